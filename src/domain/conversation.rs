@@ -1,0 +1,224 @@
+//! Who talks with whom, and how matters stand.
+
+use std::str::FromStr;
+
+use super::user::UnknownWord;
+use super::{ConversationId, MessageBody, Seq, Timestamp, UserId};
+
+/// Who a conversation is between.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Members {
+    /// One customer and the desk, which all agents share.
+    Support {
+        /// The customer.
+        customer: UserId,
+    },
+    /// Two accounts, or one with itself. Made by [`Members::direct`], which puts the lower id first.
+    Direct {
+        /// The account with the lower id; stands on the customer's side.
+        first: UserId,
+        /// The account with the higher id; stands on the desk's side.
+        second: UserId,
+    },
+}
+
+impl Members {
+    /// A direct conversation of two accounts, the same whichever is named first.
+    #[must_use]
+    pub fn direct(one: UserId, other: UserId) -> Self {
+        Self::Direct { first: one.min(other), second: one.max(other) }
+    }
+
+    /// Whether an account talks with itself, in which case nothing is ever unread.
+    #[must_use]
+    pub fn is_with_oneself(&self) -> bool {
+        matches!(self, Self::Direct { first, second } if first == second)
+    }
+
+    /// The side on which somebody stands; `None` if they have no part in it.
+    #[must_use]
+    pub fn side_of(&self, user: UserId, is_agent: bool) -> Option<Side> {
+        match *self {
+            Self::Support { customer } if customer == user => Some(Side::Customer),
+            Self::Support { .. } => is_agent.then_some(Side::Desk),
+            Self::Direct { first, .. } if first == user => Some(Side::Customer),
+            Self::Direct { second, .. } => (second == user).then_some(Side::Desk),
+        }
+    }
+}
+
+/// One of the two parties of a conversation.
+///
+/// In a direct conversation the account with the lower id stands on the customer's side.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Side {
+    /// Who asks.
+    Customer,
+    /// Who answers.
+    Desk,
+}
+
+impl Side {
+    /// The party across.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Customer => Self::Desk,
+            Self::Desk => Self::Customer,
+        }
+    }
+
+    /// 0 for the customer's side, 1 for the desk's: how stores keep it, and its place in [`Summary::sides`].
+    #[must_use]
+    pub const fn index(self) -> usize {
+        match self {
+            Self::Customer => 0,
+            Self::Desk => 1,
+        }
+    }
+}
+
+/// A conversation's fixed facts: they never change once it is opened.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Conversation {
+    /// The id all faces use.
+    pub id: ConversationId,
+    /// The same conversation as an integer, for the dialects that count.
+    pub number: u64,
+    /// The same conversation as an unguessable UUID, for the dialects that use it as a capability.
+    pub uuid: u128,
+    /// Who it is between.
+    pub members: Members,
+    /// When it was opened.
+    pub created_at: Timestamp,
+}
+
+/// Whose turn it is.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Status {
+    /// The customer waits for an answer.
+    Waiting,
+    /// The desk has answered.
+    Active,
+    /// An agent closed it; the next message opens it again.
+    Closed,
+}
+
+impl Status {
+    /// The word stores and dialects use.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Active => "active",
+            Self::Closed => "closed",
+        }
+    }
+
+    /// What a message from `side` makes of the status.
+    #[must_use]
+    pub const fn after_message(side: Side) -> Self {
+        match side {
+            Side::Customer => Self::Waiting,
+            Side::Desk => Self::Active,
+        }
+    }
+}
+
+impl FromStr for Status {
+    type Err = UnknownWord;
+
+    fn from_str(word: &str) -> Result<Self, UnknownWord> {
+        match word {
+            "waiting" => Ok(Self::Waiting),
+            "active" => Ok(Self::Active),
+            "closed" => Ok(Self::Closed),
+            _ => Err(UnknownWord),
+        }
+    }
+}
+
+/// The newest message, as conversation lists show it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LastMessage {
+    /// Its number in the log.
+    pub seq: Seq,
+    /// Who spoke.
+    pub side: Side,
+    /// What was said.
+    pub body: MessageBody,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// How far one side is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct SideState {
+    /// Everything up to here has been read by this side.
+    pub read: Seq,
+    /// How many messages of the other side lie beyond `read`.
+    pub unread: u64,
+}
+
+/// A conversation's projections: how matters stand, recomputable from its log.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Summary {
+    /// The fixed facts.
+    pub conversation: Conversation,
+    /// Whose turn it is.
+    pub status: Status,
+    /// The newest entry's number; zero while nothing has happened.
+    pub last_seq: Seq,
+    /// The newest message; `None` while nothing was said.
+    pub last_message: Option<LastMessage>,
+    /// Both sides, by [`Side::index`].
+    pub sides: [SideState; 2],
+    /// When the newest entry was appended, or the conversation opened.
+    pub updated_at: Timestamp,
+}
+
+impl Summary {
+    /// How matters stand in a conversation in which nothing has happened yet.
+    #[must_use]
+    pub fn opened(conversation: Conversation) -> Self {
+        Self {
+            conversation,
+            status: Status::Active,
+            last_seq: Seq::ZERO,
+            last_message: None,
+            sides: [SideState::default(); 2],
+            updated_at: conversation.created_at,
+        }
+    }
+
+    /// How far this side is.
+    #[must_use]
+    pub const fn side(&self, side: Side) -> &SideState {
+        &self.sides[side.index()]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(byte: u8) -> UserId {
+        UserId::from_bytes([byte; 12])
+    }
+
+    #[test]
+    fn a_direct_conversation_is_the_same_from_both_ends() {
+        assert_eq!(Members::direct(id(1), id(2)), Members::direct(id(2), id(1)));
+    }
+
+    #[test]
+    fn only_members_have_a_side() {
+        let support = Members::Support { customer: id(1) };
+        assert_eq!(support.side_of(id(1), false), Some(Side::Customer));
+        assert_eq!(support.side_of(id(2), true), Some(Side::Desk));
+        assert_eq!(support.side_of(id(2), false), None);
+        let direct = Members::direct(id(1), id(2));
+        assert_eq!(direct.side_of(id(2), false), Some(Side::Desk));
+        assert_eq!(direct.side_of(id(3), true), None, "being an agent opens nobody's direct conversation");
+    }
+}

@@ -1,0 +1,178 @@
+//! What connections are told.
+//!
+//! An event says what happened, once, for everybody. How it looks to one of them is a matter of two projections that
+//! live here, so that every face inherits them: to a customer the desk has one name and id, whoever answers
+//! ([`Parties::seen_by`]); to an agent the desk is the agent itself.
+
+use std::sync::Arc;
+
+use super::{ConnectionId, Conversation, Entry, Members, Person, Side, UserId};
+
+/// Something that connections are told.
+#[derive(Clone, Debug)]
+pub enum DeskEvent {
+    /// An entry was appended to a conversation.
+    Entry(Arc<EntryTold>),
+    /// Somebody began or ceased to type.
+    Typing(Arc<TypingChange>),
+    /// Somebody came or went.
+    Presence(Arc<PresenceChange>),
+}
+
+/// The people of a conversation.
+#[derive(Clone, Debug)]
+pub struct Parties {
+    /// Which conversation.
+    pub conversation: Conversation,
+    /// Who stands on the customer's side.
+    pub customer: Arc<Person>,
+    /// Who stands on the desk's side towards the customer: the support identity, or the second account of a direct
+    /// conversation.
+    pub desk: Arc<Person>,
+}
+
+impl Parties {
+    /// Both sides as `viewer` sees them, by [`Side::index`]. `author` is who acted, and shows through to agents.
+    ///
+    /// An agent sees the desk under its own id, since its client tells its own side from the other by that id alone.
+    #[must_use]
+    pub fn seen_by(&self, viewer: &Person) -> [SeenPerson<'_>; 2] {
+        let desk = match self.conversation.members {
+            Members::Support { customer } if customer != viewer.id => SeenPerson { id: viewer.id, shown: &self.desk },
+            Members::Support { .. } | Members::Direct { .. } => SeenPerson { id: self.desk.id, shown: &self.desk },
+        };
+        [SeenPerson { id: self.customer.id, shown: &self.customer }, desk]
+    }
+}
+
+/// A person under the id by which a viewer knows them.
+#[derive(Clone, Copy, Debug)]
+pub struct SeenPerson<'a> {
+    /// The id the viewer knows.
+    pub id: UserId,
+    /// Name and address.
+    pub shown: &'a Person,
+}
+
+/// An entry, with all that is needed to show it.
+#[derive(Debug)]
+pub struct EntryTold {
+    /// Where it happened.
+    pub parties: Parties,
+    /// What happened.
+    pub entry: Entry,
+    /// Who did it.
+    pub author: Arc<Person>,
+    /// The connection it came from; `None` if it came by a request.
+    pub origin: Option<ConnectionId>,
+}
+
+impl EntryTold {
+    /// Author and addressee, as `viewer` sees them.
+    #[must_use]
+    pub fn author_and_addressee<'a>(&'a self, viewer: &'a Person) -> (SeenPerson<'a>, SeenPerson<'a>) {
+        let seen = self.parties.seen_by(viewer);
+        let mut author = seen[self.entry.side.index()];
+        let mut addressee = seen[self.entry.side.other().index()];
+        let to_an_agent = self.is_support() && viewer.id != self.parties.customer.id;
+        if to_an_agent {
+            match self.entry.side {
+                Side::Desk => author.shown = &self.author,
+                Side::Customer => addressee.shown = viewer,
+            }
+        }
+        (author, addressee)
+    }
+
+    /// Whether this is between a customer and the desk.
+    #[must_use]
+    pub const fn is_support(&self) -> bool {
+        matches!(self.parties.conversation.members, Members::Support { .. })
+    }
+}
+
+/// Somebody began or ceased to type.
+#[derive(Debug)]
+pub struct TypingChange {
+    /// Where.
+    pub parties: Parties,
+    /// On which side.
+    pub side: Side,
+    /// Who.
+    pub typist: Arc<Person>,
+    /// Whether they now type.
+    pub is_typing: bool,
+}
+
+/// Somebody came or went.
+#[derive(Debug)]
+pub struct PresenceChange {
+    /// Who, under the id by which the hearers know them: for customers the desk is one.
+    pub user: UserId,
+    /// The same as an integer.
+    pub number: u64,
+    /// Whether they are there now.
+    pub is_online: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{ConversationId, EntryKind, Message, MessageBody, MessageId, Role, Seq, Timestamp};
+
+    fn person(byte: u8, name: &str, role: Role) -> Arc<Person> {
+        let id = UserId::from_bytes([byte; 12]);
+        Arc::new(Person { id, number: u64::from(byte), name: name.into(), email: String::new(), role })
+    }
+
+    fn told(side: Side, author: &Arc<Person>, customer: &Arc<Person>, desk: &Arc<Person>) -> EntryTold {
+        let conversation = Conversation {
+            id: ConversationId::from_bytes([9; 12]),
+            number: 1,
+            uuid: 1,
+            members: Members::Support { customer: customer.id },
+            created_at: Timestamp::default(),
+        };
+        let message = Message {
+            id: MessageId::from_bytes([8; 12]),
+            number: 1,
+            body: MessageBody::stored("hi".into()),
+            client_id: None,
+        };
+        EntryTold {
+            parties: Parties { conversation, customer: customer.clone(), desk: desk.clone() },
+            entry: Entry {
+                conversation: conversation.id,
+                seq: Seq::new(1),
+                author: author.id,
+                side,
+                at: Timestamp::default(),
+                kind: EntryKind::Message(message),
+            },
+            author: author.clone(),
+            origin: None,
+        }
+    }
+
+    #[test]
+    fn to_the_customer_every_agent_is_the_support_identity() {
+        let (ann, first, second) =
+            (person(1, "Ann", Role::Customer), person(2, "First", Role::Admin), person(3, "Second", Role::Agent));
+        let told = told(Side::Desk, &second, &ann, &first);
+        let (author, addressee) = told.author_and_addressee(&ann);
+        assert_eq!((author.id, author.shown.name.as_str()), (first.id, "First"));
+        assert_eq!(addressee.id, ann.id);
+    }
+
+    #[test]
+    fn to_an_agent_the_desk_has_the_agents_own_id_and_the_authors_name() {
+        let (ann, first, second) =
+            (person(1, "Ann", Role::Customer), person(2, "First", Role::Admin), person(3, "Second", Role::Agent));
+        let reply = told(Side::Desk, &second, &ann, &first);
+        let (author, _) = reply.author_and_addressee(&first);
+        assert_eq!((author.id, author.shown.name.as_str()), (first.id, "Second"));
+        let question = told(Side::Customer, &ann, &ann, &first);
+        let (author, addressee) = question.author_and_addressee(&second);
+        assert_eq!((author.id, addressee.id, addressee.shown.name.as_str()), (ann.id, second.id, "Second"));
+    }
+}

@@ -1,0 +1,146 @@
+//! Ids are types, so that a function taking two of them cannot be called the wrong way round.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::Timestamp;
+
+/// A text that is not 24 hex digits was given where an id belongs.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not an id of 24 hex digits")]
+pub struct IdError;
+
+macro_rules! object_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        ///
+        /// Twelve bytes, written as 24 lower-case hex digits: four of seconds since 1970, so that ids sort roughly
+        /// by age, and eight that are random.
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name([u8; 12]);
+
+        impl $name {
+            /// A fresh id, made at `now`.
+            #[must_use]
+            pub fn generate(now: Timestamp) -> Self {
+                let seconds = u32::try_from(now.millis() / 1000).unwrap_or_default();
+                let mut bytes = [0; 12];
+                bytes[..4].copy_from_slice(&seconds.to_be_bytes());
+                bytes[4..].copy_from_slice(&rand::random::<[u8; 8]>());
+                Self(bytes)
+            }
+
+            /// The id with these bytes.
+            #[must_use]
+            pub const fn from_bytes(bytes: [u8; 12]) -> Self {
+                Self(bytes)
+            }
+
+            /// The id's bytes, as stores keep them.
+            #[must_use]
+            pub const fn bytes(&self) -> &[u8; 12] {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                let mut digits = [0_u8; 24];
+                for (i, byte) in self.0.iter().enumerate() {
+                    digits[2 * i] = HEX[usize::from(byte >> 4)];
+                    digits[2 * i + 1] = HEX[usize::from(byte & 15)];
+                }
+                f.write_str(std::str::from_utf8(&digits).map_err(|_| fmt::Error)?)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($name), "({})"), self)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = IdError;
+
+            fn from_str(text: &str) -> Result<Self, IdError> {
+                let digits: &[u8; 24] = text.as_bytes().try_into().map_err(|_| IdError)?;
+                let mut bytes = [0; 12];
+                for (i, pair) in digits.chunks_exact(2).enumerate() {
+                    bytes[i] = nibble(pair[0])? << 4 | nibble(pair[1])?;
+                }
+                Ok(Self(bytes))
+            }
+        }
+    };
+}
+
+const HEX: &[u8; 16] = b"0123456789abcdef";
+
+const fn nibble(digit: u8) -> Result<u8, IdError> {
+    match digit {
+        b'0'..=b'9' => Ok(digit - b'0'),
+        b'a'..=b'f' => Ok(digit - b'a' + 10),
+        b'A'..=b'F' => Ok(digit - b'A' + 10),
+        _ => Err(IdError),
+    }
+}
+
+object_id! {
+    /// Names one account or visitor.
+    ///
+    /// ```
+    /// use deskline::domain::UserId;
+    /// let id: UserId = "6b0154b6789b7d07c9ad717a".parse().unwrap();
+    /// assert_eq!(id.to_string(), "6b0154b6789b7d07c9ad717a");
+    /// assert!("not-an-id".parse::<UserId>().is_err());
+    /// ```
+    UserId
+}
+object_id! {
+    /// Names one message, in any conversation.
+    MessageId
+}
+object_id! {
+    /// Names one conversation.
+    ConversationId
+}
+
+/// Names one live socket for as long as this process runs.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct ConnectionId(u64);
+
+impl ConnectionId {
+    /// The next unused one.
+    #[must_use]
+    pub fn next() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+impl fmt::Display for ConnectionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_read_back_from_its_own_text_in_either_case() {
+        let id = MessageId::generate(Timestamp::from_millis(1_700_000_000_000));
+        assert_eq!(id.to_string().parse(), Ok(id));
+        assert_eq!(id.to_string().to_uppercase().parse(), Ok(id));
+    }
+
+    #[test]
+    fn texts_that_are_no_ids_are_refused() {
+        for text in ["", "abc", "g".repeat(24).as_str(), "é".repeat(12).as_str(), "a".repeat(25).as_str()] {
+            assert_eq!(text.parse::<UserId>(), Err(IdError), "{text:?}");
+        }
+    }
+}

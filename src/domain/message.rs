@@ -1,0 +1,125 @@
+//! What people say.
+
+use std::str::FromStr;
+
+use super::MessageId;
+
+/// The text of a message: trimmed, not empty, without NUL, and not longer than allowed. Made by [`MessageBody::parse`].
+///
+/// ```
+/// use deskline::domain::{BodyError, MessageBody};
+/// assert_eq!(MessageBody::parse("  hi ", 10).unwrap().as_str(), "hi");
+/// assert_eq!(MessageBody::parse("   ", 10), Err(BodyError::Blank));
+/// assert_eq!(MessageBody::parse("hello", 4), Err(BodyError::TooLong { limit: 4 }));
+/// ```
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct MessageBody(String);
+
+/// Why a text cannot be a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BodyError {
+    /// Nothing is left after trimming.
+    #[error("message is blank")]
+    Blank,
+    /// Longer than allowed.
+    #[error("message is longer than {limit} characters")]
+    TooLong {
+        /// The most characters allowed.
+        limit: usize,
+    },
+    /// Has a NUL character, which not every store can keep.
+    #[error("message contains a NUL character")]
+    Nul,
+}
+
+impl MessageBody {
+    /// Trims `text` and checks it against `limit`, in characters.
+    ///
+    /// # Errors
+    /// [`BodyError`] says what is wrong with it.
+    pub fn parse(text: &str, limit: usize) -> Result<Self, BodyError> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Err(BodyError::Blank);
+        }
+        // A character has at least one byte, so short texts need no count.
+        if text.len() > limit && text.chars().count() > limit {
+            return Err(BodyError::TooLong { limit });
+        }
+        if text.contains('\0') {
+            return Err(BodyError::Nul);
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// Takes a text as a store kept it, without a further check.
+    #[must_use]
+    pub fn stored(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What a client calls a message before the server has named it: 1 to 128 characters, unique for its author.
+///
+/// Sending the same one again is answered as the first time.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct ClientMessageId(String);
+
+/// A text was given that cannot be a client message id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("clientMessageId must be a text of 1 to 128 characters")]
+pub struct ClientMessageIdError;
+
+impl ClientMessageId {
+    /// The id.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for ClientMessageId {
+    type Err = ClientMessageIdError;
+
+    fn from_str(text: &str) -> Result<Self, ClientMessageIdError> {
+        if text.is_empty() || text.chars().count() > 128 || text.contains('\0') {
+            return Err(ClientMessageIdError);
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+/// One thing somebody said.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Message {
+    /// The id all faces use.
+    pub id: MessageId,
+    /// The same message as an integer, for the dialects that count.
+    pub number: u64,
+    /// The text.
+    pub body: MessageBody,
+    /// What the author's client called it.
+    pub client_id: Option<ClientMessageId>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn length_counts_characters_and_not_bytes() {
+        assert!(MessageBody::parse("éééé", 4).is_ok());
+        assert_eq!(MessageBody::parse("ééééé", 4), Err(BodyError::TooLong { limit: 4 }));
+    }
+
+    #[test]
+    fn nul_is_refused() {
+        assert_eq!(MessageBody::parse("a\0b", 9), Err(BodyError::Nul));
+    }
+}

@@ -1,0 +1,34 @@
+//! What Deskline is about, without any I/O.
+//!
+//! # Glossary: each word is used for one thing
+//!
+//! | word | means |
+//! |---|---|
+//! | customer | who asks for help: a registered account, or a *visitor* without one |
+//! | agent | who answers: role `admin` or `agent`; an admin also manages users |
+//! | conversation | what is said between one customer and the desk (all agents share it); a *direct* one is between two accounts |
+//! | entry | one numbered thing that happened in a conversation: a message, a read mark, a status change |
+//! | seq | an entry's number in its conversation: 1, 2, 3 ... without holes, in commit order |
+//! | side | one of the two parties of a conversation: the customer's or the desk's |
+//! | cursor | how far somebody has been delivered to, and has read: two seqs |
+//! | connection | one live socket of one person |
+//! | face | a protocol towards clients; a *dialect* is one frontend's vocabulary on it |
+//! | desk | the use-cases: who may do what, and what then happens |
+//!
+//! Reading order: [`ids`], [`clock`], [`user`], [`message`], [`conversation`], [`entry`], [`event`].
+
+pub mod clock;
+pub mod conversation;
+pub mod entry;
+pub mod event;
+pub mod ids;
+pub mod message;
+pub mod user;
+
+pub use clock::{Clock, FixedClock, SystemClock, Timestamp};
+pub use conversation::{Conversation, LastMessage, Members, Side, SideState, Status, Summary};
+pub use entry::{Draft, DraftKind, Entry, EntryKind, ReadReach, Seq};
+pub use event::{DeskEvent, EntryTold, Parties, PresenceChange, TypingChange};
+pub use ids::{ConnectionId, ConversationId, MessageId, UserId};
+pub use message::{BodyError, ClientMessageId, Message, MessageBody};
+pub use user::{AccountStatus, CodePurpose, Email, EmailError, PendingCode, Person, Role, User};

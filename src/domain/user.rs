@@ -1,0 +1,276 @@
+//! Who people are.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::{Timestamp, UserId};
+
+/// What somebody may do.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Role {
+    /// Asks for help.
+    Customer,
+    /// Answers.
+    Agent,
+    /// Answers, and manages users.
+    Admin,
+}
+
+impl Role {
+    /// Whether this role answers customers.
+    #[must_use]
+    pub const fn is_agent(self) -> bool {
+        matches!(self, Self::Agent | Self::Admin)
+    }
+
+    /// The word stores and tokens use: `user`, `agent` or `admin`.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Customer => "user",
+            Self::Agent => "agent",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+impl FromStr for Role {
+    type Err = UnknownWord;
+
+    fn from_str(word: &str) -> Result<Self, UnknownWord> {
+        match word {
+            "user" | "customer" => Ok(Self::Customer),
+            "agent" => Ok(Self::Agent),
+            "admin" => Ok(Self::Admin),
+            _ => Err(UnknownWord),
+        }
+    }
+}
+
+/// Whether an account may be used.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum AccountStatus {
+    /// Its e-mail address has not been confirmed.
+    Unverified,
+    /// In use.
+    Active,
+    /// Shut out by an admin.
+    Blocked,
+}
+
+impl AccountStatus {
+    /// The word stores and dashboards use: `unverified`, `active` or `Blocked`.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Unverified => "unverified",
+            Self::Active => "active",
+            Self::Blocked => "Blocked",
+        }
+    }
+}
+
+impl FromStr for AccountStatus {
+    type Err = UnknownWord;
+
+    fn from_str(word: &str) -> Result<Self, UnknownWord> {
+        match word {
+            "unverified" => Ok(Self::Unverified),
+            "active" => Ok(Self::Active),
+            "Blocked" | "blocked" => Ok(Self::Blocked),
+            _ => Err(UnknownWord),
+        }
+    }
+}
+
+/// A word was read that names no role or status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not one of the known words")]
+pub struct UnknownWord;
+
+/// An e-mail address, trimmed and in lower case, so that two spellings of one address are equal.
+///
+/// ```
+/// use deskline::domain::Email;
+/// let email: Email = " Ann@X.test ".parse().unwrap();
+/// assert_eq!(email.as_str(), "ann@x.test");
+/// assert!("nobody".parse::<Email>().is_err());
+/// ```
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Email(String);
+
+/// A text was given that cannot be an e-mail address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not an e-mail address")]
+pub struct EmailError;
+
+impl Email {
+    /// The address.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Takes an address as a store kept it, without a further check.
+    #[must_use]
+    pub fn stored(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl FromStr for Email {
+    type Err = EmailError;
+
+    fn from_str(text: &str) -> Result<Self, EmailError> {
+        let email = text.trim().to_lowercase();
+        let (name, host) = email.rsplit_once('@').ok_or(EmailError)?;
+        let plausible = !name.is_empty() && !host.is_empty() && email.len() <= 254;
+        if plausible && !email.contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '<' | '>' | ',')) {
+            Ok(Self(email))
+        } else {
+            Err(EmailError)
+        }
+    }
+}
+
+/// Addresses stay out of logs, so the debug form hides them.
+impl fmt::Debug for Email {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Email(..)")
+    }
+}
+
+/// What a mailed one-time code is good for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CodePurpose {
+    /// Confirms the address of a new account.
+    VerifyEmail,
+    /// Allows a new password to be set.
+    ResetPassword,
+}
+
+impl CodePurpose {
+    /// The word stores use.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::VerifyEmail => "verify",
+            Self::ResetPassword => "reset",
+        }
+    }
+}
+
+impl FromStr for CodePurpose {
+    type Err = UnknownWord;
+
+    fn from_str(word: &str) -> Result<Self, UnknownWord> {
+        match word {
+            "verify" => Ok(Self::VerifyEmail),
+            "reset" => Ok(Self::ResetPassword),
+            _ => Err(UnknownWord),
+        }
+    }
+}
+
+/// A one-time code that was mailed and not yet used. Only its SHA-256 is kept.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PendingCode {
+    /// What it is good for.
+    pub purpose: CodePurpose,
+    /// SHA-256 of the code, in hex.
+    pub digest: String,
+    /// When it stops being good.
+    pub expires_at: Timestamp,
+    /// How many wrong codes have been tried.
+    pub failures: u32,
+}
+
+/// One account or visitor.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct User {
+    /// The id all faces use.
+    pub id: UserId,
+    /// The same person as an integer, for the dialects that count.
+    pub number: u64,
+    /// Shown to others; never empty for an account.
+    pub name: String,
+    /// `None` for a visitor.
+    pub email: Option<Email>,
+    /// `None` for somebody who cannot log in with a password.
+    pub password_hash: Option<String>,
+    /// What they may do.
+    pub role: Role,
+    /// Whether they may come in.
+    pub status: AccountStatus,
+    /// A mailed code that waits for its use.
+    pub pending_code: Option<PendingCode>,
+    /// When the account was made.
+    pub created_at: Timestamp,
+    /// When any field last changed.
+    pub updated_at: Timestamp,
+}
+
+impl User {
+    /// The address as text, empty for a visitor: clients lower-case it unguarded, so they must never get null.
+    #[must_use]
+    pub fn email_text(&self) -> &str {
+        self.email.as_ref().map_or("", Email::as_str)
+    }
+}
+
+/// Who somebody is to others.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Person {
+    /// The id all faces use.
+    pub id: UserId,
+    /// The same person as an integer.
+    pub number: u64,
+    /// Shown to others.
+    pub name: String,
+    /// Their address; empty for a visitor.
+    pub email: String,
+    /// What they may do.
+    pub role: Role,
+}
+
+impl Person {
+    /// Stands in for an account that is no longer there, so that what it said can still be shown.
+    #[must_use]
+    pub fn deleted(id: UserId) -> Self {
+        Self { id, number: 0, name: "Deleted user".into(), email: String::new(), role: Role::Customer }
+    }
+}
+
+impl From<&User> for Person {
+    fn from(user: &User) -> Self {
+        Self {
+            id: user.id,
+            number: user.number,
+            name: user.name.clone(),
+            email: user.email_text().to_owned(),
+            role: user.role,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_that_could_forge_a_header_are_refused() {
+        for text in ["a@b\r\nBcc: c@d", "@x", "x@", "a b@c", "<a@b>", ""] {
+            assert_eq!(text.parse::<Email>(), Err(EmailError), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn words_are_read_back() {
+        for role in [Role::Customer, Role::Agent, Role::Admin] {
+            assert_eq!(role.word().parse(), Ok(role));
+        }
+        for status in [AccountStatus::Unverified, AccountStatus::Active, AccountStatus::Blocked] {
+            assert_eq!(status.word().parse(), Ok(status));
+        }
+    }
+}

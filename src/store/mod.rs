@@ -1,0 +1,216 @@
+//! The store port: where users and logs are kept.
+//!
+//! [`UserStore`] keeps people, [`ConversationStore`] keeps logs and what follows from them. Every method is atomic and safe
+//! to retry; what is not found is `None`. `contract` is the suite that every adapter passes.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::domain::{
+    AccountStatus, Conversation, ConversationId, Draft, Email, Entry, Members, PendingCode, Role, Seq, Summary,
+    Timestamp, User, UserId,
+};
+
+#[cfg(test)]
+pub(crate) mod contract;
+pub mod sqlite;
+
+/// The most rows that one call returns, whatever it was asked for.
+pub const MAX_PAGE: usize = 1000;
+
+/// The store cannot do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// It cannot write or read at present: disk full, file read-only, server away. A later try may succeed.
+    #[error("the store is unavailable: {0}")]
+    Unavailable(String),
+    /// What it holds cannot be understood.
+    #[error("the store holds something unreadable: {0}")]
+    Corrupt(String),
+}
+
+/// Why an account could not be made or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum SaveUserError {
+    /// Another account has this address.
+    #[error("another account has this e-mail address")]
+    EmailTaken,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why a draft was not appended.
+#[derive(Debug, thiserror::Error)]
+pub enum AppendError {
+    /// There is no such conversation.
+    #[error("no conversation {0}")]
+    NoConversation(ConversationId),
+    /// The store failed; whether the draft was kept is not known if the failure came late, so a retry must carry the
+    /// same client message id.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What became of a draft.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Appended {
+    /// It is now this entry, and durable.
+    New(Entry),
+    /// The same author had appended the same client message id before: the first entry stands.
+    Already(Entry),
+    /// It would have changed nothing, so there is no entry.
+    NoNews,
+}
+
+/// An account to be made. The store assigns the number.
+#[derive(Debug, Clone)]
+pub struct NewUser {
+    /// Its id.
+    pub id: UserId,
+    /// Shown to others.
+    pub name: String,
+    /// `None` for a visitor.
+    pub email: Option<Email>,
+    /// `None` for somebody who cannot log in with a password.
+    pub password_hash: Option<String>,
+    /// What they may do.
+    pub role: Role,
+    /// Whether they may come in.
+    pub status: AccountStatus,
+    /// A mailed code that waits for its use.
+    pub pending_code: Option<PendingCode>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What to change of an account; `None` leaves a field as it is.
+#[derive(Debug, Clone, Default)]
+pub struct UserChange {
+    /// A new name.
+    pub name: Option<String>,
+    /// A new address.
+    pub email: Option<Email>,
+    /// A new password hash.
+    pub password_hash: Option<String>,
+    /// A new role.
+    pub role: Option<Role>,
+    /// A new status.
+    pub status: Option<AccountStatus>,
+    /// `Some(None)` removes the pending code.
+    pub pending_code: Option<Option<PendingCode>>,
+}
+
+/// One page of accounts, oldest first.
+#[derive(Debug, Clone)]
+pub struct UserPage {
+    /// The accounts.
+    pub users: Vec<User>,
+    /// How many there are on all pages.
+    pub total: u64,
+}
+
+/// Keeps people.
+#[async_trait]
+pub trait UserStore: Send + Sync + 'static {
+    /// Makes an account.
+    async fn create_user(&self, new: NewUser) -> Result<User, SaveUserError>;
+    /// The account with this id.
+    async fn user(&self, id: UserId) -> Result<Option<User>, StoreError>;
+    /// The accounts with these ids, in no particular order; at most [`MAX_PAGE`] ids are looked at.
+    async fn users(&self, ids: &[UserId]) -> Result<Vec<User>, StoreError>;
+    /// The account with this address.
+    async fn user_by_email(&self, email: &Email) -> Result<Option<User>, StoreError>;
+    /// Changes an account, and gives it as it is now; `None` if there is none.
+    async fn update_user(&self, id: UserId, change: UserChange, at: Timestamp) -> Result<Option<User>, SaveUserError>;
+    /// Deletes an account; what it said stays. Tells whether there was one.
+    async fn delete_user(&self, id: UserId) -> Result<bool, StoreError>;
+    /// Accounts of a role, oldest first, `skip` of them left out.
+    async fn users_of_role(&self, role: Role, skip: u64, limit: usize) -> Result<UserPage, StoreError>;
+    /// Who stands for the desk towards customers: the first admin who is not blocked, else the first such agent.
+    async fn support_identity(&self) -> Result<Option<User>, StoreError>;
+}
+
+/// Whose conversations a list shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListFor {
+    /// An agent: all support conversations in which something was said, and its own direct ones.
+    Agent(UserId),
+    /// Anybody else: those they are a member of.
+    Customer(UserId),
+}
+
+/// How far a person has been delivered to in a conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Delivered {
+    /// Which conversation.
+    pub conversation: ConversationId,
+    /// Who.
+    pub user: UserId,
+    /// Everything up to here.
+    pub up_to: Seq,
+}
+
+/// A conversation in which a person has something to catch up on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Missed {
+    /// Which conversation.
+    pub conversation: Conversation,
+    /// Delivered so far: what lies beyond is missing.
+    pub after: Seq,
+    /// The newest entry.
+    pub last_seq: Seq,
+}
+
+/// Keeps conversations, their logs, and what follows from them.
+#[async_trait]
+pub trait ConversationStore: Send + Sync + 'static {
+    /// The conversation of these members; opens it if there is none. Two callers at once get the same one.
+    async fn open(&self, members: Members, at: Timestamp) -> Result<Conversation, StoreError>;
+    /// The conversation of these members, the newest if there were several.
+    async fn find(&self, members: Members) -> Result<Option<Conversation>, StoreError>;
+    /// How matters stand in a conversation.
+    async fn summary(&self, id: ConversationId) -> Result<Option<Summary>, StoreError>;
+    /// Conversations in which something was said, newest message first.
+    async fn list(&self, list: ListFor, limit: usize) -> Result<Vec<Summary>, StoreError>;
+    /// How many messages wait to be read by this person: by the whole desk, and in direct conversations, for an agent.
+    async fn unread(&self, list: ListFor) -> Result<u64, StoreError>;
+
+    /// Appends drafts, each on its own, in the order given; the answers come in the same order.
+    ///
+    /// The only way anything enters a conversation. Each draft gets the next seq, or none if it is no news; the same
+    /// author and client message id again gives the first entry and changes nothing. All projections are up to date and
+    /// everything is durable when this returns. Appends that wait at the same time share one sync.
+    async fn append(&self, drafts: Vec<Draft>) -> Vec<Result<Appended, AppendError>>;
+    /// Entries beyond `after`, oldest first, at most `limit`.
+    async fn entries_after(&self, id: ConversationId, after: Seq, limit: usize) -> Result<Vec<Entry>, StoreError>;
+    /// The newest `limit` messages before `before` (or of all), oldest first.
+    async fn messages_before(
+        &self,
+        id: ConversationId,
+        before: Option<Seq>,
+        limit: usize,
+    ) -> Result<Vec<Entry>, StoreError>;
+
+    /// Sets how far people have been delivered to. Not a projection: it may also go back.
+    async fn set_delivered(&self, marks: Vec<Delivered>) -> Result<(), StoreError>;
+    /// How far this person has been delivered to; `None` if nothing is recorded.
+    async fn delivered(&self, id: ConversationId, user: UserId) -> Result<Option<Seq>, StoreError>;
+    /// Conversations in which this person has missed entries, the longest-waiting first, at most `limit`.
+    ///
+    /// Where nothing is recorded, a person counts as delivered up to what their side has read.
+    async fn missed(&self, list: ListFor, limit: usize) -> Result<Vec<Missed>, StoreError>;
+
+    /// Whether the store can be read from and written to now.
+    async fn check(&self) -> Result<(), StoreError>;
+}
+
+/// Both halves of one store.
+#[derive(Clone)]
+pub struct Stores {
+    /// People.
+    pub users: Arc<dyn UserStore>,
+    /// Logs.
+    pub conversations: Arc<dyn ConversationStore>,
+}

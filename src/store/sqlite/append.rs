@@ -1,0 +1,156 @@
+//! What an append does inside the writer's transaction.
+
+use std::collections::{HashMap, HashSet};
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::rows;
+use crate::domain::{
+    ClientMessageId, ConversationId, Draft, DraftKind, Entry, EntryKind, Message, ReadReach, Seq, Side, Summary,
+    Timestamp, UserId,
+};
+use crate::store::{AppendError, Appended, StoreError};
+
+/// Summaries kept in memory; beyond this many, all are forgotten and read again as needed.
+const CACHED: usize = 50_000;
+
+/// Appends drafts. Keeps the summaries of recent conversations, since only this thread changes them.
+#[derive(Default)]
+pub(super) struct Appender {
+    summaries: HashMap<ConversationId, Summary>,
+    dirty: HashSet<ConversationId>,
+    data_version: i64,
+    /// A statement failed half-way through a draft, so nothing of the transaction may be kept.
+    failure: Option<String>,
+}
+
+impl Appender {
+    /// To be called first in each transaction.
+    pub(super) fn begin(&mut self, connection: &Connection) -> Result<(), StoreError> {
+        // Changes when another process has written to the file, for example a repair of the projections.
+        let version = connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?;
+        if version != self.data_version || self.summaries.len() > CACHED {
+            self.forget();
+            self.data_version = version;
+        }
+        Ok(())
+    }
+
+    /// To be called last in each transaction: writes the projections, once per conversation however much was appended.
+    pub(super) fn finish(&mut self, connection: &Connection) -> Result<(), StoreError> {
+        if let Some(why) = self.failure.take() {
+            return Err(StoreError::Unavailable(why));
+        }
+        for id in self.dirty.drain() {
+            if let Some(summary) = self.summaries.get(&id) {
+                rows::update_summary(connection, summary)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// To be called when a transaction failed: what is remembered may not be what is kept.
+    pub(super) fn forget(&mut self) {
+        self.summaries.clear();
+        self.dirty.clear();
+        self.failure = None;
+    }
+
+    pub(super) fn append(&mut self, connection: &Connection, draft: Draft) -> Result<Appended, AppendError> {
+        let result = self.try_append(connection, draft);
+        if let Err(AppendError::Store(error)) = &result {
+            self.failure = Some(error.to_string());
+        }
+        result
+    }
+
+    fn try_append(&mut self, connection: &Connection, draft: Draft) -> Result<Appended, AppendError> {
+        if let DraftKind::Message { client_id: Some(client_id), .. } = &draft.kind
+            && let Some(first) = first_with(connection, draft.author, client_id)?
+        {
+            return Ok(Appended::Already(first));
+        }
+        let summary = match self.summaries.entry(draft.conversation) {
+            std::collections::hash_map::Entry::Occupied(known) => known.into_mut(),
+            std::collections::hash_map::Entry::Vacant(unknown) => {
+                let read = rows::summary(connection, draft.conversation)?;
+                unknown.insert(read.ok_or(AppendError::NoConversation(draft.conversation))?)
+            }
+        };
+        let mut unread_after = 0;
+        let up_to = match &draft.kind {
+            DraftKind::Message { .. } => None,
+            DraftKind::ChangeStatus { status } if *status == summary.status => return Ok(Appended::NoNews),
+            DraftKind::ChangeStatus { .. } => None,
+            DraftKind::Read { up_to } => match summary.read_reach(draft.side, *up_to) {
+                ReadReach::Nothing => return Ok(Appended::NoNews),
+                ReadReach::Everything => Some(summary.last_seq),
+                ReadReach::Part(up_to) => {
+                    unread_after = unread_beyond(connection, summary, draft.side, up_to)?;
+                    if unread_after == summary.side(draft.side).unread {
+                        return Ok(Appended::NoNews);
+                    }
+                    Some(up_to)
+                }
+            },
+        };
+        let entry = insert(connection, summary, draft, up_to)?;
+        summary.follow(&entry, unread_after);
+        self.dirty.insert(entry.conversation);
+        Ok(Appended::New(entry))
+    }
+}
+
+fn first_with(
+    connection: &Connection,
+    author: UserId,
+    client_id: &ClientMessageId,
+) -> Result<Option<Entry>, StoreError> {
+    let sql = rows::ENTRY_BY_CLIENT_ID;
+    let mut select = connection.prepare_cached(sql)?;
+    Ok(select.query_row(params![author.bytes(), client_id.as_str()], rows::entry).optional()?)
+}
+
+fn unread_beyond(connection: &Connection, summary: &Summary, side: Side, up_to: Seq) -> Result<u64, StoreError> {
+    let mut count = connection.prepare_cached(
+        "SELECT count(*) FROM entries WHERE conversation = ?1 AND seq > ?2 AND side = ?3 AND kind = 'message'",
+    )?;
+    Ok(count.query_row(params![summary.conversation.number, up_to.get(), side.other().index()], |row| row.get(0))?)
+}
+
+fn insert(connection: &Connection, summary: &Summary, draft: Draft, up_to: Option<Seq>) -> Result<Entry, StoreError> {
+    let seq = summary.last_seq.next();
+    // Stamps of one conversation never run backwards, whatever the clock does.
+    let at = Timestamp::from_millis(draft.at.millis().max(summary.updated_at.millis()));
+    let mut insert = connection.prepare_cached(
+        "INSERT INTO entries (conversation, seq, kind, author, side, at, message_id, client_id, body, up_to)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+    )?;
+    let (word, message_id, client_id, body) = match &draft.kind {
+        DraftKind::Message { id, body, client_id } => {
+            ("message", Some(id.bytes()), client_id.as_ref().map(ClientMessageId::as_str), Some(body.as_str()))
+        }
+        DraftKind::Read { .. } => ("read", None, None, None),
+        DraftKind::ChangeStatus { status } => ("status", None, None, Some(status.word())),
+    };
+    let number = insert.insert(params![
+        summary.conversation.number,
+        seq.get(),
+        word,
+        draft.author.bytes(),
+        draft.side.index(),
+        at.millis(),
+        message_id,
+        client_id,
+        body,
+        up_to.map(Seq::get),
+    ])?;
+    let kind = match draft.kind {
+        DraftKind::Message { id, body, client_id } => {
+            EntryKind::Message(Message { id, number: number.unsigned_abs(), body, client_id })
+        }
+        DraftKind::Read { up_to: asked } => EntryKind::Read { up_to: up_to.unwrap_or(asked) },
+        DraftKind::ChangeStatus { status } => EntryKind::StatusChanged { status },
+    };
+    Ok(Entry { conversation: draft.conversation, seq, author: draft.author, side: draft.side, at, kind })
+}

@@ -1,0 +1,255 @@
+//! The logs' half of the port.
+
+use async_trait::async_trait;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::SqliteStore;
+use super::rows::{self, select_entry, summary_columns};
+use crate::domain::{Conversation, ConversationId, Draft, Entry, Members, Seq, Status, Summary, Timestamp, UserId};
+use crate::store::{AppendError, Appended, ConversationStore, Delivered, ListFor, MAX_PAGE, Missed, StoreError};
+
+macro_rules! select_summary {
+    ($rest:literal) => {
+        concat!("SELECT ", summary_columns!(), " FROM conversations c WHERE ", $rest)
+    };
+}
+
+#[async_trait]
+impl ConversationStore for SqliteStore {
+    async fn open(&self, members: Members, at: Timestamp) -> Result<Conversation, StoreError> {
+        if let Some(found) = self.find(members).await? {
+            return Ok(found);
+        }
+        let write = move |connection: &Connection| match find(connection, members)? {
+            Some(found) => Ok(found),
+            None => insert(connection, members, at),
+        };
+        self.writer.change(write).await
+    }
+
+    async fn find(&self, members: Members) -> Result<Option<Conversation>, StoreError> {
+        self.readers.read(move |connection| find(connection, members)).await
+    }
+
+    async fn summary(&self, id: ConversationId) -> Result<Option<Summary>, StoreError> {
+        self.readers.read(move |connection| rows::summary(connection, id)).await
+    }
+
+    async fn list(&self, list: ListFor, limit: usize) -> Result<Vec<Summary>, StoreError> {
+        let limit = limit.min(MAX_PAGE);
+        let read = move |connection: &Connection| {
+            let user = list.user();
+            let mut summaries = direct_of(connection, user)?;
+            summaries.extend(match list {
+                ListFor::Agent(_) => newest_support(connection, limit)?,
+                ListFor::Customer(_) => support_of(connection, user)?,
+            });
+            summaries.retain(|summary| summary.last_message.is_some());
+            summaries.sort_by_key(|summary| std::cmp::Reverse(summary.last_message.as_ref().map(|last| last.at)));
+            summaries.truncate(limit);
+            Ok(summaries)
+        };
+        self.readers.read(read).await
+    }
+
+    async fn unread(&self, list: ListFor) -> Result<u64, StoreError> {
+        let read = move |connection: &Connection| {
+            let user = list.user();
+            let mut unread: u64 = direct_of(connection, user)?.iter().map(|summary| unread_of(summary, user)).sum();
+            unread += match list {
+                ListFor::Agent(_) => {
+                    let sql = "SELECT coalesce(sum(desk_unread), 0) FROM conversations
+                               WHERE peer IS NULL AND desk_unread > 0";
+                    connection.prepare_cached(sql)?.query_row([], |row| row.get::<_, u64>(0))?
+                }
+                ListFor::Customer(_) => {
+                    support_of(connection, user)?.iter().map(|summary| unread_of(summary, user)).sum()
+                }
+            };
+            Ok(unread)
+        };
+        self.readers.read(read).await
+    }
+
+    async fn append(&self, drafts: Vec<Draft>) -> Vec<Result<Appended, AppendError>> {
+        self.writer.append(drafts).await
+    }
+
+    async fn entries_after(&self, id: ConversationId, after: Seq, limit: usize) -> Result<Vec<Entry>, StoreError> {
+        let read = move |connection: &Connection| {
+            let mut select =
+                connection.prepare_cached(select_entry!("c.id = ?1 AND e.seq > ?2 ORDER BY e.seq LIMIT ?3"))?;
+            let entries = select.query_map(params![id.bytes(), after.get(), limit.min(MAX_PAGE)], rows::entry)?;
+            Ok(entries.collect::<Result<_, _>>()?)
+        };
+        self.readers.read(read).await
+    }
+
+    async fn messages_before(
+        &self,
+        id: ConversationId,
+        before: Option<Seq>,
+        limit: usize,
+    ) -> Result<Vec<Entry>, StoreError> {
+        let read = move |connection: &Connection| {
+            let mut select = connection.prepare_cached(select_entry!(
+                "c.id = ?1 AND e.seq < ?2 AND e.kind = 'message' ORDER BY e.seq DESC LIMIT ?3"
+            ))?;
+            let before = before.map_or(i64::MAX, |before| i64::try_from(before.get()).unwrap_or(i64::MAX));
+            let entries = select.query_map(params![id.bytes(), before, limit.min(MAX_PAGE)], rows::entry)?;
+            let mut entries = entries.collect::<Result<Vec<_>, _>>()?;
+            entries.reverse();
+            Ok(entries)
+        };
+        self.readers.read(read).await
+    }
+
+    async fn set_delivered(&self, marks: Vec<Delivered>) -> Result<(), StoreError> {
+        let write = move |connection: &Connection| {
+            let mut upsert = connection.prepare_cached(
+                "INSERT INTO delivered (user, conversation, up_to)
+                 SELECT ?1, number, ?3 FROM conversations WHERE id = ?2
+                 ON CONFLICT (user, conversation) DO UPDATE SET up_to = excluded.up_to",
+            )?;
+            for mark in &marks {
+                upsert.execute(params![mark.user.bytes(), mark.conversation.bytes(), mark.up_to.get()])?;
+            }
+            Ok(())
+        };
+        self.writer.change(write).await
+    }
+
+    async fn delivered(&self, id: ConversationId, user: UserId) -> Result<Option<Seq>, StoreError> {
+        let read = move |connection: &Connection| {
+            let mut select = connection.prepare_cached(
+                "SELECT d.up_to FROM delivered d JOIN conversations c ON c.number = d.conversation
+                 WHERE d.user = ?1 AND c.id = ?2",
+            )?;
+            let up_to = select.query_row(params![user.bytes(), id.bytes()], |row| row.get(0)).optional()?;
+            Ok(up_to.map(Seq::new))
+        };
+        self.readers.read(read).await
+    }
+
+    async fn missed(&self, list: ListFor, limit: usize) -> Result<Vec<Missed>, StoreError> {
+        let limit = limit.min(MAX_PAGE);
+        let read = move |connection: &Connection| {
+            let user = list.user();
+            let mut candidates = direct_of(connection, user)?;
+            candidates.extend(match list {
+                ListFor::Agent(_) => newest_support(connection, limit)?,
+                ListFor::Customer(_) => support_of(connection, user)?,
+            });
+            let mut missed = Vec::new();
+            for summary in candidates {
+                missed.extend(missed_in(connection, &summary, list)?);
+            }
+            missed.sort_by_key(|(at, _)| *at);
+            Ok(missed.into_iter().map(|(_, missed)| missed).take(limit).collect())
+        };
+        self.readers.read(read).await
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        let write = |connection: &Connection| {
+            // Writes a page, so that a full disk or a read-only file shows.
+            let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+            Ok::<(), StoreError>(connection.pragma_update(None, "user_version", version)?)
+        };
+        self.writer.change(write).await
+    }
+}
+
+impl ListFor {
+    const fn user(self) -> UserId {
+        match self {
+            Self::Agent(user) | Self::Customer(user) => user,
+        }
+    }
+
+    const fn is_agent(self) -> bool {
+        matches!(self, Self::Agent(_))
+    }
+}
+
+fn find(connection: &Connection, members: Members) -> Result<Option<Conversation>, StoreError> {
+    let row = match members {
+        Members::Support { customer } => connection
+            .prepare_cached(select_summary!("c.customer = ?1 AND c.peer IS NULL"))?
+            .query_row([customer.bytes()], rows::conversation),
+        Members::Direct { first, second } => connection
+            .prepare_cached(select_summary!("c.customer = ?1 AND c.peer = ?2"))?
+            .query_row([first.bytes(), second.bytes()], rows::conversation),
+    };
+    Ok(row.optional()?)
+}
+
+fn insert(connection: &Connection, members: Members, at: Timestamp) -> Result<Conversation, StoreError> {
+    let id = ConversationId::generate(at);
+    let uuid = uuid::Uuid::new_v4().as_u128();
+    let (customer, peer) = match members {
+        Members::Support { customer } => (customer, None),
+        Members::Direct { first, second } => (first, Some(second)),
+    };
+    let mut insert = connection.prepare_cached(
+        "INSERT INTO conversations (id, uuid, customer, peer, created_at, status, last_seq, updated_at,
+             customer_read, customer_unread, desk_read, desk_unread)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, ?5, 0, 0, 0, 0)",
+    )?;
+    let number = insert.insert(params![
+        id.bytes(),
+        uuid.to_be_bytes(),
+        customer.bytes(),
+        peer.as_ref().map(UserId::bytes),
+        at.millis(),
+        Status::Active.word(),
+    ])?;
+    Ok(Conversation { id, number: number.unsigned_abs(), uuid, members, created_at: at })
+}
+
+fn newest_support(connection: &Connection, limit: usize) -> Result<Vec<Summary>, StoreError> {
+    let mut select = connection.prepare_cached(select_summary!(
+        "c.peer IS NULL AND c.last_message_at IS NOT NULL ORDER BY c.last_message_at DESC LIMIT ?1"
+    ))?;
+    let rows = select.query_map([limit], rows::summary_of)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn support_of(connection: &Connection, user: UserId) -> Result<Vec<Summary>, StoreError> {
+    let mut select = connection.prepare_cached(select_summary!("c.customer = ?1 AND c.peer IS NULL"))?;
+    let rows = select.query_map([user.bytes()], rows::summary_of)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn direct_of(connection: &Connection, user: UserId) -> Result<Vec<Summary>, StoreError> {
+    let mut summaries = Vec::new();
+    for sql in [
+        select_summary!("c.customer = ?1 AND c.peer IS NOT NULL LIMIT ?2"),
+        select_summary!("c.peer = ?1 AND c.customer <> ?1 LIMIT ?2"),
+    ] {
+        let mut select = connection.prepare_cached(sql)?;
+        let rows = select.query_map(params![user.bytes(), MAX_PAGE], rows::summary_of)?;
+        for row in rows {
+            summaries.push(row?);
+        }
+    }
+    Ok(summaries)
+}
+
+fn unread_of(summary: &Summary, user: UserId) -> u64 {
+    summary.conversation.members.side_of(user, false).map_or(0, |side| summary.side(side).unread)
+}
+
+fn missed_in(
+    connection: &Connection,
+    summary: &Summary,
+    list: ListFor,
+) -> Result<Option<(Timestamp, Missed)>, StoreError> {
+    let (user, conversation) = (list.user(), summary.conversation);
+    let Some(last) = &summary.last_message else { return Ok(None) };
+    let Some(side) = conversation.members.side_of(user, list.is_agent()) else { return Ok(None) };
+    let mut select = connection.prepare_cached("SELECT up_to FROM delivered WHERE user = ?1 AND conversation = ?2")?;
+    let recorded = select.query_row(params![user.bytes(), conversation.number], |row| row.get(0)).optional()?;
+    let after = recorded.map_or(summary.side(side).read, Seq::new);
+    Ok((last.seq > after).then_some((last.at, Missed { conversation, after, last_seq: summary.last_seq })))
+}

@@ -1,0 +1,86 @@
+//! The embedded store: one SQLite file in WAL mode with `synchronous = FULL`.
+//!
+//! One thread writes ([`writer`]): everything that waits shares one commit, and so one sync. Reads run on a small pool of
+//! read-only connections ([`readers`]) and never wait for a write. A third connection moves the write-ahead log into the
+//! file ([`checkpoint`]), so that no commit has to.
+//!
+//! Reading order: [`schema`], [`writer`], [`append`], [`rows`], then the two halves of the port.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::{StoreError, Stores};
+
+mod append;
+mod checkpoint;
+mod conversations;
+mod lock;
+mod readers;
+mod rows;
+mod schema;
+#[cfg(test)]
+mod tests;
+mod users;
+mod writer;
+
+pub use lock::{DataFileLock, DataFileLocked};
+
+use readers::Readers;
+use writer::Writer;
+
+/// Users and logs in one SQLite file.
+pub struct SqliteStore {
+    writer: Writer,
+    readers: Readers,
+}
+
+impl SqliteStore {
+    /// Opens the file at `path`, creates it if there is none, and brings it to the current schema.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the file cannot be opened, written or understood.
+    pub fn open(path: &Path) -> Result<Arc<Self>, StoreError> {
+        let mut connection = connect(path)?;
+        schema::migrate(&mut connection)?;
+        checkpoint::start(connect(path)?, path.to_owned())?;
+        Ok(Arc::new(Self { writer: Writer::start(connection)?, readers: Readers::open(path)? }))
+    }
+
+    /// Both halves of the port.
+    #[must_use]
+    pub fn stores(self: &Arc<Self>) -> Stores {
+        Stores { users: self.clone(), conversations: self.clone() }
+    }
+}
+
+fn connect(path: &Path) -> Result<Connection, StoreError> {
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    connection.pragma_update(None, "synchronous", "full")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+fn connect_read_only(path: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+        match error.sqlite_error_code() {
+            Some(DatabaseCorrupt | NotADatabase) => Self::Corrupt(error.to_string()),
+            Some(_) => Self::Unavailable(error.to_string()),
+            None => Self::Corrupt(error.to_string()),
+        }
+    }
+}

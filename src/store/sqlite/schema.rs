@@ -1,0 +1,24 @@
+//! The file's schema, as a list of embedded steps. `PRAGMA user_version` counts the steps taken.
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use crate::store::StoreError;
+
+const STEPS: [&str; 1] = [include_str!("schema_1.sql")];
+
+/// Takes the steps that are missing, all in one transaction, so that a failed one leaves the file as it was.
+pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let taken: usize = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if taken > STEPS.len() {
+        return Err(StoreError::Corrupt(format!(
+            "the file has schema {taken}, this program knows only {}: it was written by a newer version",
+            STEPS.len()
+        )));
+    }
+    for step in &STEPS[taken..] {
+        transaction.execute_batch(step)?;
+    }
+    transaction.pragma_update(None, "user_version", STEPS.len())?;
+    Ok(transaction.commit()?)
+}

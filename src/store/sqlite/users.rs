@@ -1,0 +1,164 @@
+//! The people's half of the port.
+
+use async_trait::async_trait;
+use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
+
+use super::SqliteStore;
+use super::rows::{self, user_columns};
+use crate::domain::{Email, Role, Timestamp, User, UserId};
+use crate::store::{MAX_PAGE, NewUser, SaveUserError, StoreError, UserChange, UserPage, UserStore};
+
+macro_rules! select_user {
+    ($rest:literal) => {
+        concat!("SELECT ", user_columns!(), " FROM users WHERE ", $rest)
+    };
+}
+
+#[async_trait]
+impl UserStore for SqliteStore {
+    async fn create_user(&self, new: NewUser) -> Result<User, SaveUserError> {
+        self.writer.change(move |connection| insert(connection, new)).await
+    }
+
+    async fn user(&self, id: UserId) -> Result<Option<User>, StoreError> {
+        self.readers.read(move |connection| by_id(connection, id)).await
+    }
+
+    async fn users(&self, ids: &[UserId]) -> Result<Vec<User>, StoreError> {
+        let ids: Vec<UserId> = ids.iter().copied().take(MAX_PAGE).collect();
+        let read =
+            move |connection: &Connection| ids.iter().filter_map(|id| by_id(connection, *id).transpose()).collect();
+        self.readers.read(read).await
+    }
+
+    async fn user_by_email(&self, email: &Email) -> Result<Option<User>, StoreError> {
+        let email = email.clone();
+        let read = move |connection: &Connection| {
+            let mut select = connection.prepare_cached(select_user!("email = ?1"))?;
+            Ok(select.query_row([email.as_str()], rows::user).optional()?)
+        };
+        self.readers.read(read).await
+    }
+
+    async fn update_user(&self, id: UserId, change: UserChange, at: Timestamp) -> Result<Option<User>, SaveUserError> {
+        let write = move |connection: &Connection| {
+            let Some(user) = by_id(connection, id)? else { return Ok(None) };
+            update(connection, changed(user, change, at)).map(Some)
+        };
+        self.writer.change(write).await
+    }
+
+    async fn delete_user(&self, id: UserId) -> Result<bool, StoreError> {
+        let write = move |connection: &Connection| {
+            Ok(connection.prepare_cached("DELETE FROM users WHERE id = ?1")?.execute([id.bytes()])? > 0)
+        };
+        self.writer.change(write).await
+    }
+
+    async fn users_of_role(&self, role: Role, skip: u64, limit: usize) -> Result<UserPage, StoreError> {
+        let read = move |connection: &Connection| {
+            let mut count = connection.prepare_cached("SELECT count(*) FROM users WHERE role = ?1")?;
+            let total = count.query_row([role.word()], |row| row.get(0))?;
+            let mut select = connection.prepare_cached(select_user!("role = ?1 ORDER BY number LIMIT ?2 OFFSET ?3"))?;
+            let skip = i64::try_from(skip).unwrap_or(i64::MAX);
+            let users = select.query_map(params![role.word(), limit.min(MAX_PAGE), skip], rows::user)?;
+            Ok(UserPage { users: users.collect::<Result<_, _>>()?, total })
+        };
+        self.readers.read(read).await
+    }
+
+    async fn support_identity(&self) -> Result<Option<User>, StoreError> {
+        let read = |connection: &Connection| {
+            let mut select =
+                connection.prepare_cached(select_user!("role = ?1 AND status <> 'Blocked' ORDER BY number LIMIT 1"))?;
+            for role in [Role::Admin, Role::Agent] {
+                if let Some(user) = select.query_row([role.word()], rows::user).optional()? {
+                    return Ok(Some(user));
+                }
+            }
+            Ok(None)
+        };
+        self.readers.read(read).await
+    }
+}
+
+fn by_id(connection: &Connection, id: UserId) -> Result<Option<User>, StoreError> {
+    Ok(connection.prepare_cached(select_user!("id = ?1"))?.query_row([id.bytes()], rows::user).optional()?)
+}
+
+fn insert(connection: &Connection, new: NewUser) -> Result<User, SaveUserError> {
+    let mut insert = connection
+        .prepare_cached(
+            "INSERT INTO users (id, name, email, password_hash, role, status, created_at, updated_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7)",
+        )
+        .map_err(StoreError::from)?;
+    let number = insert.insert(params![
+        new.id.bytes(),
+        new.name,
+        new.email.as_ref().map(Email::as_str),
+        new.password_hash,
+        new.role.word(),
+        new.status.word(),
+        new.at.millis(),
+    ]);
+    let user = User {
+        id: new.id,
+        number: number.map_err(save_error)?.unsigned_abs(),
+        name: new.name,
+        email: new.email,
+        password_hash: new.password_hash,
+        role: new.role,
+        status: new.status,
+        pending_code: new.pending_code,
+        created_at: new.at,
+        updated_at: new.at,
+    };
+    if user.pending_code.is_some() { update(connection, user) } else { Ok(user) }
+}
+
+fn changed(mut user: User, change: UserChange, at: Timestamp) -> User {
+    user.name = change.name.unwrap_or(user.name);
+    user.email = change.email.or(user.email);
+    user.password_hash = change.password_hash.or(user.password_hash);
+    user.role = change.role.unwrap_or(user.role);
+    user.status = change.status.unwrap_or(user.status);
+    user.pending_code = change.pending_code.unwrap_or(user.pending_code);
+    user.updated_at = at;
+    user
+}
+
+fn update(connection: &Connection, user: User) -> Result<User, SaveUserError> {
+    let mut update = connection
+        .prepare_cached(
+            "UPDATE users SET name = ?2, email = ?3, password_hash = ?4, role = ?5, status = ?6, code_purpose = ?7,
+                 code_digest = ?8, code_expires = ?9, code_failures = ?10, updated_at = ?11
+             WHERE id = ?1",
+        )
+        .map_err(StoreError::from)?;
+    let code = user.pending_code.as_ref();
+    let updated = update.execute(params![
+        user.id.bytes(),
+        user.name,
+        user.email.as_ref().map(Email::as_str),
+        user.password_hash,
+        user.role.word(),
+        user.status.word(),
+        code.map(|code| code.purpose.word()),
+        code.map(|code| code.digest.as_str()),
+        code.map(|code| code.expires_at.millis()),
+        code.map(|code| code.failures),
+        user.updated_at.millis(),
+    ]);
+    updated.map_err(save_error)?;
+    Ok(user)
+}
+
+/// The address is the only thing that two accounts can clash over: ids are random.
+fn save_error(error: rusqlite::Error) -> SaveUserError {
+    if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) {
+        SaveUserError::EmailTaken
+    } else {
+        StoreError::from(error).into()
+    }
+}

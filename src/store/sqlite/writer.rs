@@ -1,0 +1,148 @@
+//! The thread that writes. Jobs that wait at the same time share one transaction, and so one sync.
+
+use rusqlite::Connection;
+use std::thread;
+use tokio::sync::{mpsc, oneshot};
+
+use super::append::Appender;
+use crate::domain::Draft;
+use crate::store::{AppendError, Appended, StoreError};
+
+/// Jobs that may wait before callers have to.
+const QUEUE: usize = 1024;
+
+/// The most jobs that share one commit: bounds how long the first of them waits.
+const BATCH: usize = 256;
+
+/// Called once it is known whether the commit holds.
+type Settle = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
+
+enum Job {
+    Append {
+        drafts: Vec<Draft>,
+        answer: oneshot::Sender<Vec<Result<Appended, AppendError>>>,
+    },
+    /// Any other change: runs inside the transaction, and answers after it.
+    Change(Box<dyn FnOnce(&Connection) -> Settle + Send>),
+}
+
+pub(super) struct Writer {
+    jobs: mpsc::Sender<Job>,
+}
+
+impl Writer {
+    pub(super) fn start(connection: Connection) -> Result<Self, StoreError> {
+        let (jobs, waiting) = mpsc::channel(QUEUE);
+        let run = move || write_until_closed(&connection, waiting);
+        let spawned = thread::Builder::new().name("sqlite-writer".into()).spawn(run);
+        spawned.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        Ok(Self { jobs })
+    }
+
+    pub(super) async fn append(&self, drafts: Vec<Draft>) -> Vec<Result<Appended, AppendError>> {
+        let count = drafts.len();
+        let (answer, answered) = oneshot::channel();
+        if self.jobs.send(Job::Append { drafts, answer }).await.is_ok()
+            && let Ok(results) = answered.await
+        {
+            return results;
+        }
+        (0..count).map(|_| Err(closed().into())).collect()
+    }
+
+    /// Runs a change on the writing thread. What it gives is handed on once it is durable.
+    pub(super) async fn change<T, E, F>(&self, change: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+    {
+        let (answer, answered) = oneshot::channel();
+        let job = Job::Change(Box::new(move |connection| {
+            let result = in_savepoint(connection, change);
+            Box::new(move |committed| {
+                // Nobody listens any more if the caller has gone away.
+                drop(answer.send(committed.map_err(E::from).and(result)));
+            })
+        }));
+        self.jobs.send(job).await.map_err(|_| closed())?;
+        answered.await.map_err(|_| closed())?
+    }
+}
+
+fn closed() -> StoreError {
+    StoreError::Unavailable("the store is closed".into())
+}
+
+/// A change that fails half-way leaves nothing behind, and the others of its batch alone.
+fn in_savepoint<T, E: From<StoreError>>(
+    connection: &Connection,
+    change: impl FnOnce(&Connection) -> Result<T, E>,
+) -> Result<T, E> {
+    let run = |sql| connection.execute_batch(sql).map_err(|error| E::from(StoreError::from(error)));
+    run("SAVEPOINT change")?;
+    let result = change(connection);
+    run(if result.is_ok() { "RELEASE change" } else { "ROLLBACK TO change; RELEASE change" })?;
+    result
+}
+
+fn write_until_closed(connection: &Connection, mut waiting: mpsc::Receiver<Job>) {
+    let mut appender = Appender::default();
+    let mut batch = Vec::with_capacity(BATCH);
+    while waiting.blocking_recv_many(&mut batch, BATCH) > 0 {
+        write_batch(connection, &mut appender, batch.drain(..));
+    }
+}
+
+fn write_batch(connection: &Connection, appender: &mut Appender, batch: impl Iterator<Item = Job>) {
+    let mut settles: Vec<Settle> = Vec::new();
+    let begun = connection.execute_batch("BEGIN IMMEDIATE").map_err(StoreError::from);
+    let begun = begun.and_then(|()| appender.begin(connection));
+    for job in batch {
+        match job {
+            Job::Append { drafts, answer } => {
+                let results = match &begun {
+                    Ok(()) => drafts.into_iter().map(|draft| appender.append(connection, draft)).collect(),
+                    Err(_) => drafts.iter().map(|_| Ok(Appended::NoNews)).collect::<Vec<_>>(),
+                };
+                settles.push(Box::new(move |committed| drop(answer.send(settle_all(results, committed)))));
+            }
+            Job::Change(change) => settles.push(change(connection)),
+        }
+    }
+    let committed = begun.and_then(|()| appender.finish(connection)).and_then(|()| {
+        let mut commit = connection.prepare_cached("COMMIT")?;
+        Ok(commit.execute([]).map(drop)?)
+    });
+    if let Err(error) = &committed {
+        tracing::warn!(%error, "A batch could not be committed");
+        appender.forget();
+        if !connection.is_autocommit()
+            && let Err(error) = connection.execute_batch("ROLLBACK")
+        {
+            tracing::error!(%error, "A failed batch could not be rolled back");
+        }
+    }
+    for settle in settles {
+        settle(copy(&committed));
+    }
+}
+
+/// A failed commit takes everything in it along.
+fn settle_all(
+    results: Vec<Result<Appended, AppendError>>,
+    committed: Result<(), StoreError>,
+) -> Vec<Result<Appended, AppendError>> {
+    match committed {
+        Ok(()) => results,
+        Err(_) => results.into_iter().map(|_| Err(copy(&committed).err().unwrap_or_else(closed).into())).collect(),
+    }
+}
+
+fn copy(committed: &Result<(), StoreError>) -> Result<(), StoreError> {
+    match committed {
+        Ok(()) => Ok(()),
+        Err(StoreError::Unavailable(why)) => Err(StoreError::Unavailable(why.clone())),
+        Err(StoreError::Corrupt(why)) => Err(StoreError::Corrupt(why.clone())),
+    }
+}
