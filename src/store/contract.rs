@@ -404,6 +404,10 @@ pub(crate) async fn accounts_change_and_are_deleted(stores: Stores) {
     let expected = User { status: AccountStatus::Blocked, updated_at: later(9), ..ann.clone() };
     assert_eq!(blocked, expected);
     assert_eq!(stores.users.user(ann.id).await.unwrap(), Some(expected));
+    assert_eq!(stores.users.user_by_number(ann.number).await.unwrap().map(|user| user.id), Some(ann.id));
+    for nobody in [0, ann.number + 1, u64::MAX] {
+        assert_eq!(stores.users.user_by_number(nobody).await.unwrap(), None);
+    }
     assert_eq!(stores.users.users(&[ann.id, someone(8)]).await.unwrap().len(), 1);
     assert!(stores.users.delete_user(ann.id).await.unwrap());
     assert!(!stores.users.delete_user(ann.id).await.unwrap());

@@ -120,6 +120,8 @@ pub trait UserStore: Send + Sync + 'static {
     async fn user(&self, id: UserId) -> Result<Option<User>, StoreError>;
     /// The accounts with these ids, in no particular order; at most [`MAX_PAGE`] ids are looked at.
     async fn users(&self, ids: &[UserId]) -> Result<Vec<User>, StoreError>;
+    /// The account with this number.
+    async fn user_by_number(&self, number: u64) -> Result<Option<User>, StoreError>;
     /// The account with this address.
     async fn user_by_email(&self, email: &Email) -> Result<Option<User>, StoreError>;
     /// Changes an account, and gives it as it is now; `None` if there is none.

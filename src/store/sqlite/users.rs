@@ -31,6 +31,16 @@ impl UserStore for SqliteStore {
         self.readers.read(read).await
     }
 
+    async fn user_by_number(&self, number: u64) -> Result<Option<User>, StoreError> {
+        // Numbers are handed out by SQLite, so one that it cannot express is nobody's.
+        let Ok(number) = i64::try_from(number) else { return Ok(None) };
+        let read = move |connection: &Connection| {
+            let mut select = connection.prepare_cached(select_user!("number = ?1"))?;
+            Ok(select.query_row([number], rows::user).optional()?)
+        };
+        self.readers.read(read).await
+    }
+
     async fn user_by_email(&self, email: &Email) -> Result<Option<User>, StoreError> {
         let email = email.clone();
         let read = move |connection: &Connection| {

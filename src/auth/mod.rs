@@ -1,0 +1,15 @@
+//! Who is there: tokens and passwords.
+//!
+//! A [`Tokens`] turns a bearer token into an [`Identity`], a [`Passwords`] tells whether a password is the right one. Neither
+//! knows what anybody may do: rights come from the account in the store, which the identity names.
+//!
+//! Reading order: [`secret`], [`token`], [`password`].
+
+pub mod password;
+mod pbkdf2_sha256;
+pub mod secret;
+pub mod token;
+
+pub use password::{PasswordError, Passwords};
+pub use secret::Secret;
+pub use token::{Identity, Subject, TokenError, Tokens, without_bearer};

@@ -1,0 +1,235 @@
+//! Passwords: new ones are kept as argon2id; hashes of the replaced servers still open their accounts.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use argon2::password_hash::phc::PasswordHash;
+use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
+use argon2::{Algorithm, Argon2, Params, Version};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::pbkdf2_sha256;
+
+/// Longer passwords are refused: hashing them would cost and gain nothing.
+pub const MAX_PASSWORD: usize = 1024;
+
+/// How many passwords are hashed at once: each takes a core and 19 MiB for a while.
+const AT_ONCE: usize = 2;
+
+/// How long a password waits for its turn.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// No refusal comes sooner than this, see [`Passwords::verify`].
+const REFUSAL: Duration = Duration::from_millis(300);
+
+/// Stored hashes that ask for more than these are damaged or a trap: they would block the server.
+const MAX_MEMORY_KIB: u32 = 256 * 1024;
+const MAX_PASSES: u32 = 64;
+const MAX_BCRYPT_COST: u32 = 16;
+
+/// Hashes passwords and tells whether one is right, off the runtime and two at a time.
+#[derive(Clone, Debug)]
+pub struct Passwords {
+    turns: Arc<Semaphore>,
+    argon2: Argon2<'static>,
+    refusal: Duration,
+}
+
+/// Why a password was neither hashed nor judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PasswordError {
+    /// It is longer than [`MAX_PASSWORD`] bytes.
+    #[error("the password is too long")]
+    TooLong,
+    /// Too many others wait. A later try may succeed.
+    #[error("too many passwords wait to be hashed")]
+    Busy,
+    /// Hashing failed, which it never should.
+    #[error("the password could not be hashed")]
+    Failed,
+}
+
+impl Default for Passwords {
+    fn default() -> Self {
+        Self::with(Params::default(), REFUSAL)
+    }
+}
+
+impl Passwords {
+    fn with(params: Params, refusal: Duration) -> Self {
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+        Self { turns: Arc::new(Semaphore::new(AT_ONCE)), argon2, refusal }
+    }
+
+    /// Cheap hashes and immediate refusals, so that tests do not wait.
+    #[cfg(test)]
+    pub(crate) fn quick() -> Self {
+        Self::with(Params::new(8, 1, 1, None).unwrap(), Duration::ZERO)
+    }
+
+    /// The argon2id hash of a new password, in PHC form: `$argon2id$v=19$...`.
+    ///
+    /// # Errors
+    /// [`PasswordError`].
+    pub async fn hash(&self, password: String) -> Result<String, PasswordError> {
+        if password.len() > MAX_PASSWORD {
+            return Err(PasswordError::TooLong);
+        }
+        let argon2 = self.argon2.clone();
+        self.in_turn(move || hashed(&argon2, &password)).await?
+    }
+
+    /// Whether the password gives the hash: argon2id, bcrypt (`$2a$`, `$2b$`, `$2y$`) or Django's `pbkdf2_sha256$`.
+    ///
+    /// `None` stands for an account that does not exist or has no password: it is refused after as much work as any other.
+    /// Since the kinds of hashes differ in cost, and a migrated database holds several, no refusal comes sooner than 300 ms
+    /// after the question, so that the time taken does not tell which addresses have accounts. bcrypt looks at the first 72
+    /// bytes only, as it always does. An overlong password is refused unseen.
+    ///
+    /// # Errors
+    /// [`PasswordError`].
+    pub async fn verify(&self, password: String, hash: Option<String>) -> Result<bool, PasswordError> {
+        let asked = Instant::now();
+        let argon2 = self.argon2.clone();
+        let right = password.len() <= MAX_PASSWORD
+            && self.in_turn(move || is_right(&argon2, &password, hash.as_deref())).await?;
+        if !right {
+            sleep_until(asked + self.refusal).await;
+        }
+        Ok(right)
+    }
+
+    /// Whether a hash is of another kind or strength than new ones are.
+    #[must_use]
+    pub fn needs_rehash(&self, hash: &str) -> bool {
+        let current = PasswordHash::new(hash).ok().filter(|hash| hash.algorithm.as_str() == "argon2id");
+        let Some(params) = current.and_then(|hash| Params::try_from(&hash).ok()) else { return true };
+        let wanted = self.argon2.params();
+        (params.m_cost(), params.t_cost(), params.p_cost()) != (wanted.m_cost(), wanted.t_cost(), wanted.p_cost())
+    }
+
+    async fn in_turn<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, PasswordError> {
+        let turn = timeout(PATIENCE, Arc::clone(&self.turns).acquire_owned()).await;
+        let turn = turn.map_err(|_| PasswordError::Busy)?.map_err(|_| PasswordError::Failed)?;
+        // The turn moves along: work goes on when whoever asked has left, and must still count.
+        let done = tokio::task::spawn_blocking(move || {
+            let result = work();
+            drop(turn);
+            result
+        });
+        done.await.map_err(|_| PasswordError::Failed)
+    }
+}
+
+fn hashed(argon2: &Argon2<'_>, password: &str) -> Result<String, PasswordError> {
+    let hash = argon2.hash_password(password.as_bytes()).map_err(|_| PasswordError::Failed)?;
+    Ok(hash.to_string())
+}
+
+fn is_right(argon2: &Argon2<'_>, password: &str, hash: Option<&str>) -> bool {
+    match hash {
+        Some(hash) if hash.starts_with("$argon2id$") => is_right_argon2(argon2, password, hash),
+        Some(hash) if hash.starts_with("$2") => is_right_bcrypt(password, hash),
+        Some(hash) if hash.starts_with(pbkdf2_sha256::PREFIX) => pbkdf2_sha256::verify(password, hash),
+        Some(_) | None => {
+            // Work for nothing, so that a stranger waits as long as anybody.
+            let _: Result<String, PasswordError> = hashed(argon2, password);
+            false
+        }
+    }
+}
+
+fn is_right_argon2(argon2: &Argon2<'_>, password: &str, hash: &str) -> bool {
+    let Ok(hash) = PasswordHash::new(hash) else { return false };
+    let bearable =
+        Params::try_from(&hash).is_ok_and(|params| params.m_cost() <= MAX_MEMORY_KIB && params.t_cost() <= MAX_PASSES);
+    bearable && argon2.verify_password(password.as_bytes(), &hash).is_ok()
+}
+
+fn is_right_bcrypt(password: &str, hash: &str) -> bool {
+    let bearable = hash.parse().is_ok_and(|parts: bcrypt::HashParts| parts.get_cost() <= MAX_BCRYPT_COST);
+    bearable && bcrypt::verify(password, hash).unwrap_or(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn fits(password: &str, hash: &str) -> bool {
+        Passwords::quick().verify(password.to_owned(), Some(hash.to_owned())).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_new_hash_is_argon2id_and_fits_its_password_only() {
+        let passwords = Passwords::quick();
+        let hash = passwords.hash("sécret".to_owned()).await.unwrap();
+        assert!(hash.starts_with("$argon2id$v=19$m=8,t=1,p=1$"), "{hash}");
+        assert!(fits("sécret", &hash).await);
+        assert!(!fits("secret", &hash).await);
+        assert_ne!(passwords.hash("sécret".to_owned()).await.unwrap(), hash, "each hash has a salt of its own");
+    }
+
+    #[tokio::test]
+    async fn hashes_of_the_replaced_servers_open_their_accounts() {
+        let made_by_node = bcrypt::hash("secret1", 4).unwrap();
+        for version in ["$2a$", "$2b$", "$2y$"] {
+            let hash = made_by_node.replacen("$2b$", version, 1);
+            assert!(fits("secret1", &hash).await, "{hash}");
+            assert!(!fits("secret2", &hash).await, "{hash}");
+        }
+        // From the test vectors of OpenBSD's bcrypt.
+        assert!(fits("U*U", "$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW").await);
+    }
+
+    #[tokio::test]
+    async fn bcrypt_looks_at_72_bytes_and_argon2_at_all() {
+        let (long, longer) = ("x".repeat(72), "x".repeat(80));
+        assert!(fits(&longer, &bcrypt::hash(&long, 4).unwrap()).await);
+        let hash = Passwords::quick().hash(long).await.unwrap();
+        assert!(!fits(&longer, &hash).await);
+    }
+
+    #[tokio::test]
+    async fn overlong_passwords_are_refused() {
+        let password = "x".repeat(MAX_PASSWORD + 1);
+        assert_eq!(Passwords::quick().hash(password.clone()).await, Err(PasswordError::TooLong));
+        assert!(!fits(&password, &bcrypt::hash(&password, 4).unwrap()).await);
+    }
+
+    #[tokio::test]
+    async fn damaged_and_unbearable_hashes_fit_nothing() {
+        let unbearable = "$argon2id$v=19$m=4294967295,t=1,p=1$c2FsdHNhbHRzYWx0$aGFzaGhhc2hoYXNoaGFzaA";
+        let cost_31 = bcrypt::hash("x", 4).unwrap().replacen("$04$", "$31$", 1);
+        for hash in ["", "x", "$", "$2", "$2b$é", "$argon2id$", "$argon2id$v=19$m=8", "!", unbearable, &cost_31] {
+            assert!(!fits("x", hash).await, "{hash}");
+        }
+        assert_eq!(Passwords::quick().verify("x".into(), None).await, Ok(false));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_refusal_comes_sooner_than_another() {
+        let passwords = Passwords { refusal: REFUSAL, ..Passwords::quick() };
+        let hash = bcrypt::hash("secret1", 4).unwrap();
+        for hash in [None, Some(hash), Some("damaged".to_owned())] {
+            let asked = Instant::now();
+            assert_eq!(passwords.verify("x".into(), hash).await, Ok(false));
+            assert!(asked.elapsed() >= REFUSAL);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_too_long_for_a_turn_is_told_so() {
+        let passwords = Passwords::quick();
+        let _both = Arc::clone(&passwords.turns).acquire_many_owned(2).await.unwrap();
+        assert_eq!(passwords.hash("secret1".into()).await, Err(PasswordError::Busy));
+    }
+
+    #[tokio::test]
+    async fn only_hashes_of_todays_kind_and_strength_are_kept() {
+        let hash = Passwords::quick().hash("secret1".into()).await.unwrap();
+        assert!(!Passwords::quick().needs_rehash(&hash));
+        assert!(Passwords::default().needs_rehash(&hash));
+        assert!(Passwords::quick().needs_rehash(&bcrypt::hash("secret1", 4).unwrap()));
+    }
+}

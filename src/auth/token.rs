@@ -1,0 +1,181 @@
+//! Bearer tokens: JWTs signed with HS256 and one configured secret.
+
+use std::time::Duration;
+
+use jsonwebtoken::errors::ErrorKind;
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
+use serde::{Deserialize, Serialize};
+
+use super::Secret;
+use crate::domain::{Timestamp, User, UserId};
+
+/// How long a token lasts unless configured otherwise.
+pub const DEFAULT_LIFETIME: Duration = Duration::from_hours(24);
+
+/// Longer texts are no tokens: the longest of the accepted claim sets is far below this.
+const MAX_TOKEN: usize = 4096;
+
+/// Issues tokens and tells whom a token names.
+#[derive(Debug)]
+pub struct Tokens {
+    signing: EncodingKey,
+    checking: DecodingKey,
+    validation: Validation,
+    lifetime: Duration,
+}
+
+/// Whom a token names.
+///
+/// The token says *who*; what they may do is asked of the account in the store each time. A `role` or `is_staff` claim is
+/// deliberately not read: it would outlive the moment an account is blocked, deleted or loses its role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identity {
+    /// Which account.
+    pub subject: Subject,
+    /// From this moment on the token is worth nothing.
+    pub expires_at: Timestamp,
+}
+
+/// How a token names an account: the dialects disagree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Subject {
+    /// By its id.
+    Id(UserId),
+    /// By its integer number.
+    Number(u64),
+}
+
+/// Why a token names nobody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TokenError {
+    /// There is none.
+    #[error("no token was given")]
+    Missing,
+    /// It was good once.
+    #[error("the token has expired")]
+    Expired,
+    /// It is none of ours, is damaged, or is not for this use.
+    #[error("the token is not valid")]
+    Invalid,
+}
+
+/// The four claims of an issued token, exactly: browsers decode them with plain `atob`, so nothing but ASCII may join them.
+#[derive(Serialize)]
+struct Issued<'a> {
+    id: String,
+    role: &'a str,
+    iat: i64,
+    exp: i64,
+}
+
+/// The claims that are read of any of the three accepted sets.
+#[derive(Deserialize)]
+struct Claims {
+    exp: i64,
+    nbf: Option<i64>,
+    id: Option<String>,
+    user_id: Option<NumberOrText>,
+    token_type: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum NumberOrText {
+    Number(u64),
+    Text(String),
+}
+
+impl Tokens {
+    /// Tokens under this secret, good for `lifetime` from their issue.
+    #[must_use]
+    pub fn new(secret: &Secret, lifetime: Duration) -> Self {
+        let key = secret.expose().as_bytes();
+        let mut validation = Validation::new(Algorithm::HS256);
+        // The library reads the machine's clock, so both stamps are judged in `verify` against the given moment.
+        validation.validate_exp = false;
+        validation.validate_nbf = false;
+        validation.required_spec_claims.clear();
+        // Tokens of the replaced servers carry no audience; one that does was still signed with our own secret.
+        validation.validate_aud = false;
+        validation.leeway = 0;
+        Self { signing: EncodingKey::from_secret(key), checking: DecodingKey::from_secret(key), validation, lifetime }
+    }
+
+    /// A token for this account: the claims `id`, `role`, `iat` and `exp`, no others.
+    #[must_use]
+    pub fn issue(&self, user: &User, now: Timestamp) -> String {
+        let claims = Issued {
+            id: user.id.to_string(),
+            role: user.role.word(),
+            iat: now.seconds(),
+            exp: now.after(self.lifetime).seconds(),
+        };
+        encode(&Header::new(Algorithm::HS256), &claims, &self.signing).unwrap_or_else(|error| {
+            // Four plain claims under HMAC cannot fail; were it to happen, an empty text opens nothing.
+            tracing::error!(%error, "A token could not be signed");
+            String::new()
+        })
+    }
+
+    /// Tells whom a bare token (see [`without_bearer`]) names at the moment `now`.
+    ///
+    /// Accepted claim sets, each with an integer `exp`: `{id}`; `{user_id, token_type: "access"}`, with or without
+    /// `is_staff` and `username`. `id` is 24 hex digits, `user_id` may also be the account's number, as an integer or in digits.
+    ///
+    /// # Errors
+    /// [`TokenError`]; a damaged token is `Invalid` even if it has also expired.
+    pub fn verify(&self, token: &str, now: Timestamp) -> Result<Identity, TokenError> {
+        if token.is_empty() {
+            return Err(TokenError::Missing);
+        }
+        if token.len() > MAX_TOKEN {
+            return Err(TokenError::Invalid);
+        }
+        let token = decode::<Claims>(token, &self.checking, &self.validation).map_err(|error| match error.kind() {
+            ErrorKind::ExpiredSignature => TokenError::Expired,
+            _ => TokenError::Invalid,
+        })?;
+        // RFC 7515: who does not understand a critical header must refuse the token, and we understand none.
+        if token.header.crit.is_some() {
+            return Err(TokenError::Invalid);
+        }
+        let claims = token.claims;
+        let subject = subject(&claims).ok_or(TokenError::Invalid)?;
+        if claims.nbf.is_some_and(|nbf| nbf > now.seconds()) {
+            return Err(TokenError::Invalid);
+        }
+        if claims.exp <= now.seconds() {
+            return Err(TokenError::Expired);
+        }
+        Ok(Identity { subject, expires_at: Timestamp::from_millis(claims.exp.saturating_mul(1000)) })
+    }
+}
+
+/// The token in an `Authorization` header's value: what follows `Bearer`, or the whole text if it has no scheme.
+#[must_use]
+pub fn without_bearer(value: &str) -> &str {
+    let value = value.trim();
+    match value.split_at_checked(6) {
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("bearer") && (rest.is_empty() || rest.starts_with(' ')) => {
+            rest.trim_start()
+        }
+        _ => value,
+    }
+}
+
+fn subject(claims: &Claims) -> Option<Subject> {
+    match (&claims.id, &claims.user_id, claims.token_type.as_deref()) {
+        (Some(id), None, None | Some("access")) => id.parse().ok().map(Subject::Id),
+        // Refresh tokens have the same claims but for this word, and must never open anything.
+        (None, Some(NumberOrText::Number(number)), Some("access")) => Some(Subject::Number(*number)),
+        (None, Some(NumberOrText::Text(text)), Some("access")) => text.parse().map(Subject::Id).ok().or_else(|| {
+            let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+            digits.then(|| text.parse().ok().map(Subject::Number)).flatten()
+        }),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+#[path = "token_tests.rs"]
+mod tests;
