@@ -1,0 +1,154 @@
+//! One-time codes: mailed in a link, kept as a digest, good once and not for long.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+
+use super::Accounts;
+use crate::domain::{AccountStatus, CodePurpose, Email, PendingCode, Timestamp, User};
+use crate::mail::Mail;
+use crate::store::{SaveUserError, StoreError, UserChange};
+
+/// How many wrong codes spoil the right one.
+pub const MAX_FAILURES: u32 = 5;
+
+/// Why a code opened nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum RedeemError {
+    /// Wrong, used, expired, spoilt by wrong ones, or for nobody: which of them is not told.
+    #[error("the code is not valid")]
+    Invalid,
+    /// The store failed; the code may still be good.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A fresh code: what is mailed, and what is kept. 128 random bits, so that guessing is hopeless even without a limit.
+pub(super) fn fresh(purpose: CodePurpose, now: Timestamp) -> (String, PendingCode) {
+    let code = hex(&rand::random::<[u8; 16]>());
+    let lifetime = match purpose {
+        CodePurpose::VerifyEmail => Duration::from_hours(24),
+        CodePurpose::ResetPassword => Duration::from_hours(1),
+    };
+    let pending = PendingCode { purpose, digest: digest(&code), expires_at: now.after(lifetime), failures: 0 };
+    (code, pending)
+}
+
+impl Accounts {
+    /// The letter with the link that carries a code.
+    pub(super) fn code_mail(&self, to: &Email, purpose: CodePurpose, code: &str) -> Mail {
+        let (client_url, address) = (&self.parts.client_url, percent_encoded(to.as_str()));
+        let (subject, text) = match purpose {
+            CodePurpose::VerifyEmail => (
+                "Confirm your e-mail address",
+                format!(
+                    "Please confirm your e-mail address:\n\n\
+                     {client_url}/auth/verify?email={address}&code={code}\n\n\
+                     The link is good for 24 hours. If you did not register, ignore this mail.\n"
+                ),
+            ),
+            CodePurpose::ResetPassword => (
+                "Choose a new password",
+                format!(
+                    "Choose a new password here:\n\n\
+                     {client_url}/auth/reset-password?email={address}&token={code}\n\n\
+                     The link is good for one hour. If you did not ask for it, ignore this mail.\n"
+                ),
+            ),
+        };
+        Mail { to: to.clone(), subject: subject.to_owned(), text }
+    }
+
+    /// Gives an account a fresh code, and mails it.
+    pub(super) async fn mail_fresh_code(&self, user: &User, purpose: CodePurpose) -> Result<(), SaveUserError> {
+        let Some(email) = &user.email else { return Ok(()) };
+        let now = self.parts.clock.now();
+        let (code, pending) = fresh(purpose, now);
+        let change = UserChange { pending_code: Some(Some(pending)), ..UserChange::default() };
+        if self.parts.users.update_user(user.id, change, now).await?.is_some() {
+            self.post.send(user.id, self.code_mail(email, purpose, &code)).await;
+        }
+        Ok(())
+    }
+
+    /// Spends a code: if it is the right one, `change` is made and the code is gone, in one step.
+    pub(super) async fn redeem(
+        &self,
+        email: &Email,
+        purpose: CodePurpose,
+        code: &str,
+        change: UserChange,
+    ) -> Result<(), RedeemError> {
+        let _one_at_a_time = self.redeeming.lock().await;
+        let users = &self.parts.users;
+        let now = self.parts.clock.now();
+        let user = users.user_by_email(email).await?.filter(|user| user.status != AccountStatus::Blocked);
+        let Some(user) = user else { return Err(RedeemError::Invalid) };
+        let pending = user.pending_code.filter(|pending| {
+            pending.purpose == purpose && pending.failures < MAX_FAILURES && now < pending.expires_at
+        });
+        let Some(mut pending) = pending else { return Err(RedeemError::Invalid) };
+        let right: bool = pending.digest.as_bytes().ct_eq(digest(code).as_bytes()).into();
+        let change = if right {
+            // A block set by an admin at this very moment must stand, so only what is unconfirmed is opened.
+            let status = change.status.filter(|_| user.status == AccountStatus::Unverified);
+            UserChange { pending_code: Some(None), status, ..change }
+        } else {
+            pending.failures += 1;
+            UserChange { pending_code: Some(Some(pending)), ..UserChange::default() }
+        };
+        let kept = users.update_user(user.id, change, now).await.map_err(|error| match error {
+            SaveUserError::Store(error) => RedeemError::Store(error),
+            SaveUserError::EmailTaken => RedeemError::Invalid,
+        })?;
+        if !right || kept.is_none() {
+            return Err(RedeemError::Invalid);
+        }
+        self.tell_changed(user.id);
+        Ok(())
+    }
+}
+
+fn digest(code: &str) -> String {
+    hex(&Sha256::digest(code.as_bytes()))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _: std::fmt::Result = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+fn percent_encoded(text: &str) -> String {
+    text.bytes().fold(String::with_capacity(text.len()), |mut encoded, byte| {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            let _: std::fmt::Result = write!(encoded, "%{byte:02X}");
+        }
+        encoded
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_digest_of_a_code_is_kept() {
+        let (code, pending) = fresh(CodePurpose::ResetPassword, Timestamp::from_millis(0));
+        assert_eq!((code.len(), pending.digest.len()), (32, 64));
+        assert_eq!(pending.digest, digest(&code));
+        assert_eq!(pending.expires_at, Timestamp::from_millis(3_600_000));
+        assert_eq!(digest("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    }
+
+    #[test]
+    fn addresses_are_encoded_for_links() {
+        assert_eq!(percent_encoded("a+b&c@x.test"), "a%2Bb%26c%40x.test");
+    }
+}

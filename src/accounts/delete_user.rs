@@ -1,0 +1,46 @@
+//! An admin deletes an account.
+
+use super::Accounts;
+use crate::domain::UserId;
+use crate::store::StoreError;
+
+/// An account that an admin wants gone.
+#[derive(Debug)]
+pub struct DeleteUser {
+    /// The admin.
+    pub by: UserId,
+    /// Whose account.
+    pub id: UserId,
+}
+
+/// Why an account stays.
+#[derive(Debug, thiserror::Error)]
+pub enum DeleteUserError {
+    /// There is none with this id.
+    #[error("no such account")]
+    NotFound,
+    /// It is the admin's own.
+    #[error("an admin cannot delete their own account")]
+    OwnAccount,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Accounts {
+    /// Deletes an account; what it said stays. Its live sockets are judged anew.
+    ///
+    /// # Errors
+    /// [`DeleteUserError`].
+    #[tracing::instrument(name = "accounts.delete_user", skip_all, fields(user.id = %ask.id))]
+    pub async fn delete_user(&self, ask: DeleteUser) -> Result<(), DeleteUserError> {
+        if ask.by == ask.id {
+            return Err(DeleteUserError::OwnAccount);
+        }
+        if !self.parts.users.delete_user(ask.id).await? {
+            return Err(DeleteUserError::NotFound);
+        }
+        self.tell_changed(ask.id);
+        Ok(())
+    }
+}

@@ -1,0 +1,101 @@
+//! What a name and a password may be: parsed once, then trusted.
+
+use std::fmt;
+
+use crate::auth::password::MAX_PASSWORD;
+
+/// A person's name: 1 to 100 characters after trimming, none of them a control character.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Name(String);
+
+/// A text was given that cannot be a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a name of 1 to 100 characters")]
+pub struct NameError;
+
+impl Name {
+    /// The longest a name may be, in characters.
+    pub const MAX: usize = 100;
+
+    /// Reads a name.
+    ///
+    /// # Errors
+    /// [`NameError`] if it is empty, too long, or holds control characters.
+    pub fn parse(text: &str) -> Result<Self, NameError> {
+        let name = text.trim();
+        let fits = !name.is_empty() && name.chars().count() <= Self::MAX;
+        if fits && !name.contains(char::is_control) { Ok(Self(name.to_owned())) } else { Err(NameError) }
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn into_string(self) -> String {
+        self.0
+    }
+}
+
+/// A password that somebody chooses anew: at least 6 characters, at most 1024 bytes. Old ones are not measured.
+#[derive(Clone, PartialEq, Eq)]
+pub struct NewPassword(String);
+
+/// A password was chosen that will not do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NewPasswordError {
+    /// It has fewer than 6 characters.
+    #[error("the password has fewer than 6 characters")]
+    TooShort,
+    /// It has more than 1024 bytes.
+    #[error("the password has more than 1024 bytes")]
+    TooLong,
+}
+
+impl NewPassword {
+    /// The shortest a new password may be, in characters.
+    pub const MIN: usize = 6;
+
+    /// Measures a new password.
+    ///
+    /// # Errors
+    /// [`NewPasswordError`].
+    pub fn parse(text: String) -> Result<Self, NewPasswordError> {
+        if text.len() > MAX_PASSWORD {
+            Err(NewPasswordError::TooLong)
+        } else if text.chars().count() < Self::MIN {
+            Err(NewPasswordError::TooShort)
+        } else {
+            Ok(Self(text))
+        }
+    }
+
+    pub(super) fn into_string(self) -> String {
+        self.0
+    }
+}
+
+/// Passwords stay out of logs, so the debug form hides them.
+impl fmt::Debug for NewPassword {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("NewPassword(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_trimmed_and_have_bounds() {
+        assert_eq!(Name::parse("  Änn Lee ").unwrap().into_string(), "Änn Lee");
+        assert!(Name::parse(&"é".repeat(100)).is_ok());
+        for text in ["", "  ", "a\0b", "a\nb", &"x".repeat(101)] {
+            assert_eq!(Name::parse(text), Err(NameError), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn new_passwords_have_bounds() {
+        assert!(NewPassword::parse("sécret".into()).is_ok());
+        assert_eq!(NewPassword::parse("éééé".into()), Err(NewPasswordError::TooShort));
+        assert_eq!(NewPassword::parse("x".repeat(1025)), Err(NewPasswordError::TooLong));
+    }
+}

@@ -1,0 +1,52 @@
+//! Whose token this is.
+
+use crate::auth::{Subject, TokenError};
+use crate::domain::{AccountStatus, Timestamp, User};
+use crate::store::StoreError;
+
+use super::Accounts;
+
+/// Somebody whose token is good and whose account may be used.
+#[derive(Debug, Clone)]
+pub struct Identified {
+    /// The account as it is now: its role is what they may do.
+    pub user: User,
+    /// From this moment on they have to show another token.
+    pub expires_at: Timestamp,
+}
+
+/// Why nobody was identified.
+#[derive(Debug, thiserror::Error)]
+pub enum IdentifyError {
+    /// The token is missing, expired or invalid.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// The account is blocked.
+    #[error("the account is blocked")]
+    Blocked,
+    /// The account is not there any more.
+    #[error("the account is gone")]
+    Gone,
+    /// The store failed; the token may be good.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Accounts {
+    /// Tells whose bare token this is. Rights come from the account as the store has it now, not from the token.
+    ///
+    /// # Errors
+    /// [`IdentifyError`].
+    pub async fn identify(&self, token: &str) -> Result<Identified, IdentifyError> {
+        let identity = self.parts.tokens.verify(token, self.parts.clock.now())?;
+        let user = match identity.subject {
+            Subject::Id(id) => self.parts.users.user(id).await?,
+            Subject::Number(number) => self.parts.users.user_by_number(number).await?,
+        };
+        let user = user.ok_or(IdentifyError::Gone)?;
+        if user.status == AccountStatus::Blocked {
+            return Err(IdentifyError::Blocked);
+        }
+        Ok(Identified { user, expires_at: identity.expires_at })
+    }
+}

@@ -1,0 +1,135 @@
+//! A password for a token.
+
+use std::fmt;
+
+use super::Accounts;
+use super::throttle::TooManyTries;
+use crate::auth::PasswordError;
+use crate::domain::{AccountStatus, Email, Role};
+use crate::store::StoreError;
+
+/// Somebody wants in.
+pub struct LogIn {
+    /// Whose account.
+    pub email: Email,
+    /// With which password.
+    pub password: String,
+}
+
+impl fmt::Debug for LogIn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LogIn(..)")
+    }
+}
+
+/// Somebody is in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoggedIn {
+    /// What proves it from now on.
+    pub token: String,
+    /// What they may do.
+    pub role: Role,
+    /// What they are called.
+    pub name: String,
+}
+
+/// Why somebody is not let in.
+#[derive(Debug, thiserror::Error)]
+pub enum LogInError {
+    /// There is no such account, it has no password, or another one.
+    #[error("wrong e-mail address or password")]
+    Wrong,
+    /// The password is right, but an admin shut the account.
+    #[error("the account is blocked")]
+    Blocked,
+    /// The password is right, but the address is not confirmed yet.
+    #[error("the e-mail address is not confirmed")]
+    Unverified,
+    /// Too many wrong passwords for this address.
+    #[error(transparent)]
+    TooManyTries(#[from] TooManyTries),
+    /// The password could not be judged.
+    #[error(transparent)]
+    Password(#[from] PasswordError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Accounts {
+    /// Exchanges a password for a token.
+    ///
+    /// The password comes first: that an account is there, blocked or unconfirmed is told only to whoever knows it. An old
+    /// hash is left as it is, so that an existing database can go back to the server it came from.
+    ///
+    /// # Errors
+    /// [`LogInError`].
+    #[tracing::instrument(name = "accounts.log_in", skip_all)]
+    pub async fn log_in(&self, ask: LogIn) -> Result<LoggedIn, LogInError> {
+        self.log_ins.attempt(&ask.email, self.parts.clock.now())?;
+        let user = self.parts.users.user_by_email(&ask.email).await?;
+        let hash = user.as_ref().and_then(|user| user.password_hash.clone());
+        let right = self.parts.passwords.verify(ask.password, hash).await?;
+        let user = user.filter(|_| right).ok_or(LogInError::Wrong)?;
+        self.log_ins.forgive(&ask.email);
+        match user.status {
+            AccountStatus::Blocked => Err(LogInError::Blocked),
+            AccountStatus::Unverified => Err(LogInError::Unverified),
+            AccountStatus::Active => {
+                let token = self.parts.tokens.issue(&user, self.parts.clock.now());
+                Ok(LoggedIn { token, role: user.role, name: user.name })
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::accounts::testing::Fixture;
+
+    fn ask(email: &str, password: &str) -> LogIn {
+        LogIn { email: email.parse().unwrap(), password: password.to_owned() }
+    }
+
+    #[tokio::test]
+    async fn a_status_is_told_only_to_who_knows_the_password() {
+        let desk = Fixture::new();
+        desk.account("ann@x.test", Role::Customer, AccountStatus::Active).await;
+        desk.account("blocked@x.test", Role::Customer, AccountStatus::Blocked).await;
+        desk.account("unver@x.test", Role::Customer, AccountStatus::Unverified).await;
+        for email in ["ann@x.test", "blocked@x.test", "unver@x.test", "nobody@x.test"] {
+            assert!(matches!(desk.accounts.log_in(ask(email, "wrong")).await, Err(LogInError::Wrong)), "{email}");
+        }
+        assert_eq!(desk.accounts.log_in(ask("ann@x.test", "secret1")).await.unwrap().role, Role::Customer);
+        let blocked = desk.accounts.log_in(ask("blocked@x.test", "secret1")).await;
+        assert!(matches!(blocked, Err(LogInError::Blocked)));
+        let unverified = desk.accounts.log_in(ask("unver@x.test", "secret1")).await;
+        assert!(matches!(unverified, Err(LogInError::Unverified)));
+    }
+
+    #[tokio::test]
+    async fn an_old_hash_is_left_as_it_is() {
+        let desk = Fixture::new();
+        let ann = desk.account("ann@x.test", Role::Customer, AccountStatus::Active).await;
+        desk.accounts.log_in(ask("ann@x.test", "secret1")).await.unwrap();
+        let hash = desk.user(ann.id).await.password_hash;
+        assert!(hash.as_deref().is_some_and(|hash| hash.starts_with("$2b$")));
+        assert_eq!(hash, ann.password_hash);
+    }
+
+    #[tokio::test]
+    async fn ten_wrong_passwords_close_the_door_for_a_minute_also_for_strangers() {
+        let desk = Fixture::new();
+        desk.account("ann@x.test", Role::Customer, AccountStatus::Active).await;
+        for email in ["ann@x.test", "nobody@x.test"] {
+            for _ in 0..10 {
+                assert!(matches!(desk.accounts.log_in(ask(email, "wrong")).await, Err(LogInError::Wrong)));
+            }
+            let refused = desk.accounts.log_in(ask(email, "secret1")).await;
+            assert!(matches!(refused, Err(LogInError::TooManyTries(_))), "{email}");
+        }
+        desk.clock.advance(std::time::Duration::from_mins(1));
+        desk.accounts.log_in(ask("ann@x.test", "secret1")).await.unwrap();
+    }
+}

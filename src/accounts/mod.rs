@@ -1,0 +1,88 @@
+//! The use-cases about accounts: who may come in, and who keeps the accounts.
+//!
+//! One verb per file: [`log_in`], [`identify`]; [`register`], [`verify_email`], [`resend_verification`];
+//! [`forgot_password`], [`reset_password`]; for admins [`list_customers`], [`create_user`], [`update_user`],
+//! [`delete_user`]. Each holds what is asked, why not, and what happens. Shared by them: [`fields`] (what a name and a
+//! password may be), [`codes`] (mailed one-time codes) and [`throttle`].
+//!
+//! Whether an address has an account is told by `register` alone, which cannot help it.
+
+use std::sync::Arc;
+
+use tokio::sync::{Mutex, broadcast};
+
+use crate::auth::{Passwords, Tokens};
+use crate::domain::{Clock, UserId};
+use crate::mail::Mailer;
+use crate::store::UserStore;
+
+pub mod codes;
+pub mod create_user;
+pub mod delete_user;
+pub mod fields;
+pub mod forgot_password;
+pub mod identify;
+pub mod list_customers;
+pub mod log_in;
+mod post;
+pub mod register;
+pub mod resend_verification;
+pub mod reset_password;
+#[cfg(test)]
+pub(crate) mod testing;
+pub mod throttle;
+pub mod update_user;
+pub mod verify_email;
+
+use post::Post;
+use throttle::Throttle;
+
+/// What the accounts are built from.
+pub struct AccountParts {
+    /// Where people are kept.
+    pub users: Arc<dyn UserStore>,
+    /// How links reach them.
+    pub mailer: Arc<dyn Mailer>,
+    /// Hashes and judges passwords.
+    pub passwords: Passwords,
+    /// Issues and reads tokens.
+    pub tokens: Arc<Tokens>,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Where the browser's part is served, without a final slash: mailed links start with it.
+    pub client_url: String,
+    /// Hears the id of every account that was changed or deleted, so that its live sockets are judged anew at once.
+    pub changed: broadcast::Sender<UserId>,
+}
+
+/// The use-cases about accounts.
+pub struct Accounts {
+    parts: AccountParts,
+    log_ins: Throttle,
+    mails: Throttle,
+    post: Post,
+    /// Held from reading a code to having spent it, so that two who hold the same code do not both get in on it.
+    redeeming: Mutex<()>,
+}
+
+impl Accounts {
+    /// Accounts over these parts.
+    #[must_use]
+    pub fn new(mut parts: AccountParts) -> Arc<Self> {
+        parts.client_url.truncate(parts.client_url.trim_end_matches('/').len());
+        let post = Post::new(Arc::clone(&parts.mailer));
+        let (log_ins, mails) = (Throttle::of_log_ins(), Throttle::of_mails());
+        Arc::new(Self { parts, log_ins, mails, post, redeeming: Mutex::new(()) })
+    }
+
+    /// Waits until the mails under way have been handed over; for the end of the server. No mail is sent afterwards.
+    pub async fn close(&self) {
+        self.post.close().await;
+    }
+
+    fn tell_changed(&self, id: UserId) {
+        if self.parts.changed.send(id).is_err() {
+            tracing::trace!(user.id = %id, "Nobody listens for the change of {id}");
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! Somebody wants the confirming link once more.
+
+use std::sync::Arc;
+
+use super::Accounts;
+use crate::domain::{AccountStatus, CodePurpose, Email};
+
+/// Somebody asks for another link to confirm their address.
+#[derive(Debug)]
+pub struct ResendVerification {
+    /// The address.
+    pub email: Email,
+}
+
+impl Accounts {
+    /// Mails a fresh link if the address has an unconfirmed account; the former link is then void.
+    ///
+    /// Whether it has is not told, neither by the answer nor by its time: everything happens after it. At most 5 mails go to
+    /// an address in ten minutes; failures are logged.
+    #[tracing::instrument(name = "accounts.resend_verification", skip_all)]
+    pub fn resend_verification(self: &Arc<Self>, ask: ResendVerification) {
+        self.mail_code_later(ask.email, CodePurpose::VerifyEmail, |status| status == AccountStatus::Unverified);
+    }
+
+    /// Looks an account up in the background, and mails it a code if its status allows.
+    pub(super) fn mail_code_later(
+        self: &Arc<Self>,
+        email: Email,
+        purpose: CodePurpose,
+        allowed: fn(AccountStatus) -> bool,
+    ) {
+        if self.mails.attempt(&email, self.parts.clock.now()).is_err() {
+            return;
+        }
+        let accounts = Arc::clone(self);
+        self.post.run(async move {
+            let user = match accounts.parts.users.user_by_email(&email).await {
+                Ok(user) => user.filter(|user| allowed(user.status)),
+                Err(error) => return tracing::error!(%error, "No code was mailed: the account could not be read"),
+            };
+            let Some(user) = user else { return };
+            if let Err(error) = accounts.mail_fresh_code(&user, purpose).await {
+                tracing::error!(user.id = %user.id, %error, "No code was mailed to {}", user.id);
+            }
+        });
+    }
+}
