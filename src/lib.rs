@@ -3,5 +3,6 @@
 pub mod accounts;
 pub mod auth;
 pub mod domain;
+pub mod faces;
 pub mod mail;
 pub mod store;

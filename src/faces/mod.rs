@@ -1,0 +1,3 @@
+//! Faces: the protocols towards clients. Each decodes, calls one use-case, and encodes; none names another.
+
+pub mod rest;

@@ -1,0 +1,70 @@
+//! What clients may send: a JSON object of bounded size, with texts of bounded length.
+
+use axum::body::to_bytes;
+use axum::extract::{FromRequest, Request};
+use http_body_util::LengthLimitError;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::Refusal;
+
+/// The most bytes a body may have.
+pub const MAX_BODY: usize = 64 * 1024;
+
+/// A JSON object from a request's body, whatever its content type says; no body at all counts as `{}`.
+///
+/// Anything else is answered as `{success: false, message}`: 413 if it is larger than [`MAX_BODY`], else 400.
+#[derive(Debug, Clone, Copy)]
+pub struct ApiJson<T>(pub T);
+
+/// A text from outside: at most 4096 bytes, without NUL.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct Text(String);
+
+/// The longest a text may be, in bytes.
+const MAX_TEXT: usize = 4096;
+
+impl TryFrom<String> for Text {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        if text.len() > MAX_TEXT || text.contains('\0') {
+            Err("not a text of at most 4096 bytes")
+        } else {
+            Ok(Self(text))
+        }
+    }
+}
+
+/// The text of a field; `None` if it is missing, `null` or empty, which these clients do not tell apart.
+pub(super) fn given(field: Option<Text>) -> Option<String> {
+    field.map(|text| text.0).filter(|text| !text.is_empty())
+}
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for ApiJson<T> {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Refusal> {
+        let bytes = to_bytes(request.into_body(), MAX_BODY).await.map_err(|error| {
+            if error.into_inner().is::<LengthLimitError>() {
+                Refusal::too_large("The request body is too large")
+            } else {
+                Refusal::bad_request("The request body could not be read")
+            }
+        })?;
+        let text = bytes.trim_ascii();
+        let object = if text.is_empty() { b"{}" } else { text };
+        // Lists are refused here: serde would take one for a struct, field by field.
+        if !object.starts_with(b"{") {
+            return Err(Refusal::bad_request("The request body must be a JSON object"));
+        }
+        serde_json::from_slice(object).map(Self).map_err(|error| {
+            Refusal::bad_request(if error.is_data() {
+                "The request body has a field of the wrong type"
+            } else {
+                "The request body is not valid JSON"
+            })
+        })
+    }
+}

@@ -1,0 +1,70 @@
+//! Who asks: the bearer token of a request, and the account behind it.
+
+use axum::extract::{FromRef, FromRequestParts};
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+
+use super::{AccountsState, Refusal};
+use crate::accounts::identify::{Identified, IdentifyError};
+use crate::auth::{TokenError, without_bearer};
+use crate::domain::{Role, User};
+
+/// The account whose bearer token came with the request, as the store has it now.
+///
+/// Refusals are 401 with `No token provided`, `Token expired` or `Invalid token`; the last also for an account that is
+/// blocked or deleted. The dashboards log out on each of them, so a failure of the store is never told as one.
+#[derive(Debug, Clone)]
+pub struct Caller(pub User);
+
+/// A [`Caller`] who is an admin; others get 403 `Access denied`.
+#[derive(Debug, Clone)]
+pub struct AdminCaller(pub User);
+
+impl<S: Send + Sync> FromRequestParts<S> for Caller
+where
+    AccountsState: FromRef<S>,
+{
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        let AccountsState(accounts) = AccountsState::from_ref(state);
+        let token = match parts.headers.get(AUTHORIZATION) {
+            Some(value) => without_bearer(value.to_str().map_err(|_| TokenError::Invalid)?),
+            None => "",
+        };
+        let Identified { user, .. } = accounts.identify(token).await?;
+        Ok(Self(user))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for AdminCaller
+where
+    AccountsState: FromRef<S>,
+{
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        let Caller(user) = Caller::from_request_parts(parts, state).await?;
+        if user.role == Role::Admin { Ok(Self(user)) } else { Err(Refusal::forbidden("Access denied")) }
+    }
+}
+
+impl From<TokenError> for Refusal {
+    fn from(error: TokenError) -> Self {
+        Self::unauthorized(match error {
+            TokenError::Missing => "No token provided",
+            TokenError::Expired => "Token expired",
+            TokenError::Invalid => "Invalid token",
+        })
+    }
+}
+
+impl From<IdentifyError> for Refusal {
+    fn from(error: IdentifyError) -> Self {
+        match error {
+            IdentifyError::Token(error) => error.into(),
+            IdentifyError::Blocked | IdentifyError::Gone => TokenError::Invalid.into(),
+            IdentifyError::Store(error) => error.into(),
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! How requests are answered: `{success, message}`, and what belongs to it.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::http::header::RETRY_AFTER;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use crate::accounts::throttle::TooManyTries;
+use crate::auth::PasswordError;
+use crate::store::StoreError;
+
+/// A request that is refused, as `{success: false, message}`. The message is for people and never holds a cause.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refusal {
+    status: StatusCode,
+    message: &'static str,
+    retry_after: Option<Duration>,
+}
+
+/// The body of every answer that carries no more than a sentence.
+#[derive(Serialize)]
+struct Sentence {
+    success: bool,
+    message: &'static str,
+}
+
+/// A request that was done, as `{success: true, message}`.
+pub(super) fn done(status: StatusCode, message: &'static str) -> Response {
+    (status, Json(Sentence { success: true, message })).into_response()
+}
+
+impl Refusal {
+    /// A refusal with this status.
+    #[must_use]
+    pub const fn new(status: StatusCode, message: &'static str) -> Self {
+        Self { status, message, retry_after: None }
+    }
+
+    /// 400: the client should send something else.
+    #[must_use]
+    pub const fn bad_request(message: &'static str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, message)
+    }
+
+    /// 401: the client should log in.
+    #[must_use]
+    pub const fn unauthorized(message: &'static str) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, message)
+    }
+
+    /// 403: not for this account.
+    #[must_use]
+    pub const fn forbidden(message: &'static str) -> Self {
+        Self::new(StatusCode::FORBIDDEN, message)
+    }
+
+    /// 404: there is none.
+    #[must_use]
+    pub const fn not_found(message: &'static str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, message)
+    }
+
+    /// 409: something else is in the way.
+    #[must_use]
+    pub const fn conflict(message: &'static str) -> Self {
+        Self::new(StatusCode::CONFLICT, message)
+    }
+
+    /// 413: less, please.
+    #[must_use]
+    pub const fn too_large(message: &'static str) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, message)
+    }
+
+    const fn later(self, retry_after: Duration) -> Self {
+        Self { retry_after: Some(retry_after), ..self }
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let mut response = (self.status, Json(Sentence { success: false, message: self.message })).into_response();
+        if let Some(retry_after) = self.retry_after {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(retry_after.as_secs()));
+        }
+        response
+    }
+}
+
+/// The cause is for the log: clients learn only whether a later try may help.
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        tracing::error!(%error, "A request failed in the store");
+        match error {
+            StoreError::Unavailable(_) => Self::new(StatusCode::SERVICE_UNAVAILABLE, "Server error"),
+            StoreError::Corrupt(_) => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Server error"),
+        }
+    }
+}
+
+impl From<PasswordError> for Refusal {
+    fn from(error: PasswordError) -> Self {
+        match error {
+            PasswordError::TooLong => Self::bad_request("Password is too long"),
+            PasswordError::Busy => Self::new(StatusCode::SERVICE_UNAVAILABLE, "Server is busy. Please try again.")
+                .later(Duration::from_secs(5)),
+            PasswordError::Failed => {
+                tracing::error!(%error, "A request failed");
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Server error")
+            }
+        }
+    }
+}
+
+impl From<TooManyTries> for Refusal {
+    fn from(error: TooManyTries) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "Too many attempts. Please try again later.").later(error.retry_after)
+    }
+}
