@@ -1,0 +1,5 @@
+//! Loading and testing a server over real websockets.
+//!
+//! [`client`] is a client for tests.
+
+pub mod client;
