@@ -1,0 +1,209 @@
+//! One connection under load.
+//!
+//! A [`Line`] is a future that reads whatever has come, sends whatever is due and then flushes once, so that a burst costs
+//! one read and one write however many messages it holds.
+
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use futures_util::{Sink, Stream};
+use tokio::sync::mpsc;
+use tokio_tungstenite::tungstenite::Message;
+
+use super::client::Socket;
+use super::tally::Tally;
+use super::wire::{Incoming, RunTag, Stamp, read_frame, send_frame};
+
+/// How many frames a line reads before it lets others run.
+const BURST: usize = 128;
+
+/// What all lines of a run share.
+pub(super) struct Run {
+    /// Tells this run's messages from others.
+    pub(super) tag: RunTag,
+    /// The least bytes of a message's text.
+    pub(super) size: usize,
+    /// When, on this run's clock, closed-loop senders stop.
+    pub(super) stop_at: Cell<u64>,
+    /// What has happened.
+    pub(super) tally: RefCell<Tally>,
+    began: Instant,
+}
+
+impl Run {
+    /// A run whose clock begins now and whose senders do not stop by themselves.
+    pub(super) fn new(size: usize, tally: Tally) -> Rc<Self> {
+        let (tag, stop_at) = (RunTag::random(), Cell::new(u64::MAX));
+        Rc::new(Self { tag, size, stop_at, tally: RefCell::new(tally), began: Instant::now() })
+    }
+
+    /// Nanoseconds since the run's clock began.
+    pub(super) fn now(&self) -> u64 {
+        since(self.began)
+    }
+
+    /// When the run's clock began.
+    pub(super) fn began(&self) -> Instant {
+        self.began
+    }
+}
+
+/// Nanoseconds since `began`.
+pub(super) fn since(began: Instant) -> u64 {
+    u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// When a sender's next message is due.
+pub(super) enum Due {
+    /// As soon as fewer than the allowed number are unconfirmed: this many may be sent at once.
+    Credit(usize),
+    /// At times that a pacer gives.
+    Paced {
+        /// The times, in order.
+        times: mpsc::UnboundedReceiver<u64>,
+        /// One that has been taken and not been sent.
+        taken: Option<u64>,
+    },
+}
+
+/// The sending half of a pair.
+pub(super) struct Sender {
+    /// Which pair.
+    pub(super) pair: usize,
+    /// Whom to send to: 24 hex digits.
+    pub(super) receiver: String,
+    /// How many have been sent.
+    pub(super) counter: u64,
+    /// When to send.
+    pub(super) due: Due,
+}
+
+impl Sender {
+    /// The time at which the next message is due, if that has come.
+    fn poll_due(&mut self, cx: &mut Context<'_>, run: &Run) -> Option<u64> {
+        match &mut self.due {
+            Due::Credit(0) => None,
+            Due::Credit(_) => Some(run.now()).filter(|now| *now < run.stop_at.get()),
+            Due::Paced { times, taken } => {
+                if taken.is_none()
+                    && let Poll::Ready(time) = times.poll_recv(cx)
+                {
+                    *taken = time;
+                }
+                *taken
+            }
+        }
+    }
+
+    /// The frame of the message that was due at `at`.
+    fn frame(&mut self, run: &Run, at: u64) -> String {
+        let stamp = Stamp { pair: self.pair, counter: self.counter, at };
+        self.counter += 1;
+        match &mut self.due {
+            Due::Credit(left) => *left -= 1,
+            Due::Paced { taken, .. } => *taken = None,
+        }
+        run.tally.borrow_mut().sending(at, run.now());
+        send_frame(run.tag, &self.receiver, stamp, run.size)
+    }
+
+    fn confirmed(&mut self) {
+        if let Due::Credit(left) = &mut self.due {
+            *left += 1;
+        }
+    }
+}
+
+/// One authenticated connection; without a sender it only listens. Ready when the connection has gone.
+pub(super) struct Line {
+    socket: Socket,
+    run: Rc<Run>,
+    sender: Option<Sender>,
+    owes_pong: bool,
+    unflushed: bool,
+}
+
+/// The connection cannot be used any more.
+struct Gone;
+
+impl Line {
+    /// Takes over a connection.
+    pub(super) fn new(socket: Socket, run: Rc<Run>, sender: Option<Sender>) -> Self {
+        Self { socket, run, sender, owes_pong: false, unflushed: false }
+    }
+
+    /// Reads what has come; tells whether there may be more at once.
+    fn read(&mut self, cx: &mut Context<'_>) -> Result<bool, Gone> {
+        for _ in 0..BURST {
+            let Poll::Ready(message) = Pin::new(&mut self.socket).poll_next(cx) else { return Ok(false) };
+            let Some(Ok(message)) = message else { return Err(Gone) };
+            let Message::Text(text) = message else { continue };
+            match read_frame(text.as_str(), self.run.tag) {
+                Incoming::Delivered(stamp) => self.run.tally.borrow_mut().deliver(stamp, self.run.now()),
+                Incoming::Confirmed(stamp) => {
+                    self.run.tally.borrow_mut().confirm(stamp, self.run.now());
+                    if let Some(sender) = &mut self.sender {
+                        sender.confirmed();
+                    }
+                }
+                Incoming::Refused(frame) => self.run.tally.borrow_mut().refuse(frame),
+                Incoming::Ping => self.owes_pong = true,
+                Incoming::Closed => return Err(Gone),
+                Incoming::Other => {}
+            }
+        }
+        Ok(true)
+    }
+
+    /// Sends what is due, as far as the socket takes it.
+    fn write(&mut self, cx: &mut Context<'_>) -> Result<(), Gone> {
+        loop {
+            let due = self.sender.as_mut().and_then(|sender| sender.poll_due(cx, &self.run));
+            if !self.owes_pong && due.is_none() {
+                break;
+            }
+            match Pin::new(&mut self.socket).poll_ready(cx) {
+                Poll::Ready(ready) => ready.map_err(|_| Gone)?,
+                Poll::Pending => return Ok(()),
+            }
+            let frame = match (&mut self.sender, due) {
+                (Some(sender), Some(at)) if !self.owes_pong => sender.frame(&self.run, at),
+                _ => "3".to_owned(),
+            };
+            self.owes_pong = false;
+            self.unflushed = true;
+            Pin::new(&mut self.socket).start_send(Message::text(frame)).map_err(|_| Gone)?;
+        }
+        if self.unflushed
+            && let Poll::Ready(flushed) = Pin::new(&mut self.socket).poll_flush(cx)
+        {
+            flushed.map_err(|_| Gone)?;
+            self.unflushed = false;
+        }
+        Ok(())
+    }
+}
+
+impl Future for Line {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let line = self.get_mut();
+        let read = line.read(cx);
+        match read.and_then(|more| line.write(cx).map(|()| more)) {
+            Ok(false) => Poll::Pending,
+            Ok(true) => {
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Err(Gone) => {
+                line.run.tally.borrow_mut().disconnects += 1;
+                Poll::Ready(())
+            }
+        }
+    }
+}

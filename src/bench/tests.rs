@@ -1,0 +1,145 @@
+//! The generator and the test client against a relay of our own that can be told to misbehave.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use clap::Parser;
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio_tungstenite::accept_async;
+use tokio_tungstenite::tungstenite::Message;
+
+use super::accounts::{Account, Target};
+use super::client::{Client, ClientError};
+use super::{BenchOptions, Mode, Report, TrafficReport, load};
+use crate::domain::{Role, UserId};
+
+/// How often a message reaches its receiver, by its number.
+type Copies = fn(u64) -> usize;
+
+#[derive(Clone)]
+struct Relay {
+    online: Arc<Mutex<HashMap<String, mpsc::UnboundedSender<String>>>>,
+    copies: Copies,
+}
+
+impl Relay {
+    async fn start(copies: Copies) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let relay = Self { online: Arc::default(), copies };
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(relay.clone().serve(stream));
+            }
+        });
+        url
+    }
+
+    async fn serve(self, stream: TcpStream) {
+        let (mut write, mut read) = accept_async(stream).await.unwrap().split();
+        let (tell, mut told) = mpsc::unbounded_channel::<String>();
+        tokio::spawn(async move {
+            while let Some(packet) = told.recv().await {
+                if write.send(Message::text(packet)).await.is_err() {
+                    return;
+                }
+            }
+        });
+        tell.send(r#"0{"sid":"s","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":100000}"#.into())
+            .unwrap();
+        tell.send("2".into()).unwrap();
+        while let Some(Ok(Message::Text(packet))) = read.next().await {
+            self.hear(packet.as_str(), &tell);
+        }
+    }
+
+    fn hear(&self, packet: &str, tell: &mpsc::UnboundedSender<String>) {
+        let Some(array) = packet.find('[') else {
+            let answer = if packet == "3" { r#"42["ponged"]"# } else { r#"40{"sid":"t"}"# };
+            tell.send(answer.into()).unwrap();
+            return;
+        };
+        let event: Value = serde_json::from_str(&packet[array..]).unwrap();
+        match event[0].as_str().unwrap() {
+            // The token is only the account's id in disguise here, so it is taken as it is.
+            "authenticate" => {
+                let claims =
+                    jsonwebtoken::dangerous::insecure_decode::<Value>(event[1].as_str().unwrap()).unwrap().claims;
+                self.online.lock().unwrap().insert(claims["id"].as_str().unwrap().into(), tell.clone());
+                tell.send(r#"42["authenticated",{"success":true}]"#.into()).unwrap();
+            }
+            "send-message" => {
+                let text = &event[1]["message"];
+                let number = text.as_str().unwrap().split('.').nth(2).unwrap().parse().unwrap();
+                let receiver = self.online.lock().unwrap()[event[1]["receiverId"].as_str().unwrap()].clone();
+                for _ in 0..(self.copies)(number) {
+                    receiver.send(format!("42{}", json!(["receive-message", { "message": text }]))).unwrap();
+                }
+                tell.send(format!("42{}", json!(["message-sent", { "message": text }]))).unwrap();
+            }
+            _ => {
+                let id = &packet[2..array];
+                tell.send(r#"42["before",1,2]"#.into()).unwrap();
+                tell.send(format!("43{id}[{}]", event[1])).unwrap();
+            }
+        }
+    }
+}
+
+#[derive(Parser)]
+struct Arguments {
+    #[command(flatten)]
+    options: BenchOptions,
+}
+
+async fn traffic(mode: Mode, copies: Copies, flags: &[&str]) -> (bool, TrafficReport) {
+    let fixed = ["bench", "--pairs", "3", "--duration", "200ms", "--warmup", "50ms", "--drain", "200ms"];
+    let options = Arguments::parse_from(fixed.iter().chain(flags)).options;
+    let account = |index: u8| Account {
+        id: UserId::from_bytes([index; 12]),
+        role: if index == 0 { Role::Admin } else { Role::Customer },
+    };
+    let target = Target { url: Relay::start(copies).await, pid: None, accounts: (0..7).map(account).collect() };
+    let local = tokio::task::LocalSet::new();
+    let report = local.run_until(load(&options, mode, &target)).await.unwrap();
+    let clean = report.is_clean();
+    let Report::Traffic(found) = report else { panic!("not about traffic") };
+    (clean, *found)
+}
+
+#[tokio::test]
+async fn a_faithful_server_passes_in_a_closed_loop() {
+    let (clean, found) = traffic(Mode::Pairs, |_| 1, &[]).await;
+    assert!(clean, "{found:?}");
+    assert!(found.delivered_per_second > 0.0 && found.delivered_ms.p50 > 0.0, "{found:?}");
+}
+
+#[tokio::test]
+async fn a_fixed_rate_sends_what_was_asked_for_to_one_agent() {
+    let (clean, found) = traffic(Mode::Rate, |_| 1, &["--rate", "1000", "--to-agent"]).await;
+    assert!(clean, "{found:?}");
+    assert_eq!((found.sent, found.connections), (250, 4));
+}
+
+#[tokio::test]
+async fn a_server_that_drops_or_repeats_is_found_out() {
+    let (clean, found) = traffic(Mode::Rate, |number| usize::from(number != 5), &["--rate", "200"]).await;
+    assert_eq!((clean, found.lost, found.doubled), (false, 3, 0));
+    let (clean, found) = traffic(Mode::Rate, |number| 1 + usize::from(number == 5), &["--rate", "200"]).await;
+    assert_eq!((clean, found.lost, found.doubled), (false, 0, 3));
+}
+
+#[tokio::test]
+async fn the_test_client_answers_pings_and_keeps_events_while_it_waits_for_an_ack() {
+    let client = Client::connect(&Relay::start(|_| 1).await).await.unwrap();
+    let second = Duration::from_secs(1);
+    assert_eq!(client.wait_for("ponged", second).await.unwrap(), Value::Null);
+    assert_eq!(client.emit_ack("echo", json!({ "a": 1 })).await.unwrap(), json!({ "a": 1 }));
+    assert_eq!(client.next_event(second).await.unwrap(), ("before".into(), json!([1, 2])));
+    let nothing = client.next_event(Duration::from_millis(10)).await;
+    assert!(matches!(nothing, Err(ClientError::TimedOut(_))), "{nothing:?}");
+}

@@ -1,0 +1,140 @@
+//! Messages between pairs, in a closed loop or at a fixed rate.
+
+use std::ops::Range;
+use std::rc::Rc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use futures_util::TryStreamExt;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use super::accounts::{Account, Target};
+use super::line::{Due, Line, Run, Sender, since};
+use super::options::{BenchOptions, Mode};
+use super::procfs::cpu_seconds;
+use super::report::{Spent, TrafficReport};
+use super::tally::Tally;
+
+/// Bytes of buffer per connection and direction.
+const BUFFER: usize = 32 * 1024;
+
+/// The shortest time the pacer sleeps. It bounds what the generator adds to a latency, and what it costs.
+const NAP: Duration = Duration::from_micros(100);
+
+/// Runs one load of messages, and reports it.
+pub(super) async fn run(options: &BenchOptions, mode: Mode, target: &Target) -> anyhow::Result<TrafficReport> {
+    let (senders, receivers, listeners) = cast(options, target)?;
+    let accounts = senders.iter().chain(&listeners).cloned().collect();
+    let opening = Instant::now();
+    let mut sockets = target.connect(options, accounts, BUFFER).try_collect::<Vec<_>>().await?;
+    let connecting = opening.elapsed();
+    let connections = sockets.len();
+    let listening = sockets.split_off(senders.len());
+
+    let run = Run::new(options.size, Tally::new(options.pairs)?);
+    let mut lines = JoinSet::new();
+    for socket in listening {
+        lines.spawn_local(Line::new(socket, Rc::clone(&run), None));
+    }
+    let start = run.now();
+    let opens = start + nanos(options.warmup);
+    let window = opens..opens + nanos(options.duration);
+    run.tally.borrow_mut().count_within(window.clone());
+    run.stop_at.set(window.end);
+    let mut due_times = Vec::new();
+    for (pair, (socket, receiver)) in sockets.into_iter().zip(receivers).enumerate() {
+        let due = if mode == Mode::Rate {
+            let (give, times) = mpsc::unbounded_channel();
+            due_times.push(give);
+            Due::Paced { times, taken: None }
+        } else {
+            Due::Credit(options.window)
+        };
+        let sender = Sender { pair, receiver, counter: 0, due };
+        lines.spawn_local(Line::new(socket, Rc::clone(&run), Some(sender)));
+    }
+    let pacer =
+        (mode == Mode::Rate).then(|| pace(run.began(), start..window.end, options.rate, due_times)).transpose()?;
+
+    sleep(options.warmup).await;
+    let spent = Spending::begin(target.pid);
+    sleep(options.duration).await;
+    let spent = spent.end();
+    let asked = pacer.map(|pacer| pacer.join().unwrap_or_default());
+    let gave_up = Instant::now() + options.drain;
+    while Instant::now() < gave_up
+        && !(run.tally.borrow().is_settled() && asked.is_none_or(|asked| run.tally.borrow().sent >= asked))
+    {
+        sleep(Duration::from_millis(10)).await;
+    }
+    let tally = run.tally.borrow();
+    Ok(TrafficReport::new(options, mode, &tally, asked.unwrap_or(tally.sent), connections, connecting, spent))
+}
+
+type Cast = (Vec<Account>, Vec<String>, Vec<Account>);
+
+/// Who sends, to whom (one for each sender), and who has to listen for that.
+fn cast(options: &BenchOptions, target: &Target) -> anyhow::Result<Cast> {
+    let mut senders = target.customers(options.customers())?;
+    let listeners = if options.to_agent { vec![target.agent()?] } else { senders.split_off(options.pairs) };
+    let receivers = listeners.iter().cycle().take(options.pairs).map(|account| account.id.to_string()).collect();
+    Ok((senders, receivers, listeners))
+}
+
+/// Gives each sender in turn the time at which its next message is due, at that time; tells how many it gave.
+fn pace(
+    began: Instant,
+    span: Range<u64>,
+    rate: u64,
+    senders: Vec<mpsc::UnboundedSender<u64>>,
+) -> anyhow::Result<thread::JoinHandle<u64>> {
+    let give = move || {
+        let mut given = 0;
+        for sender in senders.iter().cycle() {
+            let due = span.start + given * 1_000_000_000 / rate.max(1);
+            if due >= span.end {
+                break;
+            }
+            let wait = Duration::from_nanos(due.saturating_sub(since(began)));
+            if !wait.is_zero() {
+                thread::sleep(wait.max(NAP));
+            }
+            // A sender that has gone is counted by what it did not send.
+            let _gone = sender.send(due);
+            given += 1;
+        }
+        given
+    };
+    thread::Builder::new().name("bench-pacer".into()).spawn(give).context("starting the pacer")
+}
+
+/// Measures what a stretch of time costs the server and the generator.
+struct Spending {
+    began: Instant,
+    pid: Option<u32>,
+    server: Option<f64>,
+    own: Option<f64>,
+}
+
+impl Spending {
+    fn begin(pid: Option<u32>) -> Self {
+        Self { began: Instant::now(), pid, server: pid.and_then(cpu_seconds), own: cpu_seconds(std::process::id()) }
+    }
+
+    fn end(self) -> Spent {
+        let now = Self::begin(self.pid);
+        let less = |now: Option<f64>, then: Option<f64>| Some(now? - then?);
+        Spent {
+            seconds: self.began.elapsed().as_secs_f64(),
+            server_cpu: less(now.server, self.server),
+            own_cpu: less(now.own, self.own),
+        }
+    }
+}
+
+fn nanos(span: Duration) -> u64 {
+    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX / 4)
+}

@@ -1,0 +1,143 @@
+//! The frames that load is made of. They are written by formatting and read by looking for bytes: parsing JSON would cost
+//! the generator more than the sockets do.
+
+use std::fmt::Write as _;
+
+/// Marks where a stamp begins. No JSON around it holds this byte unless somebody's name does.
+const MARK: u8 = b'~';
+
+/// Tells the messages of one run from those of any other.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct RunTag([u8; 8]);
+
+impl RunTag {
+    /// A fresh tag.
+    pub(super) fn random() -> Self {
+        Self(rand::random::<[u8; 8]>().map(|byte| b'a' + byte % 26))
+    }
+
+    fn text(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+/// What a message's text tells about itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Stamp {
+    /// Which sender and receiver.
+    pub(super) pair: usize,
+    /// Which message of that pair, from 0.
+    pub(super) counter: u64,
+    /// When it was sent or, at a fixed rate, should have been: nanoseconds since the run's clock began.
+    pub(super) at: u64,
+}
+
+/// What one received frame means to the generator.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Incoming<'a> {
+    /// `2`: to be answered with `3`.
+    Ping,
+    /// `receive-message` of this run.
+    Delivered(Stamp),
+    /// `message-sent` of this run.
+    Confirmed(Stamp),
+    /// `error`, or an `authenticated` that takes the session away.
+    Refused(&'a str),
+    /// `41`: the server ends the session.
+    Closed,
+    /// Anything else: presence, typing, other runs.
+    Other,
+}
+
+/// The frame that sends one message, its text at least `size` bytes long.
+pub(super) fn send_frame(run: RunTag, receiver: &str, stamp: Stamp, size: usize) -> String {
+    let Stamp { pair, counter, at } = stamp;
+    let run = run.text();
+    let mut frame = String::with_capacity(160 + size);
+    frame.push_str(r#"42["send-message",{"receiverId":""#);
+    frame.push_str(receiver);
+    frame.push_str(r#"","message":""#);
+    let begin = frame.len();
+    // Writing to a string cannot fail.
+    let _ok = write!(frame, "~{run}.{pair}.{counter}.{at}~");
+    for _ in frame.len() - begin..size {
+        frame.push('x');
+    }
+    let _ok = write!(frame, r#"","clientMessageId":"{run}-{pair}-{counter}"}}]"#);
+    frame
+}
+
+/// Reads one frame.
+pub(super) fn read_frame(frame: &str, run: RunTag) -> Incoming<'_> {
+    if frame == "2" {
+        Incoming::Ping
+    } else if let Some(rest) = frame.strip_prefix(r#"42["receive-message","#) {
+        find_stamp(rest.as_bytes(), run).map_or(Incoming::Other, Incoming::Delivered)
+    } else if let Some(rest) = frame.strip_prefix(r#"42["message-sent","#) {
+        find_stamp(rest.as_bytes(), run).map_or(Incoming::Other, Incoming::Confirmed)
+    } else if frame.starts_with(r#"42["error","#) || frame.starts_with(r#"42["authenticated",{"success":false"#) {
+        Incoming::Refused(frame)
+    } else if frame.starts_with("41") {
+        Incoming::Closed
+    } else {
+        Incoming::Other
+    }
+}
+
+fn find_stamp(mut bytes: &[u8], run: RunTag) -> Option<Stamp> {
+    while let Some(mark) = bytes.iter().position(|&byte| byte == MARK) {
+        bytes = &bytes[mark + 1..];
+        if let Some(rest) = bytes.strip_prefix(&run.0) {
+            let (pair, rest) = number(rest.strip_prefix(b".")?)?;
+            let (counter, rest) = number(rest.strip_prefix(b".")?)?;
+            let (at, _) = number(rest.strip_prefix(b".")?)?;
+            return Some(Stamp { pair: usize::try_from(pair).ok()?, counter, at });
+        }
+    }
+    None
+}
+
+/// A decimal number, and what follows it.
+fn number(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    let mut value = 0_u64;
+    let mut digits = 0;
+    for byte in bytes.iter().take_while(|byte| byte.is_ascii_digit()) {
+        value = value.checked_mul(10)?.checked_add(u64::from(byte - b'0'))?;
+        digits += 1;
+    }
+    (digits > 0).then(|| (value, &bytes[digits..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RUN: RunTag = RunTag(*b"runrunaa");
+    const STAMP: Stamp = Stamp { pair: 7, counter: 12, at: 3_456_789 };
+
+    #[test]
+    fn a_message_is_json_and_is_read_back_whoever_else_is_marked() {
+        let frame = send_frame(RUN, "aaaaaaaaaaaaaaaaaaaaaaaa", STAMP, 64);
+        let sent: serde_json::Value = serde_json::from_str(&frame[2..]).unwrap();
+        let text = sent[1]["message"].as_str().unwrap();
+        assert_eq!(text.len(), 64);
+        assert_eq!(sent[1]["clientMessageId"], "runrunaa-7-12");
+        for (event, expected) in
+            [("receive-message", Incoming::Delivered(STAMP)), ("message-sent", Incoming::Confirmed(STAMP))]
+        {
+            let told = format!(r#"42["{event}",{{"sender":{{"name":"~ann~"}},"message":"{text}","seq":1}}]"#);
+            assert_eq!(read_frame(&told, RUN), expected);
+            assert_eq!(read_frame(&told, RunTag(*b"otherrun")), Incoming::Other);
+        }
+    }
+
+    #[test]
+    fn other_frames_are_told_apart() {
+        assert_eq!(read_frame("2", RUN), Incoming::Ping);
+        assert_eq!(read_frame("41", RUN), Incoming::Closed);
+        assert_eq!(read_frame(r#"42["user-online",{"userId":"a"}]"#, RUN), Incoming::Other);
+        let error = r#"42["error",{"message":"Not authenticated"}]"#;
+        assert_eq!(read_frame(error, RUN), Incoming::Refused(error));
+        assert_eq!(read_frame(r#"42["receive-message",{"message":"~runrunaa.7.x~"}]"#, RUN), Incoming::Other);
+    }
+}
