@@ -1,1 +1,11 @@
-fn main() {}
+//! Starts Deskline, or runs one of its commands.
+
+use std::process::ExitCode;
+
+/// Gives memory back after a wave of connections, which the platform's allocator does not.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    deskline::cli::main()
+}

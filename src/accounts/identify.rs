@@ -21,8 +21,8 @@ pub enum IdentifyError {
     /// The token is missing, expired or invalid.
     #[error(transparent)]
     Token(#[from] TokenError),
-    /// The account is blocked.
-    #[error("the account is blocked")]
+    /// The account is blocked, or not confirmed any more.
+    #[error("the account is not in use")]
     Blocked,
     /// The account is not there any more.
     #[error("the account is gone")]
@@ -44,7 +44,7 @@ impl Accounts {
             Subject::Number(number) => self.parts.users.user_by_number(number).await?,
         };
         let user = user.ok_or(IdentifyError::Gone)?;
-        if user.status == AccountStatus::Blocked {
+        if user.status != AccountStatus::Active {
             return Err(IdentifyError::Blocked);
         }
         Ok(Identified { user, expires_at: identity.expires_at })

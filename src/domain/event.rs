@@ -92,7 +92,7 @@ impl EntryTold {
 }
 
 /// Somebody began or ceased to type.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct TypingChange {
     /// Where.
     pub parties: Parties,

@@ -1,3 +1,5 @@
 //! Faces: the protocols towards clients. Each decodes, calls one use-case, and encodes; none names another.
 
+pub mod ops;
 pub mod rest;
+pub mod socketio;

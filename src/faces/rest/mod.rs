@@ -1,16 +1,25 @@
 //! The REST face: plain requests of the dashboards.
 //!
-//! Routes: [`auth`] (log in, register, codes), [`admin`] (who keeps the accounts). Shared: [`body`] (what may be sent),
+//! Routes: [`auth`] (log in, register, codes), [`admin`] (who keeps the accounts),
+//! [`chat`] (the chat screen). Shared: [`body`] (what may be sent),
 //! [`caller`] (who asks), [`reply`] (how it is answered).
 
 use std::sync::Arc;
 
+use axum::extract::FromRef;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::{Json, Router};
+use serde_json::json;
+
 use crate::accounts::Accounts;
+use crate::desk::Desk;
 
 pub mod admin;
 pub mod auth;
 pub mod body;
 pub mod caller;
+pub mod chat;
 pub mod reply;
 #[cfg(test)]
 mod tests;
@@ -22,3 +31,42 @@ pub use reply::Refusal;
 /// What the routes about accounts need of a router's state.
 #[derive(Clone)]
 pub struct AccountsState(pub Arc<Accounts>);
+
+/// What all routes of this face need.
+#[derive(Clone)]
+struct RestState {
+    desk: Desk,
+    accounts: AccountsState,
+}
+
+impl FromRef<RestState> for Desk {
+    fn from_ref(state: &RestState) -> Self {
+        state.desk.clone()
+    }
+}
+
+impl FromRef<RestState> for AccountsState {
+    fn from_ref(state: &RestState) -> Self {
+        state.accounts.clone()
+    }
+}
+
+/// All routes of this face, and the answer to a path that none has.
+pub fn routes(desk: Desk, accounts: Arc<Accounts>) -> Router {
+    Router::new()
+        .merge(auth::routes())
+        .merge(admin::routes())
+        .merge(chat::routes())
+        .fallback(not_found)
+        .method_not_allowed_fallback(wrong_method)
+        .with_state(RestState { desk, accounts: AccountsState(accounts) })
+}
+
+async fn not_found() -> Response {
+    (StatusCode::NOT_FOUND, Json(json!({"success": false, "message": "Not found"}))).into_response()
+}
+
+async fn wrong_method() -> Response {
+    let body = json!({"success": false, "message": "Method not allowed"});
+    (StatusCode::METHOD_NOT_ALLOWED, Json(body)).into_response()
+}

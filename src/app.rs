@@ -1,0 +1,147 @@
+//! The one place that joins parts.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use axum::Router;
+use socketioxide::SocketIo;
+use tokio::net::TcpListener;
+use tokio::sync::broadcast;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::accounts::{AccountParts, Accounts};
+use crate::auth::{Passwords, Tokens};
+use crate::config::{Config, MailConfig};
+use crate::desk::Desk;
+use crate::domain::{Clock, SystemClock, UserId};
+use crate::faces::{ops, rest, socketio};
+use crate::mail::{LogMailer, Mailer, SmtpMailer};
+use crate::net;
+use crate::store::Stores;
+use crate::store::sqlite::{DataFileLock, SqliteStore};
+
+/// How long each step of stopping may take; there are three.
+const STEP: Duration = Duration::from_secs(3);
+
+/// Changes of accounts that may wait to be looked at; if there are more, the next look at everybody finds them.
+const CHANGES: usize = 256;
+
+/// What a server is built from.
+pub struct Parts {
+    /// People and logs.
+    pub stores: Stores,
+    /// Signs and reads tokens.
+    pub tokens: Arc<Tokens>,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Sends mail.
+    pub mailer: Arc<dyn Mailer>,
+    /// Keeps a second server off the same data file.
+    pub lock: Option<DataFileLock>,
+}
+
+impl Parts {
+    /// Opens what the settings name.
+    ///
+    /// # Errors
+    /// If something cannot be opened, or is in use.
+    pub fn open(config: &Config) -> anyhow::Result<Self> {
+        let path = config.store.path();
+        let lock = DataFileLock::take(&path)?;
+        let secret = config.auth.secret(&path, config.demo)?;
+        let store = SqliteStore::open(&path).with_context(|| format!("opening the store at {}", path.display()))?;
+        Ok(Self {
+            stores: store.stores(),
+            tokens: Arc::new(Tokens::new(&secret, config.auth.token_lifetime)),
+            clock: Arc::new(SystemClock),
+            mailer: mailer(&config.mail)?,
+            lock: Some(lock),
+        })
+    }
+}
+
+fn mailer(config: &MailConfig) -> anyhow::Result<Arc<dyn Mailer>> {
+    match &config.smtp_url {
+        Some(url) => Ok(Arc::new(SmtpMailer::new(url, &config.mail_from).context("--smtp-url or --mail-from")?)),
+        None => Ok(Arc::new(LogMailer)),
+    }
+}
+
+/// Serves until `stop`, then stops: takes no more connections, keeps and tells what waits, and closes the sockets, so that
+/// their clients come back to whoever serves next.
+///
+/// # Errors
+/// If a setting cannot be used.
+pub async fn serve(
+    listeners: Vec<TcpListener>,
+    parts: Parts,
+    config: &Config,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let Parts { stores, tokens, clock, mailer, lock } = parts;
+    let (changed, changes) = broadcast::channel(CHANGES);
+    let accounts = Accounts::new(AccountParts {
+        users: stores.users.clone(),
+        mailer,
+        passwords: Passwords::default(),
+        tokens,
+        clock: clock.clone(),
+        client_url: config.listen.client_urls.first().cloned().unwrap_or_default(),
+        changed,
+    });
+    let desk = Desk::open(stores, accounts.clone(), clock, config.desk.settings());
+    tokio::spawn(judge_changes(desk.clone(), changes, stop.clone()));
+    let (router, sockets) = router(&desk, &accounts, config)?;
+    let tasks = TaskTracker::new();
+    for listener in listeners {
+        tasks.spawn(net::serve(listener, router.clone(), stop.clone(), tasks.clone()));
+    }
+    stop.cancelled().await;
+    finish("the log", desk.close()).await;
+    finish("the sockets", sockets.close()).await;
+    accounts.close().await;
+    tasks.close();
+    finish("the connections", tasks.wait()).await;
+    desk.write_deliveries().await;
+    drop(lock);
+    Ok(())
+}
+
+/// All faces, behind what they have in common.
+fn router(desk: &Desk, accounts: &Arc<Accounts>, config: &Config) -> anyhow::Result<(Router, SocketIo)> {
+    let settings = config.socketio.settings();
+    let (socketio, sockets) = socketio::layer(desk, &settings);
+    let router = Router::new()
+        .merge(rest::routes(desk.clone(), accounts.clone()))
+        .merge(ops::routes(desk.clone()))
+        .layer(socketio)
+        .layer(axum::middleware::from_fn_with_state(settings, socketio::refuse_old_protocol))
+        .layer(net::cors(&config.listen.client_urls)?)
+        .layer(axum::middleware::from_fn(net::preflight_without_content))
+        .layer(axum::middleware::from_fn(net::compact_headers));
+    Ok((router, sockets))
+}
+
+/// Live sockets are judged at once when this process changes an account.
+async fn judge_changes(desk: Desk, mut changes: broadcast::Receiver<UserId>, stop: CancellationToken) {
+    loop {
+        let change = tokio::select! {
+            () = stop.cancelled() => return,
+            change = changes.recv() => change,
+        };
+        match change {
+            Ok(user) => desk.account_changed(user).await,
+            // The desk looks at everybody by itself twice a second.
+            Err(broadcast::error::RecvError::Lagged(_)) => {}
+            Err(broadcast::error::RecvError::Closed) => return,
+        }
+    }
+}
+
+async fn finish(what: &str, work: impl Future<Output = ()>) {
+    if tokio::time::timeout(STEP, work).await.is_err() {
+        tracing::warn!("Stopped without waiting longer for {what}");
+    }
+}

@@ -1,0 +1,12 @@
+//! `deskline check-config`
+
+use super::say;
+use crate::config::Config;
+
+pub(super) fn check(config: Config) -> anyhow::Result<()> {
+    let config = config.complete()?;
+    // Secrets hide themselves in this form.
+    say(format_args!("{config:#?}"))?;
+    config.auth.secret(&config.store.path(), config.demo)?;
+    say("The settings are good.")
+}

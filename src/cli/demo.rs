@@ -1,0 +1,46 @@
+//! The demo accounts. Their passwords are no secret, so they exist under `--demo` alone.
+
+use anyhow::Context;
+
+use crate::auth::Passwords;
+use crate::domain::{AccountStatus, Clock, Email, Role, SystemClock, UserId};
+use crate::store::{NewUser, UserStore};
+
+/// The password of all demo accounts.
+pub(super) const PASSWORD: &str = "deskline-demo";
+
+/// Name, address and role of each.
+pub(super) const ACCOUNTS: [(&str, &str, Role); 3] = [
+    ("Ada (support)", "admin@demo.test", Role::Admin),
+    ("Ann", "ann@demo.test", Role::Customer),
+    ("Bob", "bob@demo.test", Role::Customer),
+];
+
+/// Makes the accounts that are not there yet.
+pub(super) async fn prepare(users: &dyn UserStore) -> anyhow::Result<()> {
+    for (name, email, role) in ACCOUNTS {
+        let email: Email = email.parse().context("a demo address")?;
+        if users.user_by_email(&email).await?.is_some() {
+            continue;
+        }
+        let at = SystemClock.now();
+        let new = NewUser {
+            id: UserId::generate(at),
+            name: name.into(),
+            email: Some(email),
+            password_hash: Some(Passwords::default().hash(PASSWORD.into()).await?),
+            role,
+            status: AccountStatus::Active,
+            pending_code: None,
+            at,
+        };
+        users.create_user(new).await?;
+    }
+    Ok(())
+}
+
+/// Whether demo accounts are left in a store.
+pub(super) async fn remains(users: &dyn UserStore) -> anyhow::Result<bool> {
+    let email: Email = ACCOUNTS[0].1.parse().context("a demo address")?;
+    Ok(users.user_by_email(&email).await?.is_some())
+}

@@ -1,0 +1,30 @@
+//! `deskline token`
+
+use anyhow::bail;
+use clap::Args;
+
+use super::say;
+use super::user::Keeper;
+use crate::auth::Tokens;
+use crate::config::{AuthConfig, StoreConfig};
+use crate::domain::{Clock, Email, SystemClock};
+
+/// Prints a token for an account.
+#[derive(Debug, Args)]
+pub(super) struct Token {
+    /// The account's e-mail address.
+    email: Email,
+    #[command(flatten)]
+    store: StoreConfig,
+    #[command(flatten)]
+    auth: AuthConfig,
+}
+
+impl Token {
+    pub(super) async fn run(self) -> anyhow::Result<()> {
+        let secret = self.auth.secret(&self.store.path(), true)?;
+        let keeper = Keeper::open(&self.store)?;
+        let Some(user) = keeper.users.user_by_email(&self.email).await? else { bail!("no account has this address") };
+        say(Tokens::new(&secret, self.auth.token_lifetime).issue(&user, SystemClock.now()))
+    }
+}

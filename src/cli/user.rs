@@ -1,0 +1,148 @@
+//! `deskline user`: accounts, also while a server runs on the same store; it takes notice within a second.
+
+use std::io::BufRead;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use clap::{Args, Subcommand};
+
+use super::say;
+use crate::auth::Passwords;
+use crate::config::StoreConfig;
+use crate::domain::{AccountStatus, Clock, Email, Role, SystemClock, UserId};
+use crate::store::sqlite::SqliteStore;
+use crate::store::{MAX_PAGE, NewUser, UserChange, UserStore};
+
+/// Adds, lists, blocks and unblocks accounts, and sets their passwords.
+#[derive(Debug, Args)]
+pub(super) struct User {
+    #[command(flatten)]
+    store: StoreConfig,
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Adds an account. The password is read from standard input.
+    Add {
+        /// Its e-mail address.
+        email: Email,
+        /// Its name [default: the part of the address before the @].
+        #[arg(long)]
+        name: Option<String>,
+        /// What it may do: user, agent or admin.
+        #[arg(long, default_value = "user")]
+        role: Role,
+    },
+    /// Lists the accounts.
+    List,
+    /// Shuts an account out, at once.
+    Block {
+        /// Its e-mail address.
+        email: Email,
+    },
+    /// Lets an account in again.
+    Unblock {
+        /// Its e-mail address.
+        email: Email,
+    },
+    /// Sets a password, read from standard input.
+    Password {
+        /// The account's e-mail address.
+        email: Email,
+    },
+}
+
+/// The store, as these commands use it.
+pub(super) struct Keeper {
+    pub(super) users: Arc<dyn UserStore>,
+}
+
+impl Keeper {
+    pub(super) fn open(config: &StoreConfig) -> anyhow::Result<Self> {
+        let path = config.path();
+        let store = SqliteStore::open(&path).with_context(|| format!("opening the store at {}", path.display()))?;
+        Ok(Self { users: store.stores().users })
+    }
+
+    async fn find(&self, email: &Email) -> anyhow::Result<UserId> {
+        match self.users.user_by_email(email).await? {
+            Some(user) => Ok(user.id),
+            None => bail!("no account has this address"),
+        }
+    }
+
+    async fn change(&self, email: &Email, change: UserChange) -> anyhow::Result<()> {
+        let id = self.find(email).await?;
+        self.users.update_user(id, change, SystemClock.now()).await?;
+        say("Done.")
+    }
+}
+
+impl User {
+    pub(super) async fn run(self) -> anyhow::Result<()> {
+        let keeper = Keeper::open(&self.store)?;
+        match self.action {
+            Action::Add { email, name, role } => add(&keeper, email, name, role).await,
+            Action::List => list(&keeper).await,
+            Action::Block { email } => keeper.change(&email, status(AccountStatus::Blocked)).await,
+            Action::Unblock { email } => keeper.change(&email, status(AccountStatus::Active)).await,
+            Action::Password { email } => {
+                let password_hash = Some(read_password().await?);
+                keeper.change(&email, UserChange { password_hash, ..UserChange::default() }).await
+            }
+        }
+    }
+}
+
+fn status(status: AccountStatus) -> UserChange {
+    UserChange { status: Some(status), ..UserChange::default() }
+}
+
+async fn add(keeper: &Keeper, email: Email, name: Option<String>, role: Role) -> anyhow::Result<()> {
+    let at = SystemClock.now();
+    let short = email.as_str().split('@').next().unwrap_or("user").to_owned();
+    let new = NewUser {
+        id: UserId::generate(at),
+        name: name.unwrap_or(short),
+        email: Some(email),
+        password_hash: Some(read_password().await?),
+        role,
+        status: AccountStatus::Active,
+        pending_code: None,
+        at,
+    };
+    let user = keeper.users.create_user(new).await?;
+    say(format_args!("Added {} as {}, id {}.", user.email_text(), user.role.word(), user.id))
+}
+
+async fn list(keeper: &Keeper) -> anyhow::Result<()> {
+    for role in [Role::Admin, Role::Agent, Role::Customer] {
+        let mut skip = 0;
+        loop {
+            let page = keeper.users.users_of_role(role, skip, MAX_PAGE).await?;
+            for user in &page.users {
+                let status = user.status.word();
+                say(format_args!("{}  {:5}  {status:10}  {}  {}", user.id, role.word(), user.email_text(), user.name))?;
+            }
+            skip += page.users.len() as u64;
+            if page.users.is_empty() {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Reads a password from standard input, where other users of the machine cannot see it, and hashes it.
+async fn read_password() -> anyhow::Result<String> {
+    say("Password:")?;
+    let mut line = String::new();
+    std::io::stdin().lock().read_line(&mut line).context("reading the password")?;
+    let password = line.trim_end_matches(['\r', '\n']).to_owned();
+    if password.chars().count() < 6 {
+        bail!("the password must have at least 6 characters");
+    }
+    Ok(Passwords::default().hash(password).await?)
+}

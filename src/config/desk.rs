@@ -1,0 +1,72 @@
+//! What the desk and its Socket.IO face do differently when told to.
+
+use std::time::Duration;
+
+use clap::Args;
+
+use crate::desk::DeskSettings;
+use crate::faces::socketio::SocketioSettings;
+
+/// What the desk does differently when told to.
+#[derive(Debug, Clone, Args)]
+pub struct DeskConfig {
+    /// How long a typing notice lasts without renewal, e.g. `6s`.
+    #[arg(long, env = "DESKLINE_TYPING_TTL", default_value = "6s", value_parser = humantime::parse_duration)]
+    pub typing_ttl: Duration,
+    /// How long after their last connection somebody still counts as online, e.g. `10s`.
+    #[arg(long, env = "DESKLINE_OFFLINE_GRACE", default_value = "10s", value_parser = humantime::parse_duration)]
+    pub offline_grace: Duration,
+    /// The most characters of a message.
+    #[arg(long, env = "DESKLINE_MAX_MESSAGE", default_value_t = 20_000, value_name = "CHARACTERS")]
+    pub max_message: usize,
+    /// How many messages a second one person may send in the long run (ten seconds' worth at once); 0 for any number.
+    #[arg(long, env = "DESKLINE_SEND_RATE", default_value_t = 50, value_name = "PER_SECOND")]
+    pub send_rate: u32,
+    /// The most messages that one reading of the history gives, up to 1000.
+    #[arg(long, env = "DESKLINE_HISTORY_PAGE", default_value_t = 1000, value_name = "MESSAGES")]
+    pub history_page: usize,
+}
+
+impl DeskConfig {
+    /// As the desk takes it.
+    #[must_use]
+    pub fn settings(&self) -> DeskSettings {
+        DeskSettings {
+            max_message_chars: self.max_message,
+            typing_ttl: self.typing_ttl,
+            offline_grace: self.offline_grace,
+            send_rate: (self.send_rate > 0).then_some(self.send_rate),
+            history_page: self.history_page,
+        }
+    }
+}
+
+/// What the Socket.IO face does differently when told to.
+#[derive(Debug, Clone, Args)]
+pub struct SocketioConfig {
+    /// How often a client is asked for a sign of life, e.g. `25s`.
+    #[arg(long, env = "DESKLINE_PING_INTERVAL", default_value = "25s", value_parser = humantime::parse_duration)]
+    pub ping_interval: Duration,
+    /// How long it may take to give one, e.g. `20s`.
+    #[arg(long, env = "DESKLINE_PING_TIMEOUT", default_value = "20s", value_parser = humantime::parse_duration)]
+    pub ping_timeout: Duration,
+    /// How long a client may stay connected without saying who it is before it is reminded, e.g. `5s`.
+    #[arg(long, env = "DESKLINE_SILENCE", default_value = "5s", value_parser = humantime::parse_duration)]
+    pub silence: Duration,
+    /// Lets clients of the old protocol in (Engine.IO 3: socket.io-client 1 and 2).
+    #[arg(long, env = "DESKLINE_ALLOW_EIO3")]
+    pub allow_eio3: bool,
+}
+
+impl SocketioConfig {
+    /// As the face takes it.
+    #[must_use]
+    pub const fn settings(&self) -> SocketioSettings {
+        SocketioSettings {
+            ping_interval: self.ping_interval,
+            ping_timeout: self.ping_timeout,
+            silence: self.silence,
+            allow_eio3: self.allow_eio3,
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! Where the server listens, and who may call it from a browser.
+
+use std::net::SocketAddr;
+
+use clap::Args;
+
+use super::{ConfigError, LOOPBACK, alias};
+
+/// Where the server listens, and who may call it from a browser.
+#[derive(Debug, Clone, Args)]
+pub struct ListenConfig {
+    /// Address to listen on; may be given several times [default: 127.0.0.1:3000, or $PORT there].
+    #[arg(long = "listen", env = "DESKLINE_LISTEN", value_delimiter = ',', value_name = "ADDRESS")]
+    pub addresses: Vec<SocketAddr>,
+    /// Origin of a page that may use this server; may be given several times. Mailed links lead to the first
+    /// [default: $CLIENT_URL, or http://localhost:5173].
+    #[arg(long = "client-url", env = "DESKLINE_CLIENT_URL", value_delimiter = ',', value_name = "ORIGIN")]
+    pub client_urls: Vec<String>,
+}
+
+impl ListenConfig {
+    pub(super) fn complete(&mut self) -> Result<(), ConfigError> {
+        if self.addresses.is_empty() {
+            let port = match alias("PORT") {
+                None => 3000,
+                Some(value) => value.parse().map_err(|_| ConfigError::Alias { name: "PORT", what: "a port", value })?,
+            };
+            self.addresses.push(SocketAddr::new(LOOPBACK, port));
+        }
+        if self.client_urls.is_empty() {
+            let given = alias("CLIENT_URL").unwrap_or_else(|| "http://localhost:5173".into());
+            self.client_urls = given.split(',').map(|url| url.trim().trim_end_matches('/').to_owned()).collect();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,113 @@
+//! Settings: by flag, by environment, by a `.env` file, in this order of precedence. The only place that reads the
+//! environment. Each concern has a struct of its own.
+//!
+//! A few names of the servers that Deskline replaces are understood as well: `PORT`, `JWT_SECRET`, `MONGODB_URI` and
+//! `CLIENT_URL`.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use clap::Args;
+
+mod auth;
+mod desk;
+mod listen;
+mod log;
+mod mail;
+mod store;
+
+pub use auth::{AuthConfig, SecretError};
+pub use desk::{DeskConfig, SocketioConfig};
+pub use listen::ListenConfig;
+pub use log::{LogConfig, LogFormat};
+pub use mail::MailConfig;
+pub use store::StoreConfig;
+
+/// All settings of `deskline serve`.
+#[derive(Debug, Clone, Args)]
+pub struct Config {
+    /// Starts with demo accounts whose passwords everybody knows, on this machine alone, in a data file of its own.
+    #[arg(long, env = "DESKLINE_DEMO")]
+    pub demo: bool,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented by its type")]
+    pub listen: ListenConfig,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented by its type")]
+    pub store: StoreConfig,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented by its type")]
+    pub auth: AuthConfig,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented by its type")]
+    pub desk: DeskConfig,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented by its type")]
+    pub socketio: SocketioConfig,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented by its type")]
+    pub mail: MailConfig,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented by its type")]
+    pub log: LogConfig,
+}
+
+/// Settings that contradict each other.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The demo accounts are for this machine alone.
+    #[error("--demo listens on this machine alone, not on {0}\nhint: leave --listen out, or --demo")]
+    DemoInPublic(SocketAddr),
+    /// A name of the replaced server has a value that cannot be used.
+    #[error("{name} must be {what}, not {value:?}")]
+    Alias {
+        /// The variable.
+        name: &'static str,
+        /// What it must be.
+        what: &'static str,
+        /// What it is.
+        value: String,
+    },
+}
+
+impl Config {
+    /// Fills in what the replaced server's names say, where Deskline's own say nothing, and checks the whole.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the setting.
+    pub fn complete(mut self) -> Result<Self, ConfigError> {
+        self.listen.complete()?;
+        self.store.complete(self.demo);
+        self.auth.complete();
+        if self.demo {
+            let public = self.listen.addresses.iter().find(|address| !address.ip().is_loopback());
+            if let Some(public) = public {
+                return Err(ConfigError::DemoInPublic(*public));
+            }
+        }
+        Ok(self)
+    }
+}
+
+/// Loads a `.env` file of the working folder into the environment, unless a variable is set already. To be called before
+/// any other thread runs.
+///
+/// # Errors
+/// If there is such a file and it cannot be read.
+pub fn load_env_file() -> Result<(), dotenvy::Error> {
+    match dotenvy::dotenv() {
+        Ok(_) => Ok(()),
+        Err(error) if error.not_found() => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// A variable under a name of the replaced server; empty counts as not set.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment by hand")]
+fn alias(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+#[cfg(test)]
+mod tests;

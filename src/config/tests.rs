@@ -1,0 +1,67 @@
+//! Settings are what flags and environment say.
+
+use std::fs;
+
+use clap::{CommandFactory, Parser};
+
+use super::*;
+
+#[derive(Parser)]
+struct Cli {
+    #[command(flatten)]
+    config: Config,
+}
+
+fn config(arguments: &[&str]) -> Config {
+    let arguments = std::iter::once("deskline").chain(arguments.iter().copied());
+    Cli::try_parse_from(arguments).unwrap().config.complete().unwrap()
+}
+
+#[test]
+fn a_demo_stays_on_this_machine() {
+    assert!(config(&["--demo"]).demo);
+    let public = Cli::try_parse_from(["deskline", "--demo", "--listen", "0.0.0.0:3000"]).unwrap();
+    assert!(matches!(public.config.complete(), Err(ConfigError::DemoInPublic(_))));
+}
+
+#[test]
+fn a_secret_that_everybody_knows_is_refused_outside_the_demo() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("deskline.db");
+    let secret = |value: &str, demo| config(&["--jwt-secret", value]).auth.secret(&data, demo);
+    assert!(matches!(secret("mysecretkey", false), Err(SecretError::KnownToAll)));
+    assert!(matches!(secret("short", false), Err(SecretError::TooShort)));
+    assert_eq!(secret("mysecretkey", true).unwrap().expose(), "mysecretkey");
+}
+
+#[test]
+fn a_generated_secret_is_kept_and_private() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("deskline.db");
+    let auth = AuthConfig { jwt_secret: None, ..config(&[]).auth };
+    let first = auth.secret(&data, false).unwrap();
+    assert_eq!(first.expose().len(), 64);
+    assert_eq!(auth.secret(&data, false).unwrap().expose(), first.expose());
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = fs::metadata(folder.path().join("deskline.db.secret")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+}
+
+#[test]
+fn every_setting_is_in_the_example_file_and_the_other_way_round() {
+    let example = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/.env.example")).unwrap();
+    let names: Vec<String> = Cli::command()
+        .get_arguments()
+        .filter_map(|argument| argument.get_env().map(|name| name.to_string_lossy().into_owned()))
+        .collect();
+    for name in &names {
+        assert!(example.contains(&format!("{name}=")), "{name} is missing in .env.example");
+    }
+    for line in example.lines().filter(|line| line.contains("DESKLINE_")) {
+        let name = line.trim_start_matches(['#', ' ']).split('=').next().unwrap_or_default().to_owned();
+        assert!(names.contains(&name), "{name} is no setting");
+    }
+}

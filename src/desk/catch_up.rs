@@ -1,0 +1,98 @@
+//! To hear what was said while one was away: for clients that cannot name what they have.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Desk;
+use super::list_conversations::list_for;
+use crate::domain::{DeskEvent, EntryTold, Person};
+use crate::presence::{Connection, Delivery, Frames, Outcome};
+use crate::store::{Missed, StoreError};
+
+/// The most conversations that are caught up on.
+const CONVERSATIONS: usize = 500;
+
+/// How many entries are read at a time.
+const PAGE: usize = 200;
+
+/// How long a connection without room is waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often it is tried.
+const RETRY: Duration = Duration::from_millis(5);
+
+impl Desk {
+    /// Replays to a connection the messages that its person has missed, in order, then lets live entries through.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the log could not be read; the connection is live all the same.
+    pub async fn catch_up(&self, person: &Arc<Person>, connection: &Arc<dyn Connection>) -> Result<(), StoreError> {
+        loop {
+            let replayed = self.replay_missed(person, connection).await;
+            if replayed.is_err() || connection.feed().finish() {
+                self.skip_catch_up(connection);
+                return replayed;
+            }
+        }
+    }
+
+    /// Lets live entries through at once: the client names itself what it has, see [`resume`](Self::resume).
+    pub fn skip_catch_up(&self, connection: &Arc<dyn Connection>) {
+        while !connection.feed().finish() {}
+    }
+
+    async fn replay_missed(&self, person: &Arc<Person>, connection: &Arc<dyn Connection>) -> Result<(), StoreError> {
+        self.write_deliveries().await;
+        for missed in self.0.stores.conversations.missed(list_for(person), CONVERSATIONS).await? {
+            if !self.replay(person, connection, missed).await? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Replays one conversation. False if the connection is closed.
+    async fn replay(
+        &self,
+        person: &Arc<Person>,
+        connection: &Arc<dyn Connection>,
+        missed: Missed,
+    ) -> Result<bool, StoreError> {
+        let mut after = missed.after;
+        loop {
+            let page = self.0.stores.conversations.entries_after(missed.conversation.id, after, PAGE).await?;
+            let is_last = page.len() < PAGE;
+            for told in self.show(missed.conversation, page).await? {
+                let (conversation, seq) = (told.entry.conversation, told.entry.seq);
+                let concerns = told.entry.message().is_some() && told.author.id != person.id;
+                if concerns && !replay_one(person, connection, told).await {
+                    return Ok(false);
+                }
+                after = seq;
+                connection.feed().replayed(conversation, seq);
+                self.0.deliveries.mark(person.id, conversation, seq);
+            }
+            if is_last {
+                return Ok(true);
+            }
+        }
+    }
+}
+
+/// Sends one entry, waiting for room. False if the connection is closed, or has had no room for too long.
+async fn replay_one(person: &Arc<Person>, connection: &Arc<dyn Connection>, told: EntryTold) -> bool {
+    let event = DeskEvent::Entry(Arc::new(told));
+    let frames = Frames::default();
+    let delivery = Delivery { event: &event, viewer: person, is_replay: true, frames: &frames };
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match connection.send(&delivery) {
+            Outcome::Sent | Outcome::NotTaken => return true,
+            Outcome::Closed => return false,
+            Outcome::Full if Instant::now() > deadline => return false,
+            Outcome::Full => tokio::time::sleep(RETRY).await,
+        }
+    }
+}

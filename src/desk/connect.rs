@@ -1,0 +1,71 @@
+//! To come and to go.
+
+use std::sync::Arc;
+
+use super::Desk;
+use crate::accounts::identify::IdentifyError;
+use crate::domain::{ConnectionId, ConversationId, Person, Seq, Timestamp, UserId};
+use crate::presence::{Connection, Revoked};
+
+/// Somebody who has shown who they are.
+#[derive(Debug, Clone)]
+pub struct Authenticated {
+    /// Who.
+    pub person: Arc<Person>,
+    /// When the proof stops being good.
+    pub expires_at: Timestamp,
+}
+
+/// An entry that was sent on a connection since its client last gave a sign of life: the first of its conversation.
+pub type Unconfirmed = (ConversationId, Seq);
+
+impl Desk {
+    /// Who a token belongs to.
+    ///
+    /// # Errors
+    /// [`IdentifyError`] says why they are not let in.
+    pub async fn authenticate(&self, token: &str) -> Result<Authenticated, IdentifyError> {
+        let identified = self.0.accounts.identify(token).await?;
+        Ok(Authenticated { person: Arc::new(Person::from(&identified.user)), expires_at: identified.expires_at })
+    }
+
+    /// Makes a connection somebody's. It hears of everything from now on, but of the log only after
+    /// [`catch_up`](Self::catch_up).
+    pub async fn connect(&self, who: &Authenticated, connection: &Arc<dyn Connection>) {
+        connection.feed().begin();
+        self.0.expiries.add(who, connection);
+        let joined = self.0.presence.join(who.person.clone(), connection.clone());
+        self.announce_arrival(&who.person, joined).await;
+    }
+
+    /// Takes a connection from a person. What was sent on it in vain, if it broke, counts as not delivered, unless they
+    /// have another connection.
+    pub fn disconnect(&self, person: &Arc<Person>, connection: ConnectionId, unconfirmed: Vec<Unconfirmed>) {
+        self.0.expiries.remove(connection);
+        self.stop_typing_on(connection);
+        let Some(leaving) = self.0.presence.leave(person.id, connection) else { return };
+        for (conversation, first) in unconfirmed {
+            self.0.deliveries.take_back(person.id, conversation, first.previous());
+        }
+        let (desk, grace) = (self.clone(), self.0.settings.offline_grace);
+        self.run(async move {
+            tokio::time::sleep(grace).await;
+            if let Some(departed) = desk.0.presence.depart(leaving) {
+                desk.announce_departure(&departed).await;
+            }
+        });
+    }
+
+    /// Takes the rights of all live connections of a person, and tells them so.
+    pub(super) fn revoke(&self, user: UserId, reason: Revoked) {
+        for connection in self.0.presence.connections(user) {
+            self.revoke_connection(user, &*connection, reason);
+        }
+    }
+
+    pub(super) fn revoke_connection(&self, user: UserId, connection: &dyn Connection, reason: Revoked) {
+        tracing::info!(user.id = %user, connection.id = %connection.id(), ?reason, "A connection lost its rights");
+        // Its client learns of it first, then the connection lets go of the person by itself.
+        connection.revoke(reason);
+    }
+}

@@ -1,0 +1,117 @@
+//! How far everybody has been delivered to: noted in memory at once, written down a moment later.
+//!
+//! A process that dies in that moment delivers once more what it delivered last, to clients that cannot say what they
+//! have: better twice than never.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::Desk;
+use crate::domain::{ConversationId, Seq, UserId};
+use crate::store::{Delivered, StoreError};
+
+/// How often notes are written down.
+const PERIOD: Duration = Duration::from_millis(100);
+
+/// Notes kept in memory; beyond this many, those already written down are dropped.
+const NOTES: usize = 200_000;
+
+#[derive(Default)]
+pub(super) struct Deliveries {
+    notes: Mutex<Notes>,
+    /// Held while notes are being written, so that a reader of the store does not come in between.
+    writing: tokio::sync::Mutex<()>,
+}
+
+#[derive(Default)]
+struct Notes {
+    up_to: HashMap<Key, Seq>,
+    unwritten: HashSet<Key>,
+}
+
+type Key = (UserId, ConversationId);
+
+impl Deliveries {
+    /// Everything up to `up_to` has been delivered.
+    pub(super) fn mark(&self, user: UserId, conversation: ConversationId, up_to: Seq) {
+        let mut notes = self.notes();
+        let known = notes.up_to.entry((user, conversation)).or_default();
+        if *known < up_to {
+            *known = up_to;
+            notes.unwritten.insert((user, conversation));
+        }
+    }
+
+    /// What was marked beyond `up_to` did not arrive after all.
+    pub(super) fn take_back(&self, user: UserId, conversation: ConversationId, up_to: Seq) {
+        let mut notes = self.notes();
+        if let Some(known) = notes.up_to.get_mut(&(user, conversation))
+            && *known > up_to
+        {
+            *known = up_to;
+            notes.unwritten.insert((user, conversation));
+        }
+    }
+
+    fn known(&self, user: UserId, conversation: ConversationId) -> Option<Seq> {
+        self.notes().up_to.get(&(user, conversation)).copied()
+    }
+
+    fn take_unwritten(&self) -> Vec<Delivered> {
+        let Notes { up_to, unwritten } = &mut *self.notes();
+        let marks = unwritten.drain().filter_map(|key| {
+            let (user, conversation) = key;
+            up_to.get(&key).map(|up_to| Delivered { conversation, user, up_to: *up_to })
+        });
+        let marks = marks.collect();
+        if up_to.len() > NOTES {
+            up_to.clear();
+        }
+        marks
+    }
+
+    fn put_back(&self, marks: &[Delivered]) {
+        let mut notes = self.notes();
+        for mark in marks {
+            let key = (mark.user, mark.conversation);
+            notes.up_to.entry(key).or_insert(mark.up_to);
+            notes.unwritten.insert(key);
+        }
+    }
+
+    fn notes(&self) -> MutexGuard<'_, Notes> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Desk {
+    /// How far this person has been delivered to in a conversation.
+    pub(super) async fn delivered(&self, user: UserId, conversation: ConversationId) -> Result<Option<Seq>, StoreError> {
+        match self.0.deliveries.known(user, conversation) {
+            Some(known) => Ok(Some(known)),
+            None => self.0.stores.conversations.delivered(conversation, user).await,
+        }
+    }
+
+    /// Writes down at once what is noted. A failure is told to nobody: the notes stay, and the next time may succeed.
+    pub async fn write_deliveries(&self) {
+        let _writing = self.0.deliveries.writing.lock().await;
+        let marks = self.0.deliveries.take_unwritten();
+        if marks.is_empty() {
+            return;
+        }
+        if let Err(error) = self.0.stores.conversations.set_delivered(marks.clone()).await {
+            tracing::warn!(%error, "Could not write down what was delivered");
+            self.0.deliveries.put_back(&marks);
+        }
+    }
+
+    pub(super) async fn keep_deliveries(&self) {
+        let mut tick = tokio::time::interval(PERIOD);
+        loop {
+            tick.tick().await;
+            self.write_deliveries().await;
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! To read what was said.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::Desk;
+use super::mark_read::MarkReadError;
+use crate::domain::{Conversation, Entry, EntryTold, Parties, Person, Seq, Side, UserId};
+use crate::store::StoreError;
+
+/// A part of a conversation, as one of its members reads it.
+#[derive(Debug)]
+pub struct History {
+    /// Messages, oldest first.
+    pub messages: Vec<EntryTold>,
+    /// How far each side has read, by [`Side::index`].
+    pub read: [Seq; 2],
+}
+
+impl History {
+    /// Whether the other side has read this message.
+    #[must_use]
+    pub fn is_read(&self, told: &EntryTold) -> bool {
+        told.entry.seq <= self.read[told.entry.side.other().index()]
+    }
+}
+
+impl Desk {
+    /// The newest messages between `reader` and a person, before `before` if given; empty if they never talked.
+    ///
+    /// A reading counts as a delivery, and marks what it gave as read.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store fails.
+    pub async fn history_with(
+        &self,
+        reader: &Arc<Person>,
+        user: UserId,
+        before: Option<Seq>,
+        limit: usize,
+    ) -> Result<History, StoreError> {
+        let empty = History { messages: Vec::new(), read: [Seq::ZERO; 2] };
+        // Somebody who was deleted has left their words behind: look for both kinds of conversation.
+        let members = match self.members_with(reader, user).await? {
+            Some(members) => members,
+            None => super::directory::members_between(reader, &Person::deleted(user)),
+        };
+        let Some(conversation) = self.0.directory.find(members).await? else { return Ok(empty) };
+        let Some(summary) = self.0.stores.conversations.summary(conversation.id).await? else { return Ok(empty) };
+        let limit = limit.min(self.0.settings.history_page);
+        let entries = self.0.stores.conversations.messages_before(conversation.id, before, limit).await?;
+        let read = [summary.side(Side::Customer).read, summary.side(Side::Desk).read];
+        if before.is_none()
+            && let Some(newest) = entries.last().map(|entry| entry.seq)
+        {
+            self.0.deliveries.mark(reader.id, conversation.id, newest);
+            match self.submit_read(reader, conversation, newest, None).await {
+                Ok(()) | Err(MarkReadError::NotFound) => {}
+                Err(MarkReadError::Store(error)) => return Err(error),
+            }
+        }
+        Ok(History { messages: self.show(conversation, entries).await?, read })
+    }
+
+    /// Entries with all that is needed to show them.
+    pub(super) async fn show(
+        &self,
+        conversation: Conversation,
+        entries: Vec<Entry>,
+    ) -> Result<Vec<EntryTold>, StoreError> {
+        let parties: Parties = self.0.directory.parties(conversation).await?;
+        let mut authors: HashMap<UserId, Arc<Person>> = HashMap::new();
+        let mut shown = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let author = match authors.get(&entry.author) {
+                Some(known) => known.clone(),
+                None => {
+                    let author = self.0.directory.person_or_deleted(entry.author).await?;
+                    authors.insert(entry.author, author.clone());
+                    author
+                }
+            };
+            shown.push(EntryTold { parties: parties.clone(), entry, author, origin: None });
+        }
+        Ok(shown)
+    }
+}

@@ -1,0 +1,142 @@
+//! The one way into the log: keeps what waits, then tells it, in the order of the log.
+//!
+//! Everything that is to be appended waits in one bounded line. One task takes all that waits and hands it to the store
+//! as one batch; a second tells what was kept. So the entries of a conversation are told in `seq` order, also when two
+//! people write at once, and the next batch is being kept while the last one is being told.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::mpsc::{self, error::TrySendError};
+
+use super::Desk;
+use super::send_message::{SendMessageError, Sent};
+use crate::domain::{ConnectionId, Draft, Entry, EntryTold, Parties, Person};
+use crate::store::{AppendError, Appended};
+
+/// Called once an entry is durable and told, or refused.
+pub type Answer = Box<dyn FnOnce(Result<Sent, SendMessageError>) + Send>;
+
+/// The most that may wait; what comes beyond is refused with `busy`.
+const WAITING: usize = 4096;
+
+/// The most that is handed to the store at once.
+const BATCH: usize = 256;
+
+/// Batches that may be kept before the first of them is told.
+const KEPT_BATCHES: usize = 4;
+
+/// An entry on its way into the log.
+pub(super) struct Submission {
+    pub(super) draft: Draft,
+    pub(super) parties: Parties,
+    pub(super) author: Arc<Person>,
+    pub(super) origin: Option<ConnectionId>,
+    /// `None` for what nobody waits for.
+    pub(super) answer: Option<Answer>,
+}
+
+/// What the store made of a submission; the draft it was is gone.
+struct Kept {
+    parties: Parties,
+    author: Arc<Person>,
+    origin: Option<ConnectionId>,
+    answer: Option<Answer>,
+    result: Result<Appended, AppendError>,
+}
+
+/// The line in which submissions wait.
+pub(super) struct Journal {
+    line: Mutex<Option<mpsc::Sender<Submission>>>,
+}
+
+impl Journal {
+    pub(super) fn new() -> (Self, mpsc::Receiver<Submission>) {
+        let (line, submissions) = mpsc::channel(WAITING);
+        (Self { line: Mutex::new(Some(line)) }, submissions)
+    }
+
+    /// Puts a submission in line; answers at once if there is no place.
+    pub(super) fn submit(&self, submission: Submission) {
+        let line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
+        let (submission, error) = match line.as_ref() {
+            None => (submission, SendMessageError::ShuttingDown),
+            Some(line) => match line.try_send(submission) {
+                Ok(()) => return,
+                Err(TrySendError::Full(submission)) => (submission, SendMessageError::Busy),
+                Err(TrySendError::Closed(submission)) => (submission, SendMessageError::ShuttingDown),
+            },
+        };
+        drop(line);
+        if let Some(answer) = submission.answer {
+            answer(Err(error));
+        }
+    }
+
+    /// Takes nothing more; what waits is still kept and told.
+    pub(super) fn close(&self) {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}
+
+impl Desk {
+    /// Starts the two tasks. They end when the journal is closed and the line is empty.
+    pub(super) fn run_journal(&self, submissions: mpsc::Receiver<Submission>) {
+        let (to_tell, kept) = mpsc::channel(KEPT_BATCHES);
+        let (keeper, teller) = (self.clone(), self.clone());
+        self.0.tasks.spawn(async move { keeper.keep(submissions, to_tell).await });
+        self.0.tasks.spawn(async move { teller.tell_what_is_kept(kept).await });
+    }
+
+    async fn keep(&self, mut submissions: mpsc::Receiver<Submission>, to_tell: mpsc::Sender<Vec<Kept>>) {
+        let mut waiting = Vec::with_capacity(BATCH);
+        while submissions.recv_many(&mut waiting, BATCH).await > 0 {
+            let mut drafts = Vec::with_capacity(waiting.len());
+            let mut rests = Vec::with_capacity(waiting.len());
+            for Submission { draft, parties, author, origin, answer } in waiting.drain(..) {
+                drafts.push(draft);
+                rests.push((parties, author, origin, answer));
+            }
+            let results = self.0.stores.conversations.append(drafts).await;
+            let kept = rests.into_iter().zip(results);
+            let kept = kept.map(|((parties, author, origin, answer), result)| {
+                Kept { parties, author, origin, answer, result }
+            });
+            if to_tell.send(kept.collect()).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn tell_what_is_kept(&self, mut kept: mpsc::Receiver<Vec<Kept>>) {
+        while let Some(batch) = kept.recv().await {
+            for kept in batch {
+                self.tell_and_answer(kept);
+            }
+            // A long line of full batches must not keep the sockets waiting.
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn tell_and_answer(&self, kept: Kept) {
+        let Kept { parties, author, origin, answer, result } = kept;
+        let told = |entry: Entry| Arc::new(EntryTold { parties, entry, author, origin });
+        let outcome = match result {
+            Ok(Appended::New(entry)) => {
+                let told = told(entry);
+                self.tell_entry(&told);
+                Ok(Sent { told, is_repeat: false })
+            }
+            Ok(Appended::Already(entry)) => Ok(Sent { told: told(entry), is_repeat: true }),
+            // Only marks can be no news, and nobody waits for the entry of a mark.
+            Ok(Appended::NoNews) => return,
+            Err(AppendError::NoConversation(_)) => Err(SendMessageError::NoAddressee),
+            Err(AppendError::Store(error)) => {
+                tracing::warn!(%error, "The store did not keep an entry");
+                Err(SendMessageError::Store(error))
+            }
+        };
+        if let Some(answer) = answer {
+            answer(outcome);
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! How much one person may send.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::domain::UserId;
+
+/// How many seconds' worth may be sent at once.
+const BURST_SECONDS: u32 = 10;
+
+/// People remembered at most; those whose allowance is full again are forgotten first.
+const REMEMBERED: usize = 10_000;
+
+/// A token bucket per person.
+pub(super) struct Limits {
+    per_second: Option<u32>,
+    buckets: Mutex<HashMap<UserId, Bucket>>,
+}
+
+struct Bucket {
+    tokens: f64,
+    at: Instant,
+}
+
+impl Limits {
+    pub(super) fn new(per_second: Option<u32>) -> Self {
+        Self { per_second, buckets: Mutex::default() }
+    }
+
+    /// Takes one message from a person's allowance; if there is none left, tells how long until there is.
+    pub(super) fn take(&self, user: UserId) -> Result<(), Duration> {
+        let Some(per_second) = self.per_second else { return Ok(()) };
+        let (rate, burst) = (f64::from(per_second), f64::from(per_second * BURST_SECONDS));
+        let now = Instant::now();
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        if buckets.len() >= REMEMBERED {
+            buckets.retain(|_, bucket| now.duration_since(bucket.at).as_secs() < u64::from(BURST_SECONDS));
+        }
+        let bucket = buckets.entry(user).or_insert(Bucket { tokens: burst, at: now });
+        bucket.tokens = (bucket.tokens + now.duration_since(bucket.at).as_secs_f64() * rate).min(burst);
+        bucket.at = now;
+        if bucket.tokens < 1.0 {
+            return Err(Duration::from_secs_f64((1.0 - bucket.tokens) / rate));
+        }
+        bucket.tokens -= 1.0;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_allowance_is_used_up_and_comes_back() {
+        let limits = Limits::new(Some(2));
+        let ann = UserId::from_bytes([1; 12]);
+        for _ in 0..20 {
+            limits.take(ann).unwrap();
+        }
+        assert_eq!(limits.take(ann), Err(Duration::from_millis(500)));
+        assert_eq!(limits.take(UserId::from_bytes([2; 12])), Ok(()), "everybody has their own");
+        tokio::time::advance(Duration::from_millis(500)).await;
+        assert_eq!(limits.take(ann), Ok(()));
+    }
+
+    #[test]
+    fn no_rate_is_no_limit() {
+        let limits = Limits::new(None);
+        assert!((0..10_000).all(|_| limits.take(UserId::from_bytes([1; 12])).is_ok()));
+    }
+}

@@ -1,0 +1,64 @@
+//! To see whom one talks with, and what waits to be read.
+
+use std::sync::Arc;
+
+use super::Desk;
+use crate::domain::{LastMessage, Members, Person, Side, Summary};
+use crate::store::{ListFor, StoreError};
+
+/// One line of a conversation list.
+#[derive(Debug)]
+pub struct ListedConversation {
+    /// How matters stand.
+    pub summary: Summary,
+    /// The newest message: there is always one.
+    pub last_message: LastMessage,
+    /// Who is on the other side.
+    pub other: Arc<Person>,
+    /// How many of their messages the viewer's side has not read.
+    pub unread: u64,
+}
+
+impl Desk {
+    /// The viewer's conversations, newest message first. Those with a deleted account are left out.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store fails.
+    pub async fn list_conversations(
+        &self,
+        viewer: &Person,
+        limit: usize,
+    ) -> Result<Vec<ListedConversation>, StoreError> {
+        let summaries = self.0.stores.conversations.list(list_for(viewer), limit).await?;
+        let mut listed = Vec::with_capacity(summaries.len());
+        for summary in summaries {
+            let members = summary.conversation.members;
+            let Some(side) = members.side_of(viewer.id, viewer.role.is_agent()) else { continue };
+            let other = match (members, side) {
+                (Members::Support { customer }, Side::Desk) => self.0.directory.person(customer).await?,
+                (Members::Support { .. }, Side::Customer) => self.0.directory.support().await?,
+                (Members::Direct { first, second }, _) => {
+                    self.0.directory.person(if first == viewer.id { second } else { first }).await?
+                }
+            };
+            if let (Some(other), Some(last_message)) = (other, summary.last_message.clone()) {
+                let unread = summary.side(side).unread;
+                listed.push(ListedConversation { summary, last_message, other, unread });
+            }
+        }
+        Ok(listed)
+    }
+
+    /// How many messages wait to be read by the viewer; for an agent, by the desk.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store fails.
+    pub async fn unread_count(&self, viewer: &Person) -> Result<u64, StoreError> {
+        self.0.stores.conversations.unread(list_for(viewer)).await
+    }
+}
+
+/// Whose conversations a person sees.
+pub(super) const fn list_for(viewer: &Person) -> ListFor {
+    if viewer.role.is_agent() { ListFor::Agent(viewer.id) } else { ListFor::Customer(viewer.id) }
+}

@@ -1,0 +1,78 @@
+//! To mark as read what one has been shown.
+
+use std::sync::Arc;
+
+use super::Desk;
+use super::journal::Submission;
+use crate::domain::{ConnectionId, Conversation, ConversationId, Draft, DraftKind, Person, Seq, UserId};
+use crate::store::StoreError;
+
+/// What shall count as read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MarkRead {
+    /// All that has been delivered to the reader of what this person (or the desk, for an agent's id) said.
+    From(UserId),
+    /// Everything in this conversation up to an entry the reader names, or all that has been delivered to them.
+    In(ConversationId, Option<Seq>),
+}
+
+/// Why not.
+#[derive(Debug, thiserror::Error)]
+pub enum MarkReadError {
+    /// There is no such person or conversation, or it is none of the reader's.
+    #[error("nothing there to read")]
+    NotFound,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Desk {
+    /// Marks as read, in line with everything else that is to be kept. Who spoke hears of it, if it is news.
+    ///
+    /// Nothing counts as read that was never delivered to the reader, whatever came in meanwhile.
+    ///
+    /// # Errors
+    /// [`MarkReadError`] says why not.
+    pub async fn mark_read(
+        &self,
+        reader: &Arc<Person>,
+        what: MarkRead,
+        origin: Option<ConnectionId>,
+    ) -> Result<(), MarkReadError> {
+        let (conversation, named) = match what {
+            MarkRead::From(user) => {
+                let members = self.members_with(reader, user).await?.ok_or(MarkReadError::NotFound)?;
+                let found = self.0.directory.find(members).await?;
+                (found.ok_or(MarkReadError::NotFound)?, None)
+            }
+            MarkRead::In(id, named) => {
+                let found = self.0.directory.conversation(id).await?;
+                (found.ok_or(MarkReadError::NotFound)?, named)
+            }
+        };
+        let up_to = match named {
+            Some(up_to) => up_to,
+            None => self.delivered(reader.id, conversation.id).await?.unwrap_or_default(),
+        };
+        self.submit_read(reader, conversation, up_to, origin).await
+    }
+
+    /// Puts a read mark in line.
+    pub(super) async fn submit_read(
+        &self,
+        reader: &Arc<Person>,
+        conversation: Conversation,
+        up_to: Seq,
+        origin: Option<ConnectionId>,
+    ) -> Result<(), MarkReadError> {
+        let side = conversation.members.side_of(reader.id, reader.role.is_agent());
+        let side = side.ok_or(MarkReadError::NotFound)?;
+        let kind = DraftKind::Read { up_to };
+        let draft =
+            Draft { conversation: conversation.id, author: reader.id, side, at: self.0.clock.now(), kind };
+        let parties = self.0.directory.parties(conversation).await?;
+        self.0.journal.submit(Submission { draft, parties, author: reader.clone(), origin, answer: None });
+        Ok(())
+    }
+}

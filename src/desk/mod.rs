@@ -1,0 +1,150 @@
+//! The use-cases: who may do what, and what then happens. One file per verb.
+//!
+//! The desk knows no wire and no driver. A face decodes, calls one verb, and encodes the answer; what others hear of it
+//! reaches them through [`presence`](crate::presence). Membership and limits are checked here, so that every face
+//! inherits them.
+//!
+//! Reading order: [`send_message`], [`journal`], [`tell`], [`connect`], [`catch_up`], then the other verbs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::accounts::Accounts;
+use crate::domain::Clock;
+use crate::presence::Presence;
+use crate::store::Stores;
+
+pub mod catch_up;
+pub mod connect;
+pub mod deliveries;
+pub mod directory;
+pub mod history;
+pub mod journal;
+pub mod limits;
+pub mod list_conversations;
+pub mod mark_read;
+pub mod presence_news;
+pub mod resume;
+pub mod send_message;
+mod tell;
+pub mod typing;
+pub mod watch;
+
+use deliveries::Deliveries;
+use directory::Directory;
+use journal::Journal;
+use limits::Limits;
+use typing::TypingBoard;
+use watch::Expiries;
+
+/// What the desk can be told to do differently.
+#[derive(Debug, Clone)]
+pub struct DeskSettings {
+    /// The most characters of a message.
+    pub max_message_chars: usize,
+    /// How long a typing notice lasts without renewal.
+    pub typing_ttl: Duration,
+    /// How long after the last connection a person still counts as online.
+    pub offline_grace: Duration,
+    /// How many messages a second one person may send in the long run; `None` for any number.
+    pub send_rate: Option<u32>,
+    /// The most messages that one reading of the history gives.
+    pub history_page: usize,
+}
+
+impl Default for DeskSettings {
+    fn default() -> Self {
+        Self {
+            max_message_chars: 20_000,
+            typing_ttl: Duration::from_secs(6),
+            offline_grace: Duration::from_secs(10),
+            send_rate: Some(50),
+            history_page: 1000,
+        }
+    }
+}
+
+/// The desk. Clones share one.
+#[derive(Clone)]
+pub struct Desk(Arc<Parts>);
+
+struct Parts {
+    stores: Stores,
+    accounts: Arc<Accounts>,
+    clock: Arc<dyn Clock>,
+    settings: DeskSettings,
+    presence: Presence,
+    directory: Directory,
+    journal: Journal,
+    deliveries: Deliveries,
+    typing: TypingBoard,
+    limits: Limits,
+    expiries: Expiries,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Desk {
+    /// Opens the desk over a store. Its own tasks run until [`close`](Self::close).
+    #[must_use]
+    pub fn open(stores: Stores, accounts: Arc<Accounts>, clock: Arc<dyn Clock>, settings: DeskSettings) -> Self {
+        let (journal, submissions) = Journal::new();
+        let desk = Self(Arc::new(Parts {
+            directory: Directory::new(stores.clone()),
+            deliveries: Deliveries::default(),
+            typing: TypingBoard::default(),
+            limits: Limits::new(settings.send_rate),
+            expiries: Expiries::default(),
+            presence: Presence::default(),
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+            stores,
+            accounts,
+            clock,
+            settings,
+            journal,
+        }));
+        desk.run_journal(submissions);
+        let watched = desk.clone();
+        desk.run(async move { watched.watch().await });
+        let typed = desk.clone();
+        desk.run(async move { typed.expire_typing().await });
+        let delivered = desk.clone();
+        desk.run(async move { delivered.keep_deliveries().await });
+        desk
+    }
+
+    /// Stops taking new entries, finishes those that wait, and writes down what was delivered.
+    pub async fn close(&self) {
+        self.0.stop.cancel();
+        self.0.journal.close();
+        self.0.tasks.close();
+        self.0.tasks.wait().await;
+        self.write_deliveries().await;
+    }
+
+    /// What the desk was told to do differently.
+    #[must_use]
+    pub fn settings(&self) -> &DeskSettings {
+        &self.0.settings
+    }
+
+    /// Whether the store answers.
+    ///
+    /// # Errors
+    /// [`StoreError`](crate::store::StoreError) if it does not.
+    pub async fn check(&self) -> Result<(), crate::store::StoreError> {
+        self.0.stores.conversations.check().await
+    }
+
+    /// Runs a task of the desk's own, until it ends or the desk is closed.
+    fn run(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let stop = self.0.stop.clone();
+        self.0.tasks.spawn(async move {
+            stop.run_until_cancelled_owned(task).await;
+        });
+    }
+}

@@ -1,0 +1,106 @@
+//! Who hears of whom: agents of everybody, customers only of the desk, under its one identity.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Desk;
+use crate::domain::{DeskEvent, Person, PresenceChange, UserId};
+use crate::presence::{Connection, Delivery, Departed, Frames, Joined};
+
+/// The most people a snapshot names.
+const SNAPSHOT: usize = 1000;
+
+/// How many of them are named before the connection gets time to send.
+const CHUNK: usize = 64;
+
+/// How much time that is.
+const PAUSE: Duration = Duration::from_millis(5);
+
+impl Desk {
+    /// Tells agents, and the person themselves, of an arrival; told again at each one, as the replaced server did.
+    pub(super) async fn announce_arrival(&self, person: &Arc<Person>, joined: Joined) {
+        let event = online(person.id, person.number, true);
+        for agent in self.0.presence.agents() {
+            self.0.presence.tell(agent, &event);
+        }
+        if !person.role.is_agent() {
+            self.0.presence.tell(person.id, &event);
+        } else if joined.desk_opened {
+            self.announce_desk(true).await;
+        }
+    }
+
+    pub(super) async fn announce_departure(&self, departed: &Departed) {
+        let event = online(departed.person.id, departed.person.number, false);
+        for agent in self.0.presence.agents() {
+            self.0.presence.tell(agent, &event);
+        }
+        if departed.desk_closed {
+            self.announce_desk(false).await;
+        }
+    }
+
+    /// Tells a connection who is there: to an agent everybody, to a customer the desk.
+    pub async fn tell_who_is_there(&self, viewer: &Arc<Person>, connection: &Arc<dyn Connection>) {
+        let events = if viewer.role.is_agent() {
+            let others = self.0.presence.everybody().into_iter().filter(|person| person.id != viewer.id);
+            others.take(SNAPSHOT).map(|person| online(person.id, person.number, true)).collect()
+        } else if self.0.presence.is_desk_open() {
+            self.desk_event(true).await.into_iter().collect()
+        } else {
+            Vec::new()
+        };
+        for chunk in events.chunks(CHUNK) {
+            for event in chunk {
+                let frames = Frames::default();
+                connection.send(&Delivery { event, viewer, is_replay: true, frames: &frames });
+            }
+            if chunk.len() == CHUNK {
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+
+    /// The same for all connections of a person, after `delay`: their client has asked for the list that the news
+    /// belongs to, and can make use of it only when it has the list.
+    pub fn tell_who_is_there_after(&self, viewer: &Arc<Person>, delay: Duration) {
+        let (desk, viewer) = (self.clone(), viewer.clone());
+        self.run(async move {
+            tokio::time::sleep(delay).await;
+            for connection in desk.0.presence.connections(viewer.id) {
+                desk.tell_who_is_there(&viewer, &connection).await;
+            }
+        });
+    }
+
+    /// Tells a person's clients once more that they are authenticated: one may have lost track of it, and shows
+    /// "connecting" until it hears so.
+    pub fn reassure(&self, user: UserId) {
+        for connection in self.0.presence.connections(user) {
+            connection.reassure();
+        }
+    }
+
+    async fn announce_desk(&self, is_open: bool) {
+        let Some(event) = self.desk_event(is_open).await else { return };
+        for person in self.0.presence.everybody() {
+            if !person.role.is_agent() {
+                self.0.presence.tell(person.id, &event);
+            }
+        }
+    }
+
+    async fn desk_event(&self, is_open: bool) -> Option<DeskEvent> {
+        match self.0.directory.support().await {
+            Ok(support) => support.map(|support| online(support.id, support.number, is_open)),
+            Err(error) => {
+                tracing::warn!(%error, "Could not tell customers whether the desk is there");
+                None
+            }
+        }
+    }
+}
+
+fn online(user: UserId, number: u64, is_online: bool) -> DeskEvent {
+    DeskEvent::Presence(Arc::new(PresenceChange { user, number, is_online }))
+}

@@ -1,0 +1,93 @@
+//! To get every entry beyond a seq that the client names.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::Desk;
+use super::list_conversations::list_for;
+use crate::domain::{Conversation, ConversationId, EntryTold, Person, Seq};
+use crate::store::StoreError;
+
+/// The most conversations one request may name.
+pub const CONVERSATIONS: usize = 100;
+
+/// The most entries of one conversation in one answer.
+pub const PAGE: usize = 200;
+
+/// One conversation, from where the client left off.
+#[derive(Debug)]
+pub struct Resumed {
+    /// The entries beyond, oldest first.
+    pub entries: Vec<EntryTold>,
+    /// The newest entry there is.
+    pub last_seq: Seq,
+    /// Whether there are more than these: ask again from the last one.
+    pub has_more: bool,
+    /// The client names a seq that was never given: it must forget what it has, and begin at zero.
+    pub must_resync: bool,
+}
+
+/// Why not.
+#[derive(Debug, thiserror::Error)]
+pub enum ResumeError {
+    /// More conversations were named than one request may.
+    #[error("at most {CONVERSATIONS} conversations can be resumed at once")]
+    TooMany,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Desk {
+    /// What `person` has missed in each conversation they name; `None` for one that is none of theirs.
+    ///
+    /// Somebody who is no agent gets all their conversations: those they do not name, from the beginning.
+    ///
+    /// # Errors
+    /// [`ResumeError`] says why not.
+    pub async fn resume(
+        &self,
+        person: &Arc<Person>,
+        mut from: BTreeMap<ConversationId, Seq>,
+    ) -> Result<BTreeMap<ConversationId, Option<Resumed>>, ResumeError> {
+        if from.len() > CONVERSATIONS {
+            return Err(ResumeError::TooMany);
+        }
+        if !person.role.is_agent() {
+            for summary in self.0.stores.conversations.list(list_for(person), CONVERSATIONS).await? {
+                from.entry(summary.conversation.id).or_default();
+            }
+        }
+        let mut resumed = BTreeMap::new();
+        for (id, after) in from {
+            let found = self.0.directory.conversation(id).await?;
+            let theirs =
+                found.filter(|found| found.members.side_of(person.id, person.role.is_agent()).is_some());
+            let part = match theirs {
+                Some(conversation) => Some(self.resume_one(person, conversation, after).await?),
+                None => None,
+            };
+            resumed.insert(id, part);
+        }
+        Ok(resumed)
+    }
+
+    async fn resume_one(
+        &self,
+        person: &Arc<Person>,
+        conversation: Conversation,
+        after: Seq,
+    ) -> Result<Resumed, StoreError> {
+        let summary = self.0.stores.conversations.summary(conversation.id).await?;
+        let last_seq = summary.map_or(Seq::ZERO, |summary| summary.last_seq);
+        if after > last_seq {
+            return Ok(Resumed { entries: Vec::new(), last_seq, has_more: false, must_resync: true });
+        }
+        let entries = self.0.stores.conversations.entries_after(conversation.id, after, PAGE).await?;
+        let newest = entries.last().map_or(after, |entry| entry.seq);
+        self.0.deliveries.mark(person.id, conversation.id, newest);
+        let last_seq = last_seq.max(newest);
+        let entries = self.show(conversation, entries).await?;
+        Ok(Resumed { entries, last_seq, has_more: newest < last_seq, must_resync: false })
+    }
+}

@@ -1,0 +1,140 @@
+//! To say something.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Desk;
+use super::directory::members_between;
+use super::journal::{Answer, Submission};
+use crate::domain::{
+    BodyError, ClientMessageId, ConnectionId, Conversation, ConversationId, Draft, DraftKind, EntryTold, Members,
+    MessageBody, MessageId, Person, Side, UserId,
+};
+use crate::store::StoreError;
+
+/// Whom a message goes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Addressee {
+    /// This person; an agent stands for the whole desk.
+    User(UserId),
+    /// Everybody in this conversation.
+    Conversation(ConversationId),
+}
+
+/// What is asked.
+#[derive(Debug)]
+pub struct SendMessage {
+    /// Who speaks.
+    pub author: Arc<Person>,
+    /// To whom.
+    pub to: Addressee,
+    /// What, as the client wrote it.
+    pub text: String,
+    /// What the client calls it: a retry has the same.
+    pub client_id: Option<ClientMessageId>,
+    /// Where it came from, if from a live connection.
+    pub origin: Option<ConnectionId>,
+}
+
+/// What became of it.
+#[derive(Debug, Clone)]
+pub struct Sent {
+    /// The entry it is.
+    pub told: Arc<EntryTold>,
+    /// It had been sent before, and was told to no one now.
+    pub is_repeat: bool,
+}
+
+/// Why not.
+#[derive(Debug, thiserror::Error)]
+pub enum SendMessageError {
+    /// The text cannot be a message.
+    #[error(transparent)]
+    Body(#[from] BodyError),
+    /// There is no such person or conversation, or it is none of the author's.
+    #[error("nobody there to receive it")]
+    NoAddressee,
+    /// Too many messages in too short a time.
+    #[error("too many messages, try again in {0:?}")]
+    RateLimited(Duration),
+    /// Too many messages wait to be kept.
+    #[error("the server is busy")]
+    Busy,
+    /// The server is about to stop.
+    #[error("the server is shutting down")]
+    ShuttingDown,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Desk {
+    /// Keeps a message, then tells it, then answers.
+    ///
+    /// Returns as soon as the message waits in line, so that one connection's messages are kept in the order in which it
+    /// sent them without each waiting for the one before. `answer` is called once it is durable and told, or refused.
+    pub async fn send_message(&self, ask: SendMessage, answer: Answer) {
+        match self.prepare(ask).await {
+            Ok(mut submission) => {
+                submission.answer = Some(answer);
+                self.0.journal.submit(submission);
+            }
+            Err(error) => answer(Err(error)),
+        }
+    }
+
+    async fn prepare(&self, ask: SendMessage) -> Result<Submission, SendMessageError> {
+        let body = MessageBody::parse(&ask.text, self.0.settings.max_message_chars)?;
+        let (conversation, side) = match ask.to {
+            Addressee::User(user) => self.conversation_with(&ask.author, user).await?,
+            Addressee::Conversation(id) => {
+                let found = self.0.directory.conversation(id).await?;
+                let conversation = found.ok_or(SendMessageError::NoAddressee)?;
+                let side = conversation.members.side_of(ask.author.id, ask.author.role.is_agent());
+                (conversation, side.ok_or(SendMessageError::NoAddressee)?)
+            }
+        };
+        self.0.limits.take(ask.author.id).map_err(SendMessageError::RateLimited)?;
+        let at = self.0.clock.now();
+        let kind = DraftKind::Message { id: MessageId::generate(at), body, client_id: ask.client_id };
+        Ok(Submission {
+            draft: Draft { conversation: conversation.id, author: ask.author.id, side, at, kind },
+            parties: self.0.directory.parties(conversation).await?,
+            author: ask.author,
+            origin: ask.origin,
+            answer: None,
+        })
+    }
+
+    /// The conversation that `me` has with a person, opened if need be.
+    async fn conversation_with(&self, me: &Person, user: UserId) -> Result<(Conversation, Side), SendMessageError> {
+        let other = self.0.directory.person(user).await?.ok_or(SendMessageError::NoAddressee)?;
+        let members = members_between(me, &other);
+        let conversation = self.open_conversation(members).await?;
+        let side = members.side_of(me.id, me.role.is_agent()).ok_or(SendMessageError::NoAddressee)?;
+        Ok((conversation, side))
+    }
+
+    /// The conversation of these members, opened if need be.
+    pub(super) async fn open_conversation(&self, members: Members) -> Result<Conversation, StoreError> {
+        if let Some(known) = self.0.directory.find(members).await? {
+            return Ok(known);
+        }
+        let opened = self.0.stores.conversations.open(members, self.0.clock.now()).await?;
+        self.0.directory.remember(opened).await;
+        Ok(opened)
+    }
+
+    /// Who stands for the desk towards customers.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store fails.
+    pub async fn support_identity(&self) -> Result<Option<Arc<Person>>, StoreError> {
+        self.0.directory.support().await
+    }
+
+    /// The members of the conversation that `me` has, or would have, with a person; `None` if there is no such person.
+    pub(super) async fn members_with(&self, me: &Person, user: UserId) -> Result<Option<Members>, StoreError> {
+        Ok(self.0.directory.person(user).await?.map(|other| members_between(me, &other)))
+    }
+}

@@ -1,0 +1,104 @@
+//! Rights are looked at again while a connection lives: when its token runs out, and when its account changes.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use super::Desk;
+use super::connect::Authenticated;
+use crate::domain::{AccountStatus, ConnectionId, Person, Timestamp, User, UserId};
+use crate::presence::{Connection, Revoked};
+use crate::store::MAX_PAGE;
+
+/// How often everybody's rights are looked at: a change made elsewhere takes effect within this time.
+const PERIOD: Duration = Duration::from_millis(500);
+
+/// Which connections end when.
+#[derive(Default)]
+pub(super) struct Expiries(Mutex<Queue>);
+
+#[derive(Default)]
+struct Queue {
+    by_time: BTreeMap<(Timestamp, u64), (UserId, Weak<dyn Connection>)>,
+    places: HashMap<ConnectionId, (Timestamp, u64)>,
+    next: u64,
+}
+
+impl Expiries {
+    pub(super) fn add(&self, who: &Authenticated, connection: &Arc<dyn Connection>) {
+        let mut queue = self.queue();
+        queue.next += 1;
+        let place = (who.expires_at, queue.next);
+        if let Some(old) = queue.places.insert(connection.id(), place) {
+            queue.by_time.remove(&old);
+        }
+        queue.by_time.insert(place, (who.person.id, Arc::downgrade(connection)));
+    }
+
+    pub(super) fn remove(&self, connection: ConnectionId) {
+        let mut queue = self.queue();
+        if let Some(place) = queue.places.remove(&connection) {
+            queue.by_time.remove(&place);
+        }
+    }
+
+    fn take_due(&self, now: Timestamp) -> Vec<(UserId, Arc<dyn Connection>)> {
+        let mut queue = self.queue();
+        let later = queue.by_time.split_off(&(now, u64::MAX));
+        let due = std::mem::replace(&mut queue.by_time, later);
+        due.into_values().filter_map(|(user, connection)| Some((user, connection.upgrade()?))).collect()
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Desk {
+    /// To be called when an account was changed or deleted by this process: takes effect at once.
+    pub async fn account_changed(&self, id: UserId) {
+        self.0.directory.forget(id).await;
+        self.judge(&[id]).await;
+    }
+
+    pub(super) async fn watch(&self) {
+        let mut tick = tokio::time::interval(PERIOD);
+        loop {
+            tick.tick().await;
+            for (user, connection) in self.0.expiries.take_due(self.0.clock.now()) {
+                self.revoke_connection(user, &*connection, Revoked::TokenExpired);
+            }
+            let present: Vec<UserId> = self.0.presence.everybody().iter().map(|person| person.id).collect();
+            for ids in present.chunks(MAX_PAGE) {
+                self.judge(ids).await;
+            }
+        }
+    }
+
+    /// Compares those who are there with their accounts as they are now.
+    async fn judge(&self, ids: &[UserId]) {
+        let accounts = match self.0.stores.users.users(ids).await {
+            Ok(users) => users.into_iter().map(|user| (user.id, user)).collect::<HashMap<_, _>>(),
+            Err(error) => {
+                tracing::warn!(%error, "Could not look at accounts again");
+                return;
+            }
+        };
+        for id in ids {
+            let Some(person) = self.0.presence.person(*id) else { continue };
+            if let Some(reason) = lost(&person, accounts.get(id)) {
+                self.0.directory.forget(*id).await;
+                self.revoke(*id, reason);
+            }
+        }
+    }
+}
+
+fn lost(person: &Person, account: Option<&User>) -> Option<Revoked> {
+    match account {
+        None => Some(Revoked::Deleted),
+        Some(user) if user.status != AccountStatus::Active => Some(Revoked::Blocked),
+        Some(user) if user.role != person.role => Some(Revoked::RoleChanged),
+        Some(_) => None,
+    }
+}

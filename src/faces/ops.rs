@@ -1,0 +1,41 @@
+//! The operator's face: whether the server is well.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde::Serialize;
+
+use crate::desk::Desk;
+
+#[derive(Serialize)]
+struct Health {
+    status: &'static str,
+    message: &'static str,
+}
+
+/// `/` and `/health`: it runs. `/readyz`: it can also keep what is said.
+pub fn routes(desk: Desk) -> Router {
+    Router::new()
+        .route("/", get(health))
+        .route("/health", get(health))
+        .route("/livez", get(health))
+        .route("/readyz", get(ready))
+        .with_state(desk)
+}
+
+async fn health() -> Json<Health> {
+    Json(Health { status: "ok", message: "Server is healthy" })
+}
+
+async fn ready(State(desk): State<Desk>) -> Response {
+    match desk.check().await {
+        Ok(()) => Json(Health { status: "ok", message: "Server is ready" }).into_response(),
+        Err(error) => {
+            tracing::warn!(%error, "The store is not ready");
+            let health = Health { status: "unavailable", message: "The store is not ready" };
+            (StatusCode::SERVICE_UNAVAILABLE, Json(health)).into_response()
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! `/api/chat/...`: what the dashboards' chat screen asks for. Its errors are `{message}` alone.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{FromRef, Path, Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+
+use super::body::ApiJson;
+use super::{AccountsState, Caller};
+use crate::desk::Desk;
+use crate::desk::list_conversations::ListedConversation;
+use crate::desk::send_message::{Addressee, SendMessage, SendMessageError};
+use crate::domain::event::SeenPerson;
+use crate::domain::{BodyError, ClientMessageId, EntryTold, Person, Seq, UserId};
+use crate::store::StoreError;
+
+/// How many conversations a list shows unless it is asked for fewer.
+const LISTED: usize = 500;
+
+/// How long after a list was answered its reader can make use of news about who is there.
+const LIST_RENDERED: Duration = Duration::from_millis(150);
+
+/// The routes under `/api/chat`.
+pub fn routes<S>() -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+    AccountsState: FromRef<S>,
+    Desk: FromRef<S>,
+{
+    Router::new()
+        .route("/api/chat/admin", get(support))
+        .route("/api/chat/conversations", get(conversations))
+        .route("/api/chat/messages/{user}", get(messages))
+        .route("/api/chat/send", post(send))
+        .route("/api/chat/unread-count", get(unread_count))
+}
+
+#[derive(Deserialize)]
+struct Paging {
+    limit: Option<usize>,
+    before: Option<u64>,
+}
+
+/// Whom to write to for help.
+async fn support(State(desk): State<Desk>, Caller(user): Caller) -> Result<Response, ChatRefusal> {
+    let Some(support) = desk.support_identity().await? else {
+        return Ok(refuse(StatusCode::NOT_FOUND, "Admin not found"));
+    };
+    revive(&desk, &Arc::new(Person::from(&user)));
+    Ok(Json(PersonBody::from(SeenPerson { id: support.id, shown: &support })).into_response())
+}
+
+/// The agent's list, newest message first.
+async fn conversations(
+    State(desk): State<Desk>,
+    Caller(user): Caller,
+    paging: Result<Query<Paging>, QueryRejection>,
+) -> Result<Response, ChatRefusal> {
+    if !user.role.is_agent() {
+        return Ok(refuse(StatusCode::FORBIDDEN, "Access denied"));
+    }
+    let Ok(Query(paging)) = paging else { return Ok(bad_paging()) };
+    let viewer = Arc::new(Person::from(&user));
+    let listed = desk.list_conversations(&viewer, paging.limit.unwrap_or(LISTED)).await?;
+    let body: Vec<ConversationBody<'_>> = listed.iter().map(ConversationBody::from).collect();
+    let response = Json(body).into_response();
+    revive(&desk, &viewer);
+    Ok(response)
+}
+
+/// The chat screen was opened anew, perhaps on a socket that was open before: it shows "connecting" until it hears that it
+/// is authenticated, and nobody online until it hears who is, which it can use only once it has its list.
+fn revive(desk: &Desk, viewer: &Arc<Person>) {
+    desk.reassure(viewer.id);
+    desk.tell_who_is_there_after(viewer, LIST_RENDERED);
+}
+
+/// The conversation with somebody, oldest message first. A reading marks it as read, after the snapshot.
+async fn messages(
+    State(desk): State<Desk>,
+    Caller(user): Caller,
+    Path(other): Path<String>,
+    paging: Result<Query<Paging>, QueryRejection>,
+) -> Result<Response, ChatRefusal> {
+    let Ok(other) = other.parse::<UserId>() else {
+        // The dialect's word for it; nothing failed.
+        return Ok(refuse(StatusCode::INTERNAL_SERVER_ERROR, "Server error"));
+    };
+    let Ok(Query(paging)) = paging else { return Ok(bad_paging()) };
+    let reader = Arc::new(Person::from(&user));
+    let limit = paging.limit.unwrap_or(usize::MAX);
+    let history = desk.history_with(&reader, other, paging.before.map(Seq::new), limit).await?;
+    let body: Vec<MessageBody<'_>> = history
+        .messages
+        .iter()
+        .filter_map(|told| MessageBody::new(told, &reader, history.is_read(told)))
+        .collect();
+    Ok(Json(body).into_response())
+}
+
+async fn send(State(desk): State<Desk>, Caller(user): Caller, ApiJson(body): ApiJson<Value>) -> Response {
+    let text = body.get("message").or_else(|| body.get("content"));
+    let (Some(receiver), Some(text)) = (body.get("receiverId").filter(is_given), text.filter(is_given)) else {
+        return refuse(StatusCode::BAD_REQUEST, "Receiver and message are required");
+    };
+    let (Some(receiver), Some(text)) = (receiver.as_str(), text.as_str()) else {
+        return refuse(StatusCode::BAD_REQUEST, "Receiver and message must be texts");
+    };
+    let Ok(receiver) = receiver.parse::<UserId>() else {
+        return refuse(StatusCode::INTERNAL_SERVER_ERROR, "Server error");
+    };
+    let client_id = body.get("clientMessageId").and_then(Value::as_str).map(str::parse::<ClientMessageId>);
+    let client_id = match client_id.transpose() {
+        Ok(client_id) => client_id,
+        Err(error) => return refuse(StatusCode::BAD_REQUEST, &error.to_string()),
+    };
+    let author = Arc::new(Person::from(&user));
+    let ask = SendMessage {
+        author: author.clone(),
+        to: Addressee::User(receiver),
+        text: text.to_owned(),
+        client_id,
+        origin: None,
+    };
+    let (answer, answered) = oneshot::channel();
+    desk.send_message(ask, Box::new(move |outcome| drop(answer.send(outcome)))).await;
+    match answered.await.unwrap_or(Err(SendMessageError::ShuttingDown)) {
+        Ok(sent) => (StatusCode::CREATED, Json(MessageBody::new(&sent.told, &author, false))).into_response(),
+        Err(error) => refuse_message(&error),
+    }
+}
+
+async fn unread_count(State(desk): State<Desk>, Caller(user): Caller) -> Result<Json<Value>, ChatRefusal> {
+    Ok(Json(json!({ "count": desk.unread_count(&Person::from(&user)).await? })))
+}
+
+fn is_given(value: &&Value) -> bool {
+    !matches!(value, Value::Null) && value.as_str() != Some("")
+}
+
+fn refuse(status: StatusCode, message: &str) -> Response {
+    (status, Json(json!({ "message": message }))).into_response()
+}
+
+fn bad_paging() -> Response {
+    refuse(StatusCode::BAD_REQUEST, "limit and before must be numbers")
+}
+
+fn refuse_message(error: &SendMessageError) -> Response {
+    let status = match error {
+        SendMessageError::Body(BodyError::TooLong { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
+        SendMessageError::Body(BodyError::Blank | BodyError::Nul) => StatusCode::BAD_REQUEST,
+        SendMessageError::NoAddressee => StatusCode::NOT_FOUND,
+        SendMessageError::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,
+        SendMessageError::Busy | SendMessageError::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
+        SendMessageError::Store(_) => return refuse(StatusCode::SERVICE_UNAVAILABLE, "Server error"),
+    };
+    refuse(status, &error.to_string())
+}
+
+/// The store failed; the caller is told no more than that.
+struct ChatRefusal(StoreError);
+
+impl From<StoreError> for ChatRefusal {
+    fn from(error: StoreError) -> Self {
+        Self(error)
+    }
+}
+
+impl IntoResponse for ChatRefusal {
+    fn into_response(self) -> Response {
+        tracing::warn!(error = %self.0, "The store failed");
+        refuse(StatusCode::SERVICE_UNAVAILABLE, "Server error")
+    }
+}
+
+#[derive(Serialize)]
+struct PersonBody<'a> {
+    #[serde(rename = "_id")]
+    id: String,
+    name: &'a str,
+    email: &'a str,
+}
+
+impl<'a> From<SeenPerson<'a>> for PersonBody<'a> {
+    fn from(seen: SeenPerson<'a>) -> Self {
+        Self { id: seen.id.to_string(), name: &seen.shown.name, email: &seen.shown.email }
+    }
+}
+
+/// One line of the agent's list.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ConversationBody<'a> {
+    #[serde(rename = "_id")]
+    id: String,
+    user_id: String,
+    name: &'a str,
+    email: &'a str,
+    last_message: &'a str,
+    last_message_time: String,
+    unread_count: u64,
+    conversation_id: String,
+    last_seq: u64,
+    status: &'static str,
+}
+
+impl<'a> From<&'a ListedConversation> for ConversationBody<'a> {
+    fn from(listed: &'a ListedConversation) -> Self {
+        let user_id = listed.other.id.to_string();
+        Self {
+            id: user_id.clone(),
+            user_id,
+            name: &listed.other.name,
+            email: &listed.other.email,
+            last_message: listed.last_message.body.as_str(),
+            last_message_time: listed.last_message.at.to_string(),
+            unread_count: listed.unread,
+            conversation_id: listed.summary.conversation.id.to_string(),
+            last_seq: listed.summary.last_seq.get(),
+            status: listed.summary.status.word(),
+        }
+    }
+}
+
+/// A message as the history has it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct MessageBody<'a> {
+    #[serde(rename = "_id")]
+    id: String,
+    sender: PersonBody<'a>,
+    receiver: PersonBody<'a>,
+    message: &'a str,
+    read: bool,
+    created_at: String,
+    updated_at: String,
+    #[serde(rename = "__v")]
+    version: u8,
+    seq: u64,
+    conversation_id: String,
+}
+
+impl<'a> MessageBody<'a> {
+    fn new(told: &'a EntryTold, viewer: &'a Person, read: bool) -> Option<Self> {
+        let message = told.entry.message()?;
+        let (author, addressee) = told.author_and_addressee(viewer);
+        let at = told.entry.at.to_string();
+        Some(Self {
+            id: message.id.to_string(),
+            sender: PersonBody::from(author),
+            receiver: PersonBody::from(addressee),
+            message: message.body.as_str(),
+            read,
+            created_at: at.clone(),
+            updated_at: at,
+            version: 0,
+            seq: told.entry.seq.get(),
+            conversation_id: told.entry.conversation.to_string(),
+        })
+    }
+}

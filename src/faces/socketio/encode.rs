@@ -1,0 +1,181 @@
+//! What clients are sent. Exhaustive: a new kind of event does not compile until it has its words here.
+#![deny(clippy::wildcard_enum_match_arm)]
+
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
+
+use super::wire::event;
+use crate::domain::event::SeenPerson;
+use crate::domain::{
+    ConnectionId, DeskEvent, EntryKind, EntryTold, Message, Person, PresenceChange, Role, TypingChange,
+};
+use crate::presence::Delivery;
+
+/// A payload, encoded once for all connections of a person.
+pub(super) struct Encoded(pub(super) Box<RawValue>);
+
+/// The payload for this viewer; `None` if this face has no word for it.
+pub(super) fn encode(event: &DeskEvent, viewer: &Person) -> Option<Encoded> {
+    let payload = match event {
+        DeskEvent::Entry(told) => encode_entry(told, viewer),
+        DeskEvent::Typing(change) => encode_typing(change, viewer),
+        DeskEvent::Presence(change) => to_raw_value(&PresenceBody::from(&**change)),
+    };
+    payload.map(Encoded).inspect_err(|error| tracing::error!(%error, "An event could not be encoded")).ok()
+}
+
+/// Under which names a connection is sent this event, in this order.
+///
+/// The connection that a message came from gets it as its confirmation, and so does its author's every other tab, but an
+/// agent's: a client shows a confirmation in whatever conversation is open, and an agent has many.
+pub(super) fn names_for(delivery: &Delivery<'_>, connection: ConnectionId) -> Vec<&'static str> {
+    let told = match delivery.event {
+        DeskEvent::Entry(told) => told,
+        DeskEvent::Typing(change) if change.is_typing => return vec![event::USER_TYPING],
+        DeskEvent::Typing(_) => return vec![event::USER_STOP_TYPING],
+        DeskEvent::Presence(change) if change.is_online => return vec![event::USER_ONLINE],
+        DeskEvent::Presence(_) => return vec![event::USER_OFFLINE],
+    };
+    let is_author = told.author.id == delivery.viewer.id;
+    let is_origin = told.origin == Some(connection);
+    match &told.entry.kind {
+        EntryKind::Message(_) if !is_author => vec![event::RECEIVE_MESSAGE],
+        EntryKind::Message(_) if told.parties.conversation.members.is_with_oneself() && is_origin => {
+            vec![event::RECEIVE_MESSAGE, event::MESSAGE_SENT]
+        }
+        EntryKind::Message(_) if is_origin || delivery.viewer.role == Role::Customer => vec![event::MESSAGE_SENT],
+        EntryKind::Message(_) => vec![event::RECEIVE_MESSAGE],
+        EntryKind::Read { .. } if is_author && is_origin => Vec::new(),
+        EntryKind::Read { .. } => vec![event::MESSAGES_READ],
+        EntryKind::StatusChanged { .. } => vec![event::CONVERSATION_STATUS],
+    }
+}
+
+/// An entry as [`resume`](crate::desk::resume) gives it: with its kind, since all kinds come in one list.
+pub(super) fn encode_for_resume(told: &EntryTold, viewer: &Person) -> serde_json::Result<Box<RawValue>> {
+    #[derive(Serialize)]
+    struct Body<'a> {
+        seq: u64,
+        kind: &'static str,
+        entry: &'a RawValue,
+    }
+    let kind = match &told.entry.kind {
+        EntryKind::Message(_) => "message",
+        EntryKind::Read { .. } => "read",
+        EntryKind::StatusChanged { .. } => "status",
+    };
+    let entry = encode_entry(told, viewer)?;
+    to_raw_value(&Body { seq: told.entry.seq.get(), kind, entry: &entry })
+}
+
+fn encode_entry(told: &EntryTold, viewer: &Person) -> serde_json::Result<Box<RawValue>> {
+    let seq = told.entry.seq.get();
+    let conversation_id = told.entry.conversation.to_string();
+    match &told.entry.kind {
+        EntryKind::Message(message) => to_raw_value(&MessageBody::new(told, message, viewer, conversation_id)),
+        EntryKind::Read { up_to } => {
+            let read_by = told.author_and_addressee(viewer).0.id.to_string();
+            to_raw_value(&ReadBody { read_by, conversation_id, seq, up_to: up_to.get() })
+        }
+        EntryKind::StatusChanged { status } => {
+            to_raw_value(&StatusBody { conversation_id, seq, status: status.word() })
+        }
+    }
+}
+
+fn encode_typing(change: &TypingChange, viewer: &Person) -> serde_json::Result<Box<RawValue>> {
+    let typist = change.parties.seen_by(viewer)[change.side.index()];
+    let conversation_id = change.parties.conversation.id.to_string();
+    to_raw_value(&TypingBody { user_id: typist.id.to_string(), conversation_id })
+}
+
+/// A message: `receive-message`, `message-sent`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct MessageBody<'a> {
+    #[serde(rename = "_id")]
+    id: String,
+    sender: PersonBody<'a>,
+    receiver: PersonBody<'a>,
+    message: &'a str,
+    created_at: String,
+    read: bool,
+    seq: u64,
+    conversation_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_message_id: Option<&'a str>,
+}
+
+impl<'a> MessageBody<'a> {
+    fn new(told: &'a EntryTold, message: &'a Message, viewer: &'a Person, conversation_id: String) -> Self {
+        let (author, addressee) = told.author_and_addressee(viewer);
+        // Only its author's own clients know what they called it.
+        let own = told.author.id == viewer.id;
+        let client_id = message.client_id.as_ref().filter(|_| own);
+        Self {
+            id: message.id.to_string(),
+            sender: PersonBody::from(author),
+            receiver: PersonBody::from(addressee),
+            message: message.body.as_str(),
+            created_at: told.entry.at.to_string(),
+            read: false,
+            seq: told.entry.seq.get(),
+            conversation_id,
+            client_message_id: client_id.map(crate::domain::ClientMessageId::as_str),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct PersonBody<'a> {
+    #[serde(rename = "_id")]
+    id: String,
+    name: &'a str,
+    email: &'a str,
+}
+
+impl<'a> From<SeenPerson<'a>> for PersonBody<'a> {
+    fn from(seen: SeenPerson<'a>) -> Self {
+        Self { id: seen.id.to_string(), name: &seen.shown.name, email: &seen.shown.email }
+    }
+}
+
+/// `messages-read` — the other side has read.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ReadBody {
+    read_by: String,
+    conversation_id: String,
+    seq: u64,
+    up_to: u64,
+}
+
+/// `conversation-status` — an agent closed or opened a conversation.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct StatusBody {
+    conversation_id: String,
+    seq: u64,
+    status: &'static str,
+}
+
+/// `user-typing`, `user-stop-typing`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct TypingBody {
+    user_id: String,
+    conversation_id: String,
+}
+
+/// `user-online`, `user-offline`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PresenceBody {
+    user_id: String,
+}
+
+impl From<&PresenceChange> for PresenceBody {
+    fn from(change: &PresenceChange) -> Self {
+        Self { user_id: change.user.to_string() }
+    }
+}

@@ -1,0 +1,123 @@
+//! The Socket.IO face: websocket and long-polling, for the stock `socket.io-client`.
+//!
+//! * [`wire`]: what clients send, and how it is read;
+//! * [`encode`]: what they are sent;
+//! * [`connection`]: one socket, the only place that emits;
+//! * [`inbox`]: a socket's events, handled one after the other in the order in which they came;
+//! * [`handlers`]: decode → one desk call → encode, one function per event;
+//! * [`silence`]: clients that connect and never say who they are.
+//!
+//! The socketioxide layer keeps the transport; this face uses neither its rooms nor its broadcasts, since who hears what is
+//! the desk's business.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+use socketioxide::SocketIo;
+use socketioxide::extract::{SocketRef, TryData};
+use socketioxide::layer::SocketIoLayer;
+use socketioxide::socket::DisconnectReason;
+
+mod connection;
+mod encode;
+mod handlers;
+mod inbox;
+mod silence;
+mod wire;
+
+use crate::desk::Desk;
+use connection::SocketConnection;
+use inbox::{EveryEvent, Inbound};
+use silence::Silence;
+
+/// What this face can be told to do differently.
+#[derive(Debug, Clone)]
+pub struct SocketioSettings {
+    /// How often a client is asked for a sign of life.
+    pub ping_interval: Duration,
+    /// How long it may take to give one.
+    pub ping_timeout: Duration,
+    /// How long a client may stay without saying who it is before it is asked to.
+    pub silence: Duration,
+    /// Whether clients of Engine.IO 3 are let in.
+    pub allow_eio3: bool,
+}
+
+impl Default for SocketioSettings {
+    fn default() -> Self {
+        Self {
+            ping_interval: Duration::from_secs(25),
+            ping_timeout: Duration::from_secs(20),
+            silence: Duration::from_secs(5),
+            allow_eio3: false,
+        }
+    }
+}
+
+/// The largest packet a polling client may post, in bytes: announced to clients as `maxPayload`.
+const MAX_PAYLOAD: u64 = 1_000_000;
+
+/// The largest websocket message, in bytes. Twice what is announced, so that a message which is a little too long gets an
+/// error instead of a closed connection.
+const MAX_MESSAGE: usize = 2 << 20;
+
+/// Packets that may wait for a client. One that falls behind further is cut off, and catches up when it comes back.
+const BUFFER: usize = 1024;
+
+/// Read buffer per websocket, in bytes: most of the memory of an idle one.
+const READ_BUFFER: usize = 1024;
+
+/// Makes the layer that answers below `/socket.io/`. The second value closes all sockets.
+pub fn layer(desk: &Desk, settings: &SocketioSettings) -> (SocketIoLayer, SocketIo) {
+    let (layer, io) = SocketIo::builder()
+        .ping_interval(settings.ping_interval)
+        .ping_timeout(settings.ping_timeout)
+        .connect_timeout(Duration::from_secs(10))
+        .max_payload(MAX_PAYLOAD)
+        .ws_max_message_size(MAX_MESSAGE)
+        .ws_max_frame_size(MAX_MESSAGE)
+        .ws_read_buffer_size(READ_BUFFER)
+        .max_buffer_size(BUFFER)
+        .build_layer();
+    let silence = Silence::watch(settings.silence);
+    let desk = desk.clone();
+    io.ns("/", move |socket: SocketRef, auth: TryData<Value>| {
+        let connection = SocketConnection::new(desk.clone(), socket.clone());
+        // Everything is listened to before the first await: the client may already be sending.
+        socket.on_fallback(EveryEvent(connection.clone()));
+        socket.on_disconnect({
+            let connection = connection.clone();
+            move |reason: DisconnectReason| {
+                connection.closed(reason);
+                std::future::ready(())
+            }
+        });
+        if let Some(token) = wire::handshake_token(&socket, auth.as_ref().ok()) {
+            inbox::push(&connection, Inbound::from_handshake(token));
+        } else {
+            silence.add(&connection);
+        }
+        std::future::ready(())
+    });
+    (layer, io)
+}
+
+/// Refuses clients of Engine.IO 3 unless they are let in, in the words of the replaced server.
+pub async fn refuse_old_protocol(State(settings): State<SocketioSettings>, request: Request, next: Next) -> Response {
+    let is_old = request.uri().path().starts_with("/socket.io/")
+        && request.uri().query().is_some_and(|query| query.split('&').any(|pair| pair == "EIO=3"));
+    if is_old && !settings.allow_eio3 {
+        let refusal = json!({"code": 5, "message": "Unsupported protocol version"});
+        return (StatusCode::BAD_REQUEST, Json(refusal)).into_response();
+    }
+    next.run(request).await
+}
+
+/// A connection and its inbox are one object; both modules extend it.
+type Shared = Arc<SocketConnection>;

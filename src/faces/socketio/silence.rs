@@ -1,0 +1,67 @@
+//! Clients that connect and never say who they are.
+//!
+//! A client can lose its own listener for `connect`, and then comes back from a reconnect without authenticating: it shows
+//! "connected", and what its user writes goes nowhere. Telling it `authenticated {success: false}` makes an intact client
+//! authenticate, and a broken one at least show that it is offline.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Shared;
+use super::connection::SocketConnection;
+use super::wire::{Authenticated, NO_TOKEN, event};
+
+/// How often it is looked who is silent.
+const PERIOD: Duration = Duration::from_millis(500);
+
+type Line = VecDeque<(Instant, Weak<SocketConnection>)>;
+
+/// The connections that have not spoken yet, oldest first. Clones share one line.
+#[derive(Clone)]
+pub(super) struct Silence {
+    allowed: Duration,
+    line: Arc<Mutex<Line>>,
+}
+
+impl Silence {
+    /// Watches for as long as the value or a clone lives.
+    pub(super) fn watch(allowed: Duration) -> Self {
+        let line = Arc::new(Mutex::new(Line::new()));
+        let watched = Arc::downgrade(&line);
+        tokio::spawn(async move {
+            let mut tick = tokio::time::interval(PERIOD);
+            while let Some(line) = watched.upgrade() {
+                remind(&line);
+                drop(line);
+                tick.tick().await;
+            }
+        });
+        Self { allowed, line }
+    }
+
+    pub(super) fn add(&self, connection: &Shared) {
+        let due = Instant::now() + self.allowed;
+        self.line.lock().unwrap_or_else(PoisonError::into_inner).push_back((due, Arc::downgrade(connection)));
+    }
+}
+
+fn remind(line: &Mutex<Line>) {
+    let now = Instant::now();
+    loop {
+        let connection = {
+            let mut line = line.lock().unwrap_or_else(PoisonError::into_inner);
+            match line.front() {
+                Some((due, _)) if *due <= now => line.pop_front().and_then(|(_, connection)| connection.upgrade()),
+                Some(_) | None => return,
+            }
+        };
+        if let Some(connection) = connection
+            && connection.is_silent()
+        {
+            connection.emit(event::AUTHENTICATED, &Authenticated::no(NO_TOKEN));
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! Names and shapes of this face: what clients send, and what they are answered.
+//!
+//! Source: docs/PROTOCOL.md#socketio. Reading is tolerant, as other frontends of the same event family need it; what is not
+//! understood is refused with a code. Identity is never read from a payload.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::Value;
+use socketioxide::extract::SocketRef;
+
+use crate::auth::without_bearer;
+use crate::desk::mark_read::MarkRead;
+use crate::desk::send_message::Addressee;
+use crate::domain::{ClientMessageId, ConversationId, Person, Seq, UserId};
+
+/// Events of the server.
+pub(super) mod event {
+    pub(in super::super) const AUTHENTICATED: &str = "authenticated";
+    pub(in super::super) const ERROR: &str = "error";
+    pub(in super::super) const RECEIVE_MESSAGE: &str = "receive-message";
+    pub(in super::super) const MESSAGE_SENT: &str = "message-sent";
+    pub(in super::super) const MESSAGES_READ: &str = "messages-read";
+    pub(in super::super) const CONVERSATION_STATUS: &str = "conversation-status";
+    pub(in super::super) const USER_TYPING: &str = "user-typing";
+    pub(in super::super) const USER_STOP_TYPING: &str = "user-stop-typing";
+    pub(in super::super) const USER_ONLINE: &str = "user-online";
+    pub(in super::super) const USER_OFFLINE: &str = "user-offline";
+}
+
+/// Said to a client that shows no token.
+pub(super) const NO_TOKEN: &str = "No token provided";
+
+/// A stable word for what is wrong: clients branch on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum ErrorCode {
+    Unauthenticated,
+    TokenExpired,
+    NotFound,
+    Invalid,
+    TooLarge,
+    RateLimited,
+    StorageUnavailable,
+    Busy,
+    ShuttingDown,
+}
+
+impl ErrorCode {
+    const fn is_retryable(self) -> bool {
+        matches!(self, Self::RateLimited | Self::StorageUnavailable | Self::Busy | Self::ShuttingDown)
+    }
+}
+
+/// `error` — something a client sent was refused.
+///
+/// Shape: `{"message": "Failed to send message", "error": "message is blank", "code": "invalid"}`.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Problem {
+    pub(super) message: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) error: Option<String>,
+    pub(super) code: ErrorCode,
+    #[serde(rename = "retryAfterMs", skip_serializing_if = "Option::is_none")]
+    pub(super) retry_after_ms: Option<u64>,
+}
+
+impl Problem {
+    pub(super) const fn new(code: ErrorCode, message: &'static str) -> Self {
+        Self { message, error: None, code, retry_after_ms: None }
+    }
+
+    /// Something is wrong with a message: the default dialect has one sentence for all of these, and says why beside it.
+    pub(super) fn not_sent(code: ErrorCode, why: impl ToString) -> Self {
+        Self { error: Some(why.to_string()), ..Self::new(code, "Failed to send message") }
+    }
+
+    /// The same as an answer.
+    pub(super) fn as_answer(&self) -> Refusal<'_> {
+        Refusal { ok: false, success: false, retryable: self.code.is_retryable(), problem: self }
+    }
+}
+
+/// The answer to what was refused: `{"ok": false, "success": false, "code": ..., "message": ..., "retryable": ...}`.
+#[derive(Debug, Serialize)]
+pub(super) struct Refusal<'a> {
+    ok: bool,
+    success: bool,
+    retryable: bool,
+    #[serde(flatten)]
+    problem: &'a Problem,
+}
+
+/// The answer to what was done: `{"ok": true, "success": true}` and what belongs to it.
+#[derive(Debug, Serialize)]
+pub(super) struct Done<T: Serialize> {
+    ok: bool,
+    success: bool,
+    #[serde(flatten)]
+    rest: T,
+}
+
+impl<T: Serialize> Done<T> {
+    pub(super) const fn with(rest: T) -> Self {
+        Self { ok: true, success: true, rest }
+    }
+}
+
+/// Nothing belongs to it.
+#[derive(Debug, Serialize)]
+pub(super) struct Nothing {}
+
+/// `authenticated` — whether the client is known now.
+///
+/// Shape: `{"success": true, "userId": "6b01...", "role": "user"}` or `{"success": false, "message": "Invalid token"}`.
+#[derive(Debug, Serialize)]
+pub(super) struct Authenticated {
+    success: bool,
+    #[serde(rename = "userId", skip_serializing_if = "Option::is_none")]
+    user_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'static str>,
+}
+
+impl Authenticated {
+    pub(super) fn yes(person: &Person) -> Self {
+        Self { success: true, user_id: Some(person.id.to_string()), role: Some(person.role.word()), message: None }
+    }
+
+    pub(super) const fn no(message: &'static str) -> Self {
+        Self { success: false, user_id: None, role: None, message: Some(message) }
+    }
+}
+
+/// What a client asks for.
+#[derive(Debug)]
+pub(super) enum ClientEvent {
+    Authenticate(Authenticate),
+    SendMessage(Result<MessageToSend, Problem>),
+    MarkRead(Option<MarkRead>),
+    Typing { to: Option<UserId>, is_typing: bool },
+    Resume(Option<BTreeMap<ConversationId, Seq>>),
+    Unknown,
+}
+
+/// `authenticate` — who the client is: a bare token, `"Bearer " + token`, or `{"token": ..., "catchUp": true}`.
+#[derive(Debug)]
+pub(super) struct Authenticate {
+    /// `None` if nothing was shown, or something empty.
+    pub(super) token: Option<String>,
+    /// Whether missed messages shall be replayed; a client that resumes says `false`.
+    pub(super) catch_up: bool,
+}
+
+/// `send-message` — to say something.
+///
+/// Shape: `{"receiverId": "6b01...", "message": "hi", "clientMessageId": "m1"}`, or `conversationId` in place of `receiverId`.
+#[derive(Debug)]
+pub(super) struct MessageToSend {
+    pub(super) to: Addressee,
+    pub(super) text: String,
+    pub(super) client_id: Option<ClientMessageId>,
+}
+
+impl ClientEvent {
+    /// Reads an event: a JSON array of its name and its arguments. `Err` if it is no such thing.
+    pub(super) fn read(text: &[u8]) -> Result<Self, Problem> {
+        let unreadable = || Problem::new(ErrorCode::Invalid, "Unreadable event");
+        let parts: Vec<Value> = serde_json::from_slice(text).map_err(|_| unreadable())?;
+        let [Value::String(name), arguments @ ..] = parts.as_slice() else { return Err(unreadable()) };
+        let argument = arguments.first().unwrap_or(&Value::Null);
+        Ok(match name.as_str() {
+            "authenticate" | "auth" => Self::Authenticate(read_authenticate(argument)),
+            "send-message" => Self::SendMessage(read_message(argument)),
+            "mark-read" => Self::MarkRead(read_mark(argument)),
+            "typing" => Self::Typing { to: read_receiver(argument), is_typing: argument["isTyping"] != false },
+            "stop-typing" => Self::Typing { to: read_receiver(argument), is_typing: false },
+            "resume" => Self::Resume(read_resume(argument)),
+            _ => Self::Unknown,
+        })
+    }
+}
+
+fn read_authenticate(argument: &Value) -> Authenticate {
+    let shown = match argument {
+        Value::Object(fields) => first_of(fields, &["token", "idToken", "accessToken"]).unwrap_or(&Value::Null),
+        other => other,
+    };
+    let token = match shown {
+        Value::Null | Value::Bool(false) => None,
+        Value::String(text) if text.is_empty() => None,
+        Value::Number(number) if number.as_f64() == Some(0.0) => None,
+        Value::String(text) => Some(without_bearer(text).to_owned()),
+        // Something was shown, but it is no token.
+        Value::Bool(true) | Value::Number(_) | Value::Array(_) | Value::Object(_) => Some("?".into()),
+    };
+    Authenticate { token, catch_up: argument["catchUp"] != false }
+}
+
+fn read_message(argument: &Value) -> Result<MessageToSend, Problem> {
+    let missing = || Problem::new(ErrorCode::Invalid, "Receiver ID and message are required");
+    let Value::Object(fields) = argument else {
+        return Err(Problem::not_sent(ErrorCode::Invalid, "the payload must be an object"));
+    };
+    let text = first_of(fields, &["message", "content", "text"]).filter(|text| is_truthy(text)).ok_or_else(missing)?;
+    let to = match (first_of(fields, &RECEIVER), fields.get("conversationId")) {
+        (Some(receiver), _) if is_truthy(receiver) => Addressee::User(
+            read_id(receiver).ok_or_else(|| {
+                Problem::not_sent(ErrorCode::Invalid, "receiverId must be an id of 24 hex digits")
+            })?,
+        ),
+        (_, Some(conversation)) if is_truthy(conversation) => Addressee::Conversation(
+            read_id(conversation).ok_or_else(|| {
+                Problem::not_sent(ErrorCode::Invalid, "conversationId must be an id of 24 hex digits")
+            })?,
+        ),
+        _ => return Err(missing()),
+    };
+    let Value::String(text) = text else {
+        return Err(Problem::not_sent(ErrorCode::Invalid, "message must be a text"));
+    };
+    let client_id = match fields.get("clientMessageId") {
+        None | Some(Value::Null) => None,
+        Some(Value::String(id)) => {
+            Some(id.parse().map_err(|error| Problem::not_sent(ErrorCode::Invalid, error))?)
+        }
+        Some(_) => return Err(Problem::not_sent(ErrorCode::Invalid, "clientMessageId must be a text")),
+    };
+    Ok(MessageToSend { to, text: text.clone(), client_id })
+}
+
+fn read_mark(argument: &Value) -> Option<MarkRead> {
+    let fields = argument.as_object()?;
+    if let Some(sender) = first_of(fields, &["senderId", "sender"]) {
+        return read_id(sender).map(MarkRead::From);
+    }
+    let up_to = match fields.get("seq") {
+        None | Some(Value::Null) => None,
+        Some(seq) => Some(Seq::new(seq.as_u64()?)),
+    };
+    read_id(fields.get("conversationId")?).map(|conversation| MarkRead::In(conversation, up_to))
+}
+
+/// `{"conversations": {"6c02...": 17}}`, or nothing for "all I have".
+fn read_resume(argument: &Value) -> Option<BTreeMap<ConversationId, Seq>> {
+    let conversations = match argument {
+        Value::Null => return Some(BTreeMap::new()),
+        Value::Object(fields) => match fields.get("conversations") {
+            None | Some(Value::Null) => return Some(BTreeMap::new()),
+            Some(conversations) => conversations.as_object()?,
+        },
+        _ => return None,
+    };
+    conversations.iter().map(|(id, seq)| Some((id.parse().ok()?, Seq::new(seq.as_u64()?)))).collect()
+}
+
+const RECEIVER: [&str; 5] = ["receiverId", "recipientId", "receiver", "to", "toUserId"];
+
+fn read_receiver(argument: &Value) -> Option<UserId> {
+    match argument {
+        Value::String(_) => read_id(argument),
+        Value::Object(fields) => first_of(fields, &RECEIVER).and_then(read_id),
+        _ => None,
+    }
+}
+
+fn first_of<'a>(fields: &'a serde_json::Map<String, Value>, names: &[&str]) -> Option<&'a Value> {
+    names.iter().find_map(|name| fields.get(*name))
+}
+
+fn read_id<T: std::str::FromStr>(value: &Value) -> Option<T> {
+    value.as_str().and_then(|text| text.parse().ok())
+}
+
+/// As JavaScript sees it, which the replaced server went by.
+fn is_truthy(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Bool(is_true) => *is_true,
+        Value::Number(number) => number.as_f64() != Some(0.0),
+        Value::String(text) => !text.is_empty(),
+        Value::Array(_) | Value::Object(_) => true,
+    }
+}
+
+/// The token in an `Authorization` header, or in a cookie named `token`.
+fn header_token(socket: &SocketRef) -> Option<String> {
+    let headers = &socket.req_parts().headers;
+    let bearer = headers.get("authorization").and_then(|value| value.to_str().ok()).map(without_bearer);
+    let cookies = headers.get("cookie").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let cookie = cookies.split("; ").find_map(|pair| pair.strip_prefix("token="));
+    bearer.or(cookie).filter(|token| !token.is_empty()).map(str::to_owned)
+}
+
+/// The token in the connect packet's `auth`, or in the handshake's headers.
+pub(super) fn handshake_token(socket: &SocketRef, auth: Option<&Value>) -> Option<String> {
+    let shown = auth.map(read_authenticate).and_then(|shown| shown.token);
+    shown.or_else(|| header_token(socket))
+}
+
+#[cfg(test)]
+mod tests;

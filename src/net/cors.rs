@@ -1,0 +1,47 @@
+//! Which pages may use the server.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use axum::extract::Request;
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::Response;
+use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
+
+/// How long a browser may remember the answer: without this it asks before every request.
+const REMEMBERED: Duration = Duration::from_hours(24);
+
+/// Lets pages of these origins in, with credentials.
+///
+/// # Errors
+/// If an origin cannot be one.
+pub fn cors(origins: &[String]) -> anyhow::Result<CorsLayer> {
+    let origins = origins
+        .iter()
+        .map(|origin| origin.parse::<HeaderValue>().with_context(|| format!("--client-url {origin:?}")))
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    // A single one is named in every answer, as the replaced server did; a browser compares.
+    let allowed = match origins.as_slice() {
+        [only] => AllowOrigin::exact(only.clone()),
+        _ => AllowOrigin::list(origins),
+    };
+    let methods = [Method::GET, Method::HEAD, Method::PUT, Method::PATCH, Method::POST, Method::DELETE];
+    Ok(CorsLayer::new()
+        .allow_origin(allowed)
+        .allow_credentials(true)
+        .allow_methods(methods)
+        .allow_headers(AllowHeaders::mirror_request())
+        .max_age(REMEMBERED))
+}
+
+/// Preflights are answered with 204, as the replaced server did.
+pub async fn preflight_without_content(request: Request, next: Next) -> Response {
+    let is_preflight = request.method() == Method::OPTIONS
+        && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+    let mut response = next.run(request).await;
+    if is_preflight && response.status() == StatusCode::OK {
+        *response.status_mut() = StatusCode::NO_CONTENT;
+    }
+    response
+}

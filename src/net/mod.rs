@@ -1,0 +1,108 @@
+//! From a socket to a request: the accept loop, with the bounds that a bare `axum::serve` lacks.
+//!
+//! A connection that sends no request head in time is closed; a peer that takes no bytes is given up by the kernel; and
+//! whoever holds a request's [`HangUp`] can end its connection at once.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::ConnectInfo;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use socket2::SockRef;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt as _;
+
+mod compact;
+mod cors;
+mod stream;
+
+pub use compact::compact_headers;
+pub use cors::{cors, preflight_without_content};
+pub use stream::HangUp;
+use stream::Shared;
+
+/// How long a client may take to send a request's head, also the first one.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long bytes may stay unacknowledged before the kernel gives the peer up.
+const PEER_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How long to wait before accepting again when the process has no descriptor left.
+const OUT_OF_DESCRIPTORS: Duration = Duration::from_millis(100);
+
+/// How many connections may be open at once.
+const CONNECTIONS: usize = 100_000;
+
+/// Accepts connections until `stop`, then returns; connections that are being served go on, as tasks of `tasks`.
+pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken, tasks: TaskTracker) {
+    let permits = Arc::new(Semaphore::new(CONNECTIONS));
+    loop {
+        let Ok(permit) = permits.clone().acquire_owned().await else { return };
+        let accepted = tokio::select! {
+            () = stop.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                let (router, stop) = (router.clone(), stop.clone());
+                tasks.spawn(async move {
+                    converse(stream, peer, router, stop).await;
+                    drop(permit);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "Could not accept a connection");
+                tokio::time::sleep(OUT_OF_DESCRIPTORS).await;
+            }
+        }
+    }
+}
+
+/// Serves the requests of one connection.
+async fn converse(stream: TcpStream, peer: SocketAddr, router: Router, stop: CancellationToken) {
+    if let Err(error) = prepare(&stream) {
+        tracing::debug!(%error, "Could not set up a connection");
+        return;
+    }
+    let stream = Shared::new(stream);
+    let hang_up = stream.hang_up();
+    let service = router.map_request(move |request: hyper::Request<hyper::body::Incoming>| {
+        let mut request = request.map(axum::body::Body::new);
+        request.extensions_mut().insert(ConnectInfo(peer));
+        request.extensions_mut().insert(hang_up.clone());
+        request
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_headers(64)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
+        .with_upgrades();
+    let mut connection = std::pin::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "A connection ended with an error");
+    }
+}
+
+fn prepare(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    // A peer that stops reading would otherwise keep its buffers, and its descriptor, for many minutes.
+    #[cfg(target_os = "linux")]
+    SockRef::from(stream).set_tcp_user_timeout(Some(PEER_TIMEOUT))?;
+    Ok(())
+}

@@ -1,0 +1,94 @@
+//! The connected-users map.
+
+use super::*;
+use crate::domain::{PresenceChange, Role};
+
+struct Silent(ConnectionId, Feed);
+
+impl Connection for Silent {
+    fn id(&self) -> ConnectionId {
+        self.0
+    }
+    fn send(&self, _: &Delivery<'_>) -> Outcome {
+        Outcome::Sent
+    }
+    fn revoke(&self, _: Revoked) {}
+    fn reassure(&self) {}
+    fn feed(&self) -> &Feed {
+        &self.1
+    }
+}
+
+fn connection() -> Arc<Silent> {
+    Arc::new(Silent(ConnectionId::next(), Feed::default()))
+}
+
+fn person(n: u8, role: Role) -> Arc<Person> {
+    let id = UserId::from_bytes([n; 12]);
+    Arc::new(Person { id, number: u64::from(n), name: "x".into(), email: String::new(), role })
+}
+
+#[test]
+fn two_tabs_do_not_sign_each_other_off() {
+    let presence = Presence::default();
+    let ann = person(1, Role::Customer);
+    let (first, second) = (connection(), connection());
+    assert!(presence.join(ann.clone(), first.clone()).came_online);
+    assert!(!presence.join(ann.clone(), second.clone()).came_online);
+    assert_eq!(presence.leave(ann.id, second.id()), None);
+    assert!(presence.leave(ann.id, first.id()).is_some());
+}
+
+#[test]
+fn who_comes_back_in_time_was_never_away() {
+    let presence = Presence::default();
+    let ann = person(1, Role::Customer);
+    let first = connection();
+    presence.join(ann.clone(), first.clone());
+    let leaving = presence.leave(ann.id, first.id()).unwrap();
+    assert!(presence.is_online(ann.id));
+    let second = connection();
+    assert!(!presence.join(ann.clone(), second.clone()).came_online);
+    assert_eq!(presence.depart(leaving), None, "the first timer comes too late");
+    let leaving = presence.leave(ann.id, second.id()).unwrap();
+    assert!(!presence.depart(leaving).unwrap().desk_closed);
+    assert!(!presence.is_online(ann.id));
+}
+
+#[test]
+fn a_connection_that_leaves_twice_leaves_once() {
+    let presence = Presence::default();
+    let ann = person(1, Role::Customer);
+    let (first, second) = (connection(), connection());
+    presence.join(ann.clone(), first.clone());
+    presence.join(ann.clone(), second);
+    presence.leave(ann.id, first.id());
+    assert_eq!(presence.leave(ann.id, first.id()), None);
+    assert!(presence.is_online(ann.id));
+}
+
+#[test]
+fn the_desk_is_open_while_any_agent_is_there() {
+    let presence = Presence::default();
+    let (one, two) = (person(1, Role::Admin), person(2, Role::Agent));
+    let (first, second) = (connection(), connection());
+    assert!(presence.join(one.clone(), first.clone()).desk_opened);
+    assert!(!presence.join(two.clone(), second.clone()).desk_opened);
+    let leaving = presence.leave(one.id, first.id()).unwrap();
+    assert!(!presence.depart(leaving).unwrap().desk_closed);
+    let leaving = presence.leave(two.id, second.id()).unwrap();
+    assert!(presence.depart(leaving).unwrap().desk_closed);
+}
+
+#[test]
+fn a_person_who_is_not_there_takes_nothing() {
+    let presence = Presence::default();
+    let (ann, agent) = (person(1, Role::Customer), person(2, Role::Agent));
+    presence.join(ann.clone(), connection());
+    presence.join(agent.clone(), connection());
+    let change = PresenceChange { user: ann.id, number: 1, is_online: true };
+    let event = DeskEvent::Presence(Arc::new(change));
+    assert_eq!(presence.agents(), [agent.id]);
+    assert_eq!(presence.tell(ann.id, &event), Outcome::Sent);
+    assert_eq!(presence.tell(UserId::from_bytes([9; 12]), &event), Outcome::Closed);
+}
