@@ -78,6 +78,23 @@ impl Journal {
     }
 }
 
+/// Takes all that waits, and lets everything that is ready to run do so for as long as that puts more in line: under load,
+/// batches grow by what has arrived already, and a lone message waits for nothing.
+async fn gather(submissions: &mut mpsc::Receiver<Submission>, waiting: &mut Vec<Submission>) {
+    loop {
+        tokio::task::yield_now().await;
+        let before = waiting.len();
+        while waiting.len() < BATCH
+            && let Ok(submission) = submissions.try_recv()
+        {
+            waiting.push(submission);
+        }
+        if waiting.len() == before || waiting.len() == BATCH {
+            return;
+        }
+    }
+}
+
 impl Desk {
     /// Starts the two tasks. They end when the journal is closed and the line is empty.
     pub(super) fn run_journal(&self, submissions: mpsc::Receiver<Submission>) {
@@ -89,7 +106,9 @@ impl Desk {
 
     async fn keep(&self, mut submissions: mpsc::Receiver<Submission>, to_tell: mpsc::Sender<Vec<Kept>>) {
         let mut waiting = Vec::with_capacity(BATCH);
-        while submissions.recv_many(&mut waiting, BATCH).await > 0 {
+        while let Some(first) = submissions.recv().await {
+            waiting.push(first);
+            gather(&mut submissions, &mut waiting).await;
             let mut drafts = Vec::with_capacity(waiting.len());
             let mut rests = Vec::with_capacity(waiting.len());
             for Submission { draft, parties, author, origin, answer } in waiting.drain(..) {

@@ -1,6 +1,12 @@
-//! Moves the write-ahead log into the file, away from the commit path: a checkpoint there would hold up every sender.
+//! Moves the write-ahead log into the file, away from the commit path: a whole checkpoint there would hold up every sender.
+//!
+//! A thread of its own moves most of it. While it does so, the writer goes on, so the log is never quite empty; the writer
+//! itself moves the small rest between two batches, and can then begin the log anew. Without that last step the log would
+//! grow for as long as somebody writes.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -9,31 +15,56 @@ use rusqlite::Connection;
 use crate::store::StoreError;
 
 /// How often the log's length is looked at.
-const PERIOD: Duration = Duration::from_millis(500);
+const PERIOD: Duration = Duration::from_millis(200);
 
 /// The log is moved once this many of its pages (of 4 KiB) wait for it.
-const THRESHOLD: i64 = 4096;
+const THRESHOLD: i64 = 8192;
+
+/// Set when only a small rest is left to move.
+#[derive(Clone, Default)]
+pub(super) struct RestIsDue(Arc<AtomicBool>);
+
+impl RestIsDue {
+    /// To be called by the writer between two batches.
+    pub(super) fn move_rest(&self, connection: &Connection) {
+        if self.0.swap(false, Ordering::Relaxed) {
+            warn_if_failed(passive(connection));
+        }
+    }
+}
 
 /// Watches for as long as the data file is there.
-pub(super) fn start(connection: Connection, file: PathBuf) -> Result<(), StoreError> {
+pub(super) fn start(connection: Connection, file: PathBuf) -> Result<RestIsDue, StoreError> {
+    let rest = RestIsDue::default();
+    let due = rest.clone();
     let run = move || {
         while file.exists() {
-            if let Err(error) = move_if_long(&connection) {
-                tracing::warn!(%error, "Could not move the write-ahead log into the data file");
-            }
+            warn_if_failed(move_if_long(&connection, &due));
             thread::sleep(PERIOD);
         }
     };
     let spawned = thread::Builder::new().name("sqlite-checkpoint".into()).spawn(run);
-    spawned.map(drop).map_err(|error| StoreError::Unavailable(error.to_string()))
+    spawned.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+    Ok(rest)
 }
 
-/// Moves what can be moved without waiting for anybody, if enough of it waits.
-fn move_if_long(connection: &Connection) -> rusqlite::Result<()> {
+fn move_if_long(connection: &Connection, due: &RestIsDue) -> rusqlite::Result<()> {
     let waiting = connection
         .query_row("PRAGMA wal_checkpoint(NOOP)", [], |row| Ok(row.get::<_, i64>(1)? - row.get::<_, i64>(2)?))?;
     if waiting > THRESHOLD {
-        connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?;
+        passive(connection)?;
+        due.0.store(true, Ordering::Relaxed);
     }
     Ok(())
+}
+
+/// Moves what can be moved without waiting for anybody.
+fn passive(connection: &Connection) -> rusqlite::Result<()> {
+    connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+}
+
+fn warn_if_failed(moved: rusqlite::Result<()>) {
+    if let Err(error) = moved {
+        tracing::warn!(%error, "Could not move the write-ahead log into the data file");
+    }
 }

@@ -8,7 +8,9 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::{StoreError, Stores};
@@ -44,8 +46,8 @@ impl SqliteStore {
     pub fn open(path: &Path) -> Result<Arc<Self>, StoreError> {
         let mut connection = connect(path)?;
         schema::migrate(&mut connection)?;
-        checkpoint::start(connect(path)?, path.to_owned())?;
-        Ok(Arc::new(Self { writer: Writer::start(connection)?, readers: Readers::open(path)? }))
+        let rest = checkpoint::start(connect(path)?, path.to_owned())?;
+        Ok(Arc::new(Self { writer: Writer::start(connection, rest)?, readers: Readers::open(path)? }))
     }
 
     /// Both halves of the port.
@@ -57,20 +59,25 @@ impl SqliteStore {
 
 fn connect(path: &Path) -> Result<Connection, StoreError> {
     let connection = Connection::open(path)?;
-    connection.busy_timeout(std::time::Duration::from_secs(5))?;
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
-    connection.set_prepared_statement_cache_capacity(64);
-    Ok(connection)
+    finish(connection)
 }
 
 fn connect_read_only(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    finish(connection)
+}
+
+/// What all connections have in common.
+fn finish(connection: Connection) -> Result<Connection, StoreError> {
+    connection.busy_timeout(Duration::from_secs(5))?;
     connection.set_prepared_statement_cache_capacity(64);
+    // A plan must not depend on the values bound to it, else statements are prepared anew for each of them.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Ok(connection)
 }
 

@@ -5,6 +5,7 @@ use std::thread;
 use tokio::sync::{mpsc, oneshot};
 
 use super::append::Appender;
+use super::checkpoint::RestIsDue;
 use crate::domain::Draft;
 use crate::store::{AppendError, Appended, StoreError};
 
@@ -31,9 +32,9 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(connection: Connection) -> Result<Self, StoreError> {
+    pub(super) fn start(connection: Connection, rest: RestIsDue) -> Result<Self, StoreError> {
         let (jobs, waiting) = mpsc::channel(QUEUE);
-        let run = move || write_until_closed(&connection, waiting);
+        let run = move || write_until_closed(&connection, &rest, waiting);
         let spawned = thread::Builder::new().name("sqlite-writer".into()).spawn(run);
         spawned.map_err(|error| StoreError::Unavailable(error.to_string()))?;
         Ok(Self { jobs })
@@ -86,11 +87,12 @@ fn in_savepoint<T, E: From<StoreError>>(
     result
 }
 
-fn write_until_closed(connection: &Connection, mut waiting: mpsc::Receiver<Job>) {
+fn write_until_closed(connection: &Connection, rest: &RestIsDue, mut waiting: mpsc::Receiver<Job>) {
     let mut appender = Appender::default();
     let mut batch = Vec::with_capacity(BATCH);
     while waiting.blocking_recv_many(&mut batch, BATCH) > 0 {
         write_batch(connection, &mut appender, batch.drain(..));
+        rest.move_rest(connection);
     }
 }
 
