@@ -92,7 +92,7 @@ fn next(connection: &SocketConnection) -> Option<Inbound> {
     let inbound = line.waiting.pop_front();
     if inbound.is_none() {
         line.is_being_emptied = false;
-        line.waiting.shrink_to(4);
+        line.waiting = VecDeque::new();
     }
     inbound
 }
