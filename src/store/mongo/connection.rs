@@ -18,6 +18,12 @@ const POOL: u32 = 32;
 const DUPLICATE_KEY: i32 = 11000;
 
 pub(super) async fn connect(uri: &str, default_database: &str) -> Result<Database, StoreError> {
+    let options = options(uri).await?;
+    let name = options.default_database.clone().unwrap_or_else(|| default_database.to_owned());
+    Ok(Client::with_options(options)?.database(&name))
+}
+
+pub(super) async fn options(uri: &str) -> Result<ClientOptions, StoreError> {
     let options = within(async { Ok::<_, StoreError>(ClientOptions::parse(uri).await?) });
     let mut options = options.await?;
     options.app_name.get_or_insert_with(|| "deskline".into());
@@ -29,8 +35,7 @@ pub(super) async fn connect(uri: &str, default_database: &str) -> Result<Databas
     options.write_concern = Some(write_concern());
     // Likewise: what a failover could take back is shown to nobody.
     options.read_concern = Some(ReadConcern::majority());
-    let name = options.default_database.clone().unwrap_or_else(|| default_database.to_owned());
-    Ok(Client::with_options(options)?.database(&name))
+    Ok(options)
 }
 
 pub(super) fn write_concern() -> WriteConcern {

@@ -56,7 +56,7 @@ fn messages() -> Vec<IndexModel> {
         // Finds what the old server wrote, oldest first.
         plain(doc! { "conversation": 1, "createdAt": 1, "_id": 1 }),
         // Finds what a read mark covers. Only unread messages are in it.
-        partial(doc! { "conversation": 1, "read": 1, "seq": 1 }, doc! { "read": false }, false),
+        partial(doc! { "read": 1, "conversation": 1, "seq": 1 }, doc! { "read": false }, false),
     ]
 }
 

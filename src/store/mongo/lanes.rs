@@ -133,6 +133,7 @@ impl Lanes {
 
 /// Works through a lane until nothing waits there.
 async fn run(shared: Arc<Shared>, id: ConversationId) {
+    let _guard = Guard { lanes: &shared.lanes, id };
     loop {
         let Ok(_turn) = shared.lanes.turns.acquire().await else { return };
         let Some((batch, known)) = shared.lanes.next_batch(id) else { return };
@@ -146,6 +147,23 @@ async fn run(shared: Arc<Shared>, id: ConversationId) {
         for (sender, answer) in senders.into_iter().zip(answers) {
             // Nobody listens any more if the caller has gone away.
             drop(sender.send(answer));
+        }
+    }
+}
+
+/// Clears a lane whose task panicked, so that it can be started again.
+struct Guard<'a> {
+    lanes: &'a Lanes,
+    id: ConversationId,
+}
+
+impl Drop for Guard<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let mut waiting = self.lanes.lock();
+            if let Some(lane) = waiting.lanes.remove(&self.id) {
+                waiting.drafts -= lane.waiting.len();
+            }
         }
     }
 }

@@ -118,7 +118,7 @@ impl MongoStore {
             return Ok(());
         }
         self.shared.copy_now(begun).await?;
-        let marks = stream::iter(begun).map(|id| within(self.shared.read_marks(*id))).buffer_unordered(AT_ONCE);
+        let marks = stream::iter(begun.to_vec()).map(|id| within(self.shared.read_marks(id))).buffer_unordered(AT_ONCE);
         let marks: Vec<Vec<Draft>> = marks.try_collect().await?;
         for answer in self.append_in_lanes(marks.into_iter().flatten().collect(), PATIENCE).await {
             if let Err(AppendError::Store(error)) = answer {

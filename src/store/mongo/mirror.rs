@@ -74,18 +74,14 @@ impl Mirror {
     }
 }
 
-/// Copies what is nudged, until told to stop.
+/// Copies what is nudged, until told to stop. What was begun is finished first.
 pub(super) async fn keep_up(shared: Arc<Shared>, stop: CancellationToken) {
-    loop {
-        let work = async {
-            shared.mirror.nudged.notified().await;
-            while let Err(error) = shared.settle_mirror().await {
-                tracing::warn!(%error, "Could not bring the copy in the old shape up to date; trying again");
-                tokio::time::sleep(RETRY).await;
+    while stop.run_until_cancelled(shared.mirror.nudged.notified()).await.is_some() {
+        while let Err(error) = shared.settle_mirror().await {
+            tracing::warn!(%error, "Could not bring the copy in the old shape up to date; trying again");
+            if stop.run_until_cancelled(tokio::time::sleep(RETRY)).await.is_none() {
+                return;
             }
-        };
-        if stop.run_until_cancelled(work).await.is_none() {
-            return;
         }
     }
 }

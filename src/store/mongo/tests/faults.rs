@@ -204,7 +204,7 @@ async fn a_server_that_is_away_is_told_within_the_deadline() {
     assert!(matches!(refused, StoreError::Unavailable(_)), "{refused}");
 }
 
-fn named(mut draft: Draft, name: &str) -> Draft {
+pub(super) fn named(mut draft: Draft, name: &str) -> Draft {
     if let DraftKind::Message { client_id, .. } = &mut draft.kind {
         *client_id = Some(name.parse::<ClientMessageId>().unwrap());
     }

@@ -19,6 +19,8 @@ use crate::store::{ConversationStore as _, Stores};
 mod explain;
 mod faults;
 mod golden;
+mod outages;
+mod round_trips;
 
 const START: Timestamp = Timestamp::from_millis(1_795_249_336_000);
 
