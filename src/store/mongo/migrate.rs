@@ -109,7 +109,7 @@ impl MongoStore {
             }
         }
         self.finish(&touched).await?;
-        within(self.shared.update_all(MESSAGES, stamps)).await
+        self.shared.update_all(MESSAGES, stamps).await
     }
 
     /// Brings the read marks of these conversations in line with the old read flags.

@@ -128,9 +128,9 @@ impl Shared {
         let pages: Vec<Page> = pages.try_collect().await?;
         let desk = within(self.support_identity()).await?.map_or(NOBODY, |user| user.id);
         let copies = pages.iter().flat_map(|page| page.copies(desk)).collect();
-        within(self.update_all(MESSAGES, copies)).await?;
+        self.update_all(MESSAGES, copies).await?;
         let marks = pages.iter().filter_map(Page::mark).collect();
-        within(self.update_all(CONVERSATIONS, marks)).await?;
+        self.update_all(CONVERSATIONS, marks).await?;
         let full = pages.iter().filter(|page| page.entries.len() >= PAGE);
         Ok(full.map(|page| page.summary.conversation.id).collect())
     }

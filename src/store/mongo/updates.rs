@@ -5,11 +5,11 @@ use mongodb::error::ErrorKind;
 use serde::Deserialize;
 
 use super::Shared;
-use super::connection::write_concern;
+use super::connection::{within, write_concern};
 use crate::store::StoreError;
 
-/// Updates in one command; well below what the server takes.
-const MOST: usize = 500;
+/// Updates in one command: as many as even a slow server makes before the deadline.
+const MOST: usize = 200;
 
 /// Bytes in one command; the server takes 16 MiB.
 const MOST_BYTES: usize = 4 << 20;
@@ -47,7 +47,7 @@ struct Failed {
 }
 
 impl Shared {
-    /// Makes these updates, in order.
+    /// Makes these updates, in order. The deadline is for each command, not for all of them.
     pub(super) async fn update_all(&self, collection: &str, updates: Vec<Update>) -> Result<(), StoreError> {
         let mut waiting = Vec::new();
         let mut bytes = 0;
@@ -61,11 +61,11 @@ impl Shared {
             bytes += update.to_vec().map_or(0, |encoded| encoded.len());
             waiting.push(update);
             if waiting.len() >= MOST || bytes >= MOST_BYTES {
-                self.run_updates(collection, std::mem::take(&mut waiting)).await?;
+                within(self.run_updates(collection, std::mem::take(&mut waiting))).await?;
                 bytes = 0;
             }
         }
-        if waiting.is_empty() { Ok(()) } else { self.run_updates(collection, waiting).await }
+        if waiting.is_empty() { Ok(()) } else { within(self.run_updates(collection, waiting)).await }
     }
 
     async fn run_updates(&self, collection: &str, updates: Vec<Document>) -> Result<(), StoreError> {

@@ -4,12 +4,17 @@
 //! there, and drops it if it passes.
 
 use std::io::Write as _;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Once};
+use std::time::Duration;
 
-use mongodb::Database;
 use mongodb::bson::Document;
 use mongodb::bson::oid::ObjectId;
+use mongodb::event::EventHandler;
+use mongodb::event::command::CommandEvent;
+use mongodb::{Client, Database};
 use tokio::runtime::Handle;
+use tokio::sync::Notify;
 
 use super::{MongoStore, connection};
 use crate::domain::{Conversation, Draft, DraftKind, Members, MessageBody, MessageId, Seq, Side, Timestamp, UserId};
@@ -68,6 +73,41 @@ impl Drop for Fresh {
 
 async fn open_on(raw: &Database) -> Arc<MongoStore> {
     MongoStore::on(raw.clone()).await.unwrap()
+}
+
+/// A client on `database` that tells of each command before it is sent.
+async fn observed(database: &str, hear: impl Fn(&str) + Send + Sync + 'static) -> Database {
+    let mut options = connection::options(&server().unwrap()).await.unwrap();
+    options.command_event_handler = Some(EventHandler::callback(move |event| {
+        if let CommandEvent::Started(command) = event {
+            hear(&command.command_name);
+        }
+    }));
+    Client::with_options(options).unwrap().database(database)
+}
+
+/// Runs a process on `database`, as it were, and kills it when it sends its `fatal`-th command, if it gets that far.
+///
+/// A runtime that is shut down drops its tasks wherever they wait.
+async fn killed_at<F>(database: &str, fatal: u32, work: impl FnOnce(Arc<MongoStore>) -> F + Send + 'static)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let process = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let over = Arc::new(Notify::new());
+    let (killed, name, sent) = (over.clone(), database.to_owned(), AtomicU32::new(0));
+    process.spawn(async move {
+        let (killed_too, ended) = (killed.clone(), killed);
+        let hear = move |_: &str| {
+            if sent.fetch_add(1, Ordering::SeqCst) + 1 == fatal {
+                killed_too.notify_one();
+            }
+        };
+        work(open_on(&observed(&name, hear).await).await).await;
+        ended.notify_one();
+    });
+    tokio::time::timeout(Duration::from_secs(60), over.notified()).await.expect("it neither ended nor was killed");
+    process.shutdown_background();
 }
 
 async fn fresh() -> (Stores, Fresh) {

@@ -8,7 +8,7 @@ use mongodb::Database;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-use super::{Fresh, available, connection, open_on, read, say, server, someone};
+use super::{Fresh, available, connection, killed_at, open_on, read, say, server, someone};
 use crate::domain::{Conversation, Entry, EntryKind, Seq, Side};
 use crate::store::mongo::MongoStore;
 use crate::store::{AppendError, Appended, ConversationStore as _, ListFor, StoreError};
@@ -167,34 +167,27 @@ async fn a_process_killed_at_any_point_leaves_a_whole_log() {
     let fresh = Fresh::open().await;
     let conversations = [fresh.support(1).await, fresh.support(2).await];
     let acknowledged: Arc<Mutex<Vec<(usize, String)>>> = Arc::default();
-    for round in 0..12 {
-        // A runtime that is shut down drops its tasks wherever they wait, as a kill would.
-        let process = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let (name, acknowledged) = (fresh.raw.name().to_owned(), acknowledged.clone());
-        let (ready, started) = tokio::sync::oneshot::channel();
-        process.spawn(async move {
-            let store = open_on(&connection::connect(&server().unwrap(), &name).await.unwrap()).await;
-            ready.send(()).unwrap();
-            for i in 0.. {
-                let which = i % 2;
-                let text = format!("{round}.{i}");
-                let mut drafts = vec![say(&conversations[which], 1, Side::Customer, &text)];
-                if i % 3 == 0 {
-                    drafts.push(read(&conversations[which], 9, Side::Desk, i as u64));
-                }
-                let store = store.clone();
-                let acknowledged = acknowledged.clone();
-                tokio::spawn(async move {
-                    if store.append(drafts).await[0].is_ok() {
+    for round in 0..8 {
+        let acknowledged = acknowledged.clone();
+        killed_at(fresh.raw.name(), 30 + 7 * round, async move |store| {
+            let senders = (0..6).map(|sender| {
+                let (store, acknowledged) = (store.clone(), acknowledged.clone());
+                async move {
+                    for i in 0_u64.. {
+                        let which = usize::from(sender % 2 == 0);
+                        let text = format!("{round}.{sender}.{i}");
+                        let mut drafts = vec![say(&conversations[which], 1, Side::Customer, &text)];
+                        if sender < 2 {
+                            drafts.push(read(&conversations[which], 9, Side::Desk, u64::from(round) * 5 + i));
+                        }
+                        store.append(drafts).await.remove(0).unwrap();
                         acknowledged.lock().unwrap().push((which, text));
                     }
-                });
-                tokio::time::sleep(Duration::from_millis(2)).await;
-            }
-        });
-        started.await.unwrap();
-        tokio::time::sleep(Duration::from_millis(40 + 7 * round)).await;
-        process.shutdown_background();
+                }
+            });
+            futures_util::future::join_all(senders).await;
+        })
+        .await;
     }
     let next = fresh.another().await;
     next.settle().await.unwrap();

@@ -2,11 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use mongodb::Client;
-use mongodb::event::EventHandler;
-use mongodb::event::command::CommandEvent;
-
-use super::{Fresh, available, connection, open_on, read, say, server, someone};
+use super::{Fresh, available, observed, open_on, read, say, someone};
 use crate::domain::{Members, Seq, Side};
 use crate::store::{ConversationStore as _, ListFor};
 
@@ -18,13 +14,7 @@ async fn an_append_costs_two_round_trips_and_a_history_one() {
     let fresh = Fresh::open().await;
     let sent = Arc::new(Mutex::new(Vec::new()));
     let heard = sent.clone();
-    let mut options = connection::options(&server().unwrap()).await.unwrap();
-    options.command_event_handler = Some(EventHandler::callback(move |event| {
-        if let CommandEvent::Started(command) = event {
-            heard.lock().unwrap().push(command.command_name);
-        }
-    }));
-    let counted = Client::with_options(options).unwrap().database(fresh.raw.name());
+    let counted = observed(fresh.raw.name(), move |command| heard.lock().unwrap().push(command.to_owned())).await;
     let store = open_on(&counted).await;
     let conversation = store.open(Members::Support { customer: someone(1) }, super::START).await.unwrap();
     store.append(vec![say(&conversation, 1, Side::Customer, "warm")]).await.remove(0).unwrap();
