@@ -106,7 +106,7 @@ where
         work(open_on(&observed(&name, hear).await).await).await;
         ended.notify_one();
     });
-    tokio::time::timeout(Duration::from_secs(60), over.notified()).await.expect("it neither ended nor was killed");
+    tokio::time::timeout(Duration::from_mins(1), over.notified()).await.expect("it neither ended nor was killed");
     process.shutdown_background();
 }
 
