@@ -12,7 +12,6 @@ use socketioxide::extract::AckSender;
 use socketioxide::handler::{FromMessageParts, MessageHandler, Value};
 use socketioxide::socket::Socket;
 
-
 use super::connection::SocketConnection;
 use super::wire::{ErrorCode, Problem};
 use super::{Shared, handlers};
