@@ -29,7 +29,7 @@ pub(super) struct Inbound {
 
 impl Inbound {
     /// What a client means that shows its token in the handshake.
-    pub(super) fn from_handshake(token: String) -> Self {
+    pub(super) fn from_handshake(token: &str) -> Self {
         Self { text: serde_json::json!(["authenticate", token]).to_string().into(), ack: None }
     }
 }

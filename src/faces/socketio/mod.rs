@@ -77,6 +77,7 @@ const BUFFER: usize = 1024;
 const READ_BUFFER: usize = 512;
 
 /// Makes the layer that answers below `/socket.io/`. The second value closes all sockets.
+#[must_use]
 pub fn layer(desk: &Desk, settings: &SocketioSettings) -> (SocketIoLayer, SocketIo) {
     let (layer, io) = SocketIo::builder()
         .ping_interval(settings.ping_interval)
@@ -102,7 +103,7 @@ pub fn layer(desk: &Desk, settings: &SocketioSettings) -> (SocketIoLayer, Socket
             }
         });
         if let Some(token) = wire::handshake_token(&socket, auth.as_ref().ok()) {
-            inbox::push(&connection, Inbound::from_handshake(token));
+            inbox::push(&connection, Inbound::from_handshake(&token));
         } else {
             silence.add(&connection);
         }

@@ -12,6 +12,7 @@ use socketioxide::extract::SocketRef;
 use crate::auth::without_bearer;
 use crate::desk::mark_read::MarkRead;
 use crate::desk::send_message::Addressee;
+use crate::domain::message::ClientMessageIdError;
 use crate::domain::{ClientMessageId, ConversationId, Person, Seq, UserId};
 
 /// Events of the server.
@@ -71,8 +72,8 @@ impl Problem {
     }
 
     /// Something is wrong with a message: the default dialect has one sentence for all of these, and says why beside it.
-    pub(super) fn not_sent(code: ErrorCode, why: impl ToString) -> Self {
-        Self { error: Some(why.to_string()), ..Self::new(code, "Failed to send message") }
+    pub(super) fn not_sent(code: ErrorCode, why: impl Into<String>) -> Self {
+        Self { error: Some(why.into()), ..Self::new(code, "Failed to send message") }
     }
 
     /// The same as an answer.
@@ -222,7 +223,10 @@ fn read_message(argument: &Value) -> Result<MessageToSend, Problem> {
     };
     let client_id = match fields.get("clientMessageId") {
         None | Some(Value::Null) => None,
-        Some(Value::String(id)) => Some(id.parse().map_err(|error| Problem::not_sent(ErrorCode::Invalid, error))?),
+        Some(Value::String(id)) => Some(
+            id.parse()
+                .map_err(|error: ClientMessageIdError| Problem::not_sent(ErrorCode::Invalid, error.to_string()))?,
+        ),
         Some(_) => return Err(Problem::not_sent(ErrorCode::Invalid, "clientMessageId must be a text")),
     };
     Ok(MessageToSend { to, text: text.clone(), client_id })
