@@ -11,6 +11,8 @@ use crate::config::{self, Config};
 mod check_config;
 mod demo;
 mod logging;
+mod opening;
+mod progress;
 mod serve;
 mod token;
 mod user;

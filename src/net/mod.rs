@@ -42,7 +42,7 @@ const OUT_OF_DESCRIPTORS: Duration = Duration::from_millis(100);
 const CONNECTIONS: usize = 100_000;
 
 /// Accepts connections until `stop`, then returns; connections that are being served go on, as tasks of `tasks`.
-pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken, tasks: TaskTracker) {
+pub async fn serve(listener: &TcpListener, router: Router, stop: CancellationToken, tasks: TaskTracker) {
     let permits = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
         let Ok(permit) = permits.clone().acquire_owned().await else { return };

@@ -14,8 +14,11 @@ use crate::domain::{
 
 #[cfg(test)]
 pub(crate) mod contract;
+mod location;
 pub mod mongo;
 pub mod sqlite;
+
+pub use location::{DEFAULT_DATABASE, OpenStore, StoreLocation, StoreLocationError};
 
 /// The most rows that one call returns, whatever it was asked for.
 pub const MAX_PAGE: usize = 1000;

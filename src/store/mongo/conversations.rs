@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::{StreamExt, TryStreamExt};
@@ -9,14 +10,18 @@ use mongodb::Cursor;
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Document, doc};
 use serde::Deserialize;
+use tokio::time::timeout;
 
-use super::connection::{DEADLINE, is_duplicate, within};
+use super::connection::{DEADLINE, is_duplicate, late, within};
 use super::documents::{ConversationDocument, DELIVERED, EntryDocument, int, object_id, whole};
 use super::projection::bounded;
 use super::updates::{Reach, Update};
 use super::{MongoStore, Shared, queries};
 use crate::domain::{Conversation, ConversationId, Draft, Entry, Members, Seq, Summary, Timestamp, UserId};
 use crate::store::{AppendError, Appended, ConversationStore, Delivered, ListFor, MAX_PAGE, Missed, StoreError};
+
+/// How long a health check may take.
+const CHECK: Duration = Duration::from_secs(3);
 
 #[async_trait]
 impl ConversationStore for MongoStore {
@@ -95,7 +100,8 @@ impl ConversationStore for MongoStore {
     }
 
     async fn check(&self) -> Result<(), StoreError> {
-        within(self.shared.check()).await
+        // Sooner than other calls: whoever asks decides where to send people.
+        timeout(CHECK, self.shared.check()).await.unwrap_or_else(|_| Err(late()))
     }
 }
 
