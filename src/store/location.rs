@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::mongo::{MongoStore, Progress};
 use super::sqlite::SqliteStore;
-use super::{StoreError, Stores};
+use super::{StoreError, Stores, Upkeep};
 
 /// The database of a MongoDB address that names none.
 pub const DEFAULT_DATABASE: &str = "deskline";
@@ -111,6 +111,17 @@ impl OpenStore {
         match self {
             Self::Sqlite(store) => store.stores(),
             Self::Mongo(store) => store.stores(),
+        }
+    }
+
+    /// What looks after it.
+    ///
+    /// # Errors
+    /// [`StoreError`] if that cannot be opened.
+    pub fn upkeep(&self) -> Result<Arc<dyn Upkeep>, StoreError> {
+        match self {
+            Self::Sqlite(store) => Ok(Arc::new(store.upkeep()?)),
+            Self::Mongo(store) => Ok(store.clone()),
         }
     }
 
