@@ -10,6 +10,7 @@ use crate::config::{self, Config};
 
 mod check_config;
 mod demo;
+mod health;
 mod import;
 mod logging;
 mod opening;
@@ -41,6 +42,8 @@ enum Command {
     Import(import::Import),
     /// Recomputes what follows from the logs, and says where what is kept differs.
     Verify(verify::Verify),
+    /// Asks a server on this machine whether it runs.
+    Health(health::Health),
     /// Prints the settings in force, without secrets, and checks them.
     CheckConfig(Box<Config>),
 }
@@ -70,6 +73,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             Some(Command::Token(token)) => token.run().await,
             Some(Command::Import(import)) => import.run().await,
             Some(Command::Verify(verify)) => verify.run().await,
+            Some(Command::Health(health)) => health.run().await,
             Some(Command::CheckConfig(config)) => check_config::check(*config),
         }
     })

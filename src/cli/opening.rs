@@ -16,7 +16,7 @@ use crate::net;
 use crate::store::{OpenStore, StoreError, StoreLocation};
 
 /// How long to wait before a store that was away is tried again. A try takes up to five seconds itself.
-const PAUSE: Duration = Duration::from_secs(1);
+const PAUSE: Duration = Duration::from_secs(2);
 
 /// How long connections that were told to wait may take to end.
 const LEAVE: Duration = Duration::from_secs(1);

@@ -167,8 +167,9 @@ impl Server {
             }
             None
         };
-        let url = timeout(PATIENCE, find_url).await.expect("the server does not say where it listens");
-        let Some(url) = url else { panic!("the server ended: {}", log.lock().unwrap()) };
+        let Ok(Some(url)) = timeout(PATIENCE, find_url).await else {
+            panic!("the server ended, or does not say where it listens: {}", log.lock().unwrap())
+        };
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         Self { url, child, log }
     }
