@@ -28,18 +28,15 @@ impl Progress {
     }
 
     pub(super) fn set(&self, done: u64, total: u64) {
-        match &self.bar {
-            Some(bar) => {
-                bar.set_length(total);
-                bar.set_position(done);
-            }
-            None => {
-                let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-                if told.elapsed() >= PAUSE {
-                    *told = Instant::now();
-                    tracing::info!(done, total, "{}: {done} of {total}", self.what);
-                }
-            }
+        if let Some(bar) = &self.bar {
+            bar.set_length(total);
+            bar.set_position(done);
+            return;
+        }
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.elapsed() >= PAUSE {
+            *told = Instant::now();
+            tracing::info!(done, total, "{}: {done} of {total}", self.what);
         }
     }
 }

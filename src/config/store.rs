@@ -14,7 +14,7 @@ pub struct StoreConfig {
     /// The data file of the embedded store [default: deskline.db, with --demo deskline-demo.db].
     #[arg(long, env = "DESKLINE_DATA", value_name = "FILE", conflicts_with = "mongodb_uri")]
     pub data: Option<PathBuf>,
-    /// Keeps everything in this MongoDB instead, e.g. `mongodb://127.0.0.1:27017/adrsmyapp` [default: $MONGODB_URI].
+    /// Keeps everything in this MongoDB instead, e.g. `mongodb://127.0.0.1:27017/adrsmyapp`; understood as `MONGODB_URI`, too.
     #[arg(long, env = "DESKLINE_MONGODB_URI", hide_env_values = true, value_name = "URI")]
     pub mongodb_uri: Option<Secret>,
     /// The MongoDB database, if the URI names none.

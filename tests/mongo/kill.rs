@@ -25,7 +25,7 @@ const ROUNDS: usize = 20;
 /// Rounds that must be, however long they take.
 const LEAST: usize = 10;
 
-const ENOUGH: Duration = Duration::from_secs(60);
+const ENOUGH: Duration = Duration::from_mins(1);
 
 /// How long the end may take.
 const PATIENCE: Duration = Duration::from_mins(1);

@@ -141,7 +141,7 @@ impl Talker {
                 break;
             }
             tokio::select! {
-                Some((name, to, answer)) = under_way.next() => if !self.acknowledged(&name, &answer?)? {
+                Some((name, to, answer)) = under_way.next() => if !self.acknowledged(&name, &answer?) {
                     to_send.push_back((name, to));
                     tokio::time::sleep(AGAIN).await;
                 },
@@ -174,12 +174,13 @@ impl Talker {
         new
     }
 
-    fn acknowledged(&mut self, name: &str, answer: &Value) -> Result<bool, ClientError> {
+    /// Takes an answer into account. Tells whether the message was acknowledged.
+    fn acknowledged(&mut self, name: &str, answer: &Value) -> bool {
         if answer["ok"] != true {
             // Any other refusal is none that may happen here. The name stays among what is not acknowledged.
             assert_eq!(answer["code"], "storage_unavailable", "{}: {answer}", self.me.name);
             self.ledger.refused += 1;
-            return Ok(false);
+            return false;
         }
         self.ledger.unacked.retain(|(unacked, _)| unacked != name);
         self.ledger.acked.push(Acked {
@@ -189,7 +190,7 @@ impl Talker {
             id: text(answer, "messageId").into(),
         });
         self.counts.acks.fetch_add(1, Ordering::Relaxed);
-        Ok(true)
+        true
     }
 
     fn heard(&mut self, (name, event): &(String, Value)) {
