@@ -22,5 +22,5 @@ async fn main() -> anyhow::Result<()> {
     let stop = CancellationToken::new();
     let stopped = stop.clone();
     tokio::spawn(async move { tokio::signal::ctrl_c().await.map(|()| stopped.cancel()) });
-    app::serve(vec![listener], Parts::open(&config)?, &config, stop).await
+    app::serve(vec![listener], Parts::open(&config).await?, &config, stop).await
 }

@@ -1,5 +1,6 @@
 //! The one place that joins parts.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,6 +48,19 @@ pub struct Parts {
 }
 
 impl Parts {
+    /// Opens what the settings name, without waiting for a store that is away.
+    ///
+    /// # Errors
+    /// If something cannot be opened, or is in use.
+    pub async fn open(config: &Config) -> anyhow::Result<Self> {
+        let location = config.store.location();
+        let lock = location.file().map(|path| DataFileLock::take(path)).transpose()?;
+        let secret = config.auth.secret(location.file().map(PathBuf::as_path), config.demo)?;
+        let store = location.open().await.with_context(|| format!("opening the store, {location}"))?;
+        store.migrate(&|_, _| ()).await.context("taking in old messages")?;
+        Self::new(config, store, &secret, lock)
+    }
+
     /// Joins an open store with what the settings name.
     ///
     /// # Errors
