@@ -78,15 +78,22 @@ async fn authenticate(connection: &Shared, shown: Authenticate, ack: Option<AckS
             };
         }
     };
-    connection.rebind(Some(who.person.clone()));
+    let is_new = connection.rebind(Some(&who.person));
     let yes = Authenticated::yes(&who.person);
     connection.emit(event::AUTHENTICATED, &yes);
     connection.acknowledge(ack, &Done::with(yes));
     let port: Arc<dyn Connection> = connection.clone();
-    connection.desk.connect(&who, &port).await;
+    let is_there =
+        if is_new { connection.desk.connect(&who, &port).await } else { connection.desk.renew(&who, &port).await };
+    if !is_there {
+        return;
+    }
     connection.desk.tell_who_is_there(&who.person, &port).await;
+    if !is_new {
+        return;
+    }
     if !shown.catch_up {
-        connection.desk.skip_catch_up(&port);
+        connection.desk.skip_catch_up(&who.person, &port).await;
     } else if let Err(error) = connection.desk.catch_up(&who.person, &port).await {
         tracing::warn!(%error, user.id = %who.person.id, "A connection could not be caught up");
     }
@@ -206,10 +213,19 @@ struct ResumeBody {
 #[serde(untagged)]
 enum ResumedBody {
     #[serde(rename_all = "camelCase")]
-    Entries { entries: Vec<Box<RawValue>>, last_seq: u64, has_more: bool },
+    Entries {
+        entries: Vec<Box<RawValue>>,
+        last_seq: u64,
+        has_more: bool,
+    },
     #[serde(rename_all = "camelCase")]
-    Resync { code: &'static str, last_seq: u64 },
-    NotFound { code: &'static str },
+    Resync {
+        code: &'static str,
+        last_seq: u64,
+    },
+    NotFound {
+        code: &'static str,
+    },
 }
 
 impl ResumedBody {

@@ -10,6 +10,7 @@
 //! The socketioxide layer keeps the transport; this face uses neither its rooms nor its broadcasts, since who hears what is
 //! the desk's business.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use socketioxide::SocketIo;
 use socketioxide::extract::{SocketRef, TryData};
+use socketioxide::handler::ConnectHandler;
 use socketioxide::layer::SocketIoLayer;
 use socketioxide::socket::DisconnectReason;
 
@@ -87,9 +89,10 @@ pub fn layer(desk: &Desk, settings: &SocketioSettings) -> (SocketIoLayer, Socket
         .build_layer();
     let silence = Silence::watch(settings.silence);
     let desk = desk.clone();
-    io.ns("/", move |socket: SocketRef, auth: TryData<Value>| {
-        let connection = SocketConnection::new(desk.clone(), socket.clone());
-        // Everything is listened to before the first await: the client may already be sending.
+    // A client sends as soon as it is told that it is connected, and the library tells it so before it runs the handler: so
+    // all that listens is set up before that, as a middleware, and nothing is answered until the handler runs.
+    let listen = move |socket: SocketRef| {
+        let connection = SocketConnection::new(desk.clone());
         socket.on_fallback(EveryEvent(connection.clone()));
         socket.on_disconnect({
             let connection = connection.clone();
@@ -98,13 +101,21 @@ pub fn layer(desk: &Desk, settings: &SocketioSettings) -> (SocketIoLayer, Socket
                 std::future::ready(())
             }
         });
-        if let Some(token) = wire::handshake_token(&socket, auth.as_ref().ok()) {
-            inbox::push(&connection, Inbound::from_handshake(token));
-        } else {
-            silence.add(&connection);
+        socket.extensions.insert(connection);
+        std::future::ready(Ok::<(), Infallible>(()))
+    };
+    let begin = move |socket: SocketRef, auth: TryData<Value>| {
+        if let Some(connection) = socket.extensions.remove::<Shared>() {
+            let token = wire::handshake_token(&socket, auth.as_ref().ok());
+            connection.open(socket);
+            if token.is_none() {
+                silence.add(&connection);
+            }
+            inbox::open(&connection, token.map(Inbound::from_handshake));
         }
         std::future::ready(())
-    });
+    };
+    io.ns("/", begin.with(listen));
     (layer, io)
 }
 
