@@ -19,7 +19,7 @@ const SHORTEST: usize = 8;
 /// How tokens are signed.
 #[derive(Debug, Clone, Args)]
 pub struct AuthConfig {
-    /// What tokens are signed with [default: $JWT_SECRET, or one that is generated and kept beside the data file].
+    /// What tokens are signed with [default: `$JWT_SECRET`, or one that is generated and kept beside the data file].
     #[arg(long, env = "DESKLINE_JWT_SECRET", hide_env_values = true, value_name = "SECRET")]
     pub jwt_secret: Option<Secret>,
     /// How long a token is good for, e.g. `1day` or `12h`.
@@ -31,7 +31,9 @@ pub struct AuthConfig {
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
     /// It is the one that everybody knows.
-    #[error("the JWT secret must not be the well-known {KNOWN_TO_ALL:?}\nhint: set JWT_SECRET to something long and random")]
+    #[error(
+        "the JWT secret must not be the well-known {KNOWN_TO_ALL:?}\nhint: set JWT_SECRET to something long and random"
+    )]
     KnownToAll,
     /// It can be guessed.
     #[error("the JWT secret is shorter than {SHORTEST} characters\nhint: set JWT_SECRET to something long and random")]
@@ -93,5 +95,9 @@ fn private_file(path: &Path) -> std::io::Result<fs::File> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .filter_map(|digit| char::from_digit(digit.into(), 16))
+        .collect()
 }

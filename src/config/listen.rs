@@ -9,11 +9,11 @@ use super::{ConfigError, LOOPBACK, alias};
 /// Where the server listens, and who may call it from a browser.
 #[derive(Debug, Clone, Args)]
 pub struct ListenConfig {
-    /// Address to listen on; may be given several times [default: 127.0.0.1:3000, or $PORT there].
+    /// Address to listen on; may be given several times [default: 127.0.0.1:3000, or `$PORT` there].
     #[arg(long = "listen", env = "DESKLINE_LISTEN", value_delimiter = ',', value_name = "ADDRESS")]
     pub addresses: Vec<SocketAddr>,
     /// Origin of a page that may use this server; may be given several times. Mailed links lead to the first
-    /// [default: $CLIENT_URL, or http://localhost:5173].
+    /// [default: `$CLIENT_URL`, or `http://localhost:5173`].
     #[arg(long = "client-url", env = "DESKLINE_CLIENT_URL", value_delimiter = ',', value_name = "ORIGIN")]
     pub client_urls: Vec<String>,
 }

@@ -75,13 +75,13 @@ impl Desk {
     /// Takes the rights of all live connections of a person, and tells them so.
     pub(super) fn revoke(&self, user: UserId, reason: Revoked) {
         for connection in self.0.presence.connections(user) {
-            self.revoke_connection(user, &*connection, reason);
+            revoke_connection(user, &*connection, reason);
         }
     }
+}
 
-    pub(super) fn revoke_connection(&self, user: UserId, connection: &dyn Connection, reason: Revoked) {
-        tracing::info!(user.id = %user, connection.id = %connection.id(), ?reason, "A connection lost its rights");
-        // Its client learns of it first, then the connection lets go of the person by itself.
-        connection.revoke(reason);
-    }
+/// The connection tells its client, and lets go of the person by itself.
+pub(super) fn revoke_connection(user: UserId, connection: &dyn Connection, reason: Revoked) {
+    tracing::info!(user.id = %user, connection.id = %connection.id(), ?reason, "A connection lost its rights");
+    connection.revoke(reason);
 }

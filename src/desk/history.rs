@@ -1,6 +1,7 @@
 //! To read what was said.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry::{Occupied, Vacant};
 use std::sync::Arc;
 
 use super::Desk;
@@ -75,13 +76,9 @@ impl Desk {
         let mut authors: HashMap<UserId, Arc<Person>> = HashMap::new();
         let mut shown = Vec::with_capacity(entries.len());
         for entry in entries {
-            let author = match authors.get(&entry.author) {
-                Some(known) => known.clone(),
-                None => {
-                    let author = self.0.directory.person_or_deleted(entry.author).await?;
-                    authors.insert(entry.author, author.clone());
-                    author
-                }
+            let author = match authors.entry(entry.author) {
+                Occupied(known) => known.get().clone(),
+                Vacant(place) => place.insert(self.0.directory.person_or_deleted(entry.author).await?).clone(),
             };
             shown.push(EntryTold { parties: parties.clone(), entry, author, origin: None });
         }

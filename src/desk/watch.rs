@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use super::Desk;
-use super::connect::Authenticated;
+use super::connect::{Authenticated, revoke_connection};
 use crate::domain::{AccountStatus, ConnectionId, Person, Timestamp, User, UserId};
 use crate::presence::{Connection, Revoked};
 use crate::store::MAX_PAGE;
@@ -66,7 +66,7 @@ impl Desk {
         loop {
             tick.tick().await;
             for (user, connection) in self.0.expiries.take_due(self.0.clock.now()) {
-                self.revoke_connection(user, &*connection, Revoked::TokenExpired);
+                revoke_connection(user, &*connection, Revoked::TokenExpired);
             }
             let present: Vec<UserId> = self.0.presence.everybody().iter().map(|person| person.id).collect();
             for ids in present.chunks(MAX_PAGE) {

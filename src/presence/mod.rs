@@ -63,10 +63,12 @@ pub trait Connection: Send + Sync + 'static {
     fn confirm(&self, conversation: ConversationId);
 }
 
+type Connections = Vec<Arc<dyn Connection>>;
+
 /// Somebody who is, or just was, there.
 struct Attendance {
     person: Arc<Person>,
-    connections: Vec<Arc<dyn Connection>>,
+    connections: Connections,
     /// Counts arrivals and departures, so that a late timer knows it is late.
     turn: u64,
 }
@@ -206,7 +208,7 @@ impl Presence {
         best
     }
 
-    fn attendance(&self, user: UserId) -> Option<(Arc<Person>, Vec<Arc<dyn Connection>>)> {
+    fn attendance(&self, user: UserId) -> Option<(Arc<Person>, Connections)> {
         let state = self.state();
         let attendance = state.people.get(&user)?;
         Some((attendance.person.clone(), attendance.connections.clone()))

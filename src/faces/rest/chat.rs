@@ -98,17 +98,16 @@ async fn messages(
     let reader = Arc::new(Person::from(&user));
     let limit = paging.limit.unwrap_or(usize::MAX);
     let history = desk.history_with(&reader, other, paging.before.map(Seq::new), limit).await?;
-    let body: Vec<MessageBody<'_>> = history
-        .messages
-        .iter()
-        .filter_map(|told| MessageBody::new(told, &reader, history.is_read(told)))
-        .collect();
+    let body: Vec<MessageBody<'_>> =
+        history.messages.iter().filter_map(|told| MessageBody::new(told, &reader, history.is_read(told))).collect();
     Ok(Json(body).into_response())
 }
 
 async fn send(State(desk): State<Desk>, Caller(user): Caller, ApiJson(body): ApiJson<Value>) -> Response {
     let text = body.get("message").or_else(|| body.get("content"));
-    let (Some(receiver), Some(text)) = (body.get("receiverId").filter(is_given), text.filter(is_given)) else {
+    let (Some(receiver), Some(text)) =
+        (body.get("receiverId").filter(|id| is_given(id)), text.filter(|text| is_given(text)))
+    else {
         return refuse(StatusCode::BAD_REQUEST, "Receiver and message are required");
     };
     let (Some(receiver), Some(text)) = (receiver.as_str(), text.as_str()) else {
@@ -142,8 +141,8 @@ async fn unread_count(State(desk): State<Desk>, Caller(user): Caller) -> Result<
     Ok(Json(json!({ "count": desk.unread_count(&Person::from(&user)).await? })))
 }
 
-fn is_given(value: &&Value) -> bool {
-    !matches!(value, Value::Null) && value.as_str() != Some("")
+fn is_given(value: &Value) -> bool {
+    !value.is_null() && value.as_str() != Some("")
 }
 
 fn refuse(status: StatusCode, message: &str) -> Response {

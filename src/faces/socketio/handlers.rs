@@ -64,18 +64,17 @@ async fn authenticate(connection: &Shared, shown: Authenticate, ack: Option<AckS
         Ok(who) => who,
         Err(error) => {
             connection.rebind(None);
-            return match error {
-                IdentifyError::Token(TokenError::Expired) => {
-                    deny(connection, ack, ErrorCode::TokenExpired, "Invalid token")
-                }
+            let (code, message) = match error {
+                IdentifyError::Token(TokenError::Expired) => (ErrorCode::TokenExpired, "Invalid token"),
                 IdentifyError::Token(_) | IdentifyError::Blocked | IdentifyError::Gone => {
-                    deny(connection, ack, ErrorCode::Unauthenticated, "Invalid token")
+                    (ErrorCode::Unauthenticated, "Invalid token")
                 }
                 IdentifyError::Store(error) => {
                     tracing::warn!(%error, "Could not look up who authenticates");
-                    deny(connection, ack, ErrorCode::StorageUnavailable, "Server error")
+                    (ErrorCode::StorageUnavailable, "Server error")
                 }
             };
+            return deny(connection, ack, code, message);
         }
     };
     let is_new = connection.rebind(Some(&who.person));
@@ -172,9 +171,10 @@ async fn typing(
         return answer(connection, ack, Err(Problem::new(ErrorCode::Invalid, "Receiver ID is required")));
     };
     let desk = &connection.desk;
-    let told = match is_typing {
-        true => desk.start_typing(typist, to, Some(connection.id())).await,
-        false => desk.stop_typing(typist, to).await,
+    let told = if is_typing {
+        desk.start_typing(typist, to, Some(connection.id())).await
+    } else {
+        desk.stop_typing(typist, to).await
     };
     answer(connection, ack, told.map_err(|error| unavailable(&error)));
 }

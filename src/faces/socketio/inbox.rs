@@ -32,7 +32,7 @@ pub(super) struct Inbound {
 
 impl Inbound {
     /// What a client means that shows its token in the handshake.
-    pub(super) fn from_handshake(token: String) -> Self {
+    pub(super) fn from_handshake(token: &str) -> Self {
         Self { text: serde_json::json!(["authenticate", token]).to_string().into(), ack: None }
     }
 }
@@ -122,7 +122,7 @@ fn next(connection: &SocketConnection) -> Option<Inbound> {
         line.bytes -= inbound.text.len();
     } else {
         line.is_being_emptied = false;
-        line.waiting.shrink_to(4);
+        line.waiting = VecDeque::new();
     }
     inbound
 }

@@ -62,6 +62,9 @@ impl Default for SocketioSettings {
     }
 }
 
+/// Where this face answers.
+const PATH: &str = "/socket.io/";
+
 /// The largest packet a polling client may post, in bytes: announced to clients as `maxPayload`.
 const MAX_PAYLOAD: u64 = 1_000_000;
 
@@ -73,9 +76,10 @@ const MAX_MESSAGE: usize = 2 << 20;
 const BUFFER: usize = 1024;
 
 /// Read buffer per websocket, in bytes: most of the memory of an idle one.
-const READ_BUFFER: usize = 1024;
+const READ_BUFFER: usize = 512;
 
 /// Makes the layer that answers below `/socket.io/`. The second value closes all sockets.
+#[must_use]
 pub fn layer(desk: &Desk, settings: &SocketioSettings) -> (SocketIoLayer, SocketIo) {
     let (layer, io) = SocketIo::builder()
         .ping_interval(settings.ping_interval)
@@ -111,7 +115,7 @@ pub fn layer(desk: &Desk, settings: &SocketioSettings) -> (SocketIoLayer, Socket
             if token.is_none() {
                 silence.add(&connection);
             }
-            inbox::open(&connection, token.map(Inbound::from_handshake));
+            inbox::open(&connection, token.as_deref().map(Inbound::from_handshake));
         }
         std::future::ready(())
     };
@@ -119,15 +123,23 @@ pub fn layer(desk: &Desk, settings: &SocketioSettings) -> (SocketIoLayer, Socket
     (layer, io)
 }
 
-/// Refuses clients of Engine.IO 3 unless they are let in, in the words of the replaced server.
-pub async fn refuse_old_protocol(State(settings): State<SocketioSettings>, request: Request, next: Next) -> Response {
-    let is_old = request.uri().path().starts_with("/socket.io/")
-        && request.uri().query().is_some_and(|query| query.split('&').any(|pair| pair == "EIO=3"));
-    if is_old && !settings.allow_eio3 {
-        let refusal = json!({"code": 5, "message": "Unsupported protocol version"});
-        return (StatusCode::BAD_REQUEST, Json(refusal)).into_response();
+/// Refuses what is no handshake, and clients of Engine.IO 3 unless they are let in, in the words of the replaced server.
+pub async fn refuse_misfits(State(settings): State<SocketioSettings>, request: Request, next: Next) -> Response {
+    if request.uri().path().starts_with(PATH) {
+        let query = request.uri().query().unwrap_or_default();
+        let has = |wanted: &str| query.split('&').any(|pair| pair == wanted);
+        if !has("transport=polling") && !has("transport=websocket") {
+            return refuse(0, "Transport unknown");
+        }
+        if has("EIO=3") && !settings.allow_eio3 {
+            return refuse(5, "Unsupported protocol version");
+        }
     }
     next.run(request).await
+}
+
+fn refuse(code: u8, message: &str) -> Response {
+    (StatusCode::BAD_REQUEST, Json(json!({"code": code, "message": message}))).into_response()
 }
 
 /// A connection and its inbox are one object; both modules extend it.

@@ -85,9 +85,9 @@ impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
         match error.sqlite_error_code() {
-            Some(DatabaseCorrupt | NotADatabase) => Self::Corrupt(error.to_string()),
+            // Without a code it is no failure of the engine: what was read is not what was expected.
+            Some(DatabaseCorrupt | NotADatabase) | None => Self::Corrupt(error.to_string()),
             Some(_) => Self::Unavailable(error.to_string()),
-            None => Self::Corrupt(error.to_string()),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The contract over SQLite, and what only a file can show.
 
+use std::future::{Ready, ready};
 use std::sync::Arc;
 
 use tempfile::TempDir;
@@ -8,10 +9,10 @@ use super::{DataFileLock, DataFileLocked, SqliteStore};
 use crate::store::Stores;
 use crate::store::contract::store_contract;
 
-async fn fresh() -> (Stores, (Arc<SqliteStore>, TempDir)) {
+fn fresh() -> Ready<(Stores, (Arc<SqliteStore>, TempDir))> {
     let folder = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(&folder.path().join("deskline.db")).unwrap();
-    (store.stores(), (store, folder))
+    ready((store.stores(), (store, folder)))
 }
 
 store_contract!(fresh);

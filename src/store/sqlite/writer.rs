@@ -112,7 +112,7 @@ fn write_batch(connection: &Connection, appender: &mut Appender, batch: impl Ite
                     Ok(()) => drafts.into_iter().map(|draft| appender.append(connection, draft)).collect(),
                     Err(_) => drafts.iter().map(|_| Ok(Appended::NoNews)).collect::<Vec<_>>(),
                 };
-                settles.push(Box::new(move |committed| drop(answer.send(settle_all(results, committed)))));
+                settles.push(Box::new(move |committed| drop(answer.send(settle_all(results, &committed)))));
             }
             Job::Change(change) => settles.push(change(connection)),
         }
@@ -138,11 +138,11 @@ fn write_batch(connection: &Connection, appender: &mut Appender, batch: impl Ite
 /// A failed commit takes everything in it along.
 fn settle_all(
     results: Vec<Result<Appended, AppendError>>,
-    committed: Result<(), StoreError>,
+    committed: &Result<(), StoreError>,
 ) -> Vec<Result<Appended, AppendError>> {
     match committed {
         Ok(()) => results,
-        Err(_) => results.into_iter().map(|_| Err(copy(&committed).err().unwrap_or_else(closed).into())).collect(),
+        Err(_) => results.into_iter().map(|_| Err(copy(committed).err().unwrap_or_else(closed).into())).collect(),
     }
 }
 

@@ -12,6 +12,7 @@ use socketioxide::extract::SocketRef;
 use crate::auth::without_bearer;
 use crate::desk::mark_read::MarkRead;
 use crate::desk::send_message::Addressee;
+use crate::domain::message::ClientMessageIdError;
 use crate::domain::{ClientMessageId, ConversationId, Person, Seq, UserId};
 
 /// Events of the server.
@@ -71,8 +72,8 @@ impl Problem {
     }
 
     /// Something is wrong with a message: the default dialect has one sentence for all of these, and says why beside it.
-    pub(super) fn not_sent(code: ErrorCode, why: impl ToString) -> Self {
-        Self { error: Some(why.to_string()), ..Self::new(code, "Failed to send message") }
+    pub(super) fn not_sent(code: ErrorCode, why: impl Into<String>) -> Self {
+        Self { error: Some(why.into()), ..Self::new(code, "Failed to send message") }
     }
 
     /// The same as an answer.
@@ -207,15 +208,14 @@ fn read_message(argument: &Value) -> Result<MessageToSend, Problem> {
     let text = first_of(fields, &["message", "content", "text"]).filter(|text| is_truthy(text)).ok_or_else(missing)?;
     let to = match (first_of(fields, &RECEIVER), fields.get("conversationId")) {
         (Some(receiver), _) if is_truthy(receiver) => Addressee::User(
-            read_id(receiver).ok_or_else(|| {
-                Problem::not_sent(ErrorCode::Invalid, "receiverId must be an id of 24 hex digits")
-            })?,
+            read_id(receiver)
+                .ok_or_else(|| Problem::not_sent(ErrorCode::Invalid, "receiverId must be an id of 24 hex digits"))?,
         ),
-        (_, Some(conversation)) if is_truthy(conversation) => Addressee::Conversation(
-            read_id(conversation).ok_or_else(|| {
+        (_, Some(conversation)) if is_truthy(conversation) => {
+            Addressee::Conversation(read_id(conversation).ok_or_else(|| {
                 Problem::not_sent(ErrorCode::Invalid, "conversationId must be an id of 24 hex digits")
-            })?,
-        ),
+            })?)
+        }
         _ => return Err(missing()),
     };
     let Value::String(text) = text else {
@@ -223,9 +223,10 @@ fn read_message(argument: &Value) -> Result<MessageToSend, Problem> {
     };
     let client_id = match fields.get("clientMessageId") {
         None | Some(Value::Null) => None,
-        Some(Value::String(id)) => {
-            Some(id.parse().map_err(|error| Problem::not_sent(ErrorCode::Invalid, error))?)
-        }
+        Some(Value::String(id)) => Some(
+            id.parse()
+                .map_err(|error: ClientMessageIdError| Problem::not_sent(ErrorCode::Invalid, error.to_string()))?,
+        ),
         Some(_) => return Err(Problem::not_sent(ErrorCode::Invalid, "clientMessageId must be a text")),
     };
     Ok(MessageToSend { to, text: text.clone(), client_id })
