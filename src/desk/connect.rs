@@ -48,7 +48,7 @@ impl Desk {
             return false;
         }
         for outdated in &joined.outdated {
-            self.revoke_connection(who.person.id, &**outdated, Revoked::RoleChanged);
+            revoke_connection(who.person.id, &**outdated, Revoked::RoleChanged);
         }
         self.announce_arrival(&who.person, &joined).await;
         true
