@@ -174,9 +174,14 @@ const RULES: &[Rule] = &[
         forbids: &["axum", "hyper", "tower_http"],
     },
     Rule {
-        says: "only app.rs and cli build parts (the load generator seeds a file of its own)",
+        says: "only app.rs and cli choose a store (the load generator seeds a file of its own)",
         binds: |place| !within_any(place, &["app", "cli", "bench::server", "store::sqlite"]),
-        forbids: &["crate::store::sqlite", "crate::store::mongo"],
+        forbids: &["crate::store::sqlite"],
+    },
+    Rule {
+        says: "only app.rs and cli choose a store",
+        binds: |place| !within_any(place, &["app", "cli", "store::mongo"]),
+        forbids: &["crate::store::mongo"],
     },
     Rule {
         says: "only app.rs builds the desk, the accounts and the mailers, and joins the faces",
