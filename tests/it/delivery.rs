@@ -228,7 +228,8 @@ async fn a_client_that_does_not_read_is_cut_off_and_delays_nobody() {
     is_cut_off.store(true, Ordering::SeqCst);
     let sent = timeout(SOON, flood).await.unwrap().unwrap();
     let (slowest, ann) = noticed.expect("nobody cuts the client off").unwrap();
-    assert!(slowest < Duration::from_secs(1), "another conversation was held up for {slowest:?}");
+    // Had anybody waited for the client that does not read, it would have been until that one was cut off.
+    assert!(slowest < Duration::from_secs(3), "another conversation was held up for {slowest:?}");
 
     // Whoever is cut off comes back, and gets the rest.
     let back = server.enter(&ann).await;

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use deskline::bench::client::{Client, ClientError};
@@ -87,6 +87,7 @@ struct Talker {
     others: Vec<Account>,
     weather: watch::Receiver<Weather>,
     acks: Arc<AtomicU64>,
+    done: Arc<AtomicUsize>,
     ledger: Ledger,
 }
 
@@ -137,6 +138,7 @@ impl Talker {
             }
         }
         // All is said; once everybody is done the log no longer changes, and the rest can be read.
+        self.done.fetch_add(1, Ordering::SeqCst);
         let mut weather = self.weather.clone();
         let ended = weather.wait_for(|weather| weather.is_over && weather.url.is_empty());
         let mut ended = std::pin::pin!(ended);
@@ -234,12 +236,12 @@ async fn what_was_acknowledged_survives_twenty_kills() {
 
     let mut server = site.start(&["--send-rate", "0"]).await;
     let (tell, weather) = watch::channel(Weather { url: server.url.clone(), is_over: false });
-    let acks = Arc::new(AtomicU64::new(0));
+    let (acks, done) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicUsize::new(0)));
     let mut talking = JoinSet::new();
     for me in &accounts {
         let others = if me.role.is_agent() { customers.to_vec() } else { vec![agents[0].clone()] };
-        let (weather, acks) = (weather.clone(), acks.clone());
-        talking.spawn(Talker { me: me.clone(), others, weather, acks, ledger: Ledger::default() }.run());
+        let (weather, acks, done) = (weather.clone(), acks.clone(), done.clone());
+        talking.spawn(Talker { me: me.clone(), others, weather, acks, done, ledger: Ledger::default() }.run());
     }
     let mut logs = String::new();
     for round in 0..ROUNDS {
@@ -260,7 +262,7 @@ async fn what_was_acknowledged_survives_twenty_kills() {
         tell.send_modify(|weather| weather.url.clone_from(&server.url));
     }
     tell.send_modify(|weather| weather.is_over = true);
-    let ledgers = timeout(PATIENCE, finish(&tell, &acks, talking)).await.expect("it does not end");
+    let ledgers = timeout(PATIENCE, finish(&tell, &done, talking)).await.expect("it does not end");
     server.terminate().await;
     let (status, log) = server.ended(Duration::from_secs(10)).await;
     assert!(status.success(), "{log}");
@@ -271,14 +273,11 @@ async fn what_was_acknowledged_survives_twenty_kills() {
 /// Lets the clients finish what they began, and then read the rest.
 async fn finish(
     tell: &watch::Sender<Weather>,
-    acks: &AtomicU64,
+    done: &AtomicUsize,
     mut talking: JoinSet<(Account, Ledger)>,
 ) -> Vec<(Account, Ledger)> {
-    // Nothing is acknowledged any more once nothing is under way.
-    let mut before = u64::MAX;
-    while before != acks.load(Ordering::Relaxed) {
-        before = acks.load(Ordering::Relaxed);
-        tokio::time::sleep(Duration::from_millis(500)).await;
+    while done.load(Ordering::SeqCst) < talking.len() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
     tell.send_modify(|weather| weather.url.clear());
     let mut ledgers = Vec::new();

@@ -13,7 +13,10 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
-use super::{Account, SECRET, SOON, make_account};
+use super::{Account, SECRET, make_account};
+
+/// How long a server may take to start; a demo hashes passwords first.
+const START: Duration = Duration::from_mins(1);
 
 /// Where the program is.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_deskline");
@@ -104,7 +107,7 @@ impl ServerProcess {
             }
             None
         };
-        let url = timeout(SOON, find_url).await.expect("the server does not say where it listens");
+        let url = timeout(START, find_url).await.expect("the server does not say where it listens");
         let Some(url) = url else { panic!("the server ended: {}", log.lock().unwrap()) };
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         Self { url, child, log }
