@@ -1,6 +1,7 @@
 //! One socket: the only place in this face that emits.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -10,10 +11,10 @@ use socketioxide::{SendError, SocketError};
 
 use super::encode::{self, Encoded};
 use super::inbox::Inbox;
+use super::unconfirmed::Sent;
 use super::wire::{Authenticated, Problem, event};
 use crate::desk::Desk;
-use crate::desk::connect::Unconfirmed;
-use crate::domain::{ConnectionId, ConversationId, DeskEvent, Person, Seq};
+use crate::domain::{ConnectionId, DeskEvent, Person};
 use crate::net::HangUp;
 use crate::presence::{Connection, Delivery, Feed, Outcome, Revoked};
 
@@ -23,6 +24,8 @@ pub(super) struct SocketConnection {
     pub(super) desk: Desk,
     pub(super) inbox: Inbox,
     feed: Feed,
+    /// How long it may be dead before that is found out.
+    doubtful: Duration,
     state: Mutex<State>,
 }
 
@@ -33,17 +36,18 @@ struct State {
     person: Option<Arc<Person>>,
     /// Whether anybody ever tried to authenticate.
     has_spoken: bool,
-    unconfirmed: Vec<Unconfirmed>,
+    unconfirmed: Sent,
 }
 
 impl SocketConnection {
-    pub(super) fn new(desk: Desk, socket: SocketRef) -> Arc<Self> {
-        let state = State { socket: Some(socket), person: None, has_spoken: false, unconfirmed: Vec::new() };
+    pub(super) fn new(desk: Desk, socket: SocketRef, doubtful: Duration) -> Arc<Self> {
+        let state = State { socket: Some(socket), person: None, has_spoken: false, unconfirmed: Sent::default() };
         Arc::new(Self {
             id: ConnectionId::next(),
             desk,
             inbox: Inbox::default(),
             feed: Feed::default(),
+            doubtful,
             state: Mutex::new(state),
         })
     }
@@ -75,7 +79,7 @@ impl SocketConnection {
 
     /// The client gave a sign of life: what was sent before has arrived.
     pub(super) fn heard_from(&self) {
-        self.state().unconfirmed = Vec::new();
+        self.state().unconfirmed = Sent::default();
     }
 
     /// To be called once, when the socket is closed.
@@ -87,8 +91,7 @@ impl SocketConnection {
         drop(state);
         tracing::debug!(connection.id = %self.id, %reason, "A socket closed");
         if let Some(person) = person {
-            let arrived = matches!(reason, DisconnectReason::ClientNSDisconnect | DisconnectReason::ServerNSDisconnect);
-            self.desk.disconnect(&person, self.id, if arrived { Vec::new() } else { unconfirmed });
+            self.desk.disconnect(&person, self.id, unconfirmed.lost(reason, self.doubtful));
         }
     }
 
@@ -137,13 +140,6 @@ impl SocketConnection {
         }
     }
 
-    fn note_unconfirmed(&self, conversation: ConversationId, seq: Seq) {
-        let mut state = self.state();
-        if !state.unconfirmed.iter().any(|(known, _)| *known == conversation) {
-            state.unconfirmed.push((conversation, seq));
-        }
-    }
-
     fn send_encoded(&self, socket: &SocketRef, encoded: &Encoded, delivery: &Delivery<'_>) -> Outcome {
         let mut outcome = Outcome::NotTaken;
         for name in encode::names_for(delivery, self.id) {
@@ -174,14 +170,17 @@ impl Connection for SocketConnection {
         let Some(socket) = self.state().socket.clone() else { return Outcome::Closed };
         let encoded = delivery.frames.get_or_encode("socketio", || encode::encode(delivery.event, delivery.viewer));
         let Some(encoded) = encoded.as_ref() else { return Outcome::NotTaken };
-        let outcome = self.send_encoded(&socket, encoded, delivery);
-        if outcome == Outcome::Sent
-            && let DeskEvent::Entry(told) = delivery.event
+        if let DeskEvent::Entry(told) = delivery.event
             && told.author.id != delivery.viewer.id
         {
-            self.note_unconfirmed(told.entry.conversation, told.entry.seq);
+            let mut state = self.state();
+            // Noted first: if it is closed meanwhile, whoever closes it must know of this entry.
+            if state.socket.is_none() {
+                return Outcome::Closed;
+            }
+            state.unconfirmed.note(told.entry.conversation, told.entry.seq, self.doubtful);
         }
-        outcome
+        self.send_encoded(&socket, encoded, delivery)
     }
 
     fn revoke(&self, reason: Revoked) {

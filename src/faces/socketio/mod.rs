@@ -4,6 +4,7 @@
 //! * [`encode`]: what they are sent;
 //! * [`connection`]: one socket, the only place that emits;
 //! * [`inbox`]: a socket's events, handled one after the other in the order in which they came;
+//! * [`unconfirmed`]: what was sent and may not have arrived;
 //! * [`handlers`]: decode → one desk call → encode, one function per event;
 //! * [`silence`]: clients that connect and never say who they are.
 //!
@@ -29,6 +30,7 @@ mod encode;
 mod handlers;
 mod inbox;
 mod silence;
+mod unconfirmed;
 mod wire;
 
 use crate::desk::Desk;
@@ -87,8 +89,9 @@ pub fn layer(desk: &Desk, settings: &SocketioSettings) -> (SocketIoLayer, Socket
         .build_layer();
     let silence = Silence::watch(settings.silence);
     let desk = desk.clone();
+    let doubtful = settings.ping_interval + settings.ping_timeout;
     io.ns("/", move |socket: SocketRef, auth: TryData<Value>| {
-        let connection = SocketConnection::new(desk.clone(), socket.clone());
+        let connection = SocketConnection::new(desk.clone(), socket.clone(), doubtful);
         // Everything is listened to before the first await: the client may already be sending.
         socket.on_fallback(EveryEvent(connection.clone()));
         socket.on_disconnect({
