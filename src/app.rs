@@ -117,7 +117,7 @@ fn router(desk: &Desk, accounts: &Arc<Accounts>, config: &Config) -> anyhow::Res
         .merge(rest::routes(desk.clone(), accounts.clone()))
         .merge(ops::routes(desk.clone()))
         .layer(socketio)
-        .layer(axum::middleware::from_fn_with_state(settings, socketio::refuse_old_protocol))
+        .layer(axum::middleware::from_fn_with_state(settings, socketio::refuse_misfits))
         .layer(net::cors(&config.listen.client_urls)?)
         .layer(axum::middleware::from_fn(net::preflight_without_content))
         .layer(axum::middleware::from_fn(net::compact_headers));

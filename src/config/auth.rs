@@ -31,7 +31,9 @@ pub struct AuthConfig {
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
     /// It is the one that everybody knows.
-    #[error("the JWT secret must not be the well-known {KNOWN_TO_ALL:?}\nhint: set JWT_SECRET to something long and random")]
+    #[error(
+        "the JWT secret must not be the well-known {KNOWN_TO_ALL:?}\nhint: set JWT_SECRET to something long and random"
+    )]
     KnownToAll,
     /// It can be guessed.
     #[error("the JWT secret is shorter than {SHORTEST} characters\nhint: set JWT_SECRET to something long and random")]

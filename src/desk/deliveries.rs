@@ -87,7 +87,11 @@ impl Deliveries {
 
 impl Desk {
     /// How far this person has been delivered to in a conversation.
-    pub(super) async fn delivered(&self, user: UserId, conversation: ConversationId) -> Result<Option<Seq>, StoreError> {
+    pub(super) async fn delivered(
+        &self,
+        user: UserId,
+        conversation: ConversationId,
+    ) -> Result<Option<Seq>, StoreError> {
         match self.0.deliveries.known(user, conversation) {
             Some(known) => Ok(Some(known)),
             None => self.0.stores.conversations.delivered(conversation, user).await,

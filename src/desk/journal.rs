@@ -117,8 +117,12 @@ impl Desk {
             }
             let results = self.0.stores.conversations.append(drafts).await;
             let kept = rests.into_iter().zip(results);
-            let kept = kept.map(|((parties, author, origin, answer), result)| {
-                Kept { parties, author, origin, answer, result }
+            let kept = kept.map(|((parties, author, origin, answer), result)| Kept {
+                parties,
+                author,
+                origin,
+                answer,
+                result,
             });
             if to_tell.send(kept.collect()).await.is_err() {
                 return;

@@ -69,8 +69,7 @@ impl Desk {
         let side = conversation.members.side_of(reader.id, reader.role.is_agent());
         let side = side.ok_or(MarkReadError::NotFound)?;
         let kind = DraftKind::Read { up_to };
-        let draft =
-            Draft { conversation: conversation.id, author: reader.id, side, at: self.0.clock.now(), kind };
+        let draft = Draft { conversation: conversation.id, author: reader.id, side, at: self.0.clock.now(), kind };
         let parties = self.0.directory.parties(conversation).await?;
         self.0.journal.submit(Submission { draft, parties, author: reader.clone(), origin, answer: None });
         Ok(())

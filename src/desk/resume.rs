@@ -61,8 +61,7 @@ impl Desk {
         let mut resumed = BTreeMap::new();
         for (id, after) in from {
             let found = self.0.directory.conversation(id).await?;
-            let theirs =
-                found.filter(|found| found.members.side_of(person.id, person.role.is_agent()).is_some());
+            let theirs = found.filter(|found| found.members.side_of(person.id, person.role.is_agent()).is_some());
             let part = match theirs {
                 Some(conversation) => Some(self.resume_one(person, conversation, after).await?),
                 None => None,

@@ -1,37 +1,47 @@
 //! A request's head without the buffer it was read into.
 //!
 //! Header values are slices of the connection's read buffer, and a websocket keeps its handshake for as long as it lives: so
-//! eight kilobytes stay with each idle client. Copying the few values that matter gives the buffer back.
+//! eight kilobytes would stay with each idle client. Copying the few values that matter gives the buffer back.
 
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use axum::middleware::Next;
 use axum::response::Response;
 
-/// What a live socket may still be asked for, or needs to become one.
-const KEPT: [HeaderName; 10] = [
-    header::HOST,
-    header::CONNECTION,
-    header::UPGRADE,
+/// What every websocket handshake says, so that it need not be copied.
+const USUAL: [(HeaderName, HeaderValue); 3] = [
+    (header::UPGRADE, HeaderValue::from_static("websocket")),
+    (header::CONNECTION, HeaderValue::from_static("Upgrade")),
+    (header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13")),
+];
+
+/// What a face may still want to know of it.
+const COPIED: [HeaderName; 6] = [
     header::SEC_WEBSOCKET_KEY,
-    header::SEC_WEBSOCKET_VERSION,
+    header::SEC_WEBSOCKET_PROTOCOL,
+    header::HOST,
     header::ORIGIN,
     header::AUTHORIZATION,
     header::COOKIE,
-    header::CONTENT_TYPE,
-    header::CONTENT_LENGTH,
 ];
 
 /// A layer that copies the head of websocket handshakes.
 pub async fn compact_headers(mut request: Request, next: Next) -> Response {
     if request.headers().contains_key(header::SEC_WEBSOCKET_KEY) {
-        let mut headers = HeaderMap::with_capacity(KEPT.len());
-        for name in KEPT {
-            if let Some(value) = request.headers().get(&name).and_then(copy) {
-                headers.insert(name, value);
+        let mut kept = HeaderMap::with_capacity(6);
+        for (name, usual) in USUAL {
+            let Some(value) = request.headers().get(&name) else { continue };
+            let is_usual = value.as_bytes().eq_ignore_ascii_case(usual.as_bytes());
+            if let Some(value) = if is_usual { Some(usual) } else { copy(value) } {
+                kept.insert(name, value);
             }
         }
-        *request.headers_mut() = headers;
+        for name in COPIED {
+            if let Some(value) = request.headers().get(&name).and_then(copy) {
+                kept.insert(name, value);
+            }
+        }
+        *request.headers_mut() = kept;
         if let Ok(uri) = request.uri().to_string().parse::<Uri>() {
             *request.uri_mut() = uri;
         }

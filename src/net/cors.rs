@@ -37,8 +37,8 @@ pub fn cors(origins: &[String]) -> anyhow::Result<CorsLayer> {
 
 /// Preflights are answered with 204, as the replaced server did.
 pub async fn preflight_without_content(request: Request, next: Next) -> Response {
-    let is_preflight = request.method() == Method::OPTIONS
-        && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+    let is_preflight =
+        request.method() == Method::OPTIONS && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
     let mut response = next.run(request).await;
     if is_preflight && response.status() == StatusCode::OK {
         *response.status_mut() = StatusCode::NO_CONTENT;

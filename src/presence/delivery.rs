@@ -25,11 +25,7 @@ pub struct Frames {
 
 impl Frames {
     /// What `encode` gave the first time for this dialect.
-    pub fn get_or_encode<T: Send + Sync + 'static>(
-        &self,
-        dialect: &'static str,
-        encode: impl FnOnce() -> T,
-    ) -> Arc<T> {
+    pub fn get_or_encode<T: Send + Sync + 'static>(&self, dialect: &'static str, encode: impl FnOnce() -> T) -> Arc<T> {
         let mut encoded = self.encoded.lock().unwrap_or_else(PoisonError::into_inner);
         let known = encoded.iter().find(|(name, _)| *name == dialect).map(|(_, frame)| frame.clone());
         if let Some(frame) = known.and_then(|frame| frame.downcast::<T>().ok()) {

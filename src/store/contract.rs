@@ -1,7 +1,8 @@
 //! What every store must do, as stories that run unchanged over each adapter.
 //!
 //! An adapter joins with one line: `store_contract!(name, open)`, where `open` is an async function that gives fresh,
-//! empty [`Stores`] and something to keep alive for as long as they are used.
+//! empty [`Stores`] and something to keep alive for as long as they are used. An adapter that needs a server says
+//! `store_contract!(open, when available)`: the stories then run if the function `available` says that there is one.
 
 use std::collections::BTreeSet;
 
@@ -14,8 +15,12 @@ use crate::domain::{
 /// Makes one test per story for an adapter.
 macro_rules! store_contract {
     ($open:path) => {
+        $crate::store::contract::store_contract!($open, when $crate::store::contract::always);
+    };
+    ($open:path, when $available:path) => {
         $crate::store::contract::store_contract!(
             $open,
+            $available,
             [
                 a_hundred_tasks_append_to_one_conversation_without_hole_or_double,
                 the_same_client_message_id_gives_the_first_entry_and_changes_nothing,
@@ -42,10 +47,13 @@ macro_rules! store_contract {
             ]
         );
     };
-    ($open:path, [$($story:ident),* $(,)?]) => {
+    ($open:path, $available:path, [$($story:ident),* $(,)?]) => {
         $(
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $story() {
+                if !$available() {
+                    return;
+                }
                 let (stores, _kept_alive) = $open().await;
                 $crate::store::contract::$story(stores).await;
             }
@@ -53,6 +61,11 @@ macro_rules! store_contract {
     };
 }
 pub(crate) use store_contract;
+
+/// An embedded store is always there.
+pub(crate) const fn always() -> bool {
+    true
+}
 
 const START: Timestamp = Timestamp::from_millis(1_795_249_336_000);
 

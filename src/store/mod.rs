@@ -14,6 +14,7 @@ use crate::domain::{
 
 #[cfg(test)]
 pub(crate) mod contract;
+pub mod mongo;
 pub mod sqlite;
 
 /// The most rows that one call returns, whatever it was asked for.
@@ -141,6 +142,22 @@ pub enum ListFor {
     Agent(UserId),
     /// Anybody else: those they are a member of.
     Customer(UserId),
+}
+
+impl ListFor {
+    /// The viewer.
+    #[must_use]
+    pub const fn user(self) -> UserId {
+        match self {
+            Self::Agent(user) | Self::Customer(user) => user,
+        }
+    }
+
+    /// Whether the viewer answers for the desk.
+    #[must_use]
+    pub const fn is_agent(self) -> bool {
+        matches!(self, Self::Agent(_))
+    }
 }
 
 /// How far a person has been delivered to in a conversation.

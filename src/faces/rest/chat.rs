@@ -98,11 +98,8 @@ async fn messages(
     let reader = Arc::new(Person::from(&user));
     let limit = paging.limit.unwrap_or(usize::MAX);
     let history = desk.history_with(&reader, other, paging.before.map(Seq::new), limit).await?;
-    let body: Vec<MessageBody<'_>> = history
-        .messages
-        .iter()
-        .filter_map(|told| MessageBody::new(told, &reader, history.is_read(told)))
-        .collect();
+    let body: Vec<MessageBody<'_>> =
+        history.messages.iter().filter_map(|told| MessageBody::new(told, &reader, history.is_read(told))).collect();
     Ok(Json(body).into_response())
 }
 

@@ -206,10 +206,19 @@ struct ResumeBody {
 #[serde(untagged)]
 enum ResumedBody {
     #[serde(rename_all = "camelCase")]
-    Entries { entries: Vec<Box<RawValue>>, last_seq: u64, has_more: bool },
+    Entries {
+        entries: Vec<Box<RawValue>>,
+        last_seq: u64,
+        has_more: bool,
+    },
     #[serde(rename_all = "camelCase")]
-    Resync { code: &'static str, last_seq: u64 },
-    NotFound { code: &'static str },
+    Resync {
+        code: &'static str,
+        last_seq: u64,
+    },
+    NotFound {
+        code: &'static str,
+    },
 }
 
 impl ResumedBody {

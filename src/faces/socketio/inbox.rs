@@ -12,7 +12,6 @@ use socketioxide::extract::AckSender;
 use socketioxide::handler::{FromMessageParts, MessageHandler, Value};
 use socketioxide::socket::Socket;
 
-
 use super::connection::SocketConnection;
 use super::wire::{ErrorCode, Problem};
 use super::{Shared, handlers};
@@ -92,7 +91,7 @@ fn next(connection: &SocketConnection) -> Option<Inbound> {
     let inbound = line.waiting.pop_front();
     if inbound.is_none() {
         line.is_being_emptied = false;
-        line.waiting.shrink_to(4);
+        line.waiting = VecDeque::new();
     }
     inbound
 }

@@ -62,6 +62,9 @@ impl Default for SocketioSettings {
     }
 }
 
+/// Where this face answers.
+const PATH: &str = "/socket.io/";
+
 /// The largest websocket message, and the most a polling client may post at once, in bytes. Twice what the replaced server
 /// took, so that a message which is a little too long gets an error instead of a closed connection.
 const MAX_MESSAGE: u32 = 2 << 20;
@@ -70,7 +73,7 @@ const MAX_MESSAGE: u32 = 2 << 20;
 const BUFFER: usize = 1024;
 
 /// Read buffer per websocket, in bytes: most of the memory of an idle one.
-const READ_BUFFER: usize = 1024;
+const READ_BUFFER: usize = 512;
 
 /// Makes the layer that answers below `/socket.io/`. The second value closes all sockets.
 pub fn layer(desk: &Desk, settings: &SocketioSettings) -> (SocketIoLayer, SocketIo) {
@@ -108,15 +111,23 @@ pub fn layer(desk: &Desk, settings: &SocketioSettings) -> (SocketIoLayer, Socket
     (layer, io)
 }
 
-/// Refuses clients of Engine.IO 3 unless they are let in, in the words of the replaced server.
-pub async fn refuse_old_protocol(State(settings): State<SocketioSettings>, request: Request, next: Next) -> Response {
-    let is_old = request.uri().path().starts_with("/socket.io/")
-        && request.uri().query().is_some_and(|query| query.split('&').any(|pair| pair == "EIO=3"));
-    if is_old && !settings.allow_eio3 {
-        let refusal = json!({"code": 5, "message": "Unsupported protocol version"});
-        return (StatusCode::BAD_REQUEST, Json(refusal)).into_response();
+/// Refuses what is no handshake, and clients of Engine.IO 3 unless they are let in, in the words of the replaced server.
+pub async fn refuse_misfits(State(settings): State<SocketioSettings>, request: Request, next: Next) -> Response {
+    if request.uri().path().starts_with(PATH) {
+        let query = request.uri().query().unwrap_or_default();
+        let has = |wanted: &str| query.split('&').any(|pair| pair == wanted);
+        if !has("transport=polling") && !has("transport=websocket") {
+            return refuse(0, "Transport unknown");
+        }
+        if has("EIO=3") && !settings.allow_eio3 {
+            return refuse(5, "Unsupported protocol version");
+        }
     }
     next.run(request).await
+}
+
+fn refuse(code: u8, message: &str) -> Response {
+    (StatusCode::BAD_REQUEST, Json(json!({"code": code, "message": message}))).into_response()
 }
 
 /// A connection and its inbox are one object; both modules extend it.

@@ -160,18 +160,6 @@ impl ConversationStore for SqliteStore {
     }
 }
 
-impl ListFor {
-    const fn user(self) -> UserId {
-        match self {
-            Self::Agent(user) | Self::Customer(user) => user,
-        }
-    }
-
-    const fn is_agent(self) -> bool {
-        matches!(self, Self::Agent(_))
-    }
-}
-
 fn find(connection: &Connection, members: Members) -> Result<Option<Conversation>, StoreError> {
     let row = match members {
         Members::Support { customer } => connection

@@ -207,15 +207,14 @@ fn read_message(argument: &Value) -> Result<MessageToSend, Problem> {
     let text = first_of(fields, &["message", "content", "text"]).filter(|text| is_truthy(text)).ok_or_else(missing)?;
     let to = match (first_of(fields, &RECEIVER), fields.get("conversationId")) {
         (Some(receiver), _) if is_truthy(receiver) => Addressee::User(
-            read_id(receiver).ok_or_else(|| {
-                Problem::not_sent(ErrorCode::Invalid, "receiverId must be an id of 24 hex digits")
-            })?,
+            read_id(receiver)
+                .ok_or_else(|| Problem::not_sent(ErrorCode::Invalid, "receiverId must be an id of 24 hex digits"))?,
         ),
-        (_, Some(conversation)) if is_truthy(conversation) => Addressee::Conversation(
-            read_id(conversation).ok_or_else(|| {
+        (_, Some(conversation)) if is_truthy(conversation) => {
+            Addressee::Conversation(read_id(conversation).ok_or_else(|| {
                 Problem::not_sent(ErrorCode::Invalid, "conversationId must be an id of 24 hex digits")
-            })?,
-        ),
+            })?)
+        }
         _ => return Err(missing()),
     };
     let Value::String(text) = text else {
@@ -223,9 +222,7 @@ fn read_message(argument: &Value) -> Result<MessageToSend, Problem> {
     };
     let client_id = match fields.get("clientMessageId") {
         None | Some(Value::Null) => None,
-        Some(Value::String(id)) => {
-            Some(id.parse().map_err(|error| Problem::not_sent(ErrorCode::Invalid, error))?)
-        }
+        Some(Value::String(id)) => Some(id.parse().map_err(|error| Problem::not_sent(ErrorCode::Invalid, error))?),
         Some(_) => return Err(Problem::not_sent(ErrorCode::Invalid, "clientMessageId must be a text")),
     };
     Ok(MessageToSend { to, text: text.clone(), client_id })

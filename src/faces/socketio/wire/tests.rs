@@ -55,7 +55,8 @@ fn a_message_is_read_under_every_name_that_frontends_use() {
 #[test]
 fn a_message_that_is_none_is_refused_in_the_words_of_the_dialect() {
     let required = "Receiver ID and message are required";
-    for fields in ["\"message\":\"x\"", &format!("\"receiverId\":\"{ID}\""), &format!("\"to\":\"{ID}\",\"text\":\"\"")] {
+    for fields in ["\"message\":\"x\"", &format!("\"receiverId\":\"{ID}\""), &format!("\"to\":\"{ID}\",\"text\":\"\"")]
+    {
         assert_eq!(problem(&message(fields)).message, required);
     }
     for arguments in ["", ",null", ",5", ",\"text\"", ",[]"] {

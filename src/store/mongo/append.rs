@@ -1,0 +1,263 @@
+//! What becomes of a batch of drafts of one conversation.
+//!
+//! Decide for each draft what entry it would be, insert those entries in order, then move the projections: two round trips.
+//! An insert stops at the first entry whose number or client message id is taken. Then either the draft is there already,
+//! or another process has written in between: the log's end is read again, and what is left is decided anew.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Shared;
+use super::connection::{DEADLINE, copy, late, stopped_by_duplicate, within};
+use super::documents::EntryDocument;
+use super::queries;
+use crate::domain::{
+    ClientMessageId, ConversationId, Draft, DraftKind, Entry, EntryKind, Message, MessageId, ReadReach, Seq, Side,
+    Summary, Timestamp, UserId,
+};
+use crate::store::{AppendError, Appended, StoreError};
+
+/// How long to wait, at first, before a number is tried again that another process has taken.
+const PAUSE: Duration = Duration::from_millis(2);
+
+/// How long at most.
+const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+
+type Answer = Result<Appended, AppendError>;
+
+/// What a draft would be.
+enum Step {
+    Insert {
+        entry: Entry,
+        unread_after: u64,
+    },
+    NoNews,
+    /// The same message as that of an earlier draft of the batch.
+    Repeats(usize),
+}
+
+/// A batch in work.
+struct Work {
+    drafts: Vec<Draft>,
+    /// The integer of each message.
+    numbers: Vec<u64>,
+    answers: Vec<Option<Answer>>,
+}
+
+impl Shared {
+    /// Appends drafts of one conversation. Takes how matters stand there, if that is known, and gives it back.
+    pub(super) async fn append_to(
+        &self,
+        id: ConversationId,
+        known: Option<Summary>,
+        drafts: Vec<Draft>,
+    ) -> (Vec<Answer>, Option<Summary>) {
+        let mut work = Work { answers: drafts.iter().map(|_| None).collect(), numbers: Vec::new(), drafts };
+        let known = match self.append_all(id, known, &mut work).await {
+            Ok(summary) => Some(summary),
+            Err(error) => {
+                for unanswered in work.answers.iter_mut().filter(|answer| answer.is_none()) {
+                    *unanswered = Some(Err(match &error {
+                        AppendError::NoConversation(id) => AppendError::NoConversation(*id),
+                        AppendError::Store(error) => copy(error).into(),
+                    }));
+                }
+                None
+            }
+        };
+        self.mirror.nudge(id);
+        (work.answers.into_iter().map(|answer| answer.unwrap_or_else(|| Err(late().into()))).collect(), known)
+    }
+
+    async fn append_all(
+        &self,
+        id: ConversationId,
+        known: Option<Summary>,
+        work: &mut Work,
+    ) -> Result<Summary, AppendError> {
+        let give_up = Instant::now() + DEADLINE;
+        let mut pause = PAUSE;
+        for draft in &work.drafts {
+            let is_message = matches!(draft.kind, DraftKind::Message { .. });
+            work.numbers.push(if is_message { within(self.numbers.messages.take()).await? } else { 0 });
+        }
+        let mut summary = match known {
+            Some(known) => known,
+            None => self.read_again(id).await?,
+        };
+        loop {
+            let base = summary.last_seq;
+            let steps = within(self.decide(&summary, work)).await?;
+            let stopped = within(self.insert(&steps)).await?;
+            let reached = work.settle(&steps, stopped, &mut summary);
+            if summary.last_seq > base {
+                self.project(&summary, base).await;
+            }
+            let Some((index, entry)) = reached else { return Ok(summary) };
+            if let Some(first) = within(self.kept_before(entry)).await? {
+                work.answers[index] = Some(Ok(Appended::Already(first)));
+                continue;
+            }
+            if Instant::now() + pause > give_up {
+                return Err(StoreError::Unavailable("other processes keep writing to the conversation".into()).into());
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+            summary = self.read_again(id).await?;
+        }
+    }
+
+    async fn read_again(&self, id: ConversationId) -> Result<Summary, AppendError> {
+        within(self.summary_of(id)).await?.ok_or(AppendError::NoConversation(id))
+    }
+
+    /// What each draft without an answer would be, if all goes in as it stands.
+    async fn decide(&self, summary: &Summary, work: &Work) -> Result<Vec<(usize, Step)>, StoreError> {
+        let mut ahead = summary.clone();
+        let mut steps: Vec<(usize, Step)> = Vec::new();
+        let mut named: HashMap<(UserId, &ClientMessageId), usize> = HashMap::new();
+        for (index, draft) in work.drafts.iter().enumerate() {
+            if work.answers[index].is_some() {
+                continue;
+            }
+            if let DraftKind::Message { client_id: Some(client_id), .. } = &draft.kind
+                && let Some(first) = named.insert((draft.author, client_id), index)
+            {
+                named.insert((draft.author, client_id), first);
+                steps.push((index, Step::Repeats(first)));
+                continue;
+            }
+            let mut unread_after = 0;
+            let kind = match &draft.kind {
+                DraftKind::Message { id, body, client_id } => Some(EntryKind::Message(Message {
+                    id: *id,
+                    number: work.numbers[index],
+                    body: body.clone(),
+                    client_id: client_id.clone(),
+                })),
+                DraftKind::ChangeStatus { status } => {
+                    (*status != ahead.status).then_some(EntryKind::StatusChanged { status: *status })
+                }
+                DraftKind::Read { up_to } => match ahead.read_reach(draft.side, *up_to) {
+                    ReadReach::Nothing => None,
+                    ReadReach::Everything => Some(EntryKind::Read { up_to: ahead.last_seq }),
+                    ReadReach::Part(up_to) => {
+                        let from = draft.side.other();
+                        unread_after = planned(&steps, from, up_to)
+                            + self.count_messages(summary, from, up_to, summary.last_seq.next()).await?;
+                        (unread_after != ahead.side(draft.side).unread).then_some(EntryKind::Read { up_to })
+                    }
+                },
+            };
+            let Some(kind) = kind else {
+                steps.push((index, Step::NoNews));
+                continue;
+            };
+            let entry = Entry {
+                conversation: draft.conversation,
+                seq: ahead.last_seq.next(),
+                author: draft.author,
+                side: draft.side,
+                // Stamps of one conversation never run backwards, whatever the clock does.
+                at: Timestamp::from_millis(draft.at.millis().max(ahead.updated_at.millis())),
+                kind,
+            };
+            ahead.follow(&entry, unread_after);
+            steps.push((index, Step::Insert { entry, unread_after }));
+        }
+        Ok(steps)
+    }
+
+    /// Inserts the entries in order. Gives how many went in, if a duplicate stopped the rest.
+    async fn insert(&self, steps: &[(usize, Step)]) -> Result<Option<usize>, StoreError> {
+        let entries: Vec<EntryDocument> = steps.iter().filter_map(|(_, step)| step.entry()).map(Into::into).collect();
+        if entries.is_empty() {
+            return Ok(None);
+        }
+        match self.entries.insert_many(entries).await {
+            Ok(_) => Ok(None),
+            Err(error) => stopped_by_duplicate(&error).map(Some).ok_or_else(|| error.into()),
+        }
+    }
+
+    /// Moves the projections to where the log is. The entries are kept, so a failure here is for the keeper to mend.
+    async fn project(&self, summary: &Summary, base: Seq) {
+        let moved = within(async {
+            if self.move_forward(summary, base).await? {
+                return Ok(());
+            }
+            // Somebody else was in between, or an earlier move failed: the log tells what is right.
+            self.summary_of(summary.conversation.id).await.map(drop)
+        });
+        if let Err(error) = moved.await {
+            let id = summary.conversation.id;
+            tracing::warn!(%error, conversation.id = %id, "The projections of {id} are behind its log until they can be written");
+            self.mirror.nudge(id);
+        }
+    }
+
+    /// The entry that this message was kept as before, if it was: by its client's id for it, or by its own.
+    async fn kept_before(&self, entry: &Entry) -> Result<Option<Entry>, StoreError> {
+        let Some(message) = entry.message() else { return Ok(None) };
+        let mut found = None;
+        if let Some(client_id) = &message.client_id {
+            found = self.entries.find_one(queries::entry_by_client_id(entry.author, client_id)).await?;
+        }
+        if found.is_none() {
+            found = self.entry_of_message(entry.author, message.id).await?;
+        }
+        found.map(Entry::try_from).transpose()
+    }
+
+    async fn entry_of_message(&self, author: UserId, id: MessageId) -> Result<Option<EntryDocument>, StoreError> {
+        Ok(self.entries.find_one(queries::entry_of_message(author, id)).await?)
+    }
+}
+
+impl Step {
+    const fn entry(&self) -> Option<&Entry> {
+        match self {
+            Self::Insert { entry, .. } => Some(entry),
+            Self::NoNews | Self::Repeats(_) => None,
+        }
+    }
+}
+
+impl Work {
+    /// Answers the drafts up to the entry that was `stopped`, and takes what went in into account. Gives that entry and
+    /// its draft.
+    fn settle<'a>(
+        &mut self,
+        steps: &'a [(usize, Step)],
+        stopped: Option<usize>,
+        summary: &mut Summary,
+    ) -> Option<(usize, &'a Entry)> {
+        let mut inserted = 0;
+        for (index, step) in steps {
+            let answer = match step {
+                Step::Insert { entry, .. } if stopped == Some(inserted) => return Some((*index, entry)),
+                Step::Insert { entry, unread_after } => {
+                    inserted += 1;
+                    summary.follow(entry, *unread_after);
+                    Appended::New(entry.clone())
+                }
+                Step::NoNews => Appended::NoNews,
+                Step::Repeats(first) => match &self.answers[*first] {
+                    Some(Ok(Appended::New(entry) | Appended::Already(entry))) => Appended::Already(entry.clone()),
+                    // Its first is before it in the batch, and only an entry that went in lets us come this far.
+                    _ => continue,
+                },
+            };
+            self.answers[*index] = Some(Ok(answer));
+        }
+        None
+    }
+}
+
+/// Messages of `side` beyond `after` that the steps would insert.
+fn planned(steps: &[(usize, Step)], side: Side, after: Seq) -> u64 {
+    let entries = steps.iter().filter_map(|(_, step)| step.entry());
+    entries.map(|entry| u64::from(entry.side == side && entry.seq > after && entry.message().is_some())).sum()
+}

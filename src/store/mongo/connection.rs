@@ -1,0 +1,99 @@
+//! What every call to the server has in common: how sure a write is, how long it may take, and what a failure means.
+
+use std::time::Duration;
+
+use mongodb::error::{Error, ErrorKind, WriteFailure};
+use mongodb::options::{Acknowledgment, ClientOptions, ReadConcern, WriteConcern};
+use mongodb::{Client, Database};
+
+use crate::store::StoreError;
+
+/// The longest that a call of the port takes before it fails.
+pub(super) const DEADLINE: Duration = Duration::from_secs(5);
+
+/// Connections to each server, unless the URI says otherwise.
+const POOL: u32 = 32;
+
+/// The server's code for a second document under one unique key.
+const DUPLICATE_KEY: i32 = 11000;
+
+pub(super) async fn connect(uri: &str, default_database: &str) -> Result<Database, StoreError> {
+    let options = options(uri).await?;
+    let name = options.default_database.clone().unwrap_or_else(|| default_database.to_owned());
+    Ok(Client::with_options(options)?.database(&name))
+}
+
+pub(super) async fn options(uri: &str) -> Result<ClientOptions, StoreError> {
+    let options = within(async { Ok::<_, StoreError>(ClientOptions::parse(uri).await?) });
+    let mut options = options.await?;
+    options.app_name.get_or_insert_with(|| "deskline".into());
+    options.server_selection_timeout.get_or_insert(DEADLINE);
+    options.connect_timeout.get_or_insert(DEADLINE);
+    options.max_pool_size.get_or_insert(POOL);
+    options.retry_writes = Some(true);
+    // Not for the URI to weaken: what is answered must survive the loss of any one server.
+    options.write_concern = Some(write_concern());
+    // Likewise: what a failover could take back is shown to nobody.
+    options.read_concern = Some(ReadConcern::majority());
+    Ok(options)
+}
+
+pub(super) fn write_concern() -> WriteConcern {
+    WriteConcern::builder().w(Acknowledgment::Majority).journal(true).w_timeout(DEADLINE).build()
+}
+
+/// Gives up after [`DEADLINE`].
+pub(super) async fn within<T, E: From<StoreError>>(work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    match tokio::time::timeout(DEADLINE, work).await {
+        Ok(result) => result,
+        Err(_) => Err(late().into()),
+    }
+}
+
+pub(super) fn late() -> StoreError {
+    StoreError::Unavailable(format!("no answer from MongoDB within {} s", DEADLINE.as_secs()))
+}
+
+/// The same failure again, for another of those who wait for it.
+pub(super) fn copy(error: &StoreError) -> StoreError {
+    match error {
+        StoreError::Unavailable(why) => StoreError::Unavailable(why.clone()),
+        StoreError::Corrupt(why) => StoreError::Corrupt(why.clone()),
+    }
+}
+
+/// Whether a write of one document failed because another has its unique key.
+pub(super) fn is_duplicate(error: &Error) -> bool {
+    match error.kind.as_ref() {
+        ErrorKind::Write(WriteFailure::WriteError(error)) => error.code == DUPLICATE_KEY,
+        ErrorKind::Command(error) => error.code == DUPLICATE_KEY,
+        _ => false,
+    }
+}
+
+/// The position at which an ordered insert of several met a duplicate: those before it are in, it and the rest are not.
+/// `None` if it failed otherwise, so that the fate of all is unknown.
+pub(super) fn stopped_by_duplicate(error: &Error) -> Option<usize> {
+    let ErrorKind::InsertMany(error) = error.kind.as_ref() else { return None };
+    if error.write_concern_error.is_some() {
+        return None;
+    }
+    let first = error.write_errors.as_ref()?.first()?;
+    (first.code == DUPLICATE_KEY).then_some(first.index)
+}
+
+impl From<Error> for StoreError {
+    fn from(error: Error) -> Self {
+        match error.kind.as_ref() {
+            ErrorKind::Bson(_) | ErrorKind::BsonDeserialization(_) | ErrorKind::InvalidResponse { .. } => {
+                Self::Corrupt(error.to_string())
+            }
+            // The text of these can hold keys, and so addresses and client message ids.
+            ErrorKind::InsertMany(_) => Self::Unavailable("an insert was not confirmed".into()),
+            ErrorKind::Write(WriteFailure::WriteError(error)) => {
+                Self::Unavailable(format!("a write was refused with code {}", error.code))
+            }
+            _ => Self::Unavailable(error.kind.to_string()),
+        }
+    }
+}

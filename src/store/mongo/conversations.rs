@@ -1,0 +1,225 @@
+//! The logs' half of the port.
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use futures_util::{StreamExt, TryStreamExt};
+use mongodb::Cursor;
+use mongodb::bson::oid::ObjectId;
+use mongodb::bson::{Document, doc};
+use serde::Deserialize;
+
+use super::connection::{DEADLINE, is_duplicate, within};
+use super::documents::{ConversationDocument, DELIVERED, EntryDocument, int, object_id, whole};
+use super::projection::bounded;
+use super::updates::{Reach, Update};
+use super::{MongoStore, Shared, queries};
+use crate::domain::{Conversation, ConversationId, Draft, Entry, Members, Seq, Summary, Timestamp, UserId};
+use crate::store::{AppendError, Appended, ConversationStore, Delivered, ListFor, MAX_PAGE, Missed, StoreError};
+
+#[async_trait]
+impl ConversationStore for MongoStore {
+    async fn open(&self, members: Members, at: Timestamp) -> Result<Conversation, StoreError> {
+        within(self.shared.open(members, at)).await
+    }
+
+    async fn find(&self, members: Members) -> Result<Option<Conversation>, StoreError> {
+        within(self.shared.find(members)).await
+    }
+
+    async fn summary(&self, id: ConversationId) -> Result<Option<Summary>, StoreError> {
+        within(self.shared.summary_of(id)).await
+    }
+
+    async fn list(&self, list: ListFor, limit: usize) -> Result<Vec<Summary>, StoreError> {
+        let limit = limit.min(MAX_PAGE);
+        let mut summaries = within(self.shared.candidates(list, limit)).await?;
+        summaries.sort_by_key(|summary| Reverse(summary.last_message.as_ref().map(|last| last.at)));
+        summaries.truncate(limit);
+        Ok(summaries)
+    }
+
+    async fn unread(&self, list: ListFor) -> Result<u64, StoreError> {
+        within(self.shared.unread(list)).await
+    }
+
+    async fn append(&self, drafts: Vec<Draft>) -> Vec<Result<Appended, AppendError>> {
+        self.append_in_lanes(drafts, DEADLINE).await
+    }
+
+    async fn entries_after(&self, id: ConversationId, after: Seq, limit: usize) -> Result<Vec<Entry>, StoreError> {
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
+        within(self.shared.entries_after(id, after, limit)).await
+    }
+
+    async fn messages_before(
+        &self,
+        id: ConversationId,
+        before: Option<Seq>,
+        limit: usize,
+    ) -> Result<Vec<Entry>, StoreError> {
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
+        within(async {
+            let found = self.shared.entries.find(queries::messages_before(id, before));
+            let newest = found.sort(queries::newest_first()).limit(bounded(limit)).await?;
+            let newest: Vec<EntryDocument> = newest.try_collect().await?;
+            newest.into_iter().rev().map(Entry::try_from).collect()
+        })
+        .await
+    }
+
+    async fn set_delivered(&self, marks: Vec<Delivered>) -> Result<(), StoreError> {
+        let update = |mark: Delivered| Update {
+            filter: queries::delivered(mark.user, mark.conversation),
+            change: doc! { "$set": { "upTo": int(mark.up_to.get()) } },
+            reach: Reach::OneOrNew,
+        };
+        within(self.shared.update_all(DELIVERED, marks.into_iter().map(update).collect())).await
+    }
+
+    async fn delivered(&self, id: ConversationId, user: UserId) -> Result<Option<Seq>, StoreError> {
+        within(async {
+            let found = self.shared.delivered.find_one(queries::delivered(user, id)).await?;
+            Ok(found.map(|found| Seq::new(whole(found.up_to))))
+        })
+        .await
+    }
+
+    async fn missed(&self, list: ListFor, limit: usize) -> Result<Vec<Missed>, StoreError> {
+        within(self.shared.missed(list, limit.min(MAX_PAGE))).await
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        within(self.shared.check()).await
+    }
+}
+
+/// What an aggregation over unread counts gives.
+#[derive(Deserialize)]
+struct Total {
+    unread: i64,
+}
+
+impl Shared {
+    pub(super) async fn open(&self, members: Members, at: Timestamp) -> Result<Conversation, StoreError> {
+        loop {
+            if let Some(found) = self.find(members).await? {
+                return Ok(found);
+            }
+            let conversation = Conversation {
+                id: ConversationId::generate(at),
+                number: self.numbers.conversations.take().await?,
+                uuid: uuid::Uuid::new_v4().as_u128(),
+                members,
+                created_at: at,
+            };
+            match self.conversations.insert_one(ConversationDocument::opened(conversation)).await {
+                Ok(_) => return Ok(conversation),
+                // Somebody else opened it meanwhile: theirs is found next.
+                Err(error) if is_duplicate(&error) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    async fn find(&self, members: Members) -> Result<Option<Conversation>, StoreError> {
+        let found = self.conversations.find_one(queries::conversation_of(members)).await?;
+        Ok(found.map(|found| found.conversation()))
+    }
+
+    /// Conversations that concern a viewer and in which something was said; of an agent's support conversations the
+    /// `limit` newest.
+    async fn candidates(&self, list: ListFor, limit: usize) -> Result<Vec<Summary>, StoreError> {
+        let user = list.user();
+        let second = self.some_conversations(queries::direct_as_second(user));
+        let (mut summaries, second) = match list {
+            ListFor::Customer(_) => {
+                tokio::try_join!(self.some_conversations(queries::conversations_as_customer(user)), second)?
+            }
+            ListFor::Agent(_) => {
+                let first = self.some_conversations(queries::direct_as_first(user));
+                let (mut first, second, support) =
+                    tokio::try_join!(first, second, self.newest_support_conversations(limit))?;
+                first.extend(support);
+                (first, second)
+            }
+        };
+        // One with oneself is found from either end.
+        summaries.extend(second.into_iter().filter(|summary| !summary.conversation.members.is_with_oneself()));
+        summaries.retain(|summary| summary.last_message.is_some());
+        Ok(summaries)
+    }
+
+    async fn some_conversations(&self, filter: Document) -> Result<Vec<Summary>, StoreError> {
+        summaries(self.conversations.find(filter).limit(bounded(MAX_PAGE)).await?).await
+    }
+
+    async fn newest_support_conversations(&self, limit: usize) -> Result<Vec<Summary>, StoreError> {
+        let newest = self.conversations.find(queries::support_conversations()).sort(queries::newest_message_first());
+        summaries(newest.limit(bounded(limit)).await?).await
+    }
+
+    async fn unread(&self, list: ListFor) -> Result<u64, StoreError> {
+        let user = list.user();
+        let first = match list {
+            ListFor::Agent(_) => queries::direct_as_first(user),
+            ListFor::Customer(_) => queries::conversations_as_customer(user),
+        };
+        let by_desk = async {
+            match list {
+                ListFor::Agent(_) => self.unread_by_the_desk().await,
+                ListFor::Customer(_) => Ok(0),
+            }
+        };
+        let second = self.some_conversations(queries::direct_as_second(user));
+        let (by_desk, first, second) = tokio::try_join!(by_desk, self.some_conversations(first), second)?;
+        let unread_of = |summary: &Summary| {
+            summary.conversation.members.side_of(user, false).map_or(0, |side| summary.side(side).unread)
+        };
+        // In one with oneself nothing is unread, so it does no harm that it is found from either end.
+        Ok(by_desk + first.iter().chain(&second).map(unread_of).sum::<u64>())
+    }
+
+    async fn unread_by_the_desk(&self) -> Result<u64, StoreError> {
+        let mut totals = self.conversations.aggregate(unread_pipeline()).with_type::<Total>().await?;
+        Ok(totals.try_next().await?.map_or(0, |total| whole(total.unread)))
+    }
+
+    async fn missed(&self, list: ListFor, limit: usize) -> Result<Vec<Missed>, StoreError> {
+        let user = list.user();
+        let candidates = self.candidates(list, limit).await?;
+        let ids = candidates.iter().map(|summary| summary.conversation.id);
+        let mut recorded: HashMap<ObjectId, Seq> = HashMap::new();
+        let mut marks = self.delivered.find(queries::delivered_in(user, ids)).await?;
+        while let Some(mark) = marks.try_next().await? {
+            recorded.insert(mark.conversation, Seq::new(whole(mark.up_to)));
+        }
+        let missed_in = |summary: Summary| {
+            let conversation = summary.conversation;
+            let side = conversation.members.side_of(user, list.is_agent())?;
+            let mark = recorded.get(&object_id(conversation.id.bytes()));
+            let after = mark.copied().unwrap_or(summary.side(side).read);
+            let newest = summary.last_message.filter(|newest| newest.seq > after)?;
+            Some((newest.at, Missed { conversation, after, last_seq: summary.last_seq }))
+        };
+        let mut missed: Vec<_> = candidates.into_iter().filter_map(missed_in).collect();
+        missed.sort_by_key(|(at, _)| *at);
+        Ok(missed.into_iter().map(|(_, missed)| missed).take(limit).collect())
+    }
+}
+
+pub(super) fn unread_pipeline() -> Vec<Document> {
+    vec![
+        doc! { "$match": queries::unread_by_the_desk() },
+        doc! { "$group": { "_id": null, "unread": { "$sum": "$deskUnread" } } },
+    ]
+}
+
+async fn summaries(found: Cursor<ConversationDocument>) -> Result<Vec<Summary>, StoreError> {
+    found.map(|document| Summary::try_from(document?)).try_collect().await
+}

@@ -1,0 +1,76 @@
+//! The indexes. Making one that is there already does nothing.
+
+use mongodb::bson::{Document, doc};
+use mongodb::options::{CreateIndexOptions, IndexOptions};
+use mongodb::{Database, IndexModel};
+
+use super::connection::write_concern;
+use super::documents::{CONVERSATIONS, DELIVERED, ENTRIES, MESSAGES, USERS};
+use crate::store::StoreError;
+
+/// Makes what indexes are missing. On a large old database this takes a while, so it has no deadline.
+pub(super) async fn create(database: &Database) -> Result<(), StoreError> {
+    for (collection, indexes) in [
+        (ENTRIES, entries()),
+        (CONVERSATIONS, conversations()),
+        (DELIVERED, vec![unique(doc! { "user": 1, "conversation": 1 })]),
+        (USERS, users()),
+        (MESSAGES, messages()),
+    ] {
+        let options = CreateIndexOptions::builder().write_concern(write_concern()).build();
+        database.collection::<Document>(collection).create_indexes(indexes).with_options(options).await?;
+    }
+    Ok(())
+}
+
+fn entries() -> Vec<IndexModel> {
+    vec![
+        // Gives each seq to one entry.
+        unique(doc! { "conversation": 1, "seq": 1 }),
+        // Keeps a message that is sent twice from being kept twice. Only entries that have a client message id are in it.
+        partial(doc! { "author": 1, "clientMessageId": 1 }, doc! { "clientMessageId": { "$gt": "" } }, true),
+    ]
+}
+
+fn conversations() -> Vec<IndexModel> {
+    vec![
+        unique(doc! { "customer": 1, "peer": 1 }),
+        // The agents' list, newest message first; and direct conversations by their second account.
+        plain(doc! { "peer": 1, "lastMessage.at": -1 }),
+        plain(doc! { "peer": 1, "deskUnread": 1 }),
+    ]
+}
+
+fn users() -> Vec<IndexModel> {
+    vec![
+        // The same that the old server makes.
+        unique(doc! { "email": 1 }),
+        plain(doc! { "role": 1, "createdAt": 1, "_id": 1 }),
+        // Accounts that the old server makes have no number at first.
+        partial(doc! { "number": 1 }, doc! { "number": { "$gt": 0_i64 } }, true),
+    ]
+}
+
+fn messages() -> Vec<IndexModel> {
+    vec![
+        // The same that the old server makes.
+        plain(doc! { "sender": 1, "receiver": 1, "createdAt": -1 }),
+        // Finds what the old server wrote, oldest first.
+        plain(doc! { "conversation": 1, "createdAt": 1, "_id": 1 }),
+        // Finds what a read mark covers. Only unread messages are in it.
+        partial(doc! { "read": 1, "conversation": 1, "seq": 1 }, doc! { "read": false }, false),
+    ]
+}
+
+fn plain(keys: Document) -> IndexModel {
+    IndexModel::builder().keys(keys).build()
+}
+
+fn unique(keys: Document) -> IndexModel {
+    IndexModel::builder().keys(keys).options(IndexOptions::builder().unique(true).build()).build()
+}
+
+fn partial(keys: Document, of: Document, is_unique: bool) -> IndexModel {
+    let options = IndexOptions::builder().unique(is_unique.then_some(true)).partial_filter_expression(of).build();
+    IndexModel::builder().keys(keys).options(options).build()
+}

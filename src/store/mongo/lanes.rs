@@ -1,0 +1,169 @@
+//! One lane per conversation: what waits there goes in together, and one batch at a time, so that a process never competes
+//! with itself for a seq. Lanes of different conversations run at the same time, up to a bound.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, oneshot};
+use tokio::time::{Instant, timeout_at};
+
+use super::connection::late;
+use super::{MongoStore, Shared};
+use crate::domain::{ConversationId, Draft, Summary};
+use crate::store::{AppendError, Appended, StoreError};
+
+/// Drafts that may wait in all lanes; beyond this many, senders are turned away.
+const QUEUE: usize = 20_000;
+
+/// The most drafts that go in together: bounds how long the first of them waits.
+const BATCH: usize = 256;
+
+/// Lanes whose end is remembered; beyond this many, those at rest are forgotten and read again as needed.
+const REMEMBERED: usize = 50_000;
+
+/// Lanes that talk to the server at the same time.
+const AT_ONCE: usize = 24;
+
+type Answer = Result<Appended, AppendError>;
+
+/// A draft, and where its answer goes.
+type Asked = (Draft, oneshot::Sender<Answer>);
+
+pub(super) struct Lanes {
+    lanes: Mutex<Waiting>,
+    turns: Semaphore,
+}
+
+#[derive(Default)]
+struct Waiting {
+    lanes: HashMap<ConversationId, Lane>,
+    drafts: usize,
+}
+
+#[derive(Default)]
+struct Lane {
+    waiting: VecDeque<Asked>,
+    runs: bool,
+    /// How matters stand, as far as this process knows. Only ever a shortcut: an insert finds out if it is outdated.
+    known: Option<Summary>,
+}
+
+impl Default for Lanes {
+    fn default() -> Self {
+        Self { lanes: Mutex::default(), turns: Semaphore::new(AT_ONCE) }
+    }
+}
+
+impl MongoStore {
+    /// Appends drafts, each in its conversation's lane. Answers that are not there in time are failures.
+    pub(super) async fn append_in_lanes(&self, drafts: Vec<Draft>, patience: Duration) -> Vec<Answer> {
+        let until = Instant::now() + patience;
+        let (answers, idle) = self.shared.lanes.enqueue(drafts);
+        for id in idle {
+            // A task of its own, so that a caller who goes away does not stop what others wait for.
+            self.tasks.spawn(run(self.shared.clone(), id));
+        }
+        let mut answered = Vec::with_capacity(answers.len());
+        for answer in answers {
+            answered.push(match timeout_at(until, answer).await {
+                Ok(Ok(answer)) => answer,
+                Ok(Err(_)) => Err(StoreError::Unavailable("too many messages wait to be kept".into()).into()),
+                Err(_) => Err(late().into()),
+            });
+        }
+        answered
+    }
+}
+
+impl Lanes {
+    /// Puts drafts into their lanes. Gives where the answers will come, and the lanes that have to be started. A draft for
+    /// which there is no room is dropped, and with it the sender of its answer.
+    fn enqueue(&self, drafts: Vec<Draft>) -> (Vec<oneshot::Receiver<Answer>>, Vec<ConversationId>) {
+        let mut waiting = self.lock();
+        let (mut answers, mut idle) = (Vec::with_capacity(drafts.len()), Vec::new());
+        for draft in drafts {
+            let (answer, answered) = oneshot::channel();
+            answers.push(answered);
+            if waiting.drafts >= QUEUE {
+                continue;
+            }
+            waiting.drafts += 1;
+            let id = draft.conversation;
+            let lane = waiting.lanes.entry(id).or_default();
+            lane.waiting.push_back((draft, answer));
+            if !lane.runs {
+                lane.runs = true;
+                idle.push(id);
+            }
+        }
+        (answers, idle)
+    }
+
+    /// The next batch of a lane, without those whose senders have given up. None: the lane is at rest.
+    fn next_batch(&self, id: ConversationId) -> Option<(Vec<Asked>, Option<Summary>)> {
+        let mut waiting = self.lock();
+        let Waiting { lanes, drafts } = &mut *waiting;
+        let lane = lanes.entry(id).or_default();
+        let count = lane.waiting.len().min(BATCH);
+        *drafts -= count;
+        let batch: Vec<_> = lane.waiting.drain(..count).filter(|(_, answer)| !answer.is_closed()).collect();
+        if !batch.is_empty() || !lane.waiting.is_empty() {
+            return Some((batch, lane.known.take()));
+        }
+        lane.runs = false;
+        if lane.known.is_none() {
+            lanes.remove(&id);
+        } else if lanes.len() > REMEMBERED {
+            lanes.retain(|_, lane| lane.runs);
+        }
+        None
+    }
+
+    fn remember(&self, id: ConversationId, known: Option<Summary>) {
+        if let Some(lane) = self.lock().lanes.get_mut(&id) {
+            lane.known = known;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Works through a lane until nothing waits there.
+async fn run(shared: Arc<Shared>, id: ConversationId) {
+    let _guard = Guard { lanes: &shared.lanes, id };
+    loop {
+        let Ok(_turn) = shared.lanes.turns.acquire().await else { return };
+        let Some((batch, known)) = shared.lanes.next_batch(id) else { return };
+        if batch.is_empty() {
+            shared.lanes.remember(id, known);
+            continue;
+        }
+        let (drafts, senders): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
+        let (answers, known) = shared.append_to(id, known, drafts).await;
+        shared.lanes.remember(id, known);
+        for (sender, answer) in senders.into_iter().zip(answers) {
+            // Nobody listens any more if the caller has gone away.
+            drop(sender.send(answer));
+        }
+    }
+}
+
+/// Clears a lane whose task panicked, so that it can be started again.
+struct Guard<'a> {
+    lanes: &'a Lanes,
+    id: ConversationId,
+}
+
+impl Drop for Guard<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let mut waiting = self.lanes.lock();
+            if let Some(lane) = waiting.lanes.remove(&self.id) {
+                waiting.drafts -= lane.waiting.len();
+            }
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! Takes messages that only the old server knows into the log.
+//!
+//! Such a message has no `conversation`. It becomes an entry under its own id, after which the copier puts our fields beside
+//! its own: the field's absence is the work list, so that a pick-up that was killed goes on where it was, and one that has
+//! nothing to do changes nothing. An entry that is there already is found by its id.
+//!
+//! Old read flags become read marks: each side has read up to before the first message that is still unread.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use mongodb::bson::oid::ObjectId;
+use mongodb::bson::{Bson, Document, doc};
+
+use super::connection::within;
+use super::documents::{MESSAGES, object_id, our_fields, time, whole};
+use super::mirror::NOBODY;
+use super::updates::{Reach, Update};
+use super::{MongoStore, Shared, queries};
+use crate::domain::{
+    Conversation, ConversationId, Draft, DraftKind, Members, MessageBody, MessageId, Seq, Side, Summary, Timestamp,
+    UserId,
+};
+use crate::store::{AppendError, Appended, StoreError};
+
+/// Hears how far it is: messages done, and how many there are.
+pub type Progress<'a> = &'a (dyn Fn(u64, u64) + Sync);
+
+/// Messages that are taken in together.
+const BATCH: i64 = 500;
+
+/// How long a batch may take to be appended: nobody waits for it.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Conversations that are worked on at the same time.
+const AT_ONCE: usize = 8;
+
+/// A message as the old server wrote it.
+struct OldMessage {
+    id: MessageId,
+    sender: UserId,
+    receiver: UserId,
+    text: String,
+    at: Timestamp,
+}
+
+impl MongoStore {
+    /// Takes in what an old database holds. Safe to stop at any point and to run again. Gives how many messages it took in.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the server fails; what was taken in so far stays so.
+    pub async fn migrate(&self, progress: Progress<'_>) -> Result<u64, StoreError> {
+        let total = self.shared.messages.count_documents(queries::messages_without_conversation()).await?;
+        self.take_in_all(|done| progress(done, total.max(done))).await
+    }
+
+    /// Takes in what the old server has written since the last time, if both run side by side. Gives how many messages.
+    ///
+    /// # Errors
+    /// As [`MongoStore::migrate`].
+    pub async fn pick_up(&self) -> Result<u64, StoreError> {
+        self.take_in_all(|_| ()).await
+    }
+
+    async fn take_in_all(&self, progress: impl Fn(u64) + Sync) -> Result<u64, StoreError> {
+        self.finish(&within(self.shared.begun()).await?).await?;
+        let mut done = 0;
+        loop {
+            let oldest = self.shared.messages.find(queries::messages_without_conversation());
+            let oldest = oldest.sort(queries::oldest_first()).limit(BATCH).await?;
+            let batch: Vec<Document> = oldest.try_collect().await?;
+            if batch.is_empty() {
+                return Ok(done);
+            }
+            done += batch.len() as u64;
+            self.take_in(batch).await?;
+            progress(done);
+        }
+    }
+
+    async fn take_in(&self, batch: Vec<Document>) -> Result<(), StoreError> {
+        let mut messages = Vec::with_capacity(batch.len());
+        for document in batch {
+            match OldMessage::read(&document) {
+                Some(message) => messages.push(message),
+                None => self.shared.leave_out(&document).await?,
+            }
+        }
+        let drafts = self.shared.drafts(messages).await?;
+        let touched: HashSet<ConversationId> = drafts.iter().map(|draft| draft.conversation).collect();
+        let touched: Vec<ConversationId> = touched.into_iter().collect();
+        within(self.shared.begin(&touched)).await?;
+        let mut stamps = Vec::new();
+        for answer in self.append_in_lanes(drafts, PATIENCE).await {
+            match answer {
+                // The copier may have passed it long ago, when the message had our fields.
+                Ok(Appended::Already(entry)) => stamps.extend(entry.message().map(|message| Update {
+                    filter: queries::message(message.id),
+                    change: doc! { "$set": our_fields(&entry, message) },
+                    reach: Reach::One,
+                })),
+                // The copier puts our fields to these.
+                Ok(Appended::New(_) | Appended::NoNews) => {}
+                Err(AppendError::Store(error)) => return Err(error),
+                Err(AppendError::NoConversation(id)) => {
+                    return Err(StoreError::Corrupt(format!("conversation {id} is gone")));
+                }
+            }
+        }
+        self.finish(&touched).await?;
+        self.shared.update_all(MESSAGES, stamps).await
+    }
+
+    /// Brings the read marks of these conversations in line with the old read flags.
+    async fn finish(&self, begun: &[ConversationId]) -> Result<(), StoreError> {
+        if begun.is_empty() {
+            return Ok(());
+        }
+        self.shared.copy_now(begun).await?;
+        let marks = stream::iter(begun.to_vec()).map(|id| within(self.shared.read_marks(id))).buffer_unordered(AT_ONCE);
+        let marks: Vec<Vec<Draft>> = marks.try_collect().await?;
+        for answer in self.append_in_lanes(marks.into_iter().flatten().collect(), PATIENCE).await {
+            if let Err(AppendError::Store(error)) = answer {
+                return Err(error);
+            }
+        }
+        within(self.shared.end(begun)).await
+    }
+}
+
+impl Shared {
+    /// The drafts that these messages would have been, in their order.
+    async fn drafts(&self, messages: Vec<OldMessage>) -> Result<Vec<Draft>, StoreError> {
+        let people: HashSet<UserId> = messages.iter().flat_map(|message| [message.sender, message.receiver]).collect();
+        let people: Vec<UserId> = people.into_iter().collect();
+        let users = within(self.users_with(&people)).await?;
+        let agents: HashSet<UserId> = users.iter().filter(|user| user.role.is_agent()).map(|user| user.id).collect();
+        let mut first: HashMap<Members, Timestamp> = HashMap::new();
+        for message in &messages {
+            first.entry(message.members(&agents)).or_insert(message.at);
+        }
+        let open = |(members, at)| within(self.open(members, at));
+        let opened: Vec<Conversation> = stream::iter(first).map(open).buffer_unordered(AT_ONCE).try_collect().await?;
+        let opened: HashMap<Members, ConversationId> =
+            opened.into_iter().map(|conversation| (conversation.members, conversation.id)).collect();
+        let draft = |message: OldMessage| {
+            let members = message.members(&agents);
+            let side = match members {
+                Members::Support { customer } if customer == message.sender => Side::Customer,
+                Members::Support { .. } => Side::Desk,
+                Members::Direct { .. } => members.side_of(message.sender, false)?,
+            };
+            let body = MessageBody::stored(message.text);
+            Some(Draft {
+                conversation: *opened.get(&members)?,
+                author: message.sender,
+                side,
+                at: message.at,
+                kind: DraftKind::Message { id: message.id, body, client_id: None },
+            })
+        };
+        Ok(messages.into_iter().filter_map(draft).collect())
+    }
+
+    /// Puts something unreadable out of the way of what comes after it.
+    async fn leave_out(&self, document: &Document) -> Result<(), StoreError> {
+        let Some(id) = document.get("_id") else { return Ok(()) };
+        tracing::warn!(message.id = %id, "Left out document {id} of {MESSAGES}: it is no message of the old server");
+        let change = doc! { "$set": { "conversation": false } };
+        self.messages.update_one(doc! { "_id": id.clone() }, change).await?;
+        Ok(())
+    }
+
+    /// What each side has read, according to the flags, as far as they are copied.
+    async fn read_marks(&self, id: ConversationId) -> Result<Vec<Draft>, StoreError> {
+        let Some(kept) = self.conversations.find_one(queries::conversation(id)).await? else { return Ok(Vec::new()) };
+        let mirrored = Seq::new(whole(kept.mirrored));
+        let summary = Summary::try_from(kept)?;
+        let mut marks = Vec::new();
+        for side in [Side::Customer, Side::Desk] {
+            if summary.side(side).unread == 0 {
+                continue;
+            }
+            let unread = self.messages.find_one(queries::flagged_unread(id, side.other(), mirrored));
+            let first_unread = unread.sort(queries::by_seq()).await?;
+            let first_unread = first_unread.and_then(|message| message.get_i64("seq").ok());
+            let up_to = first_unread.map_or(mirrored, |seq| Seq::new(whole(seq)).previous());
+            let author = match (summary.conversation.members, side) {
+                (Members::Support { customer: reader } | Members::Direct { first: reader, .. }, Side::Customer)
+                | (Members::Direct { second: reader, .. }, Side::Desk) => reader,
+                (Members::Support { .. }, Side::Desk) => self.support_identity().await?.map_or(NOBODY, |user| user.id),
+            };
+            marks.push(Draft {
+                conversation: id,
+                author,
+                side,
+                at: summary.updated_at,
+                kind: DraftKind::Read { up_to },
+            });
+        }
+        Ok(marks)
+    }
+
+    /// Conversations whose read flags may not have become read marks, because a pick-up was killed.
+    async fn begun(&self) -> Result<Vec<ConversationId>, StoreError> {
+        let Some(state) = self.state.find_one(pick_up()).await? else { return Ok(Vec::new()) };
+        let ids = state.get_array("conversations").map(Vec::as_slice).unwrap_or_default();
+        let ids = ids.iter().filter_map(Bson::as_object_id);
+        Ok(ids.map(|id| ConversationId::from_bytes(id.bytes())).collect())
+    }
+
+    async fn begin(&self, ids: &[ConversationId]) -> Result<(), StoreError> {
+        let change = doc! { "$addToSet": { "conversations": { "$each": object_ids(ids) } } };
+        self.state.update_one(pick_up(), change).upsert(true).await?;
+        Ok(())
+    }
+
+    async fn end(&self, ids: &[ConversationId]) -> Result<(), StoreError> {
+        self.state.update_one(pick_up(), doc! { "$pullAll": { "conversations": object_ids(ids) } }).await?;
+        Ok(())
+    }
+}
+
+impl OldMessage {
+    /// `None` if the document is no message.
+    fn read(document: &Document) -> Option<Self> {
+        let id = document.get_object_id("_id").ok()?;
+        let person = |field| document.get_object_id(field).ok().map(|id: ObjectId| UserId::from_bytes(id.bytes()));
+        Some(Self {
+            id: MessageId::from_bytes(id.bytes()),
+            sender: person("sender")?,
+            receiver: person("receiver")?,
+            text: document.get_str("message").ok()?.to_owned(),
+            at: time(document.get_datetime("createdAt").copied().unwrap_or_else(|_| id.timestamp())),
+        })
+    }
+
+    /// Between an agent and somebody who is none, it is that person's support conversation.
+    fn members(&self, agents: &HashSet<UserId>) -> Members {
+        match (agents.contains(&self.sender), agents.contains(&self.receiver)) {
+            (true, false) => Members::Support { customer: self.receiver },
+            (false, true) => Members::Support { customer: self.sender },
+            (true, true) | (false, false) => Members::direct(self.sender, self.receiver),
+        }
+    }
+}
+
+fn pick_up() -> Document {
+    doc! { "_id": "pickUp" }
+}
+
+fn object_ids(ids: &[ConversationId]) -> Vec<Bson> {
+    ids.iter().map(|id| object_id(id.bytes()).into()).collect()
+}

@@ -1,0 +1,194 @@
+//! The copy of the log's messages in the replaced server's shape, written in the background.
+//!
+//! The work list holds nothing but conversation ids: what is missing is found by comparing `mirrored` with the log, so that
+//! work which is lost, or done twice, changes nothing.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use mongodb::bson::doc;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::Shared;
+use super::connection::within;
+use super::documents::{CONVERSATIONS, ConversationDocument, MESSAGES, date, int, old_fields, our_fields, whole};
+use super::queries;
+use super::updates::{Reach, Update};
+use crate::domain::{ConversationId, Entry, EntryKind, Members, Seq, Summary, UserId};
+use crate::store::StoreError;
+
+/// Conversations that wait for their copy; beyond this many they wait for their next message instead.
+const QUEUE: usize = 200_000;
+
+/// Conversations that are copied together.
+const TOGETHER: usize = 64;
+
+/// Entries that are copied at a time, per conversation.
+const PAGE: usize = 200;
+
+/// Conversations that are read at the same time.
+const AT_ONCE: usize = 8;
+
+/// How long to wait for a server that failed.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Stands where the old shape needs somebody and nobody is there.
+pub(super) const NOBODY: UserId = UserId::from_bytes([0; 12]);
+
+#[derive(Default)]
+pub(super) struct Mirror {
+    behind: Mutex<HashSet<ConversationId>>,
+    nudged: Notify,
+    /// Held by whoever copies.
+    copying: tokio::sync::Mutex<()>,
+}
+
+impl Mirror {
+    /// Says that a conversation may have entries that were not copied yet.
+    pub(super) fn nudge(&self, id: ConversationId) {
+        self.nudge_all([id]);
+    }
+
+    fn nudge_all(&self, ids: impl IntoIterator<Item = ConversationId>) {
+        let mut behind = self.lock();
+        let room = QUEUE.saturating_sub(behind.len());
+        behind.extend(ids.into_iter().take(room));
+        drop(behind);
+        self.nudged.notify_one();
+    }
+
+    fn next(&self) -> Vec<ConversationId> {
+        let mut behind = self.lock();
+        let next: Vec<_> = behind.iter().copied().take(TOGETHER).collect();
+        for id in &next {
+            behind.remove(id);
+        }
+        next
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashSet<ConversationId>> {
+        self.behind.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Copies what is nudged, until told to stop. What was begun is finished first.
+pub(super) async fn keep_up(shared: Arc<Shared>, stop: CancellationToken) {
+    while stop.run_until_cancelled(shared.mirror.nudged.notified()).await.is_some() {
+        while let Err(error) = shared.settle_mirror().await {
+            tracing::warn!(%error, "Could not bring the copy in the old shape up to date; trying again");
+            if stop.run_until_cancelled(tokio::time::sleep(RETRY)).await.is_none() {
+                return;
+            }
+        }
+    }
+}
+
+impl Shared {
+    /// Copies until nothing waits.
+    pub(super) async fn settle_mirror(&self) -> Result<(), StoreError> {
+        loop {
+            // Taken anew each round, so that others get their turn while much waits.
+            let _copying = self.mirror.copying.lock().await;
+            let ids = self.mirror.next();
+            if ids.is_empty() {
+                return Ok(());
+            }
+            match self.copy_pages(&ids).await {
+                Ok(unfinished) => self.mirror.nudge_all(unfinished),
+                Err(error) => {
+                    self.mirror.nudge_all(ids);
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    /// Copies all that these conversations have.
+    pub(super) async fn copy_now(&self, ids: &[ConversationId]) -> Result<(), StoreError> {
+        for ids in ids.chunks(TOGETHER) {
+            let mut unfinished = ids.to_vec();
+            while !unfinished.is_empty() {
+                let _copying = self.mirror.copying.lock().await;
+                unfinished = self.copy_pages(&unfinished).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Copies one page of each of these conversations. Gives those that may have more.
+    async fn copy_pages(&self, ids: &[ConversationId]) -> Result<Vec<ConversationId>, StoreError> {
+        let kept = within(async {
+            let found = self.conversations.find(queries::conversations(ids.iter().copied())).await?;
+            Ok::<Vec<ConversationDocument>, StoreError>(found.try_collect().await?)
+        });
+        let pages = stream::iter(kept.await?).map(|kept| within(self.page(kept))).buffer_unordered(AT_ONCE);
+        let pages: Vec<Page> = pages.try_collect().await?;
+        let desk = within(self.support_identity()).await?.map_or(NOBODY, |user| user.id);
+        let copies = pages.iter().flat_map(|page| page.copies(desk)).collect();
+        self.update_all(MESSAGES, copies).await?;
+        let marks = pages.iter().filter_map(Page::mark).collect();
+        self.update_all(CONVERSATIONS, marks).await?;
+        let full = pages.iter().filter(|page| page.entries.len() >= PAGE);
+        Ok(full.map(|page| page.summary.conversation.id).collect())
+    }
+
+    async fn page(&self, kept: ConversationDocument) -> Result<Page, StoreError> {
+        let mirrored = Seq::new(whole(kept.mirrored));
+        let mut summary = Summary::try_from(kept)?;
+        let id = summary.conversation.id;
+        let entries = self.entries_after(id, mirrored, PAGE).await?;
+        if entries.last().is_some_and(|last| last.seq > summary.last_seq) {
+            summary = self.summary_of(id).await?.unwrap_or(summary);
+        }
+        Ok(Page { summary, entries })
+    }
+}
+
+/// What is not copied yet, or a part of it.
+struct Page {
+    summary: Summary,
+    entries: Vec<Entry>,
+}
+
+impl Page {
+    fn copies(&self, desk: UserId) -> Vec<Update> {
+        self.entries.iter().filter_map(|entry| self.copy(entry, desk)).collect()
+    }
+
+    fn copy(&self, entry: &Entry, desk: UserId) -> Option<Update> {
+        let across = entry.side.other();
+        match &entry.kind {
+            EntryKind::Message(message) => {
+                let receiver = match self.summary.conversation.members {
+                    Members::Support { customer } if customer == entry.author => desk,
+                    Members::Support { customer } => customer,
+                    Members::Direct { first, second } if first == entry.author => second,
+                    Members::Direct { first, .. } => first,
+                };
+                let is_read = entry.seq <= self.summary.side(across).read;
+                // What the old server wrote itself stays as it is, and gets our fields beside its own.
+                let change = doc! {
+                    "$set": our_fields(entry, message),
+                    "$setOnInsert": old_fields(entry, message, receiver, is_read),
+                };
+                Some(Update { filter: queries::message(message.id), change, reach: Reach::OneOrNew })
+            }
+            EntryKind::Read { up_to } => Some(Update {
+                filter: queries::flagged_unread(entry.conversation, across, *up_to),
+                change: doc! { "$set": { "read": true, "updatedAt": date(entry.at) } },
+                reach: Reach::All,
+            }),
+            EntryKind::StatusChanged { .. } => None,
+        }
+    }
+
+    /// Records how far the copy is.
+    fn mark(&self) -> Option<Update> {
+        let last = self.entries.last()?;
+        let change = doc! { "$max": { "mirrored": int(last.seq.get()) } };
+        Some(Update { filter: queries::conversation(self.summary.conversation.id), change, reach: Reach::One })
+    }
+}

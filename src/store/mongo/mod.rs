@@ -1,0 +1,158 @@
+//! The production store: MongoDB, standalone or replica set, through the official driver.
+//!
+//! # One truth
+//!
+//! `entries` is the log: one document per entry of every kind, and the only truth. An entry takes its number by being
+//! inserted: a unique index over `(conversation, seq)` lets one writer win, and seq *n* + 1 is tried only once *n* is known
+//! to be there, so that no crash and no second process can leave a hole or a double. No transaction is needed.
+//!
+//! Everything else follows from the log and is healed from it:
+//!
+//! * `conversations` holds the fixed facts and the projections of [`Summary`](crate::domain::Summary). An update is guarded
+//!   by `lastSeq`, so it only moves forward; whoever finds it behind the log folds in what is missing ([`projection`]).
+//! * `messages` is a copy in the replaced server's shape, for that server and its tools. It is written after the answer,
+//!   in the background, from `mirrored` (a field of the conversation) onwards ([`mirror`]).
+//!
+//! Why the log is not `messages` itself: read marks and status changes have a seq too, and one unique index has to cover
+//! them all, but the old server would find documents there that are no messages; and a tool that deletes or rewrites
+//! documents of a collection it believes to be its own must not be able to tear a hole into the log. The price is that a
+//! text is kept twice.
+//!
+//! `users` is the replaced server's collection itself, with our fields beside its own. Its `email` is required and unique
+//! there, so a visitor has a placeholder address under `.invalid`, and `visitor: true`.
+//!
+//! Messages that the old server wrote have no `conversation`; [`migrate`] takes them into the log.
+//!
+//! Reading order: [`documents`], [`queries`], [`connection`], [`append`], [`lanes`], [`projection`], [`mirror`], [`migrate`],
+//! then the two halves of the port.
+
+use std::sync::Arc;
+
+use mongodb::bson::{Document, doc};
+use mongodb::{Collection, Database};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::{StoreError, Stores};
+
+mod append;
+mod connection;
+mod conversations;
+mod documents;
+mod indexes;
+mod lanes;
+mod migrate;
+mod mirror;
+mod numbers;
+mod projection;
+mod queries;
+#[cfg(test)]
+mod tests;
+mod updates;
+mod user_documents;
+mod users;
+
+pub use migrate::Progress;
+
+use connection::within;
+use documents::{ConversationDocument, DeliveredDocument, EntryDocument};
+use lanes::Lanes;
+use mirror::Mirror;
+use numbers::Numbers;
+use user_documents::UserDocument;
+
+/// Users and logs in one MongoDB database.
+pub struct MongoStore {
+    shared: Arc<Shared>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+/// What the background tasks share with the store.
+struct Shared {
+    database: Database,
+    entries: Collection<EntryDocument>,
+    conversations: Collection<ConversationDocument>,
+    delivered: Collection<DeliveredDocument>,
+    users: Collection<UserDocument>,
+    messages: Collection<Document>,
+    /// Small documents of the store's own: counters, the health check, what a pick-up has begun.
+    state: Collection<Document>,
+    numbers: Numbers,
+    lanes: Lanes,
+    mirror: Mirror,
+}
+
+impl MongoStore {
+    /// Connects to `uri`, and makes what indexes are missing. The database is the one that the URI names, else
+    /// `default_database`.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the URI cannot be understood, or no server answers within five seconds.
+    pub async fn open(uri: &str, default_database: &str) -> Result<Arc<Self>, StoreError> {
+        Self::on(connection::connect(uri, default_database).await?).await
+    }
+
+    async fn on(database: Database) -> Result<Arc<Self>, StoreError> {
+        indexes::create(&database).await?;
+        let state = database.collection("deskline");
+        let shared = Arc::new(Shared {
+            entries: database.collection(documents::ENTRIES),
+            conversations: database.collection(documents::CONVERSATIONS),
+            delivered: database.collection(documents::DELIVERED),
+            users: database.collection(documents::USERS),
+            messages: database.collection(documents::MESSAGES),
+            numbers: Numbers::new(state.clone()),
+            lanes: Lanes::default(),
+            mirror: Mirror::default(),
+            state,
+            database,
+        });
+        let store = Self { shared, tasks: TaskTracker::new(), stop: CancellationToken::new() };
+        within(store.shared.find_lagging()).await?;
+        store.tasks.spawn(mirror::keep_up(store.shared.clone(), store.stop.clone()));
+        Ok(Arc::new(store))
+    }
+
+    /// Both halves of the port.
+    #[must_use]
+    pub fn stores(self: &Arc<Self>) -> Stores {
+        Stores { users: self.clone(), conversations: self.clone() }
+    }
+
+    /// Waits until `messages` shows everything that was appended before this call.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the server fails meanwhile; the copying is then continued later.
+    pub async fn settle(&self) -> Result<(), StoreError> {
+        self.shared.settle_mirror().await
+    }
+
+    /// Ends the background work, once what was begun is finished.
+    pub async fn close(&self) {
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+        if let Err(error) = self.settle().await {
+            tracing::warn!(%error, "The copy in the old shape is behind; the next start brings it up to date");
+        }
+    }
+}
+
+impl Drop for MongoStore {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+impl Shared {
+    /// Writes a small document to a majority of the servers, and reads it back.
+    async fn check(&self) -> Result<(), StoreError> {
+        let id = doc! { "_id": "check" };
+        self.state.update_one(id.clone(), doc! { "$inc": { "count": 1_i64 } }).upsert(true).await?;
+        match self.state.find_one(id).await? {
+            Some(_) => Ok(()),
+            None => Err(StoreError::Unavailable("what was written could not be read back".into())),
+        }
+    }
+}

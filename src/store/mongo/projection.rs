@@ -1,0 +1,129 @@
+//! The projections: read, moved forward, and healed from the log where they lag behind it.
+
+use futures_util::{StreamExt, TryStreamExt};
+use mongodb::bson::doc;
+use mongodb::bson::oid::ObjectId;
+use std::collections::HashMap;
+
+use super::Shared;
+use super::documents::{int, projection};
+use super::queries;
+use crate::domain::{ConversationId, Entry, EntryKind, Seq, Side, Summary};
+use crate::store::{MAX_PAGE, StoreError};
+
+/// How many of the newest entries a start looks at for conversations that a crash left behind their log.
+const LOOKED_AT: i64 = 5000;
+
+impl Shared {
+    /// How matters stand in a conversation; healed if the log is ahead.
+    pub(super) async fn summary_of(&self, id: ConversationId) -> Result<Option<Summary>, StoreError> {
+        let kept = async { Ok::<_, StoreError>(self.conversations.find_one(queries::conversation(id)).await?) };
+        let newest = async {
+            let newest = self.entries.find_one(queries::entries_of(id)).sort(queries::newest_first());
+            Ok(newest.await?)
+        };
+        let (kept, newest) = tokio::try_join!(kept, newest)?;
+        let Some(kept) = kept else { return Ok(None) };
+        let summary = Summary::try_from(kept)?;
+        match newest {
+            Some(newest) if newest.seq > int(summary.last_seq.get()) => self.heal(summary).await.map(Some),
+            _ => Ok(Some(summary)),
+        }
+    }
+
+    /// Folds in what the log has beyond `summary`.
+    async fn heal(&self, mut summary: Summary) -> Result<Summary, StoreError> {
+        loop {
+            let base = summary.last_seq;
+            let missing = self.entries_after(summary.conversation.id, base, MAX_PAGE).await?;
+            if missing.is_empty() {
+                return Ok(summary);
+            }
+            for entry in missing {
+                if entry.seq != summary.last_seq.next() {
+                    let id = summary.conversation.id;
+                    return Err(StoreError::Corrupt(format!("the log of {id} has a hole before {}", entry.seq)));
+                }
+                let unread_after = self.unread_after(&summary, &entry).await?;
+                summary.follow(&entry, unread_after);
+            }
+            // Whoever was faster has folded in the same entries, so what is here is right either way.
+            self.move_forward(&summary, base).await?;
+        }
+    }
+
+    /// What a read mark leaves unread; looked at for no other entry.
+    async fn unread_after(&self, summary: &Summary, entry: &Entry) -> Result<u64, StoreError> {
+        let EntryKind::Read { up_to } = entry.kind else { return Ok(0) };
+        let last_message = summary.last_message.as_ref().map_or(Seq::ZERO, |last| last.seq);
+        if up_to >= last_message {
+            return Ok(0);
+        }
+        self.count_messages(summary, entry.side.other(), up_to, entry.seq).await
+    }
+
+    /// Messages of `side` after `after` and before `before`.
+    pub(super) async fn count_messages(
+        &self,
+        summary: &Summary,
+        side: Side,
+        after: Seq,
+        before: Seq,
+    ) -> Result<u64, StoreError> {
+        let between = queries::messages_between(summary.conversation.id, side, after, before);
+        Ok(self.entries.count_documents(between).await?)
+    }
+
+    /// Entries beyond `after`, oldest first.
+    pub(super) async fn entries_after(
+        &self,
+        id: ConversationId,
+        after: Seq,
+        limit: usize,
+    ) -> Result<Vec<Entry>, StoreError> {
+        let found = self.entries.find(queries::entries_after(id, after)).sort(queries::by_seq()).limit(bounded(limit));
+        let documents = found.await?.map_err(StoreError::from);
+        documents.and_then(|document| async { Entry::try_from(document) }).try_collect().await
+    }
+
+    /// Writes projections that were at `base` before. Tells whether they still were.
+    pub(super) async fn move_forward(&self, summary: &Summary, base: Seq) -> Result<bool, StoreError> {
+        let mut unmoved = queries::conversation(summary.conversation.id);
+        unmoved.insert("lastSeq", int(base.get()));
+        let update = self.conversations.update_one(unmoved, doc! { "$set": projection(summary) });
+        Ok(update.await?.matched_count == 1)
+    }
+
+    /// Has the keeper look after conversations that a crash left behind their log, among those written to last.
+    pub(super) async fn find_lagging(&self) -> Result<(), StoreError> {
+        let newest = self.entries.find(queries::all_entries()).sort(queries::youngest_first()).limit(LOOKED_AT);
+        let mut newest = newest.projection(doc! { "conversation": 1, "seq": 1 }).await?.with_type::<Claim>();
+        let mut ends: HashMap<ObjectId, i64> = HashMap::new();
+        while let Some(claim) = newest.next().await.transpose()? {
+            let end = ends.entry(claim.conversation).or_default();
+            *end = claim.seq.max(*end);
+        }
+        let ids: Vec<_> = ends.keys().map(|id| ConversationId::from_bytes(id.bytes())).collect();
+        for ids in ids.chunks(MAX_PAGE) {
+            let mut kept = self.conversations.find(queries::conversations(ids.iter().copied())).await?;
+            while let Some(kept) = kept.try_next().await? {
+                if ends.get(&kept.id).is_some_and(|end| *end > kept.mirrored) {
+                    self.mirror.nudge(ConversationId::from_bytes(kept.id.bytes()));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What an entry lays claim to.
+#[derive(serde::Deserialize)]
+struct Claim {
+    conversation: ObjectId,
+    seq: i64,
+}
+
+/// A limit as the driver takes it: at most [`MAX_PAGE`]; zero would mean none.
+pub(super) fn bounded(limit: usize) -> i64 {
+    i64::try_from(limit.clamp(1, MAX_PAGE)).unwrap_or(1)
+}

@@ -1,0 +1,164 @@
+//! Every filter and order by which documents are looked for, each served by an index of [`indexes`](super::indexes).
+//!
+//! Values come in as domain types alone, so that nothing a client sends can become an operator.
+
+use mongodb::bson::oid::ObjectId;
+use mongodb::bson::{Bson, DateTime, Document, doc};
+
+use super::documents::{int, object_id, side_to_int};
+use crate::domain::{ClientMessageId, ConversationId, Email, Members, MessageId, Role, Seq, Side, UserId};
+
+/// Below every id there is. A range above it means "is an id", and unlike `$ne` it is served by an index.
+const NO_ID: ObjectId = ObjectId::from_bytes([0; 12]);
+
+/// Before every message there is: a range after it means "something was said".
+const BEFORE_ALL: DateTime = DateTime::from_millis(0);
+
+pub(super) fn by_seq() -> Document {
+    doc! { "seq": 1 }
+}
+
+pub(super) fn newest_first() -> Document {
+    doc! { "seq": -1 }
+}
+
+pub(super) fn entries_of(conversation: ConversationId) -> Document {
+    doc! { "conversation": object_id(conversation.bytes()) }
+}
+
+pub(super) fn entries_after(conversation: ConversationId, after: Seq) -> Document {
+    doc! { "conversation": object_id(conversation.bytes()), "seq": { "$gt": int(after.get()) } }
+}
+
+pub(super) fn messages_before(conversation: ConversationId, before: Option<Seq>) -> Document {
+    let before = before.map_or(i64::MAX, |before| int(before.get()));
+    doc! { "conversation": object_id(conversation.bytes()), "seq": { "$lt": before }, "kind": "message" }
+}
+
+/// Messages of one side, after `after` and before `before`.
+pub(super) fn messages_between(conversation: ConversationId, side: Side, after: Seq, before: Seq) -> Document {
+    doc! {
+        "conversation": object_id(conversation.bytes()),
+        "seq": { "$gt": int(after.get()), "$lt": int(before.get()) },
+        "side": side_to_int(side),
+        "kind": "message",
+    }
+}
+
+pub(super) fn entry_by_client_id(author: UserId, client_id: &ClientMessageId) -> Document {
+    doc! { "author": object_id(author.bytes()), "clientMessageId": client_id.as_str() }
+}
+
+pub(super) fn entry_of_message(author: UserId, id: MessageId) -> Document {
+    doc! { "_id": object_id(id.bytes()), "author": object_id(author.bytes()) }
+}
+
+/// Roughly the newest entries of all conversations, together with [`youngest_first`]: ids begin with the time.
+pub(super) fn all_entries() -> Document {
+    doc! { "_id": { "$gt": NO_ID } }
+}
+
+pub(super) fn youngest_first() -> Document {
+    doc! { "_id": -1 }
+}
+
+pub(super) fn conversation(id: ConversationId) -> Document {
+    doc! { "_id": object_id(id.bytes()) }
+}
+
+pub(super) fn conversations(ids: impl IntoIterator<Item = ConversationId>) -> Document {
+    let ids: Vec<Bson> = ids.into_iter().map(|id| object_id(id.bytes()).into()).collect();
+    doc! { "_id": { "$in": ids } }
+}
+
+pub(super) fn conversation_of(members: Members) -> Document {
+    match members {
+        Members::Support { customer } => doc! { "customer": object_id(customer.bytes()), "peer": null },
+        Members::Direct { first, second } => {
+            doc! { "customer": object_id(first.bytes()), "peer": object_id(second.bytes()) }
+        }
+    }
+}
+
+/// Support conversations in which something was said, together with [`newest_message_first`].
+pub(super) fn support_conversations() -> Document {
+    doc! { "peer": null, "lastMessage.at": { "$gt": BEFORE_ALL } }
+}
+
+pub(super) fn newest_message_first() -> Document {
+    doc! { "lastMessage.at": -1 }
+}
+
+pub(super) fn unread_by_the_desk() -> Document {
+    doc! { "peer": null, "deskUnread": { "$gt": 0 } }
+}
+
+/// Support and direct conversations in which this person stands on the customer's side.
+pub(super) fn conversations_as_customer(user: UserId) -> Document {
+    doc! { "customer": object_id(user.bytes()) }
+}
+
+pub(super) fn direct_as_first(user: UserId) -> Document {
+    doc! { "customer": object_id(user.bytes()), "peer": { "$gt": NO_ID } }
+}
+
+pub(super) fn direct_as_second(user: UserId) -> Document {
+    doc! { "peer": object_id(user.bytes()) }
+}
+
+pub(super) fn delivered(user: UserId, conversation: ConversationId) -> Document {
+    doc! { "user": object_id(user.bytes()), "conversation": object_id(conversation.bytes()) }
+}
+
+pub(super) fn delivered_in(user: UserId, conversations: impl IntoIterator<Item = ConversationId>) -> Document {
+    let ids: Vec<Bson> = conversations.into_iter().map(|id| object_id(id.bytes()).into()).collect();
+    doc! { "user": object_id(user.bytes()), "conversation": { "$in": ids } }
+}
+
+pub(super) fn user(id: UserId) -> Document {
+    doc! { "_id": object_id(id.bytes()) }
+}
+
+pub(super) fn users(ids: &[UserId]) -> Document {
+    let ids: Vec<Bson> = ids.iter().map(|id| object_id(id.bytes()).into()).collect();
+    doc! { "_id": { "$in": ids } }
+}
+
+pub(super) fn user_by_number(number: u64) -> Document {
+    doc! { "number": int(number) }
+}
+
+pub(super) fn user_by_email(email: &Email) -> Document {
+    doc! { "email": email.as_str() }
+}
+
+pub(super) fn users_of_role(role: Role) -> Document {
+    doc! { "role": role.word() }
+}
+
+pub(super) fn usable_of_role(role: Role) -> Document {
+    doc! { "role": role.word(), "status": { "$in": ["unverified", "active"] } }
+}
+
+pub(super) fn oldest_first() -> Document {
+    doc! { "createdAt": 1, "_id": 1 }
+}
+
+/// Messages that only the old server knows, together with [`oldest_first`].
+pub(super) fn messages_without_conversation() -> Document {
+    doc! { "conversation": null }
+}
+
+/// Messages of one side, up to `up_to`, whose copy says that they are unread.
+pub(super) fn flagged_unread(conversation: ConversationId, side: Side, up_to: Seq) -> Document {
+    doc! {
+        "conversation": object_id(conversation.bytes()),
+        "read": false,
+        "seq": { "$lte": int(up_to.get()) },
+        "side": side_to_int(side),
+    }
+}
+
+pub(super) fn message(id: MessageId) -> Document {
+    doc! { "_id": object_id(id.bytes()) }
+}

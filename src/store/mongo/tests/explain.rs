@@ -1,0 +1,129 @@
+//! No query of the adapter may look at every document of a collection.
+//!
+//! SecantusDB takes an index only for a filter that names nothing but fields of the index, shows an in-memory sort even where
+//! the index has the order, and does not use the `_id` index for ranges. There, the part of a filter that narrows down what an
+//! index found is left out ([`NARROWS`]), and what it cannot tell is only asserted on a real server.
+
+use mongodb::bson::{Bson, Document, doc};
+
+use super::{Fresh, available, person, read, say, someone};
+use crate::domain::{ConversationId, MessageId, Role, Seq, Side};
+use crate::store::mongo::{conversations, queries};
+use crate::store::{ConversationStore as _, Delivered};
+
+/// Fields that no index holds: they narrow down what was found by the others.
+const NARROWS: [(&str, &str); 5] =
+    [("entries", "kind"), ("entries", "side"), ("entries", "author"), ("users", "status"), ("messages", "side")];
+
+/// A query: its collection, filter, and order if it has one.
+type Shape = (&'static str, Document, Option<Document>);
+
+fn shapes(id: ConversationId) -> Vec<Shape> {
+    let (user, seq) = (someone(1), Seq::new(3));
+    vec![
+        ("entries", queries::entries_of(id), Some(queries::newest_first())),
+        ("entries", queries::entries_after(id, seq), Some(queries::by_seq())),
+        ("entries", queries::messages_before(id, Some(seq)), Some(queries::newest_first())),
+        ("entries", queries::messages_before(id, None), Some(queries::newest_first())),
+        ("entries", queries::messages_between(id, Side::Desk, Seq::ZERO, seq), None),
+        ("entries", queries::entry_by_client_id(user, &"m1".parse().unwrap()), None),
+        ("entries", queries::entry_of_message(user, MessageId::from_bytes([1; 12])), None),
+        ("conversations", queries::conversation(id), None),
+        ("conversations", queries::conversations([id, ConversationId::from_bytes([1; 12])]), None),
+        ("conversations", queries::conversation_of(crate::domain::Members::Support { customer: user }), None),
+        ("conversations", queries::conversation_of(crate::domain::Members::direct(user, someone(2))), None),
+        ("conversations", queries::support_conversations(), Some(queries::newest_message_first())),
+        ("conversations", queries::unread_by_the_desk(), None),
+        ("conversations", queries::conversations_as_customer(user), None),
+        ("conversations", queries::direct_as_first(user), None),
+        ("conversations", queries::direct_as_second(user), None),
+        ("delivered", queries::delivered(user, id), None),
+        ("delivered", queries::delivered_in(user, [id, ConversationId::from_bytes([1; 12])]), None),
+        ("users", queries::user(user), None),
+        ("users", queries::users(&[user, someone(2)]), None),
+        ("users", queries::user_by_number(7), None),
+        ("users", queries::user_by_email(&"ann@x.test".parse().unwrap()), None),
+        ("users", queries::users_of_role(Role::Customer), Some(queries::oldest_first())),
+        ("users", queries::usable_of_role(Role::Admin), Some(queries::oldest_first())),
+        ("messages", queries::messages_without_conversation(), Some(queries::oldest_first())),
+        ("messages", queries::flagged_unread(id, Side::Desk, seq), Some(queries::by_seq())),
+        ("messages", queries::message(MessageId::from_bytes([1; 12])), None),
+    ]
+}
+
+/// Names of all stages of a plan, and whether it is a real server's.
+async fn explain(fresh: &Fresh, command: Document) -> (Vec<String>, bool) {
+    let plan = fresh.raw.run_command(doc! { "explain": command, "verbosity": "queryPlanner" }).await.unwrap();
+    let is_real =
+        plan.get_document("serverInfo").is_ok_and(|server| server.get_str("host").is_ok_and(|host| host != "secantus"));
+    let mut stages = Vec::new();
+    collect(&Bson::Document(plan), &mut stages);
+    (stages, is_real)
+}
+
+fn collect(part: &Bson, stages: &mut Vec<String>) {
+    match part {
+        Bson::Document(document) => {
+            for (name, value) in document {
+                match value {
+                    Bson::String(stage) if name == "stage" => stages.push(stage.clone()),
+                    _ if name == "rejectedPlans" => {}
+                    _ => collect(value, stages),
+                }
+            }
+        }
+        Bson::Array(parts) => parts.iter().for_each(|part| collect(part, stages)),
+        _ => {}
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_query_is_served_by_an_index() {
+    if !available() {
+        return;
+    }
+    let fresh = Fresh::open().await;
+    let conversation = fresh.support(1).await;
+    fresh.store.append(vec![say(&conversation, 1, Side::Customer, "hi")]).await.remove(0).unwrap();
+    fresh.store.append(vec![read(&conversation, 9, Side::Desk, 1)]).await.remove(0).unwrap();
+    let mark = Delivered { conversation: conversation.id, user: someone(1), up_to: Seq::new(1) };
+    fresh.store.set_delivered(vec![mark]).await.unwrap();
+    fresh.documents("users").insert_one(doc! { "_id": person(1), "email": "ann@x.test" }).await.unwrap();
+    fresh.store.settle().await.unwrap();
+
+    let (_, is_real) = explain(&fresh, doc! { "find": "entries" }).await;
+    for (collection, mut filter, sort) in shapes(conversation.id) {
+        for (of, field) in NARROWS {
+            // A client message id belongs to an author, and so does its index.
+            if !is_real && of == collection && !(field == "author" && filter.contains_key("clientMessageId")) {
+                filter.remove(field);
+            }
+        }
+        let mut find = doc! { "find": collection, "filter": filter.clone(), "limit": 10 };
+        if let Some(sort) = &sort {
+            find.insert("sort", sort.clone());
+        }
+        let (stages, _) = explain(&fresh, find).await;
+        assert!(!stages.is_empty(), "no plan for {collection} {filter}");
+        assert!(!stages.iter().any(|stage| stage == "COLLSCAN"), "{collection} {filter}: {stages:?}");
+        assert!(!is_real || !stages.iter().any(|stage| stage == "SORT"), "{collection} {filter} {sort:?}: {stages:?}");
+    }
+    let unread = doc! { "aggregate": "conversations", "pipeline": conversations::unread_pipeline(), "cursor": {} };
+    let (stages, _) = explain(&fresh, unread).await;
+    assert!(!stages.iter().any(|stage| stage == "COLLSCAN"), "{stages:?}");
+
+    let newest = doc! { "find": "entries", "filter": queries::all_entries(), "sort": queries::youngest_first() };
+    let (stages, is_real) = explain(&fresh, newest).await;
+    assert!(!is_real || !stages.iter().any(|stage| stage == "COLLSCAN" || stage == "SORT"), "{stages:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_scan_would_be_found_out() {
+    if !available() {
+        return;
+    }
+    let fresh = Fresh::open().await;
+    fresh.documents("entries").insert_one(doc! { "body": "x" }).await.unwrap();
+    let (stages, _) = explain(&fresh, doc! { "find": "entries", "filter": { "body": "x" } }).await;
+    assert!(stages.iter().any(|stage| stage == "COLLSCAN"), "{stages:?}");
+}

@@ -1,0 +1,172 @@
+//! The contract over a MongoDB server, and what only such a server can show.
+//!
+//! `DESKLINE_TEST_MONGO_URI` names the server; `scripts/test-mongo-server` starts one. Each test has a database of its own
+//! there, and drops it if it passes.
+
+use std::io::Write as _;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Once};
+use std::time::Duration;
+
+use mongodb::bson::Document;
+use mongodb::bson::oid::ObjectId;
+use mongodb::event::EventHandler;
+use mongodb::event::command::CommandEvent;
+use mongodb::{Client, Database};
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+
+use super::{MongoStore, connection};
+use crate::domain::{Conversation, Draft, DraftKind, Members, MessageBody, MessageId, Seq, Side, Timestamp, UserId};
+use crate::store::contract::store_contract;
+use crate::store::{ConversationStore as _, Stores};
+
+mod explain;
+mod faults;
+mod golden;
+mod outages;
+mod round_trips;
+
+const START: Timestamp = Timestamp::from_millis(1_795_249_336_000);
+
+/// A store over an empty database.
+struct Fresh {
+    store: Arc<MongoStore>,
+    /// The same database, past the store.
+    raw: Database,
+}
+
+impl Fresh {
+    async fn open() -> Self {
+        let name = format!("deskline_test_{}", uuid::Uuid::new_v4().simple());
+        let raw = connection::connect(&server().unwrap(), &name).await.unwrap();
+        // The URI may name a database, but not one that a test may drop.
+        let raw = raw.client().database(&name);
+        Self { store: open_on(&raw).await, raw }
+    }
+
+    /// A second process on the same database, as it were.
+    async fn another(&self) -> Arc<MongoStore> {
+        open_on(&self.raw).await
+    }
+
+    fn documents(&self, collection: &str) -> mongodb::Collection<Document> {
+        self.raw.collection(collection)
+    }
+
+    async fn support(&self, customer: u8) -> Conversation {
+        self.store.open(Members::Support { customer: someone(customer) }, START).await.unwrap()
+    }
+}
+
+impl Drop for Fresh {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            let drop_it = async {
+                self.store.close().await;
+                self.raw.drop().await.unwrap();
+            };
+            tokio::task::block_in_place(|| Handle::current().block_on(drop_it));
+        }
+    }
+}
+
+async fn open_on(raw: &Database) -> Arc<MongoStore> {
+    MongoStore::on(raw.clone()).await.unwrap()
+}
+
+/// A client on `database` that tells of each command before it is sent.
+async fn observed(database: &str, hear: impl Fn(&str) + Send + Sync + 'static) -> Database {
+    let mut options = connection::options(&server().unwrap()).await.unwrap();
+    options.command_event_handler = Some(EventHandler::callback(move |event| {
+        if let CommandEvent::Started(command) = event {
+            hear(&command.command_name);
+        }
+    }));
+    Client::with_options(options).unwrap().database(database)
+}
+
+/// Runs a process on `database`, as it were, and kills it when it sends its `fatal`-th command, if it gets that far.
+///
+/// A runtime that is shut down drops its tasks wherever they wait.
+async fn killed_at<F>(database: &str, fatal: u32, work: impl FnOnce(Arc<MongoStore>) -> F + Send + 'static)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let process = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let over = Arc::new(Notify::new());
+    let (killed, name, sent) = (over.clone(), database.to_owned(), AtomicU32::new(0));
+    process.spawn(async move {
+        let (killed_too, ended) = (killed.clone(), killed);
+        let hear = move |_: &str| {
+            if sent.fetch_add(1, Ordering::SeqCst) + 1 == fatal {
+                killed_too.notify_one();
+            }
+        };
+        work(open_on(&observed(&name, hear).await).await).await;
+        ended.notify_one();
+    });
+    tokio::time::timeout(Duration::from_mins(1), over.notified()).await.expect("it neither ended nor was killed");
+    process.shutdown_background();
+}
+
+async fn fresh() -> (Stores, Fresh) {
+    let fresh = Fresh::open().await;
+    (fresh.store.stores(), fresh)
+}
+
+#[expect(clippy::disallowed_methods, reason = "names the server that the suite runs on")]
+fn server() -> Option<String> {
+    std::env::var("DESKLINE_TEST_MONGO_URI").ok().filter(|uri| !uri.is_empty())
+}
+
+/// Whether there is a server. If there is none, that is said aloud, and where all tests must run it is a failure.
+#[expect(clippy::disallowed_methods, reason = "knows from the environment whether it may be left out")]
+fn available() -> bool {
+    static SAID: Once = Once::new();
+    if server().is_some() {
+        return true;
+    }
+    assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "DESKLINE_TEST_MONGO_URI is not set: no MongoDB to test on");
+    SAID.call_once(|| {
+        // Not by a macro: the test harness would keep that for itself.
+        let text = "\n*** The MongoDB suite was LEFT OUT: DESKLINE_TEST_MONGO_URI is not set. ***\n\n";
+        std::io::stderr().write_all(text.as_bytes()).unwrap();
+    });
+    false
+}
+
+store_contract!(fresh, when available);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_is_there_says_so() {
+    if available() {
+        Fresh::open().await.store.check().await.unwrap();
+    }
+}
+
+fn someone(n: u8) -> UserId {
+    UserId::from_bytes([n; 12])
+}
+
+fn person(n: u8) -> ObjectId {
+    ObjectId::from_bytes([n; 12])
+}
+
+fn later(seconds: i64) -> Timestamp {
+    Timestamp::from_millis(START.millis() + seconds * 1000)
+}
+
+fn say(conversation: &Conversation, author: u8, side: Side, text: &str) -> Draft {
+    let kind = DraftKind::Message {
+        id: MessageId::generate(START),
+        body: MessageBody::stored(text.to_owned()),
+        client_id: None,
+    };
+    Draft { conversation: conversation.id, author: someone(author), side, at: START, kind }
+}
+
+fn read(conversation: &Conversation, author: u8, side: Side, up_to: u64) -> Draft {
+    let kind = DraftKind::Read { up_to: Seq::new(up_to) };
+    Draft { conversation: conversation.id, author: someone(author), side, at: START, kind }
+}

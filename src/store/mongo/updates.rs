@@ -1,0 +1,89 @@
+//! Many updates in one command. The driver has no call for that which servers before 8.0 understand.
+
+use mongodb::bson::{Document, doc, serialize_to_bson};
+use mongodb::error::ErrorKind;
+use serde::Deserialize;
+
+use super::Shared;
+use super::connection::{within, write_concern};
+use crate::store::StoreError;
+
+/// Updates in one command: as many as even a slow server makes before the deadline.
+const MOST: usize = 200;
+
+/// Bytes in one command; the server takes 16 MiB.
+const MOST_BYTES: usize = 4 << 20;
+
+/// One update. Doing it twice must be the same as doing it once.
+pub(super) struct Update {
+    pub(super) filter: Document,
+    pub(super) change: Document,
+    pub(super) reach: Reach,
+}
+
+/// What an update is applied to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// The one document that the filter names, if it is there.
+    One,
+    /// The same; it is made if it is not there.
+    OneOrNew,
+    /// All that the filter finds.
+    All,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer {
+    #[serde(default)]
+    write_errors: Vec<Failed>,
+    #[serde(default)]
+    write_concern_error: Option<Failed>,
+}
+
+#[derive(Deserialize)]
+struct Failed {
+    code: i32,
+}
+
+impl Shared {
+    /// Makes these updates, in order. The deadline is for each command, not for all of them.
+    pub(super) async fn update_all(&self, collection: &str, updates: Vec<Update>) -> Result<(), StoreError> {
+        let mut waiting = Vec::new();
+        let mut bytes = 0;
+        for update in updates {
+            let update = doc! {
+                "q": update.filter,
+                "u": update.change,
+                "upsert": update.reach == Reach::OneOrNew,
+                "multi": update.reach == Reach::All,
+            };
+            bytes += update.to_vec().map_or(0, |encoded| encoded.len());
+            waiting.push(update);
+            if waiting.len() >= MOST || bytes >= MOST_BYTES {
+                within(self.run_updates(collection, std::mem::take(&mut waiting))).await?;
+                bytes = 0;
+            }
+        }
+        if waiting.is_empty() { Ok(()) } else { within(self.run_updates(collection, waiting)).await }
+    }
+
+    async fn run_updates(&self, collection: &str, updates: Vec<Document>) -> Result<(), StoreError> {
+        let write_concern =
+            serialize_to_bson(&write_concern()).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+        let command = doc! { "update": collection, "updates": updates, "writeConcern": write_concern };
+        let answer = match self.database.run_command(command.clone()).await {
+            // A connection that was idle while the server restarted; the driver does not try this command again.
+            Err(error) if matches!(error.kind.as_ref(), ErrorKind::Io(_) | ErrorKind::ConnectionPoolCleared { .. }) => {
+                self.database.run_command(command).await?
+            }
+            answer => answer?,
+        };
+        let answer: Answer =
+            mongodb::bson::deserialize_from_document(answer).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+        match answer.write_errors.into_iter().chain(answer.write_concern_error).next() {
+            None => Ok(()),
+            Some(failed) => Err(StoreError::Unavailable(format!("an update was refused with code {}", failed.code))),
+        }
+    }
+}
