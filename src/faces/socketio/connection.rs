@@ -30,8 +30,7 @@ pub(super) struct SocketConnection {
 }
 
 struct State {
-    /// `None` once the socket is closed, so that nothing keeps it alive.
-    socket: Option<SocketRef>,
+    link: Link,
     /// Whose it is; `None` while nobody has authenticated.
     person: Option<Arc<Person>>,
     /// Whether anybody ever tried to authenticate.
@@ -39,9 +38,16 @@ struct State {
     unconfirmed: Sent,
 }
 
+/// Holds the socket only while it is open, so that nothing keeps it alive before or after.
+enum Link {
+    Opening,
+    Open(SocketRef),
+    Closed,
+}
+
 impl SocketConnection {
-    pub(super) fn new(desk: Desk, socket: SocketRef, doubtful: Duration) -> Arc<Self> {
-        let state = State { socket: Some(socket), person: None, has_spoken: false, unconfirmed: Sent::default() };
+    pub(super) fn new(desk: Desk, doubtful: Duration) -> Arc<Self> {
+        let state = State { link: Link::Opening, person: None, has_spoken: false, unconfirmed: Sent::default() };
         Arc::new(Self {
             id: ConnectionId::next(),
             desk,
@@ -50,6 +56,21 @@ impl SocketConnection {
             doubtful,
             state: Mutex::new(state),
         })
+    }
+
+    /// To be called once, when the client has been let in. False if it has gone already.
+    pub(super) fn opened(&self, socket: SocketRef) -> bool {
+        let mut state = self.state();
+        let is_opening = matches!(state.link, Link::Opening);
+        if is_opening {
+            state.link = Link::Open(socket);
+        }
+        is_opening
+    }
+
+    /// Whether the client has gone.
+    pub(super) fn is_closed(&self) -> bool {
+        matches!(self.state().link, Link::Closed)
     }
 
     /// Whose connection it is.
@@ -74,7 +95,7 @@ impl SocketConnection {
     /// Whether nobody ever tried to authenticate on it, though it is open.
     pub(super) fn is_silent(&self) -> bool {
         let state = self.state();
-        state.socket.is_some() && !state.has_spoken
+        matches!(state.link, Link::Open(_)) && !state.has_spoken
     }
 
     /// The client gave a sign of life: what was sent before has arrived.
@@ -85,7 +106,7 @@ impl SocketConnection {
     /// To be called once, when the socket is closed.
     pub(super) fn closed(&self, reason: DisconnectReason) {
         let mut state = self.state();
-        drop(state.socket.take());
+        state.link = Link::Closed;
         let person = state.person.take();
         let unconfirmed = std::mem::take(&mut state.unconfirmed);
         drop(state);
@@ -97,14 +118,14 @@ impl SocketConnection {
 
     /// Emits an event that concerns this connection alone.
     pub(super) fn emit<T: Serialize + ?Sized>(&self, name: &'static str, payload: &T) -> Outcome {
-        let Some(socket) = self.state().socket.clone() else { return Outcome::Closed };
+        let Some(socket) = self.socket() else { return Outcome::Closed };
         self.settle(&socket, socket.emit(name, payload), false)
     }
 
     /// Answers a client that asked for an answer.
     pub(super) fn acknowledge<T: Serialize>(&self, ack: Option<AckSender>, answer: &T) {
         let Some(ack) = ack else { return };
-        let Some(socket) = self.state().socket.clone() else { return };
+        let Some(socket) = self.socket() else { return };
         self.settle(&socket, ack.send(answer), false);
     }
 
@@ -152,6 +173,13 @@ impl SocketConnection {
         outcome
     }
 
+    fn socket(&self) -> Option<SocketRef> {
+        match &self.state().link {
+            Link::Open(socket) => Some(socket.clone()),
+            Link::Opening | Link::Closed => None,
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -167,7 +195,7 @@ impl Connection for SocketConnection {
     }
 
     fn send(&self, delivery: &Delivery<'_>) -> Outcome {
-        let Some(socket) = self.state().socket.clone() else { return Outcome::Closed };
+        let Some(socket) = self.socket() else { return Outcome::Closed };
         let encoded = delivery.frames.get_or_encode("socketio", || encode::encode(delivery.event, delivery.viewer));
         let Some(encoded) = encoded.as_ref() else { return Outcome::NotTaken };
         if let DeskEvent::Entry(told) = delivery.event
@@ -175,7 +203,7 @@ impl Connection for SocketConnection {
         {
             let mut state = self.state();
             // Noted first: if it is closed meanwhile, whoever closes it must know of this entry.
-            if state.socket.is_none() {
+            if matches!(state.link, Link::Closed) {
                 return Outcome::Closed;
             }
             state.unconfirmed.note(told.entry.conversation, told.entry.seq, self.doubtful);

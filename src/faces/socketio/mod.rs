@@ -11,6 +11,8 @@
 //! The socketioxide layer keeps the transport; this face uses neither its rooms nor its broadcasts, since who hears what is
 //! the desk's business.
 
+use std::convert::Infallible;
+use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +24,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use socketioxide::SocketIo;
 use socketioxide::extract::{SocketRef, TryData};
+use socketioxide::handler::ConnectHandler as _;
 use socketioxide::layer::SocketIoLayer;
 use socketioxide::socket::DisconnectReason;
 
@@ -90,15 +93,15 @@ pub fn layer(desk: &Desk, settings: &SocketioSettings) -> (SocketIoLayer, Socket
     let silence = Silence::watch(settings.silence);
     let desk = desk.clone();
     let doubtful = settings.ping_interval + settings.ping_timeout;
-    io.ns("/", move |socket: SocketRef, auth: TryData<Value>| {
-        let connection = SocketConnection::new(desk.clone(), socket.clone(), doubtful);
-        // Everything is listened to before the first await: the client may already be sending.
+    // The library lets the client in between the two: what it sends from then on must find somebody who listens.
+    let listen = move |socket: SocketRef, auth: TryData<Value>| {
+        let connection = SocketConnection::new(desk.clone(), doubtful);
         socket.on_fallback(EveryEvent(connection.clone()));
         socket.on_disconnect({
             let connection = connection.clone();
             move |reason: DisconnectReason| {
                 connection.closed(reason);
-                std::future::ready(())
+                ready(())
             }
         });
         if let Some(token) = wire::handshake_token(&socket, auth.as_ref().ok()) {
@@ -106,8 +109,18 @@ pub fn layer(desk: &Desk, settings: &SocketioSettings) -> (SocketIoLayer, Socket
         } else {
             silence.add(&connection);
         }
-        std::future::ready(())
-    });
+        socket.extensions.insert(connection);
+        ready(Ok::<(), Infallible>(()))
+    };
+    let let_in = |socket: SocketRef| {
+        if let Some(connection) = socket.extensions.remove::<Shared>()
+            && connection.opened(socket)
+        {
+            inbox::open(&connection);
+        }
+        ready(())
+    };
+    io.ns("/", let_in.with(listen));
     (layer, io)
 }
 
