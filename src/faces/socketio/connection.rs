@@ -1,6 +1,7 @@
 //! One socket: the only place in this face that emits.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -10,10 +11,10 @@ use socketioxide::{SendError, SocketError};
 
 use super::encode::{self, Encoded};
 use super::inbox::Inbox;
+use super::unconfirmed::Sent;
 use super::wire::{Authenticated, Problem, event};
 use crate::desk::Desk;
-use crate::desk::connect::Unconfirmed;
-use crate::domain::{ConnectionId, ConversationId, DeskEvent, Person, Seq};
+use crate::domain::{ConnectionId, DeskEvent, Person};
 use crate::net::HangUp;
 use crate::presence::{Connection, Delivery, Feed, Outcome, Revoked};
 
@@ -23,29 +24,53 @@ pub(super) struct SocketConnection {
     pub(super) desk: Desk,
     pub(super) inbox: Inbox,
     feed: Feed,
+    /// How long it may be dead before that is found out.
+    doubtful: Duration,
     state: Mutex<State>,
 }
 
 struct State {
-    /// `None` once the socket is closed, so that nothing keeps it alive.
-    socket: Option<SocketRef>,
+    link: Link,
     /// Whose it is; `None` while nobody has authenticated.
     person: Option<Arc<Person>>,
     /// Whether anybody ever tried to authenticate.
     has_spoken: bool,
-    unconfirmed: Vec<Unconfirmed>,
+    unconfirmed: Sent,
+}
+
+/// Holds the socket only while it is open, so that nothing keeps it alive before or after.
+enum Link {
+    Opening,
+    Open(SocketRef),
+    Closed,
 }
 
 impl SocketConnection {
-    pub(super) fn new(desk: Desk, socket: SocketRef) -> Arc<Self> {
-        let state = State { socket: Some(socket), person: None, has_spoken: false, unconfirmed: Vec::new() };
+    pub(super) fn new(desk: Desk, doubtful: Duration) -> Arc<Self> {
+        let state = State { link: Link::Opening, person: None, has_spoken: false, unconfirmed: Sent::default() };
         Arc::new(Self {
             id: ConnectionId::next(),
             desk,
             inbox: Inbox::default(),
             feed: Feed::default(),
+            doubtful,
             state: Mutex::new(state),
         })
+    }
+
+    /// To be called once, when the client has been let in. False if it has gone already.
+    pub(super) fn opened(&self, socket: SocketRef) -> bool {
+        let mut state = self.state();
+        let is_opening = matches!(state.link, Link::Opening);
+        if is_opening {
+            state.link = Link::Open(socket);
+        }
+        is_opening
+    }
+
+    /// Whether the client has gone.
+    pub(super) fn is_closed(&self) -> bool {
+        matches!(self.state().link, Link::Closed)
     }
 
     /// Whose connection it is.
@@ -70,38 +95,37 @@ impl SocketConnection {
     /// Whether nobody ever tried to authenticate on it, though it is open.
     pub(super) fn is_silent(&self) -> bool {
         let state = self.state();
-        state.socket.is_some() && !state.has_spoken
+        matches!(state.link, Link::Open(_)) && !state.has_spoken
     }
 
     /// The client gave a sign of life: what was sent before has arrived.
     pub(super) fn heard_from(&self) {
-        self.state().unconfirmed = Vec::new();
+        self.state().unconfirmed = Sent::default();
     }
 
     /// To be called once, when the socket is closed.
     pub(super) fn closed(&self, reason: DisconnectReason) {
         let mut state = self.state();
-        drop(state.socket.take());
+        state.link = Link::Closed;
         let person = state.person.take();
         let unconfirmed = std::mem::take(&mut state.unconfirmed);
         drop(state);
         tracing::debug!(connection.id = %self.id, %reason, "A socket closed");
         if let Some(person) = person {
-            let arrived = matches!(reason, DisconnectReason::ClientNSDisconnect | DisconnectReason::ServerNSDisconnect);
-            self.desk.disconnect(&person, self.id, if arrived { Vec::new() } else { unconfirmed });
+            self.desk.disconnect(&person, self.id, unconfirmed.lost(reason, self.doubtful));
         }
     }
 
     /// Emits an event that concerns this connection alone.
     pub(super) fn emit<T: Serialize + ?Sized>(&self, name: &'static str, payload: &T) -> Outcome {
-        let Some(socket) = self.state().socket.clone() else { return Outcome::Closed };
+        let Some(socket) = self.socket() else { return Outcome::Closed };
         self.settle(&socket, socket.emit(name, payload), false)
     }
 
     /// Answers a client that asked for an answer.
     pub(super) fn acknowledge<T: Serialize>(&self, ack: Option<AckSender>, answer: &T) {
         let Some(ack) = ack else { return };
-        let Some(socket) = self.state().socket.clone() else { return };
+        let Some(socket) = self.socket() else { return };
         self.settle(&socket, ack.send(answer), false);
     }
 
@@ -137,13 +161,6 @@ impl SocketConnection {
         }
     }
 
-    fn note_unconfirmed(&self, conversation: ConversationId, seq: Seq) {
-        let mut state = self.state();
-        if !state.unconfirmed.iter().any(|(known, _)| *known == conversation) {
-            state.unconfirmed.push((conversation, seq));
-        }
-    }
-
     fn send_encoded(&self, socket: &SocketRef, encoded: &Encoded, delivery: &Delivery<'_>) -> Outcome {
         let mut outcome = Outcome::NotTaken;
         for name in encode::names_for(delivery, self.id) {
@@ -154,6 +171,13 @@ impl SocketConnection {
             }
         }
         outcome
+    }
+
+    fn socket(&self) -> Option<SocketRef> {
+        match &self.state().link {
+            Link::Open(socket) => Some(socket.clone()),
+            Link::Opening | Link::Closed => None,
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -171,17 +195,20 @@ impl Connection for SocketConnection {
     }
 
     fn send(&self, delivery: &Delivery<'_>) -> Outcome {
-        let Some(socket) = self.state().socket.clone() else { return Outcome::Closed };
+        let Some(socket) = self.socket() else { return Outcome::Closed };
         let encoded = delivery.frames.get_or_encode("socketio", || encode::encode(delivery.event, delivery.viewer));
         let Some(encoded) = encoded.as_ref() else { return Outcome::NotTaken };
-        let outcome = self.send_encoded(&socket, encoded, delivery);
-        if outcome == Outcome::Sent
-            && let DeskEvent::Entry(told) = delivery.event
+        if let DeskEvent::Entry(told) = delivery.event
             && told.author.id != delivery.viewer.id
         {
-            self.note_unconfirmed(told.entry.conversation, told.entry.seq);
+            let mut state = self.state();
+            // Noted first: if it is closed meanwhile, whoever closes it must know of this entry.
+            if matches!(state.link, Link::Closed) {
+                return Outcome::Closed;
+            }
+            state.unconfirmed.note(told.entry.conversation, told.entry.seq, self.doubtful);
         }
-        outcome
+        self.send_encoded(&socket, encoded, delivery)
     }
 
     fn revoke(&self, reason: Revoked) {

@@ -83,6 +83,10 @@ async fn authenticate(connection: &Shared, shown: Authenticate, ack: Option<AckS
     connection.acknowledge(ack, &Done::with(yes));
     let port: Arc<dyn Connection> = connection.clone();
     connection.desk.connect(&who, &port).await;
+    if connection.is_closed() {
+        // It went while it came: whoever took note of that did not find it among the connected.
+        return connection.desk.disconnect(&who.person, connection.id(), Vec::new());
+    }
     connection.desk.tell_who_is_there(&who.person, &port).await;
     if !shown.catch_up {
         connection.desk.skip_catch_up(&port);

@@ -38,10 +38,16 @@ impl Inbound {
 #[derive(Default)]
 pub(super) struct Inbox(Mutex<Line>);
 
-#[derive(Default)]
 struct Line {
     waiting: VecDeque<Inbound>,
     is_being_emptied: bool,
+}
+
+/// Whoever [opens](open) the connection is the first to empty its line: until then nobody could be answered.
+impl Default for Line {
+    fn default() -> Self {
+        Self { waiting: VecDeque::new(), is_being_emptied: true }
+    }
 }
 
 /// The one listener of a socket.
@@ -75,9 +81,24 @@ pub(super) fn push(connection: &Shared, inbound: Inbound) {
     }
     line.waiting.push_back(inbound);
     if !std::mem::replace(&mut line.is_being_emptied, true) {
-        let connection = connection.clone();
-        tokio::spawn(async move { empty(&connection).await });
+        drop(line);
+        start_emptying(connection);
     }
+}
+
+/// Handles what has come so far, and from now on whatever comes.
+pub(super) fn open(connection: &Shared) {
+    let mut line = connection.inbox.0.lock().unwrap_or_else(PoisonError::into_inner);
+    line.is_being_emptied = !line.waiting.is_empty();
+    if line.is_being_emptied {
+        drop(line);
+        start_emptying(connection);
+    }
+}
+
+fn start_emptying(connection: &Shared) {
+    let connection = connection.clone();
+    tokio::spawn(async move { empty(&connection).await });
 }
 
 async fn empty(connection: &Shared) {

@@ -4,12 +4,15 @@
 //! * [`encode`]: what they are sent;
 //! * [`connection`]: one socket, the only place that emits;
 //! * [`inbox`]: a socket's events, handled one after the other in the order in which they came;
+//! * [`unconfirmed`]: what was sent and may not have arrived;
 //! * [`handlers`]: decode → one desk call → encode, one function per event;
 //! * [`silence`]: clients that connect and never say who they are.
 //!
 //! The socketioxide layer keeps the transport; this face uses neither its rooms nor its broadcasts, since who hears what is
 //! the desk's business.
 
+use std::convert::Infallible;
+use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +24,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use socketioxide::SocketIo;
 use socketioxide::extract::{SocketRef, TryData};
+use socketioxide::handler::ConnectHandler as _;
 use socketioxide::layer::SocketIoLayer;
 use socketioxide::socket::DisconnectReason;
 
@@ -29,6 +33,7 @@ mod encode;
 mod handlers;
 mod inbox;
 mod silence;
+mod unconfirmed;
 mod wire;
 
 use crate::desk::Desk;
@@ -63,12 +68,9 @@ impl Default for SocketioSettings {
 /// Where this face answers.
 const PATH: &str = "/socket.io/";
 
-/// The largest packet a polling client may post, in bytes: announced to clients as `maxPayload`.
-const MAX_PAYLOAD: u64 = 1_000_000;
-
-/// The largest websocket message, in bytes. Twice what is announced, so that a message which is a little too long gets an
-/// error instead of a closed connection.
-const MAX_MESSAGE: usize = 2 << 20;
+/// The largest websocket message, and the most a polling client may post at once, in bytes. Twice what the replaced server
+/// took, so that a message which is a little too long gets an error instead of a closed connection.
+const MAX_MESSAGE: u32 = 2 << 20;
 
 /// Packets that may wait for a client. One that falls behind further is cut off, and catches up when it comes back.
 const BUFFER: usize = 1024;
@@ -83,23 +85,24 @@ pub fn layer(desk: &Desk, settings: &SocketioSettings) -> (SocketIoLayer, Socket
         .ping_interval(settings.ping_interval)
         .ping_timeout(settings.ping_timeout)
         .connect_timeout(Duration::from_secs(10))
-        .max_payload(MAX_PAYLOAD)
-        .ws_max_message_size(MAX_MESSAGE)
-        .ws_max_frame_size(MAX_MESSAGE)
+        .max_payload(MAX_MESSAGE.into())
+        .ws_max_message_size(MAX_MESSAGE as usize)
+        .ws_max_frame_size(MAX_MESSAGE as usize)
         .ws_read_buffer_size(READ_BUFFER)
         .max_buffer_size(BUFFER)
         .build_layer();
     let silence = Silence::watch(settings.silence);
     let desk = desk.clone();
-    io.ns("/", move |socket: SocketRef, auth: TryData<Value>| {
-        let connection = SocketConnection::new(desk.clone(), socket.clone());
-        // Everything is listened to before the first await: the client may already be sending.
+    let doubtful = settings.ping_interval + settings.ping_timeout;
+    // The library lets the client in between the two: what it sends from then on must find somebody who listens.
+    let listen = move |socket: SocketRef, auth: TryData<Value>| {
+        let connection = SocketConnection::new(desk.clone(), doubtful);
         socket.on_fallback(EveryEvent(connection.clone()));
         socket.on_disconnect({
             let connection = connection.clone();
             move |reason: DisconnectReason| {
                 connection.closed(reason);
-                std::future::ready(())
+                ready(())
             }
         });
         if let Some(token) = wire::handshake_token(&socket, auth.as_ref().ok()) {
@@ -107,8 +110,18 @@ pub fn layer(desk: &Desk, settings: &SocketioSettings) -> (SocketIoLayer, Socket
         } else {
             silence.add(&connection);
         }
-        std::future::ready(())
-    });
+        socket.extensions.insert(connection);
+        ready(Ok::<(), Infallible>(()))
+    };
+    let let_in = |socket: SocketRef| {
+        if let Some(connection) = socket.extensions.remove::<Shared>()
+            && connection.opened(socket)
+        {
+            inbox::open(&connection);
+        }
+        ready(())
+    };
+    io.ns("/", let_in.with(listen));
     (layer, io)
 }
 
