@@ -29,37 +29,59 @@ pub(super) async fn serve(config: Config) -> anyhow::Result<()> {
     let addresses: Vec<SocketAddr> =
         listeners.iter().map(TcpListener::local_addr).collect::<Result<_, _>>().context("listening")?;
     let has_admin = users.users_of_role(Role::Admin, 0, 1).await?.total > 0;
-    greet(&config, &addresses, has_admin)?;
     let stop = CancellationToken::new();
-    tokio::spawn(stop_on_signal(stop.clone()));
+    // Before anybody is told that the server is there, and may ask it to stop.
+    tokio::spawn(stop_on_signal(Signals::hear().context("listening for signals")?, stop.clone()));
+    greet(&config, &addresses, has_admin)?;
     app::serve(listeners, parts, &config, stop).await
 }
 
 /// The first signal asks to stop, the second does not wait.
-async fn stop_on_signal(stop: CancellationToken) {
-    signal().await;
+async fn stop_on_signal(mut signals: Signals, stop: CancellationToken) {
+    signals.next().await;
     tracing::info!("Stopping");
     stop.cancel();
-    signal().await;
+    signals.next().await;
     std::process::exit(130);
 }
 
+/// The signals that ask a server to stop, heard from the moment this is made.
 #[cfg(unix)]
-async fn signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    match signal(SignalKind::terminate()) {
-        Ok(mut terminate) => tokio::select! {
-            _ = terminate.recv() => {}
-            _ = tokio::signal::ctrl_c() => {}
-        },
-        Err(error) => tracing::warn!(%error, "Cannot hear SIGTERM"),
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn hear() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }
 
+/// The one signal there is.
 #[cfg(not(unix))]
-async fn signal() {
-    if let Err(error) = tokio::signal::ctrl_c().await {
-        tracing::warn!(%error, "Cannot hear Ctrl-C");
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    #[expect(clippy::unnecessary_wraps, reason = "elsewhere it can fail")]
+    fn hear() -> std::io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) {
+        if let Err(error) = tokio::signal::ctrl_c().await {
+            tracing::warn!(%error, "Cannot hear Ctrl-C");
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::Desk;
 use super::list_conversations::list_for;
 use crate::domain::{DeskEvent, EntryTold, Person};
-use crate::presence::{Connection, Delivery, Frames, Outcome};
+use crate::presence::{Connection, Delivery, Frames, Next, Outcome};
 use crate::store::{Missed, StoreError};
 
 /// The most conversations that are caught up on.
@@ -29,18 +29,52 @@ impl Desk {
     /// # Errors
     /// [`StoreError`] if the log could not be read; the connection is live all the same.
     pub async fn catch_up(&self, person: &Arc<Person>, connection: &Arc<dyn Connection>) -> Result<(), StoreError> {
+        self.doubt_other_connections(person, connection);
         loop {
             let replayed = self.replay_missed(person, connection).await;
-            if replayed.is_err() || connection.feed().finish() {
-                self.skip_catch_up(connection);
+            if self.pass_on_held(person, connection).await {
+                return replayed;
+            }
+            if replayed.is_err() {
+                self.skip_catch_up(person, connection).await;
                 return replayed;
             }
         }
     }
 
     /// Lets live entries through at once: the client names itself what it has, see [`resume`](Self::resume).
-    pub fn skip_catch_up(&self, connection: &Arc<dyn Connection>) {
-        while !connection.feed().finish() {}
+    pub async fn skip_catch_up(&self, person: &Arc<Person>, connection: &Arc<dyn Connection>) {
+        while !self.pass_on_held(person, connection).await {}
+    }
+
+    /// A client that lost its network comes back before the server knows that the old socket is dead: what was sent on that
+    /// one and never confirmed counts as not delivered.
+    fn doubt_other_connections(&self, person: &Person, connection: &Arc<dyn Connection>) {
+        for other in self.0.presence.connections(person.id) {
+            if other.id() != connection.id() {
+                for (conversation, first) in other.unconfirmed() {
+                    self.0.deliveries.take_back(person.id, conversation, first.previous());
+                }
+            }
+        }
+    }
+
+    /// Passes on what was told meanwhile. False if that was too much, so that the log has to be read again.
+    async fn pass_on_held(&self, person: &Arc<Person>, connection: &Arc<dyn Connection>) -> bool {
+        loop {
+            let held = match connection.feed().finish() {
+                Next::Live => return true,
+                Next::ReadAgain => return false,
+                Next::PassOn(held) => held,
+            };
+            for told in held {
+                let (conversation, seq) = (told.entry.conversation, told.entry.seq);
+                if !replay_one(person, connection, told).await {
+                    return true;
+                }
+                self.0.deliveries.mark(person.id, conversation, seq);
+            }
+        }
     }
 
     async fn replay_missed(&self, person: &Arc<Person>, connection: &Arc<dyn Connection>) -> Result<(), StoreError> {
@@ -67,7 +101,7 @@ impl Desk {
             for told in self.show(missed.conversation, page).await? {
                 let (conversation, seq) = (told.entry.conversation, told.entry.seq);
                 let concerns = told.entry.message().is_some() && told.author.id != person.id;
-                if concerns && !replay_one(person, connection, told).await {
+                if concerns && !replay_one(person, connection, Arc::new(told)).await {
                     return Ok(false);
                 }
                 after = seq;
@@ -81,17 +115,17 @@ impl Desk {
     }
 }
 
-/// Sends one entry, waiting for room. False if the connection is closed, or has had no room for too long.
-async fn replay_one(person: &Arc<Person>, connection: &Arc<dyn Connection>, told: EntryTold) -> bool {
-    let event = DeskEvent::Entry(Arc::new(told));
+/// Sends one entry, waiting for room. False if the connection is closed; one that has had no room for too long is cut off,
+/// like any that does not keep up.
+async fn replay_one(person: &Person, connection: &Arc<dyn Connection>, told: Arc<EntryTold>) -> bool {
+    let event = DeskEvent::Entry(told);
     let frames = Frames::default();
-    let delivery = Delivery { event: &event, viewer: person, is_replay: true, frames: &frames };
     let deadline = Instant::now() + PATIENCE;
     loop {
-        match connection.send(&delivery) {
+        let is_replay = Instant::now() < deadline;
+        match connection.send(&Delivery { event: &event, viewer: person, is_replay, frames: &frames }) {
             Outcome::Sent | Outcome::NotTaken => return true,
             Outcome::Closed => return false,
-            Outcome::Full if Instant::now() > deadline => return false,
             Outcome::Full => tokio::time::sleep(RETRY).await,
         }
     }

@@ -18,7 +18,7 @@ const PAUSE: Duration = Duration::from_millis(5);
 
 impl Desk {
     /// Tells agents, and the person themselves, of an arrival; told again at each one, as the replaced server did.
-    pub(super) async fn announce_arrival(&self, person: &Arc<Person>, joined: Joined) {
+    pub(super) async fn announce_arrival(&self, person: &Arc<Person>, joined: &Joined) {
         let event = online(person.id, person.number, true);
         for agent in self.0.presence.agents() {
             self.0.presence.tell(agent, &event);

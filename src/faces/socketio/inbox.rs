@@ -19,6 +19,9 @@ use super::{Shared, handlers};
 /// Events that may wait per connection; what comes beyond is refused with `busy`.
 const WAITING: usize = 512;
 
+/// Bytes of events that may wait per connection. One event may always wait, however large.
+const WAITING_BYTES: usize = 4 << 20;
+
 /// An event as it came.
 pub(super) struct Inbound {
     /// A JSON array: the event's name, then its arguments. Binary attachments are placeholders in it.
@@ -38,15 +41,18 @@ impl Inbound {
 #[derive(Default)]
 pub(super) struct Inbox(Mutex<Line>);
 
+#[derive(Default)]
 struct Line {
     waiting: VecDeque<Inbound>,
+    bytes: usize,
+    is_open: bool,
     is_being_emptied: bool,
 }
 
-/// Whoever [opens](open) the connection is the first to empty its line: until then nobody could be answered.
-impl Default for Line {
-    fn default() -> Self {
-        Self { waiting: VecDeque::new(), is_being_emptied: true }
+impl Line {
+    fn has_room_for(&self, inbound: &Inbound) -> bool {
+        self.waiting.is_empty()
+            || (self.waiting.len() < WAITING && self.bytes.saturating_add(inbound.text.len()) <= WAITING_BYTES)
     }
 }
 
@@ -74,31 +80,33 @@ impl MessageHandler<LocalAdapter, Raw> for EveryEvent {
 pub(super) fn push(connection: &Shared, inbound: Inbound) {
     connection.heard_from();
     let mut line = connection.inbox.0.lock().unwrap_or_else(PoisonError::into_inner);
-    if line.waiting.len() >= WAITING {
+    if !line.has_room_for(&inbound) {
         drop(line);
         connection.refuse(inbound.ack, &Problem::new(ErrorCode::Busy, "Too many events at once"));
         return;
     }
+    line.bytes += inbound.text.len();
     line.waiting.push_back(inbound);
-    if !std::mem::replace(&mut line.is_being_emptied, true) {
-        drop(line);
-        start_emptying(connection);
-    }
+    see_to(connection, &mut line);
 }
 
-/// Handles what has come so far, and from now on whatever comes.
-pub(super) fn open(connection: &Shared) {
+/// From now on events are handled, this one first. What came before has waited: the library may pass events on before the
+/// socket can be answered.
+pub(super) fn open(connection: &Shared, first: Option<Inbound>) {
     let mut line = connection.inbox.0.lock().unwrap_or_else(PoisonError::into_inner);
-    line.is_being_emptied = !line.waiting.is_empty();
-    if line.is_being_emptied {
-        drop(line);
-        start_emptying(connection);
+    line.is_open = true;
+    if let Some(first) = first {
+        line.bytes += first.text.len();
+        line.waiting.push_front(first);
     }
+    see_to(connection, &mut line);
 }
 
-fn start_emptying(connection: &Shared) {
-    let connection = connection.clone();
-    tokio::spawn(async move { empty(&connection).await });
+fn see_to(connection: &Shared, line: &mut Line) {
+    if line.is_open && !line.waiting.is_empty() && !std::mem::replace(&mut line.is_being_emptied, true) {
+        let connection = connection.clone();
+        tokio::spawn(async move { empty(&connection).await });
+    }
 }
 
 async fn empty(connection: &Shared) {
@@ -110,7 +118,9 @@ async fn empty(connection: &Shared) {
 fn next(connection: &SocketConnection) -> Option<Inbound> {
     let mut line = connection.inbox.0.lock().unwrap_or_else(PoisonError::into_inner);
     let inbound = line.waiting.pop_front();
-    if inbound.is_none() {
+    if let Some(inbound) = &inbound {
+        line.bytes -= inbound.text.len();
+    } else {
         line.is_being_emptied = false;
         line.waiting = VecDeque::new();
     }

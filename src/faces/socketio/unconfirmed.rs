@@ -10,8 +10,8 @@ use std::time::Duration;
 use socketioxide::socket::DisconnectReason;
 use tokio::time::Instant;
 
-use crate::desk::connect::Unconfirmed;
 use crate::domain::{ConversationId, Seq};
+use crate::presence::Unconfirmed;
 
 /// How long before a client closed its connection it may have ceased to read it.
 const ON_THE_WAY: Duration = Duration::from_secs(1);
@@ -48,15 +48,25 @@ impl Sent {
             | DisconnectReason::MultipleHttpPollingError
             | DisconnectReason::PacketParsingError => doubtful,
         };
+        self.in_doubt(doubtful)
+    }
+
+    /// The first entry of each conversation that was sent within this time.
+    pub(super) fn in_doubt(&self, doubtful: Duration) -> Vec<Unconfirmed> {
         let now = Instant::now();
-        let mut lost: Vec<Unconfirmed> = Vec::new();
-        for (at, (conversation, seq)) in self.0 {
-            let is_in_doubt = now.duration_since(at) <= doubtful + SLICE;
-            if is_in_doubt && !lost.iter().any(|(known, _)| *known == conversation) {
-                lost.push((conversation, seq));
+        let mut first: Vec<Unconfirmed> = Vec::new();
+        for (at, (conversation, seq)) in &self.0 {
+            let is_in_doubt = now.duration_since(*at) <= doubtful + SLICE;
+            if is_in_doubt && !first.iter().any(|(known, _)| known == conversation) {
+                first.push((*conversation, *seq));
             }
         }
-        lost
+        first
+    }
+
+    /// All that was sent of this conversation has arrived.
+    pub(super) fn confirm(&mut self, conversation: ConversationId) {
+        self.0.retain(|(_, (known, _))| *known != conversation);
     }
 }
 
