@@ -1,6 +1,5 @@
 //! One socket: the only place in this face that emits.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,9 +11,10 @@ use socketioxide::{SendError, SocketError};
 
 use super::encode::{self, Encoded};
 use super::inbox::Inbox;
+use super::unconfirmed::Sent;
 use super::wire::{Authenticated, Problem, event};
 use crate::desk::Desk;
-use crate::domain::{ConnectionId, ConversationId, DeskEvent, Person, Seq, UserId};
+use crate::domain::{ConnectionId, ConversationId, DeskEvent, Person, UserId};
 use crate::net::HangUp;
 use crate::presence::{Connection, Delivery, Feed, Outcome, Revoked, Unconfirmed};
 
@@ -27,6 +27,8 @@ pub(super) struct SocketConnection {
     pub(super) desk: Desk,
     pub(super) inbox: Inbox,
     feed: Feed,
+    /// How long it may take until a dead client is found out.
+    doubtful: Duration,
     state: Mutex<State>,
 }
 
@@ -36,8 +38,7 @@ struct State {
     person: Option<Arc<Person>>,
     /// Whether anybody ever tried to authenticate.
     has_spoken: bool,
-    /// What was sent since the client last gave a sign of life: the first entry of each conversation.
-    unconfirmed: HashMap<ConversationId, Seq>,
+    unconfirmed: Sent,
 }
 
 enum Stage {
@@ -60,11 +61,12 @@ impl State {
 }
 
 impl SocketConnection {
-    pub(super) fn new(desk: Desk) -> Arc<Self> {
-        let state = State { stage: Stage::Connecting, person: None, has_spoken: false, unconfirmed: HashMap::new() };
+    pub(super) fn new(desk: Desk, doubtful: Duration) -> Arc<Self> {
+        let state = State { stage: Stage::Connecting, person: None, has_spoken: false, unconfirmed: Sent::default() };
         Arc::new(Self {
             id: ConnectionId::next(),
             desk,
+            doubtful,
             inbox: Inbox::default(),
             feed: Feed::default(),
             state: Mutex::new(state),
@@ -98,7 +100,7 @@ impl SocketConnection {
             return false;
         }
         // The socket is alive, so what was sent on it has arrived or will.
-        state.unconfirmed = HashMap::new();
+        state.unconfirmed = Sent::default();
         drop(state);
         if let Some(before) = before {
             self.desk.disconnect(&before, self.id, Vec::new());
@@ -114,7 +116,7 @@ impl SocketConnection {
 
     /// The client gave a sign of life: what was sent before has arrived.
     pub(super) fn heard_from(&self) {
-        self.state().unconfirmed = HashMap::new();
+        self.state().unconfirmed = Sent::default();
     }
 
     /// To be called once, when the socket is closed.
@@ -126,12 +128,7 @@ impl SocketConnection {
         drop(state);
         tracing::debug!(connection.id = %self.id, %reason, "A socket closed");
         if let Some(person) = person {
-            let arrived = matches!(reason, DisconnectReason::ClientNSDisconnect | DisconnectReason::ServerNSDisconnect);
-            self.desk.disconnect(
-                &person,
-                self.id,
-                if arrived { Vec::new() } else { unconfirmed.into_iter().collect() },
-            );
+            self.desk.disconnect(&person, self.id, unconfirmed.lost(reason, self.doubtful));
         }
     }
 
@@ -201,7 +198,7 @@ impl SocketConnection {
             && told.author.id != delivery.viewer.id
         {
             let (conversation, seq) = (told.entry.conversation, told.entry.seq);
-            state.unconfirmed.entry(conversation).or_insert(seq);
+            state.unconfirmed.note(conversation, seq, self.doubtful);
         }
         sent
     }
@@ -226,11 +223,11 @@ impl Connection for SocketConnection {
     }
 
     fn unconfirmed(&self) -> Vec<Unconfirmed> {
-        self.state().unconfirmed.iter().map(|(conversation, first)| (*conversation, *first)).collect()
+        self.state().unconfirmed.in_doubt(self.doubtful)
     }
 
     fn confirm(&self, conversation: ConversationId) {
-        self.state().unconfirmed.remove(&conversation);
+        self.state().unconfirmed.confirm(conversation);
     }
 
     fn send(&self, delivery: &Delivery<'_>) -> Outcome {

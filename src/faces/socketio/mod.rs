@@ -5,7 +5,8 @@
 //! * [`connection`]: one socket, the only place that emits;
 //! * [`inbox`]: a socket's events, handled one after the other in the order in which they came;
 //! * [`handlers`]: decode → one desk call → encode, one function per event;
-//! * [`silence`]: clients that connect and never say who they are.
+//! * [`silence`]: clients that connect and never say who they are;
+//! * [`unconfirmed`]: what was sent on a socket and may not have arrived.
 //!
 //! The socketioxide layer keeps the transport; this face uses neither its rooms nor its broadcasts, since who hears what is
 //! the desk's business.
@@ -31,6 +32,7 @@ mod encode;
 mod handlers;
 mod inbox;
 mod silence;
+mod unconfirmed;
 mod wire;
 
 use crate::desk::Desk;
@@ -93,10 +95,11 @@ pub fn layer(desk: &Desk, settings: &SocketioSettings) -> (SocketIoLayer, Socket
         .build_layer();
     let silence = Silence::watch(settings.silence);
     let desk = desk.clone();
+    let doubtful = settings.ping_interval + settings.ping_timeout;
     // A client sends as soon as it is told that it is connected, and the library tells it so before it runs the handler: so
     // all that listens is set up before that, as a middleware, and nothing is answered until the handler runs.
     let listen = move |socket: SocketRef| {
-        let connection = SocketConnection::new(desk.clone());
+        let connection = SocketConnection::new(desk.clone(), doubtful);
         socket.on_fallback(EveryEvent(connection.clone()));
         socket.on_disconnect({
             let connection = connection.clone();
