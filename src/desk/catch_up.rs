@@ -106,7 +106,9 @@ impl Desk {
                 }
                 after = seq;
                 connection.feed().replayed(conversation, seq);
-                self.0.deliveries.mark(person.id, conversation, seq);
+                if !self.note_delivery(person.id, conversation, seq) {
+                    return Ok(false);
+                }
             }
             if is_last {
                 return Ok(true);

@@ -185,6 +185,11 @@ impl Presence {
         self.state().people.contains_key(&user)
     }
 
+    /// Whether a person has a connection at this moment.
+    pub fn is_connected(&self, user: UserId) -> bool {
+        self.state().people.get(&user).is_some_and(|attendance| !attendance.connections.is_empty())
+    }
+
     /// All connections of a person.
     pub fn connections(&self, user: UserId) -> Vec<Arc<dyn Connection>> {
         self.attendance(user).map(|(_, connections)| connections).unwrap_or_default()
