@@ -15,7 +15,7 @@ use crate::store::{Missed, StoreError};
 const CONVERSATIONS: usize = 500;
 
 /// How many entries are read at a time.
-const PAGE: usize = 200;
+pub(super) const PAGE: usize = 200;
 
 /// How long a connection without room is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -29,7 +29,7 @@ impl Desk {
     /// # Errors
     /// [`StoreError`] if the log could not be read; the connection is live all the same.
     pub async fn catch_up(&self, person: &Arc<Person>, connection: &Arc<dyn Connection>) -> Result<(), StoreError> {
-        self.doubt_other_connections(person, connection);
+        self.note_debts(person, connection);
         loop {
             let replayed = self.replay_missed(person, connection).await;
             if self.pass_on_held(person, connection).await {
@@ -45,18 +45,6 @@ impl Desk {
     /// Lets live entries through at once: the client names itself what it has, see [`resume`](Self::resume).
     pub async fn skip_catch_up(&self, person: &Arc<Person>, connection: &Arc<dyn Connection>) {
         while !self.pass_on_held(person, connection).await {}
-    }
-
-    /// A client that lost its network comes back before the server knows that the old socket is dead: what was sent on that
-    /// one and never confirmed counts as not delivered.
-    fn doubt_other_connections(&self, person: &Person, connection: &Arc<dyn Connection>) {
-        for other in self.0.presence.connections(person.id) {
-            if other.id() != connection.id() {
-                for (conversation, first) in other.unconfirmed() {
-                    self.0.deliveries.take_back(person.id, conversation, first.previous());
-                }
-            }
-        }
     }
 
     /// Passes on what was told meanwhile. False if that was too much, so that the log has to be read again.
@@ -119,7 +107,7 @@ impl Desk {
 
 /// Sends one entry, waiting for room. False if the connection is closed; one that has had no room for too long is cut off,
 /// like any that does not keep up.
-async fn replay_one(person: &Person, connection: &Arc<dyn Connection>, told: Arc<EntryTold>) -> bool {
+pub(super) async fn replay_one(person: &Person, connection: &Arc<dyn Connection>, told: Arc<EntryTold>) -> bool {
     let event = DeskEvent::Entry(told);
     let frames = Frames::default();
     let deadline = Instant::now() + PATIENCE;

@@ -59,6 +59,7 @@ impl Desk {
     pub fn disconnect(&self, person: &Arc<Person>, connection: ConnectionId, unconfirmed: Vec<Unconfirmed>) {
         self.0.expiries.remove(connection);
         self.stop_typing_on(connection);
+        self.settle_debts(person, connection, &unconfirmed);
         let Some(leaving) = self.0.presence.leave(person.id, connection) else { return };
         for (conversation, first) in unconfirmed {
             self.0.deliveries.take_back(person.id, conversation, first.previous());

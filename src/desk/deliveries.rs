@@ -56,7 +56,7 @@ impl Deliveries {
         }
     }
 
-    fn known(&self, user: UserId, conversation: ConversationId) -> Option<Seq> {
+    pub(super) fn known(&self, user: UserId, conversation: ConversationId) -> Option<Seq> {
         self.notes().up_to.get(&(user, conversation)).copied()
     }
 

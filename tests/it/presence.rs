@@ -108,7 +108,7 @@ async fn a_client_that_gives_no_sign_of_life_is_gone_and_gets_later_what_it_miss
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_comes_back_before_the_old_socket_is_known_to_be_dead_misses_nothing() {
-    let server = TestServer::start(&[]).await;
+    let server = TestServer::start(&["--ping-interval", "300ms", "--ping-timeout", "700ms"]).await;
     let (ann, ada) = (server.customer("ann").await, server.agent("ada").await);
     let desk = server.enter(&ada).await;
     let mut frozen = Wire::connect(&server.url).await;
@@ -117,7 +117,7 @@ async fn who_comes_back_before_the_old_socket_is_known_to_be_dead_misses_nothing
     let ask = json!({"receiverId": ann.id.to_string(), "message": "into the void"});
     assert_eq!(desk.emit_ack("send-message", ask).await.unwrap()["ok"], true);
 
-    // The server will not know for another forty seconds that nobody reads the old socket.
+    // The server does not know yet that nobody reads the old socket; once it does, the new one gets what was lost.
     let back = server.enter(&ann).await;
     let got = back.wait_for("receive-message", SOON).await;
     assert_eq!(got.expect("lost in the old socket")["message"], "into the void");

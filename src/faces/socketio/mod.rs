@@ -67,12 +67,9 @@ impl Default for SocketioSettings {
 /// Where this face answers.
 const PATH: &str = "/socket.io/";
 
-/// The largest packet a polling client may post, in bytes: announced to clients as `maxPayload`.
-const MAX_PAYLOAD: u64 = 1_000_000;
-
-/// The largest websocket message, in bytes. Twice what is announced, so that a message which is a little too long gets an
-/// error instead of a closed connection.
-const MAX_MESSAGE: usize = 2 << 20;
+/// The largest packet, in bytes: announced to clients as `maxPayload`. Twice what the replaced server took, so that a message
+/// which is a little too long gets an error instead of a closed connection.
+const MAX_MESSAGE: u32 = 2 << 20;
 
 /// Packets that may wait for a client. One that falls behind further is cut off, and catches up when it comes back.
 const BUFFER: usize = 1024;
@@ -87,9 +84,9 @@ pub fn layer(desk: &Desk, settings: &SocketioSettings) -> (SocketIoLayer, Socket
         .ping_interval(settings.ping_interval)
         .ping_timeout(settings.ping_timeout)
         .connect_timeout(Duration::from_secs(10))
-        .max_payload(MAX_PAYLOAD)
-        .ws_max_message_size(MAX_MESSAGE)
-        .ws_max_frame_size(MAX_MESSAGE)
+        .max_payload(MAX_MESSAGE.into())
+        .ws_max_message_size(MAX_MESSAGE as usize)
+        .ws_max_frame_size(MAX_MESSAGE as usize)
         .ws_read_buffer_size(READ_BUFFER)
         .max_buffer_size(BUFFER)
         .build_layer();
