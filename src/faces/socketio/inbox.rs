@@ -17,7 +17,7 @@ use super::wire::{ErrorCode, Problem};
 use super::{Shared, handlers};
 
 /// Events that may wait per connection; what comes beyond is refused with `busy`.
-const WAITING: usize = 512;
+const WAITING: usize = 4096;
 
 /// Bytes of events that may wait per connection. One event may always wait, however large.
 const WAITING_BYTES: usize = 4 << 20;
@@ -47,6 +47,8 @@ struct Line {
     bytes: usize,
     is_open: bool,
     is_being_emptied: bool,
+    /// The client has been told that there is no room, and there has been none since.
+    is_overflowing: bool,
 }
 
 impl Line {
@@ -81,8 +83,15 @@ pub(super) fn push(connection: &Shared, inbound: Inbound) {
     connection.heard_from();
     let mut line = connection.inbox.0.lock().unwrap_or_else(PoisonError::into_inner);
     if !line.has_room_for(&inbound) {
+        let is_told = std::mem::replace(&mut line.is_overflowing, true);
         drop(line);
-        connection.refuse(inbound.ack, &Problem::new(ErrorCode::Busy, "Too many events at once"));
+        let problem = Problem::new(ErrorCode::Busy, "Too many events at once");
+        // Told once a flood, else the answers would be a flood themselves; but whoever asks for an answer gets one.
+        if is_told {
+            connection.acknowledge(inbound.ack, &problem.as_answer());
+        } else {
+            connection.refuse(inbound.ack, &problem);
+        }
         return;
     }
     line.bytes += inbound.text.len();
@@ -122,6 +131,7 @@ fn next(connection: &SocketConnection) -> Option<Inbound> {
         line.bytes -= inbound.text.len();
     } else {
         line.is_being_emptied = false;
+        line.is_overflowing = false;
         line.waiting = VecDeque::new();
     }
     inbound
