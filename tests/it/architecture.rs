@@ -174,13 +174,13 @@ const RULES: &[Rule] = &[
         forbids: &["axum", "hyper", "tower_http"],
     },
     Rule {
-        says: "only app.rs and cli choose a store (the load generator seeds a file of its own)",
-        binds: |place| !within_any(place, &["app", "cli", "bench::server", "store::sqlite"]),
+        says: "only app.rs and cli choose a store, and store::location opens it (the load generator seeds a file of its own)",
+        binds: |place| !within_any(place, &["app", "cli", "bench::server", "store::location", "store::sqlite"]),
         forbids: &["crate::store::sqlite"],
     },
     Rule {
-        says: "only app.rs and cli choose a store",
-        binds: |place| !within_any(place, &["app", "cli", "store::mongo"]),
+        says: "only app.rs and cli choose a store, and store::location opens it",
+        binds: |place| !within_any(place, &["app", "cli", "store::location", "store::mongo"]),
         forbids: &["crate::store::mongo"],
     },
     Rule {
