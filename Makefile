@@ -26,7 +26,7 @@ js: node
 # The store's suite on a real MongoDB: make test-mongo MONGODB_URI=mongodb://127.0.0.1:27017/?replicaSet=rs0
 test-mongo:
 	@test -n "$(MONGODB_URI)" || { echo "make test-mongo needs MONGODB_URI=mongodb://..." >&2; exit 1; }
-	DESKLINE_TEST_MONGO_URI="$(MONGODB_URI)" $(CARGO) test --lib store::mongo
+	DESKLINE_TEST_MONGO_URI="$(MONGODB_URI)" $(CARGO) test --lib store:: --test mongo
 
 # The figures of docs/BENCHMARKS.md.
 bench:
