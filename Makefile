@@ -41,5 +41,5 @@ deny:
 
 node:
 	@command -v node >/dev/null || { echo "Node $(NODE_MIN) or newer is needed for the JavaScript tests: https://nodejs.org" >&2; exit 1; }
-	@node -e 'process.exit(+process.versions.node.split(".")[0] < $(NODE_MIN))' \
+	@node -e 'process.exit(parseInt(process.versions.node) >= $(NODE_MIN) ? 0 : 1)' \
 		|| { echo "Node $(NODE_MIN) or newer is needed for the JavaScript tests, this is $$(node --version)" >&2; exit 1; }

@@ -33,6 +33,9 @@ pub enum StoreError {
     /// It cannot write or read at present: disk full, file read-only, server away. A later try may succeed.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),
+    /// It does not let this program in, or cannot be where the settings say: trying again is of no use.
+    #[error("the store cannot be used with these settings: {0}")]
+    Refused(String),
     /// What it holds cannot be understood.
     #[error("the store holds something unreadable: {0}")]
     Corrupt(String),

@@ -96,7 +96,9 @@ impl From<StoreError> for Refusal {
         tracing::error!(%error, "A request failed in the store");
         match error {
             StoreError::Unavailable(_) => Self::new(StatusCode::SERVICE_UNAVAILABLE, "Server error"),
-            StoreError::Corrupt(_) => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Server error"),
+            StoreError::Refused(_) | StoreError::Corrupt(_) => {
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Server error")
+            }
         }
     }
 }

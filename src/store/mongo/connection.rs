@@ -58,6 +58,7 @@ pub(super) fn late() -> StoreError {
 pub(super) fn copy(error: &StoreError) -> StoreError {
     match error {
         StoreError::Unavailable(why) => StoreError::Unavailable(why.clone()),
+        StoreError::Refused(why) => StoreError::Refused(why.clone()),
         StoreError::Corrupt(why) => StoreError::Corrupt(why.clone()),
     }
 }
@@ -88,6 +89,9 @@ impl From<Error> for StoreError {
             ErrorKind::Bson(_) | ErrorKind::BsonDeserialization(_) | ErrorKind::InvalidResponse { .. } => {
                 Self::Corrupt(error.to_string())
             }
+            ErrorKind::InvalidArgument { .. }
+            | ErrorKind::Authentication { .. }
+            | ErrorKind::InvalidTlsConfig { .. } => Self::Refused(error.kind.to_string()),
             // The text of these can hold keys, and so addresses and client message ids.
             ErrorKind::InsertMany(_) => Self::Unavailable("an insert was not confirmed".into()),
             ErrorKind::Write(WriteFailure::WriteError(error)) => {

@@ -150,6 +150,7 @@ fn copy(committed: &Result<(), StoreError>) -> Result<(), StoreError> {
     match committed {
         Ok(()) => Ok(()),
         Err(StoreError::Unavailable(why)) => Err(StoreError::Unavailable(why.clone())),
+        Err(StoreError::Refused(why)) => Err(StoreError::Refused(why.clone())),
         Err(StoreError::Corrupt(why)) => Err(StoreError::Corrupt(why.clone())),
     }
 }
