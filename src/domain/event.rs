@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::{ConnectionId, Conversation, Entry, Members, Person, Side, UserId};
+use super::{ConnectionId, Conversation, Entry, Members, MessageExtras, Person, Side, UserId};
 
 /// Something that connections are told.
 #[derive(Clone, Debug)]
@@ -65,6 +65,8 @@ pub struct EntryTold {
     pub author: Arc<Person>,
     /// The connection it came from; `None` if it came by a request.
     pub origin: Option<ConnectionId>,
+    /// What goes with it beside its text, if it is a message.
+    pub extras: MessageExtras,
 }
 
 impl EntryTold {
@@ -151,6 +153,7 @@ mod tests {
             },
             author: author.clone(),
             origin: None,
+            extras: MessageExtras::default(),
         }
     }
 

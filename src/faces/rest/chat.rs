@@ -19,7 +19,7 @@ use crate::desk::Desk;
 use crate::desk::list_conversations::ListedConversation;
 use crate::desk::send_message::{Addressee, SendMessage, SendMessageError};
 use crate::domain::event::SeenPerson;
-use crate::domain::{BodyError, ClientMessageId, EntryTold, Person, Seq, UserId};
+use crate::domain::{BodyError, ClientMessageId, EntryTold, MessageExtras, Person, Seq, UserId};
 use crate::store::StoreError;
 
 /// How many conversations a list shows unless it is asked for fewer.
@@ -128,6 +128,7 @@ async fn send(State(desk): State<Desk>, Caller(user): Caller, ApiJson(body): Api
         text: text.to_owned(),
         client_id,
         origin: None,
+        extras: MessageExtras::default(),
     };
     let (answer, answered) = oneshot::channel();
     desk.send_message(ask, Box::new(move |outcome| drop(answer.send(outcome)))).await;
