@@ -33,6 +33,11 @@ impl Desk {
     /// [`catch_up`](Self::catch_up).
     pub async fn connect(&self, who: &Authenticated, connection: &Arc<dyn Connection>) {
         connection.feed().begin();
+        self.connect_live(who, connection).await;
+    }
+
+    /// The same, for a client that fetches by itself what it has missed: it hears of the log, too, from now on.
+    pub async fn connect_live(&self, who: &Authenticated, connection: &Arc<dyn Connection>) {
         self.0.expiries.add(who, connection);
         let joined = self.0.presence.join(who.person.clone(), connection.clone());
         self.announce_arrival(&who.person, joined).await;
