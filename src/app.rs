@@ -121,7 +121,8 @@ fn router(
 ) -> anyhow::Result<(Router, SocketIo, channels::Sockets)> {
     let settings = config.socketio.settings();
     let (socketio, sockets) = socketio::layer(desk, &settings);
-    let (dialects, channels) = channels::routes(desk.clone(), accounts.clone(), config.channels.settings());
+    let (dialects, channels) =
+        channels::routes(desk.clone(), accounts.clone(), config.channels.settings(&config.store.path()));
     let router = Router::new()
         .merge(dialects)
         .merge(rest::routes(desk.clone(), accounts.clone()))

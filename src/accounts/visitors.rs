@@ -1,8 +1,8 @@
 //! People without an account: known by the secret in a session cookie, of which only the digest is kept.
 
 use super::Accounts;
-use super::codes::{digest, hex};
-use crate::domain::{AccountStatus, Role, User, UserId};
+use super::codes::{digest, hex, percent_encoded};
+use crate::domain::{AccountStatus, Attachment, Role, User, UserId};
 use crate::store::{NewUser, Profile, SaveProfileError, SaveUserError, StoreError, UserChange};
 
 /// What a visitor is called who gives no name.
@@ -40,6 +40,19 @@ impl Accounts {
         let Some(profile) = self.parts.profiles.profile_by_session(&digest(secret)).await? else { return Ok(None) };
         let user = self.parts.users.user(profile.user).await?;
         Ok(user.filter(|user| user.status == AccountStatus::Active))
+    }
+
+    /// Where a file can be fetched for an hour.
+    #[must_use]
+    pub fn link(&self, attachment: &Attachment) -> String {
+        let link = self.parts.tokens.issue_link(attachment, self.parts.clock.now());
+        format!("/media/chat_attachments/{link}/{}", percent_encoded(&attachment.name))
+    }
+
+    /// The file that a link leads to, while it is good.
+    #[must_use]
+    pub fn linked(&self, link: &str) -> Option<Attachment> {
+        self.parts.tokens.verify_link(link, self.parts.clock.now())
     }
 
     /// The account or visitor with this id.

@@ -7,7 +7,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, deco
 use serde::{Deserialize, Serialize};
 
 use super::Secret;
-use crate::domain::{Timestamp, User, UserId};
+use crate::domain::{Attachment, Timestamp, User, UserId};
 
 /// How long a token lasts unless configured otherwise.
 pub const DEFAULT_LIFETIME: Duration = Duration::from_hours(24);
@@ -100,6 +100,19 @@ pub struct RefreshIdentity {
     pub expires_at: Timestamp,
 }
 
+/// What a link to a file says: neither an account nor a type of token, so that it opens nothing else.
+#[derive(Serialize, Deserialize)]
+struct LinkClaims {
+    file: String,
+    name: String,
+    media_type: String,
+    size: u64,
+    exp: i64,
+}
+
+/// How long a link to a file is good.
+const LINK_LIFETIME: Duration = Duration::from_hours(1);
+
 /// How long a refresh token lasts.
 const REFRESH_LIFETIME: Duration = Duration::from_hours(7 * 24);
 
@@ -173,6 +186,25 @@ impl Tokens {
             })
         };
         TokenPair { access: sign("access", self.lifetime), refresh: sign("refresh", REFRESH_LIFETIME) }
+    }
+
+    /// A link to a file, good for an hour.
+    #[must_use]
+    pub fn issue_link(&self, to: &Attachment, now: Timestamp) -> String {
+        let Attachment { file, name, media_type, size } = to.clone();
+        let claims = LinkClaims { file, name, media_type, size, exp: now.after(LINK_LIFETIME).seconds() };
+        encode(&Header::new(Algorithm::HS256), &claims, &self.signing).unwrap_or_default()
+    }
+
+    /// The file that a link leads to, while it is good.
+    #[must_use]
+    pub fn verify_link(&self, link: &str, now: Timestamp) -> Option<Attachment> {
+        if link.len() > MAX_TOKEN {
+            return None;
+        }
+        let claims = decode::<LinkClaims>(link, &self.checking, &self.validation).ok()?.claims;
+        let LinkClaims { file, name, media_type, size, exp } = claims;
+        (exp > now.seconds()).then_some(Attachment { file, name, media_type, size })
     }
 
     /// Tells whom a refresh token names. Whether it was used already is not known here.

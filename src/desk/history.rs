@@ -83,7 +83,9 @@ impl Desk {
                 Vacant(place) => place.insert(self.0.directory.person_or_deleted(entry.author).await?).clone(),
             };
             let extras = entry.message().and_then(|message| extras.remove(&message.id)).unwrap_or_default();
-            shown.push(EntryTold { parties: parties.clone(), entry, author, origin: None, extras });
+            let attachment_path = extras.attachment.as_ref().map(|attachment| self.0.accounts.link(attachment));
+            let parties = parties.clone();
+            shown.push(EntryTold { parties, entry, author, origin: None, extras, attachment_path });
         }
         Ok(shown)
     }

@@ -146,7 +146,10 @@ impl Desk {
 
     fn tell_and_answer(&self, kept: Kept) {
         let Kept { parties, author, origin, extras, answer, result } = kept;
-        let told = |entry: Entry| Arc::new(EntryTold { parties, entry, author, origin, extras });
+        let told = |entry: Entry| {
+            let attachment_path = extras.attachment.as_ref().map(|attachment| self.0.accounts.link(attachment));
+            Arc::new(EntryTold { parties, entry, author, origin, extras, attachment_path })
+        };
         let outcome = match result {
             Ok(Appended::New(entry)) => {
                 let told = told(entry);

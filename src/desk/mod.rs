@@ -18,7 +18,6 @@ use crate::presence::Presence;
 use crate::store::Stores;
 
 pub mod adopt;
-pub mod attachments;
 pub mod catch_up;
 pub mod change_status;
 pub mod connect;

@@ -42,6 +42,7 @@ async fn log_ins_answer_as_recorded() {
     assert_eq!(server.post("/api/accounts/admin/login/step2/", &Who::Nobody, second).await.status, 400);
 }
 
+#[expect(clippy::too_many_lines, reason = "one story, told in the order in which it was recorded")]
 #[tokio::test(flavor = "multi_thread")]
 async fn the_portal_speaks_as_recorded() {
     let server = TestServer::start().await;

@@ -31,7 +31,7 @@ pub(crate) struct TestServer {
     pub(crate) tokens: Arc<Tokens>,
     pub(crate) http: reqwest::Client,
     stop: CancellationToken,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 #[derive(Parser)]
@@ -65,7 +65,7 @@ impl TestServer {
         let stopped = stop.clone();
         tokio::spawn(async move { app::serve(vec![listener], parts, &config, stopped).await.unwrap() });
         let http = reqwest::Client::builder().build().unwrap();
-        Self { address, stores, tokens, http, stop, _folder: folder }
+        Self { address, stores, tokens, http, stop, folder }
     }
 
     /// An account with the password `secret-1`, and the beginning of its address as its username.
@@ -134,6 +134,11 @@ impl TestServer {
             Err(Error::Http(response)) => Err(response.status().as_u16()),
             Err(error) => panic!("{error}"),
         }
+    }
+
+    /// How many attachments are kept.
+    pub(crate) fn files(&self) -> usize {
+        std::fs::read_dir(self.folder.path().join("deskline.db.files")).map_or(0, Iterator::count)
     }
 
     /// A room made by a visitor: its id, and the session.

@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod access;
+mod attachments;
 mod cross;
 mod golden_drivecash;
 mod golden_storefront;

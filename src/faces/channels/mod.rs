@@ -5,6 +5,7 @@
 //! handshake and the loop of one websocket), [`line`] (what waits to be sent on it), [`caller`] (who asks), [`body`] and
 //! [`reply`] (requests), [`stamp`] (times), [`echo`] (an answer comes before its echo).
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,10 +32,14 @@ use crate::domain::Timestamp;
 use echo::Echoes;
 
 /// What this face can be told to do differently.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct ChannelsSettings {
     /// Everybody may list, read and write every conversation of the storefront, as on the replaced server.
     pub open_public_rooms: bool,
+    /// The folder in which attachments are kept.
+    pub files: PathBuf,
+    /// The most bytes of an attachment.
+    pub max_attachment: u64,
 }
 
 /// What all routes and sockets of this face need.

@@ -66,9 +66,19 @@ pub(super) struct Handshake {
     pub(super) hang_up: Option<HangUp>,
 }
 
+/// A request that is none.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct NoHandshake;
+
+impl IntoResponse for NoHandshake {
+    fn into_response(self) -> Response {
+        (StatusCode::UPGRADE_REQUIRED, "This is for websockets.\n").into_response()
+    }
+}
+
 impl Handshake {
-    /// Reads the request; gives the answer if it is no handshake.
-    pub(super) fn read(request: &mut Request) -> Result<Self, Response> {
+    /// Reads the request.
+    pub(super) fn read(request: &mut Request) -> Result<Self, NoHandshake> {
         let headers = request.headers();
         let says = |name: header::HeaderName, wanted: &str| {
             let value = headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -80,12 +90,12 @@ impl Handshake {
             && says(header::SEC_WEBSOCKET_VERSION, "13");
         let key = headers.get(header::SEC_WEBSOCKET_KEY).cloned();
         let (true, Some(key)) = (is_handshake, key) else {
-            return Err((StatusCode::UPGRADE_REQUIRED, "This is for websockets.\n").into_response());
+            return Err(NoHandshake);
         };
         let hang_up = request.extensions().get::<HangUp>().cloned();
         match request.extensions_mut().remove::<OnUpgrade>() {
             Some(upgrade) => Ok(Self { key, upgrade, hang_up }),
-            None => Err(StatusCode::UPGRADE_REQUIRED.into_response()),
+            None => Err(NoHandshake),
         }
     }
 

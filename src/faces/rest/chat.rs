@@ -1,5 +1,6 @@
 //! `/api/chat/...`: what the dashboards' chat screen asks for. Its errors are `{message}` alone.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -239,7 +240,7 @@ struct MessageBody<'a> {
     id: String,
     sender: PersonBody<'a>,
     receiver: PersonBody<'a>,
-    message: &'a str,
+    message: Cow<'a, str>,
     read: bool,
     created_at: String,
     updated_at: String,
@@ -258,7 +259,7 @@ impl<'a> MessageBody<'a> {
             id: message.id.to_string(),
             sender: PersonBody::from(author),
             receiver: PersonBody::from(addressee),
-            message: message.body.as_str(),
+            message: told.text_with_link(message),
             read,
             created_at: at.clone(),
             updated_at: at,

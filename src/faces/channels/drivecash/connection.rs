@@ -10,7 +10,7 @@ use crate::desk::Desk;
 use crate::desk::enter::Entered;
 use crate::desk::mark_read::{MarkRead, MarkReadError};
 use crate::desk::send_message::{Addressee, SendMessage, SendMessageError};
-use crate::domain::{ConnectionId, ConversationId, DeskEvent, MessageExtras, Person, Side, UserId};
+use crate::domain::{ConnectionId, ConversationId, DeskEvent, EntryTold, MessageExtras, Person, Side, UserId};
 use crate::faces::channels::Channels;
 use crate::faces::channels::line::{Item, Line};
 use crate::faces::channels::socket::Dialect;
@@ -116,7 +116,8 @@ impl Connection for DrivecashConnection {
         if place.is_some_and(|place| place != self.conversation) {
             return Outcome::NotTaken;
         }
-        let link = |told: &_| self.desk.attachment_path(told, delivery.viewer);
+        // A page knows its server, so the path is enough.
+        let link = |told: &EntryTold| told.attachment_path.clone();
         let item = match wire::encode(delivery.event, delivery.viewer, self.customer, &link) {
             Some(Encoded::Frame(text)) => Item::Frame(Arc::new(text)),
             Some(Encoded::Receipt(receipt)) => Item::Look(receipt),

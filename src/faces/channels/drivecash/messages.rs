@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use axum::extract::{FromRequest as _, Path, Query, Request, State};
+use axum::extract::{DefaultBodyLimit, FromRequest as _, Path, Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
@@ -11,12 +11,12 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
-use super::enter;
 use super::wire::{MessageBody, messages};
+use super::{enter, upload};
 use crate::desk::enter::{EnterError, Entered};
 use crate::desk::mark_read::MarkRead;
 use crate::desk::send_message::{Addressee, SendMessage, SendMessageError};
-use crate::domain::{EntryTold, MessageExtras, Person, User};
+use crate::domain::{EntryTold, MessageExtras, User};
 use crate::faces::channels::Channels;
 use crate::faces::channels::body::Fields;
 use crate::faces::channels::caller::{self, Caller};
@@ -28,7 +28,7 @@ const OF_EACH: usize = 100;
 
 pub(super) fn routes() -> Router<Channels> {
     Router::new()
-        .route("/api/chat/messages/", get(list).post(send))
+        .route("/api/chat/messages/", get(list).post(send).layer(DefaultBodyLimit::disable()))
         .route("/api/chat/messages/room_messages/", get(room_messages))
         .route("/api/chat/messages/{message}/", get(message))
         .route("/api/chat/messages/{message}/mark_read/", post(mark_read))
@@ -50,18 +50,14 @@ pub(super) async fn enter_to(channels: &Channels, user: &User, room: &str, what:
 }
 
 /// Where a message's attachment can be fetched: browsers want the whole address.
-fn linker<'a>(
-    channels: &'a Channels,
-    viewer: &'a Person,
-    headers: &HeaderMap,
-) -> impl Fn(&EntryTold) -> Option<String> + 'a {
+fn linker(headers: &HeaderMap) -> impl Fn(&EntryTold) -> Option<String> + use<> {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost").to_owned();
-    move |told| channels.desk.attachment_path(told, viewer).map(|path| format!("http://{host}{path}"))
+    move |told| told.attachment_path.as_ref().map(|path| format!("http://{host}{path}"))
 }
 
 async fn log_of(channels: &Channels, entered: &Entered, headers: &HeaderMap, limit: usize) -> Result<Value, Problem> {
     let log = channels.desk.room_log(entered, limit).await?;
-    let link = linker(channels, &entered.person, headers);
+    let link = linker(headers);
     Ok(json!(messages(&log, &entered.summary, &entered.person, &link)))
 }
 
@@ -121,22 +117,38 @@ impl From<&Fields> for ToSend {
     }
 }
 
-/// `{room_id, message, reply_to?}`: 201 with the message.
+/// `{room_id, message, reply_to?}`, or a form that may have a file as `attachment`: 201 with the message. A file may come
+/// without a text; its name stands for it.
 async fn send(
     State(channels): State<Channels>,
     Caller(user): Caller,
     headers: HeaderMap,
     request: Request,
 ) -> Result<Response, Problem> {
-    let fields = Fields::from_request(request, &channels).await?;
-    let to_send = ToSend::from(&fields);
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let (mut to_send, received) = if content_type.to_ascii_lowercase().starts_with("multipart/form-data") {
+        upload::receive(&channels, request).await?
+    } else {
+        (ToSend::from(&Fields::from_request(request, &channels).await?), None)
+    };
     let required = || Problem::error(StatusCode::BAD_REQUEST, "room_id and message are required");
+    let mut extras = MessageExtras::default();
+    if let Some(received) = &received {
+        extras.attachment = Some(received.attachment.clone());
+        if to_send.text.trim().is_empty() {
+            to_send.text.clone_from(&received.attachment.name);
+        }
+    }
     if to_send.text.trim().is_empty() {
         return Err(required());
     }
-    let entered =
-        enter_to(&channels, &user, to_send.room.as_deref().ok_or_else(required)?, "send messages in this").await?;
-    say(&channels, &entered, &headers, to_send, MessageExtras::default()).await
+    let room = to_send.room.as_deref().ok_or_else(required)?;
+    let entered = enter_to(&channels, &user, room, "send messages in this").await?;
+    let response = say(&channels, &entered, &headers, to_send, extras).await?;
+    if let Some(received) = received {
+        received.keep();
+    }
+    Ok(response)
 }
 
 pub(super) async fn say(
@@ -168,7 +180,7 @@ pub(super) async fn say(
     let (answer, answer_of) = oneshot::channel();
     channels.desk.send_message(ask, Box::new(move |outcome| drop(answer.send(outcome)))).await;
     let sent = answer_of.await.unwrap_or(Err(SendMessageError::ShuttingDown))?;
-    let link = linker(channels, &entered.person, headers);
+    let link = linker(headers);
     let body = json!(MessageBody::new(&sent.told, &entered.person, answered.as_ref(), &link));
     Ok(answering.until_sent((StatusCode::CREATED, Json(body)).into_response()))
 }
@@ -198,7 +210,7 @@ async fn body_of(
         None => None,
     };
     let log = channels.desk.room_log(entered, usize::MAX).await?;
-    let link = linker(channels, &entered.person, headers);
+    let link = linker(headers);
     let body = MessageBody::new(told, &entered.person, answered.as_ref(), &link);
     let is_read = told.entry.seq <= entered.summary.side(told.entry.side.other()).read;
     let body = body.map(|body| if is_read || was_read_now { body.read_at(log.read_at(told)) } else { body });

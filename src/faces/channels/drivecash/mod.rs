@@ -1,7 +1,7 @@
 //! The portal's dialect: one room per customer by number, one socket per person and room, REST with bare arrays.
 //!
-//! [`wire`] (names and shapes), [`connection`] (one socket), and routes by noun: [`auth`], [`rooms`], [`messages`],
-//! [`notifications`].
+//! [`wire`] (names and shapes), [`connection`] (one socket), and routes by noun: [`auth`], [`rooms`], [`messages`] (with
+//! [`upload`]), [`media`], [`notifications`].
 
 use std::sync::Arc;
 
@@ -12,9 +12,11 @@ use axum::response::{IntoResponse as _, Response};
 
 mod auth;
 mod connection;
+mod media;
 mod messages;
 mod notifications;
 mod rooms;
+mod upload;
 mod wire;
 
 use super::reply::Problem;
@@ -26,14 +28,19 @@ use crate::presence::Connection;
 use connection::DrivecashConnection;
 
 pub(super) fn routes() -> Router<Channels> {
-    Router::new().merge(auth::routes()).merge(rooms::routes()).merge(messages::routes()).merge(notifications::routes())
+    Router::new()
+        .merge(auth::routes())
+        .merge(rooms::routes())
+        .merge(messages::routes())
+        .merge(notifications::routes())
+        .merge(media::routes())
 }
 
 /// `/ws/chat/{digits}/?token=`. Refused with 403 in the handshake: after an accept, this client would come back every second.
 pub(super) async fn room(channels: Channels, room: &str, mut request: Request) -> Response {
     let handshake = match Handshake::read(&mut request) {
         Ok(handshake) => handshake,
-        Err(response) => return response,
+        Err(none) => return none.into_response(),
     };
     let who = match caller::from_token(&channels, request.uri()).await {
         Ok(Some(who)) => who,

@@ -76,7 +76,7 @@ impl StorefrontConnection {
         self.line.frame(text);
     }
 
-    async fn say(self: &Self, conversation: ConversationId, text: String) {
+    async fn say(&self, conversation: ConversationId, text: String) {
         let ask = SendMessage {
             author: self.person.clone(),
             to: Addressee::Conversation(conversation),

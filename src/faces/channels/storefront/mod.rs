@@ -8,7 +8,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Uri};
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use uuid::Uuid;
 
@@ -40,7 +40,7 @@ pub(super) fn routes() -> Router<Channels> {
 pub(super) async fn room(channels: Channels, room: &str, mut request: Request) -> Response {
     let handshake = match Handshake::read(&mut request) {
         Ok(handshake) => handshake,
-        Err(response) => return response,
+        Err(none) => return none.into_response(),
     };
     let Ok(uuid) = Uuid::try_parse(room) else {
         return handshake.close_with(&channels.sockets, 1011, "Not a room's id");
@@ -103,7 +103,7 @@ fn claim(channels: &Channels, who: Option<&Authenticated>) -> Claim {
 async fn agents(State(channels): State<Channels>, mut request: Request) -> Response {
     let handshake = match Handshake::read(&mut request) {
         Ok(handshake) => handshake,
-        Err(response) => return response,
+        Err(none) => return none.into_response(),
     };
     let who = match caller::from_token(&channels, request.uri()).await {
         Ok(Some(who)) => who,

@@ -1,6 +1,8 @@
 //! Names and shapes of the shop's dialect. Both generations of its frontends get all that either of them knows.
 #![deny(clippy::wildcard_enum_match_arm)]
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
@@ -52,7 +54,7 @@ pub(super) struct MessageBody<'a> {
     pub(super) id: u64,
     sender_type: &'static str,
     sender_name: String,
-    content: &'a str,
+    content: Cow<'a, str>,
     is_read: bool,
     created_at: String,
     room: String,
@@ -69,7 +71,7 @@ impl<'a> MessageBody<'a> {
             id: message.number,
             sender_type: if by_desk { "admin" } else { "customer" },
             sender_name: if by_desk { format!("{} ({})", sender.name, sender.email) } else { sender.name.clone() },
-            content: message.body.as_str(),
+            content: told.text_with_link(message),
             // What the desk says counts as read at once: this dialect has no word for a customer's reading.
             is_read: is_read || by_desk,
             created_at: stamp(told.entry.at),
