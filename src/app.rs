@@ -1,5 +1,6 @@
 //! The one place that joins parts.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,17 +13,21 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::accounts::{AccountParts, Accounts};
-use crate::auth::{Passwords, Tokens};
+use crate::auth::{Passwords, Secret, Tokens};
 use crate::config::{Config, MailConfig};
 use crate::desk::Desk;
 use crate::domain::{Clock, SystemClock, UserId};
 use crate::faces::{channels, ops, rest, socketio};
 use crate::mail::{LogMailer, Mailer, SmtpMailer};
 use crate::net;
-use crate::store::Stores;
-use crate::store::sqlite::{DataFileLock, SqliteStore};
+use crate::store::OpenStore;
+use crate::store::mongo::MongoStore;
+use crate::store::sqlite::DataFileLock;
 
-/// How long each step of stopping may take; there are three.
+/// How often to look for messages that the replaced server has written.
+const PICK_UP: Duration = Duration::from_secs(2);
+
+/// How long each step of stopping may take; there are four.
 const STEP: Duration = Duration::from_secs(3);
 
 /// Changes of accounts that may wait to be looked at; if there are more, the next look at everybody finds them.
@@ -31,7 +36,7 @@ const CHANGES: usize = 256;
 /// What a server is built from.
 pub struct Parts {
     /// People and logs.
-    pub stores: Stores,
+    pub store: OpenStore,
     /// Signs and reads tokens.
     pub tokens: Arc<Tokens>,
     /// Tells the time.
@@ -43,21 +48,30 @@ pub struct Parts {
 }
 
 impl Parts {
-    /// Opens what the settings name.
+    /// Opens what the settings name, without waiting for a store that is away.
     ///
     /// # Errors
     /// If something cannot be opened, or is in use.
-    pub fn open(config: &Config) -> anyhow::Result<Self> {
-        let path = config.store.path();
-        let lock = DataFileLock::take(&path)?;
-        let secret = config.auth.secret(&path, config.demo)?;
-        let store = SqliteStore::open(&path).with_context(|| format!("opening the store at {}", path.display()))?;
+    pub async fn open(config: &Config) -> anyhow::Result<Self> {
+        let location = config.store.location();
+        let lock = location.file().map(|path| DataFileLock::take(path)).transpose()?;
+        let secret = config.auth.secret(location.file().map(PathBuf::as_path), config.demo)?;
+        let store = location.open().await.with_context(|| format!("opening the store, {location}"))?;
+        store.migrate(&|_, _| ()).await.context("taking in old messages")?;
+        Self::new(config, store, &secret, lock)
+    }
+
+    /// Joins an open store with what the settings name.
+    ///
+    /// # Errors
+    /// If a setting cannot be used.
+    pub fn new(config: &Config, store: OpenStore, secret: &Secret, lock: Option<DataFileLock>) -> anyhow::Result<Self> {
         Ok(Self {
-            stores: store.stores(),
-            tokens: Arc::new(Tokens::new(&secret, config.auth.token_lifetime)),
+            store,
+            tokens: Arc::new(Tokens::new(secret, config.auth.token_lifetime)),
             clock: Arc::new(SystemClock),
             mailer: mailer(&config.mail)?,
-            lock: Some(lock),
+            lock,
         })
     }
 }
@@ -80,7 +94,8 @@ pub async fn serve(
     config: &Config,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let Parts { stores, tokens, clock, mailer, lock } = parts;
+    let Parts { store, tokens, clock, mailer, lock } = parts;
+    let stores = store.stores();
     let (changed, changes) = broadcast::channel(CHANGES);
     let accounts = Accounts::new(AccountParts {
         users: stores.users.clone(),
@@ -96,8 +111,12 @@ pub async fn serve(
     tokio::spawn(judge_changes(desk.clone(), changes, stop.clone()));
     let (router, sockets, channels) = router(&desk, &accounts, config)?;
     let tasks = TaskTracker::new();
+    if let OpenStore::Mongo(store) = &store {
+        tasks.spawn(pick_up(store.clone(), stop.clone()));
+    }
     for listener in listeners {
-        tasks.spawn(net::serve(listener, router.clone(), stop.clone(), tasks.clone()));
+        let (router, stop, served) = (router.clone(), stop.clone(), tasks.clone());
+        tasks.spawn(async move { net::serve(&listener, router, stop, served).await });
     }
     stop.cancelled().await;
     finish("the log", desk.close()).await;
@@ -109,6 +128,7 @@ pub async fn serve(
     tasks.close();
     finish("the connections", tasks.wait()).await;
     desk.write_deliveries().await;
+    finish("the store", store.close()).await;
     drop(lock);
     Ok(())
 }
@@ -122,7 +142,7 @@ fn router(
     let settings = config.socketio.settings();
     let (socketio, sockets) = socketio::layer(desk, &settings);
     let (dialects, channels) =
-        channels::routes(desk.clone(), accounts.clone(), config.channels.settings(&config.store.path()));
+        channels::routes(desk.clone(), accounts.clone(), config.channels.settings(config.store.location().file()));
     let router = Router::new()
         .merge(dialects)
         .merge(rest::routes(desk.clone(), accounts.clone()))
@@ -147,6 +167,17 @@ async fn judge_changes(desk: Desk, mut changes: broadcast::Receiver<UserId>, sto
             // The desk looks at everybody by itself twice a second.
             Err(broadcast::error::RecvError::Lagged(_)) => {}
             Err(broadcast::error::RecvError::Closed) => return,
+        }
+    }
+}
+
+/// Takes in what the replaced server writes while both run side by side.
+async fn pick_up(store: Arc<MongoStore>, stop: CancellationToken) {
+    while stop.run_until_cancelled(tokio::time::sleep(PICK_UP)).await.is_some() {
+        match stop.run_until_cancelled(store.pick_up()).await {
+            None | Some(Ok(0)) => {}
+            Some(Ok(taken)) => tracing::info!(taken, "Took {taken} messages of the old server into the log"),
+            Some(Err(error)) => tracing::warn!(%error, "Could not look for messages of the old server"),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! `deskline check-config`
 
+use std::path::PathBuf;
+
 use super::say;
 use crate::config::Config;
 
@@ -7,6 +9,6 @@ pub(super) fn check(config: Config) -> anyhow::Result<()> {
     let config = config.complete()?;
     // Secrets hide themselves in this form.
     say(format_args!("{config:#?}"))?;
-    config.auth.secret(&config.store.path(), config.demo)?;
+    config.auth.secret(config.store.location().file().map(PathBuf::as_path), config.demo)?;
     say("The settings are good.")
 }

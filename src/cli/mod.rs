@@ -10,10 +10,15 @@ use crate::config::{self, Config};
 
 mod check_config;
 mod demo;
+mod health;
+mod import;
 mod logging;
+mod opening;
+mod progress;
 mod serve;
 mod token;
 mod user;
+mod verify;
 
 /// A self-hosted realtime support-chat server.
 #[derive(Debug, Parser)]
@@ -33,6 +38,12 @@ enum Command {
     User(user::User),
     /// Prints a token for an account.
     Token(token::Token),
+    /// Moves everything from one store into another, and compares them.
+    Import(import::Import),
+    /// Recomputes what follows from the logs, and says where what is kept differs.
+    Verify(verify::Verify),
+    /// Asks a server on this machine whether it runs.
+    Health(health::Health),
     /// Prints the settings in force, without secrets, and checks them.
     CheckConfig(Box<Config>),
 }
@@ -60,6 +71,9 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             Some(Command::Serve(config)) => serve::serve(*config).await,
             Some(Command::User(user)) => user.run().await,
             Some(Command::Token(token)) => token.run().await,
+            Some(Command::Import(import)) => import.run().await,
+            Some(Command::Verify(verify)) => verify.run().await,
+            Some(Command::Health(health)) => health.run().await,
             Some(Command::CheckConfig(config)) => check_config::check(*config),
         }
     })

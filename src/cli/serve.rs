@@ -1,26 +1,22 @@
 //! `deskline serve`
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use anyhow::Context;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::{demo, logging, say};
+use super::{demo, logging, opening, say};
 use crate::app::{self, Parts};
 use crate::config::Config;
 use crate::domain::Role;
+use crate::store::StoreLocation;
+use crate::store::sqlite::DataFileLock;
 
 pub(super) async fn serve(config: Config) -> anyhow::Result<()> {
     let config = config.complete()?;
     logging::start(&config.log)?;
-    let parts = Parts::open(&config)?;
-    let users = parts.stores.users.clone();
-    if config.demo {
-        demo::prepare(&*users).await.context("making the demo accounts")?;
-    } else if demo::remains(&*users).await? {
-        tracing::warn!("This store holds demo accounts, whose passwords everybody knows");
-    }
     let mut listeners = Vec::new();
     for address in &config.listen.addresses {
         let listener = TcpListener::bind(address).await;
@@ -28,47 +24,88 @@ pub(super) async fn serve(config: Config) -> anyhow::Result<()> {
     }
     let addresses: Vec<SocketAddr> =
         listeners.iter().map(TcpListener::local_addr).collect::<Result<_, _>>().context("listening")?;
-    let has_admin = users.users_of_role(Role::Admin, 0, 1).await?.total > 0;
-    greet(&config, &addresses, has_admin)?;
+    let location = config.store.location();
+    let lock = location.file().map(|path| DataFileLock::take(path)).transpose()?;
+    let secret = config.auth.secret(location.file().map(PathBuf::as_path), config.demo)?;
     let stop = CancellationToken::new();
-    tokio::spawn(stop_on_signal(stop.clone()));
+    // Before anybody is told that the server is there, and may ask it to stop.
+    tokio::spawn(stop_on_signal(Signals::hear().context("listening for signals")?, stop.clone()));
+    let Some(store) = opening::open(&listeners, &location, &stop).await? else { return Ok(()) };
+    let parts = Parts::new(&config, store, &secret, lock)?;
+    let users = parts.store.stores().users;
+    if config.demo {
+        demo::prepare(&*users).await.context("making the demo accounts")?;
+    } else if demo::remains(&*users).await? {
+        tracing::warn!("This store holds demo accounts, whose passwords everybody knows");
+    }
+    let has_admin = users.users_of_role(Role::Admin, 0, 1).await?.total > 0;
+    greet(&config, &location, &addresses, has_admin)?;
     app::serve(listeners, parts, &config, stop).await
 }
 
 /// The first signal asks to stop, the second does not wait.
-async fn stop_on_signal(stop: CancellationToken) {
-    signal().await;
+async fn stop_on_signal(mut signals: Signals, stop: CancellationToken) {
+    signals.next().await;
     tracing::info!("Stopping");
     stop.cancel();
-    signal().await;
+    signals.next().await;
     std::process::exit(130);
 }
 
+/// The signals that ask a server to stop, heard from the moment this is made.
 #[cfg(unix)]
-async fn signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    match signal(SignalKind::terminate()) {
-        Ok(mut terminate) => tokio::select! {
-            _ = terminate.recv() => {}
-            _ = tokio::signal::ctrl_c() => {}
-        },
-        Err(error) => tracing::warn!(%error, "Cannot hear SIGTERM"),
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn hear() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }
+
+/// The one signal there is.
+#[cfg(not(unix))]
+struct Signals;
 
 #[cfg(not(unix))]
-async fn signal() {
-    if let Err(error) = tokio::signal::ctrl_c().await {
-        tracing::warn!(%error, "Cannot hear Ctrl-C");
+impl Signals {
+    #[expect(clippy::unnecessary_wraps, reason = "elsewhere it can fail")]
+    fn hear() -> std::io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) {
+        if let Err(error) = tokio::signal::ctrl_c().await {
+            tracing::warn!(%error, "Cannot hear Ctrl-C");
+        }
     }
 }
 
-fn greet(config: &Config, addresses: &[SocketAddr], has_admin: bool) -> anyhow::Result<()> {
+fn greet(config: &Config, location: &StoreLocation, addresses: &[SocketAddr], has_admin: bool) -> anyhow::Result<()> {
     for address in addresses {
         say(format_args!("Deskline listens on http://{address}"))?;
     }
-    let path = config.store.path();
-    say(format_args!("Data: {}", path.display()))?;
+    let place = match location {
+        StoreLocation::Sqlite(path) => {
+            say(format_args!("Data: {}", path.display()))?;
+            format!("--data {}", path.display())
+        }
+        StoreLocation::Mongo { .. } => {
+            say(format_args!("Data: {location}"))?;
+            "--mongodb-uri URI".into()
+        }
+    };
     if config.demo {
         say("\nDemo accounts, all with the password deskline-demo:")?;
         for (name, email, role) in demo::ACCOUNTS {
@@ -79,7 +116,7 @@ fn greet(config: &Config, addresses: &[SocketAddr], has_admin: bool) -> anyhow::
         say("  cargo run --release --example chat -- ann@demo.test")?;
     } else if !has_admin {
         say("\nThere is no admin yet. Add the first one with:")?;
-        say(format_args!("  deskline user --data {} add --role admin you@example.com", path.display()))?;
+        say(format_args!("  deskline user {place} add --role admin you@example.com"))?;
     }
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! `deskline token`
 
+use std::path::PathBuf;
+
 use anyhow::bail;
 use clap::Args;
 
@@ -21,10 +23,15 @@ pub(super) struct Token {
 }
 
 impl Token {
-    pub(super) async fn run(self) -> anyhow::Result<()> {
-        let secret = self.auth.secret(&self.store.path(), true)?;
-        let keeper = Keeper::open(&self.store)?;
-        let Some(user) = keeper.users.user_by_email(&self.email).await? else { bail!("no account has this address") };
+    pub(super) async fn run(mut self) -> anyhow::Result<()> {
+        self.store.complete();
+        self.auth.complete();
+        let location = self.store.location();
+        let secret = self.auth.secret(location.file().map(PathBuf::as_path), true)?;
+        let keeper = Keeper::open(&location).await?;
+        let user = keeper.users.user_by_email(&self.email).await?;
+        keeper.close().await;
+        let Some(user) = user else { bail!("no account has this address") };
         say(Tokens::new(&secret, self.auth.token_lifetime).issue(&user, SystemClock.now()))
     }
 }

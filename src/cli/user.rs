@@ -10,8 +10,7 @@ use super::say;
 use crate::auth::Passwords;
 use crate::config::StoreConfig;
 use crate::domain::{AccountStatus, Clock, Email, Role, SystemClock, UserId};
-use crate::store::sqlite::SqliteStore;
-use crate::store::{MAX_PAGE, NewUser, UserChange, UserStore};
+use crate::store::{MAX_PAGE, NewUser, OpenStore, StoreLocation, UserChange, UserStore};
 
 /// Adds, lists, blocks and unblocks accounts, and sets their passwords.
 #[derive(Debug, Args)]
@@ -57,13 +56,17 @@ enum Action {
 /// The store, as these commands use it.
 pub(super) struct Keeper {
     pub(super) users: Arc<dyn UserStore>,
+    store: OpenStore,
 }
 
 impl Keeper {
-    pub(super) fn open(config: &StoreConfig) -> anyhow::Result<Self> {
-        let path = config.path();
-        let store = SqliteStore::open(&path).with_context(|| format!("opening the store at {}", path.display()))?;
-        Ok(Self { users: store.stores().users })
+    pub(super) async fn open(location: &StoreLocation) -> anyhow::Result<Self> {
+        let store = location.open().await.with_context(|| format!("opening the store, {location}"))?;
+        Ok(Self { users: store.stores().users, store })
+    }
+
+    pub(super) async fn close(&self) {
+        self.store.close().await;
     }
 
     async fn find(&self, email: &Email) -> anyhow::Result<UserId> {
@@ -81,14 +84,23 @@ impl Keeper {
 }
 
 impl User {
-    pub(super) async fn run(self) -> anyhow::Result<()> {
-        let keeper = Keeper::open(&self.store)?;
-        match self.action {
-            Action::Add { email, name, role } => add(&keeper, email, name, role).await,
-            Action::List => list(&keeper).await,
-            Action::Block { email } => keeper.change(&email, status(AccountStatus::Blocked)).await,
-            Action::Unblock { email } => keeper.change(&email, status(AccountStatus::Active)).await,
-            Action::Password { email } => {
+    pub(super) async fn run(mut self) -> anyhow::Result<()> {
+        self.store.complete();
+        let keeper = Keeper::open(&self.store.location()).await?;
+        let done = self.action.run(&keeper).await;
+        keeper.close().await;
+        done
+    }
+}
+
+impl Action {
+    async fn run(self, keeper: &Keeper) -> anyhow::Result<()> {
+        match self {
+            Self::Add { email, name, role } => add(keeper, email, name, role).await,
+            Self::List => list(keeper).await,
+            Self::Block { email } => keeper.change(&email, status(AccountStatus::Blocked)).await,
+            Self::Unblock { email } => keeper.change(&email, status(AccountStatus::Active)).await,
+            Self::Password { email } => {
                 let password_hash = Some(read_password().await?);
                 keeper.change(&email, UserChange { password_hash, ..UserChange::default() }).await
             }

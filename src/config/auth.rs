@@ -38,24 +38,30 @@ pub enum SecretError {
     /// It can be guessed.
     #[error("the JWT secret is shorter than {SHORTEST} characters\nhint: set JWT_SECRET to something long and random")]
     TooShort,
+    /// There is no data file to keep a generated one beside.
+    #[error(
+        "with MongoDB, the JWT secret must be given\nhint: set JWT_SECRET to what the other servers on this database use, or to something long and random"
+    )]
+    NotGiven,
     /// The file beside the data file cannot be read or written.
     #[error("cannot keep a generated secret in {0}\nhint: set JWT_SECRET, or make the folder writable")]
     File(PathBuf, #[source] std::io::Error),
 }
 
 impl AuthConfig {
-    pub(super) fn complete(&mut self) {
+    pub(crate) fn complete(&mut self) {
         if self.jwt_secret.is_none() {
             self.jwt_secret = alias("JWT_SECRET").map(Secret::from);
         }
     }
 
-    /// The secret: the one given, or the one kept in `<data>.secret`, which is generated at the first start.
+    /// The secret: the one given, or the one kept in `<data>.secret`, which is generated at the first start. Where there is
+    /// no data file, it has to be given.
     ///
     /// # Errors
     /// [`SecretError`] if it is no good, or cannot be kept.
-    pub fn secret(&self, data: &Path, demo: bool) -> Result<Secret, SecretError> {
-        let Some(given) = &self.jwt_secret else { return kept_beside(data) };
+    pub fn secret(&self, data: Option<&Path>, demo: bool) -> Result<Secret, SecretError> {
+        let Some(given) = &self.jwt_secret else { return data.map_or(Err(SecretError::NotGiven), kept_beside) };
         if demo {
             return Ok(given.clone());
         }

@@ -19,7 +19,7 @@ pub struct ListenConfig {
 }
 
 impl ListenConfig {
-    pub(super) fn complete(&mut self) -> Result<(), ConfigError> {
+    pub(crate) fn complete(&mut self) -> Result<(), ConfigError> {
         if self.addresses.is_empty() {
             let port = match alias("PORT") {
                 None => 3000,

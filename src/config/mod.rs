@@ -62,6 +62,9 @@ pub enum ConfigError {
     /// The demo accounts are for this machine alone.
     #[error("--demo listens on this machine alone, not on {0}\nhint: leave --listen out, or --demo")]
     DemoInPublic(SocketAddr),
+    /// The demo accounts are for a data file of their own.
+    #[error("--demo keeps its accounts in a data file\nhint: leave --mongodb-uri out, or --demo")]
+    DemoOnMongo,
     /// A name of the replaced server has a value that cannot be used.
     #[error("{name} must be {what}, not {value:?}")]
     Alias {
@@ -81,7 +84,11 @@ impl Config {
     /// [`ConfigError`] names the setting.
     pub fn complete(mut self) -> Result<Self, ConfigError> {
         self.listen.complete()?;
-        self.store.complete(self.demo);
+        if self.demo {
+            self.store.complete_for_demo()?;
+        } else {
+            self.store.complete();
+        }
         self.auth.complete();
         if self.demo {
             let public = self.listen.addresses.iter().find(|address| !address.ip().is_loopback());

@@ -1,6 +1,7 @@
 //! Settings are what flags and environment say.
 
 use std::fs;
+use std::path::PathBuf;
 
 use clap::{CommandFactory, Parser};
 
@@ -28,7 +29,7 @@ fn a_demo_stays_on_this_machine() {
 fn a_secret_that_everybody_knows_is_refused_outside_the_demo() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("deskline.db");
-    let secret = |value: &str, demo| config(&["--jwt-secret", value]).auth.secret(&data, demo);
+    let secret = |value: &str, demo| config(&["--jwt-secret", value]).auth.secret(Some(&data), demo);
     assert!(matches!(secret("mysecretkey", false), Err(SecretError::KnownToAll)));
     assert!(matches!(secret("short", false), Err(SecretError::TooShort)));
     assert_eq!(secret("mysecretkey", true).unwrap().expose(), "mysecretkey");
@@ -39,15 +40,30 @@ fn a_generated_secret_is_kept_and_private() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("deskline.db");
     let auth = AuthConfig { jwt_secret: None, ..config(&[]).auth };
-    let first = auth.secret(&data, false).unwrap();
+    let first = auth.secret(Some(&data), false).unwrap();
     assert_eq!(first.expose().len(), 64);
-    assert_eq!(auth.secret(&data, false).unwrap().expose(), first.expose());
+    assert_eq!(auth.secret(Some(&data), false).unwrap().expose(), first.expose());
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
         let mode = fs::metadata(folder.path().join("deskline.db.secret")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
     }
+}
+
+#[test]
+fn mongodb_is_chosen_by_its_address_and_wants_a_secret() {
+    let on_mongo = config(&["--mongodb-uri", "mongodb://ann:hunter2@db.test/desk"]);
+    assert_eq!(on_mongo.store.location().to_string(), "MongoDB at db.test/desk");
+    assert!(!format!("{on_mongo:?}").contains("hunter2"));
+    let auth = AuthConfig { jwt_secret: None, ..on_mongo.auth };
+    assert!(matches!(
+        auth.secret(on_mongo.store.location().file().map(PathBuf::as_path), false),
+        Err(SecretError::NotGiven)
+    ));
+    assert!(Cli::try_parse_from(["deskline", "--mongodb-uri", "mongodb://db.test", "--data", "x.db"]).is_err());
+    let demo = Cli::try_parse_from(["deskline", "--demo", "--mongodb-uri", "mongodb://db.test"]).unwrap();
+    assert!(matches!(demo.config.complete(), Err(ConfigError::DemoOnMongo)));
 }
 
 #[test]

@@ -8,14 +8,14 @@ use tokio::time::Instant;
 use super::Desk;
 use super::list_conversations::list_for;
 use crate::domain::{DeskEvent, EntryTold, Person};
-use crate::presence::{Connection, Delivery, Frames, Outcome};
+use crate::presence::{Connection, Delivery, Frames, Next, Outcome};
 use crate::store::{Missed, StoreError};
 
 /// The most conversations that are caught up on.
 const CONVERSATIONS: usize = 500;
 
 /// How many entries are read at a time.
-const PAGE: usize = 200;
+pub(super) const PAGE: usize = 200;
 
 /// How long a connection without room is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -29,18 +29,40 @@ impl Desk {
     /// # Errors
     /// [`StoreError`] if the log could not be read; the connection is live all the same.
     pub async fn catch_up(&self, person: &Arc<Person>, connection: &Arc<dyn Connection>) -> Result<(), StoreError> {
+        self.note_debts(person, connection);
         loop {
             let replayed = self.replay_missed(person, connection).await;
-            if replayed.is_err() || connection.feed().finish() {
-                self.skip_catch_up(connection);
+            if self.pass_on_held(person, connection).await {
+                return replayed;
+            }
+            if replayed.is_err() {
+                self.skip_catch_up(person, connection).await;
                 return replayed;
             }
         }
     }
 
     /// Lets live entries through at once: the client names itself what it has, see [`resume`](Self::resume).
-    pub fn skip_catch_up(&self, connection: &Arc<dyn Connection>) {
-        while !connection.feed().finish() {}
+    pub async fn skip_catch_up(&self, person: &Arc<Person>, connection: &Arc<dyn Connection>) {
+        while !self.pass_on_held(person, connection).await {}
+    }
+
+    /// Passes on what was told meanwhile. False if that was too much, so that the log has to be read again.
+    async fn pass_on_held(&self, person: &Arc<Person>, connection: &Arc<dyn Connection>) -> bool {
+        loop {
+            let held = match connection.feed().finish() {
+                Next::Live => return true,
+                Next::ReadAgain => return false,
+                Next::PassOn(held) => held,
+            };
+            for told in held {
+                let (conversation, seq) = (told.entry.conversation, told.entry.seq);
+                if !replay_one(person, connection, told).await {
+                    return true;
+                }
+                self.0.deliveries.mark(person.id, conversation, seq);
+            }
+        }
     }
 
     async fn replay_missed(&self, person: &Arc<Person>, connection: &Arc<dyn Connection>) -> Result<(), StoreError> {
@@ -67,12 +89,14 @@ impl Desk {
             for told in self.show(missed.conversation, page).await? {
                 let (conversation, seq) = (told.entry.conversation, told.entry.seq);
                 let concerns = told.entry.message().is_some() && told.author.id != person.id;
-                if concerns && !replay_one(person, connection, told).await {
+                if concerns && !replay_one(person, connection, Arc::new(told)).await {
                     return Ok(false);
                 }
                 after = seq;
                 connection.feed().replayed(conversation, seq);
-                self.0.deliveries.mark(person.id, conversation, seq);
+                if !self.note_delivery(person.id, conversation, seq) {
+                    return Ok(false);
+                }
             }
             if is_last {
                 return Ok(true);
@@ -81,17 +105,17 @@ impl Desk {
     }
 }
 
-/// Sends one entry, waiting for room. False if the connection is closed, or has had no room for too long.
-async fn replay_one(person: &Arc<Person>, connection: &Arc<dyn Connection>, told: EntryTold) -> bool {
-    let event = DeskEvent::Entry(Arc::new(told));
+/// Sends one entry, waiting for room. False if the connection is closed; one that has had no room for too long is cut off,
+/// like any that does not keep up.
+pub(super) async fn replay_one(person: &Person, connection: &Arc<dyn Connection>, told: Arc<EntryTold>) -> bool {
+    let event = DeskEvent::Entry(told);
     let frames = Frames::default();
-    let delivery = Delivery { event: &event, viewer: person, is_replay: true, frames: &frames };
     let deadline = Instant::now() + PATIENCE;
     loop {
-        match connection.send(&delivery) {
+        let is_replay = Instant::now() < deadline;
+        match connection.send(&Delivery { event: &event, viewer: person, is_replay, frames: &frames }) {
             Outcome::Sent | Outcome::NotTaken => return true,
             Outcome::Closed => return false,
-            Outcome::Full if Instant::now() > deadline => return false,
             Outcome::Full => tokio::time::sleep(RETRY).await,
         }
     }

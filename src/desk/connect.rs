@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::Desk;
 use crate::accounts::identify::IdentifyError;
-use crate::domain::{ConnectionId, ConversationId, Person, Seq, Timestamp, UserId};
-use crate::presence::{Connection, Revoked};
+use crate::domain::{ConnectionId, Person, Timestamp, UserId};
+use crate::presence::{Connection, Revoked, Unconfirmed};
 
 /// Somebody who has shown who they are.
 #[derive(Debug, Clone)]
@@ -15,9 +15,6 @@ pub struct Authenticated {
     /// When the proof stops being good.
     pub expires_at: Timestamp,
 }
-
-/// An entry that was sent on a connection since its client last gave a sign of life: the first of its conversation.
-pub type Unconfirmed = (ConversationId, Seq);
 
 impl Desk {
     /// Who a token belongs to.
@@ -30,17 +27,36 @@ impl Desk {
     }
 
     /// Makes a connection somebody's. It hears of everything from now on, but of the log only after
-    /// [`catch_up`](Self::catch_up).
-    pub async fn connect(&self, who: &Authenticated, connection: &Arc<dyn Connection>) {
+    /// [`catch_up`](Self::catch_up). False if it has closed meanwhile.
+    pub async fn connect(&self, who: &Authenticated, connection: &Arc<dyn Connection>) -> bool {
         connection.feed().begin();
-        self.connect_live(who, connection).await;
+        self.admit(who, connection).await
     }
 
     /// The same, for a client that fetches by itself what it has missed: it hears of the log, too, from now on.
-    pub async fn connect_live(&self, who: &Authenticated, connection: &Arc<dyn Connection>) {
+    pub async fn connect_live(&self, who: &Authenticated, connection: &Arc<dyn Connection>) -> bool {
+        self.admit(who, connection).await
+    }
+
+    /// The person whose connection it is has shown a token again: it goes on as it is, and misses nothing. False if it has
+    /// closed meanwhile.
+    pub async fn renew(&self, who: &Authenticated, connection: &Arc<dyn Connection>) -> bool {
+        self.admit(who, connection).await
+    }
+
+    async fn admit(&self, who: &Authenticated, connection: &Arc<dyn Connection>) -> bool {
         self.0.expiries.add(who, connection);
         let joined = self.0.presence.join(who.person.clone(), connection.clone());
-        self.announce_arrival(&who.person, joined).await;
+        if !connection.is_of(who.person.id) {
+            // It left before it came, so nobody else will take it out.
+            self.disconnect(&who.person, connection.id(), Vec::new());
+            return false;
+        }
+        for outdated in &joined.outdated {
+            revoke_connection(who.person.id, &**outdated, Revoked::RoleChanged);
+        }
+        self.announce_arrival(&who.person, &joined).await;
+        true
     }
 
     /// Takes a connection from a person. What was sent on it in vain, if it broke, counts as not delivered, unless they
@@ -48,6 +64,7 @@ impl Desk {
     pub fn disconnect(&self, person: &Arc<Person>, connection: ConnectionId, unconfirmed: Vec<Unconfirmed>) {
         self.0.expiries.remove(connection);
         self.stop_typing_on(connection);
+        self.settle_debts(person, connection, &unconfirmed);
         let Some(leaving) = self.0.presence.leave(person.id, connection) else { return };
         for (conversation, first) in unconfirmed {
             self.0.deliveries.take_back(person.id, conversation, first.previous());

@@ -33,14 +33,16 @@ struct Notes {
 type Key = (UserId, ConversationId);
 
 impl Deliveries {
-    /// Everything up to `up_to` has been delivered.
-    pub(super) fn mark(&self, user: UserId, conversation: ConversationId, up_to: Seq) {
+    /// Everything up to `up_to` has been delivered. Gives what was known before.
+    pub(super) fn mark(&self, user: UserId, conversation: ConversationId, up_to: Seq) -> Seq {
         let mut notes = self.notes();
-        let known = notes.up_to.entry((user, conversation)).or_default();
-        if *known < up_to {
+        let known = notes.up_to.entry((user, conversation)).or_insert(up_to.previous());
+        let before = *known;
+        if before < up_to {
             *known = up_to;
             notes.unwritten.insert((user, conversation));
         }
+        before
     }
 
     /// What was marked beyond `up_to` did not arrive after all.
@@ -54,7 +56,7 @@ impl Deliveries {
         }
     }
 
-    fn known(&self, user: UserId, conversation: ConversationId) -> Option<Seq> {
+    pub(super) fn known(&self, user: UserId, conversation: ConversationId) -> Option<Seq> {
         self.notes().up_to.get(&(user, conversation)).copied()
     }
 
@@ -86,6 +88,17 @@ impl Deliveries {
 }
 
 impl Desk {
+    /// Notes that an entry is on its way on a live connection. False if that was the person's last one and has ended
+    /// meanwhile: then the entry is as doubtful as all that was left unconfirmed on it.
+    pub(super) fn note_delivery(&self, user: UserId, conversation: ConversationId, seq: Seq) -> bool {
+        let before = self.0.deliveries.mark(user, conversation, seq);
+        let is_there = self.0.presence.is_connected(user);
+        if !is_there {
+            self.0.deliveries.take_back(user, conversation, before);
+        }
+        is_there
+    }
+
     /// How far this person has been delivered to in a conversation.
     pub(super) async fn delivered(
         &self,

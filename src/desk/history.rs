@@ -55,6 +55,9 @@ impl Desk {
             && let Some(newest) = entries.last().map(|entry| entry.seq)
         {
             self.0.deliveries.mark(reader.id, conversation.id, newest);
+            for connection in self.0.presence.connections(reader.id) {
+                connection.confirm(conversation.id);
+            }
             match self.submit_read(reader, conversation, newest, None).await {
                 Ok(()) | Err(MarkReadError::NotFound) => {}
                 Err(MarkReadError::Store(error)) => return Err(error),

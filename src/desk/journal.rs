@@ -146,17 +146,20 @@ impl Desk {
 
     fn tell_and_answer(&self, kept: Kept) {
         let Kept { parties, author, origin, extras, answer, result } = kept;
-        let told = |entry: Entry| {
+        let told = |entry: Entry, parties: Parties| {
             let attachment_path = extras.attachment.as_ref().map(|attachment| self.0.accounts.link(attachment));
             Arc::new(EntryTold { parties, entry, author, origin, extras, attachment_path })
         };
         let outcome = match result {
             Ok(Appended::New(entry)) => {
-                let told = told(entry);
+                let told = told(entry, parties);
                 self.tell_entry(&told);
                 Ok(Sent { told, is_repeat: false })
             }
-            Ok(Appended::Already(entry)) => Ok(Sent { told: told(entry), is_repeat: true }),
+            Ok(Appended::Already(entry)) if entry.conversation != parties.conversation.id => {
+                Err(SendMessageError::ClientIdInUse)
+            }
+            Ok(Appended::Already(entry)) => Ok(Sent { told: told(entry, parties), is_repeat: true }),
             // Only marks can be no news, and nobody waits for the entry of a mark.
             Ok(Appended::NoNews) => return,
             Err(AppendError::NoConversation(_)) => Err(SendMessageError::NoAddressee),

@@ -21,6 +21,7 @@ pub mod adopt;
 pub mod catch_up;
 pub mod change_status;
 pub mod connect;
+mod debts;
 pub mod deliveries;
 pub mod directory;
 pub mod enter;
@@ -37,10 +38,12 @@ mod tell;
 pub mod typing;
 pub mod watch;
 
+use debts::Debts;
 use deliveries::Deliveries;
 use directory::Directory;
 use journal::Journal;
 use limits::Limits;
+use presence_news::DueNews;
 use typing::TypingBoard;
 use watch::Expiries;
 
@@ -84,8 +87,12 @@ struct Parts {
     directory: Directory,
     journal: Journal,
     deliveries: Deliveries,
+    debts: Debts,
     typing: TypingBoard,
     limits: Limits,
+    /// How often an arrival is told that is none.
+    repeats: Limits,
+    due_news: DueNews,
     expiries: Expiries,
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -99,8 +106,11 @@ impl Desk {
         let desk = Self(Arc::new(Parts {
             directory: Directory::new(stores.clone()),
             deliveries: Deliveries::default(),
+            debts: Debts::default(),
             typing: TypingBoard::default(),
             limits: Limits::new(settings.send_rate),
+            repeats: Limits::new(Some(1)),
+            due_news: DueNews::default(),
             expiries: Expiries::default(),
             presence: Presence::default(),
             tasks: TaskTracker::new(),

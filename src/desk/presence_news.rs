@@ -1,11 +1,27 @@
 //! Who hears of whom: agents of everybody, customers only of the desk, under its one identity.
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::Desk;
 use crate::domain::{DeskEvent, Person, PresenceChange, UserId};
 use crate::presence::{Connection, Delivery, Departed, Frames, Joined};
+
+/// Who will be told soon who is there.
+#[derive(Default)]
+pub(super) struct DueNews(Mutex<HashSet<UserId>>);
+
+impl DueNews {
+    /// False if they were waiting already.
+    fn add(&self, user: UserId) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(user)
+    }
+
+    fn remove(&self, user: UserId) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&user);
+    }
+}
 
 /// The most people a snapshot names.
 const SNAPSHOT: usize = 1000;
@@ -18,7 +34,11 @@ const PAUSE: Duration = Duration::from_millis(5);
 
 impl Desk {
     /// Tells agents, and the person themselves, of an arrival; told again at each one, as the replaced server did.
-    pub(super) async fn announce_arrival(&self, person: &Arc<Person>, joined: Joined) {
+    /// Whoever authenticates over and over is not told of each time.
+    pub(super) async fn announce_arrival(&self, person: &Arc<Person>, joined: &Joined) {
+        if !joined.came_online && self.0.repeats.take(person.id).is_err() {
+            return;
+        }
         let event = online(person.id, person.number, true);
         for agent in self.0.presence.agents() {
             self.0.presence.tell(agent, &event);
@@ -65,8 +85,13 @@ impl Desk {
     /// belongs to, and can make use of it only when it has the list.
     pub fn tell_who_is_there_after(&self, viewer: &Arc<Person>, delay: Duration) {
         let (desk, viewer) = (self.clone(), viewer.clone());
+        // One that is due soon serves all who have asked meanwhile.
+        if !self.0.due_news.add(viewer.id) {
+            return;
+        }
         self.run(async move {
             tokio::time::sleep(delay).await;
+            desk.0.due_news.remove(viewer.id);
             for connection in desk.0.presence.connections(viewer.id) {
                 desk.tell_who_is_there(&viewer, &connection).await;
             }

@@ -84,7 +84,10 @@ impl Desk {
         }
         let entries = self.0.stores.conversations.entries_after(conversation.id, after, PAGE).await?;
         let newest = entries.last().map_or(after, |entry| entry.seq);
-        self.0.deliveries.mark(person.id, conversation.id, newest);
+        // A client that begins at zero has not lost what it was sent before.
+        if self.delivered(person.id, conversation.id).await?.is_none_or(|known| known < newest) {
+            self.0.deliveries.mark(person.id, conversation.id, newest);
+        }
         let last_seq = last_seq.max(newest);
         let entries = self.show(conversation, entries).await?;
         Ok(Resumed { entries, last_seq, has_more: newest < last_seq, must_resync: false })

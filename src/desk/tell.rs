@@ -21,7 +21,7 @@ impl Desk {
 
     fn tell_and_note(&self, hearer: UserId, event: &DeskEvent, told: &EntryTold) {
         if self.0.presence.tell(hearer, event) == Outcome::Sent {
-            self.0.deliveries.mark(hearer, told.entry.conversation, told.entry.seq);
+            self.note_delivery(hearer, told.entry.conversation, told.entry.seq);
         }
     }
 

@@ -23,6 +23,7 @@ pub mod entry;
 pub mod event;
 pub mod ids;
 pub mod message;
+mod replay;
 pub mod user;
 
 pub use clock::{Clock, FixedClock, SystemClock, Timestamp};
@@ -31,4 +32,5 @@ pub use entry::{Draft, DraftKind, Entry, EntryKind, ReadReach, Seq};
 pub use event::{DeskEvent, EntryTold, Parties, PresenceChange, TypingChange};
 pub use ids::{ConnectionId, ConversationId, MessageId, UserId};
 pub use message::{Attachment, BodyError, ClientMessageId, Message, MessageBody, MessageExtras};
+pub use replay::Replay;
 pub use user::{AccountStatus, CodePurpose, Email, EmailError, PendingCode, Person, Role, User};

@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::http::header::RETRY_AFTER;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -23,6 +24,16 @@ pub fn routes(desk: Desk) -> Router {
         .route("/livez", get(health))
         .route("/readyz", get(ready))
         .with_state(desk)
+}
+
+/// While the server waits for its store: `/livez` says that it runs, everything else that it is not ready.
+pub fn starting_routes() -> Router {
+    Router::new().route("/livez", get(health)).fallback(starting)
+}
+
+async fn starting() -> Response {
+    let health = Health { status: "unavailable", message: "The server waits for its store" };
+    (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "1")], Json(health)).into_response()
 }
 
 async fn health() -> Json<Health> {

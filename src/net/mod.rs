@@ -42,21 +42,27 @@ const OUT_OF_DESCRIPTORS: Duration = Duration::from_millis(100);
 const CONNECTIONS: usize = 100_000;
 
 /// Accepts connections until `stop`, then returns; connections that are being served go on, as tasks of `tasks`.
-pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken, tasks: TaskTracker) {
+pub async fn serve(listener: &TcpListener, router: Router, stop: CancellationToken, tasks: TaskTracker) {
     let permits = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
-        let Ok(permit) = permits.clone().acquire_owned().await else { return };
+        let accept = async {
+            // Never closed, so there is always a permit in the end.
+            let permit = permits.clone().acquire_owned().await.ok();
+            listener.accept().await.map(|(stream, peer)| (stream, peer, permit))
+        };
         let accepted = tokio::select! {
             () = stop.cancelled() => return,
-            accepted = listener.accept() => accepted,
+            accepted = accept => accepted,
         };
         match accepted {
-            Ok((stream, peer)) => {
-                let (router, stop) = (router.clone(), stop.clone());
-                tasks.spawn(async move {
-                    converse(stream, peer, router, stop).await;
-                    drop(permit);
-                });
+            Ok((stream, peer, permit)) => {
+                if let Err(error) = prepare(&stream) {
+                    tracing::debug!(%error, "Could not set up a connection");
+                    continue;
+                }
+                // Whoever waits for the tasks waits for the last frames of websockets, too.
+                let stream = Shared::new(stream, (permit, tasks.token()));
+                tasks.spawn(converse(stream, peer, router.clone(), stop.clone()));
             }
             Err(error) => {
                 tracing::warn!(%error, "Could not accept a connection");
@@ -67,12 +73,12 @@ pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToke
 }
 
 /// Serves the requests of one connection.
-async fn converse(stream: TcpStream, peer: SocketAddr, router: Router, stop: CancellationToken) {
-    if let Err(error) = prepare(&stream) {
-        tracing::debug!(%error, "Could not set up a connection");
-        return;
-    }
-    let stream = Shared::new(stream);
+async fn converse<G: Send + Unpin + 'static>(
+    stream: Shared<G>,
+    peer: SocketAddr,
+    router: Router,
+    stop: CancellationToken,
+) {
     let hang_up = stream.hang_up();
     let service = router.map_request(move |request: hyper::Request<hyper::body::Incoming>| {
         let mut request = request.map(axum::body::Body::new);

@@ -25,12 +25,12 @@ impl HangUp {
     }
 }
 
-/// The stream itself.
-pub(super) struct Shared(Arc<TcpStream>);
+/// The stream itself, and what shall live as long as it, also after a websocket has taken it over.
+pub(super) struct Shared<G>(Arc<TcpStream>, G);
 
-impl Shared {
-    pub(super) fn new(stream: TcpStream) -> Self {
-        Self(Arc::new(stream))
+impl<G> Shared<G> {
+    pub(super) fn new(stream: TcpStream, guard: G) -> Self {
+        Self(Arc::new(stream), guard)
     }
 
     pub(super) fn hang_up(&self) -> HangUp {
@@ -38,7 +38,7 @@ impl Shared {
     }
 }
 
-impl AsyncRead for Shared {
+impl<G: Unpin> AsyncRead for Shared<G> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         loop {
             ready!(self.0.poll_read_ready(cx))?;
@@ -54,7 +54,7 @@ impl AsyncRead for Shared {
     }
 }
 
-impl AsyncWrite for Shared {
+impl<G: Unpin> AsyncWrite for Shared<G> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.write_with(cx, |stream| stream.try_write(buf))
     }
@@ -83,7 +83,7 @@ impl AsyncWrite for Shared {
     }
 }
 
-impl Shared {
+impl<G> Shared<G> {
     fn write_with(
         &self,
         cx: &mut Context<'_>,

@@ -1,12 +1,15 @@
 //! How a connection passes from the log to live events without a gap and without a double.
 //!
-//! It is subscribed first and reads the log second. What happens meanwhile is not queued: it is noted that something
-//! did, and the log is read again, until nothing happened during a whole reading.
+//! It is subscribed first and reads the log second. What is told meanwhile is held, and passed on after the reading, without
+//! what the reading had already. Should too much come for that, the log is read again.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::domain::{ConversationId, Entry, Seq};
+use crate::domain::{ConversationId, EntryTold, Seq};
+
+/// The most entries that are held; beyond that, the log is read again.
+const HELD: usize = 1024;
 
 /// Decides which entries a connection may pass on at once.
 #[derive(Default)]
@@ -15,9 +18,21 @@ pub struct Feed(Mutex<State>);
 #[derive(Default)]
 struct State {
     is_catching_up: bool,
-    something_was_held: bool,
+    held: Vec<Arc<EntryTold>>,
+    had_too_much: bool,
     /// How far the log was read, until the first live entry beyond.
     replayed: HashMap<ConversationId, Seq>,
+}
+
+/// What is to be done before a connection can go live.
+#[derive(Debug)]
+pub enum Next {
+    /// Nothing: it is live now.
+    Live,
+    /// To pass these on, in this order, and ask again.
+    PassOn(Vec<Arc<EntryTold>>),
+    /// To read the log again, and ask again.
+    ReadAgain,
 }
 
 impl Feed {
@@ -31,28 +46,37 @@ impl Feed {
         self.state().replayed.insert(conversation, up_to);
     }
 
-    /// Goes live. False if something was held back meanwhile: then the log must be read once more.
-    pub fn finish(&self) -> bool {
-        let mut state = self.state();
-        if std::mem::take(&mut state.something_was_held) {
-            return false;
+    /// Goes live, unless something was held back meanwhile.
+    pub fn finish(&self) -> Next {
+        let State { is_catching_up, held, had_too_much, replayed } = &mut *self.state();
+        let mut held = std::mem::take(held);
+        if std::mem::take(had_too_much) {
+            return Next::ReadAgain;
         }
-        state.is_catching_up = false;
-        state.replayed.shrink_to_fit();
-        true
+        if held.is_empty() {
+            *is_catching_up = false;
+            replayed.shrink_to_fit();
+            return Next::Live;
+        }
+        held.retain(|told| replayed.get(&told.entry.conversation).is_none_or(|up_to| told.entry.seq > *up_to));
+        Next::PassOn(held)
     }
 
     /// Whether this entry may be passed on now. If not, it has been replayed, or will be.
-    pub fn admits(&self, entry: &Entry) -> bool {
+    pub fn admits(&self, told: &Arc<EntryTold>) -> bool {
         let mut state = self.state();
         if state.is_catching_up {
-            state.something_was_held = true;
+            if state.held.len() < HELD {
+                state.held.push(told.clone());
+            } else {
+                state.had_too_much = true;
+            }
             return false;
         }
-        match state.replayed.get(&entry.conversation) {
-            Some(up_to) if entry.seq <= *up_to => false,
+        match state.replayed.get(&told.entry.conversation) {
+            Some(up_to) if told.entry.seq <= *up_to => false,
             Some(_) => {
-                state.replayed.remove(&entry.conversation);
+                state.replayed.remove(&told.entry.conversation);
                 true
             }
             None => true,
@@ -67,37 +91,68 @@ impl Feed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{EntryKind, Side, Status, Timestamp, UserId};
+    use crate::domain::{
+        Conversation, Entry, EntryKind, Members, MessageExtras, Parties, Person, Side, Status, Timestamp, UserId,
+    };
 
-    fn entry(seq: u64) -> Entry {
-        Entry {
-            conversation: ConversationId::from_bytes([1; 12]),
+    fn told(seq: u64) -> Arc<EntryTold> {
+        let (id, ann) = (ConversationId::from_bytes([1; 12]), Arc::new(Person::deleted(UserId::from_bytes([2; 12]))));
+        let members = Members::Support { customer: ann.id };
+        let conversation = Conversation { id, number: 1, uuid: 1, members, created_at: Timestamp::default() };
+        let entry = Entry {
+            conversation: id,
             seq: Seq::new(seq),
-            author: UserId::from_bytes([2; 12]),
-            side: Side::Desk,
+            author: ann.id,
+            side: Side::Customer,
             at: Timestamp::default(),
             kind: EntryKind::StatusChanged { status: Status::Active },
+        };
+        let parties = Parties { conversation, customer: ann.clone(), desk: ann.clone() };
+        let extras = MessageExtras::default();
+        Arc::new(EntryTold { parties, entry, author: ann, origin: None, extras, attachment_path: None })
+    }
+
+    fn passed_on(next: Next) -> Vec<u64> {
+        match next {
+            Next::PassOn(held) => held.iter().map(|told| told.entry.seq.get()).collect(),
+            Next::Live | Next::ReadAgain => panic!("{next:?}"),
         }
     }
 
     #[test]
-    fn what_happens_while_catching_up_asks_for_another_reading() {
+    fn what_is_told_while_catching_up_is_passed_on_after_the_reading_and_only_once() {
         let feed = Feed::default();
         feed.begin();
-        assert!(!feed.admits(&entry(1)));
-        assert!(!feed.finish());
-        assert!(feed.finish());
-        assert!(feed.admits(&entry(2)));
+        for seq in [2, 3, 4] {
+            assert!(!feed.admits(&told(seq)));
+        }
+        feed.replayed(told(3).entry.conversation, Seq::new(3));
+        assert_eq!(passed_on(feed.finish()), [4]);
+        assert!(!feed.admits(&told(5)), "not live yet");
+        assert_eq!(passed_on(feed.finish()), [5]);
+        assert!(matches!(feed.finish(), Next::Live));
+        assert!(feed.admits(&told(6)));
+    }
+
+    #[test]
+    fn what_is_too_much_to_hold_is_read_from_the_log() {
+        let feed = Feed::default();
+        feed.begin();
+        for seq in 1..=2000 {
+            assert!(!feed.admits(&told(seq)));
+        }
+        assert!(matches!(feed.finish(), Next::ReadAgain));
+        assert!(matches!(feed.finish(), Next::Live));
     }
 
     #[test]
     fn a_live_entry_that_was_replayed_already_is_not_passed_on_again() {
         let feed = Feed::default();
         feed.begin();
-        feed.replayed(entry(3).conversation, Seq::new(3));
-        assert!(feed.finish());
-        assert!(!feed.admits(&entry(3)));
-        assert!(feed.admits(&entry(4)));
-        assert!(feed.admits(&entry(5)));
+        feed.replayed(told(3).entry.conversation, Seq::new(3));
+        assert!(matches!(feed.finish(), Next::Live));
+        assert!(!feed.admits(&told(3)));
+        assert!(feed.admits(&told(4)));
+        assert!(feed.admits(&told(5)));
     }
 }

@@ -6,13 +6,13 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::domain::{ConnectionId, DeskEvent, Person, UserId};
+use crate::domain::{ConnectionId, ConversationId, DeskEvent, Person, Seq, UserId};
 
 mod delivery;
 mod feed;
 
 pub use delivery::{Delivery, Frames};
-pub use feed::Feed;
+pub use feed::{Feed, Next};
 
 /// What became of an event that a connection was given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +40,9 @@ pub enum Revoked {
     RoleChanged,
 }
 
+/// An entry that was sent on a connection since its client last gave a sign of life: the first of its conversation.
+pub type Unconfirmed = (ConversationId, Seq);
+
 /// One live socket of one person, over any face.
 pub trait Connection: Send + Sync + 'static {
     /// Names it.
@@ -52,6 +55,12 @@ pub trait Connection: Send + Sync + 'static {
     fn reassure(&self);
     /// Where the log's entries wait while the connection catches up.
     fn feed(&self) -> &Feed;
+    /// Whether it is open, and this person's.
+    fn is_of(&self, user: UserId) -> bool;
+    /// What was sent on it and may not have arrived.
+    fn unconfirmed(&self) -> Vec<Unconfirmed>;
+    /// All that was sent on it of this conversation has arrived, or come to the person in another way.
+    fn confirm(&self, conversation: ConversationId);
 }
 
 type Connections = Vec<Arc<dyn Connection>>;
@@ -78,12 +87,13 @@ struct State {
 }
 
 /// What an arrival changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Joined {
     /// They were offline until now.
     pub came_online: bool,
     /// They are the first agent: the desk was empty until now.
     pub desk_opened: bool,
+    /// Connections that were made while the person had another role.
+    pub outdated: Vec<Arc<dyn Connection>>,
 }
 
 /// The last connection of a person is gone; they are offline unless they come back in time.
@@ -119,9 +129,11 @@ impl Presence {
         });
         attendance.turn += 1;
         attendance.connections.retain(|known| known.id() != connection.id());
+        let has_changed = attendance.person.role != person.role;
+        let outdated = if has_changed { attendance.connections.clone() } else { Vec::new() };
         attendance.connections.push(connection);
         attendance.person = person;
-        Joined { came_online, desk_opened: desk_was_empty && !agents.is_empty() }
+        Joined { came_online, desk_opened: desk_was_empty && !agents.is_empty(), outdated }
     }
 
     /// Takes a connection from a person; gives something for [`depart`](Self::depart) if it was their last one.
@@ -173,6 +185,11 @@ impl Presence {
         self.state().people.contains_key(&user)
     }
 
+    /// Whether a person has a connection at this moment.
+    pub fn is_connected(&self, user: UserId) -> bool {
+        self.state().people.get(&user).is_some_and(|attendance| !attendance.connections.is_empty())
+    }
+
     /// All connections of a person.
     pub fn connections(&self, user: UserId) -> Vec<Arc<dyn Connection>> {
         self.attendance(user).map(|(_, connections)| connections).unwrap_or_default()
@@ -211,7 +228,7 @@ impl Presence {
 /// is never read from there, so it always passes.
 fn is_held(connection: &dyn Connection, delivery: &Delivery<'_>) -> bool {
     match delivery.event {
-        DeskEvent::Entry(told) => told.author.id != delivery.viewer.id && !connection.feed().admits(&told.entry),
+        DeskEvent::Entry(told) => told.author.id != delivery.viewer.id && !connection.feed().admits(told),
         DeskEvent::Typing(_) | DeskEvent::Presence(_) => false,
     }
 }

@@ -17,6 +17,13 @@ impl Connection for Silent {
     fn feed(&self) -> &Feed {
         &self.1
     }
+    fn is_of(&self, _: UserId) -> bool {
+        true
+    }
+    fn unconfirmed(&self) -> Vec<Unconfirmed> {
+        Vec::new()
+    }
+    fn confirm(&self, _: ConversationId) {}
 }
 
 fn connection() -> Arc<Silent> {
@@ -91,4 +98,14 @@ fn a_person_who_is_not_there_takes_nothing() {
     assert_eq!(presence.agents(), [agent.id]);
     assert_eq!(presence.tell(ann.id, &event), Outcome::Sent);
     assert_eq!(presence.tell(UserId::from_bytes([9; 12]), &event), Outcome::Closed);
+}
+
+#[test]
+fn connections_of_another_role_are_outdated_by_the_next_arrival() {
+    let presence = Presence::default();
+    let (first, second, third) = (connection(), connection(), connection());
+    assert!(presence.join(person(1, Role::Admin), first.clone()).outdated.is_empty());
+    assert!(presence.join(person(1, Role::Admin), second.clone()).outdated.is_empty());
+    let outdated = presence.join(person(1, Role::Customer), third).outdated;
+    assert_eq!(outdated.iter().map(|known| known.id()).collect::<Vec<_>>(), [first.id(), second.id()]);
 }

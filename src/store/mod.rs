@@ -15,8 +15,15 @@ use crate::domain::{
 
 #[cfg(test)]
 pub(crate) mod contract;
+mod location;
 pub mod mongo;
 pub mod sqlite;
+mod upkeep;
+#[cfg(test)]
+pub(crate) mod upkeep_contract;
+
+pub use location::{DEFAULT_DATABASE, OpenStore, StoreLocation, StoreLocationError};
+pub use upkeep::{RestoreError, Upkeep};
 
 /// The most rows that one call returns, whatever it was asked for.
 pub const MAX_PAGE: usize = 1000;

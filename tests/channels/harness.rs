@@ -10,7 +10,7 @@ use deskline::config::Config;
 use deskline::domain::{AccountStatus, Clock as _, Role, SystemClock, User, UserId};
 use deskline::mail::LogMailer;
 use deskline::store::sqlite::SqliteStore;
-use deskline::store::{NewUser, Profile, Stores};
+use deskline::store::{NewUser, OpenStore, Profile, Stores};
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
@@ -50,10 +50,11 @@ impl TestServer {
         let data = folder.path().join("deskline.db");
         let fixed = ["deskline", "--data", data.to_str().unwrap(), "--offline-grace", "300ms"];
         let config = Cli::try_parse_from(fixed.iter().chain(arguments)).unwrap().config.complete().unwrap();
-        let stores = SqliteStore::open(&data).unwrap().stores();
+        let store = OpenStore::Sqlite(SqliteStore::open(&data).unwrap());
+        let stores = store.stores();
         let tokens = Arc::new(Tokens::new(&Secret::from("a-secret-for-tests"), Duration::from_hours(1)));
         let parts = Parts {
-            stores: stores.clone(),
+            store,
             tokens: tokens.clone(),
             clock: Arc::new(SystemClock),
             mailer: Arc::new(LogMailer),

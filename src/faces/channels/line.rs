@@ -1,14 +1,14 @@
 //! What waits to be sent on one websocket: bounded in frames and in bytes. Who does not keep up is cut off.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::ConnectionId;
+use crate::domain::{ConnectionId, ConversationId, DeskEvent};
 use crate::net::HangUp;
-use crate::presence::Outcome;
+use crate::presence::{Delivery, Outcome, Unconfirmed};
 
 /// Frames that may wait for a client.
 const FRAMES: usize = 512;
@@ -44,13 +44,21 @@ pub(super) struct Line<L> {
     waiting: AtomicUsize,
     hang_up: Option<HangUp>,
     is_over: AtomicBool,
+    unconfirmed: Mutex<Vec<Unconfirmed>>,
 }
 
 impl<L> Line<L> {
     pub(super) fn new(connection: ConnectionId, hang_up: Option<HangUp>) -> (Self, mpsc::Receiver<Item<L>>) {
         let (items, waiting) = mpsc::channel(FRAMES);
-        let over = AtomicBool::new(false);
-        (Self { connection, items, waiting: AtomicUsize::new(0), hang_up, is_over: over }, waiting)
+        let line = Self {
+            connection,
+            items,
+            waiting: AtomicUsize::new(0),
+            hang_up,
+            is_over: AtomicBool::new(false),
+            unconfirmed: Mutex::default(),
+        };
+        (line, waiting)
     }
 
     /// Puts something in line. Never waits: a client that does not keep up is cut off, unless this is part of a replay.
@@ -91,6 +99,40 @@ impl<L> Line<L> {
     /// To be called for each item that was taken out of the line.
     pub(super) fn taken(&self, item: &Item<L>) {
         self.waiting.fetch_sub(item.bytes(), Ordering::Relaxed);
+    }
+
+    /// Remembers that an entry of somebody else's was sent, until the client gives a sign of life.
+    pub(super) fn note(&self, outcome: &Outcome, delivery: &Delivery<'_>) {
+        if let (Outcome::Sent, DeskEvent::Entry(told)) = (outcome, delivery.event)
+            && told.author.id != delivery.viewer.id
+        {
+            let conversation = told.entry.conversation;
+            let mut unconfirmed = self.sent();
+            if !unconfirmed.iter().any(|(known, _)| *known == conversation) {
+                unconfirmed.push((conversation, told.entry.seq));
+            }
+        }
+    }
+
+    /// The client gave a sign of life: what was sent before has arrived.
+    pub(super) fn heard_from(&self) {
+        self.sent().clear();
+    }
+
+    pub(super) fn confirm(&self, conversation: ConversationId) {
+        self.sent().retain(|(known, _)| *known != conversation);
+    }
+
+    pub(super) fn unconfirmed(&self) -> Vec<Unconfirmed> {
+        self.sent().clone()
+    }
+
+    pub(super) fn take_unconfirmed(&self) -> Vec<Unconfirmed> {
+        std::mem::take(&mut *self.sent())
+    }
+
+    fn sent(&self) -> MutexGuard<'_, Vec<Unconfirmed>> {
+        self.unconfirmed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether nothing may be said or heard on it any more.

@@ -167,6 +167,9 @@ async fn stop_or_serve<D: Dialect>(
             }
             read = socket.next() => {
                 heard_at = Instant::now();
+                if matches!(read, Some(Ok(_))) {
+                    dialect.line().heard_from();
+                }
                 match read {
                     Some(Ok(Message::Text(text))) if !dialect.line().is_over() => dialect.hear(text.as_str()).await,
                     Some(Ok(Message::Close(None))) => return answer_bare_close(socket).await,

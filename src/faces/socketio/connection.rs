@@ -1,6 +1,7 @@
 //! One socket: the only place in this face that emits.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -10,12 +11,15 @@ use socketioxide::{SendError, SocketError};
 
 use super::encode::{self, Encoded};
 use super::inbox::Inbox;
+use super::unconfirmed::Sent;
 use super::wire::{Authenticated, Problem, event};
 use crate::desk::Desk;
-use crate::desk::connect::Unconfirmed;
-use crate::domain::{ConnectionId, ConversationId, DeskEvent, Person, Seq};
+use crate::domain::{ConnectionId, ConversationId, DeskEvent, Person, UserId};
 use crate::net::HangUp;
-use crate::presence::{Connection, Delivery, Feed, Outcome, Revoked};
+use crate::presence::{Connection, Delivery, Feed, Outcome, Revoked, Unconfirmed};
+
+/// How often it is tried to tell a client that it was cut off, if there is no room even for that.
+const FAREWELL: Duration = Duration::from_millis(500);
 
 /// One live Socket.IO socket.
 pub(super) struct SocketConnection {
@@ -23,29 +27,58 @@ pub(super) struct SocketConnection {
     pub(super) desk: Desk,
     pub(super) inbox: Inbox,
     feed: Feed,
+    /// How long it may take until a dead client is found out.
+    doubtful: Duration,
     state: Mutex<State>,
 }
 
 struct State {
-    /// `None` once the socket is closed, so that nothing keeps it alive.
-    socket: Option<SocketRef>,
+    stage: Stage,
     /// Whose it is; `None` while nobody has authenticated.
     person: Option<Arc<Person>>,
     /// Whether anybody ever tried to authenticate.
     has_spoken: bool,
-    unconfirmed: Vec<Unconfirmed>,
+    unconfirmed: Sent,
+}
+
+enum Stage {
+    /// The client has not been told yet that it is connected.
+    Connecting,
+    Open(SocketRef),
+    /// Nothing may follow what could not be sent: the client shall come back and catch up.
+    CutOff,
+    /// Nothing keeps the socket alive any more.
+    Closed,
+}
+
+impl State {
+    fn socket(&self) -> Option<&SocketRef> {
+        match &self.stage {
+            Stage::Open(socket) => Some(socket),
+            Stage::Connecting | Stage::CutOff | Stage::Closed => None,
+        }
+    }
 }
 
 impl SocketConnection {
-    pub(super) fn new(desk: Desk, socket: SocketRef) -> Arc<Self> {
-        let state = State { socket: Some(socket), person: None, has_spoken: false, unconfirmed: Vec::new() };
+    pub(super) fn new(desk: Desk, doubtful: Duration) -> Arc<Self> {
+        let state = State { stage: Stage::Connecting, person: None, has_spoken: false, unconfirmed: Sent::default() };
         Arc::new(Self {
             id: ConnectionId::next(),
             desk,
+            doubtful,
             inbox: Inbox::default(),
             feed: Feed::default(),
             state: Mutex::new(state),
         })
+    }
+
+    /// From now on it can be sent to, unless it has closed already.
+    pub(super) fn open(&self, socket: SocketRef) {
+        let mut state = self.state();
+        if matches!(state.stage, Stage::Connecting) {
+            state.stage = Stage::Open(socket);
+        }
     }
 
     /// Whose connection it is.
@@ -53,56 +86,63 @@ impl SocketConnection {
         self.state().person.clone()
     }
 
-    /// Makes it somebody's, or nobody's; whoever had it before loses it completely.
-    pub(super) fn rebind(&self, person: Option<Arc<Person>>) {
+    /// Makes it somebody's, or nobody's; whoever had it before loses it completely. False if it was theirs already, and
+    /// still is.
+    pub(super) fn rebind(&self, person: Option<&Arc<Person>>) -> bool {
         let mut state = self.state();
         state.has_spoken = true;
-        let before = std::mem::replace(&mut state.person, person);
-        let unconfirmed = std::mem::take(&mut state.unconfirmed);
+        if matches!(state.stage, Stage::Closed) {
+            return true;
+        }
+        let before = std::mem::replace(&mut state.person, person.cloned());
+        let who = |person: &Arc<Person>| (person.id, person.role);
+        if before.as_ref().map(who) == person.map(who) {
+            return false;
+        }
+        // The socket is alive, so what was sent on it has arrived or will.
+        state.unconfirmed = Sent::default();
         drop(state);
         if let Some(before) = before {
-            // The socket is alive, so what was sent on it has arrived or will.
-            drop(unconfirmed);
             self.desk.disconnect(&before, self.id, Vec::new());
         }
+        true
     }
 
     /// Whether nobody ever tried to authenticate on it, though it is open.
     pub(super) fn is_silent(&self) -> bool {
         let state = self.state();
-        state.socket.is_some() && !state.has_spoken
+        state.socket().is_some() && !state.has_spoken
     }
 
     /// The client gave a sign of life: what was sent before has arrived.
     pub(super) fn heard_from(&self) {
-        self.state().unconfirmed = Vec::new();
+        self.state().unconfirmed = Sent::default();
     }
 
     /// To be called once, when the socket is closed.
     pub(super) fn closed(&self, reason: DisconnectReason) {
         let mut state = self.state();
-        drop(state.socket.take());
+        state.stage = Stage::Closed;
         let person = state.person.take();
         let unconfirmed = std::mem::take(&mut state.unconfirmed);
         drop(state);
         tracing::debug!(connection.id = %self.id, %reason, "A socket closed");
         if let Some(person) = person {
-            let arrived = matches!(reason, DisconnectReason::ClientNSDisconnect | DisconnectReason::ServerNSDisconnect);
-            self.desk.disconnect(&person, self.id, if arrived { Vec::new() } else { unconfirmed });
+            self.desk.disconnect(&person, self.id, unconfirmed.lost(reason, self.doubtful));
         }
     }
 
     /// Emits an event that concerns this connection alone.
     pub(super) fn emit<T: Serialize + ?Sized>(&self, name: &'static str, payload: &T) -> Outcome {
-        let Some(socket) = self.state().socket.clone() else { return Outcome::Closed };
-        self.settle(&socket, socket.emit(name, payload), false)
+        let Some(socket) = self.state().socket().cloned() else { return Outcome::Closed };
+        self.settle(&socket, socket.emit(name, payload))
     }
 
     /// Answers a client that asked for an answer.
     pub(super) fn acknowledge<T: Serialize>(&self, ack: Option<AckSender>, answer: &T) {
         let Some(ack) = ack else { return };
-        let Some(socket) = self.state().socket.clone() else { return };
-        self.settle(&socket, ack.send(answer), false);
+        let Some(socket) = self.state().socket().cloned() else { return };
+        self.settle(&socket, ack.send(answer));
     }
 
     /// Tells a client what is wrong with what it sent: by an answer if it asked for one, and by an `error` event.
@@ -111,49 +151,56 @@ impl SocketConnection {
         self.acknowledge(ack, &problem.as_answer());
     }
 
-    fn settle(&self, socket: &SocketRef, result: Result<(), SendError>, is_replay: bool) -> Outcome {
-        match result {
-            Ok(()) => Outcome::Sent,
-            Err(SendError::Socket(SocketError::InternalChannelFull)) if is_replay => Outcome::Full,
-            Err(SendError::Socket(SocketError::InternalChannelFull)) => {
+    /// What became of something that cannot be tried again: if there was no room for it, the connection is cut off.
+    fn settle(&self, socket: &SocketRef, result: Result<(), SendError>) -> Outcome {
+        match outcome(result) {
+            Outcome::Full => {
                 self.cut_off(socket);
                 Outcome::Closed
             }
-            Err(SendError::Socket(SocketError::Closed)) => Outcome::Closed,
-            Err(SendError::Serialize(error)) => {
-                tracing::error!(%error, "An event could not be encoded");
-                Outcome::NotTaken
-            }
+            outcome => outcome,
         }
     }
 
     /// The client reads too slowly. Its stream has a hole now, so it must come back and catch up.
     fn cut_off(&self, socket: &SocketRef) {
+        if !matches!(std::mem::replace(&mut self.state().stage, Stage::CutOff), Stage::Open(_)) {
+            return;
+        }
         tracing::warn!(connection.id = %self.id, "Cut off a connection that reads too slowly");
-        match socket.req_parts().extensions.get::<HangUp>() {
-            Some(hang_up) => hang_up.now(),
-            // A polling client has no connection of its own: it ends when it misses its next sign of life.
-            None => drop(socket.clone().disconnect()),
+        let handshake = socket.req_parts();
+        let is_websocket = handshake.uri.query().is_some_and(|query| query.contains("transport=websocket"));
+        if let (true, Some(hang_up)) = (is_websocket, handshake.extensions.get::<HangUp>()) {
+            return hang_up.now();
         }
+        // A client that polls, or did so at first, is not on the connection of its handshake. It is told once there is room,
+        // unless it misses its next sign of life.
+        let socket = socket.clone();
+        tokio::spawn(async move {
+            while socket.clone().disconnect().is_err() {
+                tokio::time::sleep(FAREWELL).await;
+            }
+        });
     }
 
-    fn note_unconfirmed(&self, conversation: ConversationId, seq: Seq) {
-        let mut state = self.state();
-        if !state.unconfirmed.iter().any(|(known, _)| *known == conversation) {
-            state.unconfirmed.push((conversation, seq));
-        }
-    }
-
-    fn send_encoded(&self, socket: &SocketRef, encoded: &Encoded, delivery: &Delivery<'_>) -> Outcome {
-        let mut outcome = Outcome::NotTaken;
+    fn send_encoded(&self, state: &mut State, encoded: &Encoded, delivery: &Delivery<'_>) -> Outcome {
+        let Some(socket) = state.socket() else { return Outcome::Closed };
+        let mut sent = Outcome::NotTaken;
         for name in encode::names_for(delivery, self.id) {
             let payload: &RawValue = &encoded.0;
-            outcome = self.settle(socket, socket.emit(name, payload), delivery.is_replay);
-            if outcome != Outcome::Sent {
-                break;
+            sent = outcome(socket.emit(name, payload));
+            if sent != Outcome::Sent {
+                return sent;
             }
         }
-        outcome
+        if sent == Outcome::Sent
+            && let DeskEvent::Entry(told) = delivery.event
+            && told.author.id != delivery.viewer.id
+        {
+            let (conversation, seq) = (told.entry.conversation, told.entry.seq);
+            state.unconfirmed.note(conversation, seq, self.doubtful);
+        }
+        sent
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -170,18 +217,37 @@ impl Connection for SocketConnection {
         &self.feed
     }
 
+    fn is_of(&self, user: UserId) -> bool {
+        let state = self.state();
+        state.socket().is_some() && state.person.as_ref().is_some_and(|person| person.id == user)
+    }
+
+    fn unconfirmed(&self) -> Vec<Unconfirmed> {
+        self.state().unconfirmed.in_doubt(self.doubtful)
+    }
+
+    fn confirm(&self, conversation: ConversationId) {
+        self.state().unconfirmed.confirm(conversation);
+    }
+
     fn send(&self, delivery: &Delivery<'_>) -> Outcome {
-        let Some(socket) = self.state().socket.clone() else { return Outcome::Closed };
         let encoded = delivery.frames.get_or_encode("socketio", || encode::encode(delivery.event, delivery.viewer));
         let Some(encoded) = encoded.as_ref() else { return Outcome::NotTaken };
-        let outcome = self.send_encoded(&socket, encoded, delivery);
-        if outcome == Outcome::Sent
-            && let DeskEvent::Entry(told) = delivery.event
-            && told.author.id != delivery.viewer.id
-        {
-            self.note_unconfirmed(told.entry.conversation, told.entry.seq);
+        let mut state = self.state();
+        // It may have become somebody else's since the event was addressed; once they are told so, nothing else may follow.
+        if state.person.as_ref().is_none_or(|person| person.id != delivery.viewer.id) {
+            return Outcome::Closed;
         }
-        outcome
+        let sent = self.send_encoded(&mut state, encoded, delivery);
+        let socket = state.socket().cloned();
+        drop(state);
+        match (sent, socket) {
+            (Outcome::Full, Some(socket)) if !delivery.is_replay => {
+                self.cut_off(&socket);
+                Outcome::Closed
+            }
+            (sent, _) => sent,
+        }
     }
 
     fn revoke(&self, reason: Revoked) {
@@ -198,6 +264,18 @@ impl Connection for SocketConnection {
     fn reassure(&self) {
         if let Some(person) = self.person() {
             self.emit(event::AUTHENTICATED, &Authenticated::yes(&person));
+        }
+    }
+}
+
+fn outcome(result: Result<(), SendError>) -> Outcome {
+    match result {
+        Ok(()) => Outcome::Sent,
+        Err(SendError::Socket(SocketError::InternalChannelFull)) => Outcome::Full,
+        Err(SendError::Socket(SocketError::Closed)) => Outcome::Closed,
+        Err(SendError::Serialize(error)) => {
+            tracing::error!(%error, "An event could not be encoded");
+            Outcome::NotTaken
         }
     }
 }

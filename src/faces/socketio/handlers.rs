@@ -77,15 +77,22 @@ async fn authenticate(connection: &Shared, shown: Authenticate, ack: Option<AckS
             return deny(connection, ack, code, message);
         }
     };
-    connection.rebind(Some(who.person.clone()));
+    let is_new = connection.rebind(Some(&who.person));
     let yes = Authenticated::yes(&who.person);
     connection.emit(event::AUTHENTICATED, &yes);
     connection.acknowledge(ack, &Done::with(yes));
     let port: Arc<dyn Connection> = connection.clone();
-    connection.desk.connect(&who, &port).await;
+    let is_there =
+        if is_new { connection.desk.connect(&who, &port).await } else { connection.desk.renew(&who, &port).await };
+    if !is_there {
+        return;
+    }
     connection.desk.tell_who_is_there(&who.person, &port).await;
+    if !is_new {
+        return;
+    }
     if !shown.catch_up {
-        connection.desk.skip_catch_up(&port);
+        connection.desk.skip_catch_up(&who.person, &port).await;
     } else if let Err(error) = connection.desk.catch_up(&who.person, &port).await {
         tracing::warn!(%error, user.id = %who.person.id, "A connection could not be caught up");
     }
@@ -261,6 +268,7 @@ impl From<SendMessageError> for Problem {
                 let retry_after_ms = Some(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1));
                 Self { retry_after_ms, ..Self::not_sent(ErrorCode::RateLimited, "too many messages") }
             }
+            SendMessageError::ClientIdInUse => Self::not_sent(ErrorCode::Conflict, why),
             SendMessageError::Busy => Self::not_sent(ErrorCode::Busy, why),
             SendMessageError::ShuttingDown => Self::not_sent(ErrorCode::ShuttingDown, why),
             SendMessageError::Store(_) => {

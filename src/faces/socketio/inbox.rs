@@ -17,7 +17,10 @@ use super::wire::{ErrorCode, Problem};
 use super::{Shared, handlers};
 
 /// Events that may wait per connection; what comes beyond is refused with `busy`.
-const WAITING: usize = 512;
+const WAITING: usize = 4096;
+
+/// Bytes of events that may wait per connection. One event may always wait, however large.
+const WAITING_BYTES: usize = 4 << 20;
 
 /// An event as it came.
 pub(super) struct Inbound {
@@ -41,7 +44,18 @@ pub(super) struct Inbox(Mutex<Line>);
 #[derive(Default)]
 struct Line {
     waiting: VecDeque<Inbound>,
+    bytes: usize,
+    is_open: bool,
     is_being_emptied: bool,
+    /// The client has been told that there is no room, and there has been none since.
+    is_overflowing: bool,
+}
+
+impl Line {
+    fn has_room_for(&self, inbound: &Inbound) -> bool {
+        self.waiting.is_empty()
+            || (self.waiting.len() < WAITING && self.bytes.saturating_add(inbound.text.len()) <= WAITING_BYTES)
+    }
 }
 
 /// The one listener of a socket.
@@ -68,13 +82,37 @@ impl MessageHandler<LocalAdapter, Raw> for EveryEvent {
 pub(super) fn push(connection: &Shared, inbound: Inbound) {
     connection.heard_from();
     let mut line = connection.inbox.0.lock().unwrap_or_else(PoisonError::into_inner);
-    if line.waiting.len() >= WAITING {
+    if !line.has_room_for(&inbound) {
+        let is_told = std::mem::replace(&mut line.is_overflowing, true);
         drop(line);
-        connection.refuse(inbound.ack, &Problem::new(ErrorCode::Busy, "Too many events at once"));
+        let problem = Problem::new(ErrorCode::Busy, "Too many events at once");
+        // Told once a flood, else the answers would be a flood themselves; but whoever asks for an answer gets one.
+        if is_told {
+            connection.acknowledge(inbound.ack, &problem.as_answer());
+        } else {
+            connection.refuse(inbound.ack, &problem);
+        }
         return;
     }
+    line.bytes += inbound.text.len();
     line.waiting.push_back(inbound);
-    if !std::mem::replace(&mut line.is_being_emptied, true) {
+    see_to(connection, &mut line);
+}
+
+/// From now on events are handled, this one first. What came before has waited: the library may pass events on before the
+/// socket can be answered.
+pub(super) fn open(connection: &Shared, first: Option<Inbound>) {
+    let mut line = connection.inbox.0.lock().unwrap_or_else(PoisonError::into_inner);
+    line.is_open = true;
+    if let Some(first) = first {
+        line.bytes += first.text.len();
+        line.waiting.push_front(first);
+    }
+    see_to(connection, &mut line);
+}
+
+fn see_to(connection: &Shared, line: &mut Line) {
+    if line.is_open && !line.waiting.is_empty() && !std::mem::replace(&mut line.is_being_emptied, true) {
         let connection = connection.clone();
         tokio::spawn(async move { empty(&connection).await });
     }
@@ -89,8 +127,11 @@ async fn empty(connection: &Shared) {
 fn next(connection: &SocketConnection) -> Option<Inbound> {
     let mut line = connection.inbox.0.lock().unwrap_or_else(PoisonError::into_inner);
     let inbound = line.waiting.pop_front();
-    if inbound.is_none() {
+    if let Some(inbound) = &inbound {
+        line.bytes -= inbound.text.len();
+    } else {
         line.is_being_emptied = false;
+        line.is_overflowing = false;
         line.waiting = VecDeque::new();
     }
     inbound

@@ -5,11 +5,13 @@
 //! * [`connection`]: one socket, the only place that emits;
 //! * [`inbox`]: a socket's events, handled one after the other in the order in which they came;
 //! * [`handlers`]: decode → one desk call → encode, one function per event;
-//! * [`silence`]: clients that connect and never say who they are.
+//! * [`silence`]: clients that connect and never say who they are;
+//! * [`unconfirmed`]: what was sent on a socket and may not have arrived.
 //!
 //! The socketioxide layer keeps the transport; this face uses neither its rooms nor its broadcasts, since who hears what is
 //! the desk's business.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +23,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use socketioxide::SocketIo;
 use socketioxide::extract::{SocketRef, TryData};
+use socketioxide::handler::ConnectHandler;
 use socketioxide::layer::SocketIoLayer;
 use socketioxide::socket::DisconnectReason;
 
@@ -29,6 +32,7 @@ mod encode;
 mod handlers;
 mod inbox;
 mod silence;
+mod unconfirmed;
 mod wire;
 
 use crate::desk::Desk;
@@ -63,12 +67,9 @@ impl Default for SocketioSettings {
 /// Where this face answers.
 const PATH: &str = "/socket.io/";
 
-/// The largest packet a polling client may post, in bytes: announced to clients as `maxPayload`.
-const MAX_PAYLOAD: u64 = 1_000_000;
-
-/// The largest websocket message, in bytes. Twice what is announced, so that a message which is a little too long gets an
-/// error instead of a closed connection.
-const MAX_MESSAGE: usize = 2 << 20;
+/// The largest packet, in bytes: announced to clients as `maxPayload`. Twice what the replaced server took, so that a message
+/// which is a little too long gets an error instead of a closed connection.
+const MAX_MESSAGE: u32 = 2 << 20;
 
 /// Packets that may wait for a client. One that falls behind further is cut off, and catches up when it comes back.
 const BUFFER: usize = 1024;
@@ -83,17 +84,19 @@ pub fn layer(desk: &Desk, settings: &SocketioSettings) -> (SocketIoLayer, Socket
         .ping_interval(settings.ping_interval)
         .ping_timeout(settings.ping_timeout)
         .connect_timeout(Duration::from_secs(10))
-        .max_payload(MAX_PAYLOAD)
-        .ws_max_message_size(MAX_MESSAGE)
-        .ws_max_frame_size(MAX_MESSAGE)
+        .max_payload(MAX_MESSAGE.into())
+        .ws_max_message_size(MAX_MESSAGE as usize)
+        .ws_max_frame_size(MAX_MESSAGE as usize)
         .ws_read_buffer_size(READ_BUFFER)
         .max_buffer_size(BUFFER)
         .build_layer();
     let silence = Silence::watch(settings.silence);
     let desk = desk.clone();
-    io.ns("/", move |socket: SocketRef, auth: TryData<Value>| {
-        let connection = SocketConnection::new(desk.clone(), socket.clone());
-        // Everything is listened to before the first await: the client may already be sending.
+    let doubtful = settings.ping_interval + settings.ping_timeout;
+    // A client sends as soon as it is told that it is connected, and the library tells it so before it runs the handler: so
+    // all that listens is set up before that, as a middleware, and nothing is answered until the handler runs.
+    let listen = move |socket: SocketRef| {
+        let connection = SocketConnection::new(desk.clone(), doubtful);
         socket.on_fallback(EveryEvent(connection.clone()));
         socket.on_disconnect({
             let connection = connection.clone();
@@ -102,13 +105,21 @@ pub fn layer(desk: &Desk, settings: &SocketioSettings) -> (SocketIoLayer, Socket
                 std::future::ready(())
             }
         });
-        if let Some(token) = wire::handshake_token(&socket, auth.as_ref().ok()) {
-            inbox::push(&connection, Inbound::from_handshake(&token));
-        } else {
-            silence.add(&connection);
+        socket.extensions.insert(connection);
+        std::future::ready(Ok::<(), Infallible>(()))
+    };
+    let begin = move |socket: SocketRef, auth: TryData<Value>| {
+        if let Some(connection) = socket.extensions.remove::<Shared>() {
+            let token = wire::handshake_token(&socket, auth.as_ref().ok());
+            connection.open(socket);
+            if token.is_none() {
+                silence.add(&connection);
+            }
+            inbox::open(&connection, token.as_deref().map(Inbound::from_handshake));
         }
         std::future::ready(())
-    });
+    };
+    io.ns("/", begin.with(listen));
     (layer, io)
 }
 

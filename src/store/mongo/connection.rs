@@ -51,7 +51,7 @@ pub(super) async fn within<T, E: From<StoreError>>(work: impl Future<Output = Re
 }
 
 pub(super) fn late() -> StoreError {
-    StoreError::Unavailable(format!("no answer from MongoDB within {} s", DEADLINE.as_secs()))
+    StoreError::Unavailable("no answer from MongoDB in time".into())
 }
 
 /// The same failure again, for another of those who wait for it.

@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::{StreamExt, TryStreamExt};
@@ -9,8 +10,9 @@ use mongodb::Cursor;
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, Document, doc};
 use serde::Deserialize;
+use tokio::time::timeout;
 
-use super::connection::{DEADLINE, is_duplicate, within};
+use super::connection::{DEADLINE, is_duplicate, late, within};
 use super::documents::{ConversationDocument, DELIVERED, EntryDocument, int, object_id, whole};
 use super::projection::bounded;
 use super::updates::{Reach, Update};
@@ -21,6 +23,9 @@ use crate::domain::{
 use crate::store::{
     AppendError, Appended, ConversationStore, Delivered, ListFor, MAX_PAGE, Missed, StoreError, SummaryPage,
 };
+
+/// How long a health check may take.
+const CHECK: Duration = Duration::from_secs(3);
 
 #[async_trait]
 impl ConversationStore for MongoStore {
@@ -152,7 +157,8 @@ impl ConversationStore for MongoStore {
     }
 
     async fn check(&self) -> Result<(), StoreError> {
-        within(self.shared.check()).await
+        // Sooner than other calls: whoever asks decides where to send people.
+        timeout(CHECK, self.shared.check()).await.unwrap_or_else(|_| Err(late()))
     }
 }
 

@@ -1,13 +1,18 @@
 //! The indexes. Making one that is there already does nothing.
 
-use mongodb::bson::{Document, doc};
+use futures_util::TryStreamExt;
+use mongodb::bson::{Bson, Document, doc};
+use mongodb::error::ErrorKind;
 use mongodb::options::{CreateIndexOptions, IndexOptions};
-use mongodb::{Database, IndexModel};
+use mongodb::{Collection, Database, IndexModel};
 
 use super::connection::write_concern;
 use super::documents::{CONVERSATIONS, DELIVERED, ENTRIES, MESSAGES, USERS};
 use super::profiles::{PROFILES, SPENT};
 use crate::store::StoreError;
+
+/// The server's code for a collection that is not there.
+const NO_COLLECTION: i32 = 26;
 
 /// Makes what indexes are missing. On a large old database this takes a while, so it has no deadline.
 pub(super) async fn create(database: &Database) -> Result<(), StoreError> {
@@ -20,10 +25,49 @@ pub(super) async fn create(database: &Database) -> Result<(), StoreError> {
         (PROFILES, profiles()),
         (SPENT, vec![plain(doc! { "until": 1 })]),
     ] {
-        let options = CreateIndexOptions::builder().write_concern(write_concern()).build();
-        database.collection::<Document>(collection).create_indexes(indexes).with_options(options).await?;
+        let collection = database.collection::<Document>(collection);
+        let existing = existing(&collection).await?;
+        let missing: Vec<_> =
+            indexes.into_iter().filter(|index| !existing.iter().any(|there| serves_as(there, index))).collect();
+        if !missing.is_empty() {
+            let options = CreateIndexOptions::builder().write_concern(write_concern()).build();
+            collection.create_indexes(missing).with_options(options).await?;
+        }
     }
     Ok(())
+}
+
+async fn existing(collection: &Collection<Document>) -> Result<Vec<IndexModel>, StoreError> {
+    match collection.list_indexes().await {
+        Ok(indexes) => Ok(indexes.try_collect().await?),
+        Err(error) if matches!(error.kind.as_ref(), ErrorKind::Command(error) if error.code == NO_COLLECTION) => {
+            Ok(Vec::new())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether an index that is there already does what another is to do. The old server's differ from ours in what does not
+/// matter, such as having been made in the background, which some servers take for a conflict.
+fn serves_as(there: &IndexModel, wanted: &IndexModel) -> bool {
+    let (options, wants) = (there.options.as_ref(), wanted.options.as_ref());
+    let is_unique = |options: Option<&IndexOptions>| options.and_then(|options| options.unique).unwrap_or(false);
+    let covers = |options: Option<&IndexOptions>| options.and_then(|options| options.partial_filter_expression.clone());
+    same_keys(&there.keys, &wanted.keys) && is_unique(options) == is_unique(wants) && covers(options) == covers(wants)
+}
+
+/// The same fields in the same order and direction, in whatever type the direction was written.
+fn same_keys(one: &Document, other: &Document) -> bool {
+    let is_forward = |value: &Bson| match value {
+        Bson::Int32(number) => Some(*number > 0),
+        Bson::Int64(number) => Some(*number > 0),
+        Bson::Double(number) => Some(*number > 0.0),
+        _ => None,
+    };
+    one.len() == other.len()
+        && one.iter().zip(other).all(|((field, value), (same, again))| {
+            field == same && is_forward(value).is_some() && is_forward(value) == is_forward(again)
+        })
 }
 
 fn entries() -> Vec<IndexModel> {

@@ -51,6 +51,7 @@ mod queries;
 #[cfg(test)]
 mod tests;
 mod updates;
+mod upkeep;
 mod user_documents;
 mod users;
 

@@ -52,6 +52,17 @@ impl Counter {
         }
     }
 
+    /// Sees to it that no number up to this one is given out any more.
+    pub(super) async fn raise(&self, to: u64) -> Result<(), StoreError> {
+        let mut left = self.left.lock().await;
+        let change = doc! { "$max": { "last": int(to) } };
+        self.state.update_one(doc! { "_id": self.name }, change).upsert(true).await?;
+        if *left.start() <= to {
+            *left = left.end() + 1..=*left.end();
+        }
+        Ok(())
+    }
+
     async fn next_block(&self) -> Result<RangeInclusive<u64>, StoreError> {
         let id = doc! { "_id": self.name };
         let step = doc! { "$inc": { "last": int(self.block) } };

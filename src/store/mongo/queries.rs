@@ -14,6 +14,20 @@ const NO_ID: ObjectId = ObjectId::from_bytes([0; 12]);
 /// Before every message there is: a range after it means "something was said".
 const BEFORE_ALL: DateTime = DateTime::from_millis(0);
 
+/// Documents by their id, together with [`by_id`].
+pub(super) fn beyond(id: Option<ObjectId>) -> Document {
+    doc! { "_id": { "$gt": id.unwrap_or(NO_ID) } }
+}
+
+pub(super) fn by_id() -> Document {
+    doc! { "_id": 1 }
+}
+
+pub(super) fn delivered_beyond(user: UserId, after: Option<ConversationId>) -> Document {
+    let after = after.map_or(NO_ID, |after| object_id(after.bytes()));
+    doc! { "user": object_id(user.bytes()), "conversation": { "$gt": after } }
+}
+
 pub(super) fn by_seq() -> Document {
     doc! { "seq": 1 }
 }

@@ -119,7 +119,7 @@ impl Shared {
         Ok(None)
     }
 
-    async fn all_numbered(&self, documents: Vec<UserDocument>) -> Result<Vec<User>, StoreError> {
+    pub(super) async fn all_numbered(&self, documents: Vec<UserDocument>) -> Result<Vec<User>, StoreError> {
         let users = stream::iter(documents).map(|document| self.numbered(Some(document))).buffered(AT_ONCE);
         users.try_filter_map(async |user| Ok(user)).try_collect().await
     }

@@ -14,6 +14,9 @@ use crate::store::{AppendError, Appended, StoreError};
 /// Summaries kept in memory; beyond this many, all are forgotten and read again as needed.
 const CACHED: usize = 50_000;
 
+/// Why nothing more of a batch can be kept.
+pub(super) const NO_TRANSACTION: &str = "the transaction was ended by an earlier failure";
+
 /// Appends drafts. Keeps the summaries of recent conversations, since only this thread changes them.
 #[derive(Default)]
 pub(super) struct Appender {
@@ -41,6 +44,9 @@ impl Appender {
         if let Some(why) = self.failure.take() {
             return Err(StoreError::Unavailable(why));
         }
+        if connection.is_autocommit() {
+            return Err(StoreError::Unavailable(NO_TRANSACTION.into()));
+        }
         for id in self.dirty.drain() {
             if let Some(summary) = self.summaries.get(&id) {
                 rows::update_summary(connection, summary)?;
@@ -57,7 +63,13 @@ impl Appender {
     }
 
     pub(super) fn append(&mut self, connection: &Connection, draft: Draft) -> Result<Appended, AppendError> {
-        let result = self.try_append(connection, draft);
+        // SQLite may end a transaction by itself when a statement fails. What came after would be kept at once, alone, and
+        // under a number that counts entries which are gone.
+        let gone = self.failure.clone().or_else(|| connection.is_autocommit().then(|| NO_TRANSACTION.to_owned()));
+        let result = match gone {
+            Some(why) => Err(StoreError::Unavailable(why).into()),
+            None => self.try_append(connection, draft),
+        };
         if let Err(AppendError::Store(error)) = &result {
             self.failure = Some(error.to_string());
         }

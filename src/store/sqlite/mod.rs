@@ -6,14 +6,14 @@
 //!
 //! Reading order: [`schema`], [`writer`], [`append`], [`rows`], then the parts of the port.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
-use super::{StoreError, Stores};
+use super::{StoreError, Stores, Upkeep};
 
 mod append;
 mod checkpoint;
@@ -26,18 +26,21 @@ mod rows;
 mod schema;
 #[cfg(test)]
 mod tests;
+mod upkeep;
 mod users;
 mod writer;
 
 pub use lock::{DataFileLock, DataFileLocked};
 
 use readers::Readers;
+use upkeep::SqliteUpkeep;
 use writer::Writer;
 
 /// Users and logs in one SQLite file.
 pub struct SqliteStore {
     writer: Writer,
     readers: Readers,
+    path: PathBuf,
 }
 
 impl SqliteStore {
@@ -49,7 +52,19 @@ impl SqliteStore {
         let mut connection = connect(path)?;
         schema::migrate(&mut connection)?;
         let rest = checkpoint::start(connect(path)?, path.to_owned())?;
-        Ok(Arc::new(Self { writer: Writer::start(connection, rest)?, readers: Readers::open(path)? }))
+        Ok(Arc::new(Self {
+            writer: Writer::start(connection, rest)?,
+            readers: Readers::open(path)?,
+            path: path.to_owned(),
+        }))
+    }
+
+    /// What looks after the file, on a connection of its own.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the file cannot be opened once more.
+    pub fn upkeep(&self) -> Result<impl Upkeep + use<>, StoreError> {
+        SqliteUpkeep::open(&self.path)
     }
 
     /// All parts of the port.

@@ -4,7 +4,7 @@ use rusqlite::Connection;
 use std::thread;
 use tokio::sync::{mpsc, oneshot};
 
-use super::append::Appender;
+use super::append::{Appender, NO_TRANSACTION};
 use super::checkpoint::RestIsDue;
 use crate::domain::Draft;
 use crate::store::{AppendError, Appended, StoreError};
@@ -80,10 +80,15 @@ fn in_savepoint<T, E: From<StoreError>>(
     connection: &Connection,
     change: impl FnOnce(&Connection) -> Result<T, E>,
 ) -> Result<T, E> {
+    if connection.is_autocommit() {
+        return Err(StoreError::Unavailable(NO_TRANSACTION.into()).into());
+    }
     let run = |sql| connection.execute_batch(sql).map_err(|error| E::from(StoreError::from(error)));
     run("SAVEPOINT change")?;
     let result = change(connection);
-    run(if result.is_ok() { "RELEASE change" } else { "ROLLBACK TO change; RELEASE change" })?;
+    if !connection.is_autocommit() {
+        run(if result.is_ok() { "RELEASE change" } else { "ROLLBACK TO change; RELEASE change" })?;
+    }
     result
 }
 
@@ -146,5 +151,54 @@ fn copy(committed: &Result<(), StoreError>) -> Result<(), StoreError> {
         Ok(()) => Ok(()),
         Err(StoreError::Unavailable(why)) => Err(StoreError::Unavailable(why.clone())),
         Err(StoreError::Corrupt(why)) => Err(StoreError::Corrupt(why.clone())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{DraftKind, Members, MessageBody, MessageId, Seq, Side, Timestamp, UserId};
+    use crate::store::sqlite::SqliteStore;
+    use crate::store::{ConversationStore, StoreError};
+
+    #[tokio::test]
+    async fn nothing_of_a_batch_is_kept_when_sqlite_ends_its_transaction_half_way() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("deskline.db");
+        let store = SqliteStore::open(&path).unwrap();
+        let ann = UserId::from_bytes([1; 12]);
+        let conversation = store.open(Members::Support { customer: ann }, Timestamp::default()).await.unwrap().id;
+        let message = || Draft {
+            conversation,
+            author: ann,
+            side: Side::Customer,
+            at: Timestamp::default(),
+            kind: DraftKind::Message {
+                id: MessageId::generate(Timestamp::default()),
+                body: MessageBody::parse("hi", 9).unwrap(),
+                client_id: None,
+            },
+        };
+        let append = || {
+            let (answer, answered) = oneshot::channel();
+            (Job::Append { drafts: vec![message()], answer }, answered)
+        };
+        let (first, first_answer) = append();
+        // What a full disk makes SQLite do in the middle of a statement.
+        let ended = Job::Change(Box::new(|connection| {
+            connection.execute_batch("ROLLBACK").unwrap();
+            Box::new(|committed: Result<(), StoreError>| assert!(committed.is_err()))
+        }));
+        let (second, second_answer) = append();
+        let (raw, mut appender) = (Connection::open(&path).unwrap(), Appender::default());
+        write_batch(&raw, &mut appender, [first, ended, second].into_iter());
+        assert!(first_answer.await.unwrap()[0].is_err());
+        assert!(second_answer.await.unwrap()[0].is_err());
+        assert_eq!(store.entries_after(conversation, Seq::ZERO, 10).await.unwrap(), []);
+
+        let (third, third_answer) = append();
+        write_batch(&raw, &mut appender, [third].into_iter());
+        let kept = third_answer.await.unwrap().remove(0).unwrap();
+        assert!(matches!(kept, Appended::New(entry) if entry.seq == Seq::new(1)));
     }
 }

@@ -15,7 +15,7 @@ use crate::faces::channels::Channels;
 use crate::faces::channels::line::{Item, Line};
 use crate::faces::channels::socket::Dialect;
 use crate::net::HangUp;
-use crate::presence::{Connection, Delivery, Feed, Outcome, Revoked};
+use crate::presence::{Connection, Delivery, Feed, Outcome, Revoked, Unconfirmed};
 use crate::store::StoreError;
 
 /// One live socket of this dialect.
@@ -123,7 +123,9 @@ impl Connection for DrivecashConnection {
             Some(Encoded::Receipt(receipt)) => Item::Look(receipt),
             None => return Outcome::NotTaken,
         };
-        self.line.push(item, delivery.is_replay)
+        let outcome = self.line.push(item, delivery.is_replay);
+        self.line.note(&outcome, delivery);
+        outcome
     }
 
     fn revoke(&self, reason: Revoked) {
@@ -136,6 +138,18 @@ impl Connection for DrivecashConnection {
     }
 
     fn reassure(&self) {}
+
+    fn is_of(&self, user: UserId) -> bool {
+        !self.line.is_over() && self.person.id == user
+    }
+
+    fn unconfirmed(&self) -> Vec<Unconfirmed> {
+        self.line.unconfirmed()
+    }
+
+    fn confirm(&self, conversation: ConversationId) {
+        self.line.confirm(conversation);
+    }
 }
 
 #[async_trait]
@@ -175,6 +189,6 @@ impl Dialect for DrivecashConnection {
     }
 
     fn closed(&self) {
-        self.desk.disconnect(&self.person, self.id, Vec::new());
+        self.desk.disconnect(&self.person, self.id, self.line.take_unconfirmed());
     }
 }

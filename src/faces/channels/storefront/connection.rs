@@ -10,13 +10,15 @@ use super::wire::{self, ClientFrame, ServerFrame};
 use crate::desk::Desk;
 use crate::desk::enter::{Claim, ConversationName, Entered};
 use crate::desk::send_message::{Addressee, SendMessage, SendMessageError};
-use crate::domain::{ConnectionId, ConversationId, DeskEvent, EntryKind, Members, MessageExtras, Person, Status};
+use crate::domain::{
+    ConnectionId, ConversationId, DeskEvent, EntryKind, Members, MessageExtras, Person, Status, UserId,
+};
 use crate::faces::channels::Channels;
 use crate::faces::channels::echo::Echoes;
 use crate::faces::channels::line::{Item, Line};
 use crate::faces::channels::socket::Dialect;
 use crate::net::HangUp;
-use crate::presence::{Connection, Delivery, Feed, Outcome, Revoked};
+use crate::presence::{Connection, Delivery, Feed, Outcome, Revoked, Unconfirmed};
 
 /// How many rooms the agents' overview names.
 const OVERVIEW: usize = 500;
@@ -103,6 +105,7 @@ impl StorefrontConnection {
             }
             SendMessageError::Body(_)
             | SendMessageError::RateLimited(_)
+            | SendMessageError::ClientIdInUse
             | SendMessageError::Busy
             | SendMessageError::ShuttingDown => {
                 self.send_frame(ServerFrame::Error { message: &error.to_string() }.text());
@@ -158,6 +161,7 @@ impl Connection for StorefrontConnection {
             Some(text) => self.line.push(self.item(text.clone(), delivery), delivery.is_replay),
             None => Outcome::NotTaken,
         };
+        self.line.note(&outcome, delivery);
         if wire::changes_overview(delivery.event) {
             self.send_overview();
         }
@@ -177,6 +181,18 @@ impl Connection for StorefrontConnection {
     }
 
     fn reassure(&self) {}
+
+    fn is_of(&self, user: UserId) -> bool {
+        !self.line.is_over() && self.person.id == user
+    }
+
+    fn unconfirmed(&self) -> Vec<Unconfirmed> {
+        self.line.unconfirmed()
+    }
+
+    fn confirm(&self, conversation: ConversationId) {
+        self.line.confirm(conversation);
+    }
 }
 
 fn is_closing(event: &DeskEvent) -> bool {
@@ -224,6 +240,6 @@ impl Dialect for StorefrontConnection {
     }
 
     fn closed(&self) {
-        self.desk.disconnect(&self.person, self.id, Vec::new());
+        self.desk.disconnect(&self.person, self.id, self.line.take_unconfirmed());
     }
 }

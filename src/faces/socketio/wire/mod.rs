@@ -41,6 +41,7 @@ pub(super) enum ErrorCode {
     NotFound,
     Invalid,
     TooLarge,
+    Conflict,
     RateLimited,
     StorageUnavailable,
     Busy,

@@ -26,6 +26,7 @@ mod faults;
 mod golden;
 mod outages;
 mod round_trips;
+mod upkeep;
 
 const START: Timestamp = Timestamp::from_millis(1_795_249_336_000);
 

@@ -1,0 +1,28 @@
+# syntax=docker/dockerfile:1
+
+FROM rust:1.95-slim-trixie AS build
+WORKDIR /src
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends build-essential \
+    && rm -rf /var/lib/apt/lists/*
+COPY Cargo.toml Cargo.lock README.md ./
+COPY src src
+COPY examples examples
+RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/src/target \
+    cargo build --release --locked --bin deskline && cp target/release/deskline /usr/local/bin/deskline \
+    && strip /usr/local/bin/deskline \
+    && mkdir -p /data
+
+# Only glibc beside the program, which brings its own certificates, time zones and SQLite. It has no shell.
+FROM gcr.io/distroless/cc-debian13:nonroot
+COPY --from=build /usr/local/bin/deskline /usr/local/bin/deskline
+COPY --from=build --chown=65532:65532 /data /data
+# The data file, unless DESKLINE_MONGODB_URI is set.
+VOLUME /data
+WORKDIR /data
+ENV DESKLINE_LISTEN=0.0.0.0:3000
+EXPOSE 3000
+USER 65532:65532
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
+    CMD ["/usr/local/bin/deskline", "health"]
+ENTRYPOINT ["/usr/local/bin/deskline"]

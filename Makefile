@@ -1,0 +1,45 @@
+# `make test` is what CI runs. Everything is installed by the recipes themselves, but for Rust, Node 20 and make.
+
+CARGO ?= cargo
+NODE_MIN := 20
+
+.PHONY: run test rust js test-mongo bench deny node
+
+# The main job: a server with demo accounts on http://127.0.0.1:3000.
+run:
+	$(CARGO) run --release -- --demo
+
+# Formatting, lints, docs, Rust tests, and the tests with the official JavaScript client.
+test: node rust js
+
+rust:
+	$(CARGO) fmt --check
+	$(CARGO) clippy --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps
+	$(CARGO) test --all-targets
+	$(CARGO) test --doc
+
+js: node
+	$(CARGO) build
+	cd tests/js && npm ci --no-audit --no-fund && DESKLINE_BIN="$(CURDIR)/target/debug/deskline" npm test
+
+# The store's suite on a real MongoDB: make test-mongo MONGODB_URI=mongodb://127.0.0.1:27017/?replicaSet=rs0
+test-mongo:
+	@test -n "$(MONGODB_URI)" || { echo "make test-mongo needs MONGODB_URI=mongodb://..." >&2; exit 1; }
+	DESKLINE_TEST_MONGO_URI="$(MONGODB_URI)" $(CARGO) test --lib store:: --test mongo
+
+# The figures of docs/BENCHMARKS.md.
+bench:
+	$(CARGO) build --release --bin deskline --example bench
+	target/release/examples/bench --mode idle --idle 5000
+	target/release/examples/bench --mode pairs --pairs 50 --window 4
+	target/release/examples/bench --mode rate --pairs 50 --rate 1000
+
+# Known vulnerabilities and licences of dependencies; needs cargo-deny.
+deny:
+	$(CARGO) deny check
+
+node:
+	@command -v node >/dev/null || { echo "Node $(NODE_MIN) or newer is needed for the JavaScript tests: https://nodejs.org" >&2; exit 1; }
+	@node -e 'process.exit(+process.versions.node.split(".")[0] < $(NODE_MIN))' \
+		|| { echo "Node $(NODE_MIN) or newer is needed for the JavaScript tests, this is $$(node --version)" >&2; exit 1; }

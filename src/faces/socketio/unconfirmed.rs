@@ -1,0 +1,116 @@
+//! What was sent on a connection and may not have arrived.
+//!
+//! These clients do not say what they have received. But they give signs of life: an event of their own, or an answer to
+//! a ping, without which the connection would have been closed. What was sent before one of these has arrived; what was
+//! sent after the last of them may have been lost with the connection, and counts as missed.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use socketioxide::socket::DisconnectReason;
+use tokio::time::Instant;
+
+use crate::domain::{ConversationId, Seq};
+use crate::presence::Unconfirmed;
+
+/// How long before a client closed its connection it may have ceased to read it.
+const ON_THE_WAY: Duration = Duration::from_secs(2);
+
+/// Entries of one conversation within this time are noted as one.
+const SLICE: Duration = Duration::from_millis(200);
+
+/// Entries that were sent since the client's last event, in the order of their times: the first of each slice.
+#[derive(Default)]
+pub(super) struct Sent(VecDeque<(Instant, Unconfirmed)>);
+
+impl Sent {
+    /// An entry is about to be sent. `doubtful` is how long it may take until a dead connection is found out.
+    pub(super) fn note(&mut self, conversation: ConversationId, seq: Seq, doubtful: Duration) {
+        let now = Instant::now();
+        while self.0.front().is_some_and(|(at, _)| now.duration_since(*at) > doubtful + SLICE) {
+            self.0.pop_front();
+        }
+        let mut slice = self.0.iter().rev().take_while(|(at, _)| now.duration_since(*at) < SLICE);
+        if !slice.any(|(_, (known, _))| *known == conversation) {
+            self.0.push_back((now, (conversation, seq)));
+        }
+    }
+
+    /// The first entry of each conversation that may not have arrived on a connection that was closed now.
+    pub(super) fn lost(self, reason: DisconnectReason, doubtful: Duration) -> Vec<Unconfirmed> {
+        let doubtful = match reason {
+            // The server sends all it has before it closes.
+            DisconnectReason::ClosingServer => return Vec::new(),
+            DisconnectReason::ClientNSDisconnect | DisconnectReason::TransportClose => ON_THE_WAY.min(doubtful),
+            DisconnectReason::ServerNSDisconnect
+            | DisconnectReason::TransportError
+            | DisconnectReason::HeartbeatTimeout
+            | DisconnectReason::MultipleHttpPollingError
+            | DisconnectReason::PacketParsingError => doubtful,
+        };
+        self.in_doubt(doubtful)
+    }
+
+    /// The first entry of each conversation that was sent within this time.
+    pub(super) fn in_doubt(&self, doubtful: Duration) -> Vec<Unconfirmed> {
+        let now = Instant::now();
+        let mut first: Vec<Unconfirmed> = Vec::new();
+        for (at, (conversation, seq)) in &self.0 {
+            let is_in_doubt = now.duration_since(*at) <= doubtful + SLICE;
+            if is_in_doubt && !first.iter().any(|(known, _)| known == conversation) {
+                first.push((*conversation, *seq));
+            }
+        }
+        first
+    }
+
+    /// All that was sent of this conversation has arrived.
+    pub(super) fn confirm(&mut self, conversation: ConversationId) {
+        self.0.retain(|(_, (known, _))| *known != conversation);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DOUBTFUL: Duration = Duration::from_secs(45);
+
+    fn conversation(number: u8) -> ConversationId {
+        ConversationId::from_bytes([number; 12])
+    }
+
+    /// One entry in each of ten seconds, and another conversation's in the last of them.
+    async fn ten_seconds() -> Sent {
+        let mut sent = Sent::default();
+        for seq in 1..=10 {
+            sent.note(conversation(1), Seq::new(seq), DOUBTFUL);
+            tokio::time::advance(Duration::from_secs(1)).await;
+        }
+        sent.note(conversation(2), Seq::new(7), DOUBTFUL);
+        sent.note(conversation(2), Seq::new(8), DOUBTFUL);
+        sent
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_closes_has_read_all_but_the_last() {
+        let lost = ten_seconds().await.lost(DisconnectReason::TransportClose, DOUBTFUL);
+        assert_eq!(lost, [(conversation(1), Seq::new(9)), (conversation(2), Seq::new(7))]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_dead_connection_leaves_all_in_doubt_since_it_was_last_known_to_live() {
+        let sent = ten_seconds().await;
+        tokio::time::advance(Duration::from_secs(39)).await;
+        let lost = sent.lost(DisconnectReason::HeartbeatTimeout, DOUBTFUL);
+        assert_eq!(lost, [(conversation(1), Seq::new(5)), (conversation(2), Seq::new(7))]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_beyond_doubt_is_forgotten() {
+        let mut sent = ten_seconds().await;
+        tokio::time::advance(DOUBTFUL * 2).await;
+        sent.note(conversation(3), Seq::new(1), DOUBTFUL);
+        assert_eq!(sent.0.len(), 1);
+    }
+}

@@ -1,0 +1,146 @@
+//! Where a store is, and opening it: the one place that knows all adapters.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use super::mongo::{MongoStore, Progress};
+use super::sqlite::SqliteStore;
+use super::{StoreError, Stores, Upkeep};
+
+/// The database of a MongoDB address that names none.
+pub const DEFAULT_DATABASE: &str = "deskline";
+
+/// Where a store is: `sqlite:FILE`, or a MongoDB address.
+///
+/// ```
+/// use deskline::store::StoreLocation;
+/// assert_eq!("sqlite:deskline.db".parse::<StoreLocation>().unwrap().to_string(), "sqlite:deskline.db");
+/// let mongo: StoreLocation = "mongodb://ann:secret@db.example/desk".parse().unwrap();
+/// assert_eq!(mongo.to_string(), "MongoDB at db.example/desk");
+/// assert!("deskline.db".parse::<StoreLocation>().is_err());
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub enum StoreLocation {
+    /// A data file of the embedded store.
+    Sqlite(PathBuf),
+    /// A MongoDB server.
+    Mongo {
+        /// Its address, which may hold a password.
+        uri: String,
+        /// The database, unless the address names one.
+        database: String,
+    },
+}
+
+/// A text was given that names no store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a store: give sqlite:FILE or mongodb://HOST/DATABASE")]
+pub struct StoreLocationError;
+
+impl FromStr for StoreLocation {
+    type Err = StoreLocationError;
+
+    fn from_str(text: &str) -> Result<Self, StoreLocationError> {
+        if let Some(path) = text.strip_prefix("sqlite:").filter(|path| !path.is_empty()) {
+            return Ok(Self::Sqlite(path.into()));
+        }
+        if text.starts_with("mongodb://") || text.starts_with("mongodb+srv://") {
+            return Ok(Self::Mongo { uri: text.to_owned(), database: DEFAULT_DATABASE.to_owned() });
+        }
+        Err(StoreLocationError)
+    }
+}
+
+/// Without the name and the password.
+impl fmt::Display for StoreLocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            Self::Mongo { uri, .. } => {
+                let rest = uri.split_once("://").map_or("", |(_, rest)| rest);
+                let rest = rest.rsplit_once('@').map_or(rest, |(_, rest)| rest);
+                write!(f, "MongoDB at {}", rest.split('?').next().unwrap_or_default().trim_end_matches('/'))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for StoreLocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+impl StoreLocation {
+    /// Opens the store. Until [`OpenStore::migrate`] has run, an old database does not show its messages.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it cannot be opened; [`StoreError::Unavailable`] if a later try may succeed.
+    pub async fn open(&self) -> Result<OpenStore, StoreError> {
+        match self {
+            Self::Sqlite(path) => Ok(OpenStore::Sqlite(SqliteStore::open(path)?)),
+            Self::Mongo { uri, database } => Ok(OpenStore::Mongo(MongoStore::open(uri, database).await?)),
+        }
+    }
+
+    /// The data file, of a store that has one.
+    #[must_use]
+    pub fn file(&self) -> Option<&PathBuf> {
+        match self {
+            Self::Sqlite(path) => Some(path),
+            Self::Mongo { .. } => None,
+        }
+    }
+}
+
+/// A store in use. Clones share one.
+#[derive(Clone)]
+pub enum OpenStore {
+    /// The embedded one.
+    Sqlite(Arc<SqliteStore>),
+    /// MongoDB.
+    Mongo(Arc<MongoStore>),
+}
+
+impl OpenStore {
+    /// Both halves of the port.
+    #[must_use]
+    pub fn stores(&self) -> Stores {
+        match self {
+            Self::Sqlite(store) => store.stores(),
+            Self::Mongo(store) => store.stores(),
+        }
+    }
+
+    /// What looks after it.
+    ///
+    /// # Errors
+    /// [`StoreError`] if that cannot be opened.
+    pub fn upkeep(&self) -> Result<Arc<dyn Upkeep>, StoreError> {
+        match self {
+            Self::Sqlite(store) => Ok(Arc::new(store.upkeep()?)),
+            Self::Mongo(store) => Ok(store.clone()),
+        }
+    }
+
+    /// Takes in what the replaced server has left in the database; see [`MongoStore::migrate`].
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store fails; what was taken in so far stays so.
+    pub async fn migrate(&self, progress: Progress<'_>) -> Result<u64, StoreError> {
+        match self {
+            Self::Sqlite(_) => Ok(0),
+            Self::Mongo(store) => store.migrate(progress).await,
+        }
+    }
+
+    /// Ends the background work, once what was begun is finished.
+    pub async fn close(&self) {
+        match self {
+            Self::Sqlite(_) => {}
+            Self::Mongo(store) => store.close().await,
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! Looking after the file, on a connection of its own, so that a server's writer takes notice as of another process.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use rusqlite::{Connection, TransactionBehavior, params};
+
+use super::rows::{self, select_entry, summary_columns, user_columns};
+use crate::domain::{
+    ClientMessageId, Conversation, ConversationId, Email, Entry, EntryKind, Members, Replay, Seq, Side, Summary, User,
+    UserId,
+};
+use crate::store::upkeep::news;
+use crate::store::{Delivered, MAX_PAGE, RestoreError, StoreError, Upkeep};
+
+/// A connection for upkeep.
+pub(super) struct SqliteUpkeep(Arc<Mutex<Connection>>);
+
+impl SqliteUpkeep {
+    pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
+        Ok(Self(Arc::new(Mutex::new(super::connect(path)?))))
+    }
+
+    /// Does this in one transaction, off the runtime's threads.
+    async fn run<T, E>(&self, work: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let connection = self.0.clone();
+        let task = tokio::task::spawn_blocking(move || {
+            let mut connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
+            let begun = connection.transaction_with_behavior(TransactionBehavior::Immediate);
+            let transaction = begun.map_err(StoreError::from)?;
+            let done = work(&transaction)?;
+            transaction.commit().map_err(StoreError::from)?;
+            Ok(done)
+        });
+        task.await.map_err(|error| StoreError::Unavailable(error.to_string()))?
+    }
+}
+
+#[async_trait]
+impl Upkeep for SqliteUpkeep {
+    async fn users_after(&self, after: Option<UserId>, limit: usize) -> Result<Vec<User>, StoreError> {
+        let read = move |connection: &Connection| {
+            let sql = concat!("SELECT ", user_columns!(), " FROM users WHERE id > ?1 ORDER BY id LIMIT ?2");
+            let mut select = connection.prepare_cached(sql)?;
+            let after = after.as_ref().map_or(&[][..], |after| after.bytes());
+            let users = select.query_map(params![after, limit.min(MAX_PAGE)], rows::user)?;
+            Ok(users.collect::<Result<_, _>>()?)
+        };
+        self.run(read).await
+    }
+
+    async fn conversations_after(
+        &self,
+        after: Option<ConversationId>,
+        limit: usize,
+    ) -> Result<Vec<Summary>, StoreError> {
+        let read = move |connection: &Connection| {
+            let sql =
+                concat!("SELECT ", summary_columns!(), " FROM conversations c WHERE c.id > ?1 ORDER BY c.id LIMIT ?2");
+            let mut select = connection.prepare_cached(sql)?;
+            let after = after.as_ref().map_or(&[][..], |after| after.bytes());
+            let summaries = select.query_map(params![after, limit.min(MAX_PAGE)], rows::summary_of)?;
+            Ok(summaries.collect::<Result<_, _>>()?)
+        };
+        self.run(read).await
+    }
+
+    async fn delivered_after(
+        &self,
+        user: UserId,
+        after: Option<ConversationId>,
+        limit: usize,
+    ) -> Result<Vec<Delivered>, StoreError> {
+        let read = move |connection: &Connection| {
+            let mut select = connection.prepare_cached(
+                "SELECT c.id, d.up_to FROM delivered d JOIN conversations c ON c.number = d.conversation
+                 WHERE d.user = ?1 AND d.conversation > coalesce((SELECT number FROM conversations WHERE id = ?2), 0)
+                 ORDER BY d.conversation LIMIT ?3",
+            )?;
+            let after = after.as_ref().map(ConversationId::bytes);
+            let marks = select.query_map(params![user.bytes(), after, limit.min(MAX_PAGE)], |row| {
+                let conversation = ConversationId::from_bytes(row.get(0)?);
+                Ok(Delivered { conversation, user, up_to: Seq::new(row.get(1)?) })
+            })?;
+            Ok(marks.collect::<Result<_, _>>()?)
+        };
+        self.run(read).await
+    }
+
+    async fn restore_user(&self, user: User) -> Result<bool, RestoreError> {
+        self.run(move |connection| insert_user(connection, &user)).await
+    }
+
+    async fn restore(&self, conversation: Conversation, entries: Vec<Entry>) -> Result<u64, RestoreError> {
+        self.run(move |connection| restore(connection, conversation, entries)).await
+    }
+
+    async fn repair(&self, wrong: &Summary, right: &Summary) -> Result<bool, StoreError> {
+        let (wrong, right) = (wrong.clone(), right.clone());
+        let repair = move |connection: &Connection| {
+            let kept = rows::summary(connection, wrong.conversation.id)?;
+            let is_unmoved = kept.is_some_and(|kept| kept.last_seq == wrong.last_seq);
+            if is_unmoved {
+                rows::update_summary(connection, &right)?;
+            }
+            Ok(is_unmoved)
+        };
+        self.run(repair).await
+    }
+}
+
+fn insert_user(connection: &Connection, user: &User) -> Result<bool, RestoreError> {
+    let mut find = connection.prepare_cached("SELECT 1 FROM users WHERE id = ?1").map_err(StoreError::from)?;
+    if find.exists([user.id.bytes()]).map_err(StoreError::from)? {
+        return Ok(false);
+    }
+    let mut insert = connection
+        .prepare_cached(
+            "INSERT INTO users (number, id, name, email, password_hash, role, status, code_purpose, code_digest,
+                 code_expires, code_failures, created_at, updated_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+        )
+        .map_err(StoreError::from)?;
+    let code = user.pending_code.as_ref();
+    let inserted = insert.execute(params![
+        user.number,
+        user.id.bytes(),
+        user.name,
+        user.email.as_ref().map(Email::as_str),
+        user.password_hash,
+        user.role.word(),
+        user.status.word(),
+        code.map(|code| code.purpose.word()),
+        code.map(|code| code.digest.as_str()),
+        code.map(|code| code.expires_at.millis()),
+        code.map(|code| code.failures),
+        user.created_at.millis(),
+        user.updated_at.millis(),
+    ]);
+    inserted.map_err(|error| clash(error, || format!("another account with the number or address of {}", user.id)))?;
+    Ok(true)
+}
+
+fn restore(connection: &Connection, conversation: Conversation, entries: Vec<Entry>) -> Result<u64, RestoreError> {
+    let summary = match rows::summary(connection, conversation.id)? {
+        Some(kept) if kept.conversation == conversation => kept,
+        Some(_) => return Err(RestoreError::Occupied(format!("conversation {}", conversation.id))),
+        None => {
+            insert_conversation(connection, &conversation)?;
+            Summary::opened(conversation)
+        }
+    };
+    let (Some(first), Some(last)) = (entries.first(), entries.last()) else { return Ok(0) };
+    let kept = kept_between(connection, &conversation, first.seq, last.seq)?;
+    let news = news(&kept, entries, summary.last_seq)?;
+    let mut replay = Replay::from(unread_of(connection, summary)?);
+    for entry in &news {
+        insert_entry(connection, &conversation, entry)?;
+        replay.follow(entry);
+    }
+    if !news.is_empty() {
+        rows::update_summary(connection, replay.summary())?;
+    }
+    Ok(news.len() as u64)
+}
+
+/// The messages that wait to be read on each side, beside how matters stand.
+fn unread_of(connection: &Connection, summary: Summary) -> Result<(Summary, [Vec<Seq>; 2]), StoreError> {
+    let mut select = connection.prepare_cached(
+        "SELECT seq FROM entries WHERE conversation = ?1 AND seq > ?2 AND side = ?3 AND kind = 'message' ORDER BY seq",
+    )?;
+    let mut unread = [Vec::new(), Vec::new()];
+    for side in [Side::Customer, Side::Desk] {
+        let read = summary.side(side).read;
+        let from = side.other().index();
+        let seqs = select.query_map(params![summary.conversation.number, read.get(), from], |row| row.get(0))?;
+        unread[side.index()] = seqs.map(|seq| seq.map(Seq::new)).collect::<Result<_, _>>()?;
+    }
+    Ok((summary, unread))
+}
+
+fn insert_conversation(connection: &Connection, conversation: &Conversation) -> Result<(), RestoreError> {
+    let (customer, peer) = match conversation.members {
+        Members::Support { customer } => (customer, None),
+        Members::Direct { first, second } => (first, Some(second)),
+    };
+    let mut insert = connection
+        .prepare_cached(
+            "INSERT INTO conversations (number, id, uuid, customer, peer, created_at, status, last_seq, updated_at,
+                 customer_read, customer_unread, desk_read, desk_unread)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'active', 0, ?6, 0, 0, 0, 0)",
+        )
+        .map_err(StoreError::from)?;
+    let inserted = insert.execute(params![
+        conversation.number,
+        conversation.id.bytes(),
+        conversation.uuid.to_be_bytes(),
+        customer.bytes(),
+        peer.as_ref().map(UserId::bytes),
+        conversation.created_at.millis(),
+    ]);
+    let what = || format!("another conversation with the number or members of {}", conversation.id);
+    inserted.map(drop).map_err(|error| clash(error, what))
+}
+
+fn kept_between(
+    connection: &Connection,
+    conversation: &Conversation,
+    first: Seq,
+    last: Seq,
+) -> Result<Vec<Entry>, StoreError> {
+    let mut select =
+        connection.prepare_cached(select_entry!("c.id = ?1 AND e.seq BETWEEN ?2 AND ?3 ORDER BY e.seq"))?;
+    let entries = select.query_map(params![conversation.id.bytes(), first.get(), last.get()], rows::entry)?;
+    Ok(entries.collect::<Result<_, _>>()?)
+}
+
+fn insert_entry(connection: &Connection, conversation: &Conversation, entry: &Entry) -> Result<(), RestoreError> {
+    let (word, number, message_id, client_id, body, up_to) = match &entry.kind {
+        EntryKind::Message(message) => (
+            "message",
+            Some(message.number),
+            Some(message.id.bytes()),
+            message.client_id.as_ref().map(ClientMessageId::as_str),
+            Some(message.body.as_str()),
+            None,
+        ),
+        EntryKind::Read { up_to } => ("read", None, None, None, None, Some(up_to.get())),
+        EntryKind::StatusChanged { status } => ("status", None, None, None, Some(status.word()), None),
+    };
+    let sql = if number.is_some() {
+        "INSERT INTO entries (number, conversation, seq, kind, author, side, at, message_id, client_id, body, up_to)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
+    } else {
+        // Below zero, where no message's number is: those that are still to come need theirs.
+        "INSERT INTO entries (number, conversation, seq, kind, author, side, at, message_id, client_id, body, up_to)
+         SELECT min(coalesce(min(number), 0), 0) - 1 + coalesce(?1, 0), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11
+         FROM entries"
+    };
+    let inserted = connection.prepare_cached(sql).map_err(StoreError::from)?.execute(params![
+        number,
+        conversation.number,
+        entry.seq.get(),
+        word,
+        entry.author.bytes(),
+        entry.side.index(),
+        entry.at.millis(),
+        message_id,
+        client_id,
+        body,
+        up_to,
+    ]);
+    let what = || format!("another message with the number or client message id of {} {}", conversation.id, entry.seq);
+    inserted.map(drop).map_err(|error| clash(error, what))
+}
+
+fn clash(error: rusqlite::Error, what: impl FnOnce() -> String) -> RestoreError {
+    if error.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation) {
+        RestoreError::Occupied(what())
+    } else {
+        StoreError::from(error).into()
+    }
+}

@@ -1,0 +1,69 @@
+//! What looking after a store needs and the desk never does: reading it page by page, putting back what another store
+//! held, and repairing projections.
+
+use async_trait::async_trait;
+
+use super::{Delivered, StoreError};
+use crate::domain::{Conversation, ConversationId, Entry, Seq, Summary, User, UserId};
+
+/// Why something could not be put back.
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    /// Something else stands in its place: the store is in use by others, or holds another history.
+    #[error("{0} stands where something else is to be put")]
+    Occupied(String),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Looks after a store that no server is writing to.
+#[async_trait]
+pub trait Upkeep: Send + Sync + 'static {
+    /// Accounts by id, beyond `after`, at most `limit`.
+    async fn users_after(&self, after: Option<UserId>, limit: usize) -> Result<Vec<User>, StoreError>;
+    /// Conversations by id, beyond `after`, at most `limit`, with their projections exactly as they are kept.
+    async fn conversations_after(
+        &self,
+        after: Option<ConversationId>,
+        limit: usize,
+    ) -> Result<Vec<Summary>, StoreError>;
+    /// How far a person has been delivered to, by conversation, beyond `after`, at most `limit`.
+    async fn delivered_after(
+        &self,
+        user: UserId,
+        after: Option<ConversationId>,
+        limit: usize,
+    ) -> Result<Vec<Delivered>, StoreError>;
+
+    /// Puts an account back with its id and its number. Tells whether that was news; an account that is there already
+    /// stays as it is.
+    async fn restore_user(&self, user: User) -> Result<bool, RestoreError>;
+    /// Puts entries back with their seqs, ids, numbers and stamps, in the order of their seqs, and brings the projections up
+    /// to date; opens the conversation first if it is not there. Gives how many entries were news.
+    ///
+    /// Entries that are there already must be the same, and the first that is not must follow the end of the log.
+    async fn restore(&self, conversation: Conversation, entries: Vec<Entry>) -> Result<u64, RestoreError>;
+    /// Puts the right projections in the place of wrong ones, unless the log has moved on from `last_seq` of `wrong`. Tells
+    /// whether it did.
+    async fn repair(&self, wrong: &Summary, right: &Summary) -> Result<bool, StoreError>;
+}
+
+/// The entries that are not in the log yet, given those that stand in their place there.
+pub(super) fn news(kept: &[Entry], entries: Vec<Entry>, end: Seq) -> Result<Vec<Entry>, RestoreError> {
+    let mut news = Vec::with_capacity(entries.len());
+    let mut kept = kept.iter();
+    let mut last = end;
+    for entry in entries {
+        if entry.seq > end {
+            if entry.seq != last.next() {
+                return Err(StoreError::Corrupt(format!("the log has a hole before {}", entry.seq)).into());
+            }
+            last = entry.seq;
+            news.push(entry);
+        } else if kept.next() != Some(&entry) {
+            return Err(RestoreError::Occupied(format!("entry {} of {}", entry.seq, entry.conversation)));
+        }
+    }
+    Ok(news)
+}

@@ -1,0 +1,139 @@
+//! What every store's upkeep must do: a store is filled, moved into another, and moved once more.
+
+use super::{Appended, Delivered, NewUser, OpenStore, RestoreError};
+use crate::domain::{
+    AccountStatus, Conversation, Draft, DraftKind, Entry, Members, MessageBody, MessageId, Role, Seq, Side, Status,
+    Timestamp, UserId,
+};
+use crate::import::{End, ImportError, Moved, compare, import};
+use crate::verify::{Repair, verify};
+
+const START: Timestamp = Timestamp::from_millis(1_795_249_336_000);
+
+fn someone(n: u8) -> UserId {
+    UserId::from_bytes([n; 12])
+}
+
+fn draft(conversation: &Conversation, author: u8, side: Side, kind: DraftKind) -> Draft {
+    Draft { conversation: conversation.id, author: someone(author), side, at: START, kind }
+}
+
+fn say(conversation: &Conversation, author: u8, side: Side, text: &str) -> Draft {
+    let kind = DraftKind::Message {
+        id: MessageId::generate(START),
+        body: MessageBody::stored(text.to_owned()),
+        client_id: (side == Side::Customer).then(|| format!("c-{text}").parse().unwrap()),
+    };
+    draft(conversation, author, side, kind)
+}
+
+async fn append(store: &OpenStore, draft: Draft) -> Entry {
+    match store.stores().conversations.append(vec![draft]).await.remove(0).unwrap() {
+        Appended::New(entry) => entry,
+        other => panic!("expected a new entry, got {other:?}"),
+    }
+}
+
+async fn add_user(store: &OpenStore, n: u8, role: Role) {
+    let new = NewUser {
+        id: someone(n),
+        name: format!("Someone {n}"),
+        // One is a visitor.
+        email: (n != 2).then(|| format!("{n}@x.test").parse().unwrap()),
+        password_hash: Some("$2b$10$hash".into()),
+        role,
+        status: AccountStatus::Active,
+        pending_code: None,
+        at: START,
+    };
+    store.stores().users.create_user(new).await.unwrap();
+}
+
+/// Two support conversations and a direct one, with entries of every kind.
+pub(crate) async fn fill(store: &OpenStore) -> Conversation {
+    for (n, role) in [(1, Role::Customer), (2, Role::Customer), (9, Role::Admin)] {
+        add_user(store, n, role).await;
+    }
+    let conversations = store.stores().conversations;
+    let ann = conversations.open(Members::Support { customer: someone(1) }, START).await.unwrap();
+    let bob = conversations.open(Members::Support { customer: someone(2) }, START).await.unwrap();
+    let pair = conversations.open(Members::direct(someone(1), someone(2)), START).await.unwrap();
+    for i in 1..=5 {
+        append(store, say(&ann, 1, Side::Customer, &format!("ann {i}"))).await;
+        append(store, say(&bob, 2, Side::Customer, &format!("bob {i}"))).await;
+    }
+    append(store, draft(&ann, 9, Side::Desk, DraftKind::Read { up_to: Seq::new(3) })).await;
+    append(store, say(&ann, 9, Side::Desk, "answer")).await;
+    append(store, draft(&bob, 9, Side::Desk, DraftKind::ChangeStatus { status: Status::Closed })).await;
+    append(store, say(&pair, 1, Side::Customer, "between us")).await;
+    let mark = Delivered { conversation: ann.id, user: someone(1), up_to: Seq::new(4) };
+    conversations.set_delivered(vec![mark]).await.unwrap();
+    ann
+}
+
+async fn found(store: &OpenStore, repair: Repair) -> (Vec<String>, u64, u64) {
+    let mut findings = Vec::new();
+    let (stores, upkeep) = (store.stores(), store.upkeep().unwrap());
+    let tell = |finding: &crate::verify::Finding| findings.push(finding.to_string());
+    let report = verify(&*stores.conversations, &*upkeep, repair, tell, |_| ()).await.unwrap();
+    (findings, report.repaired, report.left)
+}
+
+/// Everything that was in one store is then in the other, which goes on from there.
+pub(crate) async fn a_store_moves_into_another_and_lives_on_there(one: &OpenStore, other: &OpenStore) {
+    let ann = fill(one).await;
+    let (from, to) = (End::of(one).unwrap(), End::of(other).unwrap());
+    let moved = import(&from, &to, |_| ()).await.unwrap();
+    assert_eq!(moved, Moved { users: 3, conversations: 3, entries: 14 });
+    assert_eq!(compare(&from, &to, |_| ()).await.unwrap(), 14);
+    assert_eq!(found(other, Repair::No).await, (vec![], 0, 0));
+    let again = import(&from, &to, |_| ()).await.unwrap();
+    assert_eq!(again, Moved { users: 0, conversations: 3, entries: 0 }, "a second run changes nothing");
+
+    let kept = one.stores().conversations.append(vec![say(&ann, 1, Side::Customer, "ann 1")]).await.remove(0).unwrap();
+    let moved =
+        other.stores().conversations.append(vec![say(&ann, 1, Side::Customer, "ann 1")]).await.remove(0).unwrap();
+    assert!(matches!(&moved, Appended::Already(_)), "what was sent before the move is not kept again after it");
+    assert_eq!(kept, moved);
+    let new = append(other, say(&ann, 1, Side::Customer, "after the move")).await;
+    assert_eq!(new.seq, Seq::new(8));
+    let log = other.stores().conversations.entries_after(ann.id, Seq::ZERO, 100).await.unwrap();
+    let mut numbers: Vec<_> = log.iter().filter_map(Entry::message).map(|message| message.number).collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    assert_eq!(numbers.len(), 7, "no number is given twice");
+    assert!(matches!(compare(&from, &to, |_| ()).await, Err(ImportError::Differs(_))), "they are no longer the same");
+
+    append(one, say(&ann, 1, Side::Customer, "meanwhile in the old store")).await;
+    let refused = import(&from, &to, |_| ()).await;
+    let is_refused = matches!(&refused, Err(ImportError::Restore(RestoreError::Occupied(_))));
+    assert!(is_refused, "two histories are not mixed: {refused:?}");
+}
+
+/// Whatever is wrong with the projections is found, told and put right.
+pub(crate) async fn wrong_projections_are_found_and_put_right(store: &OpenStore) {
+    let ann = fill(store).await;
+    assert_eq!(found(store, Repair::No).await, (vec![], 0, 0));
+    let (conversations, upkeep) = (store.stores().conversations, store.upkeep().unwrap());
+    let right = conversations.summary(ann.id).await.unwrap().unwrap();
+    let mut wrong = right.clone();
+    wrong.status = Status::Closed;
+    wrong.sides[1].unread = 40;
+    wrong.sides[1].read = Seq::new(2);
+    wrong.last_message = None;
+    assert!(upkeep.repair(&right, &wrong).await.unwrap());
+    let id = ann.id;
+    let expected = vec![
+        format!("{id}: the status is closed, the log says active"),
+        format!("{id}: the last message is none, the log says entry 7 at 1795249336000"),
+        format!("{id}: what the desk has read is 2, the log says 3"),
+        format!("{id}: what the desk has not read is 40, the log says 2"),
+    ];
+    assert_eq!(found(store, Repair::No).await, (expected.clone(), 0, 1));
+    assert_eq!(found(store, Repair::Projections).await, (expected, 1, 0));
+    assert_eq!(conversations.summary(ann.id).await.unwrap().unwrap(), right);
+    assert_eq!(found(store, Repair::No).await, (vec![], 0, 0));
+    let mut elsewhere = right.clone();
+    elsewhere.last_seq = Seq::new(3);
+    assert!(!upkeep.repair(&elsewhere, &wrong).await.unwrap(), "what has moved on is left alone");
+}

@@ -1,0 +1,211 @@
+//! `deskline verify`: recomputes every projection from the log, and says where what is kept differs.
+//!
+//! The log itself is looked at as well: a seq that is missing, or a stamp that runs backwards, cannot be repaired, only told.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::domain::{ConversationId, Replay, Seq, Summary};
+use crate::store::{ConversationStore, MAX_PAGE, StoreError, Upkeep};
+
+#[cfg(test)]
+mod tests;
+
+/// How often a conversation that differs is looked at again, in case it was being written to.
+const LOOKS: u32 = 3;
+
+/// How long to wait before that.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// What is wrong with a conversation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// Where.
+    pub conversation: ConversationId,
+    /// What.
+    pub difference: Difference,
+}
+
+/// How what is kept differs from what it should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Difference {
+    /// An entry is missing from the log.
+    Hole {
+        /// The seq that is not there.
+        missing: Seq,
+    },
+    /// An entry's stamp is before that of the one before it.
+    Backwards {
+        /// The entry.
+        seq: Seq,
+    },
+    /// A projection is not what follows from the log.
+    Projection {
+        /// Which one.
+        field: &'static str,
+        /// What is kept.
+        kept: String,
+        /// What follows from the log.
+        right: String,
+    },
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.conversation)?;
+        match &self.difference {
+            Difference::Hole { missing } => write!(f, "entry {missing} is missing from the log"),
+            Difference::Backwards { seq } => write!(f, "the stamp of entry {seq} is before that of the one before it"),
+            Difference::Projection { field, kept, right } => write!(f, "{field} is {kept}, the log says {right}"),
+        }
+    }
+}
+
+/// What a run has found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Report {
+    /// Conversations that were looked at.
+    pub conversations: u64,
+    /// Entries that were looked at.
+    pub entries: u64,
+    /// Differences.
+    pub found: u64,
+    /// Conversations whose projections were put right.
+    pub repaired: u64,
+    /// Conversations that are still wrong: the log itself is, or nobody asked for a repair.
+    pub left: u64,
+}
+
+/// What to do about differences.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Repair {
+    /// Only tell.
+    No,
+    /// Put the projections right.
+    Projections,
+}
+
+/// Looks at every conversation. Tells each finding, and how many conversations and entries are done.
+///
+/// # Errors
+/// [`StoreError`] if the store fails.
+pub async fn verify(
+    conversations: &dyn ConversationStore,
+    upkeep: &dyn Upkeep,
+    repair: Repair,
+    mut tell: impl FnMut(&Finding),
+    mut progress: impl FnMut(&Report),
+) -> Result<Report, StoreError> {
+    let (mut report, mut after) = (Report::default(), None);
+    loop {
+        let page = upkeep.conversations_after(after, MAX_PAGE).await?;
+        let Some(last) = page.last() else { return Ok(report) };
+        let before = after.replace(last.conversation.id);
+        let mut before = before;
+        for kept in page {
+            let id = kept.conversation.id;
+            let looked = look(conversations, upkeep, before, kept).await?;
+            before = Some(id);
+            report.conversations += 1;
+            report.entries += looked.right.last_seq.get();
+            progress(&report);
+            if looked.findings.is_empty() {
+                continue;
+            }
+            report.found += looked.findings.len() as u64;
+            for difference in &looked.findings {
+                tell(&Finding { conversation: id, difference: difference.clone() });
+            }
+            let is_sound = looked.findings.iter().all(|found| matches!(found, Difference::Projection { .. }));
+            let differs = looked.kept != looked.right;
+            let repaired =
+                repair == Repair::Projections && differs && upkeep.repair(&looked.kept, &looked.right).await?;
+            report.repaired += u64::from(repaired);
+            report.left += u64::from(!is_sound || (differs && !repaired));
+        }
+    }
+}
+
+struct Looked {
+    kept: Summary,
+    right: Summary,
+    findings: Vec<Difference>,
+}
+
+/// Looks at one conversation, again if it may have been written to meanwhile. `before` is the one before it.
+async fn look(
+    conversations: &dyn ConversationStore,
+    upkeep: &dyn Upkeep,
+    before: Option<ConversationId>,
+    mut kept: Summary,
+) -> Result<Looked, StoreError> {
+    let mut looks = 0;
+    loop {
+        let (right, mut findings) = recompute(conversations, &kept).await?;
+        findings.extend(differences(&kept, &right));
+        looks += 1;
+        if findings.is_empty() || looks == LOOKS {
+            return Ok(Looked { kept, right, findings });
+        }
+        tokio::time::sleep(PAUSE).await;
+        if let Some(again) = upkeep.conversations_after(before, 1).await?.pop()
+            && again.conversation.id == kept.conversation.id
+        {
+            kept = again;
+        }
+    }
+}
+
+/// What follows from the log, and what is wrong with the log itself.
+async fn recompute(
+    conversations: &dyn ConversationStore,
+    kept: &Summary,
+) -> Result<(Summary, Vec<Difference>), StoreError> {
+    let mut replay = Replay::opened(kept.conversation);
+    let mut findings = Vec::new();
+    loop {
+        let last = replay.summary().last_seq;
+        let page = conversations.entries_after(kept.conversation.id, last, MAX_PAGE).await?;
+        if page.is_empty() {
+            return Ok((replay.summary().clone(), findings));
+        }
+        for entry in page {
+            let expected = replay.summary().last_seq.next();
+            if entry.seq != expected {
+                findings.push(Difference::Hole { missing: expected });
+            }
+            if entry.seq > Seq::new(1) && entry.at < replay.summary().updated_at {
+                findings.push(Difference::Backwards { seq: entry.seq });
+            }
+            replay.follow(&entry);
+        }
+    }
+}
+
+/// Every projection that is not the same. Texts are not shown, only whether they differ.
+fn differences(kept: &Summary, right: &Summary) -> Vec<Difference> {
+    let last = |summary: &Summary| {
+        summary
+            .last_message
+            .as_ref()
+            .map_or("none".into(), |last| format!("entry {} at {}", last.seq, last.at.millis()))
+    };
+    let fields: [(&'static str, String, String); 8] = [
+        ("the last seq", kept.last_seq.to_string(), right.last_seq.to_string()),
+        ("the status", kept.status.word().into(), right.status.word().into()),
+        ("the time of the last entry", kept.updated_at.millis().to_string(), right.updated_at.millis().to_string()),
+        ("the last message", last(kept), last(right)),
+        ("what the customer has read", kept.sides[0].read.to_string(), right.sides[0].read.to_string()),
+        ("what the customer has not read", kept.sides[0].unread.to_string(), right.sides[0].unread.to_string()),
+        ("what the desk has read", kept.sides[1].read.to_string(), right.sides[1].read.to_string()),
+        ("what the desk has not read", kept.sides[1].unread.to_string(), right.sides[1].unread.to_string()),
+    ];
+    let differing = fields.into_iter().filter(|(_, kept, right)| kept != right);
+    let mut found: Vec<_> =
+        differing.map(|(field, kept, right)| Difference::Projection { field, kept, right }).collect();
+    if found.is_empty() && kept.last_message != right.last_message {
+        let (kept, right) = ("another".into(), "otherwise".into());
+        found.push(Difference::Projection { field: "the last message's text or side", kept, right });
+    }
+    found
+}

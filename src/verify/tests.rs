@@ -1,0 +1,58 @@
+//! Differences that are planted in the embedded store.
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::store::{OpenStore, StoreLocation, upkeep_contract};
+
+async fn filled() -> (OpenStore, TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = StoreLocation::Sqlite(folder.path().join("deskline.db")).open().await.unwrap();
+    upkeep_contract::fill(&store).await;
+    (store, folder)
+}
+
+async fn findings(store: &OpenStore, repair: Repair) -> (Vec<Difference>, Report) {
+    let mut findings = Vec::new();
+    let tell = |finding: &Finding| findings.push(finding.difference.clone());
+    let upkeep = store.upkeep().unwrap();
+    let report = verify(&*store.stores().conversations, &*upkeep, repair, tell, |_| ()).await.unwrap();
+    (findings, report)
+}
+
+#[tokio::test]
+async fn wrong_projections_are_found_and_put_right() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = StoreLocation::Sqlite(folder.path().join("deskline.db")).open().await.unwrap();
+    upkeep_contract::wrong_projections_are_found_and_put_right(&store).await;
+}
+
+#[tokio::test]
+async fn a_hole_in_the_log_is_told_and_not_mended() {
+    let (store, folder) = filled().await;
+    let raw = rusqlite::Connection::open(folder.path().join("deskline.db")).unwrap();
+    raw.execute("DELETE FROM entries WHERE seq = 2 AND body = 'ann 2'", []).unwrap();
+    let (found, report) = findings(&store, Repair::Projections).await;
+    assert!(found.contains(&Difference::Hole { missing: Seq::new(2) }), "{found:?}");
+    assert_eq!(report.left, 1);
+}
+
+#[tokio::test]
+async fn a_stamp_that_runs_backwards_is_told() {
+    let (store, folder) = filled().await;
+    let raw = rusqlite::Connection::open(folder.path().join("deskline.db")).unwrap();
+    raw.execute("UPDATE entries SET at = at - 1 WHERE body = 'bob 3'", []).unwrap();
+    let (found, report) = findings(&store, Repair::No).await;
+    assert_eq!((found, report.left), (vec![Difference::Backwards { seq: Seq::new(3) }], 1));
+}
+
+#[tokio::test]
+async fn a_text_that_differs_is_told_without_showing_it() {
+    let (store, folder) = filled().await;
+    let raw = rusqlite::Connection::open(folder.path().join("deskline.db")).unwrap();
+    raw.execute("UPDATE conversations SET last_message_body = 'secret' WHERE peer IS NOT NULL", []).unwrap();
+    let (found, report) = findings(&store, Repair::Projections).await;
+    assert_eq!((found.len(), report.repaired, report.left), (1, 1, 0));
+    assert!(!format!("{found:?}").contains("secret"));
+    assert_eq!(findings(&store, Repair::No).await.0, []);
+}

@@ -1,0 +1,398 @@
+//! Whatever a client sends, known or unknown: nobody else notices, and the server lives.
+//!
+//! Payloads are written as text, since much of what is tried is no JSON that a library would write.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use deskline::bench::client::Client;
+use deskline::domain::{ConversationId, EntryKind, Role};
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
+use rand::{RngExt, SeedableRng};
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout};
+
+use crate::support::{Account, SOON, ServerProcess, Site, Wire, all_logs, enter, settle, text};
+
+const SEED: u64 = 0x0b5e_55ed;
+
+/// Sockets that send events, and how many each.
+const EVENTS: (usize, usize) = (500, 36);
+
+/// Sockets that send what is no event, and how much each.
+const NOISE: (usize, usize) = (300, 12);
+
+/// Sockets that are open at once.
+const AT_ONCE: usize = 12;
+
+/// How long a message may take to get through meanwhile.
+const HONEST: Duration = Duration::from_secs(1);
+
+const NAMES: [&str; 8] =
+    ["authenticate", "auth", "send-message", "mark-read", "typing", "stop-typing", "resume", "bogus"];
+
+const FIELDS: [&str; 22] = [
+    "token",
+    "idToken",
+    "accessToken",
+    "catchUp",
+    "receiverId",
+    "recipientId",
+    "receiver",
+    "to",
+    "toUserId",
+    "message",
+    "content",
+    "text",
+    "clientMessageId",
+    "conversationId",
+    "senderId",
+    "sender",
+    "seq",
+    "isTyping",
+    "conversations",
+    "role",
+    "__proto__",
+    "$where",
+];
+
+/// Makes hostile texts. The same seed makes the same ones.
+struct Generator {
+    random: StdRng,
+    /// Texts that mean something to this server: ids and tokens, the desk's id first.
+    known: Vec<String>,
+    tokens: Vec<String>,
+    /// What must only be aimed at by events that reach nobody: the id of somebody who was never talked to.
+    stranger: String,
+}
+
+impl Generator {
+    fn one_in(&mut self, n: u32) -> bool {
+        self.random.random_range(0..n) == 0
+    }
+
+    fn pick<'a>(&mut self, from: &[&'a str]) -> &'a str {
+        from.choose(&mut self.random).copied().unwrap_or_default()
+    }
+
+    fn known(&mut self) -> String {
+        self.known.choose(&mut self.random).cloned().unwrap_or_default()
+    }
+
+    fn token(&mut self) -> String {
+        self.tokens.choose(&mut self.random).cloned().unwrap_or_default()
+    }
+
+    /// A JSON text: what a browser's `JSON.parse` takes, which is more than some libraries do.
+    fn value(&mut self, depth: usize) -> String {
+        match self.random.random_range(0..if depth > 4 { 16 } else { 20 }) {
+            0 => "null".into(),
+            1 => self.pick(&["true", "false"]).into(),
+            2 => self.pick(&["0", "-1", "1", "1.5", "-0.0", "1e999", "-1e999", "18446744073709551615"]).into(),
+            3 => self
+                .pick(&["9223372036854775807", "9223372036854775808", "1e-400", "123456789012345678901234567890"])
+                .into(),
+            4..=6 => json!(self.known()).to_string(),
+            7 => r#"{"$ne":null}"#.into(),
+            8 => self.pick(&[r#"{"$gt":""}"#, r#"{"$where":"1"}"#, r#"{"$regex":".*"}"#, r#"{"$in":[null]}"#]).into(),
+            9 => self.pick(&[r#""\ud800""#, r#""\udc00\ud800""#, r#""a\ud83dz""#, r#""\ud83d\ude00""#]).into(),
+            10 => self
+                .pick(&[r#""\u0000""#, r#""a\u0000b""#, r#""\u2028""#, r#""\ufeff""#, r#"" \t\n ""#, r#""""#])
+                .into(),
+            11 => self.pick(&[r#""' OR 1=1 --""#, r#""../../etc/passwd""#, r#""<script>""#, r#""%00""#]).into(),
+            12 if self.one_in(20) => format!("\"{}\"", "x".repeat(300_000)),
+            12 => format!("\"{}\"", self.pick(&["x", "é", "\\u00e9", "😀"]).repeat(self.random.random_range(0..40))),
+            13 if self.one_in(8) => nested(if self.one_in(3) { 5_000 } else { 200 }),
+            13 => r#"{"_placeholder":true,"num":0}"#.into(),
+            14 => r#""hello""#.into(),
+            15 => self.pick(&[r#"{"toString":1}"#, r#"{"length":-1}"#, "[[[[]]]]", "{}", "[]"]).into(),
+            16..=17 => {
+                let items: Vec<String> = (0..self.random.random_range(0..4)).map(|_| self.value(depth + 1)).collect();
+                format!("[{}]", items.join(","))
+            }
+            _ => self.object(depth),
+        }
+    }
+
+    fn object(&mut self, depth: usize) -> String {
+        let mut fields = Vec::new();
+        for _ in 0..self.random.random_range(0..5) {
+            let name = if self.one_in(8) { self.known() } else { self.pick(&FIELDS).to_owned() };
+            fields.push(format!("{}:{}", json!(name), self.value(depth + 1)));
+        }
+        format!("{{{}}}", fields.join(","))
+    }
+
+    /// Something an event might really carry, with one thing or another wrong.
+    fn plausible(&mut self, name: &str) -> String {
+        let (id, other) = (json!(self.known()).to_string(), self.value(2));
+        let text = if self.one_in(3) { other.clone() } else { r#""hello there""#.into() };
+        let stranger = json!(self.stranger).to_string();
+        let desk = json!(self.known[0]).to_string();
+        match name {
+            "authenticate" | "auth" if self.one_in(2) => json!(self.token()).to_string(),
+            "authenticate" | "auth" => format!(r#"{{"token":{other}}}"#),
+            "send-message" if self.one_in(2) => format!(r#"{{"receiverId":{desk},"message":{text}}}"#),
+            "send-message" => format!(r#"{{"receiverId":{id},"message":{text},"clientMessageId":{other}}}"#),
+            "mark-read" if self.one_in(3) => format!(r#"{{"senderId":{stranger}}}"#),
+            "mark-read" => format!(r#"{{"conversationId":{id},"seq":{other}}}"#),
+            "typing" | "stop-typing" if self.one_in(3) => format!(r#"{{"receiverId":{stranger}}}"#),
+            "typing" | "stop-typing" => format!(r#"{{"receiverId":{id},"isTyping":{other}}}"#),
+            "resume" => format!(r#"{{"conversations":{{{id}:{other}}}}}"#),
+            _ => other,
+        }
+    }
+
+    /// An event's array, and how many binary attachments go with it.
+    fn event(&mut self) -> (String, usize) {
+        let name = self.pick(&NAMES);
+        let mut event = format!("[{}", json!(name));
+        let count = if self.one_in(5) { self.random.random_range(0..4) } else { 1 };
+        for _ in 0..count {
+            let argument = if self.one_in(2) { self.plausible(name) } else { self.value(0) };
+            write!(event, ",{argument}").unwrap();
+        }
+        let mut attachments = 0;
+        if self.one_in(12) {
+            attachments = self.random.random_range(1..4);
+            for number in 0..attachments {
+                write!(event, r#",{{"_placeholder":true,"num":{number}}}"#).unwrap();
+            }
+        }
+        event.push(']');
+        (event, attachments)
+    }
+
+    /// A frame that is no event of ours, or none at all.
+    fn noise(&mut self) -> String {
+        let (event, _) = self.event();
+        let number: i64 = self.random.random();
+        match self.random.random_range(0..14) {
+            0 => self
+                .pick(&[
+                    "", "4", "44", "42", "42[", "42{}", "42[]", "42[5]", "42[null]", "9", "x", "😀", "45", "46", "43",
+                    "430[]",
+                ])
+                .into(),
+            1 => self
+                .pick(&["0", "1", "2", "2probe", "3", "3probe", "5", "6", "40", "41", "40{}", "40/", "40{\"token\":1}"])
+                .into(),
+            2 => format!("40/admin,{}", self.value(1)),
+            3 => format!("42/admin,{event}"),
+            4 => format!("42{number}{event}"),
+            5 => format!("43{}{event}", number.unsigned_abs()),
+            6 => format!("45{}-{event}", number.unsigned_abs()),
+            7 => format!("46{}-1{event}", self.random.random_range(0..3)),
+            8 => format!("44{event}"),
+            9 => format!("4{}{event}", self.random.random_range(0..20)),
+            10 => {
+                let end = (0..=event.len()).filter(|end| event.is_char_boundary(*end)).nth(event.len() / 2);
+                format!("42{}", &event[..end.unwrap_or_default()])
+            }
+            11 => format!("42{}{event}", "9".repeat(40)),
+            12 => format!("42/{},{event}", "é/".repeat(self.random.random_range(0..300))),
+            _ => (0..self.random.random_range(1..60)).map(|_| self.random.random::<char>()).collect(),
+        }
+    }
+}
+
+fn nested(depth: usize) -> String {
+    format!("{}1{}", "[".repeat(depth), "]".repeat(depth))
+}
+
+struct Scene {
+    url: String,
+    ada: Account,
+    mallories: Vec<Account>,
+    known: Vec<String>,
+    stranger: String,
+    sent: AtomicUsize,
+}
+
+impl Scene {
+    fn generator(&self, turn: usize) -> Generator {
+        let random = StdRng::seed_from_u64(SEED.wrapping_add(turn as u64));
+        let tokens = self.mallories.iter().map(|mallory| mallory.token.clone()).collect();
+        Generator { random, known: self.known.clone(), tokens, stranger: self.stranger.clone() }
+    }
+
+    async fn connect(&self, turn: usize) -> Wire {
+        let mut wire = Wire::connect(&self.url).await;
+        // Every third one remains unknown.
+        if !turn.is_multiple_of(3) {
+            let mallory = &self.mallories[turn % self.mallories.len()];
+            assert!(wire.send(format!("42{}", json!(["authenticate", mallory.token]))).await);
+        }
+        wire
+    }
+
+    /// One socket that sends events; each that wants an answer has to get one.
+    async fn send_events(&self, turn: usize) {
+        let (mut wire, mut generator) = (self.connect(turn).await, self.generator(turn));
+        let mut waiting: BTreeSet<usize> = BTreeSet::new();
+        let mut said = Vec::new();
+        for n in 0..EVENTS.1 {
+            let (event, attachments) = generator.event();
+            let ack = if generator.one_in(4) { String::new() } else { n.to_string() };
+            if !ack.is_empty() {
+                waiting.insert(n);
+            }
+            let frame =
+                if attachments > 0 { format!("45{attachments}-{ack}{event}") } else { format!("42{ack}{event}") };
+            said.push(frame.chars().take(300).collect::<String>());
+            assert!(wire.send(frame).await, "turn {turn}: closed after {said:#?}");
+            for _ in 0..attachments {
+                assert!(wire.send_binary(vec![0xff; 64]).await);
+            }
+            self.sent.fetch_add(1, Ordering::Relaxed);
+        }
+        while let Some(first) = waiting.first().copied() {
+            let Some(frame) = wire.next(SOON).await else {
+                panic!("turn {turn}: event {first} of {} was not answered: {}", waiting.len(), said[first])
+            };
+            if let Some(rest) = frame.strip_prefix("43") {
+                let (id, answer) = rest.split_at(rest.find('[').unwrap());
+                assert!(waiting.remove(&id.parse().unwrap()), "turn {turn}: answered twice: {frame}");
+                let answer: Value = serde_json::from_str(answer).unwrap();
+                assert!(answer[0]["ok"].is_boolean() && answer[0]["success"].is_boolean(), "{answer}");
+            }
+        }
+    }
+
+    /// One socket that sends anything at all; the server may close it.
+    async fn make_noise(&self, turn: usize) {
+        let (mut wire, mut generator) = (self.connect(turn).await, self.generator(turn));
+        for _ in 0..NOISE.1 {
+            let noise = generator.noise();
+            let sent =
+                if generator.one_in(6) { wire.send_binary(noise.into_bytes()).await } else { wire.send(noise).await };
+            if !sent {
+                wire = self.connect(turn).await;
+            }
+            self.sent.fetch_add(1, Ordering::Relaxed);
+        }
+        // One that was answered or closed has been read to its end.
+        wire.send("42999[\"bogus\"]").await;
+        while let Some(frame) = wire.next(Duration::from_millis(200)).await {
+            if frame.starts_with("43999") {
+                break;
+            }
+        }
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "whoever reads the failure needs the seed")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_thousand_hostile_payloads_are_answered_and_nobody_else_notices() {
+    eprintln!("hostile: seed {SEED:#x}");
+    let people = [("ada", Role::Admin), ("carol", Role::Customer), ("dave", Role::Customer)];
+    let mallories = ["m0", "m1", "m2", "m3", "m4", "m5"].map(|name| (name, Role::Customer));
+    let (site, mut accounts) = Site::with(&[&people[..], &mallories[..]].concat()).await;
+    let mallories = accounts.split_off(3);
+    let [ada, carol, dave] = <[Account; 3]>::try_from(accounts).unwrap();
+    let server = site.start(&[]).await;
+    let desk = enter(&server.url, &ada).await;
+    let bystander = enter(&server.url, &carol).await;
+    let to_desk = json!({"receiverId": ada.id.to_string(), "message": "mine alone"});
+    let kept = bystander.emit_ack("send-message", to_desk).await.unwrap();
+    let carols = text(&kept, "conversationId").to_owned();
+    settle(&bystander, Duration::from_millis(500)).await;
+
+    let mut known = vec![ada.id.to_string(), carols.clone(), "0".repeat(24), "f".repeat(24), "m1".into()];
+    known.extend(mallories.iter().flat_map(|mallory| [mallory.id.to_string(), mallory.token.clone()]));
+    let stranger = carol.id.to_string();
+    let scene = Scene { url: server.url.clone(), ada, mallories, known, stranger, sent: AtomicUsize::new(0) };
+    let scene = Arc::new(scene);
+    let is_over = Arc::new(AtomicBool::new(false));
+    let honest = tokio::spawn(stay_honest(scene.clone(), dave.clone(), desk, is_over.clone()));
+    let began = Instant::now();
+    let mut attacks = JoinSet::new();
+    for turn in 0..EVENTS.0 + NOISE.0 {
+        if attacks.len() >= AT_ONCE {
+            attacks.join_next().await.unwrap().unwrap();
+        }
+        let scene = scene.clone();
+        attacks.spawn(async move {
+            if turn < EVENTS.0 { scene.send_events(turn).await } else { scene.make_noise(turn).await }
+        });
+    }
+    while let Some(done) = attacks.join_next().await {
+        done.unwrap();
+    }
+    is_over.store(true, Ordering::SeqCst);
+    let (times, late, slowest) = timeout(SOON, honest).await.unwrap().unwrap();
+    let sent = scene.sent.load(Ordering::Relaxed);
+    eprintln!(
+        "hostile: {sent} payloads in {:?}; {times} honest messages, the slowest took {slowest:?}",
+        began.elapsed()
+    );
+    // One may be late when the machine itself is busy.
+    assert!(late * 20 <= times + 19, "{late} of {times} honest messages were late, the slowest took {slowest:?}");
+    assert!(sent >= 10_000 && times >= 5, "{sent} payloads and {times} honest messages prove little");
+
+    let heard = settle(&bystander, Duration::from_millis(300)).await;
+    assert_eq!(heard, [], "somebody else heard of it");
+    assert!(!bystander.is_closed());
+    look_at_what_is_kept(&site, server, &scene, &dave, &carols).await;
+}
+
+/// One customer goes on talking with the desk; gives how often, how many messages were late, and how long the slowest took.
+async fn stay_honest(
+    scene: Arc<Scene>,
+    dave: Account,
+    desk: Client,
+    is_over: Arc<AtomicBool>,
+) -> (usize, usize, Duration) {
+    let client = enter(&scene.url, &dave).await;
+    let (mut times, mut late, mut slowest) = (0, 0, Duration::ZERO);
+    while !is_over.load(Ordering::SeqCst) {
+        let (said, before) = (format!("honest {times}"), Instant::now());
+        client.emit("send-message", json!({"receiverId": scene.ada.id.to_string(), "message": said})).unwrap();
+        loop {
+            let got = desk.wait_for("receive-message", SOON).await.expect("an honest message did not get through");
+            if got["message"] == said {
+                break;
+            }
+        }
+        times += 1;
+        slowest = slowest.max(before.elapsed());
+        late += usize::from(before.elapsed() > HONEST);
+        // Takes away what came meanwhile, and lets a little time pass.
+        settle(&client, Duration::from_millis(100)).await;
+    }
+    (times, late, slowest)
+}
+
+/// No log has a hole, and every message in it is one that may be kept, by somebody who may have said it.
+async fn look_at_what_is_kept(site: &Site, server: ServerProcess, scene: &Scene, dave: &Account, carols: &str) {
+    server.terminate().await;
+    let (status, log) = server.ended(SOON).await;
+    assert!(status.success(), "{status}");
+    assert!(!log.contains("panicked"), "{log}");
+    let store = site.store().stores().conversations;
+    let carols: ConversationId = carols.parse().unwrap();
+    let mut kept = 0;
+    for (id, log) in all_logs(&*store, scene.ada.id).await {
+        let messages: Vec<_> = log.iter().filter_map(|entry| entry.message().map(|message| (entry, message))).collect();
+        if id == carols {
+            assert_eq!((log.len(), messages.len()), (1, 1), "somebody else has written into it, or read it");
+        }
+        for (entry, message) in &messages {
+            let body = message.body.as_str();
+            let is_legal = !body.is_empty() && body.trim() == body && !body.contains('\0');
+            assert!(is_legal && body.chars().count() <= 20_000, "{id} {}: {body:?}", entry.seq);
+            let may_speak =
+                id == carols || entry.author == dave.id || scene.mallories.iter().any(|m| m.id == entry.author);
+            assert!(may_speak, "{id} {} was said by {}", entry.seq, entry.author);
+        }
+        let others = log.iter().filter(|entry| !matches!(entry.kind, EntryKind::Message(_) | EntryKind::Read { .. }));
+        assert_eq!(others.count(), 0, "customers set no status");
+        kept += messages.len();
+    }
+    assert!(kept > 50, "only {kept} messages were kept, so little of it was understood");
+}

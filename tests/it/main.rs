@@ -1,0 +1,12 @@
+//! The server as its clients and its operator see it: real sockets, a real data file, and sometimes a real process.
+//!
+//! Names are sentences. Nothing waits without a deadline, and what is random prints its seed.
+#![cfg(test)]
+
+mod architecture;
+mod delivery;
+mod hostile;
+mod kill;
+mod operation;
+mod presence;
+mod support;

@@ -1,0 +1,338 @@
+//! What an operator does to a server, and what fails under it.
+
+use std::path::Path;
+use std::process::Output;
+use std::sync::Arc;
+use std::time::Duration;
+
+use deskline::bench::client::{Client, ClientError};
+use deskline::domain::{Clock, EntryKind, FixedClock, Role, SystemClock};
+use deskline::store::UserChange;
+use serde_json::{Value, json};
+use tokio::process::Command;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout};
+
+use crate::support::{Account, PROGRAM, SOON, ServerProcess, Site, TestServer, all_logs, enter, settle, text};
+
+/// How soon a live socket feels that its account has changed.
+const AT_ONCE: Duration = Duration::from_millis(1200);
+
+const PEOPLE: [(&str, Role); 3] = [("ada", Role::Admin), ("ann", Role::Customer), ("bob", Role::Customer)];
+
+fn message(to: &Account, text: &str) -> Value {
+    json!({"receiverId": to.id.to_string(), "message": text, "clientMessageId": text})
+}
+
+/// Sends one message after the other until it is refused; gives what was acknowledged, and how it ended.
+async fn send_until_refused(client: &Client, to: &Account, prefix: &str) -> (Vec<String>, Result<Value, ClientError>) {
+    let mut acked = Vec::new();
+    loop {
+        let name = format!("{prefix}-{}", acked.len());
+        match client.emit_ack("send-message", message(to, &name)).await {
+            Ok(answer) if answer["ok"] == true => acked.push(name),
+            end => return (acked, end),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_asked_to_stop_under_load_loses_nothing_it_acknowledged() {
+    for round in 0..3 {
+        let (site, people) = Site::with(&PEOPLE).await;
+        let [ada, ann, bob] = &people[..] else { panic!() };
+        let server = site.start(&["--send-rate", "0"]).await;
+        let mut sending = JoinSet::new();
+        for (n, (from, to)) in [(ann, ada), (bob, ada), (ada, ann), (ada, bob)].into_iter().enumerate() {
+            let (client, to) = (enter(&server.url, from).await, to.clone());
+            sending.spawn(async move { send_until_refused(&client, &to, &n.to_string()).await });
+        }
+        let witness = enter(&server.url, ada).await;
+        for _ in 0..40 {
+            witness.wait_for("receive-message", SOON).await.unwrap();
+        }
+        let since = Instant::now();
+        server.terminate().await;
+        let (status, log) = server.ended(Duration::from_secs(10)).await;
+        assert_eq!(status.code(), Some(0), "round {round}, after {:?}: {log}", since.elapsed());
+        assert!(!log.contains("panicked"), "{log}");
+
+        let mut acked = Vec::new();
+        while let Some(done) = sending.join_next().await {
+            let (names, refused) = done.unwrap();
+            acked.extend(names);
+            match refused {
+                Ok(refusal) => {
+                    assert_eq!((text(&refusal, "code"), &refusal["retryable"]), ("shutting_down", &json!(true)));
+                }
+                Err(ClientError::Closed) => {}
+                Err(error) => panic!("{error}"),
+            }
+        }
+        assert_kept_once(&site, ada, &acked).await;
+    }
+}
+
+/// Every one of these was kept exactly once, and no log has a hole.
+async fn assert_kept_once(site: &Site, agent: &Account, acked: &[String]) {
+    let logs = all_logs(&*site.store().stores().conversations, agent.id).await;
+    let entries = logs.iter().flat_map(|(_, log)| log);
+    let kept: Vec<&str> = entries
+        .filter_map(|entry| match &entry.kind {
+            EntryKind::Message(message) => Some(message.body.as_str()),
+            EntryKind::Read { .. } | EntryKind::StatusChanged { .. } => None,
+        })
+        .collect();
+    for name in acked {
+        assert_eq!(kept.iter().filter(|kept| *kept == name).count(), 1, "{name}");
+    }
+}
+
+/// Runs the program to its end.
+async fn run(arguments: &[&str]) -> Output {
+    let run = Command::new(PROGRAM).args(arguments).kill_on_drop(true).output();
+    timeout(SOON, run).await.expect("the program does not end").unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_server_on_the_same_data_file_is_refused_and_the_first_goes_on() {
+    let (site, people) = Site::with(&PEOPLE).await;
+    let server = site.start(&[]).await;
+    let usual = site.usual();
+    let second = run(&usual.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    let said = String::from_utf8_lossy(&second.stderr);
+    assert!(!second.status.success());
+    assert!(said.contains("another deskline is already serving"), "{said}");
+    assert!(said.contains(site.data().to_str().unwrap()), "it does not say which file: {said}");
+    let client = enter(&server.url, &people[1]).await;
+    assert_eq!(client.emit_ack("send-message", message(&people[0], "hi")).await.unwrap()["ok"], true);
+    server.kill().await;
+    let _after_a_kill = site.start(&[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_secret_that_everybody_knows_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("deskline.db");
+    let refused =
+        run(&["--listen", "127.0.0.1:0", "--jwt-secret", "mysecretkey", "--data", data.to_str().unwrap()]).await;
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success());
+    assert!(said.contains("mysecretkey") && said.contains("hint:"), "{said}");
+    let mut demo = Command::new(PROGRAM);
+    demo.args(["--demo", "--listen", "127.0.0.1:0", "--jwt-secret", "mysecretkey", "--data"]).arg(&data);
+    let _demo = ServerProcess::start(demo).await;
+}
+
+/// Asks the history and the list of conversations, both of which have to be answered.
+async fn assert_reads_work(server: &ServerProcess, agent: &Account, customer: &Account) {
+    for path in ["conversations".to_owned(), format!("messages/{}", customer.id)] {
+        let get = reqwest::Client::new().get(format!("{}/api/chat/{path}", server.url)).bearer_auth(&agent.token);
+        let answer = timeout(SOON, get.send()).await.unwrap().unwrap();
+        assert_eq!(answer.status(), 200, "{path}");
+        let list: Value = answer.json().await.unwrap();
+        assert!(!list.as_array().unwrap().is_empty(), "{path} is empty");
+    }
+}
+
+/// Says things until the store is full, asserts that it is refused as it should be, and what still works.
+async fn fill_up(server: &ServerProcess, people: &[Account]) -> (Client, Vec<String>) {
+    let [ada, ann, ..] = people else { panic!() };
+    let client = enter(&server.url, ann).await;
+    let mut acked = Vec::new();
+    let refusal = loop {
+        let name = format!("{:05} {}", acked.len(), "x".repeat(2000));
+        let ask = json!({"receiverId": ada.id.to_string(), "message": name});
+        match client.emit_ack("send-message", ask).await.unwrap() {
+            answer if answer["ok"] == true => acked.push(name),
+            answer => break answer,
+        }
+        assert!(acked.len() < 10_000, "the store takes no end");
+    };
+    assert_eq!((text(&refusal, "code"), &refusal["retryable"]), ("storage_unavailable", &json!(true)));
+    let said = client.wait_for("error", SOON).await.unwrap();
+    assert_eq!(text(&said, "code"), "storage_unavailable");
+    assert_reads_work(server, ada, ann).await;
+    // A new client can still come in and read.
+    let desk = enter(&server.url, ada).await;
+    assert_eq!(desk.emit_ack("resume", json!({})).await.unwrap()["ok"], true);
+    for _ in 0..5 {
+        let again = client.emit_ack("send-message", message(ada, "too much")).await.unwrap();
+        assert_eq!(text(&again, "code"), "storage_unavailable");
+    }
+    (client, acked)
+}
+
+/// There is space again: what was refused goes through, and the log has no hole.
+async fn recover(server: ServerProcess, site: &Site, client: &Client, people: &[Account], mut acked: Vec<String>) {
+    let healed = async {
+        loop {
+            let answer = client.emit_ack("send-message", message(&people[0], "too much")).await.unwrap();
+            if answer["ok"] == true {
+                return;
+            }
+            assert_eq!(text(&answer, "code"), "storage_unavailable");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    timeout(Duration::from_secs(5), healed).await.expect("the server does not heal");
+    let second = enter(&server.url, &people[2]).await;
+    assert_eq!(second.emit_ack("send-message", message(&people[0], "me too")).await.unwrap()["ok"], true);
+    acked.extend(["too much".to_owned(), "me too".to_owned()]);
+    server.terminate().await;
+    let (status, log) = server.ended(Duration::from_secs(10)).await;
+    assert!(status.success() && !log.contains("panicked"), "{log}");
+    assert_kept_once(site, &people[0], &acked).await;
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_data_file_that_may_not_grow_refuses_messages_keeps_serving_reads_and_heals() {
+    let (site, people) = Site::with(&PEOPLE).await;
+    let mut command = Command::new("sh");
+    // A write beyond the limit shall fail, and not end the process.
+    command.args(["-c", r#"trap "" XFSZ; exec "$0" "$@""#, PROGRAM]).args(site.usual()).args(["--send-rate", "0"]);
+    let server = ServerProcess::start(command).await;
+    let pid = rlimit_pid(&server);
+    let limit = |bytes| rlimit::prlimit(pid, rlimit::Resource::FSIZE, Some((bytes, rlimit::INFINITY)), None);
+    limit(1_000_000).unwrap();
+    let (client, acked) = fill_up(&server, &people).await;
+    limit(rlimit::INFINITY).unwrap();
+    recover(server, &site, &client, &people, acked).await;
+}
+
+#[cfg(target_os = "linux")]
+fn rlimit_pid(server: &ServerProcess) -> i32 {
+    i32::try_from(server.pid()).unwrap()
+}
+
+/// Runs on a file system of its own, which is truly full. That takes the right to mount one.
+#[cfg(target_os = "linux")]
+#[expect(clippy::print_stderr, reason = "a test that is left out says so")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk_refuses_messages_keeps_serving_reads_and_heals() {
+    let may_mount = Command::new("unshare").args(["-m", "true"]).output().await;
+    if !may_mount.is_ok_and(|tried| tried.status.success()) {
+        // The limit on the file's size, which is tested as well, needs no right.
+        eprintln!("LEFT OUT: a_full_disk needs the right to mount a file system (unshare -m)");
+        return;
+    }
+    let (site, people) = Site::with(&PEOPLE).await;
+    let script = r#"mount -t tmpfs -o size=4m tmpfs "$1" && cp "$2" "$1/deskline.db" && shift 2 && exec "$@""#;
+    let data = site.data();
+    let folder = data.parent().unwrap();
+    let seed = folder.with_extension("seed");
+    std::fs::copy(&data, &seed).unwrap();
+    let mut command = Command::new("unshare");
+    command.args(["-m", "sh", "-c", script, "sh"]).arg(folder).arg(&seed).arg(PROGRAM);
+    command.args(site.usual()).args(["--send-rate", "0"]);
+    let server = ServerProcess::start(command).await;
+    std::fs::remove_file(&seed).unwrap();
+    // As the server sees it; a file beside the data takes part of the space away until it is removed.
+    let inside = Path::new("/proc").join(server.pid().to_string()).join("root").join(folder.strip_prefix("/").unwrap());
+    let ballast = inside.join("ballast");
+    std::fs::write(&ballast, vec![1; 2_000_000]).unwrap();
+    let (client, acked) = fill_up(&server, &people).await;
+    std::fs::remove_file(&ballast).unwrap();
+    let healed = async {
+        while client.emit_ack("send-message", message(&people[0], "again")).await.unwrap()["ok"] != true {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    timeout(Duration::from_secs(5), healed).await.expect("the server does not heal");
+    // The file system goes with the server, so the log is read while it runs.
+    let kept = history(&server, &people[0], &people[1]).await;
+    let acked = acked.iter().map(String::as_str).chain(["again"]);
+    for name in acked.rev().take(900) {
+        assert_eq!(kept.iter().filter(|kept| *kept == name).count(), 1, "{}", &name[..5]);
+    }
+    server.terminate().await;
+    let (status, log) = server.ended(Duration::from_secs(10)).await;
+    assert!(status.success() && !log.contains("panicked"), "{log}");
+}
+
+/// The newest messages with a customer.
+#[cfg(target_os = "linux")]
+async fn history(server: &ServerProcess, agent: &Account, customer: &Account) -> Vec<String> {
+    let url = format!("{}/api/chat/messages/{}", server.url, customer.id);
+    let answer = reqwest::Client::new().get(url).bearer_auth(&agent.token).send().await.unwrap();
+    let list: Value = answer.json().await.unwrap();
+    list.as_array().unwrap().iter().map(|message| text(message, "message").to_owned()).collect()
+}
+
+/// The socket hears within a moment that it has no rights any more, stays open, and may do nothing.
+async fn assert_shut_out(client: &Client, since: Instant, to: &Account) {
+    let told = client.wait_for("authenticated", SOON).await.unwrap();
+    assert_eq!(told["success"], false, "{told}");
+    assert!(since.elapsed() < AT_ONCE, "it took {:?}", since.elapsed());
+    let refused = client.emit_ack("send-message", message(to, "let me")).await.unwrap();
+    assert_eq!(text(&refused, "code"), "unauthenticated");
+    let refused = client.emit_ack("resume", json!({})).await.unwrap();
+    assert_eq!(text(&refused, "code"), "unauthenticated");
+    assert!(!client.is_closed());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_that_runs_out_takes_its_socket_along() {
+    let clock = Arc::new(FixedClock::at(SystemClock.now()));
+    let server = TestServer::start_at(&[], clock.clone()).await;
+    let (ann, ada) = (server.customer("ann").await, server.agent("ada").await);
+    let client = server.enter(&ann).await;
+    assert_eq!(client.emit_ack("send-message", message(&ada, "hi")).await.unwrap()["ok"], true);
+    settle(&client, Duration::from_millis(200)).await;
+    let since = Instant::now();
+    clock.advance(Duration::from_mins(61));
+    assert_shut_out(&client, since, &ada).await;
+    let answer = client.emit_ack("authenticate", json!({"token": ann.token})).await.unwrap();
+    assert_eq!((&answer["success"], text(&answer, "code")), (&json!(false), "token_expired"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_account_that_another_process_blocks_is_shut_out_at_once_on_all_its_sockets() {
+    let server = TestServer::start(&[]).await;
+    let (ann, ada) = (server.customer("ann").await, server.agent("ada").await);
+    let desk = server.enter(&ada).await;
+    let (one, two) = (server.enter(&ann).await, server.enter(&ann).await);
+    settle(&one, Duration::from_millis(200)).await;
+    settle(&two, Duration::from_millis(200)).await;
+    let done = run(&["user", "--data", &server.data(), "block", &ann.email()]).await;
+    let since = Instant::now();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    assert_shut_out(&one, since, &ada).await;
+    assert_shut_out(&two, since, &ada).await;
+    // Nothing is said to them any more.
+    assert_eq!(desk.emit_ack("send-message", message(&ann, "psst")).await.unwrap()["ok"], true);
+    let heard = settle(&one, Duration::from_millis(500)).await;
+    assert!(!heard.iter().any(|(name, _)| name == "receive-message"), "{heard:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deleted_account_is_shut_out_at_once() {
+    let server = TestServer::start(&[]).await;
+    let (ann, ada) = (server.customer("ann").await, server.agent("ada").await);
+    let client = server.enter(&ann).await;
+    settle(&client, Duration::from_millis(200)).await;
+    assert!(server.stores.users.delete_user(ann.id).await.unwrap());
+    assert_shut_out(&client, Instant::now(), &ada).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_who_is_demoted_loses_the_desk_on_every_tab_even_if_one_of_them_comes_back_first() {
+    let server = TestServer::start(&[]).await;
+    let (ann, ada, bea) = (server.customer("ann").await, server.agent("ada").await, server.agent("bea").await);
+    let customer = server.enter(&ann).await;
+    let (old, other) = (server.enter(&bea).await, server.enter(&bea).await);
+    settle(&old, Duration::from_millis(200)).await;
+    let demotion = UserChange { role: Some(Role::Customer), ..UserChange::default() };
+    server.stores.users.update_user(bea.id, demotion, SystemClock.now()).await.unwrap().unwrap();
+    let since = Instant::now();
+    // The other tab authenticates anew before the server has looked, and is a customer now.
+    let answer = other.emit_ack("authenticate", json!({"token": bea.token})).await.unwrap();
+    assert_eq!(answer["role"], "user");
+    assert_shut_out(&old, since, &ada).await;
+    assert_eq!(customer.emit_ack("send-message", message(&ada, "in confidence")).await.unwrap()["ok"], true);
+    for client in [&old, &other] {
+        let heard = settle(client, Duration::from_millis(400)).await;
+        assert!(!heard.iter().any(|(name, _)| name == "receive-message"), "{heard:?}");
+    }
+}

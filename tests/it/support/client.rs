@@ -1,0 +1,28 @@
+//! What tests do with a client again and again.
+
+use std::time::Duration;
+
+use deskline::bench::client::{Client, ClientError};
+use serde_json::{Value, json};
+
+use super::Account;
+
+/// A client of this account: connected, authenticated, caught up on what it missed.
+pub(crate) async fn enter(url: &str, account: &Account) -> Client {
+    let client = Client::connect(url).await.unwrap();
+    let answer = client.emit_ack("authenticate", json!({ "token": account.token })).await.unwrap();
+    assert_eq!(answer["success"], true, "{answer}");
+    client
+}
+
+/// All events that come until none has come for `quiet`.
+pub(crate) async fn settle(client: &Client, quiet: Duration) -> Vec<(String, Value)> {
+    let mut heard = Vec::new();
+    loop {
+        match client.next_event(quiet).await {
+            Ok(event) => heard.push(event),
+            Err(ClientError::TimedOut(_) | ClientError::Closed) => return heard,
+            Err(error) => panic!("{error}"),
+        }
+    }
+}

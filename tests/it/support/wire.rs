@@ -1,0 +1,71 @@
+//! A websocket on which anything can be said, and on which nothing is done that is not asked for.
+
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::{WebSocketStream, client_async_with_config};
+
+use super::SOON;
+
+/// A raw Socket.IO connection, past both handshakes.
+pub(crate) struct Wire(WebSocketStream<TcpStream>);
+
+impl Wire {
+    /// Connects up to the server's `40`.
+    pub(crate) async fn connect(url: &str) -> Self {
+        Self::connect_with_buffer(url, None).await
+    }
+
+    /// Connects with a small receive buffer, so that what is not read backs up at the server soon.
+    pub(crate) async fn connect_with_buffer(url: &str, buffer: Option<u32>) -> Self {
+        let host = url.strip_prefix("http://").unwrap();
+        let socket = TcpSocket::new_v4().unwrap();
+        if let Some(buffer) = buffer {
+            socket.set_recv_buffer_size(buffer).unwrap();
+        }
+        let stream = socket.connect(host.parse().unwrap()).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        let request = format!("ws://{host}/socket.io/?EIO=4&transport=websocket");
+        let config = WebSocketConfig::default();
+        let (socket, _) =
+            timeout(SOON, client_async_with_config(request, stream, Some(config))).await.unwrap().unwrap();
+        let mut wire = Self(socket);
+        assert!(wire.next(SOON).await.unwrap().starts_with("0{"));
+        assert!(wire.send("40").await);
+        assert!(wire.next(SOON).await.unwrap().starts_with("40"));
+        wire
+    }
+
+    /// Sends a text frame; false if the connection is gone.
+    pub(crate) async fn send(&mut self, frame: impl Into<String>) -> bool {
+        self.say(Message::text(frame.into())).await
+    }
+
+    /// Sends a binary frame; false if the connection is gone.
+    pub(crate) async fn send_binary(&mut self, frame: Vec<u8>) -> bool {
+        self.say(Message::binary(frame)).await
+    }
+
+    async fn say(&mut self, message: Message) -> bool {
+        timeout(SOON, self.0.send(message)).await.is_ok_and(|sent| sent.is_ok())
+    }
+
+    /// The next text frame; `None` if the connection is gone, or nothing came in time. Pings are answered.
+    pub(crate) async fn next(&mut self, deadline: Duration) -> Option<String> {
+        let next = async {
+            loop {
+                match self.0.next().await?.ok()? {
+                    Message::Text(text) if text.as_str() == "2" => self.0.send(Message::text("3")).await.ok()?,
+                    Message::Text(text) => return Some(text.as_str().to_owned()),
+                    Message::Close(_) => return None,
+                    _ => {}
+                }
+            }
+        };
+        timeout(deadline, next).await.ok().flatten()
+    }
+}

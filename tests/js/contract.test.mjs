@@ -1,0 +1,43 @@
+// The whole contract, for each way in which the stock client can talk to the server.
+
+import { describe } from 'node:test';
+
+import { Server } from './server.mjs';
+import acknowledge from './stories/acknowledge.mjs';
+import authenticate from './stories/authenticate.mjs';
+import catchUp from './stories/catch-up.mjs';
+import fixedBugs from './stories/fixed-bugs.mjs';
+import frontendDefects from './stories/frontend-defects.mjs';
+import lifecycle from './stories/lifecycle.mjs';
+import oldProtocol from './stories/old-protocol.mjs';
+import presence from './stories/presence.mjs';
+import read from './stories/read.mjs';
+import rest from './stories/rest.mjs';
+import resume from './stories/resume.mjs';
+import rights from './stories/rights.mjs';
+import send from './stories/send.mjs';
+import transport from './stories/transport.mjs';
+import typing from './stories/typing.mjs';
+import variants from './stories/variants.mjs';
+
+const TRANSPORTS = { 'websocket only': ['websocket'], 'polling only': ['polling'], upgrading: ['polling', 'websocket'] };
+
+// Most tests wait for something; each has a server of its own, so they do not disturb each other.
+const AT_ONCE = { concurrency: 12 };
+
+for (const [name, transports] of Object.entries(TRANSPORTS)) {
+  const start = (t, ...args) => Server.start(t, { transports, args });
+  describe(name, AT_ONCE, () => {
+    transport(start, transports);
+    for (const stories of [
+      authenticate, presence, send, typing, read, acknowledge, variants, resume, catchUp, rights, lifecycle, fixedBugs,
+      frontendDefects,
+    ]) {
+      stories(start);
+    }
+  });
+}
+
+describe('without a socket', AT_ONCE, () => rest((t, ...args) => Server.start(t, { args })));
+
+describe('Engine.IO 3', AT_ONCE, () => oldProtocol((t, ...args) => Server.start(t, { args })));

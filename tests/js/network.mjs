@@ -1,0 +1,39 @@
+// A network between a client and the server, which can fail as real ones do: nothing more arrives, and nobody is told.
+
+import { once } from 'node:events';
+import { connect, createServer } from 'node:net';
+
+export class Network {
+  #sockets = new Set();
+  #listener;
+  #hasFailed = false;
+
+  /** A way to the server at `url`, for one test. */
+  static async open(t, url) {
+    const network = new Network();
+    const { hostname, port } = new URL(url);
+    network.#listener = createServer((near) => network.#join(near, connect({ host: hostname, port }))).listen(0, '127.0.0.1');
+    await once(network.#listener, 'listening');
+    network.url = `http://127.0.0.1:${network.#listener.address().port}`;
+    t.after(() => network.#close());
+    return network;
+  }
+
+  #join(near, far) {
+    for (const [from, to] of [[near, far], [far, near]]) {
+      this.#sockets.add(from);
+      from.on('data', (data) => this.#hasFailed || to.write(data));
+      from.on('close', () => this.#hasFailed || to.destroy());
+      from.on('error', () => {});
+    }
+  }
+
+  fail() {
+    this.#hasFailed = true;
+  }
+
+  #close() {
+    this.#listener.close();
+    this.#sockets.forEach((socket) => socket.destroy());
+  }
+}

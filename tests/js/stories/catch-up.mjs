@@ -1,0 +1,218 @@
+// What was said while one was away, for clients that cannot name what they have: contract section 6 bug 6, defect D.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { assertMessage } from '../expect.mjs';
+import { Network } from '../network.mjs';
+
+export default function stories(start) {
+  const heard = (client) => client.all('receive-message').map((received) => received.message);
+  const gone = async (agent, account, ...clients) => {
+    clients.forEach((client) => client.close());
+    await agent.waitFor('user-offline', { userId: account.id });
+  };
+
+  test('what a customer missed arrives after they authenticate: once, in order, as if it were live', async (t) => {
+    const server = await start(t);
+    const [admin, second] = [await server.signIn(server.admin), await server.signIn(server.second)];
+    await admin.send(server.ann, 'one');
+    await second.send(server.ann, 'two');
+    await admin.send(server.ann, 'three');
+    const ann = await server.signIn(server.ann);
+    assert.deepEqual(heard(ann), ['one', 'two', 'three']);
+    const names = ann.events.map((event) => event.name);
+    assert.ok(names.indexOf('authenticated') < names.indexOf('receive-message'));
+    for (const message of heard(ann)) {
+      const received = await ann.waitFor('receive-message');
+      // The desk is one to her, whoever wrote.
+      assertMessage(received, { from: server.admin, to: server.ann, message });
+    }
+    await admin.send(server.ann, 'four');
+    await ann.waitFor('receive-message', (received) => received.message === 'four');
+    const again = await server.signIn(server.ann, { name: 'ann, again' });
+    await ann.hearOut();
+    await Promise.all([ann.nothingMore(), again.nothingMore()]);
+  });
+
+  test('what an agent missed arrives as well, and so does what a customer wrote to another', async (t) => {
+    const server = await start(t);
+    const [ann, bob] = [await server.signIn(server.ann), await server.signIn(server.bob)];
+    await ann.send(server.admin, 'from ann');
+    await bob.send(server.admin, 'from bob');
+    await ann.send(server.bob, 'psst');
+    for (const account of [server.admin, server.second]) {
+      const agent = await server.signIn(account);
+      assert.deepEqual(heard(agent).sort(), ['from ann', 'from bob']);
+      for (const from of [server.ann, server.bob]) {
+        const message = `from ${from.key}`;
+        assertMessage(await agent.waitFor('receive-message', (m) => m.message === message), { from, to: account, message });
+      }
+      await agent.nothingMore();
+    }
+  });
+
+  test('what the history has carried is not told again', async (t) => {
+    const server = await start(t);
+    const admin = await server.signIn(server.admin);
+    await admin.send(server.ann, 'one');
+    const history = await server.get(`/api/chat/messages/${server.admin.id}`, server.ann);
+    assert.deepEqual(history.body.map((kept) => kept.message), ['one']);
+    await admin.send(server.ann, 'two');
+    const ann = await server.signIn(server.ann);
+    assert.deepEqual(heard(ann), ['two']);
+  });
+
+  test('what was heard live is not told again to a client that comes back', async (t) => {
+    const server = await start(t, '--ping-interval', '150ms');
+    const [admin, ann] = [await server.signIn(server.admin), await server.signIn(server.ann)];
+    await admin.send(server.ann, 'one');
+    await ann.waitFor('receive-message');
+    ann.emit('mark-read', { senderId: server.admin.id });
+    await admin.waitFor('messages-read');
+    await ann.drop();
+    await admin.send(server.ann, 'two');
+    await ann.waitFor('<connect>');
+    await ann.waitFor('authenticated');
+    await ann.waitFor('receive-message', (received) => received.message === 'two');
+    await ann.roundTrip();
+    assert.deepEqual(heard(ann), ['one', 'two']);
+  });
+
+  test('nor if the client never said a word since, but gave its signs of life', async (t) => {
+    const server = await start(t, '--ping-interval', '100ms', '--ping-timeout', '400ms');
+    const [admin, ann] = [await server.signIn(server.admin), await server.signIn(server.ann)];
+    await admin.send(server.ann, 'one');
+    await ann.waitFor('receive-message');
+    let pings = 0;
+    await new Promise((resolve) => ann.socket.io.on('ping', () => (pings += 1) === 12 && resolve()));
+    await ann.drop();
+    await ann.waitFor('<connect>');
+    await ann.waitFor('authenticated');
+    await ann.roundTrip();
+    assert.deepEqual(heard(ann), ['one']);
+  });
+
+  test('one\'s own words are not told again', async (t) => {
+    const server = await start(t);
+    const ann = await server.signIn(server.ann);
+    await server.rest('POST', '/api/chat/send', { as: server.ann, body: { receiverId: server.admin.id, message: 'rest' } });
+    await ann.waitFor('message-sent');
+    await ann.drop();
+    await server.rest('POST', '/api/chat/send', { as: server.ann, body: { receiverId: server.admin.id, message: 'away' } });
+    await ann.waitFor('<connect>');
+    await ann.waitFor('authenticated');
+    await ann.roundTrip();
+    assert.deepEqual(heard(ann), []);
+  });
+
+  test('a long absence is made up for in order', async (t) => {
+    const server = await start(t);
+    const admin = await server.signIn(server.admin);
+    const texts = Array.from({ length: 450 }, (_, index) => `message ${index}`);
+    for (const message of texts) admin.emit('send-message', { receiverId: server.ann.id, message });
+    await admin.waitFor('message-sent', (sent) => sent.message === texts.at(-1));
+    const ann = await server.connect('ann');
+    ann.emit('authenticate', server.token(server.ann));
+    // Live words come behind those that were missed.
+    admin.emit('send-message', { receiverId: server.ann.id, message: 'live' });
+    await ann.waitFor('receive-message', (received) => received.message === 'live');
+    assert.deepEqual(heard(ann), [...texts, 'live']);
+  });
+
+  test('a server that was stopped and started again remembers who missed what', async (t) => {
+    const server = await start(t);
+    const [admin, ann] = [await server.signIn(server.admin), await server.signIn(server.ann)];
+    await admin.send(server.ann, 'one');
+    await ann.waitFor('receive-message');
+    ann.emit('mark-read', { senderId: server.admin.id });
+    await admin.waitFor('messages-read');
+    await gone(admin, server.ann, ann);
+    await admin.send(server.ann, 'two');
+    await admin.send(server.ann, 'three');
+    await server.restart();
+    await admin.waitFor('<connect>');
+    await admin.waitFor('authenticated');
+    const back = await server.signIn(server.ann, { name: 'ann, back' });
+    assert.deepEqual(heard(back), ['two', 'three']);
+    const again = await server.signIn(server.ann, { name: 'ann, again' });
+    assert.deepEqual(heard(again), []);
+    assert.deepEqual(heard(admin), []);
+  });
+
+  test('a restart does not repeat what was heard before it', async (t) => {
+    const server = await start(t);
+    const [admin, ann] = [await server.signIn(server.admin), await server.signIn(server.ann)];
+    await admin.send(server.ann, 'one');
+    await ann.waitFor('receive-message');
+    await server.restart();
+    await ann.waitFor('<connect>');
+    await ann.waitFor('authenticated');
+    await ann.roundTrip();
+    assert.deepEqual(heard(ann), ['one']);
+  });
+
+  test('after a crash nothing that was confirmed is missing', async (t) => {
+    const server = await start(t);
+    const admin = await server.signIn(server.admin);
+    const texts = Array.from({ length: 20 }, (_, index) => `message ${index}`);
+    for (const message of texts) await admin.send(server.ann, message);
+    await server.crash();
+    const ann = await server.signIn(server.ann);
+    assert.deepEqual(heard(ann), texts);
+    const history = await server.get(`/api/chat/messages/${server.admin.id}`, server.ann);
+    assert.deepEqual(history.body.map((kept) => kept.message), texts);
+  });
+
+  test('nothing falls between two connections', async (t) => {
+    const server = await start(t);
+    const admin = await server.signIn(server.admin);
+    // As the frontend comes back: not at once.
+    const ann = await server.signIn(server.ann, { reconnectionDelay: 400 });
+    const texts = [];
+    for (let round = 0; round < 6; round += 1) {
+      for (let part = 0; part < 3; part += 1) {
+        texts.push(`${round}.${part}`);
+        admin.emit('send-message', { receiverId: server.ann.id, message: texts.at(-1) });
+        // The message and the end of the connection meet somewhere on the way.
+        if (part === 1 && round % 2 === 0) ann.engine.close();
+        if (part === 1 && round % 2 === 1) {
+          ann.socket.disconnect();
+          setTimeout(() => ann.socket.connect(), 400);
+        }
+      }
+      await ann.waitFor('<connect>');
+      await ann.waitFor('authenticated');
+    }
+    const last = texts.at(-1);
+    if (!heard(ann).includes(last)) await ann.waitFor('receive-message', (received) => received.message === last);
+    await ann.roundTrip();
+    const firsts = [...new Set(heard(ann))];
+    assert.deepEqual(firsts, texts, 'each arrives, in order; what was on the way when a connection ended may come twice');
+  });
+
+  test('a client that comes back over another network gets what went to its dead connection', async (t) => {
+    const server = await start(t, '--ping-interval', '500ms', '--ping-timeout', '500ms');
+    const network = await Network.open(t, server.url);
+    const admin = await server.signIn(server.admin);
+    const ann = await server.signIn(server.ann, { url: network.url, reconnection: false });
+    network.fail();
+    await admin.send(server.ann, 'into the void');
+    const back = await server.signIn(server.ann, { name: 'ann, on another network' });
+    if (!heard(back).includes('into the void')) await back.waitFor('receive-message', undefined, 2500);
+    assert.deepEqual(heard(back), ['into the void']);
+    assert.deepEqual(heard(ann), []);
+  });
+
+  test('what went to a dead connection arrives after the next one, if that comes when its death is known', async (t) => {
+    const server = await start(t, '--ping-interval', '300ms', '--ping-timeout', '300ms');
+    const network = await Network.open(t, server.url);
+    const admin = await server.signIn(server.admin);
+    await server.signIn(server.ann, { url: network.url, reconnection: false });
+    network.fail();
+    await admin.send(server.ann, 'into the void');
+    await admin.waitFor('user-offline', { userId: server.ann.id });
+    const back = await server.signIn(server.ann, { name: 'ann, back' });
+    assert.deepEqual(heard(back), ['into the void']);
+  });
+}

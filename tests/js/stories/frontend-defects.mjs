@@ -1,0 +1,151 @@
+// What the unchanged frontend does wrong, and the server has to live with: contract section 6, table 2.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+export default function stories(start) {
+  test('defect A: fetching what the chat screen begins with tells the open sockets that they are authenticated', async (t) => {
+    const server = await start(t);
+    const tabs = [await server.signIn(server.ann), await server.signIn(server.ann, { name: 'ann, tab 2' })];
+    const admin = await server.signIn(server.admin);
+    const yes = ({ id: userId, role }) => ({ success: true, userId, role });
+    await server.get('/api/chat/admin', server.ann);
+    for (const tab of tabs) await tab.waitFor('authenticated', yes(server.ann));
+    await server.get('/api/chat/conversations', server.admin);
+    await admin.waitFor('authenticated', yes(server.admin));
+    // The desk is there: they hear that too, once they can use it.
+    for (const tab of tabs) await tab.waitFor('user-online', { userId: server.admin.id });
+    // A socket whose rights are gone is not told that it has them.
+    admin.emit('authenticate', 'x.y.z');
+    await admin.waitFor('authenticated', ({ success }) => !success);
+    await server.get('/api/chat/conversations', server.admin);
+    await admin.hearOut();
+    await admin.nothingMore(300);
+  });
+
+  test('defect B: a client that came back and says nothing is reminded', async (t) => {
+    const server = await start(t, '--silence', '300ms');
+    const broken = await server.connect('broken');
+    await broken.waitFor('authenticated', ({ success }) => success === false);
+    await broken.nothingMore(900);
+    assert.ok(broken.socket.connected);
+    const ann = await server.signIn(server.ann);
+    await ann.nothingMore(900);
+  });
+
+  test('defect B: what such a client sends is refused aloud', async (t) => {
+    const server = await start(t);
+    const ann = await server.signIn(server.ann);
+    ann.socket.off('connect');
+    ann.socket.on('connect', () => ann.emit('send-message', { receiverId: server.admin.id, message: 'lost?' }));
+    await ann.drop();
+    assert.equal((await ann.waitFor('error')).message, 'Not authenticated');
+    assert.equal((await ann.waitFor('authenticated')).success, false);
+    // An intact one authenticates two seconds later, and may go on.
+    ann.emit('authenticate', server.token(server.ann));
+    await ann.waitFor('authenticated', ({ success }) => success);
+    assert.ok((await ann.send(server.admin, 'not lost'))._id);
+  });
+
+  test('defect C: a bad token may be tried again and again', async (t) => {
+    const server = await start(t);
+    const client = await server.connect('stubborn');
+    for (let tries = 0; tries < 50; tries += 1) {
+      client.emit('authenticate', 'x.y.z');
+      await client.waitFor('authenticated', { success: false, message: 'Invalid token' });
+    }
+    assert.deepEqual(client.all('<disconnect>'), []);
+    client.emit('authenticate', server.token(server.ann));
+    await client.waitFor('authenticated', ({ success }) => success);
+  });
+
+  test('defect D: each socket receives a message once, and a history that is fetched meanwhile does not repeat it', async (t) => {
+    const server = await start(t);
+    const admin = await server.signIn(server.admin);
+    const tabs = [await server.signIn(server.ann), await server.signIn(server.ann, { name: 'ann, tab 2' })];
+    for (let round = 0; round < 10; round += 1) {
+      await Promise.all([
+        admin.send(server.ann, `message ${round}`),
+        server.get(`/api/chat/messages/${server.admin.id}`, server.ann),
+        tabs[0].ask('authenticate', server.token(server.ann)),
+      ]);
+    }
+    await Promise.all(tabs.map((tab) => tab.roundTrip()));
+    const expected = Array.from({ length: 10 }, (_, round) => `message ${round}`);
+    for (const tab of tabs) {
+      const heard = tab.all('receive-message').map((received) => received.message);
+      assert.deepEqual(heard, [...new Set(heard)], 'no message twice');
+      // What the history carried first need not come again, so the tab that authenticates may have got it there.
+      if (tab === tabs[1]) assert.deepEqual(heard, expected);
+    }
+  });
+
+  test('defect E: other tabs see what was sent: a customer\'s as sent, an agent\'s as received', async (t) => {
+    const server = await start(t);
+    const [ann, annTab] = [await server.signIn(server.ann), await server.signIn(server.ann, { name: 'ann, tab 2' })];
+    const admin = await server.signIn(server.admin);
+    const adminTab = await server.signIn(server.admin, { name: 'admin, tab 2' });
+    const clients = [ann, annTab, admin, adminTab];
+    await Promise.all(clients.map((client) => client.hearOut()));
+    const asked = await ann.send(server.admin, 'question');
+    assert.deepEqual(await annTab.waitFor('message-sent'), asked);
+    for (const client of [admin, adminTab]) assert.deepEqual(await client.waitFor('receive-message'), asked);
+    const answered = await admin.send(server.ann, 'answer');
+    assert.deepEqual(await adminTab.waitFor('receive-message'), answered);
+    for (const client of [ann, annTab]) assert.deepEqual(await client.waitFor('receive-message'), answered);
+    await Promise.all(clients.map((client) => client.nothingMore()));
+  });
+
+  test('defect F: the list answers at once, however much was said, and preflights are remembered', async (t) => {
+    const server = await start(t);
+    const ann = await server.signIn(server.ann);
+    for (let index = 0; index < 500; index += 1) {
+      ann.emit('send-message', { receiverId: server.admin.id, message: `${index}` });
+    }
+    await ann.waitFor('message-sent', (sent) => sent.message === '499');
+    const times = [];
+    for (let round = 0; round < 20; round += 1) {
+      const from = performance.now();
+      const { body } = await server.get('/api/chat/conversations', server.admin);
+      times.push(performance.now() - from);
+      assert.equal(body[0].lastMessage, '499');
+    }
+    assert.ok(Math.min(...times) < 50, `${Math.min(...times)} ms`);
+    const asked = { origin: 'http://localhost:5173', 'access-control-request-method': 'GET' };
+    const preflight = await server.rest('OPTIONS', '/api/chat/conversations', { headers: asked });
+    assert.ok(Number(preflight.headers.get('access-control-max-age')) >= 600);
+  });
+
+  test('defect G: who is online is told once the list can have been rendered', async (t) => {
+    const server = await start(t);
+    await server.signIn(server.ann);
+    const admin = await server.signIn(server.admin);
+    const { status } = await server.get('/api/chat/conversations', server.admin);
+    assert.equal(status, 200);
+    assert.deepEqual(admin.takeAll('user-online'), [], 'not before the list is there');
+    await admin.waitFor('user-online', { userId: server.ann.id });
+  });
+
+  test('defect H: names and addresses are texts, always', async (t) => {
+    const server = await start(t);
+    const ann = await server.signIn(server.ann);
+    const sent = await ann.send(server.admin, 'hello');
+    await ann.send(server.bob, 'hello');
+    await server.rest('DELETE', `/api/admin/deleteuser/${server.bob.id}`, { as: server.admin });
+    const people = [
+      sent.sender,
+      sent.receiver,
+      (await server.get('/api/chat/admin', server.ann)).body,
+      ...(await server.get('/api/chat/conversations', server.admin)).body,
+    ];
+    for (const other of [server.admin, server.bob]) {
+      const { body } = await server.get(`/api/chat/messages/${other.id}`, server.ann);
+      people.push(...body.flatMap((kept) => [kept.sender, kept.receiver]));
+    }
+    assert.ok(people.length >= 8);
+    for (const person of people) {
+      for (const field of ['_id', 'name', 'email']) assert.equal(typeof person[field], 'string');
+      assert.match(person._id, /^[0-9a-f]{24}$/);
+    }
+  });
+}

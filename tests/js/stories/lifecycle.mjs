@@ -1,0 +1,79 @@
+// The server comes and goes, and clients overdo it: contract sections 1 and 3, defect I.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+export default function stories(start) {
+  test('clients come back by themselves after a restart, and go on where they were', async (t) => {
+    const server = await start(t);
+    const [admin, ann] = [await server.signIn(server.admin), await server.signIn(server.ann)];
+    await ann.send(server.admin, 'before');
+    await admin.waitFor('receive-message');
+    const stoppedAt = Date.now();
+    await server.restart();
+    for (const client of [admin, ann]) {
+      await client.waitFor('<disconnect>');
+      // After `io server disconnect` the stock client would not come back by itself. One that polls may also find out
+      // by a poll that fails.
+      const reasons = client.engine.transport.name === 'polling' ? ['transport close', 'transport error'] : ['transport close'];
+      assert.ok(reasons.includes(client.all('<disconnect>')[0]), client.all('<disconnect>')[0]);
+      await client.waitFor('<connect>');
+      assert.equal((await client.waitFor('authenticated')).success, true);
+    }
+    assert.ok(Date.now() - stoppedAt < 10_000, 'far below the 40 s after which the frontend gives up');
+    await ann.send(server.admin, 'after');
+    await admin.waitFor('receive-message', (received) => received.message === 'after');
+    const history = await server.get(`/api/chat/messages/${server.admin.id}`, server.ann);
+    assert.deepEqual(history.body.map((kept) => kept.message), ['before', 'after']);
+  });
+
+  test('a message of 1.2 MB is refused, and the connection stays', async (t) => {
+    const server = await start(t);
+    const [admin, ann] = [await server.signIn(server.admin), await server.signIn(server.ann)];
+    ann.emit('send-message', { receiverId: server.admin.id, message: 'x'.repeat(1_200_000) });
+    const refused = await ann.waitFor('error');
+    assert.equal(refused.message, 'Failed to send message');
+    assert.equal(refused.code, 'too_large');
+    await ann.send(server.admin, 'still here');
+    await admin.waitFor('receive-message', (received) => received.message === 'still here');
+    assert.deepEqual(ann.all('<disconnect>'), []);
+  });
+
+  test('far too much ends the connection, and the client comes back', async (t) => {
+    const server = await start(t);
+    const [bob, ann] = [await server.signIn(server.bob), await server.signIn(server.ann)];
+    ann.emit('send-message', { receiverId: server.admin.id, message: 'x'.repeat(5_000_000) });
+    await ann.waitFor('<disconnect>');
+    await ann.waitFor('<connect>');
+    assert.equal((await ann.waitFor('authenticated')).success, true);
+    assert.ok((await ann.send(server.admin, 'back'))._id);
+    assert.ok((await bob.send(server.admin, 'not concerned'))._id);
+  });
+
+  test('a flood of events is answered in order, and harms nobody', async (t) => {
+    const server = await start(t);
+    const [bob, ann] = [await server.signIn(server.bob), await server.signIn(server.ann)];
+    for (let index = 0; index < 2000; index += 1) ann.emit('typing', { receiverId: server.admin.id });
+    assert.ok((await bob.send(server.admin, 'not concerned'))._id);
+    await ann.roundTrip();
+    assert.ok(ann.socket.connected);
+  });
+
+  test('binary attachments, nested objects and unknown events do no harm', async (t) => {
+    const server = await start(t);
+    const ann = await server.signIn(server.ann);
+    const deep = JSON.parse('['.repeat(100) + ']'.repeat(100));
+    for (const event of ['send-message', 'mark-read', 'typing', 'stop-typing', 'resume', 'whatever']) {
+      ann.emit(event, Buffer.from([1, 2, 3]));
+      ann.emit(event, { receiverId: Buffer.from('x'), message: new Uint8Array(10), senderId: Buffer.from('x') });
+      ann.emit(event, deep);
+      ann.emit(event, 1, 2, 3, 'four', null);
+    }
+    ann.emit('authenticate', Buffer.from('token'));
+    await ann.waitFor('authenticated', ({ success }) => !success);
+    ann.emit('authenticate', server.token(server.ann));
+    await ann.waitFor('authenticated', ({ success }) => success);
+    assert.ok((await ann.send(server.admin, 'fine'))._id);
+    assert.ok(server.isRunning);
+  });
+}

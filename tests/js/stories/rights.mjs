@@ -1,0 +1,125 @@
+// Who may do what is looked at again while a socket lives: contract section 6 bugs 4 and 7, client defect C.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+export default function stories(start) {
+  /** It has lost its rights, and nothing else. */
+  const assertPowerless = async (server, client, { hears = [] } = {}) => {
+    await client.hearOut();
+    client.emit('send-message', { receiverId: server.admin.id, message: 'x' });
+    assert.equal((await client.waitFor('error')).message, 'Not authenticated');
+    assert.equal((await client.waitFor('authenticated')).success, false);
+    const admin = await server.signIn(server.admin, { name: 'admin, who tries' });
+    for (const account of hears) await admin.send(account, 'for you alone');
+    await client.nothingMore();
+    assert.ok(client.socket.connected);
+    assert.deepEqual(client.all('<disconnect>'), [], 'it was never disconnected');
+    admin.close();
+  };
+  const revoked = async (client, act) => {
+    const [ended] = await Promise.all([client.waitFor('authenticated', ({ success }) => !success, 3000), act]);
+    assert.equal(typeof ended.message, 'string');
+    return ended;
+  };
+
+  test('a token that runs out on a live socket ends its rights, and a fresh one brings them back', async (t) => {
+    const server = await start(t);
+    const ann = await server.signIn(server.ann, { token: server.token(server.ann, { ttl: 2 }) });
+    const signedInAt = Date.now();
+    await revoked(ann);
+    const after = Date.now() - signedInAt;
+    assert.ok(after <= 3200, `within a second of the fact, not ${after} ms after it signed in`);
+    await assertPowerless(server, ann, { hears: [server.ann] });
+    ann.emit('authenticate', server.token(server.ann));
+    await ann.waitFor('authenticated', { success: true, userId: server.ann.id, role: 'user' });
+    await ann.waitFor('receive-message', (received) => received.message === 'for you alone');
+  });
+
+  test('who is blocked on the command line is out within a second', async (t) => {
+    const server = await start(t);
+    const ann = await server.signIn(server.ann);
+    await server.user(['block', 'ann@x.test']);
+    const blockedAt = Date.now();
+    await revoked(ann);
+    assert.ok(Date.now() - blockedAt < 1500);
+    await assertPowerless(server, ann, { hears: [server.ann] });
+    ann.emit('authenticate', server.token(server.ann));
+    await ann.waitFor('authenticated', { success: false, message: 'Invalid token' });
+    assert.equal((await server.get('/api/chat/admin', server.ann)).status, 401);
+    await server.user(['unblock', 'ann@x.test']);
+    ann.emit('authenticate', server.token(server.ann));
+    await ann.waitFor('authenticated', { success: true, userId: server.ann.id, role: 'user' });
+  });
+
+  const update = (server, account, body) =>
+    server.rest('PUT', `/api/admin/updateuser/${account.id}`, { as: server.admin, body });
+
+  test('who is blocked on the dashboard is out at once, on all sockets', async (t) => {
+    const server = await start(t);
+    const tabs = [await server.signIn(server.ann), await server.signIn(server.ann, { name: 'ann, tab 2' })];
+    const bob = await server.signIn(server.bob);
+    const done = update(server, server.ann, { status: 'Blocked' });
+    for (const tab of tabs) await revoked(tab, done);
+    assert.equal((await done).status, 200);
+    for (const tab of tabs) await assertPowerless(server, tab, { hears: [server.ann] });
+    assert.ok((await bob.send(server.admin, 'others are not concerned'))._id);
+  });
+
+  test('who is deleted is out at once', async (t) => {
+    const server = await start(t);
+    const ann = await server.signIn(server.ann);
+    const done = server.rest('DELETE', `/api/admin/deleteuser/${server.ann.id}`, { as: server.admin });
+    await revoked(ann, done);
+    assert.equal((await done).status, 200);
+    await assertPowerless(server, ann);
+    ann.emit('authenticate', server.token(server.ann));
+    await ann.waitFor('authenticated', { success: false, message: 'Invalid token' });
+  });
+
+  test('an agent who is demoted hears no more of what is the desk\'s', async (t) => {
+    const server = await start(t);
+    const [second, ann] = [await server.signIn(server.second), await server.signIn(server.ann)];
+    await second.hearOut();
+    await revoked(second, update(server, server.second, { role: 'user' }));
+    await ann.send(server.admin, 'for the desk');
+    await second.nothingMore();
+    second.emit('authenticate', server.token(server.second));
+    await second.waitFor('authenticated', { success: true, userId: server.second.id, role: 'user' });
+    await second.waitFor('user-online', { userId: server.second.id });
+    await ann.send(server.admin, 'for the desk again');
+    await second.hearOut();
+    await second.nothingMore();
+    assert.equal((await server.get('/api/chat/conversations', server.second)).status, 403);
+  });
+
+  test('a customer who becomes an agent has to authenticate again, and then is one', async (t) => {
+    const server = await start(t);
+    const [ann, bob] = [await server.signIn(server.ann), await server.signIn(server.bob)];
+    await revoked(ann, update(server, server.ann, { role: 'admin' }));
+    ann.emit('authenticate', server.token(server.ann));
+    await ann.waitFor('authenticated', { success: true, userId: server.ann.id, role: 'admin' });
+    await bob.send(server.admin, 'to the desk');
+    await ann.waitFor('receive-message', (received) => received.message === 'to the desk');
+  });
+
+  test('authenticating as somebody else leaves nothing of the first', async (t) => {
+    const server = await start(t);
+    const admin = await server.signIn(server.admin);
+    const [bob, ann] = [await server.signIn(server.bob), await server.signIn(server.ann)];
+    bob.emit('typing', { receiverId: server.admin.id });
+    await admin.waitFor('user-typing');
+    bob.emit('authenticate', server.token(server.ann));
+    await bob.waitFor('authenticated', { success: true, userId: server.ann.id, role: 'user' });
+    await admin.waitFor('user-stop-typing', ({ userId }) => userId === server.bob.id);
+    await admin.waitFor('user-offline', { userId: server.bob.id });
+    await bob.roundTrip();
+    await bob.hearOut();
+    await admin.send(server.bob, 'for bob only');
+    await bob.nothingMore();
+    await admin.send(server.ann, 'for ann');
+    for (const client of [ann, bob]) await client.waitFor('receive-message', (m) => m.message === 'for ann');
+    bob.emit('send-message', { receiverId: server.admin.id, message: 'who am I?' });
+    assert.equal((await admin.waitFor('receive-message')).sender._id, server.ann.id);
+  });
+}

@@ -1,0 +1,42 @@
+// How the bytes get here and there.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+export default function stories(start, transports) {
+  test('the client talks over the transport that it was told to', async (t) => {
+    const server = await start(t);
+    const ann = await server.signIn(server.ann);
+    assert.equal(ann.engine.transport.name, transports.at(-1));
+    const upgrades = ann.engine.transport.name === 'websocket' && transports[0] === 'polling';
+    assert.equal(upgrades, transports.length > 1);
+  });
+
+  test('nothing is lost, doubled or disordered while it connects, upgrades and talks', async (t) => {
+    const server = await start(t);
+    const admin = await server.signIn(server.admin);
+    const ann = await server.connect('ann', { reconnection: false });
+    ann.close();
+    const early = await server.connect('ann');
+    // Not waiting for anything: the first messages go out while it authenticates and perhaps upgrades.
+    early.emit('authenticate', server.token(server.ann));
+    const texts = Array.from({ length: 40 }, (_, index) => `message ${index}`);
+    for (const message of texts) early.emit('send-message', { receiverId: server.admin.id, message });
+    await early.waitFor('message-sent', (sent) => sent.message === texts.at(-1));
+    await admin.waitFor('receive-message', (received) => received.message === texts.at(-1));
+    assert.deepEqual(early.all('message-sent').map((sent) => sent.message), texts);
+    assert.deepEqual(admin.all('receive-message').map((received) => received.message), texts);
+    const history = await server.get(`/api/chat/messages/${server.admin.id}`, server.ann);
+    assert.deepEqual(history.body.map((kept) => kept.message), texts);
+  });
+
+  test('the handshake tells the parameters of the replaced server', async (t) => {
+    const server = await start(t);
+    const { body } = await server.rest('GET', '/socket.io/?EIO=4&transport=polling');
+    const { sid, ...rest } = JSON.parse(body.slice(1));
+    assert.equal(body[0], '0');
+    assert.equal(typeof sid, 'string');
+    // More than the 1 000 000 bytes of old: what is a little too long is refused, and not the connection.
+    assert.deepEqual(rest, { upgrades: ['websocket'], pingInterval: 25000, pingTimeout: 20000, maxPayload: 2 << 20 });
+  });
+}

@@ -1,0 +1,73 @@
+// `typing`, `stop-typing`: contract section 3.
+
+import { test } from 'node:test';
+
+export default function stories(start) {
+  test('typing and its end are passed on', async (t) => {
+    const server = await start(t);
+    const [ann, admin] = [await server.signIn(server.ann), await server.signIn(server.admin)];
+    const bob = await server.signIn(server.bob);
+    const tab = await server.signIn(server.ann, { name: 'ann, tab 2' });
+    await Promise.all([ann, admin, bob].map((client) => client.hearOut()));
+    const by = (account) => ({ userId }) => userId === account.id;
+    ann.emit('typing', { receiverId: server.admin.id });
+    await admin.waitFor('user-typing', by(server.ann));
+    ann.emit('stop-typing', { receiverId: server.admin.id });
+    await admin.waitFor('user-stop-typing', by(server.ann));
+    admin.emit('typing', { receiverId: server.ann.id });
+    for (const client of [ann, tab]) await client.waitFor('user-typing', by(server.admin));
+    admin.emit('stop-typing', { receiverId: server.ann.id });
+    for (const client of [ann, tab]) await client.waitFor('user-stop-typing', by(server.admin));
+    await Promise.all([ann, admin].map((client) => client.hearOut()));
+    await Promise.all([ann, tab, admin, bob].map((client) => client.nothingMore()));
+  });
+
+  test('to a customer it is the desk that types, whoever it is', async (t) => {
+    const server = await start(t);
+    const [ann, second] = [await server.signIn(server.ann), await server.signIn(server.second)];
+    second.emit('typing', { receiverId: server.ann.id });
+    await ann.waitFor('user-typing', ({ userId }) => userId === server.admin.id);
+  });
+
+  test('typing ends by itself', async (t) => {
+    const server = await start(t, '--typing-ttl', '300ms');
+    const [ann, admin] = [await server.signIn(server.ann), await server.signIn(server.admin)];
+    ann.emit('typing', { receiverId: server.admin.id });
+    await admin.waitFor('user-typing');
+    await admin.waitFor('user-stop-typing', ({ userId }) => userId === server.ann.id, 2000);
+    await admin.nothingMore(500);
+  });
+
+  test('typing ends with the connection of the typist', async (t) => {
+    const server = await start(t);
+    const [ann, admin] = [await server.signIn(server.ann), await server.signIn(server.admin)];
+    ann.emit('typing', { receiverId: server.admin.id });
+    await admin.waitFor('user-typing');
+    ann.close();
+    await admin.waitFor('user-stop-typing', ({ userId }) => userId === server.ann.id);
+    await admin.waitFor('user-offline', { userId: server.ann.id });
+  });
+
+  test('typing of strangers, to nobody, or without sense is passed on to nobody', async (t) => {
+    const server = await start(t);
+    const admin = await server.signIn(server.admin);
+    const ann = await server.signIn(server.ann);
+    const bob = await server.signIn(server.bob);
+    const anon = await server.connect('anon');
+    const clients = [admin, ann, bob, anon];
+    await Promise.all(clients.map((client) => client.hearOut()));
+    for (const event of ['typing', 'stop-typing']) {
+      anon.emit(event, { receiverId: server.admin.id });
+      anon.emit(event);
+      ann.emit(event);
+      // They never talked: she must not learn whether he is there.
+      ann.emit(event, { receiverId: server.bob.id });
+      for (const receiverId of ['', 'not-an-id', '0123456789abcdef01234567', 5, null, { $ne: null }, ['x']]) {
+        ann.emit(event, { receiverId });
+      }
+      for (const payload of [null, 5, [], true, 'x']) ann.emit(event, payload);
+    }
+    await Promise.all([ann.roundTrip(), anon.roundTrip()]);
+    await Promise.all(clients.map((client) => client.nothingMore()));
+  });
+}

@@ -1,0 +1,140 @@
+//! A database that the replaced server has left, as its clients find it again: `tests/js/golden-db` writes it with a stock
+//! driver.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use deskline::bench::client::Client;
+use futures_util::TryStreamExt;
+use mongodb::bson::oid::ObjectId;
+use mongodb::bson::{Bson, Document, doc};
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+use crate::support::{Server, Site};
+
+const SOON: Duration = Duration::from_secs(5);
+
+/// Our fields in a message; everything else is as the old server writes it.
+const OURS: [&str; 5] = ["conversation", "seq", "side", "number", "clientMessageId"];
+
+/// Has the script write the database; gives the ids.
+async fn write(site: &Site) -> Value {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/js/golden-db");
+    if !folder.join("node_modules").exists() {
+        let installed = Command::new("npm").args(["ci", "--silent"]).current_dir(&folder).status().await;
+        assert!(installed.expect("npm is needed").success(), "npm ci failed");
+    }
+    let mut script = Command::new("node");
+    script.args(["write.mjs", &site.server, &site.name]).current_dir(&folder).stderr(Stdio::inherit());
+    let written = script.output().await.expect("node is needed");
+    assert!(written.status.success(), "the script failed");
+    serde_json::from_slice(&written.stdout).unwrap()
+}
+
+async fn dump(site: &Site, collection: &str) -> Vec<Document> {
+    let raw = site.raw().await;
+    let all = raw.collection::<Document>(collection).find(doc! {}).sort(doc! { "_id": 1 }).await.unwrap();
+    all.try_collect().await.unwrap()
+}
+
+async fn log_in(server: &Server, email: &str) -> String {
+    let body = json!({"email": email, "password": "old-password"});
+    let url = format!("{}/api/auth/login", server.url);
+    let answer = reqwest::Client::new().post(url).json(&body).send().await.unwrap();
+    let answer: Value = answer.json().await.unwrap();
+    assert_eq!(answer["success"], true, "{answer}");
+    answer["token"].as_str().unwrap().to_owned()
+}
+
+async fn get(server: &Server, token: &str, path: &str) -> Value {
+    let answer = reqwest::Client::new().get(format!("{}{path}", server.url)).bearer_auth(token).send().await.unwrap();
+    assert_eq!(answer.status().as_u16(), 200, "{path}");
+    answer.json().await.unwrap()
+}
+
+fn texts(messages: &Value) -> Vec<&str> {
+    messages.as_array().unwrap().iter().map(|message| message["message"].as_str().unwrap()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_old_database_carries_on() {
+    let Some(site) = Site::new() else { return };
+    let ids = write(&site).await;
+    let id = |name: &str| ids[name].as_str().unwrap().to_owned();
+    let (old_users, old_messages) = (dump(&site, "users").await, dump(&site, "messages").await);
+    let server = site.start().await;
+
+    let (ann, admin) = (log_in(&server, "ann@old.test").await, log_in(&server, "admin@old.test").await);
+    assert_eq!(get(&server, &ann, "/api/chat/unread-count").await["count"], 1);
+    assert_eq!(get(&server, &admin, "/api/chat/unread-count").await["count"], 2, "Ann's and Bob's");
+    let listed = get(&server, &admin, "/api/chat/conversations").await;
+    let listed = listed.as_array().unwrap();
+    let last: Vec<_> = listed.iter().map(|one| one["lastMessage"].as_str().unwrap_or_default()).collect();
+    assert_eq!(last, ["Me too!", "Let me look."], "{listed:?}");
+    let history = get(&server, &admin, &format!("/api/chat/messages/{}", id("bob"))).await;
+    assert_eq!(texts(&history), ["Me too!"]);
+
+    let (at_ann, at_admin) = (Client::connect(&server.url).await.unwrap(), Client::connect(&server.url).await.unwrap());
+    for (client, token) in [(&at_ann, &ann), (&at_admin, &admin)] {
+        assert_eq!(client.authenticate(token).await.unwrap()["success"], true);
+    }
+    let ask = json!({"receiverId": id("admin"), "message": "Thank you!", "clientMessageId": "new-1"});
+    let sent = at_ann.emit_ack("send-message", ask).await.unwrap();
+    assert_eq!(sent["ok"], true, "{sent}");
+    let heard = async {
+        loop {
+            let heard = at_admin.wait_for("receive-message", SOON).await.unwrap();
+            if heard["message"] == "Thank you!" {
+                return heard;
+            }
+        }
+    };
+    assert_eq!(heard.await["_id"], sent["messageId"]);
+    let history = get(&server, &ann, &format!("/api/chat/messages/{}", id("admin"))).await;
+    let expected = ["Is anybody there?", "Yes.", "Ünïcödé 👋, and my order is late.", "Let me look.", "Thank you!"];
+    assert_eq!(texts(&history), expected);
+    assert_eq!(history[0]["_id"], ids["messages"][0], "the old ids stay");
+    drop((at_ann, at_admin));
+    server.stop().await;
+
+    old_shapes_are_still_there(&site, &old_users, &old_messages).await;
+    site.remove().await;
+}
+
+async fn old_shapes_are_still_there(site: &Site, old_users: &[Document], old_messages: &[Document]) {
+    let mut users = dump(site, "users").await;
+    for user in &mut users {
+        user.remove("number");
+    }
+    assert_eq!(users, old_users);
+    let kept = dump(site, "messages").await;
+    let (mut old, mut new) = (Vec::new(), Vec::new());
+    for mut message in kept {
+        let is_ours: Vec<bool> = OURS.iter().map(|field| message.remove(field).is_some()).collect();
+        assert!(is_ours[..4].iter().all(|&is_there| is_there), "one of our fields is missing from {message}");
+        let id = message.get_object_id("_id").unwrap();
+        let is_old = old_messages.iter().any(|old| old.get_object_id("_id").unwrap() == id);
+        if is_old { old.push(message) } else { new.push(message) }
+    }
+    // Reading the history marked things as read, which the old server writes with a new `updatedAt`.
+    for (message, before) in old.iter_mut().zip(old_messages) {
+        assert!(!before.get_bool("read").unwrap() || message.get_bool("read").unwrap(), "nothing becomes unread");
+        for field in ["read", "updatedAt"] {
+            message.insert(field, before.get(field).unwrap().clone());
+        }
+    }
+    assert_eq!(old, old_messages);
+    let [new] = &new[..] else { panic!("one new message was sent: {new:?}") };
+    let keys: Vec<&str> = new.keys().map(String::as_str).collect();
+    let mut expected: Vec<&str> = old_messages[0].keys().map(String::as_str).collect();
+    let mut sorted = keys.clone();
+    sorted.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(sorted, expected, "a new message has the fields of an old one");
+    for (field, old) in &old_messages[0] {
+        assert_eq!(new.get(field).map(Bson::element_type), Some(old.element_type()), "the type of {field}");
+    }
+    assert_ne!(new.get_object_id("sender").unwrap(), ObjectId::from_bytes([0; 12]));
+}

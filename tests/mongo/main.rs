@@ -1,0 +1,11 @@
+//! The program on MongoDB: real processes, real sockets, and a real database.
+//!
+//! `DESKLINE_TEST_MONGO_URI` names the server; `scripts/test-mongo-server` starts one. Without it these tests say aloud
+//! that they are left out, and where `CI=true` that is a failure.
+#![cfg(test)]
+
+mod away;
+mod golden;
+mod kill;
+mod support;
+mod talker;
