@@ -83,3 +83,54 @@ impl Accounts {
         self.parts.users.user_by_number(number).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::accounts::testing::Fixture;
+    use crate::domain::{AccountStatus, Role};
+
+    fn ask(login: &str) -> SignIn {
+        SignIn { login: login.into(), password: "secret1".into() }
+    }
+
+    #[tokio::test]
+    async fn agents_log_in_with_mailed_digits_that_are_good_once() {
+        let mut desk = Fixture::new();
+        let ada = desk.account("ada@x.test", Role::Admin, AccountStatus::Active).await;
+        desk.accounts.mail_one_time_code(ask("ada@x.test")).await.unwrap();
+        let code: String = desk.mailed("log in: ").await.chars().take(6).collect();
+        assert!(code.bytes().all(|byte| byte.is_ascii_digit()), "{code}");
+        let redeem = async |code: &str| desk.accounts.redeem_one_time_code(ada.number, code).await;
+        assert!(matches!(redeem("wrong").await, Err(OneTimeCodeError::Wrong)));
+        assert_eq!(redeem(&code).await.unwrap().user.id, ada.id);
+        assert!(matches!(redeem(&code).await, Err(OneTimeCodeError::Wrong)), "used already");
+    }
+
+    #[tokio::test]
+    async fn digits_spoil_after_five_wrong_ones_and_after_five_minutes() {
+        let mut desk = Fixture::new();
+        let ada = desk.account("ada@x.test", Role::Admin, AccountStatus::Active).await;
+        for spoil_by_time in [true, false] {
+            desk.accounts.mail_one_time_code(ask("ada@x.test")).await.unwrap();
+            let code: String = desk.mailed("log in: ").await.chars().take(6).collect();
+            if spoil_by_time {
+                desk.clock.advance(LIFETIME);
+            } else {
+                for _ in 0..5 {
+                    drop(desk.accounts.redeem_one_time_code(ada.number, "wrong").await);
+                }
+            }
+            let late = desk.accounts.redeem_one_time_code(ada.number, &code).await;
+            assert!(matches!(late, Err(OneTimeCodeError::Wrong)));
+        }
+    }
+
+    #[tokio::test]
+    async fn customers_get_no_digits() {
+        let desk = Fixture::new();
+        desk.account("ann@x.test", Role::Customer, AccountStatus::Active).await;
+        let refused = desk.accounts.mail_one_time_code(ask("ann@x.test")).await;
+        assert!(matches!(refused, Err(OneTimeCodeError::Wrong)));
+    }
+}
