@@ -102,7 +102,7 @@ impl<L> Line<L> {
     }
 
     /// Remembers that an entry of somebody else's was sent, until the client gives a sign of life.
-    pub(super) fn note(&self, outcome: &Outcome, delivery: &Delivery<'_>) {
+    pub(super) fn note(&self, outcome: Outcome, delivery: &Delivery<'_>) {
         if let (Outcome::Sent, DeskEvent::Entry(told)) = (outcome, delivery.event)
             && told.author.id != delivery.viewer.id
         {

@@ -124,7 +124,7 @@ impl Connection for DrivecashConnection {
             None => return Outcome::NotTaken,
         };
         let outcome = self.line.push(item, delivery.is_replay);
-        self.line.note(&outcome, delivery);
+        self.line.note(outcome, delivery);
         outcome
     }
 

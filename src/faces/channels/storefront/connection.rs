@@ -161,7 +161,7 @@ impl Connection for StorefrontConnection {
             Some(text) => self.line.push(self.item(text.clone(), delivery), delivery.is_replay),
             None => Outcome::NotTaken,
         };
-        self.line.note(&outcome, delivery);
+        self.line.note(outcome, delivery);
         if wire::changes_overview(delivery.event) {
             self.send_overview();
         }
