@@ -144,11 +144,11 @@ async fn send(
     }
     let room = to_send.room.as_deref().ok_or_else(required)?;
     let entered = enter_to(&channels, &user, room, "send messages in this").await?;
-    let response = say(&channels, &entered, &headers, to_send, extras).await?;
+    // Kept first: a client that leaves meanwhile must not take along the file of a message that is there.
     if let Some(received) = received {
         received.keep();
     }
-    Ok(response)
+    say(&channels, &entered, &headers, to_send, extras).await
 }
 
 pub(super) async fn say(
