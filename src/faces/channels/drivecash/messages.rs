@@ -34,6 +34,9 @@ pub(super) fn routes() -> Router<Channels> {
         .route("/api/chat/messages/{message}/mark_read/", post(mark_read))
 }
 
+/// Gives the whole address of a message's attachment.
+type Linker = Box<dyn Fn(&EntryTold) -> Option<String> + Send + Sync>;
+
 type Asked = Query<HashMap<String, String>>;
 
 /// Lets somebody into the room of a request, in this dialect's words.
@@ -50,9 +53,9 @@ pub(super) async fn enter_to(channels: &Channels, user: &User, room: &str, what:
 }
 
 /// Where a message's attachment can be fetched: browsers want the whole address.
-fn linker(headers: &HeaderMap) -> impl Fn(&EntryTold) -> Option<String> + use<> {
+fn linker(headers: &HeaderMap) -> Linker {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost").to_owned();
-    move |told| told.attachment_path.as_ref().map(|path| format!("http://{host}{path}"))
+    Box::new(move |told| told.attachment_path.as_ref().map(|path| format!("http://{host}{path}")))
 }
 
 async fn log_of(channels: &Channels, entered: &Entered, headers: &HeaderMap, limit: usize) -> Result<Value, Problem> {
