@@ -3,7 +3,7 @@
 CARGO ?= cargo
 NODE_MIN := 20
 
-.PHONY: run test rust js test-mongo bench deny node
+.PHONY: run test rust js browser test-mongo bench deny node
 
 # The main job: a server with demo accounts on http://127.0.0.1:3000.
 run:
@@ -22,6 +22,11 @@ rust:
 js: node
 	$(CARGO) build
 	cd tests/js && npm ci --no-audit --no-fund && DESKLINE_BIN="$(CURDIR)/target/debug/deskline" npm test
+
+# Close codes as a page reads them; needs Chromium (apt-get install chromium).
+browser: node
+	$(CARGO) build
+	cd tests/browser && npm ci --no-audit --no-fund && DESKLINE_BIN="$(CURDIR)/target/debug/deskline" npm test
 
 # The store's suite on a real MongoDB: make test-mongo MONGODB_URI=mongodb://127.0.0.1:27017/?replicaSet=rs0
 test-mongo:

@@ -17,7 +17,7 @@ use crate::auth::{Passwords, Secret, Tokens};
 use crate::config::{Config, MailConfig};
 use crate::desk::Desk;
 use crate::domain::{Clock, SystemClock, UserId};
-use crate::faces::{ops, rest, socketio};
+use crate::faces::{channels, ops, rest, socketio};
 use crate::mail::{LogMailer, Mailer, SmtpMailer};
 use crate::net;
 use crate::store::OpenStore;
@@ -99,6 +99,7 @@ pub async fn serve(
     let (changed, changes) = broadcast::channel(CHANGES);
     let accounts = Accounts::new(AccountParts {
         users: stores.users.clone(),
+        profiles: stores.profiles.clone(),
         mailer,
         passwords: Passwords::default(),
         tokens,
@@ -108,7 +109,7 @@ pub async fn serve(
     });
     let desk = Desk::open(stores, accounts.clone(), clock, config.desk.settings());
     tokio::spawn(judge_changes(desk.clone(), changes, stop.clone()));
-    let (router, sockets) = router(&desk, &accounts, config)?;
+    let (router, sockets, channels) = router(&desk, &accounts, config)?;
     let tasks = TaskTracker::new();
     if let OpenStore::Mongo(store) = &store {
         tasks.spawn(pick_up(store.clone(), stop.clone()));
@@ -119,7 +120,10 @@ pub async fn serve(
     }
     stop.cancelled().await;
     finish("the log", desk.close()).await;
-    finish("the sockets", sockets.close()).await;
+    finish("the sockets", async {
+        let ((), ()) = tokio::join!(sockets.close(), channels.close());
+    })
+    .await;
     accounts.close().await;
     tasks.close();
     finish("the connections", tasks.wait()).await;
@@ -130,10 +134,17 @@ pub async fn serve(
 }
 
 /// All faces, behind what they have in common.
-fn router(desk: &Desk, accounts: &Arc<Accounts>, config: &Config) -> anyhow::Result<(Router, SocketIo)> {
+fn router(
+    desk: &Desk,
+    accounts: &Arc<Accounts>,
+    config: &Config,
+) -> anyhow::Result<(Router, SocketIo, channels::Sockets)> {
     let settings = config.socketio.settings();
     let (socketio, sockets) = socketio::layer(desk, &settings);
+    let (dialects, channels) =
+        channels::routes(desk.clone(), accounts.clone(), config.channels.settings(config.store.location().file()));
     let router = Router::new()
+        .merge(dialects)
         .merge(rest::routes(desk.clone(), accounts.clone()))
         .merge(ops::routes(desk.clone()))
         .layer(socketio)
@@ -141,7 +152,7 @@ fn router(desk: &Desk, accounts: &Arc<Accounts>, config: &Config) -> anyhow::Res
         .layer(net::cors(&config.listen.client_urls)?)
         .layer(axum::middleware::from_fn(net::preflight_without_content))
         .layer(axum::middleware::from_fn(net::compact_headers));
-    Ok((router, sockets))
+    Ok((router, sockets, channels))
 }
 
 /// Live sockets are judged at once when this process changes an account.

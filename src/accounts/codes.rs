@@ -31,6 +31,7 @@ pub(super) fn fresh(purpose: CodePurpose, now: Timestamp) -> (String, PendingCod
     let lifetime = match purpose {
         CodePurpose::VerifyEmail => Duration::from_hours(24),
         CodePurpose::ResetPassword => Duration::from_hours(1),
+        CodePurpose::LogIn => Duration::from_mins(5),
     };
     let pending = PendingCode { purpose, digest: digest(&code), expires_at: now.after(lifetime), failures: 0 };
     (code, pending)
@@ -57,6 +58,7 @@ impl Accounts {
                      The link is good for one hour. If you did not ask for it, ignore this mail.\n"
                 ),
             ),
+            CodePurpose::LogIn => ("Your code to log in", format!("Your code to log in: {code}\n")),
         };
         Mail { to: to.clone(), subject: subject.to_owned(), text }
     }
@@ -111,11 +113,11 @@ impl Accounts {
     }
 }
 
-fn digest(code: &str) -> String {
+pub(super) fn digest(code: &str) -> String {
     hex(&Sha256::digest(code.as_bytes()))
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
         // Writing to a string cannot fail.
         let _: std::fmt::Result = write!(text, "{byte:02x}");
@@ -123,7 +125,7 @@ fn hex(bytes: &[u8]) -> String {
     })
 }
 
-fn percent_encoded(text: &str) -> String {
+pub(super) fn percent_encoded(text: &str) -> String {
     text.bytes().fold(String::with_capacity(text.len()), |mut encoded, byte| {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             encoded.push(char::from(byte));

@@ -5,7 +5,7 @@ use std::fmt;
 use super::Accounts;
 use super::throttle::TooManyTries;
 use crate::auth::PasswordError;
-use crate::domain::{AccountStatus, Email, Role};
+use crate::domain::{AccountStatus, Email, Role, User};
 use crate::store::StoreError;
 
 /// Somebody wants in.
@@ -66,6 +66,13 @@ impl Accounts {
     /// [`LogInError`].
     #[tracing::instrument(name = "accounts.log_in", skip_all)]
     pub async fn log_in(&self, ask: LogIn) -> Result<LoggedIn, LogInError> {
+        let user = self.check_password(ask).await?;
+        let token = self.parts.tokens.issue(&user, self.parts.clock.now());
+        Ok(LoggedIn { token, role: user.role, name: user.name })
+    }
+
+    /// Whose password this is, if they may come in.
+    pub(super) async fn check_password(&self, ask: LogIn) -> Result<User, LogInError> {
         self.log_ins.attempt(&ask.email, self.parts.clock.now())?;
         let user = self.parts.users.user_by_email(&ask.email).await?;
         let hash = user.as_ref().and_then(|user| user.password_hash.clone());
@@ -75,10 +82,7 @@ impl Accounts {
         match user.status {
             AccountStatus::Blocked => Err(LogInError::Blocked),
             AccountStatus::Unverified => Err(LogInError::Unverified),
-            AccountStatus::Active => {
-                let token = self.parts.tokens.issue(&user, self.parts.clock.now());
-                Ok(LoggedIn { token, role: user.role, name: user.name })
-            }
+            AccountStatus::Active => Ok(user),
         }
     }
 }

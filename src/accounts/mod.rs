@@ -1,6 +1,6 @@
 //! The use-cases about accounts: who may come in, and who keeps the accounts.
 //!
-//! One verb per file: [`log_in`], [`identify`]; [`register`], [`verify_email`], [`resend_verification`];
+//! One verb per file: [`log_in`], [`sign_in`], [`refresh`], [`identify`], [`visitors`]; [`register`], [`verify_email`], [`resend_verification`];
 //! [`forgot_password`], [`reset_password`]; for admins [`list_customers`], [`create_user`], [`update_user`],
 //! [`delete_user`]. Each holds what is asked, why not, and what happens. Shared by them: [`fields`] (what a name and a
 //! password may be), [`codes`] (mailed one-time codes) and [`throttle`].
@@ -14,8 +14,9 @@ use tokio::sync::{Mutex, broadcast};
 use crate::auth::{Passwords, Tokens};
 use crate::domain::{Clock, UserId};
 use crate::mail::Mailer;
-use crate::store::UserStore;
+use crate::store::{ProfileStore, UserStore};
 
+pub mod change_own;
 pub mod codes;
 pub mod create_user;
 pub mod delete_user;
@@ -24,15 +25,19 @@ pub mod forgot_password;
 pub mod identify;
 pub mod list_customers;
 pub mod log_in;
+pub mod one_time_code;
 mod post;
+pub mod refresh;
 pub mod register;
 pub mod resend_verification;
 pub mod reset_password;
+pub mod sign_in;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod throttle;
 pub mod update_user;
 pub mod verify_email;
+pub mod visitors;
 
 use post::Post;
 use throttle::Throttle;
@@ -41,6 +46,8 @@ use throttle::Throttle;
 pub struct AccountParts {
     /// Where people are kept.
     pub users: Arc<dyn UserStore>,
+    /// What is known of them besides.
+    pub profiles: Arc<dyn ProfileStore>,
     /// How links reach them.
     pub mailer: Arc<dyn Mailer>,
     /// Hashes and judges passwords.

@@ -44,6 +44,7 @@ impl Fixture {
         let (sender, mails) = mpsc::unbounded_channel();
         let accounts = Accounts::new(AccountParts {
             users: Arc::clone(&stores.users),
+            profiles: Arc::clone(&stores.profiles),
             mailer: Arc::new(KeepingMailer(sender)),
             passwords: Passwords::quick(),
             tokens: Arc::clone(&tokens),

@@ -12,4 +12,4 @@ pub mod token;
 
 pub use password::{PasswordError, Passwords};
 pub use secret::Secret;
-pub use token::{Identity, Subject, TokenError, Tokens, without_bearer};
+pub use token::{Identity, RefreshIdentity, Subject, TokenError, TokenPair, Tokens, without_bearer};

@@ -7,7 +7,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, deco
 use serde::{Deserialize, Serialize};
 
 use super::Secret;
-use crate::domain::{Timestamp, User, UserId};
+use crate::domain::{Attachment, Timestamp, User, UserId};
 
 /// How long a token lasts unless configured otherwise.
 pub const DEFAULT_LIFETIME: Duration = Duration::from_hours(24);
@@ -68,6 +68,54 @@ struct Issued<'a> {
     exp: i64,
 }
 
+/// The claims of a pair's tokens, as the Channels products issue them.
+#[derive(Serialize)]
+struct PairClaims<'a> {
+    token_type: &'a str,
+    exp: i64,
+    iat: i64,
+    jti: String,
+    user_id: String,
+    is_staff: bool,
+    username: &'a str,
+}
+
+/// A token to show, and one to get the next pair with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenPair {
+    /// Opens what the account may do.
+    pub access: String,
+    /// Good once, for another pair.
+    pub refresh: String,
+}
+
+/// Whom a refresh token names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefreshIdentity {
+    /// Which account.
+    pub subject: Subject,
+    /// Tells the token from all others.
+    pub token_id: String,
+    /// From this moment on it is worth nothing.
+    pub expires_at: Timestamp,
+}
+
+/// What a link to a file says: neither an account nor a type of token, so that it opens nothing else.
+#[derive(Serialize, Deserialize)]
+struct LinkClaims {
+    file: String,
+    name: String,
+    media_type: String,
+    size: u64,
+    exp: i64,
+}
+
+/// How long a link to a file is good.
+const LINK_LIFETIME: Duration = Duration::from_hours(1);
+
+/// How long a refresh token lasts.
+const REFRESH_LIFETIME: Duration = Duration::from_hours(7 * 24);
+
 /// The claims that are read of any of the three accepted sets.
 #[derive(Deserialize)]
 struct Claims {
@@ -76,6 +124,7 @@ struct Claims {
     id: Option<String>,
     user_id: Option<NumberOrText>,
     token_type: Option<String>,
+    jti: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -117,6 +166,68 @@ impl Tokens {
         })
     }
 
+    /// A pair of tokens with the claims of the Channels products.
+    #[must_use]
+    pub fn issue_pair(&self, user: &User, username: &str, now: Timestamp) -> TokenPair {
+        let sign = |token_type, lifetime| {
+            let claims = PairClaims {
+                token_type,
+                exp: now.after(lifetime).seconds(),
+                iat: now.seconds(),
+                jti: uuid::Uuid::new_v4().simple().to_string(),
+                user_id: user.number.to_string(),
+                is_staff: user.role.is_agent(),
+                // Browsers decode these claims with plain `atob`.
+                username: if username.is_ascii() { username } else { "" },
+            };
+            encode(&Header::new(Algorithm::HS256), &claims, &self.signing).unwrap_or_else(|error| {
+                tracing::error!(%error, "A token could not be signed");
+                String::new()
+            })
+        };
+        TokenPair { access: sign("access", self.lifetime), refresh: sign("refresh", REFRESH_LIFETIME) }
+    }
+
+    /// A link to a file, good for an hour.
+    #[must_use]
+    pub fn issue_link(&self, to: &Attachment, now: Timestamp) -> String {
+        let Attachment { file, name, media_type, size } = to.clone();
+        let claims = LinkClaims { file, name, media_type, size, exp: now.after(LINK_LIFETIME).seconds() };
+        encode(&Header::new(Algorithm::HS256), &claims, &self.signing).unwrap_or_default()
+    }
+
+    /// The file that a link leads to, while it is good.
+    #[must_use]
+    pub fn verify_link(&self, link: &str, now: Timestamp) -> Option<Attachment> {
+        if link.len() > MAX_TOKEN {
+            return None;
+        }
+        let claims = decode::<LinkClaims>(link, &self.checking, &self.validation).ok()?.claims;
+        let LinkClaims { file, name, media_type, size, exp } = claims;
+        (exp > now.seconds()).then_some(Attachment { file, name, media_type, size })
+    }
+
+    /// Tells whom a refresh token names. Whether it was used already is not known here.
+    ///
+    /// # Errors
+    /// [`TokenError`]; access tokens are `Invalid`.
+    pub fn verify_refresh(&self, token: &str, now: Timestamp) -> Result<RefreshIdentity, TokenError> {
+        let claims = self.claims(token)?;
+        let (Some("refresh"), Some(token_id)) = (claims.token_type.as_deref(), claims.jti.clone()) else {
+            return Err(TokenError::Invalid);
+        };
+        let as_access = Claims { token_type: Some("access".into()), ..claims };
+        let subject = subject(&as_access).ok_or(TokenError::Invalid)?;
+        if as_access.exp <= now.seconds() {
+            return Err(TokenError::Expired);
+        }
+        if token_id.is_empty() || token_id.len() > 128 {
+            return Err(TokenError::Invalid);
+        }
+        let expires_at = Timestamp::from_millis(as_access.exp.saturating_mul(1000));
+        Ok(RefreshIdentity { subject, token_id, expires_at })
+    }
+
     /// Tells whom a bare token (see [`without_bearer`]) names at the moment `now`.
     ///
     /// Accepted claim sets, each with an integer `exp`: `{id}`; `{user_id, token_type: "access"}`, with or without
@@ -125,6 +236,19 @@ impl Tokens {
     /// # Errors
     /// [`TokenError`]; a damaged token is `Invalid` even if it has also expired.
     pub fn verify(&self, token: &str, now: Timestamp) -> Result<Identity, TokenError> {
+        let claims = self.claims(token)?;
+        let subject = subject(&claims).ok_or(TokenError::Invalid)?;
+        if claims.nbf.is_some_and(|nbf| nbf > now.seconds()) {
+            return Err(TokenError::Invalid);
+        }
+        if claims.exp <= now.seconds() {
+            return Err(TokenError::Expired);
+        }
+        Ok(Identity { subject, expires_at: Timestamp::from_millis(claims.exp.saturating_mul(1000)) })
+    }
+
+    /// What a token says, if it is one of ours.
+    fn claims(&self, token: &str) -> Result<Claims, TokenError> {
         if token.is_empty() {
             return Err(TokenError::Missing);
         }
@@ -139,15 +263,7 @@ impl Tokens {
         if token.header.crit.is_some() {
             return Err(TokenError::Invalid);
         }
-        let claims = token.claims;
-        let subject = subject(&claims).ok_or(TokenError::Invalid)?;
-        if claims.nbf.is_some_and(|nbf| nbf > now.seconds()) {
-            return Err(TokenError::Invalid);
-        }
-        if claims.exp <= now.seconds() {
-            return Err(TokenError::Expired);
-        }
-        Ok(Identity { subject, expires_at: Timestamp::from_millis(claims.exp.saturating_mul(1000)) })
+        Ok(token.claims)
     }
 }
 

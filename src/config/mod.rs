@@ -9,6 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use clap::Args;
 
 mod auth;
+mod channels;
 mod desk;
 mod listen;
 mod log;
@@ -16,6 +17,7 @@ mod mail;
 mod store;
 
 pub use auth::{AuthConfig, SecretError};
+pub use channels::ChannelsConfig;
 pub use desk::{DeskConfig, SocketioConfig};
 pub use listen::ListenConfig;
 pub use log::{LogConfig, LogFormat};
@@ -43,6 +45,9 @@ pub struct Config {
     #[command(flatten)]
     #[expect(missing_docs, reason = "documented by its type")]
     pub socketio: SocketioConfig,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented by its type")]
+    pub channels: ChannelsConfig,
     #[command(flatten)]
     #[expect(missing_docs, reason = "documented by its type")]
     pub mail: MailConfig,

@@ -33,6 +33,11 @@ impl Desk {
         self.admit(who, connection).await
     }
 
+    /// The same, for a client that fetches by itself what it has missed: it hears of the log, too, from now on.
+    pub async fn connect_live(&self, who: &Authenticated, connection: &Arc<dyn Connection>) -> bool {
+        self.admit(who, connection).await
+    }
+
     /// The person whose connection it is has shown a token again: it goes on as it is, and misses nothing. False if it has
     /// closed meanwhile.
     pub async fn renew(&self, who: &Authenticated, connection: &Arc<dyn Connection>) -> bool {

@@ -18,7 +18,7 @@ pub(super) struct Directory {
     stores: Stores,
     people: Cache<UserId, Option<Arc<Person>>>,
     support: Cache<(), Option<Arc<Person>>>,
-    // Never outdated: who a conversation is between does not change.
+    // Who a conversation is between changes only when a visitor turns out to have an account.
     by_members: Cache<Members, Conversation>,
     by_id: Cache<ConversationId, Conversation>,
 }
@@ -92,6 +92,12 @@ impl Directory {
     pub(super) async fn remember(&self, conversation: Conversation) {
         self.by_members.insert(conversation.members, conversation).await;
         self.by_id.insert(conversation.id, conversation).await;
+    }
+
+    /// Forgets a conversation that was given to somebody else.
+    pub(super) async fn forget_conversation(&self, conversation: Conversation) {
+        self.by_members.invalidate(&conversation.members).await;
+        self.by_id.invalidate(&conversation.id).await;
     }
 
     /// The people of a conversation.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::Desk;
 use super::mark_read::MarkReadError;
-use crate::domain::{Conversation, Entry, EntryTold, Parties, Person, Seq, Side, UserId};
+use crate::domain::{Conversation, Entry, EntryTold, MessageExtras, MessageId, Parties, Person, Seq, Side, UserId};
 use crate::store::StoreError;
 
 /// A part of a conversation, as one of its members reads it.
@@ -74,13 +74,21 @@ impl Desk {
     ) -> Result<Vec<EntryTold>, StoreError> {
         let parties: Parties = self.0.directory.parties(conversation).await?;
         let mut authors: HashMap<UserId, Arc<Person>> = HashMap::new();
+        let messages: Vec<MessageId> = entries.iter().filter_map(|entry| Some(entry.message()?.id)).collect();
+        let mut extras: HashMap<MessageId, MessageExtras> = HashMap::new();
+        if !messages.is_empty() {
+            extras.extend(self.0.stores.conversations.extras(&messages).await?);
+        }
         let mut shown = Vec::with_capacity(entries.len());
         for entry in entries {
             let author = match authors.entry(entry.author) {
                 Occupied(known) => known.get().clone(),
                 Vacant(place) => place.insert(self.0.directory.person_or_deleted(entry.author).await?).clone(),
             };
-            shown.push(EntryTold { parties: parties.clone(), entry, author, origin: None });
+            let extras = entry.message().and_then(|message| extras.remove(&message.id)).unwrap_or_default();
+            let attachment_path = extras.attachment.as_ref().map(|attachment| self.0.accounts.link(attachment));
+            let parties = parties.clone();
+            shown.push(EntryTold { parties, entry, author, origin: None, extras, attachment_path });
         }
         Ok(shown)
     }

@@ -10,7 +10,7 @@ use tokio::sync::mpsc::{self, error::TrySendError};
 
 use super::Desk;
 use super::send_message::{SendMessageError, Sent};
-use crate::domain::{ConnectionId, Draft, Entry, EntryTold, Parties, Person};
+use crate::domain::{ConnectionId, Draft, Entry, EntryTold, MessageExtras, Parties, Person};
 use crate::store::{AppendError, Appended};
 
 /// Called once an entry is durable and told, or refused.
@@ -31,6 +31,8 @@ pub(super) struct Submission {
     pub(super) parties: Parties,
     pub(super) author: Arc<Person>,
     pub(super) origin: Option<ConnectionId>,
+    /// What goes with a message; kept already.
+    pub(super) extras: MessageExtras,
     /// `None` for what nobody waits for.
     pub(super) answer: Option<Answer>,
 }
@@ -40,6 +42,7 @@ struct Kept {
     parties: Parties,
     author: Arc<Person>,
     origin: Option<ConnectionId>,
+    extras: MessageExtras,
     answer: Option<Answer>,
     result: Result<Appended, AppendError>,
 }
@@ -111,16 +114,17 @@ impl Desk {
             gather(&mut submissions, &mut waiting).await;
             let mut drafts = Vec::with_capacity(waiting.len());
             let mut rests = Vec::with_capacity(waiting.len());
-            for Submission { draft, parties, author, origin, answer } in waiting.drain(..) {
+            for Submission { draft, parties, author, origin, extras, answer } in waiting.drain(..) {
                 drafts.push(draft);
-                rests.push((parties, author, origin, answer));
+                rests.push((parties, author, origin, extras, answer));
             }
             let results = self.0.stores.conversations.append(drafts).await;
             let kept = rests.into_iter().zip(results);
-            let kept = kept.map(|((parties, author, origin, answer), result)| Kept {
+            let kept = kept.map(|((parties, author, origin, extras, answer), result)| Kept {
                 parties,
                 author,
                 origin,
+                extras,
                 answer,
                 result,
             });
@@ -141,8 +145,11 @@ impl Desk {
     }
 
     fn tell_and_answer(&self, kept: Kept) {
-        let Kept { parties, author, origin, answer, result } = kept;
-        let told = |entry: Entry, parties: Parties| Arc::new(EntryTold { parties, entry, author, origin });
+        let Kept { parties, author, origin, extras, answer, result } = kept;
+        let told = |entry: Entry, parties: Parties| {
+            let attachment_path = extras.attachment.as_ref().map(|attachment| self.0.accounts.link(attachment));
+            Arc::new(EntryTold { parties, entry, author, origin, extras, attachment_path })
+        };
         let outcome = match result {
             Ok(Appended::New(entry)) => {
                 let told = told(entry, parties);

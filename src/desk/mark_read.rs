@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Desk;
 use super::journal::Submission;
-use crate::domain::{ConnectionId, Conversation, ConversationId, Draft, DraftKind, Person, Seq, UserId};
+use crate::domain::{ConnectionId, Conversation, ConversationId, Draft, DraftKind, MessageExtras, Person, Seq, UserId};
 use crate::store::StoreError;
 
 /// What shall count as read.
@@ -71,7 +71,8 @@ impl Desk {
         let kind = DraftKind::Read { up_to };
         let draft = Draft { conversation: conversation.id, author: reader.id, side, at: self.0.clock.now(), kind };
         let parties = self.0.directory.parties(conversation).await?;
-        self.0.journal.submit(Submission { draft, parties, author: reader.clone(), origin, answer: None });
+        let (author, extras) = (reader.clone(), MessageExtras::default());
+        self.0.journal.submit(Submission { draft, parties, author, origin, extras, answer: None });
         Ok(())
     }
 }

@@ -8,7 +8,7 @@ use super::directory::members_between;
 use super::journal::{Answer, Submission};
 use crate::domain::{
     BodyError, ClientMessageId, ConnectionId, Conversation, ConversationId, Draft, DraftKind, EntryTold, Members,
-    MessageBody, MessageId, Person, Side, UserId,
+    MessageBody, MessageExtras, MessageId, Person, Side, UserId,
 };
 use crate::store::StoreError;
 
@@ -34,6 +34,8 @@ pub struct SendMessage {
     pub client_id: Option<ClientMessageId>,
     /// Where it came from, if from a live connection.
     pub origin: Option<ConnectionId>,
+    /// What goes with it beside its text.
+    pub extras: MessageExtras,
 }
 
 /// What became of it.
@@ -99,12 +101,17 @@ impl Desk {
         };
         self.0.limits.take(ask.author.id).map_err(SendMessageError::RateLimited)?;
         let at = self.0.clock.now();
-        let kind = DraftKind::Message { id: MessageId::generate(at), body, client_id: ask.client_id };
+        let id = MessageId::generate(at);
+        if !ask.extras.is_empty() {
+            self.0.stores.conversations.save_extras(id, ask.extras.clone()).await?;
+        }
+        let kind = DraftKind::Message { id, body, client_id: ask.client_id };
         Ok(Submission {
             draft: Draft { conversation: conversation.id, author: ask.author.id, side, at, kind },
             parties: self.0.directory.parties(conversation).await?,
             author: ask.author,
             origin: ask.origin,
+            extras: ask.extras,
             answer: None,
         })
     }

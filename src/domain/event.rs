@@ -4,9 +4,10 @@
 //! live here, so that every face inherits them: to a customer the desk has one name and id, whoever answers
 //! ([`Parties::seen_by`]); to an agent the desk is the agent itself.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::{ConnectionId, Conversation, Entry, Members, Person, Side, UserId};
+use super::{ConnectionId, Conversation, Entry, Members, Message, MessageExtras, Person, Side, UserId};
 
 /// Something that connections are told.
 #[derive(Clone, Debug)]
@@ -65,6 +66,10 @@ pub struct EntryTold {
     pub author: Arc<Person>,
     /// The connection it came from; `None` if it came by a request.
     pub origin: Option<ConnectionId>,
+    /// What goes with it beside its text, if it is a message.
+    pub extras: MessageExtras,
+    /// Where its attachment can be fetched for a while, if it has one.
+    pub attachment_path: Option<String>,
 }
 
 impl EntryTold {
@@ -82,6 +87,15 @@ impl EntryTold {
             }
         }
         (author, addressee)
+    }
+
+    /// What a message says to dialects without a word for attachments: the text, and a line with the link to the file.
+    #[must_use]
+    pub fn text_with_link<'a>(&self, message: &'a Message) -> Cow<'a, str> {
+        match &self.attachment_path {
+            Some(path) => Cow::Owned(format!("{}\n{path}", message.body.as_str())),
+            None => Cow::Borrowed(message.body.as_str()),
+        }
     }
 
     /// Whether this is between a customer and the desk.
@@ -118,7 +132,7 @@ pub struct PresenceChange {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{ConversationId, EntryKind, Message, MessageBody, MessageId, Role, Seq, Timestamp};
+    use crate::domain::{ConversationId, EntryKind, MessageBody, MessageId, Role, Seq, Timestamp};
 
     fn person(byte: u8, name: &str, role: Role) -> Arc<Person> {
         let id = UserId::from_bytes([byte; 12]);
@@ -151,6 +165,8 @@ mod tests {
             },
             author: author.clone(),
             origin: None,
+            extras: MessageExtras::default(),
+            attachment_path: None,
         }
     }
 

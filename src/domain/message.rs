@@ -108,6 +108,36 @@ pub struct Message {
     pub client_id: Option<ClientMessageId>,
 }
 
+/// A file that came with a message.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Attachment {
+    /// What it is called on disk: unguessable, and nothing of the client's.
+    pub file: String,
+    /// What its author called it, made harmless.
+    pub name: String,
+    /// What it is, by its content.
+    pub media_type: String,
+    /// Its bytes.
+    pub size: u64,
+}
+
+/// What goes with a message beside its text.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct MessageExtras {
+    /// The number of the message that it answers.
+    pub reply_to: Option<u64>,
+    /// A file.
+    pub attachment: Option<Attachment>,
+}
+
+impl MessageExtras {
+    /// Whether there is nothing.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.reply_to.is_none() && self.attachment.is_none()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

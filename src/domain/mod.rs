@@ -31,6 +31,6 @@ pub use conversation::{Conversation, LastMessage, Members, Side, SideState, Stat
 pub use entry::{Draft, DraftKind, Entry, EntryKind, ReadReach, Seq};
 pub use event::{DeskEvent, EntryTold, Parties, PresenceChange, TypingChange};
 pub use ids::{ConnectionId, ConversationId, MessageId, UserId};
-pub use message::{BodyError, ClientMessageId, Message, MessageBody};
+pub use message::{Attachment, BodyError, ClientMessageId, Message, MessageBody, MessageExtras};
 pub use replay::Replay;
 pub use user::{AccountStatus, CodePurpose, Email, EmailError, PendingCode, Person, Role, User};

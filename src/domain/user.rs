@@ -147,6 +147,8 @@ pub enum CodePurpose {
     VerifyEmail,
     /// Allows a new password to be set.
     ResetPassword,
+    /// Is the second step of a log-in.
+    LogIn,
 }
 
 impl CodePurpose {
@@ -156,6 +158,7 @@ impl CodePurpose {
         match self {
             Self::VerifyEmail => "verify",
             Self::ResetPassword => "reset",
+            Self::LogIn => "login",
         }
     }
 }
@@ -167,6 +170,7 @@ impl FromStr for CodePurpose {
         match word {
             "verify" => Ok(Self::VerifyEmail),
             "reset" => Ok(Self::ResetPassword),
+            "login" => Ok(Self::LogIn),
             _ => Err(UnknownWord),
         }
     }

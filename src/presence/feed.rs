@@ -91,7 +91,9 @@ impl Feed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Conversation, Entry, EntryKind, Members, Parties, Person, Side, Status, Timestamp, UserId};
+    use crate::domain::{
+        Conversation, Entry, EntryKind, Members, MessageExtras, Parties, Person, Side, Status, Timestamp, UserId,
+    };
 
     fn told(seq: u64) -> Arc<EntryTold> {
         let (id, ann) = (ConversationId::from_bytes([1; 12]), Arc::new(Person::deleted(UserId::from_bytes([2; 12]))));
@@ -106,7 +108,8 @@ mod tests {
             kind: EntryKind::StatusChanged { status: Status::Active },
         };
         let parties = Parties { conversation, customer: ann.clone(), desk: ann.clone() };
-        Arc::new(EntryTold { parties, entry, author: ann, origin: None })
+        let extras = MessageExtras::default();
+        Arc::new(EntryTold { parties, entry, author: ann, origin: None, extras, attachment_path: None })
     }
 
     fn passed_on(next: Next) -> Vec<u64> {

@@ -6,10 +6,13 @@
 
 use std::collections::BTreeSet;
 
-use super::{AppendError, Appended, Delivered, ListFor, NewUser, SaveUserError, Stores, UserChange};
+use super::{
+    AppendError, Appended, Delivered, ListFor, NewUser, Profile, SaveProfileError, SaveUserError, Stores, SummaryPage,
+    UserChange,
+};
 use crate::domain::{
-    AccountStatus, Conversation, ConversationId, Draft, DraftKind, Entry, EntryKind, Members, MessageBody, MessageId,
-    Role, Seq, Side, Status, Timestamp, User, UserId,
+    AccountStatus, Attachment, Conversation, ConversationId, Draft, DraftKind, Entry, EntryKind, Members, MessageBody,
+    MessageExtras, MessageId, Role, Seq, Side, Status, Summary, Timestamp, User, UserId,
 };
 
 /// Makes one test per story for an adapter.
@@ -44,6 +47,12 @@ macro_rules! store_contract {
                 accounts_change_and_are_deleted,
                 accounts_come_in_pages,
                 the_first_admin_who_is_not_blocked_stands_for_the_desk,
+                a_conversation_is_found_by_its_uuid_and_its_number,
+                a_message_is_found_by_its_number_with_what_goes_with_it,
+                support_conversations_come_in_pages_also_empty_ones,
+                a_conversation_is_given_to_who_has_none,
+                profiles_are_found_by_session_and_username,
+                a_token_is_spent_once,
             ]
         );
     };
@@ -452,4 +461,99 @@ pub(crate) async fn the_first_admin_who_is_not_blocked_stands_for_the_desk(store
     let block = UserChange { status: Some(AccountStatus::Blocked), ..UserChange::default() };
     stores.users.update_user(someone(2), block, later(9)).await.unwrap();
     assert_eq!(identity().await, Some(someone(3)));
+}
+
+pub(crate) async fn a_conversation_is_found_by_its_uuid_and_its_number(stores: Stores) {
+    let ann = support(&stores, 1).await;
+    support(&stores, 2).await;
+    let id = async |found: Option<Summary>| found.map(|summary| summary.conversation);
+    assert_eq!(id(stores.conversations.summary_by_uuid(ann.uuid).await.unwrap()).await, Some(ann));
+    assert_eq!(id(stores.conversations.summary_by_number(ann.number).await.unwrap()).await, Some(ann));
+    assert_eq!(stores.conversations.summary_by_uuid(ann.uuid ^ 1).await.unwrap(), None);
+    for nobody in [0, 1_000_000, u64::MAX] {
+        assert_eq!(stores.conversations.summary_by_number(nobody).await.unwrap(), None);
+    }
+}
+
+pub(crate) async fn a_message_is_found_by_its_number_with_what_goes_with_it(stores: Stores) {
+    let conversation = support(&stores, 1).await;
+    let said = append_new(&stores, say(&conversation, 1, Side::Customer, "hi")).await;
+    append_new(&stores, read(&conversation, 9, Side::Desk, 1)).await;
+    let message = said.message().unwrap();
+    assert_eq!(stores.conversations.message_by_number(message.number).await.unwrap(), Some(said.clone()));
+    for nobody in [0, message.number + 1_000_000, u64::MAX] {
+        assert_eq!(stores.conversations.message_by_number(nobody).await.unwrap(), None);
+    }
+    let file = Attachment { file: "f".into(), name: "a b.txt".into(), media_type: "text/plain".into(), size: 9 };
+    for extras in [
+        MessageExtras { reply_to: Some(7), attachment: None },
+        MessageExtras { reply_to: None, attachment: Some(file.clone()) },
+        MessageExtras { reply_to: Some(message.number), attachment: Some(file) },
+    ] {
+        stores.conversations.save_extras(message.id, extras.clone()).await.unwrap();
+        let found = stores.conversations.extras(&[MessageId::from_bytes([7; 12]), message.id]).await.unwrap();
+        assert_eq!(found, [(message.id, extras)]);
+    }
+}
+
+pub(crate) async fn support_conversations_come_in_pages_also_empty_ones(stores: Stores) {
+    let first = support(&stores, 1).await;
+    stores.conversations.open(Members::Support { customer: someone(2) }, later(1)).await.unwrap();
+    stores.conversations.open(Members::direct(someone(1), someone(2)), later(2)).await.unwrap();
+    let mut draft = say(&first, 1, Side::Customer, "hi");
+    draft.at = later(3);
+    append_new(&stores, draft).await;
+    let page = stores.conversations.support(0, 10).await.unwrap();
+    let customers = |page: &SummaryPage| {
+        let members = page.summaries.iter().map(|summary| summary.conversation.members);
+        members.collect::<Vec<_>>()
+    };
+    let (ann, bob) = (Members::Support { customer: someone(1) }, Members::Support { customer: someone(2) });
+    assert_eq!((page.total, customers(&page)), (2, vec![ann, bob]));
+    assert_eq!(customers(&stores.conversations.support(1, 10).await.unwrap()), [bob]);
+    assert!(stores.conversations.support(u64::MAX, 10).await.unwrap().summaries.is_empty());
+}
+
+pub(crate) async fn a_conversation_is_given_to_who_has_none(stores: Stores) {
+    let conversation = support(&stores, 1).await;
+    support(&stores, 2).await;
+    append_new(&stores, say(&conversation, 1, Side::Customer, "before")).await;
+    assert!(!stores.conversations.give_to(conversation.id, someone(2)).await.unwrap(), "Bob has one");
+    assert!(stores.conversations.give_to(conversation.id, someone(3)).await.unwrap());
+    let given = Members::Support { customer: someone(3) };
+    assert_eq!(stores.conversations.find(given).await.unwrap().map(|found| found.id), Some(conversation.id));
+    assert_eq!(stores.conversations.find(Members::Support { customer: someone(1) }).await.unwrap(), None);
+    append_new(&stores, say(&conversation, 3, Side::Customer, "after")).await;
+    assert_eq!(texts(&log(&stores, conversation.id).await), ["before", "after"]);
+    let summary = stores.conversations.summary(conversation.id).await.unwrap().unwrap();
+    assert_eq!((summary.conversation.members, summary.side(Side::Desk).unread), (given, 2));
+}
+
+pub(crate) async fn profiles_are_found_by_session_and_username(stores: Stores) {
+    let ann = Profile {
+        username: Some("ann".into()),
+        contact_email: "ann@x.test".into(),
+        phone: "1".into(),
+        session: Some("digest".into()),
+        ..Profile::empty(someone(1))
+    };
+    stores.profiles.save_profile(ann.clone()).await.unwrap();
+    stores.profiles.save_profile(Profile::empty(someone(2))).await.unwrap();
+    stores.profiles.save_profile(Profile::empty(someone(3))).await.unwrap();
+    assert_eq!(stores.profiles.profile_by_session("digest").await.unwrap(), Some(ann.clone()));
+    assert_eq!(stores.profiles.profile_by_username("ann").await.unwrap(), Some(ann.clone()));
+    assert_eq!(stores.profiles.profile_by_session("").await.unwrap(), None);
+    assert_eq!(stores.profiles.profiles(&[someone(1), someone(9)]).await.unwrap(), std::slice::from_ref(&ann));
+    let thief = Profile { username: Some("ann".into()), ..Profile::empty(someone(2)) };
+    assert!(matches!(stores.profiles.save_profile(thief).await, Err(SaveProfileError::Taken)));
+    let changed = Profile { username: None, session: None, ..ann };
+    stores.profiles.save_profile(changed.clone()).await.unwrap();
+    assert_eq!(stores.profiles.profile_by_session("digest").await.unwrap(), None);
+    assert_eq!(stores.profiles.profiles(&[someone(1)]).await.unwrap(), [changed]);
+}
+
+pub(crate) async fn a_token_is_spent_once(stores: Stores) {
+    assert!(stores.profiles.spend("one", later(10), START).await.unwrap());
+    assert!(!stores.profiles.spend("one", later(10), later(5)).await.unwrap());
+    assert!(stores.profiles.spend("two", later(10), later(5)).await.unwrap());
 }

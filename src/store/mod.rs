@@ -1,6 +1,7 @@
 //! The store port: where users and logs are kept.
 //!
-//! [`UserStore`] keeps people, [`ConversationStore`] keeps logs and what follows from them. Every method is atomic and safe
+//! [`UserStore`] keeps people, [`ConversationStore`] keeps logs and what follows from them, [`ProfileStore`] what some
+//! dialects know of people besides. Every method is atomic and safe
 //! to retry; what is not found is `None`. `contract` is the suite that every adapter passes.
 
 use std::sync::Arc;
@@ -8,8 +9,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::domain::{
-    AccountStatus, Conversation, ConversationId, Draft, Email, Entry, Members, PendingCode, Role, Seq, Summary,
-    Timestamp, User, UserId,
+    AccountStatus, Conversation, ConversationId, Draft, Email, Entry, Members, MessageExtras, MessageId, PendingCode,
+    Role, Seq, Summary, Timestamp, User, UserId,
 };
 
 #[cfg(test)]
@@ -192,6 +193,64 @@ pub struct Missed {
     pub last_seq: Seq,
 }
 
+/// One page of support conversations, the one that changed last first.
+#[derive(Debug, Clone)]
+pub struct SummaryPage {
+    /// How matters stand in each.
+    pub summaries: Vec<Summary>,
+    /// How many there are on all pages.
+    pub total: u64,
+}
+
+/// What belongs to a person beside their account: for dialects whose people have more than a name and an address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Profile {
+    /// Whose.
+    pub user: UserId,
+    /// A name to log in with, unique; `None` for most.
+    pub username: Option<String>,
+    /// The address they say is theirs, never confirmed; empty for none.
+    pub contact_email: String,
+    /// Empty for none.
+    pub phone: String,
+    /// SHA-256 of the secret in a visitor's session cookie, in hex.
+    pub session: Option<String>,
+}
+
+impl Profile {
+    /// The profile of somebody of whom nothing is known.
+    #[must_use]
+    pub const fn empty(user: UserId) -> Self {
+        Self { user, username: None, contact_email: String::new(), phone: String::new(), session: None }
+    }
+}
+
+/// Why a profile was not saved.
+#[derive(Debug, thiserror::Error)]
+pub enum SaveProfileError {
+    /// Somebody else has this username, or this session.
+    #[error("somebody else has this username")]
+    Taken,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Keeps what belongs to people beside their accounts.
+#[async_trait]
+pub trait ProfileStore: Send + Sync + 'static {
+    /// Saves a profile, in place of the one before.
+    async fn save_profile(&self, profile: Profile) -> Result<(), SaveProfileError>;
+    /// The profiles of these people, in no particular order; at most [`MAX_PAGE`] are looked at.
+    async fn profiles(&self, users: &[UserId]) -> Result<Vec<Profile>, StoreError>;
+    /// The profile with the digest of this session.
+    async fn profile_by_session(&self, digest: &str) -> Result<Option<Profile>, StoreError>;
+    /// The profile with this username.
+    async fn profile_by_username(&self, username: &str) -> Result<Option<Profile>, StoreError>;
+    /// Notes that a token which may be used once was used. True the first time; remembered until `until` has passed.
+    async fn spend(&self, token: &str, until: Timestamp, now: Timestamp) -> Result<bool, StoreError>;
+}
+
 /// Keeps conversations, their logs, and what follows from them.
 #[async_trait]
 pub trait ConversationStore: Send + Sync + 'static {
@@ -201,6 +260,14 @@ pub trait ConversationStore: Send + Sync + 'static {
     async fn find(&self, members: Members) -> Result<Option<Conversation>, StoreError>;
     /// How matters stand in a conversation.
     async fn summary(&self, id: ConversationId) -> Result<Option<Summary>, StoreError>;
+    /// The same, for a conversation that is known by its UUID.
+    async fn summary_by_uuid(&self, uuid: u128) -> Result<Option<Summary>, StoreError>;
+    /// The same, for a conversation that is known by its number.
+    async fn summary_by_number(&self, number: u64) -> Result<Option<Summary>, StoreError>;
+    /// Support conversations, also those in which nothing was said, the one that changed last first.
+    async fn support(&self, skip: u64, limit: usize) -> Result<SummaryPage, StoreError>;
+    /// Gives a support conversation to another customer. False, and nothing changes, if they have one already.
+    async fn give_to(&self, id: ConversationId, customer: UserId) -> Result<bool, StoreError>;
     /// Conversations in which something was said, newest message first.
     async fn list(&self, list: ListFor, limit: usize) -> Result<Vec<Summary>, StoreError>;
     /// How many messages wait to be read by this person: by the whole desk, and in direct conversations, for an agent.
@@ -222,6 +289,13 @@ pub trait ConversationStore: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<Entry>, StoreError>;
 
+    /// The entry of the message with this number, in whatever conversation.
+    async fn message_by_number(&self, number: u64) -> Result<Option<Entry>, StoreError>;
+    /// Keeps what goes with a message, before the message itself is appended.
+    async fn save_extras(&self, message: MessageId, extras: MessageExtras) -> Result<(), StoreError>;
+    /// What goes with these messages; most have nothing. At most [`MAX_PAGE`] are looked at.
+    async fn extras(&self, messages: &[MessageId]) -> Result<Vec<(MessageId, MessageExtras)>, StoreError>;
+
     /// Sets how far people have been delivered to. Not a projection: it may also go back.
     async fn set_delivered(&self, marks: Vec<Delivered>) -> Result<(), StoreError>;
     /// How far this person has been delivered to; `None` if nothing is recorded.
@@ -235,11 +309,13 @@ pub trait ConversationStore: Send + Sync + 'static {
     async fn check(&self) -> Result<(), StoreError>;
 }
 
-/// Both halves of one store.
+/// All parts of one store.
 #[derive(Clone)]
 pub struct Stores {
     /// People.
     pub users: Arc<dyn UserStore>,
     /// Logs.
     pub conversations: Arc<dyn ConversationStore>,
+    /// What belongs to people beside their accounts.
+    pub profiles: Arc<dyn ProfileStore>,
 }

@@ -1,5 +1,6 @@
 //! `/api/chat/...`: what the dashboards' chat screen asks for. Its errors are `{message}` alone.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ use crate::desk::Desk;
 use crate::desk::list_conversations::ListedConversation;
 use crate::desk::send_message::{Addressee, SendMessage, SendMessageError};
 use crate::domain::event::SeenPerson;
-use crate::domain::{BodyError, ClientMessageId, EntryTold, Person, Seq, UserId};
+use crate::domain::{BodyError, ClientMessageId, EntryTold, MessageExtras, Person, Seq, UserId};
 use crate::store::StoreError;
 
 /// How many conversations a list shows unless it is asked for fewer.
@@ -128,6 +129,7 @@ async fn send(State(desk): State<Desk>, Caller(user): Caller, ApiJson(body): Api
         text: text.to_owned(),
         client_id,
         origin: None,
+        extras: MessageExtras::default(),
     };
     let (answer, answered) = oneshot::channel();
     desk.send_message(ask, Box::new(move |outcome| drop(answer.send(outcome)))).await;
@@ -239,7 +241,7 @@ struct MessageBody<'a> {
     id: String,
     sender: PersonBody<'a>,
     receiver: PersonBody<'a>,
-    message: &'a str,
+    message: Cow<'a, str>,
     read: bool,
     created_at: String,
     updated_at: String,
@@ -258,7 +260,7 @@ impl<'a> MessageBody<'a> {
             id: message.id.to_string(),
             sender: PersonBody::from(author),
             receiver: PersonBody::from(addressee),
-            message: message.body.as_str(),
+            message: told.text_with_link(message),
             read,
             created_at: at.clone(),
             updated_at: at,

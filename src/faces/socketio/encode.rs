@@ -1,6 +1,8 @@
 //! What clients are sent. Exhaustive: a new kind of event does not compile until it has its words here.
 #![deny(clippy::wildcard_enum_match_arm)]
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
@@ -97,7 +99,7 @@ struct MessageBody<'a> {
     id: String,
     sender: PersonBody<'a>,
     receiver: PersonBody<'a>,
-    message: &'a str,
+    message: Cow<'a, str>,
     created_at: String,
     read: bool,
     seq: u64,
@@ -116,7 +118,7 @@ impl<'a> MessageBody<'a> {
             id: message.id.to_string(),
             sender: PersonBody::from(author),
             receiver: PersonBody::from(addressee),
-            message: message.body.as_str(),
+            message: told.text_with_link(message),
             created_at: told.entry.at.to_string(),
             read: false,
             seq: told.entry.seq.get(),

@@ -17,7 +17,7 @@ use crate::auth::TokenError;
 use crate::desk::mark_read::{MarkRead, MarkReadError};
 use crate::desk::resume::{ResumeError, Resumed};
 use crate::desk::send_message::{SendMessage, SendMessageError, Sent};
-use crate::domain::{BodyError, ConversationId, DeskEvent, Person, Seq, UserId};
+use crate::domain::{BodyError, ConversationId, DeskEvent, MessageExtras, Person, Seq, UserId};
 use crate::presence::{Connection, Delivery, Frames};
 
 /// The table of what this face hears.
@@ -105,7 +105,8 @@ fn deny(connection: &Shared, ack: Option<AckSender>, code: ErrorCode, message: &
 
 async fn send_message(connection: &Shared, author: Arc<Person>, message: MessageToSend, ack: Option<AckSender>) {
     let MessageToSend { to, text, client_id } = message;
-    let ask = SendMessage { author: author.clone(), to, text, client_id, origin: Some(connection.id()) };
+    let (origin, extras) = (Some(connection.id()), MessageExtras::default());
+    let ask = SendMessage { author: author.clone(), to, text, client_id, origin, extras };
     let answered = connection.clone();
     let answer = move |outcome: Result<Sent, SendMessageError>| match outcome {
         Ok(sent) => {

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use futures_util::{StreamExt, TryStreamExt};
 use mongodb::Cursor;
 use mongodb::bson::oid::ObjectId;
-use mongodb::bson::{Document, doc};
+use mongodb::bson::{Bson, Document, doc};
 use serde::Deserialize;
 use tokio::time::timeout;
 
@@ -17,8 +17,12 @@ use super::documents::{ConversationDocument, DELIVERED, EntryDocument, int, obje
 use super::projection::bounded;
 use super::updates::{Reach, Update};
 use super::{MongoStore, Shared, queries};
-use crate::domain::{Conversation, ConversationId, Draft, Entry, Members, Seq, Summary, Timestamp, UserId};
-use crate::store::{AppendError, Appended, ConversationStore, Delivered, ListFor, MAX_PAGE, Missed, StoreError};
+use crate::domain::{
+    Conversation, ConversationId, Draft, Entry, Members, MessageExtras, MessageId, Seq, Summary, Timestamp, UserId,
+};
+use crate::store::{
+    AppendError, Appended, ConversationStore, Delivered, ListFor, MAX_PAGE, Missed, StoreError, SummaryPage,
+};
 
 /// How long a health check may take.
 const CHECK: Duration = Duration::from_secs(3);
@@ -35,6 +39,43 @@ impl ConversationStore for MongoStore {
 
     async fn summary(&self, id: ConversationId) -> Result<Option<Summary>, StoreError> {
         within(self.shared.summary_of(id)).await
+    }
+
+    async fn summary_by_uuid(&self, uuid: u128) -> Result<Option<Summary>, StoreError> {
+        within(self.shared.summary_where(queries::conversation_by_uuid(uuid))).await
+    }
+
+    async fn summary_by_number(&self, number: u64) -> Result<Option<Summary>, StoreError> {
+        within(self.shared.summary_where(queries::conversation_by_number(number))).await
+    }
+
+    async fn support(&self, skip: u64, limit: usize) -> Result<SummaryPage, StoreError> {
+        let limit = limit.min(MAX_PAGE);
+        within(async {
+            let all = queries::all_support_conversations();
+            let total = self.shared.conversations.count_documents(all.clone()).await?;
+            if limit == 0 || skip >= total {
+                return Ok(SummaryPage { summaries: Vec::new(), total });
+            }
+            let found = self.shared.conversations.find(all).sort(queries::changed_last_first());
+            let found = found.skip(skip).limit(bounded(limit)).await?;
+            Ok(SummaryPage { summaries: summaries(found).await?, total })
+        })
+        .await
+    }
+
+    async fn give_to(&self, id: ConversationId, customer: UserId) -> Result<bool, StoreError> {
+        within(async {
+            let mut filter = queries::conversation(id);
+            filter.insert("peer", Bson::Null);
+            let change = doc! { "$set": { "customer": object_id(customer.bytes()) } };
+            match self.shared.conversations.update_one(filter, change).await {
+                Ok(updated) => Ok(updated.matched_count > 0),
+                Err(error) if is_duplicate(&error) => Ok(false),
+                Err(error) => Err(error.into()),
+            }
+        })
+        .await
     }
 
     async fn list(&self, list: ListFor, limit: usize) -> Result<Vec<Summary>, StoreError> {
@@ -76,6 +117,22 @@ impl ConversationStore for MongoStore {
             newest.into_iter().rev().map(Entry::try_from).collect()
         })
         .await
+    }
+
+    async fn message_by_number(&self, number: u64) -> Result<Option<Entry>, StoreError> {
+        within(async {
+            let found = self.shared.entries.find_one(queries::message_by_number(number)).await?;
+            found.map(Entry::try_from).transpose()
+        })
+        .await
+    }
+
+    async fn save_extras(&self, message: MessageId, extras: MessageExtras) -> Result<(), StoreError> {
+        within(self.shared.save_extras(message, extras)).await
+    }
+
+    async fn extras(&self, messages: &[MessageId]) -> Result<Vec<(MessageId, MessageExtras)>, StoreError> {
+        within(self.shared.extras_of(messages)).await
     }
 
     async fn set_delivered(&self, marks: Vec<Delivered>) -> Result<(), StoreError> {
@@ -130,6 +187,13 @@ impl Shared {
                 Err(error) if is_duplicate(&error) => {}
                 Err(error) => return Err(error.into()),
             }
+        }
+    }
+
+    async fn summary_where(&self, filter: Document) -> Result<Option<Summary>, StoreError> {
+        match self.conversations.find_one(filter).await? {
+            Some(found) => self.summary_of(found.conversation().id).await,
+            None => Ok(None),
         }
     }
 

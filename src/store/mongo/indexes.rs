@@ -8,6 +8,7 @@ use mongodb::{Collection, Database, IndexModel};
 
 use super::connection::write_concern;
 use super::documents::{CONVERSATIONS, DELIVERED, ENTRIES, MESSAGES, USERS};
+use super::profiles::{PROFILES, SPENT};
 use crate::store::StoreError;
 
 /// The server's code for a collection that is not there.
@@ -21,6 +22,8 @@ pub(super) async fn create(database: &Database) -> Result<(), StoreError> {
         (DELIVERED, vec![unique(doc! { "user": 1, "conversation": 1 })]),
         (USERS, users()),
         (MESSAGES, messages()),
+        (PROFILES, profiles()),
+        (SPENT, vec![plain(doc! { "until": 1 })]),
     ] {
         let collection = database.collection::<Document>(collection);
         let existing = existing(&collection).await?;
@@ -73,6 +76,8 @@ fn entries() -> Vec<IndexModel> {
         unique(doc! { "conversation": 1, "seq": 1 }),
         // Keeps a message that is sent twice from being kept twice. Only entries that have a client message id are in it.
         partial(doc! { "author": 1, "clientMessageId": 1 }, doc! { "clientMessageId": { "$gt": "" } }, true),
+        // Finds messages by their number, for the dialects that count.
+        partial(doc! { "number": 1 }, doc! { "number": { "$gt": 0_i64 } }, false),
     ]
 }
 
@@ -82,6 +87,10 @@ fn conversations() -> Vec<IndexModel> {
         // The agents' list, newest message first; and direct conversations by their second account.
         plain(doc! { "peer": 1, "lastMessage.at": -1 }),
         plain(doc! { "peer": 1, "deskUnread": 1 }),
+        // All support conversations, the one that changed last first.
+        plain(doc! { "peer": 1, "updatedAt": -1 }),
+        plain(doc! { "uuid": 1 }),
+        plain(doc! { "number": 1 }),
     ]
 }
 
@@ -104,6 +113,11 @@ fn messages() -> Vec<IndexModel> {
         // Finds what a read mark covers. Only unread messages are in it.
         partial(doc! { "read": 1, "conversation": 1, "seq": 1 }, doc! { "read": false }, false),
     ]
+}
+
+fn profiles() -> Vec<IndexModel> {
+    let given = |field: &str| partial(doc! { field: 1 }, doc! { field: { "$gt": "" } }, true);
+    vec![given("username"), given("session")]
 }
 
 fn plain(keys: Document) -> IndexModel {

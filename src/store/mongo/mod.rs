@@ -24,7 +24,7 @@
 //! Messages that the old server wrote have no `conversation`; [`migrate`] takes them into the log.
 //!
 //! Reading order: [`documents`], [`queries`], [`connection`], [`append`], [`lanes`], [`projection`], [`mirror`], [`migrate`],
-//! then the two halves of the port.
+//! then the parts of the port.
 
 use std::sync::Arc;
 
@@ -39,11 +39,13 @@ mod append;
 mod connection;
 mod conversations;
 mod documents;
+mod extras;
 mod indexes;
 mod lanes;
 mod migrate;
 mod mirror;
 mod numbers;
+mod profiles;
 mod projection;
 mod queries;
 #[cfg(test)]
@@ -57,9 +59,11 @@ pub use migrate::Progress;
 
 use connection::within;
 use documents::{ConversationDocument, DeliveredDocument, EntryDocument};
+use extras::ExtrasDocument;
 use lanes::Lanes;
 use mirror::Mirror;
 use numbers::Numbers;
+use profiles::ProfileDocument;
 use user_documents::UserDocument;
 
 /// Users and logs in one MongoDB database.
@@ -77,6 +81,9 @@ struct Shared {
     delivered: Collection<DeliveredDocument>,
     users: Collection<UserDocument>,
     messages: Collection<Document>,
+    profiles: Collection<ProfileDocument>,
+    extras: Collection<ExtrasDocument>,
+    spent: Collection<Document>,
     /// Small documents of the store's own: counters, the health check, what a pick-up has begun.
     state: Collection<Document>,
     numbers: Numbers,
@@ -103,6 +110,9 @@ impl MongoStore {
             delivered: database.collection(documents::DELIVERED),
             users: database.collection(documents::USERS),
             messages: database.collection(documents::MESSAGES),
+            profiles: database.collection(profiles::PROFILES),
+            extras: database.collection(extras::EXTRAS),
+            spent: database.collection(profiles::SPENT),
             numbers: Numbers::new(state.clone()),
             lanes: Lanes::default(),
             mirror: Mirror::default(),
@@ -115,10 +125,10 @@ impl MongoStore {
         Ok(Arc::new(store))
     }
 
-    /// Both halves of the port.
+    /// All parts of the port.
     #[must_use]
     pub fn stores(self: &Arc<Self>) -> Stores {
-        Stores { users: self.clone(), conversations: self.clone() }
+        Stores { users: self.clone(), conversations: self.clone(), profiles: self.clone() }
     }
 
     /// Waits until `messages` shows everything that was appended before this call.

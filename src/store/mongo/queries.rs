@@ -3,7 +3,7 @@
 //! Values come in as domain types alone, so that nothing a client sends can become an operator.
 
 use mongodb::bson::oid::ObjectId;
-use mongodb::bson::{Bson, DateTime, Document, doc};
+use mongodb::bson::{Bson, DateTime, Document, Uuid, doc};
 
 use super::documents::{int, object_id, side_to_int};
 use crate::domain::{ClientMessageId, ConversationId, Email, Members, MessageId, Role, Seq, Side, UserId};
@@ -127,6 +127,37 @@ pub(super) fn delivered(user: UserId, conversation: ConversationId) -> Document 
 pub(super) fn delivered_in(user: UserId, conversations: impl IntoIterator<Item = ConversationId>) -> Document {
     let ids: Vec<Bson> = conversations.into_iter().map(|id| object_id(id.bytes()).into()).collect();
     doc! { "user": object_id(user.bytes()), "conversation": { "$in": ids } }
+}
+
+pub(super) fn conversation_by_uuid(uuid: u128) -> Document {
+    doc! { "uuid": Uuid::from_bytes(uuid.to_be_bytes()) }
+}
+
+pub(super) fn conversation_by_number(number: u64) -> Document {
+    doc! { "number": int(number) }
+}
+
+/// Support conversations, also those in which nothing was said, together with [`changed_last_first`].
+pub(super) fn all_support_conversations() -> Document {
+    doc! { "peer": null }
+}
+
+pub(super) fn changed_last_first() -> Document {
+    doc! { "updatedAt": -1 }
+}
+
+pub(super) fn message_by_number(number: u64) -> Document {
+    // Names the range of the partial index, which serves the query only then.
+    doc! { "number": { "$eq": int(number), "$gt": 0_i64 }, "kind": "message" }
+}
+
+pub(super) fn extras_of(messages: &[MessageId]) -> Document {
+    let ids: Vec<Bson> = messages.iter().map(|id| object_id(id.bytes()).into()).collect();
+    doc! { "_id": { "$in": ids } }
+}
+
+pub(super) fn profile_with(field: &'static str, value: &str) -> Document {
+    doc! { field: { "$eq": value, "$gt": "" } }
 }
 
 pub(super) fn user(id: UserId) -> Document {

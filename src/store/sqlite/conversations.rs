@@ -3,10 +3,15 @@
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::SqliteStore;
 use super::rows::{self, select_entry, summary_columns};
-use crate::domain::{Conversation, ConversationId, Draft, Entry, Members, Seq, Status, Summary, Timestamp, UserId};
-use crate::store::{AppendError, Appended, ConversationStore, Delivered, ListFor, MAX_PAGE, Missed, StoreError};
+use super::{SqliteStore, extras};
+use crate::domain::{
+    Conversation, ConversationId, Draft, Entry, Members, MessageExtras, MessageId, Seq, Status, Summary, Timestamp,
+    UserId,
+};
+use crate::store::{
+    AppendError, Appended, ConversationStore, Delivered, ListFor, MAX_PAGE, Missed, StoreError, SummaryPage,
+};
 
 macro_rules! select_summary {
     ($rest:literal) => {
@@ -33,6 +38,45 @@ impl ConversationStore for SqliteStore {
 
     async fn summary(&self, id: ConversationId) -> Result<Option<Summary>, StoreError> {
         self.readers.read(move |connection| rows::summary(connection, id)).await
+    }
+
+    async fn summary_by_uuid(&self, uuid: u128) -> Result<Option<Summary>, StoreError> {
+        let read = move |connection: &Connection| {
+            let mut select = connection.prepare_cached(select_summary!("c.uuid = ?1"))?;
+            Ok(select.query_row([uuid.to_be_bytes()], rows::summary_of).optional()?)
+        };
+        self.readers.read(read).await
+    }
+
+    async fn summary_by_number(&self, number: u64) -> Result<Option<Summary>, StoreError> {
+        let Ok(number) = i64::try_from(number) else { return Ok(None) };
+        let read = move |connection: &Connection| {
+            let mut select = connection.prepare_cached(select_summary!("c.number = ?1"))?;
+            Ok(select.query_row([number], rows::summary_of).optional()?)
+        };
+        self.readers.read(read).await
+    }
+
+    async fn support(&self, skip: u64, limit: usize) -> Result<SummaryPage, StoreError> {
+        let limit = limit.min(MAX_PAGE);
+        let read = move |connection: &Connection| {
+            let mut count = connection.prepare_cached("SELECT count(*) FROM conversations WHERE peer IS NULL")?;
+            let total = count.query_row([], |row| row.get(0))?;
+            let mut select = connection
+                .prepare_cached(select_summary!("c.peer IS NULL ORDER BY c.updated_at DESC LIMIT ?1 OFFSET ?2"))?;
+            let skip = i64::try_from(skip).unwrap_or(i64::MAX);
+            let summaries = select.query_map(params![limit, skip], rows::summary_of)?;
+            Ok(SummaryPage { summaries: summaries.collect::<Result<_, _>>()?, total })
+        };
+        self.readers.read(read).await
+    }
+
+    async fn give_to(&self, id: ConversationId, customer: UserId) -> Result<bool, StoreError> {
+        let write = move |connection: &Connection| {
+            let sql = "UPDATE OR IGNORE conversations SET customer = ?2 WHERE id = ?1 AND peer IS NULL";
+            Ok::<bool, StoreError>(connection.prepare_cached(sql)?.execute(params![id.bytes(), customer.bytes()])? > 0)
+        };
+        self.writer.change(write).await
     }
 
     async fn list(&self, list: ListFor, limit: usize) -> Result<Vec<Summary>, StoreError> {
@@ -102,6 +146,24 @@ impl ConversationStore for SqliteStore {
             Ok(entries)
         };
         self.readers.read(read).await
+    }
+
+    async fn message_by_number(&self, number: u64) -> Result<Option<Entry>, StoreError> {
+        let Ok(number) = i64::try_from(number) else { return Ok(None) };
+        let read = move |connection: &Connection| {
+            let mut select = connection.prepare_cached(select_entry!("e.number = ?1 AND e.kind = 'message'"))?;
+            Ok(select.query_row([number], rows::entry).optional()?)
+        };
+        self.readers.read(read).await
+    }
+
+    async fn save_extras(&self, message: MessageId, extras: MessageExtras) -> Result<(), StoreError> {
+        self.writer.change(move |connection| extras::save(connection, message, &extras)).await
+    }
+
+    async fn extras(&self, messages: &[MessageId]) -> Result<Vec<(MessageId, MessageExtras)>, StoreError> {
+        let messages: Vec<MessageId> = messages.iter().copied().take(MAX_PAGE).collect();
+        self.readers.read(move |connection| extras::of(connection, &messages)).await
     }
 
     async fn set_delivered(&self, marks: Vec<Delivered>) -> Result<(), StoreError> {

@@ -4,7 +4,7 @@
 //! read-only connections ([`readers`]) and never wait for a write. A third connection moves the write-ahead log into the
 //! file ([`checkpoint`]), so that no commit has to.
 //!
-//! Reading order: [`schema`], [`writer`], [`append`], [`rows`], then the two halves of the port.
+//! Reading order: [`schema`], [`writer`], [`append`], [`rows`], then the parts of the port.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,7 +18,9 @@ use super::{StoreError, Stores, Upkeep};
 mod append;
 mod checkpoint;
 mod conversations;
+mod extras;
 mod lock;
+mod profiles;
 mod readers;
 mod rows;
 mod schema;
@@ -65,10 +67,10 @@ impl SqliteStore {
         SqliteUpkeep::open(&self.path)
     }
 
-    /// Both halves of the port.
+    /// All parts of the port.
     #[must_use]
     pub fn stores(self: &Arc<Self>) -> Stores {
-        Stores { users: self.clone(), conversations: self.clone() }
+        Stores { users: self.clone(), conversations: self.clone(), profiles: self.clone() }
     }
 }
 

@@ -45,6 +45,10 @@ async fn every_query_of_the_agents_list_is_served_by_an_index() {
     for sql in [
         "SELECT * FROM conversations c WHERE c.peer IS NULL AND c.last_message_at IS NOT NULL
          ORDER BY c.last_message_at DESC LIMIT 10",
+        "SELECT * FROM conversations c WHERE c.peer IS NULL ORDER BY c.updated_at DESC LIMIT 10 OFFSET 10",
+        "SELECT * FROM conversations c WHERE c.uuid = x'00'",
+        "SELECT * FROM profiles WHERE session = 'x'",
+        "SELECT * FROM profiles WHERE username = 'x'",
         "SELECT sum(desk_unread) FROM conversations WHERE peer IS NULL AND desk_unread > 0",
         "SELECT * FROM conversations c WHERE c.customer = x'00' AND c.peer IS NULL",
         "SELECT * FROM conversations c WHERE c.peer = x'00' AND c.customer <> x'00'",

@@ -1,0 +1,76 @@
+//! People change their own account.
+
+use super::Accounts;
+use super::fields::NewPassword;
+use super::log_in::{LogIn, LogInError};
+use crate::domain::{Email, User};
+use crate::store::{Profile, SaveProfileError, SaveUserError, StoreError, UserChange};
+
+/// Why an account stays as it is.
+#[derive(Debug, thiserror::Error)]
+pub enum ChangeOwnError {
+    /// Another account has this address.
+    #[error("another account has this e-mail address")]
+    EmailTaken,
+    /// Another account has this username.
+    #[error("another account has this username")]
+    UsernameTaken,
+    /// The present password was not the right one, or could not be judged.
+    #[error(transparent)]
+    LogIn(#[from] LogInError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Accounts {
+    /// Changes one's own username and address; `None` leaves a field as it is.
+    ///
+    /// # Errors
+    /// [`ChangeOwnError`].
+    pub async fn change_own_profile(
+        &self,
+        user: &User,
+        username: Option<String>,
+        email: Option<Email>,
+    ) -> Result<(User, Profile), ChangeOwnError> {
+        let mut profile = self.profile(user).await?;
+        if let Some(username) = username {
+            profile.username = Some(username);
+            self.parts.profiles.save_profile(profile.clone()).await.map_err(|error| match error {
+                SaveProfileError::Taken => ChangeOwnError::UsernameTaken,
+                SaveProfileError::Store(error) => ChangeOwnError::Store(error),
+            })?;
+        }
+        // A mailed code belongs to the former address.
+        let change = UserChange { pending_code: email.is_some().then_some(None), email, ..UserChange::default() };
+        let updated = self.parts.users.update_user(user.id, change, self.parts.clock.now()).await;
+        let updated = updated.map_err(|error| match error {
+            SaveUserError::EmailTaken => ChangeOwnError::EmailTaken,
+            SaveUserError::Store(error) => ChangeOwnError::Store(error),
+        })?;
+        self.tell_changed(user.id);
+        Ok((updated.unwrap_or_else(|| user.clone()), profile))
+    }
+
+    /// Changes one's own password, which takes the present one.
+    ///
+    /// # Errors
+    /// [`ChangeOwnError`]; [`LogInError::Wrong`] if the present password is another.
+    pub async fn change_own_password(
+        &self,
+        user: &User,
+        present: String,
+        new: NewPassword,
+    ) -> Result<(), ChangeOwnError> {
+        let email = user.email.clone().ok_or(LogInError::Wrong)?;
+        self.check_password(LogIn { email, password: present }).await?;
+        let hash = self.parts.passwords.hash(new.into_string()).await.map_err(LogInError::from)?;
+        let change = UserChange { password_hash: Some(hash), pending_code: Some(None), ..UserChange::default() };
+        match self.parts.users.update_user(user.id, change, self.parts.clock.now()).await {
+            Ok(_) => Ok(()),
+            Err(SaveUserError::Store(error)) => Err(error.into()),
+            Err(SaveUserError::EmailTaken) => Err(ChangeOwnError::EmailTaken),
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! Agents of the portal log in in two steps: a password, then six digits that were mailed.
+
+use std::time::Duration;
+
+use super::Accounts;
+use super::codes::{RedeemError, digest};
+use super::log_in::{LogIn, LogInError};
+use super::sign_in::{SignIn, SignedIn, username};
+use crate::domain::{CodePurpose, PendingCode, User};
+use crate::mail::Mail;
+use crate::store::{SaveUserError, StoreError, UserChange};
+
+/// How long the digits are good.
+const LIFETIME: Duration = Duration::from_mins(5);
+
+/// Why a step was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum OneTimeCodeError {
+    /// The password opens nothing.
+    #[error(transparent)]
+    LogIn(#[from] LogInError),
+    /// The digits are wrong, used or too old, or the account is no agent's.
+    #[error("the code is not valid")]
+    Wrong,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Accounts {
+    /// The first step: the password is right, so digits are mailed.
+    ///
+    /// # Errors
+    /// [`OneTimeCodeError`].
+    pub async fn mail_one_time_code(&self, ask: SignIn) -> Result<User, OneTimeCodeError> {
+        let email = self.email_of(&ask.login).await?;
+        let user = self.check_password(LogIn { email: email.clone(), password: ask.password }).await?;
+        if !user.role.is_agent() {
+            return Err(OneTimeCodeError::Wrong);
+        }
+        let now = self.parts.clock.now();
+        self.mails.attempt(&email, now).map_err(LogInError::from)?;
+        let code = format!("{:06}", rand::random_range(0..1_000_000));
+        let pending = PendingCode {
+            purpose: CodePurpose::LogIn,
+            digest: digest(&code),
+            expires_at: now.after(LIFETIME),
+            failures: 0,
+        };
+        let change = UserChange { pending_code: Some(Some(pending)), ..UserChange::default() };
+        match self.parts.users.update_user(user.id, change, now).await {
+            Ok(_) => {}
+            Err(SaveUserError::Store(error)) => return Err(error.into()),
+            Err(SaveUserError::EmailTaken) => return Err(OneTimeCodeError::Wrong),
+        }
+        let text = format!("Your code to log in: {code}\n\nIt is good for five minutes.\n");
+        self.post.send(user.id, Mail { to: email, subject: "Your code to log in".into(), text }).await;
+        Ok(user)
+    }
+
+    /// The second step: the digits for a pair of tokens.
+    ///
+    /// # Errors
+    /// [`OneTimeCodeError`].
+    pub async fn redeem_one_time_code(&self, number: u64, code: &str) -> Result<SignedIn, OneTimeCodeError> {
+        let user = self.parts.users.user_by_number(number).await?.ok_or(OneTimeCodeError::Wrong)?;
+        let email = user.email.clone().ok_or(OneTimeCodeError::Wrong)?;
+        let redeemed = self.redeem(&email, CodePurpose::LogIn, code, UserChange::default()).await;
+        redeemed.map_err(|error| match error {
+            RedeemError::Invalid => OneTimeCodeError::Wrong,
+            RedeemError::Store(error) => error.into(),
+        })?;
+        let profile = self.profile(&user).await?;
+        let tokens = self.parts.tokens.issue_pair(&user, username(&user, &profile), self.parts.clock.now());
+        Ok(SignedIn { user, profile, tokens })
+    }
+
+    /// The account with this number.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store fails.
+    pub async fn user_by_number(&self, number: u64) -> Result<Option<User>, StoreError> {
+        self.parts.users.user_by_number(number).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::accounts::testing::Fixture;
+    use crate::domain::{AccountStatus, Role};
+
+    fn ask(login: &str) -> SignIn {
+        SignIn { login: login.into(), password: "secret1".into() }
+    }
+
+    #[tokio::test]
+    async fn agents_log_in_with_mailed_digits_that_are_good_once() {
+        let mut desk = Fixture::new();
+        let ada = desk.account("ada@x.test", Role::Admin, AccountStatus::Active).await;
+        desk.accounts.mail_one_time_code(ask("ada@x.test")).await.unwrap();
+        let code: String = desk.mailed("log in: ").await.chars().take(6).collect();
+        assert!(code.bytes().all(|byte| byte.is_ascii_digit()), "{code}");
+        let redeem = async |code: &str| desk.accounts.redeem_one_time_code(ada.number, code).await;
+        assert!(matches!(redeem("wrong").await, Err(OneTimeCodeError::Wrong)));
+        assert_eq!(redeem(&code).await.unwrap().user.id, ada.id);
+        assert!(matches!(redeem(&code).await, Err(OneTimeCodeError::Wrong)), "used already");
+    }
+
+    #[tokio::test]
+    async fn digits_spoil_after_five_wrong_ones_and_after_five_minutes() {
+        let mut desk = Fixture::new();
+        let ada = desk.account("ada@x.test", Role::Admin, AccountStatus::Active).await;
+        for spoil_by_time in [true, false] {
+            desk.accounts.mail_one_time_code(ask("ada@x.test")).await.unwrap();
+            let code: String = desk.mailed("log in: ").await.chars().take(6).collect();
+            if spoil_by_time {
+                desk.clock.advance(LIFETIME);
+            } else {
+                for _ in 0..5 {
+                    drop(desk.accounts.redeem_one_time_code(ada.number, "wrong").await);
+                }
+            }
+            let late = desk.accounts.redeem_one_time_code(ada.number, &code).await;
+            assert!(matches!(late, Err(OneTimeCodeError::Wrong)));
+        }
+    }
+
+    #[tokio::test]
+    async fn customers_get_no_digits() {
+        let desk = Fixture::new();
+        desk.account("ann@x.test", Role::Customer, AccountStatus::Active).await;
+        let refused = desk.accounts.mail_one_time_code(ask("ann@x.test")).await;
+        assert!(matches!(refused, Err(OneTimeCodeError::Wrong)));
+    }
+}

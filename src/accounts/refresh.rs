@@ -1,0 +1,48 @@
+//! A refresh token for another pair. Each is good once: the next pair has another.
+
+use super::Accounts;
+use super::sign_in::{SignedIn, username};
+use crate::auth::{Subject, TokenError};
+use crate::domain::AccountStatus;
+use crate::store::StoreError;
+
+/// Why there is no other pair.
+#[derive(Debug, thiserror::Error)]
+pub enum RefreshError {
+    /// The token is none of ours, expired, used already, or of an account that is not in use.
+    #[error("the refresh token is not valid")]
+    Invalid,
+    /// The store failed; the token may be good.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<TokenError> for RefreshError {
+    fn from(_: TokenError) -> Self {
+        Self::Invalid
+    }
+}
+
+impl Accounts {
+    /// Exchanges a refresh token for another pair, once.
+    ///
+    /// # Errors
+    /// [`RefreshError`].
+    #[tracing::instrument(name = "accounts.refresh", skip_all)]
+    pub async fn refresh(&self, token: &str) -> Result<SignedIn, RefreshError> {
+        let now = self.parts.clock.now();
+        let named = self.parts.tokens.verify_refresh(token, now)?;
+        let user = match named.subject {
+            Subject::Id(id) => self.parts.users.user(id).await?,
+            Subject::Number(number) => self.parts.users.user_by_number(number).await?,
+        };
+        let user = user.filter(|user| user.status == AccountStatus::Active).ok_or(RefreshError::Invalid)?;
+        if !self.parts.profiles.spend(&named.token_id, named.expires_at, now).await? {
+            tracing::warn!(user.id = %user.id, "A refresh token was shown a second time");
+            return Err(RefreshError::Invalid);
+        }
+        let profile = self.profile(&user).await?;
+        let tokens = self.parts.tokens.issue_pair(&user, username(&user, &profile), now);
+        Ok(SignedIn { user, profile, tokens })
+    }
+}

@@ -1,0 +1,139 @@
+//! People without an account: known by the secret in a session cookie, of which only the digest is kept.
+
+use super::Accounts;
+use super::codes::{digest, hex, percent_encoded};
+use crate::domain::{AccountStatus, Attachment, Role, User, UserId};
+use crate::store::{NewUser, Profile, SaveProfileError, SaveUserError, StoreError, UserChange};
+
+/// What a visitor is called who gives no name.
+pub const ANONYMOUS: &str = "Anonymous";
+
+/// What somebody says of themselves; `None` leaves a field as it is.
+#[derive(Debug, Clone, Default)]
+pub struct Card {
+    /// What to call them.
+    pub name: Option<String>,
+    /// Where to write to, not confirmed.
+    pub email: Option<String>,
+    /// Where to call.
+    pub phone: Option<String>,
+}
+
+/// Somebody new, and the secret by which they will be known.
+#[derive(Debug)]
+pub struct NewVisitor {
+    /// Who.
+    pub user: User,
+    /// What their cookie holds. It is told once, here.
+    pub secret: String,
+}
+
+impl Accounts {
+    /// Who has this session, if anybody.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store fails.
+    pub async fn visitor(&self, secret: &str) -> Result<Option<User>, StoreError> {
+        if secret.is_empty() || secret.len() > 128 {
+            return Ok(None);
+        }
+        let Some(profile) = self.parts.profiles.profile_by_session(&digest(secret)).await? else { return Ok(None) };
+        let user = self.parts.users.user(profile.user).await?;
+        Ok(user.filter(|user| user.status == AccountStatus::Active))
+    }
+
+    /// Where a file can be fetched for an hour.
+    #[must_use]
+    pub fn link(&self, attachment: &Attachment) -> String {
+        let link = self.parts.tokens.issue_link(attachment, self.parts.clock.now());
+        format!("/media/chat_attachments/{link}/{}", percent_encoded(&attachment.name))
+    }
+
+    /// The file that a link leads to, while it is good.
+    #[must_use]
+    pub fn linked(&self, link: &str) -> Option<Attachment> {
+        self.parts.tokens.verify_link(link, self.parts.clock.now())
+    }
+
+    /// The account or visitor with this id.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store fails.
+    pub async fn user(&self, id: UserId) -> Result<Option<User>, StoreError> {
+        self.parts.users.user(id).await
+    }
+
+    /// Makes a visitor with a session of their own. A session is never one that a client has thought up.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store fails.
+    pub async fn new_visitor(&self, card: Card) -> Result<NewVisitor, StoreError> {
+        let now = self.parts.clock.now();
+        let secret = hex(&rand::random::<[u8; 20]>());
+        let new = NewUser {
+            id: UserId::generate(now),
+            name: card.name.filter(|name| !name.is_empty()).unwrap_or_else(|| ANONYMOUS.to_owned()),
+            email: None,
+            password_hash: None,
+            role: Role::Customer,
+            status: AccountStatus::Active,
+            pending_code: None,
+            at: now,
+        };
+        let user = self.parts.users.create_user(new).await.map_err(store_error)?;
+        let profile = Profile {
+            contact_email: card.email.unwrap_or_default(),
+            phone: card.phone.unwrap_or_default(),
+            session: Some(digest(&secret)),
+            ..Profile::empty(user.id)
+        };
+        self.save_profile(profile).await?;
+        Ok(NewVisitor { user, secret })
+    }
+
+    /// Changes what somebody says of themselves. The name of an account stays as it is.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store fails.
+    pub async fn change_card(&self, user: &User, card: Card) -> Result<(), StoreError> {
+        if user.email.is_none()
+            && let Some(name) = card.name
+        {
+            let name = if name.is_empty() { ANONYMOUS.to_owned() } else { name };
+            let change = UserChange { name: Some(name), ..UserChange::default() };
+            self.parts.users.update_user(user.id, change, self.parts.clock.now()).await.map_err(store_error)?;
+            self.tell_changed(user.id);
+        }
+        let before = self.profile(user).await?;
+        let after = Profile {
+            contact_email: card.email.unwrap_or_else(|| before.contact_email.clone()),
+            phone: card.phone.unwrap_or_else(|| before.phone.clone()),
+            ..before.clone()
+        };
+        if after == before { Ok(()) } else { self.save_profile(after).await }
+    }
+
+    /// Ends a visitor's session: the cookie opens nothing any more.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store fails.
+    pub async fn end_session(&self, visitor: &User) -> Result<(), StoreError> {
+        let profile = self.profile(visitor).await?;
+        self.save_profile(Profile { session: None, ..profile }).await
+    }
+
+    async fn save_profile(&self, profile: Profile) -> Result<(), StoreError> {
+        self.parts.profiles.save_profile(profile).await.map_err(|error| match error {
+            SaveProfileError::Store(error) => error,
+            SaveProfileError::Taken => StoreError::Corrupt("two sessions have the same digest".into()),
+        })
+    }
+}
+
+/// Visitors have no address, so none can be taken.
+fn store_error(error: SaveUserError) -> StoreError {
+    match error {
+        SaveUserError::Store(error) => error,
+        SaveUserError::EmailTaken => StoreError::Corrupt("a visitor clashes with an account".into()),
+    }
+}

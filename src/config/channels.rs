@@ -1,0 +1,38 @@
+//! What the Channels face does differently when told to.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::faces::channels::ChannelsSettings;
+
+/// What the Channels face does differently when told to.
+#[derive(Debug, Clone, Args)]
+pub struct ChannelsConfig {
+    /// Lets everybody list, read, rename and write every conversation of the storefront, as the replaced server did.
+    #[arg(long, env = "DESKLINE_OPEN_PUBLIC_ROOMS")]
+    pub open_public_rooms: bool,
+    /// The folder for attachments [default: beside the data file, `<data>.files`].
+    #[arg(long, env = "DESKLINE_FILES", value_name = "FOLDER")]
+    pub files: Option<PathBuf>,
+    /// The largest attachment, in MiB.
+    #[arg(long, env = "DESKLINE_MAX_ATTACHMENT", default_value_t = 25, value_name = "MIB")]
+    pub max_attachment: u64,
+}
+
+impl ChannelsConfig {
+    /// As the face takes it, beside this data file, if there is one.
+    #[must_use]
+    pub fn settings(&self, data: Option<&PathBuf>) -> ChannelsSettings {
+        let beside = || {
+            let mut files = data.map_or_else(|| "deskline".into(), |data| data.as_os_str().to_owned());
+            files.push(".files");
+            PathBuf::from(files)
+        };
+        ChannelsSettings {
+            open_public_rooms: self.open_public_rooms,
+            files: self.files.clone().unwrap_or_else(beside),
+            max_attachment: self.max_attachment.saturating_mul(1 << 20),
+        }
+    }
+}

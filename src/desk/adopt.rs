@@ -1,0 +1,29 @@
+//! A visitor turns out to have an account: what they said belongs to it from now on.
+
+use std::sync::Arc;
+
+use super::Desk;
+use super::change_status::ChangeStatusError;
+use crate::domain::{Members, Person, Side, Status};
+use crate::presence::Revoked;
+
+impl Desk {
+    /// Gives a visitor's conversation to the account. If the account has one of its own, that one stays, and the visitor's
+    /// is closed where it is: two logs are never mixed, since each has its own numbers.
+    ///
+    /// # Errors
+    /// [`ChangeStatusError`], if the store fails.
+    pub async fn adopt(&self, visitor: &Arc<Person>, account: &Arc<Person>) -> Result<(), ChangeStatusError> {
+        let conversations = &self.0.stores.conversations;
+        let members = Members::Support { customer: visitor.id };
+        let Some(conversation) = conversations.find(members).await? else { return Ok(()) };
+        if conversations.give_to(conversation.id, account.id).await? {
+            self.0.directory.forget_conversation(conversation).await;
+        } else {
+            self.set_status(visitor, conversation.id, Side::Customer, Status::Closed).await?;
+        }
+        // Its sockets would speak for somebody who is no more.
+        self.revoke(visitor.id, Revoked::RoleChanged);
+        Ok(())
+    }
+}

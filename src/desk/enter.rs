@@ -1,0 +1,117 @@
+//! To come into one conversation that a client names, as dialects with a socket per conversation do.
+
+use std::sync::Arc;
+
+use super::Desk;
+use crate::domain::{AccountStatus, ConversationId, Members, Person, Side, Status, Summary};
+use crate::store::StoreError;
+
+/// How a client names a conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConversationName {
+    /// By its unguessable UUID.
+    Uuid(u128),
+    /// By its number, which anybody can guess.
+    Number(u64),
+}
+
+/// What somebody has to show for it.
+#[derive(Debug, Clone)]
+pub enum Claim {
+    /// Who they are.
+    Identity(Arc<Person>),
+    /// Nothing but the name. Opens a conversation named by UUID, to speak for its customer, until an agent closes it.
+    NameAlone,
+    /// Nothing, on a server whose owner wants it so: as [`Claim::NameAlone`], but also when it is closed.
+    Public,
+}
+
+/// Somebody is in.
+#[derive(Debug, Clone)]
+pub struct Entered {
+    /// How matters stand.
+    pub summary: Summary,
+    /// The customer.
+    pub customer: Arc<Person>,
+    /// For whom they speak: themselves, or the customer.
+    pub person: Arc<Person>,
+    /// On which side.
+    pub side: Side,
+    /// They showed who they are.
+    pub is_identified: bool,
+}
+
+/// Why not.
+#[derive(Debug, thiserror::Error)]
+pub enum EnterError {
+    /// There is no such conversation with the desk.
+    #[error("no such conversation")]
+    NotFound,
+    /// There is, but it is none of theirs. Those who could only have guessed its name are told [`Self::NotFound`].
+    #[error("the conversation is somebody else's")]
+    Forbidden,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Desk {
+    /// Lets somebody into the support conversation that they name, if it is theirs.
+    ///
+    /// # Errors
+    /// [`EnterError`] says why not.
+    pub async fn enter(&self, name: ConversationName, claim: &Claim) -> Result<Entered, EnterError> {
+        let conversations = &self.0.stores.conversations;
+        let found = match name {
+            ConversationName::Uuid(uuid) => conversations.summary_by_uuid(uuid).await?,
+            ConversationName::Number(number) => conversations.summary_by_number(number).await?,
+        };
+        let summary = found.ok_or(EnterError::NotFound)?;
+        let Members::Support { customer } = summary.conversation.members else { return Err(EnterError::NotFound) };
+        let by_uuid = matches!(name, ConversationName::Uuid(_));
+        let (person, is_identified) = match claim {
+            Claim::Identity(person) => {
+                let side = summary.conversation.members.side_of(person.id, person.role.is_agent());
+                side.ok_or(EnterError::Forbidden)?;
+                (person.clone(), true)
+            }
+            Claim::NameAlone if !by_uuid => return Err(EnterError::NotFound),
+            Claim::NameAlone if summary.status == Status::Closed => return Err(EnterError::NotFound),
+            Claim::NameAlone | Claim::Public => {
+                // Nobody speaks for an account that is shut or gone.
+                let account = self.0.stores.users.user(customer).await?;
+                let account = account.filter(|account| account.status == AccountStatus::Active);
+                (Arc::new(Person::from(&account.ok_or(EnterError::NotFound)?)), false)
+            }
+        };
+        let side = if person.id == customer { Side::Customer } else { Side::Desk };
+        let customer = self.0.directory.person_or_deleted(customer).await?;
+        Ok(Entered { summary, customer, person, side, is_identified })
+    }
+
+    /// The support conversation of a customer, opened if need be; and whether it had to be.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store fails.
+    pub async fn own_conversation(&self, customer: &Arc<Person>) -> Result<(Entered, bool), StoreError> {
+        let members = Members::Support { customer: customer.id };
+        let known = self.0.stores.conversations.find(members).await?;
+        let conversation = match known {
+            Some(known) => known,
+            None => self.open_conversation(members).await?,
+        };
+        let summary = self.0.stores.conversations.summary(conversation.id).await?;
+        let summary = summary.unwrap_or_else(|| Summary::opened(conversation));
+        let (customer, person) = (customer.clone(), customer.clone());
+        let entered = Entered { summary, customer, person, side: Side::Customer, is_identified: true };
+        Ok((entered, known.is_none()))
+    }
+
+    /// How matters stand in a conversation that somebody is in.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store fails.
+    pub async fn summary(&self, id: ConversationId) -> Result<Option<Summary>, StoreError> {
+        self.0.stores.conversations.summary(id).await
+    }
+}

@@ -1,0 +1,66 @@
+//! What requests carry: a JSON object of bounded size.
+
+use axum::body::to_bytes;
+use axum::extract::{FromRequest, Request};
+use axum::http::StatusCode;
+use http_body_util::LengthLimitError;
+use serde_json::{Map, Value};
+
+use super::reply::Problem;
+
+/// The most bytes a body may have.
+const MAX_BODY: usize = 256 << 10;
+
+/// A JSON object; no body at all counts as `{}`.
+#[derive(Debug, Default)]
+pub(super) struct Fields(pub(super) Map<String, Value>);
+
+impl Fields {
+    /// The text of a field; `None` if it is missing or no text.
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        self.0.get(name).and_then(Value::as_str)
+    }
+
+    /// A number, given as one or in digits.
+    pub(super) fn number(&self, name: &str) -> Option<u64> {
+        match self.0.get(name)? {
+            Value::Number(number) => number.as_u64(),
+            Value::String(text) => text.parse().ok(),
+            _ => None,
+        }
+    }
+
+    /// The text of each of these fields, or which of them are missing or blank.
+    pub(super) fn required<const N: usize>(&self, names: [&'static str; N]) -> Result<[String; N], Problem> {
+        let missing = |name: &&str| self.text(name).is_none_or(str::is_empty);
+        let missing: Vec<_> =
+            names.iter().filter(|name| missing(name)).map(|name| (*name, "This field is required.")).collect();
+        if missing.is_empty() {
+            Ok(names.map(|name| self.text(name).unwrap_or_default().to_owned()))
+        } else {
+            Err(Problem::fields(&missing))
+        }
+    }
+}
+
+impl<S: Send + Sync> FromRequest<S> for Fields {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let bytes = to_bytes(request.into_body(), MAX_BODY).await.map_err(|error| {
+            if error.into_inner().is::<LengthLimitError>() {
+                Problem::error(StatusCode::PAYLOAD_TOO_LARGE, "The request body is too large")
+            } else {
+                Problem::error(StatusCode::BAD_REQUEST, "The request body could not be read")
+            }
+        })?;
+        if bytes.trim_ascii().is_empty() {
+            return Ok(Self::default());
+        }
+        match serde_json::from_slice(&bytes) {
+            Ok(Value::Object(fields)) => Ok(Self(fields)),
+            Ok(_) => Err(Problem::detail(StatusCode::BAD_REQUEST, "Invalid data. Expected a dictionary.")),
+            Err(error) => Err(Problem::detail(StatusCode::BAD_REQUEST, &format!("JSON parse error - {error}"))),
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! `/api/accounts/...` and `/api/token/...`: log in, for agents in two steps, and refresh.
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::post;
+use axum::{Json, Router};
+use serde_json::{Value, json};
+
+use crate::accounts::log_in::LogInError;
+use crate::accounts::one_time_code::OneTimeCodeError;
+use crate::accounts::refresh::RefreshError;
+use crate::accounts::sign_in::{SignIn, SignedIn};
+use crate::auth::TokenPair;
+use crate::domain::User;
+use crate::faces::channels::Channels;
+use crate::faces::channels::body::Fields;
+use crate::faces::channels::reply::{Problem, log_in_problem};
+
+const ADMINS_ELSEWHERE: &str = "Admin login requires a different process. Please use the admin login page.";
+
+pub(super) fn routes() -> Router<Channels> {
+    Router::new()
+        .route("/api/accounts/login/", post(log_in))
+        .route("/api/accounts/admin/login/step1/", post(first_step))
+        .route("/api/accounts/admin/login/step2/", post(second_step))
+        .route("/api/token/", post(token))
+        .route("/api/token/refresh/", post(refresh))
+        .route("/api/token/verify/", post(verify))
+        .route("/api/accounts/token/refresh/", post(refresh))
+        .route("/api/accounts/token/verify/", post(verify))
+}
+
+/// `POST login/` `{email, password}`, for customers.
+async fn log_in(State(channels): State<Channels>, fields: Fields) -> Result<Response, Problem> {
+    let signed_in = sign_in(&channels, &fields, wrong()).await?;
+    if signed_in.user.role.is_agent() {
+        return Err(Problem::error(StatusCode::FORBIDDEN, ADMINS_ELSEWHERE));
+    }
+    let (user, phone) = (&signed_in.user, Some(&signed_in.profile.phone).filter(|phone| !phone.is_empty()));
+    let (first_name, last_name) = user.name.split_once(' ').unwrap_or((&user.name, ""));
+    let body = json!({
+        "user": {
+            "first_name": first_name,
+            "last_name": last_name,
+            "email": user.email_text(),
+            "phone_number": phone,
+            "date_of_birth": null,
+        },
+        "tokens": pair(&signed_in.tokens),
+    });
+    Ok(secret(&body))
+}
+
+/// `POST token/` `{email, password}`, for customers: agents have to take both steps.
+async fn token(State(channels): State<Channels>, fields: Fields) -> Result<Response, Problem> {
+    let unknown = || Problem::detail(StatusCode::UNAUTHORIZED, "No active account found with the given credentials");
+    let signed_in = sign_in(&channels, &fields, unknown()).await?;
+    if signed_in.user.role.is_agent() {
+        return Err(unknown());
+    }
+    Ok(secret(&pair(&signed_in.tokens)))
+}
+
+async fn sign_in(channels: &Channels, fields: &Fields, wrong: Problem) -> Result<SignedIn, Problem> {
+    let [login, password] = fields.required(["email", "password"])?;
+    if !login.contains('@') {
+        return Err(wrong);
+    }
+    channels.accounts.sign_in(SignIn { login, password }).await.map_err(|error| log_in_problem(error, wrong))
+}
+
+/// `POST admin/login/step1/` `{username, password}`: mails six digits, good for five minutes.
+async fn first_step(State(channels): State<Channels>, fields: Fields) -> Result<Json<Value>, Problem> {
+    let [login, password] = fields.required(["username", "password"])?;
+    let mailed = channels.accounts.mail_one_time_code(SignIn { login, password }).await;
+    let user: User = mailed.map_err(|error| match error {
+        OneTimeCodeError::LogIn(error) => log_in_problem(error, wrong()),
+        OneTimeCodeError::Wrong => wrong(),
+        OneTimeCodeError::Store(error) => error.into(),
+    })?;
+    Ok(Json(json!({"message": "OTP sent to your email", "user_id": user.number})))
+}
+
+/// `POST admin/login/step2/` `{user_id, otp_code}`.
+async fn second_step(State(channels): State<Channels>, fields: Fields) -> Result<Response, Problem> {
+    let invalid = || Problem::error(StatusCode::BAD_REQUEST, "Invalid or expired OTP");
+    let (Some(number), Some(code)) = (fields.number("user_id"), fields.text("otp_code")) else {
+        return Err(Problem::error(StatusCode::BAD_REQUEST, "user_id and otp_code are required"));
+    };
+    let signed_in = channels.accounts.redeem_one_time_code(number, code).await;
+    let signed_in = signed_in.map_err(|error| match error {
+        OneTimeCodeError::LogIn(LogInError::Store(error)) | OneTimeCodeError::Store(error) => error.into(),
+        OneTimeCodeError::LogIn(_) | OneTimeCodeError::Wrong => invalid(),
+    })?;
+    Ok(secret(&pair(&signed_in.tokens)))
+}
+
+/// Another pair. Each refresh token is good once.
+async fn refresh(State(channels): State<Channels>, fields: Fields) -> Result<Response, Problem> {
+    let [token] = fields.required(["refresh"])?;
+    let signed_in = channels.accounts.refresh(&token).await.map_err(|error| match error {
+        RefreshError::Invalid => Problem::bad_refresh_token(),
+        RefreshError::Store(error) => error.into(),
+    })?;
+    Ok(secret(&pair(&signed_in.tokens)))
+}
+
+async fn verify(State(channels): State<Channels>, fields: Fields) -> Result<Json<Value>, Problem> {
+    let [token] = fields.required(["token"])?;
+    channels.accounts.identify(&token).await.map_err(|_| Problem::bad_refresh_token())?;
+    Ok(Json(json!({})))
+}
+
+fn wrong() -> Problem {
+    Problem::error(StatusCode::UNAUTHORIZED, "Invalid credentials")
+}
+
+fn pair(tokens: &TokenPair) -> Value {
+    json!({"refresh": tokens.refresh, "access": tokens.access})
+}
+
+fn secret(body: &Value) -> Response {
+    ([(header::CACHE_CONTROL, "no-store")], Json(body)).into_response()
+}

@@ -1,0 +1,247 @@
+//! `/api/chat/messages/...`
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use axum::extract::{DefaultBodyLimit, FromRequest as _, Path, Query, Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+
+use super::wire::{MessageBody, messages};
+use super::{enter, upload};
+use crate::desk::enter::{EnterError, Entered};
+use crate::desk::mark_read::MarkRead;
+use crate::desk::send_message::{Addressee, SendMessage, SendMessageError};
+use crate::domain::{EntryTold, MessageExtras, User};
+use crate::faces::channels::Channels;
+use crate::faces::channels::body::Fields;
+use crate::faces::channels::caller::{self, Caller};
+use crate::faces::channels::reply::Problem;
+
+/// How many rooms an agent gets the messages of who names none, and how many of each.
+const ROOMS: usize = 50;
+const OF_EACH: usize = 100;
+
+pub(super) fn routes() -> Router<Channels> {
+    Router::new()
+        .route("/api/chat/messages/", get(list).post(send).layer(DefaultBodyLimit::disable()))
+        .route("/api/chat/messages/room_messages/", get(room_messages))
+        .route("/api/chat/messages/{message}/", get(message))
+        .route("/api/chat/messages/{message}/mark_read/", post(mark_read))
+}
+
+/// Gives the whole address of a message's attachment.
+type Linker = Box<dyn Fn(&EntryTold) -> Option<String> + Send + Sync>;
+
+type Asked = Query<HashMap<String, String>>;
+
+/// Lets somebody into the room of a request, in this dialect's words.
+pub(super) async fn enter_to(channels: &Channels, user: &User, room: &str, what: &str) -> Result<Entered, Problem> {
+    let none = || Problem::error(StatusCode::NOT_FOUND, "Chat room not found");
+    let number = room.parse().map_err(|_| none())?;
+    enter(channels, user, number).await.map_err(|error| match error {
+        EnterError::NotFound => none(),
+        EnterError::Forbidden => {
+            Problem::error(StatusCode::FORBIDDEN, &format!("You do not have permission to {what} room"))
+        }
+        EnterError::Store(error) => error.into(),
+    })
+}
+
+/// Where a message's attachment can be fetched: browsers want the whole address.
+fn linker(headers: &HeaderMap) -> Linker {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost").to_owned();
+    Box::new(move |told| told.attachment_path.as_ref().map(|path| format!("http://{host}{path}")))
+}
+
+async fn log_of(channels: &Channels, entered: &Entered, headers: &HeaderMap, limit: usize) -> Result<Value, Problem> {
+    let log = channels.desk.room_log(entered, limit).await?;
+    let link = linker(headers);
+    Ok(json!(messages(&log, &entered.summary, &entered.person, &link)))
+}
+
+/// `?room_id=`: the messages of a room; without one, of the caller's own, or for an agent of those that changed last.
+async fn list(
+    State(channels): State<Channels>,
+    Caller(user): Caller,
+    Query(asked): Asked,
+    headers: HeaderMap,
+) -> Result<Json<Value>, Problem> {
+    if let Some(room) = asked.get("room_id") {
+        let entered = enter_to(&channels, &user, room, "view this").await?;
+        return Ok(Json(log_of(&channels, &entered, &headers, usize::MAX).await?));
+    }
+    if !user.role.is_agent() {
+        let (entered, _) = channels.desk.own_conversation(&caller::person(&user)).await?;
+        return Ok(Json(log_of(&channels, &entered, &headers, usize::MAX).await?));
+    }
+    let mut all = Vec::new();
+    for room in channels.desk.rooms(0, ROOMS).await?.0 {
+        let entered = enter(&channels, &user, room.summary.conversation.number).await?;
+        if let Value::Array(of_room) = log_of(&channels, &entered, &headers, OF_EACH).await? {
+            all.extend(of_room);
+        }
+    }
+    Ok(Json(Value::Array(all)))
+}
+
+async fn room_messages(
+    State(channels): State<Channels>,
+    Caller(user): Caller,
+    Query(asked): Asked,
+    headers: HeaderMap,
+) -> Result<Json<Value>, Problem> {
+    let room = asked.get("room_id").filter(|room| !room.is_empty());
+    let room = room.ok_or_else(|| Problem::error(StatusCode::BAD_REQUEST, "room_id is required"))?;
+    let entered = enter_to(&channels, &user, room, "view this").await?;
+    let log = log_of(&channels, &entered, &headers, usize::MAX).await?;
+    Ok(Json(json!({"room_id": entered.summary.conversation.number, "messages": log})))
+}
+
+/// What a message is sent with.
+#[derive(Default)]
+pub(super) struct ToSend {
+    pub(super) room: Option<String>,
+    pub(super) text: String,
+    pub(super) reply_to: Option<u64>,
+}
+
+impl From<&Fields> for ToSend {
+    fn from(fields: &Fields) -> Self {
+        Self {
+            room: fields.number("room_id").map(|room| room.to_string()),
+            text: fields.text("message").unwrap_or_default().to_owned(),
+            reply_to: fields.number("reply_to"),
+        }
+    }
+}
+
+/// `{room_id, message, reply_to?}`, or a form that may have a file as `attachment`: 201 with the message. A file may come
+/// without a text; its name stands for it.
+async fn send(
+    State(channels): State<Channels>,
+    Caller(user): Caller,
+    headers: HeaderMap,
+    request: Request,
+) -> Result<Response, Problem> {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let (mut to_send, received) = if content_type.to_ascii_lowercase().starts_with("multipart/form-data") {
+        upload::receive(&channels, request).await?
+    } else {
+        (ToSend::from(&Fields::from_request(request, &channels).await?), None)
+    };
+    let required = || Problem::error(StatusCode::BAD_REQUEST, "room_id and message are required");
+    let mut extras = MessageExtras::default();
+    if let Some(received) = &received {
+        extras.attachment = Some(received.attachment.clone());
+        if to_send.text.trim().is_empty() {
+            to_send.text.clone_from(&received.attachment.name);
+        }
+    }
+    if to_send.text.trim().is_empty() {
+        return Err(required());
+    }
+    let room = to_send.room.as_deref().ok_or_else(required)?;
+    let entered = enter_to(&channels, &user, room, "send messages in this").await?;
+    // Kept first: a client that leaves meanwhile must not take along the file of a message that is there.
+    if let Some(received) = received {
+        received.keep();
+    }
+    say(&channels, &entered, &headers, to_send, extras).await
+}
+
+pub(super) async fn say(
+    channels: &Channels,
+    entered: &Entered,
+    headers: &HeaderMap,
+    to_send: ToSend,
+    mut extras: MessageExtras,
+) -> Result<Response, Problem> {
+    let conversation = entered.summary.conversation.id;
+    let answered = match to_send.reply_to {
+        None => None,
+        Some(number) => {
+            let answered = channels.desk.message(conversation, number).await?;
+            let none = || Problem::error(StatusCode::NOT_FOUND, "Reply target message not found");
+            Some(answered.ok_or_else(none)?)
+        }
+    };
+    extras.reply_to = to_send.reply_to;
+    let answering = channels.echoes.hold();
+    let ask = SendMessage {
+        author: Arc::clone(&entered.person),
+        to: Addressee::Conversation(conversation),
+        text: to_send.text,
+        client_id: None,
+        origin: Some(answering.origin),
+        extras,
+    };
+    let (answer, answer_of) = oneshot::channel();
+    channels.desk.send_message(ask, Box::new(move |outcome| drop(answer.send(outcome)))).await;
+    let sent = answer_of.await.unwrap_or(Err(SendMessageError::ShuttingDown))?;
+    let link = linker(headers);
+    let body = json!(MessageBody::new(&sent.told, &entered.person, answered.as_ref(), &link));
+    Ok(answering.until_sent((StatusCode::CREATED, Json(body)).into_response()))
+}
+
+/// The message of this number, if it is of a room that the caller may enter.
+async fn find(channels: &Channels, user: &User, number: &str) -> Result<(Entered, EntryTold), Problem> {
+    let none = || Problem::detail(StatusCode::NOT_FOUND, "No ChatMessage matches the given query.");
+    let number = number.parse().map_err(|_| none())?;
+    let room = channels.desk.conversation_of_message(number).await?.ok_or_else(none)?;
+    let entered = enter(channels, user, room).await.map_err(|error| match error {
+        EnterError::NotFound | EnterError::Forbidden => none(),
+        EnterError::Store(error) => error.into(),
+    })?;
+    let told = channels.desk.message(entered.summary.conversation.id, number).await?;
+    Ok((entered, told.ok_or_else(none)?))
+}
+
+async fn body_of(
+    channels: &Channels,
+    entered: &Entered,
+    told: &EntryTold,
+    headers: &HeaderMap,
+    was_read_now: bool,
+) -> Result<Json<Value>, Problem> {
+    let answered = match told.extras.reply_to {
+        Some(number) => channels.desk.message(told.entry.conversation, number).await?,
+        None => None,
+    };
+    let log = channels.desk.room_log(entered, usize::MAX).await?;
+    let link = linker(headers);
+    let body = MessageBody::new(told, &entered.person, answered.as_ref(), &link);
+    let is_read = told.entry.seq <= entered.summary.side(told.entry.side.other()).read;
+    let body = body.map(|body| if is_read || was_read_now { body.read_at(log.read_at(told)) } else { body });
+    Ok(Json(json!(body)))
+}
+
+async fn message(
+    State(channels): State<Channels>,
+    Caller(user): Caller,
+    Path(number): Path<String>,
+    headers: HeaderMap,
+) -> Result<Json<Value>, Problem> {
+    let (entered, told) = find(&channels, &user, &number).await?;
+    body_of(&channels, &entered, &told, &headers, false).await
+}
+
+/// Marks the other side's message, and all before it, as read.
+async fn mark_read(
+    State(channels): State<Channels>,
+    Caller(user): Caller,
+    Path(number): Path<String>,
+    headers: HeaderMap,
+) -> Result<Json<Value>, Problem> {
+    let (entered, told) = find(&channels, &user, &number).await?;
+    let is_theirs = told.entry.side != entered.side;
+    if is_theirs {
+        let what = MarkRead::In(told.entry.conversation, Some(told.entry.seq));
+        channels.desk.mark_read(&entered.person, what, None).await?;
+    }
+    body_of(&channels, &entered, &told, &headers, is_theirs).await
+}

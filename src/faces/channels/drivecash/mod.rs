@@ -1,0 +1,68 @@
+//! The portal's dialect: one room per customer by number, one socket per person and room, REST with bare arrays.
+//!
+//! [`wire`] (names and shapes), [`connection`] (one socket), and routes by noun: [`auth`], [`rooms`], [`messages`] (with
+//! [`upload`]), [`media`], [`notifications`].
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+
+mod auth;
+mod connection;
+mod media;
+mod messages;
+mod notifications;
+mod rooms;
+mod upload;
+mod wire;
+
+use super::reply::Problem;
+use super::socket::Handshake;
+use super::{Channels, caller};
+use crate::desk::enter::{Claim, ConversationName, EnterError, Entered};
+use crate::domain::User;
+use crate::presence::Connection;
+use connection::DrivecashConnection;
+
+pub(super) fn routes() -> Router<Channels> {
+    Router::new()
+        .merge(auth::routes())
+        .merge(rooms::routes())
+        .merge(messages::routes())
+        .merge(notifications::routes())
+        .merge(media::routes())
+}
+
+/// `/ws/chat/{digits}/?token=`. Refused with 403 in the handshake: after an accept, this client would come back every second.
+pub(super) async fn room(channels: Channels, room: &str, mut request: Request) -> Response {
+    let handshake = match Handshake::read(&mut request) {
+        Ok(handshake) => handshake,
+        Err(none) => return none.into_response(),
+    };
+    let who = match caller::from_token(&channels, request.uri()).await {
+        Ok(Some(who)) => who,
+        Ok(None) => return StatusCode::FORBIDDEN.into_response(),
+        Err(error) => return Problem::from(error).into_response(),
+    };
+    let Ok(number) = room.parse() else { return StatusCode::FORBIDDEN.into_response() };
+    let claim = Claim::Identity(who.person.clone());
+    let entered = match channels.desk.enter(ConversationName::Number(number), &claim).await {
+        Ok(entered) => entered,
+        Err(EnterError::NotFound | EnterError::Forbidden) => return StatusCode::FORBIDDEN.into_response(),
+        Err(EnterError::Store(error)) => return Problem::from(error).into_response(),
+    };
+    let (connection, waiting) = DrivecashConnection::open(&channels, &entered, handshake.hang_up.clone());
+    let port: Arc<dyn Connection> = connection.clone();
+    channels.desk.connect_live(&who, &port).await;
+    channels.desk.tell_who_is_there(&who.person, &port).await;
+    handshake.serve(&channels.sockets, connection, waiting)
+}
+
+/// Lets somebody into a room that they name by its number.
+async fn enter(channels: &Channels, user: &User, number: u64) -> Result<Entered, EnterError> {
+    let claim = Claim::Identity(caller::person(user));
+    channels.desk.enter(ConversationName::Number(number), &claim).await
+}

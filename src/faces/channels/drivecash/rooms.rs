@@ -1,0 +1,84 @@
+//! `/api/chat/rooms/...`
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde_json::{Value, json};
+
+use super::enter;
+use super::wire::RoomBody;
+use crate::domain::Side;
+use crate::faces::channels::Channels;
+use crate::faces::channels::caller::{self, Caller};
+use crate::faces::channels::reply::Problem;
+use crate::store::MAX_PAGE;
+
+pub(super) fn routes() -> Router<Channels> {
+    Router::new()
+        .route("/api/chat/rooms/", get(list).post(create))
+        .route("/api/chat/rooms/my_room/", get(my_room))
+        .route("/api/chat/rooms/user/{user}/", get(room_of))
+        .route("/api/chat/rooms/{room}/", get(room))
+        .route("/api/chat/rooms/{room}/mark_as_read/", post(mark_as_read))
+}
+
+/// To an agent all rooms, to a customer their own; no pages.
+async fn list(State(channels): State<Channels>, Caller(user): Caller) -> Result<Json<Value>, Problem> {
+    if user.role.is_agent() {
+        let (rooms, _) = channels.desk.rooms(0, MAX_PAGE).await?;
+        return Ok(Json(rooms.iter().map(|room| json!(RoomBody::new(room, Side::Desk))).collect()));
+    }
+    let (entered, _) = channels.desk.own_conversation(&caller::person(&user)).await?;
+    let room = channels.desk.room(&entered).await?;
+    Ok(Json(json!([RoomBody::new(&room, Side::Customer)])))
+}
+
+/// Rooms are made by coming in, see `my_room`.
+async fn create(_: Caller) -> Problem {
+    Problem::fields(&[("user", "This field is required.")])
+}
+
+async fn my_room(State(channels): State<Channels>, Caller(user): Caller) -> Result<Json<Value>, Problem> {
+    if user.role.is_agent() {
+        return Err(Problem::error(StatusCode::BAD_REQUEST, "Admin users cannot have personal chat rooms"));
+    }
+    let (entered, created) = channels.desk.own_conversation(&caller::person(&user)).await?;
+    let room = channels.desk.room(&entered).await?;
+    Ok(Json(json!({"room": RoomBody::new(&room, Side::Customer), "created": created})))
+}
+
+/// The room of a customer, for agents; opened if need be.
+async fn room_of(
+    State(channels): State<Channels>,
+    Caller(user): Caller,
+    Path(customer): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    if !user.role.is_agent() {
+        return Err(Problem::error(StatusCode::FORBIDDEN, "You do not have permission to access this room"));
+    }
+    let number = customer.parse().map_err(|_| Problem::not_found())?;
+    let customer = channels.accounts.user_by_number(number).await?.filter(|customer| !customer.role.is_agent());
+    let customer = customer.ok_or_else(|| Problem::error(StatusCode::NOT_FOUND, "User not found"))?;
+    let (entered, _) = channels.desk.own_conversation(&caller::person(&customer)).await?;
+    Ok(Json(json!(RoomBody::new(&channels.desk.room(&entered).await?, Side::Desk))))
+}
+
+async fn room(
+    State(channels): State<Channels>,
+    Caller(user): Caller,
+    Path(room): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    let entered = enter(&channels, &user, room.parse().map_err(|_| Problem::not_found())?).await?;
+    Ok(Json(json!(RoomBody::new(&channels.desk.room(&entered).await?, entered.side))))
+}
+
+async fn mark_as_read(
+    State(channels): State<Channels>,
+    Caller(user): Caller,
+    Path(room): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    let entered = enter(&channels, &user, room.parse().map_err(|_| Problem::not_found())?).await?;
+    let count = channels.desk.mark_room_read(&entered).await?;
+    Ok(Json(json!({"message": "Messages marked as read", "count": count})))
+}

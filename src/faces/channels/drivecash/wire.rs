@@ -1,0 +1,326 @@
+//! Names and shapes of the portal's dialect: flat frames, bare arrays.
+#![deny(clippy::wildcard_enum_match_arm)]
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::desk::room_log::{Room, RoomLog};
+use crate::domain::event::SeenPerson;
+use crate::domain::{DeskEvent, EntryKind, EntryTold, Message, Person, Seq, Side, Summary, Timestamp, UserId};
+use crate::faces::channels::stamp;
+
+/// How many characters of the last message a list shows.
+const EXCERPT: usize = 100;
+
+/// The answer to what is no JSON.
+pub(super) const INVALID_JSON: &str = r#"{"error": "Invalid JSON"}"#;
+
+/// What a client may send.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum ClientFrame {
+    /// `{"type":"chat_message","message"}`; without a type, too.
+    ChatMessage(String),
+    /// `{"type":"typing","is_typing"}`.
+    Typing(bool),
+    /// `{"type":"read_receipt","message_id"}`.
+    ReadReceipt(u64),
+    /// All that means nothing.
+    Ignored,
+}
+
+impl ClientFrame {
+    /// What a text says; `None` if it is no JSON.
+    pub(super) fn read(text: &str) -> Option<Self> {
+        let frame: Value = serde_json::from_str(text).ok()?;
+        if !frame.is_object() {
+            return Some(Self::Ignored);
+        }
+        let kind = match frame.get("type") {
+            None => "chat_message",
+            Some(kind) => kind.as_str().unwrap_or_default(),
+        };
+        let read = match kind {
+            "chat_message" => {
+                let text = frame.get("message").and_then(Value::as_str).filter(|text| !text.trim().is_empty());
+                text.map(|text| Self::ChatMessage(text.to_owned()))
+            }
+            "typing" => Some(Self::Typing(frame.get("is_typing").and_then(Value::as_bool).unwrap_or_default())),
+            "read_receipt" => frame.get("message_id").and_then(number).map(Self::ReadReceipt),
+            _ => None,
+        };
+        Some(read.unwrap_or(Self::Ignored))
+    }
+}
+
+fn number(value: &Value) -> Option<u64> {
+    value.as_u64().or_else(|| value.as_str()?.parse().ok())
+}
+
+/// `user` or `admin`.
+const fn sender_type(side: Side) -> &'static str {
+    match side {
+        Side::Customer => "user",
+        Side::Desk => "admin",
+    }
+}
+
+fn name(person: &Person) -> &str {
+    if person.name.is_empty() { &person.email } else { &person.name }
+}
+
+/// Where an attachment of a message can be fetched.
+pub(super) type Link<'a> = &'a dyn Fn(&EntryTold) -> Option<String>;
+
+/// What a server sends.
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum ServerFrame<'a> {
+    ChatMessage {
+        message_id: u64,
+        message: &'a str,
+        sender_id: u64,
+        sender_type: &'static str,
+        sender_name: &'a str,
+        created_at: String,
+        is_read: bool,
+        attachment: Option<String>,
+        attachment_name: Option<&'a str>,
+        reply_to: Option<u64>,
+    },
+    Typing {
+        user_id: u64,
+        user_name: &'a str,
+        is_typing: bool,
+    },
+    ReadReceipt {
+        message_id: u64,
+        read_by: u64,
+    },
+    UserStatus {
+        user_id: u64,
+        status: &'static str,
+    },
+}
+
+fn text(frame: &ServerFrame<'_>) -> String {
+    serde_json::to_string(frame).unwrap_or_else(|error| {
+        tracing::error!(%error, "A frame could not be encoded");
+        String::new()
+    })
+}
+
+/// A read mark, whose frame needs the message that it is about.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Receipt {
+    pub(super) reader: u64,
+    pub(super) of_side: Side,
+    pub(super) up_to: Seq,
+}
+
+/// What becomes of an event in a room.
+pub(super) enum Encoded {
+    Frame(String),
+    Receipt(Receipt),
+}
+
+/// What a socket in the room of this customer is sent; `None` if it does not concern it, or there is no word for it.
+pub(super) fn encode(event: &DeskEvent, viewer: &Person, customer: UserId, link: Link<'_>) -> Option<Encoded> {
+    match event {
+        DeskEvent::Entry(told) => encode_entry(told, viewer, link),
+        DeskEvent::Typing(change) => {
+            let SeenPerson { shown, .. } = change.parties.seen_by(viewer)[change.side.index()];
+            let (user_id, user_name) = (shown.number, name(shown));
+            Some(Encoded::Frame(text(&ServerFrame::Typing { user_id, user_name, is_typing: change.is_typing })))
+        }
+        DeskEvent::Presence(change) => {
+            // To a customer the desk is one person; an agent hears of the room's customer, and of themselves.
+            let concerns = viewer.id == customer || change.user == customer || change.user == viewer.id;
+            let status = if change.is_online { "online" } else { "offline" };
+            concerns.then(|| Encoded::Frame(text(&ServerFrame::UserStatus { user_id: change.number, status })))
+        }
+    }
+}
+
+fn encode_entry(told: &EntryTold, viewer: &Person, link: Link<'_>) -> Option<Encoded> {
+    let author = told.author_and_addressee(viewer).0.shown;
+    match &told.entry.kind {
+        EntryKind::Message(message) => {
+            let attachment_name = told.extras.attachment.as_ref().map(|attachment| attachment.name.as_str());
+            Some(Encoded::Frame(text(&ServerFrame::ChatMessage {
+                message_id: message.number,
+                message: message.body.as_str(),
+                sender_id: author.number,
+                sender_type: sender_type(told.entry.side),
+                sender_name: name(author),
+                created_at: stamp::frame(told.entry.at),
+                is_read: false,
+                attachment: link(told),
+                attachment_name,
+                reply_to: told.extras.reply_to,
+            })))
+        }
+        EntryKind::Read { up_to } => {
+            let of_side = told.entry.side.other();
+            Some(Encoded::Receipt(Receipt { reader: author.number, of_side, up_to: *up_to }))
+        }
+        EntryKind::StatusChanged { .. } => None,
+    }
+}
+
+pub(super) fn receipt(receipt: Receipt, message: &Message) -> String {
+    text(&ServerFrame::ReadReceipt { message_id: message.number, read_by: receipt.reader })
+}
+
+#[derive(Serialize)]
+struct LastMessageBody {
+    message: String,
+    sender_type: &'static str,
+    created_at: String,
+}
+
+/// A room.
+#[derive(Serialize)]
+pub(super) struct RoomBody<'a> {
+    id: u64,
+    user: u64,
+    user_email: &'a str,
+    user_name: &'a str,
+    is_active: bool,
+    user_unread_count: u64,
+    admin_unread_count: u64,
+    last_message: Option<LastMessageBody>,
+    unread_count: u64,
+    created_at: String,
+    updated_at: String,
+}
+
+impl<'a> RoomBody<'a> {
+    /// The room as this side of it sees it.
+    pub(super) fn new(room: &'a Room, side: Side) -> Self {
+        let Room { summary, customer, profile } = room;
+        let last_message = summary.last_message.as_ref().map(|last| LastMessageBody {
+            message: last.body.as_str().chars().take(EXCERPT).collect(),
+            sender_type: sender_type(last.side),
+            created_at: stamp::rest(last.at),
+        });
+        Self {
+            id: summary.conversation.number,
+            user: customer.number,
+            user_email: if customer.email.is_empty() { &profile.contact_email } else { &customer.email },
+            user_name: name(customer),
+            is_active: summary.status != crate::domain::Status::Closed,
+            user_unread_count: summary.side(Side::Customer).unread,
+            admin_unread_count: summary.side(Side::Desk).unread,
+            last_message,
+            unread_count: summary.side(side).unread,
+            created_at: stamp::rest(summary.conversation.created_at),
+            updated_at: stamp::rest(summary.updated_at),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct ReplyBody<'a> {
+    id: u64,
+    message: &'a str,
+    sender_type: &'static str,
+    sender_name: &'a str,
+    created_at: String,
+}
+
+/// A message.
+#[derive(Serialize)]
+pub(super) struct MessageBody<'a> {
+    pub(super) id: u64,
+    room: u64,
+    sender: u64,
+    sender_type: &'static str,
+    sender_name: &'a str,
+    sender_email: &'a str,
+    message: &'a str,
+    reply_to: Option<ReplyBody<'a>>,
+    attachment: Option<String>,
+    attachment_name: Option<&'a str>,
+    pub(super) is_read: bool,
+    pub(super) read_at: Option<String>,
+    created_at: String,
+    updated_at: String,
+}
+
+impl<'a> MessageBody<'a> {
+    /// `None` if the entry is no message. `answered` is the message that it answers.
+    pub(super) fn new(
+        told: &'a EntryTold,
+        viewer: &'a Person,
+        answered: Option<&'a EntryTold>,
+        link: Link<'_>,
+    ) -> Option<Self> {
+        let message = told.entry.message()?;
+        let author = told.author_and_addressee(viewer).0.shown;
+        let reply_to = answered.and_then(|answered| {
+            let message = answered.entry.message()?;
+            Some(ReplyBody {
+                id: message.number,
+                message: message.body.as_str(),
+                sender_type: sender_type(answered.entry.side),
+                sender_name: name(answered.author_and_addressee(viewer).0.shown),
+                created_at: stamp::rest(answered.entry.at),
+            })
+        });
+        let at = stamp::rest(told.entry.at);
+        Some(Self {
+            id: message.number,
+            room: told.parties.conversation.number,
+            sender: author.number,
+            sender_type: sender_type(told.entry.side),
+            sender_name: name(author),
+            sender_email: &author.email,
+            message: message.body.as_str(),
+            reply_to,
+            attachment: link(told),
+            attachment_name: told.extras.attachment.as_ref().map(|attachment| attachment.name.as_str()),
+            is_read: false,
+            read_at: None,
+            created_at: at.clone(),
+            updated_at: at,
+        })
+    }
+
+    pub(super) fn read_at(self, at: Option<Timestamp>) -> Self {
+        Self { is_read: true, read_at: at.map(stamp::rest), ..self }
+    }
+}
+
+/// All messages of a log.
+pub(super) fn messages<'a>(
+    log: &'a RoomLog,
+    summary: &Summary,
+    viewer: &'a Person,
+    link: Link<'_>,
+) -> Vec<MessageBody<'a>> {
+    let show = |told: &'a EntryTold| {
+        let answered = told.extras.reply_to.and_then(|number| log.answered.get(&number));
+        let body = MessageBody::new(told, viewer, answered, link)?;
+        let is_read = told.entry.seq <= summary.side(told.entry.side.other()).read;
+        Some(if is_read { body.read_at(log.read_at(told)) } else { body })
+    };
+    log.messages.iter().filter_map(show).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_no_json_is_answered() {
+        for text in ["", "junk", "{", "{]"] {
+            assert_eq!(ClientFrame::read(text), None, "{text}");
+        }
+        for text in ["[]", "1", "null", r#"{"type":"ping"}"#, r#"{"type":5,"message":"x"}"#, r#"{"message":" "}"#] {
+            assert_eq!(ClientFrame::read(text), Some(ClientFrame::Ignored), "{text}");
+        }
+        let typeless = ClientFrame::read(r#"{"message":"hi"}"#);
+        assert_eq!(typeless, Some(ClientFrame::ChatMessage("hi".into())));
+        assert_eq!(ClientFrame::read(r#"{"type":"typing"}"#), Some(ClientFrame::Typing(false)));
+    }
+}

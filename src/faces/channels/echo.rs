@@ -1,0 +1,71 @@
+//! The answer to a request comes before the echo of what it did on the same client's sockets: the frontends drop the echo
+//! of what they know already, but not the answer.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::response::Response;
+use http_body_util::BodyExt as _;
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::ConnectionId;
+
+/// How much longer an echo waits once its answer was handed to the connection.
+const HEAD_START: Duration = Duration::from_millis(5);
+
+/// Requests that are being answered, under the origin that their entries carry.
+#[derive(Debug, Default)]
+pub(super) struct Echoes(Mutex<HashMap<ConnectionId, CancellationToken>>);
+
+/// A request that is being answered. Once this is dropped, its echoes go out.
+pub(super) struct Answering {
+    pub(super) origin: ConnectionId,
+    echoes: Arc<Echoes>,
+    gate: CancellationToken,
+}
+
+impl Echoes {
+    /// Begins to hold back the echoes of a request.
+    pub(super) fn hold(self: &Arc<Self>) -> Answering {
+        let (origin, gate) = (ConnectionId::next(), CancellationToken::new());
+        self.gates().insert(origin, gate.clone());
+        Answering { origin, echoes: self.clone(), gate }
+    }
+
+    /// What the echo of this origin has to wait for.
+    pub(super) fn gate(&self, origin: Option<ConnectionId>) -> Option<CancellationToken> {
+        self.gates().get(&origin?).cloned()
+    }
+
+    fn gates(&self) -> MutexGuard<'_, HashMap<ConnectionId, CancellationToken>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Answering {
+    /// Ties this to the answer: the server drops a body when it has been handed to the connection.
+    pub(super) fn until_sent(self, response: Response) -> Response {
+        response.map(|body| {
+            Body::new(body.map_frame(move |frame| {
+                let _held = &self;
+                frame
+            }))
+        })
+    }
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        self.echoes.gates().remove(&self.origin);
+        let gate = self.gate.clone();
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn(async move {
+                tokio::time::sleep(HEAD_START).await;
+                gate.cancel();
+            })),
+            Err(_) => gate.cancel(),
+        }
+    }
+}

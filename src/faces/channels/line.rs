@@ -1,0 +1,189 @@
+//! What waits to be sent on one websocket: bounded in frames and in bytes. Who does not keep up is cut off.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::mpsc::{self, error::TrySendError};
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::{ConnectionId, ConversationId, DeskEvent};
+use crate::net::HangUp;
+use crate::presence::{Delivery, Outcome, Unconfirmed};
+
+/// Frames that may wait for a client.
+const FRAMES: usize = 512;
+
+/// Bytes that may wait for a client.
+const BYTES: usize = 4 << 20;
+
+/// One thing to send.
+pub(super) enum Item<L> {
+    /// A frame.
+    Frame(Arc<String>),
+    /// A frame that waits until this request was answered.
+    Echo(Arc<String>, CancellationToken),
+    /// Frames that have to be made from what the store holds when their turn comes.
+    Look(L),
+    /// The end, with a close code.
+    Close(u16, &'static str),
+}
+
+impl<L> Item<L> {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Frame(text) | Self::Echo(text, _) => text.len(),
+            Self::Look(_) | Self::Close(..) => 0,
+        }
+    }
+}
+
+/// The sending end.
+pub(super) struct Line<L> {
+    connection: ConnectionId,
+    items: mpsc::Sender<Item<L>>,
+    waiting: AtomicUsize,
+    hang_up: Option<HangUp>,
+    is_over: AtomicBool,
+    unconfirmed: Mutex<Vec<Unconfirmed>>,
+}
+
+impl<L> Line<L> {
+    pub(super) fn new(connection: ConnectionId, hang_up: Option<HangUp>) -> (Self, mpsc::Receiver<Item<L>>) {
+        let (items, waiting) = mpsc::channel(FRAMES);
+        let line = Self {
+            connection,
+            items,
+            waiting: AtomicUsize::new(0),
+            hang_up,
+            is_over: AtomicBool::new(false),
+            unconfirmed: Mutex::default(),
+        };
+        (line, waiting)
+    }
+
+    /// Puts something in line. Never waits: a client that does not keep up is cut off, unless this is part of a replay.
+    pub(super) fn push(&self, item: Item<L>, is_replay: bool) -> Outcome {
+        if self.is_over() {
+            return Outcome::Closed;
+        }
+        let bytes = item.bytes();
+        if self.waiting.fetch_add(bytes, Ordering::Relaxed) + bytes > BYTES {
+            self.waiting.fetch_sub(bytes, Ordering::Relaxed);
+            return self.full(is_replay);
+        }
+        match self.items.try_send(item) {
+            Ok(()) => Outcome::Sent,
+            Err(error) => {
+                self.waiting.fetch_sub(bytes, Ordering::Relaxed);
+                match error {
+                    TrySendError::Full(_) => self.full(is_replay),
+                    TrySendError::Closed(_) => Outcome::Closed,
+                }
+            }
+        }
+    }
+
+    pub(super) fn frame(&self, text: String) {
+        self.push(Item::Frame(Arc::new(text)), false);
+    }
+
+    /// Ends the connection once everything before has been sent. Nothing is taken any more.
+    pub(super) fn close(&self, code: u16, reason: &'static str) {
+        let outcome = self.push(Item::Close(code, reason), false);
+        self.is_over.store(true, Ordering::Relaxed);
+        if outcome != Outcome::Sent {
+            tracing::debug!(connection.id = %self.connection, "A connection was closed already");
+        }
+    }
+
+    /// To be called for each item that was taken out of the line.
+    pub(super) fn taken(&self, item: &Item<L>) {
+        self.waiting.fetch_sub(item.bytes(), Ordering::Relaxed);
+    }
+
+    /// Remembers that an entry of somebody else's was sent, until the client gives a sign of life.
+    pub(super) fn note(&self, outcome: Outcome, delivery: &Delivery<'_>) {
+        if let (Outcome::Sent, DeskEvent::Entry(told)) = (outcome, delivery.event)
+            && told.author.id != delivery.viewer.id
+        {
+            let conversation = told.entry.conversation;
+            let mut unconfirmed = self.sent();
+            if !unconfirmed.iter().any(|(known, _)| *known == conversation) {
+                unconfirmed.push((conversation, told.entry.seq));
+            }
+        }
+    }
+
+    /// The client gave a sign of life: what was sent before has arrived.
+    pub(super) fn heard_from(&self) {
+        self.sent().clear();
+    }
+
+    pub(super) fn confirm(&self, conversation: ConversationId) {
+        self.sent().retain(|(known, _)| *known != conversation);
+    }
+
+    pub(super) fn unconfirmed(&self) -> Vec<Unconfirmed> {
+        self.sent().clone()
+    }
+
+    pub(super) fn take_unconfirmed(&self) -> Vec<Unconfirmed> {
+        std::mem::take(&mut *self.sent())
+    }
+
+    fn sent(&self) -> MutexGuard<'_, Vec<Unconfirmed>> {
+        self.unconfirmed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether nothing may be said or heard on it any more.
+    pub(super) fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::Relaxed)
+    }
+
+    fn full(&self, is_replay: bool) -> Outcome {
+        if is_replay {
+            return Outcome::Full;
+        }
+        if !self.is_over.swap(true, Ordering::Relaxed) {
+            tracing::warn!(connection.id = %self.connection, "Cut off a connection that reads too slowly");
+            if let Some(hang_up) = &self.hang_up {
+                hang_up.now();
+            }
+        }
+        Outcome::Closed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line() -> (Line<()>, mpsc::Receiver<Item<()>>) {
+        Line::new(ConnectionId::next(), None)
+    }
+
+    fn frame(bytes: usize) -> Item<()> {
+        Item::Frame(Arc::new("x".repeat(bytes)))
+    }
+
+    #[test]
+    fn who_does_not_read_is_cut_off_by_frames_and_by_bytes() {
+        let (few_large, _waiting) = line();
+        assert!((0..4).all(|_| few_large.push(frame(1 << 20), false) == Outcome::Sent));
+        assert_eq!(few_large.push(frame(1), true), Outcome::Full, "a replay is only asked to wait");
+        assert_eq!(few_large.push(frame(1), false), Outcome::Closed);
+        assert!(few_large.is_over());
+        let (many_small, _waiting) = line();
+        assert!((0..FRAMES).all(|_| many_small.push(frame(1), false) == Outcome::Sent));
+        assert_eq!(many_small.push(frame(1), false), Outcome::Closed);
+    }
+
+    #[test]
+    fn who_reads_makes_room() {
+        let (line, mut waiting) = line();
+        for _ in 0..10_000 {
+            assert_eq!(line.push(frame(1 << 20), false), Outcome::Sent);
+            line.taken(&waiting.try_recv().unwrap());
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! The Channels face: plain websockets and REST, for the frontends of two Django Channels products.
+//!
+//! One server carries both dialects, told apart by how a conversation is named: [`storefront`] by UUID
+//! (`/ws/chat/{uuid}/`, `/ws/admin/chat/`), [`drivecash`] by number (`/ws/chat/{digits}/`). What they share: [`socket`] (the
+//! handshake and the loop of one websocket), [`line`] (what waits to be sent on it), [`caller`] (who asks), [`body`] and
+//! [`reply`] (requests), [`stamp`] (times), [`echo`] (an answer comes before its echo).
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Path, Request, State};
+use axum::response::Response;
+use axum::routing::get;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+mod body;
+mod caller;
+mod drivecash;
+mod echo;
+mod line;
+mod reply;
+mod socket;
+mod stamp;
+mod storefront;
+
+use crate::accounts::Accounts;
+use crate::desk::Desk;
+use crate::domain::Timestamp;
+use echo::Echoes;
+
+/// What this face can be told to do differently.
+#[derive(Debug, Clone)]
+pub struct ChannelsSettings {
+    /// Everybody may list, read and write every conversation of the storefront, as on the replaced server.
+    pub open_public_rooms: bool,
+    /// The folder in which attachments are kept.
+    pub files: PathBuf,
+    /// The most bytes of an attachment.
+    pub max_attachment: u64,
+}
+
+/// What all routes and sockets of this face need.
+#[derive(Clone)]
+struct Channels {
+    desk: Desk,
+    accounts: Arc<Accounts>,
+    settings: ChannelsSettings,
+    echoes: Arc<Echoes>,
+    sockets: Sockets,
+}
+
+/// The sockets of this face, to be closed together.
+#[derive(Debug, Clone, Default)]
+pub struct Sockets {
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Sockets {
+    /// Closes all sockets with 1001, and waits until they are.
+    pub async fn close(&self) {
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
+/// How long a proof without an end lasts.
+const FOREVER: Timestamp = Timestamp::from_millis(i64::MAX / 2);
+
+/// How long a client is waited for that is to take its leave.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// All routes of this face. The second value closes its sockets.
+pub fn routes(desk: Desk, accounts: Arc<Accounts>, settings: ChannelsSettings) -> (Router, Sockets) {
+    let sockets = Sockets::default();
+    let state = Channels { desk, accounts, settings, echoes: Arc::default(), sockets: sockets.clone() };
+    let router = Router::new()
+        .route("/ws/chat/{room}/", get(room))
+        .merge(storefront::routes())
+        .merge(drivecash::routes())
+        .method_not_allowed_fallback(reply::wrong_method)
+        .with_state(state);
+    (router, sockets)
+}
+
+/// One path, two dialects: digits are drivecash's, everything else is the storefront's.
+async fn room(State(channels): State<Channels>, Path(room): Path<String>, request: Request) -> Response {
+    if !room.is_empty() && room.bytes().all(|byte| byte.is_ascii_digit()) {
+        drivecash::room(channels, &room, request).await
+    } else {
+        storefront::room(channels, &room, request).await
+    }
+}

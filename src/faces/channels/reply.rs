@@ -1,0 +1,171 @@
+//! How requests are answered, in the words of the Django REST framework.
+
+use axum::Json;
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+
+use crate::accounts::log_in::LogInError;
+use crate::desk::change_status::ChangeStatusError;
+use crate::desk::enter::EnterError;
+use crate::desk::mark_read::MarkReadError;
+use crate::desk::send_message::SendMessageError;
+use crate::domain::BodyError;
+use crate::store::StoreError;
+
+/// A request that is refused.
+#[derive(Debug)]
+pub(super) struct Problem {
+    status: StatusCode,
+    body: Value,
+    retry_after: Option<u64>,
+}
+
+impl Problem {
+    pub(super) const fn new(status: StatusCode, body: Value) -> Self {
+        Self { status, body, retry_after: None }
+    }
+
+    /// `{"detail": ...}`: what the framework says.
+    pub(super) fn detail(status: StatusCode, detail: &str) -> Self {
+        Self::new(status, json!({ "detail": detail }))
+    }
+
+    /// `{"error": ...}`: what the products say themselves.
+    pub(super) fn error(status: StatusCode, error: &str) -> Self {
+        Self::new(status, json!({ "error": error }))
+    }
+
+    /// 400 with the fields that are wrong, and why.
+    pub(super) fn fields(fields: &[(&str, &str)]) -> Self {
+        let fields = fields.iter().map(|(field, why)| ((*field).to_owned(), json!([why])));
+        Self::new(StatusCode::BAD_REQUEST, Value::Object(fields.collect()))
+    }
+
+    pub(super) fn no_credentials() -> Self {
+        Self::detail(StatusCode::UNAUTHORIZED, "Authentication credentials were not provided.")
+    }
+
+    pub(super) fn bad_token() -> Self {
+        let body = json!({
+            "detail": "Given token not valid for any token type",
+            "code": "token_not_valid",
+            "messages": [{"token_class": "AccessToken", "token_type": "access", "message": "Token is invalid"}],
+        });
+        Self::new(StatusCode::UNAUTHORIZED, body)
+    }
+
+    pub(super) fn bad_refresh_token() -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, json!({"detail": "Token is invalid", "code": "token_not_valid"}))
+    }
+
+    pub(super) fn not_for_you() -> Self {
+        Self::detail(StatusCode::FORBIDDEN, "You do not have permission to perform this action.")
+    }
+
+    pub(super) fn no_such_room() -> Self {
+        Self::detail(StatusCode::NOT_FOUND, "No ChatRoom matches the given query.")
+    }
+
+    pub(super) fn not_found() -> Self {
+        Self::detail(StatusCode::NOT_FOUND, "Not found.")
+    }
+
+    fn later(mut self, seconds: u64) -> Self {
+        self.retry_after = Some(seconds.max(1));
+        self
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = (self.status, Json(self.body)).into_response();
+        if self.status == StatusCode::UNAUTHORIZED {
+            let realm = HeaderValue::from_static("Bearer realm=\"api\"");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, realm);
+        }
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+/// The answer to a method that a path does not have.
+pub(super) async fn wrong_method(method: Method) -> Response {
+    let detail = format!("Method \"{method}\" not allowed.");
+    Problem::detail(StatusCode::METHOD_NOT_ALLOWED, &detail).into_response()
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        tracing::error!(%error, "A request failed in the store");
+        Self::error(StatusCode::SERVICE_UNAVAILABLE, "Server error")
+    }
+}
+
+impl From<EnterError> for Problem {
+    fn from(error: EnterError) -> Self {
+        match error {
+            // Whether somebody else has a conversation of that name is told to nobody.
+            EnterError::NotFound | EnterError::Forbidden => Self::no_such_room(),
+            EnterError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<MarkReadError> for Problem {
+    fn from(error: MarkReadError) -> Self {
+        match error {
+            MarkReadError::NotFound => Self::no_such_room(),
+            MarkReadError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ChangeStatusError> for Problem {
+    fn from(error: ChangeStatusError) -> Self {
+        match error {
+            ChangeStatusError::NotFound => Self::no_such_room(),
+            ChangeStatusError::Forbidden => Self::not_for_you(),
+            ChangeStatusError::Append(error) => error.into(),
+            ChangeStatusError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<SendMessageError> for Problem {
+    fn from(error: SendMessageError) -> Self {
+        let status = match &error {
+            SendMessageError::Body(BodyError::TooLong { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
+            SendMessageError::Body(BodyError::Blank) => {
+                return Self::error(StatusCode::BAD_REQUEST, "Message content is required");
+            }
+            SendMessageError::Body(BodyError::Nul) | SendMessageError::ClientIdInUse => StatusCode::BAD_REQUEST,
+            SendMessageError::NoAddressee => return Self::no_such_room(),
+            SendMessageError::RateLimited(wait) => {
+                let seconds = wait.as_secs() + 1;
+                return Self::error(StatusCode::TOO_MANY_REQUESTS, &error.to_string()).later(seconds);
+            }
+            SendMessageError::Busy | SendMessageError::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
+            SendMessageError::Store(_) => return Self::error(StatusCode::SERVICE_UNAVAILABLE, "Server error"),
+        };
+        Self::error(status, &error.to_string())
+    }
+}
+
+/// Why a log-in failed: `wrong` says it in the dialect's words, also for an account that is shut.
+pub(super) fn log_in_problem(error: LogInError, wrong: Problem) -> Problem {
+    match error {
+        LogInError::Wrong | LogInError::Blocked | LogInError::Unverified => wrong,
+        LogInError::TooManyTries(tries) => {
+            let problem = Problem::detail(StatusCode::TOO_MANY_REQUESTS, "Too many attempts. Please try again later.");
+            problem.later(tries.retry_after.as_secs())
+        }
+        LogInError::Password(error) => {
+            tracing::warn!(%error, "A password could not be judged");
+            Problem::detail(StatusCode::SERVICE_UNAVAILABLE, "Server is busy. Please try again.").later(5)
+        }
+        LogInError::Store(error) => error.into(),
+    }
+}

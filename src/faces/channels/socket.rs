@@ -1,0 +1,260 @@
+//! One websocket: the handshake, and the loop that reads and writes it.
+//!
+//! The library echoes a close frame as it came. A browser that closes without a code then reports 1005, where the replaced
+//! servers made it 1000; so that answer is written by hand.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use axum::extract::Request;
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use futures_util::{SinkExt as _, StreamExt as _};
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use tokio::io::AsyncWriteExt as _;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::error::{CapacityError, Error, ProtocolError};
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Bytes, Message};
+
+use super::line::{Item, Line};
+use super::{FAREWELL, Sockets};
+use crate::net::HangUp;
+
+/// The largest message a client may send, in bytes: the longest text that can be kept, however it is escaped.
+const MAX_MESSAGE: usize = 256 << 10;
+
+/// How often a client is asked for a sign of life.
+const PING: Duration = Duration::from_secs(30);
+
+/// After how long without one it counts as gone.
+const SILENCE: Duration = Duration::from_secs(75);
+
+/// How long one frame may take to be written.
+const WRITE: Duration = Duration::from_secs(30);
+
+/// A close frame from the server with the code 1000 and no reason.
+const CLOSE_1000: [u8; 4] = [0x88, 0x02, 0x03, 0xE8];
+
+type WebSocket = WebSocketStream<TokioIo<Upgraded>>;
+
+/// What a dialect makes of a socket.
+#[async_trait]
+pub(super) trait Dialect: Send + Sync + 'static {
+    /// What it looks up when its turn to be sent comes.
+    type Look: Send + 'static;
+    /// What waits to be sent.
+    fn line(&self) -> &Line<Self::Look>;
+    /// The client has sent a text.
+    async fn hear(&self, text: &str);
+    /// The frames for something that is to be looked up.
+    async fn look(&self, what: Self::Look) -> Vec<String>;
+    /// The socket is closed.
+    fn closed(&self);
+}
+
+/// A request that wants to become a websocket.
+pub(super) struct Handshake {
+    key: HeaderValue,
+    upgrade: OnUpgrade,
+    /// Ends its TCP connection.
+    pub(super) hang_up: Option<HangUp>,
+}
+
+/// A request that is none.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct NoHandshake;
+
+impl IntoResponse for NoHandshake {
+    fn into_response(self) -> Response {
+        (StatusCode::UPGRADE_REQUIRED, "This is for websockets.\n").into_response()
+    }
+}
+
+impl Handshake {
+    /// Reads the request.
+    pub(super) fn read(request: &mut Request) -> Result<Self, NoHandshake> {
+        let headers = request.headers();
+        let says = |name: header::HeaderName, wanted: &str| {
+            let value = headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+            value.split(',').any(|part| part.trim().eq_ignore_ascii_case(wanted))
+        };
+        let is_handshake = request.method() == Method::GET
+            && says(header::CONNECTION, "upgrade")
+            && says(header::UPGRADE, "websocket")
+            && says(header::SEC_WEBSOCKET_VERSION, "13");
+        let key = headers.get(header::SEC_WEBSOCKET_KEY).cloned();
+        let (true, Some(key)) = (is_handshake, key) else {
+            return Err(NoHandshake);
+        };
+        let hang_up = request.extensions().get::<HangUp>().cloned();
+        match request.extensions_mut().remove::<OnUpgrade>() {
+            Some(upgrade) => Ok(Self { key, upgrade, hang_up }),
+            None => Err(NoHandshake),
+        }
+    }
+
+    /// Accepts, and closes at once with a code: before the accept a browser would not see it.
+    pub(super) fn close_with(self, sockets: &Sockets, code: u16, reason: &'static str) -> Response {
+        self.accept(sockets, move |mut socket| async move { say_goodbye(&mut socket, code, reason).await })
+    }
+
+    /// Accepts, and serves the socket.
+    pub(super) fn serve<D: Dialect>(
+        self,
+        sockets: &Sockets,
+        dialect: std::sync::Arc<D>,
+        waiting: mpsc::Receiver<Item<D::Look>>,
+    ) -> Response {
+        let stop = sockets.stop.clone();
+        self.accept(sockets, move |socket| async move {
+            stop_or_serve(socket, &*dialect, waiting, stop).await;
+            dialect.closed();
+        })
+    }
+
+    fn accept<F, W>(self, sockets: &Sockets, serve: F) -> Response
+    where
+        F: FnOnce(WebSocket) -> W + Send + 'static,
+        W: Future<Output = ()> + Send,
+    {
+        let accepted = derive_accept_key(self.key.as_bytes());
+        let upgrade = self.upgrade;
+        sockets.tasks.spawn(async move {
+            match upgrade.await {
+                Ok(upgraded) => {
+                    let mut config = WebSocketConfig::default();
+                    config.read_buffer_size = 4096;
+                    config.write_buffer_size = 0;
+                    config.max_message_size = Some(MAX_MESSAGE);
+                    config.max_frame_size = Some(MAX_MESSAGE);
+                    let io = TokioIo::new(upgraded);
+                    serve(WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await).await;
+                }
+                Err(error) => tracing::debug!(%error, "A websocket was not opened"),
+            }
+        });
+        let headers = [
+            (header::CONNECTION, HeaderValue::from_static("Upgrade")),
+            (header::UPGRADE, HeaderValue::from_static("websocket")),
+            (header::SEC_WEBSOCKET_ACCEPT, HeaderValue::from_str(&accepted).unwrap_or(HeaderValue::from_static(""))),
+        ];
+        (StatusCode::SWITCHING_PROTOCOLS, headers).into_response()
+    }
+}
+
+async fn stop_or_serve<D: Dialect>(
+    mut socket: WebSocket,
+    dialect: &D,
+    mut waiting: mpsc::Receiver<Item<D::Look>>,
+    stop: tokio_util::sync::CancellationToken,
+) {
+    let mut tick = tokio::time::interval_at(Instant::now() + PING, PING);
+    let mut heard_at = Instant::now();
+    loop {
+        tokio::select! {
+            item = waiting.recv() => {
+                let Some(item) = item else { return };
+                dialect.line().taken(&item);
+                if !send(&mut socket, dialect, item).await {
+                    return;
+                }
+            }
+            read = socket.next() => {
+                heard_at = Instant::now();
+                if matches!(read, Some(Ok(_))) {
+                    dialect.line().heard_from();
+                }
+                match read {
+                    Some(Ok(Message::Text(text))) if !dialect.line().is_over() => dialect.hear(text.as_str()).await,
+                    Some(Ok(Message::Close(None))) => return answer_bare_close(socket).await,
+                    Some(Ok(Message::Close(Some(_)))) => return drain(&mut socket).await,
+                    // The library answers pings.
+                    Some(Ok(_)) => {}
+                    Some(Err(error)) => return give_up(socket, &error).await,
+                    None => return,
+                }
+            }
+            _ = tick.tick() => {
+                if heard_at.elapsed() > SILENCE || !write(&mut socket, Message::Ping(Bytes::new())).await {
+                    return;
+                }
+            }
+            () = stop.cancelled() => return say_goodbye(&mut socket, 1001, "The server is shutting down").await,
+        }
+    }
+}
+
+/// Sends one item. False if that was the last.
+async fn send<D: Dialect>(socket: &mut WebSocket, dialect: &D, item: Item<D::Look>) -> bool {
+    match item {
+        Item::Frame(text) => write(socket, Message::text(text.as_str())).await,
+        Item::Echo(text, gate) => {
+            // Should the answer never be fetched, the echo comes all the same.
+            drop(timeout(Duration::from_secs(1), gate.cancelled()).await);
+            write(socket, Message::text(text.as_str())).await
+        }
+        Item::Look(what) => {
+            for text in dialect.look(what).await {
+                if !write(socket, Message::text(text)).await {
+                    return false;
+                }
+            }
+            true
+        }
+        Item::Close(code, reason) => {
+            say_goodbye(socket, code, reason).await;
+            false
+        }
+    }
+}
+
+async fn write(socket: &mut WebSocket, message: Message) -> bool {
+    matches!(timeout(WRITE, socket.send(message)).await, Ok(Ok(())))
+}
+
+/// Closes with a code, and waits a little for the answer, so that the code is not lost with the connection.
+async fn say_goodbye(socket: &mut WebSocket, code: u16, reason: &'static str) {
+    let frame = CloseFrame { code: CloseCode::from(code), reason: reason.into() };
+    if let Ok(Ok(())) = timeout(FAREWELL, socket.close(Some(frame))).await {
+        drain(socket).await;
+    }
+}
+
+/// Reads to the end, which also sends what the library still has to say.
+async fn drain(socket: &mut WebSocket) {
+    let rest = async { while let Some(Ok(_)) = socket.next().await {} };
+    if timeout(FAREWELL, rest).await.is_err() {
+        tracing::debug!("A client did not take its leave in time");
+    }
+}
+
+async fn answer_bare_close(socket: WebSocket) {
+    let mut io = socket.into_inner();
+    let answer = async {
+        io.write_all(&CLOSE_1000).await?;
+        io.shutdown().await
+    };
+    if let Ok(Err(error)) = timeout(FAREWELL, answer).await {
+        tracing::debug!(%error, "A client did not wait for the answer to its close");
+    }
+}
+
+/// The client broke the rules.
+async fn give_up(mut socket: WebSocket, error: &Error) {
+    tracing::debug!(%error, "A websocket ended with an error");
+    match error {
+        Error::Capacity(CapacityError::MessageTooLong { .. }) => {
+            say_goodbye(&mut socket, 1009, "The message is too long").await;
+        }
+        Error::Utf8(_) => say_goodbye(&mut socket, 1007, "Not UTF-8").await,
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => {}
+        Error::Protocol(_) => say_goodbye(&mut socket, 1002, "Protocol error").await,
+        _ => {}
+    }
+}

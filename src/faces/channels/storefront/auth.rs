@@ -1,0 +1,203 @@
+//! `/api/auth/...` with a final slash, `/api/login` and its kin without, and the doubled `/api/api/auth/...` that one
+//! generation's admin panel asks for.
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post, put};
+use axum::{Json, Router};
+use serde_json::{Value, json};
+
+use super::wire::UserBody;
+use crate::accounts::change_own::ChangeOwnError;
+use crate::accounts::fields::{Name, NewPassword};
+use crate::accounts::log_in::LogInError;
+use crate::accounts::refresh::RefreshError;
+use crate::accounts::register::{Register, RegisterError};
+use crate::accounts::sign_in::{SignIn, SignedIn};
+use crate::accounts::visitors::Card;
+use crate::domain::{Email, User};
+use crate::faces::channels::Channels;
+use crate::faces::channels::body::Fields;
+use crate::faces::channels::caller::{self, Caller};
+use crate::faces::channels::reply::{Problem, log_in_problem};
+use crate::store::Profile;
+
+pub(super) fn routes() -> Router<Channels> {
+    let mut router = Router::new();
+    for prefix in ["/api/auth", "/api/api/auth"] {
+        router = router
+            .route(&format!("{prefix}/login/"), post(log_in))
+            .route(&format!("{prefix}/refresh/"), post(refresh))
+            .route(&format!("{prefix}/me/"), get(me))
+            .route(&format!("{prefix}/profile/"), put(profile))
+            .route(&format!("{prefix}/password/"), post(password));
+    }
+    router
+        .route("/api/login", post(log_in_wrapped))
+        .route("/api/refresh", post(refresh))
+        .route("/api/me", get(me_wrapped))
+        .route("/api/register", post(register))
+}
+
+/// `POST login/` `{username, password}`; the username may be an address. A visitor's conversation goes over to the account.
+async fn log_in(State(channels): State<Channels>, headers: HeaderMap, fields: Fields) -> Result<Response, Problem> {
+    let signed_in = sign_in(&channels, &fields).await?;
+    let body = json!({
+        "refresh": signed_in.tokens.refresh,
+        "access": signed_in.tokens.access,
+        "user": UserBody::new(&signed_in.user, &signed_in.profile),
+    });
+    answer(&channels, &headers, &signed_in.user, &body).await
+}
+
+/// The same for the shop's later generation, which looks for `success` and `data.user`.
+async fn log_in_wrapped(
+    State(channels): State<Channels>,
+    headers: HeaderMap,
+    fields: Fields,
+) -> Result<Response, Problem> {
+    let signed_in = sign_in(&channels, &fields).await?;
+    let user = json!(UserBody::new(&signed_in.user, &signed_in.profile));
+    let body = json!({
+        "refresh": signed_in.tokens.refresh,
+        "access": signed_in.tokens.access,
+        "user": user,
+        "success": true,
+        "data": {"user": user},
+    });
+    answer(&channels, &headers, &signed_in.user, &body).await
+}
+
+async fn sign_in(channels: &Channels, fields: &Fields) -> Result<SignedIn, Problem> {
+    let [login, password] = fields.required(["username", "password"])?;
+    let wrong = Problem::detail(StatusCode::UNAUTHORIZED, "No active account found with the given credentials");
+    channels.accounts.sign_in(SignIn { login, password }).await.map_err(|error| log_in_problem(error, wrong))
+}
+
+async fn answer(channels: &Channels, headers: &HeaderMap, user: &User, body: &Value) -> Result<Response, Problem> {
+    let was_visitor = adopt(channels, headers, user).await?;
+    let mut response = ([(header::CACHE_CONTROL, "no-store")], Json(body)).into_response();
+    if was_visitor && let Ok(cookie) = caller::no_session_cookie().parse() {
+        response.headers_mut().insert(header::SET_COOKIE, cookie);
+    }
+    Ok(response)
+}
+
+/// What a visitor said belongs to the account of whoever logs in with their cookie; the session ends. Agents have no
+/// conversation of their own, so theirs goes on.
+async fn adopt(channels: &Channels, headers: &HeaderMap, user: &User) -> Result<bool, Problem> {
+    let Some(secret) = caller::session(headers).filter(|_| !user.role.is_agent()) else { return Ok(false) };
+    let Some(visitor) = channels.accounts.visitor(secret).await? else { return Ok(false) };
+    channels.desk.adopt(&caller::person(&visitor), &caller::person(user)).await?;
+    let said = channels.accounts.profile(&visitor).await?;
+    let known = channels.accounts.profile(user).await?;
+    if known.phone.is_empty() && !said.phone.is_empty() {
+        channels.accounts.change_card(user, Card { phone: Some(said.phone), ..Card::default() }).await?;
+    }
+    channels.accounts.end_session(&visitor).await?;
+    Ok(true)
+}
+
+/// `POST refresh/` `{refresh}`: another pair. Each refresh token is good once.
+async fn refresh(State(channels): State<Channels>, fields: Fields) -> Result<Response, Problem> {
+    let [token] = fields.required(["refresh"])?;
+    let signed_in = channels.accounts.refresh(&token).await.map_err(|error| match error {
+        RefreshError::Invalid => Problem::bad_refresh_token(),
+        RefreshError::Store(error) => error.into(),
+    })?;
+    let tokens = signed_in.tokens;
+    let body = json!({"access": tokens.access, "refresh": tokens.refresh});
+    Ok(([(header::CACHE_CONTROL, "no-store")], Json(body)).into_response())
+}
+
+async fn me(State(channels): State<Channels>, Caller(user): Caller) -> Result<Json<Value>, Problem> {
+    let profile = channels.accounts.profile(&user).await?;
+    Ok(Json(json!(UserBody::new(&user, &profile))))
+}
+
+/// The fields themselves, and once more under `user`.
+async fn me_wrapped(State(channels): State<Channels>, Caller(user): Caller) -> Result<Json<Value>, Problem> {
+    let profile = channels.accounts.profile(&user).await?;
+    let mut body = json!(UserBody::new(&user, &profile));
+    body["user"] = json!(UserBody::new(&user, &profile));
+    Ok(Json(body))
+}
+
+/// `PUT profile/` `{username?, email?}`.
+async fn profile(
+    State(channels): State<Channels>,
+    Caller(user): Caller,
+    fields: Fields,
+) -> Result<Json<Value>, Problem> {
+    let username = fields.text("username").map(|text| text.trim().to_owned());
+    if username.as_deref().is_some_and(|name| name.is_empty() || name.len() > 150 || name.contains(not_in_username)) {
+        return Err(Problem::fields(&[("username", "Enter a valid username.")]));
+    }
+    let email = match fields.text("email") {
+        None => None,
+        Some(text) => Some(text.parse::<Email>().map_err(|_| bad_email())?),
+    };
+    let changed = channels.accounts.change_own_profile(&user, username, email).await;
+    let (user, profile): (User, Profile) = changed.map_err(|error| match error {
+        ChangeOwnError::EmailTaken => Problem::fields(&[("email", "user with this email already exists.")]),
+        ChangeOwnError::UsernameTaken => Problem::fields(&[("username", "A user with that username already exists.")]),
+        ChangeOwnError::LogIn(error) => log_in_problem(error, Problem::bad_token()),
+        ChangeOwnError::Store(error) => error.into(),
+    })?;
+    Ok(Json(json!(UserBody::new(&user, &profile))))
+}
+
+fn not_in_username(c: char) -> bool {
+    !c.is_alphanumeric() && !"._+-".contains(c)
+}
+
+fn bad_email() -> Problem {
+    Problem::fields(&[("email", "Enter a valid email address.")])
+}
+
+/// `POST password/` `{current_password, new_password}`, at least 8 characters.
+async fn password(
+    State(channels): State<Channels>,
+    Caller(user): Caller,
+    fields: Fields,
+) -> Result<Json<Value>, Problem> {
+    let [present, new] = fields.required(["current_password", "new_password"])?;
+    if new.chars().count() < 8 {
+        return Err(Problem::fields(&[("new_password", "Ensure this field has at least 8 characters.")]));
+    }
+    let new = NewPassword::parse(new)
+        .map_err(|_| Problem::fields(&[("new_password", "Ensure this field has no more than 1024 bytes.")]))?;
+    let changed = channels.accounts.change_own_password(&user, present, new).await;
+    changed.map_err(|error| {
+        let wrong = Problem::detail(StatusCode::BAD_REQUEST, "Current password is incorrect");
+        match error {
+            ChangeOwnError::LogIn(error) => log_in_problem(error, wrong),
+            ChangeOwnError::Store(error) => error.into(),
+            ChangeOwnError::EmailTaken | ChangeOwnError::UsernameTaken => wrong,
+        }
+    })?;
+    Ok(Json(json!({"detail": "Password changed successfully"})))
+}
+
+/// `POST /api/register`: 201. The account opens with the mailed link, as everywhere on this server.
+async fn register(State(channels): State<Channels>, fields: Fields) -> Result<Response, Problem> {
+    let [username, email, password] = fields.required(["username", "email", "password"])?;
+    let email: Email = email.parse().map_err(|_| bad_email())?;
+    let password = NewPassword::parse(password)
+        .map_err(|_| Problem::fields(&[("password", "Ensure this field has at least 6 characters.")]))?;
+    let given = [fields.text("first_name"), fields.text("last_name")].into_iter().flatten();
+    let full = given.collect::<Vec<_>>().join(" ");
+    let name = if full.trim().is_empty() { &username } else { &full };
+    let name = Name::parse(name).map_err(|_| Problem::fields(&[("username", "Enter a valid username.")]))?;
+    let ask = Register { name: name.clone(), email: email.clone(), password };
+    channels.accounts.register(ask).await.map_err(|error| match error {
+        RegisterError::EmailTaken => Problem::fields(&[("email", "user with this email already exists.")]),
+        RegisterError::TooManyTries(error) => log_in_problem(LogInError::TooManyTries(error), Problem::bad_token()),
+        RegisterError::Password(error) => log_in_problem(LogInError::Password(error), Problem::bad_token()),
+        RegisterError::Store(error) => error.into(),
+    })?;
+    let message = "User registered successfully. Please confirm your e-mail address.";
+    let user = json!({"username": username, "email": email.as_str(), "is_staff": false, "is_superuser": false});
+    Ok((StatusCode::CREATED, Json(json!({"message": message, "user": user}))).into_response())
+}

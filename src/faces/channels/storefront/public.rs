@@ -1,0 +1,228 @@
+//! `/api/public/...`: customers' rooms. A room's id is a capability: whoever has it and shows no other identity speaks for
+//! its customer. Lists show the caller's own alone.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+use super::pages::{PAGE, Paging};
+use super::wire::{MessageBody, RoomBody, messages};
+use crate::accounts::visitors::Card;
+use crate::desk::enter::{Claim, ConversationName, Entered};
+use crate::desk::send_message::{Addressee, SendMessage, SendMessageError};
+use crate::domain::{Email, MessageExtras, Side, User};
+use crate::faces::channels::body::Fields;
+use crate::faces::channels::caller::{self, Anybody, Caller};
+use crate::faces::channels::reply::Problem;
+use crate::faces::channels::{Channels, stamp};
+
+pub(super) fn routes() -> Router<Channels> {
+    Router::new()
+        .route("/api/public/chat-rooms/", get(list).post(create))
+        .route("/api/public/chat-rooms/{room}/", get(room).put(change).patch(change))
+        .route("/api/public/chat-rooms/{room}/send_message/", post(send))
+        .route("/api/public/chat-rooms/{room}/get_messages/", get(log))
+        .route("/api/public/chat-messages/", get(paged_log))
+        .route("/api/public/user-chat/", get(own_list).post(own_create))
+        .route("/api/public/user-chat/{room}/send_message/", post(own_send))
+        .route("/health/ws/", get(health))
+}
+
+/// The caller's own room; on an open server everybody's.
+async fn list(State(channels): State<Channels>, who: Anybody, paging: Paging) -> Result<Response, Problem> {
+    if channels.settings.open_public_rooms {
+        let (rooms, count) = channels.desk.rooms(paging.skip(), PAGE).await?;
+        let rooms = rooms.iter().map(|room| RoomBody::new(room, Some(Vec::new()))).collect();
+        return Ok(Json(paging.page(rooms, count)?).into_response());
+    }
+    own_page(&channels, who.user(), &paging).await
+}
+
+async fn own_page(channels: &Channels, user: Option<&User>, paging: &Paging) -> Result<Response, Problem> {
+    let mut rooms = Vec::new();
+    if let Some(user) = user.filter(|user| !user.role.is_agent()) {
+        let (entered, _) = channels.desk.own_conversation(&caller::person(user)).await?;
+        rooms.push(full(channels, &entered).await?);
+    }
+    Ok(Json(paging.cut(rooms)?).into_response())
+}
+
+/// `RoomFull` of a room that somebody is in.
+pub(super) async fn full(channels: &Channels, entered: &Entered) -> Result<Value, Problem> {
+    let log = channels.desk.room_log(entered, usize::MAX).await?;
+    let room = channels.desk.room(entered).await?;
+    let body = json!(RoomBody::new(&room, Some(messages(&log, &room.summary))));
+    Ok(body)
+}
+
+/// `POST chat-rooms/` `{customer_name?, customer_email?, customer_phone?}`: 201 with a new room, 200 with the one there is.
+async fn create(State(channels): State<Channels>, who: Anybody, fields: Fields) -> Result<Response, Problem> {
+    let card = card(&fields)?;
+    let (user, secret) = match who.user() {
+        Some(user) if user.role.is_agent() => return Err(Problem::not_for_you()),
+        Some(user) => {
+            channels.accounts.change_card(user, card).await?;
+            (user.clone(), None)
+        }
+        None => {
+            let made = channels.accounts.new_visitor(card).await?;
+            (made.user, Some(made.secret))
+        }
+    };
+    let (entered, is_new) = channels.desk.own_conversation(&caller::person(&user)).await?;
+    let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
+    let mut response = (status, Json(full(&channels, &entered).await?)).into_response();
+    if let Some(cookie) = secret.and_then(|secret| caller::session_cookie(&secret).parse().ok()) {
+        response.headers_mut().insert(header::SET_COOKIE, cookie);
+    }
+    Ok(response)
+}
+
+/// What somebody says of themselves, as far as they say it.
+pub(super) fn card(fields: &Fields) -> Result<Card, Problem> {
+    let field = |name: &'static str, longest: usize| match fields.text(name) {
+        Some(text) if text.chars().count() > longest || text.contains(char::is_control) => {
+            Err(Problem::fields(&[(name, "Not a valid value.")]))
+        }
+        given => Ok(given.map(|text| text.trim().to_owned())),
+    };
+    let card = Card {
+        name: field("customer_name", 200)?,
+        email: field("customer_email", 254)?,
+        phone: field("customer_phone", 50)?,
+    };
+    if card.email.as_ref().is_some_and(|email| !email.is_empty() && email.parse::<Email>().is_err()) {
+        return Err(Problem::fields(&[("customer_email", "Enter a valid email address.")]));
+    }
+    Ok(card)
+}
+
+/// Lets a caller into a room that they name.
+async fn enter(channels: &Channels, who: &Anybody, room: &str) -> Result<Entered, Problem> {
+    let uuid = Uuid::try_parse(room).map_err(|_| Problem::not_found())?;
+    let claim = match who.user() {
+        Some(user) if user.role.is_agent() => Claim::Identity(caller::person(user)),
+        _ if channels.settings.open_public_rooms => Claim::Public,
+        Some(user) => Claim::Identity(caller::person(user)),
+        None => Claim::NameAlone,
+    };
+    Ok(channels.desk.enter(ConversationName::Uuid(uuid.as_u128()), &claim).await?)
+}
+
+async fn room(
+    State(channels): State<Channels>,
+    who: Anybody,
+    Path(room): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    Ok(Json(full(&channels, &enter(&channels, &who, &room).await?).await?))
+}
+
+/// Changes what the customer says of themselves: for the customer and agents alone, the room's id is not enough.
+async fn change(
+    State(channels): State<Channels>,
+    who: Anybody,
+    Path(room): Path<String>,
+    fields: Fields,
+) -> Result<Json<Value>, Problem> {
+    let entered = enter(&channels, &who, &room).await?;
+    if !entered.is_identified && !channels.settings.open_public_rooms {
+        return Err(Problem::no_such_room());
+    }
+    change_customer(&channels, &entered, &fields).await?;
+    Ok(Json(full(&channels, &entered).await?))
+}
+
+pub(super) async fn change_customer(channels: &Channels, entered: &Entered, fields: &Fields) -> Result<(), Problem> {
+    let card = card(fields)?;
+    if let Some(customer) = channels.accounts.user(entered.customer.id).await? {
+        channels.accounts.change_card(&customer, card).await?;
+        channels.desk.account_changed(customer.id).await;
+    }
+    Ok(())
+}
+
+async fn send(
+    State(channels): State<Channels>,
+    who: Anybody,
+    Path(room): Path<String>,
+    fields: Fields,
+) -> Result<Response, Problem> {
+    let entered = enter(&channels, &who, &room).await?;
+    say(&channels, &entered, &fields).await
+}
+
+/// `{content}`: 201 with the message, bare and once more under `data`. The answer comes before its echo on the sockets.
+pub(super) async fn say(channels: &Channels, entered: &Entered, fields: &Fields) -> Result<Response, Problem> {
+    let text = fields.text("content").unwrap_or_default().to_owned();
+    let answering = channels.echoes.hold();
+    let ask = SendMessage {
+        author: Arc::clone(&entered.person),
+        to: Addressee::Conversation(entered.summary.conversation.id),
+        text,
+        client_id: None,
+        origin: Some(answering.origin),
+        extras: MessageExtras::default(),
+    };
+    let (answer, answered) = oneshot::channel();
+    channels.desk.send_message(ask, Box::new(move |outcome| drop(answer.send(outcome)))).await;
+    let sent = answered.await.unwrap_or(Err(SendMessageError::ShuttingDown))?;
+    let message = json!(MessageBody::new(&sent.told, false, stamp::rest));
+    let mut body = message.clone();
+    body["data"] = message;
+    body["message"] = json!("Message sent successfully");
+    Ok(answering.until_sent((StatusCode::CREATED, Json(body)).into_response()))
+}
+
+/// The messages, oldest first. A customer who fetches them has read them.
+async fn log(State(channels): State<Channels>, who: Anybody, Path(room): Path<String>) -> Result<Json<Value>, Problem> {
+    let entered = enter(&channels, &who, &room).await?;
+    let log = channels.desk.room_log(&entered, usize::MAX).await?;
+    if entered.side == Side::Customer {
+        channels.desk.mark_room_read(&entered).await?;
+    }
+    let body = json!(messages(&log, &entered.summary));
+    Ok(Json(body))
+}
+
+/// `chat-messages/?room_id=`: the same in pages; empty without a room.
+async fn paged_log(State(channels): State<Channels>, who: Anybody, paging: Paging) -> Result<Response, Problem> {
+    let Some(room) = paging.query.get("room_id") else {
+        return Ok(Json(paging.cut(Vec::<Value>::new())?).into_response());
+    };
+    let entered = enter(&channels, &who, room).await?;
+    let log = channels.desk.room_log(&entered, usize::MAX).await?;
+    Ok(Json(paging.cut(messages(&log, &entered.summary))?).into_response())
+}
+
+async fn own_list(State(channels): State<Channels>, Caller(user): Caller, paging: Paging) -> Result<Response, Problem> {
+    own_page(&channels, Some(&user), &paging).await
+}
+
+async fn own_create(
+    State(channels): State<Channels>,
+    Caller(user): Caller,
+    fields: Fields,
+) -> Result<Response, Problem> {
+    create(State(channels), Anybody { account: Some(user), visitor: None }, fields).await
+}
+
+async fn own_send(
+    State(channels): State<Channels>,
+    Caller(user): Caller,
+    Path(room): Path<String>,
+    fields: Fields,
+) -> Result<Response, Problem> {
+    let entered = enter(&channels, &Anybody { account: Some(user), visitor: None }, &room).await?;
+    say(&channels, &entered, &fields).await
+}
+
+async fn health() -> Json<Value> {
+    Json(json!({"status": "ok", "websocket": "available"}))
+}

@@ -1,0 +1,317 @@
+//! Names and shapes of the shop's dialect. Both generations of its frontends get all that either of them knows.
+#![deny(clippy::wildcard_enum_match_arm)]
+
+use std::borrow::Cow;
+
+use serde::Serialize;
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::accounts::sign_in::username;
+use crate::accounts::visitors::ANONYMOUS;
+use crate::desk::room_log::{Room, RoomLog};
+use crate::domain::{DeskEvent, EntryKind, EntryTold, Person, Role, Side, Summary, Timestamp, User};
+use crate::faces::channels::caller::is_superuser;
+use crate::faces::channels::stamp;
+use crate::store::Profile;
+
+/// What a client may send.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum ClientFrame {
+    /// `{"type":"chat_message","content"}`, in a room.
+    ChatMessage { content: String },
+    /// `{"type":"admin_message","room_id","content"}`, on the agents' socket.
+    AdminMessage { room: u128, content: String },
+    /// `{"type":"ping"}`.
+    Ping,
+}
+
+impl ClientFrame {
+    /// What a text says; `None` for all that is ignored.
+    pub(super) fn read(text: &str) -> Option<Self> {
+        let frame: Value = serde_json::from_str(text).ok()?;
+        let content = || frame.get("content").and_then(Value::as_str).filter(|text| !text.trim().is_empty());
+        match frame.get("type")?.as_str()? {
+            "chat_message" => Some(Self::ChatMessage { content: content()?.to_owned() }),
+            "admin_message" => {
+                let room = Uuid::try_parse(frame.get("room_id")?.as_str()?).ok()?.as_u128();
+                Some(Self::AdminMessage { room, content: content()?.to_owned() })
+            }
+            "ping" => Some(Self::Ping),
+            _ => None,
+        }
+    }
+}
+
+/// A room's id, as this dialect writes it.
+pub(super) fn room_id(uuid: u128) -> String {
+    Uuid::from_u128(uuid).hyphenated().to_string()
+}
+
+/// A message, in requests and frames alike.
+#[derive(Serialize)]
+pub(super) struct MessageBody<'a> {
+    pub(super) id: u64,
+    sender_type: &'static str,
+    sender_name: String,
+    content: Cow<'a, str>,
+    is_read: bool,
+    created_at: String,
+    room: String,
+    sender_user: Option<u64>,
+}
+
+impl<'a> MessageBody<'a> {
+    /// `None` if the entry is no message.
+    pub(super) fn new(told: &'a EntryTold, is_read: bool, stamp: fn(Timestamp) -> String) -> Option<Self> {
+        let message = told.entry.message()?;
+        let by_desk = told.entry.side == Side::Desk;
+        let sender = if by_desk { &told.author } else { &told.parties.customer };
+        Some(Self {
+            id: message.number,
+            sender_type: if by_desk { "admin" } else { "customer" },
+            sender_name: if by_desk { format!("{} ({})", sender.name, sender.email) } else { sender.name.clone() },
+            content: told.text_with_link(message),
+            // What the desk says counts as read at once: this dialect has no word for a customer's reading.
+            is_read: is_read || by_desk,
+            created_at: stamp(told.entry.at),
+            room: room_id(told.parties.conversation.uuid),
+            sender_user: (!sender.email.is_empty()).then_some(sender.number),
+        })
+    }
+}
+
+/// All messages of a log.
+pub(super) fn messages<'a>(log: &'a RoomLog, summary: &Summary) -> Vec<MessageBody<'a>> {
+    let read = summary.side(Side::Desk).read;
+    log.messages.iter().filter_map(|told| MessageBody::new(told, told.entry.seq <= read, stamp::rest)).collect()
+}
+
+#[derive(Serialize)]
+struct LastMessageBody<'a> {
+    content: &'a str,
+    sender_type: &'static str,
+    created_at: String,
+}
+
+/// A room in requests: the shapes of both generations in one.
+#[derive(Serialize)]
+pub(super) struct RoomBody<'a> {
+    id: String,
+    customer_name: &'a str,
+    customer_email: &'a str,
+    customer_phone: &'a str,
+    /// Always empty: the session is the customer's secret.
+    customer_session: &'static str,
+    user: Option<u64>,
+    status: &'static str,
+    display_name: &'a str,
+    created_at: String,
+    updated_at: String,
+    last_message_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    messages: Option<Vec<MessageBody<'a>>>,
+    unread_count: u64,
+    last_message: Option<LastMessageBody<'a>>,
+}
+
+impl<'a> RoomBody<'a> {
+    pub(super) fn new(room: &'a Room, messages: Option<Vec<MessageBody<'a>>>) -> Self {
+        let Room { summary, customer, profile } = room;
+        let last = summary.last_message.as_ref().map(|last| LastMessageBody {
+            content: last.body.as_str(),
+            sender_type: if last.side == Side::Desk { "admin" } else { "customer" },
+            created_at: stamp::rest(last.at),
+        });
+        Self {
+            id: room_id(summary.conversation.uuid),
+            customer_name: customer_name(customer),
+            customer_email: customer_email(customer, profile),
+            customer_phone: &profile.phone,
+            customer_session: "",
+            user: (!customer.email.is_empty()).then_some(customer.number),
+            status: summary.status.word(),
+            display_name: &customer.name,
+            created_at: stamp::rest(summary.conversation.created_at),
+            updated_at: stamp::rest(summary.updated_at),
+            last_message_at: stamp::rest(summary.updated_at),
+            messages,
+            unread_count: summary.side(Side::Desk).unread,
+            last_message: last,
+        }
+    }
+}
+
+/// A room in frames.
+#[derive(Serialize)]
+pub(super) struct RoomFrame<'a> {
+    id: String,
+    customer_name: &'a str,
+    customer_email: &'a str,
+    status: &'static str,
+    created_at: String,
+    last_message_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unread_count: Option<u64>,
+}
+
+impl<'a> RoomFrame<'a> {
+    fn new(room: &'a Room, unread_count: Option<u64>) -> Self {
+        let Room { summary, customer, profile } = room;
+        Self {
+            id: room_id(summary.conversation.uuid),
+            customer_name: customer_name(customer),
+            customer_email: customer_email(customer, profile),
+            status: summary.status.word(),
+            created_at: stamp::frame(summary.conversation.created_at),
+            last_message_at: stamp::frame(summary.updated_at),
+            unread_count,
+        }
+    }
+}
+
+fn customer_name(customer: &Person) -> &str {
+    if customer.email.is_empty() && customer.name == ANONYMOUS { "" } else { &customer.name }
+}
+
+fn customer_email<'a>(customer: &'a Person, profile: &'a Profile) -> &'a str {
+    if customer.email.is_empty() { &profile.contact_email } else { &customer.email }
+}
+
+/// What a server sends.
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(super) enum ServerFrame<'a> {
+    RoomInfo { room: RoomFrame<'a> },
+    ChatMessage { message: MessageBody<'a> },
+    RoomList { rooms: Vec<RoomFrame<'a>> },
+    NewCustomerMessage { room_id: String, message: MessageBody<'a> },
+    AdminMessageSent { room_id: String, message: MessageBody<'a> },
+    Pong {},
+    Error { message: &'a str },
+}
+
+impl ServerFrame<'_> {
+    pub(super) fn text(&self) -> String {
+        serde_json::to_string(self).unwrap_or_else(|error| {
+            tracing::error!(%error, "A frame could not be encoded");
+            String::new()
+        })
+    }
+}
+
+/// `room_info`, the first frame in a room.
+pub(super) fn room_info(room: &Room) -> String {
+    ServerFrame::RoomInfo { room: RoomFrame::new(room, None) }.text()
+}
+
+/// `room_list`, the agents' overview.
+pub(super) fn room_list(rooms: &[Room]) -> String {
+    let frame = |room| RoomFrame::new(room, Some(room.summary.side(Side::Desk).unread));
+    ServerFrame::RoomList { rooms: rooms.iter().map(frame).collect() }.text()
+}
+
+/// What a socket in a room is sent; `None` if the dialect has no word for it.
+pub(super) fn encode_in_room(event: &DeskEvent) -> Option<String> {
+    match event {
+        DeskEvent::Entry(told) => match &told.entry.kind {
+            EntryKind::Message(_) => {
+                let message = MessageBody::new(told, false, stamp::frame)?;
+                Some(ServerFrame::ChatMessage { message }.text())
+            }
+            EntryKind::Read { .. } | EntryKind::StatusChanged { .. } => None,
+        },
+        DeskEvent::Typing(_) | DeskEvent::Presence(_) => None,
+    }
+}
+
+/// What an agent's socket is sent.
+pub(super) fn encode_for_agent(event: &DeskEvent) -> Option<String> {
+    match event {
+        DeskEvent::Entry(told) => match &told.entry.kind {
+            EntryKind::Message(_) => {
+                let message = MessageBody::new(told, false, stamp::frame)?;
+                let room_id = room_id(told.parties.conversation.uuid);
+                Some(match told.entry.side {
+                    Side::Customer => ServerFrame::NewCustomerMessage { room_id, message }.text(),
+                    Side::Desk => ServerFrame::AdminMessageSent { room_id, message }.text(),
+                })
+            }
+            EntryKind::Read { .. } | EntryKind::StatusChanged { .. } => None,
+        },
+        DeskEvent::Typing(_) | DeskEvent::Presence(_) => None,
+    }
+}
+
+/// Whether the agents' overview is out of date after this.
+pub(super) fn changes_overview(event: &DeskEvent) -> bool {
+    match event {
+        DeskEvent::Entry(told) => match told.entry.kind {
+            EntryKind::Message(_) => told.entry.side == Side::Customer,
+            EntryKind::StatusChanged { .. } => true,
+            EntryKind::Read { .. } => false,
+        },
+        DeskEvent::Typing(_) | DeskEvent::Presence(_) => false,
+    }
+}
+
+/// An account.
+#[derive(Serialize)]
+pub(super) struct UserBody<'a> {
+    id: u64,
+    username: &'a str,
+    email: &'a str,
+    first_name: &'a str,
+    last_name: &'a str,
+    is_staff: bool,
+    is_superuser: bool,
+    user_type: &'static str,
+}
+
+impl<'a> UserBody<'a> {
+    pub(super) fn new(user: &'a User, profile: &'a Profile) -> Self {
+        let (first_name, last_name) = user.name.split_once(' ').unwrap_or((&user.name, ""));
+        let is_staff = match user.role {
+            Role::Agent | Role::Admin => true,
+            Role::Customer => false,
+        };
+        Self {
+            id: user.number,
+            username: username(user, profile),
+            email: user.email_text(),
+            first_name,
+            last_name,
+            is_staff,
+            is_superuser: is_superuser(user),
+            user_type: if is_staff { "Admin" } else { "User" },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_understood_is_ignored() {
+        for text in [
+            "",
+            "junk",
+            "[]",
+            "1",
+            "null",
+            "{}",
+            r#"{"type":1}"#,
+            r#"{"type":"chat_message"}"#,
+            r#"{"type":"chat_message","content":5}"#,
+            r#"{"type":"chat_message","content":"  "}"#,
+            r#"{"type":"x"}"#,
+            r#"{"type":"admin_message","room_id":"abc","content":"hi"}"#,
+            r#"{"type":"admin_message","content":"hi"}"#,
+        ] {
+            assert_eq!(ClientFrame::read(text), None, "{text}");
+        }
+        let said = ClientFrame::read(r#"{"type":"chat_message","content":" hi "}"#);
+        assert_eq!(said, Some(ClientFrame::ChatMessage { content: " hi ".into() }));
+    }
+}

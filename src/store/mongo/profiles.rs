@@ -1,0 +1,104 @@
+//! What belongs to people beside their accounts.
+
+use async_trait::async_trait;
+use futures_util::TryStreamExt;
+use mongodb::bson::doc;
+use mongodb::bson::oid::ObjectId;
+use serde::{Deserialize, Serialize};
+
+use super::connection::{is_duplicate, within};
+use super::documents::{date, object_id};
+use super::{MongoStore, queries};
+use crate::domain::{Timestamp, UserId};
+use crate::store::{MAX_PAGE, Profile, ProfileStore, SaveProfileError, StoreError};
+
+pub(super) const PROFILES: &str = "profiles";
+pub(super) const SPENT: &str = "spentTokens";
+
+/// One profile.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ProfileDocument {
+    /// The person's.
+    #[serde(rename = "_id")]
+    id: ObjectId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    username: Option<String>,
+    contact_email: String,
+    phone: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    session: Option<String>,
+}
+
+impl From<Profile> for ProfileDocument {
+    fn from(profile: Profile) -> Self {
+        let Profile { user, username, contact_email, phone, session } = profile;
+        Self { id: object_id(user.bytes()), username, contact_email, phone, session }
+    }
+}
+
+impl From<ProfileDocument> for Profile {
+    fn from(document: ProfileDocument) -> Self {
+        let ProfileDocument { id, username, contact_email, phone, session } = document;
+        Self { user: UserId::from_bytes(id.bytes()), username, contact_email, phone, session }
+    }
+}
+
+impl MongoStore {
+    async fn profile_with(&self, field: &'static str, value: &str) -> Result<Option<Profile>, StoreError> {
+        if value.is_empty() {
+            return Ok(None);
+        }
+        within(async {
+            let found = self.shared.profiles.find_one(queries::profile_with(field, value)).await?;
+            Ok(found.map(Profile::from))
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl ProfileStore for MongoStore {
+    async fn save_profile(&self, profile: Profile) -> Result<(), SaveProfileError> {
+        within(async {
+            let id = queries::user(profile.user);
+            let saved = self.shared.profiles.replace_one(id, ProfileDocument::from(profile)).upsert(true).await;
+            match saved {
+                Ok(_) => Ok(()),
+                Err(error) if is_duplicate(&error) => Err(SaveProfileError::Taken),
+                Err(error) => Err(StoreError::from(error).into()),
+            }
+        })
+        .await
+    }
+
+    async fn profiles(&self, users: &[UserId]) -> Result<Vec<Profile>, StoreError> {
+        let wanted = &users[..users.len().min(MAX_PAGE)];
+        within(async {
+            let found: Vec<ProfileDocument> =
+                self.shared.profiles.find(queries::users(wanted)).await?.try_collect().await?;
+            Ok(found.into_iter().map(Profile::from).collect())
+        })
+        .await
+    }
+
+    async fn profile_by_session(&self, digest: &str) -> Result<Option<Profile>, StoreError> {
+        self.profile_with("session", digest).await
+    }
+
+    async fn profile_by_username(&self, username: &str) -> Result<Option<Profile>, StoreError> {
+        self.profile_with("username", username).await
+    }
+
+    async fn spend(&self, token: &str, until: Timestamp, now: Timestamp) -> Result<bool, StoreError> {
+        within(async {
+            self.shared.spent.delete_many(doc! { "until": { "$lt": date(now) } }).await?;
+            match self.shared.spent.insert_one(doc! { "_id": token, "until": date(until) }).await {
+                Ok(_) => Ok(true),
+                Err(error) if is_duplicate(&error) => Ok(false),
+                Err(error) => Err(error.into()),
+            }
+        })
+        .await
+    }
+}

@@ -1,0 +1,93 @@
+//! What belongs to people beside their accounts.
+
+use async_trait::async_trait;
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params};
+
+use super::SqliteStore;
+use crate::domain::{Timestamp, UserId};
+use crate::store::{MAX_PAGE, Profile, ProfileStore, SaveProfileError, StoreError};
+
+macro_rules! select_profile {
+    ($rest:literal) => {
+        concat!("SELECT user, username, contact_email, phone, session FROM profiles WHERE ", $rest)
+    };
+}
+
+#[async_trait]
+impl ProfileStore for SqliteStore {
+    async fn save_profile(&self, profile: Profile) -> Result<(), SaveProfileError> {
+        self.writer.change(move |connection| save(connection, &profile)).await
+    }
+
+    async fn profiles(&self, users: &[UserId]) -> Result<Vec<Profile>, StoreError> {
+        let users: Vec<UserId> = users.iter().copied().take(MAX_PAGE).collect();
+        let read = move |connection: &Connection| {
+            let mut select = connection.prepare_cached(select_profile!("user = ?1"))?;
+            let mut profiles = Vec::new();
+            for user in users {
+                profiles.extend(select.query_row([user.bytes()], profile).optional()?);
+            }
+            Ok(profiles)
+        };
+        self.readers.read(read).await
+    }
+
+    async fn profile_by_session(&self, digest: &str) -> Result<Option<Profile>, StoreError> {
+        let digest = digest.to_owned();
+        let read = move |connection: &Connection| {
+            let mut select = connection.prepare_cached(select_profile!("session = ?1"))?;
+            Ok(select.query_row([digest], profile).optional()?)
+        };
+        self.readers.read(read).await
+    }
+
+    async fn profile_by_username(&self, username: &str) -> Result<Option<Profile>, StoreError> {
+        let username = username.to_owned();
+        let read = move |connection: &Connection| {
+            let mut select = connection.prepare_cached(select_profile!("username = ?1"))?;
+            Ok(select.query_row([username], profile).optional()?)
+        };
+        self.readers.read(read).await
+    }
+
+    async fn spend(&self, token: &str, until: Timestamp, now: Timestamp) -> Result<bool, StoreError> {
+        let token = token.to_owned();
+        let write = move |connection: &Connection| {
+            connection.prepare_cached("DELETE FROM spent_tokens WHERE until < ?1")?.execute([now.millis()])?;
+            let mut insert =
+                connection.prepare_cached("INSERT OR IGNORE INTO spent_tokens (token, until) VALUES (?1, ?2)")?;
+            Ok::<bool, StoreError>(insert.execute(params![token, until.millis()])? > 0)
+        };
+        self.writer.change(write).await
+    }
+}
+
+fn save(connection: &Connection, profile: &Profile) -> Result<(), SaveProfileError> {
+    let upsert = connection.prepare_cached(
+        "INSERT INTO profiles (user, username, contact_email, phone, session) VALUES (?1, ?2, ?3, ?4, ?5)
+         ON CONFLICT (user) DO UPDATE SET username = excluded.username, contact_email = excluded.contact_email,
+             phone = excluded.phone, session = excluded.session",
+    );
+    let saved = upsert.map_err(StoreError::from)?.execute(params![
+        profile.user.bytes(),
+        profile.username,
+        profile.contact_email,
+        profile.phone,
+        profile.session,
+    ]);
+    match saved {
+        Ok(_) => Ok(()),
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => Err(SaveProfileError::Taken),
+        Err(error) => Err(StoreError::from(error).into()),
+    }
+}
+
+fn profile(row: &Row<'_>) -> rusqlite::Result<Profile> {
+    Ok(Profile {
+        user: UserId::from_bytes(row.get(0)?),
+        username: row.get(1)?,
+        contact_email: row.get(2)?,
+        phone: row.get(3)?,
+        session: row.get(4)?,
+    })
+}

@@ -1,0 +1,143 @@
+//! Nothing lets a visitor see, rename, read or write another's room.
+
+use deskline::domain::Role;
+use serde_json::{Value, json};
+
+use crate::harness::{TestServer, Who};
+
+/// Everything one can do to a room by request.
+fn attempts(room: &str) -> Vec<(&'static str, String, Option<Value>)> {
+    let path = format!("/api/public/chat-rooms/{room}/");
+    vec![
+        ("GET", path.clone(), None),
+        ("PUT", path.clone(), Some(json!({"customer_name": "Mallory"}))),
+        ("PATCH", path.clone(), Some(json!({"customer_name": "Mallory"}))),
+        ("POST", format!("{path}send_message/"), Some(json!({"content": "hi"}))),
+        ("GET", format!("{path}get_messages/"), None),
+        ("GET", format!("/api/public/chat-messages/?room_id={room}"), None),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_visitor_does_not_get_at_anothers_room_even_by_its_id() {
+    let server = TestServer::start().await;
+    let (room, owner) = server.visit("Ann").await;
+    let (_, visitor) = server.visit("Mallory").await;
+    let account = server.account("Mal Lory", "mal@example.com", Role::Customer).await;
+    let (account, Who::Session(secret)) = (server.token(&account), visitor.clone()) else { panic!("a session") };
+    for who in [visitor, Who::Bearer(account.clone())] {
+        for (method, path, body) in attempts(&room) {
+            let answer = server.ask(method, &path, &who, body).await;
+            assert_eq!(answer.status, 404, "{method} {path} as {who:?}: {}", answer.json);
+        }
+        let list = server.get("/api/public/chat-rooms/", &who).await;
+        assert!(!list.json.to_string().contains(&room), "a list shows the caller's own alone");
+        for path in ["", "mark_as_read/", "send_message/", "close_room/"] {
+            let path = format!("/api/admin/chat-rooms/{room}/{path}");
+            for method in ["GET", "POST", "PATCH", "DELETE"] {
+                let status = server.ask(method, &path, &who, Some(json!({"content": "x"}))).await.status;
+                assert!([401, 403, 405].contains(&status), "{method} {path}: {status}");
+            }
+        }
+    }
+    let path = format!("/ws/chat/{room}/");
+    assert_eq!(server.try_socket(&path, Some(&secret)).await.unwrap().end().await, 4404);
+    assert_eq!(server.socket(&format!("{path}?token={account}")).await.end().await, 4404);
+    let untouched = server.get(&format!("/api/public/chat-rooms/{room}/"), &owner).await.json;
+    assert_eq!((&untouched["customer_name"], &untouched["messages"]), (&json!("Ann"), &json!([])));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_rooms_id_alone_lets_one_talk_but_not_rename_until_an_agent_closes_it() {
+    let server = TestServer::start().await;
+    let admin = server.account("Ada Min", "admin@example.com", Role::Admin).await;
+    let agent = Who::Bearer(server.token(&admin));
+    let (room, owner) = server.visit("Ann").await;
+    for (method, path, body) in attempts(&room) {
+        let is_rename = ["PUT", "PATCH"].contains(&method);
+        let status = server.ask(method, &path, &Who::Nobody, body).await.status;
+        assert_eq!(status == 404, is_rename, "{method} {path}: {status}");
+    }
+    assert_eq!(server.get("/api/public/chat-rooms/", &Who::Nobody).await.json["count"], 0);
+    let path = format!("/ws/chat/{room}/");
+    let mut by_id = server.socket(&path).await;
+    let Who::Session(secret) = &owner else { panic!("a session") };
+    let mut by_cookie = server.try_socket(&path, Some(secret)).await.unwrap();
+    assert_eq!(by_cookie.next().await["type"], "room_info");
+    let closed = server.ask("PATCH", &format!("/api/admin/chat-rooms/{room}/close_room/"), &agent, None).await;
+    assert_eq!((closed.status, &closed.json["room"]["status"]), (200, &json!("closed")));
+    assert_eq!(by_id.end().await, 4404);
+    assert_eq!(server.socket(&path).await.end().await, 4404);
+    let get = format!("/api/public/chat-rooms/{room}/");
+    assert_eq!(server.get(&get, &Who::Nobody).await.status, 404);
+    assert_eq!(server.get(&get, &owner).await.status, 200, "the customer keeps their words");
+    by_cookie.send(json!({"type": "chat_message", "content": "still there?"})).await;
+    assert_eq!(by_cookie.next_of("chat_message").await["message"]["content"], "still there?");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_open_server_is_as_open_as_the_original() {
+    let server = TestServer::start_with(&["--open-public-rooms"]).await;
+    let (room, _) = server.visit("Ann").await;
+    let (_, visitor) = server.visit("Bob").await;
+    assert_eq!(server.get("/api/public/chat-rooms/", &visitor).await.json["count"], 2);
+    for (method, path, body) in attempts(&room) {
+        let status = server.ask(method, &path, &visitor, body).await.status;
+        assert!([200, 201].contains(&status), "{method} {path}: {status}");
+    }
+    let admin = server.get("/api/admin/chat-rooms/", &visitor).await;
+    assert_eq!(admin.status, 401, "agents' routes stay agents'");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_the_client_has_thought_up_opens_nothing() {
+    let server = TestServer::start().await;
+    let thought_up = Who::Session("thought-up".into());
+    let made = server.post("/api/public/chat-rooms/", &thought_up, json!({})).await;
+    let Some(Who::Session(given)) = made.session() else { panic!("a session") };
+    assert_ne!(given, "thought-up");
+    assert_eq!(server.get("/api/public/chat-rooms/", &thought_up).await.json["count"], 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_visitors_room_goes_over_to_their_account_at_log_in() {
+    let server = TestServer::start().await;
+    let ann = server.account("Ann Lee", "ann@example.com", Role::Customer).await;
+    let (room, session) = server.visit("Ann").await;
+    server.post(&format!("/api/public/chat-rooms/{room}/send_message/"), &session, json!({"content": "before"})).await;
+    let body = json!({"username": "ann", "password": "secret-1"});
+    let in_ = server.post("/api/auth/login/", &session, body.clone()).await;
+    assert_eq!(in_.status, 200);
+    assert!(in_.cookie.is_some_and(|cookie| cookie.contains("Max-Age=0")));
+    let account = Who::Bearer(server.token(&ann));
+    let mine = server.get("/api/public/chat-rooms/", &account).await.json;
+    assert_eq!((&mine["results"][0]["id"], &mine["results"][0]["user"]), (&json!(room), &json!(ann.number)));
+    assert_eq!(mine["results"][0]["messages"][0]["content"], "before");
+    assert_eq!(server.get("/api/public/chat-rooms/", &session).await.json["count"], 0, "the session is over");
+    // A second visitor's room stays where it is, and is closed: the account has one.
+    let (second, session) = server.visit("Ann").await;
+    server.post("/api/auth/login/", &session, body).await;
+    assert_eq!(server.get("/api/public/chat-rooms/", &account).await.json["results"][0]["id"], json!(room));
+    assert_eq!(server.get(&format!("/api/public/chat-rooms/{second}/"), &Who::Nobody).await.status, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn claims_that_a_dialect_does_not_define_never_widen_rights() {
+    use jsonwebtoken::{EncodingKey, Header, encode};
+    let server = TestServer::start().await;
+    let ann = server.account("Ann Lee", "ann@example.com", Role::Customer).await;
+    let key = EncodingKey::from_secret(b"a-secret-for-tests");
+    let exp = 4_000_000_000_i64;
+    for claims in [
+        json!({"id": ann.id.to_string(), "role": "admin", "is_staff": true, "exp": exp}),
+        json!({"token_type": "access", "user_id": ann.number.to_string(), "is_staff": true, "is_superuser": true, "exp": exp}),
+        json!({"token_type": "access", "user_id": ann.number, "user_type": "admin", "role": "admin", "exp": exp}),
+    ] {
+        let token = encode(&Header::default(), &claims, &key).unwrap();
+        let who = Who::Bearer(token.clone());
+        assert_eq!(server.get("/api/auth/me/", &who).await.json["is_staff"], false, "{claims}");
+        assert_eq!(server.get("/api/admin/chat-rooms/", &who).await.status, 403, "{claims}");
+        assert_eq!(server.socket(&format!("/ws/admin/chat/?token={token}")).await.end().await, 4403, "{claims}");
+        assert_eq!(server.get("/api/chat/rooms/user/1/", &who).await.status, 403, "{claims}");
+    }
+}

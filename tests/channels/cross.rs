@@ -1,0 +1,228 @@
+//! Customer on each dialect × agent on each dialect, with real sockets on both ends.
+
+use deskline::bench::client::Client;
+use deskline::domain::{Role, User};
+use serde_json::{Value, json};
+
+use crate::harness::{PATIENCE, Socket, TestServer, Who};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Dialect {
+    Socketio,
+    Storefront,
+    Drivecash,
+}
+
+const ALL: [Dialect; 3] = [Dialect::Socketio, Dialect::Storefront, Dialect::Drivecash];
+
+/// One end of a conversation, whatever it speaks.
+enum End {
+    Socketio(Client),
+    /// In the room, or for an agent over all rooms.
+    Storefront(Socket),
+    Drivecash(Socket),
+}
+
+/// What both ends need to know of the conversation.
+struct Place {
+    uuid: String,
+    number: u64,
+    customer: User,
+    admin: User,
+}
+
+async fn open(server: &TestServer, dialect: Dialect, person: &User, place: &Place) -> End {
+    let token = server.token(person);
+    match dialect {
+        Dialect::Socketio => {
+            let client = Client::connect(&format!("http://{}", server.address)).await.unwrap();
+            let answer = client.authenticate(&token).await.unwrap();
+            assert_eq!(answer["success"], true, "{answer}");
+            End::Socketio(client)
+        }
+        Dialect::Storefront if person.role == Role::Admin => {
+            let mut socket = server.socket(&format!("/ws/admin/chat/?token={token}")).await;
+            socket.next_of("room_list").await;
+            End::Storefront(socket)
+        }
+        Dialect::Storefront => {
+            let mut socket = server.socket(&format!("/ws/chat/{}/?token={token}", place.uuid)).await;
+            socket.next_of("room_info").await;
+            End::Storefront(socket)
+        }
+        Dialect::Drivecash => {
+            let mut socket = server.socket(&format!("/ws/chat/{}/?token={token}", place.number)).await;
+            socket.next_of("user_status").await;
+            End::Drivecash(socket)
+        }
+    }
+}
+
+impl End {
+    async fn say(&mut self, place: &Place, by_customer: bool, text: &str) {
+        let to = if by_customer { place.admin.id } else { place.customer.id };
+        match self {
+            Self::Socketio(client) => {
+                client.emit("send-message", json!({"receiverId": to.to_string(), "message": text})).unwrap();
+            }
+            Self::Storefront(socket) if by_customer => {
+                socket.send(json!({"type": "chat_message", "content": text})).await;
+            }
+            Self::Storefront(socket) => {
+                socket.send(json!({"type": "admin_message", "room_id": place.uuid, "content": text})).await;
+            }
+            Self::Drivecash(socket) => socket.send(json!({"type": "chat_message", "message": text})).await,
+        }
+    }
+
+    /// The text of the next message.
+    async fn hear(&mut self, is_customer: bool) -> String {
+        let text = match self {
+            Self::Socketio(client) => client.wait_for("receive-message", PATIENCE).await.unwrap()["message"].clone(),
+            Self::Storefront(socket) => {
+                let kind = if is_customer { "chat_message" } else { "new_customer_message" };
+                socket.next_of(kind).await["message"]["content"].clone()
+            }
+            Self::Drivecash(socket) => socket.next_of("chat_message").await["message"].clone(),
+        };
+        text.as_str().unwrap().to_owned()
+    }
+
+    /// Types, if the dialect has a word for it.
+    async fn type_(&mut self, to: &User) -> bool {
+        match self {
+            Self::Socketio(client) => {
+                client.emit("typing", json!({"receiverId": to.id.to_string()})).unwrap();
+                true
+            }
+            Self::Storefront(_) => false,
+            Self::Drivecash(socket) => {
+                socket.send(json!({"type": "typing", "is_typing": true})).await;
+                true
+            }
+        }
+    }
+
+    /// Who types, if the dialect has a word for it.
+    async fn hear_typing(&mut self, typist: &User) {
+        match self {
+            Self::Socketio(client) => {
+                let told = client.wait_for("user-typing", PATIENCE).await.unwrap();
+                assert_eq!(told["userId"], typist.id.to_string());
+            }
+            Self::Storefront(socket) => socket.hears_none_of(&["typing"]).await,
+            Self::Drivecash(socket) => assert_eq!(socket.next_of("typing").await["user_id"], typist.number),
+        }
+    }
+
+    /// Marks the other side's newest message as read, if the dialect has a word for it.
+    async fn read(&mut self, server: &TestServer, place: &Place, from: &User, who: &Who) -> bool {
+        match self {
+            Self::Socketio(client) => {
+                client.emit("mark-read", json!({"senderId": from.id.to_string()})).unwrap();
+                true
+            }
+            Self::Storefront(_) => {
+                let path = format!("/api/admin/chat-rooms/{}/mark_as_read/", place.uuid);
+                server.post(&path, who, json!({})).await.status == 200
+            }
+            Self::Drivecash(socket) => {
+                let messages = server.get(&format!("/api/chat/messages/?room_id={}", place.number), who).await.json;
+                let newest = messages.as_array().unwrap().last().unwrap()["id"].clone();
+                socket.send(json!({"type": "read_receipt", "message_id": newest})).await;
+                true
+            }
+        }
+    }
+
+    async fn hear_read(&mut self, reader: &User) {
+        match self {
+            Self::Socketio(client) => {
+                let told = client.wait_for("messages-read", PATIENCE).await.unwrap();
+                assert_eq!(told["readBy"], reader.id.to_string());
+            }
+            Self::Storefront(socket) => socket.hears_none_of(&["read_receipt"]).await,
+            Self::Drivecash(socket) => assert_eq!(socket.next_of("read_receipt").await["read_by"], reader.number),
+        }
+    }
+
+    /// Hears that somebody is gone, if the dialect has a word for it.
+    async fn hear_departure(&mut self, person: &User) {
+        match self {
+            Self::Socketio(client) => {
+                let told = client.wait_for("user-offline", PATIENCE).await.unwrap();
+                assert_eq!(told["userId"], person.id.to_string());
+            }
+            Self::Storefront(socket) => socket.hears_none_of(&["user_status"]).await,
+            Self::Drivecash(socket) => loop {
+                let told = socket.next_of("user_status").await;
+                if told["status"] == "offline" {
+                    break assert_eq!(told["user_id"], person.number);
+                }
+            },
+        }
+    }
+}
+
+/// The same conversation as each dialect's requests show it: texts with their integer ids, and what the desk has not read.
+async fn histories(server: &TestServer, place: &Place, agent: &Who) {
+    let shop = server.get(&format!("/api/admin/chat-rooms/{}/get_messages/", place.uuid), agent).await.json;
+    let portal = server.get(&format!("/api/chat/messages/?room_id={}", place.number), agent).await.json;
+    let pairs = |log: &Value, text: &str| -> Vec<(Value, Value)> {
+        log.as_array().unwrap().iter().map(|message| (message["id"].clone(), message[text].clone())).collect()
+    };
+    assert_eq!(pairs(&shop, "content"), pairs(&portal, "message"));
+    let rooms = server.get("/api/chat/rooms/", agent).await.json;
+    let in_portal = rooms.as_array().unwrap().iter().find(|room| room["id"] == place.number).unwrap();
+    let in_shop = server.get(&format!("/api/admin/chat-rooms/{}/", place.uuid), agent).await.json;
+    assert_eq!(in_portal["admin_unread_count"], in_shop["unread_count"]);
+    let socketio = server.get(&format!("/api/chat/messages/{}", place.customer.id), agent).await.json;
+    let texts = |log: &Value, text: &str| -> Vec<Value> {
+        log.as_array().unwrap().iter().map(|message| message[text].clone()).collect()
+    };
+    assert_eq!(texts(&socketio, "message"), texts(&shop, "content"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_dialect_talks_with_every_other() {
+    for customer_speaks in ALL {
+        for agent_speaks in ALL {
+            meet(customer_speaks, agent_speaks).await;
+        }
+    }
+}
+
+async fn meet(customer_speaks: Dialect, agent_speaks: Dialect) {
+    let server = TestServer::start().await;
+    let admin = server.account("Ada Min", "admin@example.com", Role::Admin).await;
+    let customer = server.account("Cu St", "cust@example.com", Role::Customer).await;
+    let (by_agent, by_customer) = (Who::Bearer(server.token(&admin)), Who::Bearer(server.token(&customer)));
+    let room = server.post("/api/public/user-chat/", &by_customer, json!({})).await.json;
+    let number = server.get("/api/chat/rooms/my_room/", &by_customer).await.json["room"]["id"].as_u64().unwrap();
+    let place = Place { uuid: room["id"].as_str().unwrap().to_owned(), number, customer, admin };
+    let mut agent = open(&server, agent_speaks, &place.admin, &place).await;
+    let mut asker = open(&server, customer_speaks, &place.customer, &place).await;
+
+    for n in 0..3 {
+        asker.say(&place, true, &format!("question {n}")).await;
+        assert_eq!(agent.hear(false).await, format!("question {n}"), "{customer_speaks:?} to {agent_speaks:?}");
+    }
+    if agent.type_(&place.customer).await {
+        asker.hear_typing(&place.admin).await;
+    }
+    if asker.type_(&place.admin).await {
+        agent.hear_typing(&place.customer).await;
+    }
+    assert!(agent.read(&server, &place, &place.customer, &by_agent).await);
+    asker.hear_read(&place.admin).await;
+    agent.say(&place, false, "answer").await;
+    // On drivecash one hears oneself, too.
+    loop {
+        if asker.hear(true).await == "answer" {
+            break;
+        }
+    }
+    histories(&server, &place, &by_agent).await;
+    drop(asker);
+    agent.hear_departure(&place.customer).await;
+}

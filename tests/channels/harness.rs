@@ -1,0 +1,249 @@
+//! The real server on port 0 over a temporary data file, and clients for both dialects.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Parser;
+use deskline::app::{self, Parts};
+use deskline::auth::{Secret, Tokens};
+use deskline::config::Config;
+use deskline::domain::{AccountStatus, Clock as _, Role, SystemClock, User, UserId};
+use deskline::mail::LogMailer;
+use deskline::store::sqlite::SqliteStore;
+use deskline::store::{NewUser, OpenStore, Profile, Stores};
+use futures_util::{SinkExt as _, StreamExt as _};
+use serde_json::Value;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+use tokio_util::sync::CancellationToken;
+
+/// How long anything that shall happen may take.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long is listened for what shall not happen.
+pub(crate) const SILENCE: Duration = Duration::from_millis(250);
+
+pub(crate) struct TestServer {
+    pub(crate) address: String,
+    pub(crate) stores: Stores,
+    pub(crate) tokens: Arc<Tokens>,
+    pub(crate) http: reqwest::Client,
+    stop: CancellationToken,
+    folder: tempfile::TempDir,
+}
+
+#[derive(Parser)]
+struct Cli {
+    #[command(flatten)]
+    config: Config,
+}
+
+impl TestServer {
+    pub(crate) async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    pub(crate) async fn start_with(arguments: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("deskline.db");
+        let fixed = ["deskline", "--data", data.to_str().unwrap(), "--offline-grace", "300ms"];
+        let config = Cli::try_parse_from(fixed.iter().chain(arguments)).unwrap().config.complete().unwrap();
+        let store = OpenStore::Sqlite(SqliteStore::open(&data).unwrap());
+        let stores = store.stores();
+        let tokens = Arc::new(Tokens::new(&Secret::from("a-secret-for-tests"), Duration::from_hours(1)));
+        let parts = Parts {
+            store,
+            tokens: tokens.clone(),
+            clock: Arc::new(SystemClock),
+            mailer: Arc::new(LogMailer),
+            lock: None,
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let stop = CancellationToken::new();
+        let stopped = stop.clone();
+        tokio::spawn(async move { app::serve(vec![listener], parts, &config, stopped).await.unwrap() });
+        let http = reqwest::Client::builder().build().unwrap();
+        Self { address, stores, tokens, http, stop, folder }
+    }
+
+    /// An account with the password `secret-1`, and the beginning of its address as its username.
+    pub(crate) async fn account(&self, name: &str, email: &str, role: Role) -> User {
+        let now = SystemClock.now();
+        let new = NewUser {
+            id: UserId::generate(now),
+            name: name.into(),
+            email: Some(email.parse().unwrap()),
+            password_hash: Some(bcrypt::hash("secret-1", 4).unwrap()),
+            role,
+            status: AccountStatus::Active,
+            pending_code: None,
+            at: now,
+        };
+        let user = self.stores.users.create_user(new).await.unwrap();
+        let username = email.split('@').next().map(str::to_owned);
+        self.stores.profiles.save_profile(Profile { username, ..Profile::empty(user.id) }).await.unwrap();
+        user
+    }
+
+    pub(crate) fn token(&self, user: &User) -> String {
+        self.tokens.issue_pair(user, "", SystemClock.now()).access
+    }
+
+    pub(crate) async fn ask(&self, method: &str, path: &str, who: &Who, body: Option<Value>) -> Answer {
+        let mut request = self.http.request(method.parse().unwrap(), format!("http://{}{path}", self.address));
+        request = match who {
+            Who::Nobody => request,
+            Who::Bearer(token) => request.bearer_auth(token),
+            Who::Session(secret) => request.header("cookie", format!("sessionid={secret}")),
+        };
+        if let Some(body) = body {
+            request = request.header("content-type", "application/json").body(body.to_string());
+        }
+        let response = request.send().await.unwrap();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let text = response.text().await.unwrap();
+        let json = serde_json::from_str(&text).unwrap_or(Value::Null);
+        let header =
+            |name| headers.get(name).map(|value: &reqwest::header::HeaderValue| value.to_str().unwrap().to_owned());
+        Answer { status, json, cookie: header("set-cookie"), challenge: header("www-authenticate") }
+    }
+
+    pub(crate) async fn get(&self, path: &str, who: &Who) -> Answer {
+        self.ask("GET", path, who, None).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, who: &Who, body: Value) -> Answer {
+        self.ask("POST", path, who, Some(body)).await
+    }
+
+    pub(crate) async fn socket(&self, path: &str) -> Socket {
+        self.try_socket(path, None).await.unwrap()
+    }
+
+    /// A socket, or the status with which the handshake was refused.
+    pub(crate) async fn try_socket(&self, path: &str, session: Option<&str>) -> Result<Socket, u16> {
+        use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+        let mut request = format!("ws://{}{path}", self.address).into_client_request().unwrap();
+        if let Some(session) = session {
+            request.headers_mut().insert("cookie", format!("sessionid={session}").parse().unwrap());
+        }
+        match connect_async(request).await {
+            Ok((socket, _)) => Ok(Socket(socket)),
+            Err(Error::Http(response)) => Err(response.status().as_u16()),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// How many attachments are kept.
+    pub(crate) fn files(&self) -> usize {
+        std::fs::read_dir(self.folder.path().join("deskline.db.files")).map_or(0, Iterator::count)
+    }
+
+    /// A room made by a visitor: its id, and the session.
+    pub(crate) async fn visit(&self, name: &str) -> (String, Who) {
+        let body = serde_json::json!({"customer_name": name, "customer_email": format!("{name}@example.com")});
+        let made = self.post("/api/public/chat-rooms/", &Who::Nobody, body).await;
+        assert_eq!(made.status, 201, "{}", made.json);
+        (made.json["id"].as_str().unwrap().to_owned(), made.session().unwrap())
+    }
+}
+
+impl Drop for TestServer {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// Who asks.
+#[derive(Debug, Clone)]
+pub(crate) enum Who {
+    Nobody,
+    Bearer(String),
+    Session(String),
+}
+
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) json: Value,
+    pub(crate) cookie: Option<String>,
+    pub(crate) challenge: Option<String>,
+}
+
+impl Answer {
+    /// The session that came with it.
+    pub(crate) fn session(&self) -> Option<Who> {
+        let secret = self.cookie.as_ref()?.strip_prefix("sessionid=")?.split(';').next()?;
+        Some(Who::Session(secret.to_owned()))
+    }
+}
+
+/// A websocket client that answers pings only when it is read, like a page that is busy.
+pub(crate) struct Socket(pub(crate) WebSocketStream<MaybeTlsStream<TcpStream>>);
+
+impl Socket {
+    pub(crate) async fn send(&mut self, frame: Value) {
+        self.send_text(&frame.to_string()).await;
+    }
+
+    pub(crate) async fn send_text(&mut self, text: &str) {
+        self.0.send(Message::text(text)).await.unwrap();
+    }
+
+    /// The next frame.
+    pub(crate) async fn next(&mut self) -> Value {
+        timeout(PATIENCE, self.next_or_end()).await.expect("a frame in time").expect("a frame, not the end")
+    }
+
+    /// The next frame of this type; others before it are dropped.
+    pub(crate) async fn next_of(&mut self, kind: &str) -> Value {
+        loop {
+            let frame = self.next().await;
+            if frame["type"] == kind {
+                return frame;
+            }
+        }
+    }
+
+    /// The next frame, or the code with which the socket was closed.
+    pub(crate) async fn next_or_end(&mut self) -> Result<Value, u16> {
+        loop {
+            match self.0.next().await {
+                Some(Ok(Message::Text(text))) => return Ok(serde_json::from_str(&text).unwrap()),
+                Some(Ok(Message::Close(frame))) => return Err(frame.map_or(1005, |frame| frame.code.into())),
+                Some(Ok(_)) => {}
+                Some(Err(_)) | None => return Err(1006),
+            }
+        }
+    }
+
+    /// The code with which the socket is closed; frames before that are dropped.
+    pub(crate) async fn end(&mut self) -> u16 {
+        let end = async {
+            loop {
+                if let Err(code) = self.next_or_end().await {
+                    return code;
+                }
+            }
+        };
+        timeout(PATIENCE, end).await.expect("the end in time")
+    }
+
+    /// Asserts that no frame of these types comes for a moment.
+    pub(crate) async fn hears_none_of(&mut self, kinds: &[&str]) {
+        let unwanted = async {
+            loop {
+                let frame = self.next_or_end().await;
+                if frame.as_ref().map_or(true, |frame| kinds.iter().any(|kind| frame["type"] == *kind)) {
+                    return frame;
+                }
+            }
+        };
+        if let Ok(frame) = timeout(SILENCE, unwanted).await {
+            panic!("heard {frame:?}");
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! The Channels face over the wire: real sockets, the real server, both dialects.
+#![cfg(test)]
+
+mod access;
+mod attachments;
+mod cross;
+mod golden_drivecash;
+mod golden_storefront;
+mod harness;
+mod hostile;
+mod recording;
