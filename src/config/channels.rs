@@ -12,7 +12,7 @@ pub struct ChannelsConfig {
     /// Lets everybody list, read, rename and write every conversation of the storefront, as the replaced server did.
     #[arg(long, env = "DESKLINE_OPEN_PUBLIC_ROOMS")]
     pub open_public_rooms: bool,
-    /// The folder for attachments [default: beside the data file, `<data>.files`].
+    /// The folder for attachments (default: beside the data file, `<data>.files`).
     #[arg(long, env = "DESKLINE_FILES", value_name = "FOLDER")]
     pub files: Option<PathBuf>,
     /// The largest attachment, in MiB.
