@@ -83,8 +83,8 @@ impl Desk {
         origin: Option<ConnectionId>,
     ) -> Result<Revised, ReviseError> {
         let found = self.find_message(author, id).await?;
-        let is_theirs = found.entry.author == author.id;
-        if !is_theirs && !(found.side == Side::Desk && found.is_support) {
+        let may_delete = found.entry.author == author.id || (found.is_support && found.side == Side::Desk);
+        if !may_delete {
             return Err(ReviseError::Forbidden);
         }
         match self.revise(author, &found, DraftKind::Delete { target: found.target }, origin).await? {

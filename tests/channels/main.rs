@@ -9,3 +9,4 @@ mod golden_storefront;
 mod harness;
 mod hostile;
 mod recording;
+mod revise;

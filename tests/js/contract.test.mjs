@@ -14,6 +14,7 @@ import presence from './stories/presence.mjs';
 import read from './stories/read.mjs';
 import rest from './stories/rest.mjs';
 import resume from './stories/resume.mjs';
+import revise from './stories/revise.mjs';
 import rights from './stories/rights.mjs';
 import send from './stories/send.mjs';
 import transport from './stories/transport.mjs';
@@ -30,7 +31,7 @@ for (const [name, transports] of Object.entries(TRANSPORTS)) {
   describe(name, AT_ONCE, () => {
     transport(start, transports);
     for (const stories of [
-      authenticate, presence, send, typing, read, acknowledge, variants, resume, catchUp, rights, lifecycle, fixedBugs,
+      authenticate, presence, send, typing, read, acknowledge, variants, resume, revise, catchUp, rights, lifecycle, fixedBugs,
       frontendDefects,
     ]) {
       stories(start);

@@ -9,6 +9,7 @@ use crate::accounts::log_in::LogInError;
 use crate::desk::change_status::ChangeStatusError;
 use crate::desk::enter::EnterError;
 use crate::desk::mark_read::MarkReadError;
+use crate::desk::revise_message::ReviseError;
 use crate::desk::send_message::SendMessageError;
 use crate::domain::BodyError;
 use crate::store::StoreError;
@@ -130,6 +131,17 @@ impl From<ChangeStatusError> for Problem {
             ChangeStatusError::Forbidden => Self::not_for_you(),
             ChangeStatusError::Append(error) => error.into(),
             ChangeStatusError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ReviseError> for Problem {
+    fn from(error: ReviseError) -> Self {
+        match error {
+            ReviseError::NotFound => Self::not_found(),
+            ReviseError::Forbidden => Self::not_for_you(),
+            ReviseError::Append(error) => error.into(),
+            ReviseError::Store(error) => error.into(),
         }
     }
 }

@@ -35,9 +35,10 @@ pub(super) async fn handle(connection: &Shared, Inbound { text, ack }: Inbound) 
     match event {
         ClientEvent::Authenticate(_) => {}
         ClientEvent::SendMessage(Ok(message)) => send_message(connection, person, message, ack).await,
-        ClientEvent::SendMessage(Err(problem)) => connection.refuse(ack, &problem),
+        ClientEvent::SendMessage(Err(problem)) | ClientEvent::EditMessage(Err(problem)) => {
+            connection.refuse(ack, &problem);
+        }
         ClientEvent::EditMessage(Ok(edit)) => revise::edit_message(connection, &person, edit, ack).await,
-        ClientEvent::EditMessage(Err(problem)) => connection.refuse(ack, &problem),
         ClientEvent::DeleteMessage(message) => revise::delete_message(connection, &person, message, ack).await,
         ClientEvent::MarkRead(what) => mark_read(connection, &person, what, ack).await,
         ClientEvent::Typing { to, is_typing } => typing(connection, &person, to, is_typing, ack).await,

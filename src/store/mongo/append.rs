@@ -30,6 +30,7 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 type Answer = Result<Appended, AppendError>;
 
 /// What a draft would be.
+#[expect(clippy::large_enum_variant, reason = "nearly all of them are of the large kind")]
 enum Step {
     Insert {
         entry: Entry,

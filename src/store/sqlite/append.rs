@@ -90,9 +90,8 @@ impl Appender {
             }
         };
         let up_to = match &draft.kind {
-            DraftKind::Message { .. } => None,
             DraftKind::ChangeStatus { status } if *status == summary.status => return Ok(Appended::NoNews),
-            DraftKind::ChangeStatus { .. } => None,
+            DraftKind::Message { .. } | DraftKind::ChangeStatus { .. } => None,
             DraftKind::Read { up_to } => match summary.read_reach(draft.side, *up_to) {
                 ReadReach::Nothing => return Ok(Appended::NoNews),
                 ReadReach::Everything => Some(summary.last_seq),

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use super::{Fresh, available, observed, open_on, read, say, someone};
-use crate::domain::{Members, Seq, Side};
+use crate::domain::{Draft, DraftKind, Members, MessageBody, Seq, Side};
 use crate::store::{ConversationStore as _, ListFor};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -33,6 +33,11 @@ async fn an_append_costs_two_round_trips_and_a_history_one() {
     assert_eq!(took(), ["insert", "update"]);
     store.append(vec![read(&conversation, 9, Side::Desk, 100)]).await.remove(0).unwrap();
     assert_eq!(took(), [""; 0], "no news costs nothing");
+    let target = store.entries_at(conversation.id, &[Seq::new(2)]).await.unwrap()[0].as_target().unwrap();
+    assert_eq!(took(), ["find"]);
+    let edit = DraftKind::Edit { target, body: MessageBody::stored("uno".into()) };
+    store.append(vec![Draft { kind: edit, ..read(&conversation, 1, Side::Customer, 0) }]).await.remove(0).unwrap();
+    assert_eq!(took(), ["find", "insert", "update", "update"]);
     store.messages_before(conversation.id, None, 50).await.unwrap();
     assert_eq!(took(), ["find"]);
     store.entries_after(conversation.id, Seq::ZERO, 50).await.unwrap();
