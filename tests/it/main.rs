@@ -6,7 +6,7 @@
 mod architecture;
 mod delivery;
 mod hostile;
-mod kill;
 mod operation;
 mod presence;
+mod prove;
 mod support;

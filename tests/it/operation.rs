@@ -5,8 +5,8 @@ use std::process::Output;
 use std::sync::Arc;
 use std::time::Duration;
 
-use deskline::bench::client::{Client, ClientError};
 use deskline::domain::{Clock, EntryKind, FixedClock, Role, SystemClock};
+use deskline::rig::client::{Client, ClientError};
 use deskline::store::UserChange;
 use serde_json::{Value, json};
 use tokio::process::Command;

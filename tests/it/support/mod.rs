@@ -28,7 +28,6 @@ pub(crate) const SECRET: &str = "a secret of the tests alone";
 pub(crate) struct Account {
     pub(crate) id: UserId,
     pub(crate) name: String,
-    pub(crate) role: Role,
     pub(crate) token: String,
 }
 
@@ -59,7 +58,7 @@ pub(crate) async fn make_account(
         at,
     };
     let user = users.create_user(new).await.unwrap();
-    Account { id: user.id, name: name.into(), role, token: tokens.issue(&user, at) }
+    Account { id: user.id, name: name.into(), token: tokens.issue(&user, at) }
 }
 
 /// A whole log, whose numbers have to be 1, 2, 3 ... without a hole.
