@@ -24,6 +24,7 @@ pub mod connect;
 mod debts;
 pub mod deliveries;
 pub mod directory;
+mod dismiss;
 pub mod enter;
 pub mod history;
 pub mod journal;

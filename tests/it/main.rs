@@ -6,6 +6,7 @@
 mod architecture;
 mod delivery;
 mod hostile;
+mod load;
 mod operation;
 mod presence;
 mod prove;
