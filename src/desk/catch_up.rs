@@ -88,7 +88,7 @@ impl Desk {
             let is_last = page.len() < PAGE;
             for told in self.show(missed.conversation, page).await? {
                 let (conversation, seq) = (told.entry.conversation, told.entry.seq);
-                let concerns = told.entry.message().is_some() && told.author.id != person.id;
+                let concerns = told.is_message() && told.author.id != person.id;
                 if concerns && !replay_one(person, connection, Arc::new(told)).await {
                     return Ok(false);
                 }

@@ -33,6 +33,7 @@ pub mod list_conversations;
 pub mod mark_read;
 pub mod presence_news;
 pub mod resume;
+pub mod revise_message;
 pub mod room_log;
 pub mod send_message;
 mod tell;

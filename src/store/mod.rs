@@ -281,7 +281,9 @@ pub trait ConversationStore: Send + Sync + 'static {
     async fn append(&self, drafts: Vec<Draft>) -> Vec<Result<Appended, AppendError>>;
     /// Entries beyond `after`, oldest first, at most `limit`.
     async fn entries_after(&self, id: ConversationId, after: Seq, limit: usize) -> Result<Vec<Entry>, StoreError>;
-    /// The newest `limit` messages before `before` (or of all), oldest first.
+    /// The entries with these seqs, oldest first. At most [`MAX_PAGE`] are looked at.
+    async fn entries_at(&self, id: ConversationId, seqs: &[Seq]) -> Result<Vec<Entry>, StoreError>;
+    /// The newest `limit` messages before `before` (or of all), oldest first, without those that were deleted.
     async fn messages_before(
         &self,
         id: ConversationId,
@@ -289,7 +291,9 @@ pub trait ConversationStore: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<Entry>, StoreError>;
 
-    /// The entry of the message with this number, in whatever conversation.
+    /// The entry of the message with this id, in whatever conversation, also if it was deleted.
+    async fn message(&self, id: MessageId) -> Result<Option<Entry>, StoreError>;
+    /// The same, for a message that is known by its number.
     async fn message_by_number(&self, number: u64) -> Result<Option<Entry>, StoreError>;
     /// Keeps what goes with a message, before the message itself is appended.
     async fn save_extras(&self, message: MessageId, extras: MessageExtras) -> Result<(), StoreError>;

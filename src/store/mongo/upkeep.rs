@@ -81,6 +81,16 @@ impl Upkeep for MongoStore {
         })
         .await
     }
+
+    async fn repair_revision(
+        &self,
+        id: ConversationId,
+        message: Seq,
+        wrong: Option<Seq>,
+        right: Option<&Entry>,
+    ) -> Result<bool, StoreError> {
+        self.shared.repair_revision(id, message, wrong, right).await
+    }
 }
 
 impl Shared {

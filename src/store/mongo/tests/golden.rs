@@ -65,7 +65,7 @@ async fn old_database() -> Fresh {
 
 async fn texts(fresh: &Fresh, conversation: &Conversation) -> Vec<String> {
     let log = fresh.store.entries_after(conversation.id, Seq::ZERO, 200).await.unwrap();
-    log.iter().filter_map(Entry::message).map(|message| message.body.as_str().to_owned()).collect()
+    log.iter().filter_map(Entry::message).map(|message| message.original.as_str().to_owned()).collect()
 }
 
 async fn conversation(fresh: &Fresh, members: Members) -> Conversation {

@@ -25,6 +25,7 @@ mod explain;
 mod faults;
 mod golden;
 mod outages;
+mod revisions;
 mod round_trips;
 mod upkeep;
 

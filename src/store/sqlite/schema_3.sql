@@ -1,0 +1,8 @@
+-- Of an edit or a deletion: the message that it is about. The new text of an edit is its body.
+ALTER TABLE entries ADD COLUMN target INTEGER REFERENCES entries (number);
+-- Of a message, once it was edited or deleted: the seq of the entry that did so last. A projection of the log.
+ALTER TABLE entries ADD COLUMN revision INTEGER;
+
+-- Finds a message by its id, which begins with the second it was made in. An index over whole ids would be written in as
+-- many places as there are messages in a second, one over their seconds only at its end.
+CREATE INDEX entries_by_second ON entries (substr(message_id, 1, 4)) WHERE message_id IS NOT NULL;
