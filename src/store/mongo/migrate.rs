@@ -14,13 +14,13 @@ use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, Document, doc};
 
 use super::connection::within;
-use super::documents::{MESSAGES, object_id, our_fields, time, whole};
+use super::documents::{EntryDocument, MESSAGES, object_id, our_fields, time, whole};
 use super::mirror::NOBODY;
 use super::updates::{Reach, Update};
 use super::{MongoStore, Shared, queries};
 use crate::domain::{
-    Conversation, ConversationId, Draft, DraftKind, Members, MessageBody, MessageId, Seq, Side, Summary, Timestamp,
-    UserId,
+    Conversation, ConversationId, Draft, DraftKind, Entry, Members, MessageBody, MessageId, Seq, Side, Summary,
+    Timestamp, UserId,
 };
 use crate::store::{AppendError, Appended, StoreError};
 
@@ -87,19 +87,19 @@ impl MongoStore {
                 None => self.shared.leave_out(&document).await?,
             }
         }
+        // Looked for in all conversations: an account whose role has changed since would have the message in another one, and
+        // the log of a sharded collection keeps ids apart on each shard alone.
+        let mut kept = within(self.shared.entries_of(&messages)).await?;
+        let known: HashSet<MessageId> = kept.iter().filter_map(Entry::message).map(|message| message.id).collect();
+        messages.retain(|message| !known.contains(&message.id));
         let drafts = self.shared.drafts(messages).await?;
-        let touched: HashSet<ConversationId> = drafts.iter().map(|draft| draft.conversation).collect();
+        let of_kept = kept.iter().map(|entry| entry.conversation);
+        let touched: HashSet<ConversationId> = drafts.iter().map(|draft| draft.conversation).chain(of_kept).collect();
         let touched: Vec<ConversationId> = touched.into_iter().collect();
         within(self.shared.begin(&touched)).await?;
-        let mut stamps = Vec::new();
         for answer in self.append_in_lanes(drafts, PATIENCE).await {
             match answer {
-                // The copier may have passed it long ago, when the message had our fields.
-                Ok(Appended::Already(entry)) => stamps.extend(entry.message().map(|message| Update {
-                    filter: queries::message(message.id),
-                    change: doc! { "$set": our_fields(&entry, message) },
-                    reach: Reach::One,
-                })),
+                Ok(Appended::Already(entry)) => kept.push(entry),
                 // The copier puts our fields to these.
                 Ok(Appended::New(_) | Appended::NoNews) => {}
                 Err(AppendError::Store(error)) => return Err(error),
@@ -109,7 +109,15 @@ impl MongoStore {
             }
         }
         self.finish(&touched).await?;
-        self.shared.update_all(MESSAGES, stamps).await
+        // The copier may have passed these long ago, when the messages had our fields.
+        let stamp = |entry: &Entry| {
+            entry.message().map(|message| Update {
+                filter: queries::message(message.id),
+                change: doc! { "$set": our_fields(entry, message) },
+                reach: Reach::One,
+            })
+        };
+        self.shared.update_all(MESSAGES, kept.iter().filter_map(stamp).collect()).await
     }
 
     /// Brings the read marks of these conversations in line with the old read flags.
@@ -130,6 +138,13 @@ impl MongoStore {
 }
 
 impl Shared {
+    /// The entries that these messages are already.
+    async fn entries_of(&self, messages: &[OldMessage]) -> Result<Vec<Entry>, StoreError> {
+        let ids: Vec<MessageId> = messages.iter().map(|message| message.id).collect();
+        let found: Vec<EntryDocument> = self.entries.find(queries::with_ids_of(&ids)).await?.try_collect().await?;
+        found.into_iter().map(Entry::try_from).collect()
+    }
+
     /// The drafts that these messages would have been, in their order.
     async fn drafts(&self, messages: Vec<OldMessage>) -> Result<Vec<Draft>, StoreError> {
         let people: HashSet<UserId> = messages.iter().flat_map(|message| [message.sender, message.receiver]).collect();

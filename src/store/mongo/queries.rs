@@ -59,10 +59,19 @@ pub(super) fn messages_between(conversation: ConversationId, side: Side, after: 
     }
 }
 
-pub(super) fn entry_by_client_id(author: UserId, client_id: &ClientMessageId) -> Document {
-    doc! { "author": object_id(author.bytes()), "clientMessageId": client_id.as_str() }
+pub(super) fn entry_by_client_id(
+    conversation: ConversationId,
+    author: UserId,
+    client_id: &ClientMessageId,
+) -> Document {
+    doc! {
+        "conversation": object_id(conversation.bytes()),
+        "author": object_id(author.bytes()),
+        "clientMessageId": client_id.as_str(),
+    }
 }
 
+/// In whatever conversation, since an id is one message's.
 pub(super) fn entry_of_message(author: UserId, id: MessageId) -> Document {
     doc! { "_id": object_id(id.bytes()), "author": object_id(author.bytes()) }
 }
@@ -151,7 +160,8 @@ pub(super) fn message_by_number(number: u64) -> Document {
     doc! { "number": { "$eq": int(number), "$gt": 0_i64 }, "kind": "message" }
 }
 
-pub(super) fn extras_of(messages: &[MessageId]) -> Document {
+/// What has the ids of these messages: entries, copies, or extras.
+pub(super) fn with_ids_of(messages: &[MessageId]) -> Document {
     let ids: Vec<Bson> = messages.iter().map(|id| object_id(id.bytes()).into()).collect();
     doc! { "_id": { "$in": ids } }
 }

@@ -41,7 +41,6 @@ pub(super) enum ErrorCode {
     NotFound,
     Invalid,
     TooLarge,
-    Conflict,
     RateLimited,
     StorageUnavailable,
     Busy,
