@@ -9,4 +9,6 @@ mod hostile;
 mod kill;
 mod operation;
 mod presence;
+#[path = "../support/mod.rs"]
+mod shared;
 mod support;

@@ -12,7 +12,8 @@ use mongodb::bson::{Bson, Document, doc};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use crate::support::{Server, Site};
+use crate::shared::ServerProcess;
+use crate::support::{Site, stop};
 
 const SOON: Duration = Duration::from_secs(5);
 
@@ -39,7 +40,7 @@ async fn dump(site: &Site, collection: &str) -> Vec<Document> {
     all.try_collect().await.unwrap()
 }
 
-async fn log_in(server: &Server, email: &str) -> String {
+async fn log_in(server: &ServerProcess, email: &str) -> String {
     let body = json!({"email": email, "password": "old-password"});
     let url = format!("{}/api/auth/login", server.url);
     let answer = reqwest::Client::new().post(url).json(&body).send().await.unwrap();
@@ -48,7 +49,7 @@ async fn log_in(server: &Server, email: &str) -> String {
     answer["token"].as_str().unwrap().to_owned()
 }
 
-async fn get(server: &Server, token: &str, path: &str) -> Value {
+async fn get(server: &ServerProcess, token: &str, path: &str) -> Value {
     let answer = reqwest::Client::new().get(format!("{}{path}", server.url)).bearer_auth(token).send().await.unwrap();
     assert_eq!(answer.status().as_u16(), 200, "{path}");
     answer.json().await.unwrap()
@@ -97,7 +98,7 @@ async fn an_old_database_carries_on() {
     assert_eq!(texts(&history), expected);
     assert_eq!(history[0]["_id"], ids["messages"][0], "the old ids stay");
     drop((at_ann, at_admin));
-    server.stop().await;
+    stop(server).await;
 
     old_shapes_are_still_there(&site, &old_users, &old_messages).await;
     site.remove().await;

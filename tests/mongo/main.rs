@@ -5,7 +5,12 @@
 #![cfg(test)]
 
 mod away;
+mod failover;
 mod golden;
 mod kill;
+mod line;
+mod own_database;
+mod race;
+#[path = "../support/mod.rs"]
+mod shared;
 mod support;
-mod talker;

@@ -12,8 +12,9 @@ use futures_util::stream::FuturesUnordered;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
-use crate::support::Account;
+use super::{Account, number, text};
 
 /// How long a client that was cut off waits before it tries again.
 const RETRY: Duration = Duration::from_millis(20);
@@ -21,16 +22,31 @@ const RETRY: Duration = Duration::from_millis(20);
 /// How long a client waits before it sends again what was refused.
 const AGAIN: Duration = Duration::from_millis(100);
 
+/// How long a client listens at a time.
+const QUIET: Duration = Duration::from_secs(10);
+
 /// Messages that a client has under way at once.
-const OUTSTANDING: usize = 2;
+const OUTSTANDING: usize = 3;
+
+/// How long everybody may take to be answered and to read the rest.
+const END: Duration = Duration::from_mins(2);
 
 /// What clients are told.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Weather {
-    /// Where the server is at present.
-    pub(crate) url: String,
+struct Weather {
+    /// Where servers are at present: people are spread over them.
+    urls: Vec<String>,
+    phase: Phase,
+}
+
+/// How far the story is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    Talk,
     /// No new messages: only what is not acknowledged yet is sent again.
-    pub(crate) is_over: bool,
+    Finish,
+    /// Everybody has finished, so the rest can be read.
+    ReadTheRest,
 }
 
 /// A message, wherever it was seen.
@@ -79,27 +95,32 @@ impl Ledger {
 
 /// How far everybody is.
 #[derive(Default)]
-pub(crate) struct Counts {
+struct Counts {
     /// Messages that were acknowledged.
-    pub(crate) acks: AtomicU64,
+    acks: AtomicU64,
     /// People who have said everything.
     done: AtomicUsize,
 }
 
 /// One person's client: comes back by itself, resumes, and sends again what was not acknowledged.
-pub(crate) struct Talker {
-    pub(crate) me: Account,
-    pub(crate) others: Vec<Account>,
-    pub(crate) weather: watch::Receiver<Weather>,
+struct Talker {
+    me: Account,
+    /// The how-manieth they are, and so on which server.
+    place: usize,
+    others: Vec<Account>,
+    weather: watch::Receiver<Weather>,
     counts: Arc<Counts>,
-    pub(crate) ledger: Ledger,
+    ledger: Ledger,
 }
 
 impl Talker {
-    pub(crate) async fn run(mut self) -> (Account, Ledger) {
+    async fn run(mut self) -> (Account, Ledger) {
         loop {
-            let now = self.weather.borrow_and_update().clone();
-            match self.converse(&now).await {
+            let url = {
+                let now = self.weather.borrow_and_update();
+                now.urls[self.place % now.urls.len()].clone()
+            };
+            match self.converse(&url).await {
                 Ok(()) => return (self.me, self.ledger),
                 Err(ClientError::Unexpected(what)) => panic!("{}: {what}", self.me.name),
                 // The server is gone, or going: come back.
@@ -109,8 +130,8 @@ impl Talker {
     }
 
     /// Talks until the connection breaks, or everything is said and heard.
-    async fn converse(&mut self, now: &Weather) -> Result<(), ClientError> {
-        let client = Client::connect(&now.url).await?;
+    async fn converse(&mut self, url: &str) -> Result<(), ClientError> {
+        let client = Client::connect(url).await?;
         self.ledger.connections += 1;
         let shown = json!({"token": self.me.token, "catchUp": false});
         let answer = client.emit_ack("authenticate", shown).await?;
@@ -120,13 +141,13 @@ impl Talker {
         if answer["success"] != true {
             return Err(ClientError::Unexpected(answer.to_string()));
         }
-        self.resume(&client, &now.url).await?;
+        self.resume(&client, url).await?;
         let mut under_way = FuturesUnordered::new();
         // What was not acknowledged comes first, under its old name.
         let mut to_send: VecDeque<_> = std::mem::take(&mut self.ledger.unacked);
         self.ledger.unacked.clone_from(&to_send);
         loop {
-            let is_over = self.weather.borrow().is_over;
+            let is_over = self.weather.borrow().phase > Phase::Talk;
             while under_way.len() < OUTSTANDING {
                 let (name, to) = match to_send.pop_front() {
                     Some(again) => again,
@@ -145,24 +166,28 @@ impl Talker {
                     to_send.push_back((name, to));
                     tokio::time::sleep(AGAIN).await;
                 },
-                event = client.next_event(Duration::from_secs(10)) => self.heard(&event?),
-            }
-        }
-        // All is said; once everybody is done the log no longer changes, and the rest can be read.
-        self.counts.done.fetch_add(1, Ordering::SeqCst);
-        let mut weather = self.weather.clone();
-        let ended = weather.wait_for(|weather| weather.is_over && weather.url.is_empty());
-        let mut ended = std::pin::pin!(ended);
-        loop {
-            tokio::select! {
-                _ = &mut ended => break,
-                event = client.next_event(Duration::from_secs(10)) => match event {
+                event = client.next_event(QUIET) => match event {
+                    // While the store is away there is nothing to hear.
                     Err(ClientError::TimedOut(_)) => {}
                     event => self.heard(&event?),
                 },
             }
         }
-        self.resume(&client, &now.url).await
+        // All is said; once everybody is done the log no longer changes, and the rest can be read.
+        self.counts.done.fetch_add(1, Ordering::SeqCst);
+        let mut weather = self.weather.clone();
+        let ended = weather.wait_for(|weather| weather.phase == Phase::ReadTheRest);
+        let mut ended = std::pin::pin!(ended);
+        loop {
+            tokio::select! {
+                _ = &mut ended => break,
+                event = client.next_event(QUIET) => match event {
+                    Err(ClientError::TimedOut(_)) => {}
+                    event => self.heard(&event?),
+                },
+            }
+        }
+        self.resume(&client, url).await
     }
 
     fn something_new(&mut self) -> (String, String) {
@@ -242,44 +267,62 @@ impl Talker {
     }
 }
 
-/// Lets everybody talk with the agents among them.
-pub(crate) fn let_talk(
-    accounts: &[Account],
-    weather: &watch::Receiver<Weather>,
-    counts: &Arc<Counts>,
-) -> JoinSet<(Account, Ledger)> {
-    let (agents, customers): (Vec<Account>, Vec<Account>) =
-        accounts.iter().cloned().partition(|account| account.role.is_agent());
-    let mut talking = JoinSet::new();
-    for me in accounts {
-        let others = if me.role.is_agent() { customers.clone() } else { vec![agents[0].clone()] };
-        let (weather, counts) = (weather.clone(), counts.clone());
-        talking.spawn(Talker { me: me.clone(), others, weather, counts, ledger: Ledger::default() }.run());
-    }
-    talking
+/// Everybody, talking.
+pub(crate) struct Talk {
+    tell: watch::Sender<Weather>,
+    counts: Arc<Counts>,
+    talking: JoinSet<(Account, Ledger)>,
 }
 
-/// Lets the clients finish what they began, and then read the rest.
-pub(crate) async fn finish(
-    tell: &watch::Sender<Weather>,
-    counts: &Counts,
-    mut talking: JoinSet<(Account, Ledger)>,
-) -> Vec<(Account, Ledger)> {
-    while counts.done.load(Ordering::SeqCst) < talking.len() {
-        tokio::time::sleep(Duration::from_millis(10)).await;
+impl Talk {
+    /// Lets everybody talk with the agents among them, spread over the servers at `urls`.
+    pub(crate) fn start(accounts: &[Account], urls: Vec<String>) -> Self {
+        let (tell, weather) = watch::channel(Weather { urls, phase: Phase::Talk });
+        let (agents, customers): (Vec<Account>, Vec<Account>) =
+            accounts.iter().cloned().partition(|account| account.role.is_agent());
+        let (counts, mut talking) = (Arc::new(Counts::default()), JoinSet::new());
+        for (place, me) in accounts.iter().enumerate() {
+            let others = if me.role.is_agent() { customers.clone() } else { vec![agents[0].clone()] };
+            let (me, weather, counts) = (me.clone(), weather.clone(), counts.clone());
+            talking.spawn(Talker { me, place, others, weather, counts, ledger: Ledger::default() }.run());
+        }
+        Self { tell, counts, talking }
     }
-    tell.send_modify(|weather| weather.url.clear());
-    let mut ledgers = Vec::new();
-    while let Some(done) = talking.join_next().await {
-        ledgers.push(done.unwrap());
+
+    /// Waits until `count` more messages were acknowledged; false if that takes too long.
+    pub(crate) async fn is_acknowledged(&self, count: u64, deadline: Duration) -> bool {
+        let enough = self.counts.acks.load(Ordering::Relaxed) + count;
+        let acknowledged = async {
+            while self.counts.acks.load(Ordering::Relaxed) < enough {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        timeout(deadline, acknowledged).await.is_ok()
     }
-    ledgers
-}
 
-fn text<'a>(value: &'a Value, key: &str) -> &'a str {
-    value[key].as_str().unwrap_or_else(|| panic!("no text {key} in {value}"))
-}
+    /// Says where the server is now.
+    pub(crate) fn moves_to(&self, url: &str) {
+        self.tell.send_modify(|weather| weather.urls = vec![url.to_owned()]);
+    }
 
-fn number(value: &Value, key: &str) -> u64 {
-    value[key].as_u64().unwrap_or_else(|| panic!("no number {key} in {value}"))
+    /// Lets the clients finish what they began, and then read the rest.
+    pub(crate) async fn end(mut self) -> Vec<(Account, Ledger)> {
+        let end = async {
+            self.tell.send_modify(|weather| weather.phase = Phase::Finish);
+            while self.counts.done.load(Ordering::SeqCst) < self.talking.len() {
+                // Nobody leaves before the others have finished, unless by a failure.
+                if let Some(Err(failed)) = self.talking.try_join_next() {
+                    std::panic::resume_unwind(failed.into_panic());
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            self.tell.send_modify(|weather| weather.phase = Phase::ReadTheRest);
+            let mut ledgers = Vec::new();
+            while let Some(done) = self.talking.join_next().await {
+                ledgers.push(done.unwrap());
+            }
+            ledgers
+        };
+        timeout(END, end).await.expect("it does not end")
+    }
 }
