@@ -5,8 +5,8 @@
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, DateTime, Document, Uuid, doc};
 
-use super::documents::{int, object_id, side_to_int};
-use crate::domain::{ClientMessageId, ConversationId, Email, Members, MessageId, Role, Seq, Side, UserId};
+use super::documents::{date, int, object_id, side_to_int};
+use crate::domain::{ClientMessageId, ConversationId, Email, Members, MessageId, Role, Seq, Side, Timestamp, UserId};
 
 /// Below every id there is. A range above it means "is an id", and unlike `$ne` it is served by an index.
 const NO_ID: ObjectId = ObjectId::from_bytes([0; 12]);
@@ -26,6 +26,10 @@ pub(super) fn by_id() -> Document {
 pub(super) fn delivered_beyond(user: UserId, after: Option<ConversationId>) -> Document {
     let after = after.map_or(NO_ID, |after| object_id(after.bytes()));
     doc! { "user": object_id(user.bytes()), "conversation": { "$gt": after } }
+}
+
+pub(super) fn by_conversation() -> Document {
+    doc! { "conversation": 1 }
 }
 
 pub(super) fn by_seq() -> Document {
@@ -168,6 +172,11 @@ pub(super) fn with_ids_of(messages: &[MessageId]) -> Document {
 
 pub(super) fn profile_with(field: &'static str, value: &str) -> Document {
     doc! { field: { "$eq": value, "$gt": "" } }
+}
+
+/// Tokens that are no longer good, spent or not.
+pub(super) fn spent_before(now: Timestamp) -> Document {
+    doc! { "until": { "$lt": date(now) } }
 }
 
 pub(super) fn user(id: UserId) -> Document {
