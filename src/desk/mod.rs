@@ -34,6 +34,7 @@ pub mod presence_news;
 pub mod resume;
 pub mod room_log;
 pub mod send_message;
+pub mod take_in;
 mod tell;
 pub mod typing;
 pub mod watch;

@@ -5,10 +5,12 @@
 #![cfg(test)]
 
 mod away;
+mod beside;
 mod failover;
 mod golden;
 mod kill;
 mod line;
+mod migration;
 mod own_database;
 mod race;
 #[path = "../support/mod.rs"]
