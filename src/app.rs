@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
+use futures_util::FutureExt;
 use socketioxide::SocketIo;
 use tokio::net::TcpListener;
 use tokio::sync::broadcast;
@@ -112,7 +113,7 @@ pub async fn serve(
     let (router, sockets, channels) = router(&desk, &accounts, config)?;
     let tasks = TaskTracker::new();
     if let OpenStore::Mongo(store) = &store {
-        tasks.spawn(pick_up(store.clone(), stop.clone()));
+        tasks.spawn(pick_up(store.clone(), desk.clone(), stop.clone()));
     }
     for listener in listeners {
         let (router, stop, served) = (router.clone(), stop.clone(), tasks.clone());
@@ -173,9 +174,10 @@ async fn judge_changes(desk: Desk, mut changes: broadcast::Receiver<UserId>, sto
 }
 
 /// Takes in what the replaced server writes while both run side by side.
-async fn pick_up(store: Arc<MongoStore>, stop: CancellationToken) {
+async fn pick_up(store: Arc<MongoStore>, desk: Desk, stop: CancellationToken) {
+    let append = |drafts| desk.take_in(drafts).boxed();
     while stop.run_until_cancelled(tokio::time::sleep(PICK_UP)).await.is_some() {
-        match stop.run_until_cancelled(store.pick_up()).await {
+        match stop.run_until_cancelled(store.pick_up(&append)).await {
             None | Some(Ok(0)) => {}
             Some(Ok(taken)) => tracing::info!(taken, "Took {taken} messages of the old server into the log"),
             Some(Err(error)) => tracing::warn!(%error, "Could not look for messages of the old server"),

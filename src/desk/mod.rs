@@ -36,6 +36,7 @@ pub mod resume;
 pub mod revise_message;
 pub mod room_log;
 pub mod send_message;
+pub mod take_in;
 mod tell;
 pub mod typing;
 pub mod watch;

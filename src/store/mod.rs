@@ -70,7 +70,7 @@ pub enum AppendError {
 pub enum Appended {
     /// It is now this entry, and durable.
     New(Entry),
-    /// The same author had appended the same client message id before: the first entry stands.
+    /// The same author had appended the same client message id to the conversation before: the first entry stands.
     Already(Entry),
     /// It would have changed nothing, so there is no entry.
     NoNews,
@@ -276,8 +276,9 @@ pub trait ConversationStore: Send + Sync + 'static {
     /// Appends drafts, each on its own, in the order given; the answers come in the same order.
     ///
     /// The only way anything enters a conversation. Each draft gets the next seq, or none if it is no news; the same
-    /// author and client message id again gives the first entry and changes nothing. All projections are up to date and
-    /// everything is durable when this returns. Appends that wait at the same time share one sync.
+    /// author and client message id again in the same conversation gives the first entry and changes nothing. All
+    /// projections are up to date and everything is durable when this returns. Appends that wait at the same time share
+    /// one sync.
     async fn append(&self, drafts: Vec<Draft>) -> Vec<Result<Appended, AppendError>>;
     /// Entries beyond `after`, oldest first, at most `limit`.
     async fn entries_after(&self, id: ConversationId, after: Seq, limit: usize) -> Result<Vec<Entry>, StoreError>;

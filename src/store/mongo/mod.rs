@@ -58,7 +58,7 @@ mod upkeep;
 mod user_documents;
 mod users;
 
-pub use migrate::Progress;
+pub use migrate::{Append, Progress};
 
 use connection::within;
 use documents::{ConversationDocument, DeliveredDocument, EntryDocument};

@@ -106,7 +106,6 @@ impl StorefrontConnection {
             }
             SendMessageError::Body(_)
             | SendMessageError::RateLimited(_)
-            | SendMessageError::ClientIdInUse
             | SendMessageError::Busy
             | SendMessageError::ShuttingDown => {
                 self.send_frame(ServerFrame::Error { message: &error.to_string() }.text());

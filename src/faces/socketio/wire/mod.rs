@@ -48,7 +48,6 @@ pub(super) enum ErrorCode {
     NotFound,
     Invalid,
     TooLarge,
-    Conflict,
     RateLimited,
     StorageUnavailable,
     Busy,
