@@ -113,7 +113,8 @@ impl Accounts {
     }
 }
 
-pub(super) fn digest(code: &str) -> String {
+/// SHA-256 in hex: how secrets are kept that their holders show again.
+pub(crate) fn digest(code: &str) -> String {
     hex(&Sha256::digest(code.as_bytes()))
 }
 

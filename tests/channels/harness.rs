@@ -46,7 +46,11 @@ impl TestServer {
     }
 
     pub(crate) async fn start_with(arguments: &[&str]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::start_in(tempfile::tempdir().unwrap(), arguments).await
+    }
+
+    /// A server on what is in this folder.
+    pub(crate) async fn start_in(folder: tempfile::TempDir, arguments: &[&str]) -> Self {
         let data = folder.path().join("deskline.db");
         let fixed = ["deskline", "--data", data.to_str().unwrap(), "--offline-grace", "300ms"];
         let config = Cli::try_parse_from(fixed.iter().chain(arguments)).unwrap().config.complete().unwrap();

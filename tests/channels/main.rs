@@ -4,6 +4,7 @@
 mod access;
 mod attachments;
 mod cross;
+mod django;
 mod golden_drivecash;
 mod golden_storefront;
 mod harness;

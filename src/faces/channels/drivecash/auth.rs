@@ -7,6 +7,7 @@ use axum::routing::post;
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
+use super::wire::UserBody;
 use crate::accounts::log_in::LogInError;
 use crate::accounts::one_time_code::OneTimeCodeError;
 use crate::accounts::refresh::RefreshError;
@@ -37,19 +38,7 @@ async fn log_in(State(channels): State<Channels>, fields: Fields) -> Result<Resp
     if signed_in.user.role.is_agent() {
         return Err(Problem::error(StatusCode::FORBIDDEN, ADMINS_ELSEWHERE));
     }
-    let (user, phone) = (&signed_in.user, Some(&signed_in.profile.phone).filter(|phone| !phone.is_empty()));
-    let (first_name, last_name) = user.name.split_once(' ').unwrap_or((&user.name, ""));
-    let body = json!({
-        "user": {
-            "first_name": first_name,
-            "last_name": last_name,
-            "email": user.email_text(),
-            "phone_number": phone,
-            "date_of_birth": null,
-        },
-        "tokens": pair(&signed_in.tokens),
-    });
-    Ok(secret(&body))
+    Ok(secret(&json!({"user": UserBody::new(&signed_in.user, &signed_in.profile), "tokens": pair(&signed_in.tokens)})))
 }
 
 /// `POST token/` `{email, password}`, for customers: agents have to take both steps.
