@@ -3,17 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use clap::Parser;
 use deskline::app::{self, Parts};
 use deskline::auth::{Secret, Tokens};
 use deskline::config::Config;
 use deskline::domain::{AccountStatus, Clock as _, Role, SystemClock, User, UserId};
-use deskline::mail::LogMailer;
+use deskline::mail::{Mail, MailError, Mailer};
 use deskline::store::sqlite::SqliteStore;
 use deskline::store::{NewUser, OpenStore, Profile, Stores};
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Mutex, mpsc};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
@@ -30,8 +32,19 @@ pub(crate) struct TestServer {
     pub(crate) stores: Stores,
     pub(crate) tokens: Arc<Tokens>,
     pub(crate) http: reqwest::Client,
+    mails: Mutex<mpsc::UnboundedReceiver<Mail>>,
     stop: CancellationToken,
     folder: tempfile::TempDir,
+}
+
+/// Keeps what it is given.
+struct Outbox(mpsc::UnboundedSender<Mail>);
+
+#[async_trait]
+impl Mailer for Outbox {
+    async fn send(&self, mail: Mail) -> Result<(), MailError> {
+        self.0.send(mail).map_err(|_| MailError::NotTaken("the test is over".into()))
+    }
 }
 
 #[derive(Parser)]
@@ -57,11 +70,12 @@ impl TestServer {
         let store = OpenStore::Sqlite(SqliteStore::open(&data).unwrap());
         let stores = store.stores();
         let tokens = Arc::new(Tokens::new(&Secret::from("a-secret-for-tests"), Duration::from_hours(1)));
+        let (outbox, mails) = mpsc::unbounded_channel();
         let parts = Parts {
             store,
             tokens: tokens.clone(),
             clock: Arc::new(SystemClock),
-            mailer: Arc::new(LogMailer),
+            mailer: Arc::new(Outbox(outbox)),
             lock: None,
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -70,7 +84,7 @@ impl TestServer {
         let stopped = stop.clone();
         tokio::spawn(async move { app::serve(vec![listener], parts, &config, stopped).await.unwrap() });
         let http = reqwest::Client::builder().build().unwrap();
-        Self { address, stores, tokens, http, stop, folder }
+        Self { address, stores, tokens, http, mails: Mutex::new(mails), stop, folder }
     }
 
     /// An account with the password `secret-1`, and the beginning of its address as its username.
@@ -90,6 +104,12 @@ impl TestServer {
         let username = email.split('@').next().map(str::to_owned);
         self.stores.profiles.save_profile(Profile { username, ..Profile::empty(user.id) }).await.unwrap();
         user
+    }
+
+    /// What follows `marker` in the next mail, up to the end of the line.
+    pub(crate) async fn mailed(&self, marker: &str) -> String {
+        let mail = timeout(PATIENCE, async { self.mails.lock().await.recv().await }).await.unwrap().unwrap();
+        mail.text.split_once(marker).unwrap().1.lines().next().unwrap().to_owned()
     }
 
     pub(crate) fn token(&self, user: &User) -> String {

@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod access;
+mod accounts;
 mod attachments;
 mod cross;
 mod django;

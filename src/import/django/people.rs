@@ -63,7 +63,8 @@ impl Taking<'_> {
             self.people.know(pk, &kept, &fields);
             return Ok(());
         }
-        let mut email: Option<Email> = fields.email.as_deref().and_then(|email| email.parse().ok());
+        let addresses = [fields.email.as_deref(), fields.username.as_deref()];
+        let mut email: Option<Email> = addresses.into_iter().flatten().find_map(|address| address.parse().ok());
         if let Some(taken) = &email
             && let Some(other) = users.user_by_email(taken).await?
         {
