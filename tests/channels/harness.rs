@@ -89,21 +89,7 @@ impl TestServer {
 
     /// An account with the password `secret-1`, and the beginning of its address as its username.
     pub(crate) async fn account(&self, name: &str, email: &str, role: Role) -> User {
-        let now = SystemClock.now();
-        let new = NewUser {
-            id: UserId::generate(now),
-            name: name.into(),
-            email: Some(email.parse().unwrap()),
-            password_hash: Some(bcrypt::hash("secret-1", 4).unwrap()),
-            role,
-            status: AccountStatus::Active,
-            pending_code: None,
-            at: now,
-        };
-        let user = self.stores.users.create_user(new).await.unwrap();
-        let username = email.split('@').next().map(str::to_owned);
-        self.stores.profiles.save_profile(Profile { username, ..Profile::empty(user.id) }).await.unwrap();
-        user
+        make_account(&self.stores, name, email, role).await
     }
 
     /// What follows `marker` in the next mail, up to the end of the line.
@@ -149,16 +135,7 @@ impl TestServer {
 
     /// A socket, or the status with which the handshake was refused.
     pub(crate) async fn try_socket(&self, path: &str, session: Option<&str>) -> Result<Socket, u16> {
-        use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
-        let mut request = format!("ws://{}{path}", self.address).into_client_request().unwrap();
-        if let Some(session) = session {
-            request.headers_mut().insert("cookie", format!("sessionid={session}").parse().unwrap());
-        }
-        match connect_async(request).await {
-            Ok((socket, _)) => Ok(Socket(socket)),
-            Err(Error::Http(response)) => Err(response.status().as_u16()),
-            Err(error) => panic!("{error}"),
-        }
+        Socket::try_connect(&self.address, path, session).await
     }
 
     /// How many attachments are kept.
@@ -173,6 +150,25 @@ impl TestServer {
         assert_eq!(made.status, 201, "{}", made.json);
         (made.json["id"].as_str().unwrap().to_owned(), made.session().unwrap())
     }
+}
+
+/// An account with the password `secret-1`, and the beginning of its address as its username.
+pub(crate) async fn make_account(stores: &Stores, name: &str, email: &str, role: Role) -> User {
+    let now = SystemClock.now();
+    let new = NewUser {
+        id: UserId::generate(now),
+        name: name.into(),
+        email: Some(email.parse().unwrap()),
+        password_hash: Some(bcrypt::hash("secret-1", 4).unwrap()),
+        role,
+        status: AccountStatus::Active,
+        pending_code: None,
+        at: now,
+    };
+    let user = stores.users.create_user(new).await.unwrap();
+    let username = email.split('@').next().map(str::to_owned);
+    stores.profiles.save_profile(Profile { username, ..Profile::empty(user.id) }).await.unwrap();
+    user
 }
 
 impl Drop for TestServer {
@@ -209,6 +205,24 @@ impl Answer {
 pub(crate) struct Socket(pub(crate) WebSocketStream<MaybeTlsStream<TcpStream>>);
 
 impl Socket {
+    pub(crate) async fn connect(address: &str, path: &str) -> Self {
+        Self::try_connect(address, path, None).await.unwrap()
+    }
+
+    /// A socket, or the status with which the handshake was refused.
+    async fn try_connect(address: &str, path: &str, session: Option<&str>) -> Result<Self, u16> {
+        use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+        let mut request = format!("ws://{address}{path}").into_client_request().unwrap();
+        if let Some(session) = session {
+            request.headers_mut().insert("cookie", format!("sessionid={session}").parse().unwrap());
+        }
+        match connect_async(request).await {
+            Ok((socket, _)) => Ok(Self(socket)),
+            Err(Error::Http(response)) => Err(response.status().as_u16()),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
     pub(crate) async fn send(&mut self, frame: Value) {
         self.send_text(&frame.to_string()).await;
     }

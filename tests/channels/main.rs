@@ -10,4 +10,5 @@ mod golden_drivecash;
 mod golden_storefront;
 mod harness;
 mod hostile;
+mod listeners;
 mod recording;
