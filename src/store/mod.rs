@@ -9,8 +9,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::domain::{
-    AccountStatus, Conversation, ConversationId, Draft, Email, Entry, Members, MessageExtras, MessageId, PendingCode,
-    Role, Seq, Summary, Timestamp, User, UserId,
+    AccountStatus, BirthDate, Conversation, ConversationId, Draft, Email, Entry, Members, MessageExtras, MessageId,
+    PendingCode, Role, Seq, Summary, Timestamp, User, UserId,
 };
 
 #[cfg(test)]
@@ -213,6 +213,8 @@ pub struct Profile {
     pub contact_email: String,
     /// Empty for none.
     pub phone: String,
+    /// `None` if it is not known.
+    pub birth_date: Option<BirthDate>,
     /// SHA-256 of the secret in a visitor's session cookie, in hex.
     pub session: Option<String>,
 }
@@ -221,7 +223,14 @@ impl Profile {
     /// The profile of somebody of whom nothing is known.
     #[must_use]
     pub const fn empty(user: UserId) -> Self {
-        Self { user, username: None, contact_email: String::new(), phone: String::new(), session: None }
+        Self {
+            user,
+            username: None,
+            contact_email: String::new(),
+            phone: String::new(),
+            birth_date: None,
+            session: None,
+        }
     }
 }
 

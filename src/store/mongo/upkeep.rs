@@ -61,6 +61,10 @@ impl Upkeep for MongoStore {
         .await
     }
 
+    async fn fresh_conversation_number(&self) -> Result<u64, StoreError> {
+        within(self.shared.numbers.conversations.take()).await
+    }
+
     async fn restore_user(&self, user: User) -> Result<bool, RestoreError> {
         within(self.shared.restore_user(user)).await
     }

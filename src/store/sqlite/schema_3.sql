@@ -11,3 +11,6 @@ CREATE INDEX entries_by_second ON entries (substr(message_id, 1, 4)) WHERE messa
 CREATE UNIQUE INDEX entries_by_client_message_id ON entries (conversation, author, client_id)
     WHERE client_id IS NOT NULL;
 DROP INDEX entries_by_client_id;
+
+-- The day on which somebody was born, as YYYY-MM-DD.
+ALTER TABLE profiles ADD COLUMN birth_date TEXT;
