@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use super::{MessageId, Seq, Timestamp};
+use super::{Attachment, MessageId, Seq, Timestamp};
 
 /// The text of a message: trimmed, not empty, without NUL, and not longer than allowed. Made by [`MessageBody::parse`].
 ///
@@ -142,19 +142,6 @@ impl Message {
     pub fn deleted_at(&self) -> Option<Timestamp> {
         self.revision.as_ref().filter(|revision| revision.text.is_none()).map(|revision| revision.at)
     }
-}
-
-/// A file that came with a message.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Attachment {
-    /// What it is called on disk: unguessable, and nothing of the client's.
-    pub file: String,
-    /// What its author called it, made harmless.
-    pub name: String,
-    /// What it is, by its content.
-    pub media_type: String,
-    /// Its bytes.
-    pub size: u64,
 }
 
 /// What goes with a message beside its text.

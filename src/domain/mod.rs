@@ -17,6 +17,7 @@
 //!
 //! Reading order: [`ids`], [`clock`], [`user`], [`message`], [`conversation`], [`entry`], [`event`].
 
+pub mod attachment;
 pub mod clock;
 pub mod conversation;
 pub mod entry;
@@ -27,12 +28,13 @@ pub mod message;
 mod replay;
 pub mod user;
 
+pub use attachment::Attachment;
 pub use clock::{Clock, FixedClock, SystemClock, Timestamp};
 pub use conversation::{Conversation, LastMessage, Members, Side, SideState, Status, Summary};
 pub use entry::{Draft, DraftKind, Entry, EntryKind, Seq, Target};
 pub use event::{DeskEvent, EntryTold, Parties, PresenceChange, TypingChange};
 pub use follow::{ReadReach, Remainder};
 pub use ids::{ConnectionId, ConversationId, MessageId, UserId};
-pub use message::{Attachment, BodyError, ClientMessageId, Message, MessageBody, MessageExtras, Revision};
+pub use message::{BodyError, ClientMessageId, Message, MessageBody, MessageExtras, Revision};
 pub use replay::{LastSpoken, Replay};
-pub use user::{AccountStatus, CodePurpose, Email, EmailError, PendingCode, Person, Role, User};
+pub use user::{AccountStatus, BirthDate, CodePurpose, Email, EmailError, PendingCode, Person, Role, User};

@@ -9,6 +9,7 @@ use crate::domain::{ConversationId, Seq, UserId};
 use crate::store::{MAX_PAGE, OpenStore, RestoreError, StoreError, Stores, Upkeep};
 
 mod compare;
+pub mod django;
 #[cfg(test)]
 mod tests;
 

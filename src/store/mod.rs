@@ -9,8 +9,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::domain::{
-    AccountStatus, Conversation, ConversationId, Draft, Email, Entry, Members, MessageExtras, MessageId, PendingCode,
-    Role, Seq, Summary, Timestamp, User, UserId,
+    AccountStatus, BirthDate, Conversation, ConversationId, Draft, Email, Entry, Members, MessageExtras, MessageId,
+    PendingCode, Role, Seq, Summary, Timestamp, User, UserId,
 };
 
 #[cfg(test)]
@@ -70,7 +70,7 @@ pub enum AppendError {
 pub enum Appended {
     /// It is now this entry, and durable.
     New(Entry),
-    /// The same author had appended the same client message id before: the first entry stands.
+    /// The same author had appended the same client message id to the conversation before: the first entry stands.
     Already(Entry),
     /// It would have changed nothing, so there is no entry.
     NoNews,
@@ -213,6 +213,8 @@ pub struct Profile {
     pub contact_email: String,
     /// Empty for none.
     pub phone: String,
+    /// `None` if it is not known.
+    pub birth_date: Option<BirthDate>,
     /// SHA-256 of the secret in a visitor's session cookie, in hex.
     pub session: Option<String>,
 }
@@ -221,7 +223,14 @@ impl Profile {
     /// The profile of somebody of whom nothing is known.
     #[must_use]
     pub const fn empty(user: UserId) -> Self {
-        Self { user, username: None, contact_email: String::new(), phone: String::new(), session: None }
+        Self {
+            user,
+            username: None,
+            contact_email: String::new(),
+            phone: String::new(),
+            birth_date: None,
+            session: None,
+        }
     }
 }
 
@@ -276,8 +285,9 @@ pub trait ConversationStore: Send + Sync + 'static {
     /// Appends drafts, each on its own, in the order given; the answers come in the same order.
     ///
     /// The only way anything enters a conversation. Each draft gets the next seq, or none if it is no news; the same
-    /// author and client message id again gives the first entry and changes nothing. All projections are up to date and
-    /// everything is durable when this returns. Appends that wait at the same time share one sync.
+    /// author and client message id again in the same conversation gives the first entry and changes nothing. All
+    /// projections are up to date and everything is durable when this returns. Appends that wait at the same time share
+    /// one sync.
     async fn append(&self, drafts: Vec<Draft>) -> Vec<Result<Appended, AppendError>>;
     /// Entries beyond `after`, oldest first, at most `limit`.
     async fn entries_after(&self, id: ConversationId, after: Seq, limit: usize) -> Result<Vec<Entry>, StoreError>;

@@ -36,6 +36,9 @@ pub trait Upkeep: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<Delivered>, StoreError>;
 
+    /// A number that no conversation has, or had: for one that is to be put back under a number of this store's own.
+    async fn fresh_conversation_number(&self) -> Result<u64, StoreError>;
+
     /// Puts an account back with its id and its number. Tells whether that was news; an account that is there already
     /// stays as it is.
     async fn restore_user(&self, user: User) -> Result<bool, RestoreError>;

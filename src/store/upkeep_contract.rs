@@ -2,8 +2,8 @@
 
 use super::{Appended, Delivered, NewUser, OpenStore, RestoreError};
 use crate::domain::{
-    AccountStatus, Conversation, Draft, DraftKind, Entry, Members, MessageBody, MessageId, Role, Seq, Side, Status,
-    Timestamp, UserId,
+    AccountStatus, Conversation, ConversationId, Draft, DraftKind, Entry, Members, MessageBody, MessageId, Role, Seq,
+    Side, Status, Timestamp, UserId,
 };
 use crate::import::{End, ImportError, Moved, compare, import};
 use crate::verify::{Repair, verify};
@@ -111,6 +111,15 @@ pub(crate) async fn a_store_moves_into_another_and_lives_on_there(one: &OpenStor
     numbers.dedup();
     assert_eq!(numbers.len(), 7, "no number is given twice");
     assert!(matches!(compare(&from, &to, |_| ()).await, Err(ImportError::Differs(_))), "they are no longer the same");
+
+    let fresh = to.upkeep.fresh_conversation_number().await.unwrap();
+    assert_eq!(to.stores.conversations.summary_by_number(fresh).await.unwrap(), None);
+    let members = Members::Support { customer: someone(7) };
+    let put_back = Conversation { id: ConversationId::from_bytes([7; 12]), number: fresh, uuid: 7, members, ..ann };
+    to.upkeep.restore(put_back, vec![]).await.unwrap();
+    assert_eq!(to.stores.conversations.find(members).await.unwrap(), Some(put_back));
+    let next = to.stores.conversations.open(Members::Support { customer: someone(8) }, START).await.unwrap();
+    assert_ne!(next.number, fresh);
 
     append(one, say(&ann, 1, Side::Customer, "meanwhile in the old store")).await;
     let refused = import(&from, &to, |_| ()).await;

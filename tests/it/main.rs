@@ -7,6 +7,10 @@ mod architecture;
 mod delivery;
 mod hostile;
 mod kill;
+mod load;
 mod operation;
 mod presence;
+mod prove;
+#[path = "../support/mod.rs"]
+mod shared;
 mod support;

@@ -160,7 +160,6 @@ fn refuse_message(error: &SendMessageError) -> Response {
         SendMessageError::Body(BodyError::TooLong { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
         SendMessageError::Body(BodyError::Blank | BodyError::Nul) => StatusCode::BAD_REQUEST,
         SendMessageError::NoAddressee => StatusCode::NOT_FOUND,
-        SendMessageError::ClientIdInUse => StatusCode::CONFLICT,
         SendMessageError::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,
         SendMessageError::Busy | SendMessageError::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
         SendMessageError::Store(_) => return refuse(StatusCode::SERVICE_UNAVAILABLE, "Server error"),

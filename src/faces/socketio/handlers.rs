@@ -272,7 +272,6 @@ impl From<SendMessageError> for Problem {
                 let retry_after_ms = Some(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1));
                 Self { retry_after_ms, ..Self::not_sent(ErrorCode::RateLimited, "too many messages") }
             }
-            SendMessageError::ClientIdInUse => Self::not_sent(ErrorCode::Conflict, why),
             SendMessageError::Busy => Self::not_sent(ErrorCode::Busy, why),
             SendMessageError::ShuttingDown => Self::not_sent(ErrorCode::ShuttingDown, why),
             SendMessageError::Store(_) => {

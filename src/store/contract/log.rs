@@ -44,6 +44,19 @@ pub(crate) async fn the_same_client_message_id_from_two_authors_is_two_messages(
     assert_eq!(texts(&log(&stores, conversation.id).await), ["mine", "yours"]);
 }
 
+pub(crate) async fn the_same_client_message_id_in_two_conversations_is_two_messages(stores: Stores) {
+    let (one, other) = (support(&stores, 1).await, support(&stores, 2).await);
+    let first = append_new(&stores, say_as(&one, 9, "m1", "here")).await;
+    let second = append_new(&stores, say_as(&other, 9, "m1", "there")).await;
+    assert_eq!((first.seq, second.seq), (Seq::new(1), Seq::new(1)));
+    assert_eq!(append(&stores, say_as(&one, 9, "m1", "again")).await, Appended::Already(first));
+    assert_eq!(append(&stores, say_as(&other, 9, "m1", "again")).await, Appended::Already(second));
+    assert_eq!(
+        (texts(&log(&stores, one.id).await), texts(&log(&stores, other.id).await)),
+        (vec!["here"], vec!["there"])
+    );
+}
+
 pub(crate) async fn one_client_message_id_sent_fifty_times_at_once_is_one_message(stores: Stores) {
     let conversation = support(&stores, 1).await;
     let tasks: Vec<_> = (0..50)

@@ -31,6 +31,7 @@ macro_rules! store_contract {
                 a_hundred_tasks_append_to_one_conversation_without_hole_or_double,
                 the_same_client_message_id_gives_the_first_entry_and_changes_nothing,
                 the_same_client_message_id_from_two_authors_is_two_messages,
+                the_same_client_message_id_in_two_conversations_is_two_messages,
                 one_client_message_id_sent_fifty_times_at_once_is_one_message,
                 entries_come_in_order_and_in_pages,
                 the_newest_messages_come_oldest_first,

@@ -81,6 +81,7 @@ pub(crate) async fn profiles_are_found_by_session_and_username(stores: Stores) {
         username: Some("ann".into()),
         contact_email: "ann@x.test".into(),
         phone: "1".into(),
+        birth_date: Some("1990-02-28".parse().unwrap()),
         session: Some("digest".into()),
         ..Profile::empty(someone(1))
     };

@@ -239,7 +239,8 @@ impl Shared {
         let Some(message) = entry.message() else { return Ok(None) };
         let mut found = None;
         if let Some(client_id) = &message.client_id {
-            found = self.entries.find_one(queries::entry_by_client_id(entry.author, client_id)).await?;
+            found =
+                self.entries.find_one(queries::entry_by_client_id(entry.conversation, entry.author, client_id)).await?;
         }
         if found.is_none() {
             found = self.entry_of_message(entry.author, message.id).await?;

@@ -58,7 +58,7 @@ mod upkeep;
 mod user_documents;
 mod users;
 
-pub use migrate::Progress;
+pub use migrate::{Append, Progress};
 
 use connection::within;
 use documents::{ConversationDocument, DeliveredDocument, EntryDocument};
@@ -150,6 +150,11 @@ impl MongoStore {
         if let Err(error) = self.settle().await {
             tracing::warn!(%error, "The copy in the old shape is behind; the next start brings it up to date");
         }
+    }
+
+    /// Removes the database.
+    pub(super) async fn erase(&self) -> Result<(), StoreError> {
+        Ok(self.shared.database.drop().await?)
     }
 }
 

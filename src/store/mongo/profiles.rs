@@ -26,21 +26,26 @@ pub(super) struct ProfileDocument {
     username: Option<String>,
     contact_email: String,
     phone: String,
+    /// As `YYYY-MM-DD`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    birth_date: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     session: Option<String>,
 }
 
 impl From<Profile> for ProfileDocument {
     fn from(profile: Profile) -> Self {
-        let Profile { user, username, contact_email, phone, session } = profile;
-        Self { id: object_id(user.bytes()), username, contact_email, phone, session }
+        let Profile { user, username, contact_email, phone, birth_date, session } = profile;
+        let birth_date = birth_date.map(|date| date.to_string());
+        Self { id: object_id(user.bytes()), username, contact_email, phone, birth_date, session }
     }
 }
 
 impl From<ProfileDocument> for Profile {
     fn from(document: ProfileDocument) -> Self {
-        let ProfileDocument { id, username, contact_email, phone, session } = document;
-        Self { user: UserId::from_bytes(id.bytes()), username, contact_email, phone, session }
+        let ProfileDocument { id, username, contact_email, phone, birth_date, session } = document;
+        let birth_date = birth_date.and_then(|date| date.parse().ok());
+        Self { user: UserId::from_bytes(id.bytes()), username, contact_email, phone, birth_date, session }
     }
 }
 
@@ -92,7 +97,7 @@ impl ProfileStore for MongoStore {
 
     async fn spend(&self, token: &str, until: Timestamp, now: Timestamp) -> Result<bool, StoreError> {
         within(async {
-            self.shared.spent.delete_many(doc! { "until": { "$lt": date(now) } }).await?;
+            self.shared.spent.delete_many(queries::spent_before(now)).await?;
             match self.shared.spent.insert_one(doc! { "_id": token, "until": date(until) }).await {
                 Ok(_) => Ok(true),
                 Err(error) if is_duplicate(&error) => Ok(false),

@@ -5,8 +5,8 @@
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, DateTime, Document, Uuid, doc};
 
-use super::documents::{int, object_id, side_to_int};
-use crate::domain::{ClientMessageId, ConversationId, Email, Members, MessageId, Role, Seq, Side, UserId};
+use super::documents::{date, int, object_id, side_to_int};
+use crate::domain::{ClientMessageId, ConversationId, Email, Members, MessageId, Role, Seq, Side, Timestamp, UserId};
 
 /// Below every id there is. A range above it means "is an id", and unlike `$ne` it is served by an index.
 const NO_ID: ObjectId = ObjectId::from_bytes([0; 12]);
@@ -26,6 +26,10 @@ pub(super) fn by_id() -> Document {
 pub(super) fn delivered_beyond(user: UserId, after: Option<ConversationId>) -> Document {
     let after = after.map_or(NO_ID, |after| object_id(after.bytes()));
     doc! { "user": object_id(user.bytes()), "conversation": { "$gt": after } }
+}
+
+pub(super) fn by_conversation() -> Document {
+    doc! { "conversation": 1 }
 }
 
 pub(super) fn by_seq() -> Document {
@@ -101,10 +105,19 @@ pub(super) fn entries_at(conversation: ConversationId, seqs: Vec<Bson>) -> Docum
     doc! { "conversation": object_id(conversation.bytes()), "seq": { "$in": seqs } }
 }
 
-pub(super) fn entry_by_client_id(author: UserId, client_id: &ClientMessageId) -> Document {
-    doc! { "author": object_id(author.bytes()), "clientMessageId": client_id.as_str() }
+pub(super) fn entry_by_client_id(
+    conversation: ConversationId,
+    author: UserId,
+    client_id: &ClientMessageId,
+) -> Document {
+    doc! {
+        "conversation": object_id(conversation.bytes()),
+        "author": object_id(author.bytes()),
+        "clientMessageId": client_id.as_str(),
+    }
 }
 
+/// In whatever conversation, since an id is one message's.
 pub(super) fn entry_of_message(author: UserId, id: MessageId) -> Document {
     doc! { "_id": object_id(id.bytes()), "author": object_id(author.bytes()) }
 }
@@ -198,13 +211,19 @@ pub(super) fn message_by_number(number: u64) -> Document {
     doc! { "number": { "$eq": int(number), "$gt": 0_i64 }, "kind": "message" }
 }
 
-pub(super) fn extras_of(messages: &[MessageId]) -> Document {
+/// What has the ids of these messages: entries, copies, or extras.
+pub(super) fn with_ids_of(messages: &[MessageId]) -> Document {
     let ids: Vec<Bson> = messages.iter().map(|id| object_id(id.bytes()).into()).collect();
     doc! { "_id": { "$in": ids } }
 }
 
 pub(super) fn profile_with(field: &'static str, value: &str) -> Document {
     doc! { field: { "$eq": value, "$gt": "" } }
+}
+
+/// Tokens that are no longer good, spent or not.
+pub(super) fn spent_before(now: Timestamp) -> Document {
+    doc! { "until": { "$lt": date(now) } }
 }
 
 pub(super) fn user(id: UserId) -> Document {

@@ -49,7 +49,7 @@ impl Upkeep for MongoStore {
     ) -> Result<Vec<Delivered>, StoreError> {
         within(async {
             let found = self.shared.delivered.find(queries::delivered_beyond(user, after));
-            let found = found.sort(doc! { "conversation": 1 }).limit(bounded(limit)).await?;
+            let found = found.sort(queries::by_conversation()).limit(bounded(limit)).await?;
             let documents: Vec<DeliveredDocument> = found.try_collect().await?;
             let mark = |document: DeliveredDocument| Delivered {
                 user,
@@ -59,6 +59,10 @@ impl Upkeep for MongoStore {
             Ok(documents.into_iter().map(mark).collect())
         })
         .await
+    }
+
+    async fn fresh_conversation_number(&self) -> Result<u64, StoreError> {
+        within(self.shared.numbers.conversations.take()).await
     }
 
     async fn restore_user(&self, user: User) -> Result<bool, RestoreError> {

@@ -77,11 +77,6 @@ impl Appender {
     }
 
     fn try_append(&mut self, connection: &Connection, draft: Draft) -> Result<Appended, AppendError> {
-        if let DraftKind::Message { client_id: Some(client_id), .. } = &draft.kind
-            && let Some(first) = first_with(connection, draft.author, client_id)?
-        {
-            return Ok(Appended::Already(first));
-        }
         let summary = match self.summaries.entry(draft.conversation) {
             std::collections::hash_map::Entry::Occupied(known) => known.into_mut(),
             std::collections::hash_map::Entry::Vacant(unknown) => {
@@ -89,6 +84,11 @@ impl Appender {
                 unknown.insert(read.ok_or(AppendError::NoConversation(draft.conversation))?)
             }
         };
+        if let DraftKind::Message { client_id: Some(client_id), .. } = &draft.kind
+            && let Some(first) = first_with(connection, summary.conversation.number, draft.author, client_id)?
+        {
+            return Ok(Appended::Already(first));
+        }
         let up_to = match &draft.kind {
             DraftKind::ChangeStatus { status } if *status == summary.status => return Ok(Appended::NoNews),
             DraftKind::Message { .. } | DraftKind::ChangeStatus { .. } => None,
@@ -128,12 +128,13 @@ impl Appender {
 
 fn first_with(
     connection: &Connection,
+    conversation: u64,
     author: UserId,
     client_id: &ClientMessageId,
 ) -> Result<Option<Entry>, StoreError> {
     let sql = rows::ENTRY_BY_CLIENT_ID;
     let mut select = connection.prepare_cached(sql)?;
-    Ok(select.query_row(params![author.bytes(), client_id.as_str()], rows::entry).optional()?)
+    Ok(select.query_row(params![conversation, author.bytes(), client_id.as_str()], rows::entry).optional()?)
 }
 
 fn insert(connection: &Connection, summary: &Summary, draft: Draft, up_to: Option<Seq>) -> Result<Entry, StoreError> {

@@ -40,7 +40,7 @@ macro_rules! select_entry {
 }
 pub(super) use {select_entry, summary_columns, user_columns};
 
-pub(super) const ENTRY_BY_CLIENT_ID: &str = select_entry!("e.author = ?1 AND e.client_id = ?2");
+pub(super) const ENTRY_BY_CLIENT_ID: &str = select_entry!("e.conversation = ?1 AND e.author = ?2 AND e.client_id = ?3");
 
 pub(super) fn user(row: &Row<'_>) -> rusqlite::Result<User> {
     let purpose: Option<String> = row.get(7)?;

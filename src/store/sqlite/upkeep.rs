@@ -92,6 +92,14 @@ impl Upkeep for SqliteUpkeep {
         self.run(read).await
     }
 
+    async fn fresh_conversation_number(&self) -> Result<u64, StoreError> {
+        let read = |connection: &Connection| {
+            let sql = "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'conversations'), 0) + 1";
+            Ok(connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
+        };
+        self.run(read).await
+    }
+
     async fn restore_user(&self, user: User) -> Result<bool, RestoreError> {
         self.run(move |connection| insert_user(connection, &user)).await
     }

@@ -6,8 +6,9 @@ use serde_json::Value;
 
 use crate::desk::room_log::{Room, RoomLog};
 use crate::domain::event::SeenPerson;
-use crate::domain::{DeskEvent, EntryKind, EntryTold, Message, Person, Seq, Side, Summary, Timestamp, UserId};
+use crate::domain::{DeskEvent, EntryKind, EntryTold, Message, Person, Seq, Side, Summary, Timestamp, User, UserId};
 use crate::faces::channels::stamp;
+use crate::store::Profile;
 
 /// How many characters of the last message a list shows.
 const EXCERPT: usize = 100;
@@ -177,6 +178,29 @@ struct LastMessageBody {
     message: String,
     sender_type: &'static str,
     created_at: String,
+}
+
+/// An account.
+#[derive(Serialize)]
+pub(super) struct UserBody<'a> {
+    first_name: &'a str,
+    last_name: &'a str,
+    email: &'a str,
+    phone_number: Option<&'a str>,
+    date_of_birth: Option<String>,
+}
+
+impl<'a> UserBody<'a> {
+    pub(super) fn new(user: &'a User, profile: &'a Profile) -> Self {
+        let (first_name, last_name) = user.name.split_once(' ').unwrap_or((&user.name, ""));
+        Self {
+            first_name,
+            last_name,
+            email: user.email_text(),
+            phone_number: Some(profile.phone.as_str()).filter(|phone| !phone.is_empty()),
+            date_of_birth: profile.birth_date.map(|date| date.to_string()),
+        }
+    }
 }
 
 /// A room.

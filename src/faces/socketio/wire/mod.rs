@@ -4,6 +4,7 @@
 //! understood is refused with a code. Identity is never read from a payload.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::Value;
@@ -31,6 +32,7 @@ pub(super) mod event {
     pub(in super::super) const USER_STOP_TYPING: &str = "user-stop-typing";
     pub(in super::super) const USER_ONLINE: &str = "user-online";
     pub(in super::super) const USER_OFFLINE: &str = "user-offline";
+    pub(in super::super) const SERVER_STOPPING: &str = "server-stopping";
 }
 
 /// Said to a client that shows no token.
@@ -46,7 +48,6 @@ pub(super) enum ErrorCode {
     NotFound,
     Invalid,
     TooLarge,
-    Conflict,
     RateLimited,
     StorageUnavailable,
     Busy,
@@ -138,6 +139,21 @@ impl Authenticated {
 
     pub(super) const fn no(message: &'static str) -> Self {
         Self { success: false, user_id: None, role: None, message: Some(message) }
+    }
+}
+
+/// `server-stopping`: the connection is about to end, and the client shall come back after so long.
+///
+/// Shape: `{"comeBackAfterMs": 420}`
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ServerStopping {
+    come_back_after_ms: u64,
+}
+
+impl ServerStopping {
+    pub(super) fn new(come_back: Duration) -> Self {
+        Self { come_back_after_ms: u64::try_from(come_back.as_millis()).unwrap_or(u64::MAX) }
     }
 }
 

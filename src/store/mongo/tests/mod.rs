@@ -24,6 +24,7 @@ use crate::store::{ConversationStore as _, Stores};
 mod explain;
 mod faults;
 mod golden;
+mod indexes;
 mod outages;
 mod revisions;
 mod round_trips;
