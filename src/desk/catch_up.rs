@@ -57,8 +57,11 @@ impl Desk {
             };
             for told in held {
                 let (conversation, seq) = (told.entry.conversation, told.entry.seq);
-                if !replay_one(person, connection, told).await {
+                if !replay_one(person, connection, told.clone()).await {
                     return true;
+                }
+                if told.is_message() {
+                    self.note_replayed(person, &told, seq.previous());
                 }
                 self.0.deliveries.mark(person.id, conversation, seq);
             }
@@ -83,14 +86,19 @@ impl Desk {
         missed: Missed,
     ) -> Result<bool, StoreError> {
         let mut after = missed.after;
+        let mut handed = after;
         loop {
             let page = self.0.stores.conversations.entries_after(missed.conversation.id, after, PAGE).await?;
             let is_last = page.len() < PAGE;
             for told in self.show(missed.conversation, page).await? {
                 let (conversation, seq) = (told.entry.conversation, told.entry.seq);
-                let concerns = told.is_message() && told.author.id != person.id;
-                if concerns && !replay_one(person, connection, Arc::new(told)).await {
-                    return Ok(false);
+                let told = Arc::new(told);
+                if told.is_message() && told.author.id != person.id {
+                    if !replay_one(person, connection, told.clone()).await {
+                        return Ok(false);
+                    }
+                    self.note_replayed(person, &told, handed);
+                    handed = seq;
                 }
                 after = seq;
                 connection.feed().replayed(conversation, seq);

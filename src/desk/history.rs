@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use super::Desk;
 use super::mark_read::MarkReadError;
+use super::tell_receipts::Reaches;
 use crate::domain::{
-    Conversation, Entry, EntryTold, Message, MessageExtras, MessageId, Parties, Person, Seq, Side, UserId,
+    Conversation, Entry, EntryTold, Message, MessageExtras, MessageId, MessageStatus, Parties, Person, Seq, UserId,
 };
 use crate::store::StoreError;
 
@@ -16,15 +17,15 @@ use crate::store::StoreError;
 pub struct History {
     /// Messages, oldest first.
     pub messages: Vec<EntryTold>,
-    /// How far each side has read, by [`Side::index`].
-    pub read: [Seq; 2],
+    /// How far each side had come before this reading.
+    pub reaches: Reaches,
 }
 
 impl History {
-    /// Whether the other side has read this message.
+    /// How far this message had come before this reading.
     #[must_use]
-    pub fn is_read(&self, told: &EntryTold) -> bool {
-        told.entry.seq <= self.read[told.entry.side.other().index()]
+    pub fn status_of(&self, told: &EntryTold) -> Option<MessageStatus> {
+        self.reaches.status_of(told)
     }
 }
 
@@ -42,7 +43,7 @@ impl Desk {
         before: Option<Seq>,
         limit: usize,
     ) -> Result<History, StoreError> {
-        let empty = History { messages: Vec::new(), read: [Seq::ZERO; 2] };
+        let empty = History { messages: Vec::new(), reaches: Reaches::default() };
         // Somebody who was deleted has left their words behind: look for both kinds of conversation.
         let members = match self.members_with(reader, user).await? {
             Some(members) => members,
@@ -52,11 +53,14 @@ impl Desk {
         let Some(summary) = self.0.stores.conversations.summary(conversation.id).await? else { return Ok(empty) };
         let limit = limit.min(self.0.settings.history_page);
         let entries = self.0.stores.conversations.messages_before(conversation.id, before, limit).await?;
-        let read = [summary.side(Side::Customer).read, summary.side(Side::Desk).read];
+        let reaches = self.reaches(&summary).await?;
         if before.is_none()
             && let Some(newest) = entries.last().map(|entry| entry.seq)
         {
             self.0.deliveries.mark(reader.id, conversation.id, newest);
+            if let Some(side) = members.side_of(reader.id, reader.role.is_agent()) {
+                self.note_taken(side, &entries, entries.len() < limit, &reaches);
+            }
             for connection in self.0.presence.connections(reader.id) {
                 connection.confirm(conversation.id);
             }
@@ -65,7 +69,7 @@ impl Desk {
                 Err(MarkReadError::Store(error)) => return Err(error),
             }
         }
-        Ok(History { messages: self.show(conversation, entries).await?, read })
+        Ok(History { messages: self.show(conversation, entries).await?, reaches })
     }
 
     /// Entries with all that is needed to show them.

@@ -17,6 +17,7 @@ use crate::domain::Clock;
 use crate::presence::Presence;
 use crate::store::Stores;
 
+pub mod acknowledge;
 pub mod adopt;
 pub mod catch_up;
 pub mod change_status;
@@ -32,12 +33,14 @@ pub mod limits;
 pub mod list_conversations;
 pub mod mark_read;
 pub mod presence_news;
+mod receipts;
 pub mod resume;
 pub mod revise_message;
 pub mod room_log;
 pub mod send_message;
 pub mod take_in;
 mod tell;
+pub mod tell_receipts;
 pub mod typing;
 pub mod watch;
 
@@ -47,6 +50,7 @@ use directory::Directory;
 use journal::Journal;
 use limits::Limits;
 use presence_news::DueNews;
+use receipts::Receipts;
 use typing::TypingBoard;
 use watch::Expiries;
 
@@ -91,6 +95,7 @@ struct Parts {
     journal: Journal,
     deliveries: Deliveries,
     debts: Debts,
+    receipts: Receipts,
     typing: TypingBoard,
     limits: Limits,
     /// How often an arrival is told that is none.
@@ -110,6 +115,7 @@ impl Desk {
             directory: Directory::new(stores.clone()),
             deliveries: Deliveries::default(),
             debts: Debts::default(),
+            receipts: Receipts::default(),
             typing: TypingBoard::default(),
             limits: Limits::new(settings.send_rate),
             repeats: Limits::new(Some(1)),
@@ -131,6 +137,8 @@ impl Desk {
         desk.run(async move { typed.expire_typing().await });
         let delivered = desk.clone();
         desk.run(async move { delivered.keep_deliveries().await });
+        let taken = desk.clone();
+        desk.run(async move { taken.keep_receipts().await });
         desk
     }
 
@@ -141,6 +149,7 @@ impl Desk {
         self.0.tasks.close();
         self.0.tasks.wait().await;
         self.write_deliveries().await;
+        self.write_receipts().await;
     }
 
     /// What the desk was told to do differently.

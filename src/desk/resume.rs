@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::Desk;
 use super::list_conversations::list_for;
-use crate::domain::{Conversation, ConversationId, EntryTold, Person, Seq};
+use super::tell_receipts::Reaches;
+use crate::domain::{Conversation, ConversationId, EntryTold, Person, Seq, Summary};
 use crate::store::StoreError;
 
 /// The most conversations one request may name.
@@ -21,6 +22,8 @@ pub struct Resumed {
     pub entries: Vec<EntryTold>,
     /// The newest entry there is.
     pub last_seq: Seq,
+    /// How far each side had come before.
+    pub reaches: Reaches,
     /// Whether there are more than these: ask again from the last one.
     pub has_more: bool,
     /// The client names a seq that was never given: it must forget what it has, and begin at zero.
@@ -78,9 +81,11 @@ impl Desk {
         after: Seq,
     ) -> Result<Resumed, StoreError> {
         let summary = self.0.stores.conversations.summary(conversation.id).await?;
-        let last_seq = summary.map_or(Seq::ZERO, |summary| summary.last_seq);
+        let summary = summary.unwrap_or_else(|| Summary::opened(conversation));
+        let last_seq = summary.last_seq;
+        let reaches = self.reaches(&summary).await?;
         if after > last_seq {
-            return Ok(Resumed { entries: Vec::new(), last_seq, has_more: false, must_resync: true });
+            return Ok(Resumed { entries: Vec::new(), last_seq, reaches, has_more: false, must_resync: true });
         }
         let entries = self.0.stores.conversations.entries_after(conversation.id, after, PAGE).await?;
         let newest = entries.last().map_or(after, |entry| entry.seq);
@@ -88,8 +93,12 @@ impl Desk {
         if self.delivered(person.id, conversation.id).await?.is_none_or(|known| known < newest) {
             self.0.deliveries.mark(person.id, conversation.id, newest);
         }
+        if let Some(side) = conversation.members.side_of(person.id, person.role.is_agent()) {
+            // It has what it names, and asks for what comes after.
+            self.0.receipts.taken((conversation.id, side), newest);
+        }
         let last_seq = last_seq.max(newest);
         let entries = self.show(conversation, entries).await?;
-        Ok(Resumed { entries, last_seq, has_more: newest < last_seq, must_resync: false })
+        Ok(Resumed { entries, last_seq, reaches, has_more: newest < last_seq, must_resync: false })
     }
 }

@@ -67,6 +67,8 @@ impl Desk {
         let messages = conversations.messages_before(conversation.id, None, limit).await?;
         if let Some(newest) = messages.last() {
             self.0.deliveries.mark(entered.person.id, conversation.id, newest.seq);
+            let reaches = self.reaches(&entered.summary).await?;
+            self.note_taken(entered.side, &messages, messages.len() < limit, &reaches);
         }
         let first = messages.first().map_or(Seq::ZERO, |first| first.seq.previous());
         let entries = conversations.entries_after(conversation.id, first, MAX_PAGE).await?;

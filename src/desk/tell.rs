@@ -11,18 +11,25 @@ impl Desk {
     pub(super) fn tell_entry(&self, told: &Arc<EntryTold>) {
         let event = DeskEvent::Entry(told.clone());
         let author = told.entry.author;
-        for hearer in self.hearers(told.parties.conversation.members) {
+        let members = told.parties.conversation.members;
+        let mut is_handed = false;
+        for hearer in self.hearers(members) {
             if hearer != author {
-                self.tell_and_note(hearer, &event, told);
+                let is_across = members.side_of(hearer, true) != Some(told.entry.side);
+                is_handed |= self.tell_and_note(hearer, &event, told) && is_across;
             }
         }
         self.tell_and_note(author, &event, told);
+        self.note_told(told, is_handed);
     }
 
-    fn tell_and_note(&self, hearer: UserId, event: &DeskEvent, told: &EntryTold) {
-        if self.0.presence.tell(hearer, event) == Outcome::Sent {
+    /// Whether a live connection of theirs got it.
+    fn tell_and_note(&self, hearer: UserId, event: &DeskEvent, told: &EntryTold) -> bool {
+        let is_sent = self.0.presence.tell(hearer, event) == Outcome::Sent;
+        if is_sent {
             self.note_delivery(hearer, told.entry.conversation, told.entry.seq);
         }
+        is_sent
     }
 
     /// Everybody who may hear of a conversation and might be there.

@@ -8,7 +8,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::{
-    ConnectionId, Conversation, Entry, EntryKind, Members, Message, MessageBody, MessageExtras, Person, Side, UserId,
+    ConnectionId, Conversation, ConversationId, Entry, EntryKind, Members, Message, MessageBody, MessageExtras,
+    MessageId, MessageStatus, Person, Seq, Side, UserId,
 };
 
 /// Something that connections are told.
@@ -20,6 +21,8 @@ pub enum DeskEvent {
     Typing(Arc<TypingChange>),
     /// Somebody came or went.
     Presence(Arc<PresenceChange>),
+    /// What the hearer's side said has come further.
+    Status(Arc<StatusChange>),
 }
 
 /// The people of a conversation.
@@ -138,6 +141,19 @@ pub struct TypingChange {
     pub typist: Arc<Person>,
     /// Whether they now type.
     pub is_typing: bool,
+}
+
+/// Messages of one side have come further: told to that side's connections which want that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StatusChange {
+    /// Where.
+    pub conversation: ConversationId,
+    /// How far.
+    pub status: MessageStatus,
+    /// All messages of the hearer's side up to here.
+    pub up_to: Seq,
+    /// The newest of them.
+    pub message: MessageId,
 }
 
 /// Somebody came or went.

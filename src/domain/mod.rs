@@ -11,6 +11,7 @@
 //! | seq | an entry's number in its conversation: 1, 2, 3 ... without holes, in commit order |
 //! | side | one of the two parties of a conversation: the customer's or the desk's |
 //! | cursor | how far somebody has been delivered to, and has read: two seqs |
+//! | receipt | how far a side has been handed, and has taken, what the other said: two seqs that move forward only |
 //! | connection | one live socket of one person |
 //! | face | a protocol towards clients; a *dialect* is one frontend's vocabulary on it |
 //! | desk | the use-cases: who may do what, and what then happens |
@@ -25,6 +26,7 @@ pub mod event;
 mod follow;
 pub mod ids;
 pub mod message;
+mod receipt;
 mod replay;
 pub mod user;
 
@@ -32,9 +34,10 @@ pub use attachment::Attachment;
 pub use clock::{Clock, FixedClock, SystemClock, Timestamp};
 pub use conversation::{Conversation, LastMessage, Members, Side, SideState, Status, Summary};
 pub use entry::{Draft, DraftKind, Entry, EntryKind, Seq, Target};
-pub use event::{DeskEvent, EntryTold, Parties, PresenceChange, TypingChange};
+pub use event::{DeskEvent, EntryTold, Parties, PresenceChange, StatusChange, TypingChange};
 pub use follow::{ReadReach, Remainder};
 pub use ids::{ConnectionId, ConversationId, MessageId, UserId};
 pub use message::{BodyError, ClientMessageId, Message, MessageBody, MessageExtras, Revision};
+pub use receipt::{MessageStatus, Reach};
 pub use replay::{LastSpoken, Replay};
 pub use user::{AccountStatus, BirthDate, CodePurpose, Email, EmailError, PendingCode, Person, Role, User};

@@ -4,7 +4,8 @@ use super::{End, ImportError};
 use crate::domain::{Conversation, ConversationId, Seq, UserId};
 use crate::store::MAX_PAGE;
 
-/// Compares accounts, conversations with their projections, every entry, and how far people have been delivered to. Tells
+/// Compares accounts, conversations with their projections, every entry, and how far sides and people have
+/// been delivered to. Tells
 /// how many entries were compared, and gives it.
 ///
 /// # Errors
@@ -23,6 +24,10 @@ pub async fn compare(one: &End, other: &End, mut progress: impl FnMut(u64)) -> R
         for (summary, again) in page.iter().zip(&again) {
             if summary != again {
                 return differs(format!("conversation {}", summary.conversation.id));
+            }
+            let id = summary.conversation.id;
+            if one.stores.conversations.receipts(id).await? != other.stores.conversations.receipts(id).await? {
+                return differs(format!("how far the sides of conversation {id} have come"));
             }
             compared += compare_logs(one, other, &summary.conversation).await?;
             progress(compared);

@@ -5,8 +5,8 @@
 
 use std::sync::Arc;
 
-use crate::domain::{ConversationId, Seq, UserId};
-use crate::store::{MAX_PAGE, OpenStore, RestoreError, StoreError, Stores, Upkeep};
+use crate::domain::{ConversationId, Seq, Side, UserId};
+use crate::store::{MAX_PAGE, OpenStore, Receipt, RestoreError, StoreError, Stores, Upkeep};
 
 mod compare;
 pub mod django;
@@ -91,10 +91,18 @@ pub async fn import(from: &End, to: &End, mut progress: impl FnMut(u64)) -> Resu
                 let Some(end) = end else { break };
                 seq = end;
             }
+            move_receipts(from, to, summary.conversation.id).await?;
         }
     }
     move_delivered(from, to).await?;
     Ok(moved)
+}
+
+async fn move_receipts(from: &End, to: &End, conversation: ConversationId) -> Result<(), ImportError> {
+    let reaches = from.stores.conversations.receipts(conversation).await?;
+    let receipt = |side: Side| Receipt { conversation, side, reach: reaches[side.index()] };
+    let receipts = [Side::Customer, Side::Desk].map(receipt);
+    Ok(to.stores.conversations.note_receipts(receipts.to_vec()).await?)
 }
 
 async fn move_delivered(from: &End, to: &End) -> Result<(), ImportError> {

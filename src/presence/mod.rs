@@ -56,6 +56,10 @@ pub trait Connection: Send + Sync + 'static {
     fn reassure(&self);
     /// Where the log's entries wait while the connection catches up.
     fn feed(&self) -> &Feed;
+    /// Whether its client wants to be told how far messages have come.
+    fn wants_receipts(&self) -> bool {
+        false
+    }
     /// Whether it is open, and this person's.
     fn is_of(&self, user: UserId) -> bool;
     /// What was sent on it and may not have arrived.
@@ -240,7 +244,7 @@ impl Presence {
 fn is_held(connection: &dyn Connection, delivery: &Delivery<'_>) -> bool {
     match delivery.event {
         DeskEvent::Entry(told) => told.author.id != delivery.viewer.id && !connection.feed().admits(told),
-        DeskEvent::Typing(_) | DeskEvent::Presence(_) => false,
+        DeskEvent::Typing(_) | DeskEvent::Presence(_) | DeskEvent::Status(_) => false,
     }
 }
 

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 
 use crate::domain::{
     AccountStatus, BirthDate, Conversation, ConversationId, Draft, Email, Entry, Members, MessageExtras, MessageId,
-    PendingCode, Role, Seq, Summary, Timestamp, User, UserId,
+    PendingCode, Reach, Role, Seq, Side, Summary, Timestamp, User, UserId,
 };
 
 #[cfg(test)]
@@ -182,6 +182,17 @@ pub struct Delivered {
     pub up_to: Seq,
 }
 
+/// How far one side of a conversation has come to hear of what the other said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Receipt {
+    /// Which conversation.
+    pub conversation: ConversationId,
+    /// The side that hears.
+    pub side: Side,
+    /// How far.
+    pub reach: Reach,
+}
+
 /// A conversation in which a person has something to catch up on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Missed {
@@ -318,6 +329,11 @@ pub trait ConversationStore: Send + Sync + 'static {
     ///
     /// Where nothing is recorded, a person counts as delivered up to what their side has read.
     async fn missed(&self, list: ListFor, limit: usize) -> Result<Vec<Missed>, StoreError>;
+
+    /// Notes how far sides have come. What is kept moves forward only.
+    async fn note_receipts(&self, receipts: Vec<Receipt>) -> Result<(), StoreError>;
+    /// How far both sides of a conversation have come, by [`Side::index`].
+    async fn receipts(&self, id: ConversationId) -> Result<[Reach; 2], StoreError>;
 
     /// Whether the store can be read from and written to now.
     async fn check(&self) -> Result<(), StoreError>;

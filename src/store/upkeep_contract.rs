@@ -1,9 +1,9 @@
 //! What every store's upkeep must do: a store is filled, moved into another, and moved once more.
 
-use super::{Appended, Delivered, NewUser, OpenStore, RestoreError};
+use super::{Appended, Delivered, NewUser, OpenStore, Receipt, RestoreError};
 use crate::domain::{
-    AccountStatus, Conversation, ConversationId, Draft, DraftKind, Entry, Members, MessageBody, MessageId, Role, Seq,
-    Side, Status, Timestamp, UserId,
+    AccountStatus, Conversation, ConversationId, Draft, DraftKind, Entry, Members, MessageBody, MessageId, Reach, Role,
+    Seq, Side, Status, Timestamp, UserId,
 };
 use crate::import::{End, ImportError, Moved, compare, import};
 use crate::verify::{Repair, verify};
@@ -73,6 +73,8 @@ pub(crate) async fn fill(store: &OpenStore) -> Conversation {
     append(store, draft(&bob, 2, Side::Customer, DraftKind::Delete { target: bobs[4] })).await;
     let mark = Delivered { conversation: ann.id, user: someone(1), up_to: Seq::new(4) };
     conversations.set_delivered(vec![mark]).await.unwrap();
+    let reach = Reach { sent: Seq::new(5), delivered: Seq::new(4) };
+    conversations.note_receipts(vec![Receipt { conversation: ann.id, side: Side::Desk, reach }]).await.unwrap();
     ann
 }
 

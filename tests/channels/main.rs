@@ -11,5 +11,6 @@ mod golden_storefront;
 mod harness;
 mod hostile;
 mod listeners;
+mod receipts;
 mod recording;
 mod revise;

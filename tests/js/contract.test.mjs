@@ -13,6 +13,7 @@ import oldProtocol from './stories/old-protocol.mjs';
 import presence from './stories/presence.mjs';
 import read from './stories/read.mjs';
 import rest from './stories/rest.mjs';
+import receipts from './stories/receipts.mjs';
 import resume from './stories/resume.mjs';
 import revise from './stories/revise.mjs';
 import rights from './stories/rights.mjs';
@@ -31,7 +32,7 @@ for (const [name, transports] of Object.entries(TRANSPORTS)) {
   describe(name, AT_ONCE, () => {
     transport(start, transports);
     for (const stories of [
-      authenticate, presence, send, typing, read, acknowledge, variants, resume, revise, catchUp, rights, lifecycle, fixedBugs,
+      authenticate, presence, send, typing, read, acknowledge, variants, resume, revise, receipts, catchUp, rights, lifecycle, fixedBugs,
       frontendDefects,
     ]) {
       stories(start);

@@ -22,13 +22,22 @@ export function assertMessage(payload, { from, to, message, read = false }) {
   if (clientMessageId !== undefined) assert.equal(typeof clientMessageId, 'string');
 }
 
+/** How far a message can have come. */
+const STATUSES = ['stored', 'sent', 'delivered', 'read'];
+
+/** A message as `resume` has it. */
+export function assertResumed({ status, ...payload }, expected) {
+  assert.ok(STATUSES.includes(status), status);
+  assertMessage(payload, expected);
+}
+
 /** A message as the history has it. */
 export function assertKept(kept, { updatedAt = kept.updatedAt, __v = 0, ...expected }) {
   assert.match(kept.updatedAt, STAMP);
   assert.equal(kept.updatedAt, updatedAt);
   assert.equal(kept.__v, __v);
   const { updatedAt: _, __v: __, ...rest } = kept;
-  assertMessage(rest, expected);
+  assertResumed(rest, expected);
 }
 
 /** Strictly rising. */

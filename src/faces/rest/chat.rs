@@ -20,7 +20,7 @@ use crate::desk::Desk;
 use crate::desk::list_conversations::ListedConversation;
 use crate::desk::send_message::{Addressee, SendMessage, SendMessageError};
 use crate::domain::event::SeenPerson;
-use crate::domain::{BodyError, ClientMessageId, EntryTold, MessageExtras, Person, Seq, UserId};
+use crate::domain::{BodyError, ClientMessageId, EntryTold, MessageExtras, MessageStatus, Person, Seq, UserId};
 use crate::store::StoreError;
 
 /// How many conversations a list shows unless it is asked for fewer.
@@ -100,7 +100,7 @@ async fn messages(
     let limit = paging.limit.unwrap_or(usize::MAX);
     let history = desk.history_with(&reader, other, paging.before.map(Seq::new), limit).await?;
     let body: Vec<MessageBody<'_>> =
-        history.messages.iter().filter_map(|told| MessageBody::new(told, &reader, history.is_read(told))).collect();
+        history.messages.iter().filter_map(|told| MessageBody::new(told, &reader, history.status_of(told)?)).collect();
     Ok(Json(body).into_response())
 }
 
@@ -134,7 +134,9 @@ async fn send(State(desk): State<Desk>, Caller(user): Caller, ApiJson(body): Api
     let (answer, answered) = oneshot::channel();
     desk.send_message(ask, Box::new(move |outcome| drop(answer.send(outcome)))).await;
     match answered.await.unwrap_or(Err(SendMessageError::ShuttingDown)) {
-        Ok(sent) => (StatusCode::CREATED, Json(MessageBody::new(&sent.told, &author, false))).into_response(),
+        Ok(sent) => {
+            (StatusCode::CREATED, Json(MessageBody::new(&sent.told, &author, MessageStatus::Stored))).into_response()
+        }
         Err(error) => refuse_message(&error),
     }
 }
@@ -254,10 +256,11 @@ struct MessageBody<'a> {
     version: u8,
     seq: u64,
     conversation_id: String,
+    status: &'static str,
 }
 
 impl<'a> MessageBody<'a> {
-    fn new(told: &'a EntryTold, viewer: &'a Person, read: bool) -> Option<Self> {
+    fn new(told: &'a EntryTold, viewer: &'a Person, status: MessageStatus) -> Option<Self> {
         let message = told.entry.message()?;
         let (author, addressee) = told.author_and_addressee(viewer);
         let changed_at = message.revision.as_ref().map_or(told.entry.at, |revision| revision.at);
@@ -266,7 +269,7 @@ impl<'a> MessageBody<'a> {
             sender: PersonBody::from(author),
             receiver: PersonBody::from(addressee),
             message: told.text_with_link(),
-            read,
+            read: status == MessageStatus::Read,
             created_at: told.entry.at.to_string(),
             updated_at: changed_at.to_string(),
             edited_at: message.edited_at().map(|at| at.to_string()),
@@ -274,6 +277,7 @@ impl<'a> MessageBody<'a> {
             version: 0,
             seq: told.entry.seq.get(),
             conversation_id: told.entry.conversation.to_string(),
+            status: status.word(),
         })
     }
 }

@@ -1,5 +1,6 @@
 //! One socket: the only place in this face that emits.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -30,6 +31,7 @@ pub(super) struct SocketConnection {
     /// How long it may take until a dead client is found out.
     doubtful: Duration,
     state: Mutex<State>,
+    wants_receipts: AtomicBool,
 }
 
 struct State {
@@ -70,6 +72,7 @@ impl SocketConnection {
             inbox: Inbox::default(),
             feed: Feed::default(),
             state: Mutex::new(state),
+            wants_receipts: AtomicBool::new(false),
         })
     }
 
@@ -112,6 +115,14 @@ impl SocketConnection {
     pub(super) fn is_silent(&self) -> bool {
         let state = self.state();
         state.socket().is_some() && !state.has_spoken
+    }
+
+    /// Whether the client wants to be told how far messages have come.
+    pub(super) fn want_receipts(&self, wants: bool) {
+        self.wants_receipts.store(wants, Ordering::Relaxed);
+        if wants {
+            self.desk.ask_for_receipts();
+        }
     }
 
     /// The client gave a sign of life: what was sent before has arrived.
@@ -243,7 +254,14 @@ impl Connection for SocketConnection {
         hang_up.now();
     }
 
+    fn wants_receipts(&self) -> bool {
+        self.wants_receipts.load(Ordering::Relaxed)
+    }
+
     fn send(&self, delivery: &Delivery<'_>) -> Outcome {
+        if matches!(delivery.event, DeskEvent::Status(_)) && !self.wants_receipts() {
+            return Outcome::NotTaken;
+        }
         let encoded = delivery.frames.get_or_encode("socketio", || encode::encode(delivery.event, delivery.viewer));
         let Some(encoded) = encoded.as_ref() else { return Outcome::NotTaken };
         let mut state = self.state();

@@ -9,7 +9,8 @@ use serde_json::value::{RawValue, to_raw_value};
 use super::wire::event;
 use crate::domain::event::SeenPerson;
 use crate::domain::{
-    ConnectionId, DeskEvent, EntryKind, EntryTold, Message, Person, PresenceChange, Role, TypingChange,
+    ConnectionId, DeskEvent, EntryKind, EntryTold, Message, MessageStatus, Person, PresenceChange, Role, StatusChange,
+    TypingChange,
 };
 use crate::presence::Delivery;
 
@@ -22,6 +23,7 @@ pub(super) fn encode(event: &DeskEvent, viewer: &Person) -> Option<Encoded> {
         DeskEvent::Entry(told) => encode_entry(told, viewer),
         DeskEvent::Typing(change) => encode_typing(change, viewer),
         DeskEvent::Presence(change) => to_raw_value(&PresenceBody::from(&**change)),
+        DeskEvent::Status(change) => to_raw_value(&MessageStatusBody::from(&**change)),
     };
     payload.map(Encoded).inspect_err(|error| tracing::error!(%error, "An event could not be encoded")).ok()
 }
@@ -37,6 +39,7 @@ pub(super) fn names_for(delivery: &Delivery<'_>, connection: ConnectionId) -> Ve
         DeskEvent::Typing(_) => return vec![event::USER_STOP_TYPING],
         DeskEvent::Presence(change) if change.is_online => return vec![event::USER_ONLINE],
         DeskEvent::Presence(_) => return vec![event::USER_OFFLINE],
+        DeskEvent::Status(_) => return vec![event::MESSAGE_STATUS],
     };
     let is_author = told.author.id == delivery.viewer.id;
     let is_origin = told.origin == Some(connection);
@@ -56,7 +59,11 @@ pub(super) fn names_for(delivery: &Delivery<'_>, connection: ConnectionId) -> Ve
 }
 
 /// An entry as [`resume`](crate::desk::resume) gives it: with its kind, since all kinds come in one list.
-pub(super) fn encode_for_resume(told: &EntryTold, viewer: &Person) -> serde_json::Result<Box<RawValue>> {
+pub(super) fn encode_for_resume(
+    told: &EntryTold,
+    viewer: &Person,
+    status: Option<MessageStatus>,
+) -> serde_json::Result<Box<RawValue>> {
     #[derive(Serialize)]
     struct Body<'a> {
         seq: u64,
@@ -70,7 +77,13 @@ pub(super) fn encode_for_resume(told: &EntryTold, viewer: &Person) -> serde_json
         EntryKind::Edited { .. } => "edit",
         EntryKind::Deleted { .. } => "delete",
     };
-    let entry = encode_entry(told, viewer)?;
+    let entry = match told.entry.message() {
+        Some(message) => {
+            let body = MessageBody::new(told, message, viewer, told.entry.conversation.to_string());
+            to_raw_value(&MessageBody { status: status.map(MessageStatus::word), ..body })?
+        }
+        None => encode_entry(told, viewer)?,
+    };
     to_raw_value(&Body { seq: told.entry.seq.get(), kind, entry: &entry })
 }
 
@@ -131,6 +144,9 @@ struct MessageBody<'a> {
     conversation_id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     client_message_id: Option<&'a str>,
+    /// How far it has come, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<&'static str>,
 }
 
 impl<'a> MessageBody<'a> {
@@ -151,6 +167,7 @@ impl<'a> MessageBody<'a> {
             seq: told.entry.seq.get(),
             conversation_id,
             client_message_id: client_id.map(crate::domain::ClientMessageId::as_str),
+            status: None,
         }
     }
 }
@@ -186,6 +203,27 @@ struct StatusBody {
     conversation_id: String,
     seq: u64,
     status: &'static str,
+}
+
+/// `message-status` — all messages of the hearer's side up to `upTo` have come this far; `messageId` is the newest of them.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct MessageStatusBody {
+    conversation_id: String,
+    status: &'static str,
+    up_to: u64,
+    message_id: String,
+}
+
+impl From<&StatusChange> for MessageStatusBody {
+    fn from(change: &StatusChange) -> Self {
+        Self {
+            conversation_id: change.conversation.to_string(),
+            status: change.status.word(),
+            up_to: change.up_to.get(),
+            message_id: change.message.to_string(),
+        }
+    }
 }
 
 /// `message-edited` — a message says something else now. Without a text, it was deleted since.

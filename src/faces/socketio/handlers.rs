@@ -14,10 +14,11 @@ use super::wire::{
 use super::{Shared, encode, revise};
 use crate::accounts::identify::IdentifyError;
 use crate::auth::TokenError;
+use crate::desk::acknowledge::AcknowledgeError;
 use crate::desk::mark_read::{MarkRead, MarkReadError};
 use crate::desk::resume::{ResumeError, Resumed};
 use crate::desk::send_message::{SendMessage, SendMessageError, Sent};
-use crate::domain::{BodyError, ConversationId, DeskEvent, MessageExtras, Person, Seq, UserId};
+use crate::domain::{BodyError, ConversationId, DeskEvent, MessageExtras, MessageStatus, Person, Seq, UserId};
 use crate::presence::{Connection, Delivery, Frames};
 
 /// The table of what this face hears.
@@ -40,6 +41,7 @@ pub(super) async fn handle(connection: &Shared, Inbound { text, ack }: Inbound) 
         }
         ClientEvent::EditMessage(Ok(edit)) => revise::edit_message(connection, &person, edit, ack).await,
         ClientEvent::DeleteMessage(message) => revise::delete_message(connection, &person, message, ack).await,
+        ClientEvent::Received(what) => received(connection, &person, what, ack).await,
         ClientEvent::MarkRead(what) => mark_read(connection, &person, what, ack).await,
         ClientEvent::Typing { to, is_typing } => typing(connection, &person, to, is_typing, ack).await,
         ClientEvent::Resume(from) => resume(connection, &person, from, ack).await,
@@ -82,6 +84,7 @@ async fn authenticate(connection: &Shared, shown: Authenticate, ack: Option<AckS
         }
     };
     let is_new = connection.rebind(Some(&who.person));
+    connection.want_receipts(shown.receipts);
     let yes = Authenticated::yes(&who.person);
     connection.emit(event::AUTHENTICATED, &yes);
     connection.acknowledge(ack, &Done::with(yes));
@@ -141,6 +144,8 @@ struct SentBody {
     created_at: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     client_message_id: Option<String>,
+    /// At least that.
+    status: &'static str,
 }
 
 impl From<&Sent> for SentBody {
@@ -153,8 +158,18 @@ impl From<&Sent> for SentBody {
             seq: entry.seq.get(),
             created_at: entry.at.to_string(),
             client_message_id: client_id.map(|id| id.as_str().to_owned()),
+            status: MessageStatus::Stored.word(),
         }
     }
+}
+
+async fn received(connection: &Shared, person: &Person, what: Option<(ConversationId, Seq)>, ack: Option<AckSender>) {
+    let Some((conversation, up_to)) = what else {
+        let problem = Problem::new(ErrorCode::Invalid, "conversationId and seq are required");
+        return answer(connection, ack, Err(problem));
+    };
+    let outcome = connection.desk.acknowledge(person, conversation, up_to).await;
+    answer(connection, ack, outcome.map_err(Problem::from));
 }
 
 async fn mark_read(connection: &Shared, reader: &Arc<Person>, what: Option<MarkRead>, ack: Option<AckSender>) {
@@ -240,7 +255,8 @@ impl ResumedBody {
         if part.must_resync {
             return Ok(Self::Resync { code: "resync_required", last_seq });
         }
-        let entries = part.entries.iter().map(|told| encode::encode_for_resume(told, viewer));
+        let encode = |told| encode::encode_for_resume(told, viewer, part.reaches.status_of(told));
+        let entries = part.entries.iter().map(encode);
         Ok(Self::Entries { entries: entries.collect::<Result<_, _>>()?, last_seq, has_more: part.has_more })
     }
 }
@@ -277,6 +293,15 @@ impl From<SendMessageError> for Problem {
             SendMessageError::Store(_) => {
                 Self::not_sent(ErrorCode::StorageUnavailable, "the message could not be kept")
             }
+        }
+    }
+}
+
+impl From<AcknowledgeError> for Problem {
+    fn from(error: AcknowledgeError) -> Self {
+        match error {
+            AcknowledgeError::NotFound => Self::new(ErrorCode::NotFound, "No such conversation"),
+            AcknowledgeError::Store(error) => unavailable(&error),
         }
     }
 }

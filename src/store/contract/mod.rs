@@ -64,6 +64,7 @@ macro_rules! store_contract {
                 deleting_the_last_message_makes_the_one_before_it_the_last,
                 edits_and_deletions_from_many_tasks_leave_what_the_log_says,
                 a_message_is_found_by_its_id_and_entries_by_their_seqs,
+                receipts_move_forward_only,
             ]
         );
     };

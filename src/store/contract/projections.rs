@@ -1,8 +1,8 @@
 //! What follows from a log: counts, status, and what was missed.
 
 use super::{append, append_new, log, read, say, someone, support};
-use crate::domain::{Draft, DraftKind, EntryKind, Seq, Side, Status};
-use crate::store::{Appended, Delivered, ListFor, Stores};
+use crate::domain::{ConversationId, Draft, DraftKind, EntryKind, Reach, Seq, Side, Status};
+use crate::store::{Appended, Delivered, ListFor, Receipt, Stores};
 
 pub(crate) async fn unread_counts_follow_messages_and_read_marks(stores: Stores) {
     let conversation = support(&stores, 1).await;
@@ -80,4 +80,23 @@ pub(crate) async fn what_was_not_delivered_is_missed_until_it_is(stores: Stores)
     append_new(&stores, say(&conversation, 1, Side::Customer, "three")).await;
     append_new(&stores, read(&conversation, 8, Side::Desk, 3)).await;
     assert!(missed(agent).await.is_empty(), "what the desk has read is no news to an agent without a record");
+}
+
+pub(crate) async fn receipts_move_forward_only(stores: Stores) {
+    let (ann, bob) = (support(&stores, 1).await, support(&stores, 2).await);
+    let reach = |sent, delivered| Reach { sent: Seq::new(sent), delivered: Seq::new(delivered) };
+    let note = async |side, sent, delivered| {
+        let receipt = Receipt { conversation: ann.id, side, reach: reach(sent, delivered) };
+        stores.conversations.note_receipts(vec![receipt]).await.unwrap();
+    };
+    assert_eq!(stores.conversations.receipts(ann.id).await.unwrap(), [reach(0, 0); 2]);
+    note(Side::Desk, 5, 2).await;
+    note(Side::Desk, 3, 4).await;
+    note(Side::Customer, 1, 0).await;
+    assert_eq!(stores.conversations.receipts(ann.id).await.unwrap(), [reach(1, 0), reach(5, 4)]);
+    append_new(&stores, say(&ann, 1, Side::Customer, "one")).await;
+    assert_eq!(stores.conversations.receipts(ann.id).await.unwrap(), [reach(1, 0), reach(5, 4)]);
+    assert_eq!(stores.conversations.receipts(bob.id).await.unwrap(), [reach(0, 0); 2]);
+    let unknown = ConversationId::from_bytes([7; 12]);
+    assert_eq!(stores.conversations.receipts(unknown).await.unwrap(), [reach(0, 0); 2]);
 }

@@ -13,15 +13,16 @@ use serde::Deserialize;
 use tokio::time::timeout;
 
 use super::connection::{DEADLINE, is_duplicate, late, within};
-use super::documents::{ConversationDocument, DELIVERED, EntryDocument, int, object_id, whole};
+use super::documents::{CONVERSATIONS, ConversationDocument, DELIVERED, EntryDocument, int, object_id, reached, whole};
 use super::projection::bounded;
 use super::updates::{Reach, Update};
 use super::{MongoStore, Shared, queries};
 use crate::domain::{
-    Conversation, ConversationId, Draft, Entry, Members, MessageExtras, MessageId, Seq, Summary, Timestamp, UserId,
+    self, Conversation, ConversationId, Draft, Entry, Members, MessageExtras, MessageId, Seq, Summary, Timestamp,
+    UserId,
 };
 use crate::store::{
-    AppendError, Appended, ConversationStore, Delivered, ListFor, MAX_PAGE, Missed, StoreError, SummaryPage,
+    AppendError, Appended, ConversationStore, Delivered, ListFor, MAX_PAGE, Missed, Receipt, StoreError, SummaryPage,
 };
 
 /// How long a health check may take.
@@ -166,6 +167,23 @@ impl ConversationStore for MongoStore {
 
     async fn missed(&self, list: ListFor, limit: usize) -> Result<Vec<Missed>, StoreError> {
         within(self.shared.missed(list, limit.min(MAX_PAGE))).await
+    }
+
+    async fn note_receipts(&self, receipts: Vec<Receipt>) -> Result<(), StoreError> {
+        let update = |receipt: Receipt| Update {
+            filter: queries::conversation(receipt.conversation),
+            change: reached(receipt.side, receipt.reach),
+            reach: Reach::One,
+        };
+        within(self.shared.update_all(CONVERSATIONS, receipts.into_iter().map(update).collect())).await
+    }
+
+    async fn receipts(&self, id: ConversationId) -> Result<[domain::Reach; 2], StoreError> {
+        within(async {
+            let found = self.shared.conversations.find_one(queries::conversation(id)).await?;
+            Ok(found.map(|found| found.reaches()).unwrap_or_default())
+        })
+        .await
     }
 
     async fn check(&self) -> Result<(), StoreError> {

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::revisions::{RevisionDocument, TargetDocument};
 use crate::domain::{
-    Conversation, ConversationId, Entry, EntryKind, LastMessage, Members, Message, MessageBody, MessageId, Revision,
-    Seq, Side, SideState, Status, Summary, Timestamp, UserId,
+    Conversation, ConversationId, Entry, EntryKind, LastMessage, Members, Message, MessageBody, MessageId, Reach,
+    Revision, Seq, Side, SideState, Status, Summary, Timestamp, UserId,
 };
 use crate::store::StoreError;
 
@@ -171,6 +171,17 @@ pub(super) struct ConversationDocument {
     desk_unread: i64,
     /// Everything up to here has been copied to `messages`.
     pub(super) mirrored: i64,
+    /// How far each side has come to hear of what the other said. Missing until something is noted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    customer_reach: Option<ReachDocument>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    desk_reach: Option<ReachDocument>,
+}
+
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct ReachDocument {
+    sent: i64,
+    delivered: i64,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -204,7 +215,19 @@ impl ConversationDocument {
             desk_read: 0,
             desk_unread: 0,
             mirrored: 0,
+            customer_reach: None,
+            desk_reach: None,
         }
+    }
+
+    /// How far both sides have come, by [`Side::index`].
+    pub(super) fn reaches(&self) -> [Reach; 2] {
+        [self.customer_reach, self.desk_reach].map(|reach| {
+            reach.map_or_else(Reach::default, |reach| Reach {
+                sent: Seq::new(whole(reach.sent)),
+                delivered: Seq::new(whole(reach.delivered)),
+            })
+        })
     }
 
     pub(super) fn conversation(&self) -> Conversation {
@@ -220,6 +243,16 @@ impl ConversationDocument {
             created_at: time(self.created_at),
         }
     }
+}
+
+/// The change of a [`ConversationDocument`] that notes how far a side has come. What is kept moves forward only.
+pub(super) fn reached(side: Side, reach: Reach) -> Document {
+    let field = match side {
+        Side::Customer => "customerReach",
+        Side::Desk => "deskReach",
+    };
+    let (sent, delivered) = (format!("{field}.sent"), format!("{field}.delivered"));
+    doc! { "$max": { sent: int(reach.sent.get()), delivered: int(reach.delivered.get()) } }
 }
 
 /// The fields of [`ConversationDocument`] that follow from the log.

@@ -6,13 +6,13 @@ use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::rows::{self, select_entry, summary_columns};
-use super::{SqliteStore, extras};
+use super::{SqliteStore, extras, receipts};
 use crate::domain::{
-    Conversation, ConversationId, Draft, Entry, Members, MessageExtras, MessageId, Seq, Status, Summary, Timestamp,
-    UserId,
+    Conversation, ConversationId, Draft, Entry, Members, MessageExtras, MessageId, Reach, Seq, Status, Summary,
+    Timestamp, UserId,
 };
 use crate::store::{
-    AppendError, Appended, ConversationStore, Delivered, ListFor, MAX_PAGE, Missed, StoreError, SummaryPage,
+    AppendError, Appended, ConversationStore, Delivered, ListFor, MAX_PAGE, Missed, Receipt, StoreError, SummaryPage,
 };
 
 macro_rules! select_summary {
@@ -235,6 +235,14 @@ impl ConversationStore for SqliteStore {
             Ok(missed.into_iter().map(|(_, missed)| missed).take(limit).collect())
         };
         self.readers.read(read).await
+    }
+
+    async fn note_receipts(&self, receipts: Vec<Receipt>) -> Result<(), StoreError> {
+        self.writer.change(move |connection| receipts::note(connection, &receipts)).await
+    }
+
+    async fn receipts(&self, id: ConversationId) -> Result<[Reach; 2], StoreError> {
+        self.readers.read(move |connection| receipts::of(connection, id)).await
     }
 
     async fn check(&self) -> Result<(), StoreError> {

@@ -22,6 +22,7 @@ mod extras;
 mod lock;
 mod profiles;
 mod readers;
+mod receipts;
 mod revisions;
 mod rows;
 mod schema;

@@ -14,7 +14,7 @@ export default function stories(start) {
     assert.deepEqual(yes, { ok: true, success: true, userId: server.ann.id, role: 'user' });
     const to = { receiverId: server.admin.id };
     const { messageId, conversationId, seq, createdAt, ...rest } = await ann.ask('send-message', { ...to, message: 'hi' });
-    assert.deepEqual(rest, { ok: true, success: true });
+    assert.deepEqual(rest, { ok: true, success: true, status: 'stored' });
     const received = await admin.waitFor('receive-message');
     assert.deepEqual({ messageId, conversationId, seq, createdAt }, {
       messageId: received._id, conversationId: received.conversationId, seq: received.seq, createdAt: received.createdAt,

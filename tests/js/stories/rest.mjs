@@ -136,7 +136,9 @@ export default function rest(start) {
     await say(server, server.second, server.ann, 'answer');
     const { status, body } = await server.get(`/api/chat/messages/${server.admin.id}`, server.ann);
     assert.equal(status, 200);
-    const keys = ['__v', '_id', 'conversationId', 'createdAt', 'message', 'read', 'receiver', 'sender', 'seq', 'updatedAt'];
+    const keys = [
+      '__v', '_id', 'conversationId', 'createdAt', 'message', 'read', 'receiver', 'sender', 'seq', 'status', 'updatedAt',
+    ];
     body.forEach((kept) => assert.deepEqual(Object.keys(kept).sort(), keys));
     assertKept(body[0], { from: server.ann, to: server.admin, message: 'question', read: false });
     assertKept(body[1], { from: server.admin, to: server.ann, message: 'answer', read: false });

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { assertMessage } from '../expect.mjs';
+import { assertResumed } from '../expect.mjs';
 
 export default function stories(start) {
   const texts = (part) => part.entries.filter(({ kind }) => kind === 'message').map(({ entry }) => entry.message);
@@ -26,7 +26,7 @@ export default function stories(start) {
     assert.deepEqual(part.entries.map((entry) => [entry.kind, entry.seq]), [['message', seq + 1], ['message', seq + 2]]);
     assert.equal(part.lastSeq, seq + 2);
     assert.equal(part.hasMore, false);
-    assertMessage(part.entries[0].entry, { from: server.admin, to: server.ann, message: 'two' });
+    assertResumed(part.entries[0].entry, { from: server.admin, to: server.ann, message: 'two' });
     assert.deepEqual(texts(part), ['two', 'three']);
 
     // Live again, from where the answer ends.

@@ -113,6 +113,7 @@ impl Connection for DrivecashConnection {
             DeskEvent::Entry(told) => Some(told.entry.conversation),
             DeskEvent::Typing(change) => Some(change.parties.conversation.id),
             DeskEvent::Presence(_) => None,
+            DeskEvent::Status(_) => return Outcome::NotTaken,
         };
         if place.is_some_and(|place| place != self.conversation) {
             return Outcome::NotTaken;

@@ -139,6 +139,7 @@ pub(super) fn encode(event: &DeskEvent, viewer: &Person, customer: UserId, link:
             let status = if change.is_online { "online" } else { "offline" };
             concerns.then(|| Encoded::Frame(text(&ServerFrame::UserStatus { user_id: change.number, status })))
         }
+        DeskEvent::Status(_) => None,
     }
 }
 

@@ -117,7 +117,7 @@ impl StorefrontConnection {
     fn item(&self, text: Arc<String>, delivery: &Delivery<'_>) -> Item<Overview> {
         let gate = match delivery.event {
             DeskEvent::Entry(told) if told.author.id == delivery.viewer.id => self.echoes.gate(told.origin),
-            DeskEvent::Entry(_) | DeskEvent::Typing(_) | DeskEvent::Presence(_) => None,
+            DeskEvent::Entry(_) | DeskEvent::Typing(_) | DeskEvent::Presence(_) | DeskEvent::Status(_) => None,
         };
         match gate {
             Some(gate) => Item::Echo(text, gate),

@@ -224,7 +224,7 @@ pub(super) fn encode_in_room(event: &DeskEvent) -> Option<String> {
             | EntryKind::Edited { .. }
             | EntryKind::Deleted { .. } => None,
         },
-        DeskEvent::Typing(_) | DeskEvent::Presence(_) => None,
+        DeskEvent::Typing(_) | DeskEvent::Presence(_) | DeskEvent::Status(_) => None,
     }
 }
 
@@ -245,7 +245,7 @@ pub(super) fn encode_for_agent(event: &DeskEvent) -> Option<String> {
             | EntryKind::Edited { .. }
             | EntryKind::Deleted { .. } => None,
         },
-        DeskEvent::Typing(_) | DeskEvent::Presence(_) => None,
+        DeskEvent::Typing(_) | DeskEvent::Presence(_) | DeskEvent::Status(_) => None,
     }
 }
 
@@ -258,7 +258,7 @@ pub(super) fn changes_overview(event: &DeskEvent) -> bool {
             EntryKind::Deleted { target } => target.side == Side::Customer,
             EntryKind::Read { .. } | EntryKind::Edited { .. } => false,
         },
-        DeskEvent::Typing(_) | DeskEvent::Presence(_) => false,
+        DeskEvent::Typing(_) | DeskEvent::Presence(_) | DeskEvent::Status(_) => false,
     }
 }
 

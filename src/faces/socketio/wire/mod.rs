@@ -14,7 +14,7 @@ use crate::auth::without_bearer;
 use crate::desk::mark_read::MarkRead;
 use crate::desk::send_message::Addressee;
 use crate::domain::{ClientMessageId, ConversationId, MessageId, Person, Seq, UserId};
-use read::{read_authenticate, read_edit, read_id, read_mark, read_message, read_receiver, read_resume};
+use read::{read_authenticate, read_edit, read_id, read_mark, read_message, read_received, read_receiver, read_resume};
 
 mod read;
 
@@ -25,6 +25,7 @@ pub(super) mod event {
     pub(in super::super) const RECEIVE_MESSAGE: &str = "receive-message";
     pub(in super::super) const MESSAGE_SENT: &str = "message-sent";
     pub(in super::super) const MESSAGES_READ: &str = "messages-read";
+    pub(in super::super) const MESSAGE_STATUS: &str = "message-status";
     pub(in super::super) const MESSAGE_EDITED: &str = "message-edited";
     pub(in super::super) const MESSAGE_DELETED: &str = "message-deleted";
     pub(in super::super) const CONVERSATION_STATUS: &str = "conversation-status";
@@ -165,6 +166,8 @@ pub(super) enum ClientEvent {
     EditMessage(Result<MessageEdit, Problem>),
     /// `None` if it names no message.
     DeleteMessage(Option<MessageId>),
+    /// `None` if it is no such thing.
+    Received(Option<(ConversationId, Seq)>),
     MarkRead(Option<MarkRead>),
     Typing {
         to: Option<UserId>,
@@ -174,13 +177,15 @@ pub(super) enum ClientEvent {
     Unknown,
 }
 
-/// `authenticate` — who the client is: a bare token, `"Bearer " + token`, or `{"token": ..., "catchUp": true}`.
+/// `authenticate` — who the client is: a bare token, `"Bearer " + token`, or `{"token": ..., "catchUp": true, "receipts": false}`.
 #[derive(Debug)]
 pub(super) struct Authenticate {
     /// `None` if nothing was shown, or something empty.
     pub(super) token: Option<String>,
     /// Whether missed messages shall be replayed; a client that resumes says `false`.
     pub(super) catch_up: bool,
+    /// Whether the client wants to be told how far messages have come.
+    pub(super) receipts: bool,
 }
 
 /// `send-message` — to say something.
@@ -214,6 +219,7 @@ impl ClientEvent {
             "send-message" => Self::SendMessage(read_message(argument)),
             "edit-message" => Self::EditMessage(read_edit(argument)),
             "delete-message" => Self::DeleteMessage(argument.get("messageId").and_then(read_id)),
+            "received" => Self::Received(read_received(argument)),
             "mark-read" => Self::MarkRead(read_mark(argument)),
             "typing" => Self::Typing { to: read_receiver(argument), is_typing: argument["isTyping"] != false },
             "stop-typing" => Self::Typing { to: read_receiver(argument), is_typing: false },

@@ -24,7 +24,7 @@ pub(super) fn read_authenticate(argument: &Value) -> Authenticate {
         // Something was shown, but it is no token.
         Value::Bool(true) | Value::Number(_) | Value::Array(_) | Value::Object(_) => Some("?".into()),
     };
-    Authenticate { token, catch_up: argument["catchUp"] != false }
+    Authenticate { token, catch_up: argument["catchUp"] != false, receipts: argument["receipts"] == true }
 }
 
 pub(super) fn read_message(argument: &Value) -> Result<MessageToSend, Problem> {
@@ -66,6 +66,12 @@ pub(super) fn read_edit(argument: &Value) -> Result<MessageEdit, Problem> {
     let text = argument.as_object().and_then(|fields| first_of(fields, &TEXT)).and_then(Value::as_str);
     let text = text.ok_or_else(|| invalid("message must be a text"))?;
     Ok(MessageEdit { message, text: text.to_owned() })
+}
+
+/// `{"conversationId": "6c02...", "seq": 17}`
+pub(super) fn read_received(argument: &Value) -> Option<(ConversationId, Seq)> {
+    let fields = argument.as_object()?;
+    Some((read_id(fields.get("conversationId")?)?, Seq::new(fields.get("seq")?.as_u64()?)))
 }
 
 pub(super) fn read_mark(argument: &Value) -> Option<MarkRead> {

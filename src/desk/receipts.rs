@@ -1,0 +1,321 @@
+//! What each side was handed and has taken of what the other said: noted in memory at once, written down a moment later.
+//!
+//! A receipt claims that *everything* up to a seq has come so far. Handing over the newest message says that only if nothing
+//! before it was left out. So live messages that are handed over one after the other make a *run*, and whether it joins what
+//! is known is looked up in the log once, see [`tell_receipts`](super::tell_receipts); from then on each message that is
+//! handed over moves the receipt by itself, until one is not. A process that dies may forget the newest, and invents nothing.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::domain::{ConversationId, Reach, Seq, Side};
+use crate::store::Receipt;
+
+/// Conversations remembered; beyond this many, those already written down are dropped.
+const TRACKS: usize = 200_000;
+
+/// A conversation, and the side that hears.
+pub(super) type Key = (ConversationId, Side);
+
+#[derive(Default)]
+pub(super) struct Receipts {
+    tracks: Mutex<Tracks>,
+    /// Whether any client of this process ever asked to be told.
+    is_asked_for: AtomicBool,
+}
+
+#[derive(Default)]
+struct Tracks {
+    by_key: HashMap<Key, Track>,
+    unwritten: HashSet<Key>,
+    /// To be looked at: whether a run joins, or whom to tell.
+    due: HashSet<Key>,
+}
+
+/// How far a side has come, as far as this process knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Track {
+    pub(super) reach: Reach,
+    pub(super) read: Seq,
+    /// Whether what the store holds was taken into account.
+    pub(super) is_loaded: bool,
+    joint: Joint,
+    /// The first and the last of what was handed over without a gap, up to the newest, where it is not known to join `reach`.
+    run: Option<(Seq, Seq)>,
+    /// What the other side was told of last.
+    pub(super) told: (Reach, Seq),
+}
+
+/// Whether all that was said up to now has been handed over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Joint {
+    #[default]
+    Unknown,
+    Whole,
+    Gap,
+}
+
+impl Track {
+    /// A live message was handed over, or there was nobody.
+    fn live(&mut self, seq: Seq, is_handed: bool) {
+        if seq <= self.reach.sent || self.run.is_some_and(|(_, last)| seq <= last) {
+            // It came from the log before it was told.
+            return;
+        }
+        match (is_handed, self.joint) {
+            (true, Joint::Whole) => self.reach.sent = self.reach.sent.max(seq),
+            (true, Joint::Unknown | Joint::Gap) => self.run = Some((self.run.map_or(seq, |(first, _)| first), seq)),
+            (false, _) => (self.joint, self.run) = (Joint::Gap, None),
+        }
+    }
+
+    /// Everything beyond `after` and up to `last` was handed over from the log.
+    fn replayed(&mut self, after: Seq, last: Seq) {
+        if after <= self.reach.sent {
+            self.reach.sent = self.reach.sent.max(last);
+        } else {
+            let first = after.next();
+            self.run = Some(match self.run {
+                Some((known, end)) if first <= end.next() => (known.min(first), end.max(last)),
+                _ => (first, last),
+            });
+        }
+        self.reconsider();
+    }
+
+    /// A client has taken everything up to here.
+    fn taken(&mut self, up_to: Seq) {
+        self.reach = self.reach.max(Reach { sent: up_to, delivered: up_to });
+        self.reconsider();
+    }
+
+    fn reconsider(&mut self) {
+        if let Some((first, last)) = self.run
+            && first <= self.reach.sent.next()
+        {
+            self.reach.sent = self.reach.sent.max(last);
+            (self.joint, self.run) = (Joint::Whole, None);
+        } else if self.joint == Joint::Gap {
+            self.joint = Joint::Unknown;
+        }
+    }
+
+    /// The run of which it has to be looked up whether it joins.
+    pub(super) fn undecided(&self) -> Option<(Seq, Seq)> {
+        self.run.filter(|_| self.joint == Joint::Unknown)
+    }
+
+    /// The run that began with `first` turned out to join what is known, or not.
+    fn decide(&mut self, first: Seq, joins: bool) {
+        match self.run {
+            Some((begun, last)) if begun == first && joins => {
+                self.reach.sent = self.reach.sent.max(last);
+                (self.joint, self.run) = (Joint::Whole, None);
+            }
+            Some((begun, _)) if begun == first => self.joint = Joint::Gap,
+            // Another one has begun meanwhile.
+            _ => {}
+        }
+    }
+
+    fn load(&mut self, reach: Reach, read: Seq) {
+        if !self.is_loaded {
+            // A mark that this process knows of is news, though the store has it already.
+            self.told = (reach, if self.read > Seq::ZERO { Seq::ZERO } else { read });
+            self.is_loaded = true;
+        }
+        self.read = self.read.max(read);
+        self.reach = self.reach.max(reach).max(Reach { sent: read, delivered: read });
+        self.reconsider();
+    }
+}
+
+impl Receipts {
+    /// A message was told: to the other side's live connections, or to none.
+    pub(super) fn live(&self, key: Key, seq: Seq, is_handed: bool) {
+        self.change(key, |track| track.live(seq, is_handed));
+    }
+
+    /// Everything beyond `after` and up to `last` was handed over from the log.
+    pub(super) fn replayed(&self, key: Key, after: Seq, last: Seq) {
+        self.change(key, |track| track.replayed(after, last));
+    }
+
+    /// A client of that side has taken everything up to here.
+    pub(super) fn taken(&self, key: Key, up_to: Seq) {
+        self.change(key, |track| track.taken(up_to));
+    }
+
+    /// That side has read everything up to here.
+    pub(super) fn read(&self, key: Key, up_to: Seq) {
+        self.change(key, |track| {
+            track.read = track.read.max(up_to);
+            track.taken(up_to);
+        });
+    }
+
+    /// What the store holds.
+    pub(super) fn load(&self, key: Key, reach: Reach, read: Seq) {
+        self.change(key, |track| track.load(reach, read));
+    }
+
+    /// Whether the run that began with `first` joins what is known.
+    pub(super) fn decide(&self, key: Key, first: Seq, joins: bool) {
+        self.change(key, |track| track.decide(first, joins));
+    }
+
+    /// The other side was told of this.
+    pub(super) fn told(&self, key: Key, told: (Reach, Seq)) {
+        if let Some(track) = self.tracks().by_key.get_mut(&key) {
+            track.told = told;
+        }
+    }
+
+    fn change(&self, key: Key, change: impl FnOnce(&mut Track)) {
+        let is_asked_for = self.is_asked_for();
+        let Tracks { by_key, unwritten, due } = &mut *self.tracks();
+        let track = by_key.entry(key).or_default();
+        let before = (track.reach, track.read);
+        change(track);
+        if track.reach != before.0 {
+            unwritten.insert(key);
+        }
+        if track.undecided().is_some() || (is_asked_for && (track.reach, track.read) != before) {
+            due.insert(key);
+        }
+    }
+
+    pub(super) fn track(&self, key: Key) -> Option<Track> {
+        self.tracks().by_key.get(&key).copied()
+    }
+
+    /// From now on, news are kept for those who want to be told.
+    pub(super) fn ask(&self) {
+        self.is_asked_for.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_asked_for(&self) -> bool {
+        self.is_asked_for.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn take_due(&self) -> Vec<Key> {
+        self.tracks().due.drain().collect()
+    }
+
+    pub(super) fn put_back_due(&self, keys: impl IntoIterator<Item = Key>) {
+        self.tracks().due.extend(keys);
+    }
+
+    pub(super) fn take_unwritten(&self) -> Vec<Receipt> {
+        let Tracks { by_key, unwritten, due } = &mut *self.tracks();
+        let receipts = unwritten.drain().filter_map(|key| {
+            let (conversation, side) = key;
+            by_key.get(&key).map(|track| Receipt { conversation, side, reach: track.reach })
+        });
+        let receipts = receipts.collect();
+        if by_key.len() > TRACKS {
+            by_key.clear();
+            due.clear();
+        }
+        receipts
+    }
+
+    pub(super) fn put_back(&self, receipts: &[Receipt]) {
+        let Tracks { by_key, unwritten, .. } = &mut *self.tracks();
+        for receipt in receipts {
+            let key = (receipt.conversation, receipt.side);
+            let track = by_key.entry(key).or_default();
+            track.reach = track.reach.max(receipt.reach);
+            unwritten.insert(key);
+        }
+    }
+
+    fn tracks(&self) -> MutexGuard<'_, Tracks> {
+        self.tracks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seq(number: u64) -> Seq {
+        Seq::new(number)
+    }
+
+    fn loaded(sent: u64, delivered: u64, read: u64) -> Track {
+        let mut track = Track::default();
+        track.load(Reach { sent: seq(sent), delivered: seq(delivered) }, seq(read));
+        track
+    }
+
+    #[test]
+    fn what_is_handed_over_counts_only_once_it_is_known_to_join() {
+        let mut track = loaded(3, 3, 0);
+        track.live(seq(6), true);
+        track.live(seq(7), true);
+        assert_eq!((track.reach.sent, track.undecided()), (seq(3), Some((seq(6), seq(7)))));
+        track.decide(seq(6), true);
+        assert_eq!((track.reach.sent, track.undecided()), (seq(7), None));
+        track.live(seq(9), true);
+        assert_eq!(track.reach.sent, seq(9), "nothing is left out between");
+    }
+
+    #[test]
+    fn what_nobody_was_handed_holds_up_all_that_comes_after_it() {
+        let mut track = loaded(3, 3, 0);
+        track.live(seq(4), true);
+        assert_eq!(track.undecided(), Some((seq(4), seq(4))));
+        track.decide(seq(4), true);
+        track.live(seq(5), false);
+        track.live(seq(6), true);
+        assert_eq!((track.reach.sent, track.undecided()), (seq(4), None));
+        track.replayed(seq(4), seq(5));
+        assert_eq!(track.reach.sent, seq(6), "the rest was handed over later");
+    }
+
+    #[test]
+    fn what_a_client_has_taken_closes_the_gap() {
+        let mut track = loaded(0, 0, 0);
+        track.live(seq(2), false);
+        track.live(seq(5), true);
+        track.taken(seq(3));
+        assert_eq!(
+            (track.reach.sent, track.undecided()),
+            (seq(3), Some((seq(5), seq(5)))),
+            "is there anything between?"
+        );
+        track.decide(seq(5), false);
+        assert_eq!((track.reach.sent, track.undecided()), (seq(3), None), "it is not asked for again");
+        track.taken(seq(4));
+        assert_eq!(track.reach, Reach { sent: seq(5), delivered: seq(4) });
+    }
+
+    #[test]
+    fn nothing_goes_back() {
+        let mut track = loaded(5, 4, 3);
+        track.taken(seq(2));
+        track.replayed(seq(0), seq(1));
+        track.load(Reach::default(), seq(1));
+        assert_eq!((track.reach, track.read), (Reach { sent: seq(5), delivered: seq(4) }, seq(3)));
+    }
+
+    #[test]
+    fn a_mark_that_is_kept_before_the_store_is_asked_is_still_news() {
+        let mut track = Track { read: seq(4), ..Track::default() };
+        track.load(Reach { sent: seq(2), delivered: seq(2) }, seq(4));
+        assert_eq!(track.told, (Reach { sent: seq(2), delivered: seq(2) }, Seq::ZERO));
+        assert_eq!(loaded(2, 2, 1).told.1, seq(1), "what was read before is not");
+    }
+
+    #[test]
+    fn a_run_that_was_broken_meanwhile_does_not_join() {
+        let mut track = loaded(1, 1, 0);
+        track.live(seq(3), true);
+        track.live(seq(4), false);
+        track.live(seq(5), true);
+        track.decide(seq(3), true);
+        assert_eq!(track.reach.sent, seq(1));
+    }
+}

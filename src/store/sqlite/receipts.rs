@@ -1,0 +1,36 @@
+//! How far each side has come to hear of what the other said.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use crate::domain::{ConversationId, Reach, Seq, Side};
+use crate::store::{Receipt, StoreError};
+
+pub(super) fn note(connection: &Connection, receipts: &[Receipt]) -> Result<(), StoreError> {
+    for Receipt { conversation, side, reach } in receipts {
+        let mut update = connection.prepare_cached(match side {
+            Side::Customer => {
+                "UPDATE conversations SET customer_sent = max(customer_sent, ?2),
+                     customer_delivered = max(customer_delivered, ?3) WHERE id = ?1"
+            }
+            Side::Desk => {
+                "UPDATE conversations SET desk_sent = max(desk_sent, ?2),
+                     desk_delivered = max(desk_delivered, ?3) WHERE id = ?1"
+            }
+        })?;
+        update.execute(params![conversation.bytes(), reach.sent.get(), reach.delivered.get()])?;
+    }
+    Ok(())
+}
+
+pub(super) fn of(connection: &Connection, id: ConversationId) -> Result<[Reach; 2], StoreError> {
+    let mut select = connection.prepare_cached(
+        "SELECT customer_sent, customer_delivered, desk_sent, desk_delivered FROM conversations WHERE id = ?1",
+    )?;
+    let reaches = select.query_row([id.bytes()], |row| {
+        let reach = |sent, delivered| {
+            Ok::<_, rusqlite::Error>(Reach { sent: Seq::new(row.get(sent)?), delivered: Seq::new(row.get(delivered)?) })
+        };
+        Ok::<_, rusqlite::Error>([reach(0, 1)?, reach(2, 3)?])
+    });
+    Ok(reaches.optional()?.unwrap_or_default())
+}
