@@ -3,8 +3,8 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use deskline::rig::client::Client;
 use deskline::domain::{Role, User};
+use deskline::rig::client::Client;
 use deskline::store::sqlite::SqliteStore;
 use jsonwebtoken::{EncodingKey, Header, encode};
 use reqwest::{Method, Response};
