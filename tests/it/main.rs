@@ -8,6 +8,7 @@ mod delivery;
 mod hostile;
 mod kill;
 mod load;
+mod model;
 mod operation;
 mod presence;
 mod prove;
