@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::Desk;
 use super::mark_read::MarkReadError;
-use super::tell_receipts::Reaches;
+use super::receipts::Reaches;
 use crate::domain::{
     Conversation, Entry, EntryTold, Message, MessageExtras, MessageId, MessageStatus, Parties, Person, Seq, UserId,
 };

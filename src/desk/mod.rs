@@ -33,14 +33,13 @@ pub mod limits;
 pub mod list_conversations;
 pub mod mark_read;
 pub mod presence_news;
-mod receipts;
+pub mod receipts;
 pub mod resume;
 pub mod revise_message;
 pub mod room_log;
 pub mod send_message;
 pub mod take_in;
 mod tell;
-pub mod tell_receipts;
 pub mod typing;
 pub mod watch;
 

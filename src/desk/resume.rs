@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Desk;
 use super::list_conversations::list_for;
-use super::tell_receipts::Reaches;
+use super::receipts::Reaches;
 use crate::domain::{Conversation, ConversationId, EntryTold, Person, Seq, Summary};
 use crate::store::StoreError;
 

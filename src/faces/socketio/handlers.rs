@@ -1,22 +1,19 @@
 //! Decode → one desk call → encode: one function per event.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Serialize;
-use serde_json::value::RawValue;
 use socketioxide::extract::AckSender;
 
 use super::inbox::Inbound;
 use super::wire::{
     Authenticate, Authenticated, ClientEvent, Done, ErrorCode, MessageToSend, NO_TOKEN, Nothing, Problem, event,
 };
-use super::{Shared, encode, revise};
+use super::{Shared, resume, revise};
 use crate::accounts::identify::IdentifyError;
 use crate::auth::TokenError;
 use crate::desk::acknowledge::AcknowledgeError;
 use crate::desk::mark_read::{MarkRead, MarkReadError};
-use crate::desk::resume::{ResumeError, Resumed};
 use crate::desk::send_message::{SendMessage, SendMessageError, Sent};
 use crate::domain::{BodyError, ConversationId, DeskEvent, MessageExtras, MessageStatus, Person, Seq, UserId};
 use crate::presence::{Connection, Delivery, Frames};
@@ -44,7 +41,7 @@ pub(super) async fn handle(connection: &Shared, Inbound { text, ack }: Inbound) 
         ClientEvent::Received(what) => received(connection, &person, what, ack).await,
         ClientEvent::MarkRead(what) => mark_read(connection, &person, what, ack).await,
         ClientEvent::Typing { to, is_typing } => typing(connection, &person, to, is_typing, ack).await,
-        ClientEvent::Resume(from) => resume(connection, &person, from, ack).await,
+        ClientEvent::Resume(from) => resume::resume(connection, &person, from, ack).await,
         ClientEvent::Unknown => answer(connection, ack, Err(Problem::new(ErrorCode::Invalid, "Unknown event"))),
     }
 }
@@ -197,68 +194,6 @@ async fn typing(
         desk.stop_typing(typist, to).await
     };
     answer(connection, ack, told.map_err(|error| unavailable(&error)));
-}
-
-async fn resume(
-    connection: &Shared,
-    person: &Arc<Person>,
-    from: Option<BTreeMap<ConversationId, Seq>>,
-    ack: Option<AckSender>,
-) {
-    let Some(from) = from else {
-        let problem = Problem::new(ErrorCode::Invalid, "conversations must map ids to the last seq of each");
-        return connection.refuse(ack, &problem);
-    };
-    let resumed = match connection.desk.resume(person, from).await {
-        Ok(resumed) => resumed,
-        Err(ResumeError::TooMany) => {
-            return connection.refuse(ack, &Problem::new(ErrorCode::TooLarge, "Too many conversations at once"));
-        }
-        Err(ResumeError::Store(error)) => return connection.refuse(ack, &unavailable(&error)),
-    };
-    let conversations: Option<BTreeMap<String, ResumedBody>> = resumed
-        .into_iter()
-        .map(|(id, part)| ResumedBody::encode(part, person).ok().map(|body| (id.to_string(), body)))
-        .collect();
-    connection.acknowledge(ack, &Done::with(ResumeBody { conversations: conversations.unwrap_or_default() }));
-}
-
-/// The answer to `resume`.
-#[derive(Serialize)]
-struct ResumeBody {
-    conversations: BTreeMap<String, ResumedBody>,
-}
-
-#[derive(Serialize)]
-#[serde(untagged)]
-enum ResumedBody {
-    #[serde(rename_all = "camelCase")]
-    Entries {
-        entries: Vec<Box<RawValue>>,
-        last_seq: u64,
-        has_more: bool,
-    },
-    #[serde(rename_all = "camelCase")]
-    Resync {
-        code: &'static str,
-        last_seq: u64,
-    },
-    NotFound {
-        code: &'static str,
-    },
-}
-
-impl ResumedBody {
-    fn encode(part: Option<Resumed>, viewer: &Person) -> serde_json::Result<Self> {
-        let Some(part) = part else { return Ok(Self::NotFound { code: "not_found" }) };
-        let last_seq = part.last_seq.get();
-        if part.must_resync {
-            return Ok(Self::Resync { code: "resync_required", last_seq });
-        }
-        let encode = |told| encode::encode_for_resume(told, viewer, part.reaches.status_of(told));
-        let entries = part.entries.iter().map(encode);
-        Ok(Self::Entries { entries: entries.collect::<Result<_, _>>()?, last_seq, has_more: part.has_more })
-    }
 }
 
 /// Answers a client that asked for an answer; one that did not is left alone, as the replaced server did.

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use super::wire::{MessageBody, messages};
-use super::{enter, upload};
+use super::{enter, revise, upload};
 use crate::desk::enter::{EnterError, Entered};
 use crate::desk::mark_read::MarkRead;
 use crate::desk::send_message::{Addressee, SendMessage, SendMessageError};
@@ -30,7 +30,10 @@ pub(super) fn routes() -> Router<Channels> {
     Router::new()
         .route("/api/chat/messages/", get(list).post(send).layer(DefaultBodyLimit::disable()))
         .route("/api/chat/messages/room_messages/", get(room_messages))
-        .route("/api/chat/messages/{message}/", get(message).put(replace).patch(change).delete(delete))
+        .route(
+            "/api/chat/messages/{message}/",
+            get(message).put(revise::replace).patch(revise::change).delete(revise::delete),
+        )
         .route("/api/chat/messages/{message}/mark_read/", post(mark_read))
 }
 
@@ -189,7 +192,7 @@ pub(super) async fn say(
 }
 
 /// The message of this number, if it is of a room that the caller may enter.
-async fn find(channels: &Channels, user: &User, number: &str) -> Result<(Entered, EntryTold), Problem> {
+pub(super) async fn find(channels: &Channels, user: &User, number: &str) -> Result<(Entered, EntryTold), Problem> {
     let none = || Problem::detail(StatusCode::NOT_FOUND, "No ChatMessage matches the given query.");
     let number = number.parse().map_err(|_| none())?;
     let room = channels.desk.conversation_of_message(number).await?.ok_or_else(none)?;
@@ -201,7 +204,7 @@ async fn find(channels: &Channels, user: &User, number: &str) -> Result<(Entered
     Ok((entered, told.ok_or_else(none)?))
 }
 
-async fn body_of(
+pub(super) async fn body_of(
     channels: &Channels,
     entered: &Entered,
     told: &EntryTold,
@@ -244,57 +247,4 @@ async fn mark_read(
         channels.desk.mark_read(&entered.person, what, None).await?;
     }
     body_of(&channels, &entered, &told, &headers, is_theirs).await
-}
-
-/// `{message}`: what the caller's own message shall say.
-async fn replace(
-    State(channels): State<Channels>,
-    Caller(user): Caller,
-    Path(number): Path<String>,
-    headers: HeaderMap,
-    fields: Fields,
-) -> Result<Json<Value>, Problem> {
-    let text = fields.text("message").ok_or_else(|| Problem::fields(&[("message", "This field is required.")]))?;
-    edit(&channels, &user, &number, &headers, text).await
-}
-
-/// The same; without a text, nothing changes.
-async fn change(
-    State(channels): State<Channels>,
-    Caller(user): Caller,
-    Path(number): Path<String>,
-    headers: HeaderMap,
-    fields: Fields,
-) -> Result<Json<Value>, Problem> {
-    if let Some(text) = fields.text("message") {
-        return edit(&channels, &user, &number, &headers, text).await;
-    }
-    let (entered, told) = find(&channels, &user, &number).await?;
-    body_of(&channels, &entered, &told, &headers, false).await
-}
-
-async fn edit(
-    channels: &Channels,
-    user: &User,
-    number: &str,
-    headers: &HeaderMap,
-    text: &str,
-) -> Result<Json<Value>, Problem> {
-    let (entered, told) = find(channels, user, number).await?;
-    let id = told.entry.message().ok_or_else(Problem::not_found)?.id;
-    channels.desk.edit_message(&entered.person, id, text, None).await?;
-    let (entered, told) = find(channels, user, number).await?;
-    body_of(channels, &entered, &told, headers, false).await
-}
-
-/// The caller's own message, or for an agent any: 204.
-async fn delete(
-    State(channels): State<Channels>,
-    Caller(user): Caller,
-    Path(number): Path<String>,
-) -> Result<StatusCode, Problem> {
-    let (entered, told) = find(&channels, &user, &number).await?;
-    let id = told.entry.message().ok_or_else(Problem::not_found)?.id;
-    channels.desk.delete_message(&entered.person, id, None).await?;
-    Ok(StatusCode::NO_CONTENT)
 }

@@ -1,7 +1,7 @@
 //! The portal's dialect: one room per customer by number, one socket per person and room, REST with bare arrays.
 //!
 //! [`wire`] (names and shapes), [`connection`] (one socket), and routes by noun: [`auth`], [`accounts`], [`rooms`], [`messages`] (with
-//! [`upload`]), [`media`], [`notifications`].
+//! [`upload`] and [`revise`]), [`media`], [`notifications`].
 
 use std::sync::Arc;
 
@@ -16,6 +16,7 @@ mod connection;
 mod media;
 mod messages;
 mod notifications;
+mod revise;
 mod rooms;
 mod upload;
 mod wire;

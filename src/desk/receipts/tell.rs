@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Desk;
-use super::receipts::{Key, Track};
+use super::Key;
+use super::track::Track;
+use crate::desk::Desk;
 use crate::domain::{
     DeskEvent, Entry, EntryKind, EntryTold, MessageStatus, Person, Reach, Seq, Side, StatusChange, Summary,
 };
@@ -42,7 +43,7 @@ impl Desk {
     }
 
     /// How far both sides have come.
-    pub(super) async fn reaches(&self, summary: &Summary) -> Result<Reaches, StoreError> {
+    pub(in crate::desk) async fn reaches(&self, summary: &Summary) -> Result<Reaches, StoreError> {
         let id = summary.conversation.id;
         let kept = self.0.stores.conversations.receipts(id).await?;
         let reach = [Side::Customer, Side::Desk].map(|side| {
@@ -53,7 +54,7 @@ impl Desk {
     }
 
     /// An entry was told; `is_handed` if a live connection of the other side got it.
-    pub(super) fn note_told(&self, told: &EntryTold, is_handed: bool) {
+    pub(in crate::desk) fn note_told(&self, told: &EntryTold, is_handed: bool) {
         let entry = &told.entry;
         if told.parties.conversation.members.is_with_oneself() {
             return;
@@ -69,7 +70,7 @@ impl Desk {
 
     /// A person was given messages by request: the newest, or all there are if `is_all`. They count as taken, unless others
     /// before them were left out.
-    pub(super) fn note_taken(&self, side: Side, messages: &[Entry], is_all: bool, reaches: &Reaches) {
+    pub(in crate::desk) fn note_taken(&self, side: Side, messages: &[Entry], is_all: bool, reaches: &Reaches) {
         let (Some(first), Some(last)) = (messages.first(), messages.last()) else { return };
         let known = reaches.reach[side.index()].delivered.max(reaches.read[side.index()]);
         if is_all || first.seq <= known.next() {
@@ -78,7 +79,7 @@ impl Desk {
     }
 
     /// A person was handed a message from the log, and all between `after` and it.
-    pub(super) fn note_replayed(&self, person: &Person, told: &EntryTold, after: Seq) {
+    pub(in crate::desk) fn note_replayed(&self, person: &Person, told: &EntryTold, after: Seq) {
         let members = told.parties.conversation.members;
         if let Some(side) = members.side_of(person.id, person.role.is_agent())
             && side != told.entry.side
@@ -87,7 +88,7 @@ impl Desk {
         }
     }
 
-    pub(super) async fn keep_receipts(&self) {
+    pub(in crate::desk) async fn keep_receipts(&self) {
         let mut tick = tokio::time::interval(PERIOD);
         let mut looks = 0;
         loop {
@@ -109,7 +110,7 @@ impl Desk {
     }
 
     /// Writes down at once what is noted. A failure is told to nobody: the notes stay, and the next time may succeed.
-    pub(super) async fn write_receipts(&self) {
+    pub(in crate::desk) async fn write_receipts(&self) {
         let receipts = self.0.receipts.take_unwritten();
         if receipts.is_empty() {
             return;

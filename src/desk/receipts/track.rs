@@ -1,37 +1,9 @@
-//! What each side was handed and has taken of what the other said: noted in memory at once, written down a moment later.
+//! How far one side has come in one conversation.
 //!
-//! A receipt claims that *everything* up to a seq has come so far. Handing over the newest message says that only if nothing
-//! before it was left out. So live messages that are handed over one after the other make a *run*, and whether it joins what
-//! is known is looked up in the log once, see [`tell_receipts`](super::tell_receipts); from then on each message that is
-//! handed over moves the receipt by itself, until one is not. A process that dies may forget the newest, and invents nothing.
+//! Live messages that are handed over one after the other make a *run*. Whether it joins what is known is looked up in the log
+//! once; from then on each message that is handed over moves the receipt by itself, until one is not.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
-use crate::domain::{ConversationId, Reach, Seq, Side};
-use crate::store::Receipt;
-
-/// Conversations remembered; beyond this many, those already written down are dropped.
-const TRACKS: usize = 200_000;
-
-/// A conversation, and the side that hears.
-pub(super) type Key = (ConversationId, Side);
-
-#[derive(Default)]
-pub(super) struct Receipts {
-    tracks: Mutex<Tracks>,
-    /// Whether any client of this process ever asked to be told.
-    is_asked_for: AtomicBool,
-}
-
-#[derive(Default)]
-struct Tracks {
-    by_key: HashMap<Key, Track>,
-    unwritten: HashSet<Key>,
-    /// To be looked at: whether a run joins, or whom to tell.
-    due: HashSet<Key>,
-}
+use crate::domain::{Reach, Seq};
 
 /// How far a side has come, as far as this process knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -58,7 +30,7 @@ enum Joint {
 
 impl Track {
     /// A live message was handed over, or there was nobody.
-    fn live(&mut self, seq: Seq, is_handed: bool) {
+    pub(super) fn live(&mut self, seq: Seq, is_handed: bool) {
         if seq <= self.reach.sent || self.run.is_some_and(|(_, last)| seq <= last) {
             // It came from the log before it was told.
             return;
@@ -71,7 +43,7 @@ impl Track {
     }
 
     /// Everything beyond `after` and up to `last` was handed over from the log.
-    fn replayed(&mut self, after: Seq, last: Seq) {
+    pub(super) fn replayed(&mut self, after: Seq, last: Seq) {
         if after <= self.reach.sent {
             self.reach.sent = self.reach.sent.max(last);
         } else {
@@ -85,7 +57,7 @@ impl Track {
     }
 
     /// A client has taken everything up to here.
-    fn taken(&mut self, up_to: Seq) {
+    pub(super) fn taken(&mut self, up_to: Seq) {
         self.reach = self.reach.max(Reach { sent: up_to, delivered: up_to });
         self.reconsider();
     }
@@ -107,7 +79,7 @@ impl Track {
     }
 
     /// The run that began with `first` turned out to join what is known, or not.
-    fn decide(&mut self, first: Seq, joins: bool) {
+    pub(super) fn decide(&mut self, first: Seq, joins: bool) {
         match self.run {
             Some((begun, last)) if begun == first && joins => {
                 self.reach.sent = self.reach.sent.max(last);
@@ -119,7 +91,7 @@ impl Track {
         }
     }
 
-    fn load(&mut self, reach: Reach, read: Seq) {
+    pub(super) fn load(&mut self, reach: Reach, read: Seq) {
         if !self.is_loaded {
             // A mark that this process knows of is news, though the store has it already.
             self.told = (reach, if self.read > Seq::ZERO { Seq::ZERO } else { read });
@@ -128,111 +100,6 @@ impl Track {
         self.read = self.read.max(read);
         self.reach = self.reach.max(reach).max(Reach { sent: read, delivered: read });
         self.reconsider();
-    }
-}
-
-impl Receipts {
-    /// A message was told: to the other side's live connections, or to none.
-    pub(super) fn live(&self, key: Key, seq: Seq, is_handed: bool) {
-        self.change(key, |track| track.live(seq, is_handed));
-    }
-
-    /// Everything beyond `after` and up to `last` was handed over from the log.
-    pub(super) fn replayed(&self, key: Key, after: Seq, last: Seq) {
-        self.change(key, |track| track.replayed(after, last));
-    }
-
-    /// A client of that side has taken everything up to here.
-    pub(super) fn taken(&self, key: Key, up_to: Seq) {
-        self.change(key, |track| track.taken(up_to));
-    }
-
-    /// That side has read everything up to here.
-    pub(super) fn read(&self, key: Key, up_to: Seq) {
-        self.change(key, |track| {
-            track.read = track.read.max(up_to);
-            track.taken(up_to);
-        });
-    }
-
-    /// What the store holds.
-    pub(super) fn load(&self, key: Key, reach: Reach, read: Seq) {
-        self.change(key, |track| track.load(reach, read));
-    }
-
-    /// Whether the run that began with `first` joins what is known.
-    pub(super) fn decide(&self, key: Key, first: Seq, joins: bool) {
-        self.change(key, |track| track.decide(first, joins));
-    }
-
-    /// The other side was told of this.
-    pub(super) fn told(&self, key: Key, told: (Reach, Seq)) {
-        if let Some(track) = self.tracks().by_key.get_mut(&key) {
-            track.told = told;
-        }
-    }
-
-    fn change(&self, key: Key, change: impl FnOnce(&mut Track)) {
-        let is_asked_for = self.is_asked_for();
-        let Tracks { by_key, unwritten, due } = &mut *self.tracks();
-        let track = by_key.entry(key).or_default();
-        let before = (track.reach, track.read);
-        change(track);
-        if track.reach != before.0 {
-            unwritten.insert(key);
-        }
-        if track.undecided().is_some() || (is_asked_for && (track.reach, track.read) != before) {
-            due.insert(key);
-        }
-    }
-
-    pub(super) fn track(&self, key: Key) -> Option<Track> {
-        self.tracks().by_key.get(&key).copied()
-    }
-
-    /// From now on, news are kept for those who want to be told.
-    pub(super) fn ask(&self) {
-        self.is_asked_for.store(true, Ordering::Relaxed);
-    }
-
-    pub(super) fn is_asked_for(&self) -> bool {
-        self.is_asked_for.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn take_due(&self) -> Vec<Key> {
-        self.tracks().due.drain().collect()
-    }
-
-    pub(super) fn put_back_due(&self, keys: impl IntoIterator<Item = Key>) {
-        self.tracks().due.extend(keys);
-    }
-
-    pub(super) fn take_unwritten(&self) -> Vec<Receipt> {
-        let Tracks { by_key, unwritten, due } = &mut *self.tracks();
-        let receipts = unwritten.drain().filter_map(|key| {
-            let (conversation, side) = key;
-            by_key.get(&key).map(|track| Receipt { conversation, side, reach: track.reach })
-        });
-        let receipts = receipts.collect();
-        if by_key.len() > TRACKS {
-            by_key.clear();
-            due.clear();
-        }
-        receipts
-    }
-
-    pub(super) fn put_back(&self, receipts: &[Receipt]) {
-        let Tracks { by_key, unwritten, .. } = &mut *self.tracks();
-        for receipt in receipts {
-            let key = (receipt.conversation, receipt.side);
-            let track = by_key.entry(key).or_default();
-            track.reach = track.reach.max(receipt.reach);
-            unwritten.insert(key);
-        }
-    }
-
-    fn tracks(&self) -> MutexGuard<'_, Tracks> {
-        self.tracks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
