@@ -141,8 +141,10 @@ export default function stories(start) {
   test('the desk is told of what an agent said, on every agent\'s connection that asked', async (t) => {
     const server = await start(t);
     const [admin, second] = [await listen(server, server.admin), await listen(server, server.second)];
-    const ann = await server.signIn(server.ann);
     const one = await say(admin, server.ann, 'how can I help?');
+    await second.waitFor('receive-message');
+    assert.deepEqual(await resumed(second, one.conversationId), ['stored'], 'colleagues are not the other side');
+    const ann = await server.signIn(server.ann);
     await ann.waitFor('receive-message');
     for (const client of [admin, second]) {
       await client.waitFor('message-status', status(one.conversationId, 'sent', one));
