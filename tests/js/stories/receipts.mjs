@@ -75,6 +75,7 @@ export default function stories(start) {
     // It goes live without having caught up, and does not say what it has.
     const admin = await server.connect('admin');
     await admin.ask('authenticate', { token: server.token(server.admin), catchUp: false });
+    await admin.roundTrip();
     const two = await say(ann, server.admin, 'handed over');
     await admin.waitFor('receive-message', ({ seq }) => seq === two.seq);
     await admin.roundTrip();
