@@ -79,6 +79,9 @@ pub struct BenchOptions {
     /// Connections in modes `idle`, `storm` and `restart`.
     #[arg(long, default_value_t = 5000)]
     pub connections: usize,
+    /// Mode `restart` ends the server with SIGKILL instead of asking it to stop.
+    #[arg(long)]
+    pub sigkill: bool,
     /// How long after the last connect mode `idle` reads the server's memory.
     #[arg(long, default_value = "10s", value_parser = humantime::parse_duration)]
     pub settle: Duration,

@@ -100,7 +100,7 @@ pub(super) async fn run(
     tell.send_replace(Stage::Sending);
     sleep(HEAD_START).await;
     run.stopped.set(Some(Instant::now()));
-    let (down, up) = restart(server).await?;
+    let (down, up) = restart(server, options.sigkill).await?;
 
     let bar = Bar::of("Coming back", options.connections as u64);
     let (mut back, mut outage) = (histogram()?, histogram()?);
@@ -136,9 +136,13 @@ const fn dial_options() -> Dial {
 }
 
 /// Stops the server and starts it again; gives how long each took.
-async fn restart(server: &mut OwnServer) -> anyhow::Result<(Duration, Duration)> {
+async fn restart(server: &mut OwnServer, by_force: bool) -> anyhow::Result<(Duration, Duration)> {
     let began = Instant::now();
-    server.stop().await?;
+    if by_force {
+        server.kill();
+    } else {
+        server.stop().await?;
+    }
     let (down, began) = (began.elapsed(), Instant::now());
     server.start_again().await?;
     Ok((down, began.elapsed()))
