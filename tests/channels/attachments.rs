@@ -1,7 +1,7 @@
 //! Files with messages: uploaded, fetched back, refused.
 
-use deskline::bench::client::Client;
 use deskline::domain::{Role, User};
+use deskline::rig::client::Client;
 use reqwest::multipart::{Form, Part};
 use serde_json::{Value, json};
 

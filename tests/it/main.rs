@@ -6,9 +6,9 @@
 mod architecture;
 mod delivery;
 mod hostile;
-mod kill;
 mod operation;
 mod presence;
+mod prove;
 #[path = "../support/mod.rs"]
 mod shared;
 mod support;

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use deskline::bench::client::Client;
 use deskline::domain::{Entry, Members, Seq, UserId};
+use deskline::rig::client::Client;
 use deskline::store::ConversationStore as _;
 use deskline::verify::{Repair, verify};
 use serde_json::{Value, json};

@@ -148,6 +148,11 @@ impl MongoStore {
             tracing::warn!(%error, "The copy in the old shape is behind; the next start brings it up to date");
         }
     }
+
+    /// Removes the database.
+    pub(super) async fn erase(&self) -> Result<(), StoreError> {
+        Ok(self.shared.database.drop().await?)
+    }
 }
 
 impl Drop for MongoStore {

@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::{Account, SECRET, enter, make_account};
-use deskline::bench::client::Client;
+use deskline::rig::client::Client;
 
 #[derive(Parser)]
 struct Cli {

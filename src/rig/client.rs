@@ -1,6 +1,6 @@
-//! A Socket.IO client for tests: one websocket, spoken by hand, with nothing hidden and nothing retried.
+//! A Socket.IO client: one websocket or one polling session, spoken by hand, with nothing hidden and nothing retried.
 //!
-//! A background task answers the server's pings, so a test may look away from a [`Client`] for as long as it likes. The
+//! A background task answers the server's pings, so one may look away from a [`Client`] for as long as one likes. The
 //! load generator shares only [`dial`] with it.
 
 use std::collections::HashMap;
@@ -18,11 +18,13 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
-/// A websocket over plain TCP.
-pub(super) type Socket = WebSocketStream<TcpStream>;
+use super::polling::Polling;
 
-/// How long the client waits for the server in its handshake, and for an ack.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// A websocket over plain TCP.
+pub(crate) type Socket = WebSocketStream<TcpStream>;
+
+/// How long clients wait for the server in a handshake, and for an answer.
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Why the client got no further.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +38,9 @@ pub enum ClientError {
     /// The websocket failed, or the server refused the upgrade.
     #[error("websocket: {0}")]
     WebSocket(#[source] Box<tungstenite::Error>),
+    /// A request failed.
+    #[error("HTTP: {0}")]
+    Http(String),
     /// The server said something that does not belong here.
     #[error("unexpected from the server: {0}")]
     Unexpected(String),
@@ -58,33 +63,26 @@ impl From<tungstenite::Error> for ClientError {
 
 /// How [`dial`] connects.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Dial {
+pub(crate) struct Dial {
     /// The local address, if it matters.
-    pub(super) from: Option<SocketAddr>,
+    pub(crate) from: Option<SocketAddr>,
     /// The payload of the Socket.IO CONNECT as JSON; empty for none.
-    pub(super) auth: String,
+    pub(crate) auth: String,
     /// Bytes of read buffer; 0 for the default.
-    pub(super) buffer: usize,
+    pub(crate) buffer: usize,
+    /// Bytes that the system may keep for it, unread; 0 for the default.
+    pub(crate) receive_buffer: u32,
+}
+
+/// `HOST:PORT` of `http://HOST:PORT`.
+pub(super) fn host_of(url: &str) -> Result<&str, ClientError> {
+    let host = url.strip_prefix("http://").map(|host| host.trim_end_matches('/'));
+    host.ok_or_else(|| ClientError::BadUrl(url.to_owned()))
 }
 
 /// Opens a websocket and goes through both handshakes, Engine.IO's and Socket.IO's, up to the server's `40`.
-pub(super) async fn dial(url: &str, how: &Dial) -> Result<Socket, ClientError> {
-    let bad = || ClientError::BadUrl(url.to_owned());
-    let host = url.strip_prefix("http://").ok_or_else(bad)?.trim_end_matches('/');
-    let address = lookup_host(host).await?.next().ok_or_else(bad)?;
-    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    if let Some(from) = how.from {
-        socket.bind(from)?;
-    }
-    let stream = socket.connect(address).await?;
-    stream.set_nodelay(true)?;
-    let mut config = WebSocketConfig::default();
-    if how.buffer > 0 {
-        config.read_buffer_size = how.buffer;
-        config.write_buffer_size = how.buffer;
-    }
-    let request = format!("ws://{host}/socket.io/?EIO=4&transport=websocket");
-    let (mut socket, _response) = client_async_with_config(request, stream, Some(config)).await?;
+pub(crate) async fn dial(url: &str, how: &Dial) -> Result<Socket, ClientError> {
+    let mut socket = open_websocket(url, "/socket.io/?EIO=4&transport=websocket", how).await?;
     let opened = next_packet(&mut socket).await?;
     if !opened.starts_with("0{") {
         return Err(ClientError::Unexpected(opened));
@@ -94,8 +92,30 @@ pub(super) async fn dial(url: &str, how: &Dial) -> Result<Socket, ClientError> {
     if answer.starts_with("40") { Ok(socket) } else { Err(ClientError::Unexpected(answer)) }
 }
 
+/// Opens a websocket at a path.
+pub(crate) async fn open_websocket(url: &str, path: &str, how: &Dial) -> Result<Socket, ClientError> {
+    let host = host_of(url)?;
+    let address = lookup_host(host).await?.next().ok_or_else(|| ClientError::BadUrl(url.to_owned()))?;
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    if let Some(from) = how.from {
+        socket.bind(from)?;
+    }
+    if how.receive_buffer > 0 {
+        socket.set_recv_buffer_size(how.receive_buffer)?;
+    }
+    let stream = socket.connect(address).await?;
+    stream.set_nodelay(true)?;
+    let mut config = WebSocketConfig::default();
+    if how.buffer > 0 {
+        config.read_buffer_size = how.buffer;
+        config.write_buffer_size = how.buffer;
+    }
+    let (socket, _response) = client_async_with_config(format!("ws://{host}{path}"), stream, Some(config)).await?;
+    Ok(socket)
+}
+
 /// The next packet that is not a ping; pings are answered.
-pub(super) async fn next_packet(socket: &mut Socket) -> Result<String, ClientError> {
+pub(crate) async fn next_packet(socket: &mut Socket) -> Result<String, ClientError> {
     let next = async {
         loop {
             match socket.next().await.ok_or(ClientError::Closed)?? {
@@ -110,7 +130,7 @@ pub(super) async fn next_packet(socket: &mut Socket) -> Result<String, ClientErr
 }
 
 /// What a client asks its task to send.
-struct Outgoing {
+pub(super) struct Outgoing {
     packet: String,
     /// The id of the ack that is wanted, and who waits for it.
     ack: Option<(u64, oneshot::Sender<Value>)>,
@@ -141,12 +161,25 @@ impl Client {
         Self::dialled(url, Dial { auth: auth.to_string(), ..Dial::default() }).await
     }
 
+    /// Like [`Client::connect`], by long-polling.
+    ///
+    /// # Errors
+    /// As [`Client::connect`].
+    pub async fn connect_by_polling(url: &str) -> Result<Self, ClientError> {
+        let session = in_time(Polling::open(url, "")).await?;
+        Ok(Self::attended(|to_send, heard| tokio::spawn(session.attend(to_send, heard))))
+    }
+
     async fn dialled(url: &str, how: Dial) -> Result<Self, ClientError> {
-        let socket = timeout(PATIENCE, dial(url, &how)).await.unwrap_or(Err(ClientError::TimedOut(PATIENCE)))?;
+        let socket = in_time(dial(url, &how)).await?;
+        Ok(Self::attended(|to_send, heard| tokio::spawn(attend(socket, to_send, heard))))
+    }
+
+    fn attended(spawn: impl FnOnce(mpsc::UnboundedReceiver<Outgoing>, Heard) -> JoinHandle<()>) -> Self {
         let (outgoing, to_send) = mpsc::unbounded_channel();
         let (heard, events) = mpsc::unbounded_channel();
-        let task = tokio::spawn(attend(socket, to_send, heard));
-        Ok(Self { outgoing, events: Mutex::new(events), next_ack: AtomicU64::new(0), task })
+        let task = spawn(to_send, heard);
+        Self { outgoing, events: Mutex::new(events), next_ack: AtomicU64::new(0), task }
     }
 
     /// Sends `authenticate` with a bare token, and gives what `authenticated` says, success or not. Events that come
@@ -224,19 +257,21 @@ impl Drop for Client {
     }
 }
 
+/// Where events go.
+pub(super) type Heard = mpsc::UnboundedSender<(String, Value)>;
+
+async fn in_time<T>(work: impl Future<Output = Result<T, ClientError>>) -> Result<T, ClientError> {
+    timeout(PATIENCE, work).await.unwrap_or(Err(ClientError::TimedOut(PATIENCE)))
+}
+
 /// Carries packets both ways until either side is gone.
-async fn attend(
-    mut socket: Socket,
-    mut to_send: mpsc::UnboundedReceiver<Outgoing>,
-    heard: mpsc::UnboundedSender<(String, Value)>,
-) {
-    let mut waiting = HashMap::new();
+async fn attend(mut socket: Socket, mut to_send: mpsc::UnboundedReceiver<Outgoing>, heard: Heard) {
+    let mut conversation = Conversation::new(heard);
     loop {
         let packet = tokio::select! {
             asked = to_send.recv() => {
-                let Some(Outgoing { packet, ack }) = asked else { return };
-                waiting.extend(ack);
-                packet
+                let Some(asked) = asked else { return };
+                conversation.ask(asked)
             }
             read = socket.next() => {
                 let Some(Ok(message)) = read else { return };
@@ -244,7 +279,7 @@ async fn attend(
                     Message::Text(text) if text.as_str() == "2" => "3".to_owned(),
                     Message::Text(text) if text.starts_with("41") => return,
                     Message::Text(text) => {
-                        hear(text.as_str(), &heard, &mut waiting);
+                        conversation.hear(text.as_str());
                         continue;
                     }
                     _ => continue,
@@ -257,25 +292,39 @@ async fn attend(
     }
 }
 
-/// Passes one event or ack on to who waits for it.
-fn hear(
-    packet: &str,
-    heard: &mpsc::UnboundedSender<(String, Value)>,
-    waiting: &mut HashMap<u64, oneshot::Sender<Value>>,
-) {
-    let body = packet.get(2..).unwrap_or_default();
-    let array = body.find('[').unwrap_or(body.len());
-    let Ok(Value::Array(mut arguments)) = serde_json::from_str(&body[array..]) else { return };
-    if packet.starts_with("43") {
-        let id = body[..array].parse().ok();
-        if let Some(tell) = id.and_then(|id: u64| waiting.remove(&id)) {
-            let _gone = tell.send(only(arguments));
+/// Who waits for what.
+pub(super) struct Conversation {
+    heard: Heard,
+    waiting: HashMap<u64, oneshot::Sender<Value>>,
+}
+
+impl Conversation {
+    pub(super) fn new(heard: Heard) -> Self {
+        Self { heard, waiting: HashMap::new() }
+    }
+
+    /// Notes who waits for an ack, and gives the packet to send.
+    pub(super) fn ask(&mut self, Outgoing { packet, ack }: Outgoing) -> String {
+        self.waiting.extend(ack);
+        packet
+    }
+
+    /// Passes one event or ack on to who waits for it.
+    pub(super) fn hear(&mut self, packet: &str) {
+        let body = packet.get(2..).unwrap_or_default();
+        let array = body.find('[').unwrap_or(body.len());
+        let Ok(Value::Array(mut arguments)) = serde_json::from_str(&body[array..]) else { return };
+        if packet.starts_with("43") {
+            let id = body[..array].parse().ok();
+            if let Some(tell) = id.and_then(|id: u64| self.waiting.remove(&id)) {
+                let _gone = tell.send(only(arguments));
+            }
+        } else if packet.starts_with("42")
+            && !arguments.is_empty()
+            && let Value::String(name) = arguments.remove(0)
+        {
+            let _gone = self.heard.send((name, only(arguments)));
         }
-    } else if packet.starts_with("42")
-        && !arguments.is_empty()
-        && let Value::String(name) = arguments.remove(0)
-    {
-        let _gone = heard.send((name, only(arguments)));
     }
 }
 
