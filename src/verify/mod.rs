@@ -1,4 +1,4 @@
-//! `deskline verify`: recomputes every projection from the log, and says where what is kept differs.
+//! `deskline verify`: recomputes from the log everything that follows from it, and says where what is kept differs.
 //!
 //! The log itself is looked at as well: a seq that is missing, or a stamp that runs backwards, cannot be repaired, only told.
 
@@ -39,6 +39,13 @@ pub enum Difference {
         /// The entry.
         seq: Seq,
     },
+    /// Messages whose copy for the replaced server is missing, or says something else than the log.
+    Copies {
+        /// How many.
+        count: usize,
+        /// The first of them.
+        first: Seq,
+    },
     /// A projection is not what follows from the log.
     Projection {
         /// Which one.
@@ -56,6 +63,9 @@ impl fmt::Display for Finding {
         match &self.difference {
             Difference::Hole { missing } => write!(f, "entry {missing} is missing from the log"),
             Difference::Backwards { seq } => write!(f, "the stamp of entry {seq} is before that of the one before it"),
+            Difference::Copies { count, first } => {
+                write!(f, "{count} copies for the replaced server are missing or wrong, the first of entry {first}")
+            }
             Difference::Projection { field, kept, right } => write!(f, "{field} is {kept}, the log says {right}"),
         }
     }
@@ -70,7 +80,7 @@ pub struct Report {
     pub entries: u64,
     /// Differences.
     pub found: u64,
-    /// Conversations whose projections were put right.
+    /// Conversations whose projections or copies were put right.
     pub repaired: u64,
     /// Conversations that are still wrong: the log itself is, or nobody asked for a repair.
     pub left: u64,
@@ -81,8 +91,8 @@ pub struct Report {
 pub enum Repair {
     /// Only tell.
     No,
-    /// Put the projections right.
-    Projections,
+    /// Put the projections and the copies right.
+    WhatFollows,
 }
 
 /// Looks at every conversation. Tells each finding, and how many conversations and entries are done.
@@ -100,8 +110,7 @@ pub async fn verify(
     loop {
         let page = upkeep.conversations_after(after, MAX_PAGE).await?;
         let Some(last) = page.last() else { return Ok(report) };
-        let before = after.replace(last.conversation.id);
-        let mut before = before;
+        let mut before = after.replace(last.conversation.id);
         for kept in page {
             let id = kept.conversation.id;
             let looked = look(conversations, upkeep, before, kept).await?;
@@ -116,12 +125,9 @@ pub async fn verify(
             for difference in &looked.findings {
                 tell(&Finding { conversation: id, difference: difference.clone() });
             }
-            let is_sound = looked.findings.iter().all(|found| matches!(found, Difference::Projection { .. }));
-            let differs = looked.kept != looked.right;
-            let repaired =
-                repair == Repair::Projections && differs && upkeep.repair(&looked.kept, &looked.right).await?;
-            report.repaired += u64::from(repaired);
-            report.left += u64::from(!is_sound || (differs && !repaired));
+            let is_repaired = repair == Repair::WhatFollows && put_right(upkeep, &looked).await?;
+            report.repaired += u64::from(is_repaired);
+            report.left += u64::from(!looked.is_sound() || (looked.follows_wrongly() && !is_repaired));
         }
     }
 }
@@ -129,7 +135,31 @@ pub async fn verify(
 struct Looked {
     kept: Summary,
     right: Summary,
+    /// Messages whose copies are wrong.
+    wrong_copies: Vec<Seq>,
     findings: Vec<Difference>,
+}
+
+impl Looked {
+    /// Whether the log itself is as it should be.
+    fn is_sound(&self) -> bool {
+        !self.findings.iter().any(|found| matches!(found, Difference::Hole { .. } | Difference::Backwards { .. }))
+    }
+
+    /// Whether something that follows from the log is not as it should be.
+    fn follows_wrongly(&self) -> bool {
+        self.kept != self.right || !self.wrong_copies.is_empty()
+    }
+}
+
+/// Puts right what follows from the log. False if there is nothing to be done, or the log has moved on meanwhile.
+async fn put_right(upkeep: &dyn Upkeep, looked: &Looked) -> Result<bool, StoreError> {
+    let Looked { kept, right, wrong_copies, .. } = looked;
+    if kept != right && !upkeep.repair(kept, right).await? {
+        return Ok(false);
+    }
+    upkeep.mend_copies(right, wrong_copies).await?;
+    Ok(looked.follows_wrongly())
 }
 
 /// Looks at one conversation, again if it may have been written to meanwhile. `before` is the one before it.
@@ -143,9 +173,12 @@ async fn look(
     loop {
         let (right, mut findings) = recompute(conversations, &kept).await?;
         findings.extend(differences(&kept, &right));
+        let wrong_copies = upkeep.wrong_copies(&right).await?;
+        findings
+            .extend(wrong_copies.first().map(|first| Difference::Copies { count: wrong_copies.len(), first: *first }));
         looks += 1;
         if findings.is_empty() || looks == LOOKS {
-            return Ok(Looked { kept, right, findings });
+            return Ok(Looked { kept, right, wrong_copies, findings });
         }
         tokio::time::sleep(PAUSE).await;
         if let Some(again) = upkeep.conversations_after(before, 1).await?.pop()

@@ -272,7 +272,7 @@ pub(super) fn our_fields(entry: &Entry, message: &Message) -> Document {
     fields
 }
 
-/// A message as the old server would have written it.
+/// The old server's fields of a message.
 pub(super) fn old_fields(entry: &Entry, message: &Message, receiver: UserId, read: bool) -> Document {
     doc! {
         "sender": object_id(entry.author.bytes()),

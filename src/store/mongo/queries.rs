@@ -63,6 +63,12 @@ pub(super) fn messages_between(conversation: ConversationId, side: Side, after: 
     }
 }
 
+/// The entries with these numbers.
+pub(super) fn entries_at(conversation: ConversationId, seqs: &[Seq]) -> Document {
+    let seqs: Vec<Bson> = seqs.iter().map(|seq| int(seq.get()).into()).collect();
+    doc! { "conversation": object_id(conversation.bytes()), "seq": { "$in": seqs } }
+}
+
 pub(super) fn entry_by_client_id(
     conversation: ConversationId,
     author: UserId,
@@ -172,6 +178,11 @@ pub(super) fn with_ids_of(messages: &[MessageId]) -> Document {
 
 pub(super) fn profile_with(field: &'static str, value: &str) -> Document {
     doc! { field: { "$eq": value, "$gt": "" } }
+}
+
+/// Tokens by their name, together with [`by_id`].
+pub(super) fn tokens_beyond(token: Option<&str>) -> Document {
+    doc! { "_id": { "$gt": token.unwrap_or_default() } }
 }
 
 /// Tokens that are no longer good, spent or not.

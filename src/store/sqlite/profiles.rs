@@ -12,6 +12,7 @@ macro_rules! select_profile {
         concat!("SELECT user, username, contact_email, phone, session FROM profiles WHERE ", $rest)
     };
 }
+pub(super) use select_profile;
 
 #[async_trait]
 impl ProfileStore for SqliteStore {
@@ -82,7 +83,7 @@ fn save(connection: &Connection, profile: &Profile) -> Result<(), SaveProfileErr
     }
 }
 
-fn profile(row: &Row<'_>) -> rusqlite::Result<Profile> {
+pub(super) fn profile(row: &Row<'_>) -> rusqlite::Result<Profile> {
     Ok(Profile {
         user: UserId::from_bytes(row.get(0)?),
         username: row.get(1)?,

@@ -58,6 +58,7 @@ fn shapes(id: ConversationId) -> Vec<Shape> {
         ("conversations", queries::all_support_conversations(), Some(queries::changed_last_first())),
         ("entries", queries::message_by_number(7), None),
         // Of upkeep.
+        ("entries", queries::entries_at(id, &[seq, Seq::new(4)]), None),
         ("delivered", queries::delivered_beyond(user, Some(id)), Some(queries::by_conversation())),
     ]
 }
@@ -123,11 +124,13 @@ async fn every_query_is_served_by_an_index() {
     let (stages, _) = explain(&fresh, unread).await;
     assert!(!stages.iter().any(|stage| stage == "COLLSCAN"), "{stages:?}");
 
-    // Ranges of ids, the second and third of them of upkeep.
+    // Ranges of ids, all but the first of them of upkeep.
     let by_id = [
         ("entries", queries::all_entries(), queries::youngest_first()),
         ("users", queries::beyond(Some(person(1))), queries::by_id()),
         ("conversations", queries::beyond(None), queries::by_id()),
+        ("profiles", queries::beyond(Some(person(1))), queries::by_id()),
+        ("spentTokens", queries::tokens_beyond(Some("x")), queries::by_id()),
     ];
     for (collection, filter, sort) in by_id {
         let (stages, is_real) = explain(&fresh, doc! { "find": collection, "filter": filter, "sort": sort }).await;
