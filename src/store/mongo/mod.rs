@@ -23,6 +23,10 @@
 //!
 //! Messages that the old server wrote have no `conversation`; [`migrate`] takes them into the log.
 //!
+//! # Shards
+//!
+//! `entries` can be sharded by `conversation`: both unique indexes begin with it, and every append and every page names it.
+//!
 //! Reading order: [`documents`], [`queries`], [`connection`], [`append`], [`lanes`], [`projection`], [`mirror`], [`migrate`],
 //! then the parts of the port.
 
