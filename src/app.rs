@@ -28,8 +28,8 @@ use crate::store::sqlite::DataFileLock;
 /// How often to look for messages that the replaced server has written.
 const PICK_UP: Duration = Duration::from_secs(2);
 
-/// How long each step of stopping may take; there are four.
-const STEP: Duration = Duration::from_secs(3);
+/// How long each step of stopping may take; there are six, which most often take no time.
+const STEP: Duration = Duration::from_secs(4);
 
 /// Changes of accounts that may wait to be looked at; if there are more, the next look at everybody finds them.
 const CHANGES: usize = 256;
@@ -121,6 +121,7 @@ pub async fn serve(
     }
     stop.cancelled().await;
     finish("the log", desk.close()).await;
+    finish("everybody's leave", desk.dismiss()).await;
     finish("the sockets", async {
         let ((), ()) = tokio::join!(sockets.close(), channels.close());
     })

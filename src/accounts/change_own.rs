@@ -1,9 +1,9 @@
 //! People change their own account.
 
 use super::Accounts;
-use super::fields::NewPassword;
+use super::fields::{Name, NewPassword, Username};
 use super::log_in::{LogIn, LogInError};
-use crate::domain::{Email, User};
+use crate::domain::{BirthDate, Email, User};
 use crate::store::{Profile, SaveProfileError, SaveUserError, StoreError, UserChange};
 
 /// Why an account stays as it is.
@@ -23,6 +23,17 @@ pub enum ChangeOwnError {
     Store(#[from] StoreError),
 }
 
+/// What somebody says of themselves; `None` leaves a field as it is.
+#[derive(Debug, Default)]
+pub struct OwnDetails {
+    /// What they are called.
+    pub name: Option<Name>,
+    /// Empty for none.
+    pub phone: Option<String>,
+    /// When they were born.
+    pub birth_date: Option<BirthDate>,
+}
+
 impl Accounts {
     /// Changes one's own username and address; `None` leaves a field as it is.
     ///
@@ -31,12 +42,12 @@ impl Accounts {
     pub async fn change_own_profile(
         &self,
         user: &User,
-        username: Option<String>,
+        username: Option<Username>,
         email: Option<Email>,
     ) -> Result<(User, Profile), ChangeOwnError> {
         let mut profile = self.profile(user).await?;
         if let Some(username) = username {
-            profile.username = Some(username);
+            profile.username = Some(username.into_string());
             self.parts.profiles.save_profile(profile.clone()).await.map_err(|error| match error {
                 SaveProfileError::Taken => ChangeOwnError::UsernameTaken,
                 SaveProfileError::Store(error) => ChangeOwnError::Store(error),
@@ -48,6 +59,28 @@ impl Accounts {
         let updated = updated.map_err(|error| match error {
             SaveUserError::EmailTaken => ChangeOwnError::EmailTaken,
             SaveUserError::Store(error) => ChangeOwnError::Store(error),
+        })?;
+        self.tell_changed(user.id);
+        Ok((updated.unwrap_or_else(|| user.clone()), profile))
+    }
+
+    /// Changes what somebody says of themselves; `None` leaves a field as it is.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store fails.
+    pub async fn change_own_details(&self, user: &User, details: OwnDetails) -> Result<(User, Profile), StoreError> {
+        let before = self.profile(user).await?;
+        let profile = Profile {
+            phone: details.phone.unwrap_or_else(|| before.phone.clone()),
+            birth_date: details.birth_date.or(before.birth_date),
+            ..before
+        };
+        self.save_profile(profile.clone()).await?;
+        let change = UserChange { name: details.name.map(Name::into_string), ..UserChange::default() };
+        let updated = self.parts.users.update_user(user.id, change, self.parts.clock.now()).await;
+        let updated = updated.map_err(|error| match error {
+            SaveUserError::Store(error) => error,
+            SaveUserError::EmailTaken => StoreError::Corrupt("a name clashes with an address".into()),
         })?;
         self.tell_changed(user.id);
         Ok((updated.unwrap_or_else(|| user.clone()), profile))

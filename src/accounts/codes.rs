@@ -37,6 +37,20 @@ pub(super) fn fresh(purpose: CodePurpose, now: Timestamp) -> (String, PendingCod
     (code, pending)
 }
 
+/// Six digits, for those who have to type them: good for minutes only, and spoilt by [`MAX_FAILURES`] wrong ones.
+pub(super) fn fresh_digits(purpose: CodePurpose, lifetime: Duration, now: Timestamp) -> (String, PendingCode) {
+    let code = format!("{:06}", rand::random_range(0..1_000_000));
+    let pending = PendingCode { purpose, digest: digest(&code), expires_at: now.after(lifetime), failures: 0 };
+    (code, pending)
+}
+
+/// The letter with the digits.
+pub(super) fn digits_mail(to: &Email, what_for: &str, code: &str, lifetime: Duration) -> Mail {
+    let minutes = lifetime.as_secs() / 60;
+    let text = format!("Your code to {what_for}: {code}\n\nIt is good for {minutes} minutes.\n");
+    Mail { to: to.clone(), subject: format!("Your code to {what_for}"), text }
+}
+
 impl Accounts {
     /// The letter with the link that carries a code.
     pub(super) fn code_mail(&self, to: &Email, purpose: CodePurpose, code: &str) -> Mail {
@@ -113,7 +127,8 @@ impl Accounts {
     }
 }
 
-pub(super) fn digest(code: &str) -> String {
+/// SHA-256 in hex: how secrets are kept that their holders show again.
+pub(crate) fn digest(code: &str) -> String {
     hex(&Sha256::digest(code.as_bytes()))
 }
 

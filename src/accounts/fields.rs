@@ -1,4 +1,4 @@
-//! What a name and a password may be: parsed once, then trusted.
+//! What a name, a username and a password may be: parsed once, then trusted.
 
 use std::fmt;
 
@@ -28,6 +28,37 @@ impl Name {
     }
 
     /// The name.
+    #[must_use]
+    pub fn into_string(self) -> String {
+        self.0
+    }
+}
+
+/// A name to log in with: 1 to 150 letters, digits and `._+-`. Nothing with an `@`, so that it is nobody's address.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Username(String);
+
+/// A text was given that cannot be a username.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a username of 1 to 150 letters, digits and ._+-")]
+pub struct UsernameError;
+
+impl Username {
+    /// The longest a username may be, in characters.
+    pub const MAX: usize = 150;
+
+    /// Reads a username.
+    ///
+    /// # Errors
+    /// [`UsernameError`] if it is empty or too long, or has other characters.
+    pub fn parse(text: &str) -> Result<Self, UsernameError> {
+        let name = text.trim();
+        let fits = (1..=Self::MAX).contains(&name.chars().count());
+        let is_plain = name.chars().all(|c| c.is_alphanumeric() || "._+-".contains(c));
+        if fits && is_plain { Ok(Self(name.to_owned())) } else { Err(UsernameError) }
+    }
+
+    /// The username.
     #[must_use]
     pub fn into_string(self) -> String {
         self.0
@@ -89,6 +120,14 @@ mod tests {
         assert!(Name::parse(&"é".repeat(100)).is_ok());
         for text in ["", "  ", "a\0b", "a\nb", &"x".repeat(101)] {
             assert_eq!(Name::parse(text), Err(NameError), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn usernames_are_nobodys_address() {
+        assert_eq!(Username::parse(" ann.lee ").unwrap().into_string(), "ann.lee");
+        for text in ["", " ", "ann@x.test", "a b", "a\0b", "<ann>", &"x".repeat(151)] {
+            assert_eq!(Username::parse(text), Err(UsernameError), "{text:?}");
         }
     }
 

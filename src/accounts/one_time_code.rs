@@ -1,13 +1,13 @@
-//! Agents of the portal log in in two steps: a password, then six digits that were mailed.
+//! Six digits that were mailed: with them agents of the portal log in after the password, and new customers of it
+//! confirm their address.
 
 use std::time::Duration;
 
 use super::Accounts;
-use super::codes::{RedeemError, digest};
+use super::codes::{RedeemError, digits_mail, fresh_digits};
 use super::log_in::{LogIn, LogInError};
 use super::sign_in::{SignIn, SignedIn, username};
-use crate::domain::{CodePurpose, PendingCode, User};
-use crate::mail::Mail;
+use crate::domain::{AccountStatus, CodePurpose, User};
 use crate::store::{SaveUserError, StoreError, UserChange};
 
 /// How long the digits are good.
@@ -40,36 +40,36 @@ impl Accounts {
         }
         let now = self.parts.clock.now();
         self.mails.attempt(&email, now).map_err(LogInError::from)?;
-        let code = format!("{:06}", rand::random_range(0..1_000_000));
-        let pending = PendingCode {
-            purpose: CodePurpose::LogIn,
-            digest: digest(&code),
-            expires_at: now.after(LIFETIME),
-            failures: 0,
-        };
+        let (code, pending) = fresh_digits(CodePurpose::LogIn, LIFETIME, now);
         let change = UserChange { pending_code: Some(Some(pending)), ..UserChange::default() };
         match self.parts.users.update_user(user.id, change, now).await {
             Ok(_) => {}
             Err(SaveUserError::Store(error)) => return Err(error.into()),
             Err(SaveUserError::EmailTaken) => return Err(OneTimeCodeError::Wrong),
         }
-        let text = format!("Your code to log in: {code}\n\nIt is good for five minutes.\n");
-        self.post.send(user.id, Mail { to: email, subject: "Your code to log in".into(), text }).await;
+        self.post.send(user.id, digits_mail(&email, "log in", &code, LIFETIME)).await;
         Ok(user)
     }
 
-    /// The second step: the digits for a pair of tokens.
+    /// The second step: the digits for a pair of tokens. Those that confirm an address open the account besides.
     ///
     /// # Errors
     /// [`OneTimeCodeError`].
-    pub async fn redeem_one_time_code(&self, number: u64, code: &str) -> Result<SignedIn, OneTimeCodeError> {
+    pub async fn redeem_one_time_code(
+        &self,
+        number: u64,
+        purpose: CodePurpose,
+        code: &str,
+    ) -> Result<SignedIn, OneTimeCodeError> {
         let user = self.parts.users.user_by_number(number).await?.ok_or(OneTimeCodeError::Wrong)?;
         let email = user.email.clone().ok_or(OneTimeCodeError::Wrong)?;
-        let redeemed = self.redeem(&email, CodePurpose::LogIn, code, UserChange::default()).await;
+        let status = (purpose == CodePurpose::VerifyEmail).then_some(AccountStatus::Active);
+        let redeemed = self.redeem(&email, purpose, code, UserChange { status, ..UserChange::default() }).await;
         redeemed.map_err(|error| match error {
             RedeemError::Invalid => OneTimeCodeError::Wrong,
             RedeemError::Store(error) => error.into(),
         })?;
+        let user = self.parts.users.user(user.id).await?.ok_or(OneTimeCodeError::Wrong)?;
         let profile = self.profile(&user).await?;
         let tokens = self.parts.tokens.issue_pair(&user, username(&user, &profile), self.parts.clock.now());
         Ok(SignedIn { user, profile, tokens })
@@ -88,7 +88,7 @@ impl Accounts {
 mod tests {
     use super::*;
     use crate::accounts::testing::Fixture;
-    use crate::domain::{AccountStatus, Role};
+    use crate::domain::Role;
 
     fn ask(login: &str) -> SignIn {
         SignIn { login: login.into(), password: "secret1".into() }
@@ -101,7 +101,7 @@ mod tests {
         desk.accounts.mail_one_time_code(ask("ada@x.test")).await.unwrap();
         let code: String = desk.mailed("log in: ").await.chars().take(6).collect();
         assert!(code.bytes().all(|byte| byte.is_ascii_digit()), "{code}");
-        let redeem = async |code: &str| desk.accounts.redeem_one_time_code(ada.number, code).await;
+        let redeem = async |code: &str| desk.accounts.redeem_one_time_code(ada.number, CodePurpose::LogIn, code).await;
         assert!(matches!(redeem("wrong").await, Err(OneTimeCodeError::Wrong)));
         assert_eq!(redeem(&code).await.unwrap().user.id, ada.id);
         assert!(matches!(redeem(&code).await, Err(OneTimeCodeError::Wrong)), "used already");
@@ -118,10 +118,10 @@ mod tests {
                 desk.clock.advance(LIFETIME);
             } else {
                 for _ in 0..5 {
-                    drop(desk.accounts.redeem_one_time_code(ada.number, "wrong").await);
+                    drop(desk.accounts.redeem_one_time_code(ada.number, CodePurpose::LogIn, "wrong").await);
                 }
             }
-            let late = desk.accounts.redeem_one_time_code(ada.number, &code).await;
+            let late = desk.accounts.redeem_one_time_code(ada.number, CodePurpose::LogIn, &code).await;
             assert!(matches!(late, Err(OneTimeCodeError::Wrong)));
         }
     }

@@ -1,13 +1,14 @@
 //! Somebody makes an account for themselves.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::codes;
-use super::fields::{Name, NewPassword};
+use super::fields::{Name, NewPassword, Username};
 use super::{Accounts, throttle::TooManyTries};
 use crate::auth::PasswordError;
-use crate::domain::{AccountStatus, CodePurpose, Email, Role, UserId};
-use crate::store::{NewUser, SaveUserError, StoreError};
+use crate::domain::{AccountStatus, BirthDate, CodePurpose, Email, Role, User, UserId};
+use crate::store::{NewUser, Profile, SaveProfileError, SaveUserError, StoreError};
 
 /// Somebody wants an account.
 #[derive(Debug)]
@@ -18,7 +19,34 @@ pub struct Register {
     pub email: Email,
     /// What will open the account.
     pub password: NewPassword,
+    /// What they say of themselves besides.
+    pub details: Details,
+    /// How they will show that the address is theirs.
+    pub proof: Proof,
 }
+
+/// What some dialects ask of those who register.
+#[derive(Debug, Default)]
+pub struct Details {
+    /// A name to log in with.
+    pub username: Option<Username>,
+    /// Empty for none.
+    pub phone: String,
+    /// `None` if they did not say.
+    pub birth_date: Option<BirthDate>,
+}
+
+/// What is mailed to somebody who registers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof {
+    /// A link, good for a day.
+    Link,
+    /// Six digits, good for ten minutes.
+    Digits,
+}
+
+/// How long digits are good.
+const LIFETIME: Duration = Duration::from_mins(10);
 
 /// Why there is no new account.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +54,9 @@ pub enum RegisterError {
     /// Another account has this address.
     #[error("another account has this e-mail address")]
     EmailTaken,
+    /// Another account has this username.
+    #[error("another account has this username")]
+    UsernameTaken,
     /// Too many mails were asked for to this address.
     #[error(transparent)]
     TooManyTries(#[from] TooManyTries),
@@ -46,20 +77,40 @@ impl From<SaveUserError> for RegisterError {
     }
 }
 
+impl From<SaveProfileError> for RegisterError {
+    fn from(error: SaveProfileError) -> Self {
+        match error {
+            SaveProfileError::Taken => Self::UsernameTaken,
+            SaveProfileError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
 impl Accounts {
-    /// Makes a customer's account, closed until the mailed link is followed. That the mail was sent is not waited for.
+    /// Makes a customer's account, closed until the address is confirmed. That the mail was sent is not waited for.
     ///
     /// # Errors
     /// [`RegisterError`].
     #[tracing::instrument(name = "accounts.register", skip_all)]
-    pub async fn register(self: &Arc<Self>, ask: Register) -> Result<(), RegisterError> {
+    pub async fn register(self: &Arc<Self>, ask: Register) -> Result<User, RegisterError> {
         if self.parts.users.user_by_email(&ask.email).await?.is_some() {
             return Err(RegisterError::EmailTaken);
+        }
+        let Details { username, phone, birth_date } = ask.details;
+        let username = username.map(Username::into_string);
+        if let Some(username) = &username
+            && self.parts.profiles.profile_by_username(username).await?.is_some()
+        {
+            return Err(RegisterError::UsernameTaken);
         }
         let now = self.parts.clock.now();
         self.mails.attempt(&ask.email, now)?;
         let password_hash = self.parts.passwords.hash(ask.password.into_string()).await?;
-        let (code, pending_code) = codes::fresh(CodePurpose::VerifyEmail, now);
+        let purpose = CodePurpose::VerifyEmail;
+        let (code, pending_code) = match ask.proof {
+            Proof::Link => codes::fresh(purpose, now),
+            Proof::Digits => codes::fresh_digits(purpose, LIFETIME, now),
+        };
         let new = NewUser {
             id: UserId::generate(now),
             name: ask.name.into_string(),
@@ -71,11 +122,20 @@ impl Accounts {
             at: now,
         };
         let user = self.parts.users.create_user(new).await?;
-        let accounts = Arc::clone(self);
+        let profile = Profile { username, phone, birth_date, ..Profile::empty(user.id) };
+        if let Err(error) = self.parts.profiles.save_profile(profile).await {
+            // Somebody else was quicker with the username, so there is no account.
+            self.parts.users.delete_user(user.id).await?;
+            return Err(error.into());
+        }
+        let (accounts, id) = (Arc::clone(self), user.id);
         self.post.run(async move {
-            let mail = accounts.code_mail(&ask.email, CodePurpose::VerifyEmail, &code);
-            accounts.post.send(user.id, mail).await;
+            let mail = match ask.proof {
+                Proof::Link => accounts.code_mail(&ask.email, purpose, &code),
+                Proof::Digits => codes::digits_mail(&ask.email, "confirm your e-mail address", &code, LIFETIME),
+            };
+            accounts.post.send(id, mail).await;
         });
-        Ok(())
+        Ok(user)
     }
 }

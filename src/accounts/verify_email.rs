@@ -32,7 +32,7 @@ mod tests {
 
     use super::*;
     use crate::accounts::fields::{Name, NewPassword};
-    use crate::accounts::register::Register;
+    use crate::accounts::register::{Details, Proof, Register};
     use crate::accounts::resend_verification::ResendVerification;
     use crate::accounts::testing::Fixture;
 
@@ -40,7 +40,10 @@ mod tests {
         let desk = Fixture::new();
         let name = Name::parse("Ann").unwrap();
         let password = NewPassword::parse("secret1".into()).unwrap();
-        desk.accounts.register(Register { name, email: email(), password }).await.unwrap();
+        desk.accounts
+            .register(Register { name, email: email(), password, details: Details::default(), proof: Proof::Link })
+            .await
+            .unwrap();
         desk
     }
 

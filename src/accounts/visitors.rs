@@ -122,10 +122,12 @@ impl Accounts {
         self.save_profile(Profile { session: None, ..profile }).await
     }
 
-    async fn save_profile(&self, profile: Profile) -> Result<(), StoreError> {
+    pub(super) async fn save_profile(&self, profile: Profile) -> Result<(), StoreError> {
         self.parts.profiles.save_profile(profile).await.map_err(|error| match error {
             SaveProfileError::Store(error) => error,
-            SaveProfileError::Taken => StoreError::Corrupt("two sessions have the same digest".into()),
+            SaveProfileError::Taken => {
+                StoreError::Corrupt("two sessions have the same digest, or two people the same username".into())
+            }
         })
     }
 }

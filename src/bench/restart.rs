@@ -229,7 +229,7 @@ async fn count(scratch: &Scratch, accounts: &[Account], tag: RunTag) -> anyhow::
         let mut found = 0;
         for summary in store.list(ListFor::Customer(account.id), MAX_PAGE).await.context("reading the store")? {
             for entry in store.messages_before(summary.conversation.id, None, MAX_PAGE).await? {
-                let text = entry.message().map_or("", |message| message.body.as_str());
+                let text = entry.message().map_or("", |message| message.original.as_str());
                 found += u64::from(entry.author == account.id && tag.is_in(text));
             }
         }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::Args;
 
+use super::import_django::DjangoImport;
 use super::progress::Progress;
 use super::{logging, say};
 use crate::config::LogConfig;
@@ -12,22 +13,24 @@ use crate::import::{End, Folders, Moved, compare, count_entries, import};
 use crate::store::sqlite::DataFileLock;
 use crate::store::{OpenStore, StoreLocation};
 
-/// Moves everything from one store into another: `sqlite:FILE` or `mongodb://HOST/DATABASE`. No server may run on either.
-/// It can be run again; what is there already stays.
+/// Moves everything from one store into another: `sqlite:FILE` or `mongodb://HOST/DATABASE`; or takes in what Django's
+/// `dumpdata` wrote of the shop or the portal. No server may run meanwhile. It can be run again; what is there already stays.
 #[derive(Debug, Args)]
 pub(super) struct Import {
     /// Where everything is.
-    #[arg(long, value_name = "STORE")]
-    from: StoreLocation,
+    #[arg(long, value_name = "STORE", requires = "to", required_unless_present = "django_dump")]
+    from: Option<StoreLocation>,
     /// Where it is to be.
-    #[arg(long, value_name = "STORE")]
-    to: StoreLocation,
+    #[arg(long, value_name = "STORE", requires = "from")]
+    to: Option<StoreLocation>,
     /// The folder with the attachments of the one; they are copied if both folders are named.
-    #[arg(long, value_name = "FOLDER", requires = "to_files")]
+    #[arg(long, value_name = "FOLDER", requires_all = ["from", "to_files"])]
     from_files: Option<PathBuf>,
     /// The folder for the attachments of the other.
-    #[arg(long, value_name = "FOLDER", requires = "from_files")]
+    #[arg(long, value_name = "FOLDER", requires_all = ["from", "from_files"])]
     to_files: Option<PathBuf>,
+    #[command(flatten)]
+    django: DjangoImport,
     #[command(flatten)]
     log: LogConfig,
 }
@@ -35,8 +38,9 @@ pub(super) struct Import {
 impl Import {
     pub(super) async fn run(self) -> anyhow::Result<()> {
         logging::start(&self.log)?;
-        let _locks = [lock(&self.from)?, lock(&self.to)?];
-        let (from, to) = (open(&self.from).await?, open(&self.to).await?);
+        let (Some(from), Some(to)) = (self.from, self.to) else { return self.django.run().await };
+        let _locks = [lock(&from)?, lock(&to)?];
+        let (from, to) = (open(&from).await?, open(&to).await?);
         let folders = self.from_files.zip(self.to_files).map(|(from, to)| Folders { from, to });
         let done = run(&from, &to, folders.as_ref()).await;
         to.close().await;
@@ -79,11 +83,11 @@ fn tell_of_files(moved: &Moved, folders: Option<&Folders>) -> anyhow::Result<()>
     }
 }
 
-fn lock(location: &StoreLocation) -> anyhow::Result<Option<DataFileLock>> {
+pub(super) fn lock(location: &StoreLocation) -> anyhow::Result<Option<DataFileLock>> {
     Ok(location.file().map(|path| DataFileLock::take(path)).transpose()?)
 }
 
-async fn open(location: &StoreLocation) -> anyhow::Result<OpenStore> {
+pub(super) async fn open(location: &StoreLocation) -> anyhow::Result<OpenStore> {
     let store = location.open().await.with_context(|| format!("opening the store, {location}"))?;
     let progress = Progress::of("Taking in old messages");
     store.migrate(&|done, total| progress.set(done, total)).await?;

@@ -14,6 +14,7 @@ mod check_config;
 mod demo;
 mod health;
 mod import;
+mod import_django;
 mod logging;
 mod opening;
 mod progress;
@@ -40,8 +41,8 @@ enum Command {
     User(user::User),
     /// Prints a token for an account.
     Token(token::Token),
-    /// Moves everything from one store into another, and compares them.
-    Import(import::Import),
+    /// Moves everything from one store into another, and compares them; or takes in a Django dump.
+    Import(Box<import::Import>),
     /// Recomputes what follows from the logs, and says where what is kept differs.
     Verify(verify::Verify),
     /// Loads a server, and reports what it did with every message.

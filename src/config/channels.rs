@@ -12,26 +12,42 @@ pub struct ChannelsConfig {
     /// Lets everybody list, read, rename and write every conversation of the storefront, as the replaced server did.
     #[arg(long, env = "DESKLINE_OPEN_PUBLIC_ROOMS")]
     pub open_public_rooms: bool,
-    /// The folder for attachments (default: beside the data file, `<data>.files`).
-    #[arg(long, env = "DESKLINE_FILES", value_name = "FOLDER")]
-    pub files: Option<PathBuf>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented by its type")]
+    pub files: FilesConfig,
     /// The largest attachment, in MiB.
     #[arg(long, env = "DESKLINE_MAX_ATTACHMENT", default_value_t = 25, value_name = "MIB")]
     pub max_attachment: u64,
+}
+
+/// Where attachments are kept.
+#[derive(Debug, Clone, Args)]
+pub struct FilesConfig {
+    /// The folder for attachments (default: beside the data file, `<data>.files`).
+    #[arg(long, env = "DESKLINE_FILES", value_name = "FOLDER")]
+    pub files: Option<PathBuf>,
+}
+
+impl FilesConfig {
+    /// The folder, beside this data file unless it is named.
+    #[must_use]
+    pub fn folder(&self, data: Option<&PathBuf>) -> PathBuf {
+        let beside = || {
+            let mut files = data.map_or_else(|| "deskline".into(), |data| data.as_os_str().to_owned());
+            files.push(".files");
+            PathBuf::from(files)
+        };
+        self.files.clone().unwrap_or_else(beside)
+    }
 }
 
 impl ChannelsConfig {
     /// As the face takes it, beside this data file, if there is one.
     #[must_use]
     pub fn settings(&self, data: Option<&PathBuf>) -> ChannelsSettings {
-        let beside = || {
-            let mut files = data.map_or_else(|| "deskline".into(), |data| data.as_os_str().to_owned());
-            files.push(".files");
-            PathBuf::from(files)
-        };
         ChannelsSettings {
             open_public_rooms: self.open_public_rooms,
-            files: self.files.clone().unwrap_or_else(beside),
+            files: self.files.folder(data),
             max_attachment: self.max_attachment.saturating_mul(1 << 20),
         }
     }

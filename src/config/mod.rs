@@ -17,7 +17,7 @@ mod mail;
 mod store;
 
 pub use auth::{AuthConfig, SecretError};
-pub use channels::ChannelsConfig;
+pub use channels::{ChannelsConfig, FilesConfig};
 pub use desk::{DeskConfig, SocketioConfig};
 pub use listen::ListenConfig;
 pub use log::{LogConfig, LogFormat};

@@ -28,6 +28,8 @@ pub(super) struct Deliveries {
 struct Notes {
     up_to: HashMap<Key, Seq>,
     unwritten: HashSet<Key>,
+    /// On their way into the store, which may not show them yet.
+    under_way: HashSet<Key>,
 }
 
 type Key = (UserId, ConversationId);
@@ -60,21 +62,34 @@ impl Deliveries {
         self.notes().up_to.get(&(user, conversation)).copied()
     }
 
+    /// What is noted of this person and the store may not show yet.
+    pub(super) fn unsettled(&self, user: UserId) -> Vec<(ConversationId, Seq)> {
+        let notes = self.notes();
+        let of_user = notes.unwritten.union(&notes.under_way).filter(|(whose, _)| *whose == user);
+        of_user.filter_map(|key| Some((key.1, *notes.up_to.get(key)?))).collect()
+    }
+
     fn take_unwritten(&self) -> Vec<Delivered> {
-        let Notes { up_to, unwritten } = &mut *self.notes();
-        let marks = unwritten.drain().filter_map(|key| {
-            let (user, conversation) = key;
-            up_to.get(&key).map(|up_to| Delivered { conversation, user, up_to: *up_to })
+        let Notes { up_to, unwritten, under_way } = &mut *self.notes();
+        under_way.extend(unwritten.drain());
+        let marks = under_way.iter().filter_map(|key| {
+            let (user, conversation) = *key;
+            up_to.get(key).map(|up_to| Delivered { conversation, user, up_to: *up_to })
         });
-        let marks = marks.collect();
+        marks.collect()
+    }
+
+    fn written(&self) {
+        let Notes { up_to, unwritten, under_way } = &mut *self.notes();
+        under_way.clear();
         if up_to.len() > NOTES {
-            up_to.clear();
+            up_to.retain(|key, _| unwritten.contains(key));
         }
-        marks
     }
 
     fn put_back(&self, marks: &[Delivered]) {
         let mut notes = self.notes();
+        notes.under_way.clear();
         for mark in marks {
             let key = (mark.user, mark.conversation);
             notes.up_to.entry(key).or_insert(mark.up_to);
@@ -118,9 +133,12 @@ impl Desk {
         if marks.is_empty() {
             return;
         }
-        if let Err(error) = self.0.stores.conversations.set_delivered(marks.clone()).await {
-            tracing::warn!(%error, "Could not write down what was delivered");
-            self.0.deliveries.put_back(&marks);
+        match self.0.stores.conversations.set_delivered(marks.clone()).await {
+            Ok(()) => self.0.deliveries.written(),
+            Err(error) => {
+                tracing::warn!(%error, "Could not write down what was delivered");
+                self.0.deliveries.put_back(&marks);
+            }
         }
     }
 

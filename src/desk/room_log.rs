@@ -72,7 +72,10 @@ impl Desk {
         let entries = conversations.entries_after(conversation.id, first, MAX_PAGE).await?;
         let reads = entries.iter().filter_map(|entry| match entry.kind {
             EntryKind::Read { up_to } => Some(ReadAt { side: entry.side, up_to, at: entry.at }),
-            EntryKind::Message(_) | EntryKind::StatusChanged { .. } => None,
+            EntryKind::Message(_)
+            | EntryKind::StatusChanged { .. }
+            | EntryKind::Edited { .. }
+            | EntryKind::Deleted { .. } => None,
         });
         let reads = reads.collect();
         let messages = self.show(conversation, messages).await?;
@@ -85,7 +88,7 @@ impl Desk {
         Ok(RoomLog { messages, reads, answered })
     }
 
-    /// The message with this number, if it is of this conversation.
+    /// The message with this number, if it is of this conversation and still there.
     ///
     /// # Errors
     /// [`StoreError`] if the store fails.
@@ -93,7 +96,7 @@ impl Desk {
         let found = self.0.stores.conversations.message_by_number(number).await?;
         let Some(entry) = found.filter(|entry| entry.conversation == id) else { return Ok(None) };
         let Some(conversation) = self.0.directory.conversation(id).await? else { return Ok(None) };
-        Ok(self.show(conversation, vec![entry]).await?.pop())
+        Ok(self.show(conversation, vec![entry]).await?.pop().filter(EntryTold::is_message))
     }
 
     /// In which conversation the message with this number is.

@@ -3,6 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
+use time::Date;
+use time::macros::format_description;
+
 use super::{Timestamp, UserId};
 
 /// What somebody may do.
@@ -137,6 +140,36 @@ impl FromStr for Email {
 impl fmt::Debug for Email {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Email(..)")
+    }
+}
+
+/// The day on which somebody was born.
+///
+/// ```
+/// use deskline::domain::BirthDate;
+/// assert_eq!("1990-02-28".parse::<BirthDate>().unwrap().to_string(), "1990-02-28");
+/// assert!("1990-02-30".parse::<BirthDate>().is_err());
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BirthDate(Date);
+
+/// A text was given that is no day in the form `YYYY-MM-DD`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a day in the form YYYY-MM-DD")]
+pub struct BirthDateError;
+
+impl FromStr for BirthDate {
+    type Err = BirthDateError;
+
+    fn from_str(text: &str) -> Result<Self, BirthDateError> {
+        let form = format_description!("[year]-[month]-[day]");
+        Date::parse(text, form).map(Self).map_err(|_| BirthDateError)
+    }
+}
+
+impl fmt::Display for BirthDate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:04}-{:02}-{:02}", self.0.year(), u8::from(self.0.month()), self.0.day())
     }
 }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::store::{MAX_PAGE, OpenStore, RestoreError, StoreError, Stores, Upkeep};
 
 mod compare;
+pub mod django;
 mod files;
 mod logs;
 mod people;

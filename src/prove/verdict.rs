@@ -79,7 +79,7 @@ async fn read(store: &dyn ConversationStore, agent: UserId) -> Result<Vec<Kept>,
             after = last.seq;
             for entry in &page {
                 if let Some(message) = entry.message() {
-                    kept.messages.insert(entry.seq.get(), (message.number, message.body.as_str().to_owned()));
+                    kept.messages.insert(entry.seq.get(), (message.number, message.original.as_str().to_owned()));
                 }
             }
         }

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::domain::{
-    AccountStatus, Conversation, ConversationId, Draft, Email, Entry, Members, MessageExtras, MessageId, PendingCode,
-    Role, Seq, Summary, Timestamp, User, UserId,
+    AccountStatus, BirthDate, Conversation, ConversationId, Draft, Email, Entry, Members, MessageExtras, MessageId,
+    PendingCode, Role, Seq, Summary, Timestamp, User, UserId,
 };
 
 #[cfg(test)]
@@ -213,6 +213,8 @@ pub struct Profile {
     pub contact_email: String,
     /// Empty for none.
     pub phone: String,
+    /// `None` if it is not known.
+    pub birth_date: Option<BirthDate>,
     /// SHA-256 of the secret in a visitor's session cookie, in hex.
     pub session: Option<String>,
 }
@@ -221,7 +223,14 @@ impl Profile {
     /// The profile of somebody of whom nothing is known.
     #[must_use]
     pub const fn empty(user: UserId) -> Self {
-        Self { user, username: None, contact_email: String::new(), phone: String::new(), session: None }
+        Self {
+            user,
+            username: None,
+            contact_email: String::new(),
+            phone: String::new(),
+            birth_date: None,
+            session: None,
+        }
     }
 }
 
@@ -282,7 +291,9 @@ pub trait ConversationStore: Send + Sync + 'static {
     async fn append(&self, drafts: Vec<Draft>) -> Vec<Result<Appended, AppendError>>;
     /// Entries beyond `after`, oldest first, at most `limit`.
     async fn entries_after(&self, id: ConversationId, after: Seq, limit: usize) -> Result<Vec<Entry>, StoreError>;
-    /// The newest `limit` messages before `before` (or of all), oldest first.
+    /// The entries with these seqs, oldest first. At most [`MAX_PAGE`] are looked at.
+    async fn entries_at(&self, id: ConversationId, seqs: &[Seq]) -> Result<Vec<Entry>, StoreError>;
+    /// The newest `limit` messages before `before` (or of all), oldest first, without those that were deleted.
     async fn messages_before(
         &self,
         id: ConversationId,
@@ -290,7 +301,9 @@ pub trait ConversationStore: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<Entry>, StoreError>;
 
-    /// The entry of the message with this number, in whatever conversation.
+    /// The entry of the message with this id, in whatever conversation, also if it was deleted.
+    async fn message(&self, id: MessageId) -> Result<Option<Entry>, StoreError>;
+    /// The same, for a message that is known by its number.
     async fn message_by_number(&self, number: u64) -> Result<Option<Entry>, StoreError>;
     /// Keeps what goes with a message, before the message itself is appended.
     async fn save_extras(&self, message: MessageId, extras: MessageExtras) -> Result<(), StoreError>;

@@ -51,6 +51,9 @@ pub trait Upkeep: Send + Sync + 'static {
     /// Tokens that were used, by name, beyond `after`, at most `limit`.
     async fn spent_after(&self, after: Option<&str>, limit: usize) -> Result<Vec<SpentToken>, StoreError>;
 
+    /// A number that no conversation has, or had: for one that is to be put back under a number of this store's own.
+    async fn fresh_conversation_number(&self) -> Result<u64, StoreError>;
+
     /// Puts an account back with its id and its number. Tells whether that was news; an account that is there already
     /// stays as it is.
     async fn restore_user(&self, user: User) -> Result<bool, RestoreError>;
@@ -59,11 +62,21 @@ pub trait Upkeep: Send + Sync + 'static {
     /// Puts entries back with their seqs, ids, numbers and stamps, in the order of their seqs, and brings the projections up
     /// to date; opens the conversation first if it is not there. Gives how many entries were news.
     ///
-    /// Entries that are there already must be the same, and the first that is not must follow the end of the log.
+    /// Entries that are there already must be the same, and the first that is not must follow the end of the log. What became
+    /// of messages follows from the entries that did it, and is not looked at.
     async fn restore(&self, conversation: Conversation, entries: Vec<Entry>) -> Result<u64, RestoreError>;
     /// Puts the right projections in the place of wrong ones, unless the log has moved on from `last_seq` of `wrong`. Tells
     /// whether it did.
     async fn repair(&self, wrong: &Summary, right: &Summary) -> Result<bool, StoreError>;
+    /// Puts right what became of a message: what the entry `right` made of it, or nothing. Changes nothing unless the entry
+    /// `wrong` is still what counts as having changed it last. Tells whether it did.
+    async fn repair_revision(
+        &self,
+        id: ConversationId,
+        message: Seq,
+        wrong: Option<Seq>,
+        right: Option<&Entry>,
+    ) -> Result<bool, StoreError>;
     /// Messages of a conversation whose copy for the replaced server is missing, or says something else than the log.
     /// Nothing, if the store makes no copies. `right` says how matters stand there.
     async fn wrong_copies(&self, right: &Summary) -> Result<Vec<Seq>, StoreError>;
@@ -83,7 +96,7 @@ pub(super) fn news(kept: &[Entry], entries: Vec<Entry>, end: Seq) -> Result<Vec<
             }
             last = entry.seq;
             news.push(entry);
-        } else if kept.next() != Some(&entry) {
+        } else if kept.next().cloned().map(Entry::as_appended) != Some(entry.clone().as_appended()) {
             return Err(RestoreError::Occupied(format!("entry {} of {}", entry.seq, entry.conversation)));
         }
     }

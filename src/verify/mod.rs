@@ -8,8 +8,11 @@ use std::time::Duration;
 use crate::domain::{ConversationId, Replay, Seq, Summary};
 use crate::store::{ConversationStore, MAX_PAGE, StoreError, Upkeep};
 
+mod revisions;
 #[cfg(test)]
 mod tests;
+
+use revisions::Revisions;
 
 /// How often a conversation that differs is looked at again, in case it was being written to.
 const LOOKS: u32 = 3;
@@ -46,6 +49,15 @@ pub enum Difference {
         /// The first of them.
         first: Seq,
     },
+    /// What became of a message is not what follows from the log.
+    Revision {
+        /// The message.
+        message: Seq,
+        /// The entry that counts as having changed it last.
+        kept: Option<Seq>,
+        /// The entry that did.
+        right: Option<Seq>,
+    },
     /// A projection is not what follows from the log.
     Projection {
         /// Which one.
@@ -65,6 +77,10 @@ impl fmt::Display for Finding {
             Difference::Backwards { seq } => write!(f, "the stamp of entry {seq} is before that of the one before it"),
             Difference::Copies { count, first } => {
                 write!(f, "{count} copies for the replaced server are missing or wrong, the first of entry {first}")
+            }
+            Difference::Revision { message, kept, right } => {
+                let by = |seq: &Option<Seq>| seq.map_or("by none".to_owned(), |seq| format!("by entry {seq}"));
+                write!(f, "message {message} counts as changed {}, the log says {}", by(kept), by(right))
             }
             Difference::Projection { field, kept, right } => write!(f, "{field} is {kept}, the log says {right}"),
         }
@@ -125,9 +141,23 @@ pub async fn verify(
             for difference in &looked.findings {
                 tell(&Finding { conversation: id, difference: difference.clone() });
             }
-            let is_repaired = repair == Repair::WhatFollows && put_right(upkeep, &looked).await?;
-            report.repaired += u64::from(is_repaired);
-            report.left += u64::from(!looked.is_sound() || (looked.follows_wrongly() && !is_repaired));
+            let is_sound = looked.findings.iter().all(Difference::can_be_repaired);
+            let is_right = match repair {
+                Repair::No => false,
+                Repair::WhatFollows => put_right(conversations, upkeep, &looked).await?,
+            };
+            report.repaired += u64::from(is_right && looked.findings.iter().any(Difference::can_be_repaired));
+            report.left += u64::from(!is_sound || !is_right);
+        }
+    }
+}
+
+impl Difference {
+    /// Whether what is right follows from the log.
+    const fn can_be_repaired(&self) -> bool {
+        match self {
+            Self::Hole { .. } | Self::Backwards { .. } => false,
+            Self::Revision { .. } | Self::Projection { .. } | Self::Copies { .. } => true,
         }
     }
 }
@@ -135,31 +165,22 @@ pub async fn verify(
 struct Looked {
     kept: Summary,
     right: Summary,
-    /// Messages whose copies are wrong.
-    wrong_copies: Vec<Seq>,
     findings: Vec<Difference>,
 }
 
-impl Looked {
-    /// Whether the log itself is as it should be.
-    fn is_sound(&self) -> bool {
-        !self.findings.iter().any(|found| matches!(found, Difference::Hole { .. } | Difference::Backwards { .. }))
-    }
-
-    /// Whether something that follows from the log is not as it should be.
-    fn follows_wrongly(&self) -> bool {
-        self.kept != self.right || !self.wrong_copies.is_empty()
-    }
-}
-
-/// Puts right what follows from the log. False if there is nothing to be done, or the log has moved on meanwhile.
-async fn put_right(upkeep: &dyn Upkeep, looked: &Looked) -> Result<bool, StoreError> {
-    let Looked { kept, right, wrong_copies, .. } = looked;
-    if kept != right && !upkeep.repair(kept, right).await? {
-        return Ok(false);
-    }
-    upkeep.mend_copies(right, wrong_copies).await?;
-    Ok(looked.follows_wrongly())
+/// Puts right what follows from the log. Tells whether nothing was left.
+async fn put_right(
+    conversations: &dyn ConversationStore,
+    upkeep: &dyn Upkeep,
+    looked: &Looked,
+) -> Result<bool, StoreError> {
+    let Looked { kept, right, findings } = looked;
+    let summary = kept == right || upkeep.repair(kept, right).await?;
+    let revisions = revisions::repair(conversations, upkeep, kept.conversation.id, findings).await?;
+    // Looked at again: what became of messages is right only now.
+    let wrong_copies = upkeep.wrong_copies(right).await?;
+    upkeep.mend_copies(right, &wrong_copies).await?;
+    Ok(summary && revisions)
 }
 
 /// Looks at one conversation, again if it may have been written to meanwhile. `before` is the one before it.
@@ -173,12 +194,14 @@ async fn look(
     loop {
         let (right, mut findings) = recompute(conversations, &kept).await?;
         findings.extend(differences(&kept, &right));
-        let wrong_copies = upkeep.wrong_copies(&right).await?;
-        findings
-            .extend(wrong_copies.first().map(|first| Difference::Copies { count: wrong_copies.len(), first: *first }));
+        // Copies show what became of messages, so they are looked at once that is right.
+        if !findings.iter().any(|found| matches!(found, Difference::Revision { .. })) {
+            let wrong = upkeep.wrong_copies(&right).await?;
+            findings.extend(wrong.first().map(|first| Difference::Copies { count: wrong.len(), first: *first }));
+        }
         looks += 1;
         if findings.is_empty() || looks == LOOKS {
-            return Ok(Looked { kept, right, wrong_copies, findings });
+            return Ok(Looked { kept, right, findings });
         }
         tokio::time::sleep(PAUSE).await;
         if let Some(again) = upkeep.conversations_after(before, 1).await?.pop()
@@ -194,13 +217,14 @@ async fn recompute(
     conversations: &dyn ConversationStore,
     kept: &Summary,
 ) -> Result<(Summary, Vec<Difference>), StoreError> {
-    let mut replay = Replay::opened(kept.conversation);
+    let id = kept.conversation.id;
+    let (mut replay, mut revisions) = (Replay::opened(kept.conversation), Revisions::default());
     let mut findings = Vec::new();
     loop {
         let last = replay.summary().last_seq;
-        let page = conversations.entries_after(kept.conversation.id, last, MAX_PAGE).await?;
+        let page = conversations.entries_after(id, last, MAX_PAGE).await?;
         if page.is_empty() {
-            return Ok((replay.summary().clone(), findings));
+            break;
         }
         for entry in page {
             let expected = replay.summary().last_seq.next();
@@ -211,8 +235,16 @@ async fn recompute(
                 findings.push(Difference::Backwards { seq: entry.seq });
             }
             replay.follow(&entry);
+            revisions.follow(&entry);
         }
     }
+    findings.extend(revisions.differences());
+    let mut right = replay.summary().clone();
+    if let Some(last) = replay.last_spoken() {
+        let text = conversations.entries_at(id, &[last.text]).await?.pop();
+        right.last_message = text.and_then(|entry| last.with_text(&entry));
+    }
+    Ok((right, findings))
 }
 
 /// Every projection that is not the same. Texts are not shown, only whether they differ.

@@ -3,17 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use clap::Parser;
 use deskline::app::{self, Parts};
 use deskline::auth::{Secret, Tokens};
 use deskline::config::Config;
 use deskline::domain::{AccountStatus, Clock as _, Role, SystemClock, User, UserId};
-use deskline::mail::LogMailer;
+use deskline::mail::{Mail, MailError, Mailer};
 use deskline::store::sqlite::SqliteStore;
 use deskline::store::{NewUser, OpenStore, Profile, Stores};
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Mutex, mpsc};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
@@ -30,8 +32,19 @@ pub(crate) struct TestServer {
     pub(crate) stores: Stores,
     pub(crate) tokens: Arc<Tokens>,
     pub(crate) http: reqwest::Client,
+    mails: Mutex<mpsc::UnboundedReceiver<Mail>>,
     stop: CancellationToken,
     folder: tempfile::TempDir,
+}
+
+/// Keeps what it is given.
+struct Outbox(mpsc::UnboundedSender<Mail>);
+
+#[async_trait]
+impl Mailer for Outbox {
+    async fn send(&self, mail: Mail) -> Result<(), MailError> {
+        self.0.send(mail).map_err(|_| MailError::NotTaken("the test is over".into()))
+    }
 }
 
 #[derive(Parser)]
@@ -46,18 +59,23 @@ impl TestServer {
     }
 
     pub(crate) async fn start_with(arguments: &[&str]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::start_in(tempfile::tempdir().unwrap(), arguments).await
+    }
+
+    /// A server on what is in this folder.
+    pub(crate) async fn start_in(folder: tempfile::TempDir, arguments: &[&str]) -> Self {
         let data = folder.path().join("deskline.db");
         let fixed = ["deskline", "--data", data.to_str().unwrap(), "--offline-grace", "300ms"];
         let config = Cli::try_parse_from(fixed.iter().chain(arguments)).unwrap().config.complete().unwrap();
         let store = OpenStore::Sqlite(SqliteStore::open(&data).unwrap());
         let stores = store.stores();
         let tokens = Arc::new(Tokens::new(&Secret::from("a-secret-for-tests"), Duration::from_hours(1)));
+        let (outbox, mails) = mpsc::unbounded_channel();
         let parts = Parts {
             store,
             tokens: tokens.clone(),
             clock: Arc::new(SystemClock),
-            mailer: Arc::new(LogMailer),
+            mailer: Arc::new(Outbox(outbox)),
             lock: None,
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -66,26 +84,18 @@ impl TestServer {
         let stopped = stop.clone();
         tokio::spawn(async move { app::serve(vec![listener], parts, &config, stopped).await.unwrap() });
         let http = reqwest::Client::builder().build().unwrap();
-        Self { address, stores, tokens, http, stop, folder }
+        Self { address, stores, tokens, http, mails: Mutex::new(mails), stop, folder }
     }
 
     /// An account with the password `secret-1`, and the beginning of its address as its username.
     pub(crate) async fn account(&self, name: &str, email: &str, role: Role) -> User {
-        let now = SystemClock.now();
-        let new = NewUser {
-            id: UserId::generate(now),
-            name: name.into(),
-            email: Some(email.parse().unwrap()),
-            password_hash: Some(bcrypt::hash("secret-1", 4).unwrap()),
-            role,
-            status: AccountStatus::Active,
-            pending_code: None,
-            at: now,
-        };
-        let user = self.stores.users.create_user(new).await.unwrap();
-        let username = email.split('@').next().map(str::to_owned);
-        self.stores.profiles.save_profile(Profile { username, ..Profile::empty(user.id) }).await.unwrap();
-        user
+        make_account(&self.stores, name, email, role).await
+    }
+
+    /// What follows `marker` in the next mail, up to the end of the line.
+    pub(crate) async fn mailed(&self, marker: &str) -> String {
+        let mail = timeout(PATIENCE, async { self.mails.lock().await.recv().await }).await.unwrap().unwrap();
+        mail.text.split_once(marker).unwrap().1.lines().next().unwrap().to_owned()
     }
 
     pub(crate) fn token(&self, user: &User) -> String {
@@ -125,16 +135,7 @@ impl TestServer {
 
     /// A socket, or the status with which the handshake was refused.
     pub(crate) async fn try_socket(&self, path: &str, session: Option<&str>) -> Result<Socket, u16> {
-        use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
-        let mut request = format!("ws://{}{path}", self.address).into_client_request().unwrap();
-        if let Some(session) = session {
-            request.headers_mut().insert("cookie", format!("sessionid={session}").parse().unwrap());
-        }
-        match connect_async(request).await {
-            Ok((socket, _)) => Ok(Socket(socket)),
-            Err(Error::Http(response)) => Err(response.status().as_u16()),
-            Err(error) => panic!("{error}"),
-        }
+        Socket::try_connect(&self.address, path, session).await
     }
 
     /// How many attachments are kept.
@@ -149,6 +150,25 @@ impl TestServer {
         assert_eq!(made.status, 201, "{}", made.json);
         (made.json["id"].as_str().unwrap().to_owned(), made.session().unwrap())
     }
+}
+
+/// An account with the password `secret-1`, and the beginning of its address as its username.
+pub(crate) async fn make_account(stores: &Stores, name: &str, email: &str, role: Role) -> User {
+    let now = SystemClock.now();
+    let new = NewUser {
+        id: UserId::generate(now),
+        name: name.into(),
+        email: Some(email.parse().unwrap()),
+        password_hash: Some(bcrypt::hash("secret-1", 4).unwrap()),
+        role,
+        status: AccountStatus::Active,
+        pending_code: None,
+        at: now,
+    };
+    let user = stores.users.create_user(new).await.unwrap();
+    let username = email.split('@').next().map(str::to_owned);
+    stores.profiles.save_profile(Profile { username, ..Profile::empty(user.id) }).await.unwrap();
+    user
 }
 
 impl Drop for TestServer {
@@ -185,6 +205,24 @@ impl Answer {
 pub(crate) struct Socket(pub(crate) WebSocketStream<MaybeTlsStream<TcpStream>>);
 
 impl Socket {
+    pub(crate) async fn connect(address: &str, path: &str) -> Self {
+        Self::try_connect(address, path, None).await.unwrap()
+    }
+
+    /// A socket, or the status with which the handshake was refused.
+    async fn try_connect(address: &str, path: &str, session: Option<&str>) -> Result<Self, u16> {
+        use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+        let mut request = format!("ws://{address}{path}").into_client_request().unwrap();
+        if let Some(session) = session {
+            request.headers_mut().insert("cookie", format!("sessionid={session}").parse().unwrap());
+        }
+        match connect_async(request).await {
+            Ok((socket, _)) => Ok(Self(socket)),
+            Err(Error::Http(response)) => Err(response.status().as_u16()),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
     pub(crate) async fn send(&mut self, frame: Value) {
         self.send_text(&frame.to_string()).await;
     }

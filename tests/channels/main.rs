@@ -2,10 +2,13 @@
 #![cfg(test)]
 
 mod access;
+mod accounts;
 mod attachments;
 mod cross;
+mod django;
 mod golden_drivecash;
 mod golden_storefront;
 mod harness;
 mod hostile;
+mod listeners;
 mod recording;

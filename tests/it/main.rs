@@ -5,8 +5,12 @@
 
 mod architecture;
 mod delivery;
+mod faults;
 mod hostile;
+mod load;
+mod model;
 mod operation;
+mod peers;
 mod presence;
 mod prove;
 #[path = "../support/mod.rs"]

@@ -81,8 +81,11 @@ async fn assert_kept_once(site: &Site, agent: &Account, acked: &[String]) {
     let entries = logs.iter().flat_map(|(_, log)| log);
     let kept: Vec<&str> = entries
         .filter_map(|entry| match &entry.kind {
-            EntryKind::Message(message) => Some(message.body.as_str()),
-            EntryKind::Read { .. } | EntryKind::StatusChanged { .. } => None,
+            EntryKind::Message(message) => Some(message.original.as_str()),
+            EntryKind::Read { .. }
+            | EntryKind::StatusChanged { .. }
+            | EntryKind::Edited { .. }
+            | EntryKind::Deleted { .. } => None,
         })
         .collect();
     for name in acked {

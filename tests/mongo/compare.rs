@@ -19,7 +19,7 @@ pub(crate) async fn compare(opened: &OpenStore, agent: &Account, ledgers: &[(Acc
     for (id, log) in &logs {
         for entry in log {
             let EntryKind::Message(message) = &entry.kind else { continue };
-            let seen = Seen { id: message.id.to_string(), message: message.body.as_str().into() };
+            let seen = Seen { id: message.id.to_string(), message: message.original.as_str().into() };
             *times.entry(seen.message.clone()).or_default() += 1;
             kept.entry(id.to_string()).or_default().insert(entry.seq.get(), seen);
         }

@@ -88,7 +88,7 @@ async fn a_program_killed_in_the_middle_of_taking_in_goes_on_where_it_was() {
             let page = store.entries_after(conversation.id, last, 1000).await.unwrap();
             let Some(newest) = page.last() else { break };
             last = newest.seq;
-            texts.extend(page.iter().filter_map(Entry::message).map(|message| message.body.as_str().to_owned()));
+            texts.extend(page.iter().filter_map(Entry::message).map(|message| message.original.as_str().to_owned()));
         }
         assert_eq!(texts, (0..EACH).map(|n| n.to_string()).collect::<Vec<_>>());
         let summary = store.summary(conversation.id).await.unwrap().unwrap();

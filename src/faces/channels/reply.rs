@@ -6,6 +6,8 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use crate::accounts::log_in::LogInError;
+use crate::accounts::register::RegisterError;
+use crate::auth::PasswordError;
 use crate::desk::change_status::ChangeStatusError;
 use crate::desk::enter::EnterError;
 use crate::desk::mark_read::MarkReadError;
@@ -154,6 +156,36 @@ impl From<SendMessageError> for Problem {
     }
 }
 
+impl From<RegisterError> for Problem {
+    fn from(error: RegisterError) -> Self {
+        match error {
+            RegisterError::EmailTaken => email_taken(),
+            RegisterError::UsernameTaken => username_taken(),
+            RegisterError::TooManyTries(error) => log_in_problem(LogInError::TooManyTries(error), Self::bad_token()),
+            RegisterError::Password(error) => password_problem(error),
+            RegisterError::Store(error) => error.into(),
+        }
+    }
+}
+
+pub(super) fn bad_email() -> Problem {
+    Problem::fields(&[("email", "Enter a valid email address.")])
+}
+
+pub(super) fn email_taken() -> Problem {
+    Problem::fields(&[("email", "user with this email already exists.")])
+}
+
+pub(super) fn username_taken() -> Problem {
+    Problem::fields(&[("username", "A user with that username already exists.")])
+}
+
+/// A password could not be hashed or judged.
+pub(super) fn password_problem(error: PasswordError) -> Problem {
+    tracing::warn!(%error, "A password could not be hashed");
+    Problem::detail(StatusCode::SERVICE_UNAVAILABLE, "Server is busy. Please try again.").later(5)
+}
+
 /// Why a log-in failed: `wrong` says it in the dialect's words, also for an account that is shut.
 pub(super) fn log_in_problem(error: LogInError, wrong: Problem) -> Problem {
     match error {
@@ -162,10 +194,7 @@ pub(super) fn log_in_problem(error: LogInError, wrong: Problem) -> Problem {
             let problem = Problem::detail(StatusCode::TOO_MANY_REQUESTS, "Too many attempts. Please try again later.");
             problem.later(tries.retry_after.as_secs())
         }
-        LogInError::Password(error) => {
-            tracing::warn!(%error, "A password could not be judged");
-            Problem::detail(StatusCode::SERVICE_UNAVAILABLE, "Server is busy. Please try again.").later(5)
-        }
+        LogInError::Password(error) => password_problem(error),
         LogInError::Store(error) => error.into(),
     }
 }

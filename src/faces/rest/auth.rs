@@ -17,7 +17,7 @@ use crate::accounts::codes::RedeemError;
 use crate::accounts::fields::{Name, NameError, NewPassword, NewPasswordError};
 use crate::accounts::forgot_password::ForgotPassword;
 use crate::accounts::log_in::{LogIn, LogInError};
-use crate::accounts::register::{Register, RegisterError};
+use crate::accounts::register::{Details, Proof, Register, RegisterError};
 use crate::accounts::resend_verification::ResendVerification;
 use crate::accounts::reset_password::{ResetPassword, ResetPasswordError};
 use crate::accounts::verify_email::VerifyEmail;
@@ -106,7 +106,7 @@ async fn register(
         return Err(Refusal::bad_request("Name, email and password are required"));
     };
     let (name, email, password) = (Name::parse(&name)?, email.parse()?, NewPassword::parse(password)?);
-    accounts.register(Register { name, email, password }).await?;
+    accounts.register(Register { name, email, password, details: Details::default(), proof: Proof::Link }).await?;
     Ok(done(StatusCode::CREATED, "User registered successfully"))
 }
 
@@ -199,7 +199,7 @@ impl From<LogInError> for Refusal {
 impl From<RegisterError> for Refusal {
     fn from(error: RegisterError) -> Self {
         match error {
-            RegisterError::EmailTaken => Self::conflict("User already exists"),
+            RegisterError::EmailTaken | RegisterError::UsernameTaken => Self::conflict("User already exists"),
             RegisterError::TooManyTries(error) => error.into(),
             RegisterError::Password(error) => error.into(),
             RegisterError::Store(error) => error.into(),

@@ -10,11 +10,11 @@ use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Document, doc};
 
 use super::connection::within;
-use super::documents::{EntryDocument, MESSAGES, object_id, our_fields, whole};
+use super::documents::{MESSAGES, object_id, our_fields, whole};
 use super::mirror::{NOBODY, old_shape};
 use super::updates::{Reach, Update};
 use super::{Shared, queries};
-use crate::domain::{Entry, Message, MessageId, Seq, Summary};
+use crate::domain::{Entry, Message, MessageBody, MessageId, Seq, Summary};
 use crate::store::{MAX_PAGE, StoreError};
 
 impl Shared {
@@ -32,8 +32,11 @@ impl Shared {
             after = last.seq;
             let copies = within(self.copies_of(&page)).await?;
             let is_wrong = |(entry, message): &(&Entry, &Message)| {
-                let copy = copies.get(&object_id(message.id.bytes()));
-                !copy.is_some_and(|copy| says(copy, &truth(right, entry, message)))
+                match (copies.get(&object_id(message.id.bytes())), message.text()) {
+                    (Some(copy), Some(text)) => !says(copy, &truth(right, entry, message, text)),
+                    // Of a deleted message there is none.
+                    (copy, text) => copy.is_some() || text.is_some(),
+                }
             };
             wrong.extend(messages(&page).filter(is_wrong).map(|(entry, _)| entry.seq));
         }
@@ -42,19 +45,22 @@ impl Shared {
     pub(super) async fn mend_copies(&self, right: &Summary, wrong: &[Seq]) -> Result<(), StoreError> {
         let desk = within(self.support_identity()).await?.map_or(NOBODY, |user| user.id);
         for seqs in wrong.chunks(MAX_PAGE) {
-            let found = within(async {
-                let found = self.entries.find(queries::entries_at(right.conversation.id, seqs)).await?;
-                Ok::<Vec<EntryDocument>, StoreError>(found.try_collect().await?)
-            });
-            let entries: Vec<Entry> = found.await?.into_iter().map(Entry::try_from).collect::<Result<_, _>>()?;
+            let entries = within(self.entries_at(right.conversation.id, seqs)).await?;
             let mend = |(entry, message): (&Entry, &Message)| {
-                let truth = truth(right, entry, message);
-                let mut rest = old_shape(right, entry, message, desk);
+                let text = message.text()?;
+                let truth = truth(right, entry, message, text);
+                let mut rest = old_shape(right, entry, text, desk);
                 truth.keys().for_each(|known| drop(rest.remove(known)));
                 let change = doc! { "$set": truth, "$setOnInsert": rest };
-                Update { filter: queries::message(message.id), change, reach: Reach::OneOrNew }
+                Some(Update { filter: queries::message(message.id), change, reach: Reach::OneOrNew })
             };
-            self.update_all(MESSAGES, messages(&entries).map(mend).collect()).await?;
+            self.update_all(MESSAGES, messages(&entries).filter_map(mend).collect()).await?;
+            let deleted = messages(&entries).filter(|(_, message)| message.text().is_none());
+            let deleted: Vec<MessageId> = deleted.map(|(_, message)| message.id).collect();
+            within(async {
+                Ok::<_, StoreError>(self.messages.delete_many(queries::with_ids_of(&deleted)).await.map(drop)?)
+            })
+            .await?;
         }
         Ok(())
     }
@@ -71,10 +77,10 @@ fn messages(entries: &[Entry]) -> impl Iterator<Item = (&Entry, &Message)> {
 }
 
 /// What a copy has to say.
-fn truth(right: &Summary, entry: &Entry, message: &Message) -> Document {
+fn truth(right: &Summary, entry: &Entry, message: &Message, text: &MessageBody) -> Document {
     let mut truth = our_fields(entry, message);
     truth.insert("sender", object_id(entry.author.bytes()));
-    truth.insert("message", message.body.as_str());
+    truth.insert("message", text.as_str());
     if entry.seq <= right.side(entry.side.other()).read {
         truth.insert("read", true);
     }

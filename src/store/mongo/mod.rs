@@ -10,6 +10,7 @@
 //!
 //! * `conversations` holds the fixed facts and the projections of [`Summary`](crate::domain::Summary). An update is guarded
 //!   by `lastSeq`, so it only moves forward; whoever finds it behind the log folds in what is missing ([`projection`]).
+//! * The document of a message in `entries` says beside its text what became of it (`revision`), see [`revisions`].
 //! * `messages` is a copy in the replaced server's shape, for that server and its tools. It is written after the answer,
 //!   in the background, from `mirrored` (a field of the conversation) onwards ([`mirror`]).
 //!
@@ -27,7 +28,8 @@
 //!
 //! `entries` can be sharded by `conversation`: both unique indexes begin with it, and every append and every page names it.
 //!
-//! Reading order: [`documents`], [`queries`], [`connection`], [`append`], [`lanes`], [`projection`], [`mirror`], [`migrate`],
+//! Reading order: [`documents`], [`queries`], [`connection`], [`append`], [`lanes`], [`projection`],
+//! [`revisions`], [`mirror`], [`migrate`],
 //! then the parts of the port.
 
 use std::sync::Arc;
@@ -54,6 +56,7 @@ mod people_upkeep;
 mod profiles;
 mod projection;
 mod queries;
+mod revisions;
 #[cfg(test)]
 mod tests;
 mod updates;

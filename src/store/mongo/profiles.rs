@@ -26,21 +26,26 @@ pub(super) struct ProfileDocument {
     username: Option<String>,
     contact_email: String,
     phone: String,
+    /// As `YYYY-MM-DD`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    birth_date: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     session: Option<String>,
 }
 
 impl From<Profile> for ProfileDocument {
     fn from(profile: Profile) -> Self {
-        let Profile { user, username, contact_email, phone, session } = profile;
-        Self { id: object_id(user.bytes()), username, contact_email, phone, session }
+        let Profile { user, username, contact_email, phone, birth_date, session } = profile;
+        let birth_date = birth_date.map(|date| date.to_string());
+        Self { id: object_id(user.bytes()), username, contact_email, phone, birth_date, session }
     }
 }
 
 impl From<ProfileDocument> for Profile {
     fn from(document: ProfileDocument) -> Self {
-        let ProfileDocument { id, username, contact_email, phone, session } = document;
-        Self { user: UserId::from_bytes(id.bytes()), username, contact_email, phone, session }
+        let ProfileDocument { id, username, contact_email, phone, birth_date, session } = document;
+        let birth_date = birth_date.and_then(|date| date.parse().ok());
+        Self { user: UserId::from_bytes(id.bytes()), username, contact_email, phone, birth_date, session }
     }
 }
 

@@ -73,6 +73,10 @@ impl Upkeep for MongoStore {
         within(self.shared.spent_after(after, limit)).await
     }
 
+    async fn fresh_conversation_number(&self) -> Result<u64, StoreError> {
+        within(self.shared.numbers.conversations.take()).await
+    }
+
     async fn restore_user(&self, user: User) -> Result<bool, RestoreError> {
         within(self.shared.restore_user(user)).await
     }
@@ -96,6 +100,16 @@ impl Upkeep for MongoStore {
             Ok(update.await?.matched_count == 1)
         })
         .await
+    }
+
+    async fn repair_revision(
+        &self,
+        id: ConversationId,
+        message: Seq,
+        wrong: Option<Seq>,
+        right: Option<&Entry>,
+    ) -> Result<bool, StoreError> {
+        self.shared.repair_revision(id, message, wrong, right).await
     }
 
     async fn wrong_copies(&self, right: &Summary) -> Result<Vec<Seq>, StoreError> {

@@ -1,5 +1,7 @@
 //! The logs' half of the port.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -137,13 +139,36 @@ impl ConversationStore for SqliteStore {
     ) -> Result<Vec<Entry>, StoreError> {
         let read = move |connection: &Connection| {
             let mut select = connection.prepare_cached(select_entry!(
-                "c.id = ?1 AND e.seq < ?2 AND e.kind = 'message' ORDER BY e.seq DESC LIMIT ?3"
+                "c.id = ?1 AND e.seq < ?2 AND e.kind = 'message' AND (e.revision IS NULL OR r.body IS NOT NULL) \
+                 ORDER BY e.seq DESC LIMIT ?3"
             ))?;
             let before = before.map_or(i64::MAX, |before| i64::try_from(before.get()).unwrap_or(i64::MAX));
             let entries = select.query_map(params![id.bytes(), before, limit.min(MAX_PAGE)], rows::entry)?;
             let mut entries = entries.collect::<Result<Vec<_>, _>>()?;
             entries.reverse();
             Ok(entries)
+        };
+        self.readers.read(read).await
+    }
+
+    async fn entries_at(&self, id: ConversationId, seqs: &[Seq]) -> Result<Vec<Entry>, StoreError> {
+        let seqs: BTreeSet<Seq> = seqs.iter().copied().take(MAX_PAGE).collect();
+        let read = move |connection: &Connection| {
+            let mut select = connection.prepare_cached(select_entry!("c.id = ?1 AND e.seq = ?2"))?;
+            let mut found = Vec::with_capacity(seqs.len());
+            for seq in seqs {
+                found.extend(select.query_row(params![id.bytes(), seq.get()], rows::entry).optional()?);
+            }
+            Ok(found)
+        };
+        self.readers.read(read).await
+    }
+
+    async fn message(&self, id: MessageId) -> Result<Option<Entry>, StoreError> {
+        let read = move |connection: &Connection| {
+            let mut select = connection
+                .prepare_cached(select_entry!("substr(e.message_id, 1, 4) = substr(?1, 1, 4) AND e.message_id = ?1"))?;
+            Ok(select.query_row([id.bytes()], rows::entry).optional()?)
         };
         self.readers.read(read).await
     }

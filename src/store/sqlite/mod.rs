@@ -23,6 +23,7 @@ mod lock;
 mod people_upkeep;
 mod profiles;
 mod readers;
+mod revisions;
 mod rows;
 mod schema;
 #[cfg(test)]

@@ -1,15 +1,17 @@
 //! What belongs to people beside their accounts.
 
 use async_trait::async_trait;
+use rusqlite::types::Type;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params};
 
 use super::SqliteStore;
+use crate::domain::user::BirthDateError;
 use crate::domain::{Timestamp, UserId};
 use crate::store::{MAX_PAGE, Profile, ProfileStore, SaveProfileError, StoreError};
 
 macro_rules! select_profile {
     ($rest:literal) => {
-        concat!("SELECT user, username, contact_email, phone, session FROM profiles WHERE ", $rest)
+        concat!("SELECT user, username, contact_email, phone, birth_date, session FROM profiles WHERE ", $rest)
     };
 }
 pub(super) use select_profile;
@@ -65,15 +67,16 @@ impl ProfileStore for SqliteStore {
 
 fn save(connection: &Connection, profile: &Profile) -> Result<(), SaveProfileError> {
     let upsert = connection.prepare_cached(
-        "INSERT INTO profiles (user, username, contact_email, phone, session) VALUES (?1, ?2, ?3, ?4, ?5)
+        "INSERT INTO profiles (user, username, contact_email, phone, birth_date, session) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
          ON CONFLICT (user) DO UPDATE SET username = excluded.username, contact_email = excluded.contact_email,
-             phone = excluded.phone, session = excluded.session",
+             phone = excluded.phone, birth_date = excluded.birth_date, session = excluded.session",
     );
     let saved = upsert.map_err(StoreError::from)?.execute(params![
         profile.user.bytes(),
         profile.username,
         profile.contact_email,
         profile.phone,
+        profile.birth_date.map(|date| date.to_string()),
         profile.session,
     ]);
     match saved {
@@ -83,12 +86,17 @@ fn save(connection: &Connection, profile: &Profile) -> Result<(), SaveProfileErr
     }
 }
 
+fn unreadable(error: BirthDateError) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(4, Type::Text, Box::new(error))
+}
+
 pub(super) fn profile(row: &Row<'_>) -> rusqlite::Result<Profile> {
     Ok(Profile {
         user: UserId::from_bytes(row.get(0)?),
         username: row.get(1)?,
         contact_email: row.get(2)?,
         phone: row.get(3)?,
-        session: row.get(4)?,
+        birth_date: row.get::<_, Option<String>>(4)?.map(|date| date.parse()).transpose().map_err(unreadable)?,
+        session: row.get(5)?,
     })
 }

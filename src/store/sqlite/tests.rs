@@ -67,7 +67,7 @@ async fn a_file_of_an_earlier_version_keeps_its_log_and_its_promises() {
     let draft = Draft { conversation, author, side: Side::Customer, at: Timestamp::from_millis(5), kind };
     let again = store.stores().conversations.append(vec![draft]).await.remove(0).unwrap();
     let Appended::Already(first) = again else { panic!("it was kept before: {again:?}") };
-    assert_eq!((first.seq, first.message().unwrap().body.as_str()), (Seq::new(1), "hi"));
+    assert_eq!((first.seq, first.message().unwrap().original.as_str()), (Seq::new(1), "hi"));
 }
 
 #[tokio::test]

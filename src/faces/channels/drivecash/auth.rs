@@ -7,12 +7,13 @@ use axum::routing::post;
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
+use super::wire::UserBody;
 use crate::accounts::log_in::LogInError;
 use crate::accounts::one_time_code::OneTimeCodeError;
 use crate::accounts::refresh::RefreshError;
 use crate::accounts::sign_in::{SignIn, SignedIn};
 use crate::auth::TokenPair;
-use crate::domain::User;
+use crate::domain::{CodePurpose, User};
 use crate::faces::channels::Channels;
 use crate::faces::channels::body::Fields;
 use crate::faces::channels::reply::{Problem, log_in_problem};
@@ -37,19 +38,7 @@ async fn log_in(State(channels): State<Channels>, fields: Fields) -> Result<Resp
     if signed_in.user.role.is_agent() {
         return Err(Problem::error(StatusCode::FORBIDDEN, ADMINS_ELSEWHERE));
     }
-    let (user, phone) = (&signed_in.user, Some(&signed_in.profile.phone).filter(|phone| !phone.is_empty()));
-    let (first_name, last_name) = user.name.split_once(' ').unwrap_or((&user.name, ""));
-    let body = json!({
-        "user": {
-            "first_name": first_name,
-            "last_name": last_name,
-            "email": user.email_text(),
-            "phone_number": phone,
-            "date_of_birth": null,
-        },
-        "tokens": pair(&signed_in.tokens),
-    });
-    Ok(secret(&body))
+    Ok(secret(&json!({"user": UserBody::new(&signed_in.user, &signed_in.profile), "tokens": pair(&signed_in.tokens)})))
 }
 
 /// `POST token/` `{email, password}`, for customers: agents have to take both steps.
@@ -84,16 +73,27 @@ async fn first_step(State(channels): State<Channels>, fields: Fields) -> Result<
 
 /// `POST admin/login/step2/` `{user_id, otp_code}`.
 async fn second_step(State(channels): State<Channels>, fields: Fields) -> Result<Response, Problem> {
-    let invalid = || Problem::error(StatusCode::BAD_REQUEST, "Invalid or expired OTP");
-    let (Some(number), Some(code)) = (fields.number("user_id"), fields.text("otp_code")) else {
+    let signed_in = redeem(&channels, &fields, CodePurpose::LogIn).await?;
+    Ok(secret(&pair(&signed_in.tokens)))
+}
+
+/// `{user_id, otp_code}` for a pair of tokens.
+pub(super) async fn redeem(channels: &Channels, fields: &Fields, purpose: CodePurpose) -> Result<SignedIn, Problem> {
+    let (Some(number), Some(code)) = (fields.number("user_id"), digits(fields, "otp_code")) else {
         return Err(Problem::error(StatusCode::BAD_REQUEST, "user_id and otp_code are required"));
     };
-    let signed_in = channels.accounts.redeem_one_time_code(number, code).await;
-    let signed_in = signed_in.map_err(|error| match error {
+    channels.accounts.redeem_one_time_code(number, purpose, &code).await.map_err(|error| match error {
         OneTimeCodeError::LogIn(LogInError::Store(error)) | OneTimeCodeError::Store(error) => error.into(),
-        OneTimeCodeError::LogIn(_) | OneTimeCodeError::Wrong => invalid(),
-    })?;
-    Ok(secret(&pair(&signed_in.tokens)))
+        OneTimeCodeError::LogIn(_) | OneTimeCodeError::Wrong => {
+            Problem::error(StatusCode::BAD_REQUEST, "Invalid or expired OTP")
+        }
+    })
+}
+
+/// A code, given as a text, or as a number that has lost its zeros.
+fn digits(fields: &Fields, name: &str) -> Option<String> {
+    let text = fields.text(name).map(|text| text.trim().to_owned());
+    text.or_else(|| fields.number(name).map(|number| format!("{number:06}")))
 }
 
 /// Another pair. Each refresh token is good once.
@@ -116,10 +116,10 @@ fn wrong() -> Problem {
     Problem::error(StatusCode::UNAUTHORIZED, "Invalid credentials")
 }
 
-fn pair(tokens: &TokenPair) -> Value {
+pub(super) fn pair(tokens: &TokenPair) -> Value {
     json!({"refresh": tokens.refresh, "access": tokens.access})
 }
 
-fn secret(body: &Value) -> Response {
+pub(super) fn secret(body: &Value) -> Response {
     ([(header::CACHE_CONTROL, "no-store")], Json(body)).into_response()
 }

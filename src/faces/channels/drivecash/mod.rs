@@ -1,6 +1,6 @@
 //! The portal's dialect: one room per customer by number, one socket per person and room, REST with bare arrays.
 //!
-//! [`wire`] (names and shapes), [`connection`] (one socket), and routes by noun: [`auth`], [`rooms`], [`messages`] (with
+//! [`wire`] (names and shapes), [`connection`] (one socket), and routes by noun: [`auth`], [`accounts`], [`rooms`], [`messages`] (with
 //! [`upload`]), [`media`], [`notifications`].
 
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 
+mod accounts;
 mod auth;
 mod connection;
 mod media;
@@ -30,6 +31,7 @@ use connection::DrivecashConnection;
 pub(super) fn routes() -> Router<Channels> {
     Router::new()
         .merge(auth::routes())
+        .merge(accounts::routes())
         .merge(rooms::routes())
         .merge(messages::routes())
         .merge(notifications::routes())

@@ -11,9 +11,9 @@ use tokio::fs::{self, File};
 use tokio::io::AsyncWriteExt as _;
 use tokio::time::timeout;
 
-use super::media;
 use super::messages::ToSend;
 use crate::domain::Attachment;
+use crate::domain::attachment::{SNIFFED, sanitised, sniff};
 use crate::faces::channels::Channels;
 use crate::faces::channels::reply::Problem;
 
@@ -90,27 +90,27 @@ async fn piece(field: &mut Field<'_>) -> Result<Option<Bytes>, Problem> {
 /// Streams a file to disk: what it is is told by its content alone, what it is called by nobody but us.
 async fn file(channels: &Channels, mut field: Field<'_>) -> Result<Received, Problem> {
     let settings = &channels.settings;
-    let name = media::sanitised(field.file_name().unwrap_or_default());
+    let name = sanitised(field.file_name().unwrap_or_default());
     let file = uuid::Uuid::new_v4().simple().to_string();
     let path = settings.files.join(&file);
     fs::create_dir_all(&settings.files).await.map_err(|error| not_kept(&error))?;
     let mut out = File::create_new(&path).await.map_err(|error| not_kept(&error))?;
     let attachment = Attachment { file, name, media_type: String::new(), size: 0 };
     let mut received = Received { attachment, path, is_kept: false };
-    let mut head: Vec<u8> = Vec::with_capacity(media::SNIFFED);
+    let mut head: Vec<u8> = Vec::with_capacity(SNIFFED);
     let mut size: u64 = 0;
     while let Some(piece) = piece(&mut field).await? {
         size += piece.len() as u64;
         if size > settings.max_attachment {
             return Err(too_large(&mut field, size, settings.max_attachment).await);
         }
-        if head.len() < media::SNIFFED {
-            let missing = media::SNIFFED - head.len();
+        if head.len() < SNIFFED {
+            let missing = SNIFFED - head.len();
             head.extend_from_slice(&piece[..piece.len().min(missing)]);
         }
         out.write_all(&piece).await.map_err(|error| not_kept(&error))?;
     }
-    let Some(media_type) = media::sniff(&head) else {
+    let Some(media_type) = sniff(&head) else {
         return Err(Problem::error(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Files of this type are not allowed"));
     };
     out.sync_all().await.map_err(|error| not_kept(&error))?;

@@ -6,8 +6,9 @@ use serde_json::Value;
 
 use crate::desk::room_log::{Room, RoomLog};
 use crate::domain::event::SeenPerson;
-use crate::domain::{DeskEvent, EntryKind, EntryTold, Message, Person, Seq, Side, Summary, Timestamp, UserId};
+use crate::domain::{DeskEvent, EntryKind, EntryTold, Message, Person, Seq, Side, Summary, Timestamp, User, UserId};
 use crate::faces::channels::stamp;
+use crate::store::Profile;
 
 /// How many characters of the last message a list shows.
 const EXCERPT: usize = 100;
@@ -148,7 +149,7 @@ fn encode_entry(told: &EntryTold, viewer: &Person, link: Link<'_>) -> Option<Enc
             let attachment_name = told.extras.attachment.as_ref().map(|attachment| attachment.name.as_str());
             Some(Encoded::Frame(text(&ServerFrame::ChatMessage {
                 message_id: message.number,
-                message: message.body.as_str(),
+                message: told.text()?,
                 sender_id: author.number,
                 sender_type: sender_type(told.entry.side),
                 sender_name: name(author),
@@ -163,7 +164,8 @@ fn encode_entry(told: &EntryTold, viewer: &Person, link: Link<'_>) -> Option<Enc
             let of_side = told.entry.side.other();
             Some(Encoded::Receipt(Receipt { reader: author.number, of_side, up_to: *up_to }))
         }
-        EntryKind::StatusChanged { .. } => None,
+        // The dialect has no frame for these: a page sees them when it asks for the messages again.
+        EntryKind::StatusChanged { .. } | EntryKind::Edited { .. } | EntryKind::Deleted { .. } => None,
     }
 }
 
@@ -176,6 +178,29 @@ struct LastMessageBody {
     message: String,
     sender_type: &'static str,
     created_at: String,
+}
+
+/// An account.
+#[derive(Serialize)]
+pub(super) struct UserBody<'a> {
+    first_name: &'a str,
+    last_name: &'a str,
+    email: &'a str,
+    phone_number: Option<&'a str>,
+    date_of_birth: Option<String>,
+}
+
+impl<'a> UserBody<'a> {
+    pub(super) fn new(user: &'a User, profile: &'a Profile) -> Self {
+        let (first_name, last_name) = user.name.split_once(' ').unwrap_or((&user.name, ""));
+        Self {
+            first_name,
+            last_name,
+            email: user.email_text(),
+            phone_number: Some(profile.phone.as_str()).filter(|phone| !phone.is_empty()),
+            date_of_birth: profile.birth_date.map(|date| date.to_string()),
+        }
+    }
 }
 
 /// A room.
@@ -261,13 +286,12 @@ impl<'a> MessageBody<'a> {
             let message = answered.entry.message()?;
             Some(ReplyBody {
                 id: message.number,
-                message: message.body.as_str(),
+                message: answered.text()?,
                 sender_type: sender_type(answered.entry.side),
                 sender_name: name(answered.author_and_addressee(viewer).0.shown),
                 created_at: stamp::rest(answered.entry.at),
             })
         });
-        let at = stamp::rest(told.entry.at);
         Some(Self {
             id: message.number,
             room: told.parties.conversation.number,
@@ -275,14 +299,14 @@ impl<'a> MessageBody<'a> {
             sender_type: sender_type(told.entry.side),
             sender_name: name(author),
             sender_email: &author.email,
-            message: message.body.as_str(),
+            message: told.text()?,
             reply_to,
             attachment: link(told),
             attachment_name: told.extras.attachment.as_ref().map(|attachment| attachment.name.as_str()),
             is_read: false,
             read_at: None,
-            created_at: at.clone(),
-            updated_at: at,
+            created_at: stamp::rest(told.entry.at),
+            updated_at: stamp::rest(message.edited_at().unwrap_or(told.entry.at)),
         })
     }
 

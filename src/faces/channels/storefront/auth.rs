@@ -10,17 +10,16 @@ use serde_json::{Value, json};
 
 use super::wire::UserBody;
 use crate::accounts::change_own::ChangeOwnError;
-use crate::accounts::fields::{Name, NewPassword};
-use crate::accounts::log_in::LogInError;
+use crate::accounts::fields::{Name, NewPassword, Username};
 use crate::accounts::refresh::RefreshError;
-use crate::accounts::register::{Register, RegisterError};
+use crate::accounts::register::{Details, Proof, Register};
 use crate::accounts::sign_in::{SignIn, SignedIn};
 use crate::accounts::visitors::Card;
 use crate::domain::{Email, User};
 use crate::faces::channels::Channels;
 use crate::faces::channels::body::Fields;
 use crate::faces::channels::caller::{self, Caller};
-use crate::faces::channels::reply::{Problem, log_in_problem};
+use crate::faces::channels::reply::{Problem, bad_email, email_taken, log_in_problem, username_taken};
 use crate::store::Profile;
 
 pub(super) fn routes() -> Router<Channels> {
@@ -130,30 +129,23 @@ async fn profile(
     Caller(user): Caller,
     fields: Fields,
 ) -> Result<Json<Value>, Problem> {
-    let username = fields.text("username").map(|text| text.trim().to_owned());
-    if username.as_deref().is_some_and(|name| name.is_empty() || name.len() > 150 || name.contains(not_in_username)) {
-        return Err(Problem::fields(&[("username", "Enter a valid username.")]));
-    }
+    let username = fields.text("username").map(Username::parse).transpose().map_err(|_| bad_username())?;
     let email = match fields.text("email") {
         None => None,
         Some(text) => Some(text.parse::<Email>().map_err(|_| bad_email())?),
     };
     let changed = channels.accounts.change_own_profile(&user, username, email).await;
     let (user, profile): (User, Profile) = changed.map_err(|error| match error {
-        ChangeOwnError::EmailTaken => Problem::fields(&[("email", "user with this email already exists.")]),
-        ChangeOwnError::UsernameTaken => Problem::fields(&[("username", "A user with that username already exists.")]),
+        ChangeOwnError::EmailTaken => email_taken(),
+        ChangeOwnError::UsernameTaken => username_taken(),
         ChangeOwnError::LogIn(error) => log_in_problem(error, Problem::bad_token()),
         ChangeOwnError::Store(error) => error.into(),
     })?;
     Ok(Json(json!(UserBody::new(&user, &profile))))
 }
 
-fn not_in_username(c: char) -> bool {
-    !c.is_alphanumeric() && !"._+-".contains(c)
-}
-
-fn bad_email() -> Problem {
-    Problem::fields(&[("email", "Enter a valid email address.")])
+fn bad_username() -> Problem {
+    Problem::fields(&[("username", "Enter a valid username.")])
 }
 
 /// `POST password/` `{current_password, new_password}`, at least 8 characters.
@@ -189,15 +181,17 @@ async fn register(State(channels): State<Channels>, fields: Fields) -> Result<Re
     let given = [fields.text("first_name"), fields.text("last_name")].into_iter().flatten();
     let full = given.collect::<Vec<_>>().join(" ");
     let name = if full.trim().is_empty() { &username } else { &full };
-    let name = Name::parse(name).map_err(|_| Problem::fields(&[("username", "Enter a valid username.")]))?;
-    let ask = Register { name: name.clone(), email: email.clone(), password };
-    channels.accounts.register(ask).await.map_err(|error| match error {
-        RegisterError::EmailTaken => Problem::fields(&[("email", "user with this email already exists.")]),
-        RegisterError::TooManyTries(error) => log_in_problem(LogInError::TooManyTries(error), Problem::bad_token()),
-        RegisterError::Password(error) => log_in_problem(LogInError::Password(error), Problem::bad_token()),
-        RegisterError::Store(error) => error.into(),
-    })?;
+    let name = Name::parse(name).map_err(|_| bad_username())?;
+    let username = Username::parse(&username).map_err(|_| bad_username())?;
+    let details = Details { username: Some(username.clone()), ..Details::default() };
+    let user = channels.accounts.register(Register { name, email, password, details, proof: Proof::Link }).await?;
     let message = "User registered successfully. Please confirm your e-mail address.";
-    let user = json!({"username": username, "email": email.as_str(), "is_staff": false, "is_superuser": false});
+    let user = json!({
+        "id": user.number,
+        "username": username.into_string(),
+        "email": user.email_text(),
+        "is_staff": false,
+        "is_superuser": false,
+    });
     Ok((StatusCode::CREATED, Json(json!({"message": message, "user": user}))).into_response())
 }

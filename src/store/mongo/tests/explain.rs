@@ -12,8 +12,15 @@ use crate::store::mongo::{conversations, queries};
 use crate::store::{ConversationStore as _, Delivered};
 
 /// Fields that no index holds: they narrow down what was found by the others.
-const NARROWS: [(&str, &str); 5] =
-    [("entries", "kind"), ("entries", "side"), ("entries", "author"), ("users", "status"), ("messages", "side")];
+const NARROWS: [(&str, &str); 7] = [
+    ("entries", "kind"),
+    ("entries", "side"),
+    ("entries", "author"),
+    ("entries", "$or"),
+    ("entries", "revision.seq"),
+    ("users", "status"),
+    ("messages", "side"),
+];
 
 /// A query: its collection, filter, and order if it has one.
 type Shape = (&'static str, Document, Option<Document>);
@@ -26,6 +33,11 @@ fn shapes(id: ConversationId) -> Vec<Shape> {
         ("entries", queries::messages_before(id, Some(seq)), Some(queries::newest_first())),
         ("entries", queries::messages_before(id, None), Some(queries::newest_first())),
         ("entries", queries::messages_between(id, Side::Desk, Seq::ZERO, seq), None),
+        ("entries", queries::messages_as_of(id, seq, seq), Some(queries::newest_first())),
+        ("entries", queries::entries_at(id, vec![Bson::Int64(1), Bson::Int64(2)]), Some(queries::by_seq())),
+        ("entries", queries::unrevised_since(id, seq, seq), None),
+        ("entries", queries::revised_by(id, seq, Some(seq)), None),
+        ("entries", queries::message_entry(MessageId::from_bytes([1; 12])), None),
         ("entries", queries::entry_by_client_id(id, user, &"m1".parse().unwrap()), None),
         ("entries", queries::entry_of_message(user, MessageId::from_bytes([1; 12])), None),
         ("entries", queries::with_ids_of(&[MessageId::from_bytes([1; 12])]), None),
@@ -48,6 +60,7 @@ fn shapes(id: ConversationId) -> Vec<Shape> {
         ("users", queries::usable_of_role(Role::Admin), Some(queries::oldest_first())),
         ("messages", queries::messages_without_conversation(), Some(queries::oldest_first())),
         ("messages", queries::flagged_unread(id, Side::Desk, seq), Some(queries::by_seq())),
+        ("messages", queries::messages([MessageId::from_bytes([1; 12])]), None),
         ("messages", queries::message(MessageId::from_bytes([1; 12])), None),
         ("messageExtras", queries::with_ids_of(&[MessageId::from_bytes([1; 12])]), None),
         ("spentTokens", queries::spent_before(super::START), None),
@@ -58,7 +71,6 @@ fn shapes(id: ConversationId) -> Vec<Shape> {
         ("conversations", queries::all_support_conversations(), Some(queries::changed_last_first())),
         ("entries", queries::message_by_number(7), None),
         // Of upkeep.
-        ("entries", queries::entries_at(id, &[seq, Seq::new(4)]), None),
         ("delivered", queries::delivered_beyond(user, Some(id)), Some(queries::by_conversation())),
     ]
 }

@@ -69,7 +69,7 @@ async fn pick_up(fresh: &Fresh) -> Result<u64, StoreError> {
 
 async fn texts(fresh: &Fresh, conversation: &Conversation) -> Vec<String> {
     let log = fresh.store.entries_after(conversation.id, Seq::ZERO, 200).await.unwrap();
-    log.iter().filter_map(Entry::message).map(|message| message.body.as_str().to_owned()).collect()
+    log.iter().filter_map(Entry::message).map(|message| message.original.as_str().to_owned()).collect()
 }
 
 async fn conversation(fresh: &Fresh, members: Members) -> Conversation {

@@ -26,6 +26,7 @@ mod faults;
 mod golden;
 mod indexes;
 mod outages;
+mod revisions;
 mod round_trips;
 mod upkeep;
 

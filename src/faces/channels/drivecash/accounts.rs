@@ -1,0 +1,151 @@
+//! `/api/accounts/...`: register, with six digits that are mailed, one's own profile, and forgotten passwords.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post, put};
+use axum::{Json, Router};
+use serde_json::{Value, json};
+
+use super::auth::{pair, redeem, secret};
+use super::wire::UserBody;
+use crate::accounts::change_own::OwnDetails;
+use crate::accounts::fields::{Name, NewPassword};
+use crate::accounts::forgot_password::ForgotPassword;
+use crate::accounts::register::{Details, Proof, Register};
+use crate::accounts::reset_password::{ResetPassword, ResetPasswordError};
+use crate::domain::{BirthDate, CodePurpose, Email, User};
+use crate::faces::channels::Channels;
+use crate::faces::channels::body::Fields;
+use crate::faces::channels::caller::Caller;
+use crate::faces::channels::reply::{Problem, bad_email, password_problem};
+
+/// The shortest a new password may be, in characters, as Django has it.
+const SHORTEST: usize = 8;
+
+/// The longest a phone number may be, in characters.
+const MAX_PHONE: usize = 20;
+
+pub(super) fn routes() -> Router<Channels> {
+    Router::new()
+        .route("/api/accounts/register/", post(register))
+        .route("/api/accounts/verify-otp/", post(verify))
+        .route("/api/accounts/profile/", get(profile))
+        .route("/api/accounts/profile/update/", put(update).patch(update))
+        .route("/api/accounts/password-reset-request/", post(request_reset))
+        .route("/api/accounts/password-reset/", post(reset))
+}
+
+/// `POST register/` `{first_name, last_name, email, phone_number?, date_of_birth?, password, password2}`: 201. The account is
+/// closed until `verify-otp/`.
+async fn register(State(channels): State<Channels>, fields: Fields) -> Result<Response, Problem> {
+    let [first, last, email, password, again] =
+        fields.required(["first_name", "last_name", "email", "password", "password2"])?;
+    if password != again {
+        return Err(Problem::fields(&[("password", "Password fields didn't match.")]));
+    }
+    let details =
+        Details { username: None, phone: phone(&fields)?.unwrap_or_default(), birth_date: birth_date(&fields)? };
+    let ask = Register {
+        name: name(&format!("{first} {last}"))?,
+        email: email.parse().map_err(|_| bad_email())?,
+        password: new_password(password, "password")?,
+        details,
+        proof: Proof::Digits,
+    };
+    let user = channels.accounts.register(ask).await?;
+    let message = "Registration successful. Please verify your email with the OTP sent.";
+    Ok((StatusCode::CREATED, Json(json!({"message": message, "user_id": user.number}))).into_response())
+}
+
+/// `POST verify-otp/` `{user_id, otp_code}`: opens the account, and logs in.
+async fn verify(State(channels): State<Channels>, fields: Fields) -> Result<Response, Problem> {
+    let signed_in = redeem(&channels, &fields, CodePurpose::VerifyEmail).await?;
+    Ok(secret(&json!({
+        "message": "Email verified successfully.",
+        "user": UserBody::new(&signed_in.user, &signed_in.profile),
+        "tokens": pair(&signed_in.tokens),
+    })))
+}
+
+async fn profile(State(channels): State<Channels>, Caller(user): Caller) -> Result<Json<Value>, Problem> {
+    let profile = channels.accounts.profile(&user).await?;
+    Ok(Json(json!(UserBody::new(&user, &profile))))
+}
+
+/// `profile/update/` `{first_name?, last_name?, phone_number?, date_of_birth?}`. The address stays: it was confirmed.
+async fn update(
+    State(channels): State<Channels>,
+    Caller(user): Caller,
+    fields: Fields,
+) -> Result<Json<Value>, Problem> {
+    let details =
+        OwnDetails { name: new_name(&user, &fields)?, phone: phone(&fields)?, birth_date: birth_date(&fields)? };
+    let (user, profile) = channels.accounts.change_own_details(&user, details).await?;
+    channels.desk.account_changed(user.id).await;
+    Ok(Json(json!(UserBody::new(&user, &profile))))
+}
+
+/// `POST password-reset-request/` `{email}`: mails a link with a code, if the address has an account, which is not told.
+async fn request_reset(State(channels): State<Channels>, fields: Fields) -> Result<Json<Value>, Problem> {
+    let [email] = fields.required(["email"])?;
+    let email: Email = email.parse().map_err(|_| bad_email())?;
+    channels.accounts.forgot_password(ForgotPassword { email });
+    Ok(Json(json!({"message": "If the address has an account, a code to choose a new password was sent to it."})))
+}
+
+/// `POST password-reset/` `{email, otp_code, new_password}`. The code is the long one of the mail: six digits would be guessed,
+/// since anybody may ask for them.
+async fn reset(State(channels): State<Channels>, fields: Fields) -> Result<Json<Value>, Problem> {
+    let [email, code, password] = fields.required(["email", "otp_code", "new_password"])?;
+    let email: Email = email.parse().map_err(|_| bad_email())?;
+    let password = new_password(password, "new_password")?;
+    let reset = channels.accounts.reset_password(ResetPassword { email, code, password }).await;
+    reset.map_err(|error| match error {
+        ResetPasswordError::Invalid => Problem::error(StatusCode::BAD_REQUEST, "Invalid or expired OTP"),
+        ResetPasswordError::Password(error) => password_problem(error),
+        ResetPasswordError::Store(error) => error.into(),
+    })?;
+    Ok(Json(json!({"message": "Password reset successfully"})))
+}
+
+fn name(text: &str) -> Result<Name, Problem> {
+    Name::parse(text).map_err(|_| Problem::fields(&[("first_name", "Enter a valid name.")]))
+}
+
+/// The name with the part that is given in the place of the former one.
+fn new_name(user: &User, fields: &Fields) -> Result<Option<Name>, Problem> {
+    let (first, last) = (fields.text("first_name"), fields.text("last_name"));
+    if first.is_none() && last.is_none() {
+        return Ok(None);
+    }
+    let (old_first, old_last) = user.name.split_once(' ').unwrap_or((&user.name, ""));
+    name(&format!("{} {}", first.unwrap_or(old_first), last.unwrap_or(old_last))).map(Some)
+}
+
+fn phone(fields: &Fields) -> Result<Option<String>, Problem> {
+    let text = fields.text("phone_number").map(str::trim);
+    if text.is_some_and(|text| text.chars().count() > MAX_PHONE || text.contains(char::is_control)) {
+        return Err(Problem::fields(&[("phone_number", "Ensure this field has no more than 20 characters.")]));
+    }
+    Ok(text.map(str::to_owned))
+}
+
+fn birth_date(fields: &Fields) -> Result<Option<BirthDate>, Problem> {
+    const WRONG: &str = "Date has wrong format. Use one of these formats instead: YYYY-MM-DD.";
+    match fields.0.get("date_of_birth") {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => {
+            let date = value.as_str().and_then(|text| text.parse().ok());
+            date.map(Some).ok_or_else(|| Problem::fields(&[("date_of_birth", WRONG)]))
+        }
+    }
+}
+
+fn new_password(text: String, field: &str) -> Result<NewPassword, Problem> {
+    let too_short = "This password is too short. It must contain at least 8 characters.";
+    if text.chars().count() < SHORTEST {
+        return Err(Problem::fields(&[(field, too_short)]));
+    }
+    NewPassword::parse(text).map_err(|_| Problem::fields(&[(field, "Ensure this field has no more than 1024 bytes.")]))
+}

@@ -1,0 +1,304 @@
+//! The file that `manage.py dumpdata` has written: a list of rows, `{"model", "pk", "fields"}`.
+//!
+//! It is read through once, without being held: what is kept of a row is where it stands, and of a message the room and the
+//! time by which it is sorted. That is about 50 bytes a message.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs::File;
+use std::io::{self, BufReader, Read as _, Seek as _, SeekFrom};
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::de::{Deserializer as _, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::rows::{self, MessageKey, Pk, RoomFields, Row, UserFields};
+use super::{DjangoError, Product};
+use crate::domain::Timestamp;
+
+/// Where a row stands in the file.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    offset: u64,
+    length: u32,
+}
+
+/// What is known of a room before its turn comes.
+#[derive(Debug, Clone)]
+pub(super) struct RoomAt {
+    pub(super) pk: u128,
+    pub(super) place: Place,
+    pub(super) owner: Option<Owner>,
+    pub(super) is_closed: bool,
+    pub(super) last_message_at: Timestamp,
+}
+
+/// By what rooms of one customer are known.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Owner {
+    Account(u64),
+    Session(String),
+}
+
+/// What is known of a message before its turn comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct MessageAt {
+    pub(super) room: u128,
+    pub(super) at: Timestamp,
+    pub(super) pk: u64,
+    offset: u64,
+    length: u32,
+}
+
+impl MessageAt {
+    pub(super) const fn place(&self) -> Place {
+        Place { offset: self.offset, length: self.length }
+    }
+}
+
+/// A dump that was read through.
+pub struct Dump {
+    file: Arc<File>,
+    /// Whose it is.
+    pub product: Product,
+    pub(super) users: BTreeMap<u64, Place>,
+    pub(super) rooms: Vec<RoomAt>,
+    /// By room, and in the order in which they were said.
+    pub(super) messages: Vec<MessageAt>,
+    /// The models by what they are here.
+    pub(super) labels: Labels,
+    /// Rows of models that are not looked at.
+    pub(super) others: BTreeMap<String, u64>,
+    /// Rows that are not what their model should be.
+    pub(super) unreadable: BTreeMap<String, Vec<String>>,
+}
+
+/// What the dump calls its models.
+#[derive(Debug, Default)]
+pub(super) struct Labels {
+    pub(super) user: String,
+    pub(super) room: String,
+    pub(super) message: String,
+}
+
+impl Dump {
+    /// Reads a dump through. Tells how many bytes of how many were read. Blocks.
+    ///
+    /// # Errors
+    /// [`DjangoError`] if it cannot be read, or is none of a product that is known.
+    pub fn read(path: &Path, progress: impl Fn(u64, u64)) -> Result<Self, DjangoError> {
+        let failed = |error| DjangoError::File(path.to_owned(), error);
+        let file = File::open(path).map_err(failed)?;
+        let total = file.metadata().map_err(failed)?.len();
+        let mut index = Index::default();
+        scan(&file, |text, place| {
+            index.take(text, place);
+            progress(place.offset, total);
+        })
+        .map_err(|error| DjangoError::Dump(path.to_owned(), error))?;
+        progress(total, total);
+        index.messages.sort_unstable();
+        Ok(Self {
+            file: Arc::new(file),
+            product: index.product()?,
+            users: index.users,
+            rooms: index.rooms,
+            messages: index.messages,
+            labels: index.labels,
+            others: index.others,
+            unreadable: index.unreadable,
+        })
+    }
+
+    /// How many rows are to be taken.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        (self.users.len() + self.rooms.len() + self.messages.len()) as u64
+    }
+
+    /// The rows that stand at these places.
+    pub(super) async fn texts(&self, places: Vec<Place>) -> Result<Vec<String>, DjangoError> {
+        let file = Arc::clone(&self.file);
+        let read = tokio::task::spawn_blocking(move || places.into_iter().map(|place| text(&file, place)).collect());
+        read.await.unwrap_or_else(|error| Err(io::Error::other(error))).map_err(DjangoError::Reading)
+    }
+}
+
+fn text(mut file: &File, place: Place) -> io::Result<String> {
+    file.seek(SeekFrom::Start(place.offset))?;
+    let mut bytes = vec![0; place.length as usize];
+    file.read_exact(&mut bytes)?;
+    String::from_utf8(bytes).map_err(io::Error::other)
+}
+
+/// Gives each row, as it is written, and where it stands.
+fn scan(file: &File, each: impl FnMut(&str, Place)) -> Result<(), serde_json::Error> {
+    let read = Cell::new(0);
+    let bytes = Counting { inner: BufReader::with_capacity(1 << 20, file), read: &read };
+    let mut deserializer = serde_json::Deserializer::from_reader(bytes);
+    deserializer.deserialize_seq(Rows { read: &read, each })?;
+    deserializer.end()
+}
+
+/// Counts the bytes that the parser has taken: it takes them one by one, and none beyond the end of an object.
+struct Counting<'a, R> {
+    inner: R,
+    read: &'a Cell<u64>,
+}
+
+impl<R: io::Read> io::Read for Counting<'_, R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(into)?;
+        self.read.set(self.read.get() + count as u64);
+        Ok(count)
+    }
+}
+
+struct Rows<'a, F> {
+    read: &'a Cell<u64>,
+    each: F,
+}
+
+impl<'de, F: FnMut(&str, Place)> Visitor<'de> for Rows<'_, F> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the list of rows that `manage.py dumpdata` writes")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut rows: A) -> Result<(), A::Error> {
+        while let Some(row) = rows.next_element::<Box<RawValue>>()? {
+            let text = row.get();
+            let length = u32::try_from(text.len()).map_err(|_| serde::de::Error::custom("a row is too long"))?;
+            (self.each)(text, Place { offset: self.read.get().saturating_sub(length.into()), length });
+        }
+        Ok(())
+    }
+}
+
+#[derive(Default)]
+struct Index {
+    users: BTreeMap<u64, Place>,
+    rooms: Vec<RoomAt>,
+    messages: Vec<MessageAt>,
+    labels: Labels,
+    others: BTreeMap<String, u64>,
+    unreadable: BTreeMap<String, Vec<String>>,
+    has_uuids: bool,
+    has_numbers: bool,
+    has_user_types: bool,
+}
+
+impl Index {
+    fn take(&mut self, text: &str, place: Place) {
+        let row: Row<'_> = match serde_json::from_str(text) {
+            Ok(row) => row,
+            Err(_) => return self.cannot_read("?", "a row without model, pk and fields"),
+        };
+        let model = row.model.rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
+        let taken = match model.as_str() {
+            "user" | "customuser" => self.take_user(&row, place),
+            "chatroom" => self.take_room(&row, place),
+            "chatmessage" => self.take_message(&row, place),
+            _ => {
+                *self.others.entry(row.model.to_string()).or_default() += 1;
+                Some(())
+            }
+        };
+        if taken.is_none() {
+            self.cannot_read(&row.model, &row.pk.to_string());
+        }
+    }
+
+    fn cannot_read(&mut self, model: &str, pk: &str) {
+        self.unreadable.entry(model.to_owned()).or_default().push(pk.to_owned());
+    }
+
+    fn take_user(&mut self, row: &Row<'_>, place: Place) -> Option<()> {
+        let fields: UserFields = serde_json::from_str(row.fields.get()).ok()?;
+        let Pk::Number(pk) = row.pk else { return None };
+        self.has_user_types |= fields.user_type.is_some();
+        self.labels.user = row.model.to_string();
+        self.users.insert(pk, place);
+        Some(())
+    }
+
+    fn take_room(&mut self, row: &Row<'_>, place: Place) -> Option<()> {
+        let fields: RoomFields = serde_json::from_str(row.fields.get()).ok()?;
+        match row.pk {
+            Pk::Number(_) => self.has_numbers = true,
+            Pk::Text(_) => self.has_uuids = true,
+        }
+        let session = Some(fields.customer_session.as_str()).filter(|session| !session.is_empty());
+        let owner = fields.user.map(Owner::Account).or_else(|| session.map(|session| Owner::Session(session.into())));
+        self.labels.room = row.model.to_string();
+        self.rooms.push(RoomAt {
+            pk: row.pk.room()?,
+            place,
+            owner,
+            is_closed: fields.is_closed(),
+            last_message_at: rows::time(fields.last_message_at.as_ref().or(fields.updated_at.as_ref()))?,
+        });
+        Some(())
+    }
+
+    fn take_message(&mut self, row: &Row<'_>, place: Place) -> Option<()> {
+        let fields: MessageKey = serde_json::from_str(row.fields.get()).ok()?;
+        let Pk::Number(pk) = row.pk else { return None };
+        self.labels.message = row.model.to_string();
+        let Place { offset, length } = place;
+        let at = rows::time(Some(&fields.created_at))?;
+        self.messages.push(MessageAt { room: fields.room.room()?, at, pk, offset, length });
+        Some(())
+    }
+
+    /// Rooms of the shop have UUIDs, those of the portal numbers.
+    fn product(&self) -> Result<Product, DjangoError> {
+        match (self.has_uuids, self.has_numbers) {
+            (true, true) => Err(DjangoError::TwoProducts),
+            (false, false) if self.users.is_empty() => Err(DjangoError::Nothing),
+            (false, has_numbers) if has_numbers || self.has_user_types => Ok(Product::Drivecash),
+            (true | false, _) => Ok(Product::Storefront),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    fn written(text: &str) -> tempfile::NamedTempFile {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+        file
+    }
+
+    #[tokio::test]
+    async fn a_row_is_found_again_where_it_stands() {
+        let rows = [
+            r#"{"model": "chat.chatmessage", "pk": 2, "fields": {"room": 7, "created_at": "2026-11-21T08:00:01Z", "message": "é }] ü"}}"#,
+            r#"{"model":"chat.chatmessage","pk":1,"fields":{"room":7,"created_at":"2026-11-21T08:00:00Z"}}"#,
+            r#"{"model": "chat.chatroom", "pk": 7, "fields": {"user": 1, "updated_at": "2026-11-21T08:00:00Z"}}"#,
+        ];
+        let file = written(&format!("\n [ {} ,\n{},{}\n]\n", rows[0], rows[1], rows[2]));
+        let dump = Dump::read(file.path(), |_, _| ()).unwrap();
+        assert_eq!((dump.product, dump.rows()), (Product::Drivecash, 3));
+        let places = dump.messages.iter().map(MessageAt::place).chain([dump.rooms[0].place]).collect();
+        assert_eq!(dump.texts(places).await.unwrap(), [rows[1], rows[0], rows[2]]);
+    }
+
+    #[test]
+    fn what_is_no_dump_is_refused() {
+        for text in ["", "{}", "[", "[{}", "junk", "[] []"] {
+            let refused = Dump::read(written(text).path(), |_, _| ()).err();
+            assert!(matches!(refused, Some(DjangoError::Dump(..))), "{text}: {refused:?}");
+        }
+        for text in ["[]", r#"[{"model": "auth.group", "pk": 1, "fields": {}}]"#, "[5]"] {
+            assert!(matches!(Dump::read(written(text).path(), |_, _| ()), Err(DjangoError::Nothing)), "{text}");
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Attachments: copied from the old server's `MEDIA_ROOT` into the folder where they are kept here.
+
+use std::path::{Component, Path, PathBuf};
+
+use tokio::fs;
+use tokio::io::AsyncReadExt as _;
+
+use super::rows::MessageFields;
+use super::{DjangoError, Note, Taking};
+use crate::domain::attachment::{SNIFFED, sanitised, sniff};
+use crate::domain::{Attachment, MessageExtras, MessageId};
+
+/// What a file is of which nothing else is known; like every attachment, it is only ever downloaded, never shown.
+const UNKNOWN: &str = "application/octet-stream";
+
+impl Taking<'_> {
+    /// The file that came with a message, copied; if it is not there, its name alone.
+    pub(super) async fn attachment(
+        &mut self,
+        pk: u64,
+        fields: &MessageFields,
+    ) -> Result<Option<Attachment>, DjangoError> {
+        let Some(path) = fields.attachment() else { return Ok(None) };
+        let name = fields.attachment_name.as_deref().filter(|name| !name.is_empty());
+        let mut attachment = Attachment {
+            file: self.ids.file(pk),
+            name: sanitised(name.unwrap_or(path)),
+            media_type: UNKNOWN.to_owned(),
+            size: 0,
+        };
+        match self.copy(path, &attachment.file).await? {
+            Some((media_type, size)) => {
+                media_type.clone_into(&mut attachment.media_type);
+                attachment.size = size;
+            }
+            None => self.report.note(&self.dump.labels.message, Note::NoFile, pk),
+        }
+        Ok(Some(attachment))
+    }
+
+    /// Copies a file that an earlier run has not found.
+    pub(super) async fn copy_later(
+        &mut self,
+        pk: u64,
+        id: MessageId,
+        fields: &MessageFields,
+    ) -> Result<(), DjangoError> {
+        if fields.attachment().is_none() || self.options.media.is_none() {
+            return Ok(());
+        }
+        let conversations = &self.to.stores.conversations;
+        let kept = conversations.extras(&[id]).await?.pop().map(|(_, extras)| extras).unwrap_or_default();
+        if kept.attachment.as_ref().is_none_or(|kept| kept.size == 0) {
+            let attachment = self.attachment(pk, fields).await?;
+            conversations.save_extras(id, MessageExtras { attachment, ..kept }).await?;
+        }
+        Ok(())
+    }
+
+    /// What a file is and how long; `None` if it is not there.
+    async fn copy(&self, path: &str, to: &str) -> Result<Option<(&'static str, u64)>, DjangoError> {
+        let Some(from) = self.options.media.as_deref().and_then(|media| inside(media, path)) else { return Ok(None) };
+        let Ok(mut file) = fs::File::open(&from).await else { return Ok(None) };
+        let failed = |error| DjangoError::Copy(from.clone(), error);
+        if !file.metadata().await.map_err(failed)?.is_file() {
+            return Ok(None);
+        }
+        let mut head = Vec::with_capacity(SNIFFED);
+        (&mut file).take(SNIFFED as u64).read_to_end(&mut head).await.map_err(failed)?;
+        fs::create_dir_all(&self.options.files).await.map_err(failed)?;
+        // Under another name until it is whole: the old server may be read over a network that breaks.
+        let (part, whole) = (self.options.files.join(format!("{to}.part")), self.options.files.join(to));
+        let size = fs::copy(&from, &part).await.map_err(failed)?;
+        fs::rename(&part, &whole).await.map_err(failed)?;
+        Ok(Some((sniff(&head).unwrap_or(UNKNOWN), size)))
+    }
+}
+
+/// A path of the dump, below this folder; `None` if it leads out of it.
+fn inside(folder: &Path, path: &str) -> Option<PathBuf> {
+    let path = Path::new(path);
+    let stays = path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+    stays.then(|| folder.join(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dump_reads_no_file_outside_of_the_media_folder() {
+        let media = Path::new("/media");
+        assert_eq!(inside(media, "chat/a.txt"), Some("/media/chat/a.txt".into()));
+        for path in ["/etc/passwd", "../secret", "chat/../../secret"] {
+            assert_eq!(inside(media, path), None, "{path}");
+        }
+    }
+}

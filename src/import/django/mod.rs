@@ -1,0 +1,188 @@
+//! `deskline import --django-dump`: takes in what `manage.py dumpdata` wrote of the shop or of the portal.
+//!
+//! Reading order: [`dump`] (the file), [`rows`] (what is in it), [`ids`], then what is taken, in this order: [`people`],
+//! [`rooms`], [`logs`] with their [`files`]; [`report`].
+//!
+//! A second run changes nothing, and one with a newer dump takes what is new: accounts and conversations are known by ids
+//! that follow from their rows, messages by the client message id that they were kept with.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use super::End;
+use crate::store::{AppendError, RestoreError, SaveProfileError, SaveUserError, StoreError};
+
+mod dump;
+mod files;
+mod ids;
+mod logs;
+mod people;
+mod report;
+mod rooms;
+mod rows;
+
+pub use dump::Dump;
+use ids::Ids;
+use people::People;
+pub use report::{Note, Noted, Report, Tally};
+
+/// Which of the two products a dump is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Product {
+    /// The shop.
+    Storefront,
+    /// The portal.
+    Drivecash,
+}
+
+/// What tells the rows of one old database from those of another: 1 to 32 letters, digits and hyphens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source(String);
+
+/// A text was given that cannot be a source's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a name of 1 to 32 letters, digits and hyphens")]
+pub struct SourceError;
+
+impl FromStr for Source {
+    type Err = SourceError;
+
+    fn from_str(text: &str) -> Result<Self, SourceError> {
+        let fits = (1..=32).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        if fits { Ok(Self(text.to_ascii_lowercase())) } else { Err(SourceError) }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<Product> for Source {
+    fn from(product: Product) -> Self {
+        let name = match product {
+            Product::Storefront => "storefront",
+            Product::Drivecash => "drivecash",
+        };
+        Self(name.to_owned())
+    }
+}
+
+/// How a dump is to be taken in.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Which database it is of; the product's name, if there is but one.
+    pub source: Option<Source>,
+    /// The old server's `MEDIA_ROOT`, where attachments are copied from.
+    pub media: Option<PathBuf>,
+    /// The folder in which attachments are kept.
+    pub files: PathBuf,
+    /// Gives the rooms of an account whose address an account here has to that one. Not to be done unless both servers have
+    /// confirmed addresses by mail, or somebody who has claimed a stranger's address gets at what the stranger said.
+    pub joins_accounts: bool,
+}
+
+/// Why a dump was not taken in; what was taken until then stays.
+#[derive(Debug, thiserror::Error)]
+pub enum DjangoError {
+    /// The file is not there, or cannot be read.
+    #[error("cannot read {0}")]
+    File(PathBuf, #[source] io::Error),
+    /// It is no dump, or a damaged one.
+    #[error("{0} is not what `manage.py dumpdata` writes")]
+    Dump(PathBuf, #[source] serde_json::Error),
+    /// The file was changed meanwhile.
+    #[error("cannot read a row again")]
+    Reading(#[source] io::Error),
+    /// It has rooms of both products.
+    #[error("the dump holds rooms of both products\nhint: dump them one by one")]
+    TwoProducts,
+    /// It has nothing that is known.
+    #[error(
+        "the dump holds no users and no rooms\nhint: dump the app with ChatRoom and ChatMessage, and the one with the users"
+    )]
+    Nothing,
+    /// An attachment could not be copied.
+    #[error("cannot copy {0}")]
+    Copy(PathBuf, #[source] io::Error),
+    /// An entry was not kept.
+    #[error(transparent)]
+    Append(#[from] AppendError),
+    /// An account clashes with another one.
+    #[error(transparent)]
+    SaveUser(#[from] SaveUserError),
+    /// A profile clashes with another one.
+    #[error(transparent)]
+    SaveProfile(#[from] SaveProfileError),
+    /// Something else stands in its place.
+    #[error(transparent)]
+    Restore(#[from] RestoreError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Takes a dump in. Tells how many rows were looked at.
+///
+/// # Errors
+/// [`DjangoError`]; what was taken so far stays, and another run goes on from there.
+pub async fn import(
+    dump: &Dump,
+    to: &End,
+    options: &Options,
+    progress: impl Fn(u64) + Sync,
+) -> Result<Report, DjangoError> {
+    let source = options.source.clone().unwrap_or_else(|| dump.product.into());
+    let mut taking = Taking {
+        dump,
+        to,
+        options,
+        ids: Ids::new(source),
+        people: People::default(),
+        report: Report::default(),
+        looked_at: 0,
+        progress: &progress,
+    };
+    taking.note_what_is_left_out();
+    taking.take_people().await?;
+    taking.take_rooms().await?;
+    Ok(taking.report)
+}
+
+/// A dump that is being taken in.
+struct Taking<'a> {
+    dump: &'a Dump,
+    to: &'a End,
+    options: &'a Options,
+    ids: Ids,
+    people: People,
+    report: Report,
+    looked_at: u64,
+    progress: &'a (dyn Fn(u64) + Sync),
+}
+
+impl Taking<'_> {
+    fn look(&mut self, rows: usize) {
+        self.looked_at += rows as u64;
+        (self.progress)(self.looked_at);
+    }
+
+    fn note_what_is_left_out(&mut self) {
+        for (model, count) in &self.dump.others {
+            let note = match model.rsplit('.').next().unwrap_or_default() {
+                "otp" => Note::Code,
+                "chatnotification" => Note::Notification,
+                _ => Note::Elsewhere,
+            };
+            self.report.note_many(model, note, *count, None::<&str>);
+        }
+        for (model, keys) in &self.dump.unreadable {
+            for key in keys {
+                self.report.note(model, Note::Unreadable, key);
+            }
+        }
+    }
+}

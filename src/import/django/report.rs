@@ -1,0 +1,154 @@
+//! What was taken of a dump and what was not, and why.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// How many rows of a kind are named.
+const NAMED: usize = 3;
+
+/// What is to be said of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+pub enum Note {
+    /// It is not what a row of its model should be.
+    #[error("could not be read (dump without --natural-foreign and --natural-primary)")]
+    Unreadable,
+    /// Nothing of it has a place here.
+    #[error("not part of the chat")]
+    Elsewhere,
+    /// It is a one-time code.
+    #[error("one-time codes are good for minutes; new ones are mailed")]
+    Code,
+    /// It is a notification.
+    #[error("notifications follow from what is unread here")]
+    Notification,
+    /// Another account has the address.
+    #[error("another account here has the address (--join-accounts gives it what is theirs)")]
+    AddressTaken,
+    /// Another conversation has the UUID.
+    #[error("another conversation here has the room's id")]
+    RoomTaken,
+    /// The room was not taken.
+    #[error("the room is not here")]
+    NoRoom,
+    /// Nothing was said.
+    #[error("without text and file")]
+    Blank,
+    /// It went to the account that has the address.
+    #[error("given to the account here that has the address, with its password")]
+    Joined,
+    /// Somebody else has the number.
+    #[error("another number here: their old tokens must not be accepted, so sign with another secret")]
+    UserNumberTaken,
+    /// Another conversation has the number.
+    #[error("another number here: old links to /ws/chat/<number>/ lead elsewhere")]
+    RoomNumberTaken,
+    /// Somebody else has the username.
+    #[error("without the username, which somebody else has")]
+    UsernameTaken,
+    /// No address, an unreadable one, or one that an account before has.
+    #[error("without an e-mail address of their own: the username logs in, no mail arrives")]
+    NoAddress,
+    /// The hash is of a kind that is not known.
+    #[error("the password's hash is of a kind that is not known here: a new one has to be set")]
+    Password,
+    /// A customer has one conversation.
+    #[error("kept apart under the room's own link, since their customer has another conversation, or is an agent")]
+    Apart,
+    /// Somebody else wrote on the customer's side.
+    #[error("by somebody else than the room's customer, shown under the customer's name")]
+    NotTheCustomer,
+    /// Nobody knows which agent wrote.
+    #[error("by an agent who is not known here, shown as another's")]
+    UnknownAgent,
+    /// It was read before an older one was.
+    #[error("counts as unread, since an older one is")]
+    UnreadAgain,
+    /// What it answers is not here.
+    #[error("answers a message that is not here")]
+    NoAnswered,
+    /// Its file was not found.
+    #[error("the attachment's file was not found, only its name was kept (run again with --media)")]
+    NoFile,
+    /// People have written since.
+    #[error("something was written here since: read marks and status stay as they are")]
+    MovedOn,
+}
+
+impl Note {
+    /// Whether the row was not taken.
+    #[must_use]
+    pub const fn is_left_out(self) -> bool {
+        use Note::{AddressTaken, Blank, Code, Elsewhere, NoRoom, Notification, RoomTaken, Unreadable};
+        matches!(self, Unreadable | Elsewhere | Code | Notification | AddressTaken | RoomTaken | NoRoom | Blank)
+    }
+}
+
+/// The rows of which something is to be said.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Noted {
+    /// How many.
+    pub count: u64,
+    /// The keys of the first few.
+    pub keys: Vec<String>,
+}
+
+/// What became of a model's rows.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// Taken now.
+    pub taken: u64,
+    /// Taken by an earlier run.
+    pub already: u64,
+    /// What is to be said of some.
+    pub notes: BTreeMap<Note, Noted>,
+}
+
+/// What became of a dump.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Report {
+    /// By model, as the dump calls them.
+    pub models: BTreeMap<String, Tally>,
+}
+
+impl Report {
+    pub(super) fn taken(&mut self, model: &str, is_new: bool) {
+        let tally = self.tally(model);
+        *if is_new { &mut tally.taken } else { &mut tally.already } += 1;
+    }
+
+    pub(super) fn note(&mut self, model: &str, note: Note, key: impl fmt::Display) {
+        self.note_many(model, note, 1, Some(key));
+    }
+
+    pub(super) fn note_many(&mut self, model: &str, note: Note, count: u64, key: Option<impl fmt::Display>) {
+        let noted = self.tally(model).notes.entry(note).or_default();
+        noted.count += count;
+        if noted.keys.len() < NAMED {
+            noted.keys.extend(key.map(|key| key.to_string()));
+        }
+    }
+
+    fn tally(&mut self, model: &str) -> &mut Tally {
+        self.models.entry(model.to_owned()).or_default()
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (model, tally) in &self.models {
+            let left_out: u64 =
+                tally.notes.iter().filter(|(note, _)| note.is_left_out()).map(|(_, noted)| noted.count).sum();
+            writeln!(f, "{model}: {} taken, {} here already, {left_out} not taken", tally.taken, tally.already)?;
+            for (note, Noted { count, keys }) in &tally.notes {
+                let mark = if note.is_left_out() { "not taken" } else { "taken" };
+                write!(f, "  {count} {mark}: {note}")?;
+                if !keys.is_empty() {
+                    let more = if keys.len() as u64 == *count { "" } else { ", ..." };
+                    write!(f, " [{}{more}]", keys.join(", "))?;
+                }
+                writeln!(f)?;
+            }
+        }
+        Ok(())
+    }
+}
