@@ -22,15 +22,30 @@ pub(super) struct Acked {
     pub(super) text: String,
 }
 
+/// A change of a message that the server has acknowledged.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Revised {
+    /// Where.
+    pub(super) conversation: String,
+    /// The entry that did it.
+    pub(super) seq: u64,
+    /// The id of the message.
+    pub(super) message: String,
+    /// What it says since; `None` if it was deleted.
+    pub(super) text: Option<String>,
+}
+
 /// What one client has said and heard, and what struck it as wrong meanwhile.
 #[derive(Debug)]
 pub(super) struct Ledger {
     /// How it names messages.
     pub(super) naming: Naming,
-    /// By conversation: each message by its number.
-    pub(super) heard: BTreeMap<String, BTreeMap<u64, String>>,
+    /// By conversation: what each message says by the last it heard, by its number; `None` if it was deleted.
+    pub(super) heard: BTreeMap<String, BTreeMap<u64, Option<String>>>,
     /// What it knows to be kept.
     pub(super) acked: Vec<Acked>,
+    /// The same of changes.
+    pub(super) revised: Vec<Revised>,
     /// Everything that it ever sent.
     pub(super) sent: BTreeSet<String>,
     /// How often it connected.
@@ -39,6 +54,10 @@ pub(super) struct Ledger {
     pub(super) repeats: u64,
     /// What must not be.
     pub(super) wrong: Vec<String>,
+    /// By message id: where it is.
+    places: BTreeMap<String, (String, u64)>,
+    /// By conversation: the seqs of all entries it knows of.
+    seqs: BTreeMap<String, BTreeSet<u64>>,
     /// By conversation: the numbers that came live on the present connection.
     live: BTreeMap<String, BTreeSet<u64>>,
 }
@@ -49,10 +68,13 @@ impl Ledger {
             naming,
             heard: BTreeMap::new(),
             acked: Vec::new(),
+            revised: Vec::new(),
             sent: BTreeSet::new(),
             connects: 0,
             repeats: 0,
             wrong: Vec::new(),
+            places: BTreeMap::new(),
+            seqs: BTreeMap::new(),
             live: BTreeMap::new(),
         }
     }
@@ -63,18 +85,32 @@ impl Ledger {
         self.live.clear();
     }
 
-    /// A message was read from the log: the history, or an answer to `resume`.
-    pub(super) fn read(&mut self, conversation: &str, number: u64, text: &str) {
+    /// What a message says: read from the log, or told.
+    pub(super) fn read(&mut self, conversation: &str, number: u64, text: Option<&str>) {
         let known = self.heard.entry(conversation.to_owned()).or_default();
-        let first = known.entry(number).or_insert_with(|| text.to_owned());
-        if first != text {
-            self.wrong.push(format!("{conversation}/{number} was {first:?}, and then {text:?}"));
+        known.insert(number, text.map(str::to_owned));
+    }
+
+    /// A message says something else, or nothing any more.
+    pub(super) fn revise(&mut self, message: &str, text: Option<&str>) {
+        match self.places.get(message).cloned() {
+            Some((conversation, seq)) => self.read(&conversation, seq, text),
+            None => self.wrong.push(format!("message {message} was changed before it was said")),
         }
     }
 
-    /// A message came by itself.
-    pub(super) fn hear(&mut self, conversation: &str, number: u64, text: &str) {
-        self.read(conversation, number, text);
+    /// A message has this id.
+    pub(super) fn identify(&mut self, message: &str, conversation: &str, seq: u64) {
+        let here = (conversation.to_owned(), seq);
+        let known = self.places.entry(message.to_owned()).or_insert_with(|| here.clone());
+        if *known != here {
+            self.wrong.push(format!("message {message} is {known:?} and {here:?}"));
+        }
+    }
+
+    /// An entry came by itself.
+    pub(super) fn hear(&mut self, conversation: &str, number: u64) {
+        self.know(conversation, number);
         let live = self.live.entry(conversation.to_owned()).or_default();
         if live.last().is_some_and(|last| *last > number) {
             self.wrong.push(format!("{conversation}/{number} came after a later one"));
@@ -84,11 +120,16 @@ impl Ledger {
         }
     }
 
+    /// It knows of an entry.
+    pub(super) fn know(&mut self, conversation: &str, seq: u64) {
+        self.seqs.entry(conversation.to_owned()).or_default().insert(seq);
+    }
+
     /// How far each conversation is known without a hole, as `resume` wants it.
     pub(super) fn cursors(&self) -> BTreeMap<String, u64> {
-        let known = |seqs: &BTreeMap<u64, String>| {
-            seqs.keys().zip(1..).take_while(|(seq, next)| *seq == next).last().map_or(0, |(seq, _)| *seq)
+        let known = |seqs: &BTreeSet<u64>| {
+            seqs.iter().zip(1..).take_while(|(seq, next)| **seq == *next).last().map_or(0, |(seq, _)| *seq)
         };
-        self.heard.iter().map(|(id, seqs)| (id.clone(), known(seqs))).collect()
+        self.seqs.iter().map(|(id, seqs)| (id.clone(), known(seqs))).collect()
     }
 }

@@ -154,7 +154,8 @@ impl Talker {
         let Some(Told { room, message }) = (dialect.told)(&frame) else { return Ok(None) };
         let room = room.or(dialect.rooms.first().map(String::as_str)).unwrap_or_default();
         let (called, text) = (number(message, dialect.number), word(message, dialect.text));
-        self.ledger.hear(room, called, &text);
+        self.ledger.hear(room, called);
+        self.ledger.read(room, called, Some(&text));
         if !self.ledger.sent.contains(&text) {
             return Ok(None);
         }
@@ -166,7 +167,7 @@ impl Talker {
         for room in &dialect.rooms {
             let history = self.get(&(dialect.history)(room, self.me.role.is_agent())).await?;
             for message in history.as_array().ok_or_else(|| unexpected("the history", &history))? {
-                self.ledger.read(room, number(message, "id"), &word(message, dialect.text));
+                self.ledger.read(room, number(message, "id"), message[dialect.text].as_str());
             }
         }
         Ok(())

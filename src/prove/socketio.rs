@@ -8,8 +8,8 @@ use rand::RngExt as _;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use super::ledger::Acked;
-use super::talker::{Face, PATIENCE, Person, Phase, Talker};
+use super::ledger::{Acked, Revised};
+use super::talker::{Face, PATIENCE, Phase, Talker};
 use crate::rig::client::{Client, ClientError};
 use crate::rig::http;
 
@@ -18,6 +18,32 @@ const OUTSTANDING: usize = 3;
 
 /// One message of so many is sent twice at once, as a client does that is not sure of its network.
 const REPEATED: u32 = 10;
+
+/// One of so many things that a client asks for is a change of a message; and as often it marks something as read.
+const REVISED: u32 = 8;
+
+/// Something that has to be answered.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Ask {
+    /// To say something to somebody.
+    Say { text: String, to: String },
+    /// To have a message say something else, or nothing any more. Asking it again changes nothing.
+    Revise { message: String, text: Option<String> },
+}
+
+impl Ask {
+    fn event(&self) -> (&'static str, Value) {
+        match self {
+            Self::Say { text, to } => {
+                ("send-message", json!({"receiverId": to, "message": text, "clientMessageId": text}))
+            }
+            Self::Revise { message, text: Some(text) } => {
+                ("edit-message", json!({"messageId": message, "message": text}))
+            }
+            Self::Revise { message, text: None } => ("delete-message", json!({"messageId": message})),
+        }
+    }
+}
 
 impl Talker {
     /// Talks until the connection breaks, or everything is said and heard.
@@ -52,7 +78,7 @@ impl Talker {
         let breaks = self.link_breaks();
         let mut under_way = FuturesUnordered::new();
         // What was not acknowledged comes first, under its old name.
-        let mut again: VecDeque<_> = self.unacked.clone();
+        let mut again: VecDeque<_> = self.unanswered.clone();
         self.ledger.repeats += again.len() as u64;
         let mut thinking = Box::pin(sleep(self.pause()));
         loop {
@@ -70,15 +96,15 @@ impl Talker {
                     event => self.heard(&event?)?,
                 },
                 () = &mut thinking, if under_way.len() < OUTSTANDING && (is_talking || !again.is_empty()) => {
-                    let next = again.pop_front();
-                    let (text, to) = next.unwrap_or_else(|| self.something_new_to_answer_for());
+                    let ask = again.pop_front().unwrap_or_else(|| self.something_to_ask());
                     let times = 1 + usize::from(self.random.random_ratio(1, REPEATED));
                     self.ledger.repeats += times as u64 - 1;
                     for _ in 0..times {
-                        let ask = json!({"receiverId": to.id, "message": text, "clientMessageId": text});
-                        let (text, sent) = (text.clone(), client.emit_ack("send-message", ask));
-                        under_way.push(async move { (text, sent.await) });
+                        let (event, argument) = ask.event();
+                        let (ask, sent) = (ask.clone(), client.emit_ack(event, argument));
+                        under_way.push(async move { (ask, sent.await) });
                     }
+                    self.mark_read(client)?;
                     thinking = Box::pin(sleep(self.pause()));
                 }
                 changed = self.phase.changed() => changed.map_err(|_| ClientError::Closed)?,
@@ -86,41 +112,92 @@ impl Talker {
         }
     }
 
-    fn something_new_to_answer_for(&mut self) -> (String, Person) {
-        let new = self.something_new();
-        self.unacked.push_back(new.clone());
-        new
+    /// Something new: most often a message, now and then a change of one that it said before.
+    fn something_to_ask(&mut self) -> Ask {
+        // A change that is asked for again must not undo a later one.
+        let may_revise = !self.unanswered.iter().any(|ask| matches!(ask, Ask::Revise { .. }));
+        let ask = if may_revise && !self.messages.is_empty() && self.random.random_ratio(1, REVISED) {
+            let message = self.messages[self.random.random_range(0..self.messages.len())].clone();
+            let text = self.random.random_ratio(2, 3).then(|| self.something_new().0);
+            Ask::Revise { message, text }
+        } else {
+            let (text, to) = self.something_new();
+            Ask::Say { text, to: to.id }
+        };
+        self.unanswered.push_back(ask.clone());
+        ask
     }
 
-    fn answered(&mut self, (text, answer): (String, Result<Value, ClientError>)) -> Result<(), ClientError> {
+    /// Now and then, marks what it knows of a conversation as read. Nobody is answered.
+    fn mark_read(&mut self, client: &Client) -> Result<(), ClientError> {
+        if !self.random.random_ratio(1, REVISED) {
+            return Ok(());
+        }
+        let known = self.ledger.cursors();
+        match known.iter().nth(self.random.random_range(0..known.len().max(1))) {
+            Some((id, seq)) => client.emit("mark-read", json!({"conversationId": id, "seq": seq})),
+            None => Ok(()),
+        }
+    }
+
+    fn answered(&mut self, (ask, answer): (Ask, Result<Value, ClientError>)) -> Result<(), ClientError> {
         let answer = answer?;
-        if answer["ok"] != true {
+        let is_gone = matches!(ask, Ask::Revise { .. }) && answer["code"] == "not_found";
+        if answer["ok"] != true && !is_gone {
             // It is to be sent again, which happens after the next connect.
             let is_passing = answer["retryable"] == true;
-            return Err(if is_passing { ClientError::Closed } else { unexpected("send-message", &answer) });
+            return Err(if is_passing { ClientError::Closed } else { unexpected(ask.event().0, &answer) });
         }
-        self.unacked.retain(|(unacked, _)| *unacked != text);
-        let (conversation, number) = (word(&answer, "conversationId"), number(&answer, "seq"));
-        self.ledger.acked.push(Acked { conversation, number, text });
+        self.unanswered.retain(|unanswered| *unanswered != ask);
+        let (conversation, seq) = (word(&answer, "conversationId"), number(&answer, "seq"));
+        match ask {
+            Ask::Say { text, .. } => {
+                self.messages.push(word(&answer, "messageId"));
+                self.ledger.acked.push(Acked { conversation, number: seq, text });
+            }
+            Ask::Revise { .. } if is_gone => {}
+            Ask::Revise { message, text } => self.ledger.revised.push(Revised { conversation, seq, message, text }),
+        }
         Ok(())
     }
 
     /// Takes note of an event.
     pub(super) fn heard(&mut self, (name, event): &(String, Value)) -> Result<(), ClientError> {
-        match name.as_str() {
-            "receive-message" | "message-sent" => {
-                let (conversation, text) = (word(event, "conversationId"), word(event, "message"));
-                let called = number(event, "seq");
-                if name == "message-sent" && self.ledger.sent.contains(&text) {
-                    // A confirmation, which comes as often as it is asked for.
-                    self.ledger.read(&conversation, called, &text);
-                } else {
-                    self.ledger.hear(&conversation, called, &text);
-                }
-                Ok(())
+        let kind = match name.as_str() {
+            "receive-message" | "message-sent" => "message",
+            "message-edited" => "edit",
+            "message-deleted" => "delete",
+            "messages-read" => "read",
+            // What has been changed cannot be changed again once it is deleted.
+            "error" if event["code"] != "shutting_down" && event["code"] != "not_found" => {
+                return Err(unexpected("error", event));
             }
-            "error" if event["code"] != "shutting_down" => Err(unexpected("error", event)),
-            _ => Ok(()),
+            _ => return Ok(()),
+        };
+        let (conversation, seq) = (word(event, "conversationId"), number(event, "seq"));
+        // A confirmation comes as often as it is asked for.
+        let is_own =
+            name == "message-sent" && event["message"].as_str().is_some_and(|text| self.ledger.sent.contains(text));
+        if is_own {
+            self.ledger.know(&conversation, seq);
+        } else {
+            self.ledger.hear(&conversation, seq);
+        }
+        self.take_in(kind, &conversation, seq, event);
+        Ok(())
+    }
+
+    /// Takes note of what an entry says.
+    fn take_in(&mut self, kind: &str, conversation: &str, seq: u64, entry: &Value) {
+        let text = entry["message"].as_str();
+        match kind {
+            "message" => {
+                self.ledger.identify(&word(entry, "_id"), conversation, seq);
+                self.ledger.read(conversation, seq, text);
+            }
+            "edit" => self.ledger.revise(&word(entry, "messageId"), text),
+            "delete" => self.ledger.revise(&word(entry, "messageId"), None),
+            _ => {}
         }
     }
 
@@ -140,10 +217,10 @@ impl Talker {
             for (id, part) in parts {
                 let entries = part["entries"].as_array().ok_or_else(|| unexpected("resume", &answer))?;
                 for entry in entries {
-                    if entry["kind"] == "message" {
-                        self.ledger.read(id, number(entry, "seq"), &word(&entry["entry"], "message"));
-                    }
-                    cursors.insert(id.clone(), number(entry, "seq"));
+                    let seq = number(entry, "seq");
+                    self.ledger.know(id, seq);
+                    self.take_in(&word(entry, "kind"), id, seq, &entry["entry"]);
+                    cursors.insert(id.clone(), seq);
                 }
                 has_more |= part["hasMore"] == true;
             }

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 use super::ledger::{Ledger, Naming};
+use super::socketio::Ask;
 use crate::domain::Role;
 use crate::rig::client::ClientError;
 
@@ -93,8 +94,10 @@ pub(super) struct Talker {
     pub(super) finished: watch::Sender<usize>,
     pub(super) ledger: Ledger,
     pub(super) random: StdRng,
-    /// Sent and not acknowledged, in the order in which it was first sent.
-    pub(super) unacked: VecDeque<(String, Person)>,
+    /// Asked and not answered, in the order in which it was first asked.
+    pub(super) unanswered: VecDeque<Ask>,
+    /// The ids of messages that it said.
+    pub(super) messages: Vec<String>,
     /// The room it is in, if it is in one at a time.
     pub(super) room: Option<String>,
     count: u64,
@@ -122,7 +125,8 @@ impl Talker {
             finished,
             ledger: Ledger::new(face.naming()),
             random: StdRng::seed_from_u64(seed),
-            unacked: VecDeque::new(),
+            unanswered: VecDeque::new(),
+            messages: Vec::new(),
             room: None,
             count: 0,
             has_finished: false,

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::ledger::{Acked, Naming};
+use super::ledger::{Acked, Naming, Revised};
 use super::talker::{Face, Talker};
-use crate::domain::{Conversation, Entry, Seq, UserId};
+use crate::domain::{Conversation, Entry, EntryKind, Seq, UserId};
 use crate::store::{ConversationStore, ListFor, MAX_PAGE, OpenStore, StoreError};
 use crate::verify::{Repair, verify};
 
@@ -35,17 +35,49 @@ impl Promise {
 /// What the store holds of one conversation.
 struct Kept {
     conversation: Conversation,
-    /// By seq: each message's number and text.
-    messages: BTreeMap<u64, (u64, String)>,
+    /// By seq.
+    messages: BTreeMap<u64, KeptMessage>,
+    /// By seq: the changes, each with the id of its message and what that says since.
+    changes: BTreeMap<u64, (String, Option<String>)>,
+}
+
+/// What the store holds of one message.
+#[derive(Clone)]
+struct KeptMessage {
+    number: u64,
+    /// Everything that it ever said: first what it said first.
+    texts: Vec<String>,
+    /// What it says now; `None` if it was deleted.
+    now: Option<String>,
 }
 
 impl Kept {
     /// The messages as a client names them.
-    fn named(&self, naming: Naming) -> BTreeMap<u64, String> {
-        let name = |(seq, (number, text)): (&u64, &(u64, String))| {
-            (if naming == Naming::Seq { *seq } else { *number }, text.clone())
-        };
-        self.messages.iter().map(name).collect()
+    fn named(&self, naming: Naming) -> BTreeMap<u64, &KeptMessage> {
+        let name = |(seq, message): (&u64, _)| (*seq, message);
+        match naming {
+            Naming::Seq => self.messages.iter().map(name).collect(),
+            Naming::Number => self.messages.values().map(|message| (message.number, message)).collect(),
+        }
+    }
+
+    fn take_in(&mut self, entry: &Entry) {
+        let seq = entry.seq.get();
+        match &entry.kind {
+            EntryKind::Message(message) => {
+                let texts = vec![message.original.as_str().to_owned()];
+                let now = message.text().map(|text| text.as_str().to_owned());
+                self.messages.insert(seq, KeptMessage { number: message.number, texts, now });
+            }
+            EntryKind::Edited { target, body } => {
+                self.changes.insert(seq, (target.id.to_string(), Some(body.as_str().to_owned())));
+                if let Some(message) = self.messages.get_mut(&target.seq.get()) {
+                    message.texts.push(body.as_str().to_owned());
+                }
+            }
+            EntryKind::Deleted { target } => drop(self.changes.insert(seq, (target.id.to_string(), None))),
+            EntryKind::Read { .. } | EntryKind::StatusChanged { .. } => {}
+        }
     }
 
     /// What a face calls the conversation.
@@ -71,17 +103,14 @@ pub(super) async fn judge(store: &OpenStore, agent: UserId, talkers: &[Talker]) 
 async fn read(store: &dyn ConversationStore, agent: UserId) -> Result<Vec<Kept>, StoreError> {
     let mut all = Vec::new();
     for summary in store.list(ListFor::Agent(agent), MAX_PAGE).await? {
-        let mut kept = Kept { conversation: summary.conversation, messages: BTreeMap::new() };
+        let (conversation, messages, changes) = (summary.conversation, BTreeMap::new(), BTreeMap::new());
+        let mut kept = Kept { conversation, messages, changes };
         let mut after = Seq::ZERO;
         loop {
             let page: Vec<Entry> = store.entries_after(summary.conversation.id, after, MAX_PAGE).await?;
             let Some(last) = page.last() else { break };
             after = last.seq;
-            for entry in &page {
-                if let Some(message) = entry.message() {
-                    kept.messages.insert(entry.seq.get(), (message.number, message.original.as_str().to_owned()));
-                }
-            }
+            page.iter().for_each(|entry| kept.take_in(entry));
         }
         all.push(kept);
     }
@@ -91,19 +120,19 @@ async fn read(store: &dyn ConversationStore, agent: UserId) -> Result<Vec<Kept>,
 fn acknowledged_is_kept(kept: &[Kept], talkers: &[Talker]) -> Promise {
     let mut promise = Promise::of("what was acknowledged is kept, as it was said");
     for talker in talkers {
+        let log = |name: &str| kept.iter().find(|kept| kept.name(talker.face) == *name);
         for Acked { conversation, number, text } in &talker.ledger.acked {
-            let there = kept.iter().find(|kept| kept.name(talker.face) == *conversation).and_then(|kept| {
-                let mut all = kept.messages.iter();
-                match talker.ledger.naming {
-                    Naming::Seq => kept.messages.get(number),
-                    Naming::Number => all.find(|(_, (known, _))| known == number).map(|(_, message)| message),
-                }
-            });
-            let is_kept = there.is_some_and(|(_, kept)| kept == text);
+            let there = log(conversation).and_then(|kept| kept.named(talker.ledger.naming).get(number).copied());
+            let is_kept = there.is_some_and(|kept| kept.texts.first() == Some(text));
             promise.check(is_kept, || format!("{}: {conversation}/{number} {text:?}", talker.name));
         }
-        for (text, _) in &talker.unacked {
-            promise.check(false, || format!("{}: never answered: {text:?}", talker.name));
+        for Revised { conversation, seq, message, text } in &talker.ledger.revised {
+            let there = log(conversation).and_then(|kept| kept.changes.get(seq));
+            let is_kept = there.is_some_and(|(id, now)| id == message && now == text);
+            promise.check(is_kept, || format!("{}: {conversation}/{seq} changes {message}", talker.name));
+        }
+        for ask in &talker.unanswered {
+            promise.check(false, || format!("{}: never answered: {ask:?}", talker.name));
         }
     }
     promise
@@ -113,8 +142,9 @@ fn kept_once(kept: &[Kept], talkers: &[Talker]) -> Promise {
     let mut promise = Promise::of("everything is kept once, and was said by somebody");
     let sent: BTreeSet<&String> = talkers.iter().flat_map(|talker| &talker.ledger.sent).collect();
     let mut seen = BTreeSet::new();
-    for (number, text) in kept.iter().flat_map(|kept| kept.messages.values()) {
-        promise.check(seen.insert(text), || format!("kept again as {number}: {text:?}"));
+    let said = kept.iter().flat_map(|kept| kept.messages.values());
+    for text in said.flat_map(|message| &message.texts) {
+        promise.check(seen.insert(text), || format!("kept again: {text:?}"));
         promise.check(sent.contains(text), || format!("nobody said {text:?}"));
     }
     promise
@@ -129,38 +159,40 @@ fn transcripts(kept: &[Kept], talkers: &[Talker]) -> [Promise; 2] {
             let me = talker.me.id.parse::<UserId>().ok();
             let is_theirs =
                 me.is_some_and(|me| kept.conversation.members.side_of(me, talker.me.role.is_agent()).is_some());
-            let heard = talker.ledger.heard.get(&name);
             if !is_theirs {
-                private.check(heard.is_none(), || format!("{} heard of {name}", talker.name));
-                continue;
-            }
-            // In the portal, an agent is in one room.
-            if talker.room.as_ref().is_some_and(|room| *room != name) {
-                continue;
-            }
-            let mut expected = kept.named(talker.ledger.naming);
-            let mut heard = heard.cloned().unwrap_or_default();
-            if talker.face == Face::Classic {
-                // It is not told again what it said itself.
-                expected.retain(|_, text| !talker.ledger.sent.contains(text));
-                heard.retain(|_, text| !talker.ledger.sent.contains(text));
-            }
-            equal.checked += expected.len() as u64;
-            for (number, text) in &expected {
-                match heard.remove(number) {
-                    None => equal.broken.push(format!("{} never heard {name}/{number} {text:?}", talker.name)),
-                    Some(other) if other != *text => {
-                        equal.broken.push(format!("{} heard {name}/{number} as {other:?}", talker.name));
-                    }
-                    Some(_) => {}
-                }
-            }
-            for (number, text) in heard {
-                equal.broken.push(format!("{} heard {name}/{number} {text:?}, which is not kept", talker.name));
+                let heard = talker.ledger.heard.contains_key(&name);
+                private.check(!heard, || format!("{} heard of {name}", talker.name));
+            } else if talker.room.as_ref().is_none_or(|room| *room == name) {
+                // In the portal, an agent is in one room.
+                compare(kept, talker, &name, &mut equal);
             }
         }
     }
     [equal, private]
+}
+
+/// Holds what a client heard of a conversation against what is kept of it.
+fn compare(kept: &Kept, talker: &Talker, name: &str, promise: &mut Promise) {
+    let mut heard = talker.ledger.heard.get(name).cloned().unwrap_or_default();
+    let hears_changes = matches!(talker.face, Face::Socketio | Face::Polling);
+    for (number, message) in kept.named(talker.ledger.naming) {
+        let said = heard.remove(&number);
+        // This one is not told again what it said itself.
+        if talker.face == Face::Classic && talker.ledger.sent.contains(&message.texts[0]) {
+            continue;
+        }
+        let holds = match &said {
+            // The others are shown changes when they ask for the history, and what was deleted not at all.
+            Some(Some(text)) if !hears_changes => message.texts.contains(text),
+            Some(now) => *now == message.now,
+            None => !hears_changes && message.now.is_none(),
+        };
+        let now = &message.now;
+        promise.check(holds, || format!("{} heard {name}/{number} as {said:?}, not {now:?}", talker.name));
+    }
+    for (number, text) in heard {
+        promise.broken.push(format!("{} heard {name}/{number} {text:?}, which is not kept", talker.name));
+    }
 }
 
 fn as_it_went(talkers: &[Talker]) -> Promise {
