@@ -1,10 +1,8 @@
 # syntax=docker/dockerfile:1
 
 FROM rust:1.95-slim-trixie AS build
+# The image has the C compiler that SQLite and ring need.
 WORKDIR /src
-RUN apt-get update \
-    && apt-get install --yes --no-install-recommends build-essential \
-    && rm -rf /var/lib/apt/lists/*
 COPY Cargo.toml Cargo.lock README.md ./
 COPY src src
 COPY examples examples
@@ -17,7 +15,7 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,targe
 FROM gcr.io/distroless/cc-debian13:nonroot
 COPY --from=build /usr/local/bin/deskline /usr/local/bin/deskline
 COPY --from=build --chown=65532:65532 /data /data
-# The data file, unless DESKLINE_MONGODB_URI is set.
+# The data file, unless DESKLINE_MONGODB_URI is set; and the files of attachments.
 VOLUME /data
 WORKDIR /data
 ENV DESKLINE_LISTEN=0.0.0.0:3000

@@ -1,5 +1,7 @@
 //! Structured lines on stderr.
 
+use std::io::IsTerminal;
+
 use anyhow::Context;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt;
@@ -9,7 +11,9 @@ use crate::config::{LogConfig, LogFormat};
 /// Starts logging. To be called once.
 pub(super) fn start(config: &LogConfig) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&config.filter).with_context(|| format!("--log {:?}", config.filter))?;
-    let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A file or a pipe has no use for colours.
+    let is_terminal = std::io::stderr().is_terminal();
+    let builder = fmt().with_env_filter(filter).with_ansi(is_terminal).with_writer(std::io::stderr);
     let started = match config.log_format {
         LogFormat::Text => builder.try_init(),
         LogFormat::Json => builder.json().try_init(),

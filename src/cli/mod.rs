@@ -42,7 +42,7 @@ enum Command {
     /// Prints a token for an account.
     Token(token::Token),
     /// Moves everything from one store into another, and compares them; or takes in a Django dump.
-    Import(import::Import),
+    Import(Box<import::Import>),
     /// Recomputes what follows from the logs, and says where what is kept differs.
     Verify(verify::Verify),
     /// Loads a server, and reports what it did with every message.

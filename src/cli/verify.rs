@@ -26,7 +26,7 @@ impl Verify {
         logging::start(&self.log)?;
         let location = self.store.location();
         let store = location.open().await.with_context(|| format!("opening the store, {location}"))?;
-        let repair = if self.fix { Repair::Projections } else { Repair::No };
+        let repair = if self.fix { Repair::WhatFollows } else { Repair::No };
         let progress = Progress::of("Conversations");
         let mut said = Ok(());
         let tell = |finding: &_| {

@@ -1,12 +1,13 @@
 //! Who is who, and who talks with whom: read from the store once, then remembered for a moment.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use moka::future::Cache;
 
 use crate::domain::{Conversation, ConversationId, Members, Parties, Person, UserId};
-use crate::store::{StoreError, Stores};
+use crate::store::{MAX_PAGE, StoreError, Stores};
 
 /// How long a person is remembered. A change made by this process is seen at once, one made elsewhere after this.
 const PERSON_TTL: Duration = Duration::from_secs(5);
@@ -42,6 +43,21 @@ impl Directory {
         let person = self.stores.users.user(id).await?.map(|user| Arc::new(Person::from(&user)));
         self.people.insert(id, person.clone()).await;
         Ok(person)
+    }
+
+    /// Reads all at once which of these people are not remembered, so that [`person`](Self::person) need not ask for each.
+    pub(super) async fn look_up(&self, ids: impl IntoIterator<Item = UserId>) -> Result<(), StoreError> {
+        let unknown: HashSet<UserId> = ids.into_iter().filter(|id| !self.people.contains_key(id)).collect();
+        let unknown: Vec<UserId> = unknown.into_iter().collect();
+        for ids in unknown.chunks(MAX_PAGE) {
+            let found = self.stores.users.users(ids).await?;
+            let mut found: HashMap<UserId, Arc<Person>> =
+                found.iter().map(|user| (user.id, Arc::new(Person::from(user)))).collect();
+            for id in ids {
+                self.people.insert(*id, found.remove(id)).await;
+            }
+        }
+        Ok(())
     }
 
     /// The person with this id, or one who stands in for a deleted account.

@@ -91,6 +91,7 @@ impl Desk {
         if !messages.is_empty() {
             extras.extend(self.0.stores.conversations.extras(&messages).await?);
         }
+        self.0.directory.look_up(entries.iter().map(|entry| entry.author)).await?;
         let mut shown = Vec::with_capacity(entries.len());
         for entry in entries {
             let author = match authors.entry(entry.author) {

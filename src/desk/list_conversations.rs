@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Desk;
-use crate::domain::{LastMessage, Members, Person, Side, Summary};
+use crate::domain::{LastMessage, Members, Person, Summary, UserId};
 use crate::store::{ListFor, StoreError};
 
 /// One line of a conversation list.
@@ -30,16 +30,15 @@ impl Desk {
         limit: usize,
     ) -> Result<Vec<ListedConversation>, StoreError> {
         let summaries = self.0.stores.conversations.list(list_for(viewer), limit).await?;
+        let others = summaries.iter().filter_map(|summary| other_than(viewer.id, summary.conversation.members));
+        self.0.directory.look_up(others).await?;
         let mut listed = Vec::with_capacity(summaries.len());
         for summary in summaries {
             let members = summary.conversation.members;
             let Some(side) = members.side_of(viewer.id, viewer.role.is_agent()) else { continue };
-            let other = match (members, side) {
-                (Members::Support { customer }, Side::Desk) => self.0.directory.person(customer).await?,
-                (Members::Support { .. }, Side::Customer) => self.0.directory.support().await?,
-                (Members::Direct { first, second }, _) => {
-                    self.0.directory.person(if first == viewer.id { second } else { first }).await?
-                }
+            let other = match other_than(viewer.id, members) {
+                Some(other) => self.0.directory.person(other).await?,
+                None => self.0.directory.support().await?,
             };
             if let (Some(other), Some(last_message)) = (other, summary.last_message.clone()) {
                 let unread = summary.side(side).unread;
@@ -61,4 +60,13 @@ impl Desk {
 /// Whose conversations a person sees.
 pub(super) const fn list_for(viewer: &Person) -> ListFor {
     if viewer.role.is_agent() { ListFor::Agent(viewer.id) } else { ListFor::Customer(viewer.id) }
+}
+
+/// The other member; `None` if that is the desk.
+fn other_than(viewer: UserId, members: Members) -> Option<UserId> {
+    match members {
+        Members::Support { customer } if customer == viewer => None,
+        Members::Support { customer } => Some(customer),
+        Members::Direct { first, second } => Some(if first == viewer { second } else { first }),
+    }
 }

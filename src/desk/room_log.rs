@@ -144,6 +144,7 @@ impl Desk {
     pub async fn rooms(&self, skip: u64, limit: usize) -> Result<(Vec<Room>, u64), StoreError> {
         let SummaryPage { summaries, total } = self.0.stores.conversations.support(skip, limit).await?;
         let customers: Vec<UserId> = summaries.iter().filter_map(customer).collect();
+        self.0.directory.look_up(customers.iter().copied()).await?;
         let mut profiles: HashMap<UserId, Profile> = HashMap::new();
         if !customers.is_empty() {
             let found = self.0.stores.profiles.profiles(&customers).await?;

@@ -1,17 +1,20 @@
 //! Whether two stores hold the same.
 
+use super::logs::messages_of;
 use super::{End, ImportError};
-use crate::domain::{Conversation, ConversationId, Seq, UserId};
+use crate::domain::{Conversation, ConversationId, Entry, Seq, User, UserId};
 use crate::store::MAX_PAGE;
 
-/// Compares accounts, conversations with their projections, every entry, and how far sides and people have
-/// been delivered to. Tells
-/// how many entries were compared, and gives it.
+/// Compares accounts, profiles, conversations with their projections, every entry, what goes with messages, used tokens, and
+/// how far sides
+/// and people have been delivered to. Tells how many entries were compared, and gives it.
 ///
 /// # Errors
 /// [`ImportError::Differs`] names the first difference.
 pub async fn compare(one: &End, other: &End, mut progress: impl FnMut(u64)) -> Result<u64, ImportError> {
     compare_users(one, other).await?;
+    compare_profiles(one, other).await?;
+    compare_spent(one, other).await?;
     let (mut compared, mut after): (u64, Option<ConversationId>) = (0, None);
     loop {
         let page = one.upkeep.conversations_after(after, MAX_PAGE).await?;
@@ -47,8 +50,51 @@ async fn compare_logs(one: &End, other: &End, conversation: &Conversation) -> Re
             return differs(format!("the end of the log of conversation {}", conversation.id));
         }
         let Some(last) = page.last() else { return Ok(compared) };
+        compare_extras(one, other, &page).await?;
         compared += page.len() as u64;
         seq = last.seq;
+    }
+}
+
+async fn compare_extras(one: &End, other: &End, entries: &[Entry]) -> Result<(), ImportError> {
+    let messages = messages_of(entries);
+    let mut extras = one.stores.conversations.extras(&messages).await?;
+    let mut again = other.stores.conversations.extras(&messages).await?;
+    extras.sort_by_key(|(message, _)| *message);
+    again.sort_by_key(|(message, _)| *message);
+    match extras.iter().zip(&again).find(|(extras, again)| extras != again) {
+        Some(((message, _), _)) => differs(format!("what goes with message {message}")),
+        None if extras.len() != again.len() => differs("something goes with a message in one and not in the other"),
+        None => Ok(()),
+    }
+}
+
+async fn compare_profiles(one: &End, other: &End) -> Result<(), ImportError> {
+    let mut after: Option<UserId> = None;
+    loop {
+        let page = one.upkeep.profiles_after(after, MAX_PAGE).await?;
+        let again = other.upkeep.profiles_after(after, MAX_PAGE).await?;
+        if let Some((profile, _)) = page.iter().zip(&again).find(|(profile, again)| profile != again) {
+            return differs(format!("the profile of {}", profile.user));
+        }
+        if page.len() != again.len() {
+            return differs("one holds profiles that the other does not");
+        }
+        let Some(last) = page.last() else { return Ok(()) };
+        after = Some(last.user);
+    }
+}
+
+async fn compare_spent(one: &End, other: &End) -> Result<(), ImportError> {
+    let mut after: Option<String> = None;
+    loop {
+        let page = one.upkeep.spent_after(after.as_deref(), MAX_PAGE).await?;
+        // Not named: whoever reads it could not do anything with it.
+        if page != other.upkeep.spent_after(after.as_deref(), MAX_PAGE).await? {
+            return differs("which tokens were used");
+        }
+        let Some(last) = page.last() else { return Ok(()) };
+        after = Some(last.token.clone());
     }
 }
 
@@ -65,10 +111,20 @@ async fn compare_users(one: &End, other: &End) -> Result<(), ImportError> {
         }
         let Some(last) = page.last() else { return Ok(()) };
         after = Some(last.id);
+        compare_google_ids(one, other, &page).await?;
         for user in &page {
             compare_delivered(one, other, user.id).await?;
         }
     }
+}
+
+async fn compare_google_ids(one: &End, other: &End, users: &[User]) -> Result<(), ImportError> {
+    let ids: Vec<UserId> = users.iter().map(|user| user.id).collect();
+    let mut google_ids = one.upkeep.google_ids(&ids).await?;
+    let mut again = other.upkeep.google_ids(&ids).await?;
+    google_ids.sort_unstable();
+    again.sort_unstable();
+    if google_ids == again { Ok(()) } else { differs("somebody's account with Google") }
 }
 
 async fn compare_delivered(one: &End, other: &End, user: UserId) -> Result<(), ImportError> {

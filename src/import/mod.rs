@@ -5,15 +5,18 @@
 
 use std::sync::Arc;
 
-use crate::domain::{ConversationId, Seq, Side, UserId};
-use crate::store::{MAX_PAGE, OpenStore, Receipt, RestoreError, StoreError, Stores, Upkeep};
+use crate::store::{MAX_PAGE, OpenStore, RestoreError, StoreError, Stores, Upkeep};
 
 mod compare;
 pub mod django;
+mod files;
+mod logs;
+mod people;
 #[cfg(test)]
 mod tests;
 
 pub use compare::compare;
+pub use files::Folders;
 
 /// One end of the move.
 pub struct End {
@@ -42,6 +45,14 @@ pub enum ImportError {
     /// A store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The file of an attachment could not be copied.
+    #[error("copying the attachment {file}")]
+    File {
+        /// Its name in the folder.
+        file: String,
+        /// Why not.
+        source: std::io::Error,
+    },
     /// The comparison has found something.
     #[error("the stores differ: {0}")]
     Differs(String),
@@ -52,73 +63,53 @@ pub enum ImportError {
 pub struct Moved {
     /// Accounts that were not there.
     pub users: u64,
+    /// Profiles that were not there.
+    pub profiles: u64,
+    /// Tokens whose use was not remembered there.
+    pub spent_tokens: u64,
     /// Conversations, there or not.
     pub conversations: u64,
     /// Entries that were not there.
     pub entries: u64,
+    /// Messages with something beside their text that was not there.
+    pub extras: u64,
+    /// Attachments, there or not.
+    pub attachments: u64,
+    /// Files of attachments that were not there.
+    pub files: u64,
+    /// Files of attachments that are missing at either end, or were not looked at because nobody named the folders.
+    pub files_missing: u64,
 }
 
-/// Puts everything that is in `from` into `to`. Tells how many entries were looked at.
+/// How many entries a store holds.
+///
+/// # Errors
+/// [`StoreError`] if it cannot be read.
+pub async fn count_entries(end: &End) -> Result<u64, StoreError> {
+    let (mut entries, mut after) = (0, None);
+    loop {
+        let page = end.upkeep.conversations_after(after, MAX_PAGE).await?;
+        let Some(last) = page.last() else { return Ok(entries) };
+        after = Some(last.conversation.id);
+        entries += page.iter().map(|summary| summary.last_seq.get()).sum::<u64>();
+    }
+}
+
+/// Puts everything that is in `from` into `to`, also the files of attachments if their folders are named. Tells how many
+/// entries were looked at.
 ///
 /// # Errors
 /// [`ImportError`]; what was moved so far stays.
-pub async fn import(from: &End, to: &End, mut progress: impl FnMut(u64)) -> Result<Moved, ImportError> {
-    let (mut moved, mut looked_at) = (Moved::default(), 0);
-    let mut after: Option<UserId> = None;
-    loop {
-        let page = from.upkeep.users_after(after, MAX_PAGE).await?;
-        let Some(last) = page.last() else { break };
-        after = Some(last.id);
-        for user in page {
-            moved.users += u64::from(to.upkeep.restore_user(user).await?);
-        }
-    }
-    let mut after: Option<ConversationId> = None;
-    loop {
-        let page = from.upkeep.conversations_after(after, MAX_PAGE).await?;
-        let Some(last) = page.last() else { break };
-        after = Some(last.conversation.id);
-        for summary in page {
-            moved.conversations += 1;
-            let mut seq = Seq::ZERO;
-            loop {
-                let id = summary.conversation.id;
-                let entries = from.stores.conversations.entries_after(id, seq, MAX_PAGE).await?;
-                let end = entries.last().map(|entry| entry.seq);
-                looked_at += entries.len() as u64;
-                moved.entries += to.upkeep.restore(summary.conversation, entries).await?;
-                progress(looked_at);
-                let Some(end) = end else { break };
-                seq = end;
-            }
-            move_receipts(from, to, summary.conversation.id).await?;
-        }
-    }
-    move_delivered(from, to).await?;
+pub async fn import(
+    from: &End,
+    to: &End,
+    folders: Option<&Folders>,
+    progress: impl FnMut(u64),
+) -> Result<Moved, ImportError> {
+    let mut moved = Moved::default();
+    people::move_people(from, to, &mut moved).await?;
+    logs::move_logs(from, to, folders, &mut moved, progress).await?;
+    people::move_delivered(from, to).await?;
+    people::move_spent(from, to, &mut moved).await?;
     Ok(moved)
-}
-
-async fn move_receipts(from: &End, to: &End, conversation: ConversationId) -> Result<(), ImportError> {
-    let reaches = from.stores.conversations.receipts(conversation).await?;
-    let receipt = |side: Side| Receipt { conversation, side, reach: reaches[side.index()] };
-    let receipts = [Side::Customer, Side::Desk].map(receipt);
-    Ok(to.stores.conversations.note_receipts(receipts.to_vec()).await?)
-}
-
-async fn move_delivered(from: &End, to: &End) -> Result<(), ImportError> {
-    let mut user: Option<UserId> = None;
-    loop {
-        let page = from.upkeep.users_after(user, MAX_PAGE).await?;
-        let Some(last) = page.last() else { return Ok(()) };
-        user = Some(last.id);
-        for user in page {
-            let mut after = None;
-            loop {
-                let marks = from.upkeep.delivered_after(user.id, after, MAX_PAGE).await?;
-                let Some(last) = marks.last() else { break };
-                after = Some(last.conversation);
-                to.stores.conversations.set_delivered(marks).await?;
-            }
-        }
-    }
 }

@@ -23,7 +23,7 @@ mod upkeep;
 pub(crate) mod upkeep_contract;
 
 pub use location::{DEFAULT_DATABASE, OpenStore, StoreLocation, StoreLocationError};
-pub use upkeep::{RestoreError, Upkeep};
+pub use upkeep::{RestoreError, SpentToken, Upkeep};
 
 /// The most rows that one call returns, whatever it was asked for.
 pub const MAX_PAGE: usize = 1000;

@@ -3,8 +3,8 @@
 
 use async_trait::async_trait;
 
-use super::{Delivered, StoreError};
-use crate::domain::{Conversation, ConversationId, Entry, Seq, Summary, User, UserId};
+use super::{Delivered, Profile, StoreError};
+use crate::domain::{Conversation, ConversationId, Entry, Seq, Summary, Timestamp, User, UserId};
 
 /// Why something could not be put back.
 #[derive(Debug, thiserror::Error)]
@@ -15,6 +15,15 @@ pub enum RestoreError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// A token that may be used once, and was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SpentToken {
+    /// Its name.
+    pub token: String,
+    /// Until when that is remembered.
+    pub until: Timestamp,
 }
 
 /// Looks after a store that no server is writing to.
@@ -35,6 +44,12 @@ pub trait Upkeep: Send + Sync + 'static {
         after: Option<ConversationId>,
         limit: usize,
     ) -> Result<Vec<Delivered>, StoreError>;
+    /// The accounts that these people have with Google, as far as the replaced server has noted them; we only keep the note.
+    async fn google_ids(&self, users: &[UserId]) -> Result<Vec<(UserId, String)>, StoreError>;
+    /// Profiles by person, beyond `after`, at most `limit`.
+    async fn profiles_after(&self, after: Option<UserId>, limit: usize) -> Result<Vec<Profile>, StoreError>;
+    /// Tokens that were used, by name, beyond `after`, at most `limit`.
+    async fn spent_after(&self, after: Option<&str>, limit: usize) -> Result<Vec<SpentToken>, StoreError>;
 
     /// A number that no conversation has, or had: for one that is to be put back under a number of this store's own.
     async fn fresh_conversation_number(&self) -> Result<u64, StoreError>;
@@ -42,6 +57,8 @@ pub trait Upkeep: Send + Sync + 'static {
     /// Puts an account back with its id and its number. Tells whether that was news; an account that is there already
     /// stays as it is.
     async fn restore_user(&self, user: User) -> Result<bool, RestoreError>;
+    /// Notes somebody's account with Google, if none is noted.
+    async fn restore_google_id(&self, user: UserId, google_id: &str) -> Result<(), StoreError>;
     /// Puts entries back with their seqs, ids, numbers and stamps, in the order of their seqs, and brings the projections up
     /// to date; opens the conversation first if it is not there. Gives how many entries were news.
     ///
@@ -60,6 +77,11 @@ pub trait Upkeep: Send + Sync + 'static {
         wrong: Option<Seq>,
         right: Option<&Entry>,
     ) -> Result<bool, StoreError>;
+    /// Messages of a conversation whose copy for the replaced server is missing, or says something else than the log.
+    /// Nothing, if the store makes no copies. `right` says how matters stand there.
+    async fn wrong_copies(&self, right: &Summary) -> Result<Vec<Seq>, StoreError>;
+    /// Writes these copies anew from the log.
+    async fn mend_copies(&self, right: &Summary, wrong: &[Seq]) -> Result<(), StoreError>;
 }
 
 /// The entries that are not in the log yet, given those that stand in their place there.

@@ -1,4 +1,4 @@
-//! `deskline verify`: recomputes every projection from the log, and says where what is kept differs.
+//! `deskline verify`: recomputes from the log everything that follows from it, and says where what is kept differs.
 //!
 //! The log itself is looked at as well: a seq that is missing, or a stamp that runs backwards, cannot be repaired, only told.
 
@@ -42,6 +42,13 @@ pub enum Difference {
         /// The entry.
         seq: Seq,
     },
+    /// Messages whose copy for the replaced server is missing, or says something else than the log.
+    Copies {
+        /// How many.
+        count: usize,
+        /// The first of them.
+        first: Seq,
+    },
     /// What became of a message is not what follows from the log.
     Revision {
         /// The message.
@@ -68,6 +75,9 @@ impl fmt::Display for Finding {
         match &self.difference {
             Difference::Hole { missing } => write!(f, "entry {missing} is missing from the log"),
             Difference::Backwards { seq } => write!(f, "the stamp of entry {seq} is before that of the one before it"),
+            Difference::Copies { count, first } => {
+                write!(f, "{count} copies for the replaced server are missing or wrong, the first of entry {first}")
+            }
             Difference::Revision { message, kept, right } => {
                 let by = |seq: &Option<Seq>| seq.map_or("by none".to_owned(), |seq| format!("by entry {seq}"));
                 write!(f, "message {message} counts as changed {}, the log says {}", by(kept), by(right))
@@ -86,7 +96,7 @@ pub struct Report {
     pub entries: u64,
     /// Differences.
     pub found: u64,
-    /// Conversations whose projections were put right.
+    /// Conversations whose projections or copies were put right.
     pub repaired: u64,
     /// Conversations that are still wrong: the log itself is, or nobody asked for a repair.
     pub left: u64,
@@ -97,8 +107,8 @@ pub struct Report {
 pub enum Repair {
     /// Only tell.
     No,
-    /// Put the projections right.
-    Projections,
+    /// Put the projections and the copies right.
+    WhatFollows,
 }
 
 /// Looks at every conversation. Tells each finding, and how many conversations and entries are done.
@@ -116,8 +126,7 @@ pub async fn verify(
     loop {
         let page = upkeep.conversations_after(after, MAX_PAGE).await?;
         let Some(last) = page.last() else { return Ok(report) };
-        let before = after.replace(last.conversation.id);
-        let mut before = before;
+        let mut before = after.replace(last.conversation.id);
         for kept in page {
             let id = kept.conversation.id;
             let looked = look(conversations, upkeep, before, kept).await?;
@@ -135,11 +144,7 @@ pub async fn verify(
             let is_sound = looked.findings.iter().all(Difference::can_be_repaired);
             let is_right = match repair {
                 Repair::No => false,
-                Repair::Projections => {
-                    let differs = looked.kept != looked.right;
-                    let summary = !differs || upkeep.repair(&looked.kept, &looked.right).await?;
-                    revisions::repair(conversations, upkeep, id, &looked.findings).await? && summary
-                }
+                Repair::WhatFollows => put_right(conversations, upkeep, &looked).await?,
             };
             report.repaired += u64::from(is_right && looked.findings.iter().any(Difference::can_be_repaired));
             report.left += u64::from(!is_sound || !is_right);
@@ -152,7 +157,7 @@ impl Difference {
     const fn can_be_repaired(&self) -> bool {
         match self {
             Self::Hole { .. } | Self::Backwards { .. } => false,
-            Self::Revision { .. } | Self::Projection { .. } => true,
+            Self::Revision { .. } | Self::Projection { .. } | Self::Copies { .. } => true,
         }
     }
 }
@@ -161,6 +166,21 @@ struct Looked {
     kept: Summary,
     right: Summary,
     findings: Vec<Difference>,
+}
+
+/// Puts right what follows from the log. Tells whether nothing was left.
+async fn put_right(
+    conversations: &dyn ConversationStore,
+    upkeep: &dyn Upkeep,
+    looked: &Looked,
+) -> Result<bool, StoreError> {
+    let Looked { kept, right, findings } = looked;
+    let summary = kept == right || upkeep.repair(kept, right).await?;
+    let revisions = revisions::repair(conversations, upkeep, kept.conversation.id, findings).await?;
+    // Looked at again: what became of messages is right only now.
+    let wrong_copies = upkeep.wrong_copies(right).await?;
+    upkeep.mend_copies(right, &wrong_copies).await?;
+    Ok(summary && revisions)
 }
 
 /// Looks at one conversation, again if it may have been written to meanwhile. `before` is the one before it.
@@ -174,6 +194,11 @@ async fn look(
     loop {
         let (right, mut findings) = recompute(conversations, &kept).await?;
         findings.extend(differences(&kept, &right));
+        // Copies show what became of messages, so they are looked at once that is right.
+        if !findings.iter().any(|found| matches!(found, Difference::Revision { .. })) {
+            let wrong = upkeep.wrong_copies(&right).await?;
+            findings.extend(wrong.first().map(|first| Difference::Copies { count: wrong.len(), first: *first }));
+        }
         looks += 1;
         if findings.is_empty() || looks == LOOKS {
             return Ok(Looked { kept, right, findings });

@@ -32,7 +32,7 @@ async fn a_hole_in_the_log_is_told_and_not_mended() {
     let (store, folder) = filled().await;
     let raw = rusqlite::Connection::open(folder.path().join("deskline.db")).unwrap();
     raw.execute("DELETE FROM entries WHERE seq = 2 AND body = 'ann 2'", []).unwrap();
-    let (found, report) = findings(&store, Repair::Projections).await;
+    let (found, report) = findings(&store, Repair::WhatFollows).await;
     assert!(found.contains(&Difference::Hole { missing: Seq::new(2) }), "{found:?}");
     assert_eq!(report.left, 1);
 }
@@ -51,7 +51,7 @@ async fn a_text_that_differs_is_told_without_showing_it() {
     let (store, folder) = filled().await;
     let raw = rusqlite::Connection::open(folder.path().join("deskline.db")).unwrap();
     raw.execute("UPDATE conversations SET last_message_body = 'secret' WHERE peer IS NOT NULL", []).unwrap();
-    let (found, report) = findings(&store, Repair::Projections).await;
+    let (found, report) = findings(&store, Repair::WhatFollows).await;
     assert_eq!((found.len(), report.repaired, report.left), (1, 1, 0));
     assert!(!format!("{found:?}").contains("secret"));
     assert_eq!(findings(&store, Repair::No).await.0, []);

@@ -65,7 +65,7 @@ impl Scene {
 
     /// Stops the server, and looks for these in the store, each once, and for nothing else but `perhaps`.
     async fn ends_with(self, acked: &[String], perhaps: &[String]) {
-        self.server.terminate().await;
+        self.server.signal("TERM").await;
         let (status, log) = self.server.ended(SOON).await;
         assert!(status.success() && !log.contains("panicked"), "{log}");
         let logs = all_logs(&*self.site.store().stores().conversations, self.people[0].id).await;

@@ -370,7 +370,7 @@ async fn stay_honest(
 
 /// No log has a hole, and every message in it is one that may be kept, by somebody who may have said it.
 async fn look_at_what_is_kept(site: &Site, server: ServerProcess, scene: &Scene, dave: &Account, carols: &str) {
-    server.terminate().await;
+    server.signal("TERM").await;
     let (status, log) = server.ended(SOON).await;
     assert!(status.success(), "{status}");
     assert!(!log.contains("panicked"), "{log}");

@@ -62,7 +62,7 @@ async fn before_a_stop_everybody_is_told_when_to_come_back_and_then_let_go() {
     let (site, people) = Site::with(&[("ann", Role::Customer), ("bob", Role::Customer)]).await;
     let server = site.start(&[]).await;
     let (ann, bob) = (enter(&server.url, &people[0]).await, enter(&server.url, &people[1]).await);
-    server.terminate().await;
+    server.signal("TERM").await;
     for client in [ann, bob] {
         let told = client.wait_for("server-stopping", SOON).await.unwrap();
         assert!(told["comeBackAfterMs"].as_u64().unwrap() <= 3000, "{told}");

@@ -7,7 +7,6 @@ mod architecture;
 mod delivery;
 mod faults;
 mod hostile;
-mod kill;
 mod load;
 mod model;
 mod operation;

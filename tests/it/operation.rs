@@ -54,7 +54,7 @@ async fn a_server_that_is_asked_to_stop_under_load_loses_nothing_it_acknowledged
             witness.wait_for("receive-message", SOON).await.unwrap();
         }
         let since = Instant::now();
-        server.terminate().await;
+        server.signal("TERM").await;
         let (status, log) = server.ended(Duration::from_secs(10)).await;
         assert_eq!(status.code(), Some(0), "round {round}, after {:?}: {log}", since.elapsed());
         assert!(!log.contains("panicked"), "{log}");
@@ -111,7 +111,8 @@ async fn a_second_server_on_the_same_data_file_is_refused_and_the_first_goes_on(
     assert!(said.contains(site.data().to_str().unwrap()), "it does not say which file: {said}");
     let client = enter(&server.url, &people[1]).await;
     assert_eq!(client.emit_ack("send-message", message(&people[0], "hi")).await.unwrap()["ok"], true);
-    server.kill().await;
+    server.signal("KILL").await;
+    server.ended(SOON).await;
     let _after_a_kill = site.start(&[]).await;
 }
 
@@ -184,7 +185,7 @@ async fn recover(server: ServerProcess, site: &Site, client: &Client, people: &[
     let second = enter(&server.url, &people[2]).await;
     assert_eq!(second.emit_ack("send-message", message(&people[0], "me too")).await.unwrap()["ok"], true);
     acked.extend(["too much".to_owned(), "me too".to_owned()]);
-    server.terminate().await;
+    server.signal("TERM").await;
     let (status, log) = server.ended(Duration::from_secs(10)).await;
     assert!(status.success() && !log.contains("panicked"), "{log}");
     assert_kept_once(site, &people[0], &acked).await;
@@ -251,7 +252,7 @@ async fn a_full_disk_refuses_messages_keeps_serving_reads_and_heals() {
     for name in acked.rev().take(900) {
         assert_eq!(kept.iter().filter(|kept| *kept == name).count(), 1, "{}", &name[..5]);
     }
-    server.terminate().await;
+    server.signal("TERM").await;
     let (status, log) = server.ended(Duration::from_secs(10)).await;
     assert!(status.success() && !log.contains("panicked"), "{log}");
 }

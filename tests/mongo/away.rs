@@ -7,8 +7,9 @@ use tokio::net::TcpListener;
 use tokio::time::{Instant, timeout};
 
 use crate::line::Line;
-use crate::shared::{ServerProcess, Talk};
+use crate::shared::ServerProcess;
 use crate::support::{Site, becomes_ready, becomes_unready, probe, stop, told_the_truth};
+use crate::talker::Talk;
 
 /// How long the database is away.
 const AWAY: Duration = Duration::from_secs(30);
@@ -22,7 +23,7 @@ async fn a_database_that_is_away_for_half_a_minute_costs_nobody_a_message_or_a_s
     let Some((site, accounts)) = Site::with(&PEOPLE).await else { return };
     let line = Line::to(&site, true).await;
     let server = site.start_on(&line.uri(&site)).await;
-    let talk = Talk::start(&accounts, vec![server.url.clone()]);
+    let talk = Talk::start(&accounts, &[&server.url]);
     assert!(talk.is_acknowledged(200, Duration::from_secs(15)).await, "nobody is acknowledged: {}", server.log());
 
     line.cut();

@@ -7,8 +7,8 @@ use rand::{RngExt, SeedableRng};
 
 use crate::away::PEOPLE;
 use crate::own_database::{Failure, OwnDatabase};
-use crate::shared::Talk;
 use crate::support::{Site, becomes_ready, becomes_unready, is_there_a_server, stop, told_the_truth};
+use crate::talker::Talk;
 
 const SEED: u64 = 0x2026_1121;
 
@@ -26,7 +26,7 @@ async fn a_database_that_is_killed_costs_nobody_a_message_or_a_socket() {
     let mut database = OwnDatabase::start(&[]).await;
     let (site, accounts) = Site::on(&database.uri(), &PEOPLE).await;
     let server = site.start().await;
-    let talk = Talk::start(&accounts, vec![server.url.clone()]);
+    let talk = Talk::start(&accounts, &[&server.url]);
     for _ in 0..3 {
         assert!(talk.is_acknowledged(100, PATIENCE).await, "nobody is acknowledged: {}", server.log());
         database.kill().await;
@@ -62,7 +62,7 @@ async fn writes_fail_for_a_while(flags: &[&str]) {
     let database = OwnDatabase::start(flags).await;
     let (site, accounts) = Site::on(&database.uri(), &PEOPLE).await;
     let server = site.start().await;
-    let talk = Talk::start(&accounts, vec![server.url.clone()]);
+    let talk = Talk::start(&accounts, &[&server.url]);
     for round in 0..40 {
         let code = STEPPED_DOWN[random.random_range(0..STEPPED_DOWN.len())];
         let how = match round % 5 {

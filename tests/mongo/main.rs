@@ -6,13 +6,15 @@
 
 mod away;
 mod beside;
+mod compare;
 mod failover;
 mod golden;
-mod kill;
 mod line;
 mod migration;
 mod own_database;
+mod prove;
 mod race;
 #[path = "../support/mod.rs"]
 mod shared;
 mod support;
+mod talker;

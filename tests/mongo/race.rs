@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use deskline::domain::Role;
 
-use crate::shared::Talk;
 use crate::support::{Site, stop};
+use crate::talker::Talk;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_programs_append_to_the_same_conversations_without_hole_or_double() {
@@ -13,7 +13,7 @@ async fn two_programs_append_to_the_same_conversations_without_hole_or_double() 
     let people = [("ada", Role::Admin), ("bea", Role::Admin), ("ann", Role::Customer), ("bob", Role::Customer)];
     let Some((site, accounts)) = Site::with(&people).await else { return };
     let (one, other) = (site.start().await, site.start().await);
-    let talk = Talk::start(&accounts, vec![one.url.clone(), other.url.clone()]);
+    let talk = Talk::start(&accounts, &[&one.url, &other.url]);
     let enough = talk.is_acknowledged(500, Duration::from_mins(1)).await;
     assert!(enough, "too few are acknowledged: {} {}", one.log(), other.log());
     let ledgers = talk.end().await;

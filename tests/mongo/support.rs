@@ -13,14 +13,16 @@ use tempfile::TempDir;
 use tokio::process::Command;
 use tokio::time::Instant;
 
-use crate::shared::{Account, Ledger, PROGRAM, SECRET, ServerProcess, compare, make_account};
+use crate::compare::compare;
+use crate::shared::{Account, PROGRAM, SECRET, ServerProcess, make_account};
+use crate::talker::Ledger;
 
 /// How long a server may take to become ready or to stop.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The database server, if there is one. If there is none, that is said aloud, and where all tests must run it is a failure.
 #[expect(clippy::disallowed_methods, reason = "names the server that the suite runs on")]
-fn database_server() -> Option<String> {
+pub(crate) fn database_server() -> Option<String> {
     static SAID: Once = Once::new();
     if let Some(uri) = std::env::var("DESKLINE_TEST_MONGO_URI").ok().filter(|uri| !uri.is_empty()) {
         return Some(uri);
@@ -179,7 +181,7 @@ pub(crate) async fn told_the_truth(site: &Site, agent: &Account, ledgers: &[(Acc
 
 /// Asks a server to stop, and waits until it has; gives what it logged.
 pub(crate) async fn stop(server: ServerProcess) -> String {
-    server.terminate().await;
+    server.signal("TERM").await;
     let (status, log) = server.ended(PATIENCE).await;
     assert!(status.success(), "{log}");
     assert!(!log.contains("panicked"), "{log}");

@@ -1,21 +1,16 @@
-//! What the tests of the program share, whichever store it runs on: accounts, the program as a process, people who talk
-//! without pause, and the comparison of what they were told with what is kept. Everything here is used by every suite
-//! that includes it.
+//! What the tests of the program share, whichever store it runs on: accounts, the program as a process, and a proof. Everything
+//! here is used by every suite that includes it.
 
 use deskline::auth::Tokens;
 use deskline::domain::{AccountStatus, Clock, ConversationId, Email, Entry, Role, Seq, UserId};
 use deskline::store::{ConversationStore, ListFor, NewUser, UserStore};
 use serde_json::Value;
 
-mod compare;
-mod kills;
 mod process;
-mod talker;
+mod proof;
 
-pub(crate) use compare::compare;
-pub(crate) use kills::{Rounds, Survived, kill_again_and_again};
 pub(crate) use process::{PROGRAM, ServerProcess};
-pub(crate) use talker::{Ledger, Talk};
+pub(crate) use proof::assert_proven;
 
 /// What tokens are signed with.
 pub(crate) const SECRET: &str = "a secret of the tests alone";

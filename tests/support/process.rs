@@ -55,16 +55,11 @@ impl ServerProcess {
         self.child.id().unwrap()
     }
 
-    /// Ends it at once, as a power cut would.
-    pub(crate) async fn kill(mut self) {
-        self.child.kill().await.unwrap();
-    }
-
-    /// Asks it to stop.
-    pub(crate) async fn terminate(&self) {
-        let pid = self.pid().to_string();
-        let asked = Command::new("sh").args(["-c", "kill -TERM \"$0\"", &pid]).status().await.unwrap();
-        assert!(asked.success(), "the server had gone before it was asked to stop");
+    /// Sends it a signal: `TERM` asks it to stop, `KILL` ends it as a power cut would.
+    pub(crate) async fn signal(&self, name: &str) {
+        let (signal, pid) = (format!("-{name}"), self.pid().to_string());
+        let sent = Command::new("sh").args(["-c", "kill \"$0\" \"$1\"", &signal, &pid]).status().await.unwrap();
+        assert!(sent.success(), "the server had gone before");
     }
 
     /// Waits until it has ended; gives how, and what it logged.

@@ -330,7 +330,7 @@ pub(super) fn our_fields(entry: &Entry, message: &Message) -> Document {
     fields
 }
 
-/// A message that says this now, as the old server would have written it.
+/// The old server's fields of a message that says this now.
 pub(super) fn old_fields(entry: &Entry, text: &MessageBody, receiver: UserId, read: bool) -> Document {
     doc! {
         "sender": object_id(entry.author.bytes()),

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use mongodb::bson::doc;
+use mongodb::bson::{Document, doc};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -17,7 +17,7 @@ use super::connection::within;
 use super::documents::{CONVERSATIONS, ConversationDocument, MESSAGES, date, int, old_fields, our_fields, whole};
 use super::queries;
 use super::updates::{Reach, Update};
-use crate::domain::{ConversationId, Entry, EntryKind, Members, MessageId, Seq, Summary, UserId};
+use crate::domain::{ConversationId, Entry, EntryKind, Members, MessageBody, MessageId, Seq, Summary, UserId};
 use crate::store::StoreError;
 
 /// Conversations that wait for their copy; beyond this many they wait for their next message instead.
@@ -167,19 +167,12 @@ impl Page {
         let across = entry.side.other();
         match &entry.kind {
             EntryKind::Message(message) => {
-                let receiver = match self.summary.conversation.members {
-                    Members::Support { customer } if customer == entry.author => desk,
-                    Members::Support { customer } => customer,
-                    Members::Direct { first, second } if first == entry.author => second,
-                    Members::Direct { first, .. } => first,
-                };
                 // One that was deleted since is not to come back. Its text is kept in the log.
                 let text = message.text()?;
-                let is_read = entry.seq <= self.summary.side(across).read;
                 // What the old server wrote itself stays as it is, and gets our fields beside its own.
                 let change = doc! {
                     "$set": our_fields(entry, message),
-                    "$setOnInsert": old_fields(entry, text, receiver, is_read),
+                    "$setOnInsert": old_shape(&self.summary, entry, text, desk),
                 };
                 Some(Update { filter: queries::message(message.id), change, reach: Reach::OneOrNew })
             }
@@ -215,4 +208,15 @@ impl Page {
         let change = doc! { "$max": { "mirrored": int(last.seq.get()) } };
         Some(Update { filter: queries::conversation(self.summary.conversation.id), change, reach: Reach::One })
     }
+}
+
+/// A message that says this now, as the old server would have written it.
+pub(super) fn old_shape(summary: &Summary, entry: &Entry, text: &MessageBody, desk: UserId) -> Document {
+    let receiver = match summary.conversation.members {
+        Members::Support { customer } if customer == entry.author => desk,
+        Members::Support { customer } => customer,
+        Members::Direct { first, second } if first == entry.author => second,
+        Members::Direct { first, .. } => first,
+    };
+    old_fields(entry, text, receiver, entry.seq <= summary.side(entry.side.other()).read)
 }

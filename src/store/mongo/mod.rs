@@ -24,6 +24,10 @@
 //!
 //! Messages that the old server wrote have no `conversation`; [`migrate`] takes them into the log.
 //!
+//! # Shards
+//!
+//! `entries` can be sharded by `conversation`: both unique indexes begin with it, and every append and every page names it.
+//!
 //! Reading order: [`documents`], [`queries`], [`connection`], [`append`], [`lanes`], [`projection`],
 //! [`revisions`], [`mirror`], [`migrate`],
 //! then the parts of the port.
@@ -40,6 +44,7 @@ use super::{StoreError, Stores};
 mod append;
 mod connection;
 mod conversations;
+mod copies;
 mod documents;
 mod extras;
 mod indexes;
@@ -47,6 +52,7 @@ mod lanes;
 mod migrate;
 mod mirror;
 mod numbers;
+mod people_upkeep;
 mod profiles;
 mod projection;
 mod queries;

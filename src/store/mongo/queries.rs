@@ -221,6 +221,11 @@ pub(super) fn profile_with(field: &'static str, value: &str) -> Document {
     doc! { field: { "$eq": value, "$gt": "" } }
 }
 
+/// Tokens by their name, together with [`by_id`].
+pub(super) fn tokens_beyond(token: Option<&str>) -> Document {
+    doc! { "_id": { "$gt": token.unwrap_or_default() } }
+}
+
 /// Tokens that are no longer good, spent or not.
 pub(super) fn spent_before(now: Timestamp) -> Document {
     doc! { "until": { "$lt": date(now) } }

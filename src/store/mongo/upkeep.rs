@@ -13,7 +13,7 @@ use super::user_documents::{UserDocument, new_user};
 use super::{MongoStore, Shared, queries};
 use crate::domain::{Conversation, ConversationId, Entry, Seq, Summary, User, UserId};
 use crate::store::upkeep::news;
-use crate::store::{Delivered, NewUser, RestoreError, StoreError, Upkeep};
+use crate::store::{Delivered, NewUser, Profile, RestoreError, SpentToken, StoreError, Upkeep};
 
 #[async_trait]
 impl Upkeep for MongoStore {
@@ -61,12 +61,28 @@ impl Upkeep for MongoStore {
         .await
     }
 
+    async fn google_ids(&self, users: &[UserId]) -> Result<Vec<(UserId, String)>, StoreError> {
+        within(self.shared.google_ids(users)).await
+    }
+
+    async fn profiles_after(&self, after: Option<UserId>, limit: usize) -> Result<Vec<Profile>, StoreError> {
+        within(self.shared.profiles_after(after, limit)).await
+    }
+
+    async fn spent_after(&self, after: Option<&str>, limit: usize) -> Result<Vec<SpentToken>, StoreError> {
+        within(self.shared.spent_after(after, limit)).await
+    }
+
     async fn fresh_conversation_number(&self) -> Result<u64, StoreError> {
         within(self.shared.numbers.conversations.take()).await
     }
 
     async fn restore_user(&self, user: User) -> Result<bool, RestoreError> {
         within(self.shared.restore_user(user)).await
+    }
+
+    async fn restore_google_id(&self, user: UserId, google_id: &str) -> Result<(), StoreError> {
+        within(self.shared.note_google_id(user, google_id)).await
     }
 
     async fn restore(&self, conversation: Conversation, entries: Vec<Entry>) -> Result<u64, RestoreError> {
@@ -94,6 +110,14 @@ impl Upkeep for MongoStore {
         right: Option<&Entry>,
     ) -> Result<bool, StoreError> {
         self.shared.repair_revision(id, message, wrong, right).await
+    }
+
+    async fn wrong_copies(&self, right: &Summary) -> Result<Vec<Seq>, StoreError> {
+        self.shared.wrong_copies(right).await
+    }
+
+    async fn mend_copies(&self, right: &Summary, wrong: &[Seq]) -> Result<(), StoreError> {
+        self.shared.mend_copies(right, wrong).await
     }
 }
 

@@ -20,6 +20,7 @@ mod checkpoint;
 mod conversations;
 mod extras;
 mod lock;
+mod people_upkeep;
 mod profiles;
 mod readers;
 mod receipts;

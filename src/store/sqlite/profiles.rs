@@ -14,6 +14,7 @@ macro_rules! select_profile {
         concat!("SELECT user, username, contact_email, phone, birth_date, session FROM profiles WHERE ", $rest)
     };
 }
+pub(super) use select_profile;
 
 #[async_trait]
 impl ProfileStore for SqliteStore {
@@ -89,7 +90,7 @@ fn unreadable(error: BirthDateError) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(4, Type::Text, Box::new(error))
 }
 
-fn profile(row: &Row<'_>) -> rusqlite::Result<Profile> {
+pub(super) fn profile(row: &Row<'_>) -> rusqlite::Result<Profile> {
     Ok(Profile {
         user: UserId::from_bytes(row.get(0)?),
         username: row.get(1)?,

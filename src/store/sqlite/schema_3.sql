@@ -12,5 +12,8 @@ CREATE UNIQUE INDEX entries_by_client_message_id ON entries (conversation, autho
     WHERE client_id IS NOT NULL;
 DROP INDEX entries_by_client_id;
 
+-- The account with Google that the replaced server has noted: kept for the way back, and used for nothing else.
+ALTER TABLE users ADD COLUMN google_id TEXT;
+
 -- The day on which somebody was born, as YYYY-MM-DD.
 ALTER TABLE profiles ADD COLUMN birth_date TEXT;

@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use rusqlite::{Connection, TransactionBehavior, params};
 
-use super::revisions;
 use super::rows::{self, select_entry, summary_columns, user_columns};
+use super::{people_upkeep, revisions};
 use crate::domain::{
     ClientMessageId, Conversation, ConversationId, Email, Entry, EntryKind, Members, Seq, Summary, User, UserId,
 };
 use crate::store::upkeep::news;
-use crate::store::{Delivered, MAX_PAGE, RestoreError, StoreError, Upkeep};
+use crate::store::{Delivered, MAX_PAGE, Profile, RestoreError, SpentToken, StoreError, Upkeep};
 
 /// A connection for upkeep.
 pub(super) struct SqliteUpkeep(Arc<Mutex<Connection>>);
@@ -92,6 +92,20 @@ impl Upkeep for SqliteUpkeep {
         self.run(read).await
     }
 
+    async fn google_ids(&self, users: &[UserId]) -> Result<Vec<(UserId, String)>, StoreError> {
+        let users = users.to_vec();
+        self.run(move |connection| people_upkeep::google_ids(connection, &users)).await
+    }
+
+    async fn profiles_after(&self, after: Option<UserId>, limit: usize) -> Result<Vec<Profile>, StoreError> {
+        self.run(move |connection| people_upkeep::profiles_after(connection, after, limit)).await
+    }
+
+    async fn spent_after(&self, after: Option<&str>, limit: usize) -> Result<Vec<SpentToken>, StoreError> {
+        let after = after.map(str::to_owned);
+        self.run(move |connection| people_upkeep::spent_after(connection, after.as_deref(), limit)).await
+    }
+
     async fn fresh_conversation_number(&self) -> Result<u64, StoreError> {
         let read = |connection: &Connection| {
             let sql = "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'conversations'), 0) + 1";
@@ -102,6 +116,11 @@ impl Upkeep for SqliteUpkeep {
 
     async fn restore_user(&self, user: User) -> Result<bool, RestoreError> {
         self.run(move |connection| insert_user(connection, &user)).await
+    }
+
+    async fn restore_google_id(&self, user: UserId, google_id: &str) -> Result<(), StoreError> {
+        let google_id = google_id.to_owned();
+        self.run(move |connection| people_upkeep::note_google_id(connection, user, &google_id)).await
     }
 
     async fn restore(&self, conversation: Conversation, entries: Vec<Entry>) -> Result<u64, RestoreError> {
@@ -137,6 +156,15 @@ impl Upkeep for SqliteUpkeep {
             Ok(update.execute(params![id.bytes(), message.get(), wrong, right])? > 0)
         };
         self.run(repair).await
+    }
+
+    /// There are none.
+    async fn wrong_copies(&self, _: &Summary) -> Result<Vec<Seq>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn mend_copies(&self, _: &Summary, _: &[Seq]) -> Result<(), StoreError> {
+        Ok(())
     }
 }
 

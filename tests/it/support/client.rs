@@ -11,7 +11,7 @@ use super::Account;
 pub(crate) async fn enter(url: &str, account: &Account) -> Client {
     let client = Client::connect(url).await.unwrap();
     let answer = client.emit_ack("authenticate", json!({ "token": account.token })).await.unwrap();
-    assert_eq!(answer["success"], true, "{answer}");
+    assert_eq!((&answer["success"], &answer["role"]), (&json!(true), &json!(account.role.word())), "{answer}");
     client
 }
 

@@ -50,6 +50,17 @@ export default function stories(start) {
     assert.ok(admin);
   });
 
+  test('one clientMessageId in two conversations is two messages, and in each of them one', async (t) => {
+    const server = await start(t);
+    const admin = await server.signIn(server.admin);
+    const send = (to, message) =>
+      admin.socket.emitWithAck('send-message', { receiverId: to.id, message, clientMessageId: 'same' });
+    const [first, second] = [await send(server.ann, 'to Ann'), await send(server.bob, 'to Bob')];
+    assert.ok(first.ok && second.ok, JSON.stringify([first, second]));
+    assert.notEqual(first.conversationId, second.conversationId);
+    assert.deepEqual([await send(server.ann, 'again'), await send(server.bob, 'again')], [first, second]);
+  });
+
   test('agents may write to each other', async (t) => {
     const server = await start(t);
     const [admin, second] = [await server.signIn(server.admin), await server.signIn(server.second)];

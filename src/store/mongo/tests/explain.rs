@@ -136,11 +136,13 @@ async fn every_query_is_served_by_an_index() {
     let (stages, _) = explain(&fresh, unread).await;
     assert!(!stages.iter().any(|stage| stage == "COLLSCAN"), "{stages:?}");
 
-    // Ranges of ids, the second and third of them of upkeep.
+    // Ranges of ids, all but the first of them of upkeep.
     let by_id = [
         ("entries", queries::all_entries(), queries::youngest_first()),
         ("users", queries::beyond(Some(person(1))), queries::by_id()),
         ("conversations", queries::beyond(None), queries::by_id()),
+        ("profiles", queries::beyond(Some(person(1))), queries::by_id()),
+        ("spentTokens", queries::tokens_beyond(Some("x")), queries::by_id()),
     ];
     for (collection, filter, sort) in by_id {
         let (stages, is_real) = explain(&fresh, doc! { "find": collection, "filter": filter, "sort": sort }).await;

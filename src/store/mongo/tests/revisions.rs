@@ -69,9 +69,10 @@ async fn a_process_killed_while_it_edits_and_deletes_leaves_what_the_log_says() 
         })
         .await;
         let next = fresh.another().await;
-        let summary = next.summary(conversation.id).await.unwrap().unwrap();
         let log = next.entries_after(conversation.id, Seq::ZERO, 100).await.unwrap();
-        assert_eq!(summary.last_seq, log.last().unwrap().seq);
+        // What the dead process sent last may still be done now.
+        let summary = next.summary(conversation.id).await.unwrap().unwrap();
+        assert!(summary.last_seq >= log.last().unwrap().seq);
         for entry in acknowledged.lock().unwrap().iter() {
             assert!(log.contains(entry), "{entry:?} was acknowledged and lost");
         }

@@ -1,10 +1,17 @@
 //! What the calls cost: commands sent to the server, once everything is warm.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use super::{Fresh, available, observed, open_on, read, say, someone};
-use crate::domain::{Draft, DraftKind, Members, MessageBody, Seq, Side};
-use crate::store::{ConversationStore as _, ListFor};
+use super::{Fresh, START, available, observed, open_on, read, say, someone};
+use crate::accounts::testing::Fixture;
+use crate::desk::send_message::{Addressee, SendMessage};
+use crate::desk::{Desk, DeskSettings};
+use crate::domain::{
+    AccountStatus, Draft, DraftKind, Members, MessageBody, MessageExtras, Person, Role, Seq, Side, UserId,
+};
+use crate::store::{ConversationStore as _, ListFor, NewUser, UserStore as _};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_append_costs_two_round_trips_and_a_history_one() {
@@ -51,4 +58,88 @@ async fn an_append_costs_two_round_trips_and_a_history_one() {
     assert_eq!(took(), ["find"; 2]);
     store.summary(conversation.id).await.unwrap();
     assert_eq!(took(), ["find"; 2]);
+}
+
+/// Longer than the desk remembers people.
+const FORGOTTEN: Duration = Duration::from_millis(5_500);
+
+async fn account(fresh: &Fresh, n: u8, role: Role) -> Arc<Person> {
+    let new = NewUser {
+        id: someone(n),
+        name: format!("Person {n}"),
+        email: Some(format!("p{n}@x.test").parse().unwrap()),
+        password_hash: None,
+        role,
+        status: AccountStatus::Active,
+        pending_code: None,
+        at: START,
+    };
+    Arc::new(Person::from(&fresh.store.create_user(new).await.unwrap()))
+}
+
+/// Sends a message and waits for the answer.
+async fn send(desk: &Desk, author: &Arc<Person>, to: UserId) {
+    let (answer, answered) = tokio::sync::oneshot::channel();
+    let ask = SendMessage {
+        author: author.clone(),
+        to: Addressee::User(to),
+        text: "hello".into(),
+        client_id: None,
+        origin: None,
+        extras: MessageExtras::default(),
+    };
+    desk.send_message(ask, Box::new(move |outcome| answer.send(outcome.is_ok()).unwrap())).await;
+    assert!(answered.await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_of_the_desk_costs_the_same_however_many_people_it_shows() {
+    if !available() {
+        return;
+    }
+    let fresh = Fresh::open().await;
+    let agent = account(&fresh, 9, Role::Admin).await;
+    let mut customers = Vec::new();
+    for n in 20..50 {
+        customers.push(account(&fresh, n, Role::Customer).await);
+        let conversation = fresh.support(n).await;
+        fresh.store.append(vec![say(&conversation, n, Side::Customer, "hi")]).await.remove(0).unwrap();
+    }
+    let sent = Arc::new(Mutex::new(BTreeMap::<String, u32>::new()));
+    let heard = sent.clone();
+    let count = move |command: &str| *heard.lock().unwrap().entry(command.to_owned()).or_default() += 1;
+    let store = open_on(&observed(fresh.raw.name(), count).await).await;
+    store.settle().await.unwrap();
+    // The copy is made later, by somebody else.
+    store.stop.cancel();
+    let fixture = Fixture::new();
+    let desk = Desk::open(store.stores(), fixture.accounts.clone(), fixture.clock.clone(), DeskSettings::default());
+    let took = || {
+        let mut took = std::mem::take(&mut *sent.lock().unwrap());
+        (took.remove("find").unwrap_or_default(), took.remove("insert").unwrap_or_default(), took)
+    };
+    took();
+
+    assert_eq!(desk.list_conversations(&agent, 500).await.unwrap().len(), 30);
+    assert_eq!(took(), (4, 0, BTreeMap::new()), "three for the list at once, one for everybody in it");
+    desk.list_conversations(&agent, 500).await.unwrap();
+    assert_eq!(took(), (3, 0, BTreeMap::new()));
+    desk.unread_count(&customers[0]).await.unwrap();
+    assert_eq!(took(), (2, 0, BTreeMap::new()), "both at once");
+    // Numbers for messages are taken a thousand at a time, so a later message takes none.
+    send(&desk, &agent, customers[0].id).await;
+    took();
+    send(&desk, &agent, customers[0].id).await;
+    let (finds, inserts, rest) = took();
+    assert_eq!((finds, inserts, rest.get("update")), (0, 1, Some(&1)), "{rest:?}");
+    tokio::time::sleep(FORGOTTEN).await;
+    took();
+    send(&desk, &agent, customers[0].id).await;
+    let (finds, inserts, rest) = took();
+    assert_eq!((finds, inserts, rest.get("update")), (2, 1, Some(&1)), "who it is for, and who the desk is: {rest:?}");
+    let history = desk.history_with(&agent, customers[0].id, None, 50).await.unwrap();
+    assert_eq!(history.messages.len(), 4);
+    let (finds, ..) = took();
+    assert_eq!(finds, 5, "how matters stand with the log's end, the messages, what goes with them, who wrote them");
+    desk.close().await;
 }

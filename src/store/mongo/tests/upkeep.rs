@@ -1,9 +1,14 @@
 //! Moving in and out, and repairs.
 
-use mongodb::bson::Document;
+use futures_util::TryStreamExt;
+use mongodb::bson::{Document, doc};
 
-use super::{Fresh, available};
-use crate::store::{OpenStore, StoreLocation, upkeep_contract};
+use super::faults::named;
+use super::{Fresh, available, person, read, say, someone};
+use crate::domain::Side;
+use crate::import::{End, compare, import};
+use crate::store::{ConversationStore as _, OpenStore, StoreLocation, UserStore as _, upkeep_contract};
+use crate::verify::{Repair, verify};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_data_file_moves_in() {
@@ -33,4 +38,75 @@ async fn wrong_projections_are_found_and_put_right() {
         let fresh = Fresh::open().await;
         upkeep_contract::wrong_projections_are_found_and_put_right(&OpenStore::Mongo(fresh.store.clone())).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_old_server_knows_of_accounts_survives_the_way_through_a_data_file() {
+    if !available() {
+        return;
+    }
+    let (fresh, back, folder) = (Fresh::open().await, Fresh::open().await, tempfile::tempdir().unwrap());
+    let account = doc! { "_id": person(1), "name": "Ann", "email": "ann@x.test", "googleId": "1122", "role": "user" };
+    fresh.documents("users").insert_one(account).await.unwrap();
+    let file = StoreLocation::Sqlite(folder.path().join("deskline.db")).open().await.unwrap();
+    for (from, to) in [(&OpenStore::Mongo(fresh.store.clone()), &file), (&file, &OpenStore::Mongo(back.store.clone()))]
+    {
+        let (from, to) = (End::of(from).unwrap(), End::of(to).unwrap());
+        import(&from, &to, None, |_| ()).await.unwrap();
+        compare(&from, &to, |_| ()).await.unwrap();
+    }
+    let moved = back.documents("users").find_one(doc! { "_id": person(1) }).await.unwrap().unwrap();
+    assert_eq!((moved.get_str("googleId").unwrap(), moved.get_str("email").unwrap()), ("1122", "ann@x.test"));
+    let again = back.store.user(someone(1)).await.unwrap();
+    assert_eq!(again, fresh.store.user(someone(1)).await.unwrap());
+}
+
+async fn dump(copies: &mongodb::Collection<Document>) -> Vec<Document> {
+    copies.find(doc! {}).sort(doc! { "_id": 1 }).await.unwrap().try_collect().await.unwrap()
+}
+
+async fn findings(fresh: &Fresh, repair: Repair) -> (Vec<String>, u64, u64) {
+    let mut findings = Vec::new();
+    let tell = |finding: &crate::verify::Finding| findings.push(finding.difference.clone());
+    let report = verify(&*fresh.store, &*fresh.store, repair, tell, |_| ()).await.unwrap();
+    (findings.iter().map(|found| format!("{found:?}")).collect(), report.repaired, report.left)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn wrong_copies_are_found_and_put_right() {
+    if !available() {
+        return;
+    }
+    let fresh = Fresh::open().await;
+    let conversation = fresh.support(1).await;
+    for n in 1..=5 {
+        let draft = named(say(&conversation, 1, Side::Customer, &format!("message {n}")), &format!("m{n}"));
+        fresh.store.append(vec![draft]).await.remove(0).unwrap();
+    }
+    fresh.store.append(vec![read(&conversation, 9, Side::Desk, 4)]).await.remove(0).unwrap();
+    assert_eq!(findings(&fresh, Repair::No).await, (vec![], 0, 0));
+    let copies = fresh.documents("messages");
+    let before: Vec<Document> = dump(&copies).await;
+    // What a tool does that takes the collection for its own.
+    copies.delete_one(doc! { "message": "message 2" }).await.unwrap();
+    for (message, change) in [
+        ("message 3", doc! { "$set": { "message": "something else" } }),
+        ("message 4", doc! { "$set": { "read": false }, "$unset": { "seq": "" } }),
+        // Read with the old server, of which the log knows nothing.
+        ("message 5", doc! { "$set": { "read": true } }),
+    ] {
+        copies.update_one(doc! { "message": message }, change).await.unwrap();
+    }
+    let expected = vec!["Copies { count: 3, first: Seq(2) }".to_owned()];
+    assert_eq!(findings(&fresh, Repair::No).await, (expected.clone(), 0, 1));
+    assert_eq!(findings(&fresh, Repair::WhatFollows).await, (expected, 1, 0));
+    assert_eq!(findings(&fresh, Repair::No).await, (vec![], 0, 0));
+    copies.update_one(doc! { "message": "message 5" }, doc! { "$set": { "read": false } }).await.unwrap();
+    let mended = dump(&copies).await;
+    for (mended, before) in mended.iter().zip(&before) {
+        for (field, value) in before.iter().filter(|(field, _)| *field != "updatedAt") {
+            assert_eq!(mended.get(field), Some(value), "{field} of {mended}");
+        }
+    }
+    assert_eq!(mended.len(), before.len());
 }

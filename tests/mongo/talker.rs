@@ -1,4 +1,4 @@
-//! People who talk without pause, whatever happens to the server: they come back by themselves, resume, and send again what
+//! People who talk without pause, whatever happens to the database: they come back by themselves, resume, and send again what
 //! was not acknowledged.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::{Account, number, text};
+use crate::shared::{Account, number, text};
 
 /// How long a client that was cut off waits before it tries again.
 const RETRY: Duration = Duration::from_millis(20);
@@ -30,14 +30,6 @@ const OUTSTANDING: usize = 3;
 
 /// How long everybody may take to be answered and to read the rest.
 const END: Duration = Duration::from_mins(2);
-
-/// What clients are told.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Weather {
-    /// Where servers are at present: people are spread over them.
-    urls: Vec<String>,
-    phase: Phase,
-}
 
 /// How far the story is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -105,10 +97,10 @@ struct Counts {
 /// One person's client: comes back by itself, resumes, and sends again what was not acknowledged.
 struct Talker {
     me: Account,
-    /// The how-manieth they are, and so on which server.
-    place: usize,
+    /// Their server.
+    url: String,
     others: Vec<Account>,
-    weather: watch::Receiver<Weather>,
+    phase: watch::Receiver<Phase>,
     counts: Arc<Counts>,
     ledger: Ledger,
 }
@@ -116,11 +108,7 @@ struct Talker {
 impl Talker {
     async fn run(mut self) -> (Account, Ledger) {
         loop {
-            let url = {
-                let now = self.weather.borrow_and_update();
-                now.urls[self.place % now.urls.len()].clone()
-            };
-            match self.converse(&url).await {
+            match self.converse().await {
                 Ok(()) => return (self.me, self.ledger),
                 Err(ClientError::Unexpected(what)) => panic!("{}: {what}", self.me.name),
                 // The server is gone, or going: come back.
@@ -130,8 +118,8 @@ impl Talker {
     }
 
     /// Talks until the connection breaks, or everything is said and heard.
-    async fn converse(&mut self, url: &str) -> Result<(), ClientError> {
-        let client = Client::connect(url).await?;
+    async fn converse(&mut self) -> Result<(), ClientError> {
+        let client = Client::connect(&self.url).await?;
         self.ledger.connections += 1;
         let shown = json!({"token": self.me.token, "catchUp": false});
         let answer = client.emit_ack("authenticate", shown).await?;
@@ -141,13 +129,13 @@ impl Talker {
         if answer["success"] != true {
             return Err(ClientError::Unexpected(answer.to_string()));
         }
-        self.resume(&client, url).await?;
+        self.resume(&client).await?;
         let mut under_way = FuturesUnordered::new();
         // What was not acknowledged comes first, under its old name.
         let mut to_send: VecDeque<_> = std::mem::take(&mut self.ledger.unacked);
         self.ledger.unacked.clone_from(&to_send);
         loop {
-            let is_over = self.weather.borrow().phase > Phase::Talk;
+            let is_over = *self.phase.borrow() > Phase::Talk;
             while under_way.len() < OUTSTANDING {
                 let (name, to) = match to_send.pop_front() {
                     Some(again) => again,
@@ -175,8 +163,8 @@ impl Talker {
         }
         // All is said; once everybody is done the log no longer changes, and the rest can be read.
         self.counts.done.fetch_add(1, Ordering::SeqCst);
-        let mut weather = self.weather.clone();
-        let ended = weather.wait_for(|weather| weather.phase == Phase::ReadTheRest);
+        let mut phase = self.phase.clone();
+        let ended = phase.wait_for(|phase| *phase == Phase::ReadTheRest);
         let mut ended = std::pin::pin!(ended);
         loop {
             tokio::select! {
@@ -187,7 +175,7 @@ impl Talker {
                 },
             }
         }
-        self.resume(&client, url).await
+        self.resume(&client).await
     }
 
     fn something_new(&mut self) -> (String, String) {
@@ -226,11 +214,11 @@ impl Talker {
         }
     }
 
-    async fn resume(&mut self, client: &Client, url: &str) -> Result<(), ClientError> {
+    async fn resume(&mut self, client: &Client) -> Result<(), ClientError> {
         let mut cursors = self.ledger.cursors();
         if self.me.role.is_agent() {
             // An agent names the conversations, also those that began while it was away.
-            for id in self.list(url).await? {
+            for id in self.list().await? {
                 cursors.entry(id).or_default();
             }
         }
@@ -258,8 +246,9 @@ impl Talker {
         }
     }
 
-    async fn list(&self, url: &str) -> Result<Vec<String>, ClientError> {
-        let list = reqwest::Client::new().get(format!("{url}/api/chat/conversations")).bearer_auth(&self.me.token);
+    async fn list(&self) -> Result<Vec<String>, ClientError> {
+        let list =
+            reqwest::Client::new().get(format!("{}/api/chat/conversations", self.url)).bearer_auth(&self.me.token);
         let Ok(answer) = list.send().await else { return Err(ClientError::Closed) };
         let Ok(list) = answer.json::<Value>().await else { return Err(ClientError::Closed) };
         let list = list.as_array().expect("a list of conversations");
@@ -269,22 +258,22 @@ impl Talker {
 
 /// Everybody, talking.
 pub(crate) struct Talk {
-    tell: watch::Sender<Weather>,
+    tell: watch::Sender<Phase>,
     counts: Arc<Counts>,
     talking: JoinSet<(Account, Ledger)>,
 }
 
 impl Talk {
     /// Lets everybody talk with the agents among them, spread over the servers at `urls`.
-    pub(crate) fn start(accounts: &[Account], urls: Vec<String>) -> Self {
-        let (tell, weather) = watch::channel(Weather { urls, phase: Phase::Talk });
+    pub(crate) fn start(accounts: &[Account], urls: &[&str]) -> Self {
+        let (tell, phase) = watch::channel(Phase::Talk);
         let (agents, customers): (Vec<Account>, Vec<Account>) =
             accounts.iter().cloned().partition(|account| account.role.is_agent());
         let (counts, mut talking) = (Arc::new(Counts::default()), JoinSet::new());
-        for (place, me) in accounts.iter().enumerate() {
+        for (me, url) in accounts.iter().zip(urls.iter().cycle()) {
             let others = if me.role.is_agent() { customers.clone() } else { vec![agents[0].clone()] };
-            let (me, weather, counts) = (me.clone(), weather.clone(), counts.clone());
-            talking.spawn(Talker { me, place, others, weather, counts, ledger: Ledger::default() }.run());
+            let (me, url, phase, counts) = (me.clone(), (*url).to_owned(), phase.clone(), counts.clone());
+            talking.spawn(Talker { me, url, others, phase, counts, ledger: Ledger::default() }.run());
         }
         Self { tell, counts, talking }
     }
@@ -300,15 +289,10 @@ impl Talk {
         timeout(deadline, acknowledged).await.is_ok()
     }
 
-    /// Says where the server is now.
-    pub(crate) fn moves_to(&self, url: &str) {
-        self.tell.send_modify(|weather| weather.urls = vec![url.to_owned()]);
-    }
-
     /// Lets the clients finish what they began, and then read the rest.
     pub(crate) async fn end(mut self) -> Vec<(Account, Ledger)> {
         let end = async {
-            self.tell.send_modify(|weather| weather.phase = Phase::Finish);
+            self.tell.send_replace(Phase::Finish);
             while self.counts.done.load(Ordering::SeqCst) < self.talking.len() {
                 // Nobody leaves before the others have finished, unless by a failure.
                 if let Some(Err(failed)) = self.talking.try_join_next() {
@@ -316,7 +300,7 @@ impl Talk {
                 }
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
-            self.tell.send_modify(|weather| weather.phase = Phase::ReadTheRest);
+            self.tell.send_replace(Phase::ReadTheRest);
             let mut ledgers = Vec::new();
             while let Some(done) = self.talking.join_next().await {
                 ledgers.push(done.unwrap());

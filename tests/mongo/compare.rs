@@ -6,8 +6,8 @@ use deskline::domain::{ConversationId, EntryKind};
 use deskline::store::OpenStore;
 use deskline::verify::{Repair, verify};
 
-use super::talker::{Acked, Ledger, Seen};
-use super::{Account, all_logs};
+use crate::shared::{Account, all_logs};
+use crate::talker::{Acked, Ledger, Seen};
 
 /// Compares what was acknowledged and heard with what is kept. Gives how much was acknowledged.
 #[expect(clippy::print_stderr, reason = "tells how much was at stake")]

@@ -1,0 +1,44 @@
+//! The files of attachments.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use super::{ImportError, Moved};
+
+/// Where the two servers keep the files of attachments.
+#[derive(Debug, Clone)]
+pub struct Folders {
+    /// Where they are.
+    pub from: PathBuf,
+    /// Where they are to be.
+    pub to: PathBuf,
+}
+
+impl Folders {
+    /// Copies a file that is not there yet, under another name first, so that a copy which is there is whole.
+    pub(super) async fn copy(&self, file: &str, moved: &mut Moved) -> Result<(), ImportError> {
+        let failed = |source| ImportError::File { file: file.to_owned(), source };
+        // A store says which file it is, and could be made to say anything.
+        if Path::new(file).file_name() != Some(file.as_ref()) {
+            moved.files_missing += 1;
+            return Ok(());
+        }
+        let (from, to) = (self.from.join(file), self.to.join(file));
+        if tokio::fs::try_exists(&to).await.map_err(failed)? {
+            return Ok(());
+        }
+        tokio::fs::create_dir_all(&self.to).await.map_err(failed)?;
+        let part = self.to.join(format!("{file}.part"));
+        match tokio::fs::copy(&from, &part).await {
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                moved.files_missing += 1;
+                return Ok(());
+            }
+            Err(error) => return Err(failed(error)),
+        }
+        tokio::fs::rename(&part, &to).await.map_err(failed)?;
+        moved.files += 1;
+        Ok(())
+    }
+}

@@ -1,0 +1,72 @@
+//! Everything that belongs to people.
+
+use super::{End, ImportError, Moved};
+use crate::domain::{Timestamp, UserId};
+use crate::store::{MAX_PAGE, RestoreError, SaveProfileError};
+
+/// Accounts, what the replaced server has noted of them, and profiles.
+pub(super) async fn move_people(from: &End, to: &End, moved: &mut Moved) -> Result<(), ImportError> {
+    let mut after: Option<UserId> = None;
+    loop {
+        let page = from.upkeep.users_after(after, MAX_PAGE).await?;
+        let Some(last) = page.last() else { break };
+        after = Some(last.id);
+        let ids: Vec<UserId> = page.iter().map(|user| user.id).collect();
+        for user in page {
+            moved.users += u64::from(to.upkeep.restore_user(user).await?);
+        }
+        for (user, google_id) in from.upkeep.google_ids(&ids).await? {
+            to.upkeep.restore_google_id(user, &google_id).await?;
+        }
+    }
+    let mut after: Option<UserId> = None;
+    loop {
+        let page = from.upkeep.profiles_after(after, MAX_PAGE).await?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = Some(last.user);
+        let users: Vec<UserId> = page.iter().map(|profile| profile.user).collect();
+        let there = to.stores.profiles.profiles(&users).await?;
+        for profile in page.into_iter().filter(|profile| there.iter().all(|there| there.user != profile.user)) {
+            let what = format!("somebody else with the username or session of {}", profile.user);
+            to.stores.profiles.save_profile(profile).await.map_err(|error| match error {
+                SaveProfileError::Taken => RestoreError::Occupied(what),
+                SaveProfileError::Store(error) => error.into(),
+            })?;
+            moved.profiles += 1;
+        }
+    }
+}
+
+/// How far everybody has been delivered to.
+pub(super) async fn move_delivered(from: &End, to: &End) -> Result<(), ImportError> {
+    let mut user: Option<UserId> = None;
+    loop {
+        let page = from.upkeep.users_after(user, MAX_PAGE).await?;
+        let Some(last) = page.last() else { return Ok(()) };
+        user = Some(last.id);
+        for user in page {
+            let mut after = None;
+            loop {
+                let marks = from.upkeep.delivered_after(user.id, after, MAX_PAGE).await?;
+                let Some(last) = marks.last() else { break };
+                after = Some(last.conversation);
+                to.stores.conversations.set_delivered(marks).await?;
+            }
+        }
+    }
+}
+
+/// Tokens that were used: else each could be used once more.
+pub(super) async fn move_spent(from: &End, to: &End, moved: &mut Moved) -> Result<(), ImportError> {
+    let mut after: Option<String> = None;
+    loop {
+        let page = from.upkeep.spent_after(after.as_deref(), MAX_PAGE).await?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = Some(last.token.clone());
+        for spent in page {
+            // At the beginning of time nothing has run out, so nothing is forgotten on the way.
+            let is_news = to.stores.profiles.spend(&spent.token, spent.until, Timestamp::from_millis(0)).await?;
+            moved.spent_tokens += u64::from(is_news);
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! What looking after the database needs to know of people beside their accounts.
+
+use futures_util::TryStreamExt;
+use mongodb::bson::{Document, doc};
+
+use super::documents::{object_id, time};
+use super::profiles::ProfileDocument;
+use super::projection::bounded;
+use super::{Shared, queries};
+use crate::domain::UserId;
+use crate::store::{MAX_PAGE, Profile, SpentToken, StoreError};
+
+impl Shared {
+    pub(super) async fn google_ids(&self, users: &[UserId]) -> Result<Vec<(UserId, String)>, StoreError> {
+        let wanted = queries::users(&users[..users.len().min(MAX_PAGE)]);
+        let documents = self.users.clone_with_type::<Document>();
+        let found = documents.find(wanted).projection(doc! { "googleId": 1 });
+        let found: Vec<Document> = found.await?.try_collect().await?;
+        let google_id = |document: Document| {
+            let user = UserId::from_bytes(document.get_object_id("_id").ok()?.bytes());
+            Some((user, document.get_str("googleId").ok()?.to_owned()))
+        };
+        Ok(found.into_iter().filter_map(google_id).collect())
+    }
+
+    pub(super) async fn note_google_id(&self, user: UserId, google_id: &str) -> Result<(), StoreError> {
+        let unnoted = doc! { "_id": object_id(user.bytes()), "googleId": null };
+        self.users.update_one(unnoted, doc! { "$set": { "googleId": google_id } }).await?;
+        Ok(())
+    }
+
+    pub(super) async fn profiles_after(&self, after: Option<UserId>, limit: usize) -> Result<Vec<Profile>, StoreError> {
+        let after = after.map(|after| object_id(after.bytes()));
+        let found = self.profiles.find(queries::beyond(after)).sort(queries::by_id()).limit(bounded(limit));
+        let documents: Vec<ProfileDocument> = found.await?.try_collect().await?;
+        Ok(documents.into_iter().map(Profile::from).collect())
+    }
+
+    pub(super) async fn spent_after(&self, after: Option<&str>, limit: usize) -> Result<Vec<SpentToken>, StoreError> {
+        let found = self.spent.find(queries::tokens_beyond(after)).sort(queries::by_id()).limit(bounded(limit));
+        let documents: Vec<Document> = found.await?.try_collect().await?;
+        let spent = |document: Document| match (document.get_str("_id"), document.get_datetime("until")) {
+            (Ok(token), Ok(until)) => Ok(SpentToken { token: token.to_owned(), until: time(*until) }),
+            _ => Err(StoreError::Corrupt("a token in spentTokens".into())),
+        };
+        documents.into_iter().map(spent).collect()
+    }
+}
