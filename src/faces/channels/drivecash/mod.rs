@@ -13,11 +13,12 @@ use axum::response::{IntoResponse as _, Response};
 mod accounts;
 mod auth;
 mod connection;
+mod lent;
 mod media;
 mod messages;
 mod notifications;
 mod rooms;
-mod upload;
+pub(super) mod upload;
 mod wire;
 
 use super::reply::Problem;
