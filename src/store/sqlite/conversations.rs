@@ -10,7 +10,8 @@ use crate::domain::{
     UserId,
 };
 use crate::store::{
-    AppendError, Appended, ConversationStore, Delivered, ListFor, MAX_PAGE, Missed, StoreError, SummaryPage,
+    AppendError, Appended, ConversationStore, Delivered, ListFor, MAX_PAGE, MessagePage, Missed, StoreError,
+    SummaryPage,
 };
 
 macro_rules! select_summary {
@@ -144,6 +145,22 @@ impl ConversationStore for SqliteStore {
             let mut entries = entries.collect::<Result<Vec<_>, _>>()?;
             entries.reverse();
             Ok(entries)
+        };
+        self.readers.read(read).await
+    }
+
+    async fn messages_from(&self, id: ConversationId, skip: u64, limit: usize) -> Result<MessagePage, StoreError> {
+        let read = move |connection: &Connection| {
+            let mut count = connection.prepare_cached(
+                "SELECT count(*) FROM entries
+                 WHERE conversation = (SELECT number FROM conversations WHERE id = ?1) AND kind = 'message'",
+            )?;
+            let total = count.query_row([id.bytes()], |row| row.get(0))?;
+            let mut select = connection
+                .prepare_cached(select_entry!("c.id = ?1 AND e.kind = 'message' ORDER BY e.seq LIMIT ?2 OFFSET ?3"))?;
+            let skip = i64::try_from(skip).unwrap_or(i64::MAX);
+            let messages = select.query_map(params![id.bytes(), limit.min(MAX_PAGE), skip], rows::entry)?;
+            Ok(MessagePage { messages: messages.collect::<Result<_, _>>()?, total })
         };
         self.readers.read(read).await
     }

@@ -15,6 +15,7 @@ use super::wire::{MessageBody, messages};
 use super::{enter, upload};
 use crate::desk::enter::{EnterError, Entered};
 use crate::desk::mark_read::MarkRead;
+use crate::desk::room_log::RoomLog;
 use crate::desk::send_message::{Addressee, SendMessage, SendMessageError};
 use crate::domain::{EntryTold, MessageExtras, User};
 use crate::faces::channels::body::Fields;
@@ -63,10 +64,25 @@ pub(super) async fn enter_to_send(channels: &Channels, user: &User, room: &str) 
     enter_to(channels, user, room, "send messages in this").await
 }
 
-async fn log_of(channels: &Channels, entered: &Entered, headers: &HeaderMap, limit: usize) -> Result<Value, Problem> {
-    let log = channels.desk.room_log(entered, limit).await?;
+/// The newest messages of a room, oldest first; those before a message with `before=<id>`, so many with `limit=`.
+async fn log_of(
+    channels: &Channels,
+    entered: &Entered,
+    headers: &HeaderMap,
+    asked: &HashMap<String, String>,
+) -> Result<Value, Problem> {
+    let number = |name: &str| asked.get(name).and_then(|text| text.parse::<u64>().ok());
+    let limit = number("limit").and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
+    let log = match number("before") {
+        Some(before) => channels.desk.room_log_before(entered, before, limit).await?,
+        None => channels.desk.room_log(entered, limit).await?,
+    };
+    Ok(shown(channels, entered, headers, &log))
+}
+
+fn shown(channels: &Channels, entered: &Entered, headers: &HeaderMap, log: &RoomLog) -> Value {
     let link = linker(channels, headers);
-    Ok(json!(messages(&log, &entered.summary, &entered.person, &link)))
+    json!(messages(log, &entered.summary, &entered.person, &link))
 }
 
 /// `?room_id=`: the messages of a room; without one, of the caller's own, or for an agent of those that changed last.
@@ -78,16 +94,17 @@ async fn list(
 ) -> Result<Json<Value>, Problem> {
     if let Some(room) = asked.get("room_id") {
         let entered = enter_to(&channels, &user, room, "view this").await?;
-        return Ok(Json(log_of(&channels, &entered, &headers, usize::MAX).await?));
+        return Ok(Json(log_of(&channels, &entered, &headers, &asked).await?));
     }
     if !user.role.is_agent() {
         let (entered, _) = channels.desk.own_conversation(&caller::person(&user)).await?;
-        return Ok(Json(log_of(&channels, &entered, &headers, usize::MAX).await?));
+        return Ok(Json(log_of(&channels, &entered, &headers, &asked).await?));
     }
     let mut all = Vec::new();
     for room in channels.desk.rooms(0, ROOMS).await?.0 {
         let entered = enter(&channels, &user, room.summary.conversation.number).await?;
-        if let Value::Array(of_room) = log_of(&channels, &entered, &headers, OF_EACH).await? {
+        let log = channels.desk.room_log(&entered, OF_EACH).await?;
+        if let Value::Array(of_room) = shown(&channels, &entered, &headers, &log) {
             all.extend(of_room);
         }
     }
@@ -103,7 +120,7 @@ async fn room_messages(
     let room = asked.get("room_id").filter(|room| !room.is_empty());
     let room = room.ok_or_else(|| Problem::error(StatusCode::BAD_REQUEST, "room_id is required"))?;
     let entered = enter_to(&channels, &user, room, "view this").await?;
-    let log = log_of(&channels, &entered, &headers, usize::MAX).await?;
+    let log = log_of(&channels, &entered, &headers, &asked).await?;
     Ok(Json(json!({"room_id": entered.summary.conversation.number, "messages": log})))
 }
 

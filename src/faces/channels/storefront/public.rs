@@ -203,8 +203,8 @@ async fn paged_log(State(channels): State<Channels>, who: Anybody, paging: Pagin
         return Ok(Json(paging.cut(Vec::<Value>::new())?).into_response());
     };
     let entered = enter(&channels, &who, room).await?;
-    let log = channels.desk.room_log(&entered, usize::MAX).await?;
-    Ok(Json(paging.cut(messages(&log, &entered.summary))?).into_response())
+    let (log, total) = channels.desk.room_page(&entered, paging.skip(), PAGE).await?;
+    Ok(Json(paging.page(messages(&log, &entered.summary), total)?).into_response())
 }
 
 async fn own_list(State(channels): State<Channels>, Caller(user): Caller, paging: Paging) -> Result<Response, Problem> {

@@ -25,6 +25,7 @@ fn shapes(id: ConversationId) -> Vec<Shape> {
         ("entries", queries::entries_after(id, seq), Some(queries::by_seq())),
         ("entries", queries::messages_before(id, Some(seq)), Some(queries::newest_first())),
         ("entries", queries::messages_before(id, None), Some(queries::newest_first())),
+        ("entries", queries::messages_before(id, None), Some(queries::by_seq())),
         ("entries", queries::messages_between(id, Side::Desk, Seq::ZERO, seq), None),
         ("entries", queries::entry_by_client_id(user, &"m1".parse().unwrap()), None),
         ("entries", queries::entry_of_message(user, MessageId::from_bytes([1; 12])), None),
