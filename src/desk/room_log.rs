@@ -165,7 +165,7 @@ impl Desk {
     pub async fn mark_room_read(&self, entered: &Entered) -> Result<u64, MarkReadError> {
         let conversation = entered.summary.conversation;
         let summary = self.summary(conversation.id).await?.ok_or(MarkReadError::NotFound)?;
-        self.submit_read(&entered.person, conversation, summary.last_seq, None).await?;
+        self.keep_read(&entered.person, conversation, summary.last_seq, None).await?;
         Ok(summary.side(entered.side).unread)
     }
 
