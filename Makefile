@@ -3,7 +3,7 @@
 CARGO ?= cargo
 NODE_MIN := 20
 
-.PHONY: run test rust js browser test-mongo bench deny node
+.PHONY: run test rust js browser test-mongo bench prove deny node
 
 # The main job: a server with demo accounts on http://127.0.0.1:3000.
 run:
@@ -35,10 +35,17 @@ test-mongo:
 
 # The figures of docs/BENCHMARKS.md.
 bench:
-	$(CARGO) build --release --bin deskline --example bench
-	target/release/examples/bench --mode idle --idle 5000
-	target/release/examples/bench --mode pairs --pairs 50 --window 4
-	target/release/examples/bench --mode rate --pairs 50 --rate 1000
+	$(CARGO) build --release
+	target/release/deskline bench
+
+# The figures of docs/RELIABILITY.md: a hundred kills, a restart under 5,000 connections, and everybody at once.
+prove:
+	$(CARGO) build --release
+	target/release/deskline prove --kill 100
+	target/release/deskline bench --mode restart --mode storm
+	target/release/deskline bench --mode rate --json target/without.json
+	target/release/deskline bench --mode rate --stalled 50 --json target/with.json
+	target/release/deskline bench --compare target/without.json target/with.json
 
 # Known vulnerabilities and licences of dependencies; needs cargo-deny.
 deny:

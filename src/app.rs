@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
+use futures_util::FutureExt;
 use socketioxide::SocketIo;
 use tokio::net::TcpListener;
 use tokio::sync::broadcast;
@@ -28,8 +29,8 @@ use crate::store::sqlite::DataFileLock;
 /// How often to look for messages that the replaced server has written.
 const PICK_UP: Duration = Duration::from_secs(2);
 
-/// How long each step of stopping may take; there are four.
-const STEP: Duration = Duration::from_secs(3);
+/// How long each step of stopping may take; there are six, which most often take no time.
+const STEP: Duration = Duration::from_secs(4);
 
 /// Changes of accounts that may wait to be looked at; if there are more, the next look at everybody finds them.
 const CHANGES: usize = 256;
@@ -115,7 +116,7 @@ pub async fn serve(
     let (tidying, stopped) = (channels::keep_tidy(channels_settings(config), clock), stop.clone());
     tasks.spawn(async move { stopped.run_until_cancelled_owned(tidying).await });
     if let OpenStore::Mongo(store) = &store {
-        tasks.spawn(pick_up(store.clone(), stop.clone()));
+        tasks.spawn(pick_up(store.clone(), desk.clone(), stop.clone()));
     }
     for listener in listeners {
         let (router, stop, served) = (router.clone(), stop.clone(), tasks.clone());
@@ -123,6 +124,7 @@ pub async fn serve(
     }
     stop.cancelled().await;
     finish("the log", desk.close()).await;
+    finish("everybody's leave", desk.dismiss()).await;
     finish("the sockets", async {
         let ((), ()) = tokio::join!(sockets.close(), channels.close());
     })
@@ -178,9 +180,10 @@ async fn judge_changes(desk: Desk, mut changes: broadcast::Receiver<UserId>, sto
 }
 
 /// Takes in what the replaced server writes while both run side by side.
-async fn pick_up(store: Arc<MongoStore>, stop: CancellationToken) {
+async fn pick_up(store: Arc<MongoStore>, desk: Desk, stop: CancellationToken) {
+    let append = |drafts| desk.take_in(drafts).boxed();
     while stop.run_until_cancelled(tokio::time::sleep(PICK_UP)).await.is_some() {
-        match stop.run_until_cancelled(store.pick_up()).await {
+        match stop.run_until_cancelled(store.pick_up(&append)).await {
             None | Some(Ok(0)) => {}
             Some(Ok(taken)) => tracing::info!(taken, "Took {taken} messages of the old server into the log"),
             Some(Err(error)) => tracing::warn!(%error, "Could not look for messages of the old server"),

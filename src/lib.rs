@@ -13,5 +13,7 @@ pub mod import;
 pub mod mail;
 pub mod net;
 pub mod presence;
+pub mod prove;
+pub mod rig;
 pub mod store;
 pub mod verify;

@@ -14,15 +14,18 @@ use futures_util::{Sink, Stream};
 use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::Message;
 
-use super::client::Socket;
+use super::options::Protocol;
 use super::tally::Tally;
-use super::wire::{Incoming, RunTag, Stamp, read_frame, send_frame};
+use super::wire::{Incoming, RunTag, Stamp, read_packet, read_room_frame, send_frame};
+use crate::rig::client::Socket;
 
 /// How many frames a line reads before it lets others run.
 const BURST: usize = 128;
 
 /// What all lines of a run share.
 pub(super) struct Run {
+    /// What is spoken.
+    pub(super) protocol: Protocol,
     /// Tells this run's messages from others.
     pub(super) tag: RunTag,
     /// The least bytes of a message's text.
@@ -36,9 +39,9 @@ pub(super) struct Run {
 
 impl Run {
     /// A run whose clock begins now and whose senders do not stop by themselves.
-    pub(super) fn new(size: usize, tally: Tally) -> Rc<Self> {
+    pub(super) fn new(protocol: Protocol, size: usize, tally: Tally) -> Rc<Self> {
         let (tag, stop_at) = (RunTag::random(), Cell::new(u64::MAX));
-        Rc::new(Self { tag, size, stop_at, tally: RefCell::new(tally), began: Instant::now() })
+        Rc::new(Self { protocol, tag, size, stop_at, tally: RefCell::new(tally), began: Instant::now() })
     }
 
     /// Nanoseconds since the run's clock began.
@@ -108,7 +111,7 @@ impl Sender {
             Due::Paced { taken, .. } => *taken = None,
         }
         run.tally.borrow_mut().sending(at, run.now());
-        send_frame(run.tag, &self.receiver, stamp, run.size)
+        send_frame(run.protocol, run.tag, &self.receiver, stamp, run.size)
     }
 
     fn confirmed(&mut self) {
@@ -142,7 +145,14 @@ impl Line {
             let Poll::Ready(message) = Pin::new(&mut self.socket).poll_next(cx) else { return Ok(false) };
             let Some(Ok(message)) = message else { return Err(Gone) };
             let Message::Text(text) = message else { continue };
-            match read_frame(text.as_str(), self.run.tag) {
+            let (frame, tag) = (text.as_str(), self.run.tag);
+            let read = match self.run.protocol {
+                Protocol::Socketio => read_packet(frame, tag),
+                Protocol::Storefront | Protocol::Drivecash => {
+                    read_room_frame(frame, tag, self.sender.as_ref().map(|sender| sender.pair))
+                }
+            };
+            match read {
                 Incoming::Delivered(stamp) => self.run.tally.borrow_mut().deliver(stamp, self.run.now()),
                 Incoming::Confirmed(stamp) => {
                     self.run.tally.borrow_mut().confirm(stamp, self.run.now());

@@ -1,44 +1,52 @@
-//! A load generator that speaks to any server of this protocol over real websockets.
+//! `deskline bench`: a load generator that speaks to any server of these protocols over real websockets.
 //!
 //! It runs on one thread, so that it needs one CPU and leaves the others to the server. Every message carries its run, its
 //! pair, its number and the time it was sent, so that each is followed from the sender to the receiver and back.
 //!
-//! Reading order: [`options`], [`wire`], [`mod@line`], [`tally`], then [`traffic`] and [`idle`], [`report`], [`server`].
-//! [`client`] is a client for tests.
+//! Reading order: [`options`], [`target`], [`wire`], [`mod@line`], [`tally`], then one file per kind of load ([`traffic`],
+//! [`stalled`], [`idle`], [`storm`], [`restart`]), [`report`] and [`compare`].
 
 use std::fs;
 use std::io::{self, Write as _};
 use std::process::{Command, Stdio};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use tokio::task::LocalSet;
 
-mod accounts;
-pub mod client;
+mod compare;
 mod idle;
 mod line;
 mod options;
-mod procfs;
 mod report;
-mod server;
+mod restart;
+mod stalled;
+mod storm;
 mod tally;
+mod target;
 #[cfg(test)]
 mod tests;
 mod traffic;
 mod wire;
 
-pub use options::{BenchOptions, Mode};
-pub use report::{IdleReport, Quantiles, Report, TrafficReport};
+pub use options::{BenchOptions, Mode, Protocol};
+pub use report::{IdleReport, Quantiles, Report, RestartReport, StormReport, TrafficReport};
 
-use accounts::{Target, read_accounts};
-use server::OwnServer;
+use crate::domain::Role;
+use crate::rig::{OwnServer, SECRET, Scratch};
+use target::{Target, read_accounts};
 
 /// Runs the modes that are asked for one after another and prints what they find. Tells whether every message was told
 /// exactly once and in order.
 ///
+/// To be called before this process has a second thread, so that it can be kept to one CPU.
+///
 /// # Errors
 /// If the server cannot be started, reached or stopped, or a file cannot be read or written.
 pub fn run(options: &BenchOptions) -> anyhow::Result<bool> {
+    if let [before, after] = options.compare.as_slice() {
+        write!(io::stdout(), "{}", compare::table(before, after)?)?;
+        return Ok(true);
+    }
     let mut options = options.clone();
     options.no_pin = options.no_pin || !pin(options.own_cpu);
     // Children inherit the limit. What cannot be raised shows when a connection is refused.
@@ -46,7 +54,9 @@ pub fn run(options: &BenchOptions) -> anyhow::Result<bool> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting the runtime")?;
     let mut reports = Vec::new();
     for &mode in options.modes() {
-        reports.push(LocalSet::new().block_on(&runtime, run_mode(&options, mode))?);
+        let report = LocalSet::new().block_on(&runtime, run_mode(&options, mode))?;
+        writeln!(io::stdout(), "{}", report.table())?;
+        reports.push(report);
     }
     if let Some(file) = &options.json {
         let json = serde_json::to_string_pretty(&reports).context("writing the figures")?;
@@ -56,26 +66,39 @@ pub fn run(options: &BenchOptions) -> anyhow::Result<bool> {
 }
 
 async fn run_mode(options: &BenchOptions, mode: Mode) -> anyhow::Result<Report> {
-    if let (Some(url), Some(users)) = (&options.url, &options.users) {
-        let target = Target { url: url.clone(), pid: options.server_pid, accounts: read_accounts(users)? };
+    if let (Some(url), Some(users), Some(secret)) = (&options.url, &options.users, &options.jwt_secret) {
+        ensure!(mode != Mode::Restart, "a server that was not started here cannot be restarted: leave --url out");
+        let (pid, accounts) = (options.server_pid, read_accounts(users)?);
+        let target = Target { url: url.clone(), secret: secret.clone(), pid, accounts };
         return load(options, mode, &target).await;
     }
-    let server = OwnServer::start(options).await?;
-    let report = load(options, mode, &server.target).await?;
-    server.stop()?;
+    let customers = (1..=options.customers(mode)).map(|index| (format!("bench-{index}"), Role::Customer));
+    let people: Vec<_> = [("bench-agent".to_owned(), Role::Admin)].into_iter().chain(customers).collect();
+    let (scratch, accounts) = Scratch::make(&options.rig, &people).await?;
+    let cpu = (!options.no_pin).then_some(options.server_cpu);
+    let mut server = OwnServer::start(&options.rig, &scratch, &["--send-rate", "0"], cpu).await?;
+    let (url, pid) = (server.url.clone(), server.pid());
+    let target = Target { url, secret: SECRET.to_owned(), pid, accounts };
+    let report = if mode == Mode::Restart {
+        Report::Restart(restart::run(options, &target, &mut server, &scratch).await?)
+    } else {
+        let report = load(options, mode, &target).await?;
+        server.stop().await?;
+        report
+    };
+    scratch.remove().await?;
     Ok(report)
 }
 
 async fn load(options: &BenchOptions, mode: Mode, target: &Target) -> anyhow::Result<Report> {
-    let report = match mode {
+    Ok(match mode {
         Mode::Idle => Report::Idle(idle::run(options, target).await?),
+        Mode::Storm | Mode::Restart => Report::Storm(storm::run(options, target).await?),
         Mode::Pairs | Mode::Rate => Report::Traffic(Box::new(traffic::run(options, mode, target).await?)),
-    };
-    writeln!(io::stdout(), "{}", report.table())?;
-    Ok(report)
+    })
 }
 
-/// Pins this process, before it has a second thread, to one CPU; tells whether that is possible here.
+/// Pins this process to one CPU; tells whether that is possible here.
 fn pin(cpu: usize) -> bool {
     let pid = std::process::id().to_string();
     let mut taskset = Command::new("taskset");

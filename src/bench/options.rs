@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+use crate::rig::RigOptions;
+
 /// A kind of load.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum, serde::Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// Many connections that say nothing: what does one cost in memory?
@@ -15,24 +17,46 @@ pub enum Mode {
     Pairs,
     /// Open loop: messages are due at a fixed rate, whatever the server does. How long do they take?
     Rate,
+    /// Everybody connects in the same moment. How long until they are in?
+    Storm,
+    /// Everybody is connected and sends, and the server is stopped and started again: how long until all are back, and is
+    /// what they sent there, once?
+    Restart,
+}
+
+/// What the clients speak.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// Socket.IO, by websocket.
+    #[default]
+    Socketio,
+    /// The shop's Channels-style websockets: a customer and an agent in each room.
+    Storefront,
+    /// The portal's: a customer and an agent in each room.
+    Drivecash,
 }
 
 /// Loads a server over real websockets and reports what it did with every message.
 ///
-/// Without `--url`, each mode gets a fresh server on a scratch data file, on a CPU of its own.
+/// Without `--url`, each mode gets a fresh server on a scratch store, on a CPU of its own. Exit code 1 says that a message
+/// was lost, doubled or out of order, or a connection cut off; 2 that the run could not be done.
 #[derive(Args, Clone, Debug)]
 pub struct BenchOptions {
-    /// What to run; may be given several times. All modes by default.
+    /// What to run; may be given several times [default: idle, pairs and rate].
     #[arg(long = "mode", value_enum)]
     pub modes: Vec<Mode>,
+    /// What the clients speak, in modes `pairs` and `rate`.
+    #[arg(long, value_enum, default_value_t)]
+    pub protocol: Protocol,
     /// Pairs of a sender and a receiver.
-    #[arg(long, default_value_t = 100)]
+    #[arg(long, default_value_t = 50)]
     pub pairs: usize,
     /// Unconfirmed messages per sender in mode `pairs`.
-    #[arg(long, default_value_t = 8)]
+    #[arg(long, default_value_t = 4)]
     pub window: usize,
     /// Messages per second over all pairs in mode `rate`.
-    #[arg(long, default_value_t = 5000)]
+    #[arg(long, default_value_t = 1000)]
     pub rate: u64,
     /// How long modes `pairs` and `rate` measure, after the warm-up.
     #[arg(long, default_value = "10s", value_parser = humantime::parse_duration)]
@@ -40,53 +64,56 @@ pub struct BenchOptions {
     /// How long they run before that.
     #[arg(long, default_value = "2s", value_parser = humantime::parse_duration)]
     pub warmup: Duration,
-    /// How long they wait afterwards for messages that have not come.
-    #[arg(long, default_value = "10s", value_parser = humantime::parse_duration)]
+    /// How long they wait afterwards for messages that have not come, and mode `restart` for clients that are not back.
+    #[arg(long, default_value = "30s", value_parser = humantime::parse_duration)]
     pub drain: Duration,
     /// The least bytes of a message's text; the stamp in it needs some 40.
     #[arg(long, default_value_t = 64)]
     pub size: usize,
-    /// All pairs send to one agent instead of a customer each.
+    /// Fan-in: all pairs send to one agent instead of a customer each. Channels-style clients always do.
     #[arg(long)]
     pub to_agent: bool,
-    /// Connections in mode `idle`.
-    #[arg(long, default_value_t = 2000)]
-    pub idle: usize,
+    /// Connections that never read, beside the pairs; they are written to as much as mode `rate` writes to the pairs.
+    #[arg(long, default_value_t = 0)]
+    pub stalled: usize,
+    /// Connections in modes `idle`, `storm` and `restart`.
+    #[arg(long, default_value_t = 5000)]
+    pub connections: usize,
+    /// Mode `restart` ends the server with SIGKILL instead of asking it to stop.
+    #[arg(long)]
+    pub sigkill: bool,
     /// How long after the last connect mode `idle` reads the server's memory.
     #[arg(long, default_value = "10s", value_parser = humantime::parse_duration)]
     pub settle: Duration,
-    /// Connections that are being opened at the same time.
+    /// Connections that are being opened at the same time, where that is not what is measured.
     #[arg(long, default_value_t = 32)]
     pub connecting: usize,
     /// Loopback addresses to connect from (`127.0.1.1`, `127.0.1.2` ...): one has ports for some 28 000 connections.
     #[arg(long, default_value_t = 0)]
     pub sources: u8,
     /// Also writes the figures to this file, as JSON.
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+    /// Runs nothing: compares the figures of two such files.
+    #[arg(long, num_args = 2, value_names = ["A", "B"], conflicts_with_all = ["modes", "url", "json"])]
+    pub compare: Vec<PathBuf>,
 
     /// Loads the server that runs at this address, e.g. `http://127.0.0.1:3000`, instead of starting one.
-    #[arg(long, requires = "users")]
+    #[arg(long, requires_all = ["users", "jwt_secret"], conflicts_with_all = ["server", "mongodb_uri"])]
     pub url: Option<String>,
     /// Accounts of that server: on each line an id of 24 hex digits and, if not `user`, a role (`admin`).
-    #[arg(long, requires = "url")]
+    #[arg(long, requires = "url", value_name = "FILE")]
     pub users: Option<PathBuf>,
-    /// The secret that tokens are signed with.
-    #[arg(long, default_value = "a-secret-for-load-runs-and-nothing-else")]
-    pub jwt_secret: String,
-    /// That server's process, if it runs on this machine, for its memory and CPU time.
-    #[arg(long)]
+    /// The secret that it signs tokens with.
+    #[arg(long, requires = "url")]
+    pub jwt_secret: Option<String>,
+    /// Its process, if it runs on this machine, for its memory and CPU time.
+    #[arg(long, requires = "url")]
     pub server_pid: Option<u32>,
 
-    /// The server to start.
-    #[arg(long, default_value = "target/release/deskline")]
-    pub server: PathBuf,
-    /// A further argument for it; may be given several times.
-    #[arg(long, allow_hyphen_values = true)]
-    pub server_arg: Vec<String>,
-    /// Where scratch data files go; the system's folder for such things by default, which may be in memory.
-    #[arg(long)]
-    pub scratch: Option<PathBuf>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented by its type")]
+    pub rig: RigOptions,
     /// The CPU that the server is pinned to.
     #[arg(long, default_value_t = 0)]
     pub server_cpu: usize,
@@ -105,9 +132,18 @@ impl BenchOptions {
         if self.modes.is_empty() { &[Mode::Idle, Mode::Pairs, Mode::Rate] } else { &self.modes }
     }
 
-    /// How many customers the chosen modes need.
+    /// How many customers a mode needs.
     #[must_use]
-    pub const fn customers(&self) -> usize {
-        if self.to_agent { self.pairs } else { 2 * self.pairs }
+    pub fn customers(&self, mode: Mode) -> usize {
+        match mode {
+            Mode::Idle | Mode::Storm | Mode::Restart => self.connections,
+            Mode::Pairs | Mode::Rate => self.customers_of_pairs() + 2 * self.stalled,
+        }
+    }
+
+    /// How many of them are in pairs.
+    pub(super) fn customers_of_pairs(&self) -> usize {
+        let is_to_agents = self.to_agent || self.protocol != Protocol::Socketio;
+        if is_to_agents { self.pairs } else { 2 * self.pairs }
     }
 }

@@ -12,10 +12,11 @@ use tokio::sync::mpsc;
 use tokio_tungstenite::accept_async;
 use tokio_tungstenite::tungstenite::Message;
 
-use super::accounts::{Account, Target};
-use super::client::{Client, ClientError};
+use super::target::Target;
 use super::{BenchOptions, Mode, Report, TrafficReport, load};
 use crate::domain::{Role, UserId};
+use crate::rig::Account;
+use crate::rig::client::{Client, ClientError};
 
 /// How often a message reaches its receiver, by its number.
 type Copies = fn(u64) -> usize;
@@ -103,7 +104,8 @@ async fn traffic(mode: Mode, copies: Copies, flags: &[&str]) -> (bool, TrafficRe
         id: UserId::from_bytes([index; 12]),
         role: if index == 0 { Role::Admin } else { Role::Customer },
     };
-    let target = Target { url: Relay::start(copies).await, pid: None, accounts: (0..7).map(account).collect() };
+    let accounts = (0..7).map(account).collect();
+    let target = Target { url: Relay::start(copies).await, secret: "any".into(), pid: None, accounts };
     let local = tokio::task::LocalSet::new();
     let report = local.run_until(load(&options, mode, &target)).await.unwrap();
     let clean = report.is_clean();

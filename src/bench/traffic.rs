@@ -11,12 +11,15 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use super::accounts::{Account, Target};
 use super::line::{Due, Line, Run, Sender, since};
-use super::options::{BenchOptions, Mode};
-use super::procfs::cpu_seconds;
+use super::options::{BenchOptions, Mode, Protocol};
 use super::report::{Spent, TrafficReport};
+use super::stalled::Stalled;
 use super::tally::Tally;
+use super::target::{Door, Target};
+use crate::rig::client::Dial;
+use crate::rig::procfs::{cpu_seconds, resident_bytes};
+use crate::rig::{Account, Bar};
 
 /// Bytes of buffer per connection and direction.
 const BUFFER: usize = 32 * 1024;
@@ -26,19 +29,28 @@ const NAP: Duration = Duration::from_micros(100);
 
 /// Runs one load of messages, and reports it.
 pub(super) async fn run(options: &BenchOptions, mode: Mode, target: &Target) -> anyhow::Result<TrafficReport> {
-    let (senders, receivers, listeners) = cast(options, target)?;
-    let accounts = senders.iter().chain(&listeners).cloned().collect();
+    let mut customers = target.customers(options.customers(mode))?;
+    let outside = customers.split_off(options.customers_of_pairs());
+    let Cast { senders, receivers, listeners } = cast(options, target, customers).await?;
+    let how = Dial { buffer: BUFFER, ..Dial::default() };
+    let (count, doors) = (senders.len(), senders.into_iter().chain(listeners).collect());
     let opening = Instant::now();
-    let mut sockets = target.connect(options, accounts, BUFFER).try_collect::<Vec<_>>().await?;
+    let mut sockets = target.connect(options, doors, &how).try_collect::<Vec<_>>().await?;
     let connecting = opening.elapsed();
     let connections = sockets.len();
-    let listening = sockets.split_off(senders.len());
+    let listening = sockets.split_off(count);
 
-    let run = Run::new(options.size, Tally::new(options.pairs)?);
+    let run = Run::new(options.protocol, options.size, Tally::new(options.pairs)?);
     let mut lines = JoinSet::new();
     for socket in listening {
         lines.spawn_local(Line::new(socket, Rc::clone(&run), None));
     }
+    let stalled = if options.stalled == 0 {
+        None
+    } else {
+        let span = options.warmup + options.duration;
+        Some(Stalled::begin(options, target, outside, &mut lines, span).await?)
+    };
     let start = run.now();
     let opens = start + nanos(options.warmup);
     let window = opens..opens + nanos(options.duration);
@@ -59,9 +71,9 @@ pub(super) async fn run(options: &BenchOptions, mode: Mode, target: &Target) -> 
     let pacer =
         (mode == Mode::Rate).then(|| pace(run.began(), start..window.end, options.rate, due_times)).transpose()?;
 
-    sleep(options.warmup).await;
+    Bar::wait("Warming up", options.warmup).await;
     let spent = Spending::begin(target.pid);
-    sleep(options.duration).await;
+    Bar::wait("Measuring", options.duration).await;
     let spent = spent.end();
     let asked = pacer.map(|pacer| pacer.join().unwrap_or_default());
     let gave_up = Instant::now() + options.drain;
@@ -71,21 +83,36 @@ pub(super) async fn run(options: &BenchOptions, mode: Mode, target: &Target) -> 
         sleep(Duration::from_millis(10)).await;
     }
     let tally = run.tally.borrow();
-    Ok(TrafficReport::new(options, mode, &tally, asked.unwrap_or(tally.sent), connections, connecting, spent))
+    let asked = asked.unwrap_or(tally.sent);
+    let mut report = TrafficReport::new(options, mode, &tally, asked, connections, connecting, spent);
+    report.sent_to_stalled = stalled.map(|stalled| stalled.sent());
+    Ok(report)
 }
 
-type Cast = (Vec<Account>, Vec<String>, Vec<Account>);
+/// Who plays.
+struct Cast {
+    /// Where each sender comes in.
+    senders: Vec<Door>,
+    /// Whom each of them sends to, where a message names somebody.
+    receivers: Vec<String>,
+    /// Where those come in who listen for that.
+    listeners: Vec<Door>,
+}
 
-/// Who sends, to whom (one for each sender), and who has to listen for that.
-fn cast(options: &BenchOptions, target: &Target) -> anyhow::Result<Cast> {
-    let mut senders = target.customers(options.customers())?;
+async fn cast(options: &BenchOptions, target: &Target, mut senders: Vec<Account>) -> anyhow::Result<Cast> {
+    if options.protocol != Protocol::Socketio {
+        let receivers = vec![String::new(); senders.len()];
+        let (senders, listeners) = target.rooms(options, &senders).await?;
+        return Ok(Cast { senders, receivers, listeners });
+    }
     let listeners = if options.to_agent { vec![target.agent()?] } else { senders.split_off(options.pairs) };
     let receivers = listeners.iter().cycle().take(options.pairs).map(|account| account.id.to_string()).collect();
-    Ok((senders, receivers, listeners))
+    let doors = |accounts: Vec<_>| accounts.into_iter().map(Door::Socketio).collect();
+    Ok(Cast { senders: doors(senders), receivers, listeners: doors(listeners) })
 }
 
 /// Gives each sender in turn the time at which its next message is due, at that time; tells how many it gave.
-fn pace(
+pub(super) fn pace(
     began: Instant,
     span: Range<u64>,
     rate: u64,
@@ -117,11 +144,18 @@ struct Spending {
     pid: Option<u32>,
     server: Option<f64>,
     own: Option<f64>,
+    resident: Option<u64>,
 }
 
 impl Spending {
     fn begin(pid: Option<u32>) -> Self {
-        Self { began: Instant::now(), pid, server: pid.and_then(cpu_seconds), own: cpu_seconds(std::process::id()) }
+        Self {
+            began: Instant::now(),
+            pid,
+            server: pid.and_then(cpu_seconds),
+            own: cpu_seconds(std::process::id()),
+            resident: pid.and_then(resident_bytes),
+        }
     }
 
     fn end(self) -> Spent {
@@ -131,10 +165,11 @@ impl Spending {
             seconds: self.began.elapsed().as_secs_f64(),
             server_cpu: less(now.server, self.server),
             own_cpu: less(now.own, self.own),
+            resident: self.resident.zip(now.resident),
         }
     }
 }
 
-fn nanos(span: Duration) -> u64 {
+pub(super) fn nanos(span: Duration) -> u64 {
     u64::try_from(span.as_nanos()).unwrap_or(u64::MAX / 4)
 }

@@ -3,6 +3,8 @@
 
 use std::fmt::Write as _;
 
+use super::options::Protocol;
+
 /// Marks where a stamp begins. No JSON around it holds this byte unless somebody's name does.
 const MARK: u8 = b'~';
 
@@ -14,6 +16,11 @@ impl RunTag {
     /// A fresh tag.
     pub(super) fn random() -> Self {
         Self(rand::random::<[u8; 8]>().map(|byte| b'a' + byte % 26))
+    }
+
+    /// Whether a message is of this run.
+    pub(super) fn is_in(self, text: &str) -> bool {
+        find_stamp(text.as_bytes(), self).is_some()
     }
 
     fn text(&self) -> &str {
@@ -37,9 +44,9 @@ pub(super) struct Stamp {
 pub(super) enum Incoming<'a> {
     /// `2`: to be answered with `3`.
     Ping,
-    /// `receive-message` of this run.
+    /// A message of this run, at its receiver.
     Delivered(Stamp),
-    /// `message-sent` of this run.
+    /// A message of this run, back at its sender.
     Confirmed(Stamp),
     /// `error`, or an `authenticated` that takes the session away.
     Refused(&'a str),
@@ -50,25 +57,36 @@ pub(super) enum Incoming<'a> {
 }
 
 /// The frame that sends one message, its text at least `size` bytes long.
-pub(super) fn send_frame(run: RunTag, receiver: &str, stamp: Stamp, size: usize) -> String {
+pub(super) fn send_frame(protocol: Protocol, run: RunTag, receiver: &str, stamp: Stamp, size: usize) -> String {
     let Stamp { pair, counter, at } = stamp;
     let run = run.text();
     let mut frame = String::with_capacity(160 + size);
-    frame.push_str(r#"42["send-message",{"receiverId":""#);
-    frame.push_str(receiver);
-    frame.push_str(r#"","message":""#);
+    match protocol {
+        Protocol::Socketio => {
+            frame.push_str(r#"42["send-message",{"receiverId":""#);
+            frame.push_str(receiver);
+            frame.push_str(r#"","message":""#);
+        }
+        Protocol::Storefront => frame.push_str(r#"{"type":"chat_message","content":""#),
+        Protocol::Drivecash => frame.push_str(r#"{"type":"chat_message","message":""#),
+    }
     let begin = frame.len();
     // Writing to a string cannot fail.
     let _ok = write!(frame, "~{run}.{pair}.{counter}.{at}~");
     for _ in frame.len() - begin..size {
         frame.push('x');
     }
-    let _ok = write!(frame, r#"","clientMessageId":"{run}-{pair}-{counter}"}}]"#);
+    match protocol {
+        Protocol::Socketio => {
+            let _ok = write!(frame, r#"","clientMessageId":"{run}-{pair}-{counter}"}}]"#);
+        }
+        Protocol::Storefront | Protocol::Drivecash => frame.push_str(r#""}"#),
+    }
     frame
 }
 
-/// Reads one frame.
-pub(super) fn read_frame(frame: &str, run: RunTag) -> Incoming<'_> {
+/// Reads one frame of a Socket.IO websocket.
+pub(super) fn read_packet(frame: &str, run: RunTag) -> Incoming<'_> {
     if frame == "2" {
         Incoming::Ping
     } else if let Some(rest) = frame.strip_prefix(r#"42["receive-message","#) {
@@ -81,6 +99,17 @@ pub(super) fn read_frame(frame: &str, run: RunTag) -> Incoming<'_> {
         Incoming::Closed
     } else {
         Incoming::Other
+    }
+}
+
+/// Reads one frame of a Channels-style websocket in a room, where the sender hears the same as the receiver. `own` is the
+/// pair whose sender reads.
+pub(super) fn read_room_frame(frame: &str, run: RunTag, own: Option<usize>) -> Incoming<'_> {
+    match find_stamp(frame.as_bytes(), run) {
+        Some(stamp) if own == Some(stamp.pair) => Incoming::Confirmed(stamp),
+        Some(stamp) => Incoming::Delivered(stamp),
+        None if frame.contains(r#""error""#) => Incoming::Refused(frame),
+        None => Incoming::Other,
     }
 }
 
@@ -117,7 +146,7 @@ mod tests {
 
     #[test]
     fn a_message_is_json_and_is_read_back_whoever_else_is_marked() {
-        let frame = send_frame(RUN, "aaaaaaaaaaaaaaaaaaaaaaaa", STAMP, 64);
+        let frame = send_frame(Protocol::Socketio, RUN, "aaaaaaaaaaaaaaaaaaaaaaaa", STAMP, 64);
         let sent: serde_json::Value = serde_json::from_str(&frame[2..]).unwrap();
         let text = sent[1]["message"].as_str().unwrap();
         assert_eq!(text.len(), 64);
@@ -126,18 +155,30 @@ mod tests {
             [("receive-message", Incoming::Delivered(STAMP)), ("message-sent", Incoming::Confirmed(STAMP))]
         {
             let told = format!(r#"42["{event}",{{"sender":{{"name":"~ann~"}},"message":"{text}","seq":1}}]"#);
-            assert_eq!(read_frame(&told, RUN), expected);
-            assert_eq!(read_frame(&told, RunTag(*b"otherrun")), Incoming::Other);
+            assert_eq!(read_packet(&told, RUN), expected);
+            assert_eq!(read_packet(&told, RunTag(*b"otherrun")), Incoming::Other);
         }
     }
 
     #[test]
+    fn in_a_room_the_sender_hears_a_confirmation_and_the_others_a_delivery() {
+        for protocol in [Protocol::Storefront, Protocol::Drivecash] {
+            let frame = send_frame(protocol, RUN, "", STAMP, 64);
+            assert!(serde_json::from_str::<serde_json::Value>(&frame).is_ok(), "{frame}");
+            assert_eq!(read_room_frame(&frame, RUN, Some(7)), Incoming::Confirmed(STAMP));
+            assert_eq!(read_room_frame(&frame, RUN, None), Incoming::Delivered(STAMP));
+        }
+        let error = r#"{"type":"error","message":"no"}"#;
+        assert_eq!(read_room_frame(error, RUN, None), Incoming::Refused(error));
+    }
+
+    #[test]
     fn other_frames_are_told_apart() {
-        assert_eq!(read_frame("2", RUN), Incoming::Ping);
-        assert_eq!(read_frame("41", RUN), Incoming::Closed);
-        assert_eq!(read_frame(r#"42["user-online",{"userId":"a"}]"#, RUN), Incoming::Other);
+        assert_eq!(read_packet("2", RUN), Incoming::Ping);
+        assert_eq!(read_packet("41", RUN), Incoming::Closed);
+        assert_eq!(read_packet(r#"42["user-online",{"userId":"a"}]"#, RUN), Incoming::Other);
         let error = r#"42["error",{"message":"Not authenticated"}]"#;
-        assert_eq!(read_frame(error, RUN), Incoming::Refused(error));
-        assert_eq!(read_frame(r#"42["receive-message",{"message":"~runrunaa.7.x~"}]"#, RUN), Incoming::Other);
+        assert_eq!(read_packet(error, RUN), Incoming::Refused(error));
+        assert_eq!(read_packet(r#"42["receive-message",{"message":"~runrunaa.7.x~"}]"#, RUN), Incoming::Other);
     }
 }

@@ -6,7 +6,9 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 
+use crate::bench::{self, BenchOptions};
 use crate::config::{self, Config};
+use crate::prove::{self, ProveOptions};
 
 mod check_config;
 mod demo;
@@ -43,6 +45,10 @@ enum Command {
     Import(import::Import),
     /// Recomputes what follows from the logs, and says where what is kept differs.
     Verify(verify::Verify),
+    /// Loads a server, and reports what it did with every message.
+    Bench(Box<BenchOptions>),
+    /// Kills a server under load again and again, and compares what was acknowledged, kept and heard.
+    Prove(Box<ProveOptions>),
     /// Asks a server on this machine whether it runs.
     Health(health::Health),
     /// Prints the settings in force, without secrets, and checks them.
@@ -50,34 +56,56 @@ enum Command {
 }
 
 /// What the program's `main` is.
+///
+/// The exit code is 1 if something went wrong; of `bench`, 1 says that a promise was broken and 2 that the run could not be
+/// done.
 #[must_use]
 pub fn main() -> ExitCode {
-    let result = config::load_env_file().context("reading the .env file").and_then(|()| run(Cli::parse()));
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            let mut stderr = std::io::stderr().lock();
-            // With no stderr to write to there is nobody to tell.
-            drop(writeln!(stderr, "deskline: {error:#}"));
-            ExitCode::FAILURE
-        }
+    if let Err(error) = config::load_env_file() {
+        return fail(&anyhow::Error::from(error).context("reading the .env file"), 1);
+    }
+    let Cli { command, config } = Cli::parse();
+    match command {
+        None => run(serve::serve(config)),
+        Some(Command::Serve(config)) => run(serve::serve(*config)),
+        Some(Command::User(user)) => run(user.run()),
+        Some(Command::Token(token)) => run(token.run()),
+        Some(Command::Import(import)) => run(import.run()),
+        Some(Command::Verify(verify)) => run(verify.run()),
+        Some(Command::Health(health)) => run(health.run()),
+        Some(Command::CheckConfig(config)) => run(async { check_config::check(*config) }),
+        Some(Command::Prove(options)) => judged(block_on(prove::run(&options))),
+        // It keeps itself to one CPU, which has to be done before there is a second thread.
+        Some(Command::Bench(options)) => judged(bench::run(&options)),
     }
 }
 
-fn run(cli: Cli) -> anyhow::Result<()> {
+/// Runs a command.
+fn run(command: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
+    match block_on(command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error, 1),
+    }
+}
+
+fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the runtime")?;
-    runtime.block_on(async {
-        match cli.command {
-            None => serve::serve(cli.config).await,
-            Some(Command::Serve(config)) => serve::serve(*config).await,
-            Some(Command::User(user)) => user.run().await,
-            Some(Command::Token(token)) => token.run().await,
-            Some(Command::Import(import)) => import.run().await,
-            Some(Command::Verify(verify)) => verify.run().await,
-            Some(Command::Health(health)) => health.run().await,
-            Some(Command::CheckConfig(config)) => check_config::check(*config),
-        }
-    })
+    runtime.block_on(work)
+}
+
+/// The exit code of a trial, which tells what it has found from that it could not be held.
+fn judged(trial: anyhow::Result<bool>) -> ExitCode {
+    match trial {
+        Ok(has_passed) => ExitCode::from(u8::from(!has_passed)),
+        Err(error) => fail(&error, 2),
+    }
+}
+
+fn fail(error: &anyhow::Error, code: u8) -> ExitCode {
+    let mut stderr = std::io::stderr().lock();
+    // With no stderr to write to there is nobody to tell.
+    drop(writeln!(stderr, "deskline: {error:#}"));
+    ExitCode::from(code)
 }
 
 /// Writes a line for the user.

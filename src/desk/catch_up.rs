@@ -66,13 +66,33 @@ impl Desk {
     }
 
     async fn replay_missed(&self, person: &Arc<Person>, connection: &Arc<dyn Connection>) -> Result<(), StoreError> {
-        self.write_deliveries().await;
-        for missed in self.0.stores.conversations.missed(list_for(person), CONVERSATIONS).await? {
+        for missed in self.missed(person).await? {
             if !self.replay(person, connection, missed).await? {
                 break;
             }
         }
         Ok(())
+    }
+
+    /// Where this person has missed something: by the store, and by what is noted and may not be in the store yet. Nothing
+    /// is written for it, so that people can come in while the store cannot keep anything.
+    async fn missed(&self, person: &Person) -> Result<Vec<Missed>, StoreError> {
+        let mut all = self.0.stores.conversations.missed(list_for(person), CONVERSATIONS).await?;
+        for (id, after) in self.0.deliveries.unsettled(person.id) {
+            if all.iter().any(|missed| missed.conversation.id == id) {
+                continue;
+            }
+            let Some(summary) = self.0.stores.conversations.summary(id).await? else { continue };
+            let (conversation, last_seq) = (summary.conversation, summary.last_seq);
+            if conversation.members.side_of(person.id, person.role.is_agent()).is_some() {
+                all.push(Missed { conversation, after, last_seq });
+            }
+        }
+        for missed in &mut all {
+            missed.after = self.0.deliveries.known(person.id, missed.conversation.id).unwrap_or(missed.after);
+        }
+        all.retain(|missed| missed.after < missed.last_seq);
+        Ok(all)
     }
 
     /// Replays one conversation. False if the connection is closed.
@@ -88,7 +108,7 @@ impl Desk {
             let is_last = page.len() < PAGE;
             for told in self.show(missed.conversation, page).await? {
                 let (conversation, seq) = (told.entry.conversation, told.entry.seq);
-                let concerns = told.entry.message().is_some() && told.author.id != person.id;
+                let concerns = told.is_message() && told.author.id != person.id;
                 if concerns && !replay_one(person, connection, Arc::new(told)).await {
                     return Ok(false);
                 }

@@ -90,7 +90,7 @@ impl Desk {
             page.retain(|entry| entry.seq <= up_to);
             let Some(last) = page.last().map(|entry| entry.seq) else { break };
             for told in self.show(found, page).await? {
-                let concerns = told.entry.message().is_some() && told.author.id != person.id;
+                let concerns = told.is_message() && told.author.id != person.id;
                 if concerns && (!to.is_of(person.id) || !replay_one(person, to, Arc::new(told)).await) {
                     return Ok(());
                 }

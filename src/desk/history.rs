@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use super::Desk;
 use super::mark_read::MarkReadError;
-use crate::domain::{Conversation, Entry, EntryTold, MessageExtras, MessageId, Parties, Person, Seq, Side, UserId};
+use crate::domain::{
+    Conversation, Entry, EntryTold, Message, MessageExtras, MessageId, Parties, Person, Seq, Side, UserId,
+};
 use crate::store::StoreError;
 
 /// A part of a conversation, as one of its members reads it.
@@ -74,7 +76,13 @@ impl Desk {
     ) -> Result<Vec<EntryTold>, StoreError> {
         let parties: Parties = self.0.directory.parties(conversation).await?;
         let mut authors: HashMap<UserId, Arc<Person>> = HashMap::new();
-        let messages: Vec<MessageId> = entries.iter().filter_map(|entry| Some(entry.message()?.id)).collect();
+        let targets: Vec<Seq> = entries.iter().filter_map(|entry| Some(entry.target()?.seq)).collect();
+        let mut about: HashMap<MessageId, Message> = HashMap::new();
+        if !targets.is_empty() {
+            let found = self.0.stores.conversations.entries_at(conversation.id, &targets).await?;
+            about.extend(found.iter().filter_map(Entry::message).map(|message| (message.id, message.clone())));
+        }
+        let messages: Vec<MessageId> = entries.iter().filter_map(message_of).collect();
         let mut extras: HashMap<MessageId, MessageExtras> = HashMap::new();
         if !messages.is_empty() {
             extras.extend(self.0.stores.conversations.extras(&messages).await?);
@@ -85,11 +93,17 @@ impl Desk {
                 Occupied(known) => known.get().clone(),
                 Vacant(place) => place.insert(self.0.directory.person_or_deleted(entry.author).await?).clone(),
             };
-            let extras = entry.message().and_then(|message| extras.remove(&message.id)).unwrap_or_default();
+            let extras = message_of(&entry).and_then(|message| extras.get(&message).cloned()).unwrap_or_default();
+            let about = entry.target().and_then(|target| about.get(&target.id).cloned());
             let attachment_path = extras.attachment.as_ref().map(|attachment| self.0.accounts.link(attachment));
             let parties = parties.clone();
-            shown.push(EntryTold { parties, entry, author, origin: None, extras, attachment_path });
+            shown.push(EntryTold { parties, entry, author, origin: None, extras, attachment_path, about });
         }
         Ok(shown)
     }
+}
+
+/// The message that an entry is, or is about.
+fn message_of(entry: &Entry) -> Option<MessageId> {
+    entry.message().map(|message| message.id).or_else(|| entry.target().map(|target| target.id))
 }

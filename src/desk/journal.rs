@@ -148,7 +148,7 @@ impl Desk {
         let Kept { parties, author, origin, extras, answer, result } = kept;
         let told = |entry: Entry, parties: Parties| {
             let attachment_path = extras.attachment.as_ref().map(|attachment| self.0.accounts.link(attachment));
-            Arc::new(EntryTold { parties, entry, author, origin, extras, attachment_path })
+            Arc::new(EntryTold { parties, entry, author, origin, extras, attachment_path, about: None })
         };
         let outcome = match result {
             Ok(Appended::New(entry)) => {
@@ -156,11 +156,8 @@ impl Desk {
                 self.tell_entry(&told);
                 Ok(Sent { told, is_repeat: false })
             }
-            Ok(Appended::Already(entry)) if entry.conversation != parties.conversation.id => {
-                Err(SendMessageError::ClientIdInUse)
-            }
             Ok(Appended::Already(entry)) => Ok(Sent { told: told(entry, parties), is_repeat: true }),
-            // Only marks can be no news, and nobody waits for the entry of a mark.
+            // Whoever waits for what may be no news finds out by this.
             Ok(Appended::NoNews) => return,
             Err(AppendError::NoConversation(_)) => Err(SendMessageError::NoAddressee),
             Err(AppendError::Store(error)) => {

@@ -77,11 +77,11 @@ impl Desk {
     pub async fn room_log_before(&self, entered: &Entered, number: u64, limit: usize) -> Result<RoomLog, StoreError> {
         let conversation = entered.summary.conversation;
         let limit = limit.min(self.0.settings.history_page);
-        let messages = match self.message(conversation.id, number).await? {
-            Some(told) => {
-                let before = Some(told.entry.seq);
-                self.0.stores.conversations.messages_before(conversation.id, before, limit).await?
-            }
+        let conversations = &self.0.stores.conversations;
+        // Also from one that was deleted meanwhile, where a client has got to.
+        let from = conversations.message_by_number(number).await?.filter(|entry| entry.conversation == conversation.id);
+        let messages = match from {
+            Some(entry) => conversations.messages_before(conversation.id, Some(entry.seq), limit).await?,
             None => Vec::new(),
         };
         self.shown_log(conversation, messages).await
@@ -109,7 +109,10 @@ impl Desk {
         let entries = self.0.stores.conversations.entries_after(conversation.id, first, MAX_PAGE).await?;
         let reads = entries.iter().filter_map(|entry| match entry.kind {
             EntryKind::Read { up_to } => Some(ReadAt { side: entry.side, up_to, at: entry.at }),
-            EntryKind::Message(_) | EntryKind::StatusChanged { .. } => None,
+            EntryKind::Message(_)
+            | EntryKind::StatusChanged { .. }
+            | EntryKind::Edited { .. }
+            | EntryKind::Deleted { .. } => None,
         });
         let reads = reads.collect();
         let messages = self.show(conversation, messages).await?;
@@ -122,7 +125,7 @@ impl Desk {
         Ok(RoomLog { messages, reads, answered })
     }
 
-    /// The message with this number, if it is of this conversation.
+    /// The message with this number, if it is of this conversation and still there.
     ///
     /// # Errors
     /// [`StoreError`] if the store fails.
@@ -130,7 +133,7 @@ impl Desk {
         let found = self.0.stores.conversations.message_by_number(number).await?;
         let Some(entry) = found.filter(|entry| entry.conversation == id) else { return Ok(None) };
         let Some(conversation) = self.0.directory.conversation(id).await? else { return Ok(None) };
-        Ok(self.show(conversation, vec![entry]).await?.pop())
+        Ok(self.show(conversation, vec![entry]).await?.pop().filter(EntryTold::is_message))
     }
 
     /// In which conversation the message with this number is.

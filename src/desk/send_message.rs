@@ -59,9 +59,6 @@ pub enum SendMessageError {
     /// Too many messages in too short a time.
     #[error("too many messages, try again in {0:?}")]
     RateLimited(Duration),
-    /// The author has used the client message id before, in another conversation.
-    #[error("this clientMessageId belongs to a message of another conversation")]
-    ClientIdInUse,
     /// Too many messages wait to be kept.
     #[error("the server is busy")]
     Busy,

@@ -2,10 +2,7 @@
 
 use std::fmt;
 
-use super::{
-    ClientMessageId, ConversationId, LastMessage, Message, MessageBody, MessageId, Side, Status, Summary, Timestamp,
-    UserId,
-};
+use super::{ClientMessageId, ConversationId, Message, MessageBody, MessageId, Side, Status, Timestamp, UserId};
 
 /// An entry's number in its conversation: 1, 2, 3 ... without holes, in commit order. Zero is before the first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
@@ -78,6 +75,31 @@ pub enum EntryKind {
         /// What it is now.
         status: Status,
     },
+    /// A message says something else now.
+    Edited {
+        /// Which message.
+        target: Target,
+        /// What it says.
+        body: MessageBody,
+    },
+    /// A message was taken back. Its text stays in the log, and is shown to nobody.
+    Deleted {
+        /// Which message.
+        target: Target,
+    },
+}
+
+/// The message that an edit or a deletion is about: enough of it that all that follows can be told from the log alone.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Target {
+    /// Its id.
+    pub id: MessageId,
+    /// The same message as an integer.
+    pub number: u64,
+    /// Its place in the same conversation.
+    pub seq: Seq,
+    /// The side of who said it.
+    pub side: Side,
 }
 
 impl Entry {
@@ -86,8 +108,36 @@ impl Entry {
     pub const fn message(&self) -> Option<&Message> {
         match &self.kind {
             EntryKind::Message(message) => Some(message),
-            EntryKind::Read { .. } | EntryKind::StatusChanged { .. } => None,
+            EntryKind::Read { .. }
+            | EntryKind::StatusChanged { .. }
+            | EntryKind::Edited { .. }
+            | EntryKind::Deleted { .. } => None,
         }
+    }
+
+    /// The message that it changes, if it is an edit or a deletion.
+    #[must_use]
+    pub const fn target(&self) -> Option<&Target> {
+        match &self.kind {
+            EntryKind::Edited { target, .. } | EntryKind::Deleted { target } => Some(target),
+            EntryKind::Message(_) | EntryKind::Read { .. } | EntryKind::StatusChanged { .. } => None,
+        }
+    }
+
+    /// The entry as a target for edits and deletions, if it is a message.
+    #[must_use]
+    pub fn as_target(&self) -> Option<Target> {
+        let message = self.message()?;
+        Some(Target { id: message.id, number: message.number, seq: self.seq, side: self.side })
+    }
+
+    /// The entry as it was when it was appended: without what became of it since.
+    #[must_use]
+    pub fn as_appended(mut self) -> Self {
+        if let EntryKind::Message(message) = &mut self.kind {
+            message.revision = None;
+        }
+        self
     }
 }
 
@@ -128,110 +178,16 @@ pub enum DraftKind {
         /// What it shall be.
         status: Status,
     },
-}
-
-/// How far a read mark reaches.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum ReadReach {
-    /// Nothing new: no entry is due.
-    Nothing,
-    /// To the end of the log: nothing stays unread.
-    Everything,
-    /// To this entry only; what stays unread has to be counted in the log.
-    Part(Seq),
-}
-
-impl Summary {
-    /// What a read mark of `side` up to `up_to` would do.
-    ///
-    /// Only a mark that covers a message of the other side is news, else two readers would mark each other's marks.
-    #[must_use]
-    pub fn read_reach(&self, side: Side, up_to: Seq) -> ReadReach {
-        let state = self.side(side);
-        let last_message = self.last_message.as_ref().map_or(Seq::ZERO, |last| last.seq);
-        if state.unread == 0 || up_to <= state.read {
-            ReadReach::Nothing
-        } else if up_to >= last_message {
-            ReadReach::Everything
-        } else {
-            ReadReach::Part(up_to)
-        }
-    }
-
-    /// Takes one more entry into account. `unread_after` is how many messages of the other side lie beyond the mark,
-    /// and is looked at only if the entry is a read mark.
-    pub fn follow(&mut self, entry: &Entry, unread_after: u64) {
-        self.last_seq = entry.seq;
-        self.updated_at = entry.at;
-        match &entry.kind {
-            EntryKind::Message(message) => {
-                self.status = Status::after_message(entry.side);
-                if !self.conversation.members.is_with_oneself() {
-                    self.sides[entry.side.other().index()].unread += 1;
-                }
-                self.last_message =
-                    Some(LastMessage { seq: entry.seq, side: entry.side, body: message.body.clone(), at: entry.at });
-            }
-            EntryKind::Read { up_to } => {
-                let side = &mut self.sides[entry.side.index()];
-                side.read = side.read.max(*up_to);
-                side.unread = unread_after;
-            }
-            EntryKind::StatusChanged { status } => self.status = *status,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::{Conversation, Members};
-
-    fn summary() -> Summary {
-        Summary::opened(Conversation {
-            id: ConversationId::from_bytes([1; 12]),
-            number: 1,
-            uuid: 1,
-            members: Members::Support { customer: UserId::from_bytes([2; 12]) },
-            created_at: Timestamp::default(),
-        })
-    }
-
-    fn say(summary: &mut Summary, side: Side) {
-        let message = Message {
-            id: MessageId::from_bytes([3; 12]),
-            number: 1,
-            body: MessageBody::stored("hi".into()),
-            client_id: None,
-        };
-        let entry = Entry {
-            conversation: summary.conversation.id,
-            seq: summary.last_seq.next(),
-            author: UserId::from_bytes([2; 12]),
-            side,
-            at: Timestamp::from_millis(7),
-            kind: EntryKind::Message(message),
-        };
-        summary.follow(&entry, 0);
-    }
-
-    #[test]
-    fn a_message_is_unread_on_the_other_side_only() {
-        let mut summary = summary();
-        say(&mut summary, Side::Customer);
-        assert_eq!(summary.side(Side::Desk).unread, 1);
-        assert_eq!(summary.side(Side::Customer).unread, 0);
-        assert_eq!(summary.status, Status::Waiting);
-    }
-
-    #[test]
-    fn a_read_mark_is_news_once() {
-        let mut summary = summary();
-        assert_eq!(summary.read_reach(Side::Desk, Seq::new(9)), ReadReach::Nothing);
-        say(&mut summary, Side::Customer);
-        say(&mut summary, Side::Customer);
-        assert_eq!(summary.read_reach(Side::Desk, Seq::new(1)), ReadReach::Part(Seq::new(1)));
-        assert_eq!(summary.read_reach(Side::Desk, Seq::new(9)), ReadReach::Everything);
-        assert_eq!(summary.read_reach(Side::Customer, Seq::new(9)), ReadReach::Nothing);
-    }
+    /// To have a message say something else; changes nothing if it says so already, or was deleted.
+    Edit {
+        /// Which message of the same conversation.
+        target: Target,
+        /// What it shall say.
+        body: MessageBody,
+    },
+    /// To take a message back; changes nothing if it was deleted already.
+    Delete {
+        /// Which message of the same conversation.
+        target: Target,
+    },
 }

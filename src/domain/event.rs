@@ -7,7 +7,9 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::{ConnectionId, Conversation, Entry, Members, Message, MessageExtras, Person, Side, UserId};
+use super::{
+    ConnectionId, Conversation, Entry, EntryKind, Members, Message, MessageBody, MessageExtras, Person, Side, UserId,
+};
 
 /// Something that connections are told.
 #[derive(Clone, Debug)]
@@ -70,6 +72,8 @@ pub struct EntryTold {
     pub extras: MessageExtras,
     /// Where its attachment can be fetched for a while, if it has one.
     pub attachment_path: Option<String>,
+    /// Of an edit or a deletion that is told later than it happened: the message that it is about, as it is now.
+    pub about: Option<Message>,
 }
 
 impl EntryTold {
@@ -89,13 +93,31 @@ impl EntryTold {
         (author, addressee)
     }
 
-    /// What a message says to dialects without a word for attachments: the text, and a line with the link to the file.
+    /// Whether this is a message that is still there.
     #[must_use]
-    pub fn text_with_link<'a>(&self, message: &'a Message) -> Cow<'a, str> {
-        match &self.attachment_path {
-            Some(path) => Cow::Owned(format!("{}\n{path}", message.body.as_str())),
-            None => Cow::Borrowed(message.body.as_str()),
-        }
+    pub fn is_message(&self) -> bool {
+        self.entry.message().is_some_and(|message| message.text().is_some())
+    }
+
+    /// What a message says now, also if it is told of by an edit; `None` if it was deleted, or if this is about none.
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
+        let text = match (&self.entry.kind, &self.about) {
+            (EntryKind::Message(message), _) | (EntryKind::Edited { .. }, Some(message)) => message.text(),
+            (EntryKind::Edited { body, .. }, None) => Some(body),
+            (EntryKind::Read { .. } | EntryKind::StatusChanged { .. } | EntryKind::Deleted { .. }, _) => None,
+        };
+        text.map(MessageBody::as_str)
+    }
+
+    /// The same for dialects without a word for attachments: the text, and a line with the link to the file.
+    #[must_use]
+    pub fn text_with_link(&self) -> Option<Cow<'_, str>> {
+        let text = self.text()?;
+        Some(match &self.attachment_path {
+            Some(path) => Cow::Owned(format!("{text}\n{path}")),
+            None => Cow::Borrowed(text),
+        })
     }
 
     /// Whether this is between a customer and the desk.
@@ -132,7 +154,7 @@ pub struct PresenceChange {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{ConversationId, EntryKind, MessageBody, MessageId, Role, Seq, Timestamp};
+    use crate::domain::{ConversationId, MessageId, Role, Seq, Timestamp};
 
     fn person(byte: u8, name: &str, role: Role) -> Arc<Person> {
         let id = UserId::from_bytes([byte; 12]);
@@ -150,8 +172,9 @@ mod tests {
         let message = Message {
             id: MessageId::from_bytes([8; 12]),
             number: 1,
-            body: MessageBody::stored("hi".into()),
+            original: MessageBody::stored("hi".into()),
             client_id: None,
+            revision: None,
         };
         EntryTold {
             parties: Parties { conversation, customer: customer.clone(), desk: desk.clone() },
@@ -167,6 +190,7 @@ mod tests {
             origin: None,
             extras: MessageExtras::default(),
             attachment_path: None,
+            about: None,
         }
     }
 

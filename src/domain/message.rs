@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use super::{Attachment, MessageId};
+use super::{Attachment, MessageId, Seq, Timestamp};
 
 /// The text of a message: trimmed, not empty, without NUL, and not longer than allowed. Made by [`MessageBody::parse`].
 ///
@@ -102,10 +102,46 @@ pub struct Message {
     pub id: MessageId,
     /// The same message as an integer, for the dialects that count.
     pub number: u64,
-    /// The text.
-    pub body: MessageBody,
+    /// The text as it was first said. The log keeps it, but whoever looks is shown [`text`](Self::text).
+    pub original: MessageBody,
     /// What the author's client called it.
     pub client_id: Option<ClientMessageId>,
+    /// What became of it since; `None` if it stands as it was said. A projection of the log.
+    pub revision: Option<Revision>,
+}
+
+/// What became of a message after it was said.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Revision {
+    /// The entry that did it; of several, the last.
+    pub seq: Seq,
+    /// When.
+    pub at: Timestamp,
+    /// What the message says now; `None` if it was deleted, after which nothing becomes of it any more.
+    pub text: Option<MessageBody>,
+}
+
+impl Message {
+    /// What it says now; `None` if it was deleted.
+    #[must_use]
+    pub const fn text(&self) -> Option<&MessageBody> {
+        match &self.revision {
+            None => Some(&self.original),
+            Some(revision) => revision.text.as_ref(),
+        }
+    }
+
+    /// When it was edited last, if it was and is still there.
+    #[must_use]
+    pub fn edited_at(&self) -> Option<Timestamp> {
+        self.revision.as_ref().filter(|revision| revision.text.is_some()).map(|revision| revision.at)
+    }
+
+    /// When it was deleted, if it was.
+    #[must_use]
+    pub fn deleted_at(&self) -> Option<Timestamp> {
+        self.revision.as_ref().filter(|revision| revision.text.is_none()).map(|revision| revision.at)
+    }
 }
 
 /// What goes with a message beside its text.

@@ -7,7 +7,7 @@
 //! | customer | who asks for help: a registered account, or a *visitor* without one |
 //! | agent | who answers: role `admin` or `agent`; an admin also manages users |
 //! | conversation | what is said between one customer and the desk (all agents share it); a *direct* one is between two accounts |
-//! | entry | one numbered thing that happened in a conversation: a message, a read mark, a status change |
+//! | entry | one numbered thing that happened in a conversation: a message, a read mark, a status change, an edit, a deletion |
 //! | seq | an entry's number in its conversation: 1, 2, 3 ... without holes, in commit order |
 //! | side | one of the two parties of a conversation: the customer's or the desk's |
 //! | cursor | how far somebody has been delivered to, and has read: two seqs |
@@ -22,6 +22,7 @@ pub mod clock;
 pub mod conversation;
 pub mod entry;
 pub mod event;
+mod follow;
 pub mod ids;
 pub mod message;
 mod replay;
@@ -30,9 +31,10 @@ pub mod user;
 pub use attachment::Attachment;
 pub use clock::{Clock, FixedClock, SystemClock, Timestamp};
 pub use conversation::{Conversation, LastMessage, Members, Side, SideState, Status, Summary};
-pub use entry::{Draft, DraftKind, Entry, EntryKind, ReadReach, Seq};
+pub use entry::{Draft, DraftKind, Entry, EntryKind, Seq, Target};
 pub use event::{DeskEvent, EntryTold, Parties, PresenceChange, TypingChange};
+pub use follow::{ReadReach, Remainder};
 pub use ids::{ConnectionId, ConversationId, MessageId, UserId};
-pub use message::{BodyError, ClientMessageId, Message, MessageBody, MessageExtras};
-pub use replay::Replay;
+pub use message::{BodyError, ClientMessageId, Message, MessageBody, MessageExtras, Revision};
+pub use replay::{LastSpoken, Replay};
 pub use user::{AccountStatus, BirthDate, CodePurpose, Email, EmailError, PendingCode, Person, Role, User};

@@ -1,56 +1,98 @@
 //! A log, told from its beginning.
 
-use super::{Conversation, Entry, EntryKind, Seq, Side, Summary};
+use super::{Conversation, Entry, EntryKind, LastMessage, MessageBody, Remainder, Seq, Side, Summary, Timestamp};
 
-/// How matters stand after each entry of a log, with nothing looked up: the messages that wait to be read are remembered.
+/// How matters stand after each entry of a log, with nothing looked up. What it remembers of a message has the same size
+/// whatever was said: texts stay in the log.
 #[derive(Debug, Clone)]
 pub struct Replay {
+    /// Without the last message.
     summary: Summary,
     /// The seqs that each side has not read, oldest first.
     unread: [Vec<Seq>; 2],
+    /// The messages that are there, oldest first.
+    spoken: Vec<LastSpoken>,
+}
+
+/// The last message that is there, and where the log has its text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LastSpoken {
+    /// Its number in the log.
+    pub seq: Seq,
+    /// Who spoke.
+    pub side: Side,
+    /// When.
+    pub at: Timestamp,
+    /// The entry with its text: the message itself, or its last edit.
+    pub text: Seq,
+}
+
+impl LastSpoken {
+    /// As conversation lists show it, given the entry with its text.
+    #[must_use]
+    pub fn with_text(self, entry: &Entry) -> Option<LastMessage> {
+        let body: &MessageBody = match &entry.kind {
+            EntryKind::Message(message) => &message.original,
+            EntryKind::Edited { body, .. } => body,
+            EntryKind::Read { .. } | EntryKind::StatusChanged { .. } | EntryKind::Deleted { .. } => return None,
+        };
+        Some(LastMessage { seq: self.seq, side: self.side, body: body.clone(), at: self.at })
+    }
 }
 
 impl Replay {
     /// Before the first entry.
     #[must_use]
     pub fn opened(conversation: Conversation) -> Self {
-        Self { summary: Summary::opened(conversation), unread: [Vec::new(), Vec::new()] }
+        Self { summary: Summary::opened(conversation), unread: [Vec::new(), Vec::new()], spoken: Vec::new() }
     }
 
     /// Takes the next entry into account.
     pub fn follow(&mut self, entry: &Entry) {
-        let mut unread_after = 0;
+        let mut remainder = Remainder::default();
         match &entry.kind {
-            EntryKind::Message(_) => self.unread[entry.side.other().index()].push(entry.seq),
+            EntryKind::Message(_) => {
+                self.unread[entry.side.other().index()].push(entry.seq);
+                self.spoken.push(LastSpoken { seq: entry.seq, side: entry.side, at: entry.at, text: entry.seq });
+            }
             EntryKind::Read { up_to } => {
                 let waiting = &mut self.unread[entry.side.index()];
                 waiting.retain(|seq| seq > up_to);
-                unread_after = waiting.len() as u64;
+                remainder.unread = waiting.len() as u64;
             }
             EntryKind::StatusChanged { .. } => {}
+            EntryKind::Edited { target, .. } => {
+                if let Ok(index) = self.place(target.seq) {
+                    self.spoken[index].text = entry.seq;
+                }
+            }
+            EntryKind::Deleted { target } => {
+                self.unread[target.side.other().index()].retain(|seq| *seq != target.seq);
+                if let Ok(index) = self.place(target.seq) {
+                    self.spoken.remove(index);
+                }
+            }
         }
         if self.summary.conversation.members.is_with_oneself() {
-            unread_after = 0;
+            remainder.unread = 0;
         }
-        self.summary.follow(entry, unread_after);
+        self.summary.follow(entry, remainder);
+        self.summary.last_message = None;
     }
 
-    /// How matters stand.
+    fn place(&self, seq: Seq) -> Result<usize, usize> {
+        self.spoken.binary_search_by_key(&seq, |spoken| spoken.seq)
+    }
+
+    /// How matters stand, but for the last message: see [`last_spoken`](Self::last_spoken).
     #[must_use]
     pub const fn summary(&self) -> &Summary {
         &self.summary
     }
 
-    /// How many messages this side has not read.
+    /// The last message that is there.
     #[must_use]
-    pub const fn unread(&self, side: Side) -> u64 {
-        self.summary.side(side).unread
-    }
-}
-
-/// Goes on from where a log stands, given the messages that each side has not read.
-impl From<(Summary, [Vec<Seq>; 2])> for Replay {
-    fn from((summary, unread): (Summary, [Vec<Seq>; 2])) -> Self {
-        Self { summary, unread }
+    pub fn last_spoken(&self) -> Option<LastSpoken> {
+        self.spoken.last().copied()
     }
 }

@@ -1,5 +1,7 @@
 //! The operator's face: whether the server is well.
 
+use std::time::Duration;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::RETRY_AFTER;
@@ -7,8 +9,13 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use serde::Serialize;
+use tokio::time::timeout;
 
 use crate::desk::Desk;
+use crate::store::StoreError;
+
+/// How long the store may take to show that it is well.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 #[derive(Serialize)]
 struct Health {
@@ -41,7 +48,8 @@ async fn health() -> Json<Health> {
 }
 
 async fn ready(State(desk): State<Desk>) -> Response {
-    match desk.check().await {
+    let checked = timeout(PATIENCE, desk.check()).await;
+    match checked.unwrap_or_else(|_| Err(StoreError::Unavailable("it does not answer".into()))) {
         Ok(()) => Json(Health { status: "ok", message: "Server is ready" }).into_response(),
         Err(error) => {
             tracing::warn!(%error, "The store is not ready");

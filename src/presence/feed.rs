@@ -109,7 +109,7 @@ mod tests {
         };
         let parties = Parties { conversation, customer: ann.clone(), desk: ann.clone() };
         let extras = MessageExtras::default();
-        Arc::new(EntryTold { parties, entry, author: ann, origin: None, extras, attachment_path: None })
+        Arc::new(EntryTold { parties, entry, author: ann, origin: None, extras, attachment_path: None, about: None })
     }
 
     fn passed_on(next: Next) -> Vec<u64> {

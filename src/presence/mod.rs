@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crate::domain::{ConnectionId, ConversationId, DeskEvent, Person, Seq, UserId};
 
@@ -61,6 +62,11 @@ pub trait Connection: Send + Sync + 'static {
     fn unconfirmed(&self) -> Vec<Unconfirmed>;
     /// All that was sent on it of this conversation has arrived, or come to the person in another way.
     fn confirm(&self, conversation: ConversationId);
+    /// Tells the client that the server is about to stop, and after how long to come back; not every dialect has a word for
+    /// it.
+    fn announce_stop(&self, come_back: Duration);
+    /// Ends it because the server stops, once all that was sent has gone out.
+    fn dismiss(&self);
 }
 
 type Connections = Vec<Arc<dyn Connection>>;
@@ -193,6 +199,11 @@ impl Presence {
     /// All connections of a person.
     pub fn connections(&self, user: UserId) -> Vec<Arc<dyn Connection>> {
         self.attendance(user).map(|(_, connections)| connections).unwrap_or_default()
+    }
+
+    /// All connections of everybody.
+    pub fn all_connections(&self) -> Connections {
+        self.state().people.values().flat_map(|attendance| attendance.connections.iter().cloned()).collect()
     }
 
     /// Tells a person, on all their connections; gives the best outcome of these.

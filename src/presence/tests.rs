@@ -24,6 +24,8 @@ impl Connection for Silent {
         Vec::new()
     }
     fn confirm(&self, _: ConversationId) {}
+    fn announce_stop(&self, _: Duration) {}
+    fn dismiss(&self) {}
 }
 
 fn connection() -> Arc<Silent> {

@@ -85,6 +85,16 @@ impl StoreLocation {
         }
     }
 
+    /// The same place, but another database there; a data file stays what it is.
+    #[must_use]
+    pub(crate) fn in_database(self, name: &str) -> Self {
+        let Self::Mongo { uri, .. } = self else { return self };
+        let (address, options) = uri.split_once('?').unwrap_or((&uri, ""));
+        let hosts = address.find("://").map_or(0, |scheme| scheme + 3);
+        let hosts = address[hosts..].find('/').map_or(address, |path| &address[..hosts + path]);
+        Self::Mongo { uri: format!("{hosts}/{name}?{options}"), database: name.to_owned() }
+    }
+
     /// The data file, of a store that has one.
     #[must_use]
     pub fn file(&self) -> Option<&PathBuf> {
@@ -136,11 +146,41 @@ impl OpenStore {
         }
     }
 
+    /// Removes a database with all that is in it; a data file is for its owner to remove.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it could not be removed.
+    pub(crate) async fn erase(self) -> Result<(), StoreError> {
+        match self {
+            Self::Sqlite(_) => Ok(()),
+            Self::Mongo(store) => {
+                store.close().await;
+                store.erase().await
+            }
+        }
+    }
+
     /// Ends the background work, once what was begun is finished.
     pub async fn close(&self) {
         match self {
             Self::Sqlite(_) => {}
             Self::Mongo(store) => store.close().await,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_database_of_the_same_server_keeps_its_hosts_and_options() {
+        let other = |uri: &str| match uri.parse::<StoreLocation>().unwrap().in_database("scratch") {
+            StoreLocation::Mongo { uri, .. } => uri,
+            StoreLocation::Sqlite(_) => panic!("no address: {uri}"),
+        };
+        assert_eq!(other("mongodb://a:b@one,two:1/desk?w=1"), "mongodb://a:b@one,two:1/scratch?w=1");
+        assert_eq!(other("mongodb://one"), "mongodb://one/scratch?");
+        assert_eq!(other("mongodb+srv://one/?tls=true"), "mongodb+srv://one/scratch?tls=true");
     }
 }

@@ -70,7 +70,7 @@ pub enum AppendError {
 pub enum Appended {
     /// It is now this entry, and durable.
     New(Entry),
-    /// The same author had appended the same client message id before: the first entry stands.
+    /// The same author had appended the same client message id to the conversation before: the first entry stands.
     Already(Entry),
     /// It would have changed nothing, so there is no entry.
     NoNews,
@@ -294,12 +294,15 @@ pub trait ConversationStore: Send + Sync + 'static {
     /// Appends drafts, each on its own, in the order given; the answers come in the same order.
     ///
     /// The only way anything enters a conversation. Each draft gets the next seq, or none if it is no news; the same
-    /// author and client message id again gives the first entry and changes nothing. All projections are up to date and
-    /// everything is durable when this returns. Appends that wait at the same time share one sync.
+    /// author and client message id again in the same conversation gives the first entry and changes nothing. All
+    /// projections are up to date and everything is durable when this returns. Appends that wait at the same time share
+    /// one sync.
     async fn append(&self, drafts: Vec<Draft>) -> Vec<Result<Appended, AppendError>>;
     /// Entries beyond `after`, oldest first, at most `limit`.
     async fn entries_after(&self, id: ConversationId, after: Seq, limit: usize) -> Result<Vec<Entry>, StoreError>;
-    /// The newest `limit` messages before `before` (or of all), oldest first.
+    /// The entries with these seqs, oldest first. At most [`MAX_PAGE`] are looked at.
+    async fn entries_at(&self, id: ConversationId, seqs: &[Seq]) -> Result<Vec<Entry>, StoreError>;
+    /// The newest `limit` messages before `before` (or of all), oldest first, without those that were deleted.
     async fn messages_before(
         &self,
         id: ConversationId,
@@ -310,7 +313,9 @@ pub trait ConversationStore: Send + Sync + 'static {
     /// The messages beyond the first `skip`, oldest first, at most `limit`.
     async fn messages_from(&self, id: ConversationId, skip: u64, limit: usize) -> Result<MessagePage, StoreError>;
 
-    /// The entry of the message with this number, in whatever conversation.
+    /// The entry of the message with this id, in whatever conversation, also if it was deleted.
+    async fn message(&self, id: MessageId) -> Result<Option<Entry>, StoreError>;
+    /// The same, for a message that is known by its number.
     async fn message_by_number(&self, number: u64) -> Result<Option<Entry>, StoreError>;
     /// Keeps what goes with a message, before the message itself is appended.
     async fn save_extras(&self, message: MessageId, extras: MessageExtras) -> Result<(), StoreError>;

@@ -45,11 +45,21 @@ pub trait Upkeep: Send + Sync + 'static {
     /// Puts entries back with their seqs, ids, numbers and stamps, in the order of their seqs, and brings the projections up
     /// to date; opens the conversation first if it is not there. Gives how many entries were news.
     ///
-    /// Entries that are there already must be the same, and the first that is not must follow the end of the log.
+    /// Entries that are there already must be the same, and the first that is not must follow the end of the log. What became
+    /// of messages follows from the entries that did it, and is not looked at.
     async fn restore(&self, conversation: Conversation, entries: Vec<Entry>) -> Result<u64, RestoreError>;
     /// Puts the right projections in the place of wrong ones, unless the log has moved on from `last_seq` of `wrong`. Tells
     /// whether it did.
     async fn repair(&self, wrong: &Summary, right: &Summary) -> Result<bool, StoreError>;
+    /// Puts right what became of a message: what the entry `right` made of it, or nothing. Changes nothing unless the entry
+    /// `wrong` is still what counts as having changed it last. Tells whether it did.
+    async fn repair_revision(
+        &self,
+        id: ConversationId,
+        message: Seq,
+        wrong: Option<Seq>,
+        right: Option<&Entry>,
+    ) -> Result<bool, StoreError>;
 }
 
 /// The entries that are not in the log yet, given those that stand in their place there.
@@ -64,7 +74,7 @@ pub(super) fn news(kept: &[Entry], entries: Vec<Entry>, end: Seq) -> Result<Vec<
             }
             last = entry.seq;
             news.push(entry);
-        } else if kept.next() != Some(&entry) {
+        } else if kept.next().cloned().map(Entry::as_appended) != Some(entry.clone().as_appended()) {
             return Err(RestoreError::Occupied(format!("entry {} of {}", entry.seq, entry.conversation)));
         }
     }

@@ -8,8 +8,11 @@ use std::time::Duration;
 use crate::domain::{ConversationId, Replay, Seq, Summary};
 use crate::store::{ConversationStore, MAX_PAGE, StoreError, Upkeep};
 
+mod revisions;
 #[cfg(test)]
 mod tests;
+
+use revisions::Revisions;
 
 /// How often a conversation that differs is looked at again, in case it was being written to.
 const LOOKS: u32 = 3;
@@ -39,6 +42,15 @@ pub enum Difference {
         /// The entry.
         seq: Seq,
     },
+    /// What became of a message is not what follows from the log.
+    Revision {
+        /// The message.
+        message: Seq,
+        /// The entry that counts as having changed it last.
+        kept: Option<Seq>,
+        /// The entry that did.
+        right: Option<Seq>,
+    },
     /// A projection is not what follows from the log.
     Projection {
         /// Which one.
@@ -56,6 +68,10 @@ impl fmt::Display for Finding {
         match &self.difference {
             Difference::Hole { missing } => write!(f, "entry {missing} is missing from the log"),
             Difference::Backwards { seq } => write!(f, "the stamp of entry {seq} is before that of the one before it"),
+            Difference::Revision { message, kept, right } => {
+                let by = |seq: &Option<Seq>| seq.map_or("by none".to_owned(), |seq| format!("by entry {seq}"));
+                write!(f, "message {message} counts as changed {}, the log says {}", by(kept), by(right))
+            }
             Difference::Projection { field, kept, right } => write!(f, "{field} is {kept}, the log says {right}"),
         }
     }
@@ -116,12 +132,27 @@ pub async fn verify(
             for difference in &looked.findings {
                 tell(&Finding { conversation: id, difference: difference.clone() });
             }
-            let is_sound = looked.findings.iter().all(|found| matches!(found, Difference::Projection { .. }));
-            let differs = looked.kept != looked.right;
-            let repaired =
-                repair == Repair::Projections && differs && upkeep.repair(&looked.kept, &looked.right).await?;
-            report.repaired += u64::from(repaired);
-            report.left += u64::from(!is_sound || (differs && !repaired));
+            let is_sound = looked.findings.iter().all(Difference::can_be_repaired);
+            let is_right = match repair {
+                Repair::No => false,
+                Repair::Projections => {
+                    let differs = looked.kept != looked.right;
+                    let summary = !differs || upkeep.repair(&looked.kept, &looked.right).await?;
+                    revisions::repair(conversations, upkeep, id, &looked.findings).await? && summary
+                }
+            };
+            report.repaired += u64::from(is_right && looked.findings.iter().any(Difference::can_be_repaired));
+            report.left += u64::from(!is_sound || !is_right);
+        }
+    }
+}
+
+impl Difference {
+    /// Whether what is right follows from the log.
+    const fn can_be_repaired(&self) -> bool {
+        match self {
+            Self::Hole { .. } | Self::Backwards { .. } => false,
+            Self::Revision { .. } | Self::Projection { .. } => true,
         }
     }
 }
@@ -161,13 +192,14 @@ async fn recompute(
     conversations: &dyn ConversationStore,
     kept: &Summary,
 ) -> Result<(Summary, Vec<Difference>), StoreError> {
-    let mut replay = Replay::opened(kept.conversation);
+    let id = kept.conversation.id;
+    let (mut replay, mut revisions) = (Replay::opened(kept.conversation), Revisions::default());
     let mut findings = Vec::new();
     loop {
         let last = replay.summary().last_seq;
-        let page = conversations.entries_after(kept.conversation.id, last, MAX_PAGE).await?;
+        let page = conversations.entries_after(id, last, MAX_PAGE).await?;
         if page.is_empty() {
-            return Ok((replay.summary().clone(), findings));
+            break;
         }
         for entry in page {
             let expected = replay.summary().last_seq.next();
@@ -178,8 +210,16 @@ async fn recompute(
                 findings.push(Difference::Backwards { seq: entry.seq });
             }
             replay.follow(&entry);
+            revisions.follow(&entry);
         }
     }
+    findings.extend(revisions.differences());
+    let mut right = replay.summary().clone();
+    if let Some(last) = replay.last_spoken() {
+        let text = conversations.entries_at(id, &[last.text]).await?.pop();
+        right.last_message = text.and_then(|entry| last.with_text(&entry));
+    }
+    Ok((right, findings))
 }
 
 /// Every projection that is not the same. Texts are not shown, only whether they differ.

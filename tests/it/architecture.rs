@@ -95,6 +95,8 @@ const RULES: &[Rule] = &[
             "crate::app",
             "crate::auth",
             "crate::bench",
+            "crate::prove",
+            "crate::rig",
             "crate::cli",
             "crate::config",
             "crate::desk",
@@ -126,6 +128,8 @@ const RULES: &[Rule] = &[
             "std::net",
             "crate::app",
             "crate::bench",
+            "crate::prove",
+            "crate::rig",
             "crate::cli",
             "crate::config",
             "crate::faces",
@@ -146,6 +150,8 @@ const RULES: &[Rule] = &[
             "clap",
             "crate::app",
             "crate::bench",
+            "crate::prove",
+            "crate::rig",
             "crate::cli",
             "crate::config",
             "crate::desk",
@@ -154,8 +160,8 @@ const RULES: &[Rule] = &[
         ],
     },
     Rule {
-        says: "only store/sqlite knows SQLite (the load generator seeds a file of its own)",
-        binds: |place| !within_any(place, &["store::sqlite", "bench::server"]),
+        says: "only store/sqlite knows SQLite (scratch stores are seeded in a file of their own)",
+        binds: |place| !within_any(place, &["store::sqlite", "rig::scratch"]),
         forbids: &["rusqlite"],
     },
     Rule {
@@ -169,13 +175,13 @@ const RULES: &[Rule] = &[
         forbids: &["socketioxide", "engineioxide"],
     },
     Rule {
-        says: "only faces, net and app.rs know HTTP",
-        binds: |place| !within_any(place, &["faces", "net", "app"]),
+        says: "only faces, net and app.rs know HTTP (and the clients that try them out)",
+        binds: |place| !within_any(place, &["faces", "net", "app", "rig"]),
         forbids: &["axum", "hyper", "tower_http"],
     },
     Rule {
-        says: "only app.rs and cli choose a store, and store::location opens it (the load generator seeds a file of its own)",
-        binds: |place| !within_any(place, &["app", "cli", "bench::server", "store::location", "store::sqlite"]),
+        says: "only app.rs and cli choose a store, and store::location opens it",
+        binds: |place| !within_any(place, &["app", "cli", "store::location", "store::sqlite"]),
         forbids: &["crate::store::sqlite"],
     },
     Rule {
@@ -231,7 +237,7 @@ const RULES: &[Rule] = &[
     Rule {
         says: "faces and the desk are below app.rs, the command line and the settings",
         binds: |place| within_any(place, &["faces", "net"]),
-        forbids: &["crate::app", "crate::bench", "crate::cli", "crate::config"],
+        forbids: &["crate::app", "crate::bench", "crate::prove", "crate::rig", "crate::cli", "crate::config"],
     },
 ];
 

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use deskline::bench::client::Client;
 use deskline::domain::{ConversationId, EntryKind, Role};
+use deskline::rig::client::Client;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
@@ -383,7 +383,7 @@ async fn look_at_what_is_kept(site: &Site, server: ServerProcess, scene: &Scene,
             assert_eq!((log.len(), messages.len()), (1, 1), "somebody else has written into it, or read it");
         }
         for (entry, message) in &messages {
-            let body = message.body.as_str();
+            let body = message.original.as_str();
             let is_legal = !body.is_empty() && body.trim() == body && !body.contains('\0');
             assert!(is_legal && body.chars().count() <= 20_000, "{id} {}: {body:?}", entry.seq);
             let may_speak =

@@ -5,8 +5,15 @@
 
 mod architecture;
 mod delivery;
+mod faults;
 mod hostile;
 mod kill;
+mod load;
+mod model;
 mod operation;
+mod peers;
 mod presence;
+mod prove;
+#[path = "../support/mod.rs"]
+mod shared;
 mod support;

@@ -5,15 +5,17 @@ use std::process::Output;
 use std::sync::Arc;
 use std::time::Duration;
 
-use deskline::bench::client::{Client, ClientError};
 use deskline::domain::{Clock, EntryKind, FixedClock, Role, SystemClock};
+use deskline::rig::client::{Client, ClientError};
 use deskline::store::UserChange;
 use serde_json::{Value, json};
 use tokio::process::Command;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
-use crate::support::{Account, PROGRAM, SOON, ServerProcess, Site, TestServer, all_logs, enter, settle, text};
+use crate::support::{
+    Account, PROGRAM, SOON, ServerProcess, Site, TestServer, all_logs, email_of, enter, settle, text,
+};
 
 /// How soon a live socket feels that its account has changed.
 const AT_ONCE: Duration = Duration::from_millis(1200);
@@ -79,8 +81,11 @@ async fn assert_kept_once(site: &Site, agent: &Account, acked: &[String]) {
     let entries = logs.iter().flat_map(|(_, log)| log);
     let kept: Vec<&str> = entries
         .filter_map(|entry| match &entry.kind {
-            EntryKind::Message(message) => Some(message.body.as_str()),
-            EntryKind::Read { .. } | EntryKind::StatusChanged { .. } => None,
+            EntryKind::Message(message) => Some(message.original.as_str()),
+            EntryKind::Read { .. }
+            | EntryKind::StatusChanged { .. }
+            | EntryKind::Edited { .. }
+            | EntryKind::Deleted { .. } => None,
         })
         .collect();
     for name in acked {
@@ -295,7 +300,7 @@ async fn an_account_that_another_process_blocks_is_shut_out_at_once_on_all_its_s
     let (one, two) = (server.enter(&ann).await, server.enter(&ann).await);
     settle(&one, Duration::from_millis(200)).await;
     settle(&two, Duration::from_millis(200)).await;
-    let done = run(&["user", "--data", &server.data(), "block", &ann.email()]).await;
+    let done = run(&["user", "--data", &server.data(), "block", email_of(&ann.name).as_str()]).await;
     let since = Instant::now();
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     assert_shut_out(&one, since, &ada).await;

@@ -5,14 +5,16 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use deskline::bench::client::Client;
+use deskline::rig::client::Client;
 use futures_util::TryStreamExt;
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, Document, doc};
 use serde_json::{Value, json};
 use tokio::process::Command;
+use tokio::sync::Mutex;
 
-use crate::support::{Server, Site};
+use crate::shared::ServerProcess;
+use crate::support::{Site, stop};
 
 const SOON: Duration = Duration::from_secs(5);
 
@@ -20,17 +22,29 @@ const SOON: Duration = Duration::from_secs(5);
 const OURS: [&str; 5] = ["conversation", "seq", "side", "number", "clientMessageId"];
 
 /// Has the script write the database; gives the ids.
-async fn write(site: &Site) -> Value {
+pub(crate) async fn write(site: &Site) -> Value {
+    run("write.mjs", &[&site.server, &site.name]).await
+}
+
+/// Runs one of the scripts; gives what it says.
+pub(crate) async fn run(script: &str, arguments: &[&str]) -> Value {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/js/golden-db");
-    if !folder.join("node_modules").exists() {
-        let installed = Command::new("npm").args(["ci", "--silent"]).current_dir(&folder).status().await;
+    install(&folder).await;
+    let mut node = Command::new("node");
+    node.arg(script).args(arguments).current_dir(&folder).stderr(Stdio::inherit()).kill_on_drop(true);
+    let written = node.output().await.expect("node is needed");
+    assert!(written.status.success(), "{script} failed");
+    serde_json::from_slice(&written.stdout).unwrap()
+}
+
+/// Installs what the scripts need, once.
+async fn install(folder: &Path) {
+    static INSTALLING: Mutex<()> = Mutex::const_new(());
+    let _one_at_a_time = INSTALLING.lock().await;
+    if !folder.join("node_modules/.package-lock.json").exists() {
+        let installed = Command::new("npm").args(["ci", "--silent"]).current_dir(folder).status().await;
         assert!(installed.expect("npm is needed").success(), "npm ci failed");
     }
-    let mut script = Command::new("node");
-    script.args(["write.mjs", &site.server, &site.name]).current_dir(&folder).stderr(Stdio::inherit());
-    let written = script.output().await.expect("node is needed");
-    assert!(written.status.success(), "the script failed");
-    serde_json::from_slice(&written.stdout).unwrap()
 }
 
 async fn dump(site: &Site, collection: &str) -> Vec<Document> {
@@ -39,7 +53,7 @@ async fn dump(site: &Site, collection: &str) -> Vec<Document> {
     all.try_collect().await.unwrap()
 }
 
-async fn log_in(server: &Server, email: &str) -> String {
+pub(crate) async fn log_in(server: &ServerProcess, email: &str) -> String {
     let body = json!({"email": email, "password": "old-password"});
     let url = format!("{}/api/auth/login", server.url);
     let answer = reqwest::Client::new().post(url).json(&body).send().await.unwrap();
@@ -48,7 +62,7 @@ async fn log_in(server: &Server, email: &str) -> String {
     answer["token"].as_str().unwrap().to_owned()
 }
 
-async fn get(server: &Server, token: &str, path: &str) -> Value {
+pub(crate) async fn get(server: &ServerProcess, token: &str, path: &str) -> Value {
     let answer = reqwest::Client::new().get(format!("{}{path}", server.url)).bearer_auth(token).send().await.unwrap();
     assert_eq!(answer.status().as_u16(), 200, "{path}");
     answer.json().await.unwrap()
@@ -97,7 +111,7 @@ async fn an_old_database_carries_on() {
     assert_eq!(texts(&history), expected);
     assert_eq!(history[0]["_id"], ids["messages"][0], "the old ids stay");
     drop((at_ann, at_admin));
-    server.stop().await;
+    stop(server).await;
 
     old_shapes_are_still_there(&site, &old_users, &old_messages).await;
     site.remove().await;

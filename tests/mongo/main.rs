@@ -5,7 +5,14 @@
 #![cfg(test)]
 
 mod away;
+mod beside;
+mod failover;
 mod golden;
 mod kill;
+mod line;
+mod migration;
+mod own_database;
+mod race;
+#[path = "../support/mod.rs"]
+mod shared;
 mod support;
-mod talker;

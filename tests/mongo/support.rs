@@ -1,23 +1,21 @@
 //! A database of its own for each test, and the program on it.
 
 use std::io::Write as _;
-use std::process::Stdio;
-use std::sync::{Arc, Mutex, Once};
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use deskline::auth::{Secret, Tokens};
-use deskline::domain::{AccountStatus, Clock as _, Role, SystemClock, UserId};
-use deskline::store::NewUser;
+use deskline::domain::{Clock as _, Role, SystemClock, UserId};
+use deskline::store::OpenStore;
 use deskline::store::mongo::MongoStore;
 use mongodb::Client;
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
-use tokio::process::{Child, Command};
-use tokio::time::{Instant, timeout};
+use tokio::process::Command;
+use tokio::time::Instant;
 
-pub(crate) const SECRET: &str = "a secret for tests alone";
+use crate::shared::{Account, Ledger, PROGRAM, SECRET, ServerProcess, compare, make_account};
 
-/// How long a server may take to start or to stop.
+/// How long a server may take to become ready or to stop.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The database server, if there is one. If there is none, that is said aloud, and where all tests must run it is a failure.
@@ -37,13 +35,9 @@ fn database_server() -> Option<String> {
     None
 }
 
-/// Somebody with an account.
-#[derive(Debug, Clone)]
-pub(crate) struct Account {
-    pub(crate) id: UserId,
-    pub(crate) name: String,
-    pub(crate) role: Role,
-    pub(crate) token: String,
+/// Whether the suite runs at all.
+pub(crate) fn is_there_a_server() -> bool {
+    database_server().is_some()
 }
 
 /// A database on which one server after the other may run.
@@ -58,35 +52,30 @@ pub(crate) struct Site {
 impl Site {
     /// A new name on the database server; `None` if there is no server.
     pub(crate) fn new() -> Option<Self> {
-        let uri = database_server()?;
-        let name = format!("deskline_test_{}", UserId::generate(SystemClock.now()));
-        Some(Self { name, server: with_database(&uri, ""), folder: tempfile::tempdir().unwrap() })
+        Some(Self::at(&database_server()?))
     }
 
     /// The same, with these accounts.
     pub(crate) async fn with(people: &[(&str, Role)]) -> Option<(Self, Vec<Account>)> {
-        let site = Self::new()?;
+        Some(Self::on(&database_server()?, people).await)
+    }
+
+    /// A new name on the database server at `uri`, with these accounts.
+    pub(crate) async fn on(uri: &str, people: &[(&str, Role)]) -> (Self, Vec<Account>) {
+        let site = Self::at(uri);
         let store = site.store().await;
         let tokens = Tokens::new(&Secret::from(SECRET), Duration::from_hours(1));
         let mut accounts = Vec::new();
         for (name, role) in people {
-            let at = SystemClock.now();
-            let new = NewUser {
-                id: UserId::generate(at),
-                name: (*name).into(),
-                email: Some(format!("{name}@x.test").parse().unwrap()),
-                password_hash: None,
-                role: *role,
-                status: AccountStatus::Active,
-                pending_code: None,
-                at,
-            };
-            let user = store.stores().users.create_user(new).await.unwrap();
-            let token = tokens.issue(&user, at);
-            accounts.push(Account { id: user.id, name: user.name, role: *role, token });
+            accounts.push(make_account(&*store.stores().users, &tokens, &SystemClock, name, *role).await);
         }
         store.close().await;
-        Some((site, accounts))
+        (site, accounts)
+    }
+
+    fn at(uri: &str) -> Self {
+        let name = format!("deskline_test_{}", UserId::generate(SystemClock.now()));
+        Self { name, server: with_database(uri, ""), folder: tempfile::tempdir().unwrap() }
     }
 
     /// The database's address.
@@ -99,29 +88,44 @@ impl Site {
         MongoStore::open(&self.uri(), "unused").await.unwrap()
     }
 
+    /// The host and port of the database server.
+    pub(crate) fn host(&self) -> String {
+        let hosts = self.server.split("://").nth(1).unwrap().split('/').next().unwrap();
+        let host = hosts.rsplit('@').next().unwrap().split(',').next().unwrap();
+        if host.contains(':') { host.to_owned() } else { format!("{host}:27017") }
+    }
+
     /// The database itself.
     pub(crate) async fn raw(&self) -> mongodb::Database {
         Client::with_uri_str(&self.server).await.unwrap().database(&self.name)
     }
 
     /// Starts a server on the database.
-    pub(crate) async fn start(&self) -> Server {
+    pub(crate) async fn start(&self) -> ServerProcess {
         self.start_on(&self.uri()).await
     }
 
     /// Starts a server that reaches the database by another address.
-    pub(crate) async fn start_on(&self, uri: &str) -> Server {
-        let server = Server::start(self.command(uri)).await;
-        server.becomes_ready(PATIENCE).await;
+    pub(crate) async fn start_on(&self, uri: &str) -> ServerProcess {
+        let server = ServerProcess::start(self.command(uri)).await;
+        becomes_ready(&server, PATIENCE).await;
         server
     }
 
     /// A server's command line.
     pub(crate) fn command(&self, uri: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_deskline"));
+        let mut command = Command::new(PROGRAM);
         command.env_clear().current_dir(self.folder.path());
         command.args(["--listen", "127.0.0.1:0", "--send-rate", "0", "--jwt-secret", SECRET, "--mongodb-uri", uri]);
         command
+    }
+
+    /// Compares what people were told with what is kept. Gives how much was acknowledged.
+    pub(crate) async fn compare(&self, agent: &Account, ledgers: &[(Account, Ledger)]) -> usize {
+        let opened = OpenStore::Mongo(self.store().await);
+        let acked = compare(&opened, agent, ledgers).await;
+        opened.close().await;
+        acked
     }
 
     /// Drops the database. Not called when a test fails, so that it can be looked at.
@@ -138,79 +142,46 @@ fn with_database(uri: &str, name: &str) -> String {
     format!("{scheme}://{hosts}/{name}{options}")
 }
 
-/// A running server. Killed when it is dropped.
-pub(crate) struct Server {
-    pub(crate) url: String,
-    child: Child,
-    log: Arc<Mutex<String>>,
+/// What a probe of a server answers now, 0 if nothing.
+pub(crate) async fn probe(url: &str, what: &str) -> u16 {
+    reqwest::get(format!("{url}/{what}")).await.map_or(0, |answer| answer.status().as_u16())
 }
 
-impl Server {
-    /// Runs the command until it says where it listens.
-    pub(crate) async fn start(mut command: Command) -> Self {
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-        let mut child = command.spawn().unwrap();
-        let log = Arc::new(Mutex::new(String::new()));
-        let (mut stderr, kept) = (child.stderr.take().unwrap(), log.clone());
-        tokio::spawn(async move {
-            let mut part = [0; 4096];
-            while let Ok(count @ 1..) = stderr.read(&mut part).await {
-                kept.lock().unwrap().push_str(&String::from_utf8_lossy(&part[..count]));
-            }
-        });
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let find_url = async {
-            while let Some(line) = lines.next_line().await.unwrap() {
-                if let Some((_, url)) = line.split_once("listens on ") {
-                    return Some(url.to_owned());
-                }
-            }
-            None
-        };
-        let Ok(Some(url)) = timeout(PATIENCE, find_url).await else {
-            panic!("the server ended, or does not say where it listens: {}", log.lock().unwrap())
-        };
-        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        Self { url, child, log }
+/// Waits until `/readyz` is green.
+pub(crate) async fn becomes_ready(server: &ServerProcess, deadline: Duration) {
+    let until = Instant::now() + deadline;
+    while probe(&server.url, "readyz").await != 200 {
+        assert!(Instant::now() < until, "the server does not become ready: {}", server.log());
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
 
-    /// What `/readyz` answers now.
-    pub(crate) async fn readiness(&self) -> u16 {
-        self.probe("readyz").await
+/// Waits until `/readyz` is red.
+pub(crate) async fn becomes_unready(server: &ServerProcess, deadline: Duration) {
+    let until = Instant::now() + deadline;
+    while probe(&server.url, "readyz").await == 200 {
+        assert!(Instant::now() < until, "readiness does not turn red within {deadline:?}: {}", server.log());
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
 
-    /// What a probe answers now.
-    pub(crate) async fn probe(&self, what: &str) -> u16 {
-        reqwest::get(format!("{}/{what}", self.url)).await.map_or(0, |answer| answer.status().as_u16())
+/// What must be true after the database failed for a while and the server did not: nothing acknowledged is lost or doubled,
+/// nobody lost the socket, and somebody was told of the failure.
+pub(crate) async fn told_the_truth(site: &Site, agent: &Account, ledgers: &[(Account, Ledger)]) {
+    for (who, ledger) in ledgers {
+        assert_eq!(ledger.connections, 1, "{} lost the socket", who.name);
     }
+    // Those whose message was still waiting when the database came back got a late true answer instead.
+    let refused: u64 = ledgers.iter().map(|(_, ledger)| ledger.refused).sum();
+    assert!(refused > 0, "nobody was told that the store is away");
+    site.compare(agent, ledgers).await;
+}
 
-    /// Waits until `/readyz` is green.
-    pub(crate) async fn becomes_ready(&self, deadline: Duration) {
-        let until = Instant::now() + deadline;
-        while self.readiness().await != 200 {
-            assert!(Instant::now() < until, "the server does not become ready: {}", self.log());
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    }
-
-    /// Ends it at once, as a power cut would.
-    pub(crate) async fn kill(mut self) -> String {
-        self.child.kill().await.unwrap();
-        self.log()
-    }
-
-    /// Asks it to stop, and waits until it has; gives what it logged.
-    pub(crate) async fn stop(mut self) -> String {
-        let pid = self.child.id().unwrap().to_string();
-        let asked = Command::new("sh").args(["-c", "kill -TERM \"$0\"", &pid]).status().await.unwrap();
-        assert!(asked.success(), "the server had gone before it was asked to stop");
-        let status = timeout(PATIENCE, self.child.wait()).await.expect("the server does not end").unwrap();
-        assert!(status.success(), "{}", self.log());
-        self.log()
-    }
-
-    /// What it has logged so far.
-    pub(crate) fn log(&self) -> String {
-        self.log.lock().unwrap().clone()
-    }
+/// Asks a server to stop, and waits until it has; gives what it logged.
+pub(crate) async fn stop(server: ServerProcess) -> String {
+    server.terminate().await;
+    let (status, log) = server.ended(PATIENCE).await;
+    assert!(status.success(), "{log}");
+    assert!(!log.contains("panicked"), "{log}");
+    log
 }

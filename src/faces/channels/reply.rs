@@ -146,7 +146,7 @@ impl From<SendMessageError> for Problem {
             SendMessageError::Body(BodyError::Blank) => {
                 return Self::error(StatusCode::BAD_REQUEST, "Message content is required");
             }
-            SendMessageError::Body(BodyError::Nul) | SendMessageError::ClientIdInUse => StatusCode::BAD_REQUEST,
+            SendMessageError::Body(BodyError::Nul) => StatusCode::BAD_REQUEST,
             SendMessageError::NoAddressee => return Self::no_such_room(),
             SendMessageError::RateLimited(wait) => {
                 let seconds = wait.as_secs() + 1;

@@ -38,6 +38,9 @@ const SILENCE: Duration = Duration::from_secs(75);
 /// How long one frame may take to be written.
 const WRITE: Duration = Duration::from_secs(30);
 
+/// The close code of a server that stops.
+pub(super) const GOING_AWAY: u16 = 1001;
+
 /// A close frame from the server with the code 1000 and no reason.
 const CLOSE_1000: [u8; 4] = [0x88, 0x02, 0x03, 0xE8];
 
@@ -185,7 +188,7 @@ async fn stop_or_serve<D: Dialect>(
                     return;
                 }
             }
-            () = stop.cancelled() => return say_goodbye(&mut socket, 1001, "The server is shutting down").await,
+            () = stop.cancelled() => return say_goodbye(&mut socket, GOING_AWAY, "The server is shutting down").await,
         }
     }
 }

@@ -160,7 +160,6 @@ fn refuse_message(error: &SendMessageError) -> Response {
         SendMessageError::Body(BodyError::TooLong { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
         SendMessageError::Body(BodyError::Blank | BodyError::Nul) => StatusCode::BAD_REQUEST,
         SendMessageError::NoAddressee => StatusCode::NOT_FOUND,
-        SendMessageError::ClientIdInUse => StatusCode::CONFLICT,
         SendMessageError::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,
         SendMessageError::Busy | SendMessageError::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
         SendMessageError::Store(_) => return refuse(StatusCode::SERVICE_UNAVAILABLE, "Server error"),
@@ -241,10 +240,16 @@ struct MessageBody<'a> {
     id: String,
     sender: PersonBody<'a>,
     receiver: PersonBody<'a>,
-    message: Cow<'a, str>,
+    /// Missing if it was deleted meanwhile.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<Cow<'a, str>>,
     read: bool,
     created_at: String,
     updated_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    edited_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deleted_at: Option<String>,
     #[serde(rename = "__v")]
     version: u8,
     seq: u64,
@@ -255,15 +260,17 @@ impl<'a> MessageBody<'a> {
     fn new(told: &'a EntryTold, viewer: &'a Person, read: bool) -> Option<Self> {
         let message = told.entry.message()?;
         let (author, addressee) = told.author_and_addressee(viewer);
-        let at = told.entry.at.to_string();
+        let changed_at = message.revision.as_ref().map_or(told.entry.at, |revision| revision.at);
         Some(Self {
             id: message.id.to_string(),
             sender: PersonBody::from(author),
             receiver: PersonBody::from(addressee),
-            message: told.text_with_link(message),
+            message: told.text_with_link(),
             read,
-            created_at: at.clone(),
-            updated_at: at,
+            created_at: told.entry.at.to_string(),
+            updated_at: changed_at.to_string(),
+            edited_at: message.edited_at().map(|at| at.to_string()),
+            deleted_at: message.deleted_at().map(|at| at.to_string()),
             version: 0,
             seq: told.entry.seq.get(),
             conversation_id: told.entry.conversation.to_string(),

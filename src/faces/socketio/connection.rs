@@ -12,7 +12,7 @@ use socketioxide::{SendError, SocketError};
 use super::encode::{self, Encoded};
 use super::inbox::Inbox;
 use super::unconfirmed::Sent;
-use super::wire::{Authenticated, Problem, event};
+use super::wire::{Authenticated, Problem, ServerStopping, event};
 use crate::desk::Desk;
 use crate::domain::{ConnectionId, ConversationId, DeskEvent, Person, UserId};
 use crate::net::HangUp;
@@ -168,9 +168,7 @@ impl SocketConnection {
             return;
         }
         tracing::warn!(connection.id = %self.id, "Cut off a connection that reads too slowly");
-        let handshake = socket.req_parts();
-        let is_websocket = handshake.uri.query().is_some_and(|query| query.contains("transport=websocket"));
-        if let (true, Some(hang_up)) = (is_websocket, handshake.extensions.get::<HangUp>()) {
+        if let Some(hang_up) = hang_up(socket) {
             return hang_up.now();
         }
         // A client that polls, or did so at first, is not on the connection of its handshake. It is told once there is room,
@@ -230,6 +228,21 @@ impl Connection for SocketConnection {
         self.state().unconfirmed.confirm(conversation);
     }
 
+    fn announce_stop(&self, come_back: Duration) {
+        self.emit(event::SERVER_STOPPING, &ServerStopping::new(come_back));
+    }
+
+    /// The stock client comes back by itself when it loses its transport, but not when it is told to disconnect. One that
+    /// polls loses it together with the server.
+    fn dismiss(&self) {
+        let mut state = self.state();
+        let Some(hang_up) = state.socket().and_then(hang_up) else { return };
+        state.stage = Stage::CutOff;
+        state.unconfirmed = Sent::default();
+        drop(state);
+        hang_up.now();
+    }
+
     fn send(&self, delivery: &Delivery<'_>) -> Outcome {
         let encoded = delivery.frames.get_or_encode("socketio", || encode::encode(delivery.event, delivery.viewer));
         let Some(encoded) = encoded.as_ref() else { return Outcome::NotTaken };
@@ -266,6 +279,14 @@ impl Connection for SocketConnection {
             self.emit(event::AUTHENTICATED, &Authenticated::yes(&person));
         }
     }
+}
+
+/// What ends the transport of a websocket; `None` of a client that polls, or did so at first, since it is not on the
+/// connection of its handshake.
+fn hang_up(socket: &SocketRef) -> Option<HangUp> {
+    let handshake = socket.req_parts();
+    let is_websocket = handshake.uri.query().is_some_and(|query| query.contains("transport=websocket"));
+    handshake.extensions.get::<HangUp>().filter(|_| is_websocket).cloned()
 }
 
 fn outcome(result: Result<(), SendError>) -> Outcome {

@@ -50,6 +50,8 @@ pub(super) fn names_for(delivery: &Delivery<'_>, connection: ConnectionId) -> Ve
         EntryKind::Read { .. } if is_author && is_origin => Vec::new(),
         EntryKind::Read { .. } => vec![event::MESSAGES_READ],
         EntryKind::StatusChanged { .. } => vec![event::CONVERSATION_STATUS],
+        EntryKind::Edited { .. } => vec![event::MESSAGE_EDITED],
+        EntryKind::Deleted { .. } => vec![event::MESSAGE_DELETED],
     }
 }
 
@@ -65,6 +67,8 @@ pub(super) fn encode_for_resume(told: &EntryTold, viewer: &Person) -> serde_json
         EntryKind::Message(_) => "message",
         EntryKind::Read { .. } => "read",
         EntryKind::StatusChanged { .. } => "status",
+        EntryKind::Edited { .. } => "edit",
+        EntryKind::Deleted { .. } => "delete",
     };
     let entry = encode_entry(told, viewer)?;
     to_raw_value(&Body { seq: told.entry.seq.get(), kind, entry: &entry })
@@ -82,6 +86,21 @@ fn encode_entry(told: &EntryTold, viewer: &Person) -> serde_json::Result<Box<Raw
         EntryKind::StatusChanged { status } => {
             to_raw_value(&StatusBody { conversation_id, seq, status: status.word() })
         }
+        EntryKind::Edited { target, .. } => to_raw_value(&EditedBody {
+            message_id: target.id.to_string(),
+            conversation_id,
+            seq,
+            message: told.text_with_link(),
+            edited_at: told.entry.at.to_string(),
+            edited_by: told.author_and_addressee(viewer).0.id.to_string(),
+        }),
+        EntryKind::Deleted { target } => to_raw_value(&DeletedBody {
+            message_id: target.id.to_string(),
+            conversation_id,
+            seq,
+            deleted_at: told.entry.at.to_string(),
+            deleted_by: told.author_and_addressee(viewer).0.id.to_string(),
+        }),
     }
 }
 
@@ -99,8 +118,14 @@ struct MessageBody<'a> {
     id: String,
     sender: PersonBody<'a>,
     receiver: PersonBody<'a>,
-    message: Cow<'a, str>,
+    /// Missing if it was deleted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<Cow<'a, str>>,
     created_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    edited_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deleted_at: Option<String>,
     read: bool,
     seq: u64,
     conversation_id: String,
@@ -118,8 +143,10 @@ impl<'a> MessageBody<'a> {
             id: message.id.to_string(),
             sender: PersonBody::from(author),
             receiver: PersonBody::from(addressee),
-            message: told.text_with_link(message),
+            message: told.text_with_link(),
             created_at: told.entry.at.to_string(),
+            edited_at: message.edited_at().map(|at| at.to_string()),
+            deleted_at: message.deleted_at().map(|at| at.to_string()),
             read: false,
             seq: told.entry.seq.get(),
             conversation_id,
@@ -159,6 +186,30 @@ struct StatusBody {
     conversation_id: String,
     seq: u64,
     status: &'static str,
+}
+
+/// `message-edited` — a message says something else now. Without a text, it was deleted since.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct EditedBody<'a> {
+    message_id: String,
+    conversation_id: String,
+    seq: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<Cow<'a, str>>,
+    edited_at: String,
+    edited_by: String,
+}
+
+/// `message-deleted` — a message was taken back.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct DeletedBody {
+    message_id: String,
+    conversation_id: String,
+    seq: u64,
+    deleted_at: String,
+    deleted_by: String,
 }
 
 /// `user-typing`, `user-stop-typing`.

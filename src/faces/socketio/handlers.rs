@@ -11,7 +11,7 @@ use super::inbox::Inbound;
 use super::wire::{
     Authenticate, Authenticated, ClientEvent, Done, ErrorCode, MessageToSend, NO_TOKEN, Nothing, Problem, event,
 };
-use super::{Shared, encode};
+use super::{Shared, encode, revise};
 use crate::accounts::identify::IdentifyError;
 use crate::auth::TokenError;
 use crate::desk::mark_read::{MarkRead, MarkReadError};
@@ -36,6 +36,9 @@ pub(super) async fn handle(connection: &Shared, Inbound { text, ack }: Inbound) 
         ClientEvent::Authenticate(_) => {}
         ClientEvent::SendMessage(Ok(message)) => send_message(connection, person, message, ack).await,
         ClientEvent::SendMessage(Err(problem)) => connection.refuse(ack, &problem),
+        ClientEvent::EditMessage(Ok(edit)) => revise::edit_message(connection, &person, edit, ack).await,
+        ClientEvent::EditMessage(Err(problem)) => connection.refuse(ack, &problem),
+        ClientEvent::DeleteMessage(message) => revise::delete_message(connection, &person, message, ack).await,
         ClientEvent::MarkRead(what) => mark_read(connection, &person, what, ack).await,
         ClientEvent::Typing { to, is_typing } => typing(connection, &person, to, is_typing, ack).await,
         ClientEvent::Resume(from) => resume(connection, &person, from, ack).await,
@@ -110,7 +113,7 @@ async fn send_message(connection: &Shared, author: Arc<Person>, message: Message
     let answered = connection.clone();
     let answer = move |outcome: Result<Sent, SendMessageError>| match outcome {
         Ok(sent) => {
-            if sent.is_repeat {
+            if sent.is_repeat && sent.told.is_message() {
                 confirm_again(&answered, &author, &sent);
             }
             answered.acknowledge(ack, &Done::with(SentBody::from(&sent)));
@@ -249,7 +252,7 @@ fn answer(connection: &Shared, ack: Option<AckSender>, outcome: Result<(), Probl
     }
 }
 
-fn unavailable(error: &crate::store::StoreError) -> Problem {
+pub(super) fn unavailable(error: &crate::store::StoreError) -> Problem {
     tracing::warn!(%error, "The store failed");
     Problem::new(ErrorCode::StorageUnavailable, "Server error")
 }
@@ -268,7 +271,6 @@ impl From<SendMessageError> for Problem {
                 let retry_after_ms = Some(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1));
                 Self { retry_after_ms, ..Self::not_sent(ErrorCode::RateLimited, "too many messages") }
             }
-            SendMessageError::ClientIdInUse => Self::not_sent(ErrorCode::Conflict, why),
             SendMessageError::Busy => Self::not_sent(ErrorCode::Busy, why),
             SendMessageError::ShuttingDown => Self::not_sent(ErrorCode::ShuttingDown, why),
             SendMessageError::Store(_) => {

@@ -4,7 +4,7 @@
 //! * [`encode`]: what they are sent;
 //! * [`connection`]: one socket, the only place that emits;
 //! * [`inbox`]: a socket's events, handled one after the other in the order in which they came;
-//! * [`handlers`]: decode → one desk call → encode, one function per event;
+//! * [`handlers`]: decode → one desk call → encode, one function per event; [`revise`] those of edits and deletions;
 //! * [`silence`]: clients that connect and never say who they are;
 //! * [`unconfirmed`]: what was sent on a socket and may not have arrived.
 //!
@@ -31,6 +31,7 @@ mod connection;
 mod encode;
 mod handlers;
 mod inbox;
+mod revise;
 mod silence;
 mod unconfirmed;
 mod wire;

@@ -3,6 +3,8 @@
 //! Decide for each draft what entry it would be, insert those entries in order, then move the projections: two round trips.
 //! An insert stops at the first entry whose number or client message id is taken. Then either the draft is there already,
 //! or another process has written in between: the log's end is read again, and what is left is decided anew.
+//!
+//! An edit or a deletion depends on what became of its message before, and others on it, so each makes a run of its own.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -14,8 +16,8 @@ use super::connection::{DEADLINE, copy, late, stopped_by_duplicate, within};
 use super::documents::EntryDocument;
 use super::queries;
 use crate::domain::{
-    ClientMessageId, ConversationId, Draft, DraftKind, Entry, EntryKind, Message, MessageId, ReadReach, Seq, Side,
-    Summary, Timestamp, UserId,
+    ClientMessageId, ConversationId, Draft, DraftKind, Entry, EntryKind, Message, MessageId, ReadReach, Remainder, Seq,
+    Side, Summary, Timestamp, UserId,
 };
 use crate::store::{AppendError, Appended, StoreError};
 
@@ -31,7 +33,7 @@ type Answer = Result<Appended, AppendError>;
 enum Step {
     Insert {
         entry: Entry,
-        unread_after: u64,
+        remainder: Remainder,
     },
     NoNews,
     /// The same message as that of an earlier draft of the batch.
@@ -51,6 +53,22 @@ impl Shared {
     pub(super) async fn append_to(
         &self,
         id: ConversationId,
+        mut known: Option<Summary>,
+        drafts: Vec<Draft>,
+    ) -> (Vec<Answer>, Option<Summary>) {
+        let mut answers = Vec::with_capacity(drafts.len());
+        for drafts in in_runs(drafts) {
+            let (more, now_known) = self.append_run(id, known, drafts).await;
+            answers.extend(more);
+            known = now_known;
+        }
+        self.mirror.nudge(id);
+        (answers, known)
+    }
+
+    async fn append_run(
+        &self,
+        id: ConversationId,
         known: Option<Summary>,
         drafts: Vec<Draft>,
     ) -> (Vec<Answer>, Option<Summary>) {
@@ -67,7 +85,6 @@ impl Shared {
                 None
             }
         };
-        self.mirror.nudge(id);
         (work.answers.into_iter().map(|answer| answer.unwrap_or_else(|| Err(late().into()))).collect(), known)
     }
 
@@ -93,7 +110,9 @@ impl Shared {
             let stopped = within(self.insert(&steps)).await?;
             let reached = work.settle(&steps, stopped, &mut summary);
             if summary.last_seq > base {
-                self.project(&summary, base).await;
+                let revisions = steps.iter().filter_map(|(_, step)| step.entry());
+                let revisions = revisions.filter(|entry| entry.target().is_some() && entry.seq <= summary.last_seq);
+                self.project(&summary, base, &revisions.cloned().collect::<Vec<_>>()).await;
             }
             let Some((index, entry)) = reached else { return Ok(summary) };
             if let Some(first) = within(self.kept_before(entry)).await? {
@@ -129,13 +148,14 @@ impl Shared {
                 steps.push((index, Step::Repeats(first)));
                 continue;
             }
-            let mut unread_after = 0;
+            let mut unread = 0;
             let kind = match &draft.kind {
                 DraftKind::Message { id, body, client_id } => Some(EntryKind::Message(Message {
                     id: *id,
                     number: work.numbers[index],
-                    body: body.clone(),
+                    original: body.clone(),
                     client_id: client_id.clone(),
+                    revision: None,
                 })),
                 DraftKind::ChangeStatus { status } => {
                     (*status != ahead.status).then_some(EntryKind::StatusChanged { status: *status })
@@ -145,11 +165,20 @@ impl Shared {
                     ReadReach::Everything => Some(EntryKind::Read { up_to: ahead.last_seq }),
                     ReadReach::Part(up_to) => {
                         let from = draft.side.other();
-                        unread_after = planned(&steps, from, up_to)
+                        unread = planned(&steps, from, up_to)
                             + self.count_messages(summary, from, up_to, summary.last_seq.next()).await?;
-                        (unread_after != ahead.side(draft.side).unread).then_some(EntryKind::Read { up_to })
+                        (unread != ahead.side(draft.side).unread).then_some(EntryKind::Read { up_to })
                     }
                 },
+                DraftKind::Edit { target, body } => {
+                    let text = self.text(draft.conversation, target).await?;
+                    let is_news = text.is_some_and(|text| text != *body);
+                    is_news.then(|| EntryKind::Edited { target: *target, body: body.clone() })
+                }
+                DraftKind::Delete { target } => {
+                    let text = self.text(draft.conversation, target).await?;
+                    text.map(|_| EntryKind::Deleted { target: *target })
+                }
             };
             let Some(kind) = kind else {
                 steps.push((index, Step::NoNews));
@@ -164,8 +193,13 @@ impl Shared {
                 at: Timestamp::from_millis(draft.at.millis().max(ahead.updated_at.millis())),
                 kind,
             };
-            ahead.follow(&entry, unread_after);
-            steps.push((index, Step::Insert { entry, unread_after }));
+            // Marks may cover what is planned before them, so that the log alone does not tell.
+            let remainder = match &entry.kind {
+                EntryKind::Read { .. } => Remainder { unread, ..Remainder::default() },
+                _ => self.remainder(&ahead, &entry).await?,
+            };
+            ahead.follow(&entry, remainder.clone());
+            steps.push((index, Step::Insert { entry, remainder }));
         }
         Ok(steps)
     }
@@ -183,8 +217,9 @@ impl Shared {
     }
 
     /// Moves the projections to where the log is. The entries are kept, so a failure here is for the keeper to mend.
-    async fn project(&self, summary: &Summary, base: Seq) {
+    async fn project(&self, summary: &Summary, base: Seq, revisions: &[Entry]) {
         let moved = within(async {
+            self.revise(revisions).await?;
             if self.move_forward(summary, base).await? {
                 return Ok(());
             }
@@ -203,7 +238,8 @@ impl Shared {
         let Some(message) = entry.message() else { return Ok(None) };
         let mut found = None;
         if let Some(client_id) = &message.client_id {
-            found = self.entries.find_one(queries::entry_by_client_id(entry.author, client_id)).await?;
+            found =
+                self.entries.find_one(queries::entry_by_client_id(entry.conversation, entry.author, client_id)).await?;
         }
         if found.is_none() {
             found = self.entry_of_message(entry.author, message.id).await?;
@@ -238,9 +274,9 @@ impl Work {
         for (index, step) in steps {
             let answer = match step {
                 Step::Insert { entry, .. } if stopped == Some(inserted) => return Some((*index, entry)),
-                Step::Insert { entry, unread_after } => {
+                Step::Insert { entry, remainder } => {
                     inserted += 1;
-                    summary.follow(entry, *unread_after);
+                    summary.follow(entry, remainder.clone());
                     Appended::New(entry.clone())
                 }
                 Step::NoNews => Appended::NoNews,
@@ -254,6 +290,19 @@ impl Work {
         }
         None
     }
+}
+
+/// Drafts that are decided together: each edit or deletion alone, and what lies between them.
+fn in_runs(drafts: Vec<Draft>) -> Vec<Vec<Draft>> {
+    let is_alone = |draft: &Draft| matches!(draft.kind, DraftKind::Edit { .. } | DraftKind::Delete { .. });
+    let mut runs: Vec<Vec<Draft>> = Vec::with_capacity(1);
+    for draft in drafts {
+        match runs.last_mut() {
+            Some(run) if !is_alone(&draft) && !run.iter().any(is_alone) => run.push(draft),
+            _ => runs.push(vec![draft]),
+        }
+    }
+    runs
 }
 
 /// Messages of `side` beyond `after` that the steps would insert.

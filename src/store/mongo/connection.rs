@@ -11,8 +11,15 @@ use crate::store::StoreError;
 /// The longest that a call of the port takes before it fails.
 pub(super) const DEADLINE: Duration = Duration::from_secs(5);
 
+/// How long a call waits for a server that takes it, unless the URI says otherwise. Shorter than [`DEADLINE`]: while there is
+/// none, what waits in line is answered soon, one after the other; an election that takes longer is told to senders.
+const SELECTION: Duration = Duration::from_secs(2);
+
 /// Connections to each server, unless the URI says otherwise.
 const POOL: u32 = 32;
+
+/// The most of the driver's words that is passed on, in characters.
+const MOST_SAID: usize = 300;
 
 /// The server's code for a second document under one unique key.
 const DUPLICATE_KEY: i32 = 11000;
@@ -27,7 +34,7 @@ pub(super) async fn options(uri: &str) -> Result<ClientOptions, StoreError> {
     let options = within(async { Ok::<_, StoreError>(ClientOptions::parse(uri).await?) });
     let mut options = options.await?;
     options.app_name.get_or_insert_with(|| "deskline".into());
-    options.server_selection_timeout.get_or_insert(DEADLINE);
+    options.server_selection_timeout.get_or_insert(SELECTION);
     options.connect_timeout.get_or_insert(DEADLINE);
     options.max_pool_size.get_or_insert(POOL);
     options.retry_writes = Some(true);
@@ -97,7 +104,8 @@ impl From<Error> for StoreError {
             ErrorKind::Write(WriteFailure::WriteError(error)) => {
                 Self::Unavailable(format!("a write was refused with code {}", error.code))
             }
-            _ => Self::Unavailable(error.kind.to_string()),
+            // The driver may append whole answers of servers.
+            _ => Self::Unavailable(error.kind.to_string().chars().take(MOST_SAID).collect()),
         }
     }
 }

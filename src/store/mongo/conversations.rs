@@ -135,6 +135,18 @@ impl ConversationStore for MongoStore {
         .await
     }
 
+    async fn entries_at(&self, id: ConversationId, seqs: &[Seq]) -> Result<Vec<Entry>, StoreError> {
+        within(self.shared.entries_at(id, seqs)).await
+    }
+
+    async fn message(&self, id: MessageId) -> Result<Option<Entry>, StoreError> {
+        within(async {
+            let found = self.shared.entries.find_one(queries::message_entry(id)).await?;
+            found.map(Entry::try_from).transpose()
+        })
+        .await
+    }
+
     async fn message_by_number(&self, number: u64) -> Result<Option<Entry>, StoreError> {
         within(async {
             let found = self.shared.entries.find_one(queries::message_by_number(number)).await?;

@@ -4,9 +4,10 @@ use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{DateTime, Document, Uuid, doc};
 use serde::{Deserialize, Serialize};
 
+use super::revisions::{RevisionDocument, TargetDocument};
 use crate::domain::{
-    Conversation, ConversationId, Entry, EntryKind, LastMessage, Members, Message, MessageBody, MessageId, Seq, Side,
-    SideState, Status, Summary, Timestamp, UserId,
+    Conversation, ConversationId, Entry, EntryKind, LastMessage, Members, Message, MessageBody, MessageId, Revision,
+    Seq, Side, SideState, Status, Summary, Timestamp, UserId,
 };
 use crate::store::StoreError;
 
@@ -35,7 +36,7 @@ pub(super) struct EntryDocument {
     /// Of a message, if its client gave one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     client_message_id: Option<String>,
-    /// Of a message.
+    /// Of a message, as it was first said; of an edit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     body: Option<String>,
     /// Of a read mark.
@@ -44,6 +45,12 @@ pub(super) struct EntryDocument {
     /// Of a status change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     status: Option<String>,
+    /// Of an edit or a deletion.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    target: Option<TargetDocument>,
+    /// Of a message that was edited or deleted: a projection of the log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    revision: Option<RevisionDocument>,
 }
 
 /// What an entry says.
@@ -53,6 +60,8 @@ pub(super) enum Kind {
     Message,
     Read,
     Status,
+    Edit,
+    Delete,
 }
 
 impl From<&Entry> for EntryDocument {
@@ -70,13 +79,15 @@ impl From<&Entry> for EntryDocument {
             body: None,
             up_to: None,
             status: None,
+            target: entry.target().map(TargetDocument::from),
+            revision: None,
         };
         match &entry.kind {
             EntryKind::Message(message) => {
                 document.id = object_id(message.id.bytes());
                 document.number = Some(int(message.number));
                 document.client_message_id = message.client_id.as_ref().map(|id| id.as_str().to_owned());
-                document.body = Some(message.body.as_str().to_owned());
+                document.body = Some(message.original.as_str().to_owned());
             }
             EntryKind::Read { up_to } => {
                 document.kind = Kind::Read;
@@ -86,6 +97,11 @@ impl From<&Entry> for EntryDocument {
                 document.kind = Kind::Status;
                 document.status = Some(status.word().to_owned());
             }
+            EntryKind::Edited { body, .. } => {
+                document.kind = Kind::Edit;
+                document.body = Some(body.as_str().to_owned());
+            }
+            EntryKind::Deleted { .. } => document.kind = Kind::Delete,
         }
         document
     }
@@ -100,16 +116,25 @@ impl TryFrom<EntryDocument> for Entry {
             Kind::Message => EntryKind::Message(Message {
                 id: MessageId::from_bytes(document.id.bytes()),
                 number: whole(document.number.ok_or_else(unreadable)?),
-                body: MessageBody::stored(document.body.clone().ok_or_else(unreadable)?),
+                original: MessageBody::stored(document.body.clone().ok_or_else(unreadable)?),
                 client_id: match &document.client_message_id {
                     None => None,
                     Some(text) => Some(text.parse().map_err(|_| unreadable())?),
                 },
+                revision: document.revision.clone().map(Revision::from),
             }),
             Kind::Read => EntryKind::Read { up_to: Seq::new(whole(document.up_to.ok_or_else(unreadable)?)) },
             Kind::Status => {
                 let word = document.status.as_deref().ok_or_else(unreadable)?;
                 EntryKind::StatusChanged { status: word.parse().map_err(|_| unreadable())? }
+            }
+            Kind::Edit | Kind::Delete => {
+                let target = document.target.as_ref().and_then(TargetDocument::read).ok_or_else(unreadable)?;
+                match (document.kind, document.body.clone()) {
+                    (Kind::Edit, Some(body)) => EntryKind::Edited { target, body: MessageBody::stored(body) },
+                    (Kind::Delete, _) => EntryKind::Deleted { target },
+                    _ => return Err(unreadable()),
+                }
             }
         };
         Ok(Self {
@@ -272,12 +297,12 @@ pub(super) fn our_fields(entry: &Entry, message: &Message) -> Document {
     fields
 }
 
-/// A message as the old server would have written it.
-pub(super) fn old_fields(entry: &Entry, message: &Message, receiver: UserId, read: bool) -> Document {
+/// A message that says this now, as the old server would have written it.
+pub(super) fn old_fields(entry: &Entry, text: &MessageBody, receiver: UserId, read: bool) -> Document {
     doc! {
         "sender": object_id(entry.author.bytes()),
         "receiver": object_id(receiver.bytes()),
-        "message": message.body.as_str(),
+        "message": text.as_str(),
         "read": read,
         "createdAt": date(entry.at),
         "updatedAt": date(entry.at),
@@ -313,7 +338,7 @@ pub(super) const fn side_to_int(side: Side) -> i32 {
     }
 }
 
-const fn side_of_int(side: i32) -> Option<Side> {
+pub(super) const fn side_of_int(side: i32) -> Option<Side> {
     match side {
         0 => Some(Side::Customer),
         1 => Some(Side::Desk),

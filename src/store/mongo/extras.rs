@@ -70,7 +70,7 @@ impl Shared {
             return Ok(Vec::new());
         }
         let wanted = &messages[..messages.len().min(MAX_PAGE)];
-        let found: Vec<ExtrasDocument> = self.extras.find(queries::extras_of(wanted)).await?.try_collect().await?;
+        let found: Vec<ExtrasDocument> = self.extras.find(queries::with_ids_of(wanted)).await?.try_collect().await?;
         Ok(found.into_iter().map(ExtrasDocument::read).collect())
     }
 }

@@ -2,7 +2,7 @@
 
 use futures_util::TryStreamExt;
 use mongodb::bson::{Bson, Document, doc};
-use mongodb::error::ErrorKind;
+use mongodb::error::{Error, ErrorKind};
 use mongodb::options::{CreateIndexOptions, IndexOptions};
 use mongodb::{Collection, Database, IndexModel};
 
@@ -14,7 +14,11 @@ use crate::store::StoreError;
 /// The server's code for a collection that is not there.
 const NO_COLLECTION: i32 = 26;
 
-/// Makes what indexes are missing. On a large old database this takes a while, so it has no deadline.
+/// The server's code for an index that is not there.
+const NO_INDEX: i32 = 27;
+
+/// Makes what indexes are missing, then drops what they stand in place of. On a large old database this takes a while, so
+/// it has no deadline.
 pub(super) async fn create(database: &Database) -> Result<(), StoreError> {
     for (collection, indexes) in [
         (ENTRIES, entries()),
@@ -34,17 +38,35 @@ pub(super) async fn create(database: &Database) -> Result<(), StoreError> {
             collection.create_indexes(missing).with_options(options).await?;
         }
     }
+    drop_superseded(database).await
+}
+
+/// Drops what an earlier version has made and none needs any more. An entry that one of these refuses would be tried again
+/// in vain.
+async fn drop_superseded(database: &Database) -> Result<(), StoreError> {
+    let entries = database.collection::<Document>(ENTRIES);
+    let superseded = doc! { "author": 1, "clientMessageId": 1 };
+    let names = existing(&entries).await?.into_iter().filter(|there| same_keys(&there.keys, &superseded));
+    for name in names.filter_map(|there| there.options?.name) {
+        match entries.drop_index(name).await {
+            // Another process that starts now has been faster.
+            Err(error) if !has_code(&error, NO_INDEX) => return Err(error.into()),
+            Ok(()) | Err(_) => {}
+        }
+    }
     Ok(())
 }
 
 async fn existing(collection: &Collection<Document>) -> Result<Vec<IndexModel>, StoreError> {
     match collection.list_indexes().await {
         Ok(indexes) => Ok(indexes.try_collect().await?),
-        Err(error) if matches!(error.kind.as_ref(), ErrorKind::Command(error) if error.code == NO_COLLECTION) => {
-            Ok(Vec::new())
-        }
+        Err(error) if has_code(&error, NO_COLLECTION) => Ok(Vec::new()),
         Err(error) => Err(error.into()),
     }
+}
+
+fn has_code(error: &Error, code: i32) -> bool {
+    matches!(error.kind.as_ref(), ErrorKind::Command(error) if error.code == code)
 }
 
 /// Whether an index that is there already does what another is to do. The old server's differ from ours in what does not
@@ -75,7 +97,12 @@ fn entries() -> Vec<IndexModel> {
         // Gives each seq to one entry.
         unique(doc! { "conversation": 1, "seq": 1 }),
         // Keeps a message that is sent twice from being kept twice. Only entries that have a client message id are in it.
-        partial(doc! { "author": 1, "clientMessageId": 1 }, doc! { "clientMessageId": { "$gt": "" } }, true),
+        // Begins with the conversation, as every unique index of a collection must that is sharded by it.
+        partial(
+            doc! { "conversation": 1, "author": 1, "clientMessageId": 1 },
+            doc! { "clientMessageId": { "$gt": "" } },
+            true,
+        ),
         // Finds messages by their number, for the dialects that count.
         partial(doc! { "number": 1 }, doc! { "number": { "$gt": 0_i64 } }, false),
     ]

@@ -9,23 +9,27 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, Document, doc};
 
 use super::connection::within;
-use super::documents::{MESSAGES, object_id, our_fields, time, whole};
+use super::documents::{EntryDocument, MESSAGES, object_id, our_fields, time, whole};
 use super::mirror::NOBODY;
 use super::updates::{Reach, Update};
 use super::{MongoStore, Shared, queries};
 use crate::domain::{
-    Conversation, ConversationId, Draft, DraftKind, Members, MessageBody, MessageId, Seq, Side, Summary, Timestamp,
-    UserId,
+    Conversation, ConversationId, Draft, DraftKind, Entry, Members, MessageBody, MessageId, Seq, Side, Summary,
+    Timestamp, UserId,
 };
 use crate::store::{AppendError, Appended, StoreError};
 
 /// Hears how far it is: messages done, and how many there are.
 pub type Progress<'a> = &'a (dyn Fn(u64, u64) + Sync);
+
+/// Appends drafts: [`ConversationStore::append`](crate::store::ConversationStore::append), or something around it.
+pub type Append<'a> = &'a (dyn Fn(Vec<Draft>) -> BoxFuture<'a, Vec<Result<Appended, AppendError>>> + Sync);
 
 /// Messages that are taken in together.
 const BATCH: i64 = 500;
@@ -52,19 +56,21 @@ impl MongoStore {
     /// [`StoreError`] if the server fails; what was taken in so far stays so.
     pub async fn migrate(&self, progress: Progress<'_>) -> Result<u64, StoreError> {
         let total = self.shared.messages.count_documents(queries::messages_without_conversation()).await?;
-        self.take_in_all(|done| progress(done, total.max(done))).await
+        let append = |drafts| self.append_in_lanes(drafts, PATIENCE).boxed();
+        self.take_in_all(&append, |done| progress(done, total.max(done))).await
     }
 
-    /// Takes in what the old server has written since the last time, if both run side by side. Gives how many messages.
+    /// Takes in what the old server has written since the last time, if both run side by side: by `append`, which may tell
+    /// of it as well. Gives how many messages.
     ///
     /// # Errors
     /// As [`MongoStore::migrate`].
-    pub async fn pick_up(&self) -> Result<u64, StoreError> {
-        self.take_in_all(|_| ()).await
+    pub async fn pick_up(&self, append: Append<'_>) -> Result<u64, StoreError> {
+        self.take_in_all(append, |_| ()).await
     }
 
-    async fn take_in_all(&self, progress: impl Fn(u64) + Sync) -> Result<u64, StoreError> {
-        self.finish(&within(self.shared.begun()).await?).await?;
+    async fn take_in_all(&self, append: Append<'_>, progress: impl Fn(u64) + Sync) -> Result<u64, StoreError> {
+        self.finish(append, &within(self.shared.begun()).await?).await?;
         let mut done = 0;
         loop {
             let oldest = self.shared.messages.find(queries::messages_without_conversation());
@@ -74,12 +80,12 @@ impl MongoStore {
                 return Ok(done);
             }
             done += batch.len() as u64;
-            self.take_in(batch).await?;
+            self.take_in(append, batch).await?;
             progress(done);
         }
     }
 
-    async fn take_in(&self, batch: Vec<Document>) -> Result<(), StoreError> {
+    async fn take_in(&self, append: Append<'_>, batch: Vec<Document>) -> Result<(), StoreError> {
         let mut messages = Vec::with_capacity(batch.len());
         for document in batch {
             match OldMessage::read(&document) {
@@ -87,19 +93,19 @@ impl MongoStore {
                 None => self.shared.leave_out(&document).await?,
             }
         }
+        // Looked for in all conversations: an account whose role has changed since would have the message in another one, and
+        // the log of a sharded collection keeps ids apart on each shard alone.
+        let mut kept = within(self.shared.entries_of(&messages)).await?;
+        let known: HashSet<MessageId> = kept.iter().filter_map(Entry::message).map(|message| message.id).collect();
+        messages.retain(|message| !known.contains(&message.id));
         let drafts = self.shared.drafts(messages).await?;
-        let touched: HashSet<ConversationId> = drafts.iter().map(|draft| draft.conversation).collect();
+        let of_kept = kept.iter().map(|entry| entry.conversation);
+        let touched: HashSet<ConversationId> = drafts.iter().map(|draft| draft.conversation).chain(of_kept).collect();
         let touched: Vec<ConversationId> = touched.into_iter().collect();
         within(self.shared.begin(&touched)).await?;
-        let mut stamps = Vec::new();
-        for answer in self.append_in_lanes(drafts, PATIENCE).await {
+        for answer in append(drafts).await {
             match answer {
-                // The copier may have passed it long ago, when the message had our fields.
-                Ok(Appended::Already(entry)) => stamps.extend(entry.message().map(|message| Update {
-                    filter: queries::message(message.id),
-                    change: doc! { "$set": our_fields(&entry, message) },
-                    reach: Reach::One,
-                })),
+                Ok(Appended::Already(entry)) => kept.push(entry),
                 // The copier puts our fields to these.
                 Ok(Appended::New(_) | Appended::NoNews) => {}
                 Err(AppendError::Store(error)) => return Err(error),
@@ -108,19 +114,27 @@ impl MongoStore {
                 }
             }
         }
-        self.finish(&touched).await?;
-        self.shared.update_all(MESSAGES, stamps).await
+        self.finish(append, &touched).await?;
+        // The copier may have passed these long ago, when the messages had our fields.
+        let stamp = |entry: &Entry| {
+            entry.message().map(|message| Update {
+                filter: queries::message(message.id),
+                change: doc! { "$set": our_fields(entry, message) },
+                reach: Reach::One,
+            })
+        };
+        self.shared.update_all(MESSAGES, kept.iter().filter_map(stamp).collect()).await
     }
 
     /// Brings the read marks of these conversations in line with the old read flags.
-    async fn finish(&self, begun: &[ConversationId]) -> Result<(), StoreError> {
+    async fn finish(&self, append: Append<'_>, begun: &[ConversationId]) -> Result<(), StoreError> {
         if begun.is_empty() {
             return Ok(());
         }
         self.shared.copy_now(begun).await?;
         let marks = stream::iter(begun.to_vec()).map(|id| within(self.shared.read_marks(id))).buffer_unordered(AT_ONCE);
         let marks: Vec<Vec<Draft>> = marks.try_collect().await?;
-        for answer in self.append_in_lanes(marks.into_iter().flatten().collect(), PATIENCE).await {
+        for answer in append(marks.into_iter().flatten().collect()).await {
             if let Err(AppendError::Store(error)) = answer {
                 return Err(error);
             }
@@ -130,6 +144,13 @@ impl MongoStore {
 }
 
 impl Shared {
+    /// The entries that these messages are already.
+    async fn entries_of(&self, messages: &[OldMessage]) -> Result<Vec<Entry>, StoreError> {
+        let ids: Vec<MessageId> = messages.iter().map(|message| message.id).collect();
+        let found: Vec<EntryDocument> = self.entries.find(queries::with_ids_of(&ids)).await?.try_collect().await?;
+        found.into_iter().map(Entry::try_from).collect()
+    }
+
     /// The drafts that these messages would have been, in their order.
     async fn drafts(&self, messages: Vec<OldMessage>) -> Result<Vec<Draft>, StoreError> {
         let people: HashSet<UserId> = messages.iter().flat_map(|message| [message.sender, message.receiver]).collect();

@@ -17,7 +17,7 @@ use super::connection::within;
 use super::documents::{CONVERSATIONS, ConversationDocument, MESSAGES, date, int, old_fields, our_fields, whole};
 use super::queries;
 use super::updates::{Reach, Update};
-use crate::domain::{ConversationId, Entry, EntryKind, Members, Seq, Summary, UserId};
+use crate::domain::{ConversationId, Entry, EntryKind, Members, MessageId, Seq, Summary, UserId};
 use crate::store::StoreError;
 
 /// Conversations that wait for their copy; beyond this many they wait for their next message instead.
@@ -129,6 +129,11 @@ impl Shared {
         let desk = within(self.support_identity()).await?.map_or(NOBODY, |user| user.id);
         let copies = pages.iter().flat_map(|page| page.copies(desk)).collect();
         self.update_all(MESSAGES, copies).await?;
+        let deleted: Vec<MessageId> = pages.iter().flat_map(Page::deleted).collect();
+        if !deleted.is_empty() {
+            let delete = async { Ok::<_, StoreError>(self.messages.delete_many(queries::messages(deleted)).await?) };
+            within(delete).await?;
+        }
         let marks = pages.iter().filter_map(Page::mark).collect();
         self.update_all(CONVERSATIONS, marks).await?;
         let full = pages.iter().filter(|page| page.entries.len() >= PAGE);
@@ -168,11 +173,13 @@ impl Page {
                     Members::Direct { first, second } if first == entry.author => second,
                     Members::Direct { first, .. } => first,
                 };
+                // One that was deleted since is not to come back. Its text is kept in the log.
+                let text = message.text()?;
                 let is_read = entry.seq <= self.summary.side(across).read;
                 // What the old server wrote itself stays as it is, and gets our fields beside its own.
                 let change = doc! {
                     "$set": our_fields(entry, message),
-                    "$setOnInsert": old_fields(entry, message, receiver, is_read),
+                    "$setOnInsert": old_fields(entry, text, receiver, is_read),
                 };
                 Some(Update { filter: queries::message(message.id), change, reach: Reach::OneOrNew })
             }
@@ -181,8 +188,25 @@ impl Page {
                 change: doc! { "$set": { "read": true, "updatedAt": date(entry.at) } },
                 reach: Reach::All,
             }),
-            EntryKind::StatusChanged { .. } => None,
+            EntryKind::Edited { target, body } => Some(Update {
+                filter: queries::message(target.id),
+                change: doc! { "$set": { "message": body.as_str(), "updatedAt": date(entry.at) } },
+                reach: Reach::One,
+            }),
+            EntryKind::StatusChanged { .. } | EntryKind::Deleted { .. } => None,
         }
+    }
+
+    /// Messages whose copy is to disappear. The old server has no word for a deleted message: an empty one would be shown as
+    /// an empty bubble, counted as unread, and stand at the top of its list of conversations.
+    fn deleted(&self) -> impl Iterator<Item = MessageId> {
+        self.entries.iter().filter_map(|entry| match &entry.kind {
+            EntryKind::Deleted { target } => Some(target.id),
+            EntryKind::Message(_)
+            | EntryKind::Read { .. }
+            | EntryKind::StatusChanged { .. }
+            | EntryKind::Edited { .. } => None,
+        })
     }
 
     /// Records how far the copy is.

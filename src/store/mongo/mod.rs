@@ -10,6 +10,7 @@
 //!
 //! * `conversations` holds the fixed facts and the projections of [`Summary`](crate::domain::Summary). An update is guarded
 //!   by `lastSeq`, so it only moves forward; whoever finds it behind the log folds in what is missing ([`projection`]).
+//! * The document of a message in `entries` says beside its text what became of it (`revision`), see [`revisions`].
 //! * `messages` is a copy in the replaced server's shape, for that server and its tools. It is written after the answer,
 //!   in the background, from `mirrored` (a field of the conversation) onwards ([`mirror`]).
 //!
@@ -23,7 +24,8 @@
 //!
 //! Messages that the old server wrote have no `conversation`; [`migrate`] takes them into the log.
 //!
-//! Reading order: [`documents`], [`queries`], [`connection`], [`append`], [`lanes`], [`projection`], [`mirror`], [`migrate`],
+//! Reading order: [`documents`], [`queries`], [`connection`], [`append`], [`lanes`], [`projection`],
+//! [`revisions`], [`mirror`], [`migrate`],
 //! then the parts of the port.
 
 use std::sync::Arc;
@@ -48,6 +50,7 @@ mod numbers;
 mod profiles;
 mod projection;
 mod queries;
+mod revisions;
 #[cfg(test)]
 mod tests;
 mod updates;
@@ -55,7 +58,7 @@ mod upkeep;
 mod user_documents;
 mod users;
 
-pub use migrate::Progress;
+pub use migrate::{Append, Progress};
 
 use connection::within;
 use documents::{ConversationDocument, DeliveredDocument, EntryDocument};
@@ -147,6 +150,11 @@ impl MongoStore {
         if let Err(error) = self.settle().await {
             tracing::warn!(%error, "The copy in the old shape is behind; the next start brings it up to date");
         }
+    }
+
+    /// Removes the database.
+    pub(super) async fn erase(&self) -> Result<(), StoreError> {
+        Ok(self.shared.database.drop().await?)
     }
 }
 

@@ -97,7 +97,7 @@ impl ProfileStore for MongoStore {
 
     async fn spend(&self, token: &str, until: Timestamp, now: Timestamp) -> Result<bool, StoreError> {
         within(async {
-            self.shared.spent.delete_many(doc! { "until": { "$lt": date(now) } }).await?;
+            self.shared.spent.delete_many(queries::spent_before(now)).await?;
             match self.shared.spent.insert_one(doc! { "_id": token, "until": date(until) }).await {
                 Ok(_) => Ok(true),
                 Err(error) if is_duplicate(&error) => Ok(false),

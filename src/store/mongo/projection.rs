@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use super::Shared;
 use super::documents::{int, projection};
 use super::queries;
-use crate::domain::{ConversationId, Entry, EntryKind, Seq, Side, Summary};
+use crate::domain::{ConversationId, Entry, Seq, Summary};
 use crate::store::{MAX_PAGE, StoreError};
 
 /// How many of the newest entries a start looks at for conversations that a crash left behind their log.
@@ -39,39 +39,18 @@ impl Shared {
             if missing.is_empty() {
                 return Ok(summary);
             }
+            self.revise(&missing).await?;
             for entry in missing {
                 if entry.seq != summary.last_seq.next() {
                     let id = summary.conversation.id;
                     return Err(StoreError::Corrupt(format!("the log of {id} has a hole before {}", entry.seq)));
                 }
-                let unread_after = self.unread_after(&summary, &entry).await?;
-                summary.follow(&entry, unread_after);
+                let remainder = self.remainder(&summary, &entry).await?;
+                summary.follow(&entry, remainder);
             }
             // Whoever was faster has folded in the same entries, so what is here is right either way.
             self.move_forward(&summary, base).await?;
         }
-    }
-
-    /// What a read mark leaves unread; looked at for no other entry.
-    async fn unread_after(&self, summary: &Summary, entry: &Entry) -> Result<u64, StoreError> {
-        let EntryKind::Read { up_to } = entry.kind else { return Ok(0) };
-        let last_message = summary.last_message.as_ref().map_or(Seq::ZERO, |last| last.seq);
-        if up_to >= last_message {
-            return Ok(0);
-        }
-        self.count_messages(summary, entry.side.other(), up_to, entry.seq).await
-    }
-
-    /// Messages of `side` after `after` and before `before`.
-    pub(super) async fn count_messages(
-        &self,
-        summary: &Summary,
-        side: Side,
-        after: Seq,
-        before: Seq,
-    ) -> Result<u64, StoreError> {
-        let between = queries::messages_between(summary.conversation.id, side, after, before);
-        Ok(self.entries.count_documents(between).await?)
     }
 
     /// Entries beyond `after`, oldest first.

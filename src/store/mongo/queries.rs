@@ -5,8 +5,8 @@
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, DateTime, Document, Uuid, doc};
 
-use super::documents::{int, object_id, side_to_int};
-use crate::domain::{ClientMessageId, ConversationId, Email, Members, MessageId, Role, Seq, Side, UserId};
+use super::documents::{date, int, object_id, side_to_int};
+use crate::domain::{ClientMessageId, ConversationId, Email, Members, MessageId, Role, Seq, Side, Timestamp, UserId};
 
 /// Below every id there is. A range above it means "is an id", and unlike `$ne` it is served by an index.
 const NO_ID: ObjectId = ObjectId::from_bytes([0; 12]);
@@ -28,6 +28,10 @@ pub(super) fn delivered_beyond(user: UserId, after: Option<ConversationId>) -> D
     doc! { "user": object_id(user.bytes()), "conversation": { "$gt": after } }
 }
 
+pub(super) fn by_conversation() -> Document {
+    doc! { "conversation": 1 }
+}
+
 pub(super) fn by_seq() -> Document {
     doc! { "seq": 1 }
 }
@@ -46,25 +50,81 @@ pub(super) fn entries_after(conversation: ConversationId, after: Seq) -> Documen
 
 pub(super) fn messages_before(conversation: ConversationId, before: Option<Seq>) -> Document {
     let before = before.map_or(i64::MAX, |before| int(before.get()));
-    doc! { "conversation": object_id(conversation.bytes()), "seq": { "$lt": before }, "kind": "message" }
-}
-
-/// Messages of one side, after `after` and before `before`.
-pub(super) fn messages_between(conversation: ConversationId, side: Side, after: Seq, before: Seq) -> Document {
     doc! {
         "conversation": object_id(conversation.bytes()),
-        "seq": { "$gt": int(after.get()), "$lt": int(before.get()) },
-        "side": side_to_int(side),
+        "seq": { "$lt": before },
         "kind": "message",
+        "$or": there_as_of(None),
     }
 }
 
-pub(super) fn entry_by_client_id(author: UserId, client_id: &ClientMessageId) -> Document {
-    doc! { "author": object_id(author.bytes()), "clientMessageId": client_id.as_str() }
+/// Messages before `before` that were there when the entry `as_of` was appended.
+pub(super) fn messages_as_of(conversation: ConversationId, before: Seq, as_of: Seq) -> Document {
+    doc! {
+        "conversation": object_id(conversation.bytes()),
+        "seq": { "$lt": int(before.get()) },
+        "kind": "message",
+        "$or": there_as_of(Some(as_of)),
+    }
 }
 
+/// Messages of one side, after `after`, that were there when the entry `as_of` was appended.
+pub(super) fn messages_between(conversation: ConversationId, side: Side, after: Seq, as_of: Seq) -> Document {
+    doc! {
+        "conversation": object_id(conversation.bytes()),
+        "seq": { "$gt": int(after.get()), "$lt": int(as_of.get()) },
+        "side": side_to_int(side),
+        "kind": "message",
+        "$or": there_as_of(Some(as_of)),
+    }
+}
+
+/// What a message that was not deleted is like, or was not before the entry `as_of`.
+fn there_as_of(as_of: Option<Seq>) -> Vec<Document> {
+    let mut there = vec![doc! { "revision": null }, doc! { "revision.text": { "$gt": "" } }];
+    there.extend(as_of.map(|as_of| doc! { "revision.seq": { "$gte": int(as_of.get()) } }));
+    there
+}
+
+/// A message, unless it was changed by the entry `by` or a later one.
+pub(super) fn unrevised_since(conversation: ConversationId, message: Seq, by: Seq) -> Document {
+    doc! {
+        "conversation": object_id(conversation.bytes()),
+        "seq": int(message.get()),
+        "$or": [{ "revision": null }, { "revision.seq": { "$lt": int(by.get()) } }],
+    }
+}
+
+/// A message that counts as changed last by this entry, or by none.
+pub(super) fn revised_by(conversation: ConversationId, message: Seq, by: Option<Seq>) -> Document {
+    let by = by.map(|by| int(by.get()));
+    doc! { "conversation": object_id(conversation.bytes()), "seq": int(message.get()), "revision.seq": by }
+}
+
+pub(super) fn entries_at(conversation: ConversationId, seqs: Vec<Bson>) -> Document {
+    doc! { "conversation": object_id(conversation.bytes()), "seq": { "$in": seqs } }
+}
+
+pub(super) fn entry_by_client_id(
+    conversation: ConversationId,
+    author: UserId,
+    client_id: &ClientMessageId,
+) -> Document {
+    doc! {
+        "conversation": object_id(conversation.bytes()),
+        "author": object_id(author.bytes()),
+        "clientMessageId": client_id.as_str(),
+    }
+}
+
+/// In whatever conversation, since an id is one message's.
 pub(super) fn entry_of_message(author: UserId, id: MessageId) -> Document {
     doc! { "_id": object_id(id.bytes()), "author": object_id(author.bytes()) }
+}
+
+/// The entry of a message.
+pub(super) fn message_entry(id: MessageId) -> Document {
+    doc! { "_id": object_id(id.bytes()), "kind": "message" }
 }
 
 /// Roughly the newest entries of all conversations, together with [`youngest_first`]: ids begin with the time.
@@ -151,13 +211,19 @@ pub(super) fn message_by_number(number: u64) -> Document {
     doc! { "number": { "$eq": int(number), "$gt": 0_i64 }, "kind": "message" }
 }
 
-pub(super) fn extras_of(messages: &[MessageId]) -> Document {
+/// What has the ids of these messages: entries, copies, or extras.
+pub(super) fn with_ids_of(messages: &[MessageId]) -> Document {
     let ids: Vec<Bson> = messages.iter().map(|id| object_id(id.bytes()).into()).collect();
     doc! { "_id": { "$in": ids } }
 }
 
 pub(super) fn profile_with(field: &'static str, value: &str) -> Document {
     doc! { field: { "$eq": value, "$gt": "" } }
+}
+
+/// Tokens that are no longer good, spent or not.
+pub(super) fn spent_before(now: Timestamp) -> Document {
+    doc! { "until": { "$lt": date(now) } }
 }
 
 pub(super) fn user(id: UserId) -> Document {
@@ -206,4 +272,9 @@ pub(super) fn flagged_unread(conversation: ConversationId, side: Side, up_to: Se
 
 pub(super) fn message(id: MessageId) -> Document {
     doc! { "_id": object_id(id.bytes()) }
+}
+
+pub(super) fn messages(ids: impl IntoIterator<Item = MessageId>) -> Document {
+    let ids: Vec<Bson> = ids.into_iter().map(|id| object_id(id.bytes()).into()).collect();
+    doc! { "_id": { "$in": ids } }
 }

@@ -49,7 +49,7 @@ impl Upkeep for MongoStore {
     ) -> Result<Vec<Delivered>, StoreError> {
         within(async {
             let found = self.shared.delivered.find(queries::delivered_beyond(user, after));
-            let found = found.sort(doc! { "conversation": 1 }).limit(bounded(limit)).await?;
+            let found = found.sort(queries::by_conversation()).limit(bounded(limit)).await?;
             let documents: Vec<DeliveredDocument> = found.try_collect().await?;
             let mark = |document: DeliveredDocument| Delivered {
                 user,
@@ -84,6 +84,16 @@ impl Upkeep for MongoStore {
             Ok(update.await?.matched_count == 1)
         })
         .await
+    }
+
+    async fn repair_revision(
+        &self,
+        id: ConversationId,
+        message: Seq,
+        wrong: Option<Seq>,
+        right: Option<&Entry>,
+    ) -> Result<bool, StoreError> {
+        self.shared.repair_revision(id, message, wrong, right).await
     }
 }
 

@@ -4,10 +4,10 @@ use std::collections::{HashMap, HashSet};
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::rows;
+use super::{revisions, rows};
 use crate::domain::{
-    ClientMessageId, ConversationId, Draft, DraftKind, Entry, EntryKind, Message, ReadReach, Seq, Side, Summary,
-    Timestamp, UserId,
+    ClientMessageId, ConversationId, Draft, DraftKind, Entry, EntryKind, Message, ReadReach, Seq, Summary, Timestamp,
+    UserId,
 };
 use crate::store::{AppendError, Appended, StoreError};
 
@@ -77,11 +77,6 @@ impl Appender {
     }
 
     fn try_append(&mut self, connection: &Connection, draft: Draft) -> Result<Appended, AppendError> {
-        if let DraftKind::Message { client_id: Some(client_id), .. } = &draft.kind
-            && let Some(first) = first_with(connection, draft.author, client_id)?
-        {
-            return Ok(Appended::Already(first));
-        }
         let summary = match self.summaries.entry(draft.conversation) {
             std::collections::hash_map::Entry::Occupied(known) => known.into_mut(),
             std::collections::hash_map::Entry::Vacant(unknown) => {
@@ -89,24 +84,44 @@ impl Appender {
                 unknown.insert(read.ok_or(AppendError::NoConversation(draft.conversation))?)
             }
         };
-        let mut unread_after = 0;
+        if let DraftKind::Message { client_id: Some(client_id), .. } = &draft.kind
+            && let Some(first) = first_with(connection, summary.conversation.number, draft.author, client_id)?
+        {
+            return Ok(Appended::Already(first));
+        }
         let up_to = match &draft.kind {
+            DraftKind::Message { .. } => None,
             DraftKind::ChangeStatus { status } if *status == summary.status => return Ok(Appended::NoNews),
-            DraftKind::Message { .. } | DraftKind::ChangeStatus { .. } => None,
+            DraftKind::ChangeStatus { .. } => None,
             DraftKind::Read { up_to } => match summary.read_reach(draft.side, *up_to) {
                 ReadReach::Nothing => return Ok(Appended::NoNews),
                 ReadReach::Everything => Some(summary.last_seq),
                 ReadReach::Part(up_to) => {
-                    unread_after = unread_beyond(connection, summary, draft.side, up_to)?;
-                    if unread_after == summary.side(draft.side).unread {
+                    let left = revisions::unread_beyond(connection, &summary.conversation, draft.side, up_to)?;
+                    if left == summary.side(draft.side).unread {
                         return Ok(Appended::NoNews);
                     }
                     Some(up_to)
                 }
             },
+            DraftKind::Edit { target, .. } | DraftKind::Delete { target } => {
+                let text = revisions::text(connection, &summary.conversation, target)?;
+                let is_news = text.is_some_and(|text| match &draft.kind {
+                    DraftKind::Edit { body, .. } => body.as_str() != text,
+                    _ => true,
+                });
+                if !is_news {
+                    return Ok(Appended::NoNews);
+                }
+                None
+            }
         };
         let entry = insert(connection, summary, draft, up_to)?;
-        summary.follow(&entry, unread_after);
+        if let Some(target) = entry.target() {
+            revisions::mark(connection, &summary.conversation, target, entry.seq)?;
+        }
+        let remainder = revisions::remainder(connection, summary, &entry)?;
+        summary.follow(&entry, remainder);
         self.dirty.insert(entry.conversation);
         Ok(Appended::New(entry))
     }
@@ -114,19 +129,13 @@ impl Appender {
 
 fn first_with(
     connection: &Connection,
+    conversation: u64,
     author: UserId,
     client_id: &ClientMessageId,
 ) -> Result<Option<Entry>, StoreError> {
     let sql = rows::ENTRY_BY_CLIENT_ID;
     let mut select = connection.prepare_cached(sql)?;
-    Ok(select.query_row(params![author.bytes(), client_id.as_str()], rows::entry).optional()?)
-}
-
-fn unread_beyond(connection: &Connection, summary: &Summary, side: Side, up_to: Seq) -> Result<u64, StoreError> {
-    let mut count = connection.prepare_cached(
-        "SELECT count(*) FROM entries WHERE conversation = ?1 AND seq > ?2 AND side = ?3 AND kind = 'message'",
-    )?;
-    Ok(count.query_row(params![summary.conversation.number, up_to.get(), side.other().index()], |row| row.get(0))?)
+    Ok(select.query_row(params![conversation, author.bytes(), client_id.as_str()], rows::entry).optional()?)
 }
 
 fn insert(connection: &Connection, summary: &Summary, draft: Draft, up_to: Option<Seq>) -> Result<Entry, StoreError> {
@@ -134,15 +143,19 @@ fn insert(connection: &Connection, summary: &Summary, draft: Draft, up_to: Optio
     // Stamps of one conversation never run backwards, whatever the clock does.
     let at = Timestamp::from_millis(draft.at.millis().max(summary.updated_at.millis()));
     let mut insert = connection.prepare_cached(
-        "INSERT INTO entries (conversation, seq, kind, author, side, at, message_id, client_id, body, up_to)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        "INSERT INTO entries (conversation, seq, kind, author, side, at, message_id, client_id, body, up_to, target)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
     )?;
-    let (word, message_id, client_id, body) = match &draft.kind {
-        DraftKind::Message { id, body, client_id } => {
-            ("message", Some(id.bytes()), client_id.as_ref().map(ClientMessageId::as_str), Some(body.as_str()))
-        }
-        DraftKind::Read { .. } => ("read", None, None, None),
-        DraftKind::ChangeStatus { status } => ("status", None, None, Some(status.word())),
+    let (message_id, client_id) = match &draft.kind {
+        DraftKind::Message { id, client_id, .. } => (Some(id.bytes()), client_id.as_ref().map(ClientMessageId::as_str)),
+        _ => (None, None),
+    };
+    let (word, body, target) = match &draft.kind {
+        DraftKind::Message { body, .. } => ("message", Some(body.as_str()), None),
+        DraftKind::Read { .. } => ("read", None, None),
+        DraftKind::ChangeStatus { status } => ("status", Some(status.word()), None),
+        DraftKind::Edit { target, body } => ("edit", Some(body.as_str()), Some(target.number)),
+        DraftKind::Delete { target } => ("delete", None, Some(target.number)),
     };
     let number = insert.insert(params![
         summary.conversation.number,
@@ -155,13 +168,16 @@ fn insert(connection: &Connection, summary: &Summary, draft: Draft, up_to: Optio
         client_id,
         body,
         up_to.map(Seq::get),
+        target,
     ])?;
     let kind = match draft.kind {
         DraftKind::Message { id, body, client_id } => {
-            EntryKind::Message(Message { id, number: number.unsigned_abs(), body, client_id })
+            EntryKind::Message(Message { id, number: number.unsigned_abs(), original: body, client_id, revision: None })
         }
         DraftKind::Read { up_to: asked } => EntryKind::Read { up_to: up_to.unwrap_or(asked) },
         DraftKind::ChangeStatus { status } => EntryKind::StatusChanged { status },
+        DraftKind::Edit { target, body } => EntryKind::Edited { target, body },
+        DraftKind::Delete { target } => EntryKind::Deleted { target },
     };
     Ok(Entry { conversation: draft.conversation, seq, author: draft.author, side: draft.side, at, kind })
 }

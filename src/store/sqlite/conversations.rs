@@ -1,5 +1,7 @@
 //! The logs' half of the port.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -138,7 +140,8 @@ impl ConversationStore for SqliteStore {
     ) -> Result<Vec<Entry>, StoreError> {
         let read = move |connection: &Connection| {
             let mut select = connection.prepare_cached(select_entry!(
-                "c.id = ?1 AND e.seq < ?2 AND e.kind = 'message' ORDER BY e.seq DESC LIMIT ?3"
+                "c.id = ?1 AND e.seq < ?2 AND e.kind = 'message' AND (e.revision IS NULL OR r.body IS NOT NULL) \
+                 ORDER BY e.seq DESC LIMIT ?3"
             ))?;
             let before = before.map_or(i64::MAX, |before| i64::try_from(before.get()).unwrap_or(i64::MAX));
             let entries = select.query_map(params![id.bytes(), before, limit.min(MAX_PAGE)], rows::entry)?;
@@ -152,15 +155,40 @@ impl ConversationStore for SqliteStore {
     async fn messages_from(&self, id: ConversationId, skip: u64, limit: usize) -> Result<MessagePage, StoreError> {
         let read = move |connection: &Connection| {
             let mut count = connection.prepare_cached(
-                "SELECT count(*) FROM entries
-                 WHERE conversation = (SELECT number FROM conversations WHERE id = ?1) AND kind = 'message'",
+                "SELECT count(*) FROM entries e JOIN conversations c ON c.number = e.conversation
+                 LEFT JOIN entries r ON r.conversation = e.conversation AND r.seq = e.revision
+                 WHERE c.id = ?1 AND e.kind = 'message' AND (e.revision IS NULL OR r.body IS NOT NULL)",
             )?;
             let total = count.query_row([id.bytes()], |row| row.get(0))?;
-            let mut select = connection
-                .prepare_cached(select_entry!("c.id = ?1 AND e.kind = 'message' ORDER BY e.seq LIMIT ?2 OFFSET ?3"))?;
+            let mut select = connection.prepare_cached(select_entry!(
+                "c.id = ?1 AND e.kind = 'message' AND (e.revision IS NULL OR r.body IS NOT NULL) \
+                 ORDER BY e.seq LIMIT ?2 OFFSET ?3"
+            ))?;
             let skip = i64::try_from(skip).unwrap_or(i64::MAX);
             let messages = select.query_map(params![id.bytes(), limit.min(MAX_PAGE), skip], rows::entry)?;
             Ok(MessagePage { messages: messages.collect::<Result<_, _>>()?, total })
+        };
+        self.readers.read(read).await
+    }
+
+    async fn entries_at(&self, id: ConversationId, seqs: &[Seq]) -> Result<Vec<Entry>, StoreError> {
+        let seqs: BTreeSet<Seq> = seqs.iter().copied().take(MAX_PAGE).collect();
+        let read = move |connection: &Connection| {
+            let mut select = connection.prepare_cached(select_entry!("c.id = ?1 AND e.seq = ?2"))?;
+            let mut found = Vec::with_capacity(seqs.len());
+            for seq in seqs {
+                found.extend(select.query_row(params![id.bytes(), seq.get()], rows::entry).optional()?);
+            }
+            Ok(found)
+        };
+        self.readers.read(read).await
+    }
+
+    async fn message(&self, id: MessageId) -> Result<Option<Entry>, StoreError> {
+        let read = move |connection: &Connection| {
+            let mut select = connection
+                .prepare_cached(select_entry!("substr(e.message_id, 1, 4) = substr(?1, 1, 4) AND e.message_id = ?1"))?;
+            Ok(select.query_row([id.bytes()], rows::entry).optional()?)
         };
         self.readers.read(read).await
     }

@@ -22,6 +22,7 @@ mod extras;
 mod lock;
 mod profiles;
 mod readers;
+mod revisions;
 mod rows;
 mod schema;
 #[cfg(test)]

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::domain::{
     ClientMessageId, Conversation, ConversationId, Email, Entry, EntryKind, LastMessage, Members, Message, MessageBody,
-    MessageId, PendingCode, Seq, Side, SideState, Summary, Timestamp, User, UserId,
+    MessageId, PendingCode, Revision, Seq, Side, SideState, Summary, Target, Timestamp, User, UserId,
 };
 use crate::store::StoreError;
 
@@ -24,19 +24,23 @@ macro_rules! summary_columns {
          c.customer_read, c.customer_unread, c.desk_read, c.desk_unread"
     };
 }
-/// Columns of [`entry`], in its order, and the tables they come from.
+/// Columns of [`entry`], in its order, and the tables they come from: the entry, its conversation, what became of it if it
+/// is a message, and the message it is about if it is an edit or a deletion.
 macro_rules! select_entry {
     ($rest:literal) => {
         concat!(
-            "SELECT c.id, e.seq, e.author, e.side, e.at, e.kind, e.message_id, e.number, e.body, e.client_id, e.up_to \
-             FROM entries e JOIN conversations c ON c.number = e.conversation WHERE ",
+            "SELECT c.id, e.seq, e.author, e.side, e.at, e.kind, e.message_id, e.number, e.body, e.client_id, e.up_to, \
+             r.seq, r.at, r.body, t.message_id, t.number, t.seq, t.side \
+             FROM entries e JOIN conversations c ON c.number = e.conversation \
+             LEFT JOIN entries r ON r.conversation = e.conversation AND r.seq = e.revision \
+             LEFT JOIN entries t ON t.number = e.target WHERE ",
             $rest
         )
     };
 }
 pub(super) use {select_entry, summary_columns, user_columns};
 
-pub(super) const ENTRY_BY_CLIENT_ID: &str = select_entry!("e.author = ?1 AND e.client_id = ?2");
+pub(super) const ENTRY_BY_CLIENT_ID: &str = select_entry!("e.conversation = ?1 AND e.author = ?2 AND e.client_id = ?3");
 
 pub(super) fn user(row: &Row<'_>) -> rusqlite::Result<User> {
     let purpose: Option<String> = row.get(7)?;
@@ -138,14 +142,17 @@ pub(super) fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
         "message" => EntryKind::Message(Message {
             id: MessageId::from_bytes(row.get(6)?),
             number: row.get(7)?,
-            body: MessageBody::stored(row.get(8)?),
+            original: MessageBody::stored(row.get(8)?),
             client_id: match row.get::<_, Option<String>>(9)? {
                 None => None,
                 Some(text) => Some(text.parse::<ClientMessageId>().map_err(|_| unreadable(9))?),
             },
+            revision: revision(row)?,
         }),
         "read" => EntryKind::Read { up_to: Seq::new(row.get(10)?) },
         "status" => EntryKind::StatusChanged { status: word(row, 8)? },
+        "edit" => EntryKind::Edited { target: target(row)?, body: MessageBody::stored(row.get(8)?) },
+        "delete" => EntryKind::Deleted { target: target(row)? },
         _ => return Err(unreadable(5)),
     };
     Ok(Entry {
@@ -158,7 +165,22 @@ pub(super) fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
     })
 }
 
-fn side(row: &Row<'_>, column: usize) -> rusqlite::Result<Side> {
+fn revision(row: &Row<'_>) -> rusqlite::Result<Option<Revision>> {
+    let Some(seq) = row.get(11)? else { return Ok(None) };
+    let text = row.get::<_, Option<String>>(13)?.map(MessageBody::stored);
+    Ok(Some(Revision { seq: Seq::new(seq), at: time(row, 12)?, text }))
+}
+
+fn target(row: &Row<'_>) -> rusqlite::Result<Target> {
+    Ok(Target {
+        id: MessageId::from_bytes(row.get(14)?),
+        number: row.get(15)?,
+        seq: Seq::new(row.get(16)?),
+        side: side(row, 17)?,
+    })
+}
+
+pub(super) fn side(row: &Row<'_>, column: usize) -> rusqlite::Result<Side> {
     match row.get(column)? {
         0 => Ok(Side::Customer),
         1 => Ok(Side::Desk),
@@ -166,7 +188,7 @@ fn side(row: &Row<'_>, column: usize) -> rusqlite::Result<Side> {
     }
 }
 
-fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<Timestamp> {
+pub(super) fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<Timestamp> {
     row.get(column).map(Timestamp::from_millis)
 }
 

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 use super::{DataFileLock, DataFileLocked, SqliteStore};
-use crate::store::Stores;
+use crate::domain::{ConversationId, Draft, DraftKind, MessageBody, MessageId, Seq, Side, Timestamp, UserId};
 use crate::store::contract::store_contract;
+use crate::store::{Appended, Stores};
 
 fn fresh() -> Ready<(Stores, (Arc<SqliteStore>, TempDir))> {
     let folder = tempfile::tempdir().unwrap();
@@ -39,6 +40,37 @@ async fn a_file_of_a_newer_version_is_refused_and_left_alone() {
 }
 
 #[tokio::test]
+async fn a_file_of_an_earlier_version_keeps_its_log_and_its_promises() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("deskline.db");
+    let raw = rusqlite::Connection::open(&path).unwrap();
+    raw.execute_batch(concat!(
+        include_str!("schema_1.sql"),
+        include_str!("schema_2.sql"),
+        "PRAGMA user_version = 2;
+         INSERT INTO conversations (id, uuid, customer, created_at, status, last_seq, updated_at, last_message_seq,
+             last_message_side, last_message_body, last_message_at, customer_read, customer_unread, desk_read, desk_unread)
+         VALUES (x'0a0a0a0a0a0a0a0a0a0a0a0a', randomblob(16), x'010101010101010101010101', 1, 'waiting', 1, 1, 1, 0, 'hi', 1,
+             1, 0, 0, 1);
+         INSERT INTO entries (conversation, seq, kind, author, side, at, message_id, client_id, body)
+         VALUES (1, 1, 'message', x'010101010101010101010101', 0, 1, x'0b0b0b0b0b0b0b0b0b0b0b0b', 'm1', 'hi');"
+    ))
+    .unwrap();
+    drop(raw);
+    let store = SqliteStore::open(&path).unwrap();
+    let (author, conversation) = (UserId::from_bytes([1; 12]), ConversationId::from_bytes([10; 12]));
+    let kind = DraftKind::Message {
+        id: MessageId::from_bytes([12; 12]),
+        body: MessageBody::stored("again".into()),
+        client_id: Some("m1".parse().unwrap()),
+    };
+    let draft = Draft { conversation, author, side: Side::Customer, at: Timestamp::from_millis(5), kind };
+    let again = store.stores().conversations.append(vec![draft]).await.remove(0).unwrap();
+    let Appended::Already(first) = again else { panic!("it was kept before: {again:?}") };
+    assert_eq!((first.seq, first.message().unwrap().original.as_str()), (Seq::new(1), "hi"));
+}
+
+#[tokio::test]
 async fn every_query_of_the_agents_list_is_served_by_an_index() {
     let (_stores, (_store, folder)) = fresh().await;
     let raw = rusqlite::Connection::open(folder.path().join("deskline.db")).unwrap();
@@ -52,6 +84,8 @@ async fn every_query_of_the_agents_list_is_served_by_an_index() {
         "SELECT sum(desk_unread) FROM conversations WHERE peer IS NULL AND desk_unread > 0",
         "SELECT * FROM conversations c WHERE c.customer = x'00' AND c.peer IS NULL",
         "SELECT * FROM conversations c WHERE c.peer = x'00' AND c.customer <> x'00'",
+        "SELECT * FROM entries e JOIN conversations c ON c.number = e.conversation
+         WHERE e.conversation = 1 AND e.author = x'00' AND e.client_id = 'm1'",
         "SELECT * FROM entries e JOIN conversations c ON c.number = e.conversation
          WHERE c.id = x'00' AND e.seq > 1 ORDER BY e.seq LIMIT 10",
     ] {

@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use rusqlite::{Connection, TransactionBehavior, params};
 
+use super::revisions;
 use super::rows::{self, select_entry, summary_columns, user_columns};
 use crate::domain::{
-    ClientMessageId, Conversation, ConversationId, Email, Entry, EntryKind, Members, Replay, Seq, Side, Summary, User,
-    UserId,
+    ClientMessageId, Conversation, ConversationId, Email, Entry, EntryKind, Members, Seq, Summary, User, UserId,
 };
 use crate::store::upkeep::news;
 use crate::store::{Delivered, MAX_PAGE, RestoreError, StoreError, Upkeep};
@@ -120,6 +120,24 @@ impl Upkeep for SqliteUpkeep {
         };
         self.run(repair).await
     }
+
+    async fn repair_revision(
+        &self,
+        id: ConversationId,
+        message: Seq,
+        wrong: Option<Seq>,
+        right: Option<&Entry>,
+    ) -> Result<bool, StoreError> {
+        let (wrong, right) = (wrong.map(Seq::get), right.map(|entry| entry.seq.get()));
+        let repair = move |connection: &Connection| {
+            let mut update = connection.prepare_cached(
+                "UPDATE entries SET revision = ?4 WHERE seq = ?2 AND revision IS ?3
+                     AND conversation = (SELECT number FROM conversations WHERE id = ?1)",
+            )?;
+            Ok(update.execute(params![id.bytes(), message.get(), wrong, right])? > 0)
+        };
+        self.run(repair).await
+    }
 }
 
 fn insert_user(connection: &Connection, user: &User) -> Result<bool, RestoreError> {
@@ -166,30 +184,17 @@ fn restore(connection: &Connection, conversation: Conversation, entries: Vec<Ent
     let (Some(first), Some(last)) = (entries.first(), entries.last()) else { return Ok(0) };
     let kept = kept_between(connection, &conversation, first.seq, last.seq)?;
     let news = news(&kept, entries, summary.last_seq)?;
-    let mut replay = Replay::from(unread_of(connection, summary)?);
+    let base = summary.last_seq;
+    let mut summary = summary;
     for entry in &news {
         insert_entry(connection, &conversation, entry)?;
-        replay.follow(entry);
+        let remainder = revisions::remainder(connection, &summary, entry)?;
+        summary.follow(entry, remainder);
     }
-    if !news.is_empty() {
-        rows::update_summary(connection, replay.summary())?;
+    if summary.last_seq > base {
+        rows::update_summary(connection, &summary)?;
     }
     Ok(news.len() as u64)
-}
-
-/// The messages that wait to be read on each side, beside how matters stand.
-fn unread_of(connection: &Connection, summary: Summary) -> Result<(Summary, [Vec<Seq>; 2]), StoreError> {
-    let mut select = connection.prepare_cached(
-        "SELECT seq FROM entries WHERE conversation = ?1 AND seq > ?2 AND side = ?3 AND kind = 'message' ORDER BY seq",
-    )?;
-    let mut unread = [Vec::new(), Vec::new()];
-    for side in [Side::Customer, Side::Desk] {
-        let read = summary.side(side).read;
-        let from = side.other().index();
-        let seqs = select.query_map(params![summary.conversation.number, read.get(), from], |row| row.get(0))?;
-        unread[side.index()] = seqs.map(|seq| seq.map(Seq::new)).collect::<Result<_, _>>()?;
-    }
-    Ok((summary, unread))
 }
 
 fn insert_conversation(connection: &Connection, conversation: &Conversation) -> Result<(), RestoreError> {
@@ -229,42 +234,45 @@ fn kept_between(
 }
 
 fn insert_entry(connection: &Connection, conversation: &Conversation, entry: &Entry) -> Result<(), RestoreError> {
-    let (word, number, message_id, client_id, body, up_to) = match &entry.kind {
-        EntryKind::Message(message) => (
-            "message",
-            Some(message.number),
-            Some(message.id.bytes()),
-            message.client_id.as_ref().map(ClientMessageId::as_str),
-            Some(message.body.as_str()),
-            None,
-        ),
-        EntryKind::Read { up_to } => ("read", None, None, None, None, Some(up_to.get())),
-        EntryKind::StatusChanged { status } => ("status", None, None, None, Some(status.word()), None),
+    let message = entry.message();
+    let (word, body, up_to) = match &entry.kind {
+        EntryKind::Message(message) => ("message", Some(message.original.as_str()), None),
+        EntryKind::Read { up_to } => ("read", None, Some(up_to.get())),
+        EntryKind::StatusChanged { status } => ("status", Some(status.word()), None),
+        EntryKind::Edited { body, .. } => ("edit", Some(body.as_str()), None),
+        EntryKind::Deleted { .. } => ("delete", None, None),
     };
-    let sql = if number.is_some() {
-        "INSERT INTO entries (number, conversation, seq, kind, author, side, at, message_id, client_id, body, up_to)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
+    let sql = if message.is_some() {
+        "INSERT INTO entries
+             (number, conversation, seq, kind, author, side, at, message_id, client_id, body, up_to, target)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"
     } else {
         // Below zero, where no message's number is: those that are still to come need theirs.
-        "INSERT INTO entries (number, conversation, seq, kind, author, side, at, message_id, client_id, body, up_to)
-         SELECT min(coalesce(min(number), 0), 0) - 1 + coalesce(?1, 0), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11
+        "INSERT INTO entries
+             (number, conversation, seq, kind, author, side, at, message_id, client_id, body, up_to, target)
+         SELECT min(coalesce(min(number), 0), 0) - 1 + coalesce(?1, 0), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12
          FROM entries"
     };
     let inserted = connection.prepare_cached(sql).map_err(StoreError::from)?.execute(params![
-        number,
+        message.map(|message| message.number),
         conversation.number,
         entry.seq.get(),
         word,
         entry.author.bytes(),
         entry.side.index(),
         entry.at.millis(),
-        message_id,
-        client_id,
+        message.map(|message| message.id.bytes()),
+        message.and_then(|message| message.client_id.as_ref()).map(ClientMessageId::as_str),
         body,
         up_to,
+        entry.target().map(|target| target.number),
     ]);
     let what = || format!("another message with the number or client message id of {} {}", conversation.id, entry.seq);
-    inserted.map(drop).map_err(|error| clash(error, what))
+    inserted.map_err(|error| clash(error, what))?;
+    if let Some(target) = entry.target() {
+        revisions::mark(connection, conversation, target, entry.seq)?;
+    }
+    Ok(())
 }
 
 fn clash(error: rusqlite::Error, what: impl FnOnce() -> String) -> RestoreError {

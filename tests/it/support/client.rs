@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use deskline::bench::client::{Client, ClientError};
+use deskline::rig::client::{Client, ClientError};
 use serde_json::{Value, json};
 
 use super::Account;

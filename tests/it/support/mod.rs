@@ -1,99 +1,20 @@
-//! What the tests share: accounts, a server in this process, a server in its own, and clients.
+//! What these tests share: a server in this process, one in its own on a data file, and clients.
 
 use std::time::Duration;
 
-use deskline::auth::Tokens;
-use deskline::domain::{AccountStatus, Clock, ConversationId, Email, Entry, Role, Seq, UserId};
-use deskline::store::{ConversationStore, ListFor, NewUser, UserStore};
-use serde_json::Value;
-
 mod client;
-mod process;
 mod server;
+mod site;
 mod wire;
 
 pub(crate) use client::{enter, settle};
-pub(crate) use process::{PROGRAM, ServerProcess, Site};
 pub(crate) use server::TestServer;
+pub(crate) use site::Site;
 pub(crate) use wire::Wire;
+
+pub(crate) use crate::shared::{
+    Account, PROGRAM, SECRET, ServerProcess, all_logs, email_of, make_account, number, text,
+};
 
 /// How long anything may take that should happen at once.
 pub(crate) const SOON: Duration = Duration::from_secs(10);
-
-/// What tokens are signed with.
-pub(crate) const SECRET: &str = "a secret of the tests alone";
-
-/// Somebody who can come in.
-#[derive(Debug, Clone)]
-pub(crate) struct Account {
-    pub(crate) id: UserId,
-    pub(crate) name: String,
-    pub(crate) role: Role,
-    pub(crate) token: String,
-}
-
-impl Account {
-    pub(crate) fn email(&self) -> String {
-        format!("{}@desk.test", self.name)
-    }
-}
-
-/// Makes an account in a store.
-pub(crate) async fn make_account(
-    users: &dyn UserStore,
-    tokens: &Tokens,
-    clock: &dyn Clock,
-    name: &str,
-    role: Role,
-) -> Account {
-    let at = clock.now();
-    let email: Email = format!("{name}@desk.test").parse().unwrap();
-    let new = NewUser {
-        id: UserId::generate(at),
-        name: name.into(),
-        email: Some(email),
-        password_hash: None,
-        role,
-        status: AccountStatus::Active,
-        pending_code: None,
-        at,
-    };
-    let user = users.create_user(new).await.unwrap();
-    Account { id: user.id, name: name.into(), role, token: tokens.issue(&user, at) }
-}
-
-/// A whole log, whose numbers have to be 1, 2, 3 ... without a hole.
-pub(crate) async fn log_of(store: &dyn ConversationStore, id: ConversationId) -> Vec<Entry> {
-    let mut log: Vec<Entry> = Vec::new();
-    loop {
-        let after = log.last().map_or(Seq::ZERO, |entry| entry.seq);
-        let page = store.entries_after(id, after, 1000).await.unwrap();
-        if page.is_empty() {
-            break;
-        }
-        log.extend(page);
-    }
-    for (index, entry) in log.iter().enumerate() {
-        assert_eq!(entry.seq.get(), index as u64 + 1, "the log of {id} has a hole or a double");
-    }
-    log
-}
-
-/// The logs of all conversations that an agent sees.
-pub(crate) async fn all_logs(store: &dyn ConversationStore, agent: UserId) -> Vec<(ConversationId, Vec<Entry>)> {
-    let mut logs = Vec::new();
-    for summary in store.list(ListFor::Agent(agent), 1000).await.unwrap() {
-        logs.push((summary.conversation.id, log_of(store, summary.conversation.id).await));
-    }
-    logs
-}
-
-/// A field that has to be a number.
-pub(crate) fn number(value: &Value, field: &str) -> u64 {
-    value[field].as_u64().unwrap_or_else(|| panic!("no number {field} in {value}"))
-}
-
-/// A field that has to be a text.
-pub(crate) fn text<'a>(value: &'a Value, field: &str) -> &'a str {
-    value[field].as_str().unwrap_or_else(|| panic!("no text {field} in {value}"))
-}

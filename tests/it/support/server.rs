@@ -1,5 +1,6 @@
 //! A server in this process, over a data file of its own.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,10 +14,12 @@ use deskline::store::sqlite::SqliteStore;
 use deskline::store::{OpenStore, Stores};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::{Account, SECRET, enter, make_account};
-use deskline::bench::client::Client;
+use super::{Account, SECRET, SOON, enter, make_account};
+use deskline::rig::client::Client;
 
 #[derive(Parser)]
 struct Cli {
@@ -30,8 +33,31 @@ pub(crate) struct TestServer {
     pub(crate) stores: Stores,
     tokens: Arc<Tokens>,
     clock: Arc<dyn Clock>,
-    stop: CancellationToken,
+    running: Running,
+    flags: Vec<String>,
     folder: TempDir,
+}
+
+/// What is new each time the server is started.
+struct Running {
+    stop: CancellationToken,
+    ended: JoinHandle<()>,
+}
+
+async fn run(data: &Path, flags: &[String], tokens: &Arc<Tokens>, clock: &Arc<dyn Clock>) -> (String, Stores, Running) {
+    let usual = ["deskline", "--jwt-secret", SECRET, "--send-rate", "0", "--data", data.to_str().unwrap()];
+    let arguments = usual.into_iter().map(str::to_owned).chain(flags.iter().cloned());
+    let config = Cli::try_parse_from(arguments).unwrap().config.complete().unwrap();
+    let store = OpenStore::Sqlite(SqliteStore::open(data).unwrap());
+    let stores = store.stores();
+    let (tokens, clock) = (tokens.clone(), clock.clone());
+    let parts = Parts { store, tokens, clock, mailer: Arc::new(LogMailer), lock: None };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let stop = CancellationToken::new();
+    let stopped = stop.clone();
+    let serve = async move { app::serve(vec![listener], parts, &config, stopped).await.unwrap() };
+    (url, stores, Running { stop, ended: tokio::spawn(serve) })
 }
 
 impl TestServer {
@@ -43,20 +69,18 @@ impl TestServer {
     /// A server to which another clock tells the time.
     pub(crate) async fn start_at(flags: &[&str], clock: Arc<dyn Clock>) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let data = folder.path().join("deskline.db");
-        let usual = ["deskline", "--jwt-secret", SECRET, "--send-rate", "0", "--data", data.to_str().unwrap()];
-        let config = Cli::try_parse_from(usual.iter().chain(flags)).unwrap().config.complete().unwrap();
-        let store = OpenStore::Sqlite(SqliteStore::open(&data).unwrap());
-        let stores = store.stores();
         let tokens = Arc::new(Tokens::new(&Secret::from(SECRET), Duration::from_hours(1)));
-        let parts =
-            Parts { store, tokens: tokens.clone(), clock: clock.clone(), mailer: Arc::new(LogMailer), lock: None };
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let stop = CancellationToken::new();
-        let stopped = stop.clone();
-        tokio::spawn(async move { app::serve(vec![listener], parts, &config, stopped).await.unwrap() });
-        Self { url, stores, tokens, clock, stop, folder }
+        let flags: Vec<_> = flags.iter().map(|flag| (*flag).to_owned()).collect();
+        let (url, stores, running) = run(&folder.path().join("deskline.db"), &flags, &tokens, &clock).await;
+        Self { url, stores, tokens, clock, running, flags, folder }
+    }
+
+    /// Stops it, and starts another one on the same data file, at another address.
+    pub(crate) async fn restart(&mut self) {
+        self.running.stop.cancel();
+        timeout(SOON, &mut self.running.ended).await.expect("the server does not stop").unwrap();
+        let data = self.folder.path().join("deskline.db");
+        (self.url, self.stores, self.running) = run(&data, &self.flags, &self.tokens, &self.clock).await;
     }
 
     /// Makes an account.
@@ -87,6 +111,6 @@ impl TestServer {
 
 impl Drop for TestServer {
     fn drop(&mut self) {
-        self.stop.cancel();
+        self.running.stop.cancel();
     }
 }

@@ -192,20 +192,20 @@ export default function stories(start) {
   });
 
   test('a client that comes back over another network gets what went to its dead connection', async (t) => {
-    const server = await start(t, '--ping-interval', '500ms', '--ping-timeout', '500ms');
+    const server = await start(t, '--ping-interval', '1s', '--ping-timeout', '1s');
     const network = await Network.open(t, server.url);
     const admin = await server.signIn(server.admin);
     const ann = await server.signIn(server.ann, { url: network.url, reconnection: false });
     network.fail();
     await admin.send(server.ann, 'into the void');
     const back = await server.signIn(server.ann, { name: 'ann, on another network' });
-    if (!heard(back).includes('into the void')) await back.waitFor('receive-message', undefined, 2500);
+    if (!heard(back).includes('into the void')) await back.waitFor('receive-message', undefined, 6000);
     assert.deepEqual(heard(back), ['into the void']);
     assert.deepEqual(heard(ann), []);
   });
 
   test('what went to a dead connection arrives after the next one, if that comes when its death is known', async (t) => {
-    const server = await start(t, '--ping-interval', '300ms', '--ping-timeout', '300ms');
+    const server = await start(t, '--ping-interval', '1s', '--ping-timeout', '1s');
     const network = await Network.open(t, server.url);
     const admin = await server.signIn(server.admin);
     await server.signIn(server.ann, { url: network.url, reconnection: false });

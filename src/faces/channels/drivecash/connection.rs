@@ -1,6 +1,7 @@
 //! One socket: one person in one room.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::{mpsc, oneshot};
@@ -13,7 +14,7 @@ use crate::desk::send_message::{Addressee, SendMessage, SendMessageError};
 use crate::domain::{ConnectionId, ConversationId, DeskEvent, EntryTold, MessageExtras, Person, Side, UserId};
 use crate::faces::channels::Channels;
 use crate::faces::channels::line::{Item, Line};
-use crate::faces::channels::socket::Dialect;
+use crate::faces::channels::socket::{Dialect, GOING_AWAY};
 use crate::net::HangUp;
 use crate::presence::{Connection, Delivery, Feed, Outcome, Revoked, Unconfirmed};
 use crate::store::StoreError;
@@ -149,6 +150,12 @@ impl Connection for DrivecashConnection {
 
     fn confirm(&self, conversation: ConversationId) {
         self.line.confirm(conversation);
+    }
+
+    fn announce_stop(&self, _: Duration) {}
+
+    fn dismiss(&self) {
+        self.line.close(GOING_AWAY, "The server is shutting down");
     }
 }
 

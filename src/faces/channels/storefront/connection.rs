@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::mpsc;
@@ -16,7 +17,7 @@ use crate::domain::{
 use crate::faces::channels::Channels;
 use crate::faces::channels::echo::Echoes;
 use crate::faces::channels::line::{Item, Line};
-use crate::faces::channels::socket::Dialect;
+use crate::faces::channels::socket::{Dialect, GOING_AWAY};
 use crate::net::HangUp;
 use crate::presence::{Connection, Delivery, Feed, Outcome, Revoked, Unconfirmed};
 
@@ -105,7 +106,6 @@ impl StorefrontConnection {
             }
             SendMessageError::Body(_)
             | SendMessageError::RateLimited(_)
-            | SendMessageError::ClientIdInUse
             | SendMessageError::Busy
             | SendMessageError::ShuttingDown => {
                 self.send_frame(ServerFrame::Error { message: &error.to_string() }.text());
@@ -192,6 +192,12 @@ impl Connection for StorefrontConnection {
 
     fn confirm(&self, conversation: ConversationId) {
         self.line.confirm(conversation);
+    }
+
+    fn announce_stop(&self, _: Duration) {}
+
+    fn dismiss(&self) {
+        self.line.close(GOING_AWAY, "The server is shutting down");
     }
 }
 

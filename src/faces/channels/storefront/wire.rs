@@ -71,7 +71,7 @@ impl<'a> MessageBody<'a> {
             id: message.number,
             sender_type: if by_desk { "admin" } else { "customer" },
             sender_name: if by_desk { format!("{} ({})", sender.name, sender.email) } else { sender.name.clone() },
-            content: told.text_with_link(message),
+            content: told.text_with_link()?,
             // What the desk says counts as read at once: this dialect has no word for a customer's reading.
             is_read: is_read || by_desk,
             created_at: stamp(told.entry.at),
@@ -219,7 +219,10 @@ pub(super) fn encode_in_room(event: &DeskEvent) -> Option<String> {
                 let message = MessageBody::new(told, false, stamp::frame)?;
                 Some(ServerFrame::ChatMessage { message }.text())
             }
-            EntryKind::Read { .. } | EntryKind::StatusChanged { .. } => None,
+            EntryKind::Read { .. }
+            | EntryKind::StatusChanged { .. }
+            | EntryKind::Edited { .. }
+            | EntryKind::Deleted { .. } => None,
         },
         DeskEvent::Typing(_) | DeskEvent::Presence(_) => None,
     }
@@ -237,7 +240,10 @@ pub(super) fn encode_for_agent(event: &DeskEvent) -> Option<String> {
                     Side::Desk => ServerFrame::AdminMessageSent { room_id, message }.text(),
                 })
             }
-            EntryKind::Read { .. } | EntryKind::StatusChanged { .. } => None,
+            EntryKind::Read { .. }
+            | EntryKind::StatusChanged { .. }
+            | EntryKind::Edited { .. }
+            | EntryKind::Deleted { .. } => None,
         },
         DeskEvent::Typing(_) | DeskEvent::Presence(_) => None,
     }
@@ -246,10 +252,11 @@ pub(super) fn encode_for_agent(event: &DeskEvent) -> Option<String> {
 /// Whether the agents' overview is out of date after this.
 pub(super) fn changes_overview(event: &DeskEvent) -> bool {
     match event {
-        DeskEvent::Entry(told) => match told.entry.kind {
+        DeskEvent::Entry(told) => match &told.entry.kind {
             EntryKind::Message(_) => told.entry.side == Side::Customer,
             EntryKind::StatusChanged { .. } => true,
-            EntryKind::Read { .. } => false,
+            EntryKind::Deleted { target } => target.side == Side::Customer,
+            EntryKind::Read { .. } | EntryKind::Edited { .. } => false,
         },
         DeskEvent::Typing(_) | DeskEvent::Presence(_) => false,
     }

@@ -4,6 +4,7 @@
 //! understood is refused with a code. Identity is never read from a payload.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::Value;
@@ -12,8 +13,10 @@ use socketioxide::extract::SocketRef;
 use crate::auth::without_bearer;
 use crate::desk::mark_read::MarkRead;
 use crate::desk::send_message::Addressee;
-use crate::domain::message::ClientMessageIdError;
-use crate::domain::{ClientMessageId, ConversationId, Person, Seq, UserId};
+use crate::domain::{ClientMessageId, ConversationId, MessageId, Person, Seq, UserId};
+use read::{read_authenticate, read_edit, read_id, read_mark, read_message, read_receiver, read_resume};
+
+mod read;
 
 /// Events of the server.
 pub(super) mod event {
@@ -22,11 +25,14 @@ pub(super) mod event {
     pub(in super::super) const RECEIVE_MESSAGE: &str = "receive-message";
     pub(in super::super) const MESSAGE_SENT: &str = "message-sent";
     pub(in super::super) const MESSAGES_READ: &str = "messages-read";
+    pub(in super::super) const MESSAGE_EDITED: &str = "message-edited";
+    pub(in super::super) const MESSAGE_DELETED: &str = "message-deleted";
     pub(in super::super) const CONVERSATION_STATUS: &str = "conversation-status";
     pub(in super::super) const USER_TYPING: &str = "user-typing";
     pub(in super::super) const USER_STOP_TYPING: &str = "user-stop-typing";
     pub(in super::super) const USER_ONLINE: &str = "user-online";
     pub(in super::super) const USER_OFFLINE: &str = "user-offline";
+    pub(in super::super) const SERVER_STOPPING: &str = "server-stopping";
 }
 
 /// Said to a client that shows no token.
@@ -38,10 +44,10 @@ pub(super) const NO_TOKEN: &str = "No token provided";
 pub(super) enum ErrorCode {
     Unauthenticated,
     TokenExpired,
+    Forbidden,
     NotFound,
     Invalid,
     TooLarge,
-    Conflict,
     RateLimited,
     StorageUnavailable,
     Busy,
@@ -136,13 +142,34 @@ impl Authenticated {
     }
 }
 
+/// `server-stopping`: the connection is about to end, and the client shall come back after so long.
+///
+/// Shape: `{"comeBackAfterMs": 420}`
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ServerStopping {
+    come_back_after_ms: u64,
+}
+
+impl ServerStopping {
+    pub(super) fn new(come_back: Duration) -> Self {
+        Self { come_back_after_ms: u64::try_from(come_back.as_millis()).unwrap_or(u64::MAX) }
+    }
+}
+
 /// What a client asks for.
 #[derive(Debug)]
 pub(super) enum ClientEvent {
     Authenticate(Authenticate),
     SendMessage(Result<MessageToSend, Problem>),
+    EditMessage(Result<MessageEdit, Problem>),
+    /// `None` if it names no message.
+    DeleteMessage(Option<MessageId>),
     MarkRead(Option<MarkRead>),
-    Typing { to: Option<UserId>, is_typing: bool },
+    Typing {
+        to: Option<UserId>,
+        is_typing: bool,
+    },
     Resume(Option<BTreeMap<ConversationId, Seq>>),
     Unknown,
 }
@@ -166,6 +193,15 @@ pub(super) struct MessageToSend {
     pub(super) client_id: Option<ClientMessageId>,
 }
 
+/// `edit-message` — to have a message say something else.
+///
+/// Shape: `{"messageId": "6b01...", "message": "hi!"}`.
+#[derive(Debug)]
+pub(super) struct MessageEdit {
+    pub(super) message: MessageId,
+    pub(super) text: String,
+}
+
 impl ClientEvent {
     /// Reads an event: a JSON array of its name and its arguments. `Err` if it is no such thing.
     pub(super) fn read(text: &[u8]) -> Result<Self, Problem> {
@@ -176,114 +212,14 @@ impl ClientEvent {
         Ok(match name.as_str() {
             "authenticate" | "auth" => Self::Authenticate(read_authenticate(argument)),
             "send-message" => Self::SendMessage(read_message(argument)),
+            "edit-message" => Self::EditMessage(read_edit(argument)),
+            "delete-message" => Self::DeleteMessage(argument.get("messageId").and_then(read_id)),
             "mark-read" => Self::MarkRead(read_mark(argument)),
             "typing" => Self::Typing { to: read_receiver(argument), is_typing: argument["isTyping"] != false },
             "stop-typing" => Self::Typing { to: read_receiver(argument), is_typing: false },
             "resume" => Self::Resume(read_resume(argument)),
             _ => Self::Unknown,
         })
-    }
-}
-
-fn read_authenticate(argument: &Value) -> Authenticate {
-    let shown = match argument {
-        Value::Object(fields) => first_of(fields, &["token", "idToken", "accessToken"]).unwrap_or(&Value::Null),
-        other => other,
-    };
-    let token = match shown {
-        Value::Null | Value::Bool(false) => None,
-        Value::String(text) if text.is_empty() => None,
-        Value::Number(number) if number.as_f64() == Some(0.0) => None,
-        Value::String(text) => Some(without_bearer(text).to_owned()),
-        // Something was shown, but it is no token.
-        Value::Bool(true) | Value::Number(_) | Value::Array(_) | Value::Object(_) => Some("?".into()),
-    };
-    Authenticate { token, catch_up: argument["catchUp"] != false }
-}
-
-fn read_message(argument: &Value) -> Result<MessageToSend, Problem> {
-    let missing = || Problem::new(ErrorCode::Invalid, "Receiver ID and message are required");
-    let Value::Object(fields) = argument else {
-        return Err(Problem::not_sent(ErrorCode::Invalid, "the payload must be an object"));
-    };
-    let text = first_of(fields, &["message", "content", "text"]).filter(|text| is_truthy(text)).ok_or_else(missing)?;
-    let to = match (first_of(fields, &RECEIVER), fields.get("conversationId")) {
-        (Some(receiver), _) if is_truthy(receiver) => Addressee::User(
-            read_id(receiver)
-                .ok_or_else(|| Problem::not_sent(ErrorCode::Invalid, "receiverId must be an id of 24 hex digits"))?,
-        ),
-        (_, Some(conversation)) if is_truthy(conversation) => {
-            Addressee::Conversation(read_id(conversation).ok_or_else(|| {
-                Problem::not_sent(ErrorCode::Invalid, "conversationId must be an id of 24 hex digits")
-            })?)
-        }
-        _ => return Err(missing()),
-    };
-    let Value::String(text) = text else {
-        return Err(Problem::not_sent(ErrorCode::Invalid, "message must be a text"));
-    };
-    let client_id = match fields.get("clientMessageId") {
-        None | Some(Value::Null) => None,
-        Some(Value::String(id)) => Some(
-            id.parse()
-                .map_err(|error: ClientMessageIdError| Problem::not_sent(ErrorCode::Invalid, error.to_string()))?,
-        ),
-        Some(_) => return Err(Problem::not_sent(ErrorCode::Invalid, "clientMessageId must be a text")),
-    };
-    Ok(MessageToSend { to, text: text.clone(), client_id })
-}
-
-fn read_mark(argument: &Value) -> Option<MarkRead> {
-    let fields = argument.as_object()?;
-    if let Some(sender) = first_of(fields, &["senderId", "sender"]) {
-        return read_id(sender).map(MarkRead::From);
-    }
-    let up_to = match fields.get("seq") {
-        None | Some(Value::Null) => None,
-        Some(seq) => Some(Seq::new(seq.as_u64()?)),
-    };
-    read_id(fields.get("conversationId")?).map(|conversation| MarkRead::In(conversation, up_to))
-}
-
-/// `{"conversations": {"6c02...": 17}}`, or nothing for "all I have".
-fn read_resume(argument: &Value) -> Option<BTreeMap<ConversationId, Seq>> {
-    let conversations = match argument {
-        Value::Null => return Some(BTreeMap::new()),
-        Value::Object(fields) => match fields.get("conversations") {
-            None | Some(Value::Null) => return Some(BTreeMap::new()),
-            Some(conversations) => conversations.as_object()?,
-        },
-        _ => return None,
-    };
-    conversations.iter().map(|(id, seq)| Some((id.parse().ok()?, Seq::new(seq.as_u64()?)))).collect()
-}
-
-const RECEIVER: [&str; 5] = ["receiverId", "recipientId", "receiver", "to", "toUserId"];
-
-fn read_receiver(argument: &Value) -> Option<UserId> {
-    match argument {
-        Value::String(_) => read_id(argument),
-        Value::Object(fields) => first_of(fields, &RECEIVER).and_then(read_id),
-        _ => None,
-    }
-}
-
-fn first_of<'a>(fields: &'a serde_json::Map<String, Value>, names: &[&str]) -> Option<&'a Value> {
-    names.iter().find_map(|name| fields.get(*name))
-}
-
-fn read_id<T: std::str::FromStr>(value: &Value) -> Option<T> {
-    value.as_str().and_then(|text| text.parse().ok())
-}
-
-/// As JavaScript sees it, which the replaced server went by.
-fn is_truthy(value: &Value) -> bool {
-    match value {
-        Value::Null => false,
-        Value::Bool(is_true) => *is_true,
-        Value::Number(number) => number.as_f64() != Some(0.0),
-        Value::String(text) => !text.is_empty(),
-        Value::Array(_) | Value::Object(_) => true,
     }
 }
 

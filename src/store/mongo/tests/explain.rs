@@ -12,8 +12,15 @@ use crate::store::mongo::{conversations, queries};
 use crate::store::{ConversationStore as _, Delivered};
 
 /// Fields that no index holds: they narrow down what was found by the others.
-const NARROWS: [(&str, &str); 5] =
-    [("entries", "kind"), ("entries", "side"), ("entries", "author"), ("users", "status"), ("messages", "side")];
+const NARROWS: [(&str, &str); 7] = [
+    ("entries", "kind"),
+    ("entries", "side"),
+    ("entries", "author"),
+    ("entries", "$or"),
+    ("entries", "revision.seq"),
+    ("users", "status"),
+    ("messages", "side"),
+];
 
 /// A query: its collection, filter, and order if it has one.
 type Shape = (&'static str, Document, Option<Document>);
@@ -27,8 +34,14 @@ fn shapes(id: ConversationId) -> Vec<Shape> {
         ("entries", queries::messages_before(id, None), Some(queries::newest_first())),
         ("entries", queries::messages_before(id, None), Some(queries::by_seq())),
         ("entries", queries::messages_between(id, Side::Desk, Seq::ZERO, seq), None),
-        ("entries", queries::entry_by_client_id(user, &"m1".parse().unwrap()), None),
+        ("entries", queries::messages_as_of(id, seq, seq), Some(queries::newest_first())),
+        ("entries", queries::entries_at(id, vec![Bson::Int64(1), Bson::Int64(2)]), Some(queries::by_seq())),
+        ("entries", queries::unrevised_since(id, seq, seq), None),
+        ("entries", queries::revised_by(id, seq, Some(seq)), None),
+        ("entries", queries::message_entry(MessageId::from_bytes([1; 12])), None),
+        ("entries", queries::entry_by_client_id(id, user, &"m1".parse().unwrap()), None),
         ("entries", queries::entry_of_message(user, MessageId::from_bytes([1; 12])), None),
+        ("entries", queries::with_ids_of(&[MessageId::from_bytes([1; 12])]), None),
         ("conversations", queries::conversation(id), None),
         ("conversations", queries::conversations([id, ConversationId::from_bytes([1; 12])]), None),
         ("conversations", queries::conversation_of(crate::domain::Members::Support { customer: user }), None),
@@ -48,7 +61,18 @@ fn shapes(id: ConversationId) -> Vec<Shape> {
         ("users", queries::usable_of_role(Role::Admin), Some(queries::oldest_first())),
         ("messages", queries::messages_without_conversation(), Some(queries::oldest_first())),
         ("messages", queries::flagged_unread(id, Side::Desk, seq), Some(queries::by_seq())),
+        ("messages", queries::messages([MessageId::from_bytes([1; 12])]), None),
         ("messages", queries::message(MessageId::from_bytes([1; 12])), None),
+        ("messageExtras", queries::with_ids_of(&[MessageId::from_bytes([1; 12])]), None),
+        ("spentTokens", queries::spent_before(super::START), None),
+        ("profiles", queries::profile_with("session", "digest"), None),
+        ("profiles", queries::profile_with("username", "ann"), None),
+        ("conversations", queries::conversation_by_uuid(7), None),
+        ("conversations", queries::conversation_by_number(7), None),
+        ("conversations", queries::all_support_conversations(), Some(queries::changed_last_first())),
+        ("entries", queries::message_by_number(7), None),
+        // Of upkeep.
+        ("delivered", queries::delivered_beyond(user, Some(id)), Some(queries::by_conversation())),
     ]
 }
 
@@ -113,9 +137,16 @@ async fn every_query_is_served_by_an_index() {
     let (stages, _) = explain(&fresh, unread).await;
     assert!(!stages.iter().any(|stage| stage == "COLLSCAN"), "{stages:?}");
 
-    let newest = doc! { "find": "entries", "filter": queries::all_entries(), "sort": queries::youngest_first() };
-    let (stages, is_real) = explain(&fresh, newest).await;
-    assert!(!is_real || !stages.iter().any(|stage| stage == "COLLSCAN" || stage == "SORT"), "{stages:?}");
+    // Ranges of ids, the second and third of them of upkeep.
+    let by_id = [
+        ("entries", queries::all_entries(), queries::youngest_first()),
+        ("users", queries::beyond(Some(person(1))), queries::by_id()),
+        ("conversations", queries::beyond(None), queries::by_id()),
+    ];
+    for (collection, filter, sort) in by_id {
+        let (stages, is_real) = explain(&fresh, doc! { "find": collection, "filter": filter, "sort": sort }).await;
+        assert!(!is_real || !stages.iter().any(|stage| stage == "COLLSCAN" || stage == "SORT"), "{stages:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -24,7 +24,9 @@ use crate::store::{ConversationStore as _, Stores};
 mod explain;
 mod faults;
 mod golden;
+mod indexes;
 mod outages;
+mod revisions;
 mod round_trips;
 mod upkeep;
 

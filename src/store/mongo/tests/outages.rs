@@ -82,7 +82,7 @@ async fn assert_whole(store: &MongoStore, conversation: &Conversation, texts: &[
     let summary = store.summary(conversation.id).await.unwrap().unwrap();
     let log = store.entries_after(conversation.id, Seq::ZERO, 1000).await.unwrap();
     assert_eq!(log.iter().map(|entry| entry.seq.get()).collect::<Vec<_>>(), (1..=log.len() as u64).collect::<Vec<_>>());
-    let kept: Vec<&str> = log.iter().filter_map(Entry::message).map(|message| message.body.as_str()).collect();
+    let kept: Vec<&str> = log.iter().filter_map(Entry::message).map(|message| message.original.as_str()).collect();
     let unique: BTreeSet<&str> = kept.iter().copied().collect();
     assert_eq!(kept.len(), unique.len(), "something was kept twice");
     for text in texts {
@@ -90,7 +90,10 @@ async fn assert_whole(store: &MongoStore, conversation: &Conversation, texts: &[
     }
     let marks = log.iter().filter_map(|entry| match entry.kind {
         EntryKind::Read { up_to } => Some(up_to),
-        EntryKind::Message(_) | EntryKind::StatusChanged { .. } => None,
+        EntryKind::Message(_)
+        | EntryKind::StatusChanged { .. }
+        | EntryKind::Edited { .. }
+        | EntryKind::Deleted { .. } => None,
     });
     let read = marks.max().unwrap_or(Seq::ZERO);
     let unread = log.iter().filter(|entry| entry.message().is_some() && entry.seq > read).count();

@@ -13,7 +13,7 @@ async fn a_data_file_moves_in() {
         let mongo = OpenStore::Mongo(fresh.store.clone());
         upkeep_contract::a_store_moves_into_another_and_lives_on_there(&file, &mongo).await;
         fresh.store.settle().await.unwrap();
-        assert_eq!(fresh.documents("messages").count_documents(Document::new()).await.unwrap(), 13);
+        assert_eq!(fresh.documents("messages").count_documents(Document::new()).await.unwrap(), 11);
     }
 }
 

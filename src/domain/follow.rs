@@ -1,0 +1,186 @@
+//! What follows from an entry for how matters stand.
+
+use super::{Entry, EntryKind, LastMessage, Seq, Side, Status, Summary};
+
+/// How far a read mark reaches.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ReadReach {
+    /// Nothing new: no entry is due.
+    Nothing,
+    /// To the end of the log: nothing stays unread.
+    Everything,
+    /// To this entry only; what stays unread has to be counted in the log.
+    Part(Seq),
+}
+
+/// What is left after an entry has taken something away: only the log knows, so it has to be looked up there.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Remainder {
+    /// After a read mark: how many messages of the other side lie beyond it, without those that were deleted.
+    pub unread: u64,
+    /// After the deletion of the last message: the last of those that are left.
+    pub last_message: Option<LastMessage>,
+}
+
+impl Summary {
+    /// What a read mark of `side` up to `up_to` would do.
+    ///
+    /// Only a mark that covers a message of the other side is news, else two readers would mark each other's marks.
+    #[must_use]
+    pub fn read_reach(&self, side: Side, up_to: Seq) -> ReadReach {
+        let state = self.side(side);
+        let last_message = self.last_message.as_ref().map_or(Seq::ZERO, |last| last.seq);
+        if state.unread == 0 || up_to <= state.read {
+            ReadReach::Nothing
+        } else if up_to >= last_message {
+            ReadReach::Everything
+        } else {
+            ReadReach::Part(up_to)
+        }
+    }
+
+    /// Whether this is the message that lists show.
+    #[must_use]
+    pub fn is_last_message(&self, seq: Seq) -> bool {
+        self.last_message.as_ref().is_some_and(|last| last.seq == seq)
+    }
+
+    /// Takes one more entry into account, given what [`Remainder`] says of it.
+    pub fn follow(&mut self, entry: &Entry, remainder: Remainder) {
+        self.last_seq = entry.seq;
+        self.updated_at = entry.at;
+        match &entry.kind {
+            EntryKind::Message(message) => {
+                self.status = Status::after_message(entry.side);
+                if !self.conversation.members.is_with_oneself() {
+                    self.sides[entry.side.other().index()].unread += 1;
+                }
+                self.last_message = Some(LastMessage {
+                    seq: entry.seq,
+                    side: entry.side,
+                    body: message.original.clone(),
+                    at: entry.at,
+                });
+            }
+            EntryKind::Read { up_to } => {
+                let side = &mut self.sides[entry.side.index()];
+                side.read = side.read.max(*up_to);
+                side.unread = remainder.unread;
+            }
+            EntryKind::StatusChanged { status } => self.status = *status,
+            EntryKind::Edited { target, body } => {
+                if let Some(last) = self.last_message.as_mut().filter(|last| last.seq == target.seq) {
+                    last.body = body.clone();
+                }
+            }
+            EntryKind::Deleted { target } => {
+                let reader = &mut self.sides[target.side.other().index()];
+                if target.seq > reader.read {
+                    // Where nothing is ever unread, it stays at zero.
+                    reader.unread = reader.unread.saturating_sub(1);
+                }
+                if self.is_last_message(target.seq) {
+                    self.last_message = remainder.last_message;
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{
+        Conversation, ConversationId, Members, Message, MessageBody, MessageId, Target, Timestamp, UserId,
+    };
+
+    fn summary() -> Summary {
+        Summary::opened(Conversation {
+            id: ConversationId::from_bytes([1; 12]),
+            number: 1,
+            uuid: 1,
+            members: Members::Support { customer: UserId::from_bytes([2; 12]) },
+            created_at: Timestamp::default(),
+        })
+    }
+
+    fn say(summary: &mut Summary, side: Side) {
+        let message = Message {
+            id: MessageId::from_bytes([3; 12]),
+            number: 1,
+            original: MessageBody::stored("hi".into()),
+            client_id: None,
+            revision: None,
+        };
+        follow(summary, side, EntryKind::Message(message), Remainder::default());
+    }
+
+    fn follow(summary: &mut Summary, side: Side, kind: EntryKind, remainder: Remainder) {
+        let entry = Entry {
+            conversation: summary.conversation.id,
+            seq: summary.last_seq.next(),
+            author: UserId::from_bytes([2; 12]),
+            side,
+            at: Timestamp::from_millis(7),
+            kind,
+        };
+        summary.follow(&entry, remainder);
+    }
+
+    fn target(seq: u64, side: Side) -> Target {
+        Target { id: MessageId::from_bytes([3; 12]), number: 1, seq: Seq::new(seq), side }
+    }
+
+    #[test]
+    fn a_message_is_unread_on_the_other_side_only() {
+        let mut summary = summary();
+        say(&mut summary, Side::Customer);
+        assert_eq!(summary.side(Side::Desk).unread, 1);
+        assert_eq!(summary.side(Side::Customer).unread, 0);
+        assert_eq!(summary.status, Status::Waiting);
+    }
+
+    #[test]
+    fn a_read_mark_is_news_once() {
+        let mut summary = summary();
+        assert_eq!(summary.read_reach(Side::Desk, Seq::new(9)), ReadReach::Nothing);
+        say(&mut summary, Side::Customer);
+        say(&mut summary, Side::Customer);
+        assert_eq!(summary.read_reach(Side::Desk, Seq::new(1)), ReadReach::Part(Seq::new(1)));
+        assert_eq!(summary.read_reach(Side::Desk, Seq::new(9)), ReadReach::Everything);
+        assert_eq!(summary.read_reach(Side::Customer, Seq::new(9)), ReadReach::Nothing);
+    }
+
+    #[test]
+    fn only_an_unread_message_that_is_deleted_lowers_the_count() {
+        let mut summary = summary();
+        for _ in 0..3 {
+            say(&mut summary, Side::Customer);
+        }
+        let mark = EntryKind::Read { up_to: Seq::new(1) };
+        follow(&mut summary, Side::Desk, mark, Remainder { unread: 2, ..Remainder::default() });
+        let delete = |seq| EntryKind::Deleted { target: target(seq, Side::Customer) };
+        follow(&mut summary, Side::Customer, delete(1), Remainder::default());
+        assert_eq!((summary.side(Side::Desk).unread, summary.last_seq.get()), (2, 5));
+        follow(&mut summary, Side::Customer, delete(2), Remainder::default());
+        assert_eq!(summary.side(Side::Desk).unread, 1);
+        assert!(summary.is_last_message(Seq::new(3)), "another one was deleted");
+        follow(&mut summary, Side::Customer, delete(3), Remainder::default());
+        assert_eq!((summary.side(Side::Desk).unread, summary.last_message), (0, None));
+    }
+
+    #[test]
+    fn lists_show_what_the_last_message_says_now() {
+        let mut summary = summary();
+        say(&mut summary, Side::Customer);
+        say(&mut summary, Side::Customer);
+        let edit = |seq, text: &str| EntryKind::Edited {
+            target: target(seq, Side::Customer),
+            body: MessageBody::stored(text.into()),
+        };
+        follow(&mut summary, Side::Customer, edit(1, "not the last"), Remainder::default());
+        follow(&mut summary, Side::Customer, edit(2, "the last"), Remainder::default());
+        let last = summary.last_message.unwrap();
+        assert_eq!((last.seq.get(), last.body.as_str()), (2, "the last"));
+    }
+}

@@ -1,0 +1,68 @@
+//! A client as the unchanged Socket.IO frontend is one: it names nothing, asks for nothing, and is caught up.
+
+use rand::RngExt as _;
+use serde_json::json;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::ledger::Acked;
+use super::socketio::{number, unexpected, word};
+use super::talker::{PATIENCE, Phase, Talker};
+use crate::rig::client::{Client, ClientError};
+
+impl Talker {
+    /// Talks until the connection breaks, or everything is said.
+    pub(super) async fn converse_as_classic(&mut self) -> Result<(), ClientError> {
+        let client = Client::connect(&self.url).await?;
+        self.ledger.connected();
+        client.emit("authenticate", self.me.token.clone())?;
+        let breaks = self.link_breaks();
+        while self.phase() == Phase::Talk {
+            if self.is_broken(breaks) {
+                return Err(ClientError::Closed);
+            }
+            let (text, to) = self.something_new();
+            if self.random.random_ratio(1, 4) {
+                client.emit("typing", json!({"receiverId": to.id}))?;
+            }
+            client.emit("send-message", json!({"receiverId": to.id, "message": text}))?;
+            self.wait_for_own(&client, &text).await?;
+            let pause = self.pause();
+            self.listen_until(&client, Instant::now() + pause).await?;
+        }
+        self.finish();
+        while self.phase() != Phase::Leave {
+            self.listen_until(&client, Instant::now() + std::time::Duration::from_millis(50)).await?;
+        }
+        // What was told last is on its way.
+        self.listen_until(&client, Instant::now() + std::time::Duration::from_millis(500)).await
+    }
+
+    /// Listens until what it said comes back. If the connection breaks first, nobody knows, and it does not say it again.
+    async fn wait_for_own(&mut self, client: &Client, text: &str) -> Result<(), ClientError> {
+        loop {
+            let event = match client.next_event(PATIENCE).await {
+                Err(ClientError::TimedOut(_)) => return Err(unexpected("send-message", &json!("nothing"))),
+                event => event?,
+            };
+            self.heard(&event)?;
+            let (name, sent) = &event;
+            if name == "message-sent" && sent["message"] == text {
+                let (conversation, number) = (word(sent, "conversationId"), number(sent, "seq"));
+                self.ledger.acked.push(Acked { conversation, number, text: text.to_owned() });
+                return Ok(());
+            }
+        }
+    }
+
+    async fn listen_until(&mut self, client: &Client, until: Instant) -> Result<(), ClientError> {
+        loop {
+            tokio::select! {
+                () = sleep_until(until) => return Ok(()),
+                event = client.next_event(PATIENCE) => match event {
+                    Err(ClientError::TimedOut(_)) => sleep(std::time::Duration::ZERO).await,
+                    event => self.heard(&event?)?,
+                },
+            }
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! `deskline prove`: that nothing is lost, doubled, out of order or shown to the wrong person, whatever happens to the server.
+//!
+//! It starts a server on a scratch store, lets clients of all kinds talk, kills the server again and again, and then holds
+//! what was acknowledged, what is kept and what everybody heard against each other.
+//!
+//! All random choices follow from one seed. What happens in which order does not: that is the machine's, so a seed makes a
+//! failure likely to come again, not certain.
+//!
+//! Reading order: [`talker`], [`socketio`], [`classic`], [`rooms`], [`ledger`], [`verdict`].
+
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, ensure};
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+mod classic;
+mod ledger;
+mod options;
+mod rooms;
+mod socketio;
+mod talker;
+#[cfg(test)]
+mod tests;
+mod verdict;
+
+pub use options::ProveOptions;
+pub use verdict::Promise;
+
+use crate::domain::Role;
+use crate::rig::{Account, Bar, OwnServer, SECRET, Scratch, http};
+use talker::{Face, Person, Phase, Talker};
+
+/// How long clients may take to finish once nobody is killed any more.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// How many findings of a broken promise are shown.
+const SHOWN: usize = 5;
+
+/// What a proof has found.
+#[derive(Debug)]
+pub struct Proof {
+    /// What all random choices followed from.
+    pub seed: u64,
+    /// How many clients talked.
+    pub clients: usize,
+    /// How often they connected.
+    pub connects: u64,
+    /// Messages that were acknowledged.
+    pub acknowledged: u64,
+    /// Messages that were sent again under the same name.
+    pub repeats: u64,
+    /// How often the server was killed.
+    pub kills: u32,
+    /// From being started again to listening, the longest.
+    pub slowest_start: Duration,
+    /// How long it took.
+    pub took: Duration,
+    /// What was promised.
+    pub promises: Vec<Promise>,
+}
+
+impl Proof {
+    /// Whether every promise was put to the test and held.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        self.acknowledged > 0 && self.promises.iter().all(|promise| promise.checked > 0 && promise.broken.is_empty())
+    }
+
+    /// A table that a person understands.
+    #[must_use]
+    pub fn table(&self) -> String {
+        let mut table = String::new();
+        // Writing to a string cannot fail.
+        let _ok = writeln!(
+            table,
+            "{} clients, {} connects, {} messages acknowledged, {} sent again, {} kills (back within {:.2} s), {:.1} s\n",
+            self.clients,
+            self.connects,
+            self.acknowledged,
+            self.repeats,
+            self.kills,
+            self.slowest_start.as_secs_f64(),
+            self.took.as_secs_f64(),
+        );
+        let _ok = writeln!(table, "| {:<66} | {:>9} | {:>6} |", "promise", "checked", "broken");
+        let _ok = writeln!(table, "|{}|{}:|{}:|", "-".repeat(68), "-".repeat(10), "-".repeat(7));
+        for Promise { says, checked, broken } in &self.promises {
+            let _ok = writeln!(table, "| {says:<66} | {checked:>9} | {:>6} |", broken.len());
+        }
+        for broken in self.promises.iter().flat_map(|promise| promise.broken.iter().take(SHOWN)) {
+            let _ok = writeln!(table, "\n{broken}");
+        }
+        let _ok = writeln!(table, "\n{}: seed {}", if self.holds() { "Proven" } else { "NOT PROVEN" }, self.seed);
+        table
+    }
+}
+
+/// Holds a proof, and prints what it finds. Tells whether every promise held.
+///
+/// # Errors
+/// If the server cannot be started or stopped, or the store cannot be read.
+pub async fn run(options: &ProveOptions) -> anyhow::Result<bool> {
+    let proof = prove(options).await?;
+    write!(io::stdout(), "{}", proof.table())?;
+    Ok(proof.holds())
+}
+
+/// Holds a proof.
+///
+/// # Errors
+/// As [`run`].
+pub async fn prove(options: &ProveOptions) -> anyhow::Result<Proof> {
+    let (began, seed) = (Instant::now(), options.seed.unwrap_or_else(|| u64::from(rand::random::<u32>())));
+    let mut random = StdRng::seed_from_u64(seed);
+    let people = people(options);
+    let (scratch, accounts) = Scratch::make(&options.rig, &people).await?;
+    let mut server = OwnServer::start(&options.rig, &scratch, &["--send-rate", "0"], None).await?;
+    let people = accounts.iter().map(person).collect::<anyhow::Result<Vec<_>>>()?;
+    for customer in people.iter().filter(|person| !person.role.is_agent()) {
+        let nothing = serde_json::json!({});
+        let opened = http::post(&server.url, "/api/public/chat-rooms/", &customer.token, &nothing).await;
+        let opened = opened.context("opening a conversation")?;
+        ensure!(opened.status < 300, "opening a conversation: {} {}", opened.status, opened.body);
+    }
+    let (tell, phase) = watch::channel(Phase::Talk);
+    let (count, mut finished) = watch::channel(0);
+    let mut talking = JoinSet::new();
+    for (name, me, face) in cast(&people) {
+        let others = people.iter().filter(|other| other.role.is_agent() != me.role.is_agent()).cloned().collect();
+        let chance = (options.think, random.random());
+        let talker = Talker::new((name, me, face), &server.url, others, phase.clone(), count.clone(), chance);
+        talking.spawn(talker.run());
+    }
+    let clients = talking.len();
+    let mut slowest_start = Duration::ZERO;
+    let bar = Bar::of("Kills", u64::from(options.kill));
+    for _ in 0..options.kill {
+        sleep(options.life.mul_f64(random.random())).await;
+        server.kill();
+        let killed = Instant::now();
+        server.start_again().await?;
+        slowest_start = slowest_start.max(killed.elapsed());
+        bar.step();
+    }
+    drop(bar);
+    sleep(options.life).await;
+    tell.send_replace(Phase::Finish);
+    let all_finished = timeout(PATIENCE, finished.wait_for(|finished| *finished == clients)).await;
+    let is_late = all_finished.is_err();
+    tell.send_replace(Phase::Leave);
+    let mut talkers = Vec::new();
+    while let Ok(Some(talker)) = timeout(PATIENCE, talking.join_next()).await {
+        talkers.push(talker.context("a client failed")?);
+    }
+    ensure!(!is_late && talkers.len() == clients, "not every client could finish: seed {seed}");
+    server.stop().await?;
+    let agent = accounts.iter().find(|account| account.role.is_agent()).context("an agent is needed")?.id;
+    let store = scratch.open().await?;
+    let promises = verdict::judge(&store, agent, &talkers).await?;
+    store.close().await;
+    drop(store);
+    scratch.remove().await?;
+    let sum = |count: fn(&Talker) -> u64| talkers.iter().map(count).sum();
+    Ok(Proof {
+        seed,
+        clients,
+        connects: sum(|talker| talker.ledger.connects),
+        acknowledged: sum(|talker| talker.ledger.acked.len() as u64),
+        repeats: sum(|talker| talker.ledger.repeats),
+        kills: options.kill,
+        slowest_start,
+        took: began.elapsed(),
+        promises,
+    })
+}
+
+/// Everybody, by name: agents and customers.
+fn people(options: &ProveOptions) -> Vec<(String, Role)> {
+    let agents = ["Ada", "Bea", "Cy", "Dan"].map(|name| (name.to_owned(), Role::Admin));
+    let customers = (1..=options.customers).map(|index| (format!("customer-{index}"), Role::Customer));
+    agents.into_iter().chain(customers).collect()
+}
+
+fn person(account: &Account) -> anyhow::Result<Person> {
+    Ok(Person { id: account.id.to_string(), role: account.role, token: account.token(SECRET)? })
+}
+
+/// Who has which tabs open. All faces are there on both sides; who speaks the classic face has one tab, since what another
+/// tab was delivered would count for it.
+fn cast(people: &[Person]) -> Vec<(String, Person, Face)> {
+    let tabs: [&[Face]; 7] = [
+        &[Face::Socketio, Face::Polling],
+        &[Face::Storefront, Face::Drivecash],
+        &[Face::Drivecash, Face::Socketio],
+        &[Face::Classic],
+        &[Face::Socketio, Face::Socketio, Face::Storefront],
+        &[Face::Polling],
+        &[Face::Storefront, Face::Storefront],
+    ];
+    let mut cast = Vec::new();
+    for (index, person) in people.iter().enumerate() {
+        let side = if person.role.is_agent() { "agent" } else { "customer" };
+        for (tab, face) in tabs[index % tabs.len()].iter().enumerate() {
+            cast.push((format!("{side} {index}.{tab} ({})", face.word()), person.clone(), *face));
+        }
+    }
+    cast
+}

@@ -1,0 +1,247 @@
+//! A client that names its messages and resumes, by websocket or long-polling.
+
+use std::collections::VecDeque;
+
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use rand::RngExt as _;
+use serde_json::{Value, json};
+use tokio::time::sleep;
+
+use super::ledger::{Acked, Revised};
+use super::talker::{Face, PATIENCE, Phase, Talker};
+use crate::rig::client::{Client, ClientError};
+use crate::rig::http;
+
+/// Messages that a client has under way at once.
+const OUTSTANDING: usize = 3;
+
+/// One message of so many is sent twice at once, as a client does that is not sure of its network.
+const REPEATED: u32 = 10;
+
+/// One of so many things that a client asks for is a change of a message; and as often it marks something as read.
+const REVISED: u32 = 8;
+
+/// Something that has to be answered.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Ask {
+    /// To say something to somebody.
+    Say { text: String, to: String },
+    /// To have a message say something else, or nothing any more. Asking it again changes nothing.
+    Revise { message: String, text: Option<String> },
+}
+
+impl Ask {
+    fn event(&self) -> (&'static str, Value) {
+        match self {
+            Self::Say { text, to } => {
+                ("send-message", json!({"receiverId": to, "message": text, "clientMessageId": text}))
+            }
+            Self::Revise { message, text: Some(text) } => {
+                ("edit-message", json!({"messageId": message, "message": text}))
+            }
+            Self::Revise { message, text: None } => ("delete-message", json!({"messageId": message})),
+        }
+    }
+}
+
+impl Talker {
+    /// Talks until the connection breaks, or everything is said and heard.
+    pub(super) async fn converse_over_socketio(&mut self) -> Result<(), ClientError> {
+        let client = if self.face == Face::Polling {
+            Client::connect_by_polling(&self.url).await?
+        } else {
+            Client::connect(&self.url).await?
+        };
+        self.ledger.connected();
+        let shown = json!({"token": self.me.token, "catchUp": false});
+        let answer = client.emit_ack("authenticate", shown).await?;
+        if answer["success"] != true {
+            return Err(unexpected("authenticate", &answer));
+        }
+        self.resume(&client).await?;
+        self.say_and_hear(&client).await?;
+        self.finish();
+        while self.phase() != Phase::Leave {
+            tokio::select! {
+                event = client.next_event(PATIENCE) => match event {
+                    Err(ClientError::TimedOut(_)) => {}
+                    event => self.heard(&event?)?,
+                },
+                changed = self.phase.changed() => changed.map_err(|_| ClientError::Closed)?,
+            }
+        }
+        self.resume(&client).await
+    }
+
+    async fn say_and_hear(&mut self, client: &Client) -> Result<(), ClientError> {
+        let breaks = self.link_breaks();
+        let mut under_way = FuturesUnordered::new();
+        // What was not acknowledged comes first, under its old name.
+        let mut again: VecDeque<_> = self.unanswered.clone();
+        self.ledger.repeats += again.len() as u64;
+        let mut thinking = Box::pin(sleep(self.pause()));
+        loop {
+            let is_talking = self.phase() == Phase::Talk;
+            if under_way.is_empty() && again.is_empty() && !is_talking {
+                return Ok(());
+            }
+            if self.is_broken(breaks) {
+                return Err(ClientError::Closed);
+            }
+            tokio::select! {
+                Some(answered) = under_way.next() => self.answered(answered)?,
+                event = client.next_event(PATIENCE) => match event {
+                    Err(ClientError::TimedOut(_)) => {}
+                    event => self.heard(&event?)?,
+                },
+                () = &mut thinking, if under_way.len() < OUTSTANDING && (is_talking || !again.is_empty()) => {
+                    let ask = again.pop_front().unwrap_or_else(|| self.something_to_ask());
+                    let times = 1 + usize::from(self.random.random_ratio(1, REPEATED));
+                    self.ledger.repeats += times as u64 - 1;
+                    for _ in 0..times {
+                        let (event, argument) = ask.event();
+                        let (ask, sent) = (ask.clone(), client.emit_ack(event, argument));
+                        under_way.push(async move { (ask, sent.await) });
+                    }
+                    self.mark_read(client)?;
+                    thinking = Box::pin(sleep(self.pause()));
+                }
+                changed = self.phase.changed() => changed.map_err(|_| ClientError::Closed)?,
+            }
+        }
+    }
+
+    /// Something new: most often a message, now and then a change of one that it said before.
+    fn something_to_ask(&mut self) -> Ask {
+        // A change that is asked for again must not undo a later one.
+        let may_revise = !self.unanswered.iter().any(|ask| matches!(ask, Ask::Revise { .. }));
+        let ask = if may_revise && !self.messages.is_empty() && self.random.random_ratio(1, REVISED) {
+            let message = self.messages[self.random.random_range(0..self.messages.len())].clone();
+            let text = self.random.random_ratio(2, 3).then(|| self.something_new().0);
+            Ask::Revise { message, text }
+        } else {
+            let (text, to) = self.something_new();
+            Ask::Say { text, to: to.id }
+        };
+        self.unanswered.push_back(ask.clone());
+        ask
+    }
+
+    /// Now and then, marks what it knows of a conversation as read. Nobody is answered.
+    fn mark_read(&mut self, client: &Client) -> Result<(), ClientError> {
+        if !self.random.random_ratio(1, REVISED) {
+            return Ok(());
+        }
+        let known = self.ledger.cursors();
+        match known.iter().nth(self.random.random_range(0..known.len().max(1))) {
+            Some((id, seq)) => client.emit("mark-read", json!({"conversationId": id, "seq": seq})),
+            None => Ok(()),
+        }
+    }
+
+    fn answered(&mut self, (ask, answer): (Ask, Result<Value, ClientError>)) -> Result<(), ClientError> {
+        let answer = answer?;
+        let is_gone = matches!(ask, Ask::Revise { .. }) && answer["code"] == "not_found";
+        if answer["ok"] != true && !is_gone {
+            // It is to be sent again, which happens after the next connect.
+            let is_passing = answer["retryable"] == true;
+            return Err(if is_passing { ClientError::Closed } else { unexpected(ask.event().0, &answer) });
+        }
+        self.unanswered.retain(|unanswered| *unanswered != ask);
+        let (conversation, seq) = (word(&answer, "conversationId"), number(&answer, "seq"));
+        match ask {
+            Ask::Say { text, .. } => {
+                self.messages.push(word(&answer, "messageId"));
+                self.ledger.acked.push(Acked { conversation, number: seq, text });
+            }
+            Ask::Revise { .. } if is_gone => {}
+            Ask::Revise { message, text } => self.ledger.revised.push(Revised { conversation, seq, message, text }),
+        }
+        Ok(())
+    }
+
+    /// Takes note of an event.
+    pub(super) fn heard(&mut self, (name, event): &(String, Value)) -> Result<(), ClientError> {
+        let kind = match name.as_str() {
+            "receive-message" | "message-sent" => "message",
+            "message-edited" => "edit",
+            "message-deleted" => "delete",
+            "messages-read" => "read",
+            // What has been changed cannot be changed again once it is deleted.
+            "error" if event["code"] != "shutting_down" && event["code"] != "not_found" => {
+                return Err(unexpected("error", event));
+            }
+            _ => return Ok(()),
+        };
+        let (conversation, seq) = (word(event, "conversationId"), number(event, "seq"));
+        // A confirmation comes as often as it is asked for.
+        let is_own =
+            name == "message-sent" && event["message"].as_str().is_some_and(|text| self.ledger.sent.contains(text));
+        if is_own {
+            self.ledger.know(&conversation, seq);
+        } else {
+            self.ledger.hear(&conversation, seq);
+        }
+        self.take_in(kind, &conversation, seq, event);
+        Ok(())
+    }
+
+    /// Takes note of what an entry says.
+    fn take_in(&mut self, kind: &str, conversation: &str, seq: u64, entry: &Value) {
+        let text = entry["message"].as_str();
+        match kind {
+            "message" => {
+                self.ledger.identify(&word(entry, "_id"), conversation, seq);
+                self.ledger.read(conversation, seq, text);
+            }
+            "edit" => self.ledger.revise(&word(entry, "messageId"), text),
+            "delete" => self.ledger.revise(&word(entry, "messageId"), None),
+            _ => {}
+        }
+    }
+
+    async fn resume(&mut self, client: &Client) -> Result<(), ClientError> {
+        let mut cursors = self.ledger.cursors();
+        if self.me.role.is_agent() {
+            // An agent names the conversations, also those that began while it was away.
+            let list = http::get(&self.url, "/api/chat/conversations", &self.me.token).await?;
+            for listed in list.body.as_array().ok_or(ClientError::Closed)? {
+                cursors.entry(word(listed, "conversationId")).or_default();
+            }
+        }
+        loop {
+            let answer = client.emit_ack("resume", json!({"conversations": cursors})).await?;
+            let parts = answer["conversations"].as_object().ok_or_else(|| unexpected("resume", &answer))?;
+            let mut has_more = false;
+            for (id, part) in parts {
+                let entries = part["entries"].as_array().ok_or_else(|| unexpected("resume", &answer))?;
+                for entry in entries {
+                    let seq = number(entry, "seq");
+                    self.ledger.know(id, seq);
+                    self.take_in(&word(entry, "kind"), id, seq, &entry["entry"]);
+                    cursors.insert(id.clone(), seq);
+                }
+                has_more |= part["hasMore"] == true;
+            }
+            if !has_more {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// The server said what it must not.
+pub(super) fn unexpected(to: &str, answer: &Value) -> ClientError {
+    ClientError::Unexpected(format!("{to} was answered with {answer}"))
+}
+
+/// A text; empty if there is none, which no promise allows.
+pub(super) fn word(value: &Value, field: &str) -> String {
+    value[field].as_str().unwrap_or_default().to_owned()
+}
+
+/// A number; 0 if there is none, which no promise allows.
+pub(super) fn number(value: &Value, field: &str) -> u64 {
+    value[field].as_u64().unwrap_or_default()
+}

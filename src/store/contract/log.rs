@@ -1,0 +1,198 @@
+//! What enters a log, and how it is read.
+
+use std::collections::BTreeSet;
+
+use super::revisions::delete;
+use super::{append, append_new, later, log, read, say, say_as, support, texts};
+use crate::domain::{Attachment, Conversation, ConversationId, Draft, Entry, MessageExtras, MessageId, Seq, Side};
+use crate::store::{AppendError, Appended, Stores};
+
+pub(crate) async fn a_hundred_tasks_append_to_one_conversation_without_hole_or_double(stores: Stores) {
+    let conversation = support(&stores, 1).await;
+    let tasks: Vec<_> = (0..100)
+        .map(|i| {
+            let (stores, draft) = (stores.clone(), say(&conversation, 1, Side::Customer, &format!("message {i}")));
+            tokio::spawn(async move { append_new(&stores, draft).await.seq.get() })
+        })
+        .collect();
+    let mut seqs = BTreeSet::new();
+    for task in tasks {
+        assert!(seqs.insert(task.await.unwrap()), "a seq was given twice");
+    }
+    assert_eq!(seqs, (1..=100).collect());
+    let log = log(&stores, conversation.id).await;
+    assert_eq!(log.iter().map(|entry| entry.seq.get()).collect::<Vec<_>>(), (1..=100).collect::<Vec<_>>());
+    assert_eq!(texts(&log).into_iter().collect::<BTreeSet<_>>().len(), 100, "a text was kept twice");
+    let numbers: BTreeSet<_> = log.iter().filter_map(Entry::message).map(|message| message.number).collect();
+    assert_eq!(numbers.len(), 100, "an integer id was given twice");
+    let summary = stores.conversations.summary(conversation.id).await.unwrap().unwrap();
+    assert_eq!((summary.last_seq.get(), summary.side(Side::Desk).unread), (100, 100));
+}
+
+pub(crate) async fn the_same_client_message_id_gives_the_first_entry_and_changes_nothing(stores: Stores) {
+    let conversation = support(&stores, 1).await;
+    let first = append_new(&stores, say_as(&conversation, 1, "m1", "first")).await;
+    let again = append(&stores, say_as(&conversation, 1, "m1", "changed")).await;
+    assert_eq!(again, Appended::Already(first));
+    assert_eq!(log(&stores, conversation.id).await.len(), 1);
+    assert_eq!(stores.conversations.summary(conversation.id).await.unwrap().unwrap().side(Side::Desk).unread, 1);
+}
+
+pub(crate) async fn the_same_client_message_id_from_two_authors_is_two_messages(stores: Stores) {
+    let conversation = support(&stores, 1).await;
+    append_new(&stores, say_as(&conversation, 1, "m1", "mine")).await;
+    append_new(&stores, say_as(&conversation, 2, "m1", "yours")).await;
+    assert_eq!(texts(&log(&stores, conversation.id).await), ["mine", "yours"]);
+}
+
+pub(crate) async fn the_same_client_message_id_in_two_conversations_is_two_messages(stores: Stores) {
+    let (one, other) = (support(&stores, 1).await, support(&stores, 2).await);
+    let first = append_new(&stores, say_as(&one, 9, "m1", "here")).await;
+    let second = append_new(&stores, say_as(&other, 9, "m1", "there")).await;
+    assert_eq!((first.seq, second.seq), (Seq::new(1), Seq::new(1)));
+    assert_eq!(append(&stores, say_as(&one, 9, "m1", "again")).await, Appended::Already(first));
+    assert_eq!(append(&stores, say_as(&other, 9, "m1", "again")).await, Appended::Already(second));
+    assert_eq!(
+        (texts(&log(&stores, one.id).await), texts(&log(&stores, other.id).await)),
+        (vec!["here"], vec!["there"])
+    );
+}
+
+pub(crate) async fn one_client_message_id_sent_fifty_times_at_once_is_one_message(stores: Stores) {
+    let conversation = support(&stores, 1).await;
+    let tasks: Vec<_> = (0..50)
+        .map(|_| {
+            let (stores, draft) = (stores.clone(), say_as(&conversation, 1, "storm", "once"));
+            tokio::spawn(async move { append(&stores, draft).await })
+        })
+        .collect();
+    let mut new = 0;
+    let mut ids = BTreeSet::new();
+    for task in tasks {
+        let appended = task.await.unwrap();
+        new += usize::from(matches!(appended, Appended::New(_)));
+        let (Appended::New(entry) | Appended::Already(entry)) = appended else { panic!("no entry") };
+        ids.insert(entry.message().unwrap().id);
+    }
+    assert_eq!((new, ids.len(), log(&stores, conversation.id).await.len()), (1, 1, 1));
+}
+
+pub(crate) async fn entries_come_in_order_and_in_pages(stores: Stores) {
+    let conversation = support(&stores, 1).await;
+    for i in 1..=7 {
+        append_new(&stores, say(&conversation, 1, Side::Customer, &i.to_string())).await;
+    }
+    let page = |after, limit| stores.conversations.entries_after(conversation.id, Seq::new(after), limit);
+    assert_eq!(texts(&page(0, 3).await.unwrap()), ["1", "2", "3"]);
+    assert_eq!(texts(&page(3, 3).await.unwrap()), ["4", "5", "6"]);
+    assert_eq!(texts(&page(6, 3).await.unwrap()), ["7"]);
+    assert!(page(7, 3).await.unwrap().is_empty());
+    assert!(
+        stores.conversations.entries_after(ConversationId::from_bytes([7; 12]), Seq::ZERO, 3).await.unwrap().is_empty()
+    );
+}
+
+pub(crate) async fn the_newest_messages_come_oldest_first(stores: Stores) {
+    let conversation = support(&stores, 1).await;
+    for i in 1..=5 {
+        append_new(&stores, say(&conversation, 1, Side::Customer, &i.to_string())).await;
+    }
+    append_new(&stores, read(&conversation, 9, Side::Desk, 5)).await;
+    let page = |before: Option<u64>| stores.conversations.messages_before(conversation.id, before.map(Seq::new), 2);
+    assert_eq!(texts(&page(None).await.unwrap()), ["4", "5"]);
+    assert_eq!(texts(&page(Some(4)).await.unwrap()), ["2", "3"]);
+    assert_eq!(texts(&page(Some(2)).await.unwrap()), ["1"]);
+}
+
+pub(crate) async fn messages_come_in_pages_from_the_beginning(stores: Stores) {
+    let conversation = support(&stores, 1).await;
+    let mut gone = None;
+    for i in ["1", "2", "gone", "3", "4", "5"] {
+        let kept = append_new(&stores, say(&conversation, 1, Side::Customer, i)).await;
+        gone = gone.or((i == "gone").then_some(kept));
+        append_new(&stores, read(&conversation, 9, Side::Desk, 99)).await;
+    }
+    append_new(&stores, delete(&gone.unwrap())).await;
+    append_new(&stores, say(&support(&stores, 2).await, 2, Side::Customer, "elsewhere")).await;
+    let page = async |skip, limit| {
+        let page = stores.conversations.messages_from(conversation.id, skip, limit).await.unwrap();
+        (texts(&page.messages).join(" "), page.total)
+    };
+    assert_eq!(page(0, 2).await, ("1 2".into(), 5));
+    assert_eq!(page(2, 2).await, ("3 4".into(), 5));
+    assert_eq!(page(4, 2).await, ("5".into(), 5));
+    assert_eq!(page(0, 0).await, (String::new(), 5));
+    for beyond in [5, u64::MAX] {
+        assert_eq!(page(beyond, 2).await, (String::new(), 5));
+    }
+    let nowhere = stores.conversations.messages_from(ConversationId::from_bytes([7; 12]), 0, 3).await.unwrap();
+    assert_eq!((nowhere.messages.len(), nowhere.total), (0, 0));
+}
+
+pub(crate) async fn a_batch_is_answered_in_its_order(stores: Stores) {
+    let (one, two) = (support(&stores, 1).await, support(&stores, 2).await);
+    let drafts = vec![
+        say(&one, 1, Side::Customer, "a"),
+        say(&two, 2, Side::Customer, "b"),
+        read(&one, 1, Side::Customer, 9),
+        say(&one, 1, Side::Customer, "c"),
+    ];
+    let answers = stores.conversations.append(drafts).await;
+    let seqs: Vec<_> = answers
+        .into_iter()
+        .map(|answer| match answer.unwrap() {
+            Appended::New(entry) => (entry.conversation == one.id, entry.seq.get()),
+            Appended::NoNews => (true, 0),
+            Appended::Already(_) => panic!("nothing was sent twice"),
+        })
+        .collect();
+    assert_eq!(seqs, [(true, 1), (false, 1), (true, 0), (true, 2)]);
+}
+
+pub(crate) async fn an_unknown_conversation_is_told_apart_from_a_failure(stores: Stores) {
+    let known = support(&stores, 1).await;
+    let unknown = Conversation { id: ConversationId::from_bytes([7; 12]), ..known };
+    let drafts = vec![say(&unknown, 1, Side::Customer, "lost"), say(&known, 1, Side::Customer, "kept")];
+    let answers = stores.conversations.append(drafts).await;
+    assert!(matches!(&answers[0], Err(AppendError::NoConversation(id)) if *id == unknown.id));
+    assert!(matches!(&answers[1], Ok(Appended::New(_))), "its neighbour in the batch is kept");
+}
+
+pub(crate) async fn stamps_never_run_backwards(stores: Stores) {
+    let conversation = support(&stores, 1).await;
+    append_new(&stores, Draft { at: later(10), ..say(&conversation, 1, Side::Customer, "one") }).await;
+    append_new(&stores, Draft { at: later(5), ..say(&conversation, 1, Side::Customer, "two") }).await;
+    let log = log(&stores, conversation.id).await;
+    assert!(log[1].at >= log[0].at, "the clock was set back between them");
+}
+
+pub(crate) async fn texts_of_every_kind_come_back_as_they_were(stores: Stores) {
+    let conversation = support(&stores, 1).await;
+    let long = "x".repeat(50_000);
+    let kinds = ["é😀\u{200d}\u{202e}", "{\"$ne\":null}", "'; DROP TABLE entries; --", "<script>", "a\r\n\tb", &long];
+    for text in kinds {
+        append_new(&stores, say(&conversation, 1, Side::Customer, text)).await;
+    }
+    assert_eq!(texts(&log(&stores, conversation.id).await), kinds);
+}
+
+pub(crate) async fn a_message_is_found_by_its_number_with_what_goes_with_it(stores: Stores) {
+    let conversation = support(&stores, 1).await;
+    let said = append_new(&stores, say(&conversation, 1, Side::Customer, "hi")).await;
+    append_new(&stores, read(&conversation, 9, Side::Desk, 1)).await;
+    let message = said.message().unwrap();
+    assert_eq!(stores.conversations.message_by_number(message.number).await.unwrap(), Some(said.clone()));
+    for nobody in [0, message.number + 1_000_000, u64::MAX] {
+        assert_eq!(stores.conversations.message_by_number(nobody).await.unwrap(), None);
+    }
+    let file = Attachment { file: "f".into(), name: "a b.txt".into(), media_type: "text/plain".into(), size: 9 };
+    for extras in [
+        MessageExtras { reply_to: Some(7), attachment: None },
+        MessageExtras { reply_to: None, attachment: Some(file.clone()) },
+        MessageExtras { reply_to: Some(message.number), attachment: Some(file) },
+    ] {
+        stores.conversations.save_extras(message.id, extras.clone()).await.unwrap();
+        let found = stores.conversations.extras(&[MessageId::from_bytes([7; 12]), message.id]).await.unwrap();
+        assert_eq!(found, [(message.id, extras)]);
+    }
+}

@@ -1,0 +1,148 @@
+//! What every store must do, as stories that run unchanged over each adapter.
+//!
+//! An adapter joins with one line: `store_contract!(name, open)`, where `open` is an async function that gives fresh,
+//! empty [`Stores`] and something to keep alive for as long as they are used. An adapter that needs a server says
+//! `store_contract!(open, when available)`: the stories then run if the function `available` says that there is one.
+
+use super::{Appended, Stores};
+use crate::domain::{
+    Conversation, ConversationId, Draft, DraftKind, Entry, Members, MessageBody, MessageId, Seq, Side, Timestamp,
+    UserId,
+};
+
+mod conversations;
+mod log;
+mod people;
+mod projections;
+mod revisions;
+
+pub(crate) use {conversations::*, log::*, people::*, projections::*, revisions::*};
+
+/// Makes one test per story for an adapter.
+macro_rules! store_contract {
+    ($open:path) => {
+        $crate::store::contract::store_contract!($open, when $crate::store::contract::always);
+    };
+    ($open:path, when $available:path) => {
+        $crate::store::contract::store_contract!(
+            $open,
+            $available,
+            [
+                a_hundred_tasks_append_to_one_conversation_without_hole_or_double,
+                the_same_client_message_id_gives_the_first_entry_and_changes_nothing,
+                the_same_client_message_id_from_two_authors_is_two_messages,
+                the_same_client_message_id_in_two_conversations_is_two_messages,
+                one_client_message_id_sent_fifty_times_at_once_is_one_message,
+                entries_come_in_order_and_in_pages,
+                the_newest_messages_come_oldest_first,
+                messages_come_in_pages_from_the_beginning,
+                a_batch_is_answered_in_its_order,
+                an_unknown_conversation_is_told_apart_from_a_failure,
+                unread_counts_follow_messages_and_read_marks,
+                a_partial_read_leaves_the_rest_unread,
+                a_read_mark_that_is_no_news_makes_no_entry,
+                the_status_follows_who_spoke_last_and_what_was_set,
+                opening_a_conversation_from_many_tasks_gives_one,
+                direct_conversations_are_the_same_from_both_ends,
+                lists_show_the_newest_message_first_and_only_what_concerns_the_viewer,
+                what_was_not_delivered_is_missed_until_it_is,
+                stamps_never_run_backwards,
+                texts_of_every_kind_come_back_as_they_were,
+                an_email_address_belongs_to_one_account,
+                accounts_change_and_are_deleted,
+                accounts_come_in_pages,
+                the_first_admin_who_is_not_blocked_stands_for_the_desk,
+                a_conversation_is_found_by_its_uuid_and_its_number,
+                a_message_is_found_by_its_number_with_what_goes_with_it,
+                support_conversations_come_in_pages_also_empty_ones,
+                a_conversation_is_given_to_who_has_none,
+                profiles_are_found_by_session_and_username,
+                a_token_is_spent_once,
+                an_edit_changes_what_a_message_says_and_the_log_keeps_what_it_said,
+                a_deleted_message_is_gone_from_all_but_the_log,
+                an_edit_or_deletion_that_is_no_news_makes_no_entry,
+                deleting_what_is_unread_lowers_the_count,
+                deleting_the_last_message_makes_the_one_before_it_the_last,
+                edits_and_deletions_from_many_tasks_leave_what_the_log_says,
+                a_message_is_found_by_its_id_and_entries_by_their_seqs,
+            ]
+        );
+    };
+    ($open:path, $available:path, [$($story:ident),* $(,)?]) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $story() {
+                if !$available() {
+                    return;
+                }
+                let (stores, _kept_alive) = $open().await;
+                $crate::store::contract::$story(stores).await;
+            }
+        )*
+    };
+}
+pub(crate) use store_contract;
+
+/// An embedded store is always there.
+pub(crate) const fn always() -> bool {
+    true
+}
+
+const START: Timestamp = Timestamp::from_millis(1_795_249_336_000);
+
+fn later(seconds: i64) -> Timestamp {
+    Timestamp::from_millis(START.millis() + seconds * 1000)
+}
+
+fn someone(n: u8) -> UserId {
+    UserId::from_bytes([n; 12])
+}
+
+async fn support(stores: &Stores, customer: u8) -> Conversation {
+    stores.conversations.open(Members::Support { customer: someone(customer) }, START).await.unwrap()
+}
+
+fn say(conversation: &Conversation, author: u8, side: Side, text: &str) -> Draft {
+    let kind = DraftKind::Message {
+        id: MessageId::generate(START),
+        body: MessageBody::parse(text, 100_000).unwrap(),
+        client_id: None,
+    };
+    Draft { conversation: conversation.id, author: someone(author), side, at: START, kind }
+}
+
+fn say_as(conversation: &Conversation, author: u8, client_id: &str, text: &str) -> Draft {
+    let mut draft = say(conversation, author, Side::Customer, text);
+    if let DraftKind::Message { client_id: given, .. } = &mut draft.kind {
+        *given = Some(client_id.parse().unwrap());
+    }
+    draft
+}
+
+fn read(conversation: &Conversation, author: u8, side: Side, up_to: u64) -> Draft {
+    let kind = DraftKind::Read { up_to: Seq::new(up_to) };
+    Draft { conversation: conversation.id, author: someone(author), side, at: START, kind }
+}
+
+async fn append(stores: &Stores, draft: Draft) -> Appended {
+    stores.conversations.append(vec![draft]).await.remove(0).unwrap()
+}
+
+async fn append_new(stores: &Stores, draft: Draft) -> Entry {
+    match append(stores, draft).await {
+        Appended::New(entry) => entry,
+        other => panic!("expected a new entry, got {other:?}"),
+    }
+}
+
+async fn log(stores: &Stores, id: ConversationId) -> Vec<Entry> {
+    stores.conversations.entries_after(id, Seq::ZERO, 1000).await.unwrap()
+}
+
+fn texts(entries: &[Entry]) -> Vec<&str> {
+    entries
+        .iter()
+        .filter_map(Entry::message)
+        .map(|message| message.text().map_or("(deleted)", MessageBody::as_str))
+        .collect()
+}

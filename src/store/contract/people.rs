@@ -1,0 +1,107 @@
+//! Accounts, profiles, and tokens that may be used once.
+
+use super::{START, later, someone};
+use crate::domain::{AccountStatus, Role, User};
+use crate::store::{NewUser, Profile, SaveProfileError, SaveUserError, Stores, UserChange};
+
+fn account(n: u8, email: &str, role: Role) -> NewUser {
+    NewUser {
+        id: someone(n),
+        name: format!("Person {n}"),
+        email: Some(email.parse().unwrap()),
+        password_hash: None,
+        role,
+        status: AccountStatus::Active,
+        pending_code: None,
+        at: later(i64::from(n)),
+    }
+}
+
+pub(crate) async fn an_email_address_belongs_to_one_account(stores: Stores) {
+    let ann = stores.users.create_user(account(1, "ann@x.test", Role::Customer)).await.unwrap();
+    let taken = stores.users.create_user(account(2, "ANN@x.test", Role::Customer)).await;
+    assert!(matches!(taken, Err(SaveUserError::EmailTaken)), "{taken:?}");
+    let bob = stores.users.create_user(account(3, "bob@x.test", Role::Customer)).await.unwrap();
+    assert_ne!(ann.number, bob.number);
+    let change = UserChange { email: ann.email.clone(), ..UserChange::default() };
+    assert!(matches!(stores.users.update_user(bob.id, change, later(9)).await, Err(SaveUserError::EmailTaken)));
+    let visitor = |n| NewUser { email: None, ..account(n, "-@-", Role::Customer) };
+    stores.users.create_user(visitor(4)).await.unwrap();
+    stores.users.create_user(visitor(5)).await.unwrap();
+    let found = stores.users.user_by_email(&"ann@x.test".parse().unwrap()).await.unwrap();
+    assert_eq!(found, Some(ann));
+}
+
+pub(crate) async fn accounts_change_and_are_deleted(stores: Stores) {
+    let ann = stores.users.create_user(account(1, "ann@x.test", Role::Customer)).await.unwrap();
+    let change = UserChange { status: Some(AccountStatus::Blocked), ..UserChange::default() };
+    let blocked = stores.users.update_user(ann.id, change, later(9)).await.unwrap().unwrap();
+    let expected = User { status: AccountStatus::Blocked, updated_at: later(9), ..ann.clone() };
+    assert_eq!(blocked, expected);
+    assert_eq!(stores.users.user(ann.id).await.unwrap(), Some(expected));
+    assert_eq!(stores.users.user_by_number(ann.number).await.unwrap().map(|user| user.id), Some(ann.id));
+    for nobody in [0, ann.number + 1, u64::MAX] {
+        assert_eq!(stores.users.user_by_number(nobody).await.unwrap(), None);
+    }
+    assert_eq!(stores.users.users(&[ann.id, someone(8)]).await.unwrap().len(), 1);
+    assert!(stores.users.delete_user(ann.id).await.unwrap());
+    assert!(!stores.users.delete_user(ann.id).await.unwrap());
+    assert_eq!(stores.users.user(ann.id).await.unwrap(), None);
+    assert!(stores.users.update_user(ann.id, UserChange::default(), later(9)).await.unwrap().is_none());
+}
+
+pub(crate) async fn accounts_come_in_pages(stores: Stores) {
+    for n in 1..=5 {
+        stores.users.create_user(account(n, &format!("p{n}@x.test"), Role::Customer)).await.unwrap();
+    }
+    stores.users.create_user(account(6, "agent@x.test", Role::Agent)).await.unwrap();
+    let page = stores.users.users_of_role(Role::Customer, 3, 10).await.unwrap();
+    assert_eq!(
+        (page.total, page.users.iter().map(|user| user.id).collect::<Vec<_>>()),
+        (5, vec![someone(4), someone(5)])
+    );
+    assert!(stores.users.users_of_role(Role::Customer, u64::MAX, 10).await.unwrap().users.is_empty());
+}
+
+pub(crate) async fn the_first_admin_who_is_not_blocked_stands_for_the_desk(stores: Stores) {
+    let identity = async || stores.users.support_identity().await.unwrap().map(|user| user.id);
+    assert_eq!(identity().await, None);
+    stores.users.create_user(account(1, "agent@x.test", Role::Agent)).await.unwrap();
+    assert_eq!(identity().await, Some(someone(1)));
+    stores.users.create_user(account(2, "first@x.test", Role::Admin)).await.unwrap();
+    stores.users.create_user(account(3, "second@x.test", Role::Admin)).await.unwrap();
+    assert_eq!(identity().await, Some(someone(2)));
+    let block = UserChange { status: Some(AccountStatus::Blocked), ..UserChange::default() };
+    stores.users.update_user(someone(2), block, later(9)).await.unwrap();
+    assert_eq!(identity().await, Some(someone(3)));
+}
+
+pub(crate) async fn profiles_are_found_by_session_and_username(stores: Stores) {
+    let ann = Profile {
+        username: Some("ann".into()),
+        contact_email: "ann@x.test".into(),
+        phone: "1".into(),
+        birth_date: Some("1990-02-28".parse().unwrap()),
+        session: Some("digest".into()),
+        ..Profile::empty(someone(1))
+    };
+    stores.profiles.save_profile(ann.clone()).await.unwrap();
+    stores.profiles.save_profile(Profile::empty(someone(2))).await.unwrap();
+    stores.profiles.save_profile(Profile::empty(someone(3))).await.unwrap();
+    assert_eq!(stores.profiles.profile_by_session("digest").await.unwrap(), Some(ann.clone()));
+    assert_eq!(stores.profiles.profile_by_username("ann").await.unwrap(), Some(ann.clone()));
+    assert_eq!(stores.profiles.profile_by_session("").await.unwrap(), None);
+    assert_eq!(stores.profiles.profiles(&[someone(1), someone(9)]).await.unwrap(), std::slice::from_ref(&ann));
+    let thief = Profile { username: Some("ann".into()), ..Profile::empty(someone(2)) };
+    assert!(matches!(stores.profiles.save_profile(thief).await, Err(SaveProfileError::Taken)));
+    let changed = Profile { username: None, session: None, ..ann };
+    stores.profiles.save_profile(changed.clone()).await.unwrap();
+    assert_eq!(stores.profiles.profile_by_session("digest").await.unwrap(), None);
+    assert_eq!(stores.profiles.profiles(&[someone(1)]).await.unwrap(), [changed]);
+}
+
+pub(crate) async fn a_token_is_spent_once(stores: Stores) {
+    assert!(stores.profiles.spend("one", later(10), START).await.unwrap());
+    assert!(!stores.profiles.spend("one", later(10), later(5)).await.unwrap());
+    assert!(stores.profiles.spend("two", later(10), later(5)).await.unwrap());
+}

@@ -1,0 +1,83 @@
+//! What follows from a log: counts, status, and what was missed.
+
+use super::{append, append_new, log, read, say, someone, support};
+use crate::domain::{Draft, DraftKind, EntryKind, Seq, Side, Status};
+use crate::store::{Appended, Delivered, ListFor, Stores};
+
+pub(crate) async fn unread_counts_follow_messages_and_read_marks(stores: Stores) {
+    let conversation = support(&stores, 1).await;
+    let unread = |list| stores.conversations.unread(list);
+    let (ann, agent) = (ListFor::Customer(someone(1)), ListFor::Agent(someone(9)));
+    append_new(&stores, say(&conversation, 1, Side::Customer, "one")).await;
+    append_new(&stores, say(&conversation, 1, Side::Customer, "two")).await;
+    append_new(&stores, say(&conversation, 9, Side::Desk, "answer")).await;
+    assert_eq!((unread(ann).await.unwrap(), unread(agent).await.unwrap()), (1, 2));
+    let mark = append_new(&stores, read(&conversation, 9, Side::Desk, 1000)).await;
+    assert_eq!(mark.kind, EntryKind::Read { up_to: Seq::new(3) }, "a mark beyond the end covers the whole log");
+    assert_eq!((unread(ann).await.unwrap(), unread(agent).await.unwrap()), (1, 0));
+}
+
+pub(crate) async fn a_partial_read_leaves_the_rest_unread(stores: Stores) {
+    let conversation = support(&stores, 1).await;
+    for text in ["one", "two", "three"] {
+        append_new(&stores, say(&conversation, 1, Side::Customer, text)).await;
+    }
+    append_new(&stores, read(&conversation, 9, Side::Desk, 2)).await;
+    let summary = stores.conversations.summary(conversation.id).await.unwrap().unwrap();
+    assert_eq!((summary.side(Side::Desk).unread, summary.side(Side::Desk).read.get()), (1, 2));
+}
+
+pub(crate) async fn a_read_mark_that_is_no_news_makes_no_entry(stores: Stores) {
+    let conversation = support(&stores, 1).await;
+    assert_eq!(append(&stores, read(&conversation, 9, Side::Desk, 1)).await, Appended::NoNews);
+    append_new(&stores, say(&conversation, 1, Side::Customer, "one")).await;
+    assert_eq!(append(&stores, read(&conversation, 1, Side::Customer, 1)).await, Appended::NoNews);
+    append_new(&stores, read(&conversation, 9, Side::Desk, 1)).await;
+    assert_eq!(append(&stores, read(&conversation, 9, Side::Desk, 2)).await, Appended::NoNews);
+    assert_eq!(log(&stores, conversation.id).await.len(), 2);
+}
+
+pub(crate) async fn the_status_follows_who_spoke_last_and_what_was_set(stores: Stores) {
+    let conversation = support(&stores, 1).await;
+    let status = async || stores.conversations.summary(conversation.id).await.unwrap().unwrap().status;
+    append_new(&stores, say(&conversation, 1, Side::Customer, "help")).await;
+    assert_eq!(status().await, Status::Waiting);
+    append_new(&stores, say(&conversation, 9, Side::Desk, "here")).await;
+    assert_eq!(status().await, Status::Active);
+    let close =
+        Draft { kind: DraftKind::ChangeStatus { status: Status::Closed }, ..read(&conversation, 9, Side::Desk, 0) };
+    append_new(&stores, close.clone()).await;
+    assert_eq!(status().await, Status::Closed);
+    assert_eq!(append(&stores, close).await, Appended::NoNews);
+    append_new(&stores, say(&conversation, 1, Side::Customer, "once more")).await;
+    assert_eq!(status().await, Status::Waiting);
+}
+
+pub(crate) async fn what_was_not_delivered_is_missed_until_it_is(stores: Stores) {
+    let conversation = support(&stores, 1).await;
+    let (ann, agent) = (ListFor::Customer(someone(1)), ListFor::Agent(someone(9)));
+    let missed = async |list| -> Vec<(u64, u64)> {
+        let missed = stores.conversations.missed(list, 10).await.unwrap();
+        missed.iter().map(|missed| (missed.after.get(), missed.last_seq.get())).collect()
+    };
+    let deliver = async |user, up_to| {
+        let mark = Delivered { conversation: conversation.id, user: someone(user), up_to: Seq::new(up_to) };
+        stores.conversations.set_delivered(vec![mark]).await.unwrap();
+    };
+    assert!(missed(ann).await.is_empty());
+    append_new(&stores, say(&conversation, 9, Side::Desk, "one")).await;
+    append_new(&stores, say(&conversation, 9, Side::Desk, "two")).await;
+    assert_eq!(missed(ann).await, [(0, 2)]);
+    deliver(1, 1).await;
+    assert_eq!(missed(ann).await, [(1, 2)]);
+    assert_eq!(stores.conversations.delivered(conversation.id, someone(1)).await.unwrap(), Some(Seq::new(1)));
+    deliver(1, 2).await;
+    assert!(missed(ann).await.is_empty());
+    deliver(1, 1).await;
+    assert_eq!(missed(ann).await, [(1, 2)], "a delivery that came to nothing is taken back");
+    assert_eq!(missed(agent).await, [(0, 2)], "each person is delivered to on their own");
+    assert!(missed(ListFor::Customer(someone(2))).await.is_empty());
+    append_new(&stores, say(&conversation, 1, Side::Customer, "three")).await;
+    append_new(&stores, read(&conversation, 8, Side::Desk, 3)).await;
+    assert!(missed(agent).await.is_empty(), "what the desk has read is no news to an agent without a record");
+}

@@ -1,0 +1,97 @@
+//! What became of messages: kept beside them, and looked up for what follows from an entry.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::rows;
+use crate::domain::{Conversation, Entry, EntryKind, LastMessage, MessageBody, Remainder, Seq, Side, Summary, Target};
+use crate::store::StoreError;
+
+/// Messages that are still there as `e`, with what became of them as `r`.
+macro_rules! messages_of {
+    ($columns:literal, $rest:literal) => {
+        concat!(
+            "SELECT ",
+            $columns,
+            " FROM entries e LEFT JOIN entries r ON r.conversation = e.conversation AND r.seq = e.revision \
+             WHERE e.conversation = ?1 AND e.kind = 'message' AND (e.revision IS NULL OR r.body IS NOT NULL) AND ",
+            $rest
+        )
+    };
+}
+
+/// What a message says now; `None` if it is not there any more.
+pub(super) fn text(
+    connection: &Connection,
+    conversation: &Conversation,
+    target: &Target,
+) -> Result<Option<String>, StoreError> {
+    let mut select =
+        connection.prepare_cached(messages_of!("coalesce(r.body, e.body)", "e.seq = ?2 AND e.message_id = ?3"))?;
+    let text = select.query_row(params![conversation.number, target.seq.get(), target.id.bytes()], |row| row.get(0));
+    Ok(text.optional()?)
+}
+
+/// Keeps beside a message which entry has changed it.
+pub(super) fn mark(
+    connection: &Connection,
+    conversation: &Conversation,
+    target: &Target,
+    by: Seq,
+) -> Result<(), StoreError> {
+    let mut update =
+        connection.prepare_cached("UPDATE entries SET revision = ?3 WHERE conversation = ?1 AND seq = ?2")?;
+    update.execute(params![conversation.number, target.seq.get(), by.get()])?;
+    Ok(())
+}
+
+/// How many messages of the side across lie beyond `up_to`.
+pub(super) fn unread_beyond(
+    connection: &Connection,
+    conversation: &Conversation,
+    side: Side,
+    up_to: Seq,
+) -> Result<u64, StoreError> {
+    let mut count = connection.prepare_cached(messages_of!("count(*)", "e.seq > ?2 AND e.side = ?3"))?;
+    let of = params![conversation.number, up_to.get(), side.other().index()];
+    Ok(count.query_row(of, |row| row.get(0))?)
+}
+
+/// What is left after an entry which is the newest of the log, but not in `summary` yet.
+pub(super) fn remainder(connection: &Connection, summary: &Summary, entry: &Entry) -> Result<Remainder, StoreError> {
+    let conversation = &summary.conversation;
+    let mut remainder = Remainder::default();
+    match &entry.kind {
+        EntryKind::Read { up_to } if !conversation.members.is_with_oneself() => {
+            remainder.unread = unread_beyond(connection, conversation, entry.side, *up_to)?;
+        }
+        EntryKind::Deleted { target } if summary.is_last_message(target.seq) => {
+            remainder.last_message = last_before(connection, conversation, target.seq)?;
+        }
+        EntryKind::Message(_)
+        | EntryKind::Read { .. }
+        | EntryKind::StatusChanged { .. }
+        | EntryKind::Edited { .. }
+        | EntryKind::Deleted { .. } => {}
+    }
+    Ok(remainder)
+}
+
+fn last_before(
+    connection: &Connection,
+    conversation: &Conversation,
+    before: Seq,
+) -> Result<Option<LastMessage>, StoreError> {
+    let mut select = connection.prepare_cached(messages_of!(
+        "e.seq, e.side, coalesce(r.body, e.body), e.at",
+        "e.seq < ?2 ORDER BY e.seq DESC LIMIT 1"
+    ))?;
+    let last = select.query_row(params![conversation.number, before.get()], |row| {
+        Ok(LastMessage {
+            seq: Seq::new(row.get(0)?),
+            side: rows::side(row, 1)?,
+            body: MessageBody::stored(row.get(2)?),
+            at: rows::time(row, 3)?,
+        })
+    });
+    Ok(last.optional()?)
+}

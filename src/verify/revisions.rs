@@ -1,0 +1,73 @@
+//! What became of messages, as it is kept beside them and as it follows from the log.
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+use super::Difference;
+use crate::domain::{ConversationId, Entry, EntryKind, MessageBody, Seq, Timestamp};
+use crate::store::{ConversationStore, StoreError, Upkeep};
+
+/// By message: the entry that changed it last, and a digest of what that made of it, since texts may be many and long.
+#[derive(Default)]
+pub(super) struct Revisions {
+    kept: BTreeMap<Seq, (Seq, u64)>,
+    right: BTreeMap<Seq, (Seq, u64)>,
+}
+
+impl Revisions {
+    /// Takes the next entry of the log into account.
+    pub(super) fn follow(&mut self, entry: &Entry) {
+        match &entry.kind {
+            EntryKind::Message(message) => {
+                if let Some(revision) = &message.revision {
+                    self.kept.insert(entry.seq, (revision.seq, digest(revision.at, revision.text.as_ref())));
+                }
+            }
+            EntryKind::Edited { target, body } => {
+                self.right.insert(target.seq, (entry.seq, digest(entry.at, Some(body))));
+            }
+            EntryKind::Deleted { target } => {
+                self.right.insert(target.seq, (entry.seq, digest(entry.at, None)));
+            }
+            EntryKind::Read { .. } | EntryKind::StatusChanged { .. } => {}
+        }
+    }
+
+    /// Every message of which something else is kept than follows from the log.
+    pub(super) fn differences(&self) -> impl Iterator<Item = Difference> {
+        let seq_of = |revision: Option<&(Seq, u64)>| revision.map(|(seq, _)| *seq);
+        let of = move |message: &Seq| {
+            let (kept, right) = (self.kept.get(message), self.right.get(message));
+            let (message, kept_by, right_by) = (*message, seq_of(kept), seq_of(right));
+            (kept != right).then_some(Difference::Revision { message, kept: kept_by, right: right_by })
+        };
+        let only_kept = self.kept.keys().filter(|message| !self.right.contains_key(message));
+        self.right.keys().chain(only_kept).filter_map(of)
+    }
+}
+
+fn digest(at: Timestamp, text: Option<&MessageBody>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (at.millis(), text.map(MessageBody::as_str)).hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Puts right what became of messages, where `found` says that it differs. Tells whether nothing was left.
+pub(super) async fn repair(
+    conversations: &dyn ConversationStore,
+    upkeep: &dyn Upkeep,
+    id: ConversationId,
+    found: &[Difference],
+) -> Result<bool, StoreError> {
+    let mut all = true;
+    for difference in found {
+        if let Difference::Revision { message, kept, right } = difference {
+            let by = match right {
+                Some(right) => conversations.entries_at(id, &[*right]).await?.pop(),
+                None => None,
+            };
+            all &= upkeep.repair_revision(id, *message, *kept, by.as_ref()).await?;
+        }
+    }
+    Ok(all)
+}

@@ -1,0 +1,75 @@
+//! `deskline bench`, run short: that it measures what it says, and that the server holds what it promises under it.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use deskline::domain::Role;
+use serde_json::Value;
+use tokio::process::Command;
+use tokio::time::timeout;
+
+use crate::support::{PROGRAM, SOON, Site, enter};
+
+/// How long one run may take; far more than it needs.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Runs `deskline bench`, and gives its exit code and its figures.
+async fn bench(flags: &[&str]) -> (i32, Vec<Value>) {
+    let folder = tempfile::tempdir().unwrap();
+    let json = folder.path().join("figures.json");
+    let usual = ["bench", "--no-pin", "--warmup", "200ms", "--duration", "2s", "--pairs", "5", "--json"];
+    let mut command = Command::new(PROGRAM);
+    command.args(usual).arg(&json).args(flags).stdin(Stdio::null()).kill_on_drop(true);
+    let output = timeout(PATIENCE, command.output()).await.expect("the run does not end").unwrap();
+    let (told, said) = (String::from_utf8_lossy(&output.stderr), String::from_utf8_lossy(&output.stdout));
+    let figures = std::fs::read(&json).unwrap_or_else(|_| panic!("no figures: {told}{said}"));
+    (output.status.code().unwrap(), serde_json::from_slice(&figures).unwrap())
+}
+
+#[tokio::test]
+async fn every_protocol_can_be_loaded_and_loses_nothing() {
+    for protocol in ["socketio", "storefront", "drivecash"] {
+        let (code, runs) = bench(&["--mode", "rate", "--rate", "200", "--protocol", protocol]).await;
+        assert_eq!((code, runs.len()), (0, 1), "{protocol}: {runs:?}");
+        assert_eq!((&runs[0]["sent"], &runs[0]["lost"], &runs[0]["doubled"]), (&440.into(), &0.into(), &0.into()));
+        assert_eq!(runs[0]["protocol"], protocol);
+    }
+}
+
+#[tokio::test]
+async fn everybody_comes_in_at_once_and_back_after_a_restart_with_nothing_lost_or_doubled() {
+    let (code, runs) = bench(&["--mode", "storm", "--mode", "restart", "--connections", "300"]).await;
+    assert_eq!(code, 0, "{runs:?}");
+    assert_eq!((&runs[0]["connections"], &runs[0]["failed"]), (&300.into(), &0.into()));
+    for count in ["left_out", "unconfirmed", "lost", "doubled"] {
+        assert_eq!(runs[1][count], 0, "{runs:?}");
+    }
+    assert!(runs[1]["back_ms"]["p99"].as_f64().unwrap() < 15_000.0, "{runs:?}");
+}
+
+#[tokio::test]
+async fn connections_that_never_read_cost_the_others_nothing() {
+    let flags = ["--mode", "rate", "--rate", "400", "--stalled", "10"];
+    let (code, runs) = bench(&flags).await;
+    assert_eq!(code, 0, "{runs:?}");
+    assert!(runs[0]["sent_to_stalled"].as_u64().unwrap() > 500, "{runs:?}");
+    let grown = |index: usize| runs[0]["resident_bytes"][index].as_u64().unwrap();
+    assert!(grown(1) < grown(0) + (64 << 20), "the server keeps what nobody reads: {runs:?}");
+}
+
+#[tokio::test]
+async fn before_a_stop_everybody_is_told_when_to_come_back_and_then_let_go() {
+    let (site, people) = Site::with(&[("ann", Role::Customer), ("bob", Role::Customer)]).await;
+    let server = site.start(&[]).await;
+    let (ann, bob) = (enter(&server.url, &people[0]).await, enter(&server.url, &people[1]).await);
+    server.terminate().await;
+    for client in [ann, bob] {
+        let told = client.wait_for("server-stopping", SOON).await.unwrap();
+        assert!(told["comeBackAfterMs"].as_u64().unwrap() <= 3000, "{told}");
+        while !client.is_closed() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+    let (status, log) = server.ended(SOON).await;
+    assert!(status.success(), "{log}");
+}

@@ -1,0 +1,317 @@
+//! The server beside a small model of itself: random operations of several people on several tabs, over several faces,
+//! with lost connections, restarts and jumps of the clock; after every few of them, what everybody sees is what the model
+//! says.
+//!
+//! `DESKLINE_MODEL_SEED` and `DESKLINE_MODEL_OPERATIONS` repeat a run, and make a long one.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use deskline::auth::{Secret, Tokens};
+use deskline::domain::{Clock, Role, Timestamp};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use serde_json::{Value, json};
+
+use crate::support::{Account, SECRET, TestServer, make_account, number, text};
+
+mod reference;
+mod requests;
+mod tab;
+
+use reference::Log;
+use tab::Tab;
+
+const OPERATIONS: u32 = 10_000;
+
+/// After so many operations everybody's view is compared.
+const COMPARED: u32 = 20;
+
+/// After so many operations the requests are compared, too.
+const ASKED: u32 = 500;
+
+const CUSTOMERS: usize = 6;
+
+const AGENTS: usize = 2;
+
+/// The most messages that a conversation gets before a new person takes its place: what one request shows.
+const ROOM: usize = 900;
+
+/// A clock that jumps.
+struct Jumping(AtomicI64);
+
+impl Clock for Jumping {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// Everybody, the server, and the model.
+struct World {
+    server: TestServer,
+    clock: Arc<Jumping>,
+    random: StdRng,
+    /// Agents first, then customers.
+    people: Vec<Account>,
+    tabs: Vec<Tab>,
+    /// By customer: the conversation's id, once there is one, and what the model knows of it.
+    logs: Vec<(Option<String>, Log)>,
+    said: u64,
+    /// By tab: what it said last, to say it again.
+    last: Vec<Option<(Value, Value)>>,
+    counts: std::collections::BTreeMap<&'static str, u32>,
+}
+
+#[expect(clippy::print_stderr, reason = "whoever reads the failure needs the seed")]
+#[expect(clippy::disallowed_methods, reason = "a run is repeated by its seed")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn everybody_sees_what_the_model_says() {
+    let given = |name: &str| std::env::var(name).ok().map(|value| value.parse().unwrap());
+    let seed = given("DESKLINE_MODEL_SEED").unwrap_or_else(|| u64::from(rand::random::<u32>()));
+    let operations = given("DESKLINE_MODEL_OPERATIONS").map_or(OPERATIONS, |many| u32::try_from(many).unwrap());
+    eprintln!("model: DESKLINE_MODEL_SEED={seed} DESKLINE_MODEL_OPERATIONS={operations}");
+    let mut world = World::new(seed).await;
+    for done in 1..=operations {
+        world.operate().await;
+        if done % COMPARED == 0 {
+            world.compare().await;
+        }
+        if done % ASKED == 0 || done == operations {
+            world.compare_requests().await;
+        }
+    }
+    eprintln!("model: {operations} operations agreed: {:?}", world.counts);
+    assert!(world.counts.len() >= 14, "operations are missing: {:?}", world.counts);
+}
+
+impl World {
+    async fn new(seed: u64) -> Self {
+        let clock = Arc::new(Jumping(AtomicI64::new(1_790_000_000_000)));
+        let server = TestServer::start_at(&[], clock.clone()).await;
+        let tokens = Tokens::new(&Secret::from(SECRET), Duration::from_hours(24 * 3650));
+        let mut people = Vec::new();
+        for index in 0..AGENTS + CUSTOMERS {
+            let (name, role) = if index < AGENTS {
+                (format!("agent{index}"), Role::Admin)
+            } else {
+                (format!("ann{index}"), Role::Customer)
+            };
+            people.push(make_account(&*server.stores.users, &tokens, &*clock, &name, role).await);
+        }
+        // Two tabs for everybody.
+        let tabs: Vec<Tab> = (0..2 * people.len()).map(|tab| Tab::new(tab / 2, &people[tab / 2])).collect();
+        let last = tabs.iter().map(|_| None).collect();
+        let logs = (0..CUSTOMERS).map(|_| (None, Log::new())).collect();
+        let random = StdRng::seed_from_u64(seed);
+        let counts = std::collections::BTreeMap::new();
+        let mut world = Self { server, clock, random, people, tabs, logs, said: 0, last, counts };
+        for tab in 0..world.tabs.len() {
+            world.open(tab).await;
+        }
+        world
+    }
+
+    fn pick(&mut self, of: usize) -> usize {
+        self.random.random_range(0..of)
+    }
+
+    /// The conversations that a tab may see, by customer.
+    fn visible(&self, tab: usize) -> Vec<usize> {
+        match self.tabs[tab].owner.checked_sub(AGENTS) {
+            None => (0..CUSTOMERS).collect(),
+            Some(customer) => vec![customer],
+        }
+    }
+
+    fn ids(&self, customers: &[usize]) -> Vec<String> {
+        customers.iter().filter_map(|customer| self.logs[*customer].0.clone()).collect()
+    }
+
+    async fn open(&mut self, tab: usize) {
+        let ids = self.ids(&self.visible(tab));
+        let url = self.server.url.clone();
+        self.tabs[tab].come_back(&url, &ids).await;
+    }
+
+    /// One operation.
+    async fn operate(&mut self) {
+        self.let_time_pass();
+        let tab = self.pick(self.tabs.len());
+        if !self.tabs[tab].is_open() {
+            self.open(tab).await;
+            return self.count("come back");
+        }
+        let visible = self.visible(tab);
+        let customer = visible[self.pick(visible.len())];
+        if self.logs[customer].0.is_none() || self.random.random_ratio(35, 100) {
+            return self.say(tab, customer).await;
+        }
+        match self.pick(100) {
+            0..8 => self.say_again(tab).await,
+            8..24 => self.mark_read(tab, customer).await,
+            24..40 => self.edit(tab, customer).await,
+            40..56 => self.delete(tab, customer).await,
+            56..64 => self.change_status(customer).await,
+            64..70 => self.read_history(tab, customer).await,
+            70..78 => self.say_in_a_room(tab, customer).await,
+            78..84 => self.type_(tab, customer),
+            84..98 => {
+                self.tabs[tab].drop_connection();
+                self.count("lose a connection");
+            }
+            _ if self.random.random_ratio(1, 4) => self.restart().await,
+            _ => self.say(tab, customer).await,
+        }
+    }
+
+    fn count(&mut self, what: &'static str) {
+        *self.counts.entry(what).or_default() += 1;
+    }
+
+    fn let_time_pass(&mut self) {
+        let millis = match self.pick(200) {
+            0 => self.random.random_range(-3_600_000..0),
+            1 => self.random.random_range(0..3_600_000),
+            _ => self.random.random_range(1..2000),
+        };
+        if millis < 0 {
+            self.count("set the clock back");
+        }
+        self.clock.0.fetch_add(millis, Ordering::SeqCst);
+    }
+
+    fn side(&self, tab: usize) -> usize {
+        usize::from(self.tabs[tab].owner < AGENTS)
+    }
+
+    fn something_new(&mut self) -> String {
+        self.said += 1;
+        format!("number {} \u{1F600}", self.said)
+    }
+
+    /// Whom a tab writes to in a customer's conversation.
+    fn addressee(&mut self, tab: usize, customer: usize) -> String {
+        let other = if self.side(tab) == 1 { AGENTS + customer } else { self.pick(AGENTS) };
+        self.people[other].id.to_string()
+    }
+
+    async fn say(&mut self, tab: usize, customer: usize) {
+        if self.logs[customer].1.messages.len() >= ROOM {
+            return self.count("nothing");
+        }
+        let (words, to) = (self.something_new(), self.addressee(tab, customer));
+        let message = json!({"receiverId": to, "message": words, "clientMessageId": words});
+        let answer = self.tabs[tab].ask("send-message", message.clone()).await;
+        assert_eq!(answer["ok"], true, "{answer}");
+        let (owner, side) = (self.tabs[tab].owner, self.side(tab));
+        let (id, log) = &mut self.logs[customer];
+        let named = text(&answer, "conversationId");
+        assert_eq!(id.get_or_insert_with(|| named.to_owned()), named);
+        assert_eq!(number(&answer, "seq"), log.say(owner, side, &words));
+        self.last[tab] = Some((message, answer));
+        self.count("say");
+    }
+
+    /// The same message again changes nothing, and is answered as before.
+    async fn say_again(&mut self, tab: usize) {
+        let Some((message, first)) = self.last[tab].clone() else { return self.count("nothing") };
+        let again = self.tabs[tab].ask("send-message", message).await;
+        assert_eq!(again, first);
+        self.count("say again");
+    }
+
+    async fn mark_read(&mut self, tab: usize, customer: usize) {
+        let side = self.side(tab);
+        let (Some(id), log) = (self.logs[customer].0.clone(), &self.logs[customer].1) else { return };
+        let up_to = self.random.random_range(0..log.last + 3);
+        self.tabs[tab].emit("mark-read", json!({"conversationId": id, "seq": up_to}));
+        // An answer to anything else comes after it was looked at.
+        self.tabs[tab].ask("resume", json!({"conversations": {}})).await;
+        if let Some(seq) = self.logs[customer].1.mark_read(side, up_to) {
+            self.tabs[tab].knows(&id, seq);
+        }
+        self.count("mark as read");
+    }
+
+    /// A message of a conversation and its id, if the tab knows it.
+    fn some_message(&mut self, tab: usize, customer: usize) -> Option<(u64, String)> {
+        let seqs: Vec<u64> = self.logs[customer].1.messages.keys().rev().take(30).copied().collect();
+        let seq = *seqs.get(self.random.random_range(0..seqs.len().max(1)))?;
+        let id = self.tabs[tab].id_of(self.logs[customer].0.as_ref()?, seq)?;
+        Some((seq, id))
+    }
+
+    async fn edit(&mut self, tab: usize, customer: usize) {
+        let Some((seq, id)) = self.some_message(tab, customer) else { return self.count("nothing") };
+        let owner = self.tabs[tab].owner;
+        let now = self.logs[customer].1.messages[&seq].clone();
+        let words = match &now.text {
+            Some(same) if self.random.random_ratio(1, 8) => same.clone(),
+            _ => self.something_new(),
+        };
+        let answer = self.tabs[tab].ask("edit-message", json!({"messageId": id, "message": words})).await;
+        if now.author != owner {
+            assert_eq!(answer["code"], "forbidden", "{answer}");
+            return self.count("edit what is another's");
+        }
+        match self.logs[customer].1.edit(seq, &words) {
+            Ok(Some(edit)) => assert_eq!(number(&answer, "seq"), edit, "{answer}"),
+            Ok(None) => assert_eq!(answer["ok"], true, "{answer}"),
+            Err(()) => assert_eq!(answer["code"], "not_found", "{answer}"),
+        }
+        self.count("edit");
+    }
+
+    async fn delete(&mut self, tab: usize, customer: usize) {
+        let Some((seq, id)) = self.some_message(tab, customer) else { return self.count("nothing") };
+        let (owner, side) = (self.tabs[tab].owner, self.side(tab));
+        let answer = self.tabs[tab].ask("delete-message", json!({"messageId": id})).await;
+        if self.logs[customer].1.messages[&seq].author != owner && side == 0 {
+            assert_eq!(answer["code"], "forbidden", "{answer}");
+            return self.count("delete what is another's");
+        }
+        assert_eq!(answer["ok"], true, "{answer}");
+        if let Some(deletion) = self.logs[customer].1.delete(seq) {
+            assert_eq!(number(&answer, "seq"), deletion);
+        }
+        self.count("delete");
+    }
+
+    fn type_(&mut self, tab: usize, customer: usize) {
+        let to = self.addressee(tab, customer);
+        self.tabs[tab].emit("typing", json!({"receiverId": to}));
+        self.count("type");
+    }
+
+    async fn restart(&mut self) {
+        for tab in &mut self.tabs {
+            tab.drop_connection();
+        }
+        self.server.restart().await;
+        self.count("restart");
+    }
+
+    /// Everybody who is there sees what the model says.
+    async fn compare(&mut self) {
+        for customer in 0..CUSTOMERS {
+            self.compare_conversation(customer).await;
+        }
+        self.count("compare");
+    }
+
+    /// The same of one conversation; false if nobody is there to see it.
+    async fn compare_conversation(&mut self, customer: usize) -> bool {
+        let mut is_seen = false;
+        for tab in 0..self.tabs.len() {
+            if self.tabs[tab].is_open()
+                && self.visible(tab).contains(&customer)
+                && let (Some(id), log) = &self.logs[customer]
+            {
+                self.tabs[tab].agrees(id, log).await;
+                is_seen = true;
+            }
+        }
+        is_seen
+    }
+}

@@ -1,0 +1,176 @@
+//! A tab of somebody: what it has heard, and what it makes of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use deskline::rig::client::Client;
+use serde_json::{Value, json};
+
+use super::reference::Log;
+use crate::support::{Account, SOON, number, text};
+
+/// What an entry told.
+#[derive(Debug, Clone)]
+enum Told {
+    Message { id: String, text: Option<String> },
+    Edit { id: String, text: Option<String> },
+    Delete { id: String },
+    Other,
+}
+
+/// What a client knows of one conversation, by seq.
+#[derive(Debug, Default)]
+struct View {
+    told: BTreeMap<u64, Told>,
+    /// Entries that it brought about itself and is not told.
+    own: BTreeSet<u64>,
+    /// How far it has resumed: what comes live on the same connection may be in that already.
+    resumed: u64,
+}
+
+/// A Socket.IO client that keeps what it hears when it loses its connection.
+pub(super) struct Tab {
+    /// Whose it is.
+    pub(super) owner: usize,
+    account: Account,
+    /// `None` while it is away.
+    client: Option<Client>,
+    views: BTreeMap<String, View>,
+}
+
+impl Tab {
+    pub(super) fn new(owner: usize, account: &Account) -> Self {
+        Self { owner, account: account.clone(), client: None, views: BTreeMap::new() }
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.client.is_some()
+    }
+
+    /// Goes away without a word.
+    pub(super) fn drop_connection(&mut self) {
+        self.client = None;
+    }
+
+    /// Comes back, and reads what it has missed of these conversations.
+    pub(super) async fn come_back(&mut self, url: &str, conversations: &[String]) {
+        let client = Client::connect(url).await.unwrap();
+        let shown = json!({"token": self.account.token, "catchUp": false});
+        let answer = client.emit_ack("authenticate", shown).await.unwrap();
+        assert_eq!(answer["success"], true, "{answer}");
+        let from = |id: &String| (id.clone(), Value::from(self.views.get(id).map_or(0, View::known)));
+        let mut cursors: serde_json::Map<String, Value> = conversations.iter().map(from).collect();
+        loop {
+            let answer = client.emit_ack("resume", json!({"conversations": cursors})).await.unwrap();
+            let mut has_more = false;
+            for (id, part) in answer["conversations"].as_object().unwrap() {
+                for entry in part["entries"].as_array().unwrap_or_else(|| panic!("{answer}")) {
+                    let seq = number(entry, "seq");
+                    let told = read(text(entry, "kind"), &entry["entry"]);
+                    let view = self.views.entry(id.clone()).or_default();
+                    view.told.insert(seq, told);
+                    view.resumed = seq;
+                    cursors.insert(id.clone(), seq.into());
+                }
+                has_more |= part["hasMore"] == true;
+            }
+            if !has_more {
+                break;
+            }
+        }
+        self.client = Some(client);
+    }
+
+    /// Asks for something, and gives the answer.
+    pub(super) async fn ask(&self, event: &str, argument: Value) -> Value {
+        self.client.as_ref().expect("the tab is away").emit_ack(event, argument).await.unwrap()
+    }
+
+    /// Says something that nobody is answered.
+    pub(super) fn emit(&self, event: &str, argument: Value) {
+        self.client.as_ref().expect("the tab is away").emit(event, argument).unwrap();
+    }
+
+    /// It knows of an entry without being told.
+    pub(super) fn knows(&mut self, conversation: &str, seq: u64) {
+        self.views.entry(conversation.to_owned()).or_default().own.insert(seq);
+    }
+
+    /// Listens until it has heard everything there is, and then knows exactly what the model says.
+    pub(super) async fn agrees(&mut self, conversation: &str, log: &Log) {
+        while self.views.get(conversation).map_or(0, View::known) < log.last {
+            let client = self.client.as_ref().expect("the tab is away");
+            let (name, event) = client.next_event(SOON).await.unwrap_or_else(|error| {
+                let known = self.views.get(conversation).map_or(0, View::known);
+                panic!("{} waits for {conversation}/{} beyond {known}: {error}", self.account.name, log.last)
+            });
+            self.hear(&name, &event);
+        }
+        let view = self.views.entry(conversation.to_owned()).or_default();
+        assert_eq!(view.known(), log.last, "{} knows of entries that are not there", self.account.name);
+        let expected: Vec<_> = log.messages.iter().map(|(seq, said)| (*seq, said.text.clone())).collect();
+        assert_eq!(view.messages(), expected, "{} sees another {conversation}", self.account.name);
+    }
+
+    fn hear(&mut self, name: &str, event: &Value) {
+        let kind = match name {
+            "receive-message" | "message-sent" => "message",
+            "messages-read" => "read",
+            "conversation-status" => "status",
+            "message-edited" => "edit",
+            "message-deleted" => "delete",
+            // What is refused is answered, too.
+            _ => return,
+        };
+        let (conversation, seq) = (text(event, "conversationId").to_owned(), number(event, "seq"));
+        let view = self.views.entry(conversation.clone()).or_default();
+        let is_confirmation = name == "message-sent" && view.told.contains_key(&seq);
+        if is_confirmation || seq <= view.resumed {
+            return;
+        }
+        let newest = view.told.last_key_value().map_or(0, |(seq, _)| *seq);
+        assert!(seq > newest, "{} hears {conversation}/{seq} after {newest}", self.account.name);
+        view.told.insert(seq, read(kind, event));
+    }
+
+    /// The id of a message that it knows.
+    pub(super) fn id_of(&self, conversation: &str, seq: u64) -> Option<String> {
+        match self.views.get(conversation)?.told.get(&seq)? {
+            Told::Message { id, .. } => Some(id.clone()),
+            Told::Edit { .. } | Told::Delete { .. } | Told::Other => None,
+        }
+    }
+}
+
+impl View {
+    /// How far it knows everything.
+    fn known(&self) -> u64 {
+        (1..).take_while(|seq| self.told.contains_key(seq) || self.own.contains(seq)).last().unwrap_or(0)
+    }
+
+    /// What all messages say now.
+    fn messages(&self) -> Vec<(u64, Option<String>)> {
+        let mut now: BTreeMap<&str, (u64, Option<&str>)> = BTreeMap::new();
+        for (seq, told) in &self.told {
+            match told {
+                Told::Message { id, text } => drop(now.insert(id, (*seq, text.as_deref()))),
+                Told::Edit { id, text } => now.get_mut(id.as_str()).unwrap().1 = text.as_deref(),
+                Told::Delete { id } => now.get_mut(id.as_str()).unwrap().1 = None,
+                Told::Other => {}
+            }
+        }
+        let mut messages: Vec<_> = now.into_values().map(|(seq, text)| (seq, text.map(str::to_owned))).collect();
+        messages.sort_unstable();
+        messages
+    }
+}
+
+fn read(kind: &str, entry: &Value) -> Told {
+    let said = || entry["message"].as_str().map(str::to_owned);
+    match kind {
+        "message" => Told::Message { id: text(entry, "_id").into(), text: said() },
+        "edit" => Told::Edit { id: text(entry, "messageId").into(), text: said() },
+        "delete" => Told::Delete { id: text(entry, "messageId").into() },
+        "read" | "status" => Told::Other,
+        other => panic!("an entry of the kind {other}"),
+    }
+}

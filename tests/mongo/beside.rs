@@ -1,0 +1,139 @@
+//! The replaced server goes on writing to the database on which Deskline runs, as during a move.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use deskline::domain::{Entry, Members, Seq, UserId};
+use deskline::rig::client::Client;
+use deskline::store::ConversationStore as _;
+use deskline::verify::{Repair, verify};
+use serde_json::{Value, json};
+
+use crate::golden::{get, log_in, run, write};
+use crate::shared::{ServerProcess, number, text};
+use crate::support::{Site, stop};
+
+/// How long it may take until something written is heard of.
+const SOON: Duration = Duration::from_secs(10);
+
+/// Messages that the old server writes, and that Ann sends by us meanwhile.
+const OLD: usize = 60;
+const NEW: usize = 20;
+
+async fn enter(server: &ServerProcess, token: &str) -> Client {
+    let client = Client::connect(&server.url).await.unwrap();
+    assert_eq!(client.authenticate(token).await.unwrap()["success"], true);
+    client
+}
+
+async fn the_old_server_writes(site: &Site, ids: &Value) -> Vec<Value> {
+    let count = OLD.to_string();
+    let people = [text(ids, "admin"), text(ids, "ann"), text(ids, "bob")];
+    let arguments = [&[site.server.as_str(), &site.name, &count][..], &people].concat();
+    run("beside.mjs", &arguments).await.as_array().unwrap().clone()
+}
+
+/// Listens until all of `ids` were heard. Gives every message that was, by conversation, in the order of hearing.
+async fn hear(client: &Client, mut ids: Vec<String>) -> BTreeMap<String, Vec<(u64, String)>> {
+    let mut heard: BTreeMap<String, Vec<(u64, String)>> = BTreeMap::new();
+    while !ids.is_empty() {
+        let (name, event) =
+            client.next_event(SOON).await.unwrap_or_else(|error| panic!("{error}, and {ids:?} were not heard"));
+        if name == "receive-message" || name == "message-sent" {
+            let id = text(&event, "_id").to_owned();
+            ids.retain(|waited| *waited != id);
+            heard.entry(text(&event, "conversationId").into()).or_default().push((number(&event, "seq"), id));
+        }
+    }
+    heard
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_old_server_writes_is_kept_once_and_told_in_order() {
+    let Some(site) = Site::new() else { return };
+    let ids = write(&site).await;
+    let id = |name: &str| text(&ids, name).to_owned();
+    let (server, second) = (site.start().await, site.start().await);
+    let (ann, admin) = (log_in(&server, "ann@old.test").await, log_in(&server, "admin@old.test").await);
+    let before = number(&get(&server, &admin, "/api/chat/unread-count").await, "count");
+
+    let at_ann = enter(&server, &ann).await;
+    let sending = async {
+        let mut sent = Vec::new();
+        for n in 0..NEW {
+            let ask = json!({"receiverId": id("admin"), "message": format!("new {n}")});
+            let answer = at_ann.emit_ack("send-message", ask).await.unwrap();
+            sent.push(text(&answer, "messageId").to_owned());
+            tokio::time::sleep(Duration::from_millis(40)).await;
+        }
+        sent
+    };
+    let (written, sent) = tokio::join!(the_old_server_writes(&site, &ids), sending);
+    assert_eq!(written.len(), OLD);
+    // Only the process that takes a message in tells it, so who is on the other hears of it when they come back.
+    wait_until_all_is_taken_in(&site).await;
+    let log = kept(&site, &ids).await;
+    let of = |customer: &str| written.iter().filter(|one| text(one, "customer") == customer).collect::<Vec<_>>();
+    for customer in ["ann", "bob"] {
+        let old: Vec<&str> = of(&id(customer)).iter().map(|one| text(one, "id")).collect();
+        let kept: Vec<&str> = log[customer].iter().map(String::as_str).filter(|id| old.contains(id)).collect();
+        assert_eq!(kept, old, "what was written to {customer}'s conversation is there once and in order");
+    }
+    assert!(sent.iter().all(|id| log["ann"].iter().filter(|kept| *kept == id).count() == 1));
+    let to_desk = written.iter().filter(|one| text(one, "sender") != id("admin")).count() + NEW;
+    let unread = number(&get(&server, &admin, "/api/chat/unread-count").await, "count");
+    assert_eq!(unread, before + to_desk as u64);
+    stop(second).await;
+
+    told_live(&site, &server, &admin, &ann, &ids).await;
+    stop(server).await;
+    let store = site.store().await;
+    let tell = |finding: &deskline::verify::Finding| panic!("{finding}");
+    verify(&*store.stores().conversations, &*store, Repair::No, tell, |_| ()).await.unwrap();
+    store.close().await;
+    site.remove().await;
+}
+
+/// What comes while sockets are open is heard by both sides, once and in the order of the log.
+async fn told_live(site: &Site, server: &ServerProcess, admin: &str, ann: &str, ids: &Value) {
+    let (at_admin, at_ann) = (enter(server, admin).await, enter(server, ann).await);
+    // What was missed comes first.
+    while at_admin.next_event(Duration::from_secs(1)).await.is_ok() {}
+    while at_ann.next_event(Duration::from_secs(1)).await.is_ok() {}
+    let written = the_old_server_writes(site, ids).await;
+    let all: Vec<String> = written.iter().map(|one| text(one, "id").to_owned()).collect();
+    let anns = written.iter().filter(|one| one["customer"] == ids["ann"]);
+    let anns: Vec<String> = anns.map(|one| text(one, "id").to_owned()).collect();
+    let (by_admin, by_ann) = tokio::join!(hear(&at_admin, all.clone()), hear(&at_ann, anns.clone()));
+    for heard in by_admin.values().chain(by_ann.values()) {
+        assert!(heard.is_sorted_by(|one, next| one.0 < next.0), "not in order, or twice: {heard:?}");
+    }
+    let count = |heard: &BTreeMap<String, Vec<(u64, String)>>| heard.values().map(Vec::len).sum::<usize>();
+    assert_eq!((by_admin.len(), count(&by_admin)), (2, all.len()));
+    assert_eq!((by_ann.len(), count(&by_ann)), (1, anns.len()));
+}
+
+async fn wait_until_all_is_taken_in(site: &Site) {
+    let messages = site.raw().await.collection::<mongodb::bson::Document>("messages");
+    let left = async {
+        while messages.count_documents(mongodb::bson::doc! { "conversation": null }).await.unwrap() > 0 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::time::timeout(SOON, left).await.expect("messages of the old server are left over");
+}
+
+/// The ids of all messages in Ann's and Bob's logs, in order.
+async fn kept(site: &Site, ids: &Value) -> BTreeMap<&'static str, Vec<String>> {
+    let store = site.store().await;
+    let mut logs = BTreeMap::new();
+    for customer in ["ann", "bob"] {
+        let members = Members::Support { customer: text(ids, customer).parse::<UserId>().unwrap() };
+        let conversation = store.find(members).await.unwrap().unwrap();
+        let log = store.entries_after(conversation.id, Seq::ZERO, 1000).await.unwrap();
+        let ids = log.iter().filter_map(Entry::message).map(|message| message.id.to_string());
+        logs.insert(customer, ids.collect());
+    }
+    store.close().await;
+    logs
+}

@@ -1,0 +1,87 @@
+//! The database server is killed, or steps down, under load.
+
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+use crate::away::PEOPLE;
+use crate::own_database::{Failure, OwnDatabase};
+use crate::shared::Talk;
+use crate::support::{Site, becomes_ready, becomes_unready, is_there_a_server, stop, told_the_truth};
+
+const SEED: u64 = 0x2026_1121;
+
+/// Long enough for anything.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Codes of a server that is no longer the primary, or not yet.
+const STEPPED_DOWN: [i32; 4] = [10107, 189, 11602, 11600];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_is_killed_costs_nobody_a_message_or_a_socket() {
+    if !is_there_a_server() {
+        return;
+    }
+    let mut database = OwnDatabase::start(&[]).await;
+    let (site, accounts) = Site::on(&database.uri(), &PEOPLE).await;
+    let server = site.start().await;
+    let talk = Talk::start(&accounts, vec![server.url.clone()]);
+    for _ in 0..3 {
+        assert!(talk.is_acknowledged(100, PATIENCE).await, "nobody is acknowledged: {}", server.log());
+        database.kill().await;
+        becomes_unready(&server, Duration::from_secs(5)).await;
+        database.restart().await;
+        becomes_ready(&server, PATIENCE).await;
+    }
+    assert!(talk.is_acknowledged(100, PATIENCE).await, "it does not recover: {}", server.log());
+    let ledgers = talk.end().await;
+    stop(server).await;
+    told_the_truth(&site, &accounts[0], &ledgers).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_primary_that_steps_down_costs_nobody_a_message_or_a_socket() {
+    if is_there_a_server() {
+        writes_fail_for_a_while(&[]).await;
+    }
+}
+
+/// Where the driver does not try anything again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_standalone_server_that_fails_for_a_while_costs_nobody_a_message_or_a_socket() {
+    if is_there_a_server() {
+        writes_fail_for_a_while(&["--standalone"]).await;
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "whoever reads the failure needs the seed")]
+async fn writes_fail_for_a_while(flags: &[&str]) {
+    eprintln!("failover: seed {SEED:#x}");
+    let mut random = StdRng::seed_from_u64(SEED);
+    let database = OwnDatabase::start(flags).await;
+    let (site, accounts) = Site::on(&database.uri(), &PEOPLE).await;
+    let server = site.start().await;
+    let talk = Talk::start(&accounts, vec![server.url.clone()]);
+    for round in 0..40 {
+        let code = STEPPED_DOWN[random.random_range(0..STEPPED_DOWN.len())];
+        let how = match round % 5 {
+            0 | 1 => Failure::Refuse(code),
+            2 | 3 => Failure::DoAndDoubt(code),
+            _ => Failure::HangUp,
+        };
+        database.fail(random.random_range(1..6), &how).await;
+        assert!(talk.is_acknowledged(5, PATIENCE).await, "round {round}: nobody is acknowledged: {}", server.log());
+    }
+    database.fail_always(&Failure::DoAndDoubt(189)).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    database.fail_always(&Failure::Refuse(10107)).await;
+    becomes_unready(&server, Duration::from_secs(5)).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    database.heal().await;
+    becomes_ready(&server, PATIENCE).await;
+    assert!(talk.is_acknowledged(20, PATIENCE).await, "it does not recover: {}", server.log());
+    let ledgers = talk.end().await;
+    stop(server).await;
+    told_the_truth(&site, &accounts[0], &ledgers).await;
+}
