@@ -9,8 +9,8 @@ NODE_MIN := 20
 run:
 	$(CARGO) run --release -- --demo
 
-# Formatting, lints, docs, Rust tests, and the tests with the official JavaScript client.
-test: node rust js
+# Formatting, lints, docs, Rust tests, the tests with the official JavaScript client, and those in Chromium if it is there.
+test: node rust js browser
 
 rust:
 	$(CARGO) fmt --check
@@ -23,10 +23,10 @@ js: node
 	$(CARGO) build
 	cd tests/js && npm ci --no-audit --no-fund && DESKLINE_BIN="$(CURDIR)/target/debug/deskline" npm test
 
-# Close codes as a page reads them; needs Chromium (apt-get install chromium).
+# Close codes as a page reads them; without Chromium (apt-get install chromium) they are left out.
 browser: node
 	$(CARGO) build
-	cd tests/browser && npm ci --no-audit --no-fund && DESKLINE_BIN="$(CURDIR)/target/debug/deskline" npm test
+	cd tests/browser && npm ci --no-audit --no-fund && DESKLINE_BIN="$(CURDIR)/target/debug/deskline" timeout 300 npm test
 
 # The store's suite on a real MongoDB: make test-mongo MONGODB_URI=mongodb://127.0.0.1:27017/?replicaSet=rs0
 test-mongo:

@@ -18,6 +18,7 @@ use crate::auth::{Passwords, Secret, Tokens};
 use crate::config::{Config, MailConfig};
 use crate::desk::Desk;
 use crate::domain::{Clock, SystemClock, UserId};
+use crate::faces::channels::ChannelsSettings;
 use crate::faces::{channels, ops, rest, socketio};
 use crate::mail::{LogMailer, Mailer, SmtpMailer};
 use crate::net;
@@ -108,10 +109,12 @@ pub async fn serve(
         client_url: config.listen.client_urls.first().cloned().unwrap_or_default(),
         changed,
     });
-    let desk = Desk::open(stores, accounts.clone(), clock, config.desk.settings());
+    let desk = Desk::open(stores, accounts.clone(), clock.clone(), config.desk.settings());
     tokio::spawn(judge_changes(desk.clone(), changes, stop.clone()));
     let (router, sockets, channels) = router(&desk, &accounts, config)?;
     let tasks = TaskTracker::new();
+    let (tidying, stopped) = (channels::keep_tidy(channels_settings(config), clock), stop.clone());
+    tasks.spawn(async move { stopped.run_until_cancelled_owned(tidying).await });
     if let OpenStore::Mongo(store) = &store {
         tasks.spawn(pick_up(store.clone(), desk.clone(), stop.clone()));
     }
@@ -135,6 +138,10 @@ pub async fn serve(
     Ok(())
 }
 
+fn channels_settings(config: &Config) -> ChannelsSettings {
+    config.channels.settings(config.store.location().file(), &config.listen.public_urls)
+}
+
 /// All faces, behind what they have in common.
 fn router(
     desk: &Desk,
@@ -143,8 +150,7 @@ fn router(
 ) -> anyhow::Result<(Router, SocketIo, channels::Sockets)> {
     let settings = config.socketio.settings();
     let (socketio, sockets) = socketio::layer(desk, &settings);
-    let (dialects, channels) =
-        channels::routes(desk.clone(), accounts.clone(), config.channels.settings(config.store.location().file()));
+    let (dialects, channels) = channels::routes(desk.clone(), accounts.clone(), channels_settings(config));
     let router = Router::new()
         .merge(dialects)
         .merge(rest::routes(desk.clone(), accounts.clone()))

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use clap::Args;
 
 use super::{ConfigError, LOOPBACK, alias};
+use crate::faces::channels::PublicUrl;
 
 /// Where the server listens, and who may call it from a browser.
 #[derive(Debug, Clone, Args)]
@@ -16,6 +17,10 @@ pub struct ListenConfig {
     /// [default: `$CLIENT_URL`, or `http://localhost:5173`].
     #[arg(long = "client-url", env = "DESKLINE_CLIENT_URL", value_delimiter = ',', value_name = "ORIGIN")]
     pub client_urls: Vec<String>,
+    /// Where pages find this server, if a proxy stands before it, e.g. `https://chat.example.com`: links in answers begin with
+    /// it. May be given several times, one for each host name.
+    #[arg(long = "public-url", env = "DESKLINE_PUBLIC_URL", value_delimiter = ',', value_name = "URL")]
+    pub public_urls: Vec<PublicUrl>,
 }
 
 impl ListenConfig {

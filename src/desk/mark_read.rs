@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use tokio::sync::oneshot;
+
 use super::Desk;
-use super::journal::Submission;
+use super::journal::{Answer, Submission};
+use super::send_message::SendMessageError;
 use crate::domain::{ConnectionId, Conversation, ConversationId, Draft, DraftKind, MessageExtras, Person, Seq, UserId};
 use crate::store::StoreError;
 
@@ -22,13 +25,16 @@ pub enum MarkReadError {
     /// There is no such person or conversation, or it is none of the reader's.
     #[error("nothing there to read")]
     NotFound,
+    /// It was not kept.
+    #[error(transparent)]
+    NotKept(#[from] SendMessageError),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 impl Desk {
-    /// Marks as read, in line with everything else that is to be kept. Who spoke hears of it, if it is news.
+    /// Marks as read; returns once that is durable and told. Who spoke hears of it, if it is news.
     ///
     /// Nothing counts as read that was never delivered to the reader, whatever came in meanwhile.
     ///
@@ -55,7 +61,25 @@ impl Desk {
             Some(up_to) => up_to,
             None => self.delivered(reader.id, conversation.id).await?.unwrap_or_default(),
         };
-        self.submit_read(reader, conversation, up_to, origin).await
+        self.keep_read(reader, conversation, up_to, origin).await
+    }
+
+    /// Puts a read mark in line, and waits until it is kept.
+    pub(super) async fn keep_read(
+        &self,
+        reader: &Arc<Person>,
+        conversation: Conversation,
+        up_to: Seq,
+        origin: Option<ConnectionId>,
+    ) -> Result<(), MarkReadError> {
+        let (answer, answered) = oneshot::channel();
+        let answer: Answer = Box::new(move |outcome| drop(answer.send(outcome)));
+        self.submit_read(reader, conversation, up_to, origin, Some(answer)).await?;
+        match answered.await {
+            Ok(outcome) => Ok(outcome.map(drop)?),
+            // What is no news is not answered.
+            Err(_) => Ok(()),
+        }
     }
 
     /// Puts a read mark in line.
@@ -65,6 +89,7 @@ impl Desk {
         conversation: Conversation,
         up_to: Seq,
         origin: Option<ConnectionId>,
+        answer: Option<Answer>,
     ) -> Result<(), MarkReadError> {
         let side = conversation.members.side_of(reader.id, reader.role.is_agent());
         let side = side.ok_or(MarkReadError::NotFound)?;
@@ -72,7 +97,7 @@ impl Desk {
         let draft = Draft { conversation: conversation.id, author: reader.id, side, at: self.0.clock.now(), kind };
         let parties = self.0.directory.parties(conversation).await?;
         let (author, extras) = (reader.clone(), MessageExtras::default());
-        self.0.journal.submit(Submission { draft, parties, author, origin, extras, answer: None });
+        self.0.journal.submit(Submission { draft, parties, author, origin, extras, answer });
         Ok(())
     }
 }

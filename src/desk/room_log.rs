@@ -7,10 +7,10 @@ use super::Desk;
 use super::enter::Entered;
 use super::mark_read::MarkReadError;
 use crate::domain::{
-    ConversationId, EntryKind, EntryTold, Members, Message, MessageExtras, Person, Seq, Side, Summary, Timestamp,
-    UserId,
+    Conversation, ConversationId, Entry, EntryKind, EntryTold, Members, Message, MessageExtras, Person, Seq, Side,
+    Summary, Timestamp, UserId,
 };
-use crate::store::{MAX_PAGE, Profile, StoreError, SummaryPage};
+use crate::store::{MAX_PAGE, MessagePage, Profile, StoreError, SummaryPage};
 
 /// A read mark, as far as a message needs it.
 #[derive(Debug, Clone, Copy)]
@@ -23,7 +23,7 @@ pub struct ReadAt {
     pub at: Timestamp,
 }
 
-/// A conversation's newest messages, and what was read of them when.
+/// Messages of a conversation, and what was read of them when.
 #[derive(Debug)]
 pub struct RoomLog {
     /// Messages, oldest first.
@@ -62,16 +62,53 @@ impl Desk {
     /// [`StoreError`] if the store fails.
     pub async fn room_log(&self, entered: &Entered, limit: usize) -> Result<RoomLog, StoreError> {
         let conversation = entered.summary.conversation;
-        let conversations = &self.0.stores.conversations;
         let limit = limit.min(self.0.settings.history_page);
-        let messages = conversations.messages_before(conversation.id, None, limit).await?;
+        let messages = self.0.stores.conversations.messages_before(conversation.id, None, limit).await?;
         if let Some(newest) = messages.last() {
             self.0.deliveries.mark(entered.person.id, conversation.id, newest.seq);
             let reaches = self.reaches(&entered.summary).await?;
             self.note_taken(entered.side, &messages, messages.len() < limit, &reaches);
         }
+        self.shown_log(conversation, messages).await
+    }
+
+    /// The newest messages before the one with this number; none if there is no such message in the conversation.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store fails.
+    pub async fn room_log_before(&self, entered: &Entered, number: u64, limit: usize) -> Result<RoomLog, StoreError> {
+        let conversation = entered.summary.conversation;
+        let limit = limit.min(self.0.settings.history_page);
+        let conversations = &self.0.stores.conversations;
+        // Also from one that was deleted meanwhile, where a client has got to.
+        let from = conversations.message_by_number(number).await?.filter(|entry| entry.conversation == conversation.id);
+        let messages = match from {
+            Some(entry) => conversations.messages_before(conversation.id, Some(entry.seq), limit).await?,
+            None => Vec::new(),
+        };
+        self.shown_log(conversation, messages).await
+    }
+
+    /// The messages beyond the first `skip`, oldest first, and how many there are in all. Counts as delivered if the newest is
+    /// among them.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store fails.
+    pub async fn room_page(&self, entered: &Entered, skip: u64, limit: usize) -> Result<(RoomLog, u64), StoreError> {
+        let conversation = entered.summary.conversation;
+        let MessagePage { messages, total } =
+            self.0.stores.conversations.messages_from(conversation.id, skip, limit).await?;
+        if let Some(last) = messages.last()
+            && skip + messages.len() as u64 == total
+        {
+            self.0.deliveries.mark(entered.person.id, conversation.id, last.seq);
+        }
+        Ok((self.shown_log(conversation, messages).await?, total))
+    }
+
+    async fn shown_log(&self, conversation: Conversation, messages: Vec<Entry>) -> Result<RoomLog, StoreError> {
         let first = messages.first().map_or(Seq::ZERO, |first| first.seq.previous());
-        let entries = conversations.entries_after(conversation.id, first, MAX_PAGE).await?;
+        let entries = self.0.stores.conversations.entries_after(conversation.id, first, MAX_PAGE).await?;
         let reads = entries.iter().filter_map(|entry| match entry.kind {
             EntryKind::Read { up_to } => Some(ReadAt { side: entry.side, up_to, at: entry.at }),
             EntryKind::Message(_)
@@ -133,7 +170,7 @@ impl Desk {
     pub async fn mark_room_read(&self, entered: &Entered) -> Result<u64, MarkReadError> {
         let conversation = entered.summary.conversation;
         let summary = self.summary(conversation.id).await?.ok_or(MarkReadError::NotFound)?;
-        self.submit_read(&entered.person, conversation, summary.last_seq, None).await?;
+        self.keep_read(&entered.person, conversation, summary.last_seq, None).await?;
         Ok(summary.side(entered.side).unread)
     }
 

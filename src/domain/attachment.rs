@@ -99,6 +99,15 @@ mod tests {
             (b"  <!doctype html>", None),
             (b"<svg onload=alert(1)>", None),
             (b"\xef\xbb\xbf<script>", None),
+            (b"\n<?xml version=\"1.0\"?><svg onload=alert(1)>", None),
+            (b"<!--\n-->hello", None),
+            (b"\xff\xfe<\0h\0t\0m\0l\0", None),
+            (b"\x1b[2Jhello", None),
+            // What is a page as well is what its first bytes say, and is given out as nothing else.
+            (b"GIF89a/*<svg onload=alert(1)>*/=1", Some("image/gif")),
+            (b"\x89PNG\r\n\x1a\n<html><script>", Some("image/png")),
+            (b"%PDF-1.7\n<html><script>", Some("application/pdf")),
+            (b"see <script>", Some("text/plain; charset=utf-8")),
             (b"", None),
             (b"\xff\xfe", None),
         ] {

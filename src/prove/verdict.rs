@@ -110,7 +110,9 @@ async fn read(store: &dyn ConversationStore, agent: UserId) -> Result<Vec<Kept>,
             let page: Vec<Entry> = store.entries_after(summary.conversation.id, after, MAX_PAGE).await?;
             let Some(last) = page.last() else { break };
             after = last.seq;
-            page.iter().for_each(|entry| kept.take_in(entry));
+            for entry in &page {
+                kept.take_in(entry);
+            }
         }
         all.push(kept);
     }

@@ -204,6 +204,15 @@ pub struct Missed {
     pub last_seq: Seq,
 }
 
+/// A part of a conversation's messages, oldest first.
+#[derive(Debug, Clone)]
+pub struct MessagePage {
+    /// The messages.
+    pub messages: Vec<Entry>,
+    /// How many there are in all.
+    pub total: u64,
+}
+
 /// One page of support conversations, the one that changed last first.
 #[derive(Debug, Clone)]
 pub struct SummaryPage {
@@ -311,6 +320,9 @@ pub trait ConversationStore: Send + Sync + 'static {
         before: Option<Seq>,
         limit: usize,
     ) -> Result<Vec<Entry>, StoreError>;
+
+    /// The messages beyond the first `skip`, oldest first, at most `limit`.
+    async fn messages_from(&self, id: ConversationId, skip: u64, limit: usize) -> Result<MessagePage, StoreError>;
 
     /// The entry of the message with this id, in whatever conversation, also if it was deleted.
     async fn message(&self, id: MessageId) -> Result<Option<Entry>, StoreError>;

@@ -1,7 +1,7 @@
 // A page opens each socket and reads the close codes, in a real Chromium.
-// Needs: DESKLINE_BIN, and Chromium at CHROMIUM (default /usr/bin/chromium).
+// Needs: DESKLINE_BIN, and Chromium: at CHROMIUM, or where systems put it. Without one it is left out, which in CI is a failure.
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,6 +10,9 @@ import assert from 'node:assert/strict';
 import { chromium } from 'playwright-core';
 
 const bin = process.env.DESKLINE_BIN;
+const places = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
+const chromiumBin = process.env.CHROMIUM ?? places.find((place) => existsSync(place));
+const skip = !chromiumBin && process.env.CI !== 'true' && '*** LEFT OUT: there is no Chromium (apt-get install chromium) ***';
 const folder = mkdtempSync(join(tmpdir(), 'deskline-browser-'));
 const data = join(folder, 'deskline.db');
 let server, browser, page, port;
@@ -22,6 +25,8 @@ const freePort = () => new Promise((done) => {
 });
 
 before(async () => {
+  if (skip) return;
+  assert.ok(chromiumBin, 'there is no Chromium to test with');
   port = await freePort();
   server = spawn(bin, ['--demo', '--data', data, '--listen', `127.0.0.1:${port}`], { stdio: 'ignore' });
   const url = `http://127.0.0.1:${port}/health`;
@@ -30,7 +35,7 @@ before(async () => {
     assert.ok(tries < 200, 'the server starts');
     await new Promise((done) => setTimeout(done, 50));
   }
-  browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox'] });
+  browser = await chromium.launch({ executablePath: chromiumBin, args: ['--no-sandbox', '--disable-dev-shm-usage'], timeout: 60000 });
   page = await browser.newPage();
   await page.goto(url);
 });
@@ -57,7 +62,7 @@ const logIn = (email) => page.evaluate(async ([email]) => {
   return (await answer.json()).access;
 }, [email]);
 
-test('a page reads 4401, 4403, 4404, 1011 and 1000', async () => {
+test('a page reads 4401, 4403, 4404, 1011 and 1000', { skip }, async () => {
   assert.equal(await end('/ws/admin/chat/?token=bad'), 4401);
   assert.equal(await end('/ws/admin/chat/'), 4401);
   const [admin, ann] = [await logIn('admin@demo.test'), await logIn('ann@demo.test')];

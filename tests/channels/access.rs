@@ -141,3 +141,64 @@ async fn claims_that_a_dialect_does_not_define_never_widen_rights() {
         assert_eq!(server.get("/api/chat/rooms/user/1/", &who).await.status, 403, "{claims}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_visitor_who_asks_twenty_times_at_once_has_one_room() {
+    let server = TestServer::start().await;
+    let (room, session) = server.visit("Ann").await;
+    let asks = (0..20).map(async |_| server.post("/api/public/chat-rooms/", &session, json!({})).await);
+    for answer in futures_util::future::join_all(asks).await {
+        assert_eq!((answer.status, &answer.json["id"]), (200, &json!(room)));
+        assert_eq!(answer.cookie, None, "the session goes on");
+    }
+    // An account that has none yet gets one room, too, however often it asks for the first time.
+    let ann = server.account("Ann Lee", "ann@example.com", Role::Customer).await;
+    let who = Who::Bearer(server.token(&ann));
+    let asks = (0..20).map(async |_| server.post("/api/public/chat-rooms/", &who, json!({})).await.json["id"].clone());
+    let rooms = futures_util::future::join_all(asks).await;
+    assert!(rooms[0].is_string() && rooms.iter().all(|room| *room == rooms[0]), "{rooms:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_closed_conversation_goes_on_when_the_visitor_writes_again() {
+    let server = TestServer::start().await;
+    let admin = server.account("Ada Min", "admin@example.com", Role::Admin).await;
+    let agent = Who::Bearer(server.token(&admin));
+    let (room, session) = server.visit("Ann").await;
+    let send = format!("/api/public/chat-rooms/{room}/send_message/");
+    server.post(&send, &session, json!({"content": "before"})).await;
+    let of_agent = format!("/api/admin/chat-rooms/{room}/");
+    server.ask("PATCH", &format!("{of_agent}close_room/"), &agent, None).await;
+    let again = server.post("/api/public/chat-rooms/", &session, json!({})).await;
+    assert_eq!((again.status, &again.json["id"], &again.json["status"]), (200, &json!(room), &json!("closed")));
+    assert_eq!(
+        server.post(&send, &Who::Nobody, json!({"content": "x"})).await.status,
+        404,
+        "the id alone opens nothing"
+    );
+    assert_eq!(server.post(&send, &session, json!({"content": "after"})).await.status, 201);
+    let seen = server.get(&of_agent, &agent).await.json;
+    assert_eq!(seen["status"], "waiting");
+    let texts: Vec<_> = seen["messages"].as_array().unwrap().iter().map(|message| &message["content"]).collect();
+    assert_eq!(texts, ["before", "after"]);
+    assert_eq!(server.post(&send, &Who::Nobody, json!({"content": "x"})).await.status, 201, "and the id is good again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_opens_nothing_of_the_portal() {
+    let server = TestServer::start().await;
+    let uma = server.account("Uma One", "u1@example.com", Role::Customer).await;
+    let who = Who::Bearer(server.token(&uma));
+    let number = server.get("/api/chat/rooms/my_room/", &who).await.json["room"]["id"].clone();
+    let (_, visitor) = server.visit("Mallory").await;
+    let Who::Session(secret) = &visitor else { panic!("a session") };
+    for path in ["rooms/", "rooms/my_room/", "messages/", "notifications/"] {
+        assert_eq!(server.get(&format!("/api/chat/{path}"), &visitor).await.status, 401, "{path}");
+    }
+    let message = json!({"room_id": number, "message": "x"});
+    assert_eq!(server.post("/api/chat/messages/", &visitor, message).await.status, 401);
+    // Numbers can be guessed, so they open nothing by themselves.
+    for session in [None, Some(secret.as_str())] {
+        assert_eq!(server.try_socket(&format!("/ws/chat/{number}/"), session).await.err(), Some(403));
+    }
+}

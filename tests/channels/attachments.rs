@@ -1,9 +1,14 @@
 //! Files with messages: uploaded, fetched back, refused.
 
+use std::time::{Duration, UNIX_EPOCH};
+
 use deskline::domain::{Role, User};
 use deskline::rig::client::Client;
 use reqwest::multipart::{Form, Part};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use crate::harness::{PATIENCE, TestServer, Who};
 
@@ -16,7 +21,11 @@ struct Room {
 
 impl Room {
     async fn open() -> Self {
-        let server = TestServer::start().await;
+        Self::open_with(&[]).await
+    }
+
+    async fn open_with(flags: &[&str]) -> Self {
+        let server = TestServer::start_with(flags).await;
         let uma = server.account("Uma One", "u1@example.com", Role::Customer).await;
         let admin = server.account("Ada Min", "admin@example.com", Role::Admin).await;
         let who = Who::Bearer(server.token(&uma));
@@ -107,4 +116,152 @@ async fn only_a_signed_link_opens_a_file() {
     }
     let as_token = Who::Bearer(token.to_owned());
     assert_eq!(room.server.get("/api/chat/rooms/", &as_token).await.status, 401, "a link is no token");
+}
+
+/// A form by hand, for what no client would send.
+fn form(room: u64, file: &[u8]) -> Vec<u8> {
+    let mut form = format!(
+        "--b\r\nContent-Disposition: form-data; name=\"room_id\"\r\n\r\n{room}\r\n--b\r\nContent-Disposition: form-data; \
+         name=\"attachment\"; filename=\"a.png\"\r\n\r\n"
+    )
+    .into_bytes();
+    form.extend(file);
+    form
+}
+
+/// A connection on which the head of an upload was sent.
+async fn begin(room: &Room, by: &User, length: usize) -> TcpStream {
+    let mut stream = TcpStream::connect(&room.server.address).await.unwrap();
+    let head = format!(
+        "POST /api/chat/messages/ HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\nContent-Length: {length}\r\n\
+         Content-Type: multipart/form-data; boundary=b\r\n\r\n",
+        room.server.token(by)
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream
+}
+
+/// The status of the answer.
+async fn status(stream: &mut TcpStream) -> String {
+    let mut answer = vec![0; 12];
+    timeout(PATIENCE, stream.read_exact(&mut answer)).await.expect("an answer in time").unwrap();
+    String::from_utf8(answer).unwrap().split(' ').nth(1).unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_that_breaks_off_leaves_nothing_behind() {
+    let room = Room::open().await;
+    let mut stream = begin(&room, &room.uma, 10 << 20).await;
+    stream.write_all(&form(room.number, &picture(1 << 20))).await.unwrap();
+    let files = || room.server.files();
+    let until = async |wanted: usize| {
+        let wait = async {
+            while files() != wanted {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("{} files instead of {wanted}", files()));
+    };
+    until(1).await;
+    drop(stream);
+    until(0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_not_send_is_told_before_the_file_is_kept() {
+    let room = Room::open().await;
+    let stranger = room.server.account("Mal Lory", "mal@example.com", Role::Customer).await;
+    let file = form(room.number, &picture(5 << 20));
+    let mut stream = begin(&room, &stranger, file.len()).await;
+    let (head, rest) = file.split_at(1 << 10);
+    stream.write_all(head).await.unwrap();
+    for piece in rest.chunks(1 << 20) {
+        stream.write_all(piece).await.unwrap();
+        assert_eq!(room.server.files(), 0);
+    }
+    assert_eq!(status(&mut stream).await, "403");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_announced_as_too_large_never_touches_the_disk() {
+    let room = Room::open_with(&["--max-attachment", "1"]).await;
+    let file = form(room.number, &picture(10 << 20));
+    let mut stream = begin(&room, &room.uma, file.len()).await;
+    for piece in file.chunks(1 << 20) {
+        stream.write_all(piece).await.unwrap();
+        assert_eq!(room.server.files(), 0);
+    }
+    assert_eq!(status(&mut stream).await, "413");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_form_without_an_end_to_a_head_is_refused() {
+    let room = Room::open().await;
+    for beginning in ["--b\r\nContent-Disposition: form-data; name=\"", "no boundary at all "] {
+        let mut form = beginning.as_bytes().to_vec();
+        form.resize(4 << 20, b'x');
+        let mut stream = begin(&room, &room.uma, form.len()).await;
+        stream.write_all(&form).await.unwrap();
+        assert_eq!(status(&mut stream).await, "400", "{beginning}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_is_a_picture_as_well_is_only_ever_downloaded() {
+    let room = Room::open().await;
+    let both = b"GIF89a/*<svg onload=alert(1)>*/=1;".to_vec();
+    let (status, json) = room.upload(&room.uma, "page.html", both, "look").await;
+    assert_eq!(status, 201, "{json}");
+    let fetched = room.server.http.get(json["attachment"].as_str().unwrap()).send().await.unwrap();
+    let header = |name: &str| fetched.headers()[name].to_str().unwrap().to_owned();
+    assert_eq!(header("content-type"), "image/gif");
+    assert!(header("content-disposition").starts_with("attachment"));
+    assert_eq!(header("x-content-type-options"), "nosniff");
+    assert_eq!(header("content-security-policy"), "default-src 'none'; sandbox");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_rest_of_an_old_upload_is_deleted_at_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = folder.path().join("deskline.db.files");
+    std::fs::create_dir(&files).unwrap();
+    let old = std::fs::FileTimes::new().set_modified(UNIX_EPOCH + Duration::from_hours(400_000));
+    for (name, is_old) in [("old.part", true), ("old", true), ("fresh.part", false)] {
+        let file = std::fs::File::create(files.join(name)).unwrap();
+        if is_old {
+            file.set_times(old).unwrap();
+        }
+    }
+    let server = TestServer::start_in(folder, &[]).await;
+    let swept = async {
+        while files.join("old.part").exists() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, swept).await.expect("swept in time");
+    assert!(files.join("old").exists() && files.join("fresh.part").exists());
+    drop(server);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn links_begin_with_what_is_configured_and_not_with_what_a_client_says() {
+    let forged = async |server: &TestServer, who: &Who, host: &str| {
+        let Who::Bearer(token) = who else { panic!("a token") };
+        let request = server.http.get(format!("http://{}/api/chat/messages/", server.address)).bearer_auth(token);
+        let request = request.header("host", host).header("x-forwarded-proto", "https");
+        let answer = request.header("x-forwarded-host", "evil.test").send().await.unwrap();
+        let body: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
+        body[0]["attachment"].as_str().unwrap().split("/media/").next().unwrap().to_owned()
+    };
+    let room = Room::open().await;
+    room.upload(&room.uma, "a.png", picture(100), "look").await;
+    let who = Who::Bearer(room.server.token(&room.uma));
+    assert_eq!(forged(&room.server, &who, "chat.test").await, "http://chat.test");
+    let room = Room::open_with(&["--public-url", "https://shop.test/", "--public-url", "https://chat.test"]).await;
+    room.upload(&room.uma, "a.png", picture(100), "look").await;
+    let who = Who::Bearer(room.server.token(&room.uma));
+    assert_eq!(forged(&room.server, &who, "chat.test").await, "https://chat.test");
+    assert_eq!(forged(&room.server, &who, "evil.test").await, "https://shop.test");
+    let made = room.server.post("/api/public/chat-rooms/", &Who::Nobody, json!({})).await;
+    assert!(made.cookie.unwrap().contains("; Secure"), "a cookie of a page under TLS goes nowhere else");
 }

@@ -146,20 +146,20 @@ impl End {
         }
     }
 
-    /// Hears that somebody is gone, if the dialect has a word for it.
-    async fn hear_departure(&mut self, person: &User) {
+    /// Hears that somebody has come or gone, if the dialect has a word for it.
+    async fn hear_presence(&mut self, person: &User, is_online: bool) {
+        let id = person.id.to_string();
         match self {
             Self::Socketio(client) => {
-                let told = client.wait_for("user-offline", PATIENCE).await.unwrap();
-                assert_eq!(told["userId"], person.id.to_string());
+                let event = if is_online { "user-online" } else { "user-offline" };
+                while client.wait_for(event, PATIENCE).await.unwrap()["userId"] != id {}
             }
             Self::Storefront(socket) => socket.hears_none_of(&["user_status"]).await,
-            Self::Drivecash(socket) => loop {
-                let told = socket.next_of("user_status").await;
-                if told["status"] == "offline" {
-                    break assert_eq!(told["user_id"], person.number);
-                }
-            },
+            Self::Drivecash(socket) => {
+                let wanted = json!({"type": "user_status", "user_id": person.number,
+                    "status": if is_online { "online" } else { "offline" }});
+                while socket.next_of("user_status").await != wanted {}
+            }
         }
     }
 }
@@ -202,6 +202,8 @@ async fn meet(customer_speaks: Dialect, agent_speaks: Dialect) {
     let place = Place { uuid: room["id"].as_str().unwrap().to_owned(), number, customer, admin };
     let mut agent = open(&server, agent_speaks, &place.admin, &place).await;
     let mut asker = open(&server, customer_speaks, &place.customer, &place).await;
+    agent.hear_presence(&place.customer, true).await;
+    asker.hear_presence(&place.admin, true).await;
 
     for n in 0..3 {
         asker.say(&place, true, &format!("question {n}")).await;
@@ -223,6 +225,10 @@ async fn meet(customer_speaks: Dialect, agent_speaks: Dialect) {
         }
     }
     histories(&server, &place, &by_agent).await;
+    drop(agent);
+    asker.hear_presence(&place.admin, false).await;
+    let mut agent = open(&server, agent_speaks, &place.admin, &place).await;
+    asker.hear_presence(&place.admin, true).await;
     drop(asker);
-    agent.hear_departure(&place.customer).await;
+    agent.hear_presence(&place.customer, false).await;
 }

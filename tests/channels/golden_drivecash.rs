@@ -1,20 +1,26 @@
 //! Replays the portal's recording. Every deliberate difference is named where it shows.
 
+use base64::Engine as _;
 use deskline::domain::Role;
+use reqwest::multipart::{Form, Part};
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, TestServer, Who};
-use crate::recording::{assert_covers, frames, request};
+use crate::harness::{Answer, Socket, TestServer, Who};
+use crate::recording::{Recording, assert_covers};
 
-const RECORDED: &str = include_str!("../fixtures/drivecash.txt");
+static RECORDED: Recording = Recording::new(include_str!("../fixtures/drivecash.txt"));
 
 fn assert_as_recorded(answer: &Answer, label: &str, except: &[&str]) {
-    let (status, body) = request(RECORDED, label);
-    assert_eq!(answer.status, status, "{label}: {}", answer.json);
-    assert_covers(&answer.json, &body, except);
+    RECORDED.assert_same(answer, label, except);
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_recording_is_replayed_to_its_last_block() {
+    log_ins_answer_as_recorded().await;
+    the_portal_speaks_as_recorded().await;
+    RECORDED.assert_complete();
+}
+
 async fn log_ins_answer_as_recorded() {
     let server = TestServer::start().await;
     server.account("Uma One", "u1@example.com", Role::Customer).await;
@@ -24,6 +30,9 @@ async fn log_ins_answer_as_recorded() {
     };
     let user = log_in("/api/accounts/login/", "u1@example.com", "secret-1").await;
     assert_as_recorded(&user, "login user", &[]);
+    let claims = user.json["tokens"]["access"].as_str().unwrap().split('.').nth(1).unwrap();
+    let claims = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(claims).unwrap();
+    assert_covers(&serde_json::from_slice(&claims).unwrap(), &RECORDED.line("payload"), &[]);
     assert_as_recorded(&log_in("/api/accounts/login/", "u1@example.com", "no").await, "login bad", &[]);
     let admin = log_in("/api/accounts/login/", "adm@example.com", "secret-1").await;
     assert_as_recorded(&admin, "login admin via user route", &[]);
@@ -43,7 +52,6 @@ async fn log_ins_answer_as_recorded() {
 }
 
 #[expect(clippy::too_many_lines, reason = "one story, told in the order in which it was recorded")]
-#[tokio::test(flavor = "multi_thread")]
 async fn the_portal_speaks_as_recorded() {
     let server = TestServer::start().await;
     let uma = server.account("Uma One", "u1@example.com", Role::Customer).await;
@@ -57,28 +65,37 @@ async fn the_portal_speaks_as_recorded() {
     assert_as_recorded(&mine, "my_room again", &[]);
     assert_as_recorded(&server.get("/api/chat/rooms/my_room/", &agent).await, "my_room admin", &[]);
     server.get("/api/chat/rooms/my_room/", &stranger).await;
-    assert_eq!(server.get("/api/chat/rooms/", &agent).await.json.as_array().unwrap().len(), 2);
+    assert_as_recorded(&server.get("/api/chat/rooms/", &agent).await, "rooms admin", &[]);
     assert_as_recorded(&server.get("/api/chat/rooms/", &user).await, "rooms user", &[]);
     let room_of = format!("/api/chat/rooms/user/{}/", uma.number);
-    // Difference: the route that always failed works.
-    assert_covers(&server.get(&room_of, &agent).await.json, &request(RECORDED, "my_room").1["room"], &[]);
+    RECORDED.differs("rooms/user/<id>", "the route that always failed works");
+    assert_covers(&server.get(&room_of, &agent).await.json, &RECORDED.body("my_room")["room"], &[]);
     assert_as_recorded(&server.get(&room_of, &user).await, "rooms/user/<id> as user", &[]);
 
     let room = mine.json["room"]["id"].as_u64().unwrap();
     let path = |token: &str| format!("/ws/chat/{room}/?token={token}");
     let token = |user| server.token(user);
-    for refused in [
-        path(&token(&other)),
-        format!("/ws/chat/{room}/"),
-        path("null"),
-        path("bad"),
-        format!("/ws/chat/999999/?token={}", token(&uma)),
-        format!("/ws/chat/99999999999999999999999/?token={}", token(&uma)),
+    let refresh =
+        server.tokens.issue_pair(&uma, "", deskline::domain::Clock::now(&deskline::domain::SystemClock)).refresh;
+    for (label, refused) in [
+        ("ws other user", path(&token(&other))),
+        ("ws no token", format!("/ws/chat/{room}/")),
+        ("ws token=null", path("null")),
+        ("ws bad token", path("bad")),
+        ("ws refresh token", path(&refresh)),
+        ("ws missing room", format!("/ws/chat/999999/?token={}", token(&uma))),
+        ("ws missing room", format!("/ws/chat/99999999999999999999999/?token={}", token(&uma))),
     ] {
-        assert_eq!(server.try_socket(&refused, None).await.err(), Some(403), "{refused}");
+        assert_eq!(server.try_socket(&refused, None).await.err(), Some(RECORDED.refusal(label)), "{refused}");
     }
+    RECORDED
+        .differs("ws nonnumeric", "what is no number names a room of the shop, whose sockets are accepted and closed");
+    assert_eq!(server.socket(&format!("/ws/chat/abc/?token={}", token(&uma))).await.end().await, 1011);
+    RECORDED.differs("settle", "refused strangers are told to nobody");
     let mut admin_socket = server.socket(&path(&token(&admin))).await;
     let online = |number: u64| json!({"type": "user_status", "user_id": number, "status": "online"});
+    assert_covers(&online(admin.number), &RECORDED.greeting("ws admin"), &[]);
+    assert_covers(&online(uma.number), &RECORDED.greeting("ws user"), &[]);
     assert_eq!(admin_socket.next().await, online(admin.number));
     let mut user_socket = server.socket(&path(&token(&uma))).await;
     assert_eq!(user_socket.next().await, online(uma.number));
@@ -86,48 +103,64 @@ async fn the_portal_speaks_as_recorded() {
     // Difference: whoever comes in hears who is there already. Refused strangers are told to nobody.
     assert_eq!(user_socket.next().await, online(admin.number));
 
-    let both = async |admin: &mut crate::harness::Socket, user: &mut crate::harness::Socket, label: &str| {
+    // A page of any origin may try: what counts is the token, and no cookie is looked at.
+    let mut elsewhere = server.socket_from(&path(&token(&uma)), "http://evil.test").await;
+    assert_covers(&elsewhere.next().await, &RECORDED.greeting("ws bad origin"), &[]);
+    drop(elsewhere);
+    assert_eq!((admin_socket.next().await, user_socket.next().await), (online(uma.number), online(uma.number)));
+
+    let both = async |admin: &mut Socket, user: &mut Socket, label: &str| {
         for (socket, who) in [(admin, "admin"), (user, "user")] {
-            assert_covers(&socket.next().await, &frames(RECORDED, label, who)[0], &[]);
+            assert_covers(&socket.next().await, &RECORDED.frames(label, who)[0], &[]);
         }
     };
     user_socket.send(json!({"type": "chat_message", "message": "hello"})).await;
     both(&mut admin_socket, &mut user_socket, "user chat_message").await;
     user_socket.send(json!({"message": "typeless"})).await;
     both(&mut admin_socket, &mut user_socket, "user typeless message").await;
+    RECORDED.assert_silent("blank");
     user_socket.send(json!({"type": "chat_message", "message": "  "})).await;
     admin_socket.send(json!({"type": "chat_message", "message": "hi from admin"})).await;
     both(&mut admin_socket, &mut user_socket, "admin chat_message").await;
     user_socket.send(json!({"type": "typing", "is_typing": true})).await;
-    assert_covers(&admin_socket.next().await, &frames(RECORDED, "user typing", "admin")[0], &[]);
+    assert_covers(&admin_socket.next().await, &RECORDED.frames("user typing", "admin")[0], &[]);
     user_socket.send(json!({"type": "typing", "is_typing": false})).await;
-    assert_covers(&admin_socket.next().await, &frames(RECORDED, "user typing false", "admin")[0], &[]);
+    assert_covers(&admin_socket.next().await, &RECORDED.frames("user typing false", "admin")[0], &[]);
     user_socket.send(json!({"type": "typing"})).await;
-    assert_covers(&admin_socket.next().await, &frames(RECORDED, "user typing missing", "admin")[0], &[]);
+    assert_covers(&admin_socket.next().await, &RECORDED.frames("user typing missing", "admin")[0], &[]);
 
     let messages = server.get(&format!("/api/chat/messages/?room_id={room}"), &user).await;
     let first = messages.json[0]["id"].as_u64().unwrap();
     admin_socket.send(json!({"type": "read_receipt", "message_id": first})).await;
     both(&mut admin_socket, &mut user_socket, "admin read_receipt 1").await;
-    // Differences: receipts are told once, and only for the other side's messages of this room.
+    for label in ["admin read_receipt 1 again", "user reads own message", "missing id"] {
+        RECORDED.differs(label, "receipts are told once, and only for the other side's messages of this room");
+    }
+    for label in ["no id", "unknown", "ping"] {
+        RECORDED.assert_silent(label);
+    }
     let receipt = |number| json!({"type": "read_receipt", "message_id": number});
     admin_socket.send(receipt(first)).await;
     user_socket.send(receipt(first)).await;
     user_socket.send(receipt(99_999)).await;
     user_socket.send(json!({"type": "read_receipt"})).await;
     user_socket.send_text("junk").await;
-    assert_eq!(user_socket.next().await, frames(RECORDED, "junk", "user")[0]);
+    assert_eq!(user_socket.next().await, RECORDED.frames("junk", "user")[0]);
     // Difference: what is no object is ignored instead of ending the socket with 1011.
-    for junk in [json!([]), json!({"type": "chat_message", "message": 5}), json!({"type": "ping"})] {
+    for junk in
+        [json!([]), json!({"type": "chat_message", "message": 5}), json!({"type": "ping"}), json!({"type": "whatever"})]
+    {
         user_socket.send(junk).await;
     }
     user_socket.hears_none_of(&["chat_message", "read_receipt", "typing"]).await;
 
+    // Differences: what was read by mistake there (an own message) counts for nothing here.
+    let rooms = server.get("/api/chat/rooms/", &agent).await;
+    assert_as_recorded(&rooms, "rooms admin after", &["admin_unread_count", "unread_count"]);
     let all = server.get(&format!("/api/chat/messages/room_messages/?room_id={room}"), &user).await;
-    assert_eq!((all.status, all.json["messages"].as_array().unwrap().len()), (200, 3));
-    let is_read = |n: usize| all.json["messages"][n]["is_read"].clone();
-    assert_eq!((is_read(0), is_read(1)), (json!(true), json!(false)));
-    assert!(all.json["messages"][0]["read_at"].is_string());
+    assert_as_recorded(&all, "room_messages", &[]);
+    let list = server.get(&format!("/api/chat/messages/?room_id={room}"), &user).await;
+    assert_as_recorded(&list, "messages list", &[]);
     let get =
         async |query: &str, who: &Who| server.get(&format!("/api/chat/messages/room_messages/{query}"), who).await;
     assert_as_recorded(&get(&format!("?room_id={room}"), &stranger).await, "room_messages other", &[]);
@@ -137,9 +170,23 @@ async fn the_portal_speaks_as_recorded() {
     // Difference: texts are trimmed, as everywhere on this server.
     let said = post(&user, json!({"room_id": room, "message": " rest hi "})).await;
     assert_as_recorded(&said, "POST msg json", &["message"]);
-    // Difference: what is sent by request is told on the sockets, too.
+    RECORDED.differs("after REST post", "what is sent by request is told on the sockets, too");
+    RECORDED.differs("after multipart", "what is sent by request is told on the sockets, too");
     assert_eq!(admin_socket.next_of("chat_message").await["message"], "rest hi");
     assert_eq!(user_socket.next_of("chat_message").await["message"], "rest hi");
+    let upload = async |text: Option<&str>| {
+        let form = Form::new().text("room_id", room.to_string());
+        let form = form.part("attachment", Part::bytes(b"just text".to_vec()).file_name("a b.txt"));
+        let form = match text {
+            Some(text) => form.text("message", text.to_owned()),
+            None => form,
+        };
+        server.upload(&user, form).await
+    };
+    // Difference: the address is signed.
+    assert_as_recorded(&upload(Some("with file")).await, "POST msg multipart", &["attachment"]);
+    RECORDED.differs("POST msg file only", "a file may come without a text");
+    assert_eq!(upload(None).await.status, 201);
     let reply = post(&agent, json!({"room_id": room, "message": "re", "reply_to": first})).await;
     assert_as_recorded(&reply, "POST reply", &[]);
     assert_as_recorded(
@@ -153,7 +200,13 @@ async fn the_portal_speaks_as_recorded() {
 
     let notifications = server.get("/api/chat/notifications/", &user).await;
     // Difference: also a message by socket is worth a notification, so there are two.
-    assert_covers(&notifications.json[1], &request(RECORDED, "notifications").1[0], &[]);
+    assert_covers(&notifications.json[1], &RECORDED.body("notifications")[0], &[]);
+    let one = notifications.json[1]["id"].as_u64().unwrap();
+    let marked = server.post(&format!("/api/chat/notifications/{one}/mark_read/"), &user, json!({})).await;
+    assert_as_recorded(&marked, "notif mark", &[]);
+    let marked = server.post("/api/chat/notifications/mark_all_read/", &user, json!({})).await;
+    assert_as_recorded(&marked, "notif all", &[]);
+    RECORDED.differs("after mark_as_read", "what is read by request is told on the sockets, too");
     // Difference: the count is right.
     let mark = format!("/api/chat/rooms/{room}/mark_as_read/");
     assert_as_recorded(&server.post(&mark, &agent, json!({})).await, "mark_as_read admin", &["count"]);
@@ -166,17 +219,23 @@ async fn the_portal_speaks_as_recorded() {
     assert_as_recorded(&server.get("/api/notifications/", &user).await, "notifs2", &[]);
     assert_as_recorded(&server.post("/api/chat/rooms/", &user, json!({})).await, "rooms create", &[]);
 
-    // Difference: two tabs are one person, so closing one of them tells nobody "offline".
-    let mut tab = server.socket(&path(&token(&uma))).await;
-    tab.next_of("user_status").await;
-    drop(tab);
-    admin_socket.hears_none_of(&["offline"]).await;
-    drop(user_socket);
-    loop {
-        let status = admin_socket.next_of("user_status").await;
-        if status["status"] == "offline" {
-            assert_eq!(status["user_id"], uma.number);
-            break;
-        }
+    for label in ["msg patch", "msg delete", "after edit/delete"] {
+        RECORDED.differs(label, "messages cannot be edited or deleted");
     }
+    for method in ["PATCH", "DELETE"] {
+        let path = format!("/api/chat/messages/{first}/");
+        assert_eq!(server.ask(method, &path, &user, Some(json!({"message": "edited"}))).await.status, 405);
+    }
+    RECORDED.differs("second tab closed", "two tabs are one person, who goes with the last");
+    let mut tab = server.socket(&path(&token(&uma))).await;
+    assert_covers(&tab.next().await, &RECORDED.greeting("ws user tab 2"), &[]);
+    for (socket, who) in [(&mut admin_socket, "admin"), (&mut user_socket, "user")] {
+        assert_covers(&socket.next_of("user_status").await, &RECORDED.frames("second tab", who)[0], &[]);
+    }
+    drop(tab);
+    admin_socket.hears_none_of(&["user_status"]).await;
+    drop(user_socket);
+    let left = admin_socket.next_of("user_status").await;
+    assert_covers(&left, &RECORDED.frames("user left", "admin")[0], &[]);
+    assert_eq!(left["user_id"], uma.number);
 }

@@ -112,13 +112,14 @@ impl TestServer {
         if let Some(body) = body {
             request = request.header("content-type", "application/json").body(body.to_string());
         }
-        let response = request.send().await.unwrap();
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let text = response.text().await.unwrap();
-        let json = serde_json::from_str(&text).unwrap_or(Value::Null);
-        let header =
-            |name| headers.get(name).map(|value: &reqwest::header::HeaderValue| value.to_str().unwrap().to_owned());
-        Answer { status, json, cookie: header("set-cookie"), challenge: header("www-authenticate") }
+        Answer::of(request.send().await.unwrap()).await
+    }
+
+    /// Sends a form with a message.
+    pub(crate) async fn upload(&self, who: &Who, form: reqwest::multipart::Form) -> Answer {
+        let Who::Bearer(token) = who else { panic!("who sends files has a token") };
+        let request = self.http.post(format!("http://{}/api/chat/messages/", self.address));
+        Answer::of(request.bearer_auth(token).multipart(form).send().await.unwrap()).await
     }
 
     pub(crate) async fn get(&self, path: &str, who: &Who) -> Answer {
@@ -133,9 +134,15 @@ impl TestServer {
         self.try_socket(path, None).await.unwrap()
     }
 
+    /// A socket that a page of this origin opens.
+    pub(crate) async fn socket_from(&self, path: &str, origin: &str) -> Socket {
+        Socket::try_connect(&self.address, path, &[("origin", origin.to_owned())]).await.unwrap()
+    }
+
     /// A socket, or the status with which the handshake was refused.
     pub(crate) async fn try_socket(&self, path: &str, session: Option<&str>) -> Result<Socket, u16> {
-        Socket::try_connect(&self.address, path, session).await
+        let cookie = session.map(|session| ("cookie", format!("sessionid={session}")));
+        Socket::try_connect(&self.address, path, cookie.as_slice()).await
     }
 
     /// How many attachments are kept.
@@ -194,6 +201,15 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
+    async fn of(response: reqwest::Response) -> Self {
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let text = response.text().await.unwrap();
+        let json = serde_json::from_str(&text).unwrap_or(Value::Null);
+        let header =
+            |name| headers.get(name).map(|value: &reqwest::header::HeaderValue| value.to_str().unwrap().to_owned());
+        Answer { status, json, cookie: header("set-cookie"), challenge: header("www-authenticate") }
+    }
+
     /// The session that came with it.
     pub(crate) fn session(&self) -> Option<Who> {
         let secret = self.cookie.as_ref()?.strip_prefix("sessionid=")?.split(';').next()?;
@@ -206,15 +222,15 @@ pub(crate) struct Socket(pub(crate) WebSocketStream<MaybeTlsStream<TcpStream>>);
 
 impl Socket {
     pub(crate) async fn connect(address: &str, path: &str) -> Self {
-        Self::try_connect(address, path, None).await.unwrap()
+        Self::try_connect(address, path, &[]).await.unwrap()
     }
 
     /// A socket, or the status with which the handshake was refused.
-    async fn try_connect(address: &str, path: &str, session: Option<&str>) -> Result<Self, u16> {
+    async fn try_connect(address: &str, path: &str, headers: &[(&'static str, String)]) -> Result<Self, u16> {
         use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
         let mut request = format!("ws://{address}{path}").into_client_request().unwrap();
-        if let Some(session) = session {
-            request.headers_mut().insert("cookie", format!("sessionid={session}").parse().unwrap());
+        for (name, value) in headers {
+            request.headers_mut().insert(*name, value.parse().unwrap());
         }
         match connect_async(request).await {
             Ok((socket, _)) => Ok(Self(socket)),

@@ -1,23 +1,57 @@
-//! Ten thousand frames that nobody should send, and what they do to others: nothing.
+//! Frames that nobody should send, ten thousand to each dialect, and what they do to others: nothing.
 
 use std::time::Duration;
 
-use deskline::domain::Role;
-use futures_util::SinkExt as _;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
-use tokio_tungstenite::tungstenite::Message;
+use tokio::time::{Instant, timeout};
 
-use crate::harness::{Socket, TestServer};
+use crate::frames::{BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, ended_with, frame, shake_hands};
+use crate::harness::Socket;
+use crate::program::Program;
 
 const FRAMES: usize = 10_000;
 
-/// One hostile frame. Those that end a connection by right come rarely, so that the others are heard.
-fn frame(dice: &mut StdRng) -> Message {
-    let text = match dice.random_range(0..16) {
+/// By this a server shows that it has seen all that came before.
+const LAST: &[u8] = b"this was the last one";
+
+/// How much more memory the server may ever use, in bytes. A message may have 256 KiB.
+const RISE: u64 = 24 << 20;
+
+/// Something hostile that a connection survives: one frame, or one message in pieces with pings between them. Gives how
+/// many frames that were.
+fn write_one(dice: &mut StdRng, out: &mut Vec<u8>) -> usize {
+    let length = dice.random_range(0..125);
+    match dice.random_range(0..10) {
+        0 => out.extend(frame(BINARY, true, &bytes(dice))),
+        1 => out.extend(frame(PING, true, &vec![7; length])),
+        2 => out.extend(frame(PONG, true, &vec![7; length])),
+        3 => return write_in_pieces(dice, out),
+        _ => out.extend(frame(TEXT, true, text(dice).as_bytes())),
+    }
+    1
+}
+
+fn write_in_pieces(dice: &mut StdRng, out: &mut Vec<u8>) -> usize {
+    let text = text(dice);
+    let pieces: Vec<&[u8]> = text.as_bytes().chunks(dice.random_range(1..64)).take(50).collect();
+    out.extend(frame(TEXT, false, b""));
+    for piece in &pieces {
+        out.extend(frame(CONTINUATION, false, piece));
+        out.extend(frame(PING, true, b"between"));
+    }
+    out.extend(frame(CONTINUATION, true, text.as_bytes().get(pieces.concat().len()..).unwrap_or_default()));
+    2 + 2 * pieces.len()
+}
+
+fn bytes(dice: &mut StdRng) -> Vec<u8> {
+    (0..dice.random_range(0..300)).map(|_| dice.random()).collect()
+}
+
+fn text(dice: &mut StdRng) -> String {
+    match dice.random_range(0..13) {
         0 => "{".repeat(dice.random_range(1..500)),
         1 => "[".repeat(dice.random_range(1..20_000)),
         2 => r#"{"type":["#.repeat(200),
@@ -30,12 +64,8 @@ fn frame(dice: &mut StdRng) -> Message {
         9 => (0..dice.random_range(0..200)).map(|_| dice.random::<char>()).collect(),
         10 => r#"{"type":"chat_message","message":"\ud800","content":"\ud800"}"#.to_owned(),
         11 => json!({"type": "chat_message", "message": "\0", "content": "\0"}).to_string(),
-        12 => String::new(),
-        13 => return Message::binary((0..dice.random_range(0..300)).map(|_| dice.random()).collect::<Vec<u8>>()),
-        14 => return Message::Ping(vec![7; dice.random_range(0..125)].into()),
-        _ => return Message::Pong(vec![7; dice.random_range(0..125)].into()),
-    };
-    Message::text(text)
+        _ => String::new(),
+    }
 }
 
 fn any(dice: &mut StdRng) -> Value {
@@ -52,95 +82,164 @@ fn any(dice: &mut StdRng) -> Value {
     }
 }
 
-async fn attack(server: &TestServer, path: &str, seed: u64, neighbour: &mut Socket) {
+/// Sends ten thousand frames, and waits until the server has seen them all.
+async fn flood(address: &str, path: &str, seed: u64) {
     let mut dice = StdRng::seed_from_u64(seed);
-    let mut attacker = server.socket(path).await;
-    for n in 0..FRAMES {
-        attacker.0.feed(frame(&mut dice)).await.unwrap();
-        if n % 50 == 0 {
-            attacker.0.flush().await.unwrap();
-            // Reads what has come meanwhile, as an attacker would who wants to stay.
-            while let Ok(Ok(_)) = tokio::time::timeout(Duration::from_micros(200), attacker.next_or_end()).await {}
+    let stream = shake_hands(address, path).await;
+    let (mut read, mut write) = stream.into_split();
+    let writing = tokio::spawn(async move {
+        let (mut frames, mut out) = (0, Vec::new());
+        while frames < FRAMES {
+            frames += write_one(&mut dice, &mut out);
+            if out.len() > 64 << 10 {
+                write.write_all(&out).await.unwrap();
+                out.clear();
+            }
         }
-    }
-    attacker.0.flush().await.unwrap();
-    for ending in [Message::text("x".repeat(2 << 20)), Message::binary(vec![0; 2 << 20])] {
-        let mut attacker = server.socket(path).await;
-        // The server may have closed it before all is written.
-        drop(attacker.0.send(ending).await);
-        let code = attacker.end().await;
-        assert!([1009, 1006].contains(&code), "{code}");
-    }
-    for broken in [
-        // Not masked; reserved bits; an unknown opcode; a control frame in pieces; a continuation of nothing.
-        vec![0x81, 0x02, b'h', b'i'],
-        vec![0xF1, 0x80, 0, 0, 0, 0],
-        vec![0x83, 0x80, 0, 0, 0, 0],
-        vec![0x09, 0x80, 0, 0, 0, 0],
-        vec![0x80, 0x80, 0, 0, 0, 0],
-        // No UTF-8; a length beyond all bounds.
-        vec![0x81, 0x82, 0, 0, 0, 0, 0xFF, 0xFE],
-        vec![0x81, 0xFF, 0x7F, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0],
-    ] {
-        raw(server, path, &broken).await;
-    }
-    neighbour.send(json!({"type": "ping"})).await;
-    drop(attacker);
+        out.extend(frame(PING, true, LAST));
+        write.write_all(&out).await.unwrap();
+        write
+    });
+    let answered = async {
+        let (mut said, mut piece) = (Vec::<u8>::new(), vec![0; 64 << 10]);
+        while !said.windows(LAST.len()).any(|window| window == LAST) {
+            let overlap = said.len().saturating_sub(LAST.len());
+            said.drain(..overlap);
+            let count = read.read(&mut piece).await.unwrap();
+            assert_ne!(count, 0, "the connection was closed");
+            said.extend(&piece[..count]);
+        }
+    };
+    timeout(Duration::from_mins(2), answered).await.expect("the server answers in time");
+    drop(writing.await.unwrap());
 }
 
-/// Shakes hands, sends these bytes, and waits for the end.
-async fn raw(server: &TestServer, path: &str, bytes: &[u8]) {
-    let mut stream = TcpStream::connect(&server.address).await.unwrap();
-    let head = format!(
-        "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-    );
-    stream.write_all(head.as_bytes()).await.unwrap();
-    stream.write_all(bytes).await.unwrap();
-    let mut rest = Vec::new();
-    let read = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut rest)).await;
-    assert!(read.is_ok(), "still open after {bytes:?}");
-    assert!(rest.starts_with(b"HTTP/1.1 101"));
+/// What ends a connection, and with which code. Where the server ends it while the client still writes, the code may be lost.
+fn endings() -> Vec<(&'static str, Vec<u8>, &'static [u16])> {
+    let in_pieces = |opcode: u8, piece: usize, count: usize| {
+        let mut message = frame(opcode, false, &vec![b'x'; piece]);
+        message.extend((0..count).flat_map(|_| frame(CONTINUATION, false, &vec![b'x'; piece])));
+        message
+    };
+    let mut wrongly_masked = frame(TEXT, true, br#"{"type":"ping"}"#);
+    wrongly_masked[2] ^= 0x80;
+    let mut in_the_middle = frame(TEXT, false, b"{");
+    in_the_middle.extend(frame(TEXT, true, b"}"));
+    let mut large_before = vec![0x81, 0xFF, 0x7F];
+    large_before.extend([0xFF; 11]);
+    vec![
+        ("not masked", vec![0x81, 0x02, b'h', b'i'], &[1002]),
+        ("masked with another key", wrongly_masked, &[1007]),
+        ("reserved bits", vec![0xF1, 0x80, 0, 0, 0, 0], &[1002]),
+        ("an unknown opcode", vec![0x83, 0x80, 0, 0, 0, 0], &[1002]),
+        ("a control frame in pieces", vec![0x09, 0x80, 0, 0, 0, 0], &[1002]),
+        ("a ping that is too long", frame(PING, true, &[7; 126]), &[1002]),
+        ("a pong that is too long", frame(PONG, true, &[7; 4000]), &[1002]),
+        ("a close that is too long", frame(CLOSE, true, &[3; 200]), &[1002]),
+        ("a continuation of nothing", frame(CONTINUATION, true, b"x"), &[1002]),
+        ("a message within another", in_the_middle, &[1002]),
+        ("no UTF-8", frame(TEXT, true, &[0xFF, 0xFE]), &[1007]),
+        ("a length beyond all bounds", large_before, &[1009, 1006]),
+        ("2 MB of text", frame(TEXT, true, &vec![b'x'; 2 << 20]), &[1009, 1006]),
+        ("2 MB of anything", frame(BINARY, true, &vec![0; 2 << 20]), &[1009, 1006]),
+        ("2 MB in pieces", in_pieces(TEXT, 4096, 512), &[1009, 1006]),
+        ("2 MB in pieces of one byte", in_pieces(BINARY, 1, 1 << 20), &[1009, 1006]),
+    ]
 }
 
+#[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread")]
 async fn hostile_frames_harm_nobody_else() {
-    let server = TestServer::start_with(&["--send-rate", "0"]).await;
-    let admin = server.account("Ada Min", "admin@example.com", Role::Admin).await;
-    let token = server.token(&admin);
-    let uma = server.account("Uma One", "u1@example.com", Role::Customer).await;
-    let who = crate::harness::Who::Bearer(server.token(&uma));
-    let number = server.get("/api/chat/rooms/my_room/", &who).await.json["room"]["id"].as_u64().unwrap();
-    let (attacked, _) = server.visit("Mallory").await;
-    let (calm, _) = server.visit("Ann").await;
-    let mut neighbour = server.socket(&format!("/ws/chat/{calm}/")).await;
-    neighbour.next().await;
-    attack(&server, &format!("/ws/chat/{attacked}/"), 1, &mut neighbour).await;
-    assert_eq!(neighbour.next().await, json!({"type": "pong"}));
-    attack(&server, &format!("/ws/admin/chat/?token={token}"), 2, &mut neighbour).await;
-    assert_eq!(neighbour.next().await, json!({"type": "pong"}));
-    attack(&server, &format!("/ws/chat/{number}/?token={token}"), 3, &mut neighbour).await;
-    assert_eq!(neighbour.next().await, json!({"type": "pong"}));
+    let program = Program::start(1, &["--send-rate", "0"]).await;
+    let address = program.address();
+    let (attacked, calm, number) = (program.visit().await, program.visit().await, program.room_number().await);
+    let token = program.token(&program.ada);
+    let mut neighbour = Socket::connect(address, &format!("/ws/chat/{calm}/")).await;
+    assert_eq!(neighbour.next().await["type"], "room_info");
+    let paths = [
+        format!("/ws/chat/{attacked}/"),
+        format!("/ws/admin/chat/?token={token}"),
+        format!("/ws/chat/{number}/?token={token}"),
+    ];
+    // Everything that is made once is made before the measurement.
+    for path in &paths {
+        flood(address, path, 0).await;
+    }
+    let before = program.peak();
+    for (seed, path) in (1..).zip(&paths) {
+        flood(address, path, seed).await;
+        for (what, bytes, codes) in endings() {
+            let code = ended_with(address, path, &bytes).await;
+            assert!(codes.contains(&code), "{path}: {what}: {code}");
+        }
+        neighbour.send(json!({"type": "ping"})).await;
+        assert_eq!(neighbour.next().await, json!({"type": "pong"}), "and nothing else was heard");
+    }
     neighbour.send(json!({"type": "chat_message", "content": "still well"})).await;
     assert_eq!(neighbour.next_of("chat_message").await["message"]["content"], "still well");
+    let rise = program.peak().saturating_sub(before);
+    assert!(rise <= RISE, "peak memory rose by {} KiB", rise >> 10);
+    assert!(!program.log().contains("panicked"), "{}", program.log());
 }
 
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_pings_is_answered_without_a_store_of_pongs() {
+    let program = Program::start(1, &[]).await;
+    let room = program.visit().await;
+    let path = format!("/ws/chat/{room}/");
+    let mut neighbour = Socket::connect(program.address(), &path).await;
+    neighbour.next().await;
+    for path in [path.as_str(), "/socket.io/?EIO=4&transport=websocket"] {
+        let mut flooder = shake_hands(program.address(), path).await;
+        let before = program.peak();
+        let pings = frame(PING, true, &[7; 125]).repeat(1000);
+        // It never reads, so that in the end it cannot write any more: then the server has stopped to listen to it.
+        let mut written = 0;
+        while written < 1_000_000
+            && let Ok(sent) = timeout(Duration::from_secs(2), flooder.write_all(&pings)).await
+        {
+            written += 1000;
+            if sent.is_err() {
+                break;
+            }
+        }
+        assert!(written < 1_000_000, "{path}: the server listens for ever");
+        neighbour.send(json!({"type": "ping"})).await;
+        assert_eq!(neighbour.next_of("pong").await, json!({"type": "pong"}));
+        let rise = program.peak().saturating_sub(before);
+        assert!(rise <= RISE, "{path}: peak memory rose by {} KiB after {written} pings", rise >> 10);
+    }
+}
+
+#[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread")]
 async fn who_does_not_read_is_cut_off_and_others_never_wait() {
-    let server = TestServer::start_with(&["--send-rate", "0"]).await;
-    let (room, _) = server.visit("Ann").await;
-    let path = format!("/ws/chat/{room}/");
-    let mut lazy = server.socket(&path).await;
-    let mut keen = server.socket(&path).await;
-    keen.next().await;
-    let text = "x".repeat(19_000);
-    for _ in 0..1500 {
-        keen.send(json!({"type": "chat_message", "content": text})).await;
-        keen.next_of("chat_message").await;
+    let program = Program::start(1, &["--send-rate", "0"]).await;
+    let (address, room, number) = (program.address(), program.visit().await, program.room_number().await);
+    let token = program.token(&program.ada);
+    for (path, word) in
+        [(format!("/ws/chat/{room}/"), "content"), (format!("/ws/chat/{number}/?token={token}"), "message")]
+    {
+        let cut_off = || program.log().matches("Cut off a connection that reads too slowly").count();
+        let (before, cut_off_before) = (program.peak(), cut_off());
+        let mut lazy = Socket::connect(address, &path).await;
+        let mut keen = Socket::connect(address, &path).await;
+        keen.next().await;
+        let text = "x".repeat(19_000);
+        for n in 0..1500 {
+            let asked = Instant::now();
+            keen.send(json!({"type": "chat_message", word: text})).await;
+            keen.next_of("chat_message").await;
+            assert!(asked.elapsed() < Duration::from_secs(2), "message {n} waited for somebody else");
+        }
+        assert_eq!(cut_off(), cut_off_before + 1, "{}", program.log());
+        let mut heard = 0;
+        while let Ok(Ok(_)) = timeout(Duration::from_secs(2), lazy.next_or_end()).await {
+            heard += 1;
+        }
+        assert!(heard < 1500, "the one that did not read was cut off");
+        let rise = program.peak().saturating_sub(before);
+        assert!(rise <= RISE, "peak memory rose by {} KiB", rise >> 10);
     }
-    let mut heard = 0;
-    while let Ok(Ok(_)) = tokio::time::timeout(Duration::from_secs(2), lazy.next_or_end()).await {
-        heard += 1;
-    }
-    assert!(heard < 1500, "the one that did not read was cut off");
 }

@@ -1,62 +1,27 @@
 //! One program on three addresses: each serves every face, to the pages of every product, with the tokens of every product.
 
-use std::process::Stdio;
-use std::time::Duration;
-
-use deskline::domain::{Role, User};
+use deskline::domain::User;
 use deskline::rig::client::Client;
-use deskline::store::sqlite::SqliteStore;
 use jsonwebtoken::{EncodingKey, Header, encode};
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt as _, BufReader};
-use tokio::process::{Child, Command};
-use tokio::time::timeout;
 
-use crate::harness::{PATIENCE, Socket, make_account};
+use crate::harness::{PATIENCE, Socket};
+use crate::program::{Program, SECRET};
 
-const SECRET: &str = "a-secret-for-tests";
 const SHOP: &str = "http://shop.test";
 const PORTAL: &str = "http://localhost:3001";
 
-/// The program; killed when it is dropped.
-struct Program {
-    addresses: Vec<String>,
-    ann: User,
-    ada: User,
-    http: reqwest::Client,
-    _child: Child,
-    _folder: tempfile::TempDir,
+async fn start() -> Program {
+    Program::start(3, &["--client-url", SHOP, "--client-url", PORTAL]).await
 }
 
-impl Program {
-    async fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let data = folder.path().join("deskline.db");
-        let stores = SqliteStore::open(&data).unwrap().stores();
-        let ann = make_account(&stores, "Ann Lee", "ann@example.com", Role::Customer).await;
-        let ada = make_account(&stores, "Ada Min", "ada@example.com", Role::Admin).await;
-        let mut command = Command::new(env!("CARGO_BIN_EXE_deskline"));
-        command.args(["--listen", "127.0.0.1:0", "--listen", "127.0.0.1:0", "--listen", "127.0.0.1:0"]);
-        command.args(["--client-url", SHOP, "--client-url", PORTAL, "--jwt-secret", SECRET, "--data"]).arg(&data);
-        let mut child = command.stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut addresses = Vec::new();
-        while addresses.len() < 3 {
-            let line =
-                timeout(Duration::from_mins(1), lines.next_line()).await.unwrap().unwrap().expect("three addresses");
-            addresses.extend(line.split_once("listens on http://").map(|(_, address)| address.to_owned()));
-        }
-        Self { addresses, ann, ada, http: reqwest::Client::new(), _child: child, _folder: folder }
+async fn ask(program: &Program, method: Method, address: &str, path: &str, headers: &[(&str, &str)]) -> Response {
+    let mut request = program.http.request(method, format!("http://{address}{path}"));
+    for (name, value) in headers {
+        request = request.header(*name, *value);
     }
-
-    async fn ask(&self, method: Method, address: &str, path: &str, headers: &[(&str, &str)]) -> Response {
-        let mut request = self.http.request(method, format!("http://{address}{path}"));
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        request.send().await.unwrap()
-    }
+    request.send().await.unwrap()
 }
 
 /// The tokens that the three products issue to this account.
@@ -79,17 +44,17 @@ async fn json_of(response: Response) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_listener_serves_every_face_with_every_token() {
-    let program = Program::start().await;
+    let program = start().await;
     let mut ports: Vec<_> = program.addresses.clone();
     ports.dedup();
     assert_eq!(ports.len(), 3);
     let mut number = Value::Null;
     for address in &program.addresses {
-        assert_eq!(program.ask(Method::GET, address, "/livez", &[]).await.status(), 200);
+        assert_eq!(ask(&program, Method::GET, address, "/livez", &[]).await.status(), 200);
         for token in tokens(&program.ann) {
             let bearer = format!("Bearer {token}");
             let get = async |path: &str| {
-                json_of(program.ask(Method::GET, address, path, &[("authorization", &bearer)]).await).await
+                json_of(ask(&program, Method::GET, address, path, &[("authorization", &bearer)]).await).await
             };
             assert!(get("/api/chat/unread-count").await["count"].is_number());
             assert_eq!(get("/api/auth/me/").await["id"], program.ann.number);
@@ -108,11 +73,11 @@ async fn every_listener_serves_every_face_with_every_token() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn people_on_different_listeners_hear_each_other() {
-    let program = Program::start().await;
+    let program = start().await;
     let [one, two, three] = program.addresses.as_slice() else { panic!("three addresses") };
     let (ann, ada) = (&tokens(&program.ann)[0], &tokens(&program.ada)[1]);
     let bearer = format!("Bearer {ann}");
-    let mine = program.ask(Method::GET, one, "/api/chat/rooms/my_room/", &[("authorization", &bearer)]).await;
+    let mine = ask(&program, Method::GET, one, "/api/chat/rooms/my_room/", &[("authorization", &bearer)]).await;
     let number = json_of(mine).await["room"]["id"].clone();
     let customer = Client::connect(&format!("http://{one}")).await.unwrap();
     customer.authenticate(ann).await.unwrap();
@@ -136,7 +101,7 @@ const PREFLIGHTS: [(&str, &str, &str); 4] = [
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_of_every_product_are_let_in_with_credentials_and_no_others() {
-    let program = Program::start().await;
+    let program = start().await;
     for address in &program.addresses {
         for (path, method, wanted) in PREFLIGHTS {
             let preflight = async |origin: &str| {
@@ -145,7 +110,7 @@ async fn pages_of_every_product_are_let_in_with_credentials_and_no_others() {
                     ("access-control-request-method", method),
                     ("access-control-request-headers", wanted),
                 ];
-                program.ask(Method::OPTIONS, address, path, &headers).await
+                ask(&program, Method::OPTIONS, address, path, &headers).await
             };
             for origin in [SHOP, PORTAL] {
                 let answer = preflight(origin).await;
@@ -157,7 +122,7 @@ async fn pages_of_every_product_are_let_in_with_credentials_and_no_others() {
                 let allowed = header("access-control-allow-headers");
                 assert!(wanted.split(',').all(|one| allowed.split(',').any(|known| known.trim() == one)), "{allowed}");
                 // Also a refusal is told to the page, or it would not know why.
-                let refused = program.ask(Method::GET, address, path, &[("origin", origin)]).await;
+                let refused = ask(&program, Method::GET, address, path, &[("origin", origin)]).await;
                 assert_eq!(refused.headers()["access-control-allow-origin"], origin, "{path}: {}", refused.status());
             }
             let stranger = preflight("http://evil.test").await;

@@ -1,35 +1,190 @@
 //! What was recorded of the replaced servers, and how an answer is compared with it: same keys, same types, and the same
 //! values but for ids, times and secrets.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+
 use serde_json::Value;
 
-/// The status and body of the request recorded under this label.
-pub(crate) fn request(text: &str, label: &str) -> (u16, Value) {
-    let mut lines = text.lines();
-    let head = lines.find(|line| line.starts_with(&format!("[{label}] "))).unwrap_or_else(|| panic!("{label}"));
-    let status = head.split(" -> ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
-    let body = lines.next().unwrap().trim();
-    (status, serde_json::from_str(body).unwrap_or(Value::Null))
+use crate::harness::Answer;
+
+/// A recording, which knows what of it was compared.
+pub(crate) struct Recording {
+    text: &'static str,
+    compared: Mutex<BTreeSet<String>>,
+    differing: Mutex<BTreeMap<String, &'static str>>,
 }
 
-/// The frames that `who` got in the step `-- label`.
-pub(crate) fn frames(text: &str, label: &str, who: &str) -> Vec<Value> {
-    let start = format!("-- {label}");
-    let lines = text.lines().skip_while(|line| *line != start).skip(1);
-    let lines = lines.take_while(|line| line.starts_with("     "));
-    let prefix = format!("     {who} <- ");
-    lines.filter_map(|line| line.strip_prefix(&prefix)).map(|json| serde_json::from_str(json).unwrap()).collect()
+/// What was answered to a recorded request.
+struct Recorded {
+    status: u16,
+    body: Value,
+    /// The body was too long to be recorded whole.
+    is_cut: bool,
+    sets_cookie: bool,
+    challenge: Option<String>,
 }
 
-/// The first frame after the handshake recorded under this label.
-pub(crate) fn greeting(text: &str, label: &str) -> Value {
-    let head = format!("[{label}] accepted");
-    let mut lines = text.lines().skip_while(|line| !line.starts_with(&head)).skip(1);
-    serde_json::from_str(lines.next().unwrap().trim().strip_prefix("<- ").unwrap()).unwrap()
+impl Recording {
+    pub(crate) const fn new(text: &'static str) -> Self {
+        Self { text, compared: Mutex::new(BTreeSet::new()), differing: Mutex::new(BTreeMap::new()) }
+    }
+
+    /// All blocks: requests and handshakes `[label]`, steps `-- label`, and lines of another form by how they begin.
+    fn labels(&self) -> BTreeSet<String> {
+        let label = |line: &str| {
+            if let Some(rest) = line.strip_prefix('[') {
+                return rest.split(']').next().unwrap().to_owned();
+            }
+            let step = line.strip_prefix("-- ");
+            step.unwrap_or_else(|| line.split(['{', '[']).next().unwrap().trim()).to_owned()
+        };
+        // What is indented, or begins a frame, belongs to the block before.
+        self.text.lines().filter(|line| !line.is_empty() && !line.starts_with(' ')).map(label).collect()
+    }
+
+    fn compare(&self, label: &str) {
+        assert!(self.labels().contains(label), "{label} is not in the recording");
+        self.compared.lock().unwrap().insert(label.to_owned());
+    }
+
+    /// Names a deliberate difference.
+    pub(crate) fn differs(&self, label: &str, why: &'static str) {
+        assert!(self.labels().contains(label), "{label} is not in the recording");
+        self.differing.lock().unwrap().insert(label.to_owned(), why);
+    }
+
+    /// Asserts that every block was compared, or named as different, and none both.
+    pub(crate) fn assert_complete(&self) {
+        let (compared, differing) = (self.compared.lock().unwrap(), self.differing.lock().unwrap());
+        let known = |label: &&String| compared.contains(*label) || differing.contains_key(*label);
+        let all = self.labels();
+        let left_out: Vec<&String> = all.iter().filter(|label| !known(label)).collect();
+        assert!(left_out.is_empty(), "neither compared nor named as different: {left_out:?}");
+        let both: Vec<&String> = compared.iter().filter(|label| differing.contains_key(*label)).collect();
+        assert!(both.is_empty(), "named as different, but compared: {both:?}");
+    }
+
+    fn recorded(&self, label: &str) -> Recorded {
+        let mut lines = self.text.lines();
+        let head = lines.find(|line| line.starts_with(&format!("[{label}] "))).unwrap_or_else(|| panic!("{label}"));
+        let (head, challenge) = head.split_once(" www=").unwrap();
+        let status = head.split(" -> ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
+        let text = lines.next().unwrap().trim();
+        let is_cut = text.starts_with(['{', '[']) && serde_json::from_str::<Value>(text).is_err();
+        let body = if is_cut { cut(text) } else { serde_json::from_str(text).unwrap_or_default() };
+        let challenge = Some(challenge.to_owned()).filter(|challenge| challenge != "-");
+        Recorded { status, body, is_cut, sets_cookie: head.ends_with("setcookie=True"), challenge }
+    }
+
+    /// The body of a recorded answer.
+    pub(crate) fn body(&self, label: &str) -> Value {
+        self.compare(label);
+        self.recorded(label).body
+    }
+
+    /// Asserts that an answer has the status, the challenge, a cookie or none, and at least the body as recorded. `except`
+    /// names the paths of the body that differ on purpose.
+    pub(crate) fn assert_same(&self, answer: &Answer, label: &str, except: &[&str]) {
+        let recorded = self.recorded(label);
+        assert_eq!(answer.status, recorded.status, "{label}: {}", answer.json);
+        assert_eq!(answer.challenge, recorded.challenge, "{label}");
+        let sets_cookie = answer.cookie.is_some();
+        assert!(sets_cookie == recorded.sets_cookie || except.contains(&"cookie"), "{label}: {:?}", answer.cookie);
+        if recorded.is_cut {
+            assert_covers(&no_longer_than(&recorded.body, &answer.json), &recorded.body, except);
+        } else {
+            assert_covers(&answer.json, &recorded.body, except);
+        }
+        self.compare(label);
+    }
+
+    /// The frames that `who` got in a step.
+    pub(crate) fn frames(&self, label: &str, who: &str) -> Vec<Value> {
+        self.compare(label);
+        let prefix = format!("     {who} <- ");
+        self.step(label)
+            .filter_map(|line| line.strip_prefix(&prefix))
+            .map(|json| serde_json::from_str(json).unwrap())
+            .collect()
+    }
+
+    /// Asserts that nobody got a frame in a step; the caller shows the same of ours.
+    pub(crate) fn assert_silent(&self, label: &str) {
+        self.compare(label);
+        assert_eq!(self.step(label).count(), 0, "{label}");
+    }
+
+    fn step(&self, label: &str) -> impl Iterator<Item = &'static str> {
+        let start = format!("-- {label}");
+        let lines = self.text.lines().skip_while(move |line| *line != start).skip(1);
+        lines.take_while(|line| line.starts_with("     "))
+    }
+
+    /// The first frame after a handshake.
+    pub(crate) fn greeting(&self, label: &str) -> Value {
+        self.compare(label);
+        let head = format!("[{label}] accepted");
+        let mut lines = self.text.lines().skip_while(|line| !line.starts_with(&head)).skip(1);
+        serde_json::from_str(lines.next().unwrap().trim().strip_prefix("<- ").unwrap()).unwrap()
+    }
+
+    /// The status with which a handshake was refused.
+    pub(crate) fn refusal(&self, label: &str) -> u16 {
+        self.compare(label);
+        let head = format!("[{label}] HANDSHAKE REJECTED HTTP ");
+        let line = self.text.lines().find_map(|line| line.strip_prefix(&head)).unwrap_or_else(|| panic!("{label}"));
+        line.split(' ').next().unwrap().parse().unwrap()
+    }
+
+    /// The JSON in a line that begins like this.
+    pub(crate) fn line(&self, label: &str) -> Value {
+        self.compare(label);
+        let line = self.text.lines().find(|line| line.starts_with(label)).unwrap_or_else(|| panic!("{label}"));
+        let json = &line[line.find('{').unwrap()..];
+        serde_json::Deserializer::from_str(json).into_iter().next().unwrap().unwrap()
+    }
+
+    /// The words in quotes between the brackets of a line that begins like this.
+    pub(crate) fn words(&self, label: &str) -> Vec<String> {
+        self.compare(label);
+        let line = self.text.lines().find(|line| line.starts_with(label)).unwrap_or_else(|| panic!("{label}"));
+        let list = line.split(['[', ']']).nth(1).unwrap();
+        list.split(", ").map(|word| word.trim_matches('\'').to_owned()).collect()
+    }
+
+    /// Whether the block's first line ends like this.
+    pub(crate) fn says(&self, label: &str, end: &str) -> bool {
+        self.compare(label);
+        self.text.lines().any(|line| line.trim_start_matches('[').starts_with(label) && line.ends_with(end))
+    }
+}
+
+/// The rows that are whole of a list that was cut off.
+fn cut(text: &str) -> Value {
+    let (rows, _) = text.rsplit_once("},{").unwrap();
+    let close = |end: &str| serde_json::from_str::<Value>(&format!("{rows}{end}")).ok();
+    ["}]", "}]}"].into_iter().find_map(close).unwrap()
+}
+
+/// Ours, without the rows of lists that were cut off in the recording.
+fn no_longer_than(recorded: &Value, ours: &Value) -> Value {
+    match (recorded, ours) {
+        (Value::Array(recorded), Value::Array(ours)) if !recorded.is_empty() => {
+            Value::Array(ours.iter().take(recorded.len()).cloned().collect())
+        }
+        (Value::Object(recorded), Value::Object(ours)) => {
+            let shorten = |(key, ours): (&String, &Value)| {
+                (key.clone(), recorded.get(key).map_or_else(|| ours.clone(), |recorded| no_longer_than(recorded, ours)))
+            };
+            Value::Object(ours.iter().map(shorten).collect())
+        }
+        _ => ours.clone(),
+    }
 }
 
 /// Values that differ from run to run.
-const VOLATILE: [&str; 17] = [
+const VOLATILE: [&str; 20] = [
     "id",
     "created_at",
     "updated_at",
@@ -47,6 +202,9 @@ const VOLATILE: [&str; 17] = [
     "recipient",
     "access",
     "refresh",
+    "exp",
+    "iat",
+    "jti",
 ];
 
 /// Asserts that `ours` has everything that was recorded. It may have more keys: that is how one answer serves both

@@ -30,8 +30,13 @@ fn resident() -> u64 {
     line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() << 10
 }
 
-async fn upload(server: &TestServer, token: &str, room: u64, bytes: usize) -> reqwest::Response {
-    let part = Part::stream_with_length(picture(bytes), bytes as u64).file_name("big.png");
+async fn upload(server: &TestServer, token: &str, room: u64, bytes: usize, is_announced: bool) -> reqwest::Response {
+    let part = if is_announced {
+        Part::stream_with_length(picture(bytes), bytes as u64)
+    } else {
+        Part::stream(picture(bytes))
+    };
+    let part = part.file_name("big.png");
     let form = Form::new().text("room_id", room.to_string()).text("message", "look").part("attachment", part);
     let request = server.http.post(format!("http://{}/api/chat/messages/", server.address));
     request.bearer_auth(token).multipart(form).send().await.unwrap()
@@ -46,12 +51,15 @@ async fn a_gibibyte_against_25_mebibytes_is_a_clean_413_in_constant_memory() {
     let who = Who::Bearer(token.clone());
     let room = server.get("/api/chat/rooms/my_room/", &who).await.json["room"]["id"].as_u64().unwrap();
     // Everything that is made once is made before the measurement.
-    assert_eq!(upload(&server, &token, room, 1 << 20).await.status(), 201);
-    let before = resident();
-    let refused = upload(&server, &token, room, 1 << 30).await;
-    assert_eq!(refused.status(), 413);
-    let body: serde_json::Value = serde_json::from_slice(&refused.bytes().await.unwrap()).unwrap();
-    assert_eq!(body["error"], "The attachment is larger than 25 MiB");
-    let rise = resident().saturating_sub(before);
-    assert!(rise <= 16 << 20, "peak memory rose by {} KiB", rise >> 10);
+    assert_eq!(upload(&server, &token, room, 1 << 20, true).await.status(), 201);
+    for is_announced in [true, false] {
+        let before = resident();
+        let refused = upload(&server, &token, room, 1 << 30, is_announced).await;
+        assert_eq!(refused.status(), 413);
+        let body: serde_json::Value = serde_json::from_slice(&refused.bytes().await.unwrap()).unwrap();
+        assert_eq!(body["error"], "The attachment is larger than 25 MiB");
+        let rise = resident().saturating_sub(before);
+        assert!(rise <= 16 << 20, "peak memory rose by {} KiB", rise >> 10);
+        assert_eq!(server.files(), 1, "only the first one is kept");
+    }
 }

@@ -107,9 +107,10 @@ pub(super) fn session(headers: &HeaderMap) -> Option<&str> {
     pairs.find(|(name, _)| *name == COOKIE).map(|(_, secret)| secret)
 }
 
-/// The header that gives a browser its session.
-pub(super) fn session_cookie(secret: &str) -> String {
-    format!("{COOKIE}={secret}; HttpOnly; Max-Age={COOKIE_AGE}; Path=/; SameSite=Lax")
+/// The header that gives a browser its session, over TLS alone if pages find this server there.
+pub(super) fn session_cookie(secret: &str, server: &str) -> String {
+    let secure = if server.starts_with("https://") { "; Secure" } else { "" };
+    format!("{COOKIE}={secret}; HttpOnly; Max-Age={COOKIE_AGE}; Path=/; SameSite=Lax{secure}")
 }
 
 /// The header that takes it away.

@@ -3,7 +3,7 @@
 //! One server carries both dialects, told apart by how a conversation is named: [`storefront`] by UUID
 //! (`/ws/chat/{uuid}/`, `/ws/admin/chat/`), [`drivecash`] by number (`/ws/chat/{digits}/`). What they share: [`socket`] (the
 //! handshake and the loop of one websocket), [`line`] (what waits to be sent on it), [`caller`] (who asks), [`body`] and
-//! [`reply`] (requests), [`stamp`] (times), [`echo`] (an answer comes before its echo).
+//! [`reply`] (requests), [`stamp`] (times), [`links`] (whole addresses), [`echo`] (an answer comes before its echo).
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,6 +21,7 @@ mod caller;
 mod drivecash;
 mod echo;
 mod line;
+mod links;
 mod reply;
 mod socket;
 mod stamp;
@@ -28,8 +29,9 @@ mod storefront;
 
 use crate::accounts::Accounts;
 use crate::desk::Desk;
-use crate::domain::Timestamp;
+use crate::domain::{Clock, Timestamp};
 use echo::Echoes;
+pub use links::{PublicUrl, PublicUrlError};
 
 /// What this face can be told to do differently.
 #[derive(Debug, Clone)]
@@ -40,6 +42,8 @@ pub struct ChannelsSettings {
     pub files: PathBuf,
     /// The most bytes of an attachment.
     pub max_attachment: u64,
+    /// Where pages find this server, if not where they connect to.
+    pub public_urls: Vec<PublicUrl>,
 }
 
 /// What all routes and sockets of this face need.
@@ -85,6 +89,19 @@ pub fn routes(desk: Desk, accounts: Arc<Accounts>, settings: ChannelsSettings) -
         .method_not_allowed_fallback(reply::wrong_method)
         .with_state(state);
     (router, sockets)
+}
+
+/// How often the rests of uploads that were cut short are looked for.
+const SWEEP: Duration = Duration::from_hours(1);
+
+/// Deletes the rests of uploads that were cut short by the end of a server, now and then.
+pub async fn keep_tidy(settings: ChannelsSettings, clock: Arc<dyn Clock>) {
+    loop {
+        if let Err(error) = drivecash::upload::sweep(&settings.files, clock.now()).await {
+            tracing::warn!(%error, "The folder of the attachments could not be tidied up");
+        }
+        tokio::time::sleep(SWEEP).await;
+    }
 }
 
 /// One path, two dialects: digits are drivecash's, everything else is the storefront's.

@@ -82,8 +82,10 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
+        let is_the_frameworks = self.body.get("detail").is_some();
         let mut response = (self.status, Json(self.body)).into_response();
-        if self.status == StatusCode::UNAUTHORIZED {
+        // The framework's own refusals say how to come in; those of the products do not.
+        if self.status == StatusCode::UNAUTHORIZED && is_the_frameworks {
             let realm = HeaderValue::from_static("Bearer realm=\"api\"");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, realm);
         }
@@ -121,6 +123,7 @@ impl From<MarkReadError> for Problem {
     fn from(error: MarkReadError) -> Self {
         match error {
             MarkReadError::NotFound => Self::no_such_room(),
+            MarkReadError::NotKept(error) => error.into(),
             MarkReadError::Store(error) => error.into(),
         }
     }

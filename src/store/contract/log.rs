@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::revisions::delete;
 use super::{append, append_new, later, log, read, say, say_as, support, texts};
 use crate::domain::{Attachment, Conversation, ConversationId, Draft, Entry, MessageExtras, MessageId, Seq, Side};
 use crate::store::{AppendError, Appended, Stores};
@@ -101,6 +102,31 @@ pub(crate) async fn the_newest_messages_come_oldest_first(stores: Stores) {
     assert_eq!(texts(&page(None).await.unwrap()), ["4", "5"]);
     assert_eq!(texts(&page(Some(4)).await.unwrap()), ["2", "3"]);
     assert_eq!(texts(&page(Some(2)).await.unwrap()), ["1"]);
+}
+
+pub(crate) async fn messages_come_in_pages_from_the_beginning(stores: Stores) {
+    let conversation = support(&stores, 1).await;
+    let mut gone = None;
+    for i in ["1", "2", "gone", "3", "4", "5"] {
+        let kept = append_new(&stores, say(&conversation, 1, Side::Customer, i)).await;
+        gone = gone.or((i == "gone").then_some(kept));
+        append_new(&stores, read(&conversation, 9, Side::Desk, 99)).await;
+    }
+    append_new(&stores, delete(&gone.unwrap())).await;
+    append_new(&stores, say(&support(&stores, 2).await, 2, Side::Customer, "elsewhere")).await;
+    let page = async |skip, limit| {
+        let page = stores.conversations.messages_from(conversation.id, skip, limit).await.unwrap();
+        (texts(&page.messages).join(" "), page.total)
+    };
+    assert_eq!(page(0, 2).await, ("1 2".into(), 5));
+    assert_eq!(page(2, 2).await, ("3 4".into(), 5));
+    assert_eq!(page(4, 2).await, ("5".into(), 5));
+    assert_eq!(page(0, 0).await, (String::new(), 5));
+    for beyond in [5, u64::MAX] {
+        assert_eq!(page(beyond, 2).await, (String::new(), 5));
+    }
+    let nowhere = stores.conversations.messages_from(ConversationId::from_bytes([7; 12]), 0, 3).await.unwrap();
+    assert_eq!((nowhere.messages.len(), nowhere.total), (0, 0));
 }
 
 pub(crate) async fn a_batch_is_answered_in_its_order(stores: Stores) {

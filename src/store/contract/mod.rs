@@ -35,6 +35,7 @@ macro_rules! store_contract {
                 one_client_message_id_sent_fifty_times_at_once_is_one_message,
                 entries_come_in_order_and_in_pages,
                 the_newest_messages_come_oldest_first,
+                messages_come_in_pages_from_the_beginning,
                 a_batch_is_answered_in_its_order,
                 an_unknown_conversation_is_told_apart_from_a_failure,
                 unread_counts_follow_messages_and_read_marks,

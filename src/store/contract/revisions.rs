@@ -9,7 +9,7 @@ fn edit(said: &Entry, text: &str) -> Draft {
     revise(said, DraftKind::Edit { target: said.as_target().unwrap(), body })
 }
 
-fn delete(said: &Entry) -> Draft {
+pub(super) fn delete(said: &Entry) -> Draft {
     revise(said, DraftKind::Delete { target: said.as_target().unwrap() })
 }
 

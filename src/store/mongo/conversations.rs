@@ -22,7 +22,8 @@ use crate::domain::{
     UserId,
 };
 use crate::store::{
-    AppendError, Appended, ConversationStore, Delivered, ListFor, MAX_PAGE, Missed, Receipt, StoreError, SummaryPage,
+    AppendError, Appended, ConversationStore, Delivered, ListFor, MAX_PAGE, MessagePage, Missed, Receipt, StoreError,
+    SummaryPage,
 };
 
 /// How long a health check may take.
@@ -116,6 +117,21 @@ impl ConversationStore for MongoStore {
             let newest = found.sort(queries::newest_first()).limit(bounded(limit)).await?;
             let newest: Vec<EntryDocument> = newest.try_collect().await?;
             newest.into_iter().rev().map(Entry::try_from).collect()
+        })
+        .await
+    }
+
+    async fn messages_from(&self, id: ConversationId, skip: u64, limit: usize) -> Result<MessagePage, StoreError> {
+        within(async {
+            let all = queries::messages_before(id, None);
+            let total = self.shared.entries.count_documents(all.clone()).await?;
+            if limit == 0 || skip >= total {
+                return Ok(MessagePage { messages: Vec::new(), total });
+            }
+            let found = self.shared.entries.find(all).sort(queries::by_seq()).skip(skip).limit(bounded(limit)).await?;
+            let messages: Vec<EntryDocument> = found.try_collect().await?;
+            let messages = messages.into_iter().map(Entry::try_from).collect::<Result<_, _>>()?;
+            Ok(MessagePage { messages, total })
         })
         .await
     }

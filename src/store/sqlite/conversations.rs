@@ -12,7 +12,8 @@ use crate::domain::{
     Timestamp, UserId,
 };
 use crate::store::{
-    AppendError, Appended, ConversationStore, Delivered, ListFor, MAX_PAGE, Missed, Receipt, StoreError, SummaryPage,
+    AppendError, Appended, ConversationStore, Delivered, ListFor, MAX_PAGE, MessagePage, Missed, Receipt, StoreError,
+    SummaryPage,
 };
 
 macro_rules! select_summary {
@@ -147,6 +148,25 @@ impl ConversationStore for SqliteStore {
             let mut entries = entries.collect::<Result<Vec<_>, _>>()?;
             entries.reverse();
             Ok(entries)
+        };
+        self.readers.read(read).await
+    }
+
+    async fn messages_from(&self, id: ConversationId, skip: u64, limit: usize) -> Result<MessagePage, StoreError> {
+        let read = move |connection: &Connection| {
+            let mut count = connection.prepare_cached(
+                "SELECT count(*) FROM entries e JOIN conversations c ON c.number = e.conversation
+                 LEFT JOIN entries r ON r.conversation = e.conversation AND r.seq = e.revision
+                 WHERE c.id = ?1 AND e.kind = 'message' AND (e.revision IS NULL OR r.body IS NOT NULL)",
+            )?;
+            let total = count.query_row([id.bytes()], |row| row.get(0))?;
+            let mut select = connection.prepare_cached(select_entry!(
+                "c.id = ?1 AND e.kind = 'message' AND (e.revision IS NULL OR r.body IS NOT NULL) \
+                 ORDER BY e.seq LIMIT ?2 OFFSET ?3"
+            ))?;
+            let skip = i64::try_from(skip).unwrap_or(i64::MAX);
+            let messages = select.query_map(params![id.bytes(), limit.min(MAX_PAGE), skip], rows::entry)?;
+            Ok(MessagePage { messages: messages.collect::<Result<_, _>>()?, total })
         };
         self.readers.read(read).await
     }

@@ -144,7 +144,11 @@ impl Tab {
 impl View {
     /// How far it knows everything.
     fn known(&self) -> u64 {
-        (1..).take_while(|seq| self.told.contains_key(seq) || self.own.contains(seq)).last().unwrap_or(0)
+        let mut known = 0;
+        while self.told.contains_key(&(known + 1)) || self.own.contains(&(known + 1)) {
+            known += 1;
+        }
+        known
     }
 
     /// What all messages say now.

@@ -15,12 +15,13 @@ use super::wire::{MessageBody, messages};
 use super::{enter, revise, upload};
 use crate::desk::enter::{EnterError, Entered};
 use crate::desk::mark_read::MarkRead;
+use crate::desk::room_log::RoomLog;
 use crate::desk::send_message::{Addressee, SendMessage, SendMessageError};
 use crate::domain::{EntryTold, MessageExtras, User};
-use crate::faces::channels::Channels;
 use crate::faces::channels::body::Fields;
 use crate::faces::channels::caller::{self, Caller};
 use crate::faces::channels::reply::Problem;
+use crate::faces::channels::{Channels, links};
 
 /// How many rooms an agent gets the messages of who names none, and how many of each.
 const ROOMS: usize = 50;
@@ -43,7 +44,7 @@ type Linker = Box<dyn Fn(&EntryTold) -> Option<String> + Send + Sync>;
 type Asked = Query<HashMap<String, String>>;
 
 /// Lets somebody into the room of a request, in this dialect's words.
-pub(super) async fn enter_to(channels: &Channels, user: &User, room: &str, what: &str) -> Result<Entered, Problem> {
+async fn enter_to(channels: &Channels, user: &User, room: &str, what: &str) -> Result<Entered, Problem> {
     let none = || Problem::error(StatusCode::NOT_FOUND, "Chat room not found");
     let number = room.parse().map_err(|_| none())?;
     enter(channels, user, number).await.map_err(|error| match error {
@@ -56,15 +57,35 @@ pub(super) async fn enter_to(channels: &Channels, user: &User, room: &str, what:
 }
 
 /// Where a message's attachment can be fetched: browsers want the whole address.
-fn linker(headers: &HeaderMap) -> Linker {
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost").to_owned();
-    Box::new(move |told| told.attachment_path.as_ref().map(|path| format!("http://{host}{path}")))
+fn linker(channels: &Channels, headers: &HeaderMap) -> Linker {
+    let server = links::base(&channels.settings.public_urls, headers);
+    Box::new(move |told| told.attachment_path.as_ref().map(|path| format!("{server}{path}")))
 }
 
-async fn log_of(channels: &Channels, entered: &Entered, headers: &HeaderMap, limit: usize) -> Result<Value, Problem> {
-    let log = channels.desk.room_log(entered, limit).await?;
-    let link = linker(headers);
-    Ok(json!(messages(&log, &entered.summary, &entered.person, &link)))
+/// Lets somebody into the room that they are about to write to.
+pub(super) async fn enter_to_send(channels: &Channels, user: &User, room: &str) -> Result<Entered, Problem> {
+    enter_to(channels, user, room, "send messages in this").await
+}
+
+/// The newest messages of a room, oldest first; those before a message with `before=<id>`, so many with `limit=`.
+async fn log_of(
+    channels: &Channels,
+    entered: &Entered,
+    headers: &HeaderMap,
+    asked: &HashMap<String, String>,
+) -> Result<Value, Problem> {
+    let number = |name: &str| asked.get(name).and_then(|text| text.parse::<u64>().ok());
+    let limit = number("limit").and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
+    let log = match number("before") {
+        Some(before) => channels.desk.room_log_before(entered, before, limit).await?,
+        None => channels.desk.room_log(entered, limit).await?,
+    };
+    Ok(shown(channels, entered, headers, &log))
+}
+
+fn shown(channels: &Channels, entered: &Entered, headers: &HeaderMap, log: &RoomLog) -> Value {
+    let link = linker(channels, headers);
+    json!(messages(log, &entered.summary, &entered.person, &link))
 }
 
 /// `?room_id=`: the messages of a room; without one, of the caller's own, or for an agent of those that changed last.
@@ -76,16 +97,17 @@ async fn list(
 ) -> Result<Json<Value>, Problem> {
     if let Some(room) = asked.get("room_id") {
         let entered = enter_to(&channels, &user, room, "view this").await?;
-        return Ok(Json(log_of(&channels, &entered, &headers, usize::MAX).await?));
+        return Ok(Json(log_of(&channels, &entered, &headers, &asked).await?));
     }
     if !user.role.is_agent() {
         let (entered, _) = channels.desk.own_conversation(&caller::person(&user)).await?;
-        return Ok(Json(log_of(&channels, &entered, &headers, usize::MAX).await?));
+        return Ok(Json(log_of(&channels, &entered, &headers, &asked).await?));
     }
     let mut all = Vec::new();
     for room in channels.desk.rooms(0, ROOMS).await?.0 {
         let entered = enter(&channels, &user, room.summary.conversation.number).await?;
-        if let Value::Array(of_room) = log_of(&channels, &entered, &headers, OF_EACH).await? {
+        let log = channels.desk.room_log(&entered, OF_EACH).await?;
+        if let Value::Array(of_room) = shown(&channels, &entered, &headers, &log) {
             all.extend(of_room);
         }
     }
@@ -101,7 +123,7 @@ async fn room_messages(
     let room = asked.get("room_id").filter(|room| !room.is_empty());
     let room = room.ok_or_else(|| Problem::error(StatusCode::BAD_REQUEST, "room_id is required"))?;
     let entered = enter_to(&channels, &user, room, "view this").await?;
-    let log = log_of(&channels, &entered, &headers, usize::MAX).await?;
+    let log = log_of(&channels, &entered, &headers, &asked).await?;
     Ok(Json(json!({"room_id": entered.summary.conversation.number, "messages": log})))
 }
 
@@ -133,7 +155,7 @@ async fn send(
 ) -> Result<Response, Problem> {
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let (mut to_send, received) = if content_type.to_ascii_lowercase().starts_with("multipart/form-data") {
-        upload::receive(&channels, request).await?
+        upload::receive(&channels, &user, request).await?
     } else {
         (ToSend::from(&Fields::from_request(request, &channels).await?), None)
     };
@@ -149,10 +171,10 @@ async fn send(
         return Err(required());
     }
     let room = to_send.room.as_deref().ok_or_else(required)?;
-    let entered = enter_to(&channels, &user, room, "send messages in this").await?;
+    let entered = enter_to_send(&channels, &user, room).await?;
     // Kept first: a client that leaves meanwhile must not take along the file of a message that is there.
     if let Some(received) = received {
-        received.keep();
+        received.keep().await?;
     }
     say(&channels, &entered, &headers, to_send, extras).await
 }
@@ -186,7 +208,7 @@ pub(super) async fn say(
     let (answer, answer_of) = oneshot::channel();
     channels.desk.send_message(ask, Box::new(move |outcome| drop(answer.send(outcome)))).await;
     let sent = answer_of.await.unwrap_or(Err(SendMessageError::ShuttingDown))?;
-    let link = linker(headers);
+    let link = linker(channels, headers);
     let body = json!(MessageBody::new(&sent.told, &entered.person, answered.as_ref(), &link));
     Ok(answering.until_sent((StatusCode::CREATED, Json(body)).into_response()))
 }
@@ -216,7 +238,7 @@ pub(super) async fn body_of(
         None => None,
     };
     let log = channels.desk.room_log(entered, usize::MAX).await?;
-    let link = linker(headers);
+    let link = linker(channels, headers);
     let body = MessageBody::new(told, &entered.person, answered.as_ref(), &link);
     let is_read = told.entry.seq <= entered.summary.side(told.entry.side.other()).read;
     let body = body.map(|body| if is_read || was_read_now { body.read_at(log.read_at(told)) } else { body });

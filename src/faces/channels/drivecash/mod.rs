@@ -13,12 +13,13 @@ use axum::response::{IntoResponse as _, Response};
 mod accounts;
 mod auth;
 mod connection;
+mod lent;
 mod media;
 mod messages;
 mod notifications;
 mod revise;
 mod rooms;
-mod upload;
+pub(super) mod upload;
 mod wire;
 
 use super::reply::Problem;

@@ -1,80 +1,128 @@
 //! `POST messages/` as multipart: a message with a file, which is streamed to disk in constant memory.
+//!
+//! A file has `.part` at the end of its name until its message is about to be kept; what is left of uploads that were cut
+//! short is deleted by [`sweep`].
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
+use axum::body::Body;
 use axum::extract::multipart::{Field, MultipartError};
 use axum::extract::{FromRequest as _, Multipart, Request};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode, header};
 use bytes::Bytes;
 use tokio::fs::{self, File};
 use tokio::io::AsyncWriteExt as _;
 use tokio::time::timeout;
 
-use super::messages::ToSend;
-use crate::domain::Attachment;
+use super::lent::Lent;
+use super::messages::{ToSend, enter_to_send};
 use crate::domain::attachment::{SNIFFED, sanitised, sniff};
+use crate::domain::{Attachment, Timestamp, User};
 use crate::faces::channels::Channels;
 use crate::faces::channels::reply::Problem;
 
-/// How long a client may take for the next piece.
+/// How long a client may take for the next piece, and for the whole.
 const PIECE: Duration = Duration::from_secs(30);
+const WHOLE: Duration = Duration::from_mins(30);
 
 /// The longest a field other than the file may be, in bytes.
 const MAX_FIELD: usize = 256 << 10;
 
 /// The most fields.
-const MAX_FIELDS: usize = 20;
+const MAX_FIELDS: u64 = 20;
 
-/// How much of a file that is too large is read on, so that its client gets to read why, rather than a broken connection.
-const MAX_DISCARDED: u64 = 4 << 30;
+/// What a file is called until it is kept.
+const PART: &str = "part";
+
+/// How old the rest of an upload has to be to be nobody's: other servers may use the folder, too.
+const ABANDONED: Duration = Duration::from_hours(1);
 
 /// A file that was received. Unless it is kept, it is deleted.
 pub(super) struct Received {
     pub(super) attachment: Attachment,
-    path: PathBuf,
+    part: PathBuf,
     is_kept: bool,
 }
 
 impl Received {
-    /// The message is there, so the file stays.
-    pub(super) fn keep(mut self) {
+    /// The message is about to be there, so the file stays.
+    pub(super) async fn keep(mut self) -> Result<(), Problem> {
+        fs::rename(&self.part, self.part.with_extension("")).await.map_err(|error| not_kept(&error))?;
         self.is_kept = true;
+        Ok(())
     }
 }
 
 impl Drop for Received {
     fn drop(&mut self) {
-        if !self.is_kept {
-            discard(&self.path);
+        if !self.is_kept
+            && let Err(error) = std::fs::remove_file(&self.part)
+        {
+            tracing::warn!(%error, "A file that nobody needs could not be deleted");
         }
     }
 }
 
-/// Reads a whole form.
-pub(super) async fn receive(channels: &Channels, request: Request) -> Result<(ToSend, Option<Received>), Problem> {
+/// Reads a whole form. What is refused is read on for a while, so that its client gets to read why.
+pub(super) async fn receive(
+    channels: &Channels,
+    user: &User,
+    request: Request,
+) -> Result<(ToSend, Option<Received>), Problem> {
+    let limit = channels.settings.max_attachment;
+    let (parts, body) = request.into_parts();
+    let lent = Lent::new(body);
+    let received = if length(&parts.headers).is_some_and(|length| length > limit + MAX_FIELDS * MAX_FIELD as u64) {
+        Err(too_large(limit))
+    } else {
+        let request = Request::from_parts(parts, Body::from_stream(lent.stream()));
+        timeout(WHOLE, read(channels, user, request, &lent)).await.unwrap_or_else(|_| Err(too_slow()))
+    };
+    if received.is_err() {
+        lent.discard().await;
+    }
+    received
+}
+
+fn length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+async fn read(
+    channels: &Channels,
+    user: &User,
+    request: Request,
+    lent: &Lent,
+) -> Result<(ToSend, Option<Received>), Problem> {
     let bad = |error: MultipartError| unreadable(&error);
     let mut form = Multipart::from_request(request, &()).await.map_err(|_| bad_form())?;
     let (mut to_send, mut received) = (ToSend::default(), None);
     for _ in 0..MAX_FIELDS {
         let next = timeout(PIECE, form.next_field()).await.map_err(|_| too_slow())?.map_err(bad)?;
+        lent.got_on();
         let Some(field) = next else { return Ok((to_send, received)) };
         match field.name() {
-            Some("room_id") => to_send.room = Some(text(field).await?),
-            Some("message") => to_send.text = text(field).await?,
-            Some("reply_to") => to_send.reply_to = text(field).await?.trim().parse().ok(),
-            Some("attachment") if field.file_name().is_some_and(|name| !name.is_empty()) => {
-                received = Some(file(channels, field).await?);
+            Some("room_id") => {
+                let room = text(field, lent).await?;
+                // Before the file is read, if it comes after.
+                enter_to_send(channels, user, &room).await?;
+                to_send.room = Some(room);
             }
-            _ => drop(text(field).await?),
+            Some("message") => to_send.text = text(field, lent).await?,
+            Some("reply_to") => to_send.reply_to = text(field, lent).await?.trim().parse().ok(),
+            Some("attachment") if field.file_name().is_some_and(|name| !name.is_empty()) => {
+                received = Some(file(channels, field, lent).await?);
+            }
+            _ => drop(text(field, lent).await?),
         }
     }
     Err(bad_form())
 }
 
-async fn text(mut field: Field<'_>) -> Result<String, Problem> {
+async fn text(mut field: Field<'_>, lent: &Lent) -> Result<String, Problem> {
     let mut bytes = Vec::new();
-    while let Some(piece) = piece(&mut field).await? {
+    while let Some(piece) = piece(&mut field, lent).await? {
         if bytes.len() + piece.len() > MAX_FIELD {
             return Err(Problem::error(StatusCode::PAYLOAD_TOO_LARGE, "A field is too long"));
         }
@@ -83,26 +131,28 @@ async fn text(mut field: Field<'_>) -> Result<String, Problem> {
     String::from_utf8(bytes).map_err(|_| bad_form())
 }
 
-async fn piece(field: &mut Field<'_>) -> Result<Option<Bytes>, Problem> {
-    timeout(PIECE, field.chunk()).await.map_err(|_| too_slow())?.map_err(|error| unreadable(&error))
+async fn piece(field: &mut Field<'_>, lent: &Lent) -> Result<Option<Bytes>, Problem> {
+    let piece = timeout(PIECE, field.chunk()).await.map_err(|_| too_slow())?.map_err(|error| unreadable(&error))?;
+    lent.got_on();
+    Ok(piece)
 }
 
 /// Streams a file to disk: what it is is told by its content alone, what it is called by nobody but us.
-async fn file(channels: &Channels, mut field: Field<'_>) -> Result<Received, Problem> {
+async fn file(channels: &Channels, mut field: Field<'_>, lent: &Lent) -> Result<Received, Problem> {
     let settings = &channels.settings;
     let name = sanitised(field.file_name().unwrap_or_default());
     let file = uuid::Uuid::new_v4().simple().to_string();
-    let path = settings.files.join(&file);
+    let part = settings.files.join(&file).with_extension(PART);
     fs::create_dir_all(&settings.files).await.map_err(|error| not_kept(&error))?;
-    let mut out = File::create_new(&path).await.map_err(|error| not_kept(&error))?;
+    let mut out = File::create_new(&part).await.map_err(|error| not_kept(&error))?;
     let attachment = Attachment { file, name, media_type: String::new(), size: 0 };
-    let mut received = Received { attachment, path, is_kept: false };
+    let mut received = Received { attachment, part, is_kept: false };
     let mut head: Vec<u8> = Vec::with_capacity(SNIFFED);
     let mut size: u64 = 0;
-    while let Some(piece) = piece(&mut field).await? {
+    while let Some(piece) = piece(&mut field, lent).await? {
         size += piece.len() as u64;
         if size > settings.max_attachment {
-            return Err(too_large(&mut field, size, settings.max_attachment).await);
+            return Err(too_large(settings.max_attachment));
         }
         if head.len() < SNIFFED {
             let missing = SNIFFED - head.len();
@@ -119,20 +169,29 @@ async fn file(channels: &Channels, mut field: Field<'_>) -> Result<Received, Pro
     Ok(received)
 }
 
-async fn too_large(field: &mut Field<'_>, mut size: u64, limit: u64) -> Problem {
-    while size < MAX_DISCARDED
-        && let Ok(Some(piece)) = piece(field).await
-    {
-        size += piece.len() as u64;
-    }
+fn too_large(limit: u64) -> Problem {
     let error = format!("The attachment is larger than {} MiB", limit >> 20);
     Problem::error(StatusCode::PAYLOAD_TOO_LARGE, &error)
 }
 
-fn discard(path: &Path) {
-    if let Err(error) = std::fs::remove_file(path) {
-        tracing::warn!(%error, "A file that nobody needs could not be deleted");
+/// Deletes what is left of uploads that were cut short by the end of a server.
+pub(in crate::faces::channels) async fn sweep(files: &Path, now: Timestamp) -> std::io::Result<()> {
+    let mut entries = match fs::read_dir(files).await {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    while let Some(entry) = entries.next_entry().await? {
+        let path = entry.path();
+        if path.extension().is_some_and(|extension| extension == PART) {
+            let changed = entry.metadata().await?.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
+            let changed = Timestamp::from_millis(i64::try_from(changed.as_millis()).unwrap_or(i64::MAX));
+            if changed.until(now) >= ABANDONED {
+                fs::remove_file(&path).await?;
+                tracing::info!("Deleted the rest of an upload that was cut short");
+            }
+        }
     }
+    Ok(())
 }
 
 fn bad_form() -> Problem {

@@ -110,8 +110,8 @@ async fn paged_log(State(channels): State<Channels>, Agent(agent): Agent, paging
         return Ok(Json(paging.cut(Vec::<Value>::new())?).into_response());
     };
     let entered = enter(&channels, &agent, room).await?;
-    let log = channels.desk.room_log(&entered, usize::MAX).await?;
-    Ok(Json(paging.cut(messages(&log, &entered.summary))?).into_response())
+    let (log, total) = channels.desk.room_page(&entered, paging.skip(), PAGE).await?;
+    Ok(Json(paging.page(messages(&log, &entered.summary), total)?).into_response())
 }
 
 /// By POST for one generation, by PATCH for the other; the answer has the words of both.

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 
 use axum::extract::{FromRequestParts, Query};
+use axum::http::Uri;
 use axum::http::request::Parts;
-use axum::http::{Uri, header};
 use serde::Serialize;
 
-use crate::faces::channels::Channels;
 use crate::faces::channels::reply::Problem;
+use crate::faces::channels::{Channels, links};
 
 /// How many are on a page.
 pub(super) const PAGE: usize = 250;
@@ -33,15 +33,15 @@ pub(super) struct Page<T> {
 impl FromRequestParts<Channels> for Paging {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, _: &Channels) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, channels: &Channels) -> Result<Self, Problem> {
         let query = Query::<HashMap<String, String>>::try_from_uri(&parts.uri).map(|Query(query)| query);
         let query = query.unwrap_or_default();
         let page = match query.get("page") {
             None => 1,
             Some(page) => page.parse().ok().filter(|page| *page > 0).ok_or_else(invalid)?,
         };
-        let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
-        Ok(Self { page, base: base(host, &parts.uri, &query), query })
+        let server = links::base(&channels.settings.public_urls, &parts.headers);
+        Ok(Self { page, base: base(&server, &parts.uri, &query), query })
     }
 }
 
@@ -74,10 +74,10 @@ impl Paging {
     }
 }
 
-fn base(host: &str, uri: &Uri, query: &HashMap<String, String>) -> String {
+fn base(server: &str, uri: &Uri, query: &HashMap<String, String>) -> String {
     let room = query.get("room_id").filter(|room| room.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-'));
     let room = room.map(|room| format!("room_id={room}&")).unwrap_or_default();
-    format!("http://{host}{}?{room}", uri.path())
+    format!("{server}{}?{room}", uri.path())
 }
 
 fn invalid() -> Problem {

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -21,7 +21,7 @@ use crate::domain::{Email, MessageExtras, Side, User};
 use crate::faces::channels::body::Fields;
 use crate::faces::channels::caller::{self, Anybody, Caller};
 use crate::faces::channels::reply::Problem;
-use crate::faces::channels::{Channels, stamp};
+use crate::faces::channels::{Channels, links, stamp};
 
 pub(super) fn routes() -> Router<Channels> {
     Router::new()
@@ -63,7 +63,12 @@ pub(super) async fn full(channels: &Channels, entered: &Entered) -> Result<Value
 }
 
 /// `POST chat-rooms/` `{customer_name?, customer_email?, customer_phone?}`: 201 with a new room, 200 with the one there is.
-async fn create(State(channels): State<Channels>, who: Anybody, fields: Fields) -> Result<Response, Problem> {
+async fn create(
+    State(channels): State<Channels>,
+    who: Anybody,
+    headers: HeaderMap,
+    fields: Fields,
+) -> Result<Response, Problem> {
     let card = card(&fields)?;
     let (user, secret) = match who.user() {
         Some(user) if user.role.is_agent() => return Err(Problem::not_for_you()),
@@ -79,7 +84,8 @@ async fn create(State(channels): State<Channels>, who: Anybody, fields: Fields) 
     let (entered, is_new) = channels.desk.own_conversation(&caller::person(&user)).await?;
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
     let mut response = (status, Json(full(&channels, &entered).await?)).into_response();
-    if let Some(cookie) = secret.and_then(|secret| caller::session_cookie(&secret).parse().ok()) {
+    let server = links::base(&channels.settings.public_urls, &headers);
+    if let Some(cookie) = secret.and_then(|secret| caller::session_cookie(&secret, &server).parse().ok()) {
         response.headers_mut().insert(header::SET_COOKIE, cookie);
     }
     Ok(response)
@@ -197,8 +203,8 @@ async fn paged_log(State(channels): State<Channels>, who: Anybody, paging: Pagin
         return Ok(Json(paging.cut(Vec::<Value>::new())?).into_response());
     };
     let entered = enter(&channels, &who, room).await?;
-    let log = channels.desk.room_log(&entered, usize::MAX).await?;
-    Ok(Json(paging.cut(messages(&log, &entered.summary))?).into_response())
+    let (log, total) = channels.desk.room_page(&entered, paging.skip(), PAGE).await?;
+    Ok(Json(paging.page(messages(&log, &entered.summary), total)?).into_response())
 }
 
 async fn own_list(State(channels): State<Channels>, Caller(user): Caller, paging: Paging) -> Result<Response, Problem> {
@@ -208,9 +214,10 @@ async fn own_list(State(channels): State<Channels>, Caller(user): Caller, paging
 async fn own_create(
     State(channels): State<Channels>,
     Caller(user): Caller,
+    headers: HeaderMap,
     fields: Fields,
 ) -> Result<Response, Problem> {
-    create(State(channels), Anybody { account: Some(user), visitor: None }, fields).await
+    create(State(channels), Anybody { account: Some(user), visitor: None }, headers, fields).await
 }
 
 async fn own_send(

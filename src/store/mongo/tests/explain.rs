@@ -32,6 +32,7 @@ fn shapes(id: ConversationId) -> Vec<Shape> {
         ("entries", queries::entries_after(id, seq), Some(queries::by_seq())),
         ("entries", queries::messages_before(id, Some(seq)), Some(queries::newest_first())),
         ("entries", queries::messages_before(id, None), Some(queries::newest_first())),
+        ("entries", queries::messages_before(id, None), Some(queries::by_seq())),
         ("entries", queries::messages_between(id, Side::Desk, Seq::ZERO, seq), None),
         ("entries", queries::messages_as_of(id, seq, seq), Some(queries::newest_first())),
         ("entries", queries::entries_at(id, vec![Bson::Int64(1), Bson::Int64(2)]), Some(queries::by_seq())),
