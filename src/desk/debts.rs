@@ -14,7 +14,7 @@ use crate::presence::{Connection, Unconfirmed};
 use crate::store::StoreError;
 
 /// The most newer connections that one older one is remembered to owe.
-const CREDITORS: usize = 16;
+const CREDITORS: usize = 4;
 
 /// By the connection that may be dead.
 #[derive(Default)]
