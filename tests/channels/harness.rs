@@ -286,6 +286,11 @@ impl Socket {
         timeout(PATIENCE, end).await.expect("the end in time")
     }
 
+    /// The next frame, if one comes in a moment.
+    pub(crate) async fn hears(&mut self) -> Option<Value> {
+        timeout(SILENCE, self.next()).await.ok()
+    }
+
     /// Asserts that no frame of these types comes for a moment.
     pub(crate) async fn hears_none_of(&mut self, kinds: &[&str]) {
         let unwanted = async {
