@@ -44,9 +44,9 @@ bench:
 prove:
 	$(CARGO) build --release
 	target/release/deskline prove --kill 100
-	target/release/deskline bench --mode restart --mode storm
-	target/release/deskline bench --mode rate --json target/without.json
-	target/release/deskline bench --mode rate --stalled 50 --json target/with.json
+	target/release/deskline bench --mode restart --mode crash --mode storm
+	target/release/deskline bench --mode rate --beside 50 --json target/without.json
+	target/release/deskline bench --mode rate --beside 50 --stalled --json target/with.json
 	target/release/deskline bench --compare target/without.json target/with.json
 
 # Known vulnerabilities and licences of dependencies; needs cargo-deny.

@@ -4,7 +4,7 @@
 //! pair, its number and the time it was sent, so that each is followed from the sender to the receiver and back.
 //!
 //! Reading order: [`options`], [`target`], [`wire`], [`mod@line`], [`tally`], then one file per kind of load ([`traffic`],
-//! [`stalled`], [`idle`], [`storm`], [`restart`]), [`report`] and [`compare`].
+//! [`beside`], [`idle`], [`storm`], [`restart`]), [`report`] and [`compare`].
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -13,13 +13,13 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, ensure};
 use tokio::task::LocalSet;
 
+mod beside;
 mod compare;
 mod idle;
 mod line;
 mod options;
 mod report;
 mod restart;
-mod stalled;
 mod storm;
 mod tally;
 mod target;
@@ -67,7 +67,7 @@ pub fn run(options: &BenchOptions) -> anyhow::Result<bool> {
 
 async fn run_mode(options: &BenchOptions, mode: Mode) -> anyhow::Result<Report> {
     if let (Some(url), Some(users), Some(secret)) = (&options.url, &options.users, &options.jwt_secret) {
-        ensure!(mode != Mode::Restart, "a server that was not started here cannot be restarted: leave --url out");
+        ensure!(!mode.ends_the_server(), "a server that was not started here cannot be restarted: leave --url out");
         let (pid, accounts) = (options.server_pid, read_accounts(users)?);
         let target = Target { url: url.clone(), secret: secret.clone(), pid, accounts };
         return load(options, mode, &target).await;
@@ -79,8 +79,8 @@ async fn run_mode(options: &BenchOptions, mode: Mode) -> anyhow::Result<Report> 
     let mut server = OwnServer::start(&options.rig, &scratch, &["--send-rate", "0"], cpu).await?;
     let (url, pid) = (server.url.clone(), server.pid());
     let target = Target { url, secret: SECRET.to_owned(), pid, accounts };
-    let report = if mode == Mode::Restart {
-        Report::Restart(restart::run(options, &target, &mut server, &scratch).await?)
+    let report = if mode.ends_the_server() {
+        Report::Restart(restart::run(options, mode, &target, &mut server, &scratch).await?)
     } else {
         let report = load(options, mode, &target).await?;
         server.stop().await?;
@@ -93,7 +93,7 @@ async fn run_mode(options: &BenchOptions, mode: Mode) -> anyhow::Result<Report> 
 async fn load(options: &BenchOptions, mode: Mode, target: &Target) -> anyhow::Result<Report> {
     Ok(match mode {
         Mode::Idle => Report::Idle(idle::run(options, target).await?),
-        Mode::Storm | Mode::Restart => Report::Storm(storm::run(options, target).await?),
+        Mode::Storm | Mode::Restart | Mode::Crash => Report::Storm(storm::run(options, target).await?),
         Mode::Pairs | Mode::Rate => Report::Traffic(Box::new(traffic::run(options, mode, target).await?)),
     })
 }

@@ -22,6 +22,15 @@ pub enum Mode {
     /// Everybody is connected and sends, and the server is stopped and started again: how long until all are back, and is
     /// what they sent there, once?
     Restart,
+    /// The same, but the server is ended with SIGKILL.
+    Crash,
+}
+
+impl Mode {
+    /// Whether the server is ended on the way.
+    pub(super) const fn ends_the_server(self) -> bool {
+        matches!(self, Self::Restart | Self::Crash)
+    }
 }
 
 /// What the clients speak.
@@ -73,15 +82,15 @@ pub struct BenchOptions {
     /// Fan-in: all pairs send to one agent instead of a customer each. Channels-style clients always do.
     #[arg(long)]
     pub to_agent: bool,
-    /// Connections that never read, beside the pairs; they are written to as much as mode `rate` writes to the pairs.
+    /// Further pairs beside those that are measured, with long messages, as many in a second as mode `rate` asks of the pairs.
     #[arg(long, default_value_t = 0)]
-    pub stalled: usize,
-    /// Connections in modes `idle`, `storm` and `restart`.
+    pub beside: usize,
+    /// The receivers of these never read.
+    #[arg(long, requires = "beside")]
+    pub stalled: bool,
+    /// Connections in modes `idle`, `storm`, `restart` and `crash`.
     #[arg(long, default_value_t = 5000)]
     pub connections: usize,
-    /// Mode `restart` ends the server with SIGKILL instead of asking it to stop.
-    #[arg(long)]
-    pub sigkill: bool,
     /// How long after the last connect mode `idle` reads the server's memory.
     #[arg(long, default_value = "10s", value_parser = humantime::parse_duration)]
     pub settle: Duration,
@@ -136,8 +145,8 @@ impl BenchOptions {
     #[must_use]
     pub fn customers(&self, mode: Mode) -> usize {
         match mode {
-            Mode::Idle | Mode::Storm | Mode::Restart => self.connections,
-            Mode::Pairs | Mode::Rate => self.customers_of_pairs() + 2 * self.stalled,
+            Mode::Idle | Mode::Storm | Mode::Restart | Mode::Crash => self.connections,
+            Mode::Pairs | Mode::Rate => self.customers_of_pairs() + 2 * self.beside,
         }
     }
 

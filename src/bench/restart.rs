@@ -16,7 +16,7 @@ use tokio::time::{sleep, timeout};
 use tokio_tungstenite::tungstenite::Message;
 
 use super::line::since;
-use super::options::{BenchOptions, Protocol};
+use super::options::{BenchOptions, Mode, Protocol};
 use super::report::RestartReport;
 use super::tally::histogram;
 use super::target::{Door, Target};
@@ -71,6 +71,7 @@ struct Seen {
 /// Runs it, and reports how long everybody took to be back, and what became of their messages.
 pub(super) async fn run(
     options: &BenchOptions,
+    mode: Mode,
     target: &Target,
     server: &mut OwnServer,
     scratch: &Scratch,
@@ -100,11 +101,11 @@ pub(super) async fn run(
     tell.send_replace(Stage::Sending);
     sleep(HEAD_START).await;
     run.stopped.set(Some(Instant::now()));
-    let (down, up) = restart(server, options.sigkill).await?;
+    let (down, up) = restart(server, mode).await?;
 
     let bar = Bar::of("Coming back", options.connections as u64);
     let (mut back, mut outage) = (histogram()?, histogram()?);
-    let (mut report, mut seen) = (RestartReport::new(options.connections, down, up), 0);
+    let (mut report, mut seen) = (RestartReport::new(mode, options.connections, down, up), 0);
     while let Some(client) = clients.join_next().await {
         let client = client?;
         bar.step();
@@ -136,9 +137,9 @@ const fn dial_options() -> Dial {
 }
 
 /// Stops the server and starts it again; gives how long each took.
-async fn restart(server: &mut OwnServer, by_force: bool) -> anyhow::Result<(Duration, Duration)> {
+async fn restart(server: &mut OwnServer, mode: Mode) -> anyhow::Result<(Duration, Duration)> {
     let began = Instant::now();
-    if by_force {
+    if mode == Mode::Crash {
         server.kill();
     } else {
         server.stop().await?;

@@ -11,10 +11,10 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
+use super::beside::Beside;
 use super::line::{Due, Line, Run, Sender, since};
 use super::options::{BenchOptions, Mode, Protocol};
 use super::report::{Spent, TrafficReport};
-use super::stalled::Stalled;
 use super::tally::Tally;
 use super::target::{Door, Target};
 use crate::rig::client::Dial;
@@ -45,11 +45,11 @@ pub(super) async fn run(options: &BenchOptions, mode: Mode, target: &Target) -> 
     for socket in listening {
         lines.spawn_local(Line::new(socket, Rc::clone(&run), None));
     }
-    let stalled = if options.stalled == 0 {
+    let beside = if options.beside == 0 {
         None
     } else {
         let span = options.warmup + options.duration;
-        Some(Stalled::begin(options, target, outside, &mut lines, span).await?)
+        Some(Beside::begin(options, target, outside, &mut lines, span).await?)
     };
     let start = run.now();
     let opens = start + nanos(options.warmup);
@@ -85,7 +85,7 @@ pub(super) async fn run(options: &BenchOptions, mode: Mode, target: &Target) -> 
     let tally = run.tally.borrow();
     let asked = asked.unwrap_or(tally.sent);
     let mut report = TrafficReport::new(options, mode, &tally, asked, connections, connecting, spent);
-    report.sent_to_stalled = stalled.map(|stalled| stalled.sent());
+    report.sent_beside = beside.map(|beside| beside.sent());
     Ok(report)
 }
 

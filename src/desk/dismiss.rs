@@ -7,11 +7,15 @@ use tokio::time::sleep;
 
 use super::Desk;
 
-/// Connections that are ended in a second: what one that starts can take in again in that time, with something to spare.
-const PER_SECOND: u32 = 2_500;
+/// Connections that are told to come back in a second: what a server that starts can take in, with something to spare.
+const BACK_PER_SECOND: u32 = 2_500;
 
-/// The longest time over which they are ended, however many there are.
-const WINDOW: Duration = Duration::from_secs(3);
+/// Connections that are ended in a second. Whoever is ended early finds nobody when they try at once, so this must not take
+/// long.
+const ENDED_PER_SECOND: u32 = 10_000;
+
+/// The longest time over which either is spread, however many there are.
+const LONGEST: Duration = Duration::from_secs(3);
 
 /// How many are ended at a time.
 const AT_ONCE: usize = 50;
@@ -28,9 +32,10 @@ impl Desk {
         let mut connections = self.0.presence.all_connections();
         connections.shuffle(&mut rand::rng());
         let count = u32::try_from(connections.len()).unwrap_or(u32::MAX);
-        let window = (Duration::from_secs(1) * count / PER_SECOND).min(WINDOW);
+        let spread = |per_second: u32| (Duration::from_secs(1) * count / per_second).min(LONGEST);
+        let (back, end) = (spread(BACK_PER_SECOND), spread(ENDED_PER_SECOND));
         for connection in &connections {
-            connection.announce_stop(window.mul_f64(rand::random()));
+            connection.announce_stop(back.mul_f64(rand::random()));
         }
         if count > 0 {
             sleep(GOING_OUT).await;
@@ -40,7 +45,7 @@ impl Desk {
             for connection in some {
                 connection.dismiss();
             }
-            sleep(window / turns).await;
+            sleep(end / turns).await;
         }
     }
 }

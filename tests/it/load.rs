@@ -49,10 +49,10 @@ async fn everybody_comes_in_at_once_and_back_after_a_restart_with_nothing_lost_o
 
 #[tokio::test]
 async fn connections_that_never_read_cost_the_others_nothing() {
-    let flags = ["--mode", "rate", "--rate", "400", "--stalled", "10"];
+    let flags = ["--mode", "rate", "--rate", "400", "--beside", "10", "--stalled"];
     let (code, runs) = bench(&flags).await;
     assert_eq!(code, 0, "{runs:?}");
-    assert!(runs[0]["sent_to_stalled"].as_u64().unwrap() > 500, "{runs:?}");
+    assert!(runs[0]["sent_beside"].as_u64().unwrap() > 500, "{runs:?}");
     let grown = |index: usize| runs[0]["resident_bytes"][index].as_u64().unwrap();
     assert!(grown(1) < grown(0) + (64 << 20), "the server keeps what nobody reads: {runs:?}");
 }

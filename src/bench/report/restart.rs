@@ -11,7 +11,7 @@ use crate::bench::options::Mode;
 /// How long everybody took to be back, and what became of their messages.
 #[derive(Clone, Debug, Serialize)]
 pub struct RestartReport {
-    /// [`Mode::Restart`].
+    /// [`Mode::Restart`] or [`Mode::Crash`].
     pub mode: Mode,
     /// What the load was.
     pub title: String,
@@ -38,11 +38,11 @@ pub struct RestartReport {
 }
 
 impl RestartReport {
-    pub(in crate::bench) fn new(connections: usize, stopping: Duration, starting: Duration) -> Self {
+    pub(in crate::bench) fn new(mode: Mode, connections: usize, stopping: Duration, starting: Duration) -> Self {
         let none = Quantiles { p50: 0.0, p90: 0.0, p99: 0.0, p999: 0.0, max: 0.0 };
         Self {
-            mode: Mode::Restart,
-            title: format!("restart under {connections} connections"),
+            mode,
+            title: format!("{} under {connections} connections", if mode == Mode::Crash { "crash" } else { "restart" }),
             connections,
             stopping_seconds: stopping.as_secs_f64(),
             starting_seconds: starting.as_secs_f64(),

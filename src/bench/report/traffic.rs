@@ -66,8 +66,8 @@ pub struct TrafficReport {
     pub server_cpu_per_100k: Option<f64>,
     /// The server's resident bytes when measuring began and when it ended.
     pub resident_bytes: Option<(u64, u64)>,
-    /// Messages that were written to connections which never read, beside the others; `None` if there were none.
-    pub sent_to_stalled: Option<u64>,
+    /// Messages of further pairs, which are not measured; `None` if there were none.
+    pub sent_beside: Option<u64>,
     /// Share of one CPU that the server used.
     pub server_cpu_share: Option<f64>,
     /// Share of one CPU that the generator used; near 1 it measures itself.
@@ -118,7 +118,7 @@ impl TrafficReport {
             disconnects: tally.disconnects,
             server_cpu_per_100k: spent.server_cpu.map(|cpu| cpu / in_window * 1e5),
             resident_bytes: spent.resident,
-            sent_to_stalled: None,
+            sent_beside: None,
             server_cpu_share: spent.server_cpu.map(|cpu| cpu / spent.seconds),
             own_cpu_share: spent.own_cpu.map(|cpu| cpu / spent.seconds),
         }
@@ -157,8 +157,8 @@ impl TrafficReport {
             let resident = format!("{:.1} MiB, then {:.1} MiB", mebibytes(before), mebibytes(after));
             row("server's resident memory", resident);
         }
-        if let Some(sent) = self.sent_to_stalled {
-            row("sent to connections that never read", sent.to_string());
+        if let Some(sent) = self.sent_beside {
+            row("sent by further pairs", sent.to_string());
         }
         if let Some(frame) = &self.first_refusal {
             row("first refusal", frame.replace('|', "/"));

@@ -1,4 +1,4 @@
-//! Connections that never read what they are sent, and those who write to them.
+//! Pairs beside those that are measured, whose receivers may never read what they are sent.
 
 use std::rc::Rc;
 use std::thread::JoinHandle;
@@ -22,15 +22,15 @@ const SIZE: usize = 4096;
 /// Bytes that the system may keep for a connection, unread.
 const RECEIVE_BUFFER: u32 = 4096;
 
-/// Stalled connections under load, until this goes out of scope.
-pub(super) struct Stalled {
+/// They talk until this goes out of scope.
+pub(super) struct Beside {
     _unread: Vec<Socket>,
     run: Rc<Run>,
     _pacer: JoinHandle<u64>,
 }
 
-impl Stalled {
-    /// Opens them, and writes to them as much as is written to those that read, for `span`.
+impl Beside {
+    /// Opens them, and has them talk for `span`.
     pub(super) async fn begin(
         options: &BenchOptions,
         target: &Target,
@@ -38,12 +38,18 @@ impl Stalled {
         lines: &mut JoinSet<()>,
         span: Duration,
     ) -> anyhow::Result<Self> {
-        let receivers = senders.split_off(options.stalled);
+        let receivers = senders.split_off(options.beside);
         let doors = |accounts: &[Account]| accounts.iter().cloned().map(Door::Socketio).collect();
-        let how = Dial { receive_buffer: RECEIVE_BUFFER, ..Dial::default() };
-        let unread = target.connect(options, doors(&receivers), &how).try_collect().await?;
+        let receive_buffer = if options.stalled { RECEIVE_BUFFER } else { 0 };
+        let how = Dial { receive_buffer, ..Dial::default() };
+        let mut unread: Vec<Socket> = target.connect(options, doors(&receivers), &how).try_collect().await?;
         let writing: Vec<_> = target.connect(options, doors(&senders), &Dial::default()).try_collect().await?;
-        let run = Run::new(Protocol::Socketio, SIZE, Tally::new(options.stalled)?);
+        let run = Run::new(Protocol::Socketio, SIZE, Tally::new(options.beside)?);
+        if !options.stalled {
+            for socket in unread.drain(..) {
+                lines.spawn_local(Line::new(socket, Rc::clone(&run), None));
+            }
+        }
         let mut due_times = Vec::new();
         for (pair, (socket, receiver)) in writing.into_iter().zip(receivers).enumerate() {
             let (give, times) = mpsc::unbounded_channel();
@@ -57,7 +63,7 @@ impl Stalled {
         Ok(Self { _unread: unread, run, _pacer: pacer })
     }
 
-    /// How many messages were written to them.
+    /// How many messages they have sent.
     pub(super) fn sent(&self) -> u64 {
         self.run.tally.borrow().sent
     }
