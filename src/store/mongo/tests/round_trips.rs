@@ -140,6 +140,8 @@ async fn a_call_of_the_desk_costs_the_same_however_many_people_it_shows() {
     let history = desk.history_with(&agent, customers[0].id, None, 50).await.unwrap();
     assert_eq!(history.messages.len(), 4);
     let (finds, ..) = took();
-    assert_eq!(finds, 5, "how matters stand with the log's end, the messages, what goes with them, who wrote them");
+    // A look at the receipts may come on top, for which the reader does not wait.
+    let what = "how matters stand with the log's end, the messages, what goes with them, who wrote them";
+    assert!((5..=6).contains(&finds), "{finds}: {what}");
     desk.close().await;
 }
