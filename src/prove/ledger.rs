@@ -35,6 +35,17 @@ pub(super) struct Revised {
     pub(super) text: Option<String>,
 }
 
+/// How far messages of one's own side have come, as the server says.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Told {
+    /// Where.
+    pub(super) conversation: String,
+    /// `sent`, `delivered` or `read`.
+    pub(super) status: String,
+    /// All messages up to here.
+    pub(super) up_to: u64,
+}
+
 /// What one client has said and heard, and what struck it as wrong meanwhile.
 #[derive(Debug)]
 pub(super) struct Ledger {
@@ -46,6 +57,8 @@ pub(super) struct Ledger {
     pub(super) acked: Vec<Acked>,
     /// The same of changes.
     pub(super) revised: Vec<Revised>,
+    /// What it was told of how far messages of its own side have come.
+    pub(super) statuses: Vec<Told>,
     /// Everything that it ever sent.
     pub(super) sent: BTreeSet<String>,
     /// How often it connected.
@@ -69,6 +82,7 @@ impl Ledger {
             heard: BTreeMap::new(),
             acked: Vec::new(),
             revised: Vec::new(),
+            statuses: Vec::new(),
             sent: BTreeSet::new(),
             connects: 0,
             repeats: 0,

@@ -8,7 +8,7 @@ use rand::RngExt as _;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use super::ledger::{Acked, Revised};
+use super::ledger::{Acked, Revised, Told};
 use super::talker::{Face, PATIENCE, Phase, Talker};
 use crate::rig::client::{Client, ClientError};
 use crate::rig::http;
@@ -54,7 +54,7 @@ impl Talker {
             Client::connect(&self.url).await?
         };
         self.ledger.connected();
-        let shown = json!({"token": self.me.token, "catchUp": false});
+        let shown = json!({"token": self.me.token, "catchUp": false, "receipts": true});
         let answer = client.emit_ack("authenticate", shown).await?;
         if answer["success"] != true {
             return Err(unexpected("authenticate", &answer));
@@ -104,7 +104,7 @@ impl Talker {
                         let (ask, sent) = (ask.clone(), client.emit_ack(event, argument));
                         under_way.push(async move { (ask, sent.await) });
                     }
-                    self.mark_read(client)?;
+                    self.acknowledge(client)?;
                     thinking = Box::pin(sleep(self.pause()));
                 }
                 changed = self.phase.changed() => changed.map_err(|_| ClientError::Closed)?,
@@ -128,14 +128,17 @@ impl Talker {
         ask
     }
 
-    /// Now and then, marks what it knows of a conversation as read. Nobody is answered.
-    fn mark_read(&mut self, client: &Client) -> Result<(), ClientError> {
+    /// Now and then, says of a conversation that what it knows of it has arrived, or marks that as read. Nobody is answered.
+    fn acknowledge(&mut self, client: &Client) -> Result<(), ClientError> {
         if !self.random.random_ratio(1, REVISED) {
             return Ok(());
         }
         let known = self.ledger.cursors();
         match known.iter().nth(self.random.random_range(0..known.len().max(1))) {
-            Some((id, seq)) => client.emit("mark-read", json!({"conversationId": id, "seq": seq})),
+            Some((id, seq)) => {
+                let event = if self.random.random_ratio(1, 2) { "mark-read" } else { "received" };
+                client.emit(event, json!({"conversationId": id, "seq": seq}))
+            }
             None => Ok(()),
         }
     }
@@ -168,6 +171,11 @@ impl Talker {
             "message-edited" => "edit",
             "message-deleted" => "delete",
             "messages-read" => "read",
+            "message-status" => {
+                let (conversation, status) = (word(event, "conversationId"), word(event, "status"));
+                self.ledger.statuses.push(Told { conversation, status, up_to: number(event, "upTo") });
+                return Ok(());
+            }
             // What has been changed cannot be changed again once it is deleted.
             "error" if event["code"] != "shutting_down" && event["code"] != "not_found" => {
                 return Err(unexpected("error", event));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::ledger::Acked;
+use super::ledger::{Acked, Told};
 use super::talker::{Face, Person, Phase, Talker};
 use super::verdict::{Promise, judge};
 use crate::domain::{
@@ -40,6 +40,7 @@ impl Scene {
         }
         hear(&mut bob, of_bob, 1, "three", true);
         hear(&mut agent, of_bob, 1, "three", false);
+        agent.ledger.statuses.push(Told { conversation: of_ann.to_string(), status: "sent".into(), up_to: 2 });
         Self { _folder: folder, store, of_ann, talkers: vec![ann, bob, agent] }
     }
 
@@ -84,7 +85,7 @@ fn hear(talker: &mut Talker, conversation: ConversationId, seq: u64, text: &str,
 
 #[tokio::test]
 async fn what_is_as_it_should_be_is_proven() {
-    assert_eq!(Scene::new().await.broken().await, [0; 6]);
+    assert_eq!(Scene::new().await.broken().await, [0; 7]);
 }
 
 #[tokio::test]
@@ -133,5 +134,15 @@ async fn a_projection_that_does_not_follow_from_the_log_is_found() {
     wrong.sides[1].unread = 7;
     wrong.sides[1].read = Seq::new(1);
     assert!(upkeep.repair(&kept, &wrong).await.unwrap());
-    assert_eq!(scene.broken().await[5], 2);
+    assert_eq!(scene.broken().await[6], 2);
+}
+
+#[tokio::test]
+async fn a_receipt_of_somebody_who_never_gives_one_is_found() {
+    let mut scene = Scene::new().await;
+    let conversation = scene.of_ann.to_string();
+    scene.talkers[2].ledger.statuses.push(Told { conversation, status: "read".into(), up_to: 2 });
+    assert_eq!(scene.broken().await[5], 0, "Ann's client could have said so");
+    scene.talkers[0].face = Face::Classic;
+    assert_eq!(scene.broken().await[5], 1);
 }

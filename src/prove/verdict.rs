@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::ledger::{Acked, Naming, Revised};
+use super::ledger::{Acked, Naming, Revised, Told};
 use super::talker::{Face, Talker};
 use crate::domain::{Conversation, Entry, EntryKind, Seq, UserId};
 use crate::store::{ConversationStore, ListFor, MAX_PAGE, OpenStore, StoreError};
@@ -39,6 +39,8 @@ struct Kept {
     messages: BTreeMap<u64, KeptMessage>,
     /// By seq: the changes, each with the id of its message and what that says since.
     changes: BTreeMap<u64, (String, Option<String>)>,
+    /// The seq of the newest entry.
+    last: u64,
 }
 
 /// What the store holds of one message.
@@ -96,6 +98,7 @@ pub(super) async fn judge(store: &OpenStore, agent: UserId, talkers: &[Talker]) 
     let mut promises = vec![acknowledged_is_kept(&kept, talkers), kept_once(&kept, talkers)];
     promises.extend(transcripts(&kept, talkers));
     promises.push(as_it_went(talkers));
+    promises.push(receipts(&kept, talkers));
     promises.push(projections(store).await?);
     Ok(promises)
 }
@@ -104,7 +107,7 @@ async fn read(store: &dyn ConversationStore, agent: UserId) -> Result<Vec<Kept>,
     let mut all = Vec::new();
     for summary in store.list(ListFor::Agent(agent), MAX_PAGE).await? {
         let (conversation, messages, changes) = (summary.conversation, BTreeMap::new(), BTreeMap::new());
-        let mut kept = Kept { conversation, messages, changes };
+        let mut kept = Kept { conversation, messages, changes, last: summary.last_seq.get() };
         let mut after = Seq::ZERO;
         loop {
             let page: Vec<Entry> = store.entries_after(summary.conversation.id, after, MAX_PAGE).await?;
@@ -206,9 +209,36 @@ fn as_it_went(talkers: &[Talker]) -> Promise {
     promise
 }
 
+/// Nothing counts as delivered or read of which nobody across has said so, or asked for it: the classic face never does.
+fn receipts(kept: &[Kept], talkers: &[Talker]) -> Promise {
+    let mut promise = Promise::of("no receipt claims what did not happen");
+    for talker in talkers {
+        for Told { conversation, status, up_to } in &talker.ledger.statuses {
+            let Some(kept) = kept.iter().find(|kept| kept.name(talker.face) == *conversation) else {
+                promise.check(false, || format!("{} was told of {conversation}, which is not there", talker.name));
+                continue;
+            };
+            let across = talkers.iter().filter(|other| is_across(kept, talker, other));
+            let mut acknowledging = across.filter(|other| other.face != Face::Classic);
+            let holds = *up_to <= kept.last && (status == "sent" || acknowledging.next().is_some());
+            promise.check(holds, || format!("{}: {conversation} is {status} up to {up_to}", talker.name));
+        }
+    }
+    promise
+}
+
+/// Whether two clients stand on the two sides of a conversation.
+fn is_across(kept: &Kept, one: &Talker, other: &Talker) -> bool {
+    let side = |talker: &Talker| {
+        let me = talker.me.id.parse::<UserId>().ok()?;
+        kept.conversation.members.side_of(me, talker.me.role.is_agent())
+    };
+    side(one).zip(side(other)).is_some_and(|(one, other)| one != other)
+}
+
 /// No holes in the logs, and every projection as the log says.
 async fn projections(store: &OpenStore) -> anyhow::Result<Promise> {
-    let mut promise = Promise::of("no log has a hole; unread counts, lists and receipts follow from it");
+    let mut promise = Promise::of("no log has a hole; unread counts and lists follow from it");
     let mut broken = Vec::new();
     let tell = |finding: &crate::verify::Finding| broken.push(finding.to_string());
     let upkeep = store.upkeep()?;
