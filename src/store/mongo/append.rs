@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use tokio::time::Instant;
+use tokio::try_join;
 
 use super::Shared;
 use super::connection::{DEADLINE, copy, late, stopped_by_duplicate, within};
@@ -19,9 +20,9 @@ use crate::domain::{
     ClientMessageId, ConversationId, Draft, DraftKind, Entry, EntryKind, Message, MessageId, ReadReach, Remainder, Seq,
     Side, Summary, Timestamp, UserId,
 };
-use crate::store::{AppendError, Appended, StoreError};
+use crate::store::{AppendError, Appended, MAX_PAGE, StoreError};
 
-/// How long to wait, at first, before a number is tried again that another process has taken.
+/// How long to wait, at first, until what another process has written can be read.
 const PAUSE: Duration = Duration::from_millis(2);
 
 /// How long at most.
@@ -75,7 +76,7 @@ impl Shared {
     ) -> (Vec<Answer>, Option<Summary>) {
         let mut work = Work { answers: drafts.iter().map(|_| None).collect(), numbers: Vec::new(), drafts };
         let known = match self.append_all(id, known, &mut work).await {
-            Ok(summary) => Some(summary),
+            Ok(known) => known,
             Err(error) => {
                 for unanswered in work.answers.iter_mut().filter(|answer| answer.is_none()) {
                     *unanswered = Some(Err(match &error {
@@ -94,13 +95,14 @@ impl Shared {
         id: ConversationId,
         known: Option<Summary>,
         work: &mut Work,
-    ) -> Result<Summary, AppendError> {
+    ) -> Result<Option<Summary>, AppendError> {
         let give_up = Instant::now() + DEADLINE;
         let mut pause = PAUSE;
         for draft in &work.drafts {
             let is_message = matches!(draft.kind, DraftKind::Message { .. });
             work.numbers.push(if is_message { within(self.numbers.messages.take()).await? } else { 0 });
         }
+        let mut is_read = known.is_none();
         let mut summary = match known {
             Some(known) => known,
             None => self.read_again(id).await?,
@@ -108,24 +110,39 @@ impl Shared {
         loop {
             let base = summary.last_seq;
             let steps = within(self.decide(&summary, work)).await?;
+            if !is_read && steps.iter().all(|(_, step)| step.entry().is_none()) {
+                // No insert will tell whether what this process remembers is outdated.
+                is_read = true;
+                let written = within(self.entries_after(id, base, MAX_PAGE)).await?;
+                if !written.is_empty() {
+                    within(self.fold(&mut summary, written)).await?;
+                    continue;
+                }
+            }
             let stopped = within(self.insert(&steps)).await?;
             let reached = work.settle(&steps, stopped, &mut summary);
-            if summary.last_seq > base {
-                let revisions = steps.iter().filter_map(|(_, step)| step.entry());
-                let revisions = revisions.filter(|entry| entry.target().is_some() && entry.seq <= summary.last_seq);
-                self.project(&summary, base, &revisions.cloned().collect::<Vec<_>>()).await;
-            }
-            let Some((index, entry)) = reached else { return Ok(summary) };
-            if let Some(first) = within(self.kept_before(entry)).await? {
-                work.answers[index] = Some(Ok(Appended::Already(first)));
+            let is_behind = summary.last_seq > base && !self.project(&summary, &steps).await;
+            let Some((index, entry)) = reached else { return Ok((!is_behind).then_some(summary)) };
+            if is_behind {
+                summary = self.read_again(id).await?;
                 continue;
             }
-            if Instant::now() + pause > give_up {
+            let in_the_way = async {
+                let written = self.entries_after(id, summary.last_seq, MAX_PAGE);
+                try_join!(self.kept_before(entry), written)
+            };
+            let (first, written) = within(in_the_way).await?;
+            if let Some(first) = first {
+                work.answers[index] = Some(Ok(Appended::Already(first)));
+            } else if Instant::now() + pause > give_up {
                 return Err(StoreError::Unavailable("other processes keep writing to the conversation".into()).into());
+            } else if written.is_empty() {
+                // Only what a majority has can be read, and it does not have it yet.
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
             }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
-            summary = self.read_again(id).await?;
+            // As few round trips as the other needs for its next batch, so that each gets its turn.
+            within(self.fold(&mut summary, written)).await?;
         }
     }
 
@@ -217,35 +234,32 @@ impl Shared {
         }
     }
 
-    /// Moves the projections to where the log is. The entries are kept, so a failure here is for the keeper to mend.
-    async fn project(&self, summary: &Summary, base: Seq, revisions: &[Entry]) {
+    /// Moves the projections to where the log is, and tells whether they are there. The entries are kept, so a failure here
+    /// is for the keeper to mend, or for whoever reads how matters stand.
+    async fn project(&self, summary: &Summary, steps: &[(usize, Step)]) -> bool {
+        let inserted = steps.iter().filter_map(|(_, step)| step.entry()).filter(|entry| entry.seq <= summary.last_seq);
+        let revisions: Vec<_> = inserted.filter(|entry| entry.target().is_some()).cloned().collect();
         let moved = within(async {
-            self.revise(revisions).await?;
-            if self.move_forward(summary, base).await? {
-                return Ok(());
-            }
-            // Somebody else was in between, or an earlier move failed: the log tells what is right.
-            self.summary_of(summary.conversation.id).await.map(drop)
+            self.revise(&revisions).await?;
+            self.move_forward(summary).await
         });
-        if let Err(error) = moved.await {
-            let id = summary.conversation.id;
-            tracing::warn!(%error, conversation.id = %id, "The projections of {id} are behind its log until they can be written");
-            self.mirror.nudge(id);
-        }
+        let Err(error) = moved.await else { return true };
+        let id = summary.conversation.id;
+        tracing::warn!(%error, conversation.id = %id, "The projections of {id} are behind its log until they can be written");
+        self.mirror.nudge(id);
+        false
     }
 
     /// The entry that this message was kept as before, if it was: by its client's id for it, or by its own.
     async fn kept_before(&self, entry: &Entry) -> Result<Option<Entry>, StoreError> {
         let Some(message) = entry.message() else { return Ok(None) };
-        let mut found = None;
-        if let Some(client_id) = &message.client_id {
-            found =
-                self.entries.find_one(queries::entry_by_client_id(entry.conversation, entry.author, client_id)).await?;
-        }
-        if found.is_none() {
-            found = self.entry_of_message(entry.author, message.id).await?;
-        }
-        found.map(Entry::try_from).transpose()
+        let named = async {
+            let Some(client_id) = &message.client_id else { return Ok(None) };
+            let named = queries::entry_by_client_id(entry.conversation, entry.author, client_id);
+            Ok(self.entries.find_one(named).await?)
+        };
+        let (named, same) = try_join!(named, self.entry_of_message(entry.author, message.id))?;
+        named.or(same).map(Entry::try_from).transpose()
     }
 
     async fn entry_of_message(&self, author: UserId, id: MessageId) -> Result<Option<EntryDocument>, StoreError> {

@@ -31,26 +31,31 @@ impl Shared {
         }
     }
 
-    /// Folds in what the log has beyond `summary`.
+    /// Brings the projections to where the log is.
     async fn heal(&self, mut summary: Summary) -> Result<Summary, StoreError> {
         loop {
-            let base = summary.last_seq;
-            let missing = self.entries_after(summary.conversation.id, base, MAX_PAGE).await?;
-            if missing.is_empty() {
+            let missing = self.entries_after(summary.conversation.id, summary.last_seq, MAX_PAGE).await?;
+            let is_all = missing.len() < MAX_PAGE;
+            self.fold(&mut summary, missing).await?;
+            self.move_forward(&summary).await?;
+            if is_all {
                 return Ok(summary);
             }
-            self.revise(&missing).await?;
-            for entry in missing {
-                if entry.seq != summary.last_seq.next() {
-                    let id = summary.conversation.id;
-                    return Err(StoreError::Corrupt(format!("the log of {id} has a hole before {}", entry.seq)));
-                }
-                let remainder = self.remainder(&summary, &entry).await?;
-                summary.follow(&entry, remainder);
-            }
-            // Whoever was faster has folded in the same entries, so what is here is right either way.
-            self.move_forward(&summary, base).await?;
         }
+    }
+
+    /// Takes the entries of the log that follow `summary` into account, and keeps beside messages what became of them.
+    pub(super) async fn fold(&self, summary: &mut Summary, entries: Vec<Entry>) -> Result<(), StoreError> {
+        self.revise(&entries).await?;
+        for entry in entries {
+            if entry.seq != summary.last_seq.next() {
+                let id = summary.conversation.id;
+                return Err(StoreError::Corrupt(format!("the log of {id} has a hole before {}", entry.seq)));
+            }
+            let remainder = self.remainder(summary, &entry).await?;
+            summary.follow(&entry, remainder);
+        }
+        Ok(())
     }
 
     /// Entries beyond `after`, oldest first.
@@ -65,12 +70,12 @@ impl Shared {
         documents.and_then(|document| async { Entry::try_from(document) }).try_collect().await
     }
 
-    /// Writes projections that were at `base` before. Tells whether they still were.
-    pub(super) async fn move_forward(&self, summary: &Summary, base: Seq) -> Result<bool, StoreError> {
-        let mut unmoved = queries::conversation(summary.conversation.id);
-        unmoved.insert("lastSeq", int(base.get()));
-        let update = self.conversations.update_one(unmoved, doc! { "$set": projection(summary) });
-        Ok(update.await?.matched_count == 1)
+    /// Writes the projections, unless they are there or further on. Whoever brought them further had the same log before it,
+    /// so what stands there is right either way.
+    pub(super) async fn move_forward(&self, summary: &Summary) -> Result<(), StoreError> {
+        let behind = queries::conversation_before(summary.conversation.id, summary.last_seq);
+        self.conversations.update_one(behind, doc! { "$set": projection(summary) }).await?;
+        Ok(())
     }
 
     /// Has the keeper look after conversations that a crash left behind their log, among those written to last.

@@ -136,6 +136,11 @@ pub(super) fn youngest_first() -> Document {
     doc! { "_id": -1 }
 }
 
+/// A conversation whose projections are behind this entry.
+pub(super) fn conversation_before(id: ConversationId, seq: Seq) -> Document {
+    doc! { "_id": object_id(id.bytes()), "lastSeq": { "$lt": int(seq.get()) } }
+}
+
 pub(super) fn conversation(id: ConversationId) -> Document {
     doc! { "_id": object_id(id.bytes()) }
 }

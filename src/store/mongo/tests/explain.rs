@@ -12,12 +12,13 @@ use crate::store::mongo::{conversations, queries};
 use crate::store::{ConversationStore as _, Delivered};
 
 /// Fields that no index holds: they narrow down what was found by the others.
-const NARROWS: [(&str, &str); 7] = [
+const NARROWS: [(&str, &str); 8] = [
     ("entries", "kind"),
     ("entries", "side"),
     ("entries", "author"),
     ("entries", "$or"),
     ("entries", "revision.seq"),
+    ("conversations", "lastSeq"),
     ("users", "status"),
     ("messages", "side"),
 ];
@@ -43,6 +44,7 @@ fn shapes(id: ConversationId) -> Vec<Shape> {
         ("entries", queries::entry_of_message(user, MessageId::from_bytes([1; 12])), None),
         ("entries", queries::with_ids_of(&[MessageId::from_bytes([1; 12])]), None),
         ("conversations", queries::conversation(id), None),
+        ("conversations", queries::conversation_before(id, seq), None),
         ("conversations", queries::conversations([id, ConversationId::from_bytes([1; 12])]), None),
         ("conversations", queries::conversation_of(crate::domain::Members::Support { customer: user }), None),
         ("conversations", queries::conversation_of(crate::domain::Members::direct(user, someone(2))), None),

@@ -40,6 +40,25 @@ async fn two_processes_append_to_one_conversation_without_hole_or_double() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_marks_read_what_another_has_written() {
+    if !available() {
+        return;
+    }
+    let fresh = Fresh::open().await;
+    let other = fresh.another().await;
+    let conversation = fresh.support(1).await;
+    for said in 1..4 {
+        fresh.store.append(vec![say(&conversation, 1, Side::Customer, "hello")]).await.remove(0).unwrap();
+        let mark = read(&conversation, 9, Side::Desk, 100);
+        let marked = other.append(vec![mark]).await.remove(0).unwrap();
+        assert!(matches!(marked, Appended::New(_)), "message {said} stays unread");
+        let summary = fresh.store.summary(conversation.id).await.unwrap().unwrap();
+        assert_eq!(summary.side(Side::Desk).unread, 0);
+    }
+    other.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_client_message_id_sent_to_two_processes_is_one_message() {
     if !available() {
         return;
