@@ -7,7 +7,7 @@ use super::faults::named;
 use super::{Fresh, available, person, read, say, someone};
 use crate::domain::Side;
 use crate::import::{End, compare, import};
-use crate::store::{ConversationStore as _, OpenStore, StoreLocation, UserStore as _, upkeep_contract};
+use crate::store::{ConversationStore as _, OpenStore, StoreLocation, Upkeep as _, UserStore as _, upkeep_contract};
 use crate::verify::{Repair, verify};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -59,6 +59,33 @@ async fn what_the_old_server_knows_of_accounts_survives_the_way_through_a_data_f
     assert_eq!((moved.get_str("googleId").unwrap(), moved.get_str("email").unwrap()), ("1122", "ann@x.test"));
     let again = back.store.user(someone(1)).await.unwrap();
     assert_eq!(again, fresh.store.user(someone(1)).await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_put_right_beside_a_running_server_stays_right() {
+    if !available() {
+        return;
+    }
+    let fresh = Fresh::open().await;
+    let running = fresh.another().await;
+    let conversation = fresh.support(1).await;
+    let hello = || say(&conversation, 1, Side::Customer, "hello");
+    fresh.store.append(vec![hello()]).await.remove(0).unwrap();
+    let right = fresh.store.summary(conversation.id).await.unwrap().unwrap();
+    let mut wrong = right.clone();
+    wrong.sides[Side::Desk.index()].unread = 40;
+    assert!(fresh.store.repair(&right, &wrong).await.unwrap());
+    running.append(vec![hello()]).await.remove(0).unwrap();
+    let (found, repaired, left) = findings(&fresh, Repair::WhatFollows).await;
+    assert_eq!((found.len(), repaired, left), (1, 1, 0), "{found:?}");
+    for unread in 3..5 {
+        running.append(vec![hello()]).await.remove(0).unwrap();
+        running.settle().await.unwrap();
+        assert_eq!(findings(&fresh, Repair::No).await, (vec![], 0, 0));
+        let summary = fresh.store.summary(conversation.id).await.unwrap().unwrap();
+        assert_eq!(summary.side(Side::Desk).unread, unread);
+    }
+    running.close().await;
 }
 
 async fn dump(copies: &mongodb::Collection<Document>) -> Vec<Document> {
