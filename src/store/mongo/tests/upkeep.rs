@@ -5,9 +5,11 @@ use mongodb::bson::{Document, doc};
 
 use super::faults::named;
 use super::{Fresh, available, person, read, say, someone};
-use crate::domain::Side;
+use crate::domain::{Draft, DraftKind, Side};
 use crate::import::{End, compare, import};
-use crate::store::{ConversationStore as _, OpenStore, StoreLocation, Upkeep as _, UserStore as _, upkeep_contract};
+use crate::store::{
+    Appended, ConversationStore as _, OpenStore, StoreLocation, Upkeep as _, UserStore as _, upkeep_contract,
+};
 use crate::verify::{Repair, verify};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -86,6 +88,30 @@ async fn what_was_put_right_beside_a_running_server_stays_right() {
         assert_eq!(summary.side(Side::Desk).unread, unread);
     }
     running.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_processes_copy_the_same_and_nothing_that_was_deleted_comes_back() {
+    if !available() {
+        return;
+    }
+    let fresh = Fresh::open().await;
+    let other = fresh.another().await;
+    let conversation = fresh.support(1).await;
+    let hello = say(&conversation, 1, Side::Customer, "hello");
+    let Appended::New(entry) = other.append(vec![hello]).await.remove(0).unwrap() else { panic!("it is new") };
+    other.settle().await.unwrap();
+    // One process has read the message, and is slow to copy it; another copies all there is meanwhile.
+    fresh.documents("conversations").update_one(doc! {}, doc! { "$set": { "mirrored": 0_i64 } }).await.unwrap();
+    let slow = fresh.store.shared.read_pages(&[conversation.id]).await.unwrap();
+    let delete = DraftKind::Delete { target: entry.as_target().unwrap() };
+    let delete = Draft { kind: delete, ..read(&conversation, 9, Side::Desk, 0) };
+    other.append(vec![delete]).await.remove(0).unwrap();
+    other.settle().await.unwrap();
+    fresh.store.shared.write_pages(&slow).await.unwrap();
+    assert_eq!(dump(&fresh.documents("messages")).await, []);
+    assert_eq!(findings(&fresh, Repair::No).await, (vec![], 0, 0));
+    other.close().await;
 }
 
 async fn dump(copies: &mongodb::Collection<Document>) -> Vec<Document> {
