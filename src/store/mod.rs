@@ -9,8 +9,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::domain::{
-    AccountStatus, BirthDate, Conversation, ConversationId, Draft, Email, Entry, Members, MessageExtras, MessageId,
-    PendingCode, Reach, Role, Seq, Side, Summary, Timestamp, User, UserId,
+    AccountStatus, BirthDate, CodePurpose, Conversation, ConversationId, Draft, Email, Entry, Members, MessageExtras,
+    MessageId, PendingCode, PendingCodes, Reach, Role, Seq, Side, Summary, Timestamp, User, UserId,
 };
 
 #[cfg(test)]
@@ -91,8 +91,8 @@ pub struct NewUser {
     pub role: Role,
     /// Whether they may come in.
     pub status: AccountStatus,
-    /// A mailed code that waits for its use.
-    pub pending_code: Option<PendingCode>,
+    /// Mailed codes that wait for their use.
+    pub pending_codes: PendingCodes,
     /// When.
     pub at: Timestamp,
 }
@@ -110,8 +110,34 @@ pub struct UserChange {
     pub role: Option<Role>,
     /// A new status.
     pub status: Option<AccountStatus>,
-    /// `Some(None)` removes the pending code.
-    pub pending_code: Option<Option<PendingCode>>,
+    /// What becomes of the pending codes.
+    pub codes: CodesChange,
+}
+
+/// What to change of an account's pending codes.
+#[derive(Debug, Clone, Default)]
+pub enum CodesChange {
+    /// Nothing.
+    #[default]
+    Keep,
+    /// This one stands for the purpose, whatever stood there before.
+    Put(CodePurpose, PendingCode),
+    /// None stands for this purpose any more.
+    Remove(CodePurpose),
+    /// None stands any more.
+    RemoveAll,
+}
+
+impl CodesChange {
+    /// Makes the change.
+    pub(crate) fn make(self, codes: &mut PendingCodes) {
+        match self {
+            Self::Keep => {}
+            Self::Put(purpose, code) => drop(codes.insert(purpose, code)),
+            Self::Remove(purpose) => drop(codes.remove(&purpose)),
+            Self::RemoveAll => codes.clear(),
+        }
+    }
 }
 
 /// One page of accounts, oldest first.

@@ -1,7 +1,8 @@
 //! Long logs and long lists, to their ends.
 
 use deskline::domain::{
-    AccountStatus, Clock as _, Draft, DraftKind, Members, MessageBody, MessageId, Role, Side, SystemClock, User, UserId,
+    AccountStatus, Clock as _, Draft, DraftKind, Members, MessageBody, MessageId, PendingCodes, Role, Side,
+    SystemClock, User, UserId,
 };
 use deskline::store::NewUser;
 use serde_json::{Value, json};
@@ -85,7 +86,7 @@ async fn a_long_list_of_rooms_has_an_end() {
             password_hash: None,
             role: Role::Customer,
             status: AccountStatus::Active,
-            pending_code: None,
+            pending_codes: PendingCodes::new(),
             at: now,
         };
         let visitor = server.stores.users.create_user(new).await.unwrap();
