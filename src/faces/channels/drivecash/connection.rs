@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use super::wire::{self, ClientFrame, Encoded, Receipt};
 use crate::desk::Desk;
@@ -61,10 +61,7 @@ impl DrivecashConnection {
             origin: Some(self.id),
             extras: MessageExtras::default(),
         };
-        let (answer, answered) = oneshot::channel();
-        self.desk.send_message(ask, Box::new(move |outcome| drop(answer.send(outcome)))).await;
-        // Waiting keeps one client from filling the line in which all messages wait.
-        if let Ok(Err(error)) = answered.await {
+        if let Err(error) = self.desk.send_and_wait(ask).await {
             let error = match error {
                 SendMessageError::Store(_) => "Server error".to_owned(),
                 other => other.to_string(),

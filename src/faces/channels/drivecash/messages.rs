@@ -9,14 +9,13 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
-use tokio::sync::oneshot;
 
 use super::wire::{MessageBody, messages};
 use super::{enter, revise, upload};
 use crate::desk::enter::{EnterError, Entered};
 use crate::desk::mark_read::MarkRead;
 use crate::desk::room_log::RoomLog;
-use crate::desk::send_message::{Addressee, SendMessage, SendMessageError};
+use crate::desk::send_message::{Addressee, SendMessage};
 use crate::domain::{EntryTold, MessageExtras, User};
 use crate::faces::channels::body::Fields;
 use crate::faces::channels::caller::{self, Caller};
@@ -33,7 +32,7 @@ pub(super) fn routes() -> Router<Channels> {
         .route("/api/chat/messages/room_messages/", get(room_messages))
         .route(
             "/api/chat/messages/{message}/",
-            get(message).put(revise::replace).patch(revise::change).delete(revise::delete),
+            get(message).put(revise::change).patch(revise::change).delete(revise::delete),
         )
         .route("/api/chat/messages/{message}/mark_read/", post(mark_read))
 }
@@ -205,9 +204,7 @@ pub(super) async fn say(
         origin: Some(answering.origin),
         extras,
     };
-    let (answer, answer_of) = oneshot::channel();
-    channels.desk.send_message(ask, Box::new(move |outcome| drop(answer.send(outcome)))).await;
-    let sent = answer_of.await.unwrap_or(Err(SendMessageError::ShuttingDown))?;
+    let sent = channels.desk.send_and_wait(ask).await?;
     let link = linker(channels, headers);
     let body = json!(MessageBody::new(&sent.told, &entered.person, answered.as_ref(), &link));
     Ok(answering.until_sent((StatusCode::CREATED, Json(body)).into_response()))

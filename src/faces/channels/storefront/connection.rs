@@ -88,10 +88,7 @@ impl StorefrontConnection {
             origin: Some(self.id),
             extras: MessageExtras::default(),
         };
-        let (answer, answered) = tokio::sync::oneshot::channel();
-        self.desk.send_message(ask, Box::new(move |outcome| drop(answer.send(outcome)))).await;
-        // Waiting keeps one client from filling the line in which all messages wait.
-        if let Ok(Err(error)) = answered.await {
+        if let Err(error) = self.desk.send_and_wait(ask).await {
             self.refuse(&error);
         }
     }

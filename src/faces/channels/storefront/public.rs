@@ -9,14 +9,13 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
-use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::pages::{PAGE, Paging};
 use super::wire::{MessageBody, RoomBody, messages};
 use crate::accounts::visitors::Card;
 use crate::desk::enter::{Claim, ConversationName, Entered};
-use crate::desk::send_message::{Addressee, SendMessage, SendMessageError};
+use crate::desk::send_message::{Addressee, SendMessage};
 use crate::domain::{Email, MessageExtras, Side, User};
 use crate::faces::channels::body::Fields;
 use crate::faces::channels::caller::{self, Anybody, Caller};
@@ -176,9 +175,7 @@ pub(super) async fn say(channels: &Channels, entered: &Entered, fields: &Fields)
         origin: Some(answering.origin),
         extras: MessageExtras::default(),
     };
-    let (answer, answered) = oneshot::channel();
-    channels.desk.send_message(ask, Box::new(move |outcome| drop(answer.send(outcome)))).await;
-    let sent = answered.await.unwrap_or(Err(SendMessageError::ShuttingDown))?;
+    let sent = channels.desk.send_and_wait(ask).await?;
     let message = json!(MessageBody::new(&sent.told, false, stamp::rest));
     let mut body = message.clone();
     body["data"] = message;
