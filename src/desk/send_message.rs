@@ -72,6 +72,17 @@ pub enum SendMessageError {
     Store(#[from] StoreError),
 }
 
+impl SendMessageError {
+    /// Whether the message is surely not kept, and will not be: else it may be there all the same.
+    #[must_use]
+    pub const fn is_final(&self) -> bool {
+        match self {
+            Self::Body(_) | Self::NoAddressee | Self::RateLimited(_) | Self::Busy => true,
+            Self::ShuttingDown | Self::Store(_) => false,
+        }
+    }
+}
+
 impl Desk {
     /// Keeps a message, then tells it, then answers.
     ///

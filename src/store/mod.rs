@@ -15,6 +15,7 @@ use crate::domain::{
 
 #[cfg(test)]
 pub(crate) mod contract;
+pub mod files;
 mod location;
 pub mod mongo;
 pub mod sqlite;

@@ -171,20 +171,6 @@ async fn send(
     }
     let room = to_send.room.as_deref().ok_or_else(required)?;
     let entered = enter_to_send(&channels, &user, room).await?;
-    // Kept first: a client that leaves meanwhile must not take along the file of a message that is there.
-    if let Some(received) = received {
-        received.keep().await?;
-    }
-    say(&channels, &entered, &headers, to_send, extras).await
-}
-
-pub(super) async fn say(
-    channels: &Channels,
-    entered: &Entered,
-    headers: &HeaderMap,
-    to_send: ToSend,
-    mut extras: MessageExtras,
-) -> Result<Response, Problem> {
     let conversation = entered.summary.conversation.id;
     let answered = match to_send.reply_to {
         None => None,
@@ -195,6 +181,11 @@ pub(super) async fn say(
         }
     };
     extras.reply_to = to_send.reply_to;
+    // Kept first: a client that leaves meanwhile must not take along the file of a message that is there.
+    let kept = match received {
+        Some(received) => Some(received.keep().await?),
+        None => None,
+    };
     let answering = channels.echoes.hold();
     let ask = SendMessage {
         author: Arc::clone(&entered.person),
@@ -204,9 +195,14 @@ pub(super) async fn say(
         origin: Some(answering.origin),
         extras,
     };
-    let sent = channels.desk.send_and_wait(ask).await?;
-    let link = linker(channels, headers);
-    let body = json!(MessageBody::new(&sent.told, &entered.person, answered.as_ref(), &link));
+    let outcome = channels.desk.send_and_wait(ask).await;
+    if let (Err(error), Some(kept)) = (&outcome, kept)
+        && error.is_final()
+    {
+        kept.delete().await;
+    }
+    let link = linker(&channels, &headers);
+    let body = json!(MessageBody::new(&outcome?.told, &entered.person, answered.as_ref(), &link));
     Ok(answering.until_sent((StatusCode::CREATED, Json(body)).into_response()))
 }
 
