@@ -353,8 +353,8 @@ pub trait ConversationStore: Send + Sync + 'static {
 
     /// The entry of the message with this id, in whatever conversation, also if it was deleted.
     async fn message(&self, id: MessageId) -> Result<Option<Entry>, StoreError>;
-    /// The same, for a message that is known by its number.
-    async fn message_by_number(&self, number: u64) -> Result<Option<Entry>, StoreError>;
+    /// The same, for messages that are known by their numbers, in no particular order; at most [`MAX_PAGE`] are looked at.
+    async fn messages_by_number(&self, numbers: &[u64]) -> Result<Vec<Entry>, StoreError>;
     /// Keeps what goes with a message, before the message itself is appended.
     async fn save_extras(&self, message: MessageId, extras: MessageExtras) -> Result<(), StoreError>;
     /// What goes with these messages; most have nothing. At most [`MAX_PAGE`] are looked at.

@@ -30,7 +30,7 @@ pub(super) async fn change(
         None if method == Method::PUT => return Err(Problem::fields(&[("message", "This field is required.")])),
         None => {}
     }
-    body_of(&channels, &entered, &told, &headers, false).await
+    body_of(&channels, &entered, told, &headers).await
 }
 
 /// The caller's own message, or for an agent any: 204.

@@ -15,6 +15,7 @@ use super::pages::{PAGE, Paging};
 use super::wire::{MessageBody, RoomBody, messages};
 use crate::accounts::visitors::Card;
 use crate::desk::enter::{Claim, ConversationName, Entered};
+use crate::desk::mark_read::MarkRead;
 use crate::desk::send_message::{Addressee, SendMessage};
 use crate::domain::{Email, MessageExtras, Side, User};
 use crate::faces::channels::body::Fields;
@@ -187,8 +188,9 @@ pub(super) async fn say(channels: &Channels, entered: &Entered, fields: &Fields)
 async fn log(State(channels): State<Channels>, who: Anybody, Path(room): Path<String>) -> Result<Json<Value>, Problem> {
     let entered = enter(&channels, &who, &room).await?;
     let log = channels.desk.room_log(&entered, usize::MAX).await?;
-    if entered.side == Side::Customer {
-        channels.desk.mark_room_read(&entered).await?;
+    if let (Side::Customer, Some(newest)) = (entered.side, log.last()) {
+        let shown = MarkRead::In(newest.entry.conversation, Some(newest.entry.seq));
+        channels.desk.mark_read(&entered.person, shown, None).await?;
     }
     let body = json!(messages(&log, &entered.summary));
     Ok(Json(body))
