@@ -31,6 +31,8 @@ use crate::accounts::Accounts;
 use crate::desk::Desk;
 use crate::domain::{Clock, Timestamp};
 use echo::Echoes;
+use storefront::overview::Overviews;
+
 pub use links::{PublicUrl, PublicUrlError};
 
 /// What this face can be told to do differently.
@@ -54,6 +56,7 @@ struct Channels {
     settings: ChannelsSettings,
     echoes: Arc<Echoes>,
     sockets: Sockets,
+    overviews: Arc<Overviews>,
 }
 
 /// The sockets of this face, to be closed together.
@@ -81,7 +84,8 @@ const FAREWELL: Duration = Duration::from_secs(2);
 /// All routes of this face. The second value closes its sockets.
 pub fn routes(desk: Desk, accounts: Arc<Accounts>, settings: ChannelsSettings) -> (Router, Sockets) {
     let sockets = Sockets::default();
-    let state = Channels { desk, accounts, settings, echoes: Arc::default(), sockets: sockets.clone() };
+    let overviews = Overviews::start(&desk, &sockets);
+    let state = Channels { desk, accounts, settings, echoes: Arc::default(), sockets: sockets.clone(), overviews };
     let router = Router::new()
         .route("/ws/chat/{room}/", get(room))
         .merge(storefront::routes())

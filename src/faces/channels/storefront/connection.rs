@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::mpsc;
 
+use super::overview::{self, Overviews};
 use super::wire::{self, ClientFrame, ServerFrame};
 use crate::desk::Desk;
 use crate::desk::enter::{Claim, ConversationName, Entered};
@@ -21,18 +22,20 @@ use crate::faces::channels::socket::{Dialect, GOING_AWAY};
 use crate::net::HangUp;
 use crate::presence::{Connection, Delivery, Feed, Outcome, Revoked, Unconfirmed};
 
-/// How many rooms the agents' overview names.
-const OVERVIEW: usize = 500;
-
-/// What is looked up when its turn comes: the agents' overview.
-pub(super) struct Overview;
+/// The agents' overview, which is looked up when its turn comes.
+pub(super) enum Overview {
+    /// As it is then: the first one.
+    First,
+    /// The newest that all share.
+    Newest,
+}
 
 /// What a socket is for.
 enum Scope {
     /// One room. `is_identified` if its client showed more than the room's id.
     Room { conversation: ConversationId, is_identified: bool },
     /// All rooms.
-    Agents { overview_is_due: AtomicBool },
+    Agents { overview_is_due: AtomicBool, overviews: Arc<Overviews> },
 }
 
 /// One live socket of this dialect.
@@ -56,7 +59,12 @@ impl StorefrontConnection {
     }
 
     pub(super) fn for_agent(channels: &Channels, agent: Arc<Person>, hang_up: Option<HangUp>) -> Opened {
-        Self::open(channels, agent, Scope::Agents { overview_is_due: AtomicBool::new(false) }, hang_up)
+        let overviews = channels.overviews.clone();
+        let scope = Scope::Agents { overview_is_due: AtomicBool::new(false), overviews: overviews.clone() };
+        let (connection, waiting) = Self::open(channels, agent, scope, hang_up);
+        connection.line.push(Item::Look(Overview::First), false);
+        overviews.show_to(&connection);
+        (connection, waiting)
     }
 
     fn open(channels: &Channels, person: Arc<Person>, scope: Scope, hang_up: Option<HangUp>) -> Opened {
@@ -66,12 +74,12 @@ impl StorefrontConnection {
         (Arc::new(Self { id, desk, echoes, person, scope, line, feed: Feed::default() }), waiting)
     }
 
-    /// Sees to it that an agent's overview is sent, once however often it is asked for meanwhile.
+    /// Sees to it that the newest overview is sent, once however often it is asked for meanwhile.
     pub(super) fn send_overview(&self) {
-        if let Scope::Agents { overview_is_due } = &self.scope
+        if let Scope::Agents { overview_is_due, .. } = &self.scope
             && !overview_is_due.swap(true, Ordering::SeqCst)
         {
-            self.line.push(Item::Look(Overview), false);
+            self.line.push(Item::Look(Overview::Newest), false);
         }
     }
 
@@ -159,8 +167,10 @@ impl Connection for StorefrontConnection {
             None => Outcome::NotTaken,
         };
         self.line.note(outcome, delivery);
-        if wire::changes_overview(delivery.event) {
-            self.send_overview();
+        if let Scope::Agents { overviews, .. } = &self.scope
+            && wire::changes_overview(delivery.event)
+        {
+            overviews.change();
         }
         outcome
     }
@@ -228,13 +238,14 @@ impl Dialect for StorefrontConnection {
         }
     }
 
-    async fn look(&self, _: Overview) -> Vec<String> {
-        if let Scope::Agents { overview_is_due } = &self.scope {
+    async fn look(&self, what: Overview) -> Vec<String> {
+        if let (Overview::Newest, Scope::Agents { overview_is_due, overviews }) = (what, &self.scope) {
             // What changes from now on is worth another one.
             overview_is_due.store(false, Ordering::SeqCst);
+            return vec![overviews.newest()];
         }
-        match self.desk.rooms(0, OVERVIEW).await {
-            Ok((rooms, _)) => vec![wire::room_list(&rooms)],
+        match overview::read(&self.desk).await {
+            Ok(first) => vec![first],
             Err(error) => {
                 tracing::warn!(%error, "The overview could not be read");
                 Vec::new()
