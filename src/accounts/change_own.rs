@@ -45,6 +45,12 @@ impl Accounts {
         username: Option<Username>,
         email: Option<Email>,
     ) -> Result<(User, Profile), ChangeOwnError> {
+        // Before anything is saved: who is refused keeps all as it was.
+        if let Some(email) = &email
+            && self.parts.users.user_by_email(email).await?.is_some_and(|other| other.id != user.id)
+        {
+            return Err(ChangeOwnError::EmailTaken);
+        }
         let mut profile = self.profile(user).await?;
         if let Some(username) = username {
             profile.username = Some(username.into_string());
