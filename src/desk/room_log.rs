@@ -121,6 +121,16 @@ impl Desk {
         Ok(())
     }
 
+    /// The newest messages of a conversation, oldest first. Nothing of it counts as delivered: nobody knows to whom.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store fails.
+    pub async fn newest_messages(&self, summary: &Summary, limit: usize) -> Result<Vec<EntryTold>, StoreError> {
+        let limit = limit.min(self.0.settings.history_page);
+        let messages = self.0.stores.conversations.messages_before(summary.conversation.id, None, limit).await?;
+        self.show(summary.conversation, messages).await
+    }
+
     /// What the other side said and whoever is in has not read, oldest first, of the newest messages alone. Nothing of it
     /// counts as delivered: it is for those who ask over and over whether there is something.
     ///

@@ -32,8 +32,8 @@ pub(super) enum Overview {
 
 /// What a socket is for.
 enum Scope {
-    /// One room. `is_identified` if its client showed more than the room's id.
-    Room { conversation: ConversationId, is_identified: bool },
+    /// One room. `ends_with_it` if its client has shown nothing but the room's id, which opens no closed room.
+    Room { conversation: ConversationId, ends_with_it: bool },
     /// All rooms.
     Agents { overview_is_due: AtomicBool, overviews: Arc<Overviews> },
 }
@@ -54,7 +54,8 @@ type Opened = (Arc<StorefrontConnection>, mpsc::Receiver<Item<Overview>>);
 impl StorefrontConnection {
     pub(super) fn in_room(channels: &Channels, entered: &Entered, hang_up: Option<HangUp>) -> Opened {
         let conversation = entered.summary.conversation.id;
-        let scope = Scope::Room { conversation, is_identified: entered.is_identified };
+        let ends_with_it = !entered.is_identified && !channels.settings.open_public_rooms;
+        let scope = Scope::Room { conversation, ends_with_it };
         Self::open(channels, entered.person.clone(), scope, hang_up)
     }
 
@@ -151,8 +152,8 @@ impl Connection for StorefrontConnection {
         let frames = delivery.frames;
         let encoded = match &self.scope {
             Scope::Room { conversation: own, .. } if *own != conversation => return Outcome::NotTaken,
-            Scope::Room { is_identified, .. } => {
-                if !is_identified && is_closing(delivery.event) {
+            Scope::Room { ends_with_it, .. } => {
+                if *ends_with_it && is_closing(delivery.event) {
                     // The room's id alone opens it no longer.
                     self.line.close(4404, "The room was closed");
                 }
