@@ -2,7 +2,7 @@
 //!
 //! One server carries both dialects, told apart by how a conversation is named: [`storefront`] by UUID
 //! (`/ws/chat/{uuid}/`, `/ws/admin/chat/`), [`drivecash`] by number (`/ws/chat/{digits}/`). What they share: [`socket`] (the
-//! handshake and the loop of one websocket), [`line`] (what waits to be sent on it), [`caller`] (who asks), [`body`] and
+//! handshake and the loop of one websocket), [`live`] (what each one has), [`line`] (what waits to be sent on it), [`caller`] (who asks), [`body`] and
 //! [`reply`] (requests), [`stamp`] (times), [`links`] (whole addresses), [`echo`] (an answer comes before its echo).
 
 use std::path::PathBuf;
@@ -22,6 +22,7 @@ mod drivecash;
 mod echo;
 mod line;
 mod links;
+mod live;
 mod reply;
 mod socket;
 mod stamp;
