@@ -8,7 +8,9 @@ use tokio::time::{Instant, timeout};
 
 use crate::line::Line;
 use crate::shared::ServerProcess;
-use crate::support::{Site, becomes_ready, becomes_unready, probe, stop, told_the_truth};
+use crate::support::{
+    PATIENCE, Site, becomes_ready, becomes_unready, probe, somebody_was_refused, stop, told_the_truth,
+};
 use crate::talker::Talk;
 
 /// How long the database is away.
@@ -24,7 +26,7 @@ async fn a_database_that_is_away_for_half_a_minute_costs_nobody_a_message_or_a_s
     let line = Line::to(&site, true).await;
     let server = site.start_on(&line.uri(&site)).await;
     let talk = Talk::start(&accounts, &[&server.url]);
-    assert!(talk.is_acknowledged(200, Duration::from_secs(15)).await, "nobody is acknowledged: {}", server.log());
+    assert!(talk.is_acknowledged(200, PATIENCE).await, "nobody is acknowledged: {}", server.log());
 
     line.cut();
     let went = Instant::now();
@@ -33,11 +35,12 @@ async fn a_database_that_is_away_for_half_a_minute_costs_nobody_a_message_or_a_s
     tokio::time::sleep_until(went + AWAY).await;
     assert_eq!(probe(&server.url, "readyz").await, 503);
     line.mend();
-    becomes_ready(&server, Duration::from_secs(10)).await;
-    assert!(talk.is_acknowledged(200, Duration::from_secs(15)).await, "it does not recover: {}", server.log());
+    becomes_ready(&server, PATIENCE).await;
+    assert!(talk.is_acknowledged(200, PATIENCE).await, "it does not recover: {}", server.log());
     let ledgers = talk.end().await;
     stop(server).await;
     told_the_truth(&site, &accounts[0], &ledgers).await;
+    somebody_was_refused(&ledgers);
     site.remove().await;
 }
 
@@ -50,7 +53,7 @@ async fn a_server_waits_for_a_database_that_is_away_at_its_start() {
     command.args(["--listen", &address]);
     let url = format!("http://{address}");
     let starting = tokio::spawn(ServerProcess::start(command));
-    let until = Instant::now() + Duration::from_secs(10);
+    let until = Instant::now() + PATIENCE;
     while probe(&url, "livez").await != 200 {
         assert!(Instant::now() < until, "it does not answer while it waits");
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -59,8 +62,8 @@ async fn a_server_waits_for_a_database_that_is_away_at_its_start() {
     tokio::time::sleep(Duration::from_secs(6)).await;
     assert_eq!((probe(&url, "livez").await, probe(&url, "readyz").await), (200, 503));
     line.mend();
-    let server = timeout(Duration::from_secs(15), starting).await.expect("it does not start").unwrap();
-    becomes_ready(&server, Duration::from_secs(5)).await;
+    let server = timeout(PATIENCE, starting).await.expect("it does not start").unwrap();
+    becomes_ready(&server, PATIENCE).await;
     let log = stop(server).await;
     assert!(log.contains("Waiting for the store"), "{log}");
     site.remove().await;

@@ -8,8 +8,8 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
-/// How long a server may take to start; a demo hashes passwords first.
-const START: Duration = Duration::from_mins(1);
+/// How long a server may take to start; it may have to hash passwords first, or to take an old database in.
+const START: Duration = Duration::from_mins(2);
 
 /// Where the program is.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_deskline");
