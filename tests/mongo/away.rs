@@ -3,18 +3,27 @@
 use std::time::Duration;
 
 use deskline::domain::Role;
+use deskline::rig::client::Client;
+use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::time::{Instant, timeout};
 
 use crate::line::Line;
 use crate::shared::ServerProcess;
 use crate::support::{
-    PATIENCE, Site, becomes_ready, becomes_unready, probe, somebody_was_refused, stop, told_the_truth,
+    PATIENCE, Site, becomes_ready, becomes_unready, enter, probe, say, somebody_was_refused, stop, told_the_truth,
 };
 use crate::talker::Talk;
 
 /// How long the database is away.
 const AWAY: Duration = Duration::from_secs(30);
+
+/// How long a sender may have to wait for an answer while no server can be reached: two seconds, and as many again for a machine
+/// that is busy.
+const UNREACHABLE: Duration = Duration::from_secs(4);
+
+/// The same while one has fallen silent: five seconds, and four.
+const SILENT: Duration = Duration::from_secs(9);
 
 /// Who talks meanwhile.
 pub(crate) const PEOPLE: [(&str, Role); 4] =
@@ -42,6 +51,36 @@ async fn a_database_that_is_away_for_half_a_minute_costs_nobody_a_message_or_a_s
     told_the_truth(&site, &accounts[0], &ledgers).await;
     somebody_was_refused(&ledgers);
     site.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_sends_while_the_database_is_away_is_told_so_in_time() {
+    let Some((site, accounts)) = Site::with(&PEOPLE[..2]).await else { return };
+    let [ada, ann] = &accounts[..] else { panic!() };
+    let (ada, line) = (ada.id.to_string(), Line::to(&site, true).await);
+    let server = site.start_on(&line.uri(&site)).await;
+    let client = enter(&server, &ann.token).await;
+    say(&client, &ada, "before").await;
+    line.cut();
+    assert_refused_within(UNREACHABLE, &client, &ada).await;
+    line.mend();
+    say(&client, &ada, "in between").await;
+    line.silence();
+    assert_refused_within(SILENT, &client, &ada).await;
+    line.mend();
+    say(&client, &ada, "after").await;
+    stop(server).await;
+    site.remove().await;
+}
+
+/// Sends a few messages, one after the other, each of which has to be refused so soon.
+async fn assert_refused_within(deadline: Duration, client: &Client, to: &str) {
+    for n in 0..3 {
+        let (ask, asked) = (json!({"receiverId": to, "message": format!("{n}")}), Instant::now());
+        let answer = client.emit_ack("send-message", ask).await.unwrap();
+        assert_eq!((&answer["code"], &answer["retryable"]), (&json!("storage_unavailable"), &json!(true)), "{answer}");
+        assert!(asked.elapsed() < deadline, "a sender had to wait {:?}", asked.elapsed());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
