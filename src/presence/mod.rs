@@ -11,6 +11,8 @@ use crate::domain::{ConnectionId, ConversationId, DeskEvent, Person, Seq, UserId
 
 mod delivery;
 mod feed;
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub use delivery::{Delivery, Frames};
 pub use feed::{Feed, Next};
