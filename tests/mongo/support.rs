@@ -18,7 +18,7 @@ use crate::compare::compare;
 use crate::shared::{Account, PROGRAM, SECRET, ServerProcess, make_account};
 use crate::talker::Ledger;
 
-/// How long anything may take that has to happen sooner or later. A server allows itself most of it to stop.
+/// How long anything may take that has to happen sooner or later.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long to wait before something is asked again.
@@ -219,7 +219,7 @@ pub(crate) fn somebody_was_refused(ledgers: &[(Account, Ledger)]) {
 /// Asks a server to stop, and waits until it has; gives what it logged.
 pub(crate) async fn stop(server: ServerProcess) -> String {
     server.signal("TERM").await;
-    let (status, log) = server.ended(PATIENCE).await;
+    let (status, log) = server.ended().await;
     assert!(status.success(), "{log}");
     assert!(!log.contains("panicked"), "{log}");
     log

@@ -12,6 +12,7 @@ pub(crate) use server::TestServer;
 pub(crate) use site::Site;
 pub(crate) use wire::Wire;
 
+pub(crate) use crate::shared::process::STOP;
 pub(crate) use crate::shared::{
     Account, PROGRAM, SECRET, ServerProcess, all_logs, email_of, make_account, number, text,
 };
