@@ -1,7 +1,6 @@
 //! What an operator does to a server, and what fails under it.
 
 use std::path::Path;
-use std::process::Output;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +13,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 use crate::support::{
-    Account, PROGRAM, SOON, ServerProcess, Site, TestServer, all_logs, email_of, enter, settle, text,
+    Account, PROGRAM, SOON, ServerProcess, Site, TestServer, all_logs, email_of, enter, run, settle, text,
 };
 
 const PEOPLE: [(&str, Role); 3] = [("ada", Role::Admin), ("ann", Role::Customer), ("bob", Role::Customer)];
@@ -88,12 +87,6 @@ async fn assert_kept_once(site: &Site, agent: &Account, acked: &[String]) {
     for name in acked {
         assert_eq!(kept.iter().filter(|kept| *kept == name).count(), 1, "{name}");
     }
-}
-
-/// Runs the program to its end.
-async fn run(arguments: &[&str]) -> Output {
-    let run = Command::new(PROGRAM).args(arguments).kill_on_drop(true).output();
-    timeout(SOON, run).await.expect("the program does not end").unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -9,7 +9,7 @@ mod wire;
 
 pub(crate) use client::{enter, settle};
 pub(crate) use server::TestServer;
-pub(crate) use site::Site;
+pub(crate) use site::{Site, run};
 pub(crate) use wire::Wire;
 
 pub(crate) use crate::shared::process::STOP;
