@@ -13,9 +13,11 @@ mod delivery;
 mod feed;
 #[cfg(test)]
 pub(crate) mod testing;
+mod unconfirmed;
 
 pub use delivery::{Delivery, Frames};
 pub use feed::{Feed, Next};
+pub use unconfirmed::{ON_THE_WAY, Sent};
 
 /// What became of an event that a connection was given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

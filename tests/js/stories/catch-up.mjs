@@ -68,6 +68,7 @@ export default function stories(start) {
     const [admin, ann] = [await server.signIn(server.admin), await server.signIn(server.ann)];
     await admin.send(server.ann, 'one');
     await ann.waitFor('receive-message');
+    await ann.settle();
     ann.emit('mark-read', { senderId: server.admin.id });
     await admin.waitFor('messages-read');
     await ann.drop();
@@ -86,7 +87,7 @@ export default function stories(start) {
     await ann.waitFor('receive-message');
     // Long enough for the server to know by them that what it had sent has arrived.
     let pings = 0;
-    await new Promise((resolve) => ann.socket.io.on('ping', () => (pings += 1) === 10 && resolve()));
+    await new Promise((resolve) => ann.socket.io.on('ping', () => (pings += 1) === 5 && resolve()));
     await ann.drop();
     await ann.waitFor('<connect>');
     await ann.waitFor('authenticated');
@@ -126,6 +127,7 @@ export default function stories(start) {
     const [admin, ann] = [await server.signIn(server.admin), await server.signIn(server.ann)];
     await admin.send(server.ann, 'one');
     await ann.waitFor('receive-message');
+    await ann.settle();
     ann.emit('mark-read', { senderId: server.admin.id });
     await admin.waitFor('messages-read');
     await gone(admin, server.ann, ann);
