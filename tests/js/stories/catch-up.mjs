@@ -87,7 +87,7 @@ export default function stories(start) {
     await ann.waitFor('receive-message');
     // Long enough for the server to know by them that what it had sent has arrived.
     let pings = 0;
-    await new Promise((resolve) => ann.socket.io.on('ping', () => (pings += 1) === 5 && resolve()));
+    await new Promise((resolve) => ann.socket.io.on('ping', () => (pings += 1) === 10 && resolve()));
     await ann.drop();
     await ann.waitFor('<connect>');
     await ann.waitFor('authenticated');
