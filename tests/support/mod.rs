@@ -6,7 +6,7 @@ use deskline::domain::{AccountStatus, Clock, ConversationId, Email, Entry, Pendi
 use deskline::store::{ConversationStore, ListFor, NewUser, UserStore};
 use serde_json::Value;
 
-mod process;
+pub(crate) mod process;
 mod proof;
 
 pub(crate) use process::{PROGRAM, ServerProcess};
