@@ -85,7 +85,10 @@ pub(super) async fn run(options: &BenchOptions, mode: Mode, target: &Target) -> 
     let tally = run.tally.borrow();
     let asked = asked.unwrap_or(tally.sent);
     let mut report = TrafficReport::new(options, mode, &tally, asked, connections, connecting, spent);
-    report.sent_beside = beside.map(|beside| beside.sent());
+    drop(tally);
+    if let Some(beside) = beside {
+        report.beside = Some(beside.end().await);
+    }
     Ok(report)
 }
 
