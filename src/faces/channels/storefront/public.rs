@@ -16,6 +16,7 @@ use super::pages::{PAGE, Paging};
 use super::wire::{MessageBody, RoomBody, messages};
 use crate::accounts::visitors::Card;
 use crate::desk::enter::{Claim, ConversationName, Entered};
+use crate::desk::mark_read::MarkRead;
 use crate::desk::send_message::{Addressee, SendMessage, SendMessageError};
 use crate::domain::{Email, MessageExtras, Side, User};
 use crate::faces::channels::body::Fields;
@@ -186,12 +187,15 @@ pub(super) async fn say(channels: &Channels, entered: &Entered, fields: &Fields)
     Ok(answering.until_sent((StatusCode::CREATED, Json(body)).into_response()))
 }
 
-/// The messages, oldest first. A customer who fetches them has read them.
+/// The messages, oldest first. A customer who fetches them has read them, and nothing that was said since.
 async fn log(State(channels): State<Channels>, who: Anybody, Path(room): Path<String>) -> Result<Json<Value>, Problem> {
     let entered = enter(&channels, &who, &room).await?;
     let log = channels.desk.room_log(&entered, usize::MAX).await?;
-    if entered.side == Side::Customer {
-        channels.desk.mark_room_read(&entered).await?;
+    if entered.side == Side::Customer
+        && let Some(newest) = log.messages.last()
+    {
+        let what = MarkRead::In(newest.entry.conversation, Some(newest.entry.seq));
+        channels.desk.mark_read(&entered.person, what, None).await?;
     }
     let body = json!(messages(&log, &entered.summary));
     Ok(Json(body))
