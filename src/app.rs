@@ -129,10 +129,10 @@ pub async fn serve(
         let ((), ()) = tokio::join!(sockets.close(), channels.close());
     })
     .await;
-    accounts.close().await;
+    finish("the mails", accounts.close()).await;
     tasks.close();
     finish("the connections", tasks.wait()).await;
-    desk.write_deliveries().await;
+    finish("the notes", desk.write_notes()).await;
     finish("the store", store.close()).await;
     drop(lock);
     Ok(())

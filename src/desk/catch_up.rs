@@ -27,17 +27,19 @@ impl Desk {
     /// Replays to a connection the messages that its person has missed, in order, then lets live entries through.
     ///
     /// # Errors
-    /// [`StoreError`] if the log could not be read; the connection is live all the same.
+    /// [`StoreError`] if the log could not be read. Then the connection is not live and has to be ended, so that its client
+    /// comes back and it is tried again: a live entry would hide what was missed before it. Only what will never be readable
+    /// is passed over.
     pub async fn catch_up(&self, person: &Arc<Person>, connection: &Arc<dyn Connection>) -> Result<(), StoreError> {
         self.note_debts(person, connection);
         loop {
-            let replayed = self.replay_missed(person, connection).await;
-            if self.pass_on_held(person, connection).await {
-                return replayed;
+            match self.replay_missed(person, connection).await {
+                Ok(()) => {}
+                Err(StoreError::Corrupt(what)) => tracing::error!("Somebody cannot be caught up: {what}"),
+                Err(error) => return Err(error),
             }
-            if replayed.is_err() {
-                self.skip_catch_up(person, connection).await;
-                return replayed;
+            if self.pass_on_held(person, connection).await {
+                return Ok(());
             }
         }
     }
@@ -63,7 +65,9 @@ impl Desk {
                 if told.is_message() {
                     self.note_replayed(person, &told, seq.previous());
                 }
-                self.0.deliveries.mark(person.id, conversation, seq);
+                if !self.note_delivery(person.id, conversation, seq) {
+                    return true;
+                }
             }
         }
     }

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use tokio::sync::oneshot;
-
 use super::Desk;
 use super::journal::Submission;
 use super::send_message::SendMessageError;
@@ -58,19 +56,15 @@ impl Desk {
         let kind = DraftKind::ChangeStatus { status };
         let draft = Draft { conversation: id, author: author.id, side, at: self.0.clock.now(), kind };
         let parties = self.0.directory.parties(conversation).await?;
-        let (answer, answered) = oneshot::channel();
-        self.0.journal.submit(Submission {
+        self.append(Submission {
             draft,
             parties,
             author: author.clone(),
             origin: None,
             extras: MessageExtras::default(),
-            answer: Some(Box::new(move |outcome| drop(answer.send(outcome)))),
-        });
-        match answered.await {
-            Ok(outcome) => outcome.map(drop).map_err(ChangeStatusError::from),
-            // What is no news is not answered.
-            Err(_) => Ok(()),
-        }
+            waiting: None,
+        })
+        .await?;
+        Ok(())
     }
 }

@@ -64,8 +64,9 @@ impl Desk {
             for connection in self.0.presence.connections(reader.id) {
                 connection.confirm(conversation.id);
             }
-            match self.submit_read(reader, conversation, newest, None, None).await {
-                Ok(()) | Err(MarkReadError::NotFound | MarkReadError::NotKept(_)) => {}
+            match self.read_mark(reader, conversation, newest, None).await {
+                Ok(mark) => self.0.journal.submit(mark),
+                Err(MarkReadError::NotFound | MarkReadError::NotKept(_)) => {}
                 Err(MarkReadError::Store(error)) => return Err(error),
             }
         }

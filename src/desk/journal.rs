@@ -7,14 +7,46 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::mpsc::{self, error::TrySendError};
+use tokio::sync::oneshot;
 
 use super::Desk;
 use super::send_message::{SendMessageError, Sent};
 use crate::domain::{ConnectionId, Draft, Entry, EntryTold, MessageExtras, Parties, Person};
-use crate::store::{AppendError, Appended};
+use crate::store::{AppendError, Appended, StoreError};
 
-/// Called once an entry is durable and told, or refused.
+/// Called once a message is durable and told, or refused.
 pub type Answer = Box<dyn FnOnce(Result<Sent, SendMessageError>) + Send>;
+
+/// What became of a submission; `None` if it was no news.
+pub(super) type Outcome = Result<Option<Sent>, SendMessageError>;
+
+/// Who waits for what becomes of a submission.
+pub(super) enum Waiting {
+    /// Whoever sent a message.
+    ForMessage(Answer),
+    /// Whoever wants something that may be no news.
+    ForEntry(oneshot::Sender<Outcome>),
+}
+
+impl Waiting {
+    fn answer(self, outcome: Outcome) {
+        match self {
+            Self::ForMessage(answer) => match outcome {
+                Ok(Some(sent)) => answer(Ok(sent)),
+                // A message is always news.
+                Ok(None) => answer(Err(unanswered().into())),
+                Err(error) => answer(Err(error)),
+            },
+            // Nobody listens any more if whoever asked is gone.
+            Self::ForEntry(answer) => drop(answer.send(outcome)),
+        }
+    }
+}
+
+/// The store said nothing of a draft.
+fn unanswered() -> StoreError {
+    StoreError::Unavailable("what became of an entry is unknown".into())
+}
 
 /// The most that may wait; what comes beyond is refused with `busy`.
 const WAITING: usize = 4096;
@@ -34,7 +66,7 @@ pub(super) struct Submission {
     /// What goes with a message; kept already.
     pub(super) extras: MessageExtras,
     /// `None` for what nobody waits for.
-    pub(super) answer: Option<Answer>,
+    pub(super) waiting: Option<Waiting>,
 }
 
 /// What the store made of a submission; the draft it was is gone.
@@ -43,7 +75,7 @@ struct Kept {
     author: Arc<Person>,
     origin: Option<ConnectionId>,
     extras: MessageExtras,
-    answer: Option<Answer>,
+    waiting: Option<Waiting>,
     result: Result<Appended, AppendError>,
 }
 
@@ -70,8 +102,16 @@ impl Journal {
             },
         };
         drop(line);
-        if let Some(answer) = submission.answer {
-            answer(Err(error));
+        if let Some(waiting) = submission.waiting {
+            waiting.answer(Err(error));
+        }
+    }
+
+    /// Fails if nothing will be kept any more although the journal was not closed.
+    pub(super) fn check(&self) -> Result<(), StoreError> {
+        match self.line.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+            Some(line) if line.is_closed() => Err(StoreError::Unavailable("the journal has ended".into())),
+            Some(_) | None => Ok(()),
         }
     }
 
@@ -99,6 +139,14 @@ async fn gather(submissions: &mut mpsc::Receiver<Submission>, waiting: &mut Vec<
 }
 
 impl Desk {
+    /// Puts a submission in line at once. Gives what becomes of it, once it is kept and told.
+    pub(super) fn append(&self, mut submission: Submission) -> impl Future<Output = Outcome> + use<> {
+        let (answer, answered) = oneshot::channel();
+        submission.waiting = Some(Waiting::ForEntry(answer));
+        self.0.journal.submit(submission);
+        async { answered.await.unwrap_or_else(|_| Err(unanswered().into())) }
+    }
+
     /// Starts the two tasks. They end when the journal is closed and the line is empty.
     pub(super) fn run_journal(&self, submissions: mpsc::Receiver<Submission>) {
         let (to_tell, kept) = mpsc::channel(KEPT_BATCHES);
@@ -114,18 +162,20 @@ impl Desk {
             gather(&mut submissions, &mut waiting).await;
             let mut drafts = Vec::with_capacity(waiting.len());
             let mut rests = Vec::with_capacity(waiting.len());
-            for Submission { draft, parties, author, origin, extras, answer } in waiting.drain(..) {
+            for Submission { draft, parties, author, origin, extras, waiting } in waiting.drain(..) {
                 drafts.push(draft);
-                rests.push((parties, author, origin, extras, answer));
+                rests.push((parties, author, origin, extras, waiting));
             }
             let results = self.0.stores.conversations.append(drafts).await;
+            say_what_failed(&results);
+            let results = results.into_iter().chain(std::iter::repeat_with(|| Err(unanswered().into())));
             let kept = rests.into_iter().zip(results);
-            let kept = kept.map(|((parties, author, origin, extras, answer), result)| Kept {
+            let kept = kept.map(|((parties, author, origin, extras, waiting), result)| Kept {
                 parties,
                 author,
                 origin,
                 extras,
-                answer,
+                waiting,
                 result,
             });
             if to_tell.send(kept.collect()).await.is_err() {
@@ -145,7 +195,7 @@ impl Desk {
     }
 
     fn tell_and_answer(&self, kept: Kept) {
-        let Kept { parties, author, origin, extras, answer, result } = kept;
+        let Kept { parties, author, origin, extras, waiting, result } = kept;
         let told = |entry: Entry, parties: Parties| {
             let attachment_path = extras.attachment.as_ref().map(|attachment| self.0.accounts.link(attachment));
             Arc::new(EntryTold { parties, entry, author, origin, extras, attachment_path, about: None })
@@ -154,19 +204,27 @@ impl Desk {
             Ok(Appended::New(entry)) => {
                 let told = told(entry, parties);
                 self.tell_entry(&told);
-                Ok(Sent { told, is_repeat: false })
+                Ok(Some(Sent { told, is_repeat: false }))
             }
-            Ok(Appended::Already(entry)) => Ok(Sent { told: told(entry, parties), is_repeat: true }),
-            // Whoever waits for what may be no news finds out by this.
-            Ok(Appended::NoNews) => return,
+            Ok(Appended::Already(entry)) => Ok(Some(Sent { told: told(entry, parties), is_repeat: true })),
+            Ok(Appended::NoNews) => Ok(None),
             Err(AppendError::NoConversation(_)) => Err(SendMessageError::NoAddressee),
-            Err(AppendError::Store(error)) => {
-                tracing::warn!(%error, "The store did not keep an entry");
-                Err(SendMessageError::Store(error))
-            }
+            Err(AppendError::Store(error)) => Err(SendMessageError::Store(error)),
         };
-        if let Some(answer) = answer {
-            answer(outcome);
+        if let Some(waiting) = waiting {
+            waiting.answer(outcome);
         }
+    }
+}
+
+/// Once for a batch, since what befalls one entry mostly befalls all.
+fn say_what_failed(results: &[Result<Appended, AppendError>]) {
+    let failed = results.iter().filter_map(|result| match result {
+        Err(AppendError::Store(error)) => Some(error),
+        Ok(_) | Err(AppendError::NoConversation(_)) => None,
+    });
+    if let Some(error) = failed.clone().next() {
+        let (count, of) = (failed.count(), results.len());
+        tracing::warn!(%error, "The store did not keep {count} of {of} entries");
     }
 }

@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use tokio::sync::oneshot;
-
 use super::Desk;
-use super::journal::{Answer, Submission};
+use super::journal::Submission;
 use super::send_message::SendMessageError;
 use crate::domain::{ConnectionId, Conversation, ConversationId, Draft, DraftKind, MessageExtras, Person, Seq, UserId};
 use crate::store::StoreError;
@@ -36,7 +34,8 @@ pub enum MarkReadError {
 impl Desk {
     /// Marks as read; returns once that is durable and told. Who spoke hears of it, if it is news.
     ///
-    /// Nothing counts as read that was never delivered to the reader, whatever came in meanwhile.
+    /// Nothing counts as read that was never delivered to the reader, whatever came in meanwhile, unless the reader names it:
+    /// who claims to have read what they never saw deceives nobody about anybody else.
     ///
     /// # Errors
     /// [`MarkReadError`] says why not.
@@ -72,32 +71,25 @@ impl Desk {
         up_to: Seq,
         origin: Option<ConnectionId>,
     ) -> Result<(), MarkReadError> {
-        let (answer, answered) = oneshot::channel();
-        let answer: Answer = Box::new(move |outcome| drop(answer.send(outcome)));
-        self.submit_read(reader, conversation, up_to, origin, Some(answer)).await?;
-        match answered.await {
-            Ok(outcome) => Ok(outcome.map(drop)?),
-            // What is no news is not answered.
-            Err(_) => Ok(()),
-        }
+        let mark = self.read_mark(reader, conversation, up_to, origin).await?;
+        self.append(mark).await?;
+        Ok(())
     }
 
-    /// Puts a read mark in line.
-    pub(super) async fn submit_read(
+    /// A read mark that nobody waits for.
+    pub(super) async fn read_mark(
         &self,
         reader: &Arc<Person>,
         conversation: Conversation,
         up_to: Seq,
         origin: Option<ConnectionId>,
-        answer: Option<Answer>,
-    ) -> Result<(), MarkReadError> {
+    ) -> Result<Submission, MarkReadError> {
         let side = conversation.members.side_of(reader.id, reader.role.is_agent());
         let side = side.ok_or(MarkReadError::NotFound)?;
         let kind = DraftKind::Read { up_to };
         let draft = Draft { conversation: conversation.id, author: reader.id, side, at: self.0.clock.now(), kind };
         let parties = self.0.directory.parties(conversation).await?;
         let (author, extras) = (reader.clone(), MessageExtras::default());
-        self.0.journal.submit(Submission { draft, parties, author, origin, extras, answer });
-        Ok(())
+        Ok(Submission { draft, parties, author, origin, extras, waiting: None })
     }
 }

@@ -32,6 +32,7 @@ pub mod journal;
 pub mod limits;
 pub mod list_conversations;
 pub mod mark_read;
+mod outage;
 pub mod presence_news;
 pub mod receipts;
 pub mod resume;
@@ -141,12 +142,16 @@ impl Desk {
         desk
     }
 
-    /// Stops taking new entries, finishes those that wait, and writes down what was delivered.
+    /// Stops taking new entries, and finishes those that wait.
     pub async fn close(&self) {
         self.0.stop.cancel();
         self.0.journal.close();
         self.0.tasks.close();
         self.0.tasks.wait().await;
+    }
+
+    /// Writes down who was delivered what: once the desk is closed and all connections are, so that nothing is on its way.
+    pub async fn write_notes(&self) {
         self.write_deliveries().await;
         self.write_receipts().await;
     }
@@ -157,11 +162,12 @@ impl Desk {
         &self.0.settings
     }
 
-    /// Whether the store answers.
+    /// Whether the store answers, and entries are taken.
     ///
     /// # Errors
-    /// [`StoreError`](crate::store::StoreError) if it does not.
+    /// [`StoreError`](crate::store::StoreError) if not.
     pub async fn check(&self) -> Result<(), crate::store::StoreError> {
+        self.0.journal.check()?;
         self.0.stores.conversations.check().await
     }
 

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use tokio::sync::oneshot;
-
 use super::Desk;
 use super::journal::Submission;
 use super::send_message::SendMessageError;
@@ -117,18 +115,19 @@ impl Desk {
         let id = found.entry.conversation;
         let conversation = self.0.directory.conversation(id).await?.ok_or(ReviseError::NotFound)?;
         let extras = self.0.stores.conversations.extras(&[found.message.id]).await?.pop();
-        let (answer, answered) = oneshot::channel();
-        self.0.journal.submit(Submission {
+        let submission = Submission {
             draft: Draft { conversation: id, author: author.id, side: found.side, at: self.0.clock.now(), kind },
             parties: self.0.directory.parties(conversation).await?,
             author: author.clone(),
             origin,
             extras: extras.map(|(_, extras)| extras).unwrap_or_default(),
-            answer: Some(Box::new(move |outcome| drop(answer.send(outcome)))),
-        });
-        let Ok(outcome) = answered.await else { return Ok(None) };
-        let entry = &outcome?.told.entry;
-        Ok(Some(Revised { message: found.message.id, conversation: id, seq: entry.seq, at: entry.at }))
+            waiting: None,
+        };
+        let sent = self.append(submission).await?;
+        Ok(sent.map(|sent| {
+            let entry = &sent.told.entry;
+            Revised { message: found.message.id, conversation: id, seq: entry.seq, at: entry.at }
+        }))
     }
 
     /// What became of the message before: somebody was faster, or it has said this from the beginning.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Desk;
 use super::directory::members_between;
-use super::journal::{Answer, Submission};
+use super::journal::{Answer, Submission, Waiting};
 use crate::domain::{
     BodyError, ClientMessageId, ConnectionId, Conversation, ConversationId, Draft, DraftKind, EntryTold, Members,
     MessageBody, MessageExtras, MessageId, Person, Side, UserId,
@@ -78,7 +78,7 @@ impl Desk {
     pub async fn send_message(&self, ask: SendMessage, answer: Answer) {
         match self.prepare(ask).await {
             Ok(mut submission) => {
-                submission.answer = Some(answer);
+                submission.waiting = Some(Waiting::ForMessage(answer));
                 self.0.journal.submit(submission);
             }
             Err(error) => answer(Err(error)),
@@ -109,7 +109,7 @@ impl Desk {
             author: ask.author,
             origin: ask.origin,
             extras: ask.extras,
-            answer: None,
+            waiting: None,
         })
     }
 

@@ -1,11 +1,9 @@
 //! To take in what was said elsewhere: by clients of the replaced server, which writes to the same database.
 
-use tokio::sync::oneshot;
-
 use super::Desk;
-use super::journal::{Answer, Submission};
-use super::send_message::{SendMessageError, Sent};
-use crate::domain::{Draft, MessageExtras};
+use super::journal::{Outcome, Submission};
+use super::send_message::SendMessageError;
+use crate::domain::{ConversationId, Draft, MessageExtras};
 use crate::store::{AppendError, Appended, StoreError};
 
 impl Desk {
@@ -13,40 +11,37 @@ impl Desk {
     /// They wait in the same line as everything else, so that a conversation is told in the order of its log. The answers
     /// come in the order of the drafts.
     pub async fn take_in(&self, drafts: Vec<Draft>) -> Vec<Result<Appended, AppendError>> {
-        let mut answers = Vec::with_capacity(drafts.len());
+        let mut in_line = Vec::with_capacity(drafts.len());
         for draft in drafts {
-            answers.push(self.put_in_line(draft).await);
+            let id = draft.conversation;
+            in_line.push((id, self.submission(draft).await.map(|submission| self.append(submission))));
         }
-        let mut appended = Vec::with_capacity(answers.len());
-        for answer in answers {
-            appended.push(match answer {
-                Ok(answer) => answer.await.unwrap_or(Ok(Appended::NoNews)),
+        let mut appended = Vec::with_capacity(in_line.len());
+        for (id, kept) in in_line {
+            appended.push(match kept {
+                Ok(kept) => as_the_store_says_it(id, kept.await),
                 Err(error) => Err(error),
             });
         }
         appended
     }
 
-    /// Gives where the answer will come; nothing comes for what is no news.
-    async fn put_in_line(&self, draft: Draft) -> Result<oneshot::Receiver<Result<Appended, AppendError>>, AppendError> {
+    async fn submission(&self, draft: Draft) -> Result<Submission, AppendError> {
         let id = draft.conversation;
         let conversation = self.0.directory.conversation(id).await?.ok_or(AppendError::NoConversation(id))?;
         let parties = self.0.directory.parties(conversation).await?;
         let author = self.0.directory.person_or_deleted(draft.author).await?;
-        let (answer, answered) = oneshot::channel();
-        let answer = move |outcome: Result<Sent, SendMessageError>| {
-            // Nobody listens any more if the server is about to stop.
-            drop(answer.send(match outcome {
-                Ok(Sent { told, is_repeat: false }) => Ok(Appended::New(told.entry.clone())),
-                Ok(Sent { told, is_repeat: true }) => Ok(Appended::Already(told.entry.clone())),
-                Err(SendMessageError::Store(error)) => Err(error.into()),
-                Err(SendMessageError::NoAddressee) => Err(AppendError::NoConversation(id)),
-                Err(error) => Err(StoreError::Unavailable(error.to_string()).into()),
-            }));
-        };
-        let answer: Answer = Box::new(answer);
-        let extras = MessageExtras::default();
-        self.0.journal.submit(Submission { draft, parties, author, origin: None, extras, answer: Some(answer) });
-        Ok(answered)
+        Ok(Submission { draft, parties, author, origin: None, extras: MessageExtras::default(), waiting: None })
+    }
+}
+
+fn as_the_store_says_it(id: ConversationId, outcome: Outcome) -> Result<Appended, AppendError> {
+    match outcome {
+        Ok(None) => Ok(Appended::NoNews),
+        Ok(Some(sent)) if sent.is_repeat => Ok(Appended::Already(sent.told.entry.clone())),
+        Ok(Some(sent)) => Ok(Appended::New(sent.told.entry.clone())),
+        Err(SendMessageError::Store(error)) => Err(error.into()),
+        Err(SendMessageError::NoAddressee) => Err(AppendError::NoConversation(id)),
+        Err(error) => Err(StoreError::Unavailable(error.to_string()).into()),
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::Desk;
 use super::connect::{Authenticated, revoke_connection};
+use super::outage::Outage;
 use crate::domain::{AccountStatus, ConnectionId, Person, Timestamp, User, UserId};
 use crate::presence::{Connection, Revoked};
 use crate::store::MAX_PAGE;
@@ -14,8 +15,17 @@ use crate::store::MAX_PAGE;
 const PERIOD: Duration = Duration::from_millis(500);
 
 /// Which connections end when.
-#[derive(Default)]
-pub(super) struct Expiries(Mutex<Queue>);
+pub(super) struct Expiries {
+    queue: Mutex<Queue>,
+    /// Accounts could not be looked at again.
+    outage: Outage,
+}
+
+impl Default for Expiries {
+    fn default() -> Self {
+        Self { queue: Mutex::default(), outage: Outage::new("look at accounts again") }
+    }
+}
 
 #[derive(Default)]
 struct Queue {
@@ -50,7 +60,7 @@ impl Expiries {
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -77,13 +87,12 @@ impl Desk {
 
     /// Compares those who are there with their accounts as they are now.
     async fn judge(&self, ids: &[UserId]) {
-        let accounts = match self.0.stores.users.users(ids).await {
-            Ok(users) => users.into_iter().map(|user| (user.id, user)).collect::<HashMap<_, _>>(),
-            Err(error) => {
-                tracing::warn!(%error, "Could not look at accounts again");
-                return;
-            }
-        };
+        let mut accounts = HashMap::new();
+        let looked = self.0.stores.users.users(ids).await;
+        let looked = looked.map(|users| accounts.extend(users.into_iter().map(|user| (user.id, user))));
+        if !self.0.expiries.outage.note(&looked) {
+            return;
+        }
         for id in ids {
             let Some(person) = self.0.presence.person(*id) else { continue };
             if let Some(reason) = lost(&person, accounts.get(id)) {

@@ -3,6 +3,7 @@
 use std::io::{self, IoSlice};
 use std::net::Shutdown;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
 
@@ -12,16 +13,30 @@ use tokio::net::TcpStream;
 
 /// Ends the connection on which a request came.
 #[derive(Debug, Clone)]
-pub struct HangUp(Weak<TcpStream>);
+pub struct HangUp(Weak<Ends>);
+
+/// What both the connection and whoever may end it look at.
+#[derive(Debug)]
+struct Ends {
+    stream: TcpStream,
+    /// The last write had to wait.
+    has_unsent: AtomicBool,
+}
 
 impl HangUp {
     /// Ends it at once: what is buffered is lost, and both ends see it closed.
     pub fn now(&self) {
-        if let Some(stream) = self.0.upgrade()
-            && let Err(error) = SockRef::from(&*stream).shutdown(Shutdown::Both)
+        if let Some(ends) = self.0.upgrade()
+            && let Err(error) = SockRef::from(&ends.stream).shutdown(Shutdown::Both)
         {
             tracing::debug!(%error, "A connection was closed already");
         }
+    }
+
+    /// Whether something waits to be sent because the peer takes nothing at present.
+    #[must_use]
+    pub fn has_unsent(&self) -> bool {
+        self.0.upgrade().is_some_and(|ends| ends.has_unsent.load(Ordering::Relaxed))
     }
 }
 
@@ -31,34 +46,33 @@ const AHEAD: usize = 256 << 10;
 
 /// The stream itself, and what shall live as long as it, also after a websocket has taken it over.
 pub(super) struct Shared<G> {
-    stream: Arc<TcpStream>,
+    ends: Arc<Ends>,
     _guard: G,
-    /// The last write had to wait.
-    has_unsent: bool,
     /// How many bytes more were read than written while something waited.
     ahead: usize,
 }
 
 impl<G> Shared<G> {
     pub(super) fn new(stream: TcpStream, guard: G) -> Self {
-        Self { stream: Arc::new(stream), _guard: guard, has_unsent: false, ahead: 0 }
+        let ends = Ends { stream, has_unsent: AtomicBool::new(false) };
+        Self { ends: Arc::new(ends), _guard: guard, ahead: 0 }
     }
 
     pub(super) fn hang_up(&self) -> HangUp {
-        HangUp(Arc::downgrade(&self.stream))
+        HangUp(Arc::downgrade(&self.ends))
     }
 }
 
 impl<G: Unpin> AsyncRead for Shared<G> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if self.has_unsent && self.ahead >= AHEAD {
-            ready!(self.stream.poll_write_ready(cx))?;
+        if self.has_unsent() && self.ahead >= AHEAD {
+            ready!(self.ends.stream.poll_write_ready(cx))?;
         }
         loop {
-            ready!(self.stream.poll_read_ready(cx))?;
-            match self.stream.try_read(buf.initialize_unfilled()) {
+            ready!(self.ends.stream.poll_read_ready(cx))?;
+            match self.ends.stream.try_read(buf.initialize_unfilled()) {
                 Ok(count) => {
-                    if self.has_unsent {
+                    if self.has_unsent() {
                         self.ahead = self.ahead.saturating_add(count);
                     }
                     buf.advance(count);
@@ -93,7 +107,7 @@ impl<G: Unpin> AsyncWrite for Shared<G> {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match SockRef::from(&*self.stream).shutdown(Shutdown::Write) {
+        match SockRef::from(&self.ends.stream).shutdown(Shutdown::Write) {
             Err(error) if error.kind() != io::ErrorKind::NotConnected => Poll::Ready(Err(error)),
             Ok(()) | Err(_) => Poll::Ready(Ok(())),
         }
@@ -101,16 +115,20 @@ impl<G: Unpin> AsyncWrite for Shared<G> {
 }
 
 impl<G> Shared<G> {
+    fn has_unsent(&self) -> bool {
+        self.ends.has_unsent.load(Ordering::Relaxed)
+    }
+
     fn write_with(
         &mut self,
         cx: &mut Context<'_>,
         write: impl Fn(&TcpStream) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
         loop {
-            let is_ready = self.stream.poll_write_ready(cx);
-            self.has_unsent = is_ready.is_pending();
+            let is_ready = self.ends.stream.poll_write_ready(cx);
+            self.ends.has_unsent.store(is_ready.is_pending(), Ordering::Relaxed);
             ready!(is_ready)?;
-            match write(&self.stream) {
+            match write(&self.ends.stream) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 result => {
                     self.ahead = self.ahead.saturating_sub(*result.as_ref().unwrap_or(&0));

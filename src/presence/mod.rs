@@ -11,9 +11,11 @@ use crate::domain::{ConnectionId, ConversationId, DeskEvent, Person, Seq, UserId
 
 mod delivery;
 mod feed;
+mod unconfirmed;
 
 pub use delivery::{Delivery, Frames};
 pub use feed::{Feed, Next};
+pub use unconfirmed::{ON_THE_WAY, Sent};
 
 /// What became of an event that a connection was given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

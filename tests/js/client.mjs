@@ -139,6 +139,11 @@ export class Client {
     assert.equal(answer.ok, false);
   }
 
+  /** Lets so much time pass that what it says next cannot have been on its way before what it has heard. */
+  async settle() {
+    await delay(800);
+  }
+
   emit(...args) {
     this.socket.emit(...args);
   }

@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::Desk;
+use super::outage::Outage;
 use crate::domain::{ConversationId, Seq, UserId};
 use crate::store::{Delivered, StoreError};
 
@@ -17,15 +18,25 @@ use notes::Notes;
 /// How often it is looked whether something is due.
 const PERIOD: Duration = Duration::from_millis(100);
 
+/// How long to wait after a failure.
+const RETRY: Duration = Duration::from_secs(1);
+
 /// So many of these make a note older by one age. An entry that is on its way leaves the process within one age, even on a
 /// machine that is overloaded.
 const AGE: u32 = 20;
 
-#[derive(Default)]
 pub(super) struct Deliveries {
     notes: Mutex<Notes>,
     /// Held while notes are being written, so that there is one writing at a time.
     writing: tokio::sync::Mutex<()>,
+    outage: Outage,
+}
+
+impl Default for Deliveries {
+    fn default() -> Self {
+        let outage = Outage::new("write down what was delivered");
+        Self { notes: Mutex::default(), writing: tokio::sync::Mutex::default(), outage }
+    }
 }
 
 impl Deliveries {
@@ -83,26 +94,28 @@ impl Desk {
 
     /// Writes down all that is noted, for when the connections have had all that was sent. A failure is told to nobody: the
     /// notes stay, and the next time may succeed.
-    pub async fn write_deliveries(&self) {
+    pub(super) async fn write_deliveries(&self) {
         for _ in 0..2 {
             self.0.deliveries.notes().age();
         }
         self.write_due().await;
     }
 
-    async fn write_due(&self) {
+    /// Tells whether it worked.
+    async fn write_due(&self) -> bool {
         let _writing = self.0.deliveries.writing.lock().await;
         let marks = self.0.deliveries.take_due();
         if marks.is_empty() {
-            return;
+            return true;
         }
-        match self.0.stores.conversations.set_delivered(marks).await {
-            Ok(()) => self.0.deliveries.notes().written(),
-            Err(error) => {
-                tracing::warn!(%error, "Could not write down what was delivered");
-                self.0.deliveries.notes().put_back();
-            }
+        let written = self.0.stores.conversations.set_delivered(marks).await;
+        let is_written = self.0.deliveries.outage.note(&written);
+        if is_written {
+            self.0.deliveries.notes().written();
+        } else {
+            self.0.deliveries.notes().put_back();
         }
+        is_written
     }
 
     pub(super) async fn keep_deliveries(&self) {
@@ -112,7 +125,9 @@ impl Desk {
             if turn.is_multiple_of(AGE) {
                 self.0.deliveries.notes().age();
             }
-            self.write_due().await;
+            if !self.write_due().await {
+                tokio::time::sleep(RETRY).await;
+            }
         }
     }
 }

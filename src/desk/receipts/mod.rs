@@ -9,7 +9,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::domain::{ConversationId, Reach, Seq, Side};
+use super::outage::Outage;
+use crate::domain::{ConversationId, MessageId, Reach, Seq, Side};
 use crate::store::Receipt;
 use track::Track;
 
@@ -24,11 +25,23 @@ const TRACKS: usize = 200_000;
 /// A conversation, and the side that hears.
 type Key = (ConversationId, Side);
 
-#[derive(Default)]
 pub(in crate::desk) struct Receipts {
     tracks: Mutex<Tracks>,
     /// Whether any client of this process ever asked to be told.
     is_asked_for: AtomicBool,
+    looking: Outage,
+    writing: Outage,
+}
+
+impl Default for Receipts {
+    fn default() -> Self {
+        Self {
+            tracks: Mutex::default(),
+            is_asked_for: AtomicBool::default(),
+            looking: Outage::new("look at receipts"),
+            writing: Outage::new("write down receipts"),
+        }
+    }
 }
 
 #[derive(Default)]
@@ -41,8 +54,11 @@ struct Tracks {
 
 impl Receipts {
     /// A message was told: to the other side's live connections, or to none.
-    fn live(&self, key: Key, seq: Seq, is_handed: bool) {
-        self.change(key, |track| track.live(seq, is_handed));
+    fn live(&self, key: Key, (seq, message): (Seq, MessageId), is_handed: bool) {
+        self.change(key, |track| {
+            track.newest = Some((seq, message));
+            track.live(seq, is_handed);
+        });
     }
 
     /// Everything beyond `after` and up to `last` was handed over from the log.

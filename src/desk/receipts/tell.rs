@@ -7,12 +7,16 @@ use super::Key;
 use super::track::Track;
 use crate::desk::Desk;
 use crate::domain::{
-    DeskEvent, Entry, EntryKind, EntryTold, MessageStatus, Person, Reach, Seq, Side, StatusChange, Summary,
+    DeskEvent, Entry, EntryKind, EntryTold, Members, MessageStatus, Person, Reach, Seq, Side, StatusChange, Summary,
+    UserId,
 };
 use crate::store::StoreError;
 
 /// How often receipts are looked at.
 const PERIOD: Duration = Duration::from_millis(50);
+
+/// How long to wait after a failure.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// They are written down once in so many looks.
 const LOOKS: u32 = 5;
@@ -60,8 +64,9 @@ impl Desk {
             return;
         }
         match &entry.kind {
-            EntryKind::Message(_) => {
-                self.0.receipts.live((entry.conversation, entry.side.other()), entry.seq, is_handed);
+            EntryKind::Message(message) => {
+                let key = (entry.conversation, entry.side.other());
+                self.0.receipts.live(key, (entry.seq, message.id), is_handed);
             }
             EntryKind::Read { up_to } => self.0.receipts.read((entry.conversation, entry.side), *up_to),
             EntryKind::StatusChanged { .. } | EntryKind::Edited { .. } | EntryKind::Deleted { .. } => {}
@@ -95,30 +100,32 @@ impl Desk {
             tick.tick().await;
             let mut due = self.0.receipts.take_due().into_iter();
             while let Some(key) = due.next() {
-                if let Err(error) = self.look_at(key).await {
-                    tracing::warn!(%error, "Receipts could not be looked at");
+                if !self.0.receipts.looking.note(&self.look_at(key).await) {
                     self.0.receipts.put_back_due(due.chain([key]));
-                    tokio::time::sleep(PERIOD * 20).await;
+                    tokio::time::sleep(RETRY).await;
                     break;
                 }
             }
             looks = (looks + 1) % LOOKS;
-            if looks == 0 {
-                self.write_receipts().await;
+            if looks == 0 && !self.write_receipts().await {
+                tokio::time::sleep(RETRY).await;
             }
         }
     }
 
-    /// Writes down at once what is noted. A failure is told to nobody: the notes stay, and the next time may succeed.
-    pub(in crate::desk) async fn write_receipts(&self) {
+    /// Writes down at once what is noted. A failure is told to nobody: the notes stay, and the next time may succeed. Tells
+    /// whether it worked.
+    pub(in crate::desk) async fn write_receipts(&self) -> bool {
         let receipts = self.0.receipts.take_unwritten();
         if receipts.is_empty() {
-            return;
+            return true;
         }
-        if let Err(error) = self.0.stores.conversations.note_receipts(receipts.clone()).await {
-            tracing::warn!(%error, "Could not write down receipts");
+        let written = self.0.stores.conversations.note_receipts(receipts.clone()).await;
+        let is_written = self.0.receipts.writing.note(&written);
+        if !is_written {
             self.0.receipts.put_back(&receipts);
         }
+        is_written
     }
 
     async fn look_at(&self, key: Key) -> Result<(), StoreError> {
@@ -165,7 +172,6 @@ impl Desk {
 
     async fn tell_receipts(&self, key: Key, track: &Track) -> Result<(), StoreError> {
         let ((reach, read), (told, told_read)) = ((track.reach, track.read), track.told);
-        self.0.receipts.told(key, (reach, read));
         // A step that a later one covers as well is not told.
         let steps = [
             (MessageStatus::Sent, reach.sent > told.sent.max(reach.delivered).max(read), reach.sent),
@@ -173,25 +179,37 @@ impl Desk {
             (MessageStatus::Read, read > told_read, read),
         ];
         let (id, side) = key;
-        let Some(conversation) = self.0.directory.conversation(id).await? else { return Ok(()) };
-        let members = conversation.members;
-        let mut hearers = self.hearers(members);
-        hearers.retain(|hearer| members.side_of(*hearer, true) == Some(side.other()));
-        hearers
-            .retain(|hearer| self.0.presence.connections(*hearer).iter().any(|connection| connection.wants_receipts()));
-        if hearers.is_empty() {
-            return Ok(());
+        let hearers = match self.0.directory.conversation(id).await? {
+            Some(conversation) => self.who_wants_receipts(conversation.members, side.other()),
+            None => Vec::new(),
+        };
+        let steps = steps.into_iter().filter(|(_, is_news, _)| *is_news && !hearers.is_empty());
+        let mut events = Vec::new();
+        for (status, _, up_to) in steps {
+            let newest = match track.newest {
+                Some((seq, message)) if seq <= up_to => Some(message),
+                _ => self.newest_of_side(id, side.other(), up_to).await?.map(|message| message.id),
+            };
+            if let Some(message) = newest {
+                events.push(DeskEvent::Status(Arc::new(StatusChange { conversation: id, status, up_to, message })));
+            }
         }
-        for (status, up_to) in
-            steps.into_iter().filter_map(|(status, is_news, up_to)| is_news.then_some((status, up_to)))
-        {
-            let Some(newest) = self.newest_of_side(id, side.other(), up_to).await? else { continue };
-            let event =
-                DeskEvent::Status(Arc::new(StatusChange { conversation: id, status, up_to, message: newest.id }));
-            for hearer in &hearers {
-                self.0.presence.tell(*hearer, &event);
+        // Nothing that can fail comes after this, else a failure would swallow the news.
+        self.0.receipts.told(key, (reach, read));
+        for hearer in hearers {
+            for event in &events {
+                self.0.presence.tell(hearer, event);
             }
         }
         Ok(())
+    }
+
+    /// Those of one side who are there and want to be told.
+    fn who_wants_receipts(&self, members: Members, side: Side) -> Vec<UserId> {
+        let wants_them = |hearer: &UserId| {
+            let connections = self.0.presence.connections(*hearer);
+            members.side_of(*hearer, true) == Some(side) && connections.iter().any(|it| it.wants_receipts())
+        };
+        self.hearers(members).into_iter().filter(wants_them).collect()
     }
 }

@@ -3,7 +3,7 @@
 //! Live messages that are handed over one after the other make a *run*. Whether it joins what is known is looked up in the log
 //! once; from then on each message that is handed over moves the receipt by itself, until one is not.
 
-use crate::domain::{Reach, Seq};
+use crate::domain::{MessageId, Reach, Seq};
 
 /// How far a side has come, as far as this process knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -17,6 +17,8 @@ pub(super) struct Track {
     run: Option<(Seq, Seq)>,
     /// What the other side was told of last.
     pub(super) told: (Reach, Seq),
+    /// The last message that this process told of.
+    pub(super) newest: Option<(Seq, MessageId)>,
 }
 
 /// Whether all that was said up to now has been handed over.

@@ -12,12 +12,11 @@ use socketioxide::{SendError, SocketError};
 
 use super::encode::{self, Encoded};
 use super::inbox::Inbox;
-use super::unconfirmed::Sent;
 use super::wire::{Authenticated, Problem, ServerStopping, event};
 use crate::desk::Desk;
 use crate::domain::{ConnectionId, ConversationId, DeskEvent, Person, UserId};
 use crate::net::HangUp;
-use crate::presence::{Connection, Delivery, Feed, Outcome, Revoked, Unconfirmed};
+use crate::presence::{Connection, Delivery, Feed, ON_THE_WAY, Outcome, Revoked, Sent, Unconfirmed};
 
 /// How often it is tried to tell a client that it was cut off, if there is no room even for that.
 const FAREWELL: Duration = Duration::from_millis(500);
@@ -125,21 +124,42 @@ impl SocketConnection {
         }
     }
 
-    /// The client gave a sign of life: what was sent before has arrived.
+    /// The client gave a sign of life.
     pub(super) fn heard_from(&self) {
-        self.state().unconfirmed = Sent::default();
+        self.state().unconfirmed.heard_from();
     }
 
     /// To be called once, when the socket is closed.
     pub(super) fn closed(&self, reason: DisconnectReason) {
         let mut state = self.state();
-        state.stage = Stage::Closed;
+        let stage = std::mem::replace(&mut state.stage, Stage::Closed);
         let person = state.person.take();
         let unconfirmed = std::mem::take(&mut state.unconfirmed);
         drop(state);
         tracing::debug!(connection.id = %self.id, %reason, "A socket closed");
         if let Some(person) = person {
-            self.desk.disconnect(&person, self.id, unconfirmed.lost(reason, self.doubtful));
+            let doubtful = match stage {
+                Stage::CutOff => Some(self.doubtful),
+                Stage::Connecting | Stage::Open(_) | Stage::Closed => self.doubtful_after(reason),
+            };
+            let lost = doubtful.map(|doubtful| unconfirmed.in_doubt(doubtful)).unwrap_or_default();
+            self.desk.disconnect(&person, self.id, lost);
+        }
+    }
+
+    /// How long before it was closed for this reason it may have ceased to be read; `None` if all that was sent has arrived.
+    fn doubtful_after(&self, reason: DisconnectReason) -> Option<Duration> {
+        match reason {
+            // The server sends all it has before it closes.
+            DisconnectReason::ClosingServer => None,
+            DisconnectReason::ClientNSDisconnect | DisconnectReason::TransportClose => {
+                Some(ON_THE_WAY.min(self.doubtful))
+            }
+            DisconnectReason::ServerNSDisconnect
+            | DisconnectReason::TransportError
+            | DisconnectReason::HeartbeatTimeout
+            | DisconnectReason::MultipleHttpPollingError
+            | DisconnectReason::PacketParsingError => Some(self.doubtful),
         }
     }
 
@@ -166,21 +186,40 @@ impl SocketConnection {
     fn settle(&self, socket: &SocketRef, result: Result<(), SendError>) -> Outcome {
         match outcome(result) {
             Outcome::Full => {
-                self.cut_off(socket);
+                self.cut_off_slow(socket);
                 Outcome::Closed
             }
             outcome => outcome,
         }
     }
 
-    /// The client reads too slowly. Its stream has a hole now, so it must come back and catch up.
-    fn cut_off(&self, socket: &SocketRef) {
-        if !matches!(std::mem::replace(&mut self.state().stage, Stage::CutOff), Stage::Open(_)) {
-            return;
+    /// Its stream has a hole now, so the client must come back and catch up.
+    fn cut_off_slow(&self, socket: &SocketRef) {
+        if self.cut_off(socket) {
+            tracing::warn!(connection.id = %self.id, "Cut off a connection that reads too slowly");
         }
-        tracing::warn!(connection.id = %self.id, "Cut off a connection that reads too slowly");
+    }
+
+    /// The client must come back and try again, since what it has missed could not be read.
+    pub(super) fn give_up(&self) {
+        let socket = self.state().socket().cloned();
+        if let Some(socket) = socket {
+            self.cut_off(&socket);
+        }
+    }
+
+    /// False if it was over already.
+    fn cut_off(&self, socket: &SocketRef) -> bool {
+        {
+            let mut state = self.state();
+            if !matches!(state.stage, Stage::Open(_)) {
+                return false;
+            }
+            state.stage = Stage::CutOff;
+        }
         if let Some(hang_up) = hang_up(socket) {
-            return hang_up.now();
+            hang_up.now();
+            return true;
         }
         // A client that polls, or did so at first, is not on the connection of its handshake. It is told once there is room,
         // unless it misses its next sign of life.
@@ -190,6 +229,7 @@ impl SocketConnection {
                 tokio::time::sleep(FAREWELL).await;
             }
         });
+        true
     }
 
     fn send_encoded(&self, state: &mut State, encoded: &Encoded, delivery: &Delivery<'_>) -> Outcome {
@@ -249,7 +289,9 @@ impl Connection for SocketConnection {
         let mut state = self.state();
         let Some(hang_up) = state.socket().and_then(hang_up) else { return };
         state.stage = Stage::CutOff;
-        state.unconfirmed = Sent::default();
+        if !hang_up.has_unsent() {
+            state.unconfirmed = Sent::default();
+        }
         drop(state);
         hang_up.now();
     }
@@ -274,7 +316,7 @@ impl Connection for SocketConnection {
         drop(state);
         match (sent, socket) {
             (Outcome::Full, Some(socket)) if !delivery.is_replay => {
-                self.cut_off(&socket);
+                self.cut_off_slow(&socket);
                 Outcome::Closed
             }
             (sent, _) => sent,

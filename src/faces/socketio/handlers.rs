@@ -98,7 +98,8 @@ async fn authenticate(connection: &Shared, shown: Authenticate, ack: Option<AckS
     if !shown.catch_up {
         connection.desk.skip_catch_up(&who.person, &port).await;
     } else if let Err(error) = connection.desk.catch_up(&who.person, &port).await {
-        tracing::warn!(%error, user.id = %who.person.id, "A connection could not be caught up");
+        tracing::debug!(%error, user.id = %who.person.id, "A connection could not be caught up");
+        connection.give_up();
     }
 }
 

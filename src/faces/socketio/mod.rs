@@ -6,7 +6,6 @@
 //! * [`inbox`]: a socket's events, handled one after the other in the order in which they came;
 //! * [`handlers`]: decode → one desk call → encode, one function per event; [`resume`] and [`revise`] have their own;
 //! * [`silence`]: clients that connect and never say who they are;
-//! * [`unconfirmed`]: what was sent on a socket and may not have arrived.
 //!
 //! The socketioxide layer keeps the transport; this face uses neither its rooms nor its broadcasts, since who hears what is
 //! the desk's business.
@@ -34,7 +33,6 @@ mod inbox;
 mod resume;
 mod revise;
 mod silence;
-mod unconfirmed;
 mod wire;
 
 use crate::desk::Desk;

@@ -68,6 +68,7 @@ export default function stories(start) {
     const [admin, ann] = [await server.signIn(server.admin), await server.signIn(server.ann)];
     await admin.send(server.ann, 'one');
     await ann.waitFor('receive-message');
+    await ann.settle();
     ann.emit('mark-read', { senderId: server.admin.id });
     await admin.waitFor('messages-read');
     await ann.drop();
@@ -125,6 +126,7 @@ export default function stories(start) {
     const [admin, ann] = [await server.signIn(server.admin), await server.signIn(server.ann)];
     await admin.send(server.ann, 'one');
     await ann.waitFor('receive-message');
+    await ann.settle();
     ann.emit('mark-read', { senderId: server.admin.id });
     await admin.waitFor('messages-read');
     await gone(admin, server.ann, ann);

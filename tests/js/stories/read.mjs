@@ -89,7 +89,9 @@ export default function stories(start) {
     const [admin, ann] = [await server.signIn(server.admin), await server.signIn(server.ann)];
     await admin.send(server.ann, 'one');
     await ann.waitFor('receive-message');
-    // A sign of life: without one, the last words before a connection ends count as not delivered.
+    // A sign of life, late enough that it cannot have been on its way before what was heard: without one, the last words
+    // before a connection ends count as not delivered.
+    await ann.settle();
     await ann.roundTrip();
     ann.close();
     await admin.waitFor('user-offline', { userId: server.ann.id });

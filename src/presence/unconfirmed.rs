@@ -1,31 +1,35 @@
 //! What was sent on a connection and may not have arrived.
 //!
-//! These clients do not say what they have received. But they give signs of life: an event of their own, or an answer to
-//! a ping, without which the connection would have been closed. What was sent before one of these has arrived; what was
-//! sent after the last of them may have been lost with the connection, and counts as missed.
+//! Most clients do not say what they have received. But they give signs of life: an event of their own, or an answer to
+//! a ping, without which the connection would have been closed. What was sent some time before one of these has arrived; what
+//! was sent just before it, or later, may have been lost with the connection, and counts as missed.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use socketioxide::socket::DisconnectReason;
 use tokio::time::Instant;
 
 use crate::domain::{ConversationId, Seq};
-use crate::presence::Unconfirmed;
+
+use super::Unconfirmed;
+
+/// How long what is sent to a client and its next sign of life take together, on a slow network: what was sent within this
+/// time before one may not have arrived when the client gave it.
+const ROUND_TRIP: Duration = Duration::from_millis(500);
 
 /// How long before a client closed its connection it may have ceased to read it.
-const ON_THE_WAY: Duration = Duration::from_secs(2);
+pub const ON_THE_WAY: Duration = Duration::from_secs(2);
 
 /// Entries of one conversation within this time are noted as one.
 const SLICE: Duration = Duration::from_millis(200);
 
-/// Entries that were sent since the client's last event, in the order of their times: the first of each slice.
-#[derive(Default)]
-pub(super) struct Sent(VecDeque<(Instant, Unconfirmed)>);
+/// Entries that were sent, in the order of their times: the first of each slice.
+#[derive(Debug, Default)]
+pub struct Sent(VecDeque<(Instant, Unconfirmed)>);
 
 impl Sent {
     /// An entry is about to be sent. `doubtful` is how long it may take until a dead connection is found out.
-    pub(super) fn note(&mut self, conversation: ConversationId, seq: Seq, doubtful: Duration) {
+    pub fn note(&mut self, conversation: ConversationId, seq: Seq, doubtful: Duration) {
         let now = Instant::now();
         while self.0.front().is_some_and(|(at, _)| now.duration_since(*at) > doubtful + SLICE) {
             self.0.pop_front();
@@ -36,23 +40,17 @@ impl Sent {
         }
     }
 
-    /// The first entry of each conversation that may not have arrived on a connection that was closed now.
-    pub(super) fn lost(self, reason: DisconnectReason, doubtful: Duration) -> Vec<Unconfirmed> {
-        let doubtful = match reason {
-            // The server sends all it has before it closes.
-            DisconnectReason::ClosingServer => return Vec::new(),
-            DisconnectReason::ClientNSDisconnect | DisconnectReason::TransportClose => ON_THE_WAY.min(doubtful),
-            DisconnectReason::ServerNSDisconnect
-            | DisconnectReason::TransportError
-            | DisconnectReason::HeartbeatTimeout
-            | DisconnectReason::MultipleHttpPollingError
-            | DisconnectReason::PacketParsingError => doubtful,
-        };
-        self.in_doubt(doubtful)
+    /// The client gave a sign of life.
+    pub fn heard_from(&mut self) {
+        let now = Instant::now();
+        while self.0.front().is_some_and(|(at, _)| now.duration_since(*at) > ROUND_TRIP + SLICE) {
+            self.0.pop_front();
+        }
     }
 
     /// The first entry of each conversation that was sent within this time.
-    pub(super) fn in_doubt(&self, doubtful: Duration) -> Vec<Unconfirmed> {
+    #[must_use]
+    pub fn in_doubt(&self, doubtful: Duration) -> Vec<Unconfirmed> {
         let now = Instant::now();
         let mut first: Vec<Unconfirmed> = Vec::new();
         for (at, (conversation, seq)) in &self.0 {
@@ -65,7 +63,7 @@ impl Sent {
     }
 
     /// All that was sent of this conversation has arrived.
-    pub(super) fn confirm(&mut self, conversation: ConversationId) {
+    pub fn confirm(&mut self, conversation: ConversationId) {
         self.0.retain(|(_, (known, _))| *known != conversation);
     }
 }
@@ -94,7 +92,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_client_that_closes_has_read_all_but_the_last() {
-        let lost = ten_seconds().await.lost(DisconnectReason::TransportClose, DOUBTFUL);
+        let lost = ten_seconds().await.in_doubt(ON_THE_WAY);
         assert_eq!(lost, [(conversation(1), Seq::new(9)), (conversation(2), Seq::new(7))]);
     }
 
@@ -102,8 +100,18 @@ mod tests {
     async fn a_dead_connection_leaves_all_in_doubt_since_it_was_last_known_to_live() {
         let sent = ten_seconds().await;
         tokio::time::advance(Duration::from_secs(39)).await;
-        let lost = sent.lost(DisconnectReason::HeartbeatTimeout, DOUBTFUL);
+        let lost = sent.in_doubt(DOUBTFUL);
         assert_eq!(lost, [(conversation(1), Seq::new(5)), (conversation(2), Seq::new(7))]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_sign_of_life_may_have_been_on_its_way_before_what_was_sent_last() {
+        let mut sent = ten_seconds().await;
+        sent.heard_from();
+        assert_eq!(sent.in_doubt(DOUBTFUL), [(conversation(2), Seq::new(7))]);
+        tokio::time::advance(ROUND_TRIP * 2).await;
+        sent.heard_from();
+        assert_eq!(sent.in_doubt(DOUBTFUL), []);
     }
 
     #[tokio::test(start_paused = true)]
