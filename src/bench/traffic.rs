@@ -82,13 +82,14 @@ pub(super) async fn run(options: &BenchOptions, mode: Mode, target: &Target) -> 
     {
         sleep(Duration::from_millis(10)).await;
     }
+    let beside = match beside {
+        Some(beside) => Some(beside.end().await),
+        None => None,
+    };
     let tally = run.tally.borrow();
     let asked = asked.unwrap_or(tally.sent);
     let mut report = TrafficReport::new(options, mode, &tally, asked, connections, connecting, spent);
-    drop(tally);
-    if let Some(beside) = beside {
-        report.beside = Some(beside.end().await);
-    }
+    report.beside = beside;
     Ok(report)
 }
 

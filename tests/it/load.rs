@@ -8,16 +8,20 @@ use serde_json::Value;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use crate::support::{PROGRAM, SOON, Site, enter, number};
+use crate::support::{PROGRAM, SECRET, SOON, Site, enter, number};
 
 /// How long one run may take; far more than it needs.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Runs `deskline bench`, and gives its exit code and its figures.
 async fn bench(flags: &[&str]) -> (i32, Vec<Value>) {
+    bench_pairs(5, flags).await
+}
+
+async fn bench_pairs(pairs: usize, flags: &[&str]) -> (i32, Vec<Value>) {
     let folder = tempfile::tempdir().unwrap();
     let json = folder.path().join("figures.json");
-    let usual = ["bench", "--no-pin", "--warmup", "200ms", "--pairs", "5", "--json"];
+    let usual = ["bench", "--no-pin", "--warmup", "200ms", "--pairs", &pairs.to_string(), "--json"];
     let mut command = Command::new(PROGRAM);
     command.args(usual).arg(&json).args(flags).stdin(Stdio::null()).kill_on_drop(true);
     let output = timeout(PATIENCE, command.output()).await.expect("the run does not end").unwrap();
@@ -39,13 +43,36 @@ async fn every_protocol_can_be_loaded_and_loses_nothing() {
 
 #[tokio::test]
 async fn everybody_comes_in_at_once_and_back_after_a_restart_with_nothing_lost_or_doubled() {
-    let (code, runs) = bench(&["--mode", "storm", "--mode", "restart", "--connections", "300"]).await;
+    // A client whose first tries come too early waits some seconds until the next.
+    let flags = ["--mode", "storm", "--mode", "restart", "--connections", "300", "--back-within", "10s"];
+    let (code, runs) = bench(&flags).await;
     assert_eq!(code, 0, "{runs:?}");
     assert_eq!((&runs[0]["connections"], &runs[0]["failed"]), (&300.into(), &0.into()));
     for count in ["left_out", "unconfirmed", "lost", "doubled"] {
         assert_eq!(runs[1][count], 0, "{runs:?}");
     }
-    assert!(runs[1]["back_ms"]["p99"].as_f64().unwrap() < 15_000.0, "{runs:?}");
+}
+
+#[tokio::test]
+async fn a_server_that_runs_already_can_be_loaded_and_its_idle_connections_weighed() {
+    let (site, people) = Site::with(&[("ann", Role::Customer), ("bob", Role::Customer)]).await;
+    let server = site.start(&["--send-rate", "0"]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let users = folder.path().join("users");
+    std::fs::write(&users, people.iter().map(|person| person.id.to_string()).collect::<Vec<_>>().join("\n")).unwrap();
+    let pid = server.pid().to_string();
+    let there =
+        ["--url", &server.url, "--users", users.to_str().unwrap(), "--jwt-secret", SECRET, "--server-pid", &pid];
+    let load = ["--mode", "idle", "--connections", "40", "--settle", "1s", "--mode", "pairs", "--duration", "1s"];
+    let (code, runs) = bench_pairs(1, &[there.as_slice(), &load].concat()).await;
+    assert_eq!((code, runs.len()), (0, 2), "{runs:?}");
+    let (idle, pairs) = (&runs[0], &runs[1]);
+    assert_eq!((number(idle, "connections"), number(idle, "disconnects")), (40, 0), "{idle:?}");
+    let each = idle["bytes_per_connection"].as_f64().unwrap();
+    assert!(each > 0.0 && each < 500_000.0, "{idle:?}");
+    assert!(number(pairs, "sent") > 0 && number(pairs, "lost") == 0, "{pairs:?}");
+    assert!(pairs["server_cpu_share"].as_f64().unwrap() > 0.0, "{pairs:?}");
+    drop(server);
 }
 
 /// Bytes that the system takes for a connection whose peer does not read, at most.
