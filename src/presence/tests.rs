@@ -23,7 +23,7 @@ impl Connection for Silent {
     fn unconfirmed(&self) -> Vec<Unconfirmed> {
         Vec::new()
     }
-    fn confirm(&self, _: ConversationId) {}
+    fn confirm(&self, _: ConversationId, _: Seq) {}
     fn announce_stop(&self, _: Duration) {}
     fn dismiss(&self) {}
 }

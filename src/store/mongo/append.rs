@@ -108,12 +108,12 @@ impl Shared {
             None => self.read_again(id).await?,
         };
         loop {
-            let base = summary.last_seq;
+            let before = summary.clone();
             let steps = within(self.decide(&summary, work)).await?;
             if !is_read && steps.iter().all(|(_, step)| step.entry().is_none()) {
                 // No insert will tell whether what this process remembers is outdated.
                 is_read = true;
-                let written = within(self.entries_after(id, base, MAX_PAGE)).await?;
+                let written = within(self.entries_after(id, summary.last_seq, MAX_PAGE)).await?;
                 if !written.is_empty() {
                     within(self.fold(&mut summary, written)).await?;
                     continue;
@@ -121,9 +121,9 @@ impl Shared {
             }
             let stopped = within(self.insert(&steps)).await?;
             let reached = work.settle(&steps, stopped, &mut summary);
-            let is_behind = summary.last_seq > base && !self.project(&summary, &steps).await;
-            let Some((index, entry)) = reached else { return Ok((!is_behind).then_some(summary)) };
-            if is_behind {
+            let is_moved = summary.last_seq == before.last_seq || self.project(&before, &summary, &steps).await;
+            let Some((index, entry)) = reached else { return Ok(is_moved.then_some(summary)) };
+            if !is_moved {
                 summary = self.read_again(id).await?;
                 continue;
             }
@@ -234,20 +234,21 @@ impl Shared {
         }
     }
 
-    /// Moves the projections to where the log is, and tells whether they are there. The entries are kept, so a failure here
-    /// is for the keeper to mend, or for whoever reads how matters stand.
-    async fn project(&self, summary: &Summary, steps: &[(usize, Step)]) -> bool {
-        let inserted = steps.iter().filter_map(|(_, step)| step.entry()).filter(|entry| entry.seq <= summary.last_seq);
+    /// Moves the projections from `before` to where the log is, and tells whether that is how they stand now. The entries are
+    /// kept, so a failure here is for the keeper to mend, or for whoever reads how matters stand.
+    async fn project(&self, before: &Summary, after: &Summary, steps: &[(usize, Step)]) -> bool {
+        let inserted = steps.iter().filter_map(|(_, step)| step.entry()).filter(|entry| entry.seq <= after.last_seq);
         let revisions: Vec<_> = inserted.filter(|entry| entry.target().is_some()).cloned().collect();
         let moved = within(async {
             self.revise(&revisions).await?;
-            self.move_forward(summary).await
+            self.move_forward(queries::conversation_as_in(before), after).await
         });
-        let Err(error) = moved.await else { return true };
-        let id = summary.conversation.id;
-        tracing::warn!(%error, conversation.id = %id, "The projections of {id} are behind its log until they can be written");
-        self.mirror.nudge(id);
-        false
+        moved.await.unwrap_or_else(|error: StoreError| {
+            let id = after.conversation.id;
+            tracing::warn!(%error, conversation.id = %id, "The projections of {id} are behind its log until they can be written");
+            self.mirror.nudge(id);
+            false
+        })
     }
 
     /// The entry that this message was kept as before, if it was: by its client's id for it, or by its own.

@@ -170,7 +170,7 @@ impl ConversationStore for MongoStore {
             change: doc! { "$set": { "upTo": int(mark.up_to.get()) } },
             reach: Reach::OneOrNew,
         };
-        within(self.shared.update_all(DELIVERED, marks.into_iter().map(update).collect())).await
+        within(self.shared.update_all(DELIVERED, marks.into_iter().map(update).collect())).await.map(drop)
     }
 
     async fn delivered(&self, id: ConversationId, user: UserId) -> Result<Option<Seq>, StoreError> {
@@ -191,7 +191,7 @@ impl ConversationStore for MongoStore {
             change: reached(receipt.side, receipt.reach),
             reach: Reach::One,
         };
-        within(self.shared.update_all(CONVERSATIONS, receipts.into_iter().map(update).collect())).await
+        within(self.shared.update_all(CONVERSATIONS, receipts.into_iter().map(update).collect())).await.map(drop)
     }
 
     async fn receipts(&self, id: ConversationId) -> Result<[domain::Reach; 2], StoreError> {

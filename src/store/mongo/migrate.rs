@@ -123,7 +123,7 @@ impl MongoStore {
                 reach: Reach::One,
             })
         };
-        self.shared.update_all(MESSAGES, kept.iter().filter_map(stamp).collect()).await
+        self.shared.update_all(MESSAGES, kept.iter().filter_map(stamp).collect()).await.map(drop)
     }
 
     /// Brings the read marks of these conversations in line with the old read flags.

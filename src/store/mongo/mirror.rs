@@ -120,12 +120,22 @@ impl Shared {
 
     /// Copies one page of each of these conversations. Gives those that may have more.
     async fn copy_pages(&self, ids: &[ConversationId]) -> Result<Vec<ConversationId>, StoreError> {
+        let pages = self.read_pages(ids).await?;
+        self.write_pages(&pages).await?;
+        let full = pages.iter().filter(|page| page.entries.len() >= PAGE);
+        Ok(full.map(|page| page.summary.conversation.id).collect())
+    }
+
+    pub(super) async fn read_pages(&self, ids: &[ConversationId]) -> Result<Vec<Page>, StoreError> {
         let kept = within(async {
             let found = self.conversations.find(queries::conversations(ids.iter().copied())).await?;
             Ok::<Vec<ConversationDocument>, StoreError>(found.try_collect().await?)
         });
         let pages = stream::iter(kept.await?).map(|kept| within(self.page(kept))).buffer_unordered(AT_ONCE);
-        let pages: Vec<Page> = pages.try_collect().await?;
+        pages.try_collect().await
+    }
+
+    pub(super) async fn write_pages(&self, pages: &[Page]) -> Result<(), StoreError> {
         let desk = within(self.support_identity()).await?.map_or(NOBODY, |user| user.id);
         let copies = pages.iter().flat_map(|page| page.copies(desk)).collect();
         self.update_all(MESSAGES, copies).await?;
@@ -134,10 +144,17 @@ impl Shared {
             let delete = async { Ok::<_, StoreError>(self.messages.delete_many(queries::messages(deleted)).await?) };
             within(delete).await?;
         }
-        let marks = pages.iter().filter_map(Page::mark).collect();
-        self.update_all(CONVERSATIONS, marks).await?;
-        let full = pages.iter().filter(|page| page.entries.len() >= PAGE);
-        Ok(full.map(|page| page.summary.conversation.id).collect())
+        let marks: Vec<_> = pages.iter().filter_map(Page::mark).collect();
+        let count = marks.len() as u64;
+        if self.update_all(CONVERSATIONS, marks).await? < count {
+            // Another process has copied the same in the meantime, and knew more, or less. Whoever comes last sees to it that the
+            // copies are as the log is now.
+            for page in pages {
+                self.mend_copies(&page.summary, &page.messages()).await?;
+            }
+            self.update_all(CONVERSATIONS, pages.iter().filter_map(Page::mark_at_least).collect()).await?;
+        }
+        Ok(())
     }
 
     async fn page(&self, kept: ConversationDocument) -> Result<Page, StoreError> {
@@ -148,13 +165,15 @@ impl Shared {
         if entries.last().is_some_and(|last| last.seq > summary.last_seq) {
             summary = self.summary_of(id).await?.unwrap_or(summary);
         }
-        Ok(Page { summary, entries })
+        Ok(Page { summary, mirrored, entries })
     }
 }
 
 /// What is not copied yet, or a part of it.
-struct Page {
+pub(super) struct Page {
     summary: Summary,
+    /// How far the copy was before.
+    mirrored: Seq,
     entries: Vec<Entry>,
 }
 
@@ -202,8 +221,25 @@ impl Page {
         })
     }
 
-    /// Records how far the copy is.
+    /// The messages that this is about.
+    fn messages(&self) -> Vec<Seq> {
+        let about = |entry: &Entry| match &entry.kind {
+            EntryKind::Message(_) => Some(entry.seq),
+            EntryKind::Edited { target, .. } | EntryKind::Deleted { target } => Some(target.seq),
+            EntryKind::Read { .. } | EntryKind::StatusChanged { .. } => None,
+        };
+        self.entries.iter().filter_map(about).collect()
+    }
+
+    /// Records how far the copy is, if nobody else has copied since.
     fn mark(&self) -> Option<Update> {
+        let mut mark = self.mark_at_least()?;
+        mark.filter.insert("mirrored", int(self.mirrored.get()));
+        Some(mark)
+    }
+
+    /// Records how far the copy is.
+    fn mark_at_least(&self) -> Option<Update> {
         let last = self.entries.last()?;
         let change = doc! { "$max": { "mirrored": int(last.seq.get()) } };
         Some(Update { filter: queries::conversation(self.summary.conversation.id), change, reach: Reach::One })

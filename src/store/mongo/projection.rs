@@ -1,8 +1,8 @@
 //! The projections: read, moved forward, and healed from the log where they lag behind it.
 
 use futures_util::{StreamExt, TryStreamExt};
-use mongodb::bson::doc;
 use mongodb::bson::oid::ObjectId;
+use mongodb::bson::{Document, doc};
 use std::collections::HashMap;
 
 use super::Shared;
@@ -36,8 +36,10 @@ impl Shared {
         loop {
             let missing = self.entries_after(summary.conversation.id, summary.last_seq, MAX_PAGE).await?;
             let is_all = missing.len() < MAX_PAGE;
+            let behind = queries::conversation_up_to(summary.conversation.id, summary.last_seq);
             self.fold(&mut summary, missing).await?;
-            self.move_forward(&summary).await?;
+            // Whoever was faster has folded in the same entries, so what is here is right either way.
+            self.move_forward(behind, &summary).await?;
             if is_all {
                 return Ok(summary);
             }
@@ -70,12 +72,10 @@ impl Shared {
         documents.and_then(|document| async { Entry::try_from(document) }).try_collect().await
     }
 
-    /// Writes the projections, unless they are there or further on. Whoever brought them further had the same log before it,
-    /// so what stands there is right either way.
-    pub(super) async fn move_forward(&self, summary: &Summary) -> Result<(), StoreError> {
-        let behind = queries::conversation_before(summary.conversation.id, summary.last_seq);
-        self.conversations.update_one(behind, doc! { "$set": projection(summary) }).await?;
-        Ok(())
+    /// Moves the projections on, if they are still as `before` says. Tells whether they were; if not, somebody else has brought
+    /// them further, or put them right.
+    pub(super) async fn move_forward(&self, before: Document, after: &Summary) -> Result<bool, StoreError> {
+        Ok(self.conversations.update_one(before, doc! { "$set": projection(after) }).await?.matched_count == 1)
     }
 
     /// Has the keeper look after conversations that a crash left behind their log, among those written to last.

@@ -5,8 +5,10 @@
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, DateTime, Document, Uuid, doc};
 
-use super::documents::{date, int, object_id, side_to_int};
-use crate::domain::{ClientMessageId, ConversationId, Email, Members, MessageId, Role, Seq, Side, Timestamp, UserId};
+use super::documents::{date, int, object_id, projection, side_to_int};
+use crate::domain::{
+    ClientMessageId, ConversationId, Email, Members, MessageId, Role, Seq, Side, Summary, Timestamp, UserId,
+};
 
 /// Below every id there is. A range above it means "is an id", and unlike `$ne` it is served by an index.
 const NO_ID: ObjectId = ObjectId::from_bytes([0; 12]);
@@ -136,9 +138,15 @@ pub(super) fn youngest_first() -> Document {
     doc! { "_id": -1 }
 }
 
-/// A conversation whose projections are behind this entry.
-pub(super) fn conversation_before(id: ConversationId, seq: Seq) -> Document {
-    doc! { "_id": object_id(id.bytes()), "lastSeq": { "$lt": int(seq.get()) } }
+/// A conversation whose projections have not come further than this entry.
+pub(super) fn conversation_up_to(id: ConversationId, seq: Seq) -> Document {
+    doc! { "_id": object_id(id.bytes()), "lastSeq": { "$lte": int(seq.get()) } }
+}
+
+/// A conversation whose projections are these, or behind them.
+pub(super) fn conversation_as_in(summary: &Summary) -> Document {
+    let is_behind = doc! { "lastSeq": { "$lt": int(summary.last_seq.get()) } };
+    doc! { "_id": object_id(summary.conversation.id.bytes()), "$or": [is_behind, projection(summary)] }
 }
 
 pub(super) fn conversation(id: ConversationId) -> Document {

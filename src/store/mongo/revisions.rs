@@ -88,7 +88,7 @@ impl Shared {
             let filter = queries::unrevised_since(entry.conversation, target.seq, entry.seq);
             Some(Update { filter, change: change(entry), reach: Reach::One })
         };
-        self.update_all(ENTRIES, entries.iter().filter_map(update).collect()).await
+        self.update_all(ENTRIES, entries.iter().filter_map(update).collect()).await.map(drop)
     }
 
     /// What a message says now; `None` if it is not there any more.

@@ -35,6 +35,8 @@ pub(super) enum Reach {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Answer {
+    /// Documents that were found, or made.
+    n: u64,
     #[serde(default)]
     write_errors: Vec<Failed>,
     #[serde(default)]
@@ -47,10 +49,12 @@ struct Failed {
 }
 
 impl Shared {
-    /// Makes these updates, in order. The deadline is for each command, not for all of them.
-    pub(super) async fn update_all(&self, collection: &str, updates: Vec<Update>) -> Result<(), StoreError> {
+    /// Makes these updates, in order, and gives to how many documents they applied. The deadline is for each command, not for
+    /// all of them.
+    pub(super) async fn update_all(&self, collection: &str, updates: Vec<Update>) -> Result<u64, StoreError> {
         let mut waiting = Vec::new();
         let mut bytes = 0;
+        let mut count = 0;
         for update in updates {
             let update = doc! {
                 "q": update.filter,
@@ -61,14 +65,17 @@ impl Shared {
             bytes += update.to_vec().map_or(0, |encoded| encoded.len());
             waiting.push(update);
             if waiting.len() >= MOST || bytes >= MOST_BYTES {
-                within(self.run_updates(collection, std::mem::take(&mut waiting))).await?;
+                count += within(self.run_updates(collection, std::mem::take(&mut waiting))).await?;
                 bytes = 0;
             }
         }
-        if waiting.is_empty() { Ok(()) } else { within(self.run_updates(collection, waiting)).await }
+        if !waiting.is_empty() {
+            count += within(self.run_updates(collection, waiting)).await?;
+        }
+        Ok(count)
     }
 
-    async fn run_updates(&self, collection: &str, updates: Vec<Document>) -> Result<(), StoreError> {
+    async fn run_updates(&self, collection: &str, updates: Vec<Document>) -> Result<u64, StoreError> {
         let write_concern =
             serialize_to_bson(&write_concern()).map_err(|error| StoreError::Corrupt(error.to_string()))?;
         let command = doc! { "update": collection, "updates": updates, "writeConcern": write_concern };
@@ -82,7 +89,7 @@ impl Shared {
         let answer: Answer =
             mongodb::bson::deserialize_from_document(answer).map_err(|error| StoreError::Corrupt(error.to_string()))?;
         match answer.write_errors.into_iter().chain(answer.write_concern_error).next() {
-            None => Ok(()),
+            None => Ok(answer.n),
             Some(failed) => Err(StoreError::Unavailable(format!("an update was refused with code {}", failed.code))),
         }
     }

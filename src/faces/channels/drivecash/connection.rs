@@ -11,7 +11,7 @@ use crate::desk::Desk;
 use crate::desk::enter::Entered;
 use crate::desk::mark_read::{MarkRead, MarkReadError};
 use crate::desk::send_message::{Addressee, SendMessage, SendMessageError};
-use crate::domain::{ConnectionId, ConversationId, DeskEvent, EntryTold, MessageExtras, Person, Side, UserId};
+use crate::domain::{ConnectionId, ConversationId, DeskEvent, EntryTold, MessageExtras, Person, Seq, Side, UserId};
 use crate::faces::channels::Channels;
 use crate::faces::channels::line::{Item, Line};
 use crate::faces::channels::socket::{Dialect, GOING_AWAY};
@@ -149,8 +149,8 @@ impl Connection for DrivecashConnection {
         self.line.unconfirmed()
     }
 
-    fn confirm(&self, conversation: ConversationId) {
-        self.line.confirm(conversation);
+    fn confirm(&self, conversation: ConversationId, up_to: Seq) {
+        self.line.confirm(conversation, up_to);
     }
 
     fn announce_stop(&self, _: Duration) {}
@@ -197,6 +197,6 @@ impl Dialect for DrivecashConnection {
     }
 
     fn closed(&self) {
-        self.desk.disconnect(&self.person, self.id, self.line.take_unconfirmed());
+        self.desk.disconnect(&self.person, self.id, self.line.unconfirmed());
     }
 }

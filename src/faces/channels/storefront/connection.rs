@@ -12,7 +12,7 @@ use crate::desk::Desk;
 use crate::desk::enter::{Claim, ConversationName, Entered};
 use crate::desk::send_message::{Addressee, SendMessage, SendMessageError};
 use crate::domain::{
-    ConnectionId, ConversationId, DeskEvent, EntryKind, Members, MessageExtras, Person, Status, UserId,
+    ConnectionId, ConversationId, DeskEvent, EntryKind, Members, MessageExtras, Person, Seq, Status, UserId,
 };
 use crate::faces::channels::Channels;
 use crate::faces::channels::echo::Echoes;
@@ -190,8 +190,8 @@ impl Connection for StorefrontConnection {
         self.line.unconfirmed()
     }
 
-    fn confirm(&self, conversation: ConversationId) {
-        self.line.confirm(conversation);
+    fn confirm(&self, conversation: ConversationId, up_to: Seq) {
+        self.line.confirm(conversation, up_to);
     }
 
     fn announce_stop(&self, _: Duration) {}
@@ -246,6 +246,6 @@ impl Dialect for StorefrontConnection {
     }
 
     fn closed(&self) {
-        self.desk.disconnect(&self.person, self.id, self.line.take_unconfirmed());
+        self.desk.disconnect(&self.person, self.id, self.line.unconfirmed());
     }
 }

@@ -7,17 +7,18 @@
 use mongodb::bson::{Bson, Document, doc};
 
 use super::{Fresh, available, person, read, say, someone};
-use crate::domain::{ConversationId, MessageId, Role, Seq, Side};
+use crate::domain::{ConversationId, MessageId, Role, Seq, Side, Summary};
 use crate::store::mongo::{conversations, queries};
 use crate::store::{ConversationStore as _, Delivered};
 
 /// Fields that no index holds: they narrow down what was found by the others.
-const NARROWS: [(&str, &str); 8] = [
+const NARROWS: [(&str, &str); 9] = [
     ("entries", "kind"),
     ("entries", "side"),
     ("entries", "author"),
     ("entries", "$or"),
     ("entries", "revision.seq"),
+    ("conversations", "$or"),
     ("conversations", "lastSeq"),
     ("users", "status"),
     ("messages", "side"),
@@ -26,8 +27,8 @@ const NARROWS: [(&str, &str); 8] = [
 /// A query: its collection, filter, and order if it has one.
 type Shape = (&'static str, Document, Option<Document>);
 
-fn shapes(id: ConversationId) -> Vec<Shape> {
-    let (user, seq) = (someone(1), Seq::new(3));
+fn shapes(summary: &Summary) -> Vec<Shape> {
+    let (id, user, seq) = (summary.conversation.id, someone(1), Seq::new(3));
     vec![
         ("entries", queries::entries_of(id), Some(queries::newest_first())),
         ("entries", queries::entries_after(id, seq), Some(queries::by_seq())),
@@ -44,7 +45,8 @@ fn shapes(id: ConversationId) -> Vec<Shape> {
         ("entries", queries::entry_of_message(user, MessageId::from_bytes([1; 12])), None),
         ("entries", queries::with_ids_of(&[MessageId::from_bytes([1; 12])]), None),
         ("conversations", queries::conversation(id), None),
-        ("conversations", queries::conversation_before(id, seq), None),
+        ("conversations", queries::conversation_as_in(summary), None),
+        ("conversations", queries::conversation_up_to(id, seq), None),
         ("conversations", queries::conversations([id, ConversationId::from_bytes([1; 12])]), None),
         ("conversations", queries::conversation_of(crate::domain::Members::Support { customer: user }), None),
         ("conversations", queries::conversation_of(crate::domain::Members::direct(user, someone(2))), None),
@@ -119,7 +121,7 @@ async fn every_query_is_served_by_an_index() {
     fresh.store.settle().await.unwrap();
 
     let (_, is_real) = explain(&fresh, doc! { "find": "entries" }).await;
-    for (collection, mut filter, sort) in shapes(conversation.id) {
+    for (collection, mut filter, sort) in shapes(&Summary::opened(conversation)) {
         for (of, field) in NARROWS {
             // A client message id belongs to an author, and so does its index.
             if !is_real && of == collection && !(field == "author" && filter.contains_key("clientMessageId")) {

@@ -5,9 +5,11 @@ use mongodb::bson::{Document, doc};
 
 use super::faults::named;
 use super::{Fresh, available, person, read, say, someone};
-use crate::domain::Side;
+use crate::domain::{Draft, DraftKind, Side};
 use crate::import::{End, compare, import};
-use crate::store::{ConversationStore as _, OpenStore, StoreLocation, UserStore as _, upkeep_contract};
+use crate::store::{
+    Appended, ConversationStore as _, OpenStore, StoreLocation, Upkeep as _, UserStore as _, upkeep_contract,
+};
 use crate::verify::{Repair, verify};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -59,6 +61,57 @@ async fn what_the_old_server_knows_of_accounts_survives_the_way_through_a_data_f
     assert_eq!((moved.get_str("googleId").unwrap(), moved.get_str("email").unwrap()), ("1122", "ann@x.test"));
     let again = back.store.user(someone(1)).await.unwrap();
     assert_eq!(again, fresh.store.user(someone(1)).await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_put_right_beside_a_running_server_stays_right() {
+    if !available() {
+        return;
+    }
+    let fresh = Fresh::open().await;
+    let running = fresh.another().await;
+    let conversation = fresh.support(1).await;
+    let hello = || say(&conversation, 1, Side::Customer, "hello");
+    fresh.store.append(vec![hello()]).await.remove(0).unwrap();
+    let right = fresh.store.summary(conversation.id).await.unwrap().unwrap();
+    let mut wrong = right.clone();
+    wrong.sides[Side::Desk.index()].unread = 40;
+    assert!(fresh.store.repair(&right, &wrong).await.unwrap());
+    running.append(vec![hello()]).await.remove(0).unwrap();
+    let (found, repaired, left) = findings(&fresh, Repair::WhatFollows).await;
+    assert_eq!((found.len(), repaired, left), (1, 1, 0), "{found:?}");
+    for unread in 3..5 {
+        running.append(vec![hello()]).await.remove(0).unwrap();
+        running.settle().await.unwrap();
+        assert_eq!(findings(&fresh, Repair::No).await, (vec![], 0, 0));
+        let summary = fresh.store.summary(conversation.id).await.unwrap().unwrap();
+        assert_eq!(summary.side(Side::Desk).unread, unread);
+    }
+    running.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_processes_copy_the_same_and_nothing_that_was_deleted_comes_back() {
+    if !available() {
+        return;
+    }
+    let fresh = Fresh::open().await;
+    let other = fresh.another().await;
+    let conversation = fresh.support(1).await;
+    let hello = say(&conversation, 1, Side::Customer, "hello");
+    let Appended::New(entry) = other.append(vec![hello]).await.remove(0).unwrap() else { panic!("it is new") };
+    other.settle().await.unwrap();
+    // One process has read the message, and is slow to copy it; another copies all there is meanwhile.
+    fresh.documents("conversations").update_one(doc! {}, doc! { "$set": { "mirrored": 0_i64 } }).await.unwrap();
+    let slow = fresh.store.shared.read_pages(&[conversation.id]).await.unwrap();
+    let delete = DraftKind::Delete { target: entry.as_target().unwrap() };
+    let delete = Draft { kind: delete, ..read(&conversation, 9, Side::Desk, 0) };
+    other.append(vec![delete]).await.remove(0).unwrap();
+    other.settle().await.unwrap();
+    fresh.store.shared.write_pages(&slow).await.unwrap();
+    assert_eq!(dump(&fresh.documents("messages")).await, []);
+    assert_eq!(findings(&fresh, Repair::No).await, (vec![], 0, 0));
+    other.close().await;
 }
 
 async fn dump(copies: &mongodb::Collection<Document>) -> Vec<Document> {
