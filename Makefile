@@ -5,7 +5,7 @@ NODE_MIN := 20
 # A browser must not hold up a run for ever; not every system has the command.
 HANG := $(shell command -v timeout >/dev/null && echo timeout 300)
 
-.PHONY: run test rust js browser test-mongo bench prove deny node
+.PHONY: run test rust js js-packages browser test-mongo bench prove deny node
 
 # The main job: a server with demo accounts on http://127.0.0.1:3000.
 run:
@@ -21,12 +21,13 @@ rust:
 	$(CARGO) test --all-targets
 	$(CARGO) test --doc
 
-js: node
+js: js-packages
 	$(CARGO) build
-	cd tests/js && npm ci --no-audit --no-fund && DESKLINE_BIN="$(CURDIR)/target/debug/deskline" npm test
+	cd tests/js && DESKLINE_BIN="$(CURDIR)/target/debug/deskline" npm test
 
-# Close codes as a page reads them; without Chromium (apt-get install chromium) they are left out.
-browser: node
+# The console, and close codes as a page reads them; without Chromium (apt-get install chromium) they are left out. They
+# start their servers and customers as the JavaScript tests do.
+browser: js-packages
 	$(CARGO) build
 	cd tests/browser && npm ci --no-audit --no-fund && DESKLINE_BIN="$(CURDIR)/target/debug/deskline" $(HANG) npm test
 
@@ -53,6 +54,9 @@ prove:
 # Known vulnerabilities and licences of dependencies; needs cargo-deny.
 deny:
 	$(CARGO) deny check
+
+js-packages: node
+	cd tests/js && npm ci --no-audit --no-fund
 
 node:
 	@command -v node >/dev/null || { echo "Node $(NODE_MIN) or newer is needed for the JavaScript tests: https://nodejs.org" >&2; exit 1; }

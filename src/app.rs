@@ -19,7 +19,7 @@ use crate::config::{Config, MailConfig};
 use crate::desk::Desk;
 use crate::domain::{Clock, SystemClock, UserId};
 use crate::faces::channels::ChannelsSettings;
-use crate::faces::{channels, ops, rest, socketio};
+use crate::faces::{channels, console, ops, rest, socketio};
 use crate::mail::{LogMailer, Mailer, SmtpMailer};
 use crate::net;
 use crate::store::OpenStore;
@@ -155,6 +155,7 @@ fn router(
         .merge(dialects)
         .merge(rest::routes(desk.clone(), accounts.clone()))
         .merge(ops::routes(desk.clone()))
+        .merge(console::routes())
         .layer(socketio)
         .layer(axum::middleware::from_fn_with_state(settings, socketio::refuse_misfits))
         .layer(net::cors(&config.listen.client_urls)?)

@@ -111,6 +111,9 @@ fn greet(config: &Config, location: &StoreLocation, addresses: &[SocketAddr], ha
         for (name, email, role) in demo::ACCOUNTS {
             say(format_args!("  {:5}  {email:16}  {name}", role.word()))?;
         }
+        for address in addresses {
+            say(format_args!("\nAnswer as the agent in a browser: http://{address}/console/"))?;
+        }
         say("\nTry it from two more terminals:")?;
         say("  cargo run --release --example chat -- admin@demo.test")?;
         say("  cargo run --release --example chat -- ann@demo.test")?;

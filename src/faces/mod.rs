@@ -1,6 +1,7 @@
 //! Faces: the protocols towards clients. Each decodes, calls one use-case, and encodes; none names another.
 
 pub mod channels;
+pub mod console;
 pub mod ops;
 pub mod rest;
 pub mod socketio;

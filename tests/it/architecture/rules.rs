@@ -90,6 +90,11 @@ pub(super) const RULES: &[Rule] = &[
         forbids: &[PROGRAM],
     },
     Rule {
+        says: "the console is a client: what it knows comes over the wire",
+        binds: |place| within(place, "faces::console"),
+        forbids: &[&["crate"]],
+    },
+    Rule {
         says: "only store/sqlite knows SQLite (scratch stores are seeded in a file of their own)",
         binds: |place| !within_any(place, &["store::sqlite", "rig::scratch"]),
         forbids: &[&["rusqlite"]],
@@ -129,6 +134,7 @@ pub(super) const RULES: &[Rule] = &[
             &["socketio::layer", "crate::faces::socketio::layer"],
             &["rest::routes", "crate::faces::rest::routes"],
             &["ops::routes", "crate::faces::ops::routes"],
+            &["console::routes", "crate::faces::console::routes"],
         ],
     },
     Rule {

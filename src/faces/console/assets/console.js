@@ -1,0 +1,155 @@
+// The console of one agent who is logged in: joins the connection, what is known, and the screen.
+
+import { account, isAgent } from './account.js';
+import { Composer } from './composer.js';
+import { Conversations } from './conversations.js';
+import { byId, say } from './dom.js';
+import { Link } from './link.js';
+import { ListView } from './list-view.js';
+import { Outbox } from './outbox.js';
+import { Thread } from './thread.js';
+import { ThreadView } from './thread-view.js';
+
+export class Console {
+  #me;
+  #link;
+  #outbox;
+  #conversations;
+  #thread = null;
+  #list;
+  #view;
+  #composer;
+  #leave;
+  #listening = new AbortController();
+
+  /** @param {(message?: string) => void} leave called when the log-in is good no more, with the reason */
+  constructor(leave) {
+    const { token, name, email } = account();
+    this.#leave = leave;
+    // The id comes with the first `authenticated`; until then nothing is shown that depends on it.
+    this.#me = { id: null, name, email };
+    say(byId('me'), name);
+    this.#conversations = new Conversations(this.#me);
+    this.#link = new Link(token, {
+      up: (who) => this.#up(who),
+      down: () => this.#down(),
+      ended: (message) => leave(message),
+      event: (event, payload) => this.#heard(event, payload),
+    });
+    this.#outbox = new Outbox(this.#link);
+    this.#list = new ListView(this.#conversations);
+    this.#view = new ThreadView(this.#outbox, {
+      edit: (message) => this.#composer.edit(message),
+      remove: (message) => this.#remove(message),
+      retry: (item) => this.#outbox.retry(item),
+      rewrite: (item) => {
+        this.#outbox.drop(item);
+        this.#composer.rewrite(item.text);
+      },
+    });
+    this.#composer = new Composer({
+      send: (text) => {
+        this.#view.toEnd();
+        this.#outbox.add(this.#thread.userId, text);
+      },
+      edit: (message, text) => this.#ask('edit-message', { messageId: message.id, message: text }),
+      typing: (receiverId) => this.#link.tell('typing', { receiverId }),
+      stopTyping: (receiverId) => this.#link.tell('stop-typing', { receiverId }),
+    });
+    this.#conversations.changed = () => this.#listChanged();
+    this.#conversations.refused = (error) => leave(error.message);
+    this.#outbox.changed = () => this.#view.render();
+    const { signal } = this.#listening;
+    window.addEventListener('hashchange', () => this.#listChanged(), { signal });
+    window.addEventListener('keydown', ({ key }) => {
+      if (key === 'Escape' && !byId('really-delete').open) location.hash = '';
+    }, { signal });
+    window.addEventListener('beforeunload', (event) => this.#outbox.isWaiting && event.preventDefault(), { signal });
+    byId('connection').hidden = false;
+    say(byId('connection'), 'Connecting…');
+  }
+
+  close() {
+    this.#link.close();
+    this.#listening.abort();
+    this.#conversations.halt();
+    this.#thread?.halt();
+    for (const part of [this.#list, this.#view, this.#composer]) part.close();
+    byId('desk').dataset.open = 'list';
+  }
+
+  #up({ userId, role }) {
+    if (!isAgent(role)) return this.#leave('This account does not answer customers any more.');
+    this.#me.id = userId;
+    byId('connection').hidden = true;
+    this.#conversations.sync();
+    this.#thread?.sync();
+    this.#outbox.flush();
+  }
+
+  #down() {
+    byId('connection').hidden = false;
+    say(byId('connection'), 'Reconnecting… What you write is sent as soon as the connection is back.');
+    this.#thread?.halt();
+    this.#conversations.halt();
+    this.#conversations.forgetPresence();
+  }
+
+  #heard(event, payload) {
+    const isTheirs = event === 'receive-message' && payload.sender._id !== this.#me.id;
+    // It has arrived here, whether or not somebody looks.
+    if (isTheirs) this.#link.tell('received', { conversationId: payload.conversationId, seq: payload.seq });
+    if (event === 'message-deleted') this.#composer.forget(payload.messageId);
+    this.#thread?.take(event, payload);
+    this.#conversations.take(event, payload);
+  }
+
+  #listChanged() {
+    this.#openAddressed();
+    this.#list.render(this.#thread?.userId);
+    if (!this.#thread) return;
+    const { userId } = this.#thread;
+    const { name, email } = this.#conversations.with(userId) ?? {};
+    say(byId('with'), name || email || 'Visitor');
+    const isOnline = this.#conversations.isOnline(userId);
+    // Without a connection, nobody knows.
+    const presence = !this.#link.isUp ? '' : isOnline ? 'online' : 'offline';
+    say(byId('presence'), this.#conversations.isTyping(userId) ? 'is writing…' : presence);
+    byId('presence').classList.toggle('is-online', isOnline);
+  }
+
+  /** The address says which conversation is open, so that a browser's back button and a reload do what they should. */
+  #openAddressed() {
+    const wanted = this.#conversations.with(location.hash.slice(1));
+    if (wanted?.userId === this.#thread?.userId) return;
+    this.#thread?.halt();
+    this.#thread = wanted ? new Thread(wanted, this.#link, this.#me) : null;
+    byId('desk').dataset.open = wanted ? 'thread' : 'list';
+    byId('thread').hidden = !wanted;
+    byId('nothing-open').hidden = Boolean(wanted);
+    this.#view.show(this.#thread);
+    this.#composer.open(wanted?.userId);
+    if (!wanted) return;
+    const thread = this.#thread;
+    thread.changed = () => thread === this.#thread && this.#view.render();
+    thread.refused = (error) => this.#leave(error.message);
+    thread.wasRead = (upTo) => this.#conversations.markRead(thread.conversationId, upTo);
+    if (this.#link.isUp) thread.sync();
+  }
+
+  async #remove(message) {
+    const dialog = byId('really-delete');
+    dialog.returnValue = '';
+    dialog.showModal();
+    await new Promise((done) => dialog.addEventListener('close', done, { once: true }));
+    if (dialog.returnValue !== 'delete') return;
+    const problem = await this.#ask('delete-message', { messageId: message.id });
+    if (problem) say(byId('composer-problem'), problem);
+  }
+
+  /** Asks for a change; gives what is wrong, for people, or nothing. */
+  async #ask(event, payload) {
+    const answer = await this.#link.ask(event, payload);
+    return answer.ok ? undefined : (answer.error ?? answer.message);
+  }
+}

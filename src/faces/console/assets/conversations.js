@@ -1,0 +1,130 @@
+// The list of conversations: who, what was said last, and how much waits to be read.
+
+import { get } from './account.js';
+import { Synced } from './synced.js';
+
+/** How long to gather reasons to ask for the list anew, in milliseconds. */
+const GATHER = 200;
+
+export class Conversations extends Synced {
+  /** By its id: `{conversationId, userId, name, email, lastMessage, lastMessageTime, unreadCount, lastSeq, newest, status}`. */
+  #all = new Map();
+  /** Ids of people who are there. */
+  #online = new Set();
+  /** Ids of people who are typing. */
+  #typing = new Set();
+  #me;
+  #again;
+
+  constructor(me) {
+    super();
+    this.#me = me;
+  }
+
+  /** Newest message first. */
+  get sorted() {
+    return [...this.#all.values()].sort((one, other) => other.lastMessageTime.localeCompare(one.lastMessageTime));
+  }
+
+  get unread() {
+    return [...this.#all.values()].reduce((sum, { unreadCount }) => sum + unreadCount, 0);
+  }
+
+  with(userId) {
+    return [...this.#all.values()].find((conversation) => conversation.userId === userId);
+  }
+
+  isOnline(userId) {
+    return this.#online.has(userId);
+  }
+
+  isTyping(userId) {
+    return this.#typing.has(userId);
+  }
+
+  halt() {
+    clearTimeout(this.#again);
+    super.halt();
+  }
+
+  /** The connection is lost, so nobody is known to be there. The server tells after each `authenticate` who is. */
+  forgetPresence() {
+    this.#online.clear();
+    this.#typing.clear();
+    this.changed();
+  }
+
+  fetch() {
+    return get('/api/chat/conversations');
+  }
+
+  accept(rows) {
+    // Which message was the newest is not told; it cannot be beyond the last entry.
+    this.#all = new Map(rows.map((row) => [row.conversationId, { ...row, newest: row.lastSeq }]));
+  }
+
+  /** Presence is no part of what is fetched, and must not wait for it. */
+  take(name, payload) {
+    const set = { 'user-online': this.#online, 'user-typing': this.#typing }[name];
+    if (set) {
+      set.add(payload.userId);
+    } else if (name === 'user-offline') {
+      this.#online.delete(payload.userId);
+      this.#typing.delete(payload.userId);
+    } else if (name === 'user-stop-typing') {
+      this.#typing.delete(payload.userId);
+    } else {
+      return super.take(name, payload);
+    }
+    this.changed();
+  }
+
+  apply(name, payload) {
+    const known = this.#all.get(payload?.conversationId);
+    if (known && payload.seq <= known.lastSeq) return false;
+    const isMessage = name === 'receive-message' || name === 'message-sent';
+    if (isMessage) return this.#said(payload, known ?? this.#begin(payload));
+    if (!known || !payload.seq) return false;
+    known.lastSeq = payload.seq;
+    if (name === 'messages-read' && payload.readBy === this.#me.id) this.#read(known, payload.upTo);
+    if (name === 'conversation-status') known.status = payload.status;
+    // It may have been the last message, or one that was not read.
+    if (name === 'message-edited' || name === 'message-deleted') this.#askAgain();
+  }
+
+  /** The desk has read up to a place: told by this page itself, which is not told what it did. */
+  markRead(conversationId, upTo) {
+    const known = this.#all.get(conversationId);
+    if (known?.unreadCount) this.#read(known, upTo);
+    this.changed();
+  }
+
+  #said(message, conversation) {
+    const fromDesk = message.sender._id === this.#me.id;
+    Object.assign(conversation, { lastMessage: message.message, lastMessageTime: message.createdAt });
+    conversation.lastSeq = conversation.newest = message.seq;
+    if (fromDesk) return;
+    conversation.unreadCount++;
+    this.#typing.delete(conversation.userId);
+    // A message opens what was closed.
+    if (conversation.status === 'closed') this.#askAgain();
+  }
+
+  #begin({ conversationId, sender, receiver }) {
+    const { _id: userId, name, email } = sender._id === this.#me.id ? receiver : sender;
+    const conversation = { conversationId, userId, name, email, unreadCount: 0, lastSeq: 0, newest: 0, status: 'waiting' };
+    this.#all.set(conversationId, conversation);
+    return conversation;
+  }
+
+  #read(conversation, upTo) {
+    if (upTo >= conversation.newest) conversation.unreadCount = 0;
+    // How many are left is the server's to count.
+    else if (conversation.unreadCount) this.#askAgain();
+  }
+
+  #askAgain() {
+    clearTimeout(this.#again);
+    this.#again = setTimeout(() => this.sync(), GATHER);
+  }
+}

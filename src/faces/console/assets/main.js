@@ -1,0 +1,51 @@
+// The entrance: who is not logged in is asked to, who is gets the console.
+
+import { account, forget, logIn, Refused } from './account.js';
+import { Console } from './console.js';
+import { byId, say } from './dom.js';
+
+const form = byId('log-in');
+let open = null;
+
+/** Shows what fits: the console, or the form and why one is back at it. */
+function show(problem = '') {
+  const isIn = Boolean(account());
+  byId('entrance').hidden = isIn;
+  byId('desk').hidden = !isIn;
+  say(byId('log-in-problem'), problem);
+  if (isIn) open ??= new Console((reason) => leave(`You were logged out: ${reason}.`));
+  else form.elements.email.focus();
+}
+
+function leave(problem) {
+  forget();
+  open?.close();
+  open = null;
+  show(problem);
+}
+
+form.addEventListener('submit', async (event) => {
+  event.preventDefault();
+  const { email, password, submit } = form.elements;
+  submit.disabled = true;
+  say(byId('log-in-problem'), '');
+  try {
+    await logIn(email.value, password.value);
+    form.reset();
+    show();
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    say(byId('log-in-problem'), error.message);
+    password.select();
+  } finally {
+    submit.disabled = false;
+  }
+});
+
+byId('log-out').addEventListener('click', () => {
+  // What the next person at this screen must not see goes with the page.
+  location.hash = '';
+  leave();
+});
+
+show();

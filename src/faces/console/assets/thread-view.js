@@ -1,0 +1,156 @@
+// The open conversation on the screen: its messages with their days, and what happens at its ends.
+
+import { arrange, byId, dayOf, el, say } from './dom.js';
+import { MessageView } from './message-view.js';
+
+/** How far from the end still counts as the end, in pixels. */
+const NEAR = 40;
+/** Messages of one person within so long stand together, in milliseconds. */
+const TOGETHER = 5 * 60_000;
+
+export class ThreadView {
+  #log = byId('log');
+  #items = byId('messages');
+  #earlier = byId('earlier');
+  #toEnd = byId('to-end');
+  #views = new Map();
+  #days = new Map();
+  #thread = null;
+  #outbox;
+  #actions;
+  #isAtEnd = true;
+  #oldest = 0;
+  #newestSeen = 0;
+  #resized = new ResizeObserver(() => this.#keepToEnd());
+
+  constructor(outbox, actions) {
+    this.#outbox = outbox;
+    this.#actions = actions;
+    this.listening = new AbortController();
+    const { signal } = this.listening;
+    this.#log.addEventListener('scroll', () => this.#scrolled(), { signal, passive: true });
+    this.#earlier.addEventListener('click', () => this.#loadEarlier(), { signal });
+    this.#toEnd.addEventListener('click', () => this.toEnd(), { signal });
+    // What was hidden behind another window is seen now.
+    window.addEventListener('focus', () => this.#seen(), { signal });
+    document.addEventListener('visibilitychange', () => this.#seen(), { signal });
+    // A keyboard that opens, or a long answer that is written, must not cover the newest message.
+    this.#resized.observe(this.#log);
+  }
+
+  close() {
+    this.listening.abort();
+    this.#resized.disconnect();
+    this.show(null);
+  }
+
+  /** Shows another conversation, or none. */
+  show(thread) {
+    this.#thread = thread;
+    this.#views.clear();
+    this.#days.clear();
+    this.#items.replaceChildren();
+    this.#isAtEnd = true;
+    this.#oldest = 0;
+    this.#newestSeen = 0;
+    if (thread) this.render();
+  }
+
+  render() {
+    const thread = this.#thread;
+    if (!thread) return;
+    this.#log.setAttribute('aria-busy', String(!thread.isLoaded || thread.isLoadingEarlier));
+    this.#earlier.hidden = !thread.hasEarlier;
+    this.#earlier.disabled = thread.isLoadingEarlier;
+    if (thread.isLoadingEarlier) say(this.#earlier, 'Loading…');
+    else if (this.#earlier.textContent === 'Loading…') say(this.#earlier, 'Earlier messages');
+    const messages = thread.messages;
+    const nodes = this.#rows(messages, this.#waiting(thread, messages));
+    // What comes in above must not push away what is being read.
+    const fromEnd = this.#log.scrollHeight - this.#log.scrollTop;
+    arrange(this.#items, nodes);
+    byId('nothing-said').hidden = !thread.isLoaded || nodes.length > 0;
+    const [oldest, newest] = [messages[0]?.seq, messages.at(-1)];
+    if (!this.#isAtEnd && oldest < this.#oldest) this.#log.scrollTop = this.#log.scrollHeight - fromEnd;
+    this.#oldest = oldest;
+    if (newest && this.#newestSeen && newest.seq > this.#newestSeen && !newest.fromDesk) this.#toEnd.hidden = this.#isAtEnd;
+    if (newest) this.#newestSeen = newest.seq;
+    this.#keepToEnd();
+  }
+
+  /** Goes to the end, where one's own new message appears. */
+  toEnd() {
+    this.#isAtEnd = true;
+    this.#keepToEnd();
+  }
+
+  /** What is in the outbox, but for what stands in the conversation already. */
+  #waiting(thread, messages) {
+    const ids = new Set(messages.map(({ clientMessageId }) => clientMessageId));
+    const arrived = (item) => ids.has(item.clientMessageId) || thread.has(item.messageId);
+    const items = this.#outbox.to(thread.userId);
+    for (const item of items.filter(arrived)) this.#outbox.drop(item);
+    return items.filter((item) => !arrived(item));
+  }
+
+  #rows(messages, waiting) {
+    const newestOwn = waiting.length ? null : messages.findLast(({ fromDesk, deletedAt }) => fromDesk && !deletedAt);
+    const rows = messages.map((message) => ({
+      key: message.clientMessageId ?? message.id, message, by: `${message.fromDesk}${message.author}`,
+      status: message.fromDesk ? this.#thread.statusOf(message) : undefined, isNewest: message === newestOwn,
+    }));
+    for (const item of waiting) {
+      Object.assign(item, { fromDesk: true, isOwn: true });
+      // The same key as it will have in the conversation, so that it is the same element.
+      rows.push({ key: item.clientMessageId, message: item, by: 'waits', status: 'sending', isNewest: true });
+    }
+    const nodes = [];
+    const views = new Map();
+    let before = null;
+    for (const row of rows) {
+      const day = dayOf(row.message.at);
+      if (!before || before.day !== day) nodes.push(this.#day(day));
+      const gap = before ? new Date(row.message.at) - new Date(before.message.at) : Infinity;
+      const startsGroup = before?.by !== row.by || before.day !== day || gap > TOGETHER;
+      const view = this.#views.get(row.key) ?? new MessageView(row.message, this.#actions);
+      view.update(row.message, { ...row, startsGroup });
+      views.set(row.key, view);
+      nodes.push(view.node);
+      before = { ...row, day };
+    }
+    this.#views = views;
+    return nodes;
+  }
+
+  #day(label) {
+    if (!this.#days.has(label)) this.#days.set(label, el('h3', { class: 'day' }, el('span', {}, label)));
+    return this.#days.get(label);
+  }
+
+  async #loadEarlier() {
+    try {
+      await this.#thread.loadEarlier();
+    } catch {
+      say(this.#earlier, 'That did not work. Try again');
+    }
+  }
+
+  #scrolled() {
+    const { scrollHeight, scrollTop, clientHeight } = this.#log;
+    this.#isAtEnd = scrollHeight - scrollTop - clientHeight < NEAR;
+    this.#seen();
+  }
+
+  #keepToEnd() {
+    if (this.#isAtEnd) this.#log.scrollTop = this.#log.scrollHeight;
+    this.#seen();
+  }
+
+  /** Says what was read: what somebody has before their eyes. */
+  #seen() {
+    if (!this.#isAtEnd) return;
+    this.#toEnd.hidden = true;
+    const isWatched = document.visibilityState === 'visible' && document.hasFocus();
+    if (isWatched && this.#thread?.isLoaded) this.#thread.markRead();
+  }
+}

@@ -1,0 +1,184 @@
+// One open conversation: what was said in it, and how far one's own messages have come.
+
+import { get, Refused } from './account.js';
+import { Synced } from './synced.js';
+
+/** How many messages are fetched at once. */
+const PAGE = 50;
+/** How long to wait before saying again that something was read, in milliseconds. */
+const AGAIN = 3_000;
+
+/** How far a message comes, in this order. */
+const STEPS = ['stored', 'sent', 'delivered', 'read'];
+
+/** Under which event's name an entry of `resume` comes when it is live. */
+const LIVE = {
+  message: 'receive-message',
+  read: 'messages-read',
+  status: 'conversation-status',
+  edit: 'message-edited',
+  delete: 'message-deleted',
+};
+
+export class Thread extends Synced {
+  hasEarlier = false;
+  isLoadingEarlier = false;
+  isLoaded = false;
+  /** Called with the place up to which the desk has read. */
+  wasRead = () => {};
+  /** By their ids: `{id, seq, at, text, editedAt, deletedAt, fromDesk, isOwn, author, clientMessageId, step}`. */
+  #messages = new Map();
+  /** Up to which place one's own side's messages have come how far. */
+  #reached = STEPS.map(() => 0);
+  /** What was done to messages that are not loaded: a page that is on its way may not know it. */
+  #revised = new Map();
+  /** The last entry that is known. */
+  #cursor = 0;
+  #readUpTo = 0;
+  #link;
+  #me;
+
+  constructor(conversation, link, me) {
+    super();
+    this.conversationId = conversation.conversationId;
+    this.userId = conversation.userId;
+    this.#link = link;
+    this.#me = me;
+  }
+
+  /** Oldest first. */
+  get messages() {
+    return [...this.#messages.values()].sort((one, other) => one.seq - other.seq);
+  }
+
+  has(messageId) {
+    return this.#messages.has(messageId);
+  }
+
+  /** How far this message has come: a word. */
+  statusOf({ seq, step }) {
+    const reached = this.#reached.findLastIndex((upTo) => seq <= upTo);
+    return STEPS[Math.max(step, reached, 0)];
+  }
+
+  /** Loads the page before the first message. Throws `Refused`. */
+  async loadEarlier() {
+    if (this.isLoadingEarlier) return;
+    this.isLoadingEarlier = true;
+    this.changed();
+    try {
+      this.#addPage(await this.#page(`&before=${this.messages[0].seq}`));
+    } finally {
+      this.isLoadingEarlier = false;
+      this.changed();
+    }
+  }
+
+  /** Says that everything that is here was read. */
+  async markRead() {
+    const upTo = this.messages.findLast(({ fromDesk }) => !fromDesk)?.seq ?? 0;
+    if (!this.isCurrent || upTo <= this.#readUpTo) return;
+    const before = this.#readUpTo;
+    this.#readUpTo = upTo;
+    const { conversationId } = this;
+    const answer = await this.#link.ask('mark-read', { conversationId, seq: upTo });
+    if (answer.ok) return this.wasRead(upTo);
+    this.#readUpTo = before;
+    if (answer.retryable) setTimeout(() => this.changed(), AGAIN);
+  }
+
+  async fetch(isOver) {
+    if (this.isLoaded) return this.#missed(isOver);
+    // A reading of the history tells the customer that it was read: not before somebody can see it.
+    await visible();
+    return { page: await this.#page() };
+  }
+
+  accept({ page, entries = [] }) {
+    if (page) {
+      this.#messages.clear();
+      this.#revised.clear();
+      this.#addPage(page);
+      this.#readUpTo = this.#cursor;
+      this.isLoaded = true;
+    }
+    for (const { seq, kind, entry } of entries) this.apply(LIVE[kind], { ...entry, seq });
+  }
+
+  apply(name, payload) {
+    if (payload?.conversationId !== this.conversationId) return false;
+    if (payload.seq) this.#cursor = Math.max(this.#cursor, payload.seq);
+    const { messageId, upTo } = payload;
+    switch (name) {
+      case 'receive-message':
+      case 'message-sent':
+        return this.#add(payload);
+      case 'message-edited':
+        // Without a text, it was deleted since.
+        return this.#revise(messageId, payload.message && { text: payload.message, editedAt: payload.editedAt });
+      case 'message-deleted':
+        return this.#revise(messageId, { text: null, deletedAt: payload.deletedAt });
+      case 'message-status':
+        return this.#reach(STEPS.indexOf(payload.status), upTo);
+      case 'messages-read':
+        return payload.readBy !== this.#me.id && this.#reach(STEPS.indexOf('read'), upTo);
+      default:
+        return false;
+    }
+  }
+
+  #page(more = '') {
+    return get(`/api/chat/messages/${this.userId}?limit=${PAGE}${more}`);
+  }
+
+  /** What was said and done since the last entry that is known. */
+  async #missed(isOver) {
+    const entries = [];
+    for (let after = this.#cursor; ; after = entries.at(-1).seq) {
+      const answer = await this.#link.ask('resume', { conversations: { [this.conversationId]: after } });
+      if (!answer.ok) throw new Refused(answer.message);
+      const part = answer.conversations[this.conversationId];
+      // The server has less than this page: its data was put back to an earlier day.
+      if (part.code) return { page: await this.#page() };
+      entries.push(...part.entries);
+      if (!part.hasMore || isOver()) return { entries };
+    }
+  }
+
+  #addPage(page) {
+    for (const message of page) this.#add(message);
+    this.hasEarlier = page.length === PAGE;
+    this.#cursor = Math.max(this.#cursor, page.at(-1)?.seq ?? 0);
+  }
+
+  #add({ _id: id, seq, sender, message, createdAt, editedAt, deletedAt, clientMessageId, status }) {
+    if (this.#messages.has(id)) return false;
+    const fromDesk = sender._id === this.#me.id;
+    // The whole desk has one id towards an agent; which of them wrote is told by the address.
+    const isOwn = fromDesk && sender.email.toLowerCase() === this.#me.email;
+    const revised = this.#revised.get(id);
+    this.#revised.delete(id);
+    this.#messages.set(id, {
+      id, seq, at: createdAt, text: message ?? null, editedAt, deletedAt, fromDesk, isOwn,
+      author: sender.name, clientMessageId, step: STEPS.indexOf(status ?? 'stored'), ...revised,
+    });
+  }
+
+  #revise(id, change) {
+    if (!change) return false;
+    const message = this.#messages.get(id);
+    if (message) return void Object.assign(message, change);
+    this.#revised.set(id, { ...this.#revised.get(id), ...change });
+    return false;
+  }
+
+  #reach(step, upTo) {
+    if (step < 0 || upTo <= this.#reached[step]) return false;
+    this.#reached[step] = upTo;
+  }
+}
+
+function visible() {
+  if (document.visibilityState === 'visible') return Promise.resolve();
+  return new Promise((done) => document.addEventListener('visibilitychange', done, { once: true }));
+}

@@ -1,0 +1,104 @@
+// An agent at the console, as they see and use it.
+
+import assert from 'node:assert/strict';
+
+import { PASSWORD } from '../js/server.mjs';
+
+/** How long anything may take that has to happen, in milliseconds. */
+export const DEADLINE = 20_000;
+
+export class Agent {
+  /** What went wrong in the page without anybody seeing it. */
+  mishaps = [];
+
+  /** Opens the console, in a browser profile of its own. */
+  static async open(t, browser, server, options = {}) {
+    const context = await browser.newContext({ viewport: { width: 1100, height: 700 }, ...options });
+    const agent = new Agent();
+    const page = (agent.page = await context.newPage());
+    agent.address = `${server.url}/console/`;
+    page.setDefaultTimeout(DEADLINE);
+    page.on('pageerror', (error) => agent.mishaps.push(String(error)));
+    page.on('dialog', (dialog) => agent.mishaps.push(`a dialog: ${dialog.message()}`));
+    // What the page may not do is an error on its console; that a server which is restarted is not there, is none.
+    page.on('console', (said) => {
+      const isLost = /net::ERR_|WebSocket connection|status of 40[13]/.test(said.text());
+      if (said.type() === 'error' && !isLost) agent.mishaps.push(said.text());
+    });
+    t.after(() => assert.deepEqual(agent.mishaps, []));
+    await page.goto(agent.address);
+    return agent;
+  }
+
+  /** Logs in, and waits for the list. */
+  static async logIn(t, browser, server, account = server.admin, options = {}) {
+    const agent = await Agent.open(t, browser, server, options);
+    await agent.enter(account);
+    await agent.see('#desk');
+    await agent.connected();
+    return agent;
+  }
+
+  async enter({ email }, password = PASSWORD) {
+    await this.page.getByLabel('E-mail').fill(email);
+    await this.page.getByLabel('Password').fill(password);
+    await this.page.getByRole('button', { name: 'Log in' }).click();
+  }
+
+  see(what) {
+    return this.page.locator(what).first().waitFor();
+  }
+
+  /** Waits until the page says that it is connected: by saying nothing. */
+  connected() {
+    return this.page.locator('#connection').waitFor({ state: 'hidden' });
+  }
+
+  row({ name }) {
+    return this.page.locator('#conversations li', { hasText: name });
+  }
+
+  async openConversation(person) {
+    await this.row(person).locator('a').click();
+    await this.page.locator('#thread').waitFor();
+    await this.page.locator('#log[aria-busy=false]').waitFor();
+  }
+
+  async write(text) {
+    await this.page.getByLabel('Your answer').fill(text);
+    await this.page.getByRole('button', { name: 'Send' }).click();
+  }
+
+  message(text) {
+    return this.page.locator('.message', { has: this.page.locator('.text', { hasText: text }) });
+  }
+
+  /** Waits until a message has come so far. */
+  status(text, status) {
+    return this.message(text).locator(`.tick[data-status="${status}"]`).waitFor();
+  }
+
+  /** Chooses from the menu of one's own message. */
+  async choose(text, action) {
+    await this.message(text).hover();
+    await this.message(text).getByLabel('Change this message').click();
+    await this.message(text).getByRole('button', { name: action }).click();
+  }
+
+  /** All texts that stand there, in their order. */
+  texts() {
+    return this.page.locator('.message .text').allTextContents();
+  }
+
+  /** Waits until exactly these texts stand there. */
+  async reads(expected) {
+    const until = Date.now() + DEADLINE;
+    let texts;
+    do {
+      texts = await this.texts();
+      if (JSON.stringify(texts) === JSON.stringify(expected)) return;
+      await this.page.waitForTimeout(50);
+    } while (Date.now() < until);
+    assert.deepEqual(texts, expected);
+  }
+}

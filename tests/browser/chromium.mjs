@@ -1,0 +1,22 @@
+// A real Chromium: at CHROMIUM, or where systems put it. Without one the tests are left out, which in CI is a failure.
+
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+
+import { chromium } from 'playwright-core';
+
+const places = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
+const executablePath = process.env.CHROMIUM ?? places.find((place) => existsSync(place));
+
+/** Whether, and why, to leave a test out. */
+export const skip = !executablePath && process.env.CI !== 'true'
+  && '*** LEFT OUT: there is no Chromium (apt-get install chromium) ***';
+
+/** A browser until the end of the test. */
+export async function launch(t) {
+  assert.ok(executablePath, 'there is no Chromium to test with');
+  const args = ['--no-sandbox', '--disable-dev-shm-usage'];
+  const browser = await chromium.launch({ executablePath, args, timeout: 60_000 });
+  t.after(() => browser.close());
+  return browser;
+}

@@ -1,0 +1,284 @@
+// The console in a real Chromium: an agent at the page, customers on stock socket.io-clients.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { Server } from '../js/server.mjs';
+import { Agent } from './agent.mjs';
+import { launch, skip } from './chromium.mjs';
+
+/** A server, and a browser. */
+async function site(t) {
+  const server = await Server.start(t);
+  return { server, browser: await launch(t) };
+}
+
+/** Says something as a customer to the desk, and gives the acknowledgement. */
+async function say(client, server, message) {
+  const answer = await client.ask('send-message', { receiverId: server.admin.id, message });
+  assert.equal(answer.ok, true, JSON.stringify(answer));
+  return answer;
+}
+
+test('only agents are let in, and stay in until they leave', { skip }, async (t) => {
+  const { server, browser } = await site(t);
+  const agent = await Agent.open(t, browser, server);
+  const { page } = agent;
+  await agent.enter(server.ann);
+  await page.getByText('This console is for agents').waitFor();
+  await agent.enter(server.admin, 'wrong');
+  await page.getByText('Invalid email or password').waitFor();
+  await agent.enter(server.admin);
+  await page.getByText('Nobody has written yet').waitFor();
+  await page.reload();
+  await page.getByText('Nobody has written yet').waitFor();
+  await page.getByRole('button', { name: 'Log out' }).click();
+  await page.reload();
+  await page.getByRole('button', { name: 'Log in' }).waitFor();
+
+  // Whose rights end while they are there is shown out, with the reason.
+  await agent.enter(server.second);
+  await page.getByText('Nobody has written yet').waitFor();
+  await server.user(['block', server.second.email]);
+  await page.getByText('You were logged out').waitFor();
+});
+
+test('an agent answers, and sees how far the answer has come', { skip }, async (t) => {
+  const { server, browser } = await site(t);
+  const agent = await Agent.logIn(t, browser, server);
+  const ann = await server.signIn(server.ann);
+  const { conversationId } = await say(ann, server, 'is anybody there?');
+  await agent.row(server.ann).getByLabel('1 unread').waitFor();
+  await agent.row(server.ann).getByLabel('online').waitFor();
+  assert.equal(await agent.page.title(), '(1) Deskline');
+  await agent.openConversation(server.ann);
+  await agent.reads(['is anybody there?']);
+  await ann.waitFor('messages-read');
+  await agent.row(server.ann).locator('.badge').waitFor({ state: 'hidden' });
+
+  // Both see the other type.
+  ann.emit('typing', { receiverId: server.admin.id });
+  await agent.page.locator('#presence', { hasText: 'is writing…' }).waitFor();
+  ann.emit('stop-typing', { receiverId: server.admin.id });
+  await agent.page.locator('#presence', { hasText: 'online' }).waitFor();
+  await agent.page.getByLabel('Your answer').pressSequentially('I ');
+  await ann.waitFor('user-typing');
+
+  await agent.page.getByLabel('Your answer').fill('I am');
+  await agent.page.keyboard.press('Enter');
+  await ann.waitFor('user-stop-typing');
+  const { seq } = await ann.waitFor('receive-message', ({ message }) => message === 'I am');
+  await agent.status('I am', 'sent');
+  assert.equal(await agent.message('I am').getByRole('img').getAttribute('aria-label'), 'Sent');
+  await ann.ask('received', { conversationId, seq });
+  await agent.status('I am', 'delivered');
+  await ann.ask('mark-read', { conversationId, seq });
+  await agent.status('I am', 'read');
+
+  // To somebody who is away it is stored, and no more than that until they come.
+  ann.close();
+  await agent.page.locator('#presence', { hasText: 'offline' }).waitFor();
+  await agent.write('still there?');
+  await agent.status('still there?', 'stored');
+  await server.signIn(server.ann, { name: 'ann, back' });
+  await agent.status('still there?', 'sent');
+  await agent.status('I am', 'read');
+
+  // The history knows it, too.
+  await agent.page.reload();
+  await agent.status('I am', 'read');
+  await agent.status('still there?', 'sent');
+});
+
+test('what waits elsewhere is counted until it is opened', { skip }, async (t) => {
+  const { server, browser } = await site(t);
+  const [ann, bob] = [await server.signIn(server.ann), await server.signIn(server.bob)];
+  await say(ann, server, 'one');
+  const agent = await Agent.logIn(t, browser, server);
+  await agent.openConversation(server.ann);
+  for (const text of ['two', 'three']) await say(bob, server, text);
+  await agent.row(server.bob).getByLabel('2 unread').waitFor();
+  await agent.page.locator('#conversations li:first-child', { hasText: 'Bob' }).waitFor();
+  // What was taken back does not wait any more.
+  const { messageId } = await say(bob, server, 'never mind');
+  await agent.row(server.bob).getByLabel('3 unread').waitFor();
+  await bob.ask('delete-message', { messageId });
+  await agent.row(server.bob).getByLabel('2 unread').waitFor();
+  await agent.row(server.bob).locator('.last', { hasText: 'three' }).waitFor();
+  await agent.openConversation(server.bob);
+  await agent.reads(['two', 'three']);
+  await agent.row(server.bob).locator('.badge').waitFor({ state: 'hidden' });
+  await agent.page.goBack();
+  await agent.reads(['one']);
+});
+
+test('what a colleague does is seen, too', { skip }, async (t) => {
+  const { server, browser } = await site(t);
+  const [ann, second] = [await server.signIn(server.ann), await server.signIn(server.second)];
+  await say(ann, server, 'help');
+  const agent = await Agent.logIn(t, browser, server);
+  await second.send(server.ann, 'a colleague answers');
+  await second.ask('mark-read', { senderId: server.ann.id });
+  await agent.row(server.ann).locator('.badge').waitFor({ state: 'hidden' });
+  await agent.openConversation(server.ann);
+  await agent.message('a colleague answers').locator('.author', { hasText: 'Second' }).waitFor();
+  // It is the desk's message, but not this agent's to change.
+  await agent.status('a colleague answers', 'sent');
+  assert.equal(await agent.message('a colleague answers').locator('.menu').count(), 0);
+});
+
+test('messages are edited and taken back, by both sides', { skip }, async (t) => {
+  const { server, browser } = await site(t);
+  const ann = await server.signIn(server.ann);
+  const hers = await say(ann, server, 'helo');
+  const agent = await Agent.logIn(t, browser, server);
+  await agent.openConversation(server.ann);
+  await ann.ask('edit-message', { messageId: hers.messageId, message: 'hello' });
+  await agent.message('hello').locator('.edited').waitFor();
+  await agent.reads(['hello']);
+
+  await agent.write('godo morning');
+  await ann.waitFor('receive-message');
+  await agent.choose('godo morning', 'Edit');
+  await agent.page.getByLabel('Your answer').fill('good morning');
+  await agent.page.getByRole('button', { name: 'Save' }).click();
+  assert.equal((await ann.waitFor('message-edited', ({ message }) => message === 'good morning')).editedBy, server.admin.id);
+  await agent.message('good morning').locator('.edited').waitFor();
+
+  await agent.choose('good morning', 'Delete');
+  await agent.page.getByRole('button', { name: 'Keep it' }).click();
+  await agent.reads(['hello', 'good morning']);
+  await agent.choose('good morning', 'Delete');
+  await agent.page.locator('dialog').getByRole('button', { name: 'Delete' }).click();
+  await ann.waitFor('message-deleted');
+  await agent.reads(['hello', 'This message was deleted']);
+  await ann.ask('delete-message', { messageId: hers.messageId });
+  await agent.reads(['This message was deleted', 'This message was deleted']);
+});
+
+test('what people write is text, whatever it looks like', { skip }, async (t) => {
+  const { server, browser } = await site(t);
+  const ann = await server.signIn(server.ann);
+  const nasty = '<img src=x onerror=alert(1)><script>alert(2)</script> https://a.test/?q="x" javascript:alert(3)';
+  await say(ann, server, nasty);
+  const agent = await Agent.logIn(t, browser, server);
+  await agent.openConversation(server.ann);
+  await agent.reads([nasty]);
+  assert.equal(await agent.page.locator('#thread img, #thread script, #conversations img').count(), 0);
+  const links = await agent.page.locator('.text a').evaluateAll((all) => all.map((link) => [link.href, link.rel]));
+  assert.deepEqual(links, [['https://a.test/?q=', 'noopener noreferrer']]);
+  assert.equal(await agent.row(server.ann).locator('.last').textContent(), nasty);
+  await agent.write(nasty);
+  await agent.reads([nasty, nasty]);
+});
+
+test('after a restart everything is there once, also what was written meanwhile', { skip }, async (t) => {
+  const { server, browser } = await site(t);
+  const ann = await server.signIn(server.ann);
+  const before = await say(ann, server, 'before');
+  const agent = await Agent.logIn(t, browser, server);
+  await agent.openConversation(server.ann);
+  await agent.write('an answer');
+  await agent.status('an answer', 'sent');
+  await server.stop();
+  await agent.page.getByText('Reconnecting…').waitFor();
+  await agent.write('written while it was away');
+  await agent.status('written while it was away', 'sending');
+  await server.restart();
+  await agent.connected();
+  await ann.waitFor('receive-message', ({ message }) => message === 'written while it was away');
+  await agent.status('written while it was away', 'sent');
+  const after = await say(ann, server, 'after');
+  await agent.reads(['before', 'an answer', 'written while it was away', 'after']);
+
+  // A power cut, during which nobody says goodbye; and what was done while the page was away is made up for.
+  await server.crash();
+  await agent.connected();
+  await agent.page.context().setOffline(true);
+  await agent.page.getByText('Reconnecting…').waitFor();
+  const elsewhere = await server.signIn(server.ann, { name: 'ann, elsewhere' });
+  const { conversationId, seq } = await say(elsewhere, server, 'while away');
+  await elsewhere.ask('edit-message', { messageId: before.messageId, message: 'before, edited' });
+  await elsewhere.ask('delete-message', { messageId: after.messageId });
+  await elsewhere.ask('mark-read', { conversationId, seq });
+  await agent.page.context().setOffline(false);
+  await agent.connected();
+  const gone = 'This message was deleted';
+  await agent.reads(['before, edited', 'an answer', 'written while it was away', gone, 'while away']);
+  await agent.status('written while it was away', 'read');
+  await agent.row(server.ann).locator('.last', { hasText: 'while away' }).waitFor();
+});
+
+test('long conversations are read page by page, without losing the place', { skip }, async (t) => {
+  const { server, browser } = await site(t);
+  const ann = await server.signIn(server.ann);
+  const all = Array.from({ length: 120 }, (_, index) => `message ${index + 1}.`);
+  await Promise.all(all.map((text) => say(ann, server, text)));
+  const agent = await Agent.logIn(t, browser, server);
+  await agent.openConversation(server.ann);
+  await agent.reads(all.slice(70));
+  assert.ok(await agent.message('message 120.').isVisible());
+  await agent.page.locator('#log').evaluate((log) => log.scrollTo(0, 0));
+  const place = () => agent.message('message 71.').boundingBox().then(({ y }) => Math.round(y));
+  await agent.page.getByRole('button', { name: 'Earlier messages' }).click();
+  await agent.reads(all.slice(20));
+  assert.ok((await place()) > 0 && (await place()) < 700, `message 71 is still before one's eyes, at ${await place()}`);
+
+  // What comes in below does not pull one away, but is announced; and counts as read only once it is seen.
+  await say(ann, server, 'new');
+  const toEnd = agent.page.getByRole('button', { name: 'New messages' });
+  await toEnd.waitFor();
+  await agent.row(server.ann).getByLabel('1 unread').waitFor();
+  await toEnd.click();
+  await agent.row(server.ann).locator('.badge').waitFor({ state: 'hidden' });
+  await agent.page.locator('#log').evaluate((log) => log.scrollTo(0, 0));
+  await agent.page.getByRole('button', { name: 'Earlier messages' }).click();
+  await agent.reads([...all, 'new']);
+  await agent.page.getByRole('button', { name: 'Earlier messages' }).waitFor({ state: 'hidden' });
+});
+
+test('a message that is refused is not lost', { skip }, async (t) => {
+  const { server, browser } = await site(t);
+  const ann = await server.signIn(server.ann);
+  await say(ann, server, 'hello');
+  const agent = await Agent.logIn(t, browser, server);
+  await agent.openConversation(server.ann);
+  const long = 'too long '.repeat(2500);
+  await agent.write(long);
+  await agent.page.getByText('Not sent:').waitFor();
+  await agent.page.locator('.problem').getByRole('button', { name: 'Edit' }).click();
+  assert.equal(await agent.page.getByLabel('Your answer').inputValue(), long.trim());
+  await agent.write('short');
+  await agent.reads(['hello', 'short']);
+});
+
+test('on a phone it is one thing at a time, and without a mouse everything can be reached', { skip }, async (t) => {
+  const { server, browser } = await site(t);
+  const ann = await server.signIn(server.ann);
+  await say(ann, server, 'a word that is far too long for a narrow screen: ' + 'x'.repeat(200));
+  const agent = await Agent.logIn(t, browser, server, server.admin, { viewport: { width: 360, height: 640 } });
+  const { page } = agent;
+  const isFitting = () => page.evaluate(() => document.documentElement.scrollWidth <= 360);
+  await agent.row(server.ann).waitFor();
+  assert.ok(await isFitting());
+  assert.equal(await page.locator('main').last().isVisible(), false);
+  await page.getByRole('button', { name: 'Log out' }).focus();
+  await page.keyboard.press('Tab');
+  await page.keyboard.press('Enter');
+  await page.getByLabel('Your answer').waitFor();
+  assert.equal(await page.locator('nav').isVisible(), false);
+  assert.ok(await isFitting());
+  await page.getByLabel('Your answer').focus();
+  await page.keyboard.type('by keyboard');
+  await page.keyboard.press('Enter');
+  await agent.status('by keyboard', 'sent');
+  for (let presses = 0; presses < 10 && !(await page.locator('summary:focus').count()); presses++) {
+    await page.keyboard.press('Shift+Tab');
+  }
+  await page.keyboard.press('Enter');
+  await page.getByRole('button', { name: 'Delete', exact: true }).first().waitFor();
+  await page.keyboard.press('Escape');
+  await page.getByRole('button', { name: 'Delete', exact: true }).first().waitFor({ state: 'hidden' });
+  await page.getByLabel('Back to the list').click();
+  await agent.row(server.ann).waitFor();
+});
