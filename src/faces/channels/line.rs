@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio_util::sync::CancellationToken;
 
+use super::socket::SILENCE;
 use crate::domain::{ConnectionId, ConversationId, DeskEvent};
 use crate::net::HangUp;
-use crate::presence::{Delivery, Outcome, Unconfirmed};
+use crate::presence::{Delivery, Outcome, Sent, Unconfirmed};
 
 /// Frames that may wait for a client.
 const FRAMES: usize = 512;
@@ -44,7 +45,7 @@ pub(super) struct Line<L> {
     waiting: AtomicUsize,
     hang_up: Option<HangUp>,
     is_over: AtomicBool,
-    unconfirmed: Mutex<Vec<Unconfirmed>>,
+    unconfirmed: Mutex<Sent>,
 }
 
 impl<L> Line<L> {
@@ -101,37 +102,33 @@ impl<L> Line<L> {
         self.waiting.fetch_sub(item.bytes(), Ordering::Relaxed);
     }
 
-    /// Remembers that an entry of somebody else's was sent, until the client gives a sign of life.
+    /// Remembers that an entry of somebody else's was sent, until a sign of life shows that it has arrived.
     pub(super) fn note(&self, outcome: Outcome, delivery: &Delivery<'_>) {
         if let (Outcome::Sent, DeskEvent::Entry(told)) = (outcome, delivery.event)
             && told.author.id != delivery.viewer.id
         {
-            let conversation = told.entry.conversation;
-            let mut unconfirmed = self.sent();
-            if !unconfirmed.iter().any(|(known, _)| *known == conversation) {
-                unconfirmed.push((conversation, told.entry.seq));
-            }
+            self.sent().note(told.entry.conversation, told.entry.seq, SILENCE);
         }
     }
 
-    /// The client gave a sign of life: what was sent before has arrived.
+    /// The client gave a sign of life.
     pub(super) fn heard_from(&self) {
-        self.sent().clear();
+        self.sent().heard_from();
     }
 
     pub(super) fn confirm(&self, conversation: ConversationId) {
-        self.sent().retain(|(known, _)| *known != conversation);
+        self.sent().confirm(conversation);
     }
 
     pub(super) fn unconfirmed(&self) -> Vec<Unconfirmed> {
-        self.sent().clone()
+        self.sent().in_doubt(SILENCE)
     }
 
     pub(super) fn take_unconfirmed(&self) -> Vec<Unconfirmed> {
-        std::mem::take(&mut *self.sent())
+        std::mem::take(&mut *self.sent()).in_doubt(SILENCE)
     }
 
-    fn sent(&self) -> MutexGuard<'_, Vec<Unconfirmed>> {
+    fn sent(&self) -> MutexGuard<'_, Sent> {
         self.unconfirmed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
