@@ -387,4 +387,6 @@ pub struct Stores {
     pub conversations: Arc<dyn ConversationStore>,
     /// What belongs to people beside their accounts.
     pub profiles: Arc<dyn ProfileStore>,
+    /// Whether other processes may write to it at the same time.
+    pub is_shared: bool,
 }

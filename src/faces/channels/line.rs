@@ -7,7 +7,7 @@ use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio_util::sync::CancellationToken;
 
 use super::socket::SILENCE;
-use crate::domain::{ConnectionId, ConversationId, DeskEvent};
+use crate::domain::{ConnectionId, ConversationId, DeskEvent, Seq};
 use crate::net::HangUp;
 use crate::presence::{Delivery, Outcome, Sent, Unconfirmed};
 
@@ -102,7 +102,7 @@ impl<L> Line<L> {
         self.waiting.fetch_sub(item.bytes(), Ordering::Relaxed);
     }
 
-    /// Remembers that an entry of somebody else's was sent, until a sign of life shows that it has arrived.
+    /// Remembers that an entry of somebody else's was sent, until the client gives a sign of life.
     pub(super) fn note(&self, outcome: Outcome, delivery: &Delivery<'_>) {
         if let (Outcome::Sent, DeskEvent::Entry(told)) = (outcome, delivery.event)
             && told.author.id != delivery.viewer.id
@@ -116,16 +116,12 @@ impl<L> Line<L> {
         self.sent().heard_from();
     }
 
-    pub(super) fn confirm(&self, conversation: ConversationId) {
-        self.sent().confirm(conversation);
+    pub(super) fn confirm(&self, conversation: ConversationId, up_to: Seq) {
+        self.sent().confirm(conversation, up_to);
     }
 
     pub(super) fn unconfirmed(&self) -> Vec<Unconfirmed> {
         self.sent().in_doubt(SILENCE)
-    }
-
-    pub(super) fn take_unconfirmed(&self) -> Vec<Unconfirmed> {
-        std::mem::take(&mut *self.sent()).in_doubt(SILENCE)
     }
 
     fn sent(&self) -> MutexGuard<'_, Sent> {

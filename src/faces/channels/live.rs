@@ -10,7 +10,7 @@ use super::line::{Item, Line};
 use super::socket::GOING_AWAY;
 use crate::desk::Desk;
 use crate::desk::send_message::{Addressee, SendMessage, SendMessageError, Sent};
-use crate::domain::{ConnectionId, ConversationId, MessageExtras, Person, UserId};
+use crate::domain::{ConnectionId, ConversationId, MessageExtras, Person, Seq, UserId};
 use crate::net::HangUp;
 use crate::presence::{Connection, Delivery, Feed, Outcome, Revoked, Unconfirmed};
 
@@ -62,7 +62,7 @@ impl<L> Live<L> {
 
     /// The socket is closed.
     pub(super) fn closed(&self) {
-        self.desk.disconnect(&self.person, self.id, self.line.take_unconfirmed());
+        self.desk.disconnect(&self.person, self.id, self.line.unconfirmed());
     }
 }
 
@@ -97,8 +97,8 @@ impl<D: Dialect> Connection for D {
         self.live().line.unconfirmed()
     }
 
-    fn confirm(&self, conversation: ConversationId) {
-        self.live().line.confirm(conversation);
+    fn confirm(&self, conversation: ConversationId, up_to: Seq) {
+        self.live().line.confirm(conversation, up_to);
     }
 
     // Nor for this.

@@ -74,7 +74,7 @@ impl SqliteStore {
     /// All parts of the port.
     #[must_use]
     pub fn stores(self: &Arc<Self>) -> Stores {
-        Stores { users: self.clone(), conversations: self.clone(), profiles: self.clone() }
+        Stores { users: self.clone(), conversations: self.clone(), profiles: self.clone(), is_shared: false }
     }
 }
 
