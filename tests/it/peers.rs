@@ -85,7 +85,7 @@ async fn a_machine_that_stands_still_for_a_while_finds_the_dead_late_and_loses_n
     // What was said is older than a heartbeat by the time at which anybody looks.
     tokio::time::sleep(Duration::from_secs(3)).await;
     server.signal("STOP").await;
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
     server.signal("CONT").await;
     goes(&desk, ann).await;
     let back = enter(&server.url, ann).await;
