@@ -111,3 +111,60 @@ fn lost(person: &Person, account: Option<&User>) -> Option<Revoked> {
         Some(_) => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::accounts::testing::Fixture;
+    use crate::desk::DeskSettings;
+    use crate::domain::{Clock as _, Role};
+    use crate::presence::testing::Recorder;
+
+    /// Somebody is there, and the time stands still unless it is waited for.
+    async fn scene() -> (Fixture, Desk, UserId, Arc<Recorder>) {
+        let fixture = Fixture::new();
+        let (accounts, clock) = (fixture.accounts.clone(), fixture.clock.clone());
+        let desk = Desk::open(fixture.stores.clone(), accounts, clock, DeskSettings::default());
+        let ann = fixture.account("ann@x.test", Role::Customer, AccountStatus::Active).await;
+        let expires_at = fixture.clock.now().after(Duration::from_mins(5));
+        let (who, recorder) = (Authenticated { person: Arc::new(Person::from(&ann)), expires_at }, Recorder::new());
+        let connection: Arc<dyn Connection> = recorder.clone();
+        assert!(desk.connect_live(&who, &connection).await);
+        tokio::time::pause();
+        (fixture, desk, ann.id, recorder)
+    }
+
+    /// Waits until the connection loses its rights; gives why, and how long that took.
+    async fn revoked(connection: &Recorder) -> (Revoked, Duration) {
+        let (since, mut told) = (Instant::now(), connection.told());
+        let revoked = told.wait_for(|told| told.revoked.is_some()).await.unwrap().revoked;
+        revoked.map(|(reason, at)| (reason, at.saturating_duration_since(since))).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_change_made_elsewhere_is_felt_within_half_a_second() {
+        let (fixture, desk, ann, connection) = scene().await;
+        tokio::time::sleep(PERIOD * 3).await;
+        assert!(connection.told().borrow().revoked.is_none());
+        fixture.set_status(ann, AccountStatus::Blocked).await;
+        let (reason, took) = revoked(&connection).await;
+        assert_eq!(reason, Revoked::Blocked);
+        assert!(took <= Duration::from_millis(500), "{took:?}");
+        desk.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_token_is_good_until_it_runs_out_and_no_longer_than_half_a_second_more() {
+        let (fixture, desk, _, connection) = scene().await;
+        fixture.clock.advance(Duration::from_secs(299));
+        tokio::time::sleep(PERIOD * 3).await;
+        assert!(connection.told().borrow().revoked.is_none());
+        fixture.clock.advance(Duration::from_secs(1));
+        let (reason, took) = revoked(&connection).await;
+        assert_eq!(reason, Revoked::TokenExpired);
+        assert!(took <= Duration::from_millis(500), "{took:?}");
+        desk.close().await;
+    }
+}

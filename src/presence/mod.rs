@@ -11,6 +11,8 @@ use crate::domain::{ConnectionId, ConversationId, DeskEvent, Person, Seq, UserId
 
 mod delivery;
 mod feed;
+#[cfg(test)]
+pub(crate) mod testing;
 mod unconfirmed;
 
 pub use delivery::{Delivery, Frames};

@@ -1,36 +1,8 @@
 //! The connected-users map.
 
+use super::testing::Recorder;
 use super::*;
 use crate::domain::{PresenceChange, Role};
-
-struct Silent(ConnectionId, Feed);
-
-impl Connection for Silent {
-    fn id(&self) -> ConnectionId {
-        self.0
-    }
-    fn send(&self, _: &Delivery<'_>) -> Outcome {
-        Outcome::Sent
-    }
-    fn revoke(&self, _: Revoked) {}
-    fn reassure(&self) {}
-    fn feed(&self) -> &Feed {
-        &self.1
-    }
-    fn is_of(&self, _: UserId) -> bool {
-        true
-    }
-    fn unconfirmed(&self) -> Vec<Unconfirmed> {
-        Vec::new()
-    }
-    fn confirm(&self, _: ConversationId, _: Seq) {}
-    fn announce_stop(&self, _: Duration) {}
-    fn dismiss(&self) {}
-}
-
-fn connection() -> Arc<Silent> {
-    Arc::new(Silent(ConnectionId::next(), Feed::default()))
-}
 
 fn person(n: u8, role: Role) -> Arc<Person> {
     let id = UserId::from_bytes([n; 12]);
@@ -41,7 +13,7 @@ fn person(n: u8, role: Role) -> Arc<Person> {
 fn two_tabs_do_not_sign_each_other_off() {
     let presence = Presence::default();
     let ann = person(1, Role::Customer);
-    let (first, second) = (connection(), connection());
+    let (first, second) = (Recorder::new(), Recorder::new());
     assert!(presence.join(ann.clone(), first.clone()).came_online);
     assert!(!presence.join(ann.clone(), second.clone()).came_online);
     assert_eq!(presence.leave(ann.id, second.id()), None);
@@ -52,11 +24,11 @@ fn two_tabs_do_not_sign_each_other_off() {
 fn who_comes_back_in_time_was_never_away() {
     let presence = Presence::default();
     let ann = person(1, Role::Customer);
-    let first = connection();
+    let first = Recorder::new();
     presence.join(ann.clone(), first.clone());
     let leaving = presence.leave(ann.id, first.id()).unwrap();
     assert!(presence.is_online(ann.id));
-    let second = connection();
+    let second = Recorder::new();
     assert!(!presence.join(ann.clone(), second.clone()).came_online);
     assert_eq!(presence.depart(leaving), None, "the first timer comes too late");
     let leaving = presence.leave(ann.id, second.id()).unwrap();
@@ -68,7 +40,7 @@ fn who_comes_back_in_time_was_never_away() {
 fn a_connection_that_leaves_twice_leaves_once() {
     let presence = Presence::default();
     let ann = person(1, Role::Customer);
-    let (first, second) = (connection(), connection());
+    let (first, second) = (Recorder::new(), Recorder::new());
     presence.join(ann.clone(), first.clone());
     presence.join(ann.clone(), second);
     presence.leave(ann.id, first.id());
@@ -80,7 +52,7 @@ fn a_connection_that_leaves_twice_leaves_once() {
 fn the_desk_is_open_while_any_agent_is_there() {
     let presence = Presence::default();
     let (one, two) = (person(1, Role::Admin), person(2, Role::Agent));
-    let (first, second) = (connection(), connection());
+    let (first, second) = (Recorder::new(), Recorder::new());
     assert!(presence.join(one.clone(), first.clone()).desk_opened);
     assert!(!presence.join(two.clone(), second.clone()).desk_opened);
     let leaving = presence.leave(one.id, first.id()).unwrap();
@@ -93,8 +65,8 @@ fn the_desk_is_open_while_any_agent_is_there() {
 fn a_person_who_is_not_there_takes_nothing() {
     let presence = Presence::default();
     let (ann, agent) = (person(1, Role::Customer), person(2, Role::Agent));
-    presence.join(ann.clone(), connection());
-    presence.join(agent.clone(), connection());
+    presence.join(ann.clone(), Recorder::new());
+    presence.join(agent.clone(), Recorder::new());
     let change = PresenceChange { user: ann.id, number: 1, is_online: true };
     let event = DeskEvent::Presence(Arc::new(change));
     assert_eq!(presence.agents(), [agent.id]);
@@ -105,7 +77,7 @@ fn a_person_who_is_not_there_takes_nothing() {
 #[test]
 fn connections_of_another_role_are_outdated_by_the_next_arrival() {
     let presence = Presence::default();
-    let (first, second, third) = (connection(), connection(), connection());
+    let (first, second, third) = (Recorder::new(), Recorder::new(), Recorder::new());
     assert!(presence.join(person(1, Role::Admin), first.clone()).outdated.is_empty());
     assert!(presence.join(person(1, Role::Admin), second.clone()).outdated.is_empty());
     let outdated = presence.join(person(1, Role::Customer), third).outdated;

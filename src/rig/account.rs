@@ -5,7 +5,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use crate::auth::token::DEFAULT_LIFETIME;
 use crate::auth::{Secret, Tokens};
-use crate::domain::{AccountStatus, Clock as _, Role, SystemClock, UserId};
+use crate::domain::{AccountStatus, Clock as _, PendingCodes, Role, SystemClock, UserId};
 use crate::store::{NewUser, UserStore};
 
 /// Accounts that are being made at the same time.
@@ -37,7 +37,7 @@ impl Account {
                 password_hash: None,
                 role: *role,
                 status: AccountStatus::Active,
-                pending_code: None,
+                pending_codes: PendingCodes::new(),
                 at: now,
             };
             let user = users.create_user(new).await?;

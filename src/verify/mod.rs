@@ -14,8 +14,10 @@ mod tests;
 
 use revisions::Revisions;
 
-/// How often a conversation that differs is looked at again, in case it was being written to.
+/// How often a conversation that differs is looked at before that is told, in case it was being written to: if nothing is written
+/// meanwhile, and if something is.
 const LOOKS: u32 = 3;
+const BUSY_LOOKS: u32 = 50;
 
 /// How long to wait before that.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -190,7 +192,7 @@ async fn look(
     before: Option<ConversationId>,
     mut kept: Summary,
 ) -> Result<Looked, StoreError> {
-    let mut looks = 0;
+    let (mut looks, mut quiet_looks) = (0, 0);
     loop {
         let (right, mut findings) = recompute(conversations, &kept).await?;
         findings.extend(differences(&kept, &right));
@@ -199,14 +201,17 @@ async fn look(
             let wrong = upkeep.wrong_copies(&right).await?;
             findings.extend(wrong.first().map(|first| Difference::Copies { count: wrong.len(), first: *first }));
         }
-        looks += 1;
-        if findings.is_empty() || looks == LOOKS {
+        (looks, quiet_looks) = (looks + 1, quiet_looks + 1);
+        if findings.is_empty() || quiet_looks == LOOKS || looks == BUSY_LOOKS {
             return Ok(Looked { kept, right, findings });
         }
         tokio::time::sleep(PAUSE).await;
         if let Some(again) = upkeep.conversations_after(before, 1).await?.pop()
             && again.conversation.id == kept.conversation.id
         {
+            if again != kept {
+                quiet_looks = 0;
+            }
             kept = again;
         }
     }

@@ -148,7 +148,8 @@ async fn an_agent_who_arrives_in_the_middle_of_a_rush_can_answer_at_once() {
     }
     is_over.store(true, Ordering::SeqCst);
     while talking.join_next().await.is_some() {}
-    assert!(slowest < Duration::from_secs(2), "an agent had to wait {slowest:?} for the rush to end");
+    // The rush does not end before that, so whoever waited for its end would wait for ever.
+    assert!(slowest < SOON, "an agent had to wait {slowest:?} for the rush to end");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -196,8 +197,7 @@ async fn a_client_that_does_not_read_is_cut_off_and_delays_nobody() {
     let (bea, desk) = (server.agent("bea").await, server.enter(&ada).await);
     let (healthy, answering) = (server.enter(&bob).await, server.enter(&bea).await);
     let mut stuck = Wire::connect_with_buffer(&server.url, Some(4096)).await;
-    assert!(stuck.send(format!("42{}", json!(["authenticate", ann.token]))).await);
-    while !stuck.next(SOON).await.expect("no answer").starts_with(r#"42["authenticated""#) {}
+    stuck.authenticate(&ann).await;
 
     let is_cut_off = Arc::new(AtomicBool::new(false));
     let (to, until) = (ann.clone(), is_cut_off.clone());
@@ -228,8 +228,8 @@ async fn a_client_that_does_not_read_is_cut_off_and_delays_nobody() {
     is_cut_off.store(true, Ordering::SeqCst);
     let sent = timeout(SOON, flood).await.unwrap().unwrap();
     let (slowest, ann) = noticed.expect("nobody cuts the client off").unwrap();
-    // Had anybody waited for the client that does not read, it would have been until that one was cut off.
-    assert!(slowest < Duration::from_secs(3), "another conversation was held up for {slowest:?}");
+    // Whoever waits for a client that does not read waits until the kernel gives it up, which takes 20 s.
+    assert!(slowest < SOON, "another conversation was held up for {slowest:?}");
 
     // Whoever is cut off comes back, and gets the rest.
     let back = server.enter(&ann).await;

@@ -50,7 +50,7 @@ impl Scene {
 
     async fn ready(&self) -> u16 {
         let asked = reqwest::get(format!("{}/readyz", self.server.url));
-        timeout(Duration::from_secs(6), asked).await.expect("readiness is not told").unwrap().status().as_u16()
+        timeout(SOON, asked).await.expect("readiness is not told").unwrap().status().as_u16()
     }
 
     /// The history as the agent reads it.
@@ -66,7 +66,7 @@ impl Scene {
     /// Stops the server, and looks for these in the store, each once, and for nothing else but `perhaps`.
     async fn ends_with(self, acked: &[String], perhaps: &[String]) {
         self.server.signal("TERM").await;
-        let (status, log) = self.server.ended(SOON).await;
+        let (status, log) = self.server.ended().await;
         assert!(status.success() && !log.contains("panicked"), "{log}");
         let logs = all_logs(&*self.site.store().stores().conversations, self.people[0].id).await;
         let kept: Vec<_> = logs.iter().flat_map(|(_, log)| log).filter_map(|entry| entry.message()).collect();
@@ -113,9 +113,8 @@ async fn a_disk_that_fails_is_never_an_acknowledgement_and_heals_without_a_resta
         scene.disk("eio");
         for n in 0..5 {
             let name = format!("bad {round}.{n}");
-            let before = Instant::now();
-            assert!(!say(&ann, ada, &name).await, "{name} was acknowledged, and not synced");
-            assert!(before.elapsed() < Duration::from_secs(2), "the error took {:?}", before.elapsed());
+            let said = timeout(SOON, say(&ann, ada, &name)).await.expect("nobody is told that the disk fails");
+            assert!(!said, "{name} was acknowledged, and not synced");
             refused.push(name);
         }
         assert_eq!(scene.history().await, acked, "what is refused is not shown");
@@ -128,7 +127,7 @@ async fn a_disk_that_fails_is_never_an_acknowledgement_and_heals_without_a_resta
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         };
-        timeout(Duration::from_secs(5), healed).await.expect("the server does not heal");
+        timeout(SOON, healed).await.expect("the server does not heal");
         acked.push(again);
         assert_eq!(scene.ready().await, 200);
     }

@@ -113,6 +113,6 @@ async fn before_a_stop_everybody_is_told_when_to_come_back_and_then_let_go() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
-    let (status, log) = server.ended(SOON).await;
+    let (status, log) = server.ended().await;
     assert!(status.success(), "{log}");
 }

@@ -16,3 +16,4 @@ mod prove;
 #[path = "../support/mod.rs"]
 mod shared;
 mod support;
+mod verify;

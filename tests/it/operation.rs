@@ -1,7 +1,6 @@
 //! What an operator does to a server, and what fails under it.
 
 use std::path::Path;
-use std::process::Output;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,11 +13,8 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 use crate::support::{
-    Account, PROGRAM, SOON, ServerProcess, Site, TestServer, all_logs, email_of, enter, settle, text,
+    Account, PROGRAM, SOON, ServerProcess, Site, TestServer, all_logs, email_of, enter, run, settle, text,
 };
-
-/// How soon a live socket feels that its account has changed.
-const AT_ONCE: Duration = Duration::from_millis(1200);
 
 const PEOPLE: [(&str, Role); 3] = [("ada", Role::Admin), ("ann", Role::Customer), ("bob", Role::Customer)];
 
@@ -55,7 +51,7 @@ async fn a_server_that_is_asked_to_stop_under_load_loses_nothing_it_acknowledged
         }
         let since = Instant::now();
         server.signal("TERM").await;
-        let (status, log) = server.ended(Duration::from_secs(10)).await;
+        let (status, log) = server.ended().await;
         assert_eq!(status.code(), Some(0), "round {round}, after {:?}: {log}", since.elapsed());
         assert!(!log.contains("panicked"), "{log}");
 
@@ -93,12 +89,6 @@ async fn assert_kept_once(site: &Site, agent: &Account, acked: &[String]) {
     }
 }
 
-/// Runs the program to its end.
-async fn run(arguments: &[&str]) -> Output {
-    let run = Command::new(PROGRAM).args(arguments).kill_on_drop(true).output();
-    timeout(SOON, run).await.expect("the program does not end").unwrap()
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_server_on_the_same_data_file_is_refused_and_the_first_goes_on() {
     let (site, people) = Site::with(&PEOPLE).await;
@@ -112,7 +102,7 @@ async fn a_second_server_on_the_same_data_file_is_refused_and_the_first_goes_on(
     let client = enter(&server.url, &people[1]).await;
     assert_eq!(client.emit_ack("send-message", message(&people[0], "hi")).await.unwrap()["ok"], true);
     server.signal("KILL").await;
-    server.ended(SOON).await;
+    server.ended().await;
     let _after_a_kill = site.start(&[]).await;
 }
 
@@ -181,12 +171,12 @@ async fn recover(server: ServerProcess, site: &Site, client: &Client, people: &[
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };
-    timeout(Duration::from_secs(5), healed).await.expect("the server does not heal");
+    timeout(SOON, healed).await.expect("the server does not heal");
     let second = enter(&server.url, &people[2]).await;
     assert_eq!(second.emit_ack("send-message", message(&people[0], "me too")).await.unwrap()["ok"], true);
     acked.extend(["too much".to_owned(), "me too".to_owned()]);
     server.signal("TERM").await;
-    let (status, log) = server.ended(Duration::from_secs(10)).await;
+    let (status, log) = server.ended().await;
     assert!(status.success() && !log.contains("panicked"), "{log}");
     assert_kept_once(site, &people[0], &acked).await;
 }
@@ -245,7 +235,7 @@ async fn a_full_disk_refuses_messages_keeps_serving_reads_and_heals() {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };
-    timeout(Duration::from_secs(5), healed).await.expect("the server does not heal");
+    timeout(SOON, healed).await.expect("the server does not heal");
     // The file system goes with the server, so the log is read while it runs.
     let kept = history(&server, &people[0], &people[1]).await;
     let acked = acked.iter().map(String::as_str).chain(["again"]);
@@ -253,7 +243,7 @@ async fn a_full_disk_refuses_messages_keeps_serving_reads_and_heals() {
         assert_eq!(kept.iter().filter(|kept| *kept == name).count(), 1, "{}", &name[..5]);
     }
     server.signal("TERM").await;
-    let (status, log) = server.ended(Duration::from_secs(10)).await;
+    let (status, log) = server.ended().await;
     assert!(status.success() && !log.contains("panicked"), "{log}");
 }
 
@@ -266,11 +256,10 @@ async fn history(server: &ServerProcess, agent: &Account, customer: &Account) ->
     list.as_array().unwrap().iter().map(|message| text(message, "message").to_owned()).collect()
 }
 
-/// The socket hears within a moment that it has no rights any more, stays open, and may do nothing.
-async fn assert_shut_out(client: &Client, since: Instant, to: &Account) {
+/// The socket hears that it has no rights any more, stays open, and may do nothing. How soon it hears so, `desk::watch` tests.
+async fn assert_shut_out(client: &Client, to: &Account) {
     let told = client.wait_for("authenticated", SOON).await.unwrap();
     assert_eq!(told["success"], false, "{told}");
-    assert!(since.elapsed() < AT_ONCE, "it took {:?}", since.elapsed());
     let refused = client.emit_ack("send-message", message(to, "let me")).await.unwrap();
     assert_eq!(text(&refused, "code"), "unauthenticated");
     let refused = client.emit_ack("resume", json!({})).await.unwrap();
@@ -286,9 +275,8 @@ async fn a_token_that_runs_out_takes_its_socket_along() {
     let client = server.enter(&ann).await;
     assert_eq!(client.emit_ack("send-message", message(&ada, "hi")).await.unwrap()["ok"], true);
     settle(&client, Duration::from_millis(200)).await;
-    let since = Instant::now();
     clock.advance(Duration::from_mins(61));
-    assert_shut_out(&client, since, &ada).await;
+    assert_shut_out(&client, &ada).await;
     let answer = client.emit_ack("authenticate", json!({"token": ann.token})).await.unwrap();
     assert_eq!((&answer["success"], text(&answer, "code")), (&json!(false), "token_expired"));
 }
@@ -302,10 +290,9 @@ async fn an_account_that_another_process_blocks_is_shut_out_at_once_on_all_its_s
     settle(&one, Duration::from_millis(200)).await;
     settle(&two, Duration::from_millis(200)).await;
     let done = run(&["user", "--data", &server.data(), "block", email_of(&ann.name).as_str()]).await;
-    let since = Instant::now();
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-    assert_shut_out(&one, since, &ada).await;
-    assert_shut_out(&two, since, &ada).await;
+    assert_shut_out(&one, &ada).await;
+    assert_shut_out(&two, &ada).await;
     // Nothing is said to them any more.
     assert_eq!(desk.emit_ack("send-message", message(&ann, "psst")).await.unwrap()["ok"], true);
     let heard = settle(&one, Duration::from_millis(500)).await;
@@ -319,7 +306,7 @@ async fn a_deleted_account_is_shut_out_at_once() {
     let client = server.enter(&ann).await;
     settle(&client, Duration::from_millis(200)).await;
     assert!(server.stores.users.delete_user(ann.id).await.unwrap());
-    assert_shut_out(&client, Instant::now(), &ada).await;
+    assert_shut_out(&client, &ada).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -331,11 +318,10 @@ async fn an_agent_who_is_demoted_loses_the_desk_on_every_tab_even_if_one_of_them
     settle(&old, Duration::from_millis(200)).await;
     let demotion = UserChange { role: Some(Role::Customer), ..UserChange::default() };
     server.stores.users.update_user(bea.id, demotion, SystemClock.now()).await.unwrap().unwrap();
-    let since = Instant::now();
     // The other tab authenticates anew before the server has looked, and is a customer now.
     let answer = other.emit_ack("authenticate", json!({"token": bea.token})).await.unwrap();
     assert_eq!(answer["role"], "user");
-    assert_shut_out(&old, since, &ada).await;
+    assert_shut_out(&old, &ada).await;
     assert_eq!(customer.emit_ack("send-message", message(&ada, "in confidence")).await.unwrap()["ok"], true);
     for client in [&old, &other] {
         let heard = settle(client, Duration::from_millis(400)).await;

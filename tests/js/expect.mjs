@@ -2,6 +2,8 @@
 
 import assert from 'node:assert/strict';
 
+import { DEADLINE } from './client.mjs';
+
 /** 24 hex digits. */
 export const ID = /^[0-9a-f]{24}$/;
 
@@ -46,7 +48,7 @@ export function assertRising(numbers) {
 }
 
 /** Waits until `look` gives something true: for what only a request can tell. */
-export async function eventually(look, deadline = 5000) {
+export async function eventually(look, deadline = DEADLINE) {
   const end = Date.now() + deadline;
   for (;;) {
     const found = await look();

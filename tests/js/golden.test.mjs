@@ -324,7 +324,7 @@ test('the recording of the original server, replayed', async (t) => {
         - open.filter((entry) => entry.kind === 'missing' && entry.to === to).length;
       const heard = ([to, client]) => client.events.length - client.heardBefore >= due(to);
       // If something does not come, the comparison says what.
-      await eventually(() => Object.entries(clients).every(heard), 3000).catch(() => {});
+      await eventually(() => Object.entries(clients).every(heard)).catch(() => {});
       await settle();
 
       for (const [name, client] of Object.entries(clients)) {

@@ -17,6 +17,9 @@ const BINARY = [process.env.DESKLINE_BIN, join(ROOT, 'target/release/deskline'),
   .find((path) => path && existsSync(path));
 const SECRET = 'a secret for these tests alone';
 
+/** How long a server may take to stop, in milliseconds. It allows itself most of that. */
+const STOP = 30_000;
+
 export const PASSWORD = 'secret1';
 
 /** The first admin stands for the desk towards customers; the second answers as well. */
@@ -144,7 +147,7 @@ export class Server {
   async stop() {
     const child = this.#child;
     if (child.exitCode !== null || child.signalCode !== null) return;
-    const late = setTimeout(() => child.kill('SIGKILL'), 10_000);
+    const late = setTimeout(() => child.kill('SIGKILL'), STOP);
     child.kill('SIGTERM');
     const code = await child.exited;
     clearTimeout(late);

@@ -3,16 +3,27 @@
 use std::time::Duration;
 
 use deskline::domain::Role;
+use deskline::rig::client::Client;
+use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::time::{Instant, timeout};
 
 use crate::line::Line;
 use crate::shared::ServerProcess;
-use crate::support::{Site, becomes_ready, becomes_unready, probe, stop, told_the_truth};
+use crate::support::{
+    PATIENCE, Site, becomes_ready, becomes_unready, enter, probe, say, somebody_was_refused, stop, told_the_truth,
+};
 use crate::talker::Talk;
 
 /// How long the database is away.
 const AWAY: Duration = Duration::from_secs(30);
+
+/// How long a sender may have to wait for an answer while no server can be reached: two seconds, and as many again for a machine
+/// that is busy.
+const UNREACHABLE: Duration = Duration::from_secs(4);
+
+/// The same while one has fallen silent: five seconds, and four.
+const SILENT: Duration = Duration::from_secs(9);
 
 /// Who talks meanwhile.
 pub(crate) const PEOPLE: [(&str, Role); 4] =
@@ -24,7 +35,7 @@ async fn a_database_that_is_away_for_half_a_minute_costs_nobody_a_message_or_a_s
     let line = Line::to(&site, true).await;
     let server = site.start_on(&line.uri(&site)).await;
     let talk = Talk::start(&accounts, &[&server.url]);
-    assert!(talk.is_acknowledged(200, Duration::from_secs(15)).await, "nobody is acknowledged: {}", server.log());
+    assert!(talk.is_acknowledged(200, PATIENCE).await, "nobody is acknowledged: {}", server.log());
 
     line.cut();
     let went = Instant::now();
@@ -33,12 +44,43 @@ async fn a_database_that_is_away_for_half_a_minute_costs_nobody_a_message_or_a_s
     tokio::time::sleep_until(went + AWAY).await;
     assert_eq!(probe(&server.url, "readyz").await, 503);
     line.mend();
-    becomes_ready(&server, Duration::from_secs(10)).await;
-    assert!(talk.is_acknowledged(200, Duration::from_secs(15)).await, "it does not recover: {}", server.log());
+    becomes_ready(&server, PATIENCE).await;
+    assert!(talk.is_acknowledged(200, PATIENCE).await, "it does not recover: {}", server.log());
     let ledgers = talk.end().await;
     stop(server).await;
     told_the_truth(&site, &accounts[0], &ledgers).await;
+    somebody_was_refused(&ledgers);
     site.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_sends_while_the_database_is_away_is_told_so_in_time() {
+    let Some((site, accounts)) = Site::with(&PEOPLE[..2]).await else { return };
+    let [ada, ann] = &accounts[..] else { panic!() };
+    let (ada, line) = (ada.id.to_string(), Line::to(&site, true).await);
+    let server = site.start_on(&line.uri(&site)).await;
+    let client = enter(&server, &ann.token).await;
+    say(&client, &ada, "before").await;
+    line.cut();
+    assert_refused_within(UNREACHABLE, &client, &ada).await;
+    line.mend();
+    say(&client, &ada, "in between").await;
+    line.silence();
+    assert_refused_within(SILENT, &client, &ada).await;
+    line.mend();
+    say(&client, &ada, "after").await;
+    stop(server).await;
+    site.remove().await;
+}
+
+/// Sends a few messages, one after the other, each of which has to be refused so soon.
+async fn assert_refused_within(deadline: Duration, client: &Client, to: &str) {
+    for n in 0..3 {
+        let (ask, asked) = (json!({"receiverId": to, "message": format!("{n}")}), Instant::now());
+        let answer = client.emit_ack("send-message", ask).await.unwrap();
+        assert_eq!((&answer["code"], &answer["retryable"]), (&json!("storage_unavailable"), &json!(true)), "{answer}");
+        assert!(asked.elapsed() < deadline, "a sender had to wait {:?}", asked.elapsed());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -50,7 +92,7 @@ async fn a_server_waits_for_a_database_that_is_away_at_its_start() {
     command.args(["--listen", &address]);
     let url = format!("http://{address}");
     let starting = tokio::spawn(ServerProcess::start(command));
-    let until = Instant::now() + Duration::from_secs(10);
+    let until = Instant::now() + PATIENCE;
     while probe(&url, "livez").await != 200 {
         assert!(Instant::now() < until, "it does not answer while it waits");
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -59,8 +101,8 @@ async fn a_server_waits_for_a_database_that_is_away_at_its_start() {
     tokio::time::sleep(Duration::from_secs(6)).await;
     assert_eq!((probe(&url, "livez").await, probe(&url, "readyz").await), (200, 503));
     line.mend();
-    let server = timeout(Duration::from_secs(15), starting).await.expect("it does not start").unwrap();
-    becomes_ready(&server, Duration::from_secs(5)).await;
+    let server = timeout(PATIENCE, starting).await.expect("it does not start").unwrap();
+    becomes_ready(&server, PATIENCE).await;
     let log = stop(server).await;
     assert!(log.contains("Waiting for the store"), "{log}");
     site.remove().await;

@@ -1,30 +1,21 @@
 //! The replaced server goes on writing to the database on which Deskline runs, as during a move.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use deskline::domain::{Entry, Members, Seq, UserId};
 use deskline::rig::client::Client;
 use deskline::store::ConversationStore as _;
 use deskline::verify::{Repair, verify};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::golden::{get, log_in, run, write};
 use crate::shared::{ServerProcess, number, text};
-use crate::support::{Site, stop};
-
-/// How long it may take until something written is heard of.
-const SOON: Duration = Duration::from_secs(10);
+use crate::support::{PATIENCE, Site, enter, say, stop};
 
 /// Messages that the old server writes, and that Ann sends by us meanwhile.
 const OLD: usize = 60;
 const NEW: usize = 20;
-
-async fn enter(server: &ServerProcess, token: &str) -> Client {
-    let client = Client::connect(&server.url).await.unwrap();
-    assert_eq!(client.authenticate(token).await.unwrap()["success"], true);
-    client
-}
 
 async fn the_old_server_writes(site: &Site, ids: &Value) -> Vec<Value> {
     let count = OLD.to_string();
@@ -33,16 +24,17 @@ async fn the_old_server_writes(site: &Site, ids: &Value) -> Vec<Value> {
     run("beside.mjs", &arguments).await.as_array().unwrap().clone()
 }
 
-/// Listens until all of `ids` were heard. Gives every message that was, by conversation, in the order of hearing.
-async fn hear(client: &Client, mut ids: Vec<String>) -> BTreeMap<String, Vec<(u64, String)>> {
-    let mut heard: BTreeMap<String, Vec<(u64, String)>> = BTreeMap::new();
-    while !ids.is_empty() {
-        let (name, event) =
-            client.next_event(SOON).await.unwrap_or_else(|error| panic!("{error}, and {ids:?} were not heard"));
-        if name == "receive-message" || name == "message-sent" {
-            let id = text(&event, "_id").to_owned();
-            ids.retain(|waited| *waited != id);
-            heard.entry(text(&event, "conversationId").into()).or_default().push((number(&event, "seq"), id));
+/// Listens until all of `ids` were heard. Gives their numbers by conversation, in the order of hearing and as often as each was
+/// heard. What was missed before comes as well, and is passed over.
+async fn hear(client: &Client, ids: &[&str]) -> BTreeMap<String, Vec<u64>> {
+    let mut heard: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+    let mut missing: BTreeSet<&str> = ids.iter().copied().collect();
+    while !missing.is_empty() {
+        let event = client.next_event(PATIENCE).await;
+        let (name, event) = event.unwrap_or_else(|error| panic!("{error}, and {missing:?} were not heard"));
+        if (name == "receive-message" || name == "message-sent") && ids.contains(&text(&event, "_id")) {
+            missing.remove(text(&event, "_id"));
+            heard.entry(text(&event, "conversationId").into()).or_default().push(number(&event, "seq"));
         }
     }
     heard
@@ -61,8 +53,7 @@ async fn what_the_old_server_writes_is_kept_once_and_told_in_order() {
     let sending = async {
         let mut sent = Vec::new();
         for n in 0..NEW {
-            let ask = json!({"receiverId": id("admin"), "message": format!("new {n}")});
-            let answer = at_ann.emit_ack("send-message", ask).await.unwrap();
+            let answer = say(&at_ann, &id("admin"), &format!("new {n}")).await;
             sent.push(text(&answer, "messageId").to_owned());
             tokio::time::sleep(Duration::from_millis(40)).await;
         }
@@ -97,18 +88,15 @@ async fn what_the_old_server_writes_is_kept_once_and_told_in_order() {
 /// What comes while sockets are open is heard by both sides, once and in the order of the log.
 async fn told_live(site: &Site, server: &ServerProcess, admin: &str, ann: &str, ids: &Value) {
     let (at_admin, at_ann) = (enter(server, admin).await, enter(server, ann).await);
-    // What was missed comes first.
-    while at_admin.next_event(Duration::from_secs(1)).await.is_ok() {}
-    while at_ann.next_event(Duration::from_secs(1)).await.is_ok() {}
     let written = the_old_server_writes(site, ids).await;
-    let all: Vec<String> = written.iter().map(|one| text(one, "id").to_owned()).collect();
+    let all: Vec<&str> = written.iter().map(|one| text(one, "id")).collect();
     let anns = written.iter().filter(|one| one["customer"] == ids["ann"]);
-    let anns: Vec<String> = anns.map(|one| text(one, "id").to_owned()).collect();
-    let (by_admin, by_ann) = tokio::join!(hear(&at_admin, all.clone()), hear(&at_ann, anns.clone()));
+    let anns: Vec<&str> = anns.map(|one| text(one, "id")).collect();
+    let (by_admin, by_ann) = tokio::join!(hear(&at_admin, &all), hear(&at_ann, &anns));
     for heard in by_admin.values().chain(by_ann.values()) {
-        assert!(heard.is_sorted_by(|one, next| one.0 < next.0), "not in order, or twice: {heard:?}");
+        assert!(heard.is_sorted_by(|one, next| one < next), "not in order, or twice: {heard:?}");
     }
-    let count = |heard: &BTreeMap<String, Vec<(u64, String)>>| heard.values().map(Vec::len).sum::<usize>();
+    let count = |heard: &BTreeMap<String, Vec<u64>>| heard.values().map(Vec::len).sum::<usize>();
     assert_eq!((by_admin.len(), count(&by_admin)), (2, all.len()));
     assert_eq!((by_ann.len(), count(&by_ann)), (1, anns.len()));
 }
@@ -120,7 +108,7 @@ async fn wait_until_all_is_taken_in(site: &Site) {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };
-    tokio::time::timeout(SOON, left).await.expect("messages of the old server are left over");
+    tokio::time::timeout(PATIENCE, left).await.expect("messages of the old server are left over");
 }
 
 /// The ids of all messages in Ann's and Bob's logs, in order.

@@ -7,13 +7,15 @@ use rand::{RngExt, SeedableRng};
 
 use crate::away::PEOPLE;
 use crate::own_database::{Failure, OwnDatabase};
-use crate::support::{Site, becomes_ready, becomes_unready, is_there_a_server, stop, told_the_truth};
+use crate::support::{
+    PATIENCE, Site, becomes_ready, becomes_unready, is_there_a_server, somebody_was_refused, stop, told_the_truth,
+};
 use crate::talker::Talk;
 
 const SEED: u64 = 0x2026_1121;
 
-/// Long enough for anything.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Longer than a server waits for its database.
+const TOO_LONG: Duration = Duration::from_secs(6);
 
 /// Codes of a server that is no longer the primary, or not yet.
 const STEPPED_DOWN: [i32; 4] = [10107, 189, 11602, 11600];
@@ -30,7 +32,7 @@ async fn a_database_that_is_killed_costs_nobody_a_message_or_a_socket() {
     for _ in 0..3 {
         assert!(talk.is_acknowledged(100, PATIENCE).await, "nobody is acknowledged: {}", server.log());
         database.kill().await;
-        becomes_unready(&server, Duration::from_secs(5)).await;
+        becomes_unready(&server, PATIENCE).await;
         database.restart().await;
         becomes_ready(&server, PATIENCE).await;
     }
@@ -76,12 +78,13 @@ async fn writes_fail_for_a_while(flags: &[&str]) {
     database.fail_always(&Failure::DoAndDoubt(189)).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
     database.fail_always(&Failure::Refuse(10107)).await;
-    becomes_unready(&server, Duration::from_secs(5)).await;
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    becomes_unready(&server, PATIENCE).await;
+    tokio::time::sleep(TOO_LONG).await;
     database.heal().await;
     becomes_ready(&server, PATIENCE).await;
     assert!(talk.is_acknowledged(20, PATIENCE).await, "it does not recover: {}", server.log());
     let ledgers = talk.end().await;
     stop(server).await;
     told_the_truth(&site, &accounts[0], &ledgers).await;
+    somebody_was_refused(&ledgers);
 }

@@ -3,9 +3,7 @@
 
 use std::path::Path;
 use std::process::Stdio;
-use std::time::Duration;
 
-use deskline::rig::client::Client;
 use futures_util::TryStreamExt;
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, Document, doc};
@@ -14,9 +12,7 @@ use tokio::process::Command;
 use tokio::sync::Mutex;
 
 use crate::shared::ServerProcess;
-use crate::support::{Site, stop};
-
-const SOON: Duration = Duration::from_secs(5);
+use crate::support::{PATIENCE, Site, enter, insist, say, stop};
 
 /// Our fields in a message; everything else is as the old server writes it.
 const OURS: [&str; 5] = ["conversation", "seq", "side", "number", "clientMessageId"];
@@ -56,16 +52,18 @@ async fn dump(site: &Site, collection: &str) -> Vec<Document> {
 pub(crate) async fn log_in(server: &ServerProcess, email: &str) -> String {
     let body = json!({"email": email, "password": "old-password"});
     let url = format!("{}/api/auth/login", server.url);
-    let answer = reqwest::Client::new().post(url).json(&body).send().await.unwrap();
-    let answer: Value = answer.json().await.unwrap();
+    let ask = async || reqwest::Client::new().post(&url).json(&body).send().await.unwrap().json().await.unwrap();
+    let answer = insist(ask).await;
     assert_eq!(answer["success"], true, "{answer}");
     answer["token"].as_str().unwrap().to_owned()
 }
 
 pub(crate) async fn get(server: &ServerProcess, token: &str, path: &str) -> Value {
-    let answer = reqwest::Client::new().get(format!("{}{path}", server.url)).bearer_auth(token).send().await.unwrap();
-    assert_eq!(answer.status().as_u16(), 200, "{path}");
-    answer.json().await.unwrap()
+    let url = format!("{}{path}", server.url);
+    let ask = async || reqwest::Client::new().get(&url).bearer_auth(token).send().await.unwrap().json().await.unwrap();
+    let answer = insist(ask).await;
+    assert!(answer["code"].is_null(), "{path}: {answer}");
+    answer
 }
 
 fn texts(messages: &Value) -> Vec<&str> {
@@ -90,16 +88,11 @@ async fn an_old_database_carries_on() {
     let history = get(&server, &admin, &format!("/api/chat/messages/{}", id("bob"))).await;
     assert_eq!(texts(&history), ["Me too!"]);
 
-    let (at_ann, at_admin) = (Client::connect(&server.url).await.unwrap(), Client::connect(&server.url).await.unwrap());
-    for (client, token) in [(&at_ann, &ann), (&at_admin, &admin)] {
-        assert_eq!(client.authenticate(token).await.unwrap()["success"], true);
-    }
-    let ask = json!({"receiverId": id("admin"), "message": "Thank you!", "clientMessageId": "new-1"});
-    let sent = at_ann.emit_ack("send-message", ask).await.unwrap();
-    assert_eq!(sent["ok"], true, "{sent}");
+    let (at_ann, at_admin) = (enter(&server, &ann).await, enter(&server, &admin).await);
+    let sent = say(&at_ann, &id("admin"), "Thank you!").await;
     let heard = async {
         loop {
-            let heard = at_admin.wait_for("receive-message", SOON).await.unwrap();
+            let heard = at_admin.wait_for("receive-message", PATIENCE).await.unwrap();
             if heard["message"] == "Thank you!" {
                 return heard;
             }

@@ -7,10 +7,20 @@ use tokio::sync::watch;
 
 use crate::support::Site;
 
+/// How a line is.
+#[derive(PartialEq)]
+enum State {
+    Open,
+    /// Nobody gets through.
+    Cut,
+    /// Everybody is connected, and hears nothing.
+    Silent,
+}
+
 /// Stands between the server and its database, and can be shut.
 pub(crate) struct Line {
     address: SocketAddr,
-    open: watch::Sender<bool>,
+    state: watch::Sender<State>,
 }
 
 impl Line {
@@ -19,23 +29,13 @@ impl Line {
         let server = site.host();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (open, watched) = watch::channel(is_open);
+        let (state, watched) = watch::channel(if is_open { State::Open } else { State::Cut });
         tokio::spawn(async move {
-            while let Ok((mut near, _)) = listener.accept().await {
-                let (mut watched, server) = (watched.clone(), server.clone());
-                tokio::spawn(async move {
-                    if !*watched.borrow_and_update() {
-                        return;
-                    }
-                    let Ok(mut far) = TcpStream::connect(server).await else { return };
-                    tokio::select! {
-                        _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
-                        _ = watched.changed() => {}
-                    }
-                });
+            while let Ok((near, _)) = listener.accept().await {
+                tokio::spawn(carry(near, server.clone(), watched.clone()));
             }
         });
-        Self { address, open }
+        Self { address, state }
     }
 
     /// The database's address over this line.
@@ -45,11 +45,30 @@ impl Line {
 
     /// Breaks what is connected, and lets nobody through.
     pub(crate) fn cut(&self) {
-        self.open.send_replace(false);
+        self.state.send_replace(State::Cut);
     }
 
-    /// Lets everybody through.
+    /// Holds what is connected, lets everybody connect, and carries nothing.
+    pub(crate) fn silence(&self) {
+        self.state.send_replace(State::Silent);
+    }
+
+    /// Lets everybody through who connects anew.
     pub(crate) fn mend(&self) {
-        self.open.send_replace(true);
+        self.state.send_replace(State::Open);
+    }
+}
+
+async fn carry(mut near: TcpStream, server: String, mut state: watch::Receiver<State>) {
+    if *state.borrow_and_update() == State::Open {
+        let Ok(mut far) = TcpStream::connect(server).await else { return };
+        tokio::select! {
+            _ = tokio::io::copy_bidirectional(&mut near, &mut far) => return,
+            _ = state.changed() => {}
+        }
+    }
+    if *state.borrow_and_update() == State::Silent {
+        // Held until the line changes again; what was lost by then cannot be made up for.
+        drop(state.changed().await);
     }
 }

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use deskline::auth::{Secret, Tokens};
 use deskline::domain::{Clock as _, Role, SystemClock, UserId};
+use deskline::rig::client::Client;
 use deskline::store::OpenStore;
 use deskline::store::mongo::MongoStore;
-use mongodb::Client;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::Command;
 use tokio::time::Instant;
@@ -17,8 +18,11 @@ use crate::compare::compare;
 use crate::shared::{Account, PROGRAM, SECRET, ServerProcess, make_account};
 use crate::talker::Ledger;
 
-/// How long a server may take to become ready or to stop.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// How long anything may take that has to happen sooner or later.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long to wait before something is asked again.
+const AGAIN: Duration = Duration::from_millis(100);
 
 /// The database server, if there is one. If there is none, that is said aloud, and where all tests must run it is a failure.
 #[expect(clippy::disallowed_methods, reason = "names the server that the suite runs on")]
@@ -99,7 +103,7 @@ impl Site {
 
     /// The database itself.
     pub(crate) async fn raw(&self) -> mongodb::Database {
-        Client::with_uri_str(&self.server).await.unwrap().database(&self.name)
+        mongodb::Client::with_uri_str(&self.server).await.unwrap().database(&self.name)
     }
 
     /// Starts a server on the database.
@@ -167,22 +171,55 @@ pub(crate) async fn becomes_unready(server: &ServerProcess, deadline: Duration) 
     }
 }
 
+/// Asks until the store has answered. A database server that is slow is truly called away, and then the client has to ask again.
+pub(crate) async fn insist(ask: impl AsyncFn() -> Value) -> Value {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let answer = ask().await;
+        if answer["code"] != "storage_unavailable" {
+            return answer;
+        }
+        assert!(Instant::now() < until, "the store stays away: {answer}");
+        tokio::time::sleep(AGAIN).await;
+    }
+}
+
+/// A client that has authenticated.
+pub(crate) async fn enter(server: &ServerProcess, token: &str) -> Client {
+    let client = Client::connect(&server.url).await.unwrap();
+    let answer = insist(async || client.authenticate(token).await.unwrap()).await;
+    assert_eq!(answer["success"], true, "{answer}");
+    client
+}
+
+/// Sends a message until it is acknowledged, and gives the acknowledgement. Its text is its name as well, so it is kept once.
+pub(crate) async fn say(client: &Client, to: &str, message: &str) -> Value {
+    let ask = json!({"receiverId": to, "message": message, "clientMessageId": message});
+    let answer = insist(async || client.emit_ack("send-message", ask.clone()).await.unwrap()).await;
+    assert_eq!(answer["ok"], true, "{answer}");
+    answer
+}
+
 /// What must be true after the database failed for a while and the server did not: nothing acknowledged is lost or doubled,
-/// nobody lost the socket, and somebody was told of the failure.
+/// and nobody lost the socket.
 pub(crate) async fn told_the_truth(site: &Site, agent: &Account, ledgers: &[(Account, Ledger)]) {
     for (who, ledger) in ledgers {
         assert_eq!(ledger.connections, 1, "{} lost the socket", who.name);
     }
-    // Those whose message was still waiting when the database came back got a late true answer instead.
+    site.compare(agent, ledgers).await;
+}
+
+/// Where the database was away for longer than anybody waits for it, somebody was told so. Where it came back sooner, those whose
+/// messages were still waiting may all have got a late true answer instead.
+pub(crate) fn somebody_was_refused(ledgers: &[(Account, Ledger)]) {
     let refused: u64 = ledgers.iter().map(|(_, ledger)| ledger.refused).sum();
     assert!(refused > 0, "nobody was told that the store is away");
-    site.compare(agent, ledgers).await;
 }
 
 /// Asks a server to stop, and waits until it has; gives what it logged.
 pub(crate) async fn stop(server: ServerProcess) -> String {
     server.signal("TERM").await;
-    let (status, log) = server.ended(PATIENCE).await;
+    let (status, log) = server.ended().await;
     assert!(status.success(), "{log}");
     assert!(!log.contains("panicked"), "{log}");
     log

@@ -8,8 +8,11 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
-/// How long a server may take to start; a demo hashes passwords first.
-const START: Duration = Duration::from_mins(1);
+/// How long a server may take to start; it may have to hash passwords first, or to take an old database in.
+const START: Duration = Duration::from_mins(2);
+
+/// How long a server may take to stop. It allows itself most of that.
+pub(crate) const STOP: Duration = Duration::from_secs(30);
 
 /// Where the program is.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_deskline");
@@ -63,8 +66,8 @@ impl ServerProcess {
     }
 
     /// Waits until it has ended; gives how, and what it logged.
-    pub(crate) async fn ended(mut self, deadline: Duration) -> (ExitStatus, String) {
-        let status = timeout(deadline, self.child.wait()).await.expect("the server does not end").unwrap();
+    pub(crate) async fn ended(mut self) -> (ExitStatus, String) {
+        let status = timeout(STOP, self.child.wait()).await.expect("the server does not end").unwrap();
         (status, self.log())
     }
 

@@ -17,6 +17,7 @@ use super::{StoreError, Stores, Upkeep};
 
 mod append;
 mod checkpoint;
+mod codes;
 mod conversations;
 mod extras;
 mod lock;

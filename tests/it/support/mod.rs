@@ -9,9 +9,10 @@ mod wire;
 
 pub(crate) use client::{enter, settle};
 pub(crate) use server::TestServer;
-pub(crate) use site::Site;
+pub(crate) use site::{Site, run};
 pub(crate) use wire::Wire;
 
+pub(crate) use crate::shared::process::STOP;
 pub(crate) use crate::shared::{
     Account, PROGRAM, SECRET, ServerProcess, all_logs, email_of, make_account, number, text,
 };

@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::{Account, SECRET, SOON, enter, make_account};
+use super::{Account, SECRET, STOP, enter, make_account};
 use deskline::rig::client::Client;
 
 #[derive(Parser)]
@@ -78,7 +78,7 @@ impl TestServer {
     /// Stops it, and starts another one on the same data file, at another address.
     pub(crate) async fn restart(&mut self) {
         self.running.stop.cancel();
-        timeout(SOON, &mut self.running.ended).await.expect("the server does not stop").unwrap();
+        timeout(STOP, &mut self.running.ended).await.expect("the server does not stop").unwrap();
         let data = self.folder.path().join("deskline.db");
         (self.url, self.stores, self.running) = run(&data, &self.flags, &self.tokens, &self.clock).await;
     }

@@ -1,6 +1,7 @@
 //! A data file on which one server after the other may run.
 
 use std::path::{Path, PathBuf};
+use std::process::Output;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,8 +10,9 @@ use deskline::domain::{Role, SystemClock};
 use deskline::store::sqlite::SqliteStore;
 use tempfile::TempDir;
 use tokio::process::Command;
+use tokio::time::timeout;
 
-use super::{Account, PROGRAM, SECRET, ServerProcess, make_account};
+use super::{Account, PROGRAM, SECRET, STOP, ServerProcess, make_account};
 
 /// A scratch folder with a data file, on which one server after the other may run.
 pub(crate) struct Site {
@@ -66,4 +68,10 @@ impl Site {
     pub(crate) fn store(&self) -> Arc<SqliteStore> {
         SqliteStore::open(&self.data()).unwrap()
     }
+}
+
+/// Runs the program to its end.
+pub(crate) async fn run(arguments: &[&str]) -> Output {
+    let run = Command::new(PROGRAM).args(arguments).kill_on_drop(true).output();
+    timeout(STOP, run).await.expect("the program does not end").unwrap()
 }

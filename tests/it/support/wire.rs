@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
+use serde_json::json;
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
-use super::SOON;
+use super::{Account, SOON};
 
 /// A raw Socket.IO connection, past both handshakes.
 pub(crate) struct Wire(WebSocketStream<TcpStream>);
@@ -38,6 +40,18 @@ impl Wire {
         assert!(wire.send("40").await);
         assert!(wire.next(SOON).await.unwrap().starts_with("40"));
         wire
+    }
+
+    /// Shows whose it is, and reads up to the answer.
+    pub(crate) async fn authenticate(&mut self, account: &Account) {
+        assert!(self.send(format!("42{}", json!(["authenticate", account.token]))).await);
+        while !self.next(SOON).await.expect("no answer").starts_with(r#"42["authenticated""#) {}
+    }
+
+    /// Cuts the connection without a word, and waits until the server has closed its end as well.
+    pub(crate) async fn vanish(mut self) {
+        drop(self.0.get_mut().shutdown().await);
+        while self.next(SOON).await.is_some() {}
     }
 
     /// Sends a text frame; false if the connection is gone.

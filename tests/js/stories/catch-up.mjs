@@ -81,12 +81,13 @@ export default function stories(start) {
   });
 
   test('nor if the client never said a word since, but gave its signs of life', async (t) => {
-    const server = await start(t, '--ping-interval', '100ms', '--ping-timeout', '400ms');
+    const server = await start(t, '--ping-interval', '300ms', '--ping-timeout', '2s');
     const [admin, ann] = [await server.signIn(server.admin), await server.signIn(server.ann)];
     await admin.send(server.ann, 'one');
     await ann.waitFor('receive-message');
+    // Long enough for the server to know by them that what it had sent has arrived.
     let pings = 0;
-    await new Promise((resolve) => ann.socket.io.on('ping', () => (pings += 1) === 12 && resolve()));
+    await new Promise((resolve) => ann.socket.io.on('ping', () => (pings += 1) === 10 && resolve()));
     await ann.drop();
     await ann.waitFor('<connect>');
     await ann.waitFor('authenticated');
@@ -194,20 +195,20 @@ export default function stories(start) {
   });
 
   test('a client that comes back over another network gets what went to its dead connection', async (t) => {
-    const server = await start(t, '--ping-interval', '1s', '--ping-timeout', '1s');
+    const server = await start(t, '--ping-interval', '1s', '--ping-timeout', '2s');
     const network = await Network.open(t, server.url);
     const admin = await server.signIn(server.admin);
     const ann = await server.signIn(server.ann, { url: network.url, reconnection: false });
     network.fail();
     await admin.send(server.ann, 'into the void');
     const back = await server.signIn(server.ann, { name: 'ann, on another network' });
-    if (!heard(back).includes('into the void')) await back.waitFor('receive-message', undefined, 6000);
+    if (!heard(back).includes('into the void')) await back.waitFor('receive-message');
     assert.deepEqual(heard(back), ['into the void']);
     assert.deepEqual(heard(ann), []);
   });
 
   test('what went to a dead connection arrives after the next one, if that comes when its death is known', async (t) => {
-    const server = await start(t, '--ping-interval', '1s', '--ping-timeout', '1s');
+    const server = await start(t, '--ping-interval', '1s', '--ping-timeout', '2s');
     const network = await Network.open(t, server.url);
     const admin = await server.signIn(server.admin);
     await server.signIn(server.ann, { url: network.url, reconnection: false });

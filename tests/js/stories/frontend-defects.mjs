@@ -24,13 +24,14 @@ export default function stories(start) {
   });
 
   test('defect B: a client that came back and says nothing is reminded', async (t) => {
-    const server = await start(t, '--silence', '300ms');
+    const server = await start(t, '--silence', '1500ms');
     const broken = await server.connect('broken');
     await broken.waitFor('authenticated', ({ success }) => success === false);
-    await broken.nothingMore(900);
+    // Once, and with some time more than it was allowed.
+    await broken.nothingMore(3500);
     assert.ok(broken.socket.connected);
     const ann = await server.signIn(server.ann);
-    await ann.nothingMore(900);
+    await ann.nothingMore(3500);
   });
 
   test('defect B: what such a client sends is refused aloud', async (t) => {
@@ -97,20 +98,27 @@ export default function stories(start) {
   });
 
   test('defect F: the list answers at once, however much was said, and preflights are remembered', async (t) => {
-    const server = await start(t);
+    // Asked in turn, so that a machine that is busy is so for both.
+    const [server, other] = [await start(t), await start(t)];
+    const list = async (asked, last) => {
+      const from = performance.now();
+      const { body } = await asked.get('/api/chat/conversations', asked.admin);
+      assert.equal(body[0].lastMessage, last);
+      return performance.now() - from;
+    };
+    await (await other.signIn(other.ann)).send(other.admin, 'the only one');
     const ann = await server.signIn(server.ann);
     for (let index = 0; index < 500; index += 1) {
       ann.emit('send-message', { receiverId: server.admin.id, message: `${index}` });
     }
     await ann.waitFor('message-sent', (sent) => sent.message === '499');
-    const times = [];
+    const [long, short] = [[], []];
     for (let round = 0; round < 20; round += 1) {
-      const from = performance.now();
-      const { body } = await server.get('/api/chat/conversations', server.admin);
-      times.push(performance.now() - from);
-      assert.equal(body[0].lastMessage, '499');
+      long.push(await list(server, '499'));
+      short.push(await list(other, 'the only one'));
     }
-    assert.ok(Math.min(...times) < 50, `${Math.min(...times)} ms`);
+    const [after500, after1] = [Math.min(...long), Math.min(...short)];
+    assert.ok(after500 < 3 * after1 + 10, `${after500} ms after 500 messages, ${after1} ms after one`);
     const asked = { origin: 'http://localhost:5173', 'access-control-request-method': 'GET' };
     const preflight = await server.rest('OPTIONS', '/api/chat/conversations', { headers: asked });
     assert.ok(Number(preflight.headers.get('access-control-max-age')) >= 600);

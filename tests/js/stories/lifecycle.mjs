@@ -20,7 +20,7 @@ export default function stories(start) {
       await client.waitFor('<connect>');
       assert.equal((await client.waitFor('authenticated')).success, true);
     }
-    assert.ok(Date.now() - stoppedAt < 10_000, 'far below the 40 s after which the frontend gives up');
+    assert.ok(Date.now() - stoppedAt < 30_000, 'before the 40 s after which the frontend gives up');
     await ann.send(server.admin, 'after');
     await admin.waitFor('receive-message', (received) => received.message === 'after');
     const history = await server.get(`/api/chat/messages/${server.admin.id}`, server.ann);

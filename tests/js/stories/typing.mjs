@@ -34,7 +34,7 @@ export default function stories(start) {
     const [ann, admin] = [await server.signIn(server.ann), await server.signIn(server.admin)];
     ann.emit('typing', { receiverId: server.admin.id });
     await admin.waitFor('user-typing');
-    await admin.waitFor('user-stop-typing', ({ userId }) => userId === server.ann.id, 2000);
+    await admin.waitFor('user-stop-typing', ({ userId }) => userId === server.ann.id);
     await admin.nothingMore(500);
   });
 

@@ -153,7 +153,7 @@ async fn a_server_that_falls_silent_is_given_up_on_in_time() {
     );
     assert!(matches!(answer[0], Err(AppendError::Store(StoreError::Unavailable(_)))), "{answer:?}");
     assert!(matches!(history, Err(StoreError::Unavailable(_))), "{history:?}");
-    assert!(begun.elapsed() < Duration::from_secs(7), "it took {:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(9), "it took {:?}", begun.elapsed());
     proxy.set(Line::Cut);
     proxy.set(Line::Open);
     let after = store.append(vec![say(&conversation, 1, Side::Customer, "after")]).await.remove(0).unwrap();

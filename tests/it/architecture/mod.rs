@@ -1,0 +1,128 @@
+//! Who may name whom: reads what the sources name ([`reader`]), and holds it against the rules ([`rules`]).
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+mod reader;
+mod rules;
+
+use reader::{paths, test_modules};
+use rules::RULES;
+
+/// A module's place: `["desk", "send_message"]`.
+type Place = Vec<String>;
+
+#[test]
+fn every_part_names_only_what_it_may() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut sources = Vec::new();
+    collect(&root, &root, &mut sources);
+    assert!(sources.len() > 50, "found only {} sources", sources.len());
+    // A module that is declared for tests alone is left out together with what lies below it.
+    let test_only: Vec<Place> = sources.iter().flat_map(|(place, text)| test_modules(place, text)).collect();
+    let mut found = Vec::new();
+    for (place, text) in &sources {
+        if !test_only.iter().any(|module| place.starts_with(module)) {
+            found.extend(violations(place, text));
+        }
+    }
+    assert!(found.is_empty(), "{} violations:\n{}", found.len(), found.join("\n"));
+}
+
+fn collect(root: &Path, folder: &Path, sources: &mut Vec<(Place, String)>) {
+    let mut entries: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    entries.sort();
+    for path in entries {
+        if path.is_dir() {
+            collect(root, &path, sources);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let relative = path.strip_prefix(root).unwrap().with_extension("");
+            let mut place: Place = relative.iter().map(|part| part.to_str().unwrap().to_owned()).collect();
+            if place.last().is_some_and(|last| last == "mod" || (place.len() == 1 && last == "lib")) {
+                place.pop();
+            }
+            sources.push((place, fs::read_to_string(&path).unwrap()));
+        }
+    }
+}
+
+/// What in this source a rule forbids.
+fn violations(place: &Place, source: &str) -> Vec<String> {
+    let mut found = BTreeSet::new();
+    let here = place.join("::");
+    for path in paths(place, source) {
+        for rule in RULES.iter().filter(|rule| (rule.binds)(place)) {
+            if rule.forbids(&path) {
+                found.insert(format!("{here} names {path}: {}", rule.says));
+            }
+        }
+        if let ([first, own, ..], Some(rest)) = (place.as_slice(), path.strip_prefix("crate::faces::"))
+            && first == "faces"
+            && rest.split("::").next() != Some(own)
+        {
+            found.insert(format!("{here} names {path}: no face names another"));
+        }
+    }
+    found.into_iter().collect()
+}
+
+fn at(place: &str) -> Place {
+    place.split("::").map(str::to_owned).collect()
+}
+
+#[test]
+fn planted_violations_are_found() {
+    for (place, source) in [
+        ("domain::entry", "use std::sync::Arc; use tokio::time::Instant;"),
+        ("domain::user", "fn f() { let _ = crate::store::open(); }"),
+        ("domain::user", "use super::super::store::StoreError;"),
+        ("domain::user", "#[derive(serde::Serialize)] struct A;"),
+        ("domain", "use std::{fmt, fs::File};"),
+        ("desk::send_message", "use serde_json::Value;"),
+        ("desk::send_message", "use crate::{domain::Seq, faces::{rest::reply, ops}};"),
+        ("desk", "use crate::store::{StoreError, sqlite::SqliteStore};"),
+        ("desk::connect", "fn f() { rusqlite::Connection::open(\"x\"); }"),
+        ("faces::rest::chat", "use super::super::socketio::wire;"),
+        ("faces::rest", "use socketioxide::SocketIo;"),
+        ("faces::rest", "use crate::faces::socketio;"),
+        ("accounts::log_in", "use crate::config::Config;"),
+        ("store::mongo", "use rusqlite::Row as Line;"),
+        ("presence", "use crate::desk::Desk;"),
+        ("cli::serve", "use crate::desk::Desk; fn f() { Desk::open(a, b); }"),
+        ("faces::ops", "fn f() { std::env::var(\"X\"); }"),
+        ("desk::watch", "fn f() { let now = std::time::SystemTime::now(); }"),
+        ("desk::watch", "use std::time::{Duration, SystemTime};"),
+        ("accounts", "fn f() { time::OffsetDateTime::now_utc() }"),
+    ] {
+        assert!(!violations(&at(place), source).is_empty(), "not found in {place}: {source}");
+    }
+}
+
+#[test]
+fn what_is_allowed_is_let_through() {
+    for (place, source) in [
+        ("domain::entry", "use std::{fmt, sync::Arc}; use super::{Seq, UserId}; use crate::domain::ids::UserId;"),
+        ("domain::entry", "/// Not [`tokio::time`]. \nstruct A; // rusqlite::Row"),
+        ("domain::entry", "const A: &str = \"tokio::time\"; const B: &str = r#\"a \" serde::Serialize\"#;"),
+        (
+            "domain::entry",
+            "fn f<'a>(c: char) -> bool { c == '\"' || c == '\\'' } #[cfg(test)] mod tests { use tokio::x; }",
+        ),
+        ("desk::connect", "use crate::presence::Connection; use super::Desk; use tokio::time::Instant;"),
+        ("faces::socketio::wire", "use super::super::socketio::encode; use crate::faces::socketio::wire::event;"),
+        ("store::sqlite::rows", "use rusqlite::Row; use crate::domain::Seq;"),
+        ("app", "use crate::store::sqlite::SqliteStore; fn f() { Desk::open(a, b); }"),
+        ("config::auth", "fn f() { std::env::var(\"X\"); }"),
+    ] {
+        assert_eq!(violations(&at(place), source), Vec::<String>::new(), "{place}: {source}");
+    }
+}
+
+#[test]
+fn modules_for_tests_alone_are_known_by_their_mark() {
+    let source = "#[cfg(test)]\npub(crate) mod contract;\npub mod sqlite;\n#[cfg(test)] mod inline { fn f() {} }";
+    assert_eq!(test_modules(&at("store"), source)[0], at("store::contract"));
+    let source = "#[cfg(test)]\n#[path = \"token_tests.rs\"]\nmod tests;";
+    assert!(test_modules(&at("auth::token"), source).contains(&at("auth::token_tests")));
+}

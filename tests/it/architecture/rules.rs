@@ -1,0 +1,150 @@
+//! The rules.
+
+use super::Place;
+
+/// A rule: whom it binds, and what these must not name.
+pub(super) struct Rule {
+    /// Says why, when it is broken.
+    pub(super) says: &'static str,
+    /// Whether it binds this module.
+    pub(super) binds: fn(&Place) -> bool,
+    /// Paths that must not be named; one ends anywhere below.
+    forbids: &'static [&'static [&'static str]],
+}
+
+impl Rule {
+    /// Whether it forbids to name a path.
+    pub(super) fn forbids(&self, path: &str) -> bool {
+        self.forbids
+            .iter()
+            .copied()
+            .flatten()
+            .any(|forbidden| path.strip_prefix(forbidden).is_some_and(|rest| rest.is_empty() || rest.starts_with("::")))
+    }
+}
+
+/// Whether a module lies at or below a path.
+fn within(place: &Place, path: &str) -> bool {
+    let path: Vec<&str> = path.split("::").collect();
+    place.len() >= path.len() && place.iter().zip(&path).all(|(have, want)| have == want)
+}
+
+/// Whether a module is, or lies below, one of several.
+fn within_any(place: &Place, paths: &[&str]) -> bool {
+    paths.iter().any(|path| within(place, path))
+}
+
+/// What speaks to clients.
+const WIRES: &[&str] = &["axum", "hyper", "hyper_util", "tower", "tower_http", "socketioxide"];
+
+/// What texts and documents are made with.
+const FORMATS: &[&str] = &["serde", "serde_json"];
+
+/// What keeps and sends.
+const DRIVERS: &[&str] = &["rusqlite", "mongodb", "lettre"];
+
+/// What the program is built from last: whatever is below must not know of it.
+const PROGRAM: &[&str] =
+    &["clap", "crate::app", "crate::bench", "crate::prove", "crate::rig", "crate::cli", "crate::config"];
+
+/// What stands between clients and the desk.
+const FACES: &[&str] = &["crate::faces", "crate::net"];
+
+const STORES: &str = "only app.rs and cli choose a store, and store::location opens it";
+
+pub(super) const RULES: &[Rule] = &[
+    Rule {
+        says: "domain does no I/O and knows no runtime, wire or driver",
+        binds: |place| within(place, "domain"),
+        forbids: &[
+            WIRES,
+            FORMATS,
+            DRIVERS,
+            PROGRAM,
+            FACES,
+            &["tokio", "tokio_util", "futures_util", "tracing"],
+            &["std::fs", "std::net", "std::io", "std::env", "std::process", "std::thread"],
+            &["crate::accounts", "crate::auth", "crate::desk", "crate::mail", "crate::presence", "crate::store"],
+        ],
+    },
+    Rule {
+        says: "desk knows no wire and no driver",
+        binds: |place| within(place, "desk"),
+        forbids: &[
+            WIRES,
+            FORMATS,
+            DRIVERS,
+            PROGRAM,
+            FACES,
+            &["std::fs", "std::net", "crate::store::sqlite", "crate::store::mongo"],
+        ],
+    },
+    Rule {
+        says: "ports and accounts know no face, and nothing that is built above them",
+        binds: |place| within_any(place, &["accounts", "auth", "mail", "presence", "store"]),
+        forbids: &[WIRES, PROGRAM, FACES, &["crate::desk"]],
+    },
+    Rule {
+        says: "faces and the desk are below app.rs, the command line and the settings",
+        binds: |place| within_any(place, &["faces", "net"]),
+        forbids: &[PROGRAM],
+    },
+    Rule {
+        says: "only store/sqlite knows SQLite (scratch stores are seeded in a file of their own)",
+        binds: |place| !within_any(place, &["store::sqlite", "rig::scratch"]),
+        forbids: &[&["rusqlite"]],
+    },
+    Rule {
+        says: "only store/mongo knows MongoDB",
+        binds: |place| !within(place, "store::mongo"),
+        forbids: &[&["mongodb", "bson"]],
+    },
+    Rule {
+        says: "only faces/socketio knows Socket.IO; app.rs joins it to the rest",
+        binds: |place| !within_any(place, &["faces::socketio", "app"]),
+        forbids: &[&["socketioxide", "engineioxide"]],
+    },
+    Rule {
+        says: "only faces, net and app.rs know HTTP (and the clients that try them out)",
+        binds: |place| !within_any(place, &["faces", "net", "app", "rig"]),
+        forbids: &[&["axum", "hyper", "tower_http"]],
+    },
+    Rule {
+        says: STORES,
+        binds: |place| !within_any(place, &["app", "cli", "store::location", "store::sqlite"]),
+        forbids: &[&["crate::store::sqlite"]],
+    },
+    Rule {
+        says: STORES,
+        binds: |place| !within_any(place, &["app", "cli", "store::location", "store::mongo"]),
+        forbids: &[&["crate::store::mongo"]],
+    },
+    Rule {
+        says: "only app.rs builds the desk, the accounts and the mailers, and joins the faces",
+        binds: |place| !within(place, "app"),
+        forbids: &[
+            &["Desk::open", "crate::desk::Desk::open"],
+            &["Accounts::new", "crate::accounts::Accounts::new"],
+            &["SmtpMailer::new", "crate::mail::SmtpMailer::new"],
+            &["socketio::layer", "crate::faces::socketio::layer"],
+            &["rest::routes", "crate::faces::rest::routes"],
+            &["ops::routes", "crate::faces::ops::routes"],
+        ],
+    },
+    Rule {
+        says: "only config reads the environment",
+        binds: |place| !within(place, "config"),
+        forbids: &[
+            &["std::env::var", "std::env::var_os", "std::env::vars", "std::env::vars_os"],
+            &["env::var", "env::var_os", "env::vars", "env::vars_os", "dotenvy"],
+        ],
+    },
+    Rule {
+        says: "only domain::clock reads the system clock",
+        binds: |place| !within(place, "domain::clock"),
+        forbids: &[
+            &["std::time::SystemTime", "SystemTime::now", "chrono"],
+            &["OffsetDateTime::now_utc", "OffsetDateTime::now_local", "time::OffsetDateTime::now_utc"],
+        ],
+    },
+];

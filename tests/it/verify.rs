@@ -1,0 +1,90 @@
+//! `deskline verify` as an operator runs it: on a store that is being written to, and on one that is wrong.
+
+use std::process::Output;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use deskline::domain::Role;
+use serde_json::json;
+use tokio::task::JoinSet;
+
+use crate::support::{Site, TestServer, enter, run};
+
+/// How long a customer rests between two messages. Somebody who never does is never seen at rest, either.
+const PAUSE: Duration = Duration::from_millis(50);
+
+fn said(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_is_written_to_meanwhile_is_found_sound() {
+    let server = TestServer::start(&[]).await;
+    let (ada, is_over) = (server.agent("ada").await, Arc::new(AtomicBool::new(false)));
+    let mut talking = JoinSet::new();
+    for n in 0..4 {
+        let customer = server.customer(&format!("c{n}")).await;
+        let (client, desk) = (server.enter(&customer).await, server.enter(&ada).await);
+        let (to, from, is_over) = (ada.id.to_string(), customer.id.to_string(), is_over.clone());
+        talking.spawn(async move {
+            let mut said = 0;
+            while !is_over.load(Ordering::SeqCst) {
+                // Both move what follows from the log.
+                let ask = json!({"receiverId": to, "message": "help"});
+                assert_eq!(client.emit_ack("send-message", ask).await.unwrap()["ok"], true);
+                assert_eq!(desk.emit_ack("mark-read", json!({"senderId": from})).await.unwrap()["ok"], true);
+                said += 1;
+                tokio::time::sleep(PAUSE).await;
+            }
+            said
+        });
+    }
+    for round in 0..10 {
+        let verified = run(&["verify", "--data", &server.data()]).await;
+        let told = said(&verified);
+        assert!(verified.status.success() && told.contains(": 0 differences"), "round {round}: {told}");
+    }
+    is_over.store(true, Ordering::SeqCst);
+    let said: u32 = talking.join_all().await.iter().sum();
+    assert!(said >= 50, "only {said} messages were said meanwhile, which proves little");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_wrong_is_told_with_a_failure_and_put_right_when_that_is_asked_for() {
+    let (site, people) = Site::with(&[("ada", Role::Admin), ("ann", Role::Customer)]).await;
+    let server = site.start(&[]).await;
+    let ann = enter(&server.url, &people[1]).await;
+    let ask = json!({"receiverId": people[0].id.to_string(), "message": "hello"});
+    assert_eq!(ann.emit_ack("send-message", ask).await.unwrap()["ok"], true);
+    server.signal("TERM").await;
+    server.ended().await;
+    let data = site.data();
+    let verify = async |more: &[&str]| run(&[&["verify", "--data", data.to_str().unwrap()], more].concat()).await;
+
+    let sound = verify(&[]).await;
+    assert_eq!(sound.status.code(), Some(0), "{}", said(&sound));
+    assert!(said(&sound).contains("1 conversations, 1 entries: 0 differences, 0 conversations put right."));
+
+    let raw = rusqlite::Connection::open(&data).unwrap();
+    assert_eq!(raw.execute("UPDATE conversations SET desk_unread = desk_unread + 6", []).unwrap(), 1);
+    drop(raw);
+    for _ in 0..2 {
+        let wrong = verify(&[]).await;
+        let told = said(&wrong);
+        assert_eq!(wrong.status.code(), Some(1), "{told}");
+        assert!(told.contains("what the desk has not read is 7, the log says 1"), "{told}");
+        assert!(told.contains("1 differences, 0 conversations put right.") && told.contains("hint: --fix"), "{told}");
+    }
+    let fixed = verify(&["--fix"]).await;
+    assert_eq!(fixed.status.code(), Some(0), "{}", said(&fixed));
+    assert!(said(&fixed).contains("1 differences, 1 conversations put right."), "{}", said(&fixed));
+    assert!(verify(&[]).await.status.success());
+
+    let raw = rusqlite::Connection::open(&data).unwrap();
+    assert_eq!(raw.execute("UPDATE entries SET seq = 2", []).unwrap(), 1);
+    drop(raw);
+    let broken = verify(&["--fix"]).await;
+    assert_eq!(broken.status.code(), Some(1), "what the log itself lacks cannot be put right: {}", said(&broken));
+    assert!(said(&broken).contains("entry 1 is missing from the log"), "{}", said(&broken));
+}
