@@ -106,7 +106,7 @@ pub async fn serve(
         passwords: Passwords::default(),
         tokens,
         clock: clock.clone(),
-        client_url: config.listen.client_urls.first().cloned().unwrap_or_default(),
+        client_url: config.listen.client_urls.first().map(|url| url.as_str().to_owned()).unwrap_or_default(),
         changed,
     });
     let desk = Desk::open(stores, accounts.clone(), clock.clone(), config.desk.settings());

@@ -4,7 +4,7 @@ use super::Accounts;
 use super::fields::{Name, NewPassword, Username};
 use super::log_in::{LogIn, LogInError};
 use crate::domain::{BirthDate, Email, User};
-use crate::store::{Profile, SaveProfileError, SaveUserError, StoreError, UserChange};
+use crate::store::{CodesChange, Profile, SaveProfileError, SaveUserError, StoreError, UserChange};
 
 /// Why an account stays as it is.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +45,12 @@ impl Accounts {
         username: Option<Username>,
         email: Option<Email>,
     ) -> Result<(User, Profile), ChangeOwnError> {
+        // Before anything is saved: who is refused keeps all as it was.
+        if let Some(email) = &email
+            && self.parts.users.user_by_email(email).await?.is_some_and(|other| other.id != user.id)
+        {
+            return Err(ChangeOwnError::EmailTaken);
+        }
         let mut profile = self.profile(user).await?;
         if let Some(username) = username {
             profile.username = Some(username.into_string());
@@ -53,8 +59,9 @@ impl Accounts {
                 SaveProfileError::Store(error) => ChangeOwnError::Store(error),
             })?;
         }
-        // A mailed code belongs to the former address.
-        let change = UserChange { pending_code: email.is_some().then_some(None), email, ..UserChange::default() };
+        // Mailed codes belong to the former address.
+        let codes = if email.is_some() { CodesChange::RemoveAll } else { CodesChange::Keep };
+        let change = UserChange { email, codes, ..UserChange::default() };
         let updated = self.parts.users.update_user(user.id, change, self.parts.clock.now()).await;
         let updated = updated.map_err(|error| match error {
             SaveUserError::EmailTaken => ChangeOwnError::EmailTaken,
@@ -99,7 +106,7 @@ impl Accounts {
         let email = user.email.clone().ok_or(LogInError::Wrong)?;
         self.check_password(LogIn { email, password: present }).await?;
         let hash = self.parts.passwords.hash(new.into_string()).await.map_err(LogInError::from)?;
-        let change = UserChange { password_hash: Some(hash), pending_code: Some(None), ..UserChange::default() };
+        let change = UserChange { password_hash: Some(hash), codes: CodesChange::RemoveAll, ..UserChange::default() };
         match self.parts.users.update_user(user.id, change, self.parts.clock.now()).await {
             Ok(_) => Ok(()),
             Err(SaveUserError::Store(error)) => Err(error.into()),

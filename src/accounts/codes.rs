@@ -9,7 +9,7 @@ use subtle::ConstantTimeEq as _;
 use super::Accounts;
 use crate::domain::{AccountStatus, CodePurpose, Email, PendingCode, Timestamp, User};
 use crate::mail::Mail;
-use crate::store::{SaveUserError, StoreError, UserChange};
+use crate::store::{CodesChange, SaveUserError, StoreError, UserChange};
 
 /// How many wrong codes spoil the right one.
 pub const MAX_FAILURES: u32 = 5;
@@ -33,14 +33,14 @@ pub(super) fn fresh(purpose: CodePurpose, now: Timestamp) -> (String, PendingCod
         CodePurpose::ResetPassword => Duration::from_hours(1),
         CodePurpose::LogIn => Duration::from_mins(5),
     };
-    let pending = PendingCode { purpose, digest: digest(&code), expires_at: now.after(lifetime), failures: 0 };
+    let pending = PendingCode { digest: digest(&code), expires_at: now.after(lifetime), failures: 0 };
     (code, pending)
 }
 
 /// Six digits, for those who have to type them: good for minutes only, and spoilt by [`MAX_FAILURES`] wrong ones.
-pub(super) fn fresh_digits(purpose: CodePurpose, lifetime: Duration, now: Timestamp) -> (String, PendingCode) {
+pub(super) fn fresh_digits(lifetime: Duration, now: Timestamp) -> (String, PendingCode) {
     let code = format!("{:06}", rand::random_range(0..1_000_000));
-    let pending = PendingCode { purpose, digest: digest(&code), expires_at: now.after(lifetime), failures: 0 };
+    let pending = PendingCode { digest: digest(&code), expires_at: now.after(lifetime), failures: 0 };
     (code, pending)
 }
 
@@ -82,7 +82,7 @@ impl Accounts {
         let Some(email) = &user.email else { return Ok(()) };
         let now = self.parts.clock.now();
         let (code, pending) = fresh(purpose, now);
-        let change = UserChange { pending_code: Some(Some(pending)), ..UserChange::default() };
+        let change = UserChange { codes: CodesChange::Put(purpose, pending), ..UserChange::default() };
         if self.parts.users.update_user(user.id, change, now).await?.is_some() {
             self.post.send(user.id, self.code_mail(email, purpose, &code)).await;
         }
@@ -101,19 +101,21 @@ impl Accounts {
         let users = &self.parts.users;
         let now = self.parts.clock.now();
         let user = users.user_by_email(email).await?.filter(|user| user.status != AccountStatus::Blocked);
-        let Some(user) = user else { return Err(RedeemError::Invalid) };
-        let pending = user.pending_code.filter(|pending| {
-            pending.purpose == purpose && pending.failures < MAX_FAILURES && now < pending.expires_at
-        });
+        let Some(mut user) = user else { return Err(RedeemError::Invalid) };
+        let pending = user.pending_codes.remove(&purpose);
+        let pending = pending.filter(|pending| pending.failures < MAX_FAILURES && now < pending.expires_at);
         let Some(mut pending) = pending else { return Err(RedeemError::Invalid) };
         let right: bool = pending.digest.as_bytes().ct_eq(digest(code).as_bytes()).into();
         let change = if right {
             // A block set by an admin at this very moment must stand, so only what is unconfirmed is opened.
             let status = change.status.filter(|_| user.status == AccountStatus::Unverified);
-            UserChange { pending_code: Some(None), status, ..change }
+            // Digits that were mailed to whoever knew the former password are no good with another.
+            let sets_password = change.password_hash.is_some();
+            let codes = if sets_password { CodesChange::RemoveAll } else { CodesChange::Remove(purpose) };
+            UserChange { status, codes, ..change }
         } else {
             pending.failures += 1;
-            UserChange { pending_code: Some(Some(pending)), ..UserChange::default() }
+            UserChange { codes: CodesChange::Put(purpose, pending), ..UserChange::default() }
         };
         let kept = users.update_user(user.id, change, now).await.map_err(|error| match error {
             SaveUserError::Store(error) => RedeemError::Store(error),
@@ -140,7 +142,8 @@ pub(super) fn hex(bytes: &[u8]) -> String {
     })
 }
 
-pub(super) fn percent_encoded(text: &str) -> String {
+/// What may stand in an address as it is; all else in the form `%XX`.
+pub(crate) fn percent_encoded(text: &str) -> String {
     text.bytes().fold(String::with_capacity(text.len()), |mut encoded, byte| {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             encoded.push(char::from(byte));

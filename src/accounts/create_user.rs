@@ -3,7 +3,7 @@
 use super::Accounts;
 use super::fields::{Name, NewPassword};
 use super::register::RegisterError;
-use crate::domain::{AccountStatus, Email, Role, User, UserId};
+use crate::domain::{AccountStatus, Email, PendingCodes, Role, User, UserId};
 use crate::store::NewUser;
 
 /// An account that an admin wants made.
@@ -37,7 +37,7 @@ impl Accounts {
             password_hash: Some(password_hash),
             role: ask.role,
             status: ask.status,
-            pending_code: None,
+            pending_codes: PendingCodes::new(),
             at: now,
         };
         Ok(self.parts.users.create_user(new).await?)

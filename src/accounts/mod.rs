@@ -67,6 +67,7 @@ pub struct Accounts {
     parts: AccountParts,
     log_ins: Throttle,
     mails: Throttle,
+    digits: Throttle,
     post: Post,
     /// Held from reading a code to having spent it, so that two who hold the same code do not both get in on it.
     redeeming: Mutex<()>,
@@ -78,8 +79,8 @@ impl Accounts {
     pub fn new(mut parts: AccountParts) -> Arc<Self> {
         parts.client_url.truncate(parts.client_url.trim_end_matches('/').len());
         let post = Post::new(Arc::clone(&parts.mailer));
-        let (log_ins, mails) = (Throttle::of_log_ins(), Throttle::of_mails());
-        Arc::new(Self { parts, log_ins, mails, post, redeeming: Mutex::new(()) })
+        let (log_ins, mails, digits) = (Throttle::of_log_ins(), Throttle::of_mails(), Throttle::of_mails());
+        Arc::new(Self { parts, log_ins, mails, digits, post, redeeming: Mutex::new(()) })
     }
 
     /// Waits until the mails under way have been handed over; for the end of the server. No mail is sent afterwards.

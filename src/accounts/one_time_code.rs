@@ -8,7 +8,7 @@ use super::codes::{RedeemError, digits_mail, fresh_digits};
 use super::log_in::{LogIn, LogInError};
 use super::sign_in::{SignIn, SignedIn, username};
 use crate::domain::{AccountStatus, CodePurpose, User};
-use crate::store::{SaveUserError, StoreError, UserChange};
+use crate::store::{CodesChange, SaveUserError, StoreError, UserChange};
 
 /// How long the digits are good.
 const LIFETIME: Duration = Duration::from_mins(5);
@@ -39,9 +39,10 @@ impl Accounts {
             return Err(OneTimeCodeError::Wrong);
         }
         let now = self.parts.clock.now();
-        self.mails.attempt(&email, now).map_err(LogInError::from)?;
-        let (code, pending) = fresh_digits(CodePurpose::LogIn, LIFETIME, now);
-        let change = UserChange { pending_code: Some(Some(pending)), ..UserChange::default() };
+        // A count of its own: mails that anybody may ask for must not keep agents out.
+        self.digits.attempt(&email, now).map_err(LogInError::from)?;
+        let (code, pending) = fresh_digits(LIFETIME, now);
+        let change = UserChange { codes: CodesChange::Put(CodePurpose::LogIn, pending), ..UserChange::default() };
         match self.parts.users.update_user(user.id, change, now).await {
             Ok(_) => {}
             Err(SaveUserError::Store(error)) => return Err(error.into()),
@@ -87,6 +88,7 @@ impl Accounts {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::accounts::forgot_password::ForgotPassword;
     use crate::accounts::testing::Fixture;
     use crate::domain::Role;
 
@@ -124,6 +126,22 @@ mod tests {
             let late = desk.accounts.redeem_one_time_code(ada.number, CodePurpose::LogIn, &code).await;
             assert!(matches!(late, Err(OneTimeCodeError::Wrong)));
         }
+    }
+
+    #[tokio::test]
+    async fn what_strangers_ask_for_keeps_no_agent_out() {
+        let mut desk = Fixture::new();
+        let ada = desk.account("ada@x.test", Role::Admin, AccountStatus::Active).await;
+        desk.accounts.mail_one_time_code(ask("ada@x.test")).await.unwrap();
+        let code: String = desk.mailed("log in: ").await.chars().take(6).collect();
+        for _ in 0..5 {
+            desk.accounts.forgot_password(ForgotPassword { email: "ada@x.test".parse().unwrap() });
+            desk.mailed("token=").await;
+        }
+        let signed_in = desk.accounts.redeem_one_time_code(ada.number, CodePurpose::LogIn, &code).await.unwrap();
+        assert_eq!(signed_in.user.id, ada.id, "the digits are as good as before");
+        desk.accounts.mail_one_time_code(ask("ada@x.test")).await.unwrap();
+        desk.mailed("log in: ").await;
     }
 
     #[tokio::test]

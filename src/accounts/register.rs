@@ -7,7 +7,7 @@ use super::codes;
 use super::fields::{Name, NewPassword, Username};
 use super::{Accounts, throttle::TooManyTries};
 use crate::auth::PasswordError;
-use crate::domain::{AccountStatus, BirthDate, CodePurpose, Email, Role, User, UserId};
+use crate::domain::{AccountStatus, BirthDate, CodePurpose, Email, PendingCodes, Role, User, UserId};
 use crate::store::{NewUser, Profile, SaveProfileError, SaveUserError, StoreError};
 
 /// Somebody wants an account.
@@ -109,7 +109,7 @@ impl Accounts {
         let purpose = CodePurpose::VerifyEmail;
         let (code, pending_code) = match ask.proof {
             Proof::Link => codes::fresh(purpose, now),
-            Proof::Digits => codes::fresh_digits(purpose, LIFETIME, now),
+            Proof::Digits => codes::fresh_digits(LIFETIME, now),
         };
         let new = NewUser {
             id: UserId::generate(now),
@@ -118,7 +118,7 @@ impl Accounts {
             password_hash: Some(password_hash),
             role: Role::Customer,
             status: AccountStatus::Unverified,
-            pending_code: Some(pending_code),
+            pending_codes: PendingCodes::from([(purpose, pending_code)]),
             at: now,
         };
         let user = self.parts.users.create_user(new).await?;

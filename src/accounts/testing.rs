@@ -10,7 +10,7 @@ use tokio::sync::{broadcast, mpsc};
 use super::{AccountParts, Accounts};
 use crate::auth::token::DEFAULT_LIFETIME;
 use crate::auth::{Passwords, Secret, Tokens};
-use crate::domain::{AccountStatus, FixedClock, Role, Timestamp, User, UserId};
+use crate::domain::{AccountStatus, FixedClock, PendingCodes, Role, Timestamp, User, UserId};
 use crate::mail::{Mail, MailError, Mailer};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{NewUser, Stores, UserChange};
@@ -61,7 +61,7 @@ impl Fixture {
         let name = email.split('@').next().unwrap().to_owned();
         let password_hash = Some(bcrypt::hash("secret1", 4).unwrap());
         let (id, email) = (UserId::generate(at), Some(email.parse().unwrap()));
-        let new = NewUser { id, name, email, password_hash, role, status, pending_code: None, at };
+        let new = NewUser { id, name, email, password_hash, role, status, pending_codes: PendingCodes::new(), at };
         self.stores.users.create_user(new).await.unwrap()
     }
 

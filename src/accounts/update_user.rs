@@ -4,7 +4,7 @@ use super::Accounts;
 use super::fields::{Name, NewPassword};
 use crate::auth::PasswordError;
 use crate::domain::{AccountStatus, Email, Role, User, UserId};
-use crate::store::{SaveUserError, StoreError, UserChange};
+use crate::store::{CodesChange, SaveUserError, StoreError, UserChange};
 
 /// What an admin wants changed; `None` leaves a field as it is.
 #[derive(Debug)]
@@ -59,7 +59,7 @@ impl Accounts {
         if ask.by == ask.id && (loses_role || loses_access) {
             return Err(UpdateUserError::OwnRights);
         }
-        let voids_code = ask.password.is_some() || ask.email.is_some();
+        let voids_codes = ask.password.is_some() || ask.email.is_some();
         let password_hash = match ask.password {
             Some(password) => Some(self.parts.passwords.hash(password.into_string()).await?),
             None => None,
@@ -70,7 +70,7 @@ impl Accounts {
             password_hash,
             role: ask.role,
             status: ask.status,
-            pending_code: voids_code.then_some(None),
+            codes: if voids_codes { CodesChange::RemoveAll } else { CodesChange::Keep },
         };
         let updated = self.parts.users.update_user(ask.id, change, self.parts.clock.now()).await;
         let user = updated.map_err(|error| match error {

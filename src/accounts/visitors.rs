@@ -2,7 +2,7 @@
 
 use super::Accounts;
 use super::codes::{digest, hex, percent_encoded};
-use crate::domain::{AccountStatus, Attachment, Role, User, UserId};
+use crate::domain::{AccountStatus, Attachment, PendingCodes, Role, User, UserId};
 use crate::store::{NewUser, Profile, SaveProfileError, SaveUserError, StoreError, UserChange};
 
 /// What a visitor is called who gives no name.
@@ -77,7 +77,7 @@ impl Accounts {
             password_hash: None,
             role: Role::Customer,
             status: AccountStatus::Active,
-            pending_code: None,
+            pending_codes: PendingCodes::new(),
             at: now,
         };
         let user = self.parts.users.create_user(new).await.map_err(store_error)?;

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::domain::{AccountStatus, Role};
+use crate::domain::{AccountStatus, PendingCodes, Role};
 
 const NOW: Timestamp = Timestamp::from_millis(1_795_249_336_000);
 const ID: &str = "6b0154b6789b7d07c9ad717a";
@@ -23,7 +23,7 @@ fn user() -> User {
         password_hash: None,
         role: Role::Admin,
         status: AccountStatus::Active,
-        pending_code: None,
+        pending_codes: PendingCodes::new(),
         created_at: NOW,
         updated_at: NOW,
     }

@@ -3,7 +3,7 @@
 use anyhow::Context;
 
 use crate::auth::Passwords;
-use crate::domain::{AccountStatus, Clock, Email, Role, SystemClock, UserId};
+use crate::domain::{AccountStatus, Clock, Email, PendingCodes, Role, SystemClock, UserId};
 use crate::store::{NewUser, UserStore};
 
 /// The password of all demo accounts.
@@ -31,7 +31,7 @@ pub(super) async fn prepare(users: &dyn UserStore) -> anyhow::Result<()> {
             password_hash: Some(Passwords::default().hash(PASSWORD.into()).await?),
             role,
             status: AccountStatus::Active,
-            pending_code: None,
+            pending_codes: PendingCodes::new(),
             at,
         };
         users.create_user(new).await?;

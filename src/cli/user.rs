@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use super::say;
 use crate::auth::Passwords;
 use crate::config::StoreConfig;
-use crate::domain::{AccountStatus, Clock, Email, Role, SystemClock, UserId};
+use crate::domain::{AccountStatus, Clock, Email, PendingCodes, Role, SystemClock, UserId};
 use crate::store::{MAX_PAGE, NewUser, OpenStore, StoreLocation, UserChange, UserStore};
 
 /// Adds, lists, blocks and unblocks accounts, and sets their passwords.
@@ -122,7 +122,7 @@ async fn add(keeper: &Keeper, email: Email, name: Option<String>, role: Role) ->
         password_hash: Some(read_password().await?),
         role,
         status: AccountStatus::Active,
-        pending_code: None,
+        pending_codes: PendingCodes::new(),
         at,
     };
     let user = keeper.users.create_user(new).await?;

@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::{ConfigError, LOOPBACK, alias};
 use crate::faces::channels::PublicUrl;
+use crate::net::{ClientUrl, ClientUrlError};
 
 /// Where the server listens, and who may call it from a browser.
 #[derive(Debug, Clone, Args)]
@@ -16,7 +17,7 @@ pub struct ListenConfig {
     /// Origin of a page that may use this server; may be given several times. Mailed links lead to the first
     /// [default: `$CLIENT_URL`, or `http://localhost:5173`].
     #[arg(long = "client-url", env = "DESKLINE_CLIENT_URL", value_delimiter = ',', value_name = "ORIGIN")]
-    pub client_urls: Vec<String>,
+    pub client_urls: Vec<ClientUrl>,
     /// Where pages find this server, if a proxy stands before it, e.g. `https://chat.example.com`: links in answers begin with
     /// it. May be given several times, one for each host name.
     #[arg(long = "public-url", env = "DESKLINE_PUBLIC_URL", value_delimiter = ',', value_name = "URL")]
@@ -33,8 +34,11 @@ impl ListenConfig {
             self.addresses.push(SocketAddr::new(LOOPBACK, port));
         }
         if self.client_urls.is_empty() {
-            let given = alias("CLIENT_URL").unwrap_or_else(|| "http://localhost:5173".into());
-            self.client_urls = given.split(',').map(|url| url.trim().trim_end_matches('/').to_owned()).collect();
+            let value = alias("CLIENT_URL").unwrap_or_else(|| "http://localhost:5173".into());
+            let urls = value.split(',').filter(|url| !url.trim().is_empty()).map(str::parse);
+            self.client_urls = urls
+                .collect::<Result<_, _>>()
+                .map_err(|error: ClientUrlError| ConfigError::ClientUrl { value, error })?;
         }
         Ok(())
     }

@@ -8,6 +8,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use clap::Args;
 
+use crate::net::ClientUrlError;
+
 mod auth;
 mod channels;
 mod desk;
@@ -65,6 +67,14 @@ pub enum ConfigError {
     /// The demo accounts are for a data file of their own.
     #[error("--demo keeps its accounts in a data file\nhint: leave --mongodb-uri out, or --demo")]
     DemoOnMongo,
+    /// The replaced server's name for where pages come from has a value that cannot be used.
+    #[error("CLIENT_URL, {value:?}: {error}")]
+    ClientUrl {
+        /// What it is.
+        value: String,
+        /// Why not.
+        error: ClientUrlError,
+    },
     /// A name of the replaced server has a value that cannot be used.
     #[error("{name} must be {what}, not {value:?}")]
     Alias {

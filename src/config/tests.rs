@@ -67,6 +67,15 @@ fn mongodb_is_chosen_by_its_address_and_wants_a_secret() {
 }
 
 #[test]
+fn a_page_is_named_as_its_browser_names_it() {
+    let urls = config(&["--client-url", "https://shop.test/, http://localhost:5173/desk/"]).listen.client_urls;
+    let origins: Vec<_> = urls.iter().map(crate::net::ClientUrl::origin).collect();
+    assert_eq!(origins, ["https://shop.test", "http://localhost:5173"]);
+    let refused = Cli::try_parse_from(["deskline", "--client-url", "*"]).map(|_| ()).unwrap_err().to_string();
+    assert!(refused.contains("hint: name each origin"), "{refused}");
+}
+
+#[test]
 fn every_setting_is_in_the_example_file_and_the_other_way_round() {
     let example = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/.env.example")).unwrap();
     let names: Vec<String> = Cli::command()

@@ -24,7 +24,9 @@ impl Desk {
         let conversation = self.0.directory.conversation(id).await?.ok_or(AcknowledgeError::NotFound)?;
         let side = conversation.members.side_of(person.id, person.role.is_agent()).ok_or(AcknowledgeError::NotFound)?;
         let given = self.delivered(person.id, id).await?.unwrap_or_default();
-        self.0.receipts.taken((id, side), up_to.min(given));
+        let taken = up_to.min(given);
+        self.confirm(person.id, id, taken);
+        self.0.receipts.taken((id, side), taken);
         Ok(())
     }
 }

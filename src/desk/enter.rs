@@ -20,9 +20,10 @@ pub enum ConversationName {
 pub enum Claim {
     /// Who they are.
     Identity(Arc<Person>),
-    /// Nothing but the name. Opens a conversation named by UUID, to speak for its customer, until an agent closes it.
+    /// Nothing but the name. Opens a conversation named by UUID, to speak for its customer, unless it is closed: what is said
+    /// next, by whomever, opens it again, for the name alone as well.
     NameAlone,
-    /// Nothing, on a server whose owner wants it so: as [`Claim::NameAlone`], but also when it is closed.
+    /// Nothing, on a server whose owner wants it so: as [`Claim::NameAlone`], but also while it is closed.
     Public,
 }
 

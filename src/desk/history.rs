@@ -61,9 +61,7 @@ impl Desk {
             if let Some(side) = members.side_of(reader.id, reader.role.is_agent()) {
                 self.note_taken(side, &entries, entries.len() < limit, &reaches);
             }
-            for connection in self.0.presence.connections(reader.id) {
-                connection.confirm(conversation.id);
-            }
+            self.confirm(reader.id, conversation.id, newest);
             match self.read_mark(reader, conversation, newest, None).await {
                 Ok(mark) => self.0.journal.submit(mark),
                 Err(MarkReadError::NotFound | MarkReadError::NotKept(_)) => {}

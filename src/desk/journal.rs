@@ -10,6 +10,7 @@ use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::sync::oneshot;
 
 use super::Desk;
+use super::elsewhere::Told;
 use super::send_message::{SendMessageError, Sent};
 use crate::domain::{ConnectionId, Draft, Entry, EntryTold, MessageExtras, Parties, Person};
 use crate::store::{AppendError, Appended, StoreError};
@@ -185,8 +186,12 @@ impl Desk {
     }
 
     async fn tell_what_is_kept(&self, mut kept: mpsc::Receiver<Vec<Kept>>) {
+        let mut told = Told::new(self.0.clock.now());
         while let Some(batch) = kept.recv().await {
             for kept in batch {
+                if let Ok(Appended::New(entry)) = &kept.result {
+                    self.tell_what_comes_before(entry, kept.parties.conversation, &mut told).await;
+                }
                 self.tell_and_answer(kept);
             }
             // A long line of full batches must not keep the sockets waiting.

@@ -57,7 +57,10 @@ impl Desk {
             }
         };
         let up_to = match named {
-            Some(up_to) => up_to,
+            Some(up_to) => {
+                self.confirm(reader.id, conversation.id, up_to);
+                up_to
+            }
             None => self.delivered(reader.id, conversation.id).await?.unwrap_or_default(),
         };
         self.keep_read(reader, conversation, up_to, origin).await

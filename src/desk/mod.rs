@@ -26,6 +26,7 @@ mod debts;
 pub mod deliveries;
 pub mod directory;
 mod dismiss;
+mod elsewhere;
 pub mod enter;
 pub mod history;
 pub mod journal;

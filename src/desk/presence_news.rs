@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::Desk;
-use crate::domain::{DeskEvent, Person, PresenceChange, UserId};
+use super::enter::Entered;
+use crate::domain::{DeskEvent, Person, PresenceChange, Side, UserId};
 use crate::presence::{Connection, Delivery, Departed, Frames, Joined};
 
 /// Who will be told soon who is there.
@@ -78,6 +79,17 @@ impl Desk {
             if chunk.len() == CHUNK {
                 tokio::time::sleep(PAUSE).await;
             }
+        }
+    }
+
+    /// The same for a connection that is for one room: an agent is told whether its customer is there.
+    pub async fn tell_who_is_in(&self, entered: &Entered, connection: &Arc<dyn Connection>) {
+        let (viewer, customer) = (&entered.person, &entered.customer);
+        if entered.side == Side::Customer {
+            self.tell_who_is_there(viewer, connection).await;
+        } else if self.0.presence.is_online(customer.id) {
+            let (event, frames) = (online(customer.id, customer.number, true), Frames::default());
+            connection.send(&Delivery { event: &event, viewer, is_replay: true, frames: &frames });
         }
     }
 

@@ -1,14 +1,14 @@
 //! To look at one conversation as a whole, and at all of them, without marking anything as read.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::Desk;
 use super::enter::Entered;
 use super::mark_read::MarkReadError;
 use crate::domain::{
-    Conversation, ConversationId, Entry, EntryKind, EntryTold, Members, Message, MessageExtras, Person, Seq, Side,
-    Summary, Timestamp, UserId,
+    Conversation, ConversationId, Entry, EntryKind, EntryTold, Members, Message, Person, Seq, Side, Summary, Timestamp,
+    UserId,
 };
 use crate::store::{MAX_PAGE, MessagePage, Profile, StoreError, SummaryPage};
 
@@ -56,75 +56,159 @@ pub struct Room {
 }
 
 impl Desk {
-    /// The newest messages of a conversation that somebody is in. Counts as delivered to them, not as read.
+    /// The newest messages of a conversation that somebody is in, oldest first. Counts as delivered to them, not as read.
     ///
     /// # Errors
     /// [`StoreError`] if the store fails.
-    pub async fn room_log(&self, entered: &Entered, limit: usize) -> Result<RoomLog, StoreError> {
+    pub async fn room_log(&self, entered: &Entered, limit: usize) -> Result<Vec<EntryTold>, StoreError> {
         let conversation = entered.summary.conversation;
         let limit = limit.min(self.0.settings.history_page);
         let messages = self.0.stores.conversations.messages_before(conversation.id, None, limit).await?;
         if let Some(newest) = messages.last() {
             self.0.deliveries.mark(entered.person.id, conversation.id, newest.seq);
-            let reaches = self.reaches(&entered.summary).await?;
-            self.note_taken(entered.side, &messages, messages.len() < limit, &reaches);
+            self.note_fetched(entered, &messages, messages.len() < limit).await?;
         }
-        self.shown_log(conversation, messages).await
+        self.show(conversation, messages).await
     }
 
     /// The newest messages before the one with this number; none if there is no such message in the conversation.
     ///
     /// # Errors
     /// [`StoreError`] if the store fails.
-    pub async fn room_log_before(&self, entered: &Entered, number: u64, limit: usize) -> Result<RoomLog, StoreError> {
+    pub async fn room_log_before(
+        &self,
+        entered: &Entered,
+        number: u64,
+        limit: usize,
+    ) -> Result<Vec<EntryTold>, StoreError> {
         let conversation = entered.summary.conversation;
         let limit = limit.min(self.0.settings.history_page);
-        let conversations = &self.0.stores.conversations;
         // Also from one that was deleted meanwhile, where a client has got to.
-        let from = conversations.message_by_number(number).await?.filter(|entry| entry.conversation == conversation.id);
+        let from = self.entry_by_number(number).await?.filter(|entry| entry.conversation == conversation.id);
         let messages = match from {
-            Some(entry) => conversations.messages_before(conversation.id, Some(entry.seq), limit).await?,
+            Some(entry) => self.0.stores.conversations.messages_before(conversation.id, Some(entry.seq), limit).await?,
             None => Vec::new(),
         };
-        self.shown_log(conversation, messages).await
+        self.show(conversation, messages).await
     }
 
-    /// The messages beyond the first `skip`, oldest first, and how many there are in all. Counts as delivered if the newest is
-    /// among them.
+    /// The messages beyond the first `skip`, oldest first, and how many there are in all. Counts as delivered, not as read.
     ///
     /// # Errors
     /// [`StoreError`] if the store fails.
-    pub async fn room_page(&self, entered: &Entered, skip: u64, limit: usize) -> Result<(RoomLog, u64), StoreError> {
+    pub async fn room_page(
+        &self,
+        entered: &Entered,
+        skip: u64,
+        limit: usize,
+    ) -> Result<(Vec<EntryTold>, u64), StoreError> {
         let conversation = entered.summary.conversation;
         let MessagePage { messages, total } =
             self.0.stores.conversations.messages_from(conversation.id, skip, limit).await?;
-        if let Some(last) = messages.last()
-            && skip + messages.len() as u64 == total
-        {
-            self.0.deliveries.mark(entered.person.id, conversation.id, last.seq);
+        if let Some(last) = messages.last() {
+            if skip + messages.len() as u64 == total {
+                self.0.deliveries.mark(entered.person.id, conversation.id, last.seq);
+            }
+            self.note_fetched(entered, &messages, skip == 0).await?;
         }
-        Ok((self.shown_log(conversation, messages).await?, total))
+        Ok((self.show(conversation, messages).await?, total))
     }
 
-    async fn shown_log(&self, conversation: Conversation, messages: Vec<Entry>) -> Result<RoomLog, StoreError> {
-        let first = messages.first().map_or(Seq::ZERO, |first| first.seq.previous());
-        let entries = self.0.stores.conversations.entries_after(conversation.id, first, MAX_PAGE).await?;
-        let reads = entries.iter().filter_map(|entry| match entry.kind {
-            EntryKind::Read { up_to } => Some(ReadAt { side: entry.side, up_to, at: entry.at }),
-            EntryKind::Message(_)
-            | EntryKind::StatusChanged { .. }
-            | EntryKind::Edited { .. }
-            | EntryKind::Deleted { .. } => None,
+    /// The client of whoever is in has taken these messages: all from the first one on if `from_first`.
+    async fn note_fetched(&self, entered: &Entered, messages: &[Entry], from_first: bool) -> Result<(), StoreError> {
+        let reaches = self.reaches(&entered.summary).await?;
+        self.note_taken(entered.side, messages, from_first, &reaches);
+        Ok(())
+    }
+
+    /// The newest messages of a conversation, oldest first. Nothing of it counts as delivered: nobody knows to whom.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store fails.
+    pub async fn newest_messages(&self, summary: &Summary, limit: usize) -> Result<Vec<EntryTold>, StoreError> {
+        let limit = limit.min(self.0.settings.history_page);
+        let messages = self.0.stores.conversations.messages_before(summary.conversation.id, None, limit).await?;
+        self.show(summary.conversation, messages).await
+    }
+
+    /// What the other side said and whoever is in has not read, oldest first, of the newest messages alone. Nothing of it
+    /// counts as delivered: it is for those who ask over and over whether there is something.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store fails.
+    pub async fn unread_messages(&self, entered: &Entered) -> Result<Vec<EntryTold>, StoreError> {
+        let (conversation, state) = (entered.summary.conversation, entered.summary.side(entered.side));
+        if state.unread == 0 {
+            return Ok(Vec::new());
+        }
+        let limit = self.0.settings.history_page;
+        let mut messages = self.0.stores.conversations.messages_before(conversation.id, None, limit).await?;
+        messages.retain(|entry| entry.side != entered.side && entry.seq > state.read);
+        self.show(conversation, messages).await
+    }
+
+    /// When these messages were read, and what they answer. Nothing is noted.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store fails.
+    pub async fn in_context(&self, entered: &Entered, messages: Vec<EntryTold>) -> Result<RoomLog, StoreError> {
+        let reads = self.reads_of(&entered.summary, &messages).await?;
+        let answered = self.answered_by(entered.summary.conversation, &messages).await?;
+        Ok(RoomLog { messages, reads, answered })
+    }
+
+    /// The read marks after the first of these messages, until each that was read is covered.
+    async fn reads_of(&self, summary: &Summary, messages: &[EntryTold]) -> Result<Vec<ReadAt>, StoreError> {
+        // The newest message that each side has read of the other's.
+        let mut to_cover = [Side::Customer, Side::Desk].map(|reader| {
+            let (by, read) = (reader.other(), summary.side(reader).read);
+            let newest = messages.iter().rev().map(|told| &told.entry);
+            newest.filter(|entry| entry.side == by && entry.seq <= read).map(|entry| entry.seq).next()
         });
-        let reads = reads.collect();
-        let messages = self.show(conversation, messages).await?;
-        let mut answered = HashMap::new();
-        for number in messages.iter().filter_map(|told| told.extras.reply_to) {
-            if let Some(told) = self.message(conversation.id, number).await? {
-                answered.insert(number, told);
+        let mut reads = Vec::new();
+        let Some(mut after) = messages.first().map(|told| told.entry.seq) else { return Ok(reads) };
+        while to_cover.iter().any(Option::is_some) {
+            let page = self.0.stores.conversations.entries_after(summary.conversation.id, after, MAX_PAGE).await?;
+            let Some(last) = page.last() else { break };
+            after = last.seq;
+            for Entry { side, at, kind, .. } in page {
+                if let EntryKind::Read { up_to } = kind {
+                    reads.push(ReadAt { side, up_to, at });
+                    to_cover[side.index()] = to_cover[side.index()].filter(|seq| *seq > up_to);
+                }
             }
         }
-        Ok(RoomLog { messages, reads, answered })
+        Ok(reads)
+    }
+
+    /// The messages that these answer, by number, as far as they are still there.
+    async fn answered_by(
+        &self,
+        conversation: Conversation,
+        messages: &[EntryTold],
+    ) -> Result<HashMap<u64, EntryTold>, StoreError> {
+        let mut wanted: HashSet<u64> = messages.iter().filter_map(|told| told.extras.reply_to).collect();
+        let mut answered = HashMap::new();
+        for told in messages {
+            if let Some(number) = told.entry.message().map(|message| message.number)
+                && wanted.remove(&number)
+            {
+                answered.insert(number, told.clone());
+            }
+        }
+        if !wanted.is_empty() {
+            let numbers: Vec<u64> = wanted.into_iter().collect();
+            let mut found = self.0.stores.conversations.messages_by_number(&numbers).await?;
+            found.retain(|entry| entry.conversation == conversation.id);
+            for told in self.show(conversation, found).await?.into_iter().filter(EntryTold::is_message) {
+                answered.extend(told.entry.message().map(|message| message.number).map(|number| (number, told)));
+            }
+        }
+        Ok(answered)
+    }
+
+    async fn entry_by_number(&self, number: u64) -> Result<Option<Entry>, StoreError> {
+        Ok(self.0.stores.conversations.messages_by_number(&[number]).await?.pop())
     }
 
     /// The message with this number, if it is of this conversation and still there.
@@ -132,7 +216,7 @@ impl Desk {
     /// # Errors
     /// [`StoreError`] if the store fails.
     pub async fn message(&self, id: ConversationId, number: u64) -> Result<Option<EntryTold>, StoreError> {
-        let found = self.0.stores.conversations.message_by_number(number).await?;
+        let found = self.entry_by_number(number).await?;
         let Some(entry) = found.filter(|entry| entry.conversation == id) else { return Ok(None) };
         let Some(conversation) = self.0.directory.conversation(id).await? else { return Ok(None) };
         Ok(self.show(conversation, vec![entry]).await?.pop().filter(EntryTold::is_message))
@@ -143,7 +227,7 @@ impl Desk {
     /// # Errors
     /// [`StoreError`] if the store fails.
     pub async fn conversation_of_message(&self, number: u64) -> Result<Option<u64>, StoreError> {
-        let Some(entry) = self.0.stores.conversations.message_by_number(number).await? else { return Ok(None) };
+        let Some(entry) = self.entry_by_number(number).await? else { return Ok(None) };
         Ok(self.0.directory.conversation(entry.conversation).await?.map(|conversation| conversation.number))
     }
 
@@ -207,15 +291,6 @@ impl Desk {
         let summary = self.summary(conversation).await?.unwrap_or_else(|| entered.summary.clone());
         let customer = self.0.directory.person_or_deleted(id).await?;
         Ok(Room { summary, customer, profile: profile.unwrap_or_else(|| Profile::empty(id)) })
-    }
-
-    /// What goes with a message, before it is sent: that it answers another of the same conversation.
-    ///
-    /// # Errors
-    /// [`StoreError`] if the store fails.
-    pub async fn answer_to(&self, id: ConversationId, number: u64) -> Result<Option<MessageExtras>, StoreError> {
-        let known = self.message(id, number).await?.is_some();
-        Ok(known.then_some(MessageExtras { reply_to: Some(number), attachment: None }))
     }
 }
 

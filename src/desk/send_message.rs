@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::oneshot;
+
 use super::Desk;
 use super::directory::members_between;
 use super::journal::{Answer, Submission, Waiting};
@@ -70,6 +72,17 @@ pub enum SendMessageError {
     Store(#[from] StoreError),
 }
 
+impl SendMessageError {
+    /// Whether the message is surely not kept, and will not be: else it may be there all the same.
+    #[must_use]
+    pub const fn is_final(&self) -> bool {
+        match self {
+            Self::Body(_) | Self::NoAddressee | Self::RateLimited(_) | Self::Busy => true,
+            Self::ShuttingDown | Self::Store(_) => false,
+        }
+    }
+}
+
 impl Desk {
     /// Keeps a message, then tells it, then answers.
     ///
@@ -83,6 +96,17 @@ impl Desk {
             }
             Err(error) => answer(Err(error)),
         }
+    }
+
+    /// The same, for who waits for the outcome before anything else: that keeps one client from filling the line in which all
+    /// messages wait.
+    ///
+    /// # Errors
+    /// [`SendMessageError`] says why it was not kept.
+    pub async fn send_and_wait(&self, ask: SendMessage) -> Result<Sent, SendMessageError> {
+        let (answer, answered) = oneshot::channel();
+        self.send_message(ask, Box::new(move |outcome| drop(answer.send(outcome)))).await;
+        answered.await.unwrap_or(Err(SendMessageError::ShuttingDown))
     }
 
     async fn prepare(&self, ask: SendMessage) -> Result<Submission, SendMessageError> {

@@ -9,17 +9,22 @@ use crate::presence::Outcome;
 impl Desk {
     /// Tells an entry: the other side first, then the author, whose own connection takes it as the confirmation.
     pub(super) fn tell_entry(&self, told: &Arc<EntryTold>) {
-        let event = DeskEvent::Entry(told.clone());
         let author = told.entry.author;
+        let mut hearers = self.hearers(told.parties.conversation.members);
+        hearers.retain(|hearer| *hearer != author);
+        hearers.push(author);
+        self.tell_entry_to(told, hearers);
+    }
+
+    /// Tells an entry to these people, in this order.
+    pub(super) fn tell_entry_to(&self, told: &Arc<EntryTold>, hearers: Vec<UserId>) {
+        let event = DeskEvent::Entry(told.clone());
         let members = told.parties.conversation.members;
         let mut is_handed = false;
-        for hearer in self.hearers(members) {
-            if hearer != author {
-                let is_across = members.side_of(hearer, true) != Some(told.entry.side);
-                is_handed |= self.tell_and_note(hearer, &event, told) && is_across;
-            }
+        for hearer in hearers {
+            let is_across = hearer != told.entry.author && members.side_of(hearer, true) != Some(told.entry.side);
+            is_handed |= self.tell_and_note(hearer, &event, told) && is_across;
         }
-        self.tell_and_note(author, &event, told);
         self.note_told(told, is_handed);
     }
 

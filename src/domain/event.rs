@@ -61,7 +61,7 @@ pub struct SeenPerson<'a> {
 }
 
 /// An entry, with all that is needed to show it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct EntryTold {
     /// Where it happened.
     pub parties: Parties,

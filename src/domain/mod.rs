@@ -40,4 +40,6 @@ pub use ids::{ConnectionId, ConversationId, MessageId, UserId};
 pub use message::{BodyError, ClientMessageId, Message, MessageBody, MessageExtras, Revision};
 pub use receipt::{MessageStatus, Reach};
 pub use replay::{LastSpoken, Replay};
-pub use user::{AccountStatus, BirthDate, CodePurpose, Email, EmailError, PendingCode, Person, Role, User};
+pub use user::{
+    AccountStatus, BirthDate, CodePurpose, Email, EmailError, PendingCode, PendingCodes, Person, Role, User,
+};

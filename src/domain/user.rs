@@ -1,5 +1,6 @@
 //! Who people are.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -174,7 +175,7 @@ impl fmt::Display for BirthDate {
 }
 
 /// What a mailed one-time code is good for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum CodePurpose {
     /// Confirms the address of a new account.
     VerifyEmail,
@@ -212,8 +213,6 @@ impl FromStr for CodePurpose {
 /// A one-time code that was mailed and not yet used. Only its SHA-256 is kept.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PendingCode {
-    /// What it is good for.
-    pub purpose: CodePurpose,
     /// SHA-256 of the code, in hex.
     pub digest: String,
     /// When it stops being good.
@@ -221,6 +220,9 @@ pub struct PendingCode {
     /// How many wrong codes have been tried.
     pub failures: u32,
 }
+
+/// The codes of one account: one for each purpose, so that asking for one of them never voids another.
+pub type PendingCodes = BTreeMap<CodePurpose, PendingCode>;
 
 /// One account or visitor.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -239,8 +241,8 @@ pub struct User {
     pub role: Role,
     /// Whether they may come in.
     pub status: AccountStatus,
-    /// A mailed code that waits for its use.
-    pub pending_code: Option<PendingCode>,
+    /// Mailed codes that wait for their use.
+    pub pending_codes: PendingCodes,
     /// When the account was made.
     pub created_at: Timestamp,
     /// When any field last changed.

@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::{ImportError, Moved};
+use crate::store::files;
 
 /// Where the two servers keep the files of attachments.
 #[derive(Debug, Clone)]
@@ -15,7 +16,7 @@ pub struct Folders {
 }
 
 impl Folders {
-    /// Copies a file that is not there yet, under another name first, so that a copy which is there is whole.
+    /// Copies a file that is not there yet.
     pub(super) async fn copy(&self, file: &str, moved: &mut Moved) -> Result<(), ImportError> {
         let failed = |source| ImportError::File { file: file.to_owned(), source };
         // A store says which file it is, and could be made to say anything.
@@ -27,18 +28,11 @@ impl Folders {
         if tokio::fs::try_exists(&to).await.map_err(failed)? {
             return Ok(());
         }
-        tokio::fs::create_dir_all(&self.to).await.map_err(failed)?;
-        let part = self.to.join(format!("{file}.part"));
-        match tokio::fs::copy(&from, &part).await {
-            Ok(_) => {}
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                moved.files_missing += 1;
-                return Ok(());
-            }
+        match files::copy(&from, &to).await {
+            Ok(_) => moved.files += 1,
+            Err(error) if error.kind() == ErrorKind::NotFound => moved.files_missing += 1,
             Err(error) => return Err(failed(error)),
         }
-        tokio::fs::rename(&part, &to).await.map_err(failed)?;
-        moved.files += 1;
         Ok(())
     }
 }

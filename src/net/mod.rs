@@ -25,7 +25,7 @@ mod cors;
 mod stream;
 
 pub use compact::compact_headers;
-pub use cors::{cors, preflight_without_content};
+pub use cors::{ClientUrl, ClientUrlError, cors, preflight_without_content};
 pub use stream::HangUp;
 use stream::Shared;
 

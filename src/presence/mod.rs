@@ -68,8 +68,8 @@ pub trait Connection: Send + Sync + 'static {
     fn is_of(&self, user: UserId) -> bool;
     /// What was sent on it and may not have arrived.
     fn unconfirmed(&self) -> Vec<Unconfirmed>;
-    /// All that was sent on it of this conversation has arrived, or come to the person in another way.
-    fn confirm(&self, conversation: ConversationId);
+    /// All that was sent on it of this conversation up to here has arrived, or come to the person in another way.
+    fn confirm(&self, conversation: ConversationId, up_to: Seq);
     /// Tells the client that the server is about to stop, and after how long to come back; not every dialect has a word for
     /// it.
     fn announce_stop(&self, come_back: Duration);

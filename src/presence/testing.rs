@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::{Connection, Delivery, Feed, Outcome, Revoked, Unconfirmed};
-use crate::domain::{ConnectionId, ConversationId, UserId};
+use crate::domain::{ConnectionId, ConversationId, Seq, UserId};
 
 /// What a connection was told.
 #[derive(Debug, Default)]
@@ -55,7 +55,7 @@ impl Connection for Recorder {
     fn unconfirmed(&self) -> Vec<Unconfirmed> {
         Vec::new()
     }
-    fn confirm(&self, _: ConversationId) {}
+    fn confirm(&self, _: ConversationId, _: Seq) {}
     fn announce_stop(&self, come_back: Duration) {
         self.told.send_modify(|told| told.come_back = Some(come_back));
     }

@@ -62,9 +62,13 @@ impl Sent {
         first
     }
 
-    /// All that was sent of this conversation has arrived.
-    pub fn confirm(&mut self, conversation: ConversationId) {
-        self.0.retain(|(_, (known, _))| *known != conversation);
+    /// All that was sent of this conversation up to here has arrived. What came after it in the same slice is still in doubt.
+    pub fn confirm(&mut self, conversation: ConversationId, up_to: Seq) {
+        for (_, (known, first)) in &mut self.0 {
+            if *known == conversation {
+                *first = (*first).max(up_to.next());
+            }
+        }
     }
 }
 
@@ -112,6 +116,14 @@ mod tests {
         tokio::time::advance(ROUND_TRIP * 2).await;
         sent.heard_from();
         assert_eq!(sent.in_doubt(DOUBTFUL), []);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_client_says_it_has_is_beyond_doubt() {
+        let mut sent = ten_seconds().await;
+        sent.confirm(conversation(1), Seq::new(9));
+        sent.confirm(conversation(2), Seq::new(7));
+        assert_eq!(sent.in_doubt(DOUBTFUL), [(conversation(1), Seq::new(10)), (conversation(2), Seq::new(8))]);
     }
 
     #[tokio::test(start_paused = true)]

@@ -5,7 +5,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use jsonwebtoken::{EncodingKey, Header, encode};
 use serde::Serialize;
 
-use crate::domain::{AccountStatus, Clock as _, Role, SystemClock, UserId};
+use crate::domain::{AccountStatus, Clock as _, PendingCodes, Role, SystemClock, UserId};
 use crate::store::{NewUser, UserStore};
 
 /// Seconds that a token is good for.
@@ -50,7 +50,7 @@ impl Account {
                 password_hash: None,
                 role: *role,
                 status: AccountStatus::Active,
-                pending_code: None,
+                pending_codes: PendingCodes::new(),
                 at: now,
             };
             let user = users.create_user(new).await?;

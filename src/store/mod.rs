@@ -9,12 +9,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::domain::{
-    AccountStatus, BirthDate, Conversation, ConversationId, Draft, Email, Entry, Members, MessageExtras, MessageId,
-    PendingCode, Reach, Role, Seq, Side, Summary, Timestamp, User, UserId,
+    AccountStatus, BirthDate, CodePurpose, Conversation, ConversationId, Draft, Email, Entry, Members, MessageExtras,
+    MessageId, PendingCode, PendingCodes, Reach, Role, Seq, Side, Summary, Timestamp, User, UserId,
 };
 
 #[cfg(test)]
 pub(crate) mod contract;
+pub mod files;
 mod location;
 pub mod mongo;
 pub mod sqlite;
@@ -91,8 +92,8 @@ pub struct NewUser {
     pub role: Role,
     /// Whether they may come in.
     pub status: AccountStatus,
-    /// A mailed code that waits for its use.
-    pub pending_code: Option<PendingCode>,
+    /// Mailed codes that wait for their use.
+    pub pending_codes: PendingCodes,
     /// When.
     pub at: Timestamp,
 }
@@ -110,8 +111,34 @@ pub struct UserChange {
     pub role: Option<Role>,
     /// A new status.
     pub status: Option<AccountStatus>,
-    /// `Some(None)` removes the pending code.
-    pub pending_code: Option<Option<PendingCode>>,
+    /// What becomes of the pending codes.
+    pub codes: CodesChange,
+}
+
+/// What to change of an account's pending codes.
+#[derive(Debug, Clone, Default)]
+pub enum CodesChange {
+    /// Nothing.
+    #[default]
+    Keep,
+    /// This one stands for the purpose, whatever stood there before.
+    Put(CodePurpose, PendingCode),
+    /// None stands for this purpose any more.
+    Remove(CodePurpose),
+    /// None stands any more.
+    RemoveAll,
+}
+
+impl CodesChange {
+    /// Makes the change.
+    pub(crate) fn make(self, codes: &mut PendingCodes) {
+        match self {
+            Self::Keep => {}
+            Self::Put(purpose, code) => drop(codes.insert(purpose, code)),
+            Self::Remove(purpose) => drop(codes.remove(&purpose)),
+            Self::RemoveAll => codes.clear(),
+        }
+    }
 }
 
 /// One page of accounts, oldest first.
@@ -326,8 +353,8 @@ pub trait ConversationStore: Send + Sync + 'static {
 
     /// The entry of the message with this id, in whatever conversation, also if it was deleted.
     async fn message(&self, id: MessageId) -> Result<Option<Entry>, StoreError>;
-    /// The same, for a message that is known by its number.
-    async fn message_by_number(&self, number: u64) -> Result<Option<Entry>, StoreError>;
+    /// The same, for messages that are known by their numbers, in no particular order; at most [`MAX_PAGE`] are looked at.
+    async fn messages_by_number(&self, numbers: &[u64]) -> Result<Vec<Entry>, StoreError>;
     /// Keeps what goes with a message, before the message itself is appended.
     async fn save_extras(&self, message: MessageId, extras: MessageExtras) -> Result<(), StoreError>;
     /// What goes with these messages; most have nothing. At most [`MAX_PAGE`] are looked at.
@@ -360,4 +387,6 @@ pub struct Stores {
     pub conversations: Arc<dyn ConversationStore>,
     /// What belongs to people beside their accounts.
     pub profiles: Arc<dyn ProfileStore>,
+    /// Whether other processes may write to it at the same time.
+    pub is_shared: bool,
 }

@@ -3,7 +3,7 @@
 use super::{Appended, Delivered, NewUser, OpenStore, Profile, Receipt, RestoreError};
 use crate::domain::{
     AccountStatus, Attachment, Conversation, ConversationId, Draft, DraftKind, Entry, Members, MessageBody,
-    MessageExtras, MessageId, Reach, Role, Seq, Side, Status, Timestamp, UserId,
+    MessageExtras, MessageId, PendingCodes, Reach, Role, Seq, Side, Status, Timestamp, UserId,
 };
 use crate::import::{End, ImportError, Moved, compare, count_entries, import};
 use crate::verify::{Repair, verify};
@@ -43,7 +43,7 @@ async fn add_user(store: &OpenStore, n: u8, role: Role) {
         password_hash: Some("$2b$10$hash".into()),
         role,
         status: AccountStatus::Active,
-        pending_code: None,
+        pending_codes: PendingCodes::new(),
         at: START,
     };
     store.stores().users.create_user(new).await.unwrap();

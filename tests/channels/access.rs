@@ -76,6 +76,25 @@ async fn the_rooms_id_alone_lets_one_talk_but_not_rename_until_an_agent_closes_i
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn one_message_is_shown_to_who_may_see_its_room() {
+    let server = TestServer::start().await;
+    let (room, owner) = server.visit("Ann").await;
+    let (other, stranger) = server.visit("Bob").await;
+    let path = format!("/api/public/chat-rooms/{room}/send_message/");
+    let said = server.post(&path, &owner, json!({"content": "hi"})).await.json;
+    let get = async |query: &str, who: &Who| {
+        server.get(&format!("/api/public/chat-messages/{}/{query}", said["id"]), who).await
+    };
+    let query = format!("?room_id={room}");
+    let shown = get(&query, &owner).await;
+    assert_eq!((shown.status, &shown.json["content"], &shown.json["id"]), (200, &json!("hi"), &said["id"]));
+    assert_eq!(get(&query, &Who::Nobody).await.status, 200, "the room's id is enough, as for the list");
+    for (query, who) in [("", &owner), (query.as_str(), &stranger), (&format!("?room_id={other}"), &stranger)] {
+        assert_eq!(get(query, who).await.status, 404, "{query}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_open_server_is_as_open_as_the_original() {
     let server = TestServer::start_with(&["--open-public-rooms"]).await;
     let (room, _) = server.visit("Ann").await;
@@ -87,6 +106,19 @@ async fn an_open_server_is_as_open_as_the_original() {
     }
     let admin = server.get("/api/admin/chat-rooms/", &visitor).await;
     assert_eq!(admin.status, 401, "agents' routes stay agents'");
+    let rooms = server.get("/api/public/chat-rooms/", &Who::Nobody).await.json["results"].take();
+    let listed = rooms.as_array().unwrap().iter().find(|listed| listed["id"] == room).unwrap();
+    let shown = server.get(&format!("/api/public/chat-rooms/{room}/"), &Who::Nobody).await.json;
+    assert!(!shown["messages"].as_array().unwrap().is_empty());
+    assert_eq!(listed["messages"], shown["messages"], "everybody's words in the list of all rooms");
+    let mut by_id = server.socket(&format!("/ws/chat/{room}/")).await;
+    assert_eq!(by_id.next().await["type"], "room_info");
+    let ada = server.account("Ada Min", "admin@example.com", Role::Admin).await;
+    let close = format!("/api/admin/chat-rooms/{room}/close_room/");
+    let closed = server.ask("PATCH", &close, &Who::Bearer(server.token(&ada)), None).await;
+    assert_eq!(closed.status, 200);
+    by_id.send(json!({"type": "chat_message", "content": "still open"})).await;
+    assert_eq!(by_id.next_of("chat_message").await["message"]["content"], "still open");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -107,6 +107,21 @@ async fn a_forgotten_password_is_set_anew_with_the_mailed_code() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_profile_that_is_refused_stays_as_it_was() {
+    let server = TestServer::start().await;
+    server.account("Ann Lee", "ann@x.test", Role::Customer).await;
+    let uma = server.account("Uma One", "uma@x.test", Role::Customer).await;
+    let who = Who::Bearer(server.token(&uma));
+    let put = async |body: Value| server.ask("PUT", "/api/auth/profile/", &who, Some(body)).await;
+    let refused = put(json!({"username": "una", "email": "Ann@x.test"})).await;
+    assert_eq!(refused.json, json!({"email": ["user with this email already exists."]}));
+    let me = server.get("/api/auth/me/", &who).await.json;
+    assert_eq!((&me["username"], &me["email"]), (&json!("uma"), &json!("uma@x.test")));
+    let changed = put(json!({"username": "una", "email": "UMA@x.test"})).await;
+    assert_eq!((changed.status, &changed.json["username"]), (200, &json!("una")), "{}", changed.json);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_shops_customer_logs_in_with_the_username_they_registered() {
     let server = TestServer::start().await;
     let ann = json!({"username": "ann.lee", "email": "ann@x.test", "password": "secret-1", "first_name": "Ann"});

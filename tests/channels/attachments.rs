@@ -34,9 +34,13 @@ impl Room {
     }
 
     async fn upload(&self, by: &User, name: &str, bytes: Vec<u8>, text: &str) -> (u16, Value) {
+        self.upload_with(by, name, bytes, text, Form::new()).await
+    }
+
+    async fn upload_with(&self, by: &User, name: &str, bytes: Vec<u8>, text: &str, form: Form) -> (u16, Value) {
         let part = Part::bytes(bytes).file_name(name.to_owned());
         // The file comes first: who may send is known only later.
-        let form = Form::new().part("attachment", part).text("room_id", self.number.to_string());
+        let form = form.part("attachment", part).text("room_id", self.number.to_string());
         let form = if text.is_empty() { form } else { form.text("message", text.to_owned()) };
         let request = self.server.http.post(format!("http://{}/api/chat/messages/", self.server.address));
         let response = request.bearer_auth(self.server.token(by)).multipart(form).send().await.unwrap();
@@ -99,10 +103,36 @@ async fn what_may_not_be_sent_is_refused_and_leaves_nothing_behind() {
         assert_eq!(answer, status, "{name}: {json}");
         assert!(json["error"].is_string(), "{json}");
     }
+    for (text, form, status) in [
+        ("look", Form::new().text("reply_to", "999999"), 404),
+        ("no\0text", Form::new(), 400),
+        ("x".repeat(20_001).as_str(), Form::new(), 413),
+    ] {
+        let (answer, json) = room.upload_with(&room.uma, "a.png", picture(100), text, form).await;
+        assert_eq!((answer, room.server.files()), (status, 0), "{json}");
+        assert!(json["error"].is_string(), "{json}");
+    }
     let who = Who::Bearer(room.server.token(&room.uma));
     let log = room.server.get(&format!("/api/chat/messages/?room_id={}", room.number), &who).await;
     assert_eq!(log.json, json!([]));
     assert_eq!(room.server.files(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_for_which_it_is_too_early_leaves_nothing_behind() {
+    let room = Room::open_with(&["--send-rate", "1"]).await;
+    let mut kept = 0;
+    // Ten at once are allowed, and one more each second.
+    for _ in 0..100 {
+        let (status, json) = room.upload(&room.uma, "a.png", picture(100), "look").await;
+        if status == 429 {
+            assert_eq!(room.server.files(), kept, "{json}");
+            return;
+        }
+        assert_eq!(status, 201, "{json}");
+        kept += 1;
+    }
+    panic!("nobody may send {kept} at once");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,6 @@
 //! Customer on each dialect × agent on each dialect, with real sockets on both ends.
 
-use deskline::domain::{Role, User};
+use deskline::domain::{MessageId, Role, User};
 use deskline::rig::client::Client;
 use serde_json::{Value, json};
 
@@ -28,6 +28,7 @@ struct Place {
     uuid: String,
     number: u64,
     customer: User,
+    /// The first agent, who stands for the desk.
     admin: User,
 }
 
@@ -40,7 +41,7 @@ async fn open(server: &TestServer, dialect: Dialect, person: &User, place: &Plac
             assert_eq!(answer["success"], true, "{answer}");
             End::Socketio(client)
         }
-        Dialect::Storefront if person.role == Role::Admin => {
+        Dialect::Storefront if person.role.is_agent() => {
             let mut socket = server.socket(&format!("/ws/admin/chat/?token={token}")).await;
             socket.next_of("room_list").await;
             End::Storefront(socket)
@@ -75,17 +76,44 @@ impl End {
         }
     }
 
-    /// The text of the next message.
-    async fn hear(&mut self, is_customer: bool) -> String {
-        let text = match self {
-            Self::Socketio(client) => client.wait_for("receive-message", PATIENCE).await.unwrap()["message"].clone(),
+    /// The next message, and its text.
+    async fn next(&mut self, is_customer: bool) -> (Value, String) {
+        let (message, text) = match self {
+            Self::Socketio(client) => (client.wait_for("receive-message", PATIENCE).await.unwrap(), "message"),
             Self::Storefront(socket) => {
                 let kind = if is_customer { "chat_message" } else { "new_customer_message" };
-                socket.next_of(kind).await["message"]["content"].clone()
+                (socket.next_of(kind).await["message"].take(), "content")
             }
-            Self::Drivecash(socket) => socket.next_of("chat_message").await["message"].clone(),
+            Self::Drivecash(socket) => (socket.next_of("chat_message").await, "message"),
         };
-        text.as_str().unwrap().to_owned()
+        let text = message[text].as_str().unwrap().to_owned();
+        (message, text)
+    }
+
+    /// The text of the next message.
+    async fn hear(&mut self, is_customer: bool) -> String {
+        self.next(is_customer).await.1
+    }
+
+    /// Hears this as the customer, and from whom: dialects name the desk, or the agent who wrote.
+    async fn hear_from(&mut self, desk: &User, agent: &User, text: &str) {
+        let message = loop {
+            // On drivecash one hears oneself, too.
+            let (message, heard) = self.next(true).await;
+            if heard == text {
+                break message;
+            }
+        };
+        match self {
+            Self::Socketio(_) => assert_eq!(message["sender"]["_id"], desk.id.to_string()),
+            Self::Storefront(_) => {
+                let name = format!("{} ({})", agent.name, agent.email_text());
+                assert_eq!((&message["sender_name"], &message["sender_user"]), (&json!(name), &json!(agent.number)));
+            }
+            Self::Drivecash(_) => {
+                assert_eq!((&message["sender_id"], &message["sender_name"]), (&json!(desk.number), &json!(desk.name)));
+            }
+        }
     }
 
     /// Types, if the dialect has a word for it.
@@ -122,27 +150,34 @@ impl End {
                 client.emit("mark-read", json!({"senderId": from.id.to_string()})).unwrap();
                 true
             }
+            Self::Storefront(_) if from.role.is_agent() => {
+                let path = format!("/api/public/chat-rooms/{}/get_messages/", place.uuid);
+                server.get(&path, who).await.status == 200
+            }
             Self::Storefront(_) => {
                 let path = format!("/api/admin/chat-rooms/{}/mark_as_read/", place.uuid);
                 server.post(&path, who, json!({})).await.status == 200
             }
             Self::Drivecash(socket) => {
                 let messages = server.get(&format!("/api/chat/messages/?room_id={}", place.number), who).await.json;
-                let newest = messages.as_array().unwrap().last().unwrap()["id"].clone();
+                let side = if from.role.is_agent() { "admin" } else { "user" };
+                let mut theirs = messages.as_array().unwrap().iter().rev();
+                let newest = theirs.find(|message| message["sender_type"] == side).unwrap()["id"].clone();
                 socket.send(json!({"type": "read_receipt", "message_id": newest})).await;
                 true
             }
         }
     }
 
+    /// Hears that somebody has read, if the dialect has a word for it. Sides hear of their own reading, too.
     async fn hear_read(&mut self, reader: &User) {
         match self {
             Self::Socketio(client) => {
-                let told = client.wait_for("messages-read", PATIENCE).await.unwrap();
-                assert_eq!(told["readBy"], reader.id.to_string());
+                let id = reader.id.to_string();
+                while client.wait_for("messages-read", PATIENCE).await.unwrap()["readBy"] != id {}
             }
             Self::Storefront(socket) => socket.hears_none_of(&["read_receipt"]).await,
-            Self::Drivecash(socket) => assert_eq!(socket.next_of("read_receipt").await["read_by"], reader.number),
+            Self::Drivecash(socket) => while socket.next_of("read_receipt").await["read_by"] != reader.number {},
         }
     }
 
@@ -164,7 +199,15 @@ impl End {
     }
 }
 
-/// The same conversation as each dialect's requests show it: texts with their integer ids, and what the desk has not read.
+/// What the customer has not read, as the dialects that count it say; the shop's has no word for it.
+async fn unread_by_customer(server: &TestServer, customer: &Who) -> [Value; 2] {
+    let in_portal = server.get("/api/chat/rooms/my_room/", customer).await.json["room"].take();
+    let socketio = server.get("/api/chat/unread-count", customer).await.json["count"].take();
+    assert_eq!(in_portal["unread_count"], in_portal["user_unread_count"]);
+    [in_portal["user_unread_count"].clone(), socketio]
+}
+
+/// The same conversation as each dialect's requests show it: texts with their ids, and what the desk has not read.
 async fn histories(server: &TestServer, place: &Place, agent: &Who) {
     let shop = server.get(&format!("/api/admin/chat-rooms/{}/get_messages/", place.uuid), agent).await.json;
     let portal = server.get(&format!("/api/chat/messages/?room_id={}", place.number), agent).await.json;
@@ -176,11 +219,16 @@ async fn histories(server: &TestServer, place: &Place, agent: &Who) {
     let in_portal = rooms.as_array().unwrap().iter().find(|room| room["id"] == place.number).unwrap();
     let in_shop = server.get(&format!("/api/admin/chat-rooms/{}/", place.uuid), agent).await.json;
     assert_eq!(in_portal["admin_unread_count"], in_shop["unread_count"]);
+    let unread = server.get("/api/chat/unread-count", agent).await.json;
+    assert_eq!(unread["count"], in_shop["unread_count"]);
     let socketio = server.get(&format!("/api/chat/messages/{}", place.customer.id), agent).await.json;
-    let texts = |log: &Value, text: &str| -> Vec<Value> {
-        log.as_array().unwrap().iter().map(|message| message[text].clone()).collect()
-    };
-    assert_eq!(texts(&socketio, "message"), texts(&shop, "content"));
+    let mut numbered = Vec::new();
+    for message in socketio.as_array().unwrap() {
+        let id: MessageId = message["_id"].as_str().unwrap().parse().unwrap();
+        let entry = server.stores.conversations.message(id).await.unwrap().unwrap();
+        numbered.push((json!(entry.message().unwrap().number), message["message"].clone()));
+    }
+    assert_eq!(numbered, pairs(&shop, "content"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -195,6 +243,7 @@ async fn every_dialect_talks_with_every_other() {
 async fn meet(customer_speaks: Dialect, agent_speaks: Dialect) {
     let server = TestServer::start().await;
     let admin = server.account("Ada Min", "admin@example.com", Role::Admin).await;
+    let second = server.account("Bea Two", "bea@example.com", Role::Agent).await;
     let customer = server.account("Cu St", "cust@example.com", Role::Customer).await;
     let (by_agent, by_customer) = (Who::Bearer(server.token(&admin)), Who::Bearer(server.token(&customer)));
     let room = server.post("/api/public/user-chat/", &by_customer, json!({})).await.json;
@@ -218,13 +267,19 @@ async fn meet(customer_speaks: Dialect, agent_speaks: Dialect) {
     assert!(agent.read(&server, &place, &place.customer, &by_agent).await);
     asker.hear_read(&place.admin).await;
     agent.say(&place, false, "answer").await;
-    // On drivecash one hears oneself, too.
-    loop {
-        if asker.hear(true).await == "answer" {
-            break;
-        }
-    }
+    asker.hear_from(&place.admin, &place.admin, "answer").await;
+    let mut colleague = open(&server, agent_speaks, &second, &place).await;
+    colleague.say(&place, false, "from a colleague").await;
+    asker.hear_from(&place.admin, &second, "from a colleague").await;
+    drop(colleague);
+    assert_eq!(unread_by_customer(&server, &by_customer).await, [2, 2]);
+    asker.say(&place, true, "thanks").await;
+    while agent.hear(false).await != "thanks" {}
     histories(&server, &place, &by_agent).await;
+    assert!(asker.read(&server, &place, &place.admin, &by_customer).await);
+    agent.hear_read(&place.customer).await;
+    // The shop's page reads by a request, and there is no frame to wait for.
+    assert_eq!(unread_by_customer(&server, &by_customer).await, [0, 0]);
     drop(agent);
     asker.hear_presence(&place.admin, false).await;
     let mut agent = open(&server, agent_speaks, &place.admin, &place).await;

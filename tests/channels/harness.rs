@@ -8,7 +8,7 @@ use clap::Parser;
 use deskline::app::{self, Parts};
 use deskline::auth::{Secret, Tokens};
 use deskline::config::Config;
-use deskline::domain::{AccountStatus, Clock as _, Role, SystemClock, User, UserId};
+use deskline::domain::{AccountStatus, Clock as _, PendingCodes, Role, SystemClock, User, UserId};
 use deskline::mail::{Mail, MailError, Mailer};
 use deskline::store::sqlite::SqliteStore;
 use deskline::store::{NewUser, OpenStore, Profile, Stores};
@@ -169,7 +169,7 @@ pub(crate) async fn make_account(stores: &Stores, name: &str, email: &str, role:
         password_hash: Some(bcrypt::hash("secret-1", 4).unwrap()),
         role,
         status: AccountStatus::Active,
-        pending_code: None,
+        pending_codes: PendingCodes::new(),
         at: now,
     };
     let user = stores.users.create_user(new).await.unwrap();

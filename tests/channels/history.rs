@@ -1,7 +1,8 @@
 //! Long logs and long lists, to their ends.
 
 use deskline::domain::{
-    AccountStatus, Clock as _, Draft, DraftKind, Members, MessageBody, MessageId, Role, Side, SystemClock, User, UserId,
+    AccountStatus, Clock as _, Draft, DraftKind, Members, MessageBody, MessageId, PendingCodes, Role, Side,
+    SystemClock, User, UserId,
 };
 use deskline::store::NewUser;
 use serde_json::{Value, json};
@@ -72,6 +73,39 @@ async fn a_long_log_is_read_to_its_beginning_in_both_dialects() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_long_log_tells_when_each_message_was_read_and_what_it_answers() {
+    let server = TestServer::start().await;
+    let uma = server.account("Uma One", "u1@example.com", Role::Customer).await;
+    let admin = server.account("Ada Min", "admin@example.com", Role::Admin).await;
+    fill(&server, &uma).await;
+    let (customer, agent) = (Who::Bearer(server.token(&uma)), Who::Bearer(server.token(&admin)));
+    let room = server.get("/api/chat/rooms/my_room/", &customer).await.json["room"]["id"].as_u64().unwrap();
+    let read = server.post(&format!("/api/chat/rooms/{room}/mark_as_read/"), &agent, json!({})).await;
+    assert_eq!(read.json["count"], MESSAGES);
+    let page = async |rest: &str| {
+        let path = format!("/api/chat/messages/room_messages/?room_id={room}{rest}");
+        let page = server.get(&path, &customer).await.json["messages"].take();
+        let Value::Array(page) = page else { panic!("{page}") };
+        page
+    };
+    let newest = page("").await;
+    assert_eq!(newest.len(), 1000);
+    let oldest = page(&format!("&before={}&limit=1000", newest[0]["id"])).await;
+    for message in newest.iter().chain(&oldest) {
+        assert!(message["is_read"] == true && message["read_at"].is_string(), "{message}");
+    }
+    let (far, near) = (&oldest[0], &newest[999]);
+    for answered in [far, near] {
+        let body = json!({"room_id": room, "message": "about that", "reply_to": answered["id"]});
+        assert_eq!(server.post("/api/chat/messages/", &agent, body).await.status, 201);
+    }
+    let newest = page("&limit=3").await;
+    let about: Vec<_> = newest.iter().map(|message| message["reply_to"]["message"].clone()).collect();
+    assert_eq!(about, [Value::Null, far["message"].clone(), near["message"].clone()]);
+    assert_eq!(newest[1]["read_at"], Value::Null, "nobody has read the answers");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_long_list_of_rooms_has_an_end() {
     let server = TestServer::start().await;
     let admin = server.account("Ada Min", "admin@example.com", Role::Admin).await;
@@ -85,7 +119,7 @@ async fn a_long_list_of_rooms_has_an_end() {
             password_hash: None,
             role: Role::Customer,
             status: AccountStatus::Active,
-            pending_code: None,
+            pending_codes: PendingCodes::new(),
             at: now,
         };
         let visitor = server.stores.users.create_user(new).await.unwrap();

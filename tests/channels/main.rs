@@ -13,6 +13,7 @@ mod harness;
 mod history;
 mod hostile;
 mod listeners;
+mod overview;
 mod program;
 mod receipts;
 mod recording;

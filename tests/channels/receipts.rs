@@ -46,3 +46,32 @@ async fn a_frame_is_sent_and_a_fetch_is_delivered() {
     socket.next_of("read_receipt").await;
     assert_eq!(statuses(&server, &agent, &uma).await, ["read", "read"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_only_asks_whether_there_is_something_has_taken_nothing() {
+    let server = TestServer::start().await;
+    let uma = server.account("Uma One", "u1@example.com", Role::Customer).await;
+    let admin = server.account("Ad Min", "adm@example.com", Role::Admin).await;
+    let [user, agent] = [&uma, &admin].map(|user| Who::Bearer(server.token(user)));
+    let room = server.get("/api/chat/rooms/my_room/", &user).await.json["room"]["id"].as_u64().unwrap();
+    let uuid = server.post("/api/public/user-chat/", &user, json!({})).await.json["id"].as_str().unwrap().to_owned();
+    let (path, mut ids) = ("/api/chat/messages/", Vec::new());
+    for text in ["one", "two"] {
+        let sent = server.post(path, &agent, json!({"room_id": room, "message": text})).await;
+        ids.push(sent.json["id"].clone());
+    }
+    let notifications = server.get("/api/chat/notifications/", &user).await.json;
+    let notified: Vec<_> = notifications.as_array().unwrap().iter().map(|told| told["id"].clone()).collect();
+    assert_eq!(notified, ids);
+    assert_eq!(server.get(&format!("{path}{}/", ids[1]), &user).await.json["message"], "two");
+    assert_eq!(statuses(&server, &agent, &uma).await, ["stored", "stored"], "the other one was not even asked for");
+    let page = server.get(&format!("/api/public/chat-messages/?room_id={uuid}"), &user).await.json;
+    assert_eq!(page["count"], 2);
+    assert_eq!(statuses(&server, &agent, &uma).await, ["delivered", "delivered"], "a page is a history");
+    let read = server.post(&format!("/api/chat/notifications/{}/mark_read/", ids[0]), &user, json!({})).await;
+    assert_eq!((read.status, &read.json["is_read"]), (200, &json!(true)));
+    assert_eq!(server.get("/api/chat/notifications/", &user).await.json[0]["id"], ids[1]);
+    let all = server.post("/api/chat/notifications/mark_all_read/", &user, json!({})).await;
+    assert_eq!(all.json["count"], 1);
+    assert_eq!(server.get("/api/chat/notifications/", &user).await.json, json!([]));
+}

@@ -3,9 +3,84 @@
 use std::time::Duration;
 
 use deskline::domain::Role;
+use deskline::rig::client::Client;
+use serde_json::json;
 
+use crate::shared::{Account, number, text};
 use crate::support::{Site, stop};
 use crate::talker::Talk;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_said_on_another_server_is_heard_before_what_follows_it() {
+    let people = [("ada", Role::Admin), ("bea", Role::Admin), ("ann", Role::Customer)];
+    let Some((site, accounts)) = Site::with(&people).await else { return };
+    let [ada, bea, ann] = &accounts[..] else { panic!("three people") };
+    let (one, other) = (site.start().await, site.start().await);
+    let ann_here = signed_in(&one.url, ann).await;
+    let (ada_here, bea_there) = (signed_in(&one.url, ada).await, signed_in(&other.url, bea).await);
+    let mut expected = Vec::new();
+    for round in 0..3 {
+        for (agent, server) in [(&ada_here, "here"), (&bea_there, "there"), (&bea_there, "there again")] {
+            let text = format!("{round}, {server}");
+            say(agent, ann, &text).await;
+            expected.push(text);
+        }
+    }
+    say(&ada_here, ann, "last").await;
+    expected.push("last".into());
+    let (mut heard, mut last) = (Vec::new(), None);
+    while heard.last().is_none_or(|last| last != "last") {
+        let (name, event) = ann_here.next_event(SOON).await.unwrap();
+        if name == "receive-message" {
+            heard.push(text(&event, "message").to_owned());
+            last = Some((text(&event, "conversationId").to_owned(), number(&event, "seq")));
+        }
+    }
+    assert_eq!(heard, expected);
+    // Whoever moves over hears nothing twice.
+    let (conversation, seq) = last.unwrap();
+    let received = ann_here.emit_ack("received", json!({"conversationId": conversation, "seq": seq})).await.unwrap();
+    assert_eq!(received["ok"], true, "{received}");
+    drop(ann_here);
+    tokio::time::sleep(WRITTEN_DOWN).await;
+    let ann_there = signed_in(&other.url, ann).await;
+    say(&bea_there, ann, "welcome").await;
+    let welcome = loop {
+        let (name, event) = ann_there.next_event(SOON).await.unwrap();
+        if name == "receive-message" {
+            break text(&event, "message").to_owned();
+        }
+    };
+    assert_eq!(welcome, "welcome");
+    stop(one).await;
+    stop(other).await;
+    site.remove().await;
+}
+
+/// A client that cannot name what it has.
+async fn signed_in(url: &str, account: &Account) -> Client {
+    let client = Client::connect(url).await.unwrap();
+    let answer = client.emit_ack("authenticate", json!({"token": account.token})).await.unwrap();
+    assert_eq!(answer["success"], true, "{answer}");
+    client
+}
+
+async fn say(client: &Client, to: &Account, text: &str) {
+    let ask = json!({"receiverId": to.id.to_string(), "message": text, "clientMessageId": text});
+    loop {
+        let answer = client.emit_ack("send-message", ask.clone()).await.unwrap();
+        if answer["ok"] == true {
+            return;
+        }
+        assert_eq!(answer["code"], "storage_unavailable", "{answer}");
+    }
+}
+
+/// How long something may take to be heard.
+const SOON: Duration = Duration::from_secs(30);
+
+/// How long it takes at most until it is written down what somebody has heard.
+const WRITTEN_DOWN: Duration = Duration::from_secs(6);
 
 /// What a server says of a message that it could not keep because others were always faster.
 const RACE: &str = "other processes keep writing";

@@ -2,7 +2,7 @@
 //! here is used by every suite that includes it.
 
 use deskline::auth::Tokens;
-use deskline::domain::{AccountStatus, Clock, ConversationId, Email, Entry, Role, Seq, UserId};
+use deskline::domain::{AccountStatus, Clock, ConversationId, Email, Entry, PendingCodes, Role, Seq, UserId};
 use deskline::store::{ConversationStore, ListFor, NewUser, UserStore};
 use serde_json::Value;
 
@@ -45,7 +45,7 @@ pub(crate) async fn make_account(
         password_hash: None,
         role,
         status: AccountStatus::Active,
-        pending_code: None,
+        pending_codes: PendingCodes::new(),
         at,
     };
     let user = users.create_user(new).await.unwrap();

@@ -80,6 +80,13 @@ impl Desk {
         is_there
     }
 
+    /// Everything up to here has certainly arrived at this person.
+    pub(super) fn confirm(&self, user: UserId, conversation: ConversationId, up_to: Seq) {
+        for connection in self.0.presence.connections(user) {
+            connection.confirm(conversation, up_to);
+        }
+    }
+
     /// How far this person has been delivered to in a conversation.
     pub(super) async fn delivered(
         &self,

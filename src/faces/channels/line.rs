@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::{ConnectionId, ConversationId, DeskEvent};
+use super::socket::SILENCE;
+use crate::domain::{ConnectionId, ConversationId, DeskEvent, Seq};
 use crate::net::HangUp;
-use crate::presence::{Delivery, Outcome, Unconfirmed};
+use crate::presence::{Delivery, Outcome, Sent, Unconfirmed};
 
 /// Frames that may wait for a client.
 const FRAMES: usize = 512;
@@ -44,7 +45,7 @@ pub(super) struct Line<L> {
     waiting: AtomicUsize,
     hang_up: Option<HangUp>,
     is_over: AtomicBool,
-    unconfirmed: Mutex<Vec<Unconfirmed>>,
+    unconfirmed: Mutex<Sent>,
 }
 
 impl<L> Line<L> {
@@ -106,32 +107,24 @@ impl<L> Line<L> {
         if let (Outcome::Sent, DeskEvent::Entry(told)) = (outcome, delivery.event)
             && told.author.id != delivery.viewer.id
         {
-            let conversation = told.entry.conversation;
-            let mut unconfirmed = self.sent();
-            if !unconfirmed.iter().any(|(known, _)| *known == conversation) {
-                unconfirmed.push((conversation, told.entry.seq));
-            }
+            self.sent().note(told.entry.conversation, told.entry.seq, SILENCE);
         }
     }
 
-    /// The client gave a sign of life: what was sent before has arrived.
+    /// The client gave a sign of life.
     pub(super) fn heard_from(&self) {
-        self.sent().clear();
+        self.sent().heard_from();
     }
 
-    pub(super) fn confirm(&self, conversation: ConversationId) {
-        self.sent().retain(|(known, _)| *known != conversation);
+    pub(super) fn confirm(&self, conversation: ConversationId, up_to: Seq) {
+        self.sent().confirm(conversation, up_to);
     }
 
     pub(super) fn unconfirmed(&self) -> Vec<Unconfirmed> {
-        self.sent().clone()
+        self.sent().in_doubt(SILENCE)
     }
 
-    pub(super) fn take_unconfirmed(&self) -> Vec<Unconfirmed> {
-        std::mem::take(&mut *self.sent())
-    }
-
-    fn sent(&self) -> MutexGuard<'_, Vec<Unconfirmed>> {
+    fn sent(&self) -> MutexGuard<'_, Sent> {
         self.unconfirmed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -2,7 +2,7 @@
 //!
 //! One server carries both dialects, told apart by how a conversation is named: [`storefront`] by UUID
 //! (`/ws/chat/{uuid}/`, `/ws/admin/chat/`), [`drivecash`] by number (`/ws/chat/{digits}/`). What they share: [`socket`] (the
-//! handshake and the loop of one websocket), [`line`] (what waits to be sent on it), [`caller`] (who asks), [`body`] and
+//! handshake and the loop of one websocket), [`live`] (what each one has), [`line`] (what waits to be sent on it), [`caller`] (who asks), [`body`] and
 //! [`reply`] (requests), [`stamp`] (times), [`links`] (whole addresses), [`echo`] (an answer comes before its echo).
 
 use std::path::PathBuf;
@@ -22,6 +22,7 @@ mod drivecash;
 mod echo;
 mod line;
 mod links;
+mod live;
 mod reply;
 mod socket;
 mod stamp;
@@ -31,6 +32,8 @@ use crate::accounts::Accounts;
 use crate::desk::Desk;
 use crate::domain::{Clock, Timestamp};
 use echo::Echoes;
+use storefront::overview::Overviews;
+
 pub use links::{PublicUrl, PublicUrlError};
 
 /// What this face can be told to do differently.
@@ -54,6 +57,7 @@ struct Channels {
     settings: ChannelsSettings,
     echoes: Arc<Echoes>,
     sockets: Sockets,
+    overviews: Arc<Overviews>,
 }
 
 /// The sockets of this face, to be closed together.
@@ -81,7 +85,8 @@ const FAREWELL: Duration = Duration::from_secs(2);
 /// All routes of this face. The second value closes its sockets.
 pub fn routes(desk: Desk, accounts: Arc<Accounts>, settings: ChannelsSettings) -> (Router, Sockets) {
     let sockets = Sockets::default();
-    let state = Channels { desk, accounts, settings, echoes: Arc::default(), sockets: sockets.clone() };
+    let overviews = Overviews::start(&desk, &sockets);
+    let state = Channels { desk, accounts, settings, echoes: Arc::default(), sockets: sockets.clone(), overviews };
     let router = Router::new()
         .route("/ws/chat/{room}/", get(room))
         .merge(storefront::routes())

@@ -5,7 +5,6 @@
 
 use std::time::Duration;
 
-use async_trait::async_trait;
 use axum::extract::Request;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -22,7 +21,8 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Bytes, Message};
 
-use super::line::{Item, Line};
+use super::line::Item;
+use super::live::Dialect;
 use super::{FAREWELL, Sockets};
 use crate::net::HangUp;
 
@@ -33,7 +33,7 @@ const MAX_MESSAGE: usize = 256 << 10;
 const PING: Duration = Duration::from_secs(30);
 
 /// After how long without one it counts as gone.
-const SILENCE: Duration = Duration::from_secs(75);
+pub(super) const SILENCE: Duration = Duration::from_secs(75);
 
 /// How long one frame may take to be written.
 const WRITE: Duration = Duration::from_secs(30);
@@ -45,21 +45,6 @@ pub(super) const GOING_AWAY: u16 = 1001;
 const CLOSE_1000: [u8; 4] = [0x88, 0x02, 0x03, 0xE8];
 
 type WebSocket = WebSocketStream<TokioIo<Upgraded>>;
-
-/// What a dialect makes of a socket.
-#[async_trait]
-pub(super) trait Dialect: Send + Sync + 'static {
-    /// What it looks up when its turn to be sent comes.
-    type Look: Send + 'static;
-    /// What waits to be sent.
-    fn line(&self) -> &Line<Self::Look>;
-    /// The client has sent a text.
-    async fn hear(&self, text: &str);
-    /// The frames for something that is to be looked up.
-    async fn look(&self, what: Self::Look) -> Vec<String>;
-    /// The socket is closed.
-    fn closed(&self);
-}
 
 /// A request that wants to become a websocket.
 pub(super) struct Handshake {
@@ -117,7 +102,7 @@ impl Handshake {
         let stop = sockets.stop.clone();
         self.accept(sockets, move |socket| async move {
             stop_or_serve(socket, &*dialect, waiting, stop).await;
-            dialect.closed();
+            dialect.live().closed();
         })
     }
 
@@ -163,7 +148,7 @@ async fn stop_or_serve<D: Dialect>(
         tokio::select! {
             item = waiting.recv() => {
                 let Some(item) = item else { return };
-                dialect.line().taken(&item);
+                dialect.live().line.taken(&item);
                 if !send(&mut socket, dialect, item).await {
                     return;
                 }
@@ -171,10 +156,10 @@ async fn stop_or_serve<D: Dialect>(
             read = socket.next() => {
                 heard_at = Instant::now();
                 if matches!(read, Some(Ok(_))) {
-                    dialect.line().heard_from();
+                    dialect.live().line.heard_from();
                 }
                 match read {
-                    Some(Ok(Message::Text(text))) if !dialect.line().is_over() => dialect.hear(text.as_str()).await,
+                    Some(Ok(Message::Text(text))) if !dialect.live().line.is_over() => dialect.hear(text.as_str()).await,
                     Some(Ok(Message::Close(None))) => return answer_bare_close(socket).await,
                     Some(Ok(Message::Close(Some(_)))) => return drain(&mut socket).await,
                     // The library answers pings.

@@ -12,7 +12,6 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tokio::sync::oneshot;
 
 use super::body::ApiJson;
 use super::{AccountsState, Caller};
@@ -131,9 +130,7 @@ async fn send(State(desk): State<Desk>, Caller(user): Caller, ApiJson(body): Api
         origin: None,
         extras: MessageExtras::default(),
     };
-    let (answer, answered) = oneshot::channel();
-    desk.send_message(ask, Box::new(move |outcome| drop(answer.send(outcome)))).await;
-    match answered.await.unwrap_or(Err(SendMessageError::ShuttingDown)) {
+    match desk.send_and_wait(ask).await {
         Ok(sent) => {
             (StatusCode::CREATED, Json(MessageBody::new(&sent.told, &author, MessageStatus::Stored))).into_response()
         }

@@ -14,7 +14,7 @@ use super::encode::{self, Encoded};
 use super::inbox::Inbox;
 use super::wire::{Authenticated, Problem, ServerStopping, event};
 use crate::desk::Desk;
-use crate::domain::{ConnectionId, ConversationId, DeskEvent, Person, UserId};
+use crate::domain::{ConnectionId, ConversationId, DeskEvent, Person, Seq, UserId};
 use crate::net::HangUp;
 use crate::presence::{Connection, Delivery, Feed, ON_THE_WAY, Outcome, Revoked, Sent, Unconfirmed};
 
@@ -275,8 +275,8 @@ impl Connection for SocketConnection {
         self.state().unconfirmed.in_doubt(self.doubtful)
     }
 
-    fn confirm(&self, conversation: ConversationId) {
-        self.state().unconfirmed.confirm(conversation);
+    fn confirm(&self, conversation: ConversationId, up_to: Seq) {
+        self.state().unconfirmed.confirm(conversation, up_to);
     }
 
     fn announce_stop(&self, come_back: Duration) {

@@ -9,6 +9,7 @@ use super::rows::MessageFields;
 use super::{DjangoError, Note, Taking};
 use crate::domain::attachment::{SNIFFED, sanitised, sniff};
 use crate::domain::{Attachment, MessageExtras, MessageId};
+use crate::store::files;
 
 /// What a file is of which nothing else is known; like every attachment, it is only ever downloaded, never shown.
 const UNKNOWN: &str = "application/octet-stream";
@@ -67,11 +68,7 @@ impl Taking<'_> {
         }
         let mut head = Vec::with_capacity(SNIFFED);
         (&mut file).take(SNIFFED as u64).read_to_end(&mut head).await.map_err(failed)?;
-        fs::create_dir_all(&self.options.files).await.map_err(failed)?;
-        // Under another name until it is whole: the old server may be read over a network that breaks.
-        let (part, whole) = (self.options.files.join(format!("{to}.part")), self.options.files.join(to));
-        let size = fs::copy(&from, &part).await.map_err(failed)?;
-        fs::rename(&part, &whole).await.map_err(failed)?;
+        let size = files::copy(&from, &self.options.files.join(to)).await.map_err(failed)?;
         Ok(Some((sniff(&head).unwrap_or(UNKNOWN), size)))
     }
 }

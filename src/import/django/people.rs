@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::dump::Place;
 use super::rows::{self, Row, UserFields};
 use super::{DjangoError, Note, Product, Taking};
-use crate::domain::{AccountStatus, Email, Role, User, UserId};
+use crate::domain::{AccountStatus, Email, PendingCodes, Role, User, UserId};
 use crate::store::{NewUser, Profile};
 
 /// How many rows are read at once.
@@ -98,7 +98,7 @@ impl Taking<'_> {
             password_hash: hash,
             role: role(&fields),
             status: status(&fields, self.dump.product),
-            pending_code: None,
+            pending_codes: PendingCodes::new(),
             created_at,
             updated_at: rows::time(fields.updated_at.as_ref()).unwrap_or(created_at),
         };
@@ -116,8 +116,8 @@ impl Taking<'_> {
             return Ok(());
         }
         self.report.note(&self.dump.labels.user, Note::UserNumberTaken, user.number);
-        let User { id, name, email, password_hash, role, status, pending_code, created_at: at, .. } = user;
-        let new = NewUser { id, name, email, password_hash, role, status, pending_code, at };
+        let User { id, name, email, password_hash, role, status, pending_codes, created_at: at, .. } = user;
+        let new = NewUser { id, name, email, password_hash, role, status, pending_codes, at };
         self.to.stores.users.create_user(new).await?;
         Ok(())
     }

@@ -11,7 +11,9 @@ use super::rows::{self, RoomFields, Row};
 use super::{DjangoError, Note, Product, Taking};
 use crate::accounts::codes::digest;
 use crate::accounts::visitors::ANONYMOUS;
-use crate::domain::{AccountStatus, Conversation, ConversationId, Email, Members, Role, Status, Timestamp, UserId};
+use crate::domain::{
+    AccountStatus, Conversation, ConversationId, Email, Members, PendingCodes, Role, Status, Timestamp, UserId,
+};
 use crate::store::{NewUser, Profile, StoreError};
 
 /// A room whose log is to be taken.
@@ -160,7 +162,7 @@ impl Taking<'_> {
             password_hash: None,
             role: Role::Customer,
             status: AccountStatus::Active,
-            pending_code: None,
+            pending_codes: PendingCodes::new(),
             at,
         };
         users.create_user(new).await?;

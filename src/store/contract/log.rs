@@ -181,10 +181,13 @@ pub(crate) async fn a_message_is_found_by_its_number_with_what_goes_with_it(stor
     let said = append_new(&stores, say(&conversation, 1, Side::Customer, "hi")).await;
     append_new(&stores, read(&conversation, 9, Side::Desk, 1)).await;
     let message = said.message().unwrap();
-    assert_eq!(stores.conversations.message_by_number(message.number).await.unwrap(), Some(said.clone()));
-    for nobody in [0, message.number + 1_000_000, u64::MAX] {
-        assert_eq!(stores.conversations.message_by_number(nobody).await.unwrap(), None);
-    }
+    let again = append_new(&stores, say(&conversation, 1, Side::Customer, "again")).await;
+    let nobody = [0, message.number + 1_000_000, u64::MAX];
+    assert_eq!(stores.conversations.messages_by_number(&nobody).await.unwrap(), []);
+    let numbers = [u64::MAX, again.message().unwrap().number, 0, message.number];
+    let mut found = stores.conversations.messages_by_number(&numbers).await.unwrap();
+    found.sort_by_key(|entry| entry.seq);
+    assert_eq!(found, [said.clone(), again]);
     let file = Attachment { file: "f".into(), name: "a b.txt".into(), media_type: "text/plain".into(), size: 9 };
     for extras in [
         MessageExtras { reply_to: Some(7), attachment: None },

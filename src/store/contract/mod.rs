@@ -50,6 +50,7 @@ macro_rules! store_contract {
                 texts_of_every_kind_come_back_as_they_were,
                 an_email_address_belongs_to_one_account,
                 accounts_change_and_are_deleted,
+                codes_for_different_purposes_are_kept_apart,
                 accounts_come_in_pages,
                 the_first_admin_who_is_not_blocked_stands_for_the_desk,
                 a_conversation_is_found_by_its_uuid_and_its_number,

@@ -1,8 +1,8 @@
 //! Accounts, profiles, and tokens that may be used once.
 
 use super::{START, later, someone};
-use crate::domain::{AccountStatus, Role, User};
-use crate::store::{NewUser, Profile, SaveProfileError, SaveUserError, Stores, UserChange};
+use crate::domain::{AccountStatus, CodePurpose, PendingCode, PendingCodes, Role, User};
+use crate::store::{CodesChange, NewUser, Profile, SaveProfileError, SaveUserError, Stores, UserChange};
 
 fn account(n: u8, email: &str, role: Role) -> NewUser {
     NewUser {
@@ -12,7 +12,7 @@ fn account(n: u8, email: &str, role: Role) -> NewUser {
         password_hash: None,
         role,
         status: AccountStatus::Active,
-        pending_code: None,
+        pending_codes: PendingCodes::new(),
         at: later(i64::from(n)),
     }
 }
@@ -48,6 +48,28 @@ pub(crate) async fn accounts_change_and_are_deleted(stores: Stores) {
     assert!(!stores.users.delete_user(ann.id).await.unwrap());
     assert_eq!(stores.users.user(ann.id).await.unwrap(), None);
     assert!(stores.users.update_user(ann.id, UserChange::default(), later(9)).await.unwrap().is_none());
+}
+
+pub(crate) async fn codes_for_different_purposes_are_kept_apart(stores: Stores) {
+    let code = |digest: &str| PendingCode { digest: digest.into(), expires_at: later(60), failures: 2 };
+    let mut expected = PendingCodes::from([(CodePurpose::VerifyEmail, code("verify"))]);
+    let new = NewUser { pending_codes: expected.clone(), ..account(1, "ann@x.test", Role::Agent) };
+    let ann = stores.users.create_user(new).await.unwrap();
+    assert_eq!(ann.pending_codes, expected);
+    for (change, left) in [
+        (CodesChange::Put(CodePurpose::LogIn, code("first")), 2),
+        (CodesChange::Put(CodePurpose::ResetPassword, code("reset")), 3),
+        (CodesChange::Put(CodePurpose::LogIn, code("second")), 3),
+        (CodesChange::Remove(CodePurpose::ResetPassword), 2),
+        (CodesChange::Keep, 2),
+        (CodesChange::RemoveAll, 0),
+    ] {
+        change.clone().make(&mut expected);
+        let change = UserChange { codes: change, ..UserChange::default() };
+        let changed = stores.users.update_user(ann.id, change, later(9)).await.unwrap().unwrap();
+        assert_eq!((&changed.pending_codes, changed.pending_codes.len()), (&expected, left));
+        assert_eq!(stores.users.user(ann.id).await.unwrap(), Some(changed));
+    }
 }
 
 pub(crate) async fn accounts_come_in_pages(stores: Stores) {

@@ -68,7 +68,7 @@ pub(crate) async fn a_deleted_message_is_gone_from_all_but_the_log(stores: Store
     assert_eq!((message.text(), message.deleted_at(), message.edited_at()), (None, Some(deleted.at), None));
     assert_eq!(message.original.as_str(), "two");
     assert_eq!((log[4].author, log[4].kind.clone()), (someone(9), deleted.kind));
-    let found = stores.conversations.message_by_number(message.number).await.unwrap().unwrap();
+    let found = stores.conversations.messages_by_number(&[message.number]).await.unwrap().remove(0);
     assert_eq!(found.message().unwrap().text(), None);
 }
 

@@ -148,10 +148,12 @@ impl ConversationStore for MongoStore {
         .await
     }
 
-    async fn message_by_number(&self, number: u64) -> Result<Option<Entry>, StoreError> {
+    async fn messages_by_number(&self, numbers: &[u64]) -> Result<Vec<Entry>, StoreError> {
+        let numbers = &numbers[..numbers.len().min(MAX_PAGE)];
         within(async {
-            let found = self.shared.entries.find_one(queries::message_by_number(number)).await?;
-            found.map(Entry::try_from).transpose()
+            let found = self.shared.entries.find(queries::messages_by_number(numbers)).await?;
+            let found: Vec<EntryDocument> = found.try_collect().await?;
+            found.into_iter().map(Entry::try_from).collect()
         })
         .await
     }

@@ -137,7 +137,7 @@ impl MongoStore {
     /// All parts of the port.
     #[must_use]
     pub fn stores(self: &Arc<Self>) -> Stores {
-        Stores { users: self.clone(), conversations: self.clone(), profiles: self.clone() }
+        Stores { users: self.clone(), conversations: self.clone(), profiles: self.clone(), is_shared: true }
     }
 
     /// Waits until `messages` shows everything that was appended before this call.

@@ -219,9 +219,10 @@ pub(super) fn changed_last_first() -> Document {
     doc! { "updatedAt": -1 }
 }
 
-pub(super) fn message_by_number(number: u64) -> Document {
+pub(super) fn messages_by_number(numbers: &[u64]) -> Document {
+    let numbers: Vec<Bson> = numbers.iter().map(|number| int(*number).into()).collect();
     // Names the range of the partial index, which serves the query only then.
-    doc! { "number": { "$eq": int(number), "$gt": 0_i64 }, "kind": "message" }
+    doc! { "number": { "$in": numbers, "$gt": 0_i64 }, "kind": "message" }
 }
 
 /// What has the ids of these messages: entries, copies, or extras.

@@ -132,7 +132,7 @@ impl Shared {
             password_hash: user.password_hash.clone(),
             role: user.role,
             status: user.status,
-            pending_code: user.pending_code.clone(),
+            pending_codes: user.pending_codes.clone(),
             at: user.created_at,
         };
         let mut document = new_user(&new, user.number);

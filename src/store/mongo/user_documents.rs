@@ -1,12 +1,14 @@
 //! People as the replaced server keeps them, with our fields beside its own.
 
+use std::collections::BTreeMap;
+
 use mongodb::bson::oid::ObjectId;
-use mongodb::bson::{DateTime, Document, doc};
+use mongodb::bson::{Bson, DateTime, Document, bson, doc};
 use serde::Deserialize;
 
 use super::documents::{USERS, date, int, object_id, time, whole};
-use crate::domain::{AccountStatus, Email, PendingCode, Role, Timestamp, User, UserId};
-use crate::store::{NewUser, StoreError, UserChange};
+use crate::domain::{AccountStatus, CodePurpose, Email, PendingCode, PendingCodes, Role, Timestamp, User, UserId};
+use crate::store::{CodesChange, NewUser, StoreError, UserChange};
 
 /// An account, as the old server or we have written it.
 #[derive(Debug, Deserialize)]
@@ -26,17 +28,26 @@ pub(super) struct UserDocument {
     /// Ours: the address is a placeholder.
     #[serde(default)]
     visitor: bool,
-    /// Ours: a mailed code that waits for its use.
-    code: Option<CodeDocument>,
+    /// Ours: mailed codes that wait for their use, by purpose.
+    #[serde(default)]
+    codes: BTreeMap<String, CodeDocument>,
+    /// The only one, as an earlier version has kept it. It goes with the next change of any.
+    code: Option<OnlyCodeDocument>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct CodeDocument {
-    purpose: String,
     digest: String,
     expires_at: DateTime,
     failures: i64,
+}
+
+#[derive(Debug, Deserialize)]
+struct OnlyCodeDocument {
+    purpose: String,
+    #[serde(flatten)]
+    code: CodeDocument,
 }
 
 impl UserDocument {
@@ -53,15 +64,8 @@ impl TryFrom<UserDocument> for User {
         // What the old server leaves out has its schema's default.
         let role = document.role.as_deref().map_or(Ok(Role::Customer), str::parse).map_err(|_| unreadable())?;
         let status = document.status.as_deref().map_or(Ok(AccountStatus::Unverified), str::parse);
-        let pending_code = match &document.code {
-            None => None,
-            Some(code) => Some(PendingCode {
-                purpose: code.purpose.parse().map_err(|_| unreadable())?,
-                digest: code.digest.clone(),
-                expires_at: time(code.expires_at),
-                failures: u32::try_from(code.failures).map_err(|_| unreadable())?,
-            }),
-        };
+        let only = document.code.as_ref().map(|only| (&only.purpose, &only.code));
+        let pending_codes: Option<PendingCodes> = only.into_iter().chain(&document.codes).map(pending_code).collect();
         let created_at = time(document.created_at.unwrap_or_else(|| document.id.timestamp()));
         Ok(Self {
             id: document.id(),
@@ -71,11 +75,18 @@ impl TryFrom<UserDocument> for User {
             email: document.email.filter(|_| !document.visitor).map(Email::stored),
             password_hash: document.password,
             role,
-            pending_code,
+            pending_codes: pending_codes.ok_or_else(unreadable)?,
             created_at,
             updated_at: document.updated_at.map_or(created_at, time),
         })
     }
+}
+
+/// `None` if it cannot be understood.
+fn pending_code((purpose, code): (&String, &CodeDocument)) -> Option<(CodePurpose, PendingCode)> {
+    let CodeDocument { digest, expires_at, failures } = code;
+    let failures = u32::try_from(*failures).ok()?;
+    Some((purpose.parse().ok()?, PendingCode { digest: digest.clone(), expires_at: time(*expires_at), failures }))
 }
 
 /// A new account in the old shape, with our fields beside it.
@@ -99,8 +110,9 @@ pub(super) fn new_user(new: &NewUser, number: u64) -> Document {
     if new.email.is_none() {
         document.insert("visitor", true);
     }
-    if let Some(code) = &new.pending_code {
-        document.insert("code", code_document(code));
+    if !new.pending_codes.is_empty() {
+        let codes = new.pending_codes.iter().map(|(purpose, code)| (purpose.word().to_owned(), code_document(code)));
+        document.insert("codes", codes.collect::<Document>());
     }
     document
 }
@@ -125,10 +137,15 @@ pub(super) fn changed(change: UserChange, at: Timestamp) -> Document {
     if let Some(status) = change.status {
         set.insert("status", status.word());
     }
-    match change.pending_code {
-        None => {}
-        Some(None) => drop(unset.insert("code", "")),
-        Some(Some(code)) => drop(set.insert("code", code_document(&code))),
+    let place = |purpose: CodePurpose| format!("codes.{}", purpose.word());
+    if !matches!(change.codes, CodesChange::Keep) {
+        unset.insert("code", "");
+    }
+    match change.codes {
+        CodesChange::Keep => {}
+        CodesChange::Put(purpose, code) => drop(set.insert(place(purpose), code_document(&code))),
+        CodesChange::Remove(purpose) => drop(unset.insert(place(purpose), "")),
+        CodesChange::RemoveAll => drop(unset.insert("codes", "")),
     }
     let mut update = doc! { "$set": set };
     if !unset.is_empty() {
@@ -137,13 +154,12 @@ pub(super) fn changed(change: UserChange, at: Timestamp) -> Document {
     update
 }
 
-fn code_document(code: &PendingCode) -> Document {
-    doc! {
-        "purpose": code.purpose.word(),
+fn code_document(code: &PendingCode) -> Bson {
+    bson!({
         "digest": &code.digest,
         "expiresAt": date(code.expires_at),
         "failures": i64::from(code.failures),
-    }
+    })
 }
 
 /// The old schema wants an address, and each only once. `.invalid` belongs to nobody.

@@ -85,7 +85,7 @@ impl Shared {
             password_hash: new.password_hash,
             role: new.role,
             status: new.status,
-            pending_code: new.pending_code,
+            pending_codes: new.pending_codes,
             created_at: new.at,
             updated_at: new.at,
         })

@@ -193,11 +193,16 @@ impl ConversationStore for SqliteStore {
         self.readers.read(read).await
     }
 
-    async fn message_by_number(&self, number: u64) -> Result<Option<Entry>, StoreError> {
-        let Ok(number) = i64::try_from(number) else { return Ok(None) };
+    async fn messages_by_number(&self, numbers: &[u64]) -> Result<Vec<Entry>, StoreError> {
+        let numbers = numbers.iter().take(MAX_PAGE).filter_map(|number| i64::try_from(*number).ok());
+        let numbers: BTreeSet<i64> = numbers.collect();
         let read = move |connection: &Connection| {
             let mut select = connection.prepare_cached(select_entry!("e.number = ?1 AND e.kind = 'message'"))?;
-            Ok(select.query_row([number], rows::entry).optional()?)
+            let mut found = Vec::with_capacity(numbers.len());
+            for number in numbers {
+                found.extend(select.query_row([number], rows::entry).optional()?);
+            }
+            Ok(found)
         };
         self.readers.read(read).await
     }

@@ -17,6 +17,7 @@ use super::{StoreError, Stores, Upkeep};
 
 mod append;
 mod checkpoint;
+mod codes;
 mod conversations;
 mod extras;
 mod lock;
@@ -73,7 +74,7 @@ impl SqliteStore {
     /// All parts of the port.
     #[must_use]
     pub fn stores(self: &Arc<Self>) -> Stores {
-        Stores { users: self.clone(), conversations: self.clone(), profiles: self.clone() }
+        Stores { users: self.clone(), conversations: self.clone(), profiles: self.clone(), is_shared: false }
     }
 }
 

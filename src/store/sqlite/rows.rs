@@ -3,17 +3,17 @@
 use rusqlite::types::{FromSqlError, Type};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::codes;
 use crate::domain::{
     ClientMessageId, Conversation, ConversationId, Email, Entry, EntryKind, LastMessage, Members, Message, MessageBody,
-    MessageId, PendingCode, Revision, Seq, Side, SideState, Summary, Target, Timestamp, User, UserId,
+    MessageId, PendingCodes, Revision, Seq, Side, SideState, Summary, Target, Timestamp, User, UserId,
 };
 use crate::store::StoreError;
 
 /// Columns of [`user`], in its order.
 macro_rules! user_columns {
     () => {
-        "number, id, name, email, password_hash, role, status, \
-         code_purpose, code_digest, code_expires, code_failures, created_at, updated_at"
+        "number, id, name, email, password_hash, role, status, codes, created_at, updated_at"
     };
 }
 /// Columns of [`summary_of`], in its order.
@@ -43,16 +43,8 @@ pub(super) use {select_entry, summary_columns, user_columns};
 pub(super) const ENTRY_BY_CLIENT_ID: &str = select_entry!("e.conversation = ?1 AND e.author = ?2 AND e.client_id = ?3");
 
 pub(super) fn user(row: &Row<'_>) -> rusqlite::Result<User> {
-    let purpose: Option<String> = row.get(7)?;
-    let pending_code = match purpose {
-        None => None,
-        Some(word) => Some(PendingCode {
-            purpose: word.parse().map_err(|_| unreadable(7))?,
-            digest: row.get(8)?,
-            expires_at: time(row, 9)?,
-            failures: row.get(10)?,
-        }),
-    };
+    let codes: Option<String> = row.get(7)?;
+    let pending_codes = codes.map_or(Some(PendingCodes::new()), |codes| codes::read(&codes));
     Ok(User {
         number: row.get(0)?,
         id: UserId::from_bytes(row.get(1)?),
@@ -61,9 +53,9 @@ pub(super) fn user(row: &Row<'_>) -> rusqlite::Result<User> {
         password_hash: row.get(4)?,
         role: word(row, 5)?,
         status: word(row, 6)?,
-        pending_code,
-        created_at: time(row, 11)?,
-        updated_at: time(row, 12)?,
+        pending_codes: pending_codes.ok_or_else(|| unreadable(7))?,
+        created_at: time(row, 8)?,
+        updated_at: time(row, 9)?,
     })
 }
 

@@ -6,7 +6,10 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 use super::{DataFileLock, DataFileLocked, SqliteStore};
-use crate::domain::{ConversationId, Draft, DraftKind, MessageBody, MessageId, Seq, Side, Timestamp, UserId};
+use crate::domain::{
+    CodePurpose, ConversationId, Draft, DraftKind, MessageBody, MessageId, PendingCode, PendingCodes, Seq, Side,
+    Timestamp, UserId,
+};
 use crate::store::contract::store_contract;
 use crate::store::{Appended, Stores};
 
@@ -68,6 +71,31 @@ async fn a_file_of_an_earlier_version_keeps_its_log_and_its_promises() {
     let again = store.stores().conversations.append(vec![draft]).await.remove(0).unwrap();
     let Appended::Already(first) = again else { panic!("it was kept before: {again:?}") };
     assert_eq!((first.seq, first.message().unwrap().original.as_str()), (Seq::new(1), "hi"));
+}
+
+#[tokio::test]
+async fn the_one_code_of_an_earlier_version_is_still_good() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("deskline.db");
+    let raw = rusqlite::Connection::open(&path).unwrap();
+    raw.execute_batch(concat!(
+        include_str!("schema_1.sql"),
+        include_str!("schema_2.sql"),
+        include_str!("schema_3.sql"),
+        include_str!("schema_4.sql"),
+        "PRAGMA user_version = 4;
+         INSERT INTO users (id, name, role, status, code_purpose, code_digest, code_expires, code_failures, created_at,
+             updated_at)
+         VALUES (x'010101010101010101010101', 'Ann', 'admin', 'active', 'login', 'abc', 7, 3, 1, 1),
+             (x'020202020202020202020202', 'Bob', 'user', 'active', NULL, NULL, NULL, NULL, 1, 1);"
+    ))
+    .unwrap();
+    drop(raw);
+    let users = SqliteStore::open(&path).unwrap().stores().users;
+    let code = PendingCode { digest: "abc".into(), expires_at: Timestamp::from_millis(7), failures: 3 };
+    for (n, expected) in [(1, PendingCodes::from([(CodePurpose::LogIn, code)])), (2, PendingCodes::new())] {
+        assert_eq!(users.user(UserId::from_bytes([n; 12])).await.unwrap().unwrap().pending_codes, expected);
+    }
 }
 
 #[tokio::test]

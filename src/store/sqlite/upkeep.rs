@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use rusqlite::{Connection, TransactionBehavior, params};
 
 use super::rows::{self, select_entry, summary_columns, user_columns};
-use super::{people_upkeep, revisions};
+use super::{codes, people_upkeep, revisions};
 use crate::domain::{
     ClientMessageId, Conversation, ConversationId, Email, Entry, EntryKind, Members, Seq, Summary, User, UserId,
 };
@@ -175,12 +175,10 @@ fn insert_user(connection: &Connection, user: &User) -> Result<bool, RestoreErro
     }
     let mut insert = connection
         .prepare_cached(
-            "INSERT INTO users (number, id, name, email, password_hash, role, status, code_purpose, code_digest,
-                 code_expires, code_failures, created_at, updated_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+            "INSERT INTO users (number, id, name, email, password_hash, role, status, codes, created_at, updated_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         )
         .map_err(StoreError::from)?;
-    let code = user.pending_code.as_ref();
     let inserted = insert.execute(params![
         user.number,
         user.id.bytes(),
@@ -189,10 +187,7 @@ fn insert_user(connection: &Connection, user: &User) -> Result<bool, RestoreErro
         user.password_hash,
         user.role.word(),
         user.status.word(),
-        code.map(|code| code.purpose.word()),
-        code.map(|code| code.digest.as_str()),
-        code.map(|code| code.expires_at.millis()),
-        code.map(|code| code.failures),
+        codes::written(&user.pending_codes),
         user.created_at.millis(),
         user.updated_at.millis(),
     ]);

@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
-use super::SqliteStore;
 use super::rows::{self, user_columns};
+use super::{SqliteStore, codes};
 use crate::domain::{Email, Role, Timestamp, User, UserId};
 use crate::store::{MAX_PAGE, NewUser, SaveUserError, StoreError, UserChange, UserPage, UserStore};
 
@@ -120,11 +120,11 @@ fn insert(connection: &Connection, new: NewUser) -> Result<User, SaveUserError> 
         password_hash: new.password_hash,
         role: new.role,
         status: new.status,
-        pending_code: new.pending_code,
+        pending_codes: new.pending_codes,
         created_at: new.at,
         updated_at: new.at,
     };
-    if user.pending_code.is_some() { update(connection, user) } else { Ok(user) }
+    if user.pending_codes.is_empty() { Ok(user) } else { update(connection, user) }
 }
 
 fn changed(mut user: User, change: UserChange, at: Timestamp) -> User {
@@ -133,7 +133,7 @@ fn changed(mut user: User, change: UserChange, at: Timestamp) -> User {
     user.password_hash = change.password_hash.or(user.password_hash);
     user.role = change.role.unwrap_or(user.role);
     user.status = change.status.unwrap_or(user.status);
-    user.pending_code = change.pending_code.unwrap_or(user.pending_code);
+    change.codes.make(&mut user.pending_codes);
     user.updated_at = at;
     user
 }
@@ -141,12 +141,11 @@ fn changed(mut user: User, change: UserChange, at: Timestamp) -> User {
 fn update(connection: &Connection, user: User) -> Result<User, SaveUserError> {
     let mut update = connection
         .prepare_cached(
-            "UPDATE users SET name = ?2, email = ?3, password_hash = ?4, role = ?5, status = ?6, code_purpose = ?7,
-                 code_digest = ?8, code_expires = ?9, code_failures = ?10, updated_at = ?11
+            "UPDATE users SET name = ?2, email = ?3, password_hash = ?4, role = ?5, status = ?6, codes = ?7,
+                 updated_at = ?8
              WHERE id = ?1",
         )
         .map_err(StoreError::from)?;
-    let code = user.pending_code.as_ref();
     let updated = update.execute(params![
         user.id.bytes(),
         user.name,
@@ -154,10 +153,7 @@ fn update(connection: &Connection, user: User) -> Result<User, SaveUserError> {
         user.password_hash,
         user.role.word(),
         user.status.word(),
-        code.map(|code| code.purpose.word()),
-        code.map(|code| code.digest.as_str()),
-        code.map(|code| code.expires_at.millis()),
-        code.map(|code| code.failures),
+        codes::written(&user.pending_codes),
         user.updated_at.millis(),
     ]);
     updated.map_err(save_error)?;

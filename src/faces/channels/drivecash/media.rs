@@ -9,6 +9,7 @@ use axum::routing::get;
 use tokio::fs::File;
 use tokio_util::io::ReaderStream;
 
+use crate::accounts::codes::percent_encoded;
 use crate::faces::channels::Channels;
 use crate::faces::channels::reply::Problem;
 
@@ -33,12 +34,4 @@ async fn file(State(channels): State<Channels>, Path((link, _)): Path<(String, S
         (header::REFERRER_POLICY, "no-referrer".to_owned()),
     ];
     Ok((headers, Body::from_stream(ReaderStream::new(file))).into_response())
-}
-
-fn percent_encoded(text: &str) -> String {
-    let encode = |byte: u8| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
-        _ => format!("%{byte:02X}"),
-    };
-    text.bytes().map(encode).collect()
 }

@@ -9,14 +9,12 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
-use tokio::sync::oneshot;
 
 use super::wire::{MessageBody, messages};
 use super::{enter, revise, upload};
 use crate::desk::enter::{EnterError, Entered};
 use crate::desk::mark_read::MarkRead;
-use crate::desk::room_log::RoomLog;
-use crate::desk::send_message::{Addressee, SendMessage, SendMessageError};
+use crate::desk::send_message::{Addressee, SendMessage};
 use crate::domain::{EntryTold, MessageExtras, User};
 use crate::faces::channels::body::Fields;
 use crate::faces::channels::caller::{self, Caller};
@@ -33,7 +31,7 @@ pub(super) fn routes() -> Router<Channels> {
         .route("/api/chat/messages/room_messages/", get(room_messages))
         .route(
             "/api/chat/messages/{message}/",
-            get(message).put(revise::replace).patch(revise::change).delete(revise::delete),
+            get(message).put(revise::change).patch(revise::change).delete(revise::delete),
         )
         .route("/api/chat/messages/{message}/mark_read/", post(mark_read))
 }
@@ -73,19 +71,26 @@ async fn log_of(
     entered: &Entered,
     headers: &HeaderMap,
     asked: &HashMap<String, String>,
-) -> Result<Value, Problem> {
+) -> Result<Vec<Value>, Problem> {
     let number = |name: &str| asked.get(name).and_then(|text| text.parse::<u64>().ok());
     let limit = number("limit").and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
     let log = match number("before") {
         Some(before) => channels.desk.room_log_before(entered, before, limit).await?,
         None => channels.desk.room_log(entered, limit).await?,
     };
-    Ok(shown(channels, entered, headers, &log))
+    shown(channels, entered, headers, log).await
 }
 
-fn shown(channels: &Channels, entered: &Entered, headers: &HeaderMap, log: &RoomLog) -> Value {
+/// Messages with when they were read, and what they answer.
+async fn shown(
+    channels: &Channels,
+    entered: &Entered,
+    headers: &HeaderMap,
+    log: Vec<EntryTold>,
+) -> Result<Vec<Value>, Problem> {
+    let log = channels.desk.in_context(entered, log).await?;
     let link = linker(channels, headers);
-    json!(messages(log, &entered.summary, &entered.person, &link))
+    Ok(messages(&log, &entered.summary, &entered.person, &link).iter().map(|body| json!(body)).collect())
 }
 
 /// `?room_id=`: the messages of a room; without one, of the caller's own, or for an agent of those that changed last.
@@ -97,19 +102,17 @@ async fn list(
 ) -> Result<Json<Value>, Problem> {
     if let Some(room) = asked.get("room_id") {
         let entered = enter_to(&channels, &user, room, "view this").await?;
-        return Ok(Json(log_of(&channels, &entered, &headers, &asked).await?));
+        return Ok(Json(log_of(&channels, &entered, &headers, &asked).await?.into()));
     }
     if !user.role.is_agent() {
         let (entered, _) = channels.desk.own_conversation(&caller::person(&user)).await?;
-        return Ok(Json(log_of(&channels, &entered, &headers, &asked).await?));
+        return Ok(Json(log_of(&channels, &entered, &headers, &asked).await?.into()));
     }
     let mut all = Vec::new();
     for room in channels.desk.rooms(0, ROOMS).await?.0 {
         let entered = enter(&channels, &user, room.summary.conversation.number).await?;
         let log = channels.desk.room_log(&entered, OF_EACH).await?;
-        if let Value::Array(of_room) = shown(&channels, &entered, &headers, &log) {
-            all.extend(of_room);
-        }
+        all.extend(shown(&channels, &entered, &headers, log).await?);
     }
     Ok(Json(Value::Array(all)))
 }
@@ -172,20 +175,6 @@ async fn send(
     }
     let room = to_send.room.as_deref().ok_or_else(required)?;
     let entered = enter_to_send(&channels, &user, room).await?;
-    // Kept first: a client that leaves meanwhile must not take along the file of a message that is there.
-    if let Some(received) = received {
-        received.keep().await?;
-    }
-    say(&channels, &entered, &headers, to_send, extras).await
-}
-
-pub(super) async fn say(
-    channels: &Channels,
-    entered: &Entered,
-    headers: &HeaderMap,
-    to_send: ToSend,
-    mut extras: MessageExtras,
-) -> Result<Response, Problem> {
     let conversation = entered.summary.conversation.id;
     let answered = match to_send.reply_to {
         None => None,
@@ -196,6 +185,11 @@ pub(super) async fn say(
         }
     };
     extras.reply_to = to_send.reply_to;
+    // Kept first: a client that leaves meanwhile must not take along the file of a message that is there.
+    let kept = match received {
+        Some(received) => Some(received.keep().await?),
+        None => None,
+    };
     let answering = channels.echoes.hold();
     let ask = SendMessage {
         author: Arc::clone(&entered.person),
@@ -205,11 +199,14 @@ pub(super) async fn say(
         origin: Some(answering.origin),
         extras,
     };
-    let (answer, answer_of) = oneshot::channel();
-    channels.desk.send_message(ask, Box::new(move |outcome| drop(answer.send(outcome)))).await;
-    let sent = answer_of.await.unwrap_or(Err(SendMessageError::ShuttingDown))?;
-    let link = linker(channels, headers);
-    let body = json!(MessageBody::new(&sent.told, &entered.person, answered.as_ref(), &link));
+    let outcome = channels.desk.send_and_wait(ask).await;
+    if let (Err(error), Some(kept)) = (&outcome, kept)
+        && error.is_final()
+    {
+        kept.delete().await;
+    }
+    let link = linker(&channels, &headers);
+    let body = json!(MessageBody::new(&outcome?.told, &entered.person, answered.as_ref(), &link));
     Ok(answering.until_sent((StatusCode::CREATED, Json(body)).into_response()))
 }
 
@@ -226,23 +223,15 @@ pub(super) async fn find(channels: &Channels, user: &User, number: &str) -> Resu
     Ok((entered, told.ok_or_else(none)?))
 }
 
+/// The message as it stands, as somebody in its room sees it.
 pub(super) async fn body_of(
     channels: &Channels,
     entered: &Entered,
-    told: &EntryTold,
+    told: EntryTold,
     headers: &HeaderMap,
-    was_read_now: bool,
 ) -> Result<Json<Value>, Problem> {
-    let answered = match told.extras.reply_to {
-        Some(number) => channels.desk.message(told.entry.conversation, number).await?,
-        None => None,
-    };
-    let log = channels.desk.room_log(entered, usize::MAX).await?;
-    let link = linker(channels, headers);
-    let body = MessageBody::new(told, &entered.person, answered.as_ref(), &link);
-    let is_read = told.entry.seq <= entered.summary.side(told.entry.side.other()).read;
-    let body = body.map(|body| if is_read || was_read_now { body.read_at(log.read_at(told)) } else { body });
-    Ok(Json(json!(body)))
+    let body = shown(channels, entered, headers, vec![told]).await?.pop();
+    body.map(Json).ok_or_else(Problem::not_found)
 }
 
 async fn message(
@@ -252,7 +241,7 @@ async fn message(
     headers: HeaderMap,
 ) -> Result<Json<Value>, Problem> {
     let (entered, told) = find(&channels, &user, &number).await?;
-    body_of(&channels, &entered, &told, &headers, false).await
+    body_of(&channels, &entered, told, &headers).await
 }
 
 /// Marks the other side's message, and all before it, as read.
@@ -262,11 +251,11 @@ async fn mark_read(
     Path(number): Path<String>,
     headers: HeaderMap,
 ) -> Result<Json<Value>, Problem> {
-    let (entered, told) = find(&channels, &user, &number).await?;
-    let is_theirs = told.entry.side != entered.side;
-    if is_theirs {
+    let (mut entered, mut told) = find(&channels, &user, &number).await?;
+    if told.entry.side != entered.side {
         let what = MarkRead::In(told.entry.conversation, Some(told.entry.seq));
         channels.desk.mark_read(&entered.person, what, None).await?;
+        (entered, told) = find(&channels, &user, &number).await?;
     }
-    body_of(&channels, &entered, &told, &headers, is_theirs).await
+    body_of(&channels, &entered, told, &headers).await
 }

@@ -24,15 +24,12 @@ pub(super) fn routes() -> Router<Channels> {
         .route("/api/notifications/mark_all_as_read/", post(StatusCode::NO_CONTENT))
 }
 
-/// The desk's messages in a customer's room, and how far they have read; `None` for agents.
-async fn from_desk(channels: &Channels, user: &User) -> Result<Option<(Entered, Vec<EntryTold>)>, Problem> {
+/// A customer's own room; `None` for agents.
+async fn own_room(channels: &Channels, user: &User) -> Result<Option<Entered>, Problem> {
     if user.role.is_agent() {
         return Ok(None);
     }
-    let (entered, _) = channels.desk.own_conversation(&caller::person(user)).await?;
-    let log = channels.desk.room_log(&entered, usize::MAX).await?;
-    let messages = log.messages.into_iter().filter(|told| told.entry.side == Side::Desk).collect();
-    Ok(Some((entered, messages)))
+    Ok(Some(channels.desk.own_conversation(&caller::person(user)).await?.0))
 }
 
 fn body(told: &EntryTold, user: &User, is_read: bool) -> Option<Value> {
@@ -49,10 +46,9 @@ fn body(told: &EntryTold, user: &User, is_read: bool) -> Option<Value> {
 }
 
 async fn list(State(channels): State<Channels>, Caller(user): Caller) -> Result<Json<Value>, Problem> {
-    let Some((entered, messages)) = from_desk(&channels, &user).await? else { return Ok(Json(json!([]))) };
-    let read = entered.summary.side(Side::Customer).read;
-    let unread = messages.iter().filter(|told| told.entry.seq > read).filter_map(|told| body(told, &user, false));
-    Ok(Json(unread.collect()))
+    let Some(entered) = own_room(&channels, &user).await? else { return Ok(Json(json!([]))) };
+    let unread = channels.desk.unread_messages(&entered).await?;
+    Ok(Json(unread.iter().filter_map(|told| body(told, &user, false)).collect()))
 }
 
 async fn mark_read(
@@ -62,17 +58,17 @@ async fn mark_read(
 ) -> Result<Json<Value>, Problem> {
     let none = || Problem::detail(StatusCode::NOT_FOUND, "No ChatNotification matches the given query.");
     let number: u64 = notification.parse().map_err(|_| none())?;
-    let (entered, messages) = from_desk(&channels, &user).await?.ok_or_else(none)?;
-    let named = messages.iter().find(|told| told.entry.message().is_some_and(|message| message.number == number));
-    let told = named.ok_or_else(none)?;
+    let entered = own_room(&channels, &user).await?.ok_or_else(none)?;
+    let told = channels.desk.message(entered.summary.conversation.id, number).await?;
+    let told = told.filter(|told| told.entry.side == Side::Desk).ok_or_else(none)?;
     let what = MarkRead::In(told.entry.conversation, Some(told.entry.seq));
     channels.desk.mark_read(&entered.person, what, None).await?;
-    body(told, &user, true).map(Json).ok_or_else(none)
+    body(&told, &user, true).map(Json).ok_or_else(none)
 }
 
 async fn mark_all_read(State(channels): State<Channels>, Caller(user): Caller) -> Result<Json<Value>, Problem> {
-    let count = match from_desk(&channels, &user).await? {
-        Some((entered, _)) => channels.desk.mark_room_read(&entered).await?,
+    let count = match own_room(&channels, &user).await? {
+        Some(entered) => channels.desk.mark_room_read(&entered).await?,
         None => 0,
     };
     Ok(Json(json!({"message": "All notifications marked as read", "count": count})))

@@ -2,55 +2,35 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, Method, StatusCode};
 use serde_json::Value;
 
 use super::messages::{body_of, find};
-use crate::domain::User;
 use crate::faces::channels::Channels;
 use crate::faces::channels::body::Fields;
 use crate::faces::channels::caller::Caller;
 use crate::faces::channels::reply::Problem;
 
-/// `{message}`: what the caller's own message shall say.
-pub(super) async fn replace(
-    State(channels): State<Channels>,
-    Caller(user): Caller,
-    Path(number): Path<String>,
-    headers: HeaderMap,
-    fields: Fields,
-) -> Result<Json<Value>, Problem> {
-    let text = fields.text("message").ok_or_else(|| Problem::fields(&[("message", "This field is required.")]))?;
-    edit(&channels, &user, &number, &headers, text).await
-}
-
-/// The same; without a text, nothing changes.
+/// `{message}`: what the caller's own message shall say. PATCH without a text changes nothing.
 pub(super) async fn change(
     State(channels): State<Channels>,
     Caller(user): Caller,
     Path(number): Path<String>,
+    method: Method,
     headers: HeaderMap,
     fields: Fields,
 ) -> Result<Json<Value>, Problem> {
-    if let Some(text) = fields.text("message") {
-        return edit(&channels, &user, &number, &headers, text).await;
+    let (mut entered, mut told) = find(&channels, &user, &number).await?;
+    match fields.text("message") {
+        Some(text) => {
+            let id = told.entry.message().ok_or_else(Problem::not_found)?.id;
+            channels.desk.edit_message(&entered.person, id, text, None).await?;
+            (entered, told) = find(&channels, &user, &number).await?;
+        }
+        None if method == Method::PUT => return Err(Problem::fields(&[("message", "This field is required.")])),
+        None => {}
     }
-    let (entered, told) = find(&channels, &user, &number).await?;
-    body_of(&channels, &entered, &told, &headers, false).await
-}
-
-async fn edit(
-    channels: &Channels,
-    user: &User,
-    number: &str,
-    headers: &HeaderMap,
-    text: &str,
-) -> Result<Json<Value>, Problem> {
-    let (entered, told) = find(channels, user, number).await?;
-    let id = told.entry.message().ok_or_else(Problem::not_found)?.id;
-    channels.desk.edit_message(&entered.person, id, text, None).await?;
-    let (entered, told) = find(channels, user, number).await?;
-    body_of(channels, &entered, &told, headers, false).await
+    body_of(&channels, &entered, told, &headers).await
 }
 
 /// The caller's own message, or for an agent any: 204.

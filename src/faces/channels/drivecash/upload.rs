@@ -21,6 +21,7 @@ use crate::domain::attachment::{SNIFFED, sanitised, sniff};
 use crate::domain::{Attachment, Timestamp, User};
 use crate::faces::channels::Channels;
 use crate::faces::channels::reply::Problem;
+use crate::store::files;
 
 /// How long a client may take for the next piece, and for the whole.
 const PIECE: Duration = Duration::from_secs(30);
@@ -32,32 +33,41 @@ const MAX_FIELD: usize = 256 << 10;
 /// The most fields.
 const MAX_FIELDS: u64 = 20;
 
-/// What a file is called until it is kept.
-const PART: &str = "part";
-
 /// How old the rest of an upload has to be to be nobody's: other servers may use the folder, too.
 const ABANDONED: Duration = Duration::from_hours(1);
 
 /// A file that was received. Unless it is kept, it is deleted.
 pub(super) struct Received {
     pub(super) attachment: Attachment,
-    part: PathBuf,
+    whole: PathBuf,
     is_kept: bool,
 }
 
 impl Received {
-    /// The message is about to be there, so the file stays.
-    pub(super) async fn keep(mut self) -> Result<(), Problem> {
-        fs::rename(&self.part, self.part.with_extension("")).await.map_err(|error| not_kept(&error))?;
+    /// The message is about to be there, so the file stays, whatever becomes of the client.
+    pub(super) async fn keep(mut self) -> Result<Kept, Problem> {
+        files::settle(&self.whole).await.map_err(|error| not_kept(&error))?;
         self.is_kept = true;
-        Ok(())
+        Ok(Kept(self.whole.clone()))
+    }
+}
+
+/// A file that is in its place.
+pub(super) struct Kept(PathBuf);
+
+impl Kept {
+    /// There is no message that it belongs to, and never will be.
+    pub(super) async fn delete(self) {
+        if let Err(error) = fs::remove_file(&self.0).await {
+            tracing::warn!(%error, "A file that nobody needs could not be deleted");
+        }
     }
 }
 
 impl Drop for Received {
     fn drop(&mut self) {
         if !self.is_kept
-            && let Err(error) = std::fs::remove_file(&self.part)
+            && let Err(error) = std::fs::remove_file(files::part_of(&self.whole))
         {
             tracing::warn!(%error, "A file that nobody needs could not be deleted");
         }
@@ -142,11 +152,11 @@ async fn file(channels: &Channels, mut field: Field<'_>, lent: &Lent) -> Result<
     let settings = &channels.settings;
     let name = sanitised(field.file_name().unwrap_or_default());
     let file = uuid::Uuid::new_v4().simple().to_string();
-    let part = settings.files.join(&file).with_extension(PART);
+    let whole = settings.files.join(&file);
     fs::create_dir_all(&settings.files).await.map_err(|error| not_kept(&error))?;
-    let mut out = File::create_new(&part).await.map_err(|error| not_kept(&error))?;
+    let mut out = File::create_new(files::part_of(&whole)).await.map_err(|error| not_kept(&error))?;
     let attachment = Attachment { file, name, media_type: String::new(), size: 0 };
-    let mut received = Received { attachment, part, is_kept: false };
+    let mut received = Received { attachment, whole, is_kept: false };
     let mut head: Vec<u8> = Vec::with_capacity(SNIFFED);
     let mut size: u64 = 0;
     while let Some(piece) = piece(&mut field, lent).await? {
@@ -163,7 +173,7 @@ async fn file(channels: &Channels, mut field: Field<'_>, lent: &Lent) -> Result<
     let Some(media_type) = sniff(&head) else {
         return Err(Problem::error(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Files of this type are not allowed"));
     };
-    out.sync_all().await.map_err(|error| not_kept(&error))?;
+    out.flush().await.map_err(|error| not_kept(&error))?;
     media_type.clone_into(&mut received.attachment.media_type);
     received.attachment.size = size;
     Ok(received)
@@ -182,7 +192,7 @@ pub(in crate::faces::channels) async fn sweep(files: &Path, now: Timestamp) -> s
     };
     while let Some(entry) = entries.next_entry().await? {
         let path = entry.path();
-        if path.extension().is_some_and(|extension| extension == PART) {
+        if path.extension().is_some_and(|extension| extension == files::PART) {
             let changed = entry.metadata().await?.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
             let changed = Timestamp::from_millis(i64::try_from(changed.as_millis()).unwrap_or(i64::MAX));
             if changed.until(now) >= ABANDONED {

@@ -2,48 +2,43 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::mpsc;
 
+use super::overview::{self, Overviews};
 use super::wire::{self, ClientFrame, ServerFrame};
-use crate::desk::Desk;
 use crate::desk::enter::{Claim, ConversationName, Entered};
-use crate::desk::send_message::{Addressee, SendMessage, SendMessageError};
-use crate::domain::{
-    ConnectionId, ConversationId, DeskEvent, EntryKind, Members, MessageExtras, Person, Status, UserId,
-};
+use crate::desk::send_message::SendMessageError;
+use crate::domain::{ConversationId, DeskEvent, EntryKind, Members, Person, Status};
 use crate::faces::channels::Channels;
 use crate::faces::channels::echo::Echoes;
-use crate::faces::channels::line::{Item, Line};
-use crate::faces::channels::socket::{Dialect, GOING_AWAY};
+use crate::faces::channels::line::Item;
+use crate::faces::channels::live::{Dialect, Live};
 use crate::net::HangUp;
-use crate::presence::{Connection, Delivery, Feed, Outcome, Revoked, Unconfirmed};
+use crate::presence::{Delivery, Outcome, Revoked};
 
-/// How many rooms the agents' overview names.
-const OVERVIEW: usize = 500;
-
-/// What is looked up when its turn comes: the agents' overview.
-pub(super) struct Overview;
+/// The agents' overview, which is looked up when its turn comes.
+pub(super) enum Overview {
+    /// As it is then: the first one.
+    First,
+    /// The newest that all share.
+    Newest,
+}
 
 /// What a socket is for.
 enum Scope {
-    /// One room. `is_identified` if its client showed more than the room's id.
-    Room { conversation: ConversationId, is_identified: bool },
+    /// One room. `ends_with_it` if its client has shown nothing but the room's id, which opens no closed room.
+    Room { conversation: ConversationId, ends_with_it: bool },
     /// All rooms.
-    Agents { overview_is_due: AtomicBool },
+    Agents { overview_is_due: AtomicBool, overviews: Arc<Overviews> },
 }
 
 /// One live socket of this dialect.
 pub(super) struct StorefrontConnection {
-    id: ConnectionId,
-    desk: Desk,
+    live: Live<Overview>,
     echoes: Arc<Echoes>,
-    person: Arc<Person>,
     scope: Scope,
-    line: Line<Overview>,
-    feed: Feed,
 }
 
 type Opened = (Arc<StorefrontConnection>, mpsc::Receiver<Item<Overview>>);
@@ -51,47 +46,40 @@ type Opened = (Arc<StorefrontConnection>, mpsc::Receiver<Item<Overview>>);
 impl StorefrontConnection {
     pub(super) fn in_room(channels: &Channels, entered: &Entered, hang_up: Option<HangUp>) -> Opened {
         let conversation = entered.summary.conversation.id;
-        let scope = Scope::Room { conversation, is_identified: entered.is_identified };
+        let ends_with_it = !entered.is_identified && !channels.settings.open_public_rooms;
+        let scope = Scope::Room { conversation, ends_with_it };
         Self::open(channels, entered.person.clone(), scope, hang_up)
     }
 
     pub(super) fn for_agent(channels: &Channels, agent: Arc<Person>, hang_up: Option<HangUp>) -> Opened {
-        Self::open(channels, agent, Scope::Agents { overview_is_due: AtomicBool::new(false) }, hang_up)
+        let overviews = channels.overviews.clone();
+        let scope = Scope::Agents { overview_is_due: AtomicBool::new(false), overviews: overviews.clone() };
+        let (connection, waiting) = Self::open(channels, agent, scope, hang_up);
+        connection.live.line.push(Item::Look(Overview::First), false);
+        overviews.show_to(&connection);
+        (connection, waiting)
     }
 
     fn open(channels: &Channels, person: Arc<Person>, scope: Scope, hang_up: Option<HangUp>) -> Opened {
-        let id = ConnectionId::next();
-        let (line, waiting) = Line::new(id, hang_up);
-        let (desk, echoes) = (channels.desk.clone(), channels.echoes.clone());
-        (Arc::new(Self { id, desk, echoes, person, scope, line, feed: Feed::default() }), waiting)
+        let (live, waiting) = Live::new(&channels.desk, person, hang_up);
+        (Arc::new(Self { live, echoes: channels.echoes.clone(), scope }), waiting)
     }
 
-    /// Sees to it that an agent's overview is sent, once however often it is asked for meanwhile.
+    /// Sees to it that the newest overview is sent, once however often it is asked for meanwhile.
     pub(super) fn send_overview(&self) {
-        if let Scope::Agents { overview_is_due } = &self.scope
+        if let Scope::Agents { overview_is_due, .. } = &self.scope
             && !overview_is_due.swap(true, Ordering::SeqCst)
         {
-            self.line.push(Item::Look(Overview), false);
+            self.live.line.push(Item::Look(Overview::Newest), false);
         }
     }
 
     pub(super) fn send_frame(&self, text: String) {
-        self.line.frame(text);
+        self.live.line.frame(text);
     }
 
     async fn say(&self, conversation: ConversationId, text: String) {
-        let ask = SendMessage {
-            author: self.person.clone(),
-            to: Addressee::Conversation(conversation),
-            text,
-            client_id: None,
-            origin: Some(self.id),
-            extras: MessageExtras::default(),
-        };
-        let (answer, answered) = tokio::sync::oneshot::channel();
-        self.desk.send_message(ask, Box::new(move |outcome| drop(answer.send(outcome)))).await;
-        // Waiting keeps one client from filling the line in which all messages wait.
-        if let Ok(Err(error)) = answered.await {
+        if let Err(error) = self.live.say(conversation, text).await {
             self.refuse(&error);
         }
     }
@@ -101,7 +89,7 @@ impl StorefrontConnection {
         match error {
             SendMessageError::NoAddressee => {}
             SendMessageError::Store(error) => {
-                tracing::warn!(%error, connection.id = %self.id, "A message was not kept");
+                tracing::warn!(%error, connection.id = %self.live.id, "A message was not kept");
                 self.send_frame(ServerFrame::Error { message: "Server error" }.text());
             }
             SendMessageError::Body(_)
@@ -132,75 +120,6 @@ fn place(event: &DeskEvent) -> Option<(ConversationId, bool)> {
     Some((told.entry.conversation, is_support))
 }
 
-impl Connection for StorefrontConnection {
-    fn id(&self) -> ConnectionId {
-        self.id
-    }
-
-    fn feed(&self) -> &Feed {
-        &self.feed
-    }
-
-    fn send(&self, delivery: &Delivery<'_>) -> Outcome {
-        let Some((conversation, true)) = place(delivery.event) else { return Outcome::NotTaken };
-        let frames = delivery.frames;
-        let encoded = match &self.scope {
-            Scope::Room { conversation: own, .. } if *own != conversation => return Outcome::NotTaken,
-            Scope::Room { is_identified, .. } => {
-                if !is_identified && is_closing(delivery.event) {
-                    // The room's id alone opens it no longer.
-                    self.line.close(4404, "The room was closed");
-                }
-                frames.get_or_encode("storefront room", || wire::encode_in_room(delivery.event).map(Arc::new))
-            }
-            Scope::Agents { .. } => {
-                frames.get_or_encode("storefront agents", || wire::encode_for_agent(delivery.event).map(Arc::new))
-            }
-        };
-        let outcome = match encoded.as_ref() {
-            Some(text) => self.line.push(self.item(text.clone(), delivery), delivery.is_replay),
-            None => Outcome::NotTaken,
-        };
-        self.line.note(outcome, delivery);
-        if wire::changes_overview(delivery.event) {
-            self.send_overview();
-        }
-        outcome
-    }
-
-    fn revoke(&self, reason: Revoked) {
-        match (&self.scope, reason) {
-            (_, Revoked::TokenExpired) => self.line.close(4401, "The token has expired"),
-            (Scope::Agents { .. }, Revoked::Blocked | Revoked::Deleted) => {
-                self.line.close(4401, "The account is not in use");
-            }
-            (Scope::Agents { .. }, Revoked::RoleChanged) => self.line.close(4403, "The account is no agent's"),
-            (Scope::Room { .. }, Revoked::Blocked | Revoked::Deleted) => self.line.close(4404, "The room is gone"),
-            (Scope::Room { .. }, Revoked::RoleChanged) => self.line.close(1000, "Come in again"),
-        }
-    }
-
-    fn reassure(&self) {}
-
-    fn is_of(&self, user: UserId) -> bool {
-        !self.line.is_over() && self.person.id == user
-    }
-
-    fn unconfirmed(&self) -> Vec<Unconfirmed> {
-        self.line.unconfirmed()
-    }
-
-    fn confirm(&self, conversation: ConversationId) {
-        self.line.confirm(conversation);
-    }
-
-    fn announce_stop(&self, _: Duration) {}
-
-    fn dismiss(&self) {
-        self.line.close(GOING_AWAY, "The server is shutting down");
-    }
-}
-
 fn is_closing(event: &DeskEvent) -> bool {
     let DeskEvent::Entry(told) = event else { return false };
     matches!(told.entry.kind, EntryKind::StatusChanged { status: Status::Closed })
@@ -210,8 +129,46 @@ fn is_closing(event: &DeskEvent) -> bool {
 impl Dialect for StorefrontConnection {
     type Look = Overview;
 
-    fn line(&self) -> &Line<Overview> {
-        &self.line
+    fn live(&self) -> &Live<Overview> {
+        &self.live
+    }
+
+    fn pass_on(&self, delivery: &Delivery<'_>) -> Outcome {
+        let Some((conversation, true)) = place(delivery.event) else { return Outcome::NotTaken };
+        let frames = delivery.frames;
+        let encoded = match &self.scope {
+            Scope::Room { conversation: own, .. } if *own != conversation => return Outcome::NotTaken,
+            Scope::Room { ends_with_it, .. } => {
+                if *ends_with_it && is_closing(delivery.event) {
+                    // The room's id alone opens it no longer.
+                    self.live.line.close(4404, "The room was closed");
+                }
+                frames.get_or_encode("storefront room", || wire::encode_in_room(delivery.event).map(Arc::new))
+            }
+            Scope::Agents { .. } => {
+                frames.get_or_encode("storefront agents", || wire::encode_for_agent(delivery.event).map(Arc::new))
+            }
+        };
+        let outcome = match encoded.as_ref() {
+            Some(text) => self.live.line.push(self.item(text.clone(), delivery), delivery.is_replay),
+            None => Outcome::NotTaken,
+        };
+        if let Scope::Agents { overviews, .. } = &self.scope
+            && wire::changes_overview(delivery.event)
+        {
+            overviews.change();
+        }
+        outcome
+    }
+
+    fn farewell(&self, reason: Revoked) -> (u16, &'static str) {
+        match (&self.scope, reason) {
+            (_, Revoked::TokenExpired) => (4401, "The token has expired"),
+            (Scope::Agents { .. }, Revoked::Blocked | Revoked::Deleted) => (4401, "The account is not in use"),
+            (Scope::Agents { .. }, Revoked::RoleChanged) => (4403, "The account is no agent's"),
+            (Scope::Room { .. }, Revoked::Blocked | Revoked::Deleted) => (4404, "The room is gone"),
+            (Scope::Room { .. }, Revoked::RoleChanged) => (1000, "Come in again"),
+        }
     }
 
     async fn hear(&self, text: &str) {
@@ -221,8 +178,8 @@ impl Dialect for StorefrontConnection {
                 self.say(*conversation, content).await;
             }
             (Scope::Agents { .. }, Some(ClientFrame::AdminMessage { room, content })) => {
-                let claim = Claim::Identity(self.person.clone());
-                match self.desk.enter(ConversationName::Uuid(room), &claim).await {
+                let claim = Claim::Identity(self.live.person.clone());
+                match self.live.desk.enter(ConversationName::Uuid(room), &claim).await {
                     Ok(entered) => self.say(entered.summary.conversation.id, content).await,
                     Err(error) => tracing::debug!(%error, "An agent wrote to no room"),
                 }
@@ -231,21 +188,18 @@ impl Dialect for StorefrontConnection {
         }
     }
 
-    async fn look(&self, _: Overview) -> Vec<String> {
-        if let Scope::Agents { overview_is_due } = &self.scope {
+    async fn look(&self, what: Overview) -> Vec<String> {
+        if let (Overview::Newest, Scope::Agents { overview_is_due, overviews }) = (what, &self.scope) {
             // What changes from now on is worth another one.
             overview_is_due.store(false, Ordering::SeqCst);
+            return vec![overviews.newest()];
         }
-        match self.desk.rooms(0, OVERVIEW).await {
-            Ok((rooms, _)) => vec![wire::room_list(&rooms)],
+        match overview::read(&self.live.desk).await {
+            Ok(first) => vec![first],
             Err(error) => {
                 tracing::warn!(%error, "The overview could not be read");
                 Vec::new()
             }
         }
-    }
-
-    fn closed(&self) {
-        self.desk.disconnect(&self.person, self.id, self.line.take_unconfirmed());
     }
 }

@@ -1,6 +1,6 @@
 //! The shop's dialect: rooms by UUID, one socket for all agents, REST with pages.
 //!
-//! [`wire`] (names and shapes), [`connection`] (one socket), and routes by noun: [`auth`], [`public`] (customers' rooms),
+//! [`wire`] (names and shapes), [`connection`] (one socket), [`overview`] (what all agents share), and routes by noun: [`auth`], [`public`] (customers' rooms),
 //! [`admin`] (agents' rooms), [`pages`].
 
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use uuid::Uuid;
 mod admin;
 mod auth;
 mod connection;
+pub(super) mod overview;
 mod pages;
 mod public;
 mod wire;
@@ -118,7 +119,6 @@ async fn agents(State(channels): State<Channels>, mut request: Request) -> Respo
     }
     let hang_up = handshake.hang_up.clone();
     let (connection, waiting) = StorefrontConnection::for_agent(&channels, who.person.clone(), hang_up);
-    connection.send_overview();
     let port: Arc<dyn Connection> = connection.clone();
     channels.desk.connect_live(&who, &port).await;
     handshake.serve(&channels.sockets, connection, waiting)

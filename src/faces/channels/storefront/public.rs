@@ -9,19 +9,22 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
-use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::pages::{PAGE, Paging};
 use super::wire::{MessageBody, RoomBody, messages};
 use crate::accounts::visitors::Card;
 use crate::desk::enter::{Claim, ConversationName, Entered};
-use crate::desk::send_message::{Addressee, SendMessage, SendMessageError};
+use crate::desk::mark_read::MarkRead;
+use crate::desk::send_message::{Addressee, SendMessage};
 use crate::domain::{Email, MessageExtras, Side, User};
 use crate::faces::channels::body::Fields;
 use crate::faces::channels::caller::{self, Anybody, Caller};
 use crate::faces::channels::reply::Problem;
 use crate::faces::channels::{Channels, links, stamp};
+
+/// How many messages of each room the list of an open server has.
+const OF_EACH: usize = 100;
 
 pub(super) fn routes() -> Router<Channels> {
     Router::new()
@@ -30,6 +33,7 @@ pub(super) fn routes() -> Router<Channels> {
         .route("/api/public/chat-rooms/{room}/send_message/", post(send))
         .route("/api/public/chat-rooms/{room}/get_messages/", get(log))
         .route("/api/public/chat-messages/", get(paged_log))
+        .route("/api/public/chat-messages/{message}/", get(message))
         .route("/api/public/user-chat/", get(own_list).post(own_create))
         .route("/api/public/user-chat/{room}/send_message/", post(own_send))
         .route("/health/ws/", get(health))
@@ -39,8 +43,12 @@ pub(super) fn routes() -> Router<Channels> {
 async fn list(State(channels): State<Channels>, who: Anybody, paging: Paging) -> Result<Response, Problem> {
     if channels.settings.open_public_rooms {
         let (rooms, count) = channels.desk.rooms(paging.skip(), PAGE).await?;
-        let rooms = rooms.iter().map(|room| RoomBody::new(room, Some(Vec::new()))).collect();
-        return Ok(Json(paging.page(rooms, count)?).into_response());
+        let mut full = Vec::with_capacity(rooms.len());
+        for room in &rooms {
+            let log = channels.desk.newest_messages(&room.summary, OF_EACH).await?;
+            full.push(json!(RoomBody::new(room, Some(messages(&log, &room.summary)))));
+        }
+        return Ok(Json(paging.page(full, count)?).into_response());
     }
     own_page(&channels, who.user(), &paging).await
 }
@@ -176,9 +184,7 @@ pub(super) async fn say(channels: &Channels, entered: &Entered, fields: &Fields)
         origin: Some(answering.origin),
         extras: MessageExtras::default(),
     };
-    let (answer, answered) = oneshot::channel();
-    channels.desk.send_message(ask, Box::new(move |outcome| drop(answer.send(outcome)))).await;
-    let sent = answered.await.unwrap_or(Err(SendMessageError::ShuttingDown))?;
+    let sent = channels.desk.send_and_wait(ask).await?;
     let message = json!(MessageBody::new(&sent.told, false, stamp::rest));
     let mut body = message.clone();
     body["data"] = message;
@@ -190,8 +196,9 @@ pub(super) async fn say(channels: &Channels, entered: &Entered, fields: &Fields)
 async fn log(State(channels): State<Channels>, who: Anybody, Path(room): Path<String>) -> Result<Json<Value>, Problem> {
     let entered = enter(&channels, &who, &room).await?;
     let log = channels.desk.room_log(&entered, usize::MAX).await?;
-    if entered.side == Side::Customer {
-        channels.desk.mark_room_read(&entered).await?;
+    if let (Side::Customer, Some(newest)) = (entered.side, log.last()) {
+        let shown = MarkRead::In(newest.entry.conversation, Some(newest.entry.seq));
+        channels.desk.mark_read(&entered.person, shown, None).await?;
     }
     let body = json!(messages(&log, &entered.summary));
     Ok(Json(body))
@@ -205,6 +212,21 @@ async fn paged_log(State(channels): State<Channels>, who: Anybody, paging: Pagin
     let entered = enter(&channels, &who, room).await?;
     let (log, total) = channels.desk.room_page(&entered, paging.skip(), PAGE).await?;
     Ok(Json(paging.page(messages(&log, &entered.summary), total)?).into_response())
+}
+
+/// `chat-messages/{id}/?room_id=`: one of them. Its number can be guessed, so that the room has to be named here, too.
+async fn message(
+    State(channels): State<Channels>,
+    who: Anybody,
+    Path(number): Path<String>,
+    paging: Paging,
+) -> Result<Json<Value>, Problem> {
+    let none = || Problem::detail(StatusCode::NOT_FOUND, "No ChatMessage matches the given query.");
+    let room = paging.query.get("room_id").ok_or_else(none)?;
+    let entered = enter(&channels, &who, room).await?;
+    let number = number.parse().map_err(|_| none())?;
+    let told = channels.desk.message(entered.summary.conversation.id, number).await?.ok_or_else(none)?;
+    Ok(Json(json!(messages(&[told], &entered.summary).pop().ok_or_else(none)?)))
 }
 
 async fn own_list(State(channels): State<Channels>, Caller(user): Caller, paging: Paging) -> Result<Response, Problem> {

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::accounts::sign_in::username;
 use crate::accounts::visitors::ANONYMOUS;
-use crate::desk::room_log::{Room, RoomLog};
+use crate::desk::room_log::Room;
 use crate::domain::{DeskEvent, EntryKind, EntryTold, Person, Role, Side, Summary, Timestamp, User};
 use crate::faces::channels::caller::is_superuser;
 use crate::faces::channels::stamp;
@@ -81,10 +81,10 @@ impl<'a> MessageBody<'a> {
     }
 }
 
-/// All messages of a log.
-pub(super) fn messages<'a>(log: &'a RoomLog, summary: &Summary) -> Vec<MessageBody<'a>> {
+/// Messages, as far as the desk has read them.
+pub(super) fn messages<'a>(log: &'a [EntryTold], summary: &Summary) -> Vec<MessageBody<'a>> {
     let read = summary.side(Side::Desk).read;
-    log.messages.iter().filter_map(|told| MessageBody::new(told, told.entry.seq <= read, stamp::rest)).collect()
+    log.iter().filter_map(|told| MessageBody::new(told, told.entry.seq <= read, stamp::rest)).collect()
 }
 
 #[derive(Serialize)]

@@ -74,7 +74,7 @@ fn shapes(summary: &Summary) -> Vec<Shape> {
         ("conversations", queries::conversation_by_uuid(7), None),
         ("conversations", queries::conversation_by_number(7), None),
         ("conversations", queries::all_support_conversations(), Some(queries::changed_last_first())),
-        ("entries", queries::message_by_number(7), None),
+        ("entries", queries::messages_by_number(&[7, 8]), None),
         // Of upkeep.
         ("delivered", queries::delivered_beyond(user, Some(id)), Some(queries::by_conversation())),
     ]

@@ -6,8 +6,10 @@ use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{DateTime, Document, doc};
 
 use super::{Fresh, available, killed_at, later, person, someone};
-use crate::domain::{AccountStatus, Conversation, Entry, Members, Role, Seq, Side};
-use crate::store::{Appended, ConversationStore as _, ListFor, StoreError, UserStore as _};
+use crate::domain::{
+    AccountStatus, CodePurpose, Conversation, Entry, Members, PendingCode, PendingCodes, Role, Seq, Side,
+};
+use crate::store::{Appended, CodesChange, ConversationStore as _, ListFor, StoreError, UserChange, UserStore as _};
 
 const HASH: &str = "$2b$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy";
 
@@ -265,4 +267,28 @@ async fn old_accounts_keep_id_hash_and_role_and_get_a_number() {
     assert_ne!(page.users[0].number, page.users[1].number);
     assert_eq!(page.users[1].password_hash, None);
     assert_eq!(fresh.store.support_identity().await.unwrap().unwrap().id, someone(ADMIN));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_one_code_of_an_earlier_version_is_still_good_until_codes_change() {
+    if !available() {
+        return;
+    }
+    let fresh = Fresh::open().await;
+    let mut ann = account(ANN, "Ann", "user");
+    let code = doc! { "purpose": "login", "digest": "abc", "expiresAt": date(60), "failures": 3_i64 };
+    ann.insert("code", code);
+    fresh.documents("users").insert_one(ann).await.unwrap();
+    let codes = async || fresh.store.user(someone(ANN)).await.unwrap().unwrap().pending_codes;
+    let code = PendingCode { digest: "abc".into(), expires_at: later(60), failures: 3 };
+    assert_eq!(codes().await, PendingCodes::from([(CodePurpose::LogIn, code.clone())]));
+    let spoilt = PendingCode { failures: 4, ..code };
+    for (change, expected) in [
+        (CodesChange::Put(CodePurpose::LogIn, spoilt.clone()), PendingCodes::from([(CodePurpose::LogIn, spoilt)])),
+        (CodesChange::Remove(CodePurpose::LogIn), PendingCodes::new()),
+    ] {
+        let change = UserChange { codes: change, ..UserChange::default() };
+        fresh.store.update_user(someone(ANN), change, later(9)).await.unwrap();
+        assert_eq!(codes().await, expected);
+    }
 }

@@ -9,7 +9,7 @@ use crate::accounts::testing::Fixture;
 use crate::desk::send_message::{Addressee, SendMessage};
 use crate::desk::{Desk, DeskSettings};
 use crate::domain::{
-    AccountStatus, Draft, DraftKind, Members, MessageBody, MessageExtras, Person, Role, Seq, Side, UserId,
+    AccountStatus, Draft, DraftKind, Members, MessageBody, MessageExtras, PendingCodes, Person, Role, Seq, Side, UserId,
 };
 use crate::store::{ConversationStore as _, ListFor, NewUser, UserStore as _};
 
@@ -71,7 +71,7 @@ async fn account(fresh: &Fresh, n: u8, role: Role) -> Arc<Person> {
         password_hash: None,
         role,
         status: AccountStatus::Active,
-        pending_code: None,
+        pending_codes: PendingCodes::new(),
         at: START,
     };
     Arc::new(Person::from(&fresh.store.create_user(new).await.unwrap()))

@@ -1,0 +1,110 @@
+//! What another process on the same store has written is told before what follows it.
+//!
+//! Else a live entry would move cursors past what nobody here was told, and it would never be made up for. What is written
+//! elsewhere and followed by nothing here reaches people when they come back, or read the history.
+
+use std::collections::HashMap;
+
+use super::Desk;
+use super::catch_up::PAGE;
+use super::outage::Outage;
+use crate::domain::{Conversation, ConversationId, Entry, Seq, Timestamp};
+use crate::store::StoreError;
+
+/// Conversations remembered; beyond this many, all are forgotten and looked at again.
+const REMEMBERED: usize = 50_000;
+
+/// Up to where this process has told each conversation.
+pub(super) struct Told {
+    /// Since when this process tells.
+    since: Timestamp,
+    ends: HashMap<ConversationId, Seq>,
+    outage: Outage,
+}
+
+impl Told {
+    pub(super) fn new(since: Timestamp) -> Self {
+        Self { since, ends: HashMap::new(), outage: Outage::new("read what another process has written") }
+    }
+
+    /// An entry is about to be told. Gives after which one something may have to be told before it.
+    fn advance(&mut self, entry: &Entry) -> Option<Seq> {
+        if self.ends.len() >= REMEMBERED {
+            self.ends.clear();
+        }
+        let before = entry.seq.previous();
+        match self.ends.insert(entry.conversation, entry.seq) {
+            Some(end) => (end < before).then_some(end),
+            // Whoever is here has come since this process runs, and was caught up then: look back no further.
+            None => (before > Seq::ZERO).then(|| Seq::new(before.get().saturating_sub(PAGE as u64))),
+        }
+    }
+}
+
+impl Desk {
+    /// To be called before an entry is told that this process has appended.
+    pub(super) async fn tell_what_comes_before(&self, entry: &Entry, conversation: Conversation, told: &mut Told) {
+        if !self.0.stores.is_shared {
+            return;
+        }
+        if let Some(after) = told.advance(entry) {
+            let outcome = self.tell_between(conversation, after, entry.seq, told.since).await;
+            told.outage.note(&outcome);
+        }
+    }
+
+    async fn tell_between(
+        &self,
+        conversation: Conversation,
+        mut after: Seq,
+        before: Seq,
+        since: Timestamp,
+    ) -> Result<(), StoreError> {
+        while after < before.previous() {
+            let page = self.0.stores.conversations.entries_after(conversation.id, after, PAGE).await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = last.seq;
+            let missing = page.into_iter().filter(|entry| entry.seq < before && entry.at >= since).collect();
+            for told in self.show(conversation, missing).await? {
+                let mut hearers = Vec::new();
+                for hearer in self.hearers(conversation.members) {
+                    // They may have come from there, and have heard it.
+                    let had = self.delivered(hearer, conversation.id).await?.unwrap_or_default();
+                    if self.0.presence.is_connected(hearer) && had < told.entry.seq {
+                        hearers.push(hearer);
+                    }
+                }
+                self.tell_entry_to(&told.into(), hearers);
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{EntryKind, Side, Status, UserId};
+
+    fn entry(seq: u64) -> Entry {
+        Entry {
+            conversation: ConversationId::from_bytes([1; 12]),
+            seq: Seq::new(seq),
+            author: UserId::from_bytes([2; 12]),
+            side: Side::Customer,
+            at: Timestamp::default(),
+            kind: EntryKind::StatusChanged { status: Status::Active },
+        }
+    }
+
+    #[test]
+    fn only_what_lies_between_is_looked_for() {
+        let mut told = Told::new(Timestamp::default());
+        assert_eq!(told.advance(&entry(1)), None, "nothing can come before it");
+        assert_eq!(told.advance(&entry(2)), None);
+        assert_eq!(told.advance(&entry(5)), Some(Seq::new(2)));
+        let mut new = Told::new(Timestamp::default());
+        assert_eq!(new.advance(&entry(1000)), Some(Seq::new(999 - PAGE as u64)));
+        assert_eq!(new.advance(&entry(1001)), None);
+    }
+}

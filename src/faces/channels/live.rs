@@ -1,0 +1,110 @@
+//! What every live socket has, whatever its dialect, and how the desk reaches it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::mpsc;
+
+use super::line::{Item, Line};
+use super::socket::GOING_AWAY;
+use crate::desk::Desk;
+use crate::desk::send_message::{Addressee, SendMessage, SendMessageError, Sent};
+use crate::domain::{ConnectionId, ConversationId, MessageExtras, Person, Seq, UserId};
+use crate::net::HangUp;
+use crate::presence::{Connection, Delivery, Feed, Outcome, Revoked, Unconfirmed};
+
+/// One live socket of one person.
+pub(super) struct Live<L> {
+    pub(super) id: ConnectionId,
+    pub(super) desk: Desk,
+    pub(super) person: Arc<Person>,
+    pub(super) line: Line<L>,
+    feed: Feed,
+}
+
+/// What a dialect makes of a socket.
+#[async_trait]
+pub(super) trait Dialect: Send + Sync + 'static {
+    /// What it looks up when its turn to be sent comes.
+    type Look: Send + 'static;
+    /// What it has in common with every other.
+    fn live(&self) -> &Live<Self::Look>;
+    /// Puts an event in line, if there is a word for it.
+    fn pass_on(&self, delivery: &Delivery<'_>) -> Outcome;
+    /// The code and the reason with which it ends for somebody who has lost their rights.
+    fn farewell(&self, reason: Revoked) -> (u16, &'static str);
+    /// The client has sent a text.
+    async fn hear(&self, text: &str);
+    /// The frames for something that is to be looked up.
+    async fn look(&self, what: Self::Look) -> Vec<String>;
+}
+
+impl<L> Live<L> {
+    pub(super) fn new(desk: &Desk, person: Arc<Person>, hang_up: Option<HangUp>) -> (Self, mpsc::Receiver<Item<L>>) {
+        let id = ConnectionId::next();
+        let (line, waiting) = Line::new(id, hang_up);
+        (Self { id, desk: desk.clone(), person, line, feed: Feed::default() }, waiting)
+    }
+
+    /// Says something in the name of its person, and waits for the outcome.
+    pub(super) async fn say(&self, conversation: ConversationId, text: String) -> Result<Sent, SendMessageError> {
+        let ask = SendMessage {
+            author: self.person.clone(),
+            to: Addressee::Conversation(conversation),
+            text,
+            client_id: None,
+            origin: Some(self.id),
+            extras: MessageExtras::default(),
+        };
+        self.desk.send_and_wait(ask).await
+    }
+
+    /// The socket is closed.
+    pub(super) fn closed(&self) {
+        self.desk.disconnect(&self.person, self.id, self.line.unconfirmed());
+    }
+}
+
+impl<D: Dialect> Connection for D {
+    fn id(&self) -> ConnectionId {
+        self.live().id
+    }
+
+    fn feed(&self) -> &Feed {
+        &self.live().feed
+    }
+
+    fn send(&self, delivery: &Delivery<'_>) -> Outcome {
+        let outcome = self.pass_on(delivery);
+        self.live().line.note(outcome, delivery);
+        outcome
+    }
+
+    fn revoke(&self, reason: Revoked) {
+        let (code, reason) = self.farewell(reason);
+        self.live().line.close(code, reason);
+    }
+
+    // No dialect has a word for it.
+    fn reassure(&self) {}
+
+    fn is_of(&self, user: UserId) -> bool {
+        !self.live().line.is_over() && self.live().person.id == user
+    }
+
+    fn unconfirmed(&self) -> Vec<Unconfirmed> {
+        self.live().line.unconfirmed()
+    }
+
+    fn confirm(&self, conversation: ConversationId, up_to: Seq) {
+        self.live().line.confirm(conversation, up_to);
+    }
+
+    // Nor for this.
+    fn announce_stop(&self, _: Duration) {}
+
+    fn dismiss(&self) {
+        self.live().line.close(GOING_AWAY, "The server is shutting down");
+    }
+}
