@@ -44,10 +44,11 @@ bench:
 prove:
 	$(CARGO) build --release
 	target/release/deskline prove --kill 100
-	target/release/deskline bench --mode restart --mode crash --mode storm
-	target/release/deskline bench --mode rate --beside 50 --json target/without.json
-	target/release/deskline bench --mode rate --beside 50 --stalled --json target/with.json
-	target/release/deskline bench --compare target/without.json target/with.json
+	target/release/deskline bench --mode restart --mode crash --back-within 5s
+	target/release/deskline bench --mode storm
+	target/release/deskline bench --mode rate --beside 5 --json target/reading.json
+	target/release/deskline bench --mode rate --beside 5 --stalled --json target/stalled.json
+	target/release/deskline bench --compare target/reading.json target/stalled.json --within 2
 
 # Known vulnerabilities and licences of dependencies; needs cargo-deny.
 deny:

@@ -67,7 +67,7 @@ impl Accounts {
     #[tracing::instrument(name = "accounts.log_in", skip_all)]
     pub async fn log_in(&self, ask: LogIn) -> Result<LoggedIn, LogInError> {
         let user = self.check_password(ask).await?;
-        let token = self.parts.tokens.issue(&user, self.parts.clock.now());
+        let token = self.parts.tokens.issue(user.id, user.role, self.parts.clock.now());
         Ok(LoggedIn { token, role: user.role, name: user.name })
     }
 

@@ -7,7 +7,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, deco
 use serde::{Deserialize, Serialize};
 
 use super::Secret;
-use crate::domain::{Attachment, Timestamp, User, UserId};
+use crate::domain::{Attachment, Role, Timestamp, User, UserId};
 
 /// How long a token lasts unless configured otherwise.
 pub const DEFAULT_LIFETIME: Duration = Duration::from_hours(24);
@@ -152,10 +152,10 @@ impl Tokens {
 
     /// A token for this account: the claims `id`, `role`, `iat` and `exp`, no others.
     #[must_use]
-    pub fn issue(&self, user: &User, now: Timestamp) -> String {
+    pub fn issue(&self, user: UserId, role: Role, now: Timestamp) -> String {
         let claims = Issued {
-            id: user.id.to_string(),
-            role: user.role.word(),
+            id: user.to_string(),
+            role: role.word(),
             iat: now.seconds(),
             exp: now.after(self.lifetime).seconds(),
         };

@@ -4,27 +4,36 @@ use std::rc::Rc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use futures_util::TryStreamExt as _;
+use futures_util::future::join_all;
+use futures_util::{SinkExt as _, StreamExt as _, TryStreamExt as _};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::Message;
 
 use super::line::{Due, Line, Run, Sender};
 use super::options::{BenchOptions, Protocol};
+use super::report::BesideReport;
 use super::tally::Tally;
 use super::target::{Door, Target};
 use super::traffic::{nanos, pace};
 use crate::rig::Account;
 use crate::rig::client::{Dial, Socket};
 
-/// Bytes of a message's text, so that a connection is soon full.
-const SIZE: usize = 4096;
+/// Bytes of a message's text. The system takes some megabytes for a connection whose peer does not read; long messages have
+/// used that up soon, and what comes then is the server's to deal with.
+const SIZE: usize = 16 << 10;
 
-/// Bytes that the system may keep for a connection, unread.
+/// Bytes that the system may keep for a connection, unread, on this side.
 const RECEIVE_BUFFER: u32 = 4096;
+
+/// How long it may take until a connection that the server has given up says so.
+const ECHO: Duration = Duration::from_secs(1);
 
 /// They talk until this goes out of scope.
 pub(super) struct Beside {
-    _unread: Vec<Socket>,
+    pairs: usize,
+    unread: Vec<Socket>,
     run: Rc<Run>,
     _pacer: JoinHandle<u64>,
 }
@@ -60,11 +69,25 @@ impl Beside {
         }
         let start = run.now();
         let pacer = pace(run.began(), start..start + nanos(span), options.rate, due_times)?;
-        Ok(Self { _unread: unread, run, _pacer: pacer })
+        Ok(Self { pairs: options.beside, unread, run, _pacer: pacer })
     }
 
-    /// How many messages they have sent.
-    pub(super) fn sent(&self) -> u64 {
-        self.run.tally.borrow().sent
+    /// Ends it; gives what they sent, and how many of those who never read the server has cut off.
+    pub(super) async fn end(self) -> BesideReport {
+        let sent = self.run.tally.borrow().sent;
+        let stalled = self.unread.len();
+        let cut_off = join_all(self.unread.into_iter().map(is_cut_off)).await.into_iter().filter(|cut| *cut).count();
+        BesideReport { pairs: self.pairs, sent, bytes: sent * SIZE as u64, stalled, cut_off }
     }
+}
+
+/// Whether the server has given up a connection. Nothing shows that to somebody who does not read; but to what is said on such a
+/// connection the system answers with a reset.
+async fn is_cut_off(mut socket: Socket) -> bool {
+    let is_over = async {
+        if socket.send(Message::Ping(Vec::new().into())).await.is_ok() {
+            while let Some(Ok(_)) = socket.next().await {}
+        }
+    };
+    timeout(ECHO, is_over).await.is_ok()
 }

@@ -11,14 +11,23 @@ use serde_json::Value;
 /// Figures by their names; of the runs of a file, by what the load was.
 type Figures = BTreeMap<String, f64>;
 
-/// Every figure that both files have of the same load: the first, the second, and the second as a multiple of the first.
-pub(super) fn table(before: &Path, after: &Path) -> anyhow::Result<String> {
-    Ok(rows(&read(before)?, &read(after)?))
+/// Milliseconds that a latency may be longer whatever the factor: a machine that does something else for a moment.
+const NOISE: f64 = 10.0;
+
+/// Two runs beside each other.
+pub(super) struct Compared {
+    /// Every figure that both have of the same load: the first, the second, and the second as a multiple of the first.
+    pub(super) table: String,
+    /// Whether no latency is beyond the bound.
+    pub(super) is_within: bool,
 }
 
-fn rows(before: &[(String, Figures)], after: &[(String, Figures)]) -> String {
+/// Compares the figures of two files. With a bound, it does not hold either if they have no latency in common.
+pub(super) fn compare(before: &Path, after: &Path, within: Option<f64>) -> anyhow::Result<Compared> {
+    let (before, after) = (read(before)?, read(after)?);
     let mut table = String::new();
-    for (title, first) in before {
+    let (mut bounded, mut beyond) = (0, Vec::new());
+    for (title, first) in &before {
         let Some((_, second)) = after.iter().find(|(other, _)| other == title) else { continue };
         // Writing to a string cannot fail.
         let _ok = writeln!(table, "| {title:<44} | {:>14} | {:>14} | {:>7} |", "A", "B", "B / A");
@@ -27,10 +36,28 @@ fn rows(before: &[(String, Figures)], after: &[(String, Figures)]) -> String {
             let Some(b) = second.get(name) else { continue };
             let ratio = if *a == 0.0 { String::new() } else { format!("{:.2}", b / a) };
             let _ok = writeln!(table, "| {name:<44} | {a:>14.2} | {b:>14.2} | {ratio:>7} |");
+            if let Some(factor) = within.filter(|_| is_latency(name)) {
+                bounded += 1;
+                let bound = a * factor + NOISE;
+                if *b > bound {
+                    beyond.push(format!("{title}: {name} is {b:.2}, beyond {bound:.2}"));
+                }
+            }
         }
         table.push('\n');
     }
-    if table.is_empty() { "The two files have no load in common.\n".into() } else { table }
+    if table.is_empty() {
+        table.push_str("The two files have no load in common.\n");
+    }
+    for finding in &beyond {
+        let _ok = writeln!(table, "{finding}");
+    }
+    Ok(Compared { table, is_within: within.is_none() || (bounded > 0 && beyond.is_empty()) })
+}
+
+/// Whether a figure is the 99th percentile of a latency that the server has a part in.
+fn is_latency(name: &str) -> bool {
+    name.ends_with("_ms.p99") && name != "pacing_ms.p99"
 }
 
 fn read(file: &Path) -> anyhow::Result<Vec<(String, Figures)>> {
@@ -63,19 +90,39 @@ fn collect(name: &str, value: &Value, figures: &mut Figures) {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
+
+    fn write(folder: &Path, name: &str, p99: f64) -> PathBuf {
+        let file = folder.join(name);
+        let latency = serde_json::json!({"p99": p99});
+        let runs =
+            serde_json::json!([{"title": "50 pairs", "lost": 0, "delivered_ms": latency, "pacing_ms": {"p99": 1}}]);
+        fs::write(&file, runs.to_string()).unwrap();
+        file
+    }
 
     #[test]
     fn figures_of_the_same_load_stand_side_by_side_with_their_ratio() {
         let folder = tempfile::tempdir().unwrap();
-        let write = |name: &str, p99: f64| {
-            let file = folder.path().join(name);
-            let runs = serde_json::json!([{"title": "50 pairs", "lost": 0, "delivered_ms": {"p99": p99}}]);
-            fs::write(&file, runs.to_string()).unwrap();
-            file
-        };
-        let table = table(&write("a", 2.0), &write("b", 3.0)).unwrap();
-        assert!(table.contains("delivered_ms.p99") && table.contains("1.50"), "{table}");
-        assert!(super::table(&folder.path().join("none"), &folder.path().join("a")).is_err());
+        let (a, b) = (write(folder.path(), "a", 2.0), write(folder.path(), "b", 3.0));
+        let compared = compare(&a, &b, None).unwrap();
+        assert!(compared.table.contains("delivered_ms.p99") && compared.table.contains("1.50"), "{}", compared.table);
+        assert!(compared.is_within);
+        assert!(compare(&folder.path().join("none"), &a, None).is_err());
+    }
+
+    #[test]
+    fn a_latency_beyond_the_bound_is_found_and_so_is_that_there_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let (a, b) = (write(folder.path(), "a", 20.0), write(folder.path(), "b", 51.0));
+        assert!(compare(&a, &b, Some(2.1)).unwrap().is_within);
+        let beyond = compare(&a, &b, Some(2.0)).unwrap();
+        assert!(!beyond.is_within && beyond.table.contains("is 51.00, beyond 50.00"), "{}", beyond.table);
+        assert!(compare(&b, &a, Some(1.0)).unwrap().is_within, "faster is no harm");
+        let empty = folder.path().join("empty");
+        fs::write(&empty, "[]").unwrap();
+        assert!(!compare(&a, &empty, Some(2.0)).unwrap().is_within);
     }
 }

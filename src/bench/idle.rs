@@ -17,9 +17,6 @@ use crate::rig::Bar;
 use crate::rig::client::Dial;
 use crate::rig::procfs::resident_bytes;
 
-/// Bytes of buffer per connection and direction.
-const BUFFER: usize = 1024;
-
 /// Opens the connections, waits, and reports what the server's memory has grown by.
 pub(super) async fn run(options: &BenchOptions, target: &Target) -> anyhow::Result<IdleReport> {
     ensure!(!target.accounts.is_empty(), "there are no accounts");
@@ -29,7 +26,7 @@ pub(super) async fn run(options: &BenchOptions, target: &Target) -> anyhow::Resu
     let resident_before = target.pid.and_then(resident_bytes);
     let opening = Instant::now();
     let bar = Bar::of("Connecting", options.connections as u64);
-    let how = Dial { buffer: BUFFER, ..Dial::default() };
+    let how = Dial::slim();
     let mut sockets = pin!(target.connect(options, doors, &how));
     while let Some(socket) = sockets.try_next().await? {
         lines.spawn_local(Line::new(socket, Rc::clone(&run), None));

@@ -29,14 +29,14 @@ mod traffic;
 mod wire;
 
 pub use options::{BenchOptions, Mode, Protocol};
-pub use report::{IdleReport, Quantiles, Report, RestartReport, StormReport, TrafficReport};
+pub use report::{BesideReport, IdleReport, Quantiles, Report, RestartReport, StormReport, TrafficReport};
 
 use crate::domain::Role;
 use crate::rig::{OwnServer, SECRET, Scratch};
 use target::{Target, read_accounts};
 
-/// Runs the modes that are asked for one after another and prints what they find. Tells whether every message was told
-/// exactly once and in order.
+/// Runs the modes that are asked for one after another and prints what they find, or compares what two runs found. Tells
+/// whether every message was told exactly once and in order, and whether the bounds that were asked for hold.
 ///
 /// To be called before this process has a second thread, so that it can be kept to one CPU.
 ///
@@ -44,8 +44,9 @@ use target::{Target, read_accounts};
 /// If the server cannot be started, reached or stopped, or a file cannot be read or written.
 pub fn run(options: &BenchOptions) -> anyhow::Result<bool> {
     if let [before, after] = options.compare.as_slice() {
-        write!(io::stdout(), "{}", compare::table(before, after)?)?;
-        return Ok(true);
+        let compared = compare::compare(before, after, options.within)?;
+        write!(io::stdout(), "{}", compared.table)?;
+        return Ok(compared.is_within);
     }
     let mut options = options.clone();
     options.no_pin = options.no_pin || !pin(options.own_cpu);

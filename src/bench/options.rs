@@ -49,7 +49,7 @@ pub enum Protocol {
 /// Loads a server over real websockets and reports what it did with every message.
 ///
 /// Without `--url`, each mode gets a fresh server on a scratch store, on a CPU of its own. Exit code 1 says that a message
-/// was lost, doubled or out of order, or a connection cut off; 2 that the run could not be done.
+/// was lost, doubled or out of order, a connection cut off, or a bound not kept; 2 that the run could not be done.
 #[derive(Args, Clone, Debug)]
 pub struct BenchOptions {
     /// What to run; may be given several times [default: idle, pairs and rate].
@@ -91,6 +91,9 @@ pub struct BenchOptions {
     /// Connections in modes `idle`, `storm`, `restart` and `crash`.
     #[arg(long, default_value_t = 5000)]
     pub connections: usize,
+    /// Exit code 1 if in mode `restart` or `crash` the last client is back later than so long after the server was stopped.
+    #[arg(long, value_parser = humantime::parse_duration)]
+    pub back_within: Option<Duration>,
     /// How long after the last connect mode `idle` reads the server's memory.
     #[arg(long, default_value = "10s", value_parser = humantime::parse_duration)]
     pub settle: Duration,
@@ -106,6 +109,9 @@ pub struct BenchOptions {
     /// Runs nothing: compares the figures of two such files.
     #[arg(long, num_args = 2, value_names = ["A", "B"], conflicts_with_all = ["modes", "url", "json"])]
     pub compare: Vec<PathBuf>,
+    /// Exit code 1 if the 99th percentile of a latency in B is more than so many times that in A, and 10 ms.
+    #[arg(long, requires = "compare", value_name = "FACTOR")]
+    pub within: Option<f64>,
 
     /// Loads the server that runs at this address, e.g. `http://127.0.0.1:3000`, instead of starting one.
     #[arg(long, requires_all = ["users", "jwt_secret"], conflicts_with_all = ["server", "mongodb_uri"])]

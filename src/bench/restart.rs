@@ -1,19 +1,20 @@
 //! A server with many connections is stopped and started again.
 //!
 //! Everybody sends one message just before, and what is not confirmed again when they are back, under the same client id,
-//! the way an application does. In between they do as the stock client does: wait a second, more or less, then longer.
+//! the way an application does. In between they do as the stock client does, which has no word for `server-stopping` and lets
+//! it pass: wait a second, more or less, then longer. Whoever is back stays, so that in the end all are there at once.
 
 use std::cell::Cell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 use futures_util::{SinkExt as _, StreamExt as _};
-use hdrhistogram::Histogram;
-use tokio::sync::watch;
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_tungstenite::tungstenite::Message;
+use tokio_util::sync::CancellationToken;
 
 use super::line::since;
 use super::options::{BenchOptions, Mode, Protocol};
@@ -25,9 +26,6 @@ use crate::rig::client::{Dial, Socket};
 use crate::rig::{Account, Bar, OwnServer, Scratch};
 use crate::store::{ListFor, MAX_PAGE};
 
-/// Bytes of buffer per connection and direction.
-const BUFFER: usize = 1024;
-
 /// After so much of the sending the server is asked to stop.
 const HEAD_START: Duration = Duration::from_millis(50);
 
@@ -37,20 +35,17 @@ const BACK_OFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_s
 /// Bytes of a message's text.
 const SIZE: usize = 64;
 
-/// What the run is at.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    /// Everybody is coming in.
-    Filling,
-    /// Everybody sends.
-    Sending,
-}
-
 /// What all clients share.
 struct Run {
     target: Target,
     tag: RunTag,
     agent: String,
+    /// Everybody is in: they send.
+    sending: CancellationToken,
+    /// Everybody is back, or has given up.
+    over: CancellationToken,
+    /// Told by each client once it is back, or has given up.
+    settled: mpsc::UnboundedSender<()>,
     /// When the server was asked to stop.
     stopped: Cell<Option<Instant>>,
     gave_up: Duration,
@@ -59,7 +54,7 @@ struct Run {
 /// What one client saw.
 #[derive(Default)]
 struct Seen {
-    /// Nanoseconds from the stop to being in again; `None` if it never was.
+    /// Nanoseconds from the stop to being in again; `None` if it never was, or did not stay.
     back: Option<u64>,
     /// Nanoseconds from the cut to being in again.
     outage: u64,
@@ -77,63 +72,63 @@ pub(super) async fn run(
     scratch: &Scratch,
 ) -> anyhow::Result<RestartReport> {
     let accounts = target.customers(options.connections)?;
-    let (tell, stage) = watch::channel(Stage::Filling);
+    let (tell, mut settled) = mpsc::unbounded_channel();
     let run = Rc::new(Run {
         target: target.clone(),
         tag: RunTag::random(),
         agent: target.agent()?.id.to_string(),
+        sending: CancellationToken::new(),
+        over: CancellationToken::new(),
+        settled: tell,
         stopped: Cell::new(None),
         gave_up: options.drain,
     });
-    let bar = Bar::of("Connecting", options.connections as u64);
-    let mut clients = JoinSet::new();
-    let doors = accounts.iter().cloned().map(Door::Socketio).collect();
-    let how = dial_options();
-    let mut sockets = std::pin::pin!(target.connect(options, doors, &how));
-    let mut waiting = accounts.iter().enumerate();
-    while let Some(socket) = sockets.next().await {
-        let (Some((pair, account)), socket) = (waiting.next(), socket?) else { break };
-        let client = Returning { pair, account: account.clone(), run: Rc::clone(&run), stage: stage.clone() };
-        clients.spawn_local(client.live(socket));
-        bar.step();
-    }
-    drop(bar);
-    tell.send_replace(Stage::Sending);
+    let mut clients = fill(options, &run, &accounts).await?;
+    run.sending.cancel();
     sleep(HEAD_START).await;
     run.stopped.set(Some(Instant::now()));
     let (down, up) = restart(server, mode).await?;
 
     let bar = Bar::of("Coming back", options.connections as u64);
-    let (mut back, mut outage) = (histogram()?, histogram()?);
-    let (mut report, mut seen) = (RestartReport::new(mode, options.connections, down, up), 0);
-    while let Some(client) = clients.join_next().await {
-        let client = client?;
+    for _ in 0..options.connections {
+        settled.recv().await.context("a client has gone")?;
         bar.step();
-        seen += 1;
-        report.unconfirmed += u64::from(!client.confirmed);
-        report.refused += client.refused;
-        match client.back {
+    }
+    drop(bar);
+    run.over.cancel();
+    let (mut back, mut outage) = (histogram()?, histogram()?);
+    let mut report = RestartReport::new(mode, options, down, up);
+    while let Some(seen) = clients.join_next().await {
+        let seen = seen?;
+        report.unconfirmed += u64::from(!seen.confirmed);
+        report.refused += seen.refused;
+        match seen.back {
             Some(nanos) => {
-                record(&mut back, nanos);
-                record(&mut outage, client.outage);
+                back.saturating_record(nanos);
+                outage.saturating_record(seen.outage);
             }
             None => report.left_out += 1,
         }
     }
-    ensure!(seen == options.connections, "a client has gone");
     report.came_back(&back, &outage);
     server.stop().await?;
-    let (lost, doubled) = count(scratch, &accounts, run.tag).await?;
-    (report.lost, report.doubled) = (lost, doubled);
+    (report.lost, report.doubled) = count(scratch, &accounts, run.tag).await?;
     Ok(report)
 }
 
-fn record(histogram: &mut Histogram<u64>, nanos: u64) {
-    histogram.saturating_record(nanos);
-}
-
-const fn dial_options() -> Dial {
-    Dial { from: None, auth: String::new(), buffer: BUFFER, receive_buffer: 0 }
+/// Connects everybody.
+async fn fill(options: &BenchOptions, run: &Rc<Run>, accounts: &[Account]) -> anyhow::Result<JoinSet<Seen>> {
+    let bar = Bar::of("Connecting", accounts.len() as u64);
+    let doors = accounts.iter().cloned().map(Door::Socketio).collect();
+    let how = Dial::slim();
+    let mut sockets = std::pin::pin!(run.target.connect(options, doors, &how));
+    let mut clients = JoinSet::new();
+    for (pair, account) in accounts.iter().enumerate() {
+        let socket = sockets.next().await.context("a client has gone")??;
+        clients.spawn_local(Returning { pair, account: account.clone(), run: Rc::clone(run) }.live(socket));
+        bar.step();
+    }
+    Ok(clients)
 }
 
 /// Stops the server and starts it again; gives how long each took.
@@ -154,70 +149,81 @@ struct Returning {
     pair: usize,
     account: Account,
     run: Rc<Run>,
-    stage: watch::Receiver<Stage>,
 }
 
+/// The connection is cut.
+struct Cut;
+
 impl Returning {
-    async fn live(mut self, mut socket: Socket) -> Seen {
-        let mut seen = Seen::default();
-        loop {
-            if seen.back.is_some() || *self.stage.borrow() == Stage::Sending {
-                break;
-            }
-            tokio::select! {
-                changed = self.stage.changed() => if changed.is_err() { break },
-                read = socket.next() => match read {
-                    Some(Ok(message)) => drop(self.heard(&mut socket, &message, &mut seen).await),
-                    _ => break,
-                },
-            }
+    async fn live(self, mut socket: Socket) -> Seen {
+        let (run, mut seen) = (&self.run, Seen::default());
+        tokio::select! {
+            () = run.sending.cancelled() => {}
+            () = self.stay(&mut socket, &mut seen) => {}
         }
-        let _cut = self.say(&mut socket).await;
-        self.listen(&mut socket, &mut seen, None).await;
-        let cut = Instant::now();
-        let mut back_off = BACK_OFF.0;
-        while cut.elapsed() < self.run.gave_up {
-            sleep(back_off.mul_f64(0.5 + rand::random::<f64>())).await;
-            back_off = (back_off * 2).min(BACK_OFF.1);
-            let door = Door::Socketio(self.account.clone());
-            let Ok(entered) = self.run.target.enter(&door, &dial_options()).await else { continue };
-            socket = entered;
-            seen.back = self.run.stopped.get().map(since);
-            seen.outage = since(cut);
-            if !seen.confirmed {
-                let _cut = self.say(&mut socket).await;
-                self.listen(&mut socket, &mut seen, Some(Instant::now() + self.run.gave_up)).await;
+        if self.say(&mut socket).await.is_ok() {
+            // A server that hangs is not waited for.
+            let _ends = timeout(run.gave_up, self.stay(&mut socket, &mut seen)).await;
+        }
+        let back = self.come_back(&mut seen).await;
+        // With nobody left to be told, the run has failed already.
+        let _gone = run.settled.send(());
+        if let Some(mut socket) = back {
+            tokio::select! {
+                () = run.over.cancelled() => {}
+                () = self.stay(&mut socket, &mut seen) => seen.back = None,
             }
-            break;
         }
         seen
     }
 
+    /// Tries until it is in again, and its message confirmed.
+    async fn come_back(&self, seen: &mut Seen) -> Option<Socket> {
+        let (run, cut) = (&self.run, Instant::now());
+        let door = Door::Socketio(self.account.clone());
+        let mut back_off = BACK_OFF.0;
+        while cut.elapsed() < run.gave_up {
+            sleep(back_off.mul_f64(0.5 + rand::random::<f64>())).await;
+            back_off = (back_off * 2).min(BACK_OFF.1);
+            let Ok(mut socket) = run.target.enter(&door, &Dial::slim()).await else { continue };
+            seen.back = run.stopped.get().map(since);
+            seen.outage = since(cut);
+            let confirming = async {
+                if !seen.confirmed {
+                    self.say(&mut socket).await?;
+                }
+                while !seen.confirmed {
+                    self.hear_next(&mut socket, seen).await?;
+                }
+                Ok::<(), Cut>(())
+            };
+            // What is not confirmed in time is counted.
+            let _ends = timeout(run.gave_up, confirming).await;
+            return Some(socket);
+        }
+        None
+    }
+
     /// Sends its one message.
-    async fn say(&self, socket: &mut Socket) -> Result<(), ()> {
+    async fn say(&self, socket: &mut Socket) -> Result<(), Cut> {
         let stamp = Stamp { pair: self.pair, counter: 0, at: 0 };
         let frame = send_frame(Protocol::Socketio, self.run.tag, &self.run.agent, stamp, SIZE);
-        socket.send(Message::text(frame)).await.map_err(drop)
+        socket.send(Message::text(frame)).await.map_err(|_| Cut)
     }
 
-    /// Reads until the connection is cut, or, with a deadline, until the message is confirmed.
-    async fn listen(&self, socket: &mut Socket, seen: &mut Seen, deadline: Option<Instant>) {
-        loop {
-            let left = deadline.map_or(self.run.gave_up, |at| at.saturating_duration_since(Instant::now()));
-            let Ok(Some(Ok(message))) = timeout(left, socket.next()).await else { return };
-            if self.heard(socket, &message, seen).await.is_err() || (deadline.is_some() && seen.confirmed) {
-                return;
-            }
-        }
+    /// Listens until the connection is cut.
+    async fn stay(&self, socket: &mut Socket, seen: &mut Seen) {
+        while self.hear_next(socket, seen).await.is_ok() {}
     }
 
-    async fn heard(&self, socket: &mut Socket, message: &Message, seen: &mut Seen) -> Result<(), ()> {
+    async fn hear_next(&self, socket: &mut Socket, seen: &mut Seen) -> Result<(), Cut> {
+        let Some(Ok(message)) = socket.next().await else { return Err(Cut) };
         let Message::Text(frame) = message else { return Ok(()) };
         match read_packet(frame.as_str(), self.run.tag) {
-            Incoming::Ping => return socket.send(Message::text("3")).await.map_err(drop),
+            Incoming::Ping => return socket.send(Message::text("3")).await.map_err(|_| Cut),
             Incoming::Confirmed(_) => seen.confirmed = true,
             Incoming::Refused(_) => seen.refused += 1,
-            Incoming::Closed => return Err(()),
+            Incoming::Closed => return Err(Cut),
             Incoming::Delivered(_) | Incoming::Other => {}
         }
         Ok(())

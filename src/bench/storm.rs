@@ -13,9 +13,6 @@ use super::target::{Door, Target};
 use crate::rig::Bar;
 use crate::rig::client::Dial;
 
-/// Bytes of buffer per connection and direction.
-const BUFFER: usize = 1024;
-
 /// How long one attempt may take until it is counted as failed.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -28,8 +25,8 @@ pub(super) async fn run(options: &BenchOptions, target: &Target) -> anyhow::Resu
     for account in accounts {
         let target = Rc::clone(&target);
         entering.spawn_local(async move {
-            let how = Dial { buffer: BUFFER, ..Dial::default() };
-            let entered = tokio::time::timeout(PATIENCE, target.enter(&Door::Socketio(account), &how)).await;
+            let (door, how) = (Door::Socketio(account), Dial::slim());
+            let entered = tokio::time::timeout(PATIENCE, target.enter(&door, &how)).await;
             entered.ok()?.ok().map(|socket| (socket, since(began)))
         });
     }

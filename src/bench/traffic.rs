@@ -82,10 +82,14 @@ pub(super) async fn run(options: &BenchOptions, mode: Mode, target: &Target) -> 
     {
         sleep(Duration::from_millis(10)).await;
     }
+    let beside = match beside {
+        Some(beside) => Some(beside.end().await),
+        None => None,
+    };
     let tally = run.tally.borrow();
     let asked = asked.unwrap_or(tally.sent);
     let mut report = TrafficReport::new(options, mode, &tally, asked, connections, connecting, spent);
-    report.sent_beside = beside.map(|beside| beside.sent());
+    report.beside = beside;
     Ok(report)
 }
 

@@ -6,10 +6,10 @@ use anyhow::Context;
 use clap::Args;
 
 use super::import_django::DjangoImport;
-use super::progress::Progress;
 use super::{logging, say};
 use crate::config::LogConfig;
 use crate::import::{End, Folders, Moved, compare, count_entries, import};
+use crate::rig::Bar;
 use crate::store::sqlite::DataFileLock;
 use crate::store::{OpenStore, StoreLocation};
 
@@ -52,7 +52,7 @@ impl Import {
 async fn run(from: &OpenStore, to: &OpenStore, folders: Option<&Folders>) -> anyhow::Result<()> {
     let (from, to) = (End::of(from)?, End::of(to)?);
     let total = count_entries(&from).await.context("counting")?;
-    let moving = Progress::of("Moving entries");
+    let moving = Bar::of("Moving entries", 0);
     let moved = import(&from, &to, folders, |done| moving.set(done, total)).await.context("moving")?;
     drop(moving);
     say(format_args!(
@@ -60,7 +60,7 @@ async fn run(from: &OpenStore, to: &OpenStore, folders: Option<&Folders>) -> any
         moved.users, moved.profiles, moved.entries, moved.conversations
     ))?;
     tell_of_files(&moved, folders)?;
-    let comparing = Progress::of("Comparing entries");
+    let comparing = Bar::of("Comparing entries", 0);
     let compared = compare(&from, &to, |done| comparing.set(done, total)).await.context("comparing")?;
     drop(comparing);
     say(format_args!("Both stores hold the same: {compared} entries compared."))
@@ -89,7 +89,7 @@ pub(super) fn lock(location: &StoreLocation) -> anyhow::Result<Option<DataFileLo
 
 pub(super) async fn open(location: &StoreLocation) -> anyhow::Result<OpenStore> {
     let store = location.open().await.with_context(|| format!("opening the store, {location}"))?;
-    let progress = Progress::of("Taking in old messages");
+    let progress = Bar::of("Taking in old messages", 0);
     store.migrate(&|done, total| progress.set(done, total)).await?;
     Ok(store)
 }

@@ -6,11 +6,11 @@ use anyhow::Context;
 use clap::Args;
 
 use super::import::{lock, open};
-use super::progress::Progress;
 use super::say;
 use crate::config::{FilesConfig, StoreConfig};
 use crate::import::End;
 use crate::import::django::{Dump, Options, Report, Source, import};
+use crate::rig::Bar;
 use crate::store::OpenStore;
 
 /// What is taken in, and where to.
@@ -46,7 +46,7 @@ impl DjangoImport {
             joins_accounts: self.join_accounts,
         };
         let _lock = lock(&location)?;
-        let reading = Progress::of("Reading the dump");
+        let reading = Bar::of("Reading the dump", 0);
         let dump = tokio::task::spawn_blocking(move || Dump::read(&path, |done, total| reading.set(done, total)));
         let dump = dump.await.context("reading the dump")??;
         let store = open(&location).await?;
@@ -57,6 +57,6 @@ impl DjangoImport {
 }
 
 async fn take(dump: &Dump, store: &OpenStore, options: &Options) -> anyhow::Result<Report> {
-    let (to, taking, total) = (End::of(store)?, Progress::of("Taking rows"), dump.rows());
+    let (to, taking, total) = (End::of(store)?, Bar::of("Taking rows", 0), dump.rows());
     Ok(import(dump, &to, options, |done| taking.set(done, total)).await?)
 }

@@ -17,7 +17,6 @@ mod import;
 mod import_django;
 mod logging;
 mod opening;
-mod progress;
 mod serve;
 mod token;
 mod user;

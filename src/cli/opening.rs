@@ -10,9 +10,9 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::progress::Progress;
 use crate::faces::ops;
 use crate::net;
+use crate::rig::Bar;
 use crate::store::{OpenStore, StoreError, StoreLocation};
 
 /// How long to wait before a store that was away is tried again. A try takes up to five seconds itself.
@@ -63,7 +63,7 @@ async fn try_ready(location: &StoreLocation, store: &mut Option<OpenStore>) -> R
         None => location.open().await?,
     };
     let opened = store.insert(opened);
-    let progress = Progress::of("Taking in old messages");
+    let progress = Bar::of("Taking in old messages", 0);
     let taken = opened.migrate(&|done, total| progress.set(done, total)).await?;
     drop(progress);
     if taken > 0 {

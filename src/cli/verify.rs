@@ -3,9 +3,9 @@
 use anyhow::{Context, bail};
 use clap::Args;
 
-use super::progress::Progress;
 use super::{logging, say};
 use crate::config::{LogConfig, StoreConfig};
+use crate::rig::Bar;
 use crate::verify::{Repair, verify};
 
 /// Recomputes everything that follows from the logs, and says where what is kept differs. Fails if something is left wrong.
@@ -27,7 +27,7 @@ impl Verify {
         let location = self.store.location();
         let store = location.open().await.with_context(|| format!("opening the store, {location}"))?;
         let repair = if self.fix { Repair::WhatFollows } else { Repair::No };
-        let progress = Progress::of("Conversations");
+        let progress = Bar::of("Conversations", 0);
         let mut said = Ok(());
         let tell = |finding: &_| {
             if said.is_ok() {

@@ -2,11 +2,11 @@
 
 use rand::RngExt as _;
 use serde_json::json;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::Instant;
 
+use super::answer::{number, refused, unexpected, word};
 use super::ledger::Acked;
-use super::socketio::{number, unexpected, word};
-use super::talker::{PATIENCE, Phase, Talker};
+use super::talker::{PATIENCE, Phase, QUIET, Talker};
 use crate::rig::client::{Client, ClientError};
 
 impl Talker {
@@ -14,7 +14,10 @@ impl Talker {
     pub(super) async fn converse_as_classic(&mut self) -> Result<(), ClientError> {
         let client = Client::connect(&self.url).await?;
         self.ledger.connected();
-        client.emit("authenticate", self.me.token.clone())?;
+        let answer = client.authenticate(&self.me.token).await?;
+        if answer["success"] != true {
+            return Err(refused("authenticate", &answer));
+        }
         let breaks = self.link_breaks();
         while self.phase() == Phase::Talk {
             if self.is_broken(breaks) {
@@ -33,8 +36,7 @@ impl Talker {
         while self.phase() != Phase::Leave {
             self.listen_until(&client, Instant::now() + std::time::Duration::from_millis(50)).await?;
         }
-        // What was told last is on its way.
-        self.listen_until(&client, Instant::now() + std::time::Duration::from_millis(500)).await
+        self.listen_until(&client, Instant::now() + QUIET).await
     }
 
     /// Listens until what it said comes back. If the connection breaks first, nobody knows, and it does not say it again.
@@ -50,18 +52,6 @@ impl Talker {
                 let (conversation, number) = (word(sent, "conversationId"), number(sent, "seq"));
                 self.ledger.acked.push(Acked { conversation, number, text: text.to_owned() });
                 return Ok(());
-            }
-        }
-    }
-
-    async fn listen_until(&mut self, client: &Client, until: Instant) -> Result<(), ClientError> {
-        loop {
-            tokio::select! {
-                () = sleep_until(until) => return Ok(()),
-                event = client.next_event(PATIENCE) => match event {
-                    Err(ClientError::TimedOut(_)) => sleep(std::time::Duration::ZERO).await,
-                    event => self.heard(&event?)?,
-                },
             }
         }
     }

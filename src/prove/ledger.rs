@@ -1,6 +1,9 @@
 //! What one client has said and heard.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
+
+use crate::domain::{Clock as _, SystemClock, Timestamp};
 
 /// How a client names the messages of a conversation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -44,6 +47,28 @@ pub(super) struct Told {
     pub(super) status: String,
     /// All messages up to here.
     pub(super) up_to: u64,
+    /// When.
+    pub(super) at: Instant,
+}
+
+/// That a client took messages: it said so, or asked for them.
+#[derive(Clone, Debug)]
+pub(super) struct Taken {
+    /// When, at the earliest.
+    pub(super) at: Instant,
+    /// Whether that was to mark them as read.
+    pub(super) is_read: bool,
+    /// Up to where, by conversation, as the client names things.
+    pub(super) up_to: Extent,
+}
+
+/// How far something went.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Extent {
+    /// By conversation.
+    Known(Vec<(String, u64)>),
+    /// It asked and was not answered: as far as anything was said until it gave up. `None`: it still waits.
+    Unknown(Option<Timestamp>),
 }
 
 /// What one client has said and heard, and what struck it as wrong meanwhile.
@@ -59,6 +84,8 @@ pub(super) struct Ledger {
     pub(super) revised: Vec<Revised>,
     /// What it was told of how far messages of its own side have come.
     pub(super) statuses: Vec<Told>,
+    /// What it took.
+    pub(super) taken: Vec<Taken>,
     /// Everything that it ever sent.
     pub(super) sent: BTreeSet<String>,
     /// How often it connected.
@@ -69,10 +96,24 @@ pub(super) struct Ledger {
     pub(super) wrong: Vec<String>,
     /// By message id: where it is.
     places: BTreeMap<String, (String, u64)>,
-    /// By conversation: the seqs of all entries it knows of.
-    seqs: BTreeMap<String, BTreeSet<u64>>,
+    /// By conversation: the numbers of all entries it knows of.
+    known: BTreeMap<String, BTreeSet<u64>>,
     /// By conversation: the numbers that came live on the present connection.
     live: BTreeMap<String, BTreeSet<u64>>,
+    /// By conversation: the highest number that came live on a connection after all before it was read.
+    settled: BTreeMap<String, u64>,
+    stage: Stage,
+}
+
+/// What a connection is at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Stage {
+    /// What was missed is still being read.
+    CatchingUp,
+    /// All before was read: from now on everything comes by itself.
+    Settled,
+    /// Nothing is said any more, and all that was said has come.
+    Quiet,
 }
 
 impl Ledger {
@@ -83,13 +124,16 @@ impl Ledger {
             acked: Vec::new(),
             revised: Vec::new(),
             statuses: Vec::new(),
+            taken: Vec::new(),
             sent: BTreeSet::new(),
             connects: 0,
             repeats: 0,
             wrong: Vec::new(),
             places: BTreeMap::new(),
-            seqs: BTreeMap::new(),
+            known: BTreeMap::new(),
             live: BTreeMap::new(),
+            settled: BTreeMap::new(),
+            stage: Stage::CatchingUp,
         }
     }
 
@@ -97,6 +141,36 @@ impl Ledger {
     pub(super) fn connected(&mut self) {
         self.connects += 1;
         self.live.clear();
+        self.stage = Stage::CatchingUp;
+    }
+
+    /// All that was said before the connection has been read.
+    pub(super) fn settle(&mut self) {
+        self.stage = Stage::Settled;
+    }
+
+    /// All that was ever said must have come.
+    pub(super) fn expect_nothing_new(&mut self) {
+        self.stage = Stage::Quiet;
+    }
+
+    /// It says that it took everything up to here.
+    pub(super) fn take(&mut self, conversation: &str, up_to: u64, is_read: bool) {
+        let up_to = Extent::Known(vec![(conversation.to_owned(), up_to)]);
+        self.taken.push(Taken { at: Instant::now(), is_read, up_to });
+    }
+
+    /// It asks for messages, and so takes what it will be given. To be told by [`answered`](Self::answered) what that was.
+    pub(super) fn ask(&mut self, is_read: bool) -> usize {
+        self.taken.push(Taken { at: Instant::now(), is_read, up_to: Extent::Unknown(None) });
+        self.taken.len() - 1
+    }
+
+    /// It was given messages up to here; `None` if it was not answered.
+    pub(super) fn answered(&mut self, asked: usize, up_to: Option<Vec<(String, u64)>>) {
+        if let Some(taken) = self.taken.get_mut(asked) {
+            taken.up_to = up_to.map_or_else(|| Extent::Unknown(Some(SystemClock.now())), Extent::Known);
+        }
     }
 
     /// What a message says: read from the log, or told.
@@ -132,11 +206,27 @@ impl Ledger {
         if !live.insert(number) {
             self.wrong.push(format!("{conversation}/{number} came twice on one connection"));
         }
+        if self.stage != Stage::CatchingUp {
+            let highest = self.settled.entry(conversation.to_owned()).or_default();
+            *highest = number.max(*highest);
+        }
     }
 
-    /// It knows of an entry.
-    pub(super) fn know(&mut self, conversation: &str, seq: u64) {
-        self.seqs.entry(conversation.to_owned()).or_default().insert(seq);
+    /// An entry that is told to everybody was read from the log. It is news only if it was said while there was no connection.
+    pub(super) fn fetch(&mut self, conversation: &str, number: u64) {
+        if !self.know(conversation, number) {
+            return;
+        }
+        if self.stage == Stage::Quiet {
+            self.wrong.push(format!("{conversation}/{number} never came by itself"));
+        } else if self.settled.get(conversation).is_some_and(|highest| number < *highest) {
+            self.wrong.push(format!("{conversation}/{number} was left out: a later one had come by itself"));
+        }
+    }
+
+    /// It knows of an entry. Tells whether that is news.
+    pub(super) fn know(&mut self, conversation: &str, number: u64) -> bool {
+        self.known.entry(conversation.to_owned()).or_default().insert(number)
     }
 
     /// How far each conversation is known without a hole, as `resume` wants it.
@@ -144,6 +234,6 @@ impl Ledger {
         let known = |seqs: &BTreeSet<u64>| {
             seqs.iter().zip(1..).take_while(|(seq, next)| **seq == *next).last().map_or(0, |(seq, _)| *seq)
         };
-        self.seqs.iter().map(|(id, seqs)| (id.clone(), known(seqs))).collect()
+        self.known.iter().map(|(id, seqs)| (id.clone(), known(seqs))).collect()
     }
 }

@@ -6,7 +6,7 @@
 //! All random choices follow from one seed. What happens in which order does not: that is the machine's, so a seed makes a
 //! failure likely to come again, not certain.
 //!
-//! Reading order: [`talker`], [`socketio`], [`classic`], [`rooms`], [`ledger`], [`verdict`].
+//! Reading order: [`talker`], [`socketio`], [`classic`], [`rooms`], [`ledger`], [`logs`], [`verdict`], [`receipts`].
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
@@ -19,9 +19,12 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+mod answer;
 mod classic;
 mod ledger;
+mod logs;
 mod options;
+mod receipts;
 mod rooms;
 mod socketio;
 mod talker;
@@ -34,7 +37,7 @@ pub use verdict::Promise;
 
 use crate::domain::Role;
 use crate::rig::{Account, Bar, OwnServer, SECRET, Scratch, http};
-use talker::{Face, Person, Phase, Talker};
+use talker::{Face, Part, Person, Phase, Talker};
 
 /// How long clients may take to finish once nobody is killed any more.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -121,7 +124,7 @@ pub async fn prove(options: &ProveOptions) -> anyhow::Result<Proof> {
     let people = people(options);
     let (scratch, accounts) = Scratch::make(&options.rig, &people).await?;
     let mut server = OwnServer::start(&options.rig, &scratch, &["--send-rate", "0"], None).await?;
-    let people = accounts.iter().map(person).collect::<anyhow::Result<Vec<_>>>()?;
+    let people: Vec<Person> = accounts.iter().map(person).collect();
     for customer in people.iter().filter(|person| !person.role.is_agent()) {
         let nothing = serde_json::json!({});
         let opened = http::post(&server.url, "/api/public/chat-rooms/", &customer.token, &nothing).await;
@@ -131,11 +134,8 @@ pub async fn prove(options: &ProveOptions) -> anyhow::Result<Proof> {
     let (tell, phase) = watch::channel(Phase::Talk);
     let (count, mut finished) = watch::channel(0);
     let mut talking = JoinSet::new();
-    for (name, me, face) in cast(&people) {
-        let others = people.iter().filter(|other| other.role.is_agent() != me.role.is_agent()).cloned().collect();
-        let chance = (options.think, random.random());
-        let talker = Talker::new((name, me, face), &server.url, others, phase.clone(), count.clone(), chance);
-        talking.spawn(talker.run());
+    for part in cast(&people, options.think, &mut random) {
+        talking.spawn(Talker::new(part, &server.url, phase.clone(), count.clone()).run());
     }
     let clients = talking.len();
     let mut slowest_start = Duration::ZERO;
@@ -187,13 +187,13 @@ fn people(options: &ProveOptions) -> Vec<(String, Role)> {
     agents.into_iter().chain(customers).collect()
 }
 
-fn person(account: &Account) -> anyhow::Result<Person> {
-    Ok(Person { id: account.id.to_string(), role: account.role, token: account.token(SECRET)? })
+fn person(account: &Account) -> Person {
+    Person { id: account.id.to_string(), role: account.role, token: account.token(SECRET) }
 }
 
 /// Who has which tabs open. All faces are there on both sides; who speaks the classic face has one tab, since what another
 /// tab was delivered would count for it.
-fn cast(people: &[Person]) -> Vec<(String, Person, Face)> {
+fn cast(people: &[Person], think: Duration, random: &mut StdRng) -> Vec<Part> {
     let tabs: [&[Face]; 7] = [
         &[Face::Socketio, Face::Polling],
         &[Face::Storefront, Face::Drivecash],
@@ -204,10 +204,13 @@ fn cast(people: &[Person]) -> Vec<(String, Person, Face)> {
         &[Face::Storefront, Face::Storefront],
     ];
     let mut cast = Vec::new();
-    for (index, person) in people.iter().enumerate() {
-        let side = if person.role.is_agent() { "agent" } else { "customer" };
-        for (tab, face) in tabs[index % tabs.len()].iter().enumerate() {
-            cast.push((format!("{side} {index}.{tab} ({})", face.word()), person.clone(), *face));
+    for (index, me) in people.iter().enumerate() {
+        let is_agent = me.role.is_agent();
+        let side = if is_agent { "agent" } else { "customer" };
+        for (tab, face) in tabs[index % tabs.len()].iter().copied().enumerate() {
+            let name = format!("{side} {index}.{tab} ({})", face.word());
+            let others = people.iter().filter(|other| other.role.is_agent() != is_agent).cloned().collect();
+            cast.push(Part { name, me: me.clone(), face, others, think, seed: random.random() });
         }
     }
     cast

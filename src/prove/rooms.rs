@@ -6,12 +6,12 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::answer::{checked, number, refused, unexpected, word};
 use super::ledger::Acked;
-use super::socketio::{number, unexpected, word};
-use super::talker::{PATIENCE, Phase, Talker};
+use super::talker::{PATIENCE, Phase, QUIET, Talker};
 use crate::rig::channels::ChannelsClient;
 use crate::rig::client::ClientError;
-use crate::rig::http::{self, Answer};
+use crate::rig::http;
 
 /// How often a client that only waits looks whether it is time to leave.
 const GLANCE: Duration = Duration::from_millis(50);
@@ -22,6 +22,8 @@ struct Dialect {
     rooms: Vec<String>,
     /// The path of a room's history, an array of messages.
     history: fn(room: &str, is_agent: bool) -> String,
+    /// Whether to read the history marks it as read.
+    is_read: bool,
     /// The field of a message's text.
     text: &'static str,
     /// What a frame tells, if it tells a message.
@@ -48,8 +50,14 @@ impl Talker {
             let rooms = page["results"].as_array().ok_or_else(|| unexpected("chat-rooms", &page))?;
             rooms.iter().map(|room| word(room, "id")).collect()
         } else {
-            let room = checked(http::post(&self.url, "/api/public/chat-rooms/", &self.me.token, &json!({})).await?)?;
-            vec![word(&room, "id")]
+            // The room comes with its messages.
+            let asked = self.ledger.ask(false);
+            let room = http::post(&self.url, "/api/public/chat-rooms/", &self.me.token, &json!({})).await;
+            self.ledger.answered(asked, None);
+            let room = checked(room?)?;
+            let id = word(&room, "id");
+            self.ledger.answered(asked, Some(vec![(id.clone(), newest(&room["messages"]))]));
+            vec![id]
         };
         let path = match rooms.first() {
             Some(room) if !is_agent => format!("/ws/chat/{room}/?token={}", self.me.token),
@@ -61,6 +69,7 @@ impl Talker {
                 let kind = if is_agent { "admin" } else { "public" };
                 format!("/api/{kind}/chat-rooms/{room}/get_messages/")
             },
+            is_read: !is_agent,
             text: "content",
             number: "id",
             told: |frame| {
@@ -97,6 +106,7 @@ impl Talker {
         let dialect = Dialect {
             rooms: vec![room],
             history: |room, _| format!("/api/chat/messages/?room_id={room}"),
+            is_read: false,
             text: "message",
             number: "message_id",
             told: |frame| (frame["type"] == "chat_message").then_some(Told { room: None, message: frame }),
@@ -110,6 +120,7 @@ impl Talker {
         let mut socket = ChannelsClient::connect(&self.url, path).await?;
         self.ledger.connected();
         self.read_history(dialect).await?;
+        self.ledger.settle();
         let breaks = self.link_breaks();
         while self.phase() == Phase::Talk {
             if self.is_broken(breaks) {
@@ -133,6 +144,11 @@ impl Talker {
         while self.phase() != Phase::Leave {
             self.listen(&mut socket, dialect, Instant::now() + GLANCE).await?;
         }
+        let quiet = Instant::now() + QUIET;
+        while Instant::now() < quiet {
+            self.listen(&mut socket, dialect, quiet).await?;
+        }
+        self.ledger.expect_nothing_new();
         self.read_history(dialect).await
     }
 
@@ -147,9 +163,8 @@ impl Talker {
             Err(ClientError::TimedOut(_)) => return Ok(None),
             frame => frame?,
         };
-        if frame["type"] == "error" {
-            // Nothing was kept; what cannot be kept because the server stops is no news.
-            return Err(ClientError::Closed);
+        if frame["type"] == "error" || frame["error"].is_string() {
+            return Err(refused("a message", &frame));
         }
         let Some(Told { room, message }) = (dialect.told)(&frame) else { return Ok(None) };
         let room = room.or(dialect.rooms.first().map(String::as_str)).unwrap_or_default();
@@ -165,10 +180,16 @@ impl Talker {
 
     async fn read_history(&mut self, dialect: &Dialect) -> Result<(), ClientError> {
         for room in &dialect.rooms {
-            let history = self.get(&(dialect.history)(room, self.me.role.is_agent())).await?;
+            let asked = self.ledger.ask(dialect.is_read);
+            let history = self.get(&(dialect.history)(room, self.me.role.is_agent())).await;
+            self.ledger.answered(asked, None);
+            let history = history?;
             for message in history.as_array().ok_or_else(|| unexpected("the history", &history))? {
-                self.ledger.read(room, number(message, "id"), message[dialect.text].as_str());
+                let called = number(message, "id");
+                self.ledger.fetch(room, called);
+                self.ledger.read(room, called, message[dialect.text].as_str());
             }
+            self.ledger.answered(asked, Some(vec![(room.clone(), newest(&history))]));
         }
         Ok(())
     }
@@ -178,11 +199,7 @@ impl Talker {
     }
 }
 
-/// The body of a good answer. A server that cannot answer now is one that is gone.
-fn checked(Answer { status, body }: Answer) -> Result<Value, ClientError> {
-    match status {
-        200 | 201 => Ok(body),
-        503 => Err(ClientError::Closed),
-        _ => Err(ClientError::Unexpected(format!("a request was answered with {status}: {body}"))),
-    }
+/// The number of the last of these messages; 0 if there is none.
+fn newest(messages: &Value) -> u64 {
+    messages.as_array().and_then(|messages| messages.last()).map_or(0, |last| number(last, "id"))
 }

@@ -1,15 +1,17 @@
 //! A client that names its messages and resumes, by websocket or long-polling.
 
 use std::collections::VecDeque;
+use std::time::Instant;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use rand::RngExt as _;
 use serde_json::{Value, json};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout_at};
 
+use super::answer::{checked, number, refused, unexpected, word};
 use super::ledger::{Acked, Revised, Told};
-use super::talker::{Face, PATIENCE, Phase, Talker};
+use super::talker::{Face, PATIENCE, Phase, QUIET, Talker};
 use crate::rig::client::{Client, ClientError};
 use crate::rig::http;
 
@@ -21,6 +23,9 @@ const REPEATED: u32 = 10;
 
 /// One of so many things that a client asks for is a change of a message; and as often it marks something as read.
 const REVISED: u32 = 8;
+
+/// The kinds of entries that every connection is told of: not to somebody who marks something as read is that told.
+const TOLD: [&str; 3] = ["message", "edit", "delete"];
 
 /// Something that has to be answered.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -57,9 +62,10 @@ impl Talker {
         let shown = json!({"token": self.me.token, "catchUp": false, "receipts": true});
         let answer = client.emit_ack("authenticate", shown).await?;
         if answer["success"] != true {
-            return Err(unexpected("authenticate", &answer));
+            return Err(refused("authenticate", &answer));
         }
         self.resume(&client).await?;
+        self.ledger.settle();
         self.say_and_hear(&client).await?;
         self.finish();
         while self.phase() != Phase::Leave {
@@ -71,7 +77,24 @@ impl Talker {
                 changed = self.phase.changed() => changed.map_err(|_| ClientError::Closed)?,
             }
         }
+        self.listen_until(&client, tokio::time::Instant::now() + QUIET).await?;
+        self.ledger.expect_nothing_new();
         self.resume(&client).await
+    }
+
+    /// Takes note of what comes meanwhile.
+    pub(super) async fn listen_until(
+        &mut self,
+        client: &Client,
+        until: tokio::time::Instant,
+    ) -> Result<(), ClientError> {
+        loop {
+            match timeout_at(until, client.next_event(PATIENCE)).await {
+                Err(_) => return Ok(()),
+                Ok(Err(ClientError::TimedOut(_))) => {}
+                Ok(event) => self.heard(&event?)?,
+            }
+        }
     }
 
     async fn say_and_hear(&mut self, client: &Client) -> Result<(), ClientError> {
@@ -136,7 +159,9 @@ impl Talker {
         let known = self.ledger.cursors();
         match known.iter().nth(self.random.random_range(0..known.len().max(1))) {
             Some((id, seq)) => {
-                let event = if self.random.random_ratio(1, 2) { "mark-read" } else { "received" };
+                let is_read = self.random.random_ratio(1, 2);
+                let event = if is_read { "mark-read" } else { "received" };
+                self.ledger.take(id, *seq, is_read);
                 client.emit(event, json!({"conversationId": id, "seq": seq}))
             }
             None => Ok(()),
@@ -148,8 +173,7 @@ impl Talker {
         let is_gone = matches!(ask, Ask::Revise { .. }) && answer["code"] == "not_found";
         if answer["ok"] != true && !is_gone {
             // It is to be sent again, which happens after the next connect.
-            let is_passing = answer["retryable"] == true;
-            return Err(if is_passing { ClientError::Closed } else { unexpected(ask.event().0, &answer) });
+            return Err(refused(ask.event().0, &answer));
         }
         self.unanswered.retain(|unanswered| *unanswered != ask);
         let (conversation, seq) = (word(&answer, "conversationId"), number(&answer, "seq"));
@@ -173,13 +197,12 @@ impl Talker {
             "messages-read" => "read",
             "message-status" => {
                 let (conversation, status) = (word(event, "conversationId"), word(event, "status"));
-                self.ledger.statuses.push(Told { conversation, status, up_to: number(event, "upTo") });
+                let (up_to, at) = (number(event, "upTo"), Instant::now());
+                self.ledger.statuses.push(Told { conversation, status, up_to, at });
                 return Ok(());
             }
             // What has been changed cannot be changed again once it is deleted.
-            "error" if event["code"] != "shutting_down" && event["code"] != "not_found" => {
-                return Err(unexpected("error", event));
-            }
+            "error" if event["code"] != "not_found" => return Err(refused("something", event)),
             _ => return Ok(()),
         };
         let (conversation, seq) = (word(event, "conversationId"), number(event, "seq"));
@@ -213,43 +236,37 @@ impl Talker {
         let mut cursors = self.ledger.cursors();
         if self.me.role.is_agent() {
             // An agent names the conversations, also those that began while it was away.
-            let list = http::get(&self.url, "/api/chat/conversations", &self.me.token).await?;
-            for listed in list.body.as_array().ok_or(ClientError::Closed)? {
+            let list = checked(http::get(&self.url, "/api/chat/conversations", &self.me.token).await?)?;
+            for listed in list.as_array().ok_or_else(|| unexpected("conversations", &list))? {
                 cursors.entry(word(listed, "conversationId")).or_default();
             }
         }
         loop {
-            let answer = client.emit_ack("resume", json!({"conversations": cursors})).await?;
-            let parts = answer["conversations"].as_object().ok_or_else(|| unexpected("resume", &answer))?;
+            let asked = self.ledger.ask(false);
+            let answer = client.emit_ack("resume", json!({"conversations": cursors})).await;
+            self.ledger.answered(asked, None);
+            let answer = answer?;
+            let parts = answer["conversations"].as_object().ok_or_else(|| refused("resume", &answer))?;
             let mut has_more = false;
             for (id, part) in parts {
                 let entries = part["entries"].as_array().ok_or_else(|| unexpected("resume", &answer))?;
                 for entry in entries {
-                    let seq = number(entry, "seq");
-                    self.ledger.know(id, seq);
-                    self.take_in(&word(entry, "kind"), id, seq, &entry["entry"]);
-                    cursors.insert(id.clone(), seq);
+                    let (kind, seq) = (word(entry, "kind"), number(entry, "seq"));
+                    if TOLD.contains(&kind.as_str()) {
+                        self.ledger.fetch(id, seq);
+                    } else {
+                        self.ledger.know(id, seq);
+                    }
+                    self.take_in(&kind, id, seq, &entry["entry"]);
                 }
+                let after = cursors.entry(id.clone()).or_default();
+                *after = entries.last().map_or(*after, |last| number(last, "seq"));
                 has_more |= part["hasMore"] == true;
             }
+            self.ledger.answered(asked, Some(cursors.clone().into_iter().collect()));
             if !has_more {
                 return Ok(());
             }
         }
     }
-}
-
-/// The server said what it must not.
-pub(super) fn unexpected(to: &str, answer: &Value) -> ClientError {
-    ClientError::Unexpected(format!("{to} was answered with {answer}"))
-}
-
-/// A text; empty if there is none, which no promise allows.
-pub(super) fn word(value: &Value, field: &str) -> String {
-    value[field].as_str().unwrap_or_default().to_owned()
-}
-
-/// A number; 0 if there is none, which no promise allows.
-pub(super) fn number(value: &Value, field: &str) -> u64 {
-    value[field].as_u64().unwrap_or_default()
 }

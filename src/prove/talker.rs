@@ -22,6 +22,9 @@ const LINK: Duration = Duration::from_secs(4);
 /// How long an answer may take, while the server runs.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
+/// After so long, what was told last has surely come.
+pub(super) const QUIET: Duration = Duration::from_secs(1);
+
 /// What everybody is told.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum Phase {
@@ -78,20 +81,28 @@ impl Face {
     }
 }
 
-/// One client: a tab of somebody.
+/// The part that a client plays: a tab of somebody.
+pub(super) struct Part {
+    /// What it is called in findings.
+    pub(super) name: String,
+    pub(super) me: Person,
+    pub(super) face: Face,
+    /// Whom it writes to, in turn.
+    pub(super) others: Vec<Person>,
+    /// The longest that it thinks.
+    pub(super) think: Duration,
+    /// What its choices follow from.
+    pub(super) seed: u64,
+}
+
+/// One client.
 pub(super) struct Talker {
     /// What it is called in findings.
     pub(super) name: String,
     pub(super) me: Person,
     pub(super) face: Face,
     pub(super) url: String,
-    /// Whom it writes to, in turn.
-    pub(super) others: Vec<Person>,
     pub(super) phase: watch::Receiver<Phase>,
-    /// The longest that it thinks.
-    pub(super) think: Duration,
-    /// Told once it has seen to everything.
-    pub(super) finished: watch::Sender<usize>,
     pub(super) ledger: Ledger,
     pub(super) random: StdRng,
     /// Asked and not answered, in the order in which it was first asked.
@@ -100,34 +111,32 @@ pub(super) struct Talker {
     pub(super) messages: Vec<String>,
     /// The room it is in, if it is in one at a time.
     pub(super) room: Option<String>,
+    others: Vec<Person>,
+    think: Duration,
+    /// Told once it has seen to everything.
+    finished: watch::Sender<usize>,
     count: u64,
     has_finished: bool,
 }
 
 impl Talker {
-    /// A client whose choices follow from `seed`.
-    pub(super) fn new(
-        (name, me, face): (String, Person, Face),
-        url: &str,
-        others: Vec<Person>,
-        phase: watch::Receiver<Phase>,
-        finished: watch::Sender<usize>,
-        (think, seed): (Duration, u64),
-    ) -> Self {
+    /// A client of the server at `url`, that has said nothing.
+    pub(super) fn new(part: Part, url: &str, phase: watch::Receiver<Phase>, finished: watch::Sender<usize>) -> Self {
+        let Part { name, me, face, others, think, seed } = part;
         Self {
             name,
             me,
             face,
             url: url.to_owned(),
-            others,
             phase,
-            think,
-            finished,
             ledger: Ledger::new(face.naming()),
             random: StdRng::seed_from_u64(seed),
             unanswered: VecDeque::new(),
             messages: Vec::new(),
             room: None,
+            others,
+            think,
+            finished,
             count: 0,
             has_finished: false,
         }

@@ -1,11 +1,11 @@
 //! That a proof finds what is wrong.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::ledger::{Acked, Told};
-use super::talker::{Face, Person, Phase, Talker};
+use super::ledger::{Acked, Ledger, Naming, Told};
+use super::talker::{Face, Part, Person, Phase, Talker};
 use super::verdict::{Promise, judge};
 use crate::domain::{
     ConversationId, Draft, DraftKind, Members, MessageBody, MessageId, Role, Seq, Side, Timestamp, UserId,
@@ -40,7 +40,8 @@ impl Scene {
         }
         hear(&mut bob, of_bob, 1, "three", true);
         hear(&mut agent, of_bob, 1, "three", false);
-        agent.ledger.statuses.push(Told { conversation: of_ann.to_string(), status: "sent".into(), up_to: 2 });
+        agent.ledger.take(&of_ann.to_string(), 1, false);
+        told(&mut ann, of_ann, "delivered", 1);
         Self { _folder: folder, store, of_ann, talkers: vec![ann, bob, agent] }
     }
 
@@ -65,10 +66,9 @@ async fn say(stores: &Stores, author: UserId, text: &str) -> ConversationId {
 }
 
 fn talker(id: UserId, role: Role) -> Talker {
-    let me = Person { id: id.to_string(), role, token: String::new() };
-    let (phase, count) = (watch::channel(Phase::Talk).1, watch::channel(0).0);
-    let mut talker =
-        Talker::new((id.to_string(), me, Face::Socketio), "", Vec::new(), phase, count, (Duration::ZERO, 1));
+    let (name, me) = (id.to_string(), Person { id: id.to_string(), role, token: String::new() });
+    let part = Part { name, me, face: Face::Socketio, others: Vec::new(), think: Duration::ZERO, seed: 1 };
+    let mut talker = Talker::new(part, "", watch::channel(Phase::Talk).1, watch::channel(0).0);
     talker.ledger.connected();
     talker
 }
@@ -83,9 +83,14 @@ fn hear(talker: &mut Talker, conversation: ConversationId, seq: u64, text: &str,
     }
 }
 
+fn told(talker: &mut Talker, conversation: ConversationId, status: &str, up_to: u64) {
+    let (conversation, status) = (conversation.to_string(), status.to_owned());
+    talker.ledger.statuses.push(Told { conversation, status, up_to, at: Instant::now() });
+}
+
 #[tokio::test]
 async fn what_is_as_it_should_be_is_proven() {
-    assert_eq!(Scene::new().await.broken().await, [0; 7]);
+    assert_eq!(Scene::new().await.broken().await, [0; 8]);
 }
 
 #[tokio::test]
@@ -138,11 +143,62 @@ async fn a_projection_that_does_not_follow_from_the_log_is_found() {
 }
 
 #[tokio::test]
-async fn a_receipt_of_somebody_who_never_gives_one_is_found() {
+async fn a_receipt_that_comes_before_its_cause_is_found() {
     let mut scene = Scene::new().await;
-    let conversation = scene.of_ann.to_string();
-    scene.talkers[2].ledger.statuses.push(Told { conversation, status: "read".into(), up_to: 2 });
-    assert_eq!(scene.broken().await[5], 0, "Ann's client could have said so");
-    scene.talkers[0].face = Face::Classic;
-    assert_eq!(scene.broken().await[5], 1);
+    let of_ann = scene.of_ann;
+    for status in ["sent", "delivered", "read"] {
+        told(&mut scene.talkers[0], of_ann, status, 2);
+    }
+    scene.talkers[2].ledger.take(&of_ann.to_string(), 2, true);
+    assert_eq!(scene.broken().await[5], 2, "that it was handed over needs no doing of the agent's");
+    for status in ["delivered", "read"] {
+        told(&mut scene.talkers[0], of_ann, status, 2);
+    }
+    assert_eq!(scene.broken().await[5], 2, "now the agent has");
+    told(&mut scene.talkers[0], of_ann, "delivered", 3);
+    assert_eq!(scene.broken().await[5], 3, "there is no third message");
+}
+
+#[tokio::test]
+async fn a_receipt_does_not_count_as_checked_if_an_unanswered_question_may_have_caused_it() {
+    let mut scene = Scene::new().await;
+    let of_ann = scene.of_ann;
+    let asked = scene.talkers[2].ledger.ask(false);
+    scene.talkers[2].ledger.answered(asked, None);
+    told(&mut scene.talkers[0], of_ann, "delivered", 2);
+    assert_eq!(scene.broken().await[5], 0);
+    told(&mut scene.talkers[0], of_ann, "read", 2);
+    assert_eq!(scene.broken().await[5], 1, "the question was not whether it is read");
+    scene.talkers[2].ledger.answered(asked, Some(vec![(of_ann.to_string(), 1)]));
+    assert_eq!(scene.broken().await[5], 2, "it was answered, and not with that");
+}
+
+#[tokio::test]
+async fn a_face_over_which_nothing_was_acknowledged_is_found() {
+    let mut scene = Scene::new().await;
+    let bob = &mut scene.talkers[1];
+    (bob.face, bob.ledger) = (Face::Polling, Ledger::new(Naming::Seq));
+    assert_eq!(scene.broken().await[7], 1);
+}
+
+#[test]
+fn what_did_not_come_by_itself_on_a_settled_connection_is_found_when_it_is_read() {
+    let mut ledger = Ledger::new(Naming::Seq);
+    ledger.connected();
+    ledger.hear("c", 3);
+    ledger.fetch("c", 2);
+    assert!(ledger.wrong.is_empty(), "it was still catching up");
+    ledger.settle();
+    ledger.hear("c", 6);
+    ledger.connected();
+    ledger.fetch("c", 7);
+    ledger.fetch("c", 6);
+    assert!(ledger.wrong.is_empty(), "it was away, and knew the other");
+    ledger.fetch("c", 5);
+    assert_eq!(ledger.wrong.len(), 1, "{:?}", ledger.wrong);
+    ledger.settle();
+    ledger.expect_nothing_new();
+    ledger.fetch("c", 7);
+    ledger.fetch("c", 8);
+    assert_eq!(ledger.wrong.len(), 2, "{:?}", ledger.wrong);
 }

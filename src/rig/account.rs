@@ -2,14 +2,11 @@
 
 use anyhow::Context as _;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use jsonwebtoken::{EncodingKey, Header, encode};
-use serde::Serialize;
 
+use crate::auth::token::DEFAULT_LIFETIME;
+use crate::auth::{Secret, Tokens};
 use crate::domain::{AccountStatus, Clock as _, PendingCodes, Role, SystemClock, UserId};
 use crate::store::{NewUser, UserStore};
-
-/// Seconds that a token is good for.
-const TOKEN_LIFE: i64 = 86_400;
 
 /// Accounts that are being made at the same time.
 const AT_ONCE: usize = 64;
@@ -23,20 +20,10 @@ pub(crate) struct Account {
     pub(crate) role: Role,
 }
 
-#[derive(Serialize)]
-struct Claims<'a> {
-    id: String,
-    role: &'a str,
-    iat: i64,
-    exp: i64,
-}
-
 impl Account {
-    /// Signs a token for this account.
-    pub(crate) fn token(&self, secret: &str) -> anyhow::Result<String> {
-        let iat = SystemClock.now().seconds();
-        let claims = Claims { id: self.id.to_string(), role: self.role.word(), iat, exp: iat + TOKEN_LIFE };
-        encode(&Header::default(), &claims, &EncodingKey::from_secret(secret.as_bytes())).context("signing a token")
+    /// A token for this account, good for a day.
+    pub(crate) fn token(&self, secret: &str) -> String {
+        Tokens::new(&Secret::from(secret), DEFAULT_LIFETIME).issue(self.id, self.role, SystemClock.now())
     }
 
     /// Makes accounts that cannot log in with a password, in this order.

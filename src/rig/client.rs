@@ -74,6 +74,16 @@ pub(crate) struct Dial {
     pub(crate) receive_buffer: u32,
 }
 
+impl Dial {
+    /// Bytes of each buffer of a slim connection.
+    const SLIM: usize = 1024;
+
+    /// For one of very many: with small buffers of its own, so that they all fit into one process.
+    pub(crate) fn slim() -> Self {
+        Self { buffer: Self::SLIM, ..Self::default() }
+    }
+}
+
 /// `HOST:PORT` of `http://HOST:PORT`.
 pub(super) fn host_of(url: &str) -> Result<&str, ClientError> {
     let host = url.strip_prefix("http://").map(|host| host.trim_end_matches('/'));

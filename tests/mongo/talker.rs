@@ -9,6 +9,7 @@ use std::time::Duration;
 use deskline::rig::client::{Client, ClientError};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use reqwest::StatusCode;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -247,12 +248,17 @@ impl Talker {
     }
 
     async fn list(&self) -> Result<Vec<String>, ClientError> {
-        let list =
-            reqwest::Client::new().get(format!("{}/api/chat/conversations", self.url)).bearer_auth(&self.me.token);
-        let Ok(answer) = list.send().await else { return Err(ClientError::Closed) };
-        let Ok(list) = answer.json::<Value>().await else { return Err(ClientError::Closed) };
-        let list = list.as_array().expect("a list of conversations");
-        Ok(list.iter().map(|listed| text(listed, "conversationId").to_owned()).collect())
+        let ask = || reqwest::Client::new().get(format!("{}/api/chat/conversations", self.url));
+        loop {
+            let Ok(answer) = ask().bearer_auth(&self.me.token).send().await else { return Err(ClientError::Closed) };
+            if answer.status() == StatusCode::SERVICE_UNAVAILABLE {
+                tokio::time::sleep(AGAIN).await;
+                continue;
+            }
+            let Ok(list) = answer.json::<Value>().await else { return Err(ClientError::Closed) };
+            let list = list.as_array().unwrap_or_else(|| panic!("no list of conversations, but {list}"));
+            return Ok(list.iter().map(|listed| text(listed, "conversationId").to_owned()).collect());
+        }
     }
 }
 

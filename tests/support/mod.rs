@@ -49,7 +49,7 @@ pub(crate) async fn make_account(
         at,
     };
     let user = users.create_user(new).await.unwrap();
-    Account { id: user.id, name: name.into(), role, token: tokens.issue(&user, at) }
+    Account { id: user.id, name: name.into(), role, token: tokens.issue(user.id, user.role, at) }
 }
 
 /// A whole log, whose numbers have to be 1, 2, 3 ... without a hole.

@@ -14,7 +14,7 @@ pub use idle::IdleReport;
 pub use restart::RestartReport;
 pub use storm::StormReport;
 pub(super) use traffic::Spent;
-pub use traffic::TrafficReport;
+pub use traffic::{BesideReport, TrafficReport};
 
 /// One line of a table: what, and how much.
 type Row = (String, String);

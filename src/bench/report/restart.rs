@@ -6,7 +6,7 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use super::{Quantiles, Row, figures};
-use crate::bench::options::Mode;
+use crate::bench::options::{BenchOptions, Mode};
 
 /// How long everybody took to be back, and what became of their messages.
 #[derive(Clone, Debug, Serialize)]
@@ -25,7 +25,9 @@ pub struct RestartReport {
     pub back_ms: Quantiles,
     /// From losing the connection to being authenticated again.
     pub outage_ms: Quantiles,
-    /// Clients that did not come back in time.
+    /// How long that may take for the last of them, if there is a bound.
+    pub back_within_ms: Option<f64>,
+    /// Clients that did not come back in time, or were cut off again before all were back.
     pub left_out: u64,
     /// Messages that were never confirmed, though sent again.
     pub unconfirmed: u64,
@@ -38,7 +40,8 @@ pub struct RestartReport {
 }
 
 impl RestartReport {
-    pub(in crate::bench) fn new(mode: Mode, connections: usize, stopping: Duration, starting: Duration) -> Self {
+    pub(in crate::bench) fn new(mode: Mode, options: &BenchOptions, stopping: Duration, starting: Duration) -> Self {
+        let connections = options.connections;
         let none = Quantiles { p50: 0.0, p90: 0.0, p99: 0.0, p999: 0.0, max: 0.0 };
         Self {
             mode,
@@ -48,6 +51,7 @@ impl RestartReport {
             starting_seconds: starting.as_secs_f64(),
             back_ms: none.clone(),
             outage_ms: none,
+            back_within_ms: options.back_within.map(|bound| bound.as_secs_f64() * 1e3),
             left_out: 0,
             unconfirmed: 0,
             lost: 0,
@@ -60,15 +64,16 @@ impl RestartReport {
         (self.back_ms, self.outage_ms) = (Quantiles::from(back), Quantiles::from(outage));
     }
 
-    pub(super) const fn is_clean(&self) -> bool {
-        self.left_out == 0 && self.unconfirmed == 0 && self.lost == 0 && self.doubled == 0
+    pub(super) fn is_clean(&self) -> bool {
+        let is_in_time = self.back_within_ms.is_none_or(|bound| self.back_ms.max <= bound);
+        is_in_time && self.left_out == 0 && self.unconfirmed == 0 && self.lost == 0 && self.doubled == 0
     }
 
     pub(super) fn rows(&self) -> Vec<Row> {
         let phases = format!("{:.2} / {:.2} s", self.stopping_seconds, self.starting_seconds);
         let counts =
             [self.connections as u64, self.lost, self.doubled, self.unconfirmed].map(|count| count.to_string());
-        vec![
+        let mut rows = vec![
             (self.title.clone(), String::new()),
             ("stopping / starting".into(), phases),
             ("stop to back, ms (50/90/99/99.9/max)".into(), figures(&self.back_ms)),
@@ -76,6 +81,36 @@ impl RestartReport {
             ("did not come back".into(), self.left_out.to_string()),
             ("sent / lost / doubled / unconfirmed".into(), counts.join(" / ")),
             ("refused while stopping".into(), self.refused.to_string()),
-        ]
+        ];
+        rows.extend(self.back_within_ms.map(|bound| ("all have to be back within, ms".into(), format!("{bound:.0}"))));
+        rows
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Arguments {
+        #[command(flatten)]
+        options: BenchOptions,
+    }
+
+    #[test]
+    fn a_restart_that_keeps_one_of_all_waiting_too_long_has_failed() {
+        let options = Arguments::parse_from(["bench", "--connections", "3", "--back-within", "5s"]).options;
+        let mut report = RestartReport::new(Mode::Restart, &options, Duration::ZERO, Duration::ZERO);
+        assert!(report.is_clean());
+        let mut back = Histogram::new(3).unwrap();
+        for seconds in [1, 2, 6] {
+            back.record(seconds * 1_000_000_000).unwrap();
+        }
+        report.came_back(&back, &back);
+        assert!(!report.is_clean());
+        report.back_within_ms = None;
+        assert!(report.is_clean());
     }
 }

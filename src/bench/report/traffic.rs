@@ -66,12 +66,27 @@ pub struct TrafficReport {
     pub server_cpu_per_100k: Option<f64>,
     /// The server's resident bytes when measuring began and when it ended.
     pub resident_bytes: Option<(u64, u64)>,
-    /// Messages of further pairs, which are not measured; `None` if there were none.
-    pub sent_beside: Option<u64>,
+    /// Further pairs, which are not measured; `None` if there were none.
+    pub beside: Option<BesideReport>,
     /// Share of one CPU that the server used.
     pub server_cpu_share: Option<f64>,
     /// Share of one CPU that the generator used; near 1 it measures itself.
     pub own_cpu_share: Option<f64>,
+}
+
+/// What further pairs did beside those that were measured.
+#[derive(Clone, Debug, Serialize)]
+pub struct BesideReport {
+    /// How many there were.
+    pub pairs: usize,
+    /// Messages that they sent.
+    pub sent: u64,
+    /// The bytes of their texts.
+    pub bytes: u64,
+    /// How many of their receivers never read.
+    pub stalled: usize,
+    /// How many of those the server cut off.
+    pub cut_off: usize,
 }
 
 impl TrafficReport {
@@ -118,7 +133,7 @@ impl TrafficReport {
             disconnects: tally.disconnects,
             server_cpu_per_100k: spent.server_cpu.map(|cpu| cpu / in_window * 1e5),
             resident_bytes: spent.resident,
-            sent_beside: None,
+            beside: None,
             server_cpu_share: spent.server_cpu.map(|cpu| cpu / spent.seconds),
             own_cpu_share: spent.own_cpu.map(|cpu| cpu / spent.seconds),
         }
@@ -152,13 +167,14 @@ impl TrafficReport {
             format!("{} / {}", share(self.server_cpu_share), share(self.own_cpu_share)),
         );
         row("connected and authenticated", format!("{:.0}/s", self.connects_per_second));
+        let mebibytes = |bytes| float(bytes) / 1_048_576.0;
         if let Some((before, after)) = self.resident_bytes {
-            let mebibytes = |bytes| float(bytes) / 1_048_576.0;
             let resident = format!("{:.1} MiB, then {:.1} MiB", mebibytes(before), mebibytes(after));
             row("server's resident memory", resident);
         }
-        if let Some(sent) = self.sent_beside {
-            row("sent by further pairs", sent.to_string());
+        if let Some(BesideReport { pairs, sent, bytes, stalled, cut_off }) = &self.beside {
+            row(&format!("sent by {pairs} further pairs"), format!("{sent}, {:.1} MiB", mebibytes(*bytes)));
+            row("their receivers who never read / of these cut off", format!("{stalled} / {cut_off}"));
         }
         if let Some(frame) = &self.first_refusal {
             row("first refusal", frame.replace('|', "/"));

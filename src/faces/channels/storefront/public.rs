@@ -192,7 +192,7 @@ pub(super) async fn say(channels: &Channels, entered: &Entered, fields: &Fields)
     Ok(answering.until_sent((StatusCode::CREATED, Json(body)).into_response()))
 }
 
-/// The messages, oldest first. A customer who fetches them has read them.
+/// The messages, oldest first. A customer who fetches them has read them, and nothing that was said since.
 async fn log(State(channels): State<Channels>, who: Anybody, Path(room): Path<String>) -> Result<Json<Value>, Problem> {
     let entered = enter(&channels, &who, &room).await?;
     let log = channels.desk.room_log(&entered, usize::MAX).await?;
