@@ -2,5 +2,6 @@
 
 pub mod channels;
 pub mod ops;
+mod person_body;
 pub mod rest;
 pub mod socketio;
