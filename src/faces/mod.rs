@@ -2,6 +2,5 @@
 
 pub mod channels;
 pub mod ops;
-mod person_body;
 pub mod rest;
 pub mod socketio;

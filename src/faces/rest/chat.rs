@@ -20,7 +20,6 @@ use crate::desk::list_conversations::ListedConversation;
 use crate::desk::send_message::{Addressee, SendMessage, SendMessageError};
 use crate::domain::event::SeenPerson;
 use crate::domain::{BodyError, ClientMessageId, EntryTold, MessageExtras, MessageStatus, Person, Seq, UserId};
-use crate::faces::person_body::PersonBody;
 use crate::store::StoreError;
 
 /// How many conversations a list shows unless it is asked for fewer.
@@ -180,6 +179,20 @@ impl IntoResponse for ChatRefusal {
     fn into_response(self) -> Response {
         tracing::warn!(error = %self.0, "The store failed");
         refuse(StatusCode::SERVICE_UNAVAILABLE, "Server error")
+    }
+}
+
+#[derive(Serialize)]
+struct PersonBody<'a> {
+    #[serde(rename = "_id")]
+    id: String,
+    name: &'a str,
+    email: &'a str,
+}
+
+impl<'a> From<SeenPerson<'a>> for PersonBody<'a> {
+    fn from(seen: SeenPerson<'a>) -> Self {
+        Self { id: seen.id.to_string(), name: &seen.shown.name, email: &seen.shown.email }
     }
 }
 

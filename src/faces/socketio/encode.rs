@@ -7,11 +7,11 @@ use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::wire::event;
+use crate::domain::event::SeenPerson;
 use crate::domain::{
     ConnectionId, DeskEvent, EntryKind, EntryTold, Message, MessageStatus, Person, PresenceChange, Role, StatusChange,
     TypingChange,
 };
-use crate::faces::person_body::PersonBody;
 use crate::presence::Delivery;
 
 /// A payload, encoded once for all connections of a person.
@@ -169,6 +169,20 @@ impl<'a> MessageBody<'a> {
             client_message_id: client_id.map(crate::domain::ClientMessageId::as_str),
             status: None,
         }
+    }
+}
+
+#[derive(Serialize)]
+struct PersonBody<'a> {
+    #[serde(rename = "_id")]
+    id: String,
+    name: &'a str,
+    email: &'a str,
+}
+
+impl<'a> From<SeenPerson<'a>> for PersonBody<'a> {
+    fn from(seen: SeenPerson<'a>) -> Self {
+        Self { id: seen.id.to_string(), name: &seen.shown.name, email: &seen.shown.email }
     }
 }
 
