@@ -29,6 +29,7 @@ mod dismiss;
 mod elsewhere;
 pub mod enter;
 pub mod history;
+pub mod in_context;
 pub mod journal;
 pub mod limits;
 pub mod list_conversations;

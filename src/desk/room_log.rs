@@ -1,48 +1,13 @@
 //! To look at one conversation as a whole, and at all of them, without marking anything as read.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::Desk;
 use super::enter::Entered;
 use super::mark_read::MarkReadError;
-use crate::domain::{
-    Conversation, ConversationId, Entry, EntryKind, EntryTold, Members, Message, Person, Seq, Side, Summary, Timestamp,
-    UserId,
-};
-use crate::store::{MAX_PAGE, MessagePage, Profile, StoreError, SummaryPage};
-
-/// A read mark, as far as a message needs it.
-#[derive(Debug, Clone, Copy)]
-pub struct ReadAt {
-    /// Which side has read.
-    pub side: Side,
-    /// Up to where.
-    pub up_to: Seq,
-    /// When.
-    pub at: Timestamp,
-}
-
-/// Messages of a conversation, and what was read of them when.
-#[derive(Debug)]
-pub struct RoomLog {
-    /// Messages, oldest first.
-    pub messages: Vec<EntryTold>,
-    /// Read marks, oldest first.
-    pub reads: Vec<ReadAt>,
-    /// The messages that these answer, by number.
-    pub answered: HashMap<u64, EntryTold>,
-}
-
-impl RoomLog {
-    /// When the other side read this message; `None` if it has not, or long ago.
-    #[must_use]
-    pub fn read_at(&self, told: &EntryTold) -> Option<Timestamp> {
-        let reader = told.entry.side.other();
-        let mark = self.reads.iter().find(|read| read.side == reader && read.up_to >= told.entry.seq);
-        mark.map(|read| read.at)
-    }
-}
+use crate::domain::{ConversationId, Entry, EntryTold, Members, Message, Person, Seq, Side, Summary, UserId};
+use crate::store::{MessagePage, Profile, StoreError, SummaryPage};
 
 /// A support conversation with its customer.
 #[derive(Debug)]
@@ -145,66 +110,6 @@ impl Desk {
         let mut messages = self.0.stores.conversations.messages_before(conversation.id, None, limit).await?;
         messages.retain(|entry| entry.side != entered.side && entry.seq > state.read);
         self.show(conversation, messages).await
-    }
-
-    /// When these messages were read, and what they answer. Nothing is noted.
-    ///
-    /// # Errors
-    /// [`StoreError`] if the store fails.
-    pub async fn in_context(&self, entered: &Entered, messages: Vec<EntryTold>) -> Result<RoomLog, StoreError> {
-        let reads = self.reads_of(&entered.summary, &messages).await?;
-        let answered = self.answered_by(entered.summary.conversation, &messages).await?;
-        Ok(RoomLog { messages, reads, answered })
-    }
-
-    /// The read marks after the first of these messages, until each that was read is covered.
-    async fn reads_of(&self, summary: &Summary, messages: &[EntryTold]) -> Result<Vec<ReadAt>, StoreError> {
-        // The newest message that each side has read of the other's.
-        let mut to_cover = [Side::Customer, Side::Desk].map(|reader| {
-            let (by, read) = (reader.other(), summary.side(reader).read);
-            let newest = messages.iter().rev().map(|told| &told.entry);
-            newest.filter(|entry| entry.side == by && entry.seq <= read).map(|entry| entry.seq).next()
-        });
-        let mut reads = Vec::new();
-        let Some(mut after) = messages.first().map(|told| told.entry.seq) else { return Ok(reads) };
-        while to_cover.iter().any(Option::is_some) {
-            let page = self.0.stores.conversations.entries_after(summary.conversation.id, after, MAX_PAGE).await?;
-            let Some(last) = page.last() else { break };
-            after = last.seq;
-            for Entry { side, at, kind, .. } in page {
-                if let EntryKind::Read { up_to } = kind {
-                    reads.push(ReadAt { side, up_to, at });
-                    to_cover[side.index()] = to_cover[side.index()].filter(|seq| *seq > up_to);
-                }
-            }
-        }
-        Ok(reads)
-    }
-
-    /// The messages that these answer, by number, as far as they are still there.
-    async fn answered_by(
-        &self,
-        conversation: Conversation,
-        messages: &[EntryTold],
-    ) -> Result<HashMap<u64, EntryTold>, StoreError> {
-        let mut wanted: HashSet<u64> = messages.iter().filter_map(|told| told.extras.reply_to).collect();
-        let mut answered = HashMap::new();
-        for told in messages {
-            if let Some(number) = told.entry.message().map(|message| message.number)
-                && wanted.remove(&number)
-            {
-                answered.insert(number, told.clone());
-            }
-        }
-        if !wanted.is_empty() {
-            let numbers: Vec<u64> = wanted.into_iter().collect();
-            let mut found = self.0.stores.conversations.messages_by_number(&numbers).await?;
-            found.retain(|entry| entry.conversation == conversation.id);
-            for told in self.show(conversation, found).await?.into_iter().filter(EntryTold::is_message) {
-                answered.extend(told.entry.message().map(|message| message.number).map(|number| (number, told)));
-            }
-        }
-        Ok(answered)
     }
 
     async fn entry_by_number(&self, number: u64) -> Result<Option<Entry>, StoreError> {

@@ -17,7 +17,7 @@ pub fn part_of(whole: &Path) -> PathBuf {
     part.into()
 }
 
-/// Gives a file that was written to [`part_of`] it its own name, and returns once that is durable.
+/// Gives what was written to its [`part_of`] the file's own name, and returns once that is durable.
 ///
 /// # Errors
 /// What the file system says; the file may then have either name.

@@ -98,6 +98,24 @@ pub struct NewUser {
     pub at: Timestamp,
 }
 
+impl NewUser {
+    /// The account that it becomes.
+    pub(crate) fn numbered(self, number: u64) -> User {
+        User {
+            id: self.id,
+            number,
+            name: self.name,
+            email: self.email,
+            password_hash: self.password_hash,
+            role: self.role,
+            status: self.status,
+            pending_codes: self.pending_codes,
+            created_at: self.at,
+            updated_at: self.at,
+        }
+    }
+}
+
 /// What to change of an account; `None` leaves a field as it is.
 #[derive(Debug, Clone, Default)]
 pub struct UserChange {

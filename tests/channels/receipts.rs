@@ -1,9 +1,10 @@
 //! What a message has come to, when the other side is in the portal: a live frame is no proof that it was taken, a fetch is.
 
 use deskline::domain::{Role, User};
+use deskline::rig::client::Client;
 use serde_json::{Value, json};
 
-use crate::harness::{TestServer, Who};
+use crate::harness::{PATIENCE, TestServer, Who};
 
 async fn statuses(server: &TestServer, as_: &Who, other: &User) -> Vec<Value> {
     let history = server.get(&format!("/api/chat/messages/{}", other.id), as_).await.json;
@@ -74,4 +75,28 @@ async fn who_only_asks_whether_there_is_something_has_taken_nothing() {
     let all = server.post("/api/chat/notifications/mark_all_read/", &user, json!({})).await;
     assert_eq!(all.json["count"], 1);
     assert_eq!(server.get("/api/chat/notifications/", &user).await.json, json!([]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_sent_just_before_the_line_broke_comes_again_on_another_dialect() {
+    let server = TestServer::start().await;
+    let uma = server.account("Uma One", "u1@example.com", Role::Customer).await;
+    let admin = server.account("Ad Min", "adm@example.com", Role::Admin).await;
+    let [user, agent] = [&uma, &admin].map(|user| Who::Bearer(server.token(user)));
+    let uuid = server.post("/api/public/user-chat/", &user, json!({})).await.json["id"].as_str().unwrap().to_owned();
+    let mut socket = server.socket(&format!("/ws/chat/{uuid}/?token={}", server.token(&uma))).await;
+    let body = json!({"receiverId": uma.id.to_string(), "message": "did you get this?"});
+    assert_eq!(server.post("/api/chat/send", &agent, body).await.status, 201);
+    socket.next_of("chat_message").await;
+    // A sign of life, but given before anybody could know.
+    socket.send(json!({"type": "ping"})).await;
+    socket.next_of("pong").await;
+    let watcher = Client::connect(&format!("http://{}", server.address)).await.unwrap();
+    watcher.authenticate(&server.token(&admin)).await.unwrap();
+    drop(socket);
+    while watcher.wait_for("user-offline", PATIENCE).await.unwrap()["userId"] != uma.id.to_string() {}
+    let client = Client::connect(&format!("http://{}", server.address)).await.unwrap();
+    client.authenticate(&server.token(&uma)).await.unwrap();
+    let again = client.wait_for("receive-message", PATIENCE).await.unwrap();
+    assert_eq!(again["message"], "did you get this?");
 }

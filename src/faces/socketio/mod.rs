@@ -77,10 +77,6 @@ const BUFFER: usize = 1024;
 /// Read buffer per websocket, in bytes: most of the memory of an idle one.
 const READ_BUFFER: usize = 512;
 
-/// By how much a machine that has too much to do, or stood still, may find out later than it should that a client is dead. What
-/// was said that much earlier was heard by most, and is told them once more: better than never.
-const HELD_UP: Duration = Duration::from_secs(15);
-
 /// Makes the layer that answers below `/socket.io/`. The second value closes all sockets.
 #[must_use]
 pub fn layer(desk: &Desk, settings: &SocketioSettings) -> (SocketIoLayer, SocketIo) {
@@ -96,7 +92,9 @@ pub fn layer(desk: &Desk, settings: &SocketioSettings) -> (SocketIoLayer, Socket
         .build_layer();
     let silence = Silence::watch(settings.silence);
     let desk = desk.clone();
-    let doubtful = settings.ping_interval + settings.ping_timeout + HELD_UP;
+    // A machine that has too much to do, or stood still, finds out later than it should that a client is dead. What was said
+    // that much earlier was heard by most, and is told them once more: better than never.
+    let doubtful = (settings.ping_interval + settings.ping_timeout) * 3 / 2;
     // A client sends as soon as it is told that it is connected, and the library tells it so before it runs the handler: so
     // all that listens is set up before that, as a middleware, and nothing is answered until the handler runs.
     let listen = move |socket: SocketRef| {

@@ -35,6 +35,10 @@ impl Shared {
     async fn heal(&self, mut summary: Summary) -> Result<Summary, StoreError> {
         loop {
             let missing = self.entries_after(summary.conversation.id, summary.last_seq, MAX_PAGE).await?;
+            if !missing.is_empty() {
+                // The copy is behind it as well.
+                self.mirror.nudge(summary.conversation.id);
+            }
             let is_all = missing.len() < MAX_PAGE;
             let behind = queries::conversation_up_to(summary.conversation.id, summary.last_seq);
             self.fold(&mut summary, missing).await?;

@@ -77,18 +77,7 @@ impl Shared {
         let number = self.numbers.users.take().await?;
         let document = new_user(&new, number);
         self.users.clone_with_type().insert_one(document).await.map_err(save_error)?;
-        Ok(User {
-            id: new.id,
-            number,
-            name: new.name,
-            email: new.email,
-            password_hash: new.password_hash,
-            role: new.role,
-            status: new.status,
-            pending_codes: new.pending_codes,
-            created_at: new.at,
-            updated_at: new.at,
-        })
+        Ok(new.numbered(number))
     }
 
     pub(super) async fn users_with(&self, ids: &[UserId]) -> Result<Vec<User>, StoreError> {

@@ -112,18 +112,7 @@ fn insert(connection: &Connection, new: NewUser) -> Result<User, SaveUserError> 
         new.status.word(),
         new.at.millis(),
     ]);
-    let user = User {
-        id: new.id,
-        number: number.map_err(save_error)?.unsigned_abs(),
-        name: new.name,
-        email: new.email,
-        password_hash: new.password_hash,
-        role: new.role,
-        status: new.status,
-        pending_codes: new.pending_codes,
-        created_at: new.at,
-        updated_at: new.at,
-    };
+    let user = new.numbered(number.map_err(save_error)?.unsigned_abs());
     if user.pending_codes.is_empty() { Ok(user) } else { update(connection, user) }
 }
 

@@ -10,7 +10,9 @@ pub(super) fn paths(place: &Place, source: &str) -> Vec<String> {
     let mut at = 0;
     while at < tokens.len() {
         let starts = is_name(&tokens[at]) && (at == 0 || tokens[at - 1] != "::");
-        if tokens[at] == "use" {
+        // `use<>` in a return type names nothing.
+        let names = tokens[at] == "use" && tokens.get(at + 1).is_none_or(|next| next != "<");
+        if names {
             at = spread(&tokens, at + 1, &mut Vec::new(), &mut found);
         } else if starts && tokens.get(at + 1).is_some_and(|next| next == "::") {
             let mut path = vec![tokens[at].clone()];

@@ -78,6 +78,8 @@ export default function stories(start) {
     const [second, ann] = [await server.signIn(server.second), await server.signIn(server.ann)];
     await second.hearOut();
     await revoked(second, update(server, server.second, { role: 'user' }));
+    // Nobody is at the desk now, which customers are told a moment later.
+    await ann.waitFor('user-offline', { userId: server.admin.id });
     await ann.send(server.admin, 'for the desk');
     await second.nothingMore();
     second.emit('authenticate', server.token(server.second));

@@ -4,7 +4,8 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::desk::room_log::{Room, RoomLog};
+use crate::desk::in_context::RoomLog;
+use crate::desk::room_log::Room;
 use crate::domain::event::SeenPerson;
 use crate::domain::{DeskEvent, EntryKind, EntryTold, Message, Person, Seq, Side, Summary, Timestamp, User, UserId};
 use crate::faces::channels::stamp;

@@ -13,8 +13,11 @@ use mongodb::bson::oid::ObjectId;
 use mongodb::event::EventHandler;
 use mongodb::event::command::CommandEvent;
 use mongodb::{Client, Database};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
+use tokio_util::task::TaskTracker;
 
 use super::{MongoStore, connection};
 use crate::domain::{Conversation, Draft, DraftKind, Members, MessageBody, MessageId, Seq, Side, Timestamp, UserId};
@@ -80,7 +83,11 @@ async fn open_on(raw: &Database) -> Arc<MongoStore> {
 
 /// A client on `database` that tells of each command before it is sent.
 async fn observed(database: &str, hear: impl Fn(&str) + Send + Sync + 'static) -> Database {
-    let mut options = connection::options(&server().unwrap()).await.unwrap();
+    observed_at(&server().unwrap(), database, hear).await
+}
+
+async fn observed_at(uri: &str, database: &str, hear: impl Fn(&str) + Send + Sync + 'static) -> Database {
+    let mut options = connection::options(uri).await.unwrap();
     options.command_event_handler = Some(EventHandler::callback(move |event| {
         if let CommandEvent::Started(command) = event {
             hear(&command.command_name);
@@ -91,7 +98,8 @@ async fn observed(database: &str, hear: impl Fn(&str) + Send + Sync + 'static) -
 
 /// Runs a process on `database`, as it were, and kills it when it sends its `fatal`-th command, if it gets that far.
 ///
-/// A runtime that is shut down drops its tasks wherever they wait.
+/// A runtime that is shut down drops its tasks wherever they wait. The server goes on with what it was sent; that is waited
+/// for, so that whatever comes next finds all there will be.
 async fn killed_at<F>(database: &str, fatal: u32, work: impl FnOnce(Arc<MongoStore>) -> F + Send + 'static)
 where
     F: Future<Output = ()> + Send + 'static,
@@ -99,6 +107,7 @@ where
     let process = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let over = Arc::new(Notify::new());
     let (killed, name, sent) = (over.clone(), database.to_owned(), AtomicU32::new(0));
+    let (uri, carried) = way_to_the_server().await;
     process.spawn(async move {
         let (killed_too, ended) = (killed.clone(), killed);
         let hear = move |_: &str| {
@@ -106,11 +115,50 @@ where
                 killed_too.notify_one();
             }
         };
-        work(open_on(&observed(&name, hear).await).await).await;
+        work(open_on(&observed_at(&uri, &name, hear).await).await).await;
         ended.notify_one();
     });
     tokio::time::timeout(Duration::from_mins(1), over.notified()).await.expect("it neither ended nor was killed");
     process.shutdown_background();
+    carried.close();
+    let ended = tokio::time::timeout(Duration::from_mins(1), carried.wait());
+    ended.await.expect("the server does not end what it was sent");
+}
+
+/// A way to the server on which it can be waited for that all that was sent is done, and its address. It takes no
+/// connection any more once the tracker is closed.
+async fn way_to_the_server() -> (String, TaskTracker) {
+    let to = connection::options(&server().unwrap()).await.unwrap().hosts.remove(0).to_string();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let uri = format!("mongodb://{}/?directConnection=true", listener.local_addr().unwrap());
+    let carried = TaskTracker::new();
+    let tracker = carried.clone();
+    tokio::spawn(async move {
+        while let Ok((from, _)) = listener.accept().await {
+            if tracker.is_closed() {
+                return;
+            }
+            tracker.spawn(carry_to_the_end(from, to.clone()));
+        }
+    });
+    (uri, carried)
+}
+
+/// Until the server has answered everything, whether or not anybody is there to take it.
+async fn carry_to_the_end(from: TcpStream, to: String) {
+    let (mut asked, mut answered) = from.into_split();
+    let (mut answers, mut asks) = TcpStream::connect(to).await.unwrap().into_split();
+    let ask = async {
+        // However the client ends, it has nothing more to ask.
+        drop(tokio::io::copy(&mut asked, &mut asks).await);
+        drop(asks.shutdown().await);
+    };
+    let answer = async {
+        if tokio::io::copy(&mut answers, &mut answered).await.is_err() {
+            drop(tokio::io::copy(&mut answers, &mut tokio::io::sink()).await);
+        }
+    };
+    tokio::join!(ask, answer);
 }
 
 async fn fresh() -> (Stores, Fresh) {
