@@ -2,7 +2,8 @@
 
 import assert from 'node:assert/strict';
 
-import { PASSWORD } from '../js/server.mjs';
+import { PASSWORD, Server } from '../js/server.mjs';
+import { launch } from './chromium.mjs';
 
 /** How long anything may take that has to happen, in milliseconds. */
 export const DEADLINE = 20_000;
@@ -101,4 +102,17 @@ export class Agent {
     } while (Date.now() < until);
     assert.deepEqual(texts, expected);
   }
+}
+
+/** A server, and a browser. */
+export async function site(t) {
+  const server = await Server.start(t);
+  return { server, browser: await launch(t) };
+}
+
+/** Says something as a customer to the desk, and gives the acknowledgement. */
+export async function say(client, server, message) {
+  const answer = await client.ask('send-message', { receiverId: server.admin.id, message });
+  assert.equal(answer.ok, true, JSON.stringify(answer));
+  return answer;
 }
