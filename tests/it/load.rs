@@ -78,6 +78,9 @@ async fn a_server_that_runs_already_can_be_loaded_and_its_idle_connections_weigh
 /// Bytes that the system takes for a connection whose peer does not read, at most.
 const SYSTEMS_SHARE: u64 = 6 << 20;
 
+/// Bytes that may wait for one client, with room for what memory costs beside them.
+const MOST_KEPT: u64 = 12 << 20;
+
 #[tokio::test]
 async fn connections_that_never_read_are_cut_off_and_cost_the_others_nothing() {
     let flags = ["--mode", "rate", "--rate", "250", "--duration", "7s", "--beside", "1"];
@@ -97,7 +100,7 @@ async fn connections_that_never_read_are_cut_off_and_cost_the_others_nothing() {
         resident(1).saturating_sub(resident(0))
     };
     let (kept, usual) = (grown(stalled), grown(reading));
-    assert!(kept < usual + unread, "the server keeps what nobody reads: {kept} bytes, and {usual} if they read");
+    assert!(kept < usual + MOST_KEPT, "the server keeps what nobody reads: {kept} bytes, and {usual} if they read");
 }
 
 #[tokio::test]

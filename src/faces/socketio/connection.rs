@@ -21,6 +21,9 @@ use crate::presence::{Connection, Delivery, Feed, ON_THE_WAY, Outcome, Revoked, 
 /// How often it is tried to tell a client that it was cut off, if there is no room even for that.
 const FAREWELL: Duration = Duration::from_millis(500);
 
+/// Bytes of live events that may wait for a client that takes nothing at present; the library bounds their number alone.
+const UNREAD: usize = 4 << 20;
+
 /// One live Socket.IO socket.
 pub(super) struct SocketConnection {
     id: ConnectionId,
@@ -40,6 +43,10 @@ struct State {
     /// Whether anybody ever tried to authenticate.
     has_spoken: bool,
     unconfirmed: Sent,
+    /// Ends the transport; `None` of a client that polls.
+    hang_up: Option<HangUp>,
+    /// Bytes that were sent live since the client last took all there was.
+    unread: usize,
 }
 
 enum Stage {
@@ -59,11 +66,25 @@ impl State {
             Stage::Connecting | Stage::CutOff | Stage::Closed => None,
         }
     }
+
+    /// Whether a live event of so many bytes may still wait, if it has to.
+    fn has_room_for(&mut self, bytes: usize) -> bool {
+        let takes_all = self.hang_up.as_ref().is_none_or(|line| !line.has_unsent());
+        self.unread = if takes_all { 0 } else { self.unread.saturating_add(bytes) };
+        self.unread <= UNREAD
+    }
 }
 
 impl SocketConnection {
     pub(super) fn new(desk: Desk, doubtful: Duration) -> Arc<Self> {
-        let state = State { stage: Stage::Connecting, person: None, has_spoken: false, unconfirmed: Sent::default() };
+        let state = State {
+            stage: Stage::Connecting,
+            person: None,
+            has_spoken: false,
+            unconfirmed: Sent::default(),
+            hang_up: None,
+            unread: 0,
+        };
         Arc::new(Self {
             id: ConnectionId::next(),
             desk,
@@ -79,6 +100,7 @@ impl SocketConnection {
     pub(super) fn open(&self, socket: SocketRef) {
         let mut state = self.state();
         if matches!(state.stage, Stage::Connecting) {
+            state.hang_up = hang_up(&socket);
             state.stage = Stage::Open(socket);
         }
     }
@@ -210,15 +232,16 @@ impl SocketConnection {
 
     /// False if it was over already.
     fn cut_off(&self, socket: &SocketRef) -> bool {
-        {
+        let line = {
             let mut state = self.state();
             if !matches!(state.stage, Stage::Open(_)) {
                 return false;
             }
             state.stage = Stage::CutOff;
-        }
-        if let Some(hang_up) = hang_up(socket) {
-            hang_up.now();
+            state.hang_up.clone()
+        };
+        if let Some(line) = line {
+            line.now();
             return true;
         }
         // A client that polls, or did so at first, is not on the connection of its handshake. It is told once there is room,
@@ -233,6 +256,9 @@ impl SocketConnection {
     }
 
     fn send_encoded(&self, state: &mut State, encoded: &Encoded, delivery: &Delivery<'_>) -> Outcome {
+        if !delivery.is_replay && !state.has_room_for(encoded.0.get().len()) {
+            return Outcome::Full;
+        }
         let Some(socket) = state.socket() else { return Outcome::Closed };
         let mut sent = Outcome::NotTaken;
         for name in encode::names_for(delivery, self.id) {
@@ -287,13 +313,13 @@ impl Connection for SocketConnection {
     /// polls loses it together with the server.
     fn dismiss(&self) {
         let mut state = self.state();
-        let Some(hang_up) = state.socket().and_then(hang_up) else { return };
+        let Some(line) = state.hang_up.clone().filter(|_| state.socket().is_some()) else { return };
         state.stage = Stage::CutOff;
-        if !hang_up.has_unsent() {
+        if !line.has_unsent() {
             state.unconfirmed = Sent::default();
         }
         drop(state);
-        hang_up.now();
+        line.now();
     }
 
     fn wants_receipts(&self) -> bool {
