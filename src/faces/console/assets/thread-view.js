@@ -109,7 +109,7 @@ export class ThreadView {
     let before = null;
     for (const row of rows) {
       const day = dayOf(row.message.at);
-      if (!before || before.day !== day) nodes.push(this.#day(day));
+      if (!before || before.day !== day) nodes.push(this.#day(day, row.key));
       const gap = before ? new Date(row.message.at) - new Date(before.message.at) : Infinity;
       const startsGroup = before?.by !== row.by || before.day !== day || gap > TOGETHER;
       const view = this.#views.get(row.key) ?? new MessageView(row.message, this.#actions);
@@ -122,9 +122,11 @@ export class ThreadView {
     return nodes;
   }
 
-  #day(label) {
-    if (!this.#days.has(label)) this.#days.set(label, el('h3', { class: 'day' }, el('span', {}, label)));
-    return this.#days.get(label);
+  /** A day's name above its first message. An imported log may come back to a day. */
+  #day(label, first) {
+    const key = `${label} ${first}`;
+    if (!this.#days.has(key)) this.#days.set(key, el('h3', { class: 'day' }, el('span', {}, label)));
+    return this.#days.get(key);
   }
 
   async #loadEarlier() {
