@@ -73,10 +73,7 @@ impl Receipts {
 
     /// That side has read everything up to here.
     fn read(&self, key: Key, up_to: Seq) {
-        self.change(key, |track| {
-            track.read = track.read.max(up_to);
-            track.taken(up_to);
-        });
+        self.change(key, |track| track.read(up_to));
     }
 
     /// What the store holds.
@@ -89,10 +86,10 @@ impl Receipts {
         self.change(key, |track| track.decide(first, joins));
     }
 
-    /// The other side was told of this.
-    fn told(&self, key: Key, told: (Reach, Seq)) {
+    /// The other side was told of this, and of `before` the last time.
+    fn told(&self, key: Key, before: (Reach, Seq), told: (Reach, Seq)) {
         if let Some(track) = self.tracks().by_key.get_mut(&key) {
-            track.told = told;
+            track.tell(before, told);
         }
     }
 
@@ -105,7 +102,8 @@ impl Receipts {
         if track.reach != before.0 {
             unwritten.insert(key);
         }
-        if track.undecided().is_some() || (is_asked_for && (track.reach, track.read) != before) {
+        let is_news = (track.reach, track.read) != before || track.has_read_news();
+        if track.undecided().is_some() || (is_asked_for && is_news) {
             due.insert(key);
         }
     }

@@ -195,7 +195,7 @@ impl Desk {
             }
         }
         // Nothing that can fail comes after this, else a failure would swallow the news.
-        self.0.receipts.told(key, (reach, read));
+        self.0.receipts.told(key, track.told, (reach, read));
         for hearer in hearers {
             for event in &events {
                 self.0.presence.tell(hearer, event);

@@ -15,8 +15,10 @@ pub(super) struct Track {
     joint: Joint,
     /// The first and the last of what was handed over without a gap, up to the newest, where it is not known to join `reach`.
     run: Option<(Seq, Seq)>,
-    /// What the other side was told of last.
+    /// What the other side was told of last, or knows.
     pub(super) told: (Reach, Seq),
+    /// The highest read mark that this process has told of.
+    told_read: Seq,
     /// The last message that this process told of.
     pub(super) newest: Option<(Seq, MessageId)>,
 }
@@ -62,6 +64,33 @@ impl Track {
     pub(super) fn taken(&mut self, up_to: Seq) {
         self.reach = self.reach.max(Reach { sent: up_to, delivered: up_to });
         self.reconsider();
+    }
+
+    /// A new read mark was kept, up to here. It is news, also if the store was asked between the keeping and this, and has
+    /// shown it already.
+    pub(super) fn read(&mut self, up_to: Seq) {
+        if up_to > self.told_read {
+            self.told.1 = self.told.1.min(up_to.previous());
+        }
+        self.read = self.read.max(up_to);
+        self.taken(up_to);
+    }
+
+    /// The other side was told of this, and of `before` the last time.
+    pub(super) fn tell(&mut self, before: (Reach, Seq), told: (Reach, Seq)) {
+        if told.1 > before.1 {
+            self.told_read = self.told_read.max(told.1);
+        }
+        // Else a mark has come in the meantime, and is still to be told.
+        if self.told.1 == before.1 {
+            self.told.1 = told.1;
+        }
+        self.told.0 = told.0;
+    }
+
+    /// Whether there is a read mark to tell of.
+    pub(super) fn has_read_news(&self) -> bool {
+        self.read > self.told.1
     }
 
     fn reconsider(&mut self) {
@@ -159,6 +188,24 @@ mod tests {
         assert_eq!((track.reach.sent, track.undecided()), (seq(3), None), "it is not asked for again");
         track.taken(seq(4));
         assert_eq!(track.reach, Reach { sent: seq(5), delivered: seq(4) });
+    }
+
+    #[test]
+    fn a_mark_that_the_store_shows_before_it_is_told_of_is_news_once() {
+        let mut track = loaded(2, 2, 2);
+        assert!(!track.has_read_news(), "what was read before is not");
+        let before = track.told;
+        track.tell(before, (track.reach, track.read));
+        track.read(seq(1));
+        assert!(track.has_read_news(), "it was not told of, though it was known");
+        track.tell(before, (track.reach, seq(2)));
+        assert!(track.has_read_news(), "it came while something else was told");
+        let before = track.told;
+        track.tell(before, (track.reach, track.read));
+        track.read(seq(2));
+        assert!(!track.has_read_news());
+        track.read(seq(3));
+        assert!(track.has_read_news());
     }
 
     #[test]
