@@ -68,9 +68,12 @@ impl Desk {
             for told in self.show(conversation, missing).await? {
                 let mut hearers = Vec::new();
                 for hearer in self.hearers(conversation.members) {
+                    if !self.0.presence.is_connected(hearer) {
+                        continue;
+                    }
                     // They may have come from there, and have heard it.
                     let had = self.delivered(hearer, conversation.id).await?.unwrap_or_default();
-                    if self.0.presence.is_connected(hearer) && had < told.entry.seq {
+                    if had < told.entry.seq {
                         hearers.push(hearer);
                     }
                 }

@@ -24,10 +24,10 @@ impl Seq {
         self.0
     }
 
-    /// The one that follows.
+    /// The one that follows; none follows the highest there can be, which only a client that makes one up can name.
     #[must_use]
     pub const fn next(self) -> Self {
-        Self(self.0 + 1)
+        Self(self.0.saturating_add(1))
     }
 
     /// The one before; zero stays zero.

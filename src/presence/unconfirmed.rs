@@ -124,6 +124,8 @@ mod tests {
         sent.confirm(conversation(1), Seq::new(9));
         sent.confirm(conversation(2), Seq::new(7));
         assert_eq!(sent.in_doubt(DOUBTFUL), [(conversation(1), Seq::new(10)), (conversation(2), Seq::new(8))]);
+        sent.confirm(conversation(1), Seq::new(u64::MAX));
+        assert_eq!(sent.in_doubt(DOUBTFUL)[0], (conversation(1), Seq::new(u64::MAX)), "a client can make one up");
     }
 
     #[tokio::test(start_paused = true)]
