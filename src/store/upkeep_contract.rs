@@ -182,13 +182,13 @@ pub(crate) async fn wrong_projections_are_found_and_put_right(store: &OpenStore)
         "it is not as it was believed"
     );
     let expected = vec![
-        format!("{id}: message 1 counts as changed by none, the log says by entry 8"),
-        format!("{id}: message 4 counts as changed by entry 8, the log says by entry 9"),
-        format!("{id}: message 5 counts as changed by entry 8, the log says by none"),
         format!("{id}: the status is closed, the log says active"),
         format!("{id}: the last message is none, the log says entry 7 at 1795249336000"),
         format!("{id}: what the desk has read is 2, the log says 3"),
         format!("{id}: what the desk has not read is 40, the log says 1"),
+        format!("{id}: message 1 counts as changed by none, the log says by entry 8"),
+        format!("{id}: message 4 counts as changed by entry 8, the log says by entry 9"),
+        format!("{id}: message 5 counts as changed by entry 8, the log says by none"),
     ];
     assert_eq!(found(store, Repair::No).await, (expected.clone(), 0, 1));
     assert_eq!(found(store, Repair::WhatFollows).await, (expected, 1, 0));

@@ -3,24 +3,16 @@
 //! The log itself is looked at as well: a seq that is missing, or a stamp that runs backwards, cannot be repaired, only told.
 
 use std::fmt;
-use std::time::Duration;
 
-use crate::domain::{ConversationId, Replay, Seq, Summary};
+use crate::domain::{ConversationId, Seq};
 use crate::store::{ConversationStore, MAX_PAGE, StoreError, Upkeep};
 
+mod look;
 mod revisions;
 #[cfg(test)]
 mod tests;
 
-use revisions::Revisions;
-
-/// How often a conversation that differs is looked at before that is told, in case it was being written to: if nothing is written
-/// meanwhile, and if something is.
-const LOOKS: u32 = 3;
-const BUSY_LOOKS: u32 = 50;
-
-/// How long to wait before that.
-const PAUSE: Duration = Duration::from_millis(100);
+use look::{Looked, look};
 
 /// What is wrong with a conversation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -155,6 +147,15 @@ pub async fn verify(
 }
 
 impl Difference {
+    /// Whether this, found later, is the same still.
+    fn is_still(&self, later: &Self) -> bool {
+        match (self, later) {
+            // Others may have come and gone meanwhile.
+            (Self::Copies { first, .. }, Self::Copies { first: still, .. }) => first == still,
+            _ => self == later,
+        }
+    }
+
     /// Whether what is right follows from the log.
     const fn can_be_repaired(&self) -> bool {
         match self {
@@ -162,12 +163,6 @@ impl Difference {
             Self::Revision { .. } | Self::Projection { .. } | Self::Copies { .. } => true,
         }
     }
-}
-
-struct Looked {
-    kept: Summary,
-    right: Summary,
-    findings: Vec<Difference>,
 }
 
 /// Puts right what follows from the log. Tells whether nothing was left.
@@ -183,99 +178,4 @@ async fn put_right(
     let wrong_copies = upkeep.wrong_copies(right).await?;
     upkeep.mend_copies(right, &wrong_copies).await?;
     Ok(summary && revisions)
-}
-
-/// Looks at one conversation, again if it may have been written to meanwhile. `before` is the one before it.
-async fn look(
-    conversations: &dyn ConversationStore,
-    upkeep: &dyn Upkeep,
-    before: Option<ConversationId>,
-    mut kept: Summary,
-) -> Result<Looked, StoreError> {
-    let (mut looks, mut quiet_looks) = (0, 0);
-    loop {
-        let (right, mut findings) = recompute(conversations, &kept).await?;
-        findings.extend(differences(&kept, &right));
-        // Copies show what became of messages, so they are looked at once that is right.
-        if !findings.iter().any(|found| matches!(found, Difference::Revision { .. })) {
-            let wrong = upkeep.wrong_copies(&right).await?;
-            findings.extend(wrong.first().map(|first| Difference::Copies { count: wrong.len(), first: *first }));
-        }
-        (looks, quiet_looks) = (looks + 1, quiet_looks + 1);
-        if findings.is_empty() || quiet_looks == LOOKS || looks == BUSY_LOOKS {
-            return Ok(Looked { kept, right, findings });
-        }
-        tokio::time::sleep(PAUSE).await;
-        if let Some(again) = upkeep.conversations_after(before, 1).await?.pop()
-            && again.conversation.id == kept.conversation.id
-        {
-            if again != kept {
-                quiet_looks = 0;
-            }
-            kept = again;
-        }
-    }
-}
-
-/// What follows from the log, and what is wrong with the log itself.
-async fn recompute(
-    conversations: &dyn ConversationStore,
-    kept: &Summary,
-) -> Result<(Summary, Vec<Difference>), StoreError> {
-    let id = kept.conversation.id;
-    let (mut replay, mut revisions) = (Replay::opened(kept.conversation), Revisions::default());
-    let mut findings = Vec::new();
-    loop {
-        let last = replay.summary().last_seq;
-        let page = conversations.entries_after(id, last, MAX_PAGE).await?;
-        if page.is_empty() {
-            break;
-        }
-        for entry in page {
-            let expected = replay.summary().last_seq.next();
-            if entry.seq != expected {
-                findings.push(Difference::Hole { missing: expected });
-            }
-            if entry.seq > Seq::new(1) && entry.at < replay.summary().updated_at {
-                findings.push(Difference::Backwards { seq: entry.seq });
-            }
-            replay.follow(&entry);
-            revisions.follow(&entry);
-        }
-    }
-    findings.extend(revisions.differences());
-    let mut right = replay.summary().clone();
-    if let Some(last) = replay.last_spoken() {
-        let text = conversations.entries_at(id, &[last.text]).await?.pop();
-        right.last_message = text.and_then(|entry| last.with_text(&entry));
-    }
-    Ok((right, findings))
-}
-
-/// Every projection that is not the same. Texts are not shown, only whether they differ.
-fn differences(kept: &Summary, right: &Summary) -> Vec<Difference> {
-    let last = |summary: &Summary| {
-        summary
-            .last_message
-            .as_ref()
-            .map_or("none".into(), |last| format!("entry {} at {}", last.seq, last.at.millis()))
-    };
-    let fields: [(&'static str, String, String); 8] = [
-        ("the last seq", kept.last_seq.to_string(), right.last_seq.to_string()),
-        ("the status", kept.status.word().into(), right.status.word().into()),
-        ("the time of the last entry", kept.updated_at.millis().to_string(), right.updated_at.millis().to_string()),
-        ("the last message", last(kept), last(right)),
-        ("what the customer has read", kept.sides[0].read.to_string(), right.sides[0].read.to_string()),
-        ("what the customer has not read", kept.sides[0].unread.to_string(), right.sides[0].unread.to_string()),
-        ("what the desk has read", kept.sides[1].read.to_string(), right.sides[1].read.to_string()),
-        ("what the desk has not read", kept.sides[1].unread.to_string(), right.sides[1].unread.to_string()),
-    ];
-    let differing = fields.into_iter().filter(|(_, kept, right)| kept != right);
-    let mut found: Vec<_> =
-        differing.map(|(field, kept, right)| Difference::Projection { field, kept, right }).collect();
-    if found.is_empty() && kept.last_message != right.last_message {
-        let (kept, right) = ("another".into(), "otherwise".into());
-        found.push(Difference::Projection { field: "the last message's text or side", kept, right });
-    }
-    found
 }

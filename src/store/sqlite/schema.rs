@@ -14,8 +14,12 @@ const STEPS: [&str; 5] = [
 
 /// Takes the steps that are missing, all in one transaction, so that a failed one leaves the file as it was.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+    // Whoever only looks at the file of a busy server must not have to wait until nobody writes.
+    if steps_taken(connection)? == STEPS.len() {
+        return Ok(());
+    }
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let taken: usize = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let taken = steps_taken(&transaction)?;
     if taken > STEPS.len() {
         return Err(StoreError::Corrupt(format!(
             "the file has schema {taken}, this program knows only {}: it was written by a newer version",
@@ -27,4 +31,8 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     }
     transaction.pragma_update(None, "user_version", STEPS.len())?;
     Ok(transaction.commit()?)
+}
+
+fn steps_taken(connection: &Connection) -> Result<usize, StoreError> {
+    Ok(connection.pragma_query_value(None, "user_version", |row| row.get(0))?)
 }

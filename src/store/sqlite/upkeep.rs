@@ -22,8 +22,30 @@ impl SqliteUpkeep {
         Ok(Self(Arc::new(Mutex::new(super::connect(path)?))))
     }
 
+    /// Reads from one snapshot. Waits for nobody who writes, and holds up none of them.
+    async fn read<T, E>(&self, work: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        self.run(TransactionBehavior::Deferred, work).await
+    }
+
+    /// Changes something, with nobody else writing meanwhile.
+    async fn change<T, E>(&self, work: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        self.run(TransactionBehavior::Immediate, work).await
+    }
+
     /// Does this in one transaction, off the runtime's threads.
-    async fn run<T, E>(&self, work: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    async fn run<T, E>(
+        &self,
+        behavior: TransactionBehavior,
+        work: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
@@ -31,7 +53,7 @@ impl SqliteUpkeep {
         let connection = self.0.clone();
         let task = tokio::task::spawn_blocking(move || {
             let mut connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
-            let begun = connection.transaction_with_behavior(TransactionBehavior::Immediate);
+            let begun = connection.transaction_with_behavior(behavior);
             let transaction = begun.map_err(StoreError::from)?;
             let done = work(&transaction)?;
             transaction.commit().map_err(StoreError::from)?;
@@ -51,7 +73,7 @@ impl Upkeep for SqliteUpkeep {
             let users = select.query_map(params![after, limit.min(MAX_PAGE)], rows::user)?;
             Ok(users.collect::<Result<_, _>>()?)
         };
-        self.run(read).await
+        self.read(read).await
     }
 
     async fn conversations_after(
@@ -67,7 +89,7 @@ impl Upkeep for SqliteUpkeep {
             let summaries = select.query_map(params![after, limit.min(MAX_PAGE)], rows::summary_of)?;
             Ok(summaries.collect::<Result<_, _>>()?)
         };
-        self.run(read).await
+        self.read(read).await
     }
 
     async fn delivered_after(
@@ -89,21 +111,21 @@ impl Upkeep for SqliteUpkeep {
             })?;
             Ok(marks.collect::<Result<_, _>>()?)
         };
-        self.run(read).await
+        self.read(read).await
     }
 
     async fn google_ids(&self, users: &[UserId]) -> Result<Vec<(UserId, String)>, StoreError> {
         let users = users.to_vec();
-        self.run(move |connection| people_upkeep::google_ids(connection, &users)).await
+        self.read(move |connection| people_upkeep::google_ids(connection, &users)).await
     }
 
     async fn profiles_after(&self, after: Option<UserId>, limit: usize) -> Result<Vec<Profile>, StoreError> {
-        self.run(move |connection| people_upkeep::profiles_after(connection, after, limit)).await
+        self.read(move |connection| people_upkeep::profiles_after(connection, after, limit)).await
     }
 
     async fn spent_after(&self, after: Option<&str>, limit: usize) -> Result<Vec<SpentToken>, StoreError> {
         let after = after.map(str::to_owned);
-        self.run(move |connection| people_upkeep::spent_after(connection, after.as_deref(), limit)).await
+        self.read(move |connection| people_upkeep::spent_after(connection, after.as_deref(), limit)).await
     }
 
     async fn fresh_conversation_number(&self) -> Result<u64, StoreError> {
@@ -111,20 +133,20 @@ impl Upkeep for SqliteUpkeep {
             let sql = "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'conversations'), 0) + 1";
             Ok(connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
         };
-        self.run(read).await
+        self.read(read).await
     }
 
     async fn restore_user(&self, user: User) -> Result<bool, RestoreError> {
-        self.run(move |connection| insert_user(connection, &user)).await
+        self.change(move |connection| insert_user(connection, &user)).await
     }
 
     async fn restore_google_id(&self, user: UserId, google_id: &str) -> Result<(), StoreError> {
         let google_id = google_id.to_owned();
-        self.run(move |connection| people_upkeep::note_google_id(connection, user, &google_id)).await
+        self.change(move |connection| people_upkeep::note_google_id(connection, user, &google_id)).await
     }
 
     async fn restore(&self, conversation: Conversation, entries: Vec<Entry>) -> Result<u64, RestoreError> {
-        self.run(move |connection| restore(connection, conversation, entries)).await
+        self.change(move |connection| restore(connection, conversation, entries)).await
     }
 
     async fn repair(&self, wrong: &Summary, right: &Summary) -> Result<bool, StoreError> {
@@ -137,7 +159,7 @@ impl Upkeep for SqliteUpkeep {
             }
             Ok(is_unmoved)
         };
-        self.run(repair).await
+        self.change(repair).await
     }
 
     async fn repair_revision(
@@ -155,7 +177,7 @@ impl Upkeep for SqliteUpkeep {
             )?;
             Ok(update.execute(params![id.bytes(), message.get(), wrong, right])? > 0)
         };
-        self.run(repair).await
+        self.change(repair).await
     }
 
     /// There are none.
