@@ -96,6 +96,8 @@ pub(super) struct Ledger {
     pub(super) wrong: Vec<String>,
     /// By message id: where it is.
     places: BTreeMap<String, (String, u64)>,
+    /// By message, where it is: the entry that changed it last.
+    revised_by: BTreeMap<(String, u64), u64>,
     /// By conversation: the numbers of all entries it knows of.
     known: BTreeMap<String, BTreeSet<u64>>,
     /// By conversation: the numbers that came live on the present connection.
@@ -130,6 +132,7 @@ impl Ledger {
             repeats: 0,
             wrong: Vec::new(),
             places: BTreeMap::new(),
+            revised_by: BTreeMap::new(),
             known: BTreeMap::new(),
             live: BTreeMap::new(),
             settled: BTreeMap::new(),
@@ -173,18 +176,28 @@ impl Ledger {
         }
     }
 
-    /// What a message says: read from the log, or told.
+    /// What a message says: read from the log, or told. What came by itself may be looked at only after what was read later.
     pub(super) fn read(&mut self, conversation: &str, number: u64, text: Option<&str>) {
-        let known = self.heard.entry(conversation.to_owned()).or_default();
-        known.insert(number, text.map(str::to_owned));
+        if !self.revised_by.contains_key(&(conversation.to_owned(), number)) {
+            self.say(conversation, number, text);
+        }
     }
 
-    /// A message says something else, or nothing any more.
-    pub(super) fn revise(&mut self, message: &str, text: Option<&str>) {
-        match self.places.get(message).cloned() {
-            Some((conversation, seq)) => self.read(&conversation, seq, text),
-            None => self.wrong.push(format!("message {message} was changed before it was said")),
+    /// A message says something else, or nothing any more, since entry `by`.
+    pub(super) fn revise(&mut self, message: &str, by: u64, text: Option<&str>) {
+        let Some(place) = self.places.get(message).cloned() else {
+            return self.wrong.push(format!("message {message} was changed before it was said"));
+        };
+        let last = self.revised_by.entry(place.clone()).or_default();
+        if by >= *last {
+            *last = by;
+            self.say(&place.0, place.1, text);
         }
+    }
+
+    fn say(&mut self, conversation: &str, number: u64, text: Option<&str>) {
+        let known = self.heard.entry(conversation.to_owned()).or_default();
+        known.insert(number, text.map(str::to_owned));
     }
 
     /// A message has this id.

@@ -226,8 +226,8 @@ impl Talker {
                 self.ledger.identify(&word(entry, "_id"), conversation, seq);
                 self.ledger.read(conversation, seq, text);
             }
-            "edit" => self.ledger.revise(&word(entry, "messageId"), text),
-            "delete" => self.ledger.revise(&word(entry, "messageId"), None),
+            "edit" => self.ledger.revise(&word(entry, "messageId"), seq, text),
+            "delete" => self.ledger.revise(&word(entry, "messageId"), seq, None),
             _ => {}
         }
     }

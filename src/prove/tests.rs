@@ -202,3 +202,14 @@ fn what_did_not_come_by_itself_on_a_settled_connection_is_found_when_it_is_read(
     ledger.fetch("c", 8);
     assert_eq!(ledger.wrong.len(), 2, "{:?}", ledger.wrong);
 }
+
+#[test]
+fn what_is_looked_at_late_does_not_undo_what_was_done_since() {
+    let mut ledger = talker(ANN, Role::Customer).ledger;
+    ledger.identify("m", "c", 3);
+    ledger.read("c", 3, Some("first"));
+    ledger.revise("m", 7, Some("second"));
+    ledger.revise("m", 5, Some("between"));
+    ledger.read("c", 3, Some("first"));
+    assert_eq!(ledger.heard["c"][&3].as_deref(), Some("second"));
+}

@@ -26,7 +26,7 @@ export class Thread extends Synced {
   isLoaded = false;
   /** Called with the place up to which the desk has read. */
   wasRead = () => {};
-  /** By their ids: `{id, seq, at, text, editedAt, deletedAt, fromDesk, isOwn, author, clientMessageId, step}`. */
+  /** By their ids: `{id, seq, at, text, editedAt, deletedAt, fromDesk, isOwn, author, clientMessageId, step, revisedBy}`. */
   #messages = new Map();
   /** Up to which place one's own side's messages have come how far. */
   #reached = STEPS.map(() => 0);
@@ -115,9 +115,9 @@ export class Thread extends Synced {
         return this.#add(payload);
       case 'message-edited':
         // Without a text, it was deleted since.
-        return this.#revise(messageId, payload.message && { text: payload.message, editedAt: payload.editedAt });
+        return this.#revise(messageId, payload.seq, payload.message && { text: payload.message, editedAt: payload.editedAt });
       case 'message-deleted':
-        return this.#revise(messageId, { text: null, deletedAt: payload.deletedAt });
+        return this.#revise(messageId, payload.seq, { text: null, deletedAt: payload.deletedAt });
       case 'message-status':
         return this.#reach(STEPS.indexOf(payload.status), upTo);
       case 'messages-read':
@@ -146,12 +146,14 @@ export class Thread extends Synced {
   }
 
   #addPage(page) {
-    for (const message of page) this.#add(message);
+    // It shows what became of its messages, at least up to its end.
+    const end = page.at(-1)?.seq ?? 0;
+    for (const message of page) this.#add(message, end);
     this.hasEarlier = page.length === PAGE;
-    this.#cursor = Math.max(this.#cursor, page.at(-1)?.seq ?? 0);
+    this.#cursor = Math.max(this.#cursor, end);
   }
 
-  #add({ _id: id, seq, sender, message, createdAt, editedAt, deletedAt, clientMessageId, status }) {
+  #add({ _id: id, seq, sender, message, createdAt, editedAt, deletedAt, clientMessageId, status }, revisedBy = 0) {
     if (this.#messages.has(id)) return false;
     const fromDesk = sender._id === this.#me.id;
     // The whole desk has one id towards an agent; which of them wrote is told by the address.
@@ -160,15 +162,17 @@ export class Thread extends Synced {
     this.#revised.delete(id);
     this.#messages.set(id, {
       id, seq, at: createdAt, text: message ?? null, editedAt, deletedAt, fromDesk, isOwn,
-      author: sender.name, clientMessageId, step: STEPS.indexOf(status ?? 'stored'), ...revised,
+      author: sender.name, clientMessageId, step: STEPS.indexOf(status ?? 'stored'), revisedBy, ...revised,
     });
   }
 
-  #revise(id, change) {
+  /** What was heard while something was fetched may be older than that. */
+  #revise(id, revisedBy, change) {
     if (!change) return false;
     const message = this.#messages.get(id);
-    if (message) return void Object.assign(message, change);
-    this.#revised.set(id, { ...this.#revised.get(id), ...change });
+    if (message && revisedBy < message.revisedBy) return false;
+    if (message) return void Object.assign(message, { ...change, revisedBy });
+    this.#revised.set(id, { ...this.#revised.get(id), ...change, revisedBy });
     return false;
   }
 
