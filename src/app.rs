@@ -148,8 +148,7 @@ fn router(
     accounts: &Arc<Accounts>,
     config: &Config,
 ) -> anyhow::Result<(Router, SocketIo, channels::Sockets)> {
-    let settings = config.socketio.settings();
-    let (socketio, sockets) = socketio::layer(desk, &settings);
+    let (socketio, sockets, gate) = socketio::layer(desk, &config.socketio.settings());
     let (dialects, channels) = channels::routes(desk.clone(), accounts.clone(), channels_settings(config));
     let router = Router::new()
         .merge(dialects)
@@ -157,7 +156,7 @@ fn router(
         .merge(ops::routes(desk.clone()))
         .merge(console::routes())
         .layer(socketio)
-        .layer(axum::middleware::from_fn_with_state(settings, socketio::refuse_misfits))
+        .layer(axum::middleware::from_fn_with_state(gate, socketio::guard))
         .layer(net::cors(&config.listen.client_urls)?)
         .layer(axum::middleware::from_fn(net::preflight_without_content))
         .layer(axum::middleware::from_fn(net::compact_headers));

@@ -3,31 +3,55 @@
 use std::io::{self, IoSlice};
 use std::net::Shutdown;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 
-/// Ends the connection on which a request came.
+/// Ends the connection on which a request came, and tells how it fares.
 #[derive(Debug, Clone)]
-pub struct HangUp(Weak<Ends>);
+pub struct HangUp {
+    stream: Weak<TcpStream>,
+    health: Arc<Health>,
+}
 
-/// What both the connection and whoever may end it look at.
+/// What a connection shows of its peer, also after its end.
 #[derive(Debug)]
-struct Ends {
-    stream: TcpStream,
+struct Health {
+    opened: Instant,
+    /// When the peer was last heard, in milliseconds since then.
+    heard: AtomicU64,
     /// The last write had to wait.
     has_unsent: AtomicBool,
+    /// It was ended from here, so that its end says nothing of the peer.
+    is_hung_up: AtomicBool,
+}
+
+impl Health {
+    /// Whether what the peer sends now shows that it takes what it is sent.
+    fn is_sound(&self) -> bool {
+        !self.has_unsent.load(Ordering::Relaxed) && !self.is_hung_up.load(Ordering::Relaxed)
+    }
+
+    fn hear(&self) {
+        if self.is_sound() {
+            let millis = u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX);
+            self.heard.store(millis, Ordering::Relaxed);
+        }
+    }
 }
 
 impl HangUp {
     /// Ends it at once: what is buffered is lost, and both ends see it closed.
     pub fn now(&self) {
-        if let Some(ends) = self.0.upgrade()
-            && let Err(error) = SockRef::from(&ends.stream).shutdown(Shutdown::Both)
+        self.health.is_hung_up.store(true, Ordering::Relaxed);
+        if let Some(stream) = self.stream.upgrade()
+            && let Err(error) = SockRef::from(&*stream).shutdown(Shutdown::Both)
         {
             tracing::debug!(%error, "A connection was closed already");
         }
@@ -36,7 +60,19 @@ impl HangUp {
     /// Whether something waits to be sent because the peer takes nothing at present.
     #[must_use]
     pub fn has_unsent(&self) -> bool {
-        self.0.upgrade().is_some_and(|ends| ends.has_unsent.load(Ordering::Relaxed))
+        self.is_open() && self.health.has_unsent.load(Ordering::Relaxed)
+    }
+
+    /// When the peer last gave a sign of life while nothing waited for it: bytes of any kind, or an orderly end.
+    #[must_use]
+    pub fn heard_at(&self) -> Instant {
+        self.health.opened + Duration::from_millis(self.health.heard.load(Ordering::Relaxed))
+    }
+
+    /// Whether the connection still stands.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.stream.strong_count() > 0
     }
 }
 
@@ -46,7 +82,8 @@ const AHEAD: usize = 256 << 10;
 
 /// The stream itself, and what shall live as long as it, also after a websocket has taken it over.
 pub(super) struct Shared<G> {
-    ends: Arc<Ends>,
+    stream: Arc<TcpStream>,
+    health: Arc<Health>,
     _guard: G,
     /// How many bytes more were read than written while something waited.
     ahead: usize,
@@ -54,24 +91,30 @@ pub(super) struct Shared<G> {
 
 impl<G> Shared<G> {
     pub(super) fn new(stream: TcpStream, guard: G) -> Self {
-        let ends = Ends { stream, has_unsent: AtomicBool::new(false) };
-        Self { ends: Arc::new(ends), _guard: guard, ahead: 0 }
+        let health = Health {
+            opened: Instant::now(),
+            heard: AtomicU64::new(0),
+            has_unsent: AtomicBool::new(false),
+            is_hung_up: AtomicBool::new(false),
+        };
+        Self { stream: Arc::new(stream), health: Arc::new(health), _guard: guard, ahead: 0 }
     }
 
     pub(super) fn hang_up(&self) -> HangUp {
-        HangUp(Arc::downgrade(&self.ends))
+        HangUp { stream: Arc::downgrade(&self.stream), health: self.health.clone() }
     }
 }
 
 impl<G: Unpin> AsyncRead for Shared<G> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.has_unsent() && self.ahead >= AHEAD {
-            ready!(self.ends.stream.poll_write_ready(cx))?;
+            ready!(self.stream.poll_write_ready(cx))?;
         }
         loop {
-            ready!(self.ends.stream.poll_read_ready(cx))?;
-            match self.ends.stream.try_read(buf.initialize_unfilled()) {
+            ready!(self.stream.poll_read_ready(cx))?;
+            match self.stream.try_read(buf.initialize_unfilled()) {
                 Ok(count) => {
+                    self.health.hear();
                     if self.has_unsent() {
                         self.ahead = self.ahead.saturating_add(count);
                     }
@@ -107,7 +150,7 @@ impl<G: Unpin> AsyncWrite for Shared<G> {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match SockRef::from(&self.ends.stream).shutdown(Shutdown::Write) {
+        match SockRef::from(&*self.stream).shutdown(Shutdown::Write) {
             Err(error) if error.kind() != io::ErrorKind::NotConnected => Poll::Ready(Err(error)),
             Ok(()) | Err(_) => Poll::Ready(Ok(())),
         }
@@ -116,7 +159,7 @@ impl<G: Unpin> AsyncWrite for Shared<G> {
 
 impl<G> Shared<G> {
     fn has_unsent(&self) -> bool {
-        self.ends.has_unsent.load(Ordering::Relaxed)
+        self.health.has_unsent.load(Ordering::Relaxed)
     }
 
     fn write_with(
@@ -125,10 +168,10 @@ impl<G> Shared<G> {
         write: impl Fn(&TcpStream) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
         loop {
-            let is_ready = self.ends.stream.poll_write_ready(cx);
-            self.ends.has_unsent.store(is_ready.is_pending(), Ordering::Relaxed);
+            let is_ready = self.stream.poll_write_ready(cx);
+            self.health.has_unsent.store(is_ready.is_pending(), Ordering::Relaxed);
             ready!(is_ready)?;
-            match write(&self.ends.stream) {
+            match write(&self.stream) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 result => {
                     self.ahead = self.ahead.saturating_sub(*result.as_ref().unwrap_or(&0));

@@ -17,7 +17,7 @@ mod unconfirmed;
 
 pub use delivery::{Delivery, Frames};
 pub use feed::{Feed, Next};
-pub use unconfirmed::{ON_THE_WAY, Sent};
+pub use unconfirmed::{ON_THE_WAY, ROUND_TRIP, Sent};
 
 /// What became of an event that a connection was given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -13,9 +13,8 @@ use crate::domain::{ConversationId, Seq};
 
 use super::Unconfirmed;
 
-/// How long what is sent to a client and its next sign of life take together, on a slow network: what was sent within this
-/// time before one may not have arrived when the client gave it.
-const ROUND_TRIP: Duration = Duration::from_millis(500);
+/// How long what is sent to a client and what it says to it take together, on a slow network.
+pub const ROUND_TRIP: Duration = Duration::from_millis(500);
 
 /// How long before a client closed its connection it may have ceased to read it.
 pub const ON_THE_WAY: Duration = Duration::from_secs(2);
@@ -28,34 +27,28 @@ const SLICE: Duration = Duration::from_millis(200);
 pub struct Sent(VecDeque<(Instant, Unconfirmed)>);
 
 impl Sent {
-    /// An entry is about to be sent. `doubtful` is how long it may take until a dead connection is found out.
-    pub fn note(&mut self, conversation: ConversationId, seq: Seq, doubtful: Duration) {
+    /// An entry is about to be sent.
+    pub fn note(&mut self, conversation: ConversationId, seq: Seq) {
         let now = Instant::now();
-        while self.0.front().is_some_and(|(at, _)| now.duration_since(*at) > doubtful + SLICE) {
-            self.0.pop_front();
-        }
         let mut slice = self.0.iter().rev().take_while(|(at, _)| now.duration_since(*at) < SLICE);
         if !slice.any(|(_, (known, _))| *known == conversation) {
             self.0.push_back((now, (conversation, seq)));
         }
     }
 
-    /// The client gave a sign of life.
-    pub fn heard_from(&mut self) {
-        let now = Instant::now();
-        while self.0.front().is_some_and(|(at, _)| now.duration_since(*at) > ROUND_TRIP + SLICE) {
+    /// The client gave a sign of life at this time. What was sent so long before may not have arrived when it did.
+    pub fn heard(&mut self, heard_at: Instant, on_the_way: Duration) {
+        while self.0.front().is_some_and(|(at, _)| heard_at.saturating_duration_since(*at) > on_the_way + SLICE) {
             self.0.pop_front();
         }
     }
 
-    /// The first entry of each conversation that was sent within this time.
+    /// The first entry of each conversation that is in doubt.
     #[must_use]
-    pub fn in_doubt(&self, doubtful: Duration) -> Vec<Unconfirmed> {
-        let now = Instant::now();
+    pub fn in_doubt(&self) -> Vec<Unconfirmed> {
         let mut first: Vec<Unconfirmed> = Vec::new();
-        for (at, (conversation, seq)) in &self.0 {
-            let is_in_doubt = now.duration_since(*at) <= doubtful + SLICE;
-            if is_in_doubt && !first.iter().any(|(known, _)| known == conversation) {
+        for (_, (conversation, seq)) in &self.0 {
+            if !first.iter().any(|(known, _)| known == conversation) {
                 first.push((*conversation, *seq));
             }
         }
@@ -76,8 +69,6 @@ impl Sent {
 mod tests {
     use super::*;
 
-    const DOUBTFUL: Duration = Duration::from_secs(45);
-
     fn conversation(number: u8) -> ConversationId {
         ConversationId::from_bytes([number; 12])
     }
@@ -86,36 +77,36 @@ mod tests {
     async fn ten_seconds() -> Sent {
         let mut sent = Sent::default();
         for seq in 1..=10 {
-            sent.note(conversation(1), Seq::new(seq), DOUBTFUL);
+            sent.note(conversation(1), Seq::new(seq));
             tokio::time::advance(Duration::from_secs(1)).await;
         }
-        sent.note(conversation(2), Seq::new(7), DOUBTFUL);
-        sent.note(conversation(2), Seq::new(8), DOUBTFUL);
+        sent.note(conversation(2), Seq::new(7));
+        sent.note(conversation(2), Seq::new(8));
         sent
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_client_that_closes_has_read_all_but_the_last() {
-        let lost = ten_seconds().await.in_doubt(ON_THE_WAY);
-        assert_eq!(lost, [(conversation(1), Seq::new(9)), (conversation(2), Seq::new(7))]);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_dead_connection_leaves_all_in_doubt_since_it_was_last_known_to_live() {
-        let sent = ten_seconds().await;
-        tokio::time::advance(Duration::from_secs(39)).await;
-        let lost = sent.in_doubt(DOUBTFUL);
-        assert_eq!(lost, [(conversation(1), Seq::new(5)), (conversation(2), Seq::new(7))]);
+    async fn all_is_in_doubt_until_a_sign_of_life_however_late_it_is_found_out_that_none_will_come() {
+        let connected = Instant::now();
+        let mut sent = ten_seconds().await;
+        tokio::time::advance(Duration::from_hours(1)).await;
+        let all = [(conversation(1), Seq::new(1)), (conversation(2), Seq::new(7))];
+        assert_eq!(sent.in_doubt(), all);
+        sent.heard(connected, ROUND_TRIP);
+        assert_eq!(sent.in_doubt(), all);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_sign_of_life_may_have_been_on_its_way_before_what_was_sent_last() {
         let mut sent = ten_seconds().await;
-        sent.heard_from();
-        assert_eq!(sent.in_doubt(DOUBTFUL), [(conversation(2), Seq::new(7))]);
-        tokio::time::advance(ROUND_TRIP * 2).await;
-        sent.heard_from();
-        assert_eq!(sent.in_doubt(DOUBTFUL), []);
+        sent.heard(Instant::now(), ON_THE_WAY);
+        let last = [(conversation(1), Seq::new(9)), (conversation(2), Seq::new(7))];
+        assert_eq!(sent.in_doubt(), last);
+        tokio::time::advance(ON_THE_WAY * 2).await;
+        assert_eq!(sent.in_doubt(), last, "nothing was heard since");
+        sent.heard(Instant::now(), ON_THE_WAY);
+        assert_eq!(sent.in_doubt(), []);
+        assert_eq!(sent.0.len(), 0);
     }
 
     #[tokio::test(start_paused = true)]
@@ -123,16 +114,8 @@ mod tests {
         let mut sent = ten_seconds().await;
         sent.confirm(conversation(1), Seq::new(9));
         sent.confirm(conversation(2), Seq::new(7));
-        assert_eq!(sent.in_doubt(DOUBTFUL), [(conversation(1), Seq::new(10)), (conversation(2), Seq::new(8))]);
+        assert_eq!(sent.in_doubt(), [(conversation(1), Seq::new(10)), (conversation(2), Seq::new(8))]);
         sent.confirm(conversation(1), Seq::new(u64::MAX));
-        assert_eq!(sent.in_doubt(DOUBTFUL)[0], (conversation(1), Seq::new(u64::MAX)), "a client can make one up");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_is_beyond_doubt_is_forgotten() {
-        let mut sent = ten_seconds().await;
-        tokio::time::advance(DOUBTFUL * 2).await;
-        sent.note(conversation(3), Seq::new(1), DOUBTFUL);
-        assert_eq!(sent.0.len(), 1);
+        assert_eq!(sent.in_doubt()[0], (conversation(1), Seq::new(u64::MAX)), "a client can make one up");
     }
 }

@@ -4,12 +4,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::mpsc::{self, error::TrySendError};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::socket::SILENCE;
 use crate::domain::{ConnectionId, ConversationId, DeskEvent, Seq};
 use crate::net::HangUp;
-use crate::presence::{Delivery, Outcome, Sent, Unconfirmed};
+use crate::presence::{Delivery, Outcome, ROUND_TRIP, Sent, Unconfirmed};
 
 /// Frames that may wait for a client.
 const FRAMES: usize = 512;
@@ -107,13 +107,13 @@ impl<L> Line<L> {
         if let (Outcome::Sent, DeskEvent::Entry(told)) = (outcome, delivery.event)
             && told.author.id != delivery.viewer.id
         {
-            self.sent().note(told.entry.conversation, told.entry.seq, SILENCE);
+            self.sent().note(told.entry.conversation, told.entry.seq);
         }
     }
 
     /// The client gave a sign of life.
     pub(super) fn heard_from(&self) {
-        self.sent().heard_from();
+        self.sent().heard(Instant::now(), ROUND_TRIP);
     }
 
     pub(super) fn confirm(&self, conversation: ConversationId, up_to: Seq) {
@@ -121,7 +121,7 @@ impl<L> Line<L> {
     }
 
     pub(super) fn unconfirmed(&self) -> Vec<Unconfirmed> {
-        self.sent().in_doubt(SILENCE)
+        self.sent().in_doubt()
     }
 
     fn sent(&self) -> MutexGuard<'_, Sent> {

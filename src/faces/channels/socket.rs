@@ -33,7 +33,7 @@ const MAX_MESSAGE: usize = 256 << 10;
 const PING: Duration = Duration::from_secs(30);
 
 /// After how long without one it counts as gone.
-pub(super) const SILENCE: Duration = Duration::from_secs(75);
+const SILENCE: Duration = Duration::from_secs(75);
 
 /// How long one frame may take to be written.
 const WRITE: Duration = Duration::from_secs(30);

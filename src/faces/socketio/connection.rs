@@ -9,13 +9,14 @@ use serde_json::value::RawValue;
 use socketioxide::extract::{AckSender, SocketRef};
 use socketioxide::socket::DisconnectReason;
 use socketioxide::{SendError, SocketError};
+use tokio::time::Instant;
 
 use super::encode::{self, Encoded};
 use super::inbox::Inbox;
+use super::transport::Transport;
 use super::wire::{Authenticated, Problem, ServerStopping, event};
 use crate::desk::Desk;
 use crate::domain::{ConnectionId, ConversationId, DeskEvent, Person, Seq, UserId};
-use crate::net::HangUp;
 use crate::presence::{Connection, Delivery, Feed, ON_THE_WAY, Outcome, Revoked, Sent, Unconfirmed};
 
 /// How often it is tried to tell a client that it was cut off, if there is no room even for that.
@@ -30,8 +31,7 @@ pub(super) struct SocketConnection {
     pub(super) desk: Desk,
     pub(super) inbox: Inbox,
     feed: Feed,
-    /// How long it may take until a dead client is found out.
-    doubtful: Duration,
+    transport: Arc<Transport>,
     state: Mutex<State>,
     wants_receipts: AtomicBool,
 }
@@ -43,8 +43,6 @@ struct State {
     /// Whether anybody ever tried to authenticate.
     has_spoken: bool,
     unconfirmed: Sent,
-    /// Ends the transport; `None` of a client that polls.
-    hang_up: Option<HangUp>,
     /// Bytes that were sent live since the client last took all there was.
     unread: usize,
 }
@@ -68,27 +66,26 @@ impl State {
     }
 
     /// Whether a live event of so many bytes may still wait, if it has to.
-    fn has_room_for(&mut self, bytes: usize) -> bool {
-        let takes_all = self.hang_up.as_ref().is_none_or(|line| !line.has_unsent());
+    fn has_room_for(&mut self, bytes: usize, transport: &Transport) -> bool {
+        let takes_all = transport.hang_up().is_none_or(|websocket| !websocket.has_unsent());
         self.unread = if takes_all { 0 } else { self.unread.saturating_add(bytes) };
         self.unread <= UNREAD
     }
 }
 
 impl SocketConnection {
-    pub(super) fn new(desk: Desk, doubtful: Duration) -> Arc<Self> {
+    pub(super) fn new(desk: Desk, transport: Arc<Transport>) -> Arc<Self> {
         let state = State {
             stage: Stage::Connecting,
             person: None,
             has_spoken: false,
             unconfirmed: Sent::default(),
-            hang_up: None,
             unread: 0,
         };
         Arc::new(Self {
             id: ConnectionId::next(),
             desk,
-            doubtful,
+            transport,
             inbox: Inbox::default(),
             feed: Feed::default(),
             state: Mutex::new(state),
@@ -100,7 +97,6 @@ impl SocketConnection {
     pub(super) fn open(&self, socket: SocketRef) {
         let mut state = self.state();
         if matches!(state.stage, Stage::Connecting) {
-            state.hang_up = hang_up(&socket);
             state.stage = Stage::Open(socket);
         }
     }
@@ -146,43 +142,34 @@ impl SocketConnection {
         }
     }
 
-    /// The client gave a sign of life.
+    /// The client said something.
     pub(super) fn heard_from(&self) {
-        self.state().unconfirmed.heard_from();
+        let mut state = self.state();
+        if let Some(socket) = state.socket() {
+            self.transport.look_at(socket);
+        }
+        self.transport.hear(&mut state.unconfirmed);
     }
 
     /// To be called once, when the socket is closed.
     pub(super) fn closed(&self, reason: DisconnectReason) {
         let mut state = self.state();
-        let stage = std::mem::replace(&mut state.stage, Stage::Closed);
+        let was_cut_off = matches!(std::mem::replace(&mut state.stage, Stage::Closed), Stage::CutOff);
         let person = state.person.take();
-        let unconfirmed = std::mem::take(&mut state.unconfirmed);
+        let mut unconfirmed = std::mem::take(&mut state.unconfirmed);
         drop(state);
         tracing::debug!(connection.id = %self.id, %reason, "A socket closed");
-        if let Some(person) = person {
-            let doubtful = match stage {
-                Stage::CutOff => Some(self.doubtful),
-                Stage::Connecting | Stage::Open(_) | Stage::Closed => self.doubtful_after(reason),
-            };
-            let lost = doubtful.map(|doubtful| unconfirmed.in_doubt(doubtful)).unwrap_or_default();
-            self.desk.disconnect(&person, self.id, lost);
+        let Some(person) = person else { return };
+        self.transport.settle(&mut unconfirmed);
+        let is_orderly = matches!(reason, DisconnectReason::ClientNSDisconnect | DisconnectReason::TransportClose);
+        if is_orderly && !was_cut_off && !self.transport.is_websocket() {
+            // Said in a request; a websocket was heard, if it was the client that ended it.
+            unconfirmed.heard(Instant::now(), ON_THE_WAY);
         }
-    }
-
-    /// How long before it was closed for this reason it may have ceased to be read; `None` if all that was sent has arrived.
-    fn doubtful_after(&self, reason: DisconnectReason) -> Option<Duration> {
-        match reason {
-            // The server sends all it has before it closes.
-            DisconnectReason::ClosingServer => None,
-            DisconnectReason::ClientNSDisconnect | DisconnectReason::TransportClose => {
-                Some(ON_THE_WAY.min(self.doubtful))
-            }
-            DisconnectReason::ServerNSDisconnect
-            | DisconnectReason::TransportError
-            | DisconnectReason::HeartbeatTimeout
-            | DisconnectReason::MultipleHttpPollingError
-            | DisconnectReason::PacketParsingError => Some(self.doubtful),
-        }
+        // The server sends all it has before it closes.
+        let has_all = reason == DisconnectReason::ClosingServer && !was_cut_off;
+        let lost = if has_all { Vec::new() } else { unconfirmed.in_doubt() };
+        self.desk.disconnect(&person, self.id, lost);
     }
 
     /// Emits an event that concerns this connection alone.
@@ -232,20 +219,17 @@ impl SocketConnection {
 
     /// False if it was over already.
     fn cut_off(&self, socket: &SocketRef) -> bool {
-        let line = {
-            let mut state = self.state();
-            if !matches!(state.stage, Stage::Open(_)) {
-                return false;
-            }
-            state.stage = Stage::CutOff;
-            state.hang_up.clone()
-        };
-        if let Some(line) = line {
-            line.now();
+        let mut state = self.state();
+        if !matches!(state.stage, Stage::Open(_)) {
+            return false;
+        }
+        state.stage = Stage::CutOff;
+        drop(state);
+        if let Some(websocket) = self.transport.hang_up() {
+            websocket.now();
             return true;
         }
-        // A client that polls, or did so at first, is not on the connection of its handshake. It is told once there is room,
-        // unless it misses its next sign of life.
+        // A client that polls is told once there is room, unless it misses its next sign of life.
         let socket = socket.clone();
         tokio::spawn(async move {
             while socket.clone().disconnect().is_err() {
@@ -256,10 +240,11 @@ impl SocketConnection {
     }
 
     fn send_encoded(&self, state: &mut State, encoded: &Encoded, delivery: &Delivery<'_>) -> Outcome {
-        if !delivery.is_replay && !state.has_room_for(encoded.0.get().len()) {
+        if !delivery.is_replay && !state.has_room_for(encoded.0.get().len(), &self.transport) {
             return Outcome::Full;
         }
         let Some(socket) = state.socket() else { return Outcome::Closed };
+        self.transport.look_at(socket);
         let mut sent = Outcome::NotTaken;
         for name in encode::names_for(delivery, self.id) {
             let payload: &RawValue = &encoded.0;
@@ -273,7 +258,8 @@ impl SocketConnection {
             && told.author.id != delivery.viewer.id
         {
             let (conversation, seq) = (told.entry.conversation, told.entry.seq);
-            state.unconfirmed.note(conversation, seq, self.doubtful);
+            self.transport.settle(&mut state.unconfirmed);
+            state.unconfirmed.note(conversation, seq);
         }
         sent
     }
@@ -298,7 +284,9 @@ impl Connection for SocketConnection {
     }
 
     fn unconfirmed(&self) -> Vec<Unconfirmed> {
-        self.state().unconfirmed.in_doubt(self.doubtful)
+        let mut state = self.state();
+        self.transport.settle(&mut state.unconfirmed);
+        state.unconfirmed.in_doubt()
     }
 
     fn confirm(&self, conversation: ConversationId, up_to: Seq) {
@@ -313,13 +301,13 @@ impl Connection for SocketConnection {
     /// polls loses it together with the server.
     fn dismiss(&self) {
         let mut state = self.state();
-        let Some(line) = state.hang_up.clone().filter(|_| state.socket().is_some()) else { return };
+        let Some(websocket) = self.transport.hang_up().filter(|_| state.socket().is_some()) else { return };
         state.stage = Stage::CutOff;
-        if !line.has_unsent() {
+        if !websocket.has_unsent() {
             state.unconfirmed = Sent::default();
         }
         drop(state);
-        line.now();
+        websocket.now();
     }
 
     fn wants_receipts(&self) -> bool {
@@ -365,14 +353,6 @@ impl Connection for SocketConnection {
             self.emit(event::AUTHENTICATED, &Authenticated::yes(&person));
         }
     }
-}
-
-/// What ends the transport of a websocket; `None` of a client that polls, or did so at first, since it is not on the
-/// connection of its handshake.
-fn hang_up(socket: &SocketRef) -> Option<HangUp> {
-    let handshake = socket.req_parts();
-    let is_websocket = handshake.uri.query().is_some_and(|query| query.contains("transport=websocket"));
-    handshake.extensions.get::<HangUp>().filter(|_| is_websocket).cloned()
 }
 
 fn outcome(result: Result<(), SendError>) -> Outcome {

@@ -6,6 +6,7 @@
 //! * [`inbox`]: a socket's events, handled one after the other in the order in which they came;
 //! * [`handlers`]: decode → one desk call → encode, one function per event; [`resume`] and [`revise`] have their own;
 //! * [`silence`]: clients that connect and never say who they are;
+//! * [`transport`]: what carries a socket, and [`gate`], which sees the requests that do.
 //!
 //! The socketioxide layer keeps the transport; this face uses neither its rooms nor its broadcasts, since who hears what is
 //! the desk's business.
@@ -14,12 +15,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Json;
-use axum::extract::{Request, State};
-use axum::http::StatusCode;
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
-use serde_json::{Value, json};
+use serde_json::Value;
 use socketioxide::SocketIo;
 use socketioxide::extract::{SocketRef, TryData};
 use socketioxide::handler::ConnectHandler;
@@ -28,17 +24,21 @@ use socketioxide::socket::DisconnectReason;
 
 mod connection;
 mod encode;
+mod gate;
 mod handlers;
 mod inbox;
 mod resume;
 mod revise;
 mod silence;
+mod transport;
 mod wire;
 
 use crate::desk::Desk;
 use connection::SocketConnection;
+pub use gate::{Gate, guard};
 use inbox::{EveryEvent, Inbound};
 use silence::Silence;
+use transport::Transports;
 
 /// What this face can be told to do differently.
 #[derive(Debug, Clone)]
@@ -77,9 +77,10 @@ const BUFFER: usize = 1024;
 /// Read buffer per websocket, in bytes: most of the memory of an idle one.
 const READ_BUFFER: usize = 512;
 
-/// Makes the layer that answers below `/socket.io/`. The second value closes all sockets.
+/// Makes the layer that answers below `/socket.io/`. The second value closes all sockets; the third is what the layer must stand
+/// behind, as the state of [`guard`].
 #[must_use]
-pub fn layer(desk: &Desk, settings: &SocketioSettings) -> (SocketIoLayer, SocketIo) {
+pub fn layer(desk: &Desk, settings: &SocketioSettings) -> (SocketIoLayer, SocketIo, Gate) {
     let (layer, io) = SocketIo::builder()
         .ping_interval(settings.ping_interval)
         .ping_timeout(settings.ping_timeout)
@@ -92,18 +93,19 @@ pub fn layer(desk: &Desk, settings: &SocketioSettings) -> (SocketIoLayer, Socket
         .build_layer();
     let silence = Silence::watch(settings.silence);
     let desk = desk.clone();
-    // A machine that has too much to do, or stood still, finds out later than it should that a client is dead. What was said
-    // that much earlier was heard by most, and is told them once more: better than never.
-    let doubtful = (settings.ping_interval + settings.ping_timeout) * 3 / 2;
+    let transports = Transports::default();
+    let gate = Gate::new(settings.allow_eio3, transports.clone());
     // A client sends as soon as it is told that it is connected, and the library tells it so before it runs the handler: so
     // all that listens is set up before that, as a middleware, and nothing is answered until the handler runs.
     let listen = move |socket: SocketRef| {
-        let connection = SocketConnection::new(desk.clone(), doubtful);
+        let transport = transports.of(socket.id, socket.req_parts());
+        let connection = SocketConnection::new(desk.clone(), transport.clone());
         socket.on_fallback(EveryEvent(connection.clone()));
         socket.on_disconnect({
-            let connection = connection.clone();
+            let (connection, transports, session) = (connection.clone(), transports.clone(), socket.id);
             move |reason: DisconnectReason| {
                 connection.closed(reason);
+                transports.closed(session, &transport);
                 std::future::ready(())
             }
         });
@@ -122,26 +124,7 @@ pub fn layer(desk: &Desk, settings: &SocketioSettings) -> (SocketIoLayer, Socket
         std::future::ready(())
     };
     io.ns("/", begin.with(listen));
-    (layer, io)
-}
-
-/// Refuses what is no handshake, and clients of Engine.IO 3 unless they are let in, in the words of the replaced server.
-pub async fn refuse_misfits(State(settings): State<SocketioSettings>, request: Request, next: Next) -> Response {
-    if request.uri().path().starts_with(PATH) {
-        let query = request.uri().query().unwrap_or_default();
-        let has = |wanted: &str| query.split('&').any(|pair| pair == wanted);
-        if !has("transport=polling") && !has("transport=websocket") {
-            return refuse(0, "Transport unknown");
-        }
-        if has("EIO=3") && !settings.allow_eio3 {
-            return refuse(5, "Unsupported protocol version");
-        }
-    }
-    next.run(request).await
-}
-
-fn refuse(code: u8, message: &str) -> Response {
-    (StatusCode::BAD_REQUEST, Json(json!({"code": code, "message": message}))).into_response()
+    (layer, io, gate)
 }
 
 /// A connection and its inbox are one object; both modules extend it.

@@ -30,6 +30,26 @@ export default function stories(start, transports) {
     assert.deepEqual(history.body.map((kept) => kept.message), texts);
   });
 
+  test('who reads no more is cut off, comes back and misses nothing', { skip: transports.at(-1) === 'polling' }, async (t) => {
+    const server = await start(t, '--send-rate', '0');
+    const [admin, ann] = [await server.signIn(server.admin), await server.signIn(server.ann)];
+    const line = ann.engine.transport.ws._socket;
+    line.pause();
+    // More than the system takes for her and the server keeps, and fewer than it keeps of short ones.
+    const texts = Array.from({ length: 900 }, (_, index) => `${index} ${'€'.repeat(8000)}`);
+    while (texts.length) {
+      const some = texts.splice(0, 30);
+      await Promise.all(some.map((message) => admin.send(server.ann, message)));
+    }
+    assert.match(server.log, /Cut off a connection that reads too slowly/);
+    line.resume();
+    await ann.waitFor('<disconnect>');
+    const last = (received) => received.message.startsWith('899 ');
+    await ann.waitFor('receive-message', last);
+    const heard = new Set(ann.all('receive-message').map((received) => received.seq));
+    assert.deepEqual([...heard], Array.from({ length: 900 }, (_, index) => index + 1));
+  });
+
   test('the handshake tells the parameters of the replaced server', async (t) => {
     const server = await start(t);
     const { body } = await server.rest('GET', '/socket.io/?EIO=4&transport=polling');
