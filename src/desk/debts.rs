@@ -76,24 +76,53 @@ impl Desk {
                     continue;
                 };
                 let (desk, person, to) = (self.clone(), person.clone(), to.clone());
-                self.run(async move {
-                    if let Err(error) = desk.replay_span(&person, &to, conversation, first, up_to).await {
-                        tracing::warn!(%error, "What was lost with a dead connection could not be replayed");
-                    }
-                });
+                self.run(async move { desk.pay(&person, &to, conversation, (first, up_to)).await });
             }
         }
     }
 
+    /// Replays this to the connection that it is owed to; should that one be gone meanwhile, to those that have come since, and
+    /// to whoever comes next.
+    async fn pay(
+        &self,
+        person: &Arc<Person>,
+        to: &Arc<dyn Connection>,
+        conversation: ConversationId,
+        span: (Seq, Seq),
+    ) {
+        if self.replay_span(person, to, conversation, span).await {
+            return;
+        }
+        self.0.deliveries.take_back(person.id, conversation, span.0.previous());
+        for newer in self.0.presence.connections(person.id).iter().filter(|newer| newer.id() > to.id()) {
+            self.replay_span(person, newer, conversation, span).await;
+        }
+    }
+
+    /// Tells whether all of it is on its way.
     async fn replay_span(
+        &self,
+        person: &Arc<Person>,
+        to: &Arc<dyn Connection>,
+        conversation: ConversationId,
+        (first, up_to): (Seq, Seq),
+    ) -> bool {
+        let replayed = self.try_to_replay_span(person, to, conversation, first, up_to).await;
+        replayed.unwrap_or_else(|error| {
+            tracing::warn!(%error, "What was lost with a dead connection could not be replayed");
+            false
+        })
+    }
+
+    async fn try_to_replay_span(
         &self,
         person: &Arc<Person>,
         to: &Arc<dyn Connection>,
         conversation: ConversationId,
         first: Seq,
         up_to: Seq,
-    ) -> Result<(), StoreError> {
-        let Some(found) = self.0.directory.conversation(conversation).await? else { return Ok(()) };
+    ) -> Result<bool, StoreError> {
+        let Some(found) = self.0.directory.conversation(conversation).await? else { return Ok(true) };
         let mut after = first.previous();
         while after < up_to {
             let mut page = self.0.stores.conversations.entries_after(conversation, after, PAGE).await?;
@@ -102,11 +131,11 @@ impl Desk {
             for told in self.show(found, page).await? {
                 let concerns = told.is_message() && told.author.id != person.id;
                 if concerns && (!to.is_of(person.id) || !replay_one(person, to, Arc::new(told)).await) {
-                    return Ok(());
+                    return Ok(false);
                 }
             }
             after = last;
         }
-        Ok(())
+        Ok(true)
     }
 }

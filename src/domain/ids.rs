@@ -107,8 +107,8 @@ object_id! {
     ConversationId
 }
 
-/// Names one live socket for as long as this process runs.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+/// Names one live socket for as long as this process runs. Later ones are greater.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ConnectionId(u64);
 
 impl ConnectionId {
