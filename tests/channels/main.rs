@@ -21,3 +21,4 @@ mod recording;
 mod revise;
 mod rooms;
 mod routes;
+mod typing;
