@@ -6,6 +6,8 @@ mod accounts;
 mod attachments;
 mod cross;
 mod django;
+#[path = "../support/dump.rs"]
+mod dump;
 mod frames;
 mod golden_drivecash;
 mod golden_storefront;
