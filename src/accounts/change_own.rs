@@ -114,3 +114,80 @@ impl Accounts {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::accounts::forgot_password::ForgotPassword;
+    use crate::accounts::testing::Fixture;
+    use crate::domain::{AccountStatus, Role};
+
+    fn ask(password: &str) -> LogIn {
+        LogIn { email: "ann@x.test".parse().unwrap(), password: password.to_owned() }
+    }
+
+    #[tokio::test]
+    async fn a_password_is_changed_by_who_knows_it_and_mailed_codes_go_with_it() {
+        let mut desk = Fixture::new();
+        let ann = desk.account("ann@x.test", Role::Customer, AccountStatus::Active).await;
+        desk.accounts.forgot_password(ForgotPassword { email: "ann@x.test".parse().unwrap() });
+        desk.mailed("token=").await;
+        let change = async |present: &str| {
+            let new = NewPassword::parse("another1".to_owned()).unwrap();
+            desk.accounts.change_own_password(&ann, present.to_owned(), new).await
+        };
+        assert!(matches!(change("wrong").await, Err(ChangeOwnError::LogIn(LogInError::Wrong))));
+        assert_eq!(desk.user(ann.id).await.password_hash, ann.password_hash);
+        assert!(!desk.user(ann.id).await.pending_codes.is_empty(), "a wrong guess takes nothing from anybody");
+        change("secret1").await.unwrap();
+        assert!(desk.user(ann.id).await.pending_codes.is_empty());
+        assert!(matches!(desk.accounts.log_in(ask("secret1")).await, Err(LogInError::Wrong)));
+        desk.accounts.log_in(ask("another1")).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn guessing_the_present_password_is_counted_as_everywhere() {
+        let desk = Fixture::new();
+        let ann = desk.account("ann@x.test", Role::Customer, AccountStatus::Active).await;
+        let change = async |present: &str| {
+            let new = NewPassword::parse("another1".to_owned()).unwrap();
+            desk.accounts.change_own_password(&ann, present.to_owned(), new).await
+        };
+        for _ in 0..10 {
+            assert!(matches!(change("wrong").await, Err(ChangeOwnError::LogIn(LogInError::Wrong))));
+        }
+        let refused = change("secret1").await;
+        assert!(matches!(refused, Err(ChangeOwnError::LogIn(LogInError::TooManyTries(_)))));
+    }
+
+    #[tokio::test]
+    async fn what_another_has_is_refused_and_all_stays_as_it_was() {
+        let desk = Fixture::new();
+        desk.account("bob@x.test", Role::Customer, AccountStatus::Active).await;
+        let ann = desk.account("ann@x.test", Role::Customer, AccountStatus::Active).await;
+        let change = async |who: &User, username: &str, email: &str| {
+            let (username, email) = (Username::parse(username).unwrap(), email.parse().unwrap());
+            desk.accounts.change_own_profile(who, Some(username), Some(email)).await
+        };
+        let bob = desk.by_email("bob@x.test").await;
+        change(&bob, "bobby", "bob@x.test").await.unwrap();
+        assert!(matches!(change(&ann, "annie", "bob@x.test").await, Err(ChangeOwnError::EmailTaken)));
+        assert!(matches!(change(&ann, "bobby", "annie@x.test").await, Err(ChangeOwnError::UsernameTaken)));
+        assert_eq!(desk.user(ann.id).await, ann);
+        assert_eq!(desk.accounts.profile(&ann).await.unwrap(), Profile::empty(ann.id));
+        let (user, profile) = change(&ann, "annie", "annie@x.test").await.unwrap();
+        assert_eq!((user.email_text(), profile.username.as_deref()), ("annie@x.test", Some("annie")));
+    }
+
+    #[tokio::test]
+    async fn what_is_not_said_stays_and_live_sockets_hear_of_the_rest() {
+        let mut desk = Fixture::new();
+        let ann = desk.account("ann@x.test", Role::Customer, AccountStatus::Active).await;
+        let said = OwnDetails { phone: Some("+49 1".into()), ..OwnDetails::default() };
+        desk.accounts.change_own_details(&ann, said).await.unwrap();
+        let said = OwnDetails { name: Some(Name::parse("Ann Lee").unwrap()), ..OwnDetails::default() };
+        let (user, profile) = desk.accounts.change_own_details(&ann, said).await.unwrap();
+        assert_eq!((user.name.as_str(), profile.phone.as_str(), profile.birth_date), ("Ann Lee", "+49 1", None));
+        assert_eq!(desk.changed.try_recv(), Ok(ann.id));
+    }
+}

@@ -183,3 +183,48 @@ fn the_scheme_before_a_token_is_stripped() {
 fn the_keys_stay_out_of_the_debug_form() {
     assert!(!format!("{:?}", tokens()).contains("mysecretkey"));
 }
+
+fn attachment(file: &str) -> Attachment {
+    Attachment { file: file.into(), name: "a picture.png".into(), media_type: "image/png".into(), size: 7 }
+}
+
+#[test]
+fn a_link_opens_its_own_file_for_an_hour() {
+    let (one, other) = (tokens().issue_link(&attachment("one"), NOW), tokens().issue_link(&attachment("other"), NOW));
+    assert_eq!(tokens().verify_link(&one, NOW), Some(attachment("one")));
+    assert_eq!(tokens().verify_link(&other, NOW), Some(attachment("other")));
+    let end = NOW.after(Duration::from_hours(1));
+    assert_eq!(tokens().verify_link(&one, Timestamp::from_millis(end.millis() - 1000)), Some(attachment("one")));
+    for late in [end, end.after(Duration::from_secs(1)), end.after(Duration::from_hours(24))] {
+        assert_eq!(tokens().verify_link(&one, late), None);
+    }
+}
+
+#[test]
+fn a_link_that_was_touched_opens_nothing() {
+    let (one, other) = (tokens().issue_link(&attachment("one"), NOW), tokens().issue_link(&attachment("other"), NOW));
+    let parts = |link: &str| link.split('.').map(str::to_owned).collect::<Vec<_>>();
+    let (one_parts, other_parts) = (parts(&one), parts(&other));
+    let foreign = Tokens::new(&Secret::from("another"), DEFAULT_LIFETIME).issue_link(&attachment("one"), NOW);
+    for link in [
+        // What one says under the signature of the other.
+        format!("{}.{}.{}", one_parts[0], other_parts[1], one_parts[2]),
+        format!("{}.{}.", one_parts[0], one_parts[1]),
+        foreign,
+        String::new(),
+        "x".repeat(MAX_TOKEN + 1),
+    ] {
+        assert_eq!(tokens().verify_link(&link, NOW), None, "{link}");
+    }
+}
+
+#[test]
+fn a_link_is_no_token_and_a_token_no_link() {
+    let link = tokens().issue_link(&attachment("one"), NOW);
+    assert_eq!(tokens().verify(&link, NOW), Err(TokenError::Invalid));
+    assert_eq!(tokens().verify_refresh(&link, NOW), Err(TokenError::Invalid));
+    let pair = tokens().issue_pair(&user(), "ann", NOW);
+    for token in [tokens().issue(user().id, user().role, NOW), pair.access, pair.refresh] {
+        assert_eq!(tokens().verify_link(&token, NOW), None);
+    }
+}

@@ -47,7 +47,8 @@ impl Talker {
         let is_agent = self.me.role.is_agent();
         let rooms = if is_agent {
             let page = self.get("/api/admin/chat-rooms/").await?;
-            let rooms = page["results"].as_array().ok_or_else(|| unexpected("chat-rooms", &page))?;
+            let rooms = page["results"].as_array().filter(|rooms| !rooms.is_empty());
+            let rooms = rooms.ok_or_else(|| unexpected("chat-rooms", &page))?;
             rooms.iter().map(|room| word(room, "id")).collect()
         } else {
             // The room comes with its messages.

@@ -1,9 +1,7 @@
 //! What a real Django has dumped is taken in by the program, and its people go on with their passwords, rooms and links.
 
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output};
-use std::sync::OnceLock;
 
 use deskline::domain::Seq;
 use deskline::store::sqlite::SqliteStore;
@@ -11,26 +9,8 @@ use deskline::store::{MAX_PAGE, OpenStore};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::dump::{assert_worked, dump, line};
 use crate::harness::{Answer, TestServer, Who};
-
-/// A Python with Django. Where there is none, that is said aloud, and in CI it is a failure.
-#[expect(clippy::disallowed_methods, reason = "knows from the environment whether it may be left out")]
-fn python() -> Option<&'static Path> {
-    static PYTHON: OnceLock<Option<PathBuf>> = OnceLock::new();
-    let find = || {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/test-django");
-        let found = Command::new(script).output().ok().filter(|output| output.status.success());
-        if let Some(output) = found {
-            return Some(PathBuf::from(String::from_utf8(output.stdout).unwrap().trim()));
-        }
-        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "scripts/test-django found no Django");
-        let text = "\n*** The tests with a real Django were LEFT OUT: scripts/test-django failed. ***\n\n";
-        // Not by a macro: the test harness would keep that for itself.
-        std::io::stderr().write_all(text.as_bytes()).unwrap();
-        None
-    };
-    PYTHON.get_or_init(find).as_deref()
-}
 
 /// A folder with a dump, and a data file it is taken into.
 struct Site(TempDir);
@@ -39,11 +19,7 @@ impl Site {
     /// `None` if there is no Django.
     fn dumped(product: &str) -> Option<Self> {
         let site = Self(tempfile::tempdir().unwrap());
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/django/dump.py");
-        let mut command = Command::new(python()?);
-        command.args(["-B", script, product]).args([site.path("dump.json"), site.path("media")]);
-        assert_worked(&command.output().unwrap());
-        Some(site)
+        dump(product, site.0.path()).map(|()| site)
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -59,9 +35,7 @@ impl Site {
     /// The report.
     fn import(&self, flags: &[&str]) -> String {
         let data = self.path("deskline.db");
-        let output = self.try_import(&[&["--data", data.to_str().unwrap()], flags].concat());
-        assert_worked(&output);
-        String::from_utf8(output.stdout).unwrap()
+        assert_worked(&self.try_import(&[&["--data", data.to_str().unwrap()], flags].concat()))
     }
 
     fn import_with_media(&self) -> String {
@@ -100,15 +74,6 @@ impl Site {
     async fn serve(self) -> TestServer {
         TestServer::start_in(self.0, &[]).await
     }
-}
-
-fn assert_worked(output: &Output) {
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-}
-
-/// The report's line about a model.
-fn line<'a>(report: &'a str, model: &str) -> &'a str {
-    report.lines().find_map(|line| line.strip_prefix(&format!("{model}: "))).unwrap_or_else(|| panic!("{report}"))
 }
 
 fn texts(messages: &Value, key: &str) -> Vec<String> {

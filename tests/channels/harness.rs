@@ -217,6 +217,11 @@ impl Answer {
     }
 }
 
+/// The names of an object's fields, in the order of the alphabet.
+pub(crate) fn keys(object: &Value) -> Vec<&str> {
+    object.as_object().unwrap().keys().map(String::as_str).collect()
+}
+
 /// A websocket client that answers pings only when it is read, like a page that is busy.
 pub(crate) struct Socket(pub(crate) WebSocketStream<MaybeTlsStream<TcpStream>>);
 

@@ -5,6 +5,7 @@
 
 mod architecture;
 mod delivery;
+mod exit_codes;
 mod faults;
 mod hostile;
 mod load;

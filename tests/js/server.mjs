@@ -12,8 +12,11 @@ import { fileURLToPath } from 'node:url';
 
 import { Client } from './client.mjs';
 
-const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
-const BINARY = [process.env.DESKLINE_BIN, join(ROOT, 'target/release/deskline'), join(ROOT, 'target/debug/deskline')]
+/** The project's folder. */
+export const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
+
+/** The program under test. */
+export const BINARY = [process.env.DESKLINE_BIN, join(ROOT, 'target/release/deskline'), join(ROOT, 'target/debug/deskline')]
   .find((path) => path && existsSync(path));
 const SECRET = 'a secret for these tests alone';
 

@@ -7,8 +7,11 @@
 mod away;
 mod beside;
 mod compare;
+#[path = "../support/dump.rs"]
+mod dump;
 mod failover;
 mod golden;
+mod import;
 mod line;
 mod migration;
 mod own_database;

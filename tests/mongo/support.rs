@@ -1,6 +1,7 @@
 //! A database of its own for each test, and the program on it.
 
 use std::io::Write as _;
+use std::path::Path;
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
@@ -120,10 +121,26 @@ impl Site {
 
     /// A server's command line.
     pub(crate) fn command(&self, uri: &str) -> Command {
-        let mut command = Command::new(PROGRAM);
-        command.env_clear().current_dir(self.folder.path());
-        command.args(["--listen", "127.0.0.1:0", "--send-rate", "0", "--jwt-secret", SECRET, "--mongodb-uri", uri]);
+        self.serve(&["--mongodb-uri", uri])
+    }
+
+    /// The command line of a server with these flags besides the usual ones.
+    pub(crate) fn serve(&self, flags: &[&str]) -> Command {
+        let mut command = self.program(&["--listen", "127.0.0.1:0", "--send-rate", "0", "--jwt-secret", SECRET]);
+        command.args(flags);
         command
+    }
+
+    /// The program with these words, in a folder of its own.
+    pub(crate) fn program(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(PROGRAM);
+        command.env_clear().current_dir(self.folder()).args(words).kill_on_drop(true);
+        command
+    }
+
+    /// That folder.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// Compares what people were told with what is kept. Gives how much was acknowledged.

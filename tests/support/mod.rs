@@ -1,8 +1,14 @@
 //! What the tests of the program share, whichever store it runs on: accounts, the program as a process, and a proof. Everything
 //! here is used by every suite that includes it.
 
-use deskline::auth::Tokens;
-use deskline::domain::{AccountStatus, Clock, ConversationId, Email, Entry, PendingCodes, Role, Seq, UserId};
+use std::path::Path;
+use std::time::Duration;
+
+use deskline::auth::{Secret, Tokens};
+use deskline::domain::{
+    AccountStatus, Clock, ConversationId, Email, Entry, PendingCodes, Role, Seq, SystemClock, UserId,
+};
+use deskline::store::sqlite::SqliteStore;
 use deskline::store::{ConversationStore, ListFor, NewUser, UserStore};
 use serde_json::Value;
 
@@ -50,6 +56,24 @@ pub(crate) async fn make_account(
     };
     let user = users.create_user(new).await.unwrap();
     Account { id: user.id, name: name.into(), role, token: tokens.issue(user.id, user.role, at) }
+}
+
+/// Makes a data file with these accounts.
+///
+/// It is made elsewhere and copied, for a store goes on looking after a file that it has opened, and what a killed server left
+/// behind must be put right by the next one alone.
+pub(crate) async fn seed(data: &Path, people: &[(&str, Role)]) -> Vec<Account> {
+    let seeds = tempfile::tempdir().unwrap();
+    let file = seeds.path().join("seeds.db");
+    let tokens = Tokens::new(&Secret::from(SECRET), Duration::from_hours(1));
+    let users = SqliteStore::open(&file).unwrap().stores().users;
+    let mut accounts = Vec::new();
+    for (name, role) in people {
+        accounts.push(make_account(&*users, &tokens, &SystemClock, name, *role).await);
+    }
+    let copy = rusqlite::Connection::open(&file).unwrap();
+    copy.execute("VACUUM INTO ?1", [data.to_str().unwrap()]).unwrap();
+    accounts
 }
 
 /// A whole log, whose numbers have to be 1, 2, 3 ... without a hole.

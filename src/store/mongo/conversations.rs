@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use futures_util::{StreamExt, TryStreamExt};
 use mongodb::Cursor;
 use mongodb::bson::oid::ObjectId;
-use mongodb::bson::{Bson, Document, doc};
+use mongodb::bson::{Document, doc};
 use serde::Deserialize;
 use tokio::time::timeout;
 
@@ -68,10 +68,8 @@ impl ConversationStore for MongoStore {
 
     async fn give_to(&self, id: ConversationId, customer: UserId) -> Result<bool, StoreError> {
         within(async {
-            let mut filter = queries::conversation(id);
-            filter.insert("peer", Bson::Null);
             let change = doc! { "$set": { "customer": object_id(customer.bytes()) } };
-            match self.shared.conversations.update_one(filter, change).await {
+            match self.shared.conversations.update_one(queries::support_conversation(id), change).await {
                 Ok(updated) => Ok(updated.matched_count > 0),
                 Err(error) if is_duplicate(&error) => Ok(false),
                 Err(error) => Err(error.into()),

@@ -57,8 +57,7 @@ impl ExtrasDocument {
 
 impl Shared {
     pub(super) async fn save_extras(&self, message: MessageId, extras: MessageExtras) -> Result<(), StoreError> {
-        let id = doc! { "_id": object_id(message.bytes()) };
-        self.extras.replace_one(id, ExtrasDocument::new(message, extras)).upsert(true).await?;
+        self.extras.replace_one(queries::message(message), ExtrasDocument::new(message, extras)).upsert(true).await?;
         Ok(())
     }
 

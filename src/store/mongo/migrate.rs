@@ -189,7 +189,7 @@ impl Shared {
         let Some(id) = document.get("_id") else { return Ok(()) };
         tracing::warn!(message.id = %id, "Left out document {id} of {MESSAGES}: it is no message of the old server");
         let change = doc! { "$set": { "conversation": false } };
-        self.messages.update_one(doc! { "_id": id.clone() }, change).await?;
+        self.messages.update_one(queries::no_message(id), change).await?;
         Ok(())
     }
 
@@ -268,7 +268,7 @@ impl OldMessage {
 }
 
 fn pick_up() -> Document {
-    doc! { "_id": "pickUp" }
+    queries::state("pickUp")
 }
 
 fn object_ids(ids: &[ConversationId]) -> Vec<Bson> {

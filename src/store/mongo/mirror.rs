@@ -233,9 +233,8 @@ impl Page {
 
     /// Records how far the copy is, if nobody else has copied since.
     fn mark(&self) -> Option<Update> {
-        let mut mark = self.mark_at_least()?;
-        mark.filter.insert("mirrored", int(self.mirrored.get()));
-        Some(mark)
+        let filter = queries::conversation_copied_to(self.summary.conversation.id, self.mirrored);
+        self.mark_at_least().map(|mark| Update { filter, ..mark })
     }
 
     /// Records how far the copy is.

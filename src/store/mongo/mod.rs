@@ -173,7 +173,7 @@ impl Drop for MongoStore {
 impl Shared {
     /// Writes a small document to a majority of the servers, and reads it back.
     async fn check(&self) -> Result<(), StoreError> {
-        let id = doc! { "_id": "check" };
+        let id = queries::state("check");
         self.state.update_one(id.clone(), doc! { "$inc": { "count": 1_i64 } }).upsert(true).await?;
         match self.state.find_one(id).await? {
             Some(_) => Ok(()),

@@ -9,6 +9,7 @@ use tokio::sync::Mutex;
 
 use super::connection::is_duplicate;
 use super::documents::{int, whole};
+use super::queries;
 use crate::store::StoreError;
 
 pub(super) struct Numbers {
@@ -56,7 +57,7 @@ impl Counter {
     pub(super) async fn raise(&self, to: u64) -> Result<(), StoreError> {
         let mut left = self.left.lock().await;
         let change = doc! { "$max": { "last": int(to) } };
-        self.state.update_one(doc! { "_id": self.name }, change).upsert(true).await?;
+        self.state.update_one(queries::state(self.name), change).upsert(true).await?;
         if *left.start() <= to {
             *left = left.end() + 1..=*left.end();
         }
@@ -64,10 +65,9 @@ impl Counter {
     }
 
     async fn next_block(&self) -> Result<RangeInclusive<u64>, StoreError> {
-        let id = doc! { "_id": self.name };
         let step = doc! { "$inc": { "last": int(self.block) } };
         loop {
-            let counter = self.state.find_one_and_update(id.clone(), step.clone());
+            let counter = self.state.find_one_and_update(queries::state(self.name), step.clone());
             if let Some(counter) = counter.return_document(ReturnDocument::After).await? {
                 let last = counter.get_i64("last").map(whole);
                 let last = last.map_err(|_| StoreError::Corrupt(format!("the counter of {}", self.name)))?;

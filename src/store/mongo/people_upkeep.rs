@@ -24,8 +24,8 @@ impl Shared {
     }
 
     pub(super) async fn note_google_id(&self, user: UserId, google_id: &str) -> Result<(), StoreError> {
-        let unnoted = doc! { "_id": object_id(user.bytes()), "googleId": null };
-        self.users.update_one(unnoted, doc! { "$set": { "googleId": google_id } }).await?;
+        let change = doc! { "$set": { "googleId": google_id } };
+        self.users.update_one(queries::without_google_id(user), change).await?;
         Ok(())
     }
 

@@ -149,6 +149,21 @@ pub(super) fn conversation_as_in(summary: &Summary) -> Document {
     doc! { "_id": object_id(summary.conversation.id.bytes()), "$or": [is_behind, projection(summary)] }
 }
 
+/// A conversation with the desk, and no other.
+pub(super) fn support_conversation(id: ConversationId) -> Document {
+    doc! { "_id": object_id(id.bytes()), "peer": null }
+}
+
+/// A conversation whose projections have come exactly to this entry.
+pub(super) fn conversation_at(id: ConversationId, seq: Seq) -> Document {
+    doc! { "_id": object_id(id.bytes()), "lastSeq": int(seq.get()) }
+}
+
+/// A conversation that is copied exactly up to this entry.
+pub(super) fn conversation_copied_to(id: ConversationId, seq: Seq) -> Document {
+    doc! { "_id": object_id(id.bytes()), "mirrored": int(seq.get()) }
+}
+
 pub(super) fn conversation(id: ConversationId) -> Document {
     doc! { "_id": object_id(id.bytes()) }
 }
@@ -249,6 +264,16 @@ pub(super) fn user(id: UserId) -> Document {
     doc! { "_id": object_id(id.bytes()) }
 }
 
+/// An account that has no number yet.
+pub(super) fn unnumbered(id: ObjectId) -> Document {
+    doc! { "_id": id, "number": null }
+}
+
+/// An account of which it is not known what Google calls it.
+pub(super) fn without_google_id(id: UserId) -> Document {
+    doc! { "_id": object_id(id.bytes()), "googleId": null }
+}
+
 pub(super) fn users(ids: &[UserId]) -> Document {
     let ids: Vec<Bson> = ids.iter().map(|id| object_id(id.bytes()).into()).collect();
     doc! { "_id": { "$in": ids } }
@@ -289,6 +314,7 @@ pub(super) fn flagged_unread(conversation: ConversationId, side: Side, up_to: Se
     }
 }
 
+/// What has the id of this message: a copy, or extras.
 pub(super) fn message(id: MessageId) -> Document {
     doc! { "_id": object_id(id.bytes()) }
 }
@@ -296,4 +322,14 @@ pub(super) fn message(id: MessageId) -> Document {
 pub(super) fn messages(ids: impl IntoIterator<Item = MessageId>) -> Document {
     let ids: Vec<Bson> = ids.into_iter().map(|id| object_id(id.bytes()).into()).collect();
     doc! { "_id": { "$in": ids } }
+}
+
+/// What stands among the old server's messages and is none, by whatever it has for an id.
+pub(super) fn no_message(id: &Bson) -> Document {
+    doc! { "_id": { "$eq": id } }
+}
+
+/// What the adapter keeps for itself under this name.
+pub(super) fn state(name: &'static str) -> Document {
+    doc! { "_id": name }
 }

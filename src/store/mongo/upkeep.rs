@@ -5,9 +5,7 @@ use futures_util::TryStreamExt;
 use mongodb::bson::doc;
 
 use super::connection::{is_duplicate, within};
-use super::documents::{
-    ConversationDocument, DeliveredDocument, EntryDocument, date, int, object_id, projection, whole,
-};
+use super::documents::{ConversationDocument, DeliveredDocument, EntryDocument, date, object_id, projection, whole};
 use super::projection::bounded;
 use super::user_documents::{UserDocument, new_user};
 use super::{MongoStore, Shared, queries};
@@ -94,8 +92,7 @@ impl Upkeep for MongoStore {
 
     async fn repair(&self, wrong: &Summary, right: &Summary) -> Result<bool, StoreError> {
         within(async {
-            let mut unmoved = queries::conversation(wrong.conversation.id);
-            unmoved.insert("lastSeq", int(wrong.last_seq.get()));
+            let unmoved = queries::conversation_at(wrong.conversation.id, wrong.last_seq);
             let update = self.shared.conversations.update_one(unmoved, doc! { "$set": projection(right) });
             Ok(update.await?.matched_count == 1)
         })

@@ -120,7 +120,7 @@ impl Shared {
             return User::try_from(document).map(Some);
         }
         let number = self.numbers.users.take().await?;
-        let unnumbered = doc! { "_id": object_id(document.id().bytes()), "number": null };
+        let unnumbered = queries::unnumbered(object_id(document.id().bytes()));
         self.users.update_one(unnumbered, doc! { "$set": { "number": int(number) } }).await?;
         // Another process may have been faster, so the number is read back.
         let numbered = self.users.find_one(queries::user(document.id())).await?;

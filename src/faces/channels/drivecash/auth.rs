@@ -8,6 +8,7 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 
 use super::wire::UserBody;
+use crate::accounts::identify::IdentifyError;
 use crate::accounts::log_in::LogInError;
 use crate::accounts::one_time_code::OneTimeCodeError;
 use crate::accounts::refresh::RefreshError;
@@ -108,7 +109,10 @@ async fn refresh(State(channels): State<Channels>, fields: Fields) -> Result<Res
 
 async fn verify(State(channels): State<Channels>, fields: Fields) -> Result<Json<Value>, Problem> {
     let [token] = fields.required(["token"])?;
-    channels.accounts.identify(&token).await.map_err(|_| Problem::bad_refresh_token())?;
+    channels.accounts.identify(&token).await.map_err(|error| match error {
+        IdentifyError::Token(_) | IdentifyError::Blocked | IdentifyError::Gone => Problem::bad_refresh_token(),
+        IdentifyError::Store(error) => error.into(),
+    })?;
     Ok(Json(json!({})))
 }
 
