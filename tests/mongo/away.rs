@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use tokio::time::{Instant, timeout};
 
 use crate::line::Line;
-use crate::shared::ServerProcess;
+use crate::shared::{ServerProcess, how_long};
 use crate::support::{
     PATIENCE, Site, becomes_ready, becomes_unready, enter, probe, say, somebody_was_refused, stop, told_the_truth,
 };
@@ -29,19 +29,32 @@ const SILENT: Duration = Duration::from_secs(9);
 pub(crate) const PEOPLE: [(&str, Role); 4] =
     [("ada", Role::Admin), ("ann", Role::Customer), ("bob", Role::Customer), ("cat", Role::Customer)];
 
+/// How long it hangs, unless a longer run is asked for: longer than anybody waits for it.
+const HANG: Duration = Duration::from_secs(10);
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_is_away_for_half_a_minute_costs_nobody_a_message_or_a_socket() {
+    costs_nobody_a_message_or_a_socket(Line::cut, Duration::from_secs(5), AWAY).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_hangs_costs_nobody_a_message_or_a_socket() {
+    costs_nobody_a_message_or_a_socket(Line::silence, SILENT, how_long(HANG)).await;
+}
+
+/// People talk, the database goes away in this way for so long, which readiness shows so soon, and comes back.
+async fn costs_nobody_a_message_or_a_socket(go_away: fn(&Line), unready_within: Duration, away: Duration) {
     let Some((site, accounts)) = Site::with(&PEOPLE).await else { return };
     let line = Line::to(&site, true).await;
     let server = site.start_on(&line.uri(&site)).await;
     let talk = Talk::start(&accounts, &[&server.url]);
     assert!(talk.is_acknowledged(200, PATIENCE).await, "nobody is acknowledged: {}", server.log());
 
-    line.cut();
+    go_away(&line);
     let went = Instant::now();
-    becomes_unready(&server, Duration::from_secs(5)).await;
+    becomes_unready(&server, unready_within).await;
     assert_eq!(probe(&server.url, "livez").await, 200);
-    tokio::time::sleep_until(went + AWAY).await;
+    tokio::time::sleep_until(went + away).await;
     assert_eq!(probe(&server.url, "readyz").await, 503);
     line.mend();
     becomes_ready(&server, PATIENCE).await;

@@ -1,6 +1,8 @@
 //! What the tests of the program share, whichever store it runs on: accounts, the program as a process, and a proof. Everything
 //! here is used by every suite that includes it.
 
+use std::time::Duration;
+
 use deskline::auth::Tokens;
 use deskline::domain::{AccountStatus, Clock, ConversationId, Email, Entry, PendingCodes, Role, Seq, UserId};
 use deskline::store::{ConversationStore, ListFor, NewUser, UserStore};
@@ -76,6 +78,12 @@ pub(crate) async fn all_logs(store: &dyn ConversationStore, agent: UserId) -> Ve
         logs.push((summary.conversation.id, log_of(store, summary.conversation.id).await));
     }
     logs
+}
+
+/// How long a store hangs that usually does for so long: `DESKLINE_HANG_SECONDS` asks for a longer run.
+#[expect(clippy::disallowed_methods, reason = "a long run is asked for by hand")]
+pub(crate) fn how_long(usually: Duration) -> Duration {
+    std::env::var("DESKLINE_HANG_SECONDS").map_or(usually, |seconds| Duration::from_secs(seconds.parse().unwrap()))
 }
 
 /// A field that has to be a number.

@@ -68,7 +68,7 @@ struct World {
     /// By customer: the conversation's id, once there is one, and what the model knows of it.
     logs: Vec<(Option<String>, Log)>,
     /// Customers whose place somebody else has taken, and how many of their messages wait for the desk for ever.
-    former: u32,
+    former: usize,
     left_unread: u64,
     said: u64,
     /// By tab: what it said last, to say it again.
@@ -132,7 +132,7 @@ impl World {
     async fn take_the_place(&mut self, customer: usize) -> Done {
         self.compare_conversation(customer).await;
         self.former += 1;
-        let (name, users) = (format!("ann{}", self.people.len() as u32 + self.former), &*self.server.stores.users);
+        let (name, users) = (format!("ann{}", self.people.len() + self.former), &*self.server.stores.users);
         let account = make_account(users, &self.tokens, &*self.clock, &name, Role::Customer).await;
         let (id, log) = std::mem::replace(&mut self.logs[customer], (None, Log::new()));
         self.left_unread += log.unread(1);
@@ -199,7 +199,7 @@ impl World {
             56..64 => self.change_status(customer).await,
             64..70 => self.read_history(tab, customer).await,
             70..78 => self.say_in_a_room(tab, customer).await,
-            78..84 => self.type_(tab, customer),
+            78..84 => Some(self.type_(tab, customer)),
             84..98 => {
                 self.tabs[tab].drop_connection();
                 Some("lose a connection")
@@ -322,10 +322,10 @@ impl World {
         Some("delete")
     }
 
-    fn type_(&mut self, tab: usize, customer: usize) -> Done {
+    fn type_(&mut self, tab: usize, customer: usize) -> &'static str {
         let to = self.addressee(tab, customer);
         self.tabs[tab].emit("typing", json!({"receiverId": to}));
-        Some("type")
+        "type"
     }
 
     async fn restart(&mut self) -> Done {
