@@ -31,7 +31,6 @@ impl Desk {
     /// comes back and it is tried again: a live entry would hide what was missed before it. Only what will never be readable
     /// is passed over.
     pub async fn catch_up(&self, person: &Arc<Person>, connection: &Arc<dyn Connection>) -> Result<(), StoreError> {
-        self.note_debts(person, connection);
         loop {
             match self.replay_missed(person, connection).await {
                 Ok(()) => {}
@@ -46,6 +45,7 @@ impl Desk {
 
     /// Lets live entries through at once: the client names itself what it has, see [`resume`](Self::resume).
     pub async fn skip_catch_up(&self, person: &Arc<Person>, connection: &Arc<dyn Connection>) {
+        self.0.debts.forgive(connection.id());
         while !self.pass_on_held(person, connection).await {}
     }
 

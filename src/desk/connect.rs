@@ -16,6 +16,13 @@ pub struct Authenticated {
     pub expires_at: Timestamp,
 }
 
+/// What a new connection is to get should an older one of the same person turn out to have been dead.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum IsOwed {
+    WhatIsLost,
+    Nothing,
+}
+
 impl Desk {
     /// Who a token belongs to.
     ///
@@ -30,23 +37,30 @@ impl Desk {
     /// [`catch_up`](Self::catch_up). False if it has closed meanwhile.
     pub async fn connect(&self, who: &Authenticated, connection: &Arc<dyn Connection>) -> bool {
         connection.feed().begin();
-        self.admit(who, connection).await
+        self.admit(who, connection, IsOwed::WhatIsLost).await
     }
 
     /// The same, for a client that fetches by itself what it has missed: it hears of the log, too, from now on.
     pub async fn connect_live(&self, who: &Authenticated, connection: &Arc<dyn Connection>) -> bool {
-        self.admit(who, connection).await
+        self.admit(who, connection, IsOwed::Nothing).await
     }
 
     /// The person whose connection it is has shown a token again: it goes on as it is, and misses nothing. False if it has
     /// closed meanwhile.
     pub async fn renew(&self, who: &Authenticated, connection: &Arc<dyn Connection>) -> bool {
-        self.admit(who, connection).await
+        self.admit(who, connection, IsOwed::Nothing).await
     }
 
-    async fn admit(&self, who: &Authenticated, connection: &Arc<dyn Connection>) -> bool {
+    async fn admit(&self, who: &Authenticated, connection: &Arc<dyn Connection>, is_owed: IsOwed) -> bool {
         self.0.expiries.add(who, connection);
-        let joined = self.0.presence.join(who.person.clone(), connection.clone());
+        let joined = {
+            let mut debts = self.0.debts.lock();
+            let joined = self.0.presence.join(who.person.clone(), connection.clone());
+            if is_owed == IsOwed::WhatIsLost {
+                self.note_debts(&mut debts, &who.person, connection);
+            }
+            joined
+        };
         if !connection.is_of(who.person.id) {
             // It left before it came, so nobody else will take it out.
             self.disconnect(&who.person, connection.id(), Vec::new());
@@ -64,8 +78,11 @@ impl Desk {
     pub fn disconnect(&self, person: &Arc<Person>, connection: ConnectionId, unconfirmed: Vec<Unconfirmed>) {
         self.0.expiries.remove(connection);
         self.stop_typing_on(connection);
-        self.settle_debts(person, connection, &unconfirmed);
-        let Some(leaving) = self.0.presence.leave(person.id, connection) else { return };
+        let (debts, leaving) = {
+            let mut all = self.0.debts.lock();
+            (all.remove(&connection).unwrap_or_default(), self.0.presence.leave(person.id, connection))
+        };
+        let Some(leaving) = leaving else { return self.settle_debts(person, debts, &unconfirmed) };
         for (conversation, first) in unconfirmed {
             self.0.deliveries.take_back(person.id, conversation, first.previous());
         }

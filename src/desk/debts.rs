@@ -20,21 +20,33 @@ const CREDITORS: usize = 4;
 #[derive(Default)]
 pub(super) struct Debts(Mutex<HashMap<ConnectionId, Vec<Debt>>>);
 
-struct Debt {
+pub(super) struct Debt {
     to: Weak<dyn Connection>,
     /// The last entry of each conversation that the older one was sent before the newer one came.
     up_to: HashMap<ConversationId, Seq>,
 }
 
+/// Held while somebody comes or goes, so that whoever goes has either left a debt or gone before.
+pub(super) type Ledger<'a> = MutexGuard<'a, HashMap<ConnectionId, Vec<Debt>>>;
+
 impl Debts {
-    fn all(&self) -> MutexGuard<'_, HashMap<ConnectionId, Vec<Debt>>> {
+    pub(super) fn lock(&self) -> Ledger<'_> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The client of this connection fetches by itself what it has missed.
+    pub(super) fn forgive(&self, connection: ConnectionId) {
+        let mut all = self.lock();
+        all.retain(|_, debts| {
+            debts.retain(|debt| debt.to.upgrade().is_some_and(|to| to.id() != connection));
+            !debts.is_empty()
+        });
     }
 }
 
 impl Desk {
     /// To be called when a connection has come: notes what its person's other connections were sent and have not confirmed.
-    pub(super) fn note_debts(&self, person: &Person, connection: &Arc<dyn Connection>) {
+    pub(super) fn note_debts(&self, all: &mut Ledger<'_>, person: &Person, connection: &Arc<dyn Connection>) {
         for older in self.0.presence.connections(person.id) {
             if older.id() == connection.id() {
                 continue;
@@ -47,7 +59,6 @@ impl Desk {
             if up_to.is_empty() {
                 continue;
             }
-            let mut all = self.0.debts.all();
             let debts = all.entry(older.id()).or_default();
             debts.retain(|debt| debt.to.strong_count() > 0);
             if debts.len() < CREDITORS {
@@ -57,8 +68,7 @@ impl Desk {
     }
 
     /// To be called when a connection has gone: the newer ones get what was lost with it.
-    pub(super) fn settle_debts(&self, person: &Arc<Person>, gone: ConnectionId, lost: &[Unconfirmed]) {
-        let debts = self.0.debts.all().remove(&gone).unwrap_or_default();
+    pub(super) fn settle_debts(&self, person: &Arc<Person>, debts: Vec<Debt>, lost: &[Unconfirmed]) {
         for debt in debts {
             let Some(to) = debt.to.upgrade() else { continue };
             for &(conversation, first) in lost {

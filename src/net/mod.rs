@@ -37,6 +37,10 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long bytes may stay unacknowledged before the kernel gives the peer up.
 const PEER_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// Bytes that may wait in the kernel until they can be sent: more would count as taken by the peer, and cost memory.
+#[cfg(target_os = "linux")]
+const UNSENT: u32 = 128 << 10;
+
 /// How long to wait before accepting again when the process has no descriptor left.
 const OUT_OF_DESCRIPTORS: Duration = Duration::from_millis(100);
 
@@ -112,5 +116,7 @@ fn prepare(stream: &TcpStream) -> io::Result<()> {
     // A peer that stops reading would otherwise keep its buffers, and its descriptor, for many minutes.
     #[cfg(target_os = "linux")]
     SockRef::from(stream).set_tcp_user_timeout(Some(PEER_TIMEOUT))?;
+    #[cfg(target_os = "linux")]
+    SockRef::from(stream).set_tcp_notsent_lowat(UNSENT)?;
     Ok(())
 }

@@ -28,18 +28,11 @@ struct Health {
     heard: AtomicU64,
     /// The last write had to wait.
     has_unsent: AtomicBool,
-    /// It was ended from here, so that its end says nothing of the peer.
-    is_hung_up: AtomicBool,
 }
 
 impl Health {
-    /// Whether what the peer sends now shows that it takes what it is sent.
-    fn is_sound(&self) -> bool {
-        !self.has_unsent.load(Ordering::Relaxed) && !self.is_hung_up.load(Ordering::Relaxed)
-    }
-
     fn hear(&self) {
-        if self.is_sound() {
+        if !self.has_unsent.load(Ordering::Relaxed) {
             let millis = u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX);
             self.heard.store(millis, Ordering::Relaxed);
         }
@@ -49,7 +42,6 @@ impl Health {
 impl HangUp {
     /// Ends it at once: what is buffered is lost, and both ends see it closed.
     pub fn now(&self) {
-        self.health.is_hung_up.store(true, Ordering::Relaxed);
         if let Some(stream) = self.stream.upgrade()
             && let Err(error) = SockRef::from(&*stream).shutdown(Shutdown::Both)
         {
@@ -63,7 +55,7 @@ impl HangUp {
         self.is_open() && self.health.has_unsent.load(Ordering::Relaxed)
     }
 
-    /// When the peer last gave a sign of life while nothing waited for it: bytes of any kind, or an orderly end.
+    /// When the peer last sent anything while nothing waited for it. Its end shows nothing: a proxy may have ended for it.
     #[must_use]
     pub fn heard_at(&self) -> Instant {
         self.health.opened + Duration::from_millis(self.health.heard.load(Ordering::Relaxed))
@@ -91,12 +83,7 @@ pub(super) struct Shared<G> {
 
 impl<G> Shared<G> {
     pub(super) fn new(stream: TcpStream, guard: G) -> Self {
-        let health = Health {
-            opened: Instant::now(),
-            heard: AtomicU64::new(0),
-            has_unsent: AtomicBool::new(false),
-            is_hung_up: AtomicBool::new(false),
-        };
+        let health = Health { opened: Instant::now(), heard: AtomicU64::new(0), has_unsent: AtomicBool::new(false) };
         Self { stream: Arc::new(stream), health: Arc::new(health), _guard: guard, ahead: 0 }
     }
 
@@ -114,7 +101,9 @@ impl<G: Unpin> AsyncRead for Shared<G> {
             ready!(self.stream.poll_read_ready(cx))?;
             match self.stream.try_read(buf.initialize_unfilled()) {
                 Ok(count) => {
-                    self.health.hear();
+                    if count > 0 {
+                        self.health.hear();
+                    }
                     if self.has_unsent() {
                         self.ahead = self.ahead.saturating_add(count);
                     }

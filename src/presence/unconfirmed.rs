@@ -22,44 +22,60 @@ pub const ON_THE_WAY: Duration = Duration::from_secs(2);
 /// Entries of one conversation within this time are noted as one.
 const SLICE: Duration = Duration::from_millis(200);
 
-/// Entries that were sent, in the order of their times: the first of each slice.
+/// Entries that were sent, in the order in which they began to be.
 #[derive(Debug, Default)]
-pub struct Sent(VecDeque<(Instant, Unconfirmed)>);
+pub struct Sent(VecDeque<Note>);
+
+/// Entries of one conversation that were sent at about the same time.
+#[derive(Debug)]
+struct Note {
+    begun_at: Instant,
+    ended_at: Instant,
+    conversation: ConversationId,
+    lowest: Seq,
+}
 
 impl Sent {
-    /// An entry is about to be sent.
+    /// An entry was sent.
     pub fn note(&mut self, conversation: ConversationId, seq: Seq) {
         let now = Instant::now();
-        let mut slice = self.0.iter().rev().take_while(|(at, _)| now.duration_since(*at) < SLICE);
-        if !slice.any(|(_, (known, _))| *known == conversation) {
-            self.0.push_back((now, (conversation, seq)));
+        let mut recent = self.0.iter_mut().rev().take_while(|note| now.duration_since(note.begun_at) < SLICE);
+        match recent.find(|note| note.conversation == conversation) {
+            Some(note) => {
+                note.ended_at = now;
+                // What was lost on another connection may come after what is newer.
+                note.lowest = seq.min(note.lowest);
+            }
+            None => self.0.push_back(Note { begun_at: now, ended_at: now, conversation, lowest: seq }),
         }
     }
 
     /// The client gave a sign of life at this time. What was sent so long before may not have arrived when it did.
     pub fn heard(&mut self, heard_at: Instant, on_the_way: Duration) {
-        while self.0.front().is_some_and(|(at, _)| heard_at.saturating_duration_since(*at) > on_the_way + SLICE) {
+        let has_arrived = |note: &Note| heard_at.saturating_duration_since(note.ended_at) > on_the_way;
+        while self.0.front().is_some_and(has_arrived) {
             self.0.pop_front();
         }
     }
 
-    /// The first entry of each conversation that is in doubt.
+    /// The lowest entry of each conversation that is in doubt.
     #[must_use]
     pub fn in_doubt(&self) -> Vec<Unconfirmed> {
-        let mut first: Vec<Unconfirmed> = Vec::new();
-        for (_, (conversation, seq)) in &self.0 {
-            if !first.iter().any(|(known, _)| known == conversation) {
-                first.push((*conversation, *seq));
+        let mut lowest: Vec<Unconfirmed> = Vec::new();
+        for note in &self.0 {
+            match lowest.iter_mut().find(|(known, _)| *known == note.conversation) {
+                Some((_, lowest)) => *lowest = note.lowest.min(*lowest),
+                None => lowest.push((note.conversation, note.lowest)),
             }
         }
-        first
+        lowest
     }
 
-    /// All that was sent of this conversation up to here has arrived. What came after it in the same slice is still in doubt.
+    /// All that was sent of this conversation up to here has arrived. What came after it at about the same time is still in doubt.
     pub fn confirm(&mut self, conversation: ConversationId, up_to: Seq) {
-        for (_, (known, first)) in &mut self.0 {
-            if *known == conversation {
-                *first = (*first).max(up_to.next());
+        for note in &mut self.0 {
+            if note.conversation == conversation {
+                note.lowest = note.lowest.max(up_to.next());
             }
         }
     }
@@ -107,6 +123,17 @@ mod tests {
         sent.heard(Instant::now(), ON_THE_WAY);
         assert_eq!(sent.in_doubt(), []);
         assert_eq!(sent.0.len(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_lost_elsewhere_and_is_told_late_is_in_doubt_from_there() {
+        for pause in [Duration::ZERO, SLICE * 2] {
+            let mut sent = Sent::default();
+            sent.note(conversation(1), Seq::new(10));
+            tokio::time::advance(pause).await;
+            sent.note(conversation(1), Seq::new(5));
+            assert_eq!(sent.in_doubt(), [(conversation(1), Seq::new(5))]);
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -176,11 +176,21 @@ impl Ledger {
         }
     }
 
-    /// What a message says: read from the log, or told. What came by itself may be looked at only after what was read later.
+    /// What a message says, as it was told or read from the log. What came by itself may be looked at only after what was read
+    /// later.
     pub(super) fn read(&mut self, conversation: &str, number: u64, text: Option<&str>) {
         if !self.revised_by.contains_key(&(conversation.to_owned(), number)) {
             self.say(conversation, number, text);
         }
+    }
+
+    /// What a message says by the log, which was asked after all that was looked at so far.
+    pub(super) fn read_anew(&mut self, conversation: &str, number: u64, text: Option<&str>) {
+        let known = self.heard.get(conversation).and_then(|heard| heard.get(&number));
+        if text.is_some() && matches!(known, Some(None)) {
+            self.wrong.push(format!("{conversation}/{number} was deleted, and is shown again"));
+        }
+        self.read(conversation, number, text);
     }
 
     /// A message says something else, or nothing any more, since entry `by`.

@@ -214,6 +214,9 @@ impl Talker {
         } else {
             self.ledger.hear(&conversation, seq);
         }
+        if kind == "message" {
+            self.ledger.read(&conversation, seq, event["message"].as_str());
+        }
         self.take_in(kind, &conversation, seq, event);
         Ok(())
     }
@@ -222,10 +225,7 @@ impl Talker {
     fn take_in(&mut self, kind: &str, conversation: &str, seq: u64, entry: &Value) {
         let text = entry["message"].as_str();
         match kind {
-            "message" => {
-                self.ledger.identify(&word(entry, "_id"), conversation, seq);
-                self.ledger.read(conversation, seq, text);
-            }
+            "message" => self.ledger.identify(&word(entry, "_id"), conversation, seq),
             "edit" => self.ledger.revise(&word(entry, "messageId"), seq, text),
             "delete" => self.ledger.revise(&word(entry, "messageId"), seq, None),
             _ => {}
@@ -256,6 +256,9 @@ impl Talker {
                         self.ledger.fetch(id, seq);
                     } else {
                         self.ledger.know(id, seq);
+                    }
+                    if kind == "message" {
+                        self.ledger.read_anew(id, seq, entry["entry"]["message"].as_str());
                     }
                     self.take_in(&kind, id, seq, &entry["entry"]);
                 }

@@ -7,10 +7,10 @@ use super::revisions::Revisions;
 use crate::domain::{ConversationId, Replay, Seq, Summary};
 use crate::store::{ConversationStore, MAX_PAGE, StoreError, Upkeep};
 
-/// How often a conversation that differs is looked at before that is told: if what is kept is wrong for where it stands in the log,
-/// and if somebody may just be writing, so that it will be right in a moment.
+/// How often a conversation that differs is looked at before that is told, in case it is being written to: if nothing is written
+/// meanwhile, and if something is.
 const LOOKS: u32 = 3;
-const LOOKS_AT_NEWS: u32 = 10;
+const BUSY_LOOKS: u32 = 10;
 
 /// How long to wait before that.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -29,29 +29,19 @@ pub(super) async fn look(
     before: Option<ConversationId>,
     mut kept: Summary,
 ) -> Result<Looked, StoreError> {
-    let (mut looks, mut last_time) = (0, None::<Vec<Difference>>);
+    let (mut looks, mut quiet_looks) = (0, 0);
+    let mut last_time: Option<Look> = None;
     loop {
-        let log = recompute(conversations, &kept).await?;
-        let (mut wrong, mut news) = (log.wrong, log.revisions);
-        wrong.extend(differences(&kept, &log.then));
-        if wrong.is_empty() {
-            news.extend(differences(&kept, &log.right));
-        }
-        // Copies show what became of messages, so they are looked at once that is right.
-        if !news.iter().any(|found| matches!(found, Difference::Revision { .. })) {
-            let copies = upkeep.wrong_copies(&log.right).await?;
-            news.extend(copies.first().map(|first| Difference::Copies { count: copies.len(), first: *first }));
-        }
-        if let Some(last_time) = &last_time {
-            news.retain(|found| last_time.iter().any(|known| known.is_still(found)));
-        }
+        let this = look_once(conversations, upkeep, &kept, last_time.as_ref()).await?;
         looks += 1;
-        let enough = if wrong.is_empty() { LOOKS_AT_NEWS } else { LOOKS };
-        if (wrong.is_empty() && news.is_empty()) || looks == enough {
-            wrong.extend(news);
-            return Ok(Looked { kept, right: log.right, findings: wrong });
+        let is_quiet = last_time.is_none_or(|last| last.stood_at == this.stood_at);
+        quiet_looks = if is_quiet { quiet_looks + 1 } else { 1 };
+        let is_sound = this.wrong.is_empty() && this.fleeting.is_empty() && this.copies.is_empty();
+        let is_enough = quiet_looks == LOOKS || looks == BUSY_LOOKS || (!this.wrong.is_empty() && looks == LOOKS);
+        if is_sound || is_enough {
+            return Ok(this.told(kept));
         }
-        last_time = Some(news);
+        last_time = Some(this);
         tokio::time::sleep(PAUSE).await;
         if let Some(again) = upkeep.conversations_after(before, 1).await?.pop()
             && again.conversation.id == kept.conversation.id
@@ -59,6 +49,51 @@ pub(super) async fn look(
             kept = again;
         }
     }
+}
+
+/// What one look has shown.
+struct Look {
+    /// How far what is kept had got, and the log.
+    stood_at: (Seq, Seq),
+    right: Summary,
+    /// What no writing explains.
+    wrong: Vec<Difference>,
+    /// What may be right in a moment, if somebody writes.
+    fleeting: Vec<Difference>,
+    /// Messages whose copies may be so.
+    copies: Vec<Seq>,
+}
+
+impl Look {
+    fn told(self, kept: Summary) -> Looked {
+        let copies = self.copies.first().map(|first| Difference::Copies { count: self.copies.len(), first: *first });
+        let findings = self.wrong.into_iter().chain(self.fleeting).chain(copies).collect();
+        Looked { kept, right: self.right, findings }
+    }
+}
+
+/// Of what may be right in a moment, only that is shown which the `last` look has shown, too.
+async fn look_once(
+    conversations: &dyn ConversationStore,
+    upkeep: &dyn Upkeep,
+    kept: &Summary,
+    last: Option<&Look>,
+) -> Result<Look, StoreError> {
+    let Recomputed { then, right, mut wrong, revisions: mut fleeting } = recompute(conversations, kept).await?;
+    wrong.extend(differences(kept, &then));
+    if wrong.is_empty() {
+        fleeting.extend(differences(kept, &right));
+    }
+    // Copies show what became of messages, so they are looked at once that is right.
+    let mut copies = Vec::new();
+    if !fleeting.iter().any(|found| matches!(found, Difference::Revision { .. })) {
+        copies = upkeep.wrong_copies(&right).await?;
+    }
+    if let Some(last) = last {
+        fleeting.retain(|found| last.fleeting.contains(found));
+        copies.retain(|message| last.copies.contains(message));
+    }
+    Ok(Look { stood_at: (kept.last_seq, right.last_seq), right, wrong, fleeting, copies })
 }
 
 /// What follows from a log.

@@ -147,15 +147,6 @@ pub async fn verify(
 }
 
 impl Difference {
-    /// Whether this, found later, is the same still.
-    fn is_still(&self, later: &Self) -> bool {
-        match (self, later) {
-            // Others may have come and gone meanwhile.
-            (Self::Copies { first, .. }, Self::Copies { first: still, .. }) => first == still,
-            _ => self == later,
-        }
-    }
-
     /// Whether what is right follows from the log.
     const fn can_be_repaired(&self) -> bool {
         match self {
@@ -172,7 +163,9 @@ async fn put_right(
     looked: &Looked,
 ) -> Result<bool, StoreError> {
     let Looked { kept, right, findings } = looked;
-    let summary = kept == right || upkeep.repair(kept, right).await?;
+    // A conversation that somebody writes to has moved on by now, and what is kept of it need not be wrong.
+    let is_wrong = findings.iter().any(|found| matches!(found, Difference::Projection { .. }));
+    let summary = !is_wrong || upkeep.repair(kept, right).await?;
     let revisions = revisions::repair(conversations, upkeep, kept.conversation.id, findings).await?;
     // Looked at again: what became of messages is right only now.
     let wrong_copies = upkeep.wrong_copies(right).await?;

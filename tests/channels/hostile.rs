@@ -214,7 +214,7 @@ async fn a_flood_of_pings_is_answered_without_a_store_of_pongs() {
 
 /// Messages to somebody who does not read: more than anybody keeps for them.
 #[cfg(target_os = "linux")]
-const SAID: usize = 400;
+const SAID: usize = 150;
 
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread")]

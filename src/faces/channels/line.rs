@@ -111,9 +111,12 @@ impl<L> Line<L> {
         }
     }
 
-    /// The client gave a sign of life.
+    /// The client gave a sign of life. It shows nothing of what still waits here.
     pub(super) fn heard_from(&self) {
-        self.sent().heard(Instant::now(), ROUND_TRIP);
+        let takes_all = self.hang_up.as_ref().is_none_or(|hang_up| !hang_up.has_unsent());
+        if takes_all && self.waiting.load(Ordering::Relaxed) == 0 {
+            self.sent().heard(Instant::now(), ROUND_TRIP);
+        }
     }
 
     pub(super) fn confirm(&self, conversation: ConversationId, up_to: Seq) {

@@ -9,7 +9,6 @@ use serde_json::value::RawValue;
 use socketioxide::extract::{AckSender, SocketRef};
 use socketioxide::socket::DisconnectReason;
 use socketioxide::{SendError, SocketError};
-use tokio::time::Instant;
 
 use super::encode::{self, Encoded};
 use super::inbox::Inbox;
@@ -17,13 +16,10 @@ use super::transport::Transport;
 use super::wire::{Authenticated, Problem, ServerStopping, event};
 use crate::desk::Desk;
 use crate::domain::{ConnectionId, ConversationId, DeskEvent, Person, Seq, UserId};
-use crate::presence::{Connection, Delivery, Feed, ON_THE_WAY, Outcome, Revoked, Sent, Unconfirmed};
+use crate::presence::{Connection, Delivery, Feed, Outcome, Revoked, Sent, Unconfirmed};
 
 /// How often it is tried to tell a client that it was cut off, if there is no room even for that.
 const FAREWELL: Duration = Duration::from_millis(500);
-
-/// Bytes of live events that may wait for a client that takes nothing at present; the library bounds their number alone.
-const UNREAD: usize = 4 << 20;
 
 /// One live Socket.IO socket.
 pub(super) struct SocketConnection {
@@ -43,8 +39,6 @@ struct State {
     /// Whether anybody ever tried to authenticate.
     has_spoken: bool,
     unconfirmed: Sent,
-    /// Bytes that were sent live since the client last took all there was.
-    unread: usize,
 }
 
 enum Stage {
@@ -64,24 +58,11 @@ impl State {
             Stage::Connecting | Stage::CutOff | Stage::Closed => None,
         }
     }
-
-    /// Whether a live event of so many bytes may still wait, if it has to.
-    fn has_room_for(&mut self, bytes: usize, transport: &Transport) -> bool {
-        let takes_all = transport.hang_up().is_none_or(|websocket| !websocket.has_unsent());
-        self.unread = if takes_all { 0 } else { self.unread.saturating_add(bytes) };
-        self.unread <= UNREAD
-    }
 }
 
 impl SocketConnection {
     pub(super) fn new(desk: Desk, transport: Arc<Transport>) -> Arc<Self> {
-        let state = State {
-            stage: Stage::Connecting,
-            person: None,
-            has_spoken: false,
-            unconfirmed: Sent::default(),
-            unread: 0,
-        };
+        let state = State { stage: Stage::Connecting, person: None, has_spoken: false, unconfirmed: Sent::default() };
         Arc::new(Self {
             id: ConnectionId::next(),
             desk,
@@ -109,6 +90,12 @@ impl SocketConnection {
     /// Makes it somebody's, or nobody's; whoever had it before loses it completely. False if it was theirs already, and
     /// still is.
     pub(super) fn rebind(&self, person: Option<&Arc<Person>>) -> bool {
+        // The client is alive, so what was sent to it has arrived or will.
+        self.give_to(person, |_| Vec::new())
+    }
+
+    /// `lost` of what was sent to whoever had it before.
+    fn give_to(&self, person: Option<&Arc<Person>>, lost: impl FnOnce(&mut Sent) -> Vec<Unconfirmed>) -> bool {
         let mut state = self.state();
         state.has_spoken = true;
         if matches!(state.stage, Stage::Closed) {
@@ -119,11 +106,10 @@ impl SocketConnection {
         if before.as_ref().map(who) == person.map(who) {
             return false;
         }
-        // The socket is alive, so what was sent on it has arrived or will.
-        state.unconfirmed = Sent::default();
+        let lost = lost(&mut std::mem::take(&mut state.unconfirmed));
         drop(state);
         if let Some(before) = before {
-            self.desk.disconnect(&before, self.id, Vec::new());
+            self.desk.disconnect(&before, self.id, lost);
         }
         true
     }
@@ -154,22 +140,33 @@ impl SocketConnection {
     /// To be called once, when the socket is closed.
     pub(super) fn closed(&self, reason: DisconnectReason) {
         let mut state = self.state();
-        let was_cut_off = matches!(std::mem::replace(&mut state.stage, Stage::Closed), Stage::CutOff);
+        let stage = std::mem::replace(&mut state.stage, Stage::Closed);
+        if let Stage::Open(socket) = &stage {
+            self.transport.look_at(socket);
+        }
         let person = state.person.take();
-        let mut unconfirmed = std::mem::take(&mut state.unconfirmed);
+        let unconfirmed = &mut state.unconfirmed;
+        self.transport.settle(unconfirmed);
+        match reason {
+            _ if matches!(stage, Stage::CutOff) => {}
+            // The server sends all it has to a websocket before it closes.
+            DisconnectReason::ClosingServer if self.transport.is_websocket() => *unconfirmed = Sent::default(),
+            DisconnectReason::ClosingServer
+            | DisconnectReason::ClientNSDisconnect
+            | DisconnectReason::TransportClose => self.transport.end(unconfirmed),
+            DisconnectReason::ServerNSDisconnect
+            | DisconnectReason::TransportError
+            | DisconnectReason::HeartbeatTimeout
+            | DisconnectReason::MultipleHttpPollingError
+            | DisconnectReason::PacketParsingError => {}
+        }
+        // They stay until it is known that it has gone: who comes at this moment asks for them.
+        let lost = unconfirmed.in_doubt();
         drop(state);
         tracing::debug!(connection.id = %self.id, %reason, "A socket closed");
-        let Some(person) = person else { return };
-        self.transport.settle(&mut unconfirmed);
-        let is_orderly = matches!(reason, DisconnectReason::ClientNSDisconnect | DisconnectReason::TransportClose);
-        if is_orderly && !was_cut_off && !self.transport.is_websocket() {
-            // Said in a request; a websocket was heard, if it was the client that ended it.
-            unconfirmed.heard(Instant::now(), ON_THE_WAY);
+        if let Some(person) = person {
+            self.desk.disconnect(&person, self.id, lost);
         }
-        // The server sends all it has before it closes.
-        let has_all = reason == DisconnectReason::ClosingServer && !was_cut_off;
-        let lost = if has_all { Vec::new() } else { unconfirmed.in_doubt() };
-        self.desk.disconnect(&person, self.id, lost);
     }
 
     /// Emits an event that concerns this connection alone.
@@ -240,11 +237,11 @@ impl SocketConnection {
     }
 
     fn send_encoded(&self, state: &mut State, encoded: &Encoded, delivery: &Delivery<'_>) -> Outcome {
-        if !delivery.is_replay && !state.has_room_for(encoded.0.get().len(), &self.transport) {
-            return Outcome::Full;
-        }
         let Some(socket) = state.socket() else { return Outcome::Closed };
         self.transport.look_at(socket);
+        if !self.transport.has_room_for(encoded.0.get().len()) {
+            return Outcome::Full;
+        }
         let mut sent = Outcome::NotTaken;
         for name in encode::names_for(delivery, self.id) {
             let payload: &RawValue = &encoded.0;
@@ -285,6 +282,9 @@ impl Connection for SocketConnection {
 
     fn unconfirmed(&self) -> Vec<Unconfirmed> {
         let mut state = self.state();
+        if let Some(socket) = state.socket() {
+            self.transport.look_at(socket);
+        }
         self.transport.settle(&mut state.unconfirmed);
         state.unconfirmed.in_doubt()
     }
@@ -303,7 +303,7 @@ impl Connection for SocketConnection {
         let mut state = self.state();
         let Some(websocket) = self.transport.hang_up().filter(|_| state.socket().is_some()) else { return };
         state.stage = Stage::CutOff;
-        if !websocket.has_unsent() {
+        if self.transport.is_websocket() && !websocket.has_unsent() {
             state.unconfirmed = Sent::default();
         }
         drop(state);
@@ -338,7 +338,11 @@ impl Connection for SocketConnection {
     }
 
     fn revoke(&self, reason: Revoked) {
-        self.rebind(None);
+        // It may be dead as well as alive.
+        self.give_to(None, |sent| {
+            self.transport.settle(sent);
+            sent.in_doubt()
+        });
         let message = match reason {
             Revoked::TokenExpired => "Token expired",
             Revoked::Blocked => "Account is blocked.",

@@ -13,24 +13,38 @@ use socketioxide::extract::SocketRef;
 use socketioxide::socket::Sid;
 use tokio::time::Instant;
 
+use super::MAX_MESSAGE;
 use crate::net::HangUp;
 use crate::presence::{ON_THE_WAY, ROUND_TRIP, Sent};
+
+/// Bytes of events that may wait for a websocket whose client takes nothing at present; the library bounds their number alone.
+const UNREAD: usize = 4 << 20;
+
+/// Bytes of events that may wait for a client that polls: half of what fits into one answer, so that each answer has all.
+const UNPOLLED: usize = MAX_MESSAGE as usize / 2;
+
+/// The library gives up a change to a websocket that takes longer.
+const CHANGE: Duration = Duration::from_secs(10);
 
 /// What carries one socket.
 #[derive(Debug)]
 pub(super) struct Transport {
-    websocket: OnceLock<HangUp>,
+    /// The websocket, and when it came.
+    websocket: OnceLock<(HangUp, Instant)>,
     /// Since when the websocket is known to carry the socket: what waited for a request has been sent on it by then.
     carries_since: OnceLock<Instant>,
-    polls: Mutex<Polls>,
+    waiting: Mutex<Waiting>,
 }
 
-/// When somebody polled.
+/// What waits for the client, at most.
 #[derive(Debug)]
-struct Polls {
-    /// What was sent before has arrived.
+struct Waiting {
+    /// When it polled last.
+    polled_at: Instant,
+    /// By polling, it has taken what was sent before.
     taken_at: Instant,
-    last: Instant,
+    /// What was sent since it last took all there was.
+    bytes: usize,
 }
 
 impl Transport {
@@ -39,13 +53,13 @@ impl Transport {
         Self {
             websocket: OnceLock::new(),
             carries_since: OnceLock::new(),
-            polls: Mutex::new(Polls { taken_at: now, last: now }),
+            waiting: Mutex::new(Waiting { polled_at: now, taken_at: now, bytes: 0 }),
         }
     }
 
     /// What ends the websocket; `None` while there is none.
     pub(super) fn hang_up(&self) -> Option<&HangUp> {
-        self.websocket.get()
+        self.websocket.get().map(|(websocket, _)| websocket)
     }
 
     /// Whether the socket was carried by a websocket when it was last looked at.
@@ -55,20 +69,54 @@ impl Transport {
 
     /// Takes note of what carries the socket by now.
     pub(super) fn look_at(&self, socket: &SocketRef) {
-        if !self.is_websocket() && socket.transport_type() == TransportType::Websocket {
-            self.carries_since.get_or_init(Instant::now);
+        if let Some((_, came_at)) = self.websocket.get()
+            && !self.is_websocket()
+            && socket.transport_type() == TransportType::Websocket
+        {
+            self.carries_since.get_or_init(|| (*came_at + CHANGE).min(Instant::now()));
         }
+    }
+
+    /// Whether an event of so many bytes may still wait. Then it counts as sent.
+    pub(super) fn has_room_for(&self, bytes: usize) -> bool {
+        let mut waiting = self.waiting();
+        let bound = if self.is_websocket() { UNREAD } else { UNPOLLED };
+        if self.is_websocket() && self.takes_all() {
+            waiting.bytes = 0;
+        }
+        let total = waiting.bytes.saturating_add(bytes);
+        let has_room = waiting.bytes == 0 || total <= bound;
+        if has_room {
+            waiting.bytes = total;
+        }
+        has_room
+    }
+
+    /// Whether nothing waits because the client takes nothing at present.
+    fn takes_all(&self) -> bool {
+        self.hang_up().is_none_or(|websocket| !websocket.has_unsent())
     }
 
     /// The client said something, which shows what it has.
     pub(super) fn hear(&self, sent: &mut Sent) {
-        self.take_out(sent, Instant::now(), ROUND_TRIP);
+        if self.takes_all() {
+            self.take_out(sent, Instant::now(), ROUND_TRIP);
+        }
+    }
+
+    /// Nothing is sent any more. Whoever polls has said so in a request, or was polling still: their last answer may be on its way.
+    pub(super) fn end(&self, sent: &mut Sent) {
+        if !self.is_websocket() {
+            let read = Instant::now().checked_sub(ON_THE_WAY);
+            let polled_at = self.waiting().polled_at;
+            sent.heard(read.map_or(polled_at, |read| read.min(polled_at)), Duration::ZERO);
+        }
     }
 
     /// Takes out what the client has shown to have without saying anything.
     pub(super) fn settle(&self, sent: &mut Sent) {
-        sent.heard(self.polls().taken_at, Duration::ZERO);
-        if let Some(websocket) = self.websocket.get() {
+        sent.heard(self.waiting().taken_at, Duration::ZERO);
+        if let Some(websocket) = self.hang_up() {
             // It may have been heard for the last time when it closed.
             self.take_out(sent, websocket.heard_at(), ON_THE_WAY);
         }
@@ -81,20 +129,24 @@ impl Transport {
         }
     }
 
-    /// Whoever asks for more has taken what the last request was answered with: all that waited when it came.
+    /// Whoever asks for more has taken what the last request was answered with: all that waited when it came. Only while a
+    /// websocket is on its way is it answered with nothing.
     fn polled(&self) {
-        let mut polls = self.polls();
-        polls.taken_at = polls.last;
-        polls.last = Instant::now();
+        if self.websocket.get().is_none() {
+            let mut waiting = self.waiting();
+            waiting.taken_at = waiting.polled_at;
+            waiting.polled_at = Instant::now();
+            waiting.bytes = 0;
+        }
     }
 
     fn carry(&self, websocket: HangUp) {
         // A second one is refused by the library.
-        drop(self.websocket.set(websocket));
+        drop(self.websocket.set((websocket, Instant::now())));
     }
 
-    fn polls(&self) -> MutexGuard<'_, Polls> {
-        self.polls.lock().unwrap_or_else(PoisonError::into_inner)
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -111,7 +163,7 @@ enum Known {
 impl Known {
     fn websocket(self) -> Option<HangUp> {
         match self {
-            Self::Socket(transport) => transport.upgrade()?.websocket.get().cloned(),
+            Self::Socket(transport) => transport.upgrade()?.hang_up().cloned(),
             Self::Websocket(websocket) => Some(websocket),
         }
     }
@@ -137,7 +189,7 @@ impl Transports {
             return transport;
         }
         let mut all = self.all();
-        let before = all.insert(session, Known::Socket(Arc::downgrade(&transport)));
+        let before = insert(&mut all, session, Known::Socket(Arc::downgrade(&transport)));
         if let Some(websocket) = before.and_then(Known::websocket) {
             transport.carry(websocket);
         }
@@ -150,7 +202,7 @@ impl Transports {
         if let Some(Known::Socket(known)) = all.get(&session)
             && std::ptr::eq(known.as_ptr(), &raw const **transport)
         {
-            match transport.websocket.get() {
+            match transport.hang_up() {
                 Some(websocket) if websocket.is_open() => {
                     all.insert(session, Known::Websocket(websocket.clone()));
                 }
@@ -182,16 +234,22 @@ impl Transports {
             }
             return;
         }
-        // Nobody else would take out those that never connect.
-        if all.len() == all.capacity() {
-            all.retain(|_, known| known.is_alive());
+        if !all.contains_key(&session) {
+            insert(&mut all, session, Known::Websocket(websocket));
         }
-        all.entry(session).or_insert(Known::Websocket(websocket));
     }
 
     fn all(&self) -> MutexGuard<'_, HashMap<Sid, Known>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Nobody else would take out sessions that end without another word.
+fn insert(all: &mut HashMap<Sid, Known>, session: Sid, known: Known) -> Option<Known> {
+    if all.len() == all.capacity() {
+        all.retain(|_, known| known.is_alive());
+    }
+    all.insert(session, known)
 }
 
 /// What a request says of its transport.
@@ -245,6 +303,39 @@ mod tests {
         assert_eq!(sent.in_doubt(), [(conversation, Seq::new(2))]);
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn who_ends_without_polling_again_has_not_taken_what_waits() {
+        let (transport, mut sent) = (Transport::new(), Sent::default());
+        let conversation = ConversationId::from_bytes([1; 12]);
+        sent.note(conversation, Seq::new(1));
+        tokio::time::advance(SECOND).await;
+        transport.polled();
+        sent.note(conversation, Seq::new(2));
+        tokio::time::advance(SECOND * 60).await;
+        transport.end(&mut sent);
+        assert_eq!(sent.in_doubt(), [(conversation, Seq::new(2))]);
+    }
+
+    #[tokio::test]
+    async fn what_waits_for_a_poll_fits_into_its_answer() {
+        let transport = Transport::new();
+        assert!(transport.has_room_for(UNPOLLED * 2), "one alone that is too long has to go, too");
+        assert!(!transport.has_room_for(1));
+        transport.polled();
+        assert!(transport.has_room_for(UNPOLLED - 1) && transport.has_room_for(1));
+        assert!(!transport.has_room_for(1));
+    }
+
+    #[tokio::test]
+    async fn sessions_that_nobody_takes_out_do_not_add_up() {
+        let transports = Transports::default();
+        let (handshake, ()) = axum::http::Request::get("/?transport=polling").body(()).unwrap().into_parts();
+        for _ in 0..1000 {
+            drop(transports.of(Sid::new(), &handshake));
+        }
+        assert!(transports.all().len() < 10, "{}", transports.all().len());
+    }
+
     #[tokio::test]
     async fn a_session_is_remembered_for_as_long_as_its_socket_is_there() {
         let (transports, session) = (Transports::default(), Sid::new());
@@ -254,9 +345,9 @@ mod tests {
         transports.closed(session, &older);
         assert_eq!(transports.all().len(), 1, "it has connected once more");
         let poll = Query::of(Some(&format!("EIO=4&transport=polling&sid={session}")));
-        let before = newer.polls().last;
+        let before = newer.waiting().polled_at;
         transports.asked(&poll, true);
-        assert!(newer.polls().last > before);
+        assert!(newer.waiting().polled_at > before);
         transports.asked(&Query::of(Some(&format!("transport=polling&sid={}", Sid::new()))), true);
         transports.closed(session, &newer);
         assert_eq!(transports.all().len(), 0);

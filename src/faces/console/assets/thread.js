@@ -170,7 +170,7 @@ export class Thread extends Synced {
   #revise(id, revisedBy, change) {
     if (!change) return false;
     const message = this.#messages.get(id);
-    if (message && revisedBy < message.revisedBy) return false;
+    if (revisedBy < ((message ?? this.#revised.get(id))?.revisedBy ?? 0)) return false;
     if (message) return void Object.assign(message, { ...change, revisedBy });
     this.#revised.set(id, { ...this.#revised.get(id), ...change, revisedBy });
     return false;

@@ -36,6 +36,8 @@ async fn an_append_costs_two_round_trips_and_a_history_one() {
     let batch: Vec<_> = (0..50).map(|i| say(&conversation, 1, Side::Customer, &i.to_string())).collect();
     assert!(store.append(batch).await.into_iter().all(|answer| answer.is_ok()));
     assert_eq!(took(), ["insert", "update"]);
+    store.append(vec![read(&conversation, 9, Side::Desk, 10)]).await.remove(0).unwrap();
+    assert_eq!(took(), ["aggregate", "insert", "update"], "how much is left unread");
     store.append(vec![read(&conversation, 9, Side::Desk, 100)]).await.remove(0).unwrap();
     assert_eq!(took(), ["insert", "update"]);
     store.append(vec![read(&conversation, 9, Side::Desk, 100)]).await.remove(0).unwrap();
@@ -58,6 +60,13 @@ async fn an_append_costs_two_round_trips_and_a_history_one() {
     assert_eq!(took(), ["find"; 2]);
     store.summary(conversation.id).await.unwrap();
     assert_eq!(took(), ["find"; 2]);
+    // As after a start: how matters stand in the conversation, and numbers for its messages.
+    let started = open_on(&counted).await;
+    started.settle().await.unwrap();
+    started.stop.cancel();
+    took();
+    started.append(vec![read(&conversation, 1, Side::Customer, 100)]).await.remove(0).unwrap();
+    assert_eq!(took(), ["find"; 2], "it has nothing to read");
 }
 
 /// Longer than the desk remembers people.
