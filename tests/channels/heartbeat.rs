@@ -1,6 +1,7 @@
 //! Sockets that are open and answer nothing, as of machines that have lost their power: each is found out within the
 //! heartbeat, and what was said to it meanwhile is not lost.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use deskline::domain::{Role, User};
@@ -112,15 +113,17 @@ async fn silent_sockets_of_the_shop_are_found_out_in_time_and_cost_no_message() 
     let bea = scene.server.account("Bea Two", "bea@example.com", Role::Admin).await;
     let room = format!("/ws/chat/{}/?token={}", scene.uuid().await, scene.server.token(&scene.uma));
     let desk = format!("/ws/admin/chat/?token={}", scene.server.token(&bea));
-    let silent = [HalfOpen::open(&scene.server, &room).await, HalfOpen::open(&scene.server, &desk).await];
+    let (room, desk) = (HalfOpen::open(&scene.server, &room).await, HalfOpen::open(&scene.server, &desk).await);
     scene.answer("into the void").await;
-    for (silent, who) in silent.into_iter().zip([&scene.uma, &bea]) {
-        let gone = async {
-            while watcher.wait_for("user-offline", DUE + SLACK).await.unwrap()["userId"] != who.id.to_string() {}
-        };
-        silent.is_found_out(gone).await;
-        silent.has_ended().await;
-    }
+    let mut here = HashSet::from([scene.uma.id, bea.id].map(|id| json!(id.to_string())));
+    let both_gone = async {
+        while !here.is_empty() {
+            here.remove(&watcher.wait_for("user-offline", DUE + SLACK).await.unwrap()["userId"]);
+        }
+    };
+    room.is_found_out(both_gone).await;
+    room.has_ended().await;
+    desk.has_ended().await;
     scene.is_owed("into the void").await;
 }
 
