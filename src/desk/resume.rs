@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Desk;
 use super::list_conversations::list_for;
 use super::receipts::Reaches;
-use crate::domain::{Conversation, ConversationId, EntryTold, Person, Seq, Summary};
+use crate::domain::{Conversation, ConversationId, Entry, EntryKind, EntryTold, Person, Seq, Summary};
 use crate::store::StoreError;
 
 /// The most conversations one request may name.
@@ -14,6 +14,12 @@ pub const CONVERSATIONS: usize = 100;
 
 /// The most entries of one conversation in one answer.
 pub const PAGE: usize = 200;
+
+/// Bytes of an answer, about. Once they are used up, the other conversations have to be asked for again.
+const BYTES: usize = 512 << 10;
+
+/// Bytes of an entry beside its text, about.
+const BESIDE_THE_TEXT: usize = 256;
 
 /// One conversation, from where the client left off.
 #[derive(Debug)]
@@ -61,12 +67,12 @@ impl Desk {
                 from.entry(summary.conversation.id).or_default();
             }
         }
-        let mut resumed = BTreeMap::new();
+        let (mut resumed, mut room) = (BTreeMap::new(), BYTES);
         for (id, after) in from {
             let found = self.0.directory.conversation(id).await?;
             let theirs = found.filter(|found| found.members.side_of(person.id, person.role.is_agent()).is_some());
             let part = match theirs {
-                Some(conversation) => Some(self.resume_one(person, conversation, after).await?),
+                Some(conversation) => Some(self.resume_one(person, conversation, after, &mut room).await?),
                 None => None,
             };
             resumed.insert(id, part);
@@ -79,6 +85,7 @@ impl Desk {
         person: &Arc<Person>,
         conversation: Conversation,
         after: Seq,
+        room: &mut usize,
     ) -> Result<Resumed, StoreError> {
         let summary = self.0.stores.conversations.summary(conversation.id).await?;
         let summary = summary.unwrap_or_else(|| Summary::opened(conversation));
@@ -87,7 +94,11 @@ impl Desk {
         if after > last_seq {
             return Ok(Resumed { entries: Vec::new(), last_seq, reaches, has_more: false, must_resync: true });
         }
-        let entries = self.0.stores.conversations.entries_after(conversation.id, after, PAGE).await?;
+        let mut entries = Vec::new();
+        if after < last_seq && *room > 0 {
+            entries = self.0.stores.conversations.entries_after(conversation.id, after, PAGE).await?;
+            fill(&mut entries, room);
+        }
         let newest = entries.last().map_or(after, |entry| entry.seq);
         // A client that begins at zero has not lost what it was sent before.
         if self.delivered(person.id, conversation.id).await?.is_none_or(|known| known < newest) {
@@ -101,4 +112,19 @@ impl Desk {
         let entries = self.show(conversation, entries).await?;
         Ok(Resumed { entries, last_seq, reaches, has_more: newest < last_seq, must_resync: false })
     }
+}
+
+/// Leaves those that there is room for; the last may take more than is left.
+fn fill(entries: &mut Vec<Entry>, room: &mut usize) {
+    let mut count = 0;
+    while let Some(entry) = entries.get(count).filter(|_| *room > 0) {
+        let text = match &entry.kind {
+            EntryKind::Message(message) => message.text(),
+            EntryKind::Edited { body, .. } => Some(body),
+            EntryKind::Deleted { .. } | EntryKind::Read { .. } | EntryKind::StatusChanged { .. } => None,
+        };
+        *room = room.saturating_sub(BESIDE_THE_TEXT + text.map_or(0, |text| text.as_str().len()));
+        count += 1;
+    }
+    entries.truncate(count);
 }

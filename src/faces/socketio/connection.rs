@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
 use socketioxide::extract::{AckSender, SocketRef};
 use socketioxide::socket::DisconnectReason;
 use socketioxide::{SendError, SocketError};
@@ -128,6 +128,11 @@ impl SocketConnection {
         }
     }
 
+    /// Whether answers wait that the client does not take at present.
+    pub(super) fn is_stalled(&self) -> bool {
+        self.state().socket().is_some() && self.transport.is_stalled()
+    }
+
     /// The client said something.
     pub(super) fn heard_from(&self) {
         let mut state = self.state();
@@ -179,7 +184,11 @@ impl SocketConnection {
     pub(super) fn acknowledge<T: Serialize>(&self, ack: Option<AckSender>, answer: &T) {
         let Some(ack) = ack else { return };
         let Some(socket) = self.state().socket().cloned() else { return };
-        self.settle(&socket, ack.send(answer));
+        let Ok(answer) = to_raw_value(answer) else {
+            return tracing::error!("An answer could not be encoded");
+        };
+        self.transport.count(answer.get().len());
+        self.settle(&socket, ack.send(&answer));
     }
 
     /// Tells a client what is wrong with what it sent: by an answer if it asked for one, and by an `error` event.

@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use socketioxide::adapter::LocalAdapter;
@@ -21,6 +22,9 @@ const WAITING: usize = 4096;
 
 /// Bytes of events that may wait per connection. One event may always wait, however large.
 const WAITING_BYTES: usize = 4 << 20;
+
+/// How often a client that takes nothing is looked at again.
+const STALLED: Duration = Duration::from_millis(20);
 
 /// An event as it came.
 pub(super) struct Inbound {
@@ -120,6 +124,10 @@ fn see_to(connection: &Shared, line: &mut Line) {
 
 async fn empty(connection: &Shared) {
     while let Some(inbound) = next(connection) {
+        // Whoever takes no answers gets no more of them: they may be long.
+        while connection.is_stalled() {
+            tokio::time::sleep(STALLED).await;
+        }
         handlers::handle(connection, inbound).await;
     }
 }

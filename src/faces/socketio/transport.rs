@@ -20,8 +20,9 @@ use crate::presence::{ON_THE_WAY, ROUND_TRIP, Sent};
 /// Bytes of events that may wait for a websocket whose client takes nothing at present; the library bounds their number alone.
 const UNREAD: usize = 4 << 20;
 
-/// Bytes of events that may wait for a client that polls: half of what fits into one answer, so that each answer has all.
-const UNPOLLED: usize = MAX_MESSAGE as usize / 2;
+/// Bytes of events, and of answers before the last one, that may wait for a client that polls. Together with that last one they
+/// fit into what a request is answered with, so that each brings all.
+const UNPOLLED: usize = MAX_MESSAGE as usize / 4;
 
 /// The library gives up a change to a websocket that takes longer.
 const CHANGE: Duration = Duration::from_secs(10);
@@ -43,8 +44,10 @@ struct Waiting {
     polled_at: Instant,
     /// By polling, it has taken what was sent before.
     taken_at: Instant,
-    /// What was sent since it last took all there was.
-    bytes: usize,
+    /// Bytes of events since it last took all there was.
+    events: usize,
+    /// The same of answers.
+    answers: usize,
 }
 
 impl Transport {
@@ -53,7 +56,7 @@ impl Transport {
         Self {
             websocket: OnceLock::new(),
             carries_since: OnceLock::new(),
-            waiting: Mutex::new(Waiting { polled_at: now, taken_at: now, bytes: 0 }),
+            waiting: Mutex::new(Waiting { polled_at: now, taken_at: now, events: 0, answers: 0 }),
         }
     }
 
@@ -82,14 +85,25 @@ impl Transport {
         let mut waiting = self.waiting();
         let bound = if self.is_websocket() { UNREAD } else { UNPOLLED };
         if self.is_websocket() && self.takes_all() {
-            waiting.bytes = 0;
+            waiting.events = 0;
         }
-        let total = waiting.bytes.saturating_add(bytes);
-        let has_room = waiting.bytes == 0 || total <= bound;
+        let total = waiting.events.saturating_add(bytes);
+        let has_room = waiting.events == 0 || total <= bound;
         if has_room {
-            waiting.bytes = total;
+            waiting.events = total;
         }
         has_room
+    }
+
+    /// Bytes of an answer wait, whether there is room for them or not.
+    pub(super) fn count(&self, bytes: usize) {
+        let mut waiting = self.waiting();
+        waiting.answers = waiting.answers.saturating_add(bytes);
+    }
+
+    /// Whether answers should wait until the client takes what there is.
+    pub(super) fn is_stalled(&self) -> bool {
+        if self.is_websocket() { !self.takes_all() } else { self.waiting().answers > UNPOLLED }
     }
 
     /// Whether nothing waits because the client takes nothing at present.
@@ -136,7 +150,7 @@ impl Transport {
             let mut waiting = self.waiting();
             waiting.taken_at = waiting.polled_at;
             waiting.polled_at = Instant::now();
-            waiting.bytes = 0;
+            (waiting.events, waiting.answers) = (0, 0);
         }
     }
 

@@ -58,6 +58,28 @@ export default function stories(start) {
     assert.deepEqual(sizes, [200, 200, 50]);
   });
 
+  test('long entries come in parts, over all conversations together', async (t) => {
+    const server = await start(t);
+    const [admin, ann, bob] = [await server.signIn(server.admin), await server.signIn(server.ann), await server.signIn(server.bob)];
+    const all = Array.from({ length: 20 }, (_, index) => `${index} ${'€'.repeat(15_000)}`);
+    for (const client of [ann, bob]) for (const message of all) await client.send(server.admin, message);
+    const ids = [ann, bob].map((client) => client.all('message-sent')[0].conversationId);
+    const found = new Map(ids.map((id) => [id, []]));
+    const cursors = Object.fromEntries(ids.map((id) => [id, 0]));
+    for (let more = true; more; ) {
+      const answer = await admin.ask('resume', { conversations: cursors });
+      assert.ok(Buffer.byteLength(JSON.stringify(answer)) < 600_000);
+      const parts = Object.entries(answer.conversations);
+      assert.ok(parts.some(([, part]) => part.entries.length), 'it goes on');
+      for (const [id, part] of parts) {
+        found.get(id).push(...texts(part));
+        cursors[id] = part.entries.at(-1)?.seq ?? cursors[id];
+      }
+      more = parts.some(([, part]) => part.hasMore);
+    }
+    for (const id of ids) assert.deepEqual(found.get(id), all);
+  });
+
   test('a seq that was never given asks for a new start', async (t) => {
     const server = await start(t);
     const ann = await server.signIn(server.ann);
