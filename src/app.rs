@@ -139,7 +139,7 @@ pub async fn serve(
 }
 
 fn channels_settings(config: &Config) -> ChannelsSettings {
-    config.channels.settings(config.store.location().file(), &config.listen.public_urls)
+    config.channels.settings(config.store.location().file(), &config.listen.public_urls, config.heartbeat.heartbeat())
 }
 
 /// All faces, behind what they have in common.
@@ -148,7 +148,7 @@ fn router(
     accounts: &Arc<Accounts>,
     config: &Config,
 ) -> anyhow::Result<(Router, SocketIo, channels::Sockets)> {
-    let (socketio, sockets, gate) = socketio::layer(desk, &config.socketio.settings());
+    let (socketio, sockets, gate) = socketio::layer(desk, &config.socketio.settings(config.heartbeat.heartbeat()));
     let (dialects, channels) = channels::routes(desk.clone(), accounts.clone(), channels_settings(config));
     let router = Router::new()
         .merge(dialects)

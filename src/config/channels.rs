@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::faces::channels::{ChannelsSettings, PublicUrl};
+use crate::net::Heartbeat;
 
 /// What the Channels face does differently when told to.
 #[derive(Debug, Clone, Args)]
@@ -42,14 +43,20 @@ impl FilesConfig {
 }
 
 impl ChannelsConfig {
-    /// As the face takes it, beside this data file, if there is one, and for a server that is found here.
+    /// As the face takes it, beside this data file, if there is one, for a server that is found here, with this heartbeat.
     #[must_use]
-    pub fn settings(&self, data: Option<&PathBuf>, public_urls: &[PublicUrl]) -> ChannelsSettings {
+    pub fn settings(
+        &self,
+        data: Option<&PathBuf>,
+        public_urls: &[PublicUrl],
+        heartbeat: Heartbeat,
+    ) -> ChannelsSettings {
         ChannelsSettings {
             open_public_rooms: self.open_public_rooms,
             files: self.files.folder(data),
             max_attachment: self.max_attachment.saturating_mul(1 << 20),
             public_urls: public_urls.to_vec(),
+            heartbeat,
         }
     }
 }

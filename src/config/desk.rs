@@ -6,6 +6,7 @@ use clap::Args;
 
 use crate::desk::DeskSettings;
 use crate::faces::socketio::SocketioSettings;
+use crate::net::Heartbeat;
 
 /// What the desk does differently when told to.
 #[derive(Debug, Clone, Args)]
@@ -44,12 +45,6 @@ impl DeskConfig {
 /// What the Socket.IO face does differently when told to.
 #[derive(Debug, Clone, Args)]
 pub struct SocketioConfig {
-    /// How often a client is asked for a sign of life, e.g. `25s`.
-    #[arg(long, env = "DESKLINE_PING_INTERVAL", default_value = "25s", value_parser = humantime::parse_duration)]
-    pub ping_interval: Duration,
-    /// How long it may take to give one, e.g. `20s`.
-    #[arg(long, env = "DESKLINE_PING_TIMEOUT", default_value = "20s", value_parser = humantime::parse_duration)]
-    pub ping_timeout: Duration,
     /// How long a client may stay connected without saying who it is before it is reminded, e.g. `5s`.
     #[arg(long, env = "DESKLINE_SILENCE", default_value = "5s", value_parser = humantime::parse_duration)]
     pub silence: Duration,
@@ -59,14 +54,9 @@ pub struct SocketioConfig {
 }
 
 impl SocketioConfig {
-    /// As the face takes it.
+    /// As the face takes it, with this heartbeat.
     #[must_use]
-    pub const fn settings(&self) -> SocketioSettings {
-        SocketioSettings {
-            ping_interval: self.ping_interval,
-            ping_timeout: self.ping_timeout,
-            silence: self.silence,
-            allow_eio3: self.allow_eio3,
-        }
+    pub const fn settings(&self, heartbeat: Heartbeat) -> SocketioSettings {
+        SocketioSettings { heartbeat, silence: self.silence, allow_eio3: self.allow_eio3 }
     }
 }

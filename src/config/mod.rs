@@ -13,6 +13,7 @@ use crate::net::ClientUrlError;
 mod auth;
 mod channels;
 mod desk;
+mod heartbeat;
 mod listen;
 mod log;
 mod mail;
@@ -21,6 +22,7 @@ mod store;
 pub use auth::{AuthConfig, SecretError};
 pub use channels::{ChannelsConfig, FilesConfig};
 pub use desk::{DeskConfig, SocketioConfig};
+pub use heartbeat::HeartbeatConfig;
 pub use listen::ListenConfig;
 pub use log::{LogConfig, LogFormat};
 pub use mail::MailConfig;
@@ -44,6 +46,9 @@ pub struct Config {
     #[command(flatten)]
     #[expect(missing_docs, reason = "documented by its type")]
     pub desk: DeskConfig,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented by its type")]
+    pub heartbeat: HeartbeatConfig,
     #[command(flatten)]
     #[expect(missing_docs, reason = "documented by its type")]
     pub socketio: SocketioConfig,

@@ -76,6 +76,16 @@ fn a_page_is_named_as_its_browser_names_it() {
 }
 
 #[test]
+fn a_heartbeat_beats() {
+    for never in ["0s", "99ms", "2days"] {
+        let refused = Cli::try_parse_from(["deskline", "--ping-interval", never]).map(|_| ()).unwrap_err().to_string();
+        assert!(refused.contains("--ping-interval") && refused.contains("between 100ms and 1day"), "{refused}");
+    }
+    let heartbeat = config(&["--ping-timeout", "100ms"]).heartbeat.heartbeat();
+    assert_eq!((heartbeat.interval.as_secs(), heartbeat.timeout.as_millis()), (25, 100));
+}
+
+#[test]
 fn every_setting_is_in_the_example_file_and_the_other_way_round() {
     let example = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/.env.example")).unwrap();
     let names: Vec<String> = Cli::command()

@@ -78,14 +78,17 @@ impl Desk {
     pub fn disconnect(&self, person: &Arc<Person>, connection: ConnectionId, unconfirmed: Vec<Unconfirmed>) {
         self.0.expiries.remove(connection);
         self.stop_typing_on(connection);
-        let (debts, leaving) = {
-            let mut all = self.0.debts.lock();
-            (all.remove(&connection).unwrap_or_default(), self.0.presence.leave(person.id, connection))
+        // Held until it is taken back, too: whoever comes next catches up from there.
+        let mut all = self.0.debts.lock();
+        let debts = all.remove(&connection).unwrap_or_default();
+        let Some(leaving) = self.0.presence.leave(person.id, connection) else {
+            drop(all);
+            return self.settle_debts(person, debts, &unconfirmed);
         };
-        let Some(leaving) = leaving else { return self.settle_debts(person, debts, &unconfirmed) };
         for (conversation, first) in unconfirmed {
             self.0.deliveries.take_back(person.id, conversation, first.previous());
         }
+        drop(all);
         let (desk, grace) = (self.clone(), self.0.settings.offline_grace);
         self.run(async move {
             tokio::time::sleep(grace).await;

@@ -22,10 +22,12 @@ use tower::ServiceExt as _;
 
 mod compact;
 mod cors;
+mod heartbeat;
 mod stream;
 
 pub use compact::compact_headers;
 pub use cors::{ClientUrl, ClientUrlError, cors, preflight_without_content};
+pub use heartbeat::{Heartbeat, Pulse};
 pub use stream::HangUp;
 use stream::Shared;
 

@@ -12,6 +12,7 @@ mod frames;
 mod golden_drivecash;
 mod golden_storefront;
 mod harness;
+mod heartbeat;
 mod history;
 mod hostile;
 mod listeners;

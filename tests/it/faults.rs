@@ -11,12 +11,15 @@ use tempfile::TempDir;
 use tokio::process::Command;
 use tokio::time::{Instant, timeout};
 
-use crate::support::{Account, PROGRAM, SOON, ServerProcess, Site, all_logs, enter, text};
+use crate::support::{Account, PROGRAM, SOON, ServerProcess, Site, all_logs, enter, how_long, text};
 
 const PEOPLE: [(&str, Role); 3] = [("ada", Role::Admin), ("ann", Role::Customer), ("bob", Role::Customer)];
 
-/// How long the disk hangs, unless `DESKLINE_HANG_SECONDS` says otherwise.
+/// How long the disk hangs, unless a longer run is asked for.
 const HANG: Duration = Duration::from_secs(4);
+
+/// How a disk fails, see `tests/fixtures/faults.c`: when it is to sync, when it is to write, or half-way through that.
+const FAILURES: [&str; 6] = ["eio", "write", "torn", "torn", "write", "eio"];
 
 /// A server whose disk can be told to misbehave.
 struct Scene {
@@ -36,7 +39,7 @@ impl Scene {
         let (site, people) = Site::with(&PEOPLE).await;
         let mut command = Command::new(PROGRAM);
         command.args(site.usual()).args(["--send-rate", "0"]);
-        command.env("LD_PRELOAD", &library).env("FAULTS", &faults);
+        command.env("LD_PRELOAD", &library).env("FAULTS", &faults).env("FAULTY", site.data());
         let server = ServerProcess::start(command).await;
         Self { _folder: folder, faults, site, people, server }
     }
@@ -104,17 +107,17 @@ async fn a_disk_that_fails_is_never_an_acknowledgement_and_heals_without_a_resta
     let scene = Scene::new().await;
     let (ann, ada) = (enter(&scene.server.url, &scene.people[1]).await, &scene.people[0]);
     let (mut acked, mut refused) = (Vec::new(), Vec::new());
-    for round in 0..5 {
+    for (round, failure) in FAILURES.into_iter().enumerate() {
         for n in 0..20 {
             let name = format!("good {round}.{n}");
             assert!(say(&ann, ada, &name).await, "{name}");
             acked.push(name);
         }
-        scene.disk("eio");
+        scene.disk(failure);
         for n in 0..5 {
             let name = format!("bad {round}.{n}");
             let said = timeout(SOON, say(&ann, ada, &name)).await.expect("nobody is told that the disk fails");
-            assert!(!said, "{name} was acknowledged, and not synced");
+            assert!(!said, "{name} was acknowledged, and not kept ({failure})");
             refused.push(name);
         }
         assert_eq!(scene.history().await, acked, "what is refused is not shown");
@@ -134,12 +137,9 @@ async fn a_disk_that_fails_is_never_an_acknowledgement_and_heals_without_a_resta
     scene.ends_with(&acked, &[]).await;
 }
 
-#[expect(clippy::disallowed_methods, reason = "a long run is asked for by hand")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_disk_that_hangs_makes_acknowledgements_late_and_nothing_else() {
-    let hang = std::env::var("DESKLINE_HANG_SECONDS")
-        .ok()
-        .map_or(HANG, |seconds| Duration::from_secs(seconds.parse().unwrap()));
+    let hang = how_long(HANG);
     let scene = Scene::new().await;
     let (ann, ada) = (enter(&scene.server.url, &scene.people[1]).await, &scene.people[0]);
     let mut acked = vec!["before".to_owned()];

@@ -9,11 +9,11 @@ use tokio::net::TcpListener;
 use tokio::time::{Instant, timeout};
 
 use crate::line::Line;
-use crate::shared::ServerProcess;
+use crate::shared::{Account, ServerProcess, how_long};
 use crate::support::{
     PATIENCE, Site, becomes_ready, becomes_unready, enter, probe, say, somebody_was_refused, stop, told_the_truth,
 };
-use crate::talker::Talk;
+use crate::talker::{Ledger, Talk};
 
 /// How long the database is away.
 const AWAY: Duration = Duration::from_secs(30);
@@ -29,28 +29,51 @@ const SILENT: Duration = Duration::from_secs(9);
 pub(crate) const PEOPLE: [(&str, Role); 4] =
     [("ada", Role::Admin), ("ann", Role::Customer), ("bob", Role::Customer), ("cat", Role::Customer)];
 
+/// How long it hangs, unless a longer run is asked for: longer than anybody waits for it.
+const HANG: Duration = Duration::from_secs(10);
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_is_away_for_half_a_minute_costs_nobody_a_message_or_a_socket() {
-    let Some((site, accounts)) = Site::with(&PEOPLE).await else { return };
+    let Some((site, agent, ledgers)) = talk_while(Line::cut, Duration::from_secs(5), AWAY).await else { return };
+    told_the_truth(&site, &agent, &ledgers).await;
+    somebody_was_refused(&ledgers);
+    site.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_hangs_costs_nobody_a_message() {
+    let Some((site, agent, ledgers)) = talk_while(Line::silence, SILENT, how_long(HANG)).await else { return };
+    // Who is still coming in when it begins to hang cannot be caught up, and has to come again: sockets are not counted.
+    site.compare(&agent, &ledgers).await;
+    somebody_was_refused(&ledgers);
+    site.remove().await;
+}
+
+/// People talk, the database goes away in this way for so long, which readiness shows so soon, and comes back. Gives an agent,
+/// and what everybody has said and heard.
+async fn talk_while(
+    go_away: fn(&Line),
+    unready_within: Duration,
+    away: Duration,
+) -> Option<(Site, Account, Vec<(Account, Ledger)>)> {
+    let (site, accounts) = Site::with(&PEOPLE).await?;
     let line = Line::to(&site, true).await;
     let server = site.start_on(&line.uri(&site)).await;
     let talk = Talk::start(&accounts, &[&server.url]);
     assert!(talk.is_acknowledged(200, PATIENCE).await, "nobody is acknowledged: {}", server.log());
 
-    line.cut();
+    go_away(&line);
     let went = Instant::now();
-    becomes_unready(&server, Duration::from_secs(5)).await;
+    becomes_unready(&server, unready_within).await;
     assert_eq!(probe(&server.url, "livez").await, 200);
-    tokio::time::sleep_until(went + AWAY).await;
+    tokio::time::sleep_until(went + away).await;
     assert_eq!(probe(&server.url, "readyz").await, 503);
     line.mend();
     becomes_ready(&server, PATIENCE).await;
     assert!(talk.is_acknowledged(200, PATIENCE).await, "it does not recover: {}", server.log());
     let ledgers = talk.end().await;
     stop(server).await;
-    told_the_truth(&site, &accounts[0], &ledgers).await;
-    somebody_was_refused(&ledgers);
-    site.remove().await;
+    Some((site, accounts[0].clone(), ledgers))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

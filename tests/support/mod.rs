@@ -102,6 +102,12 @@ pub(crate) async fn all_logs(store: &dyn ConversationStore, agent: UserId) -> Ve
     logs
 }
 
+/// How long a store hangs that usually does for so long: `DESKLINE_HANG_SECONDS` asks for a longer run.
+#[expect(clippy::disallowed_methods, reason = "a long run is asked for by hand")]
+pub(crate) fn how_long(usually: Duration) -> Duration {
+    std::env::var("DESKLINE_HANG_SECONDS").map_or(usually, |seconds| Duration::from_secs(seconds.parse().unwrap()))
+}
+
 /// A field that has to be a number.
 pub(crate) fn number(value: &Value, field: &str) -> u64 {
     value[field].as_u64().unwrap_or_else(|| panic!("no number {field} in {value}"))

@@ -31,6 +31,7 @@ mod storefront;
 use crate::accounts::Accounts;
 use crate::desk::Desk;
 use crate::domain::{Clock, Timestamp};
+use crate::net::Heartbeat;
 use echo::Echoes;
 use storefront::overview::Overviews;
 
@@ -47,6 +48,8 @@ pub struct ChannelsSettings {
     pub max_attachment: u64,
     /// Where pages find this server, if not where they connect to.
     pub public_urls: Vec<PublicUrl>,
+    /// How clients are asked for signs of life.
+    pub heartbeat: Heartbeat,
 }
 
 /// What all routes and sockets of this face need.
@@ -61,13 +64,18 @@ struct Channels {
 }
 
 /// The sockets of this face, to be closed together.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Sockets {
     tasks: TaskTracker,
     stop: CancellationToken,
+    heartbeat: Heartbeat,
 }
 
 impl Sockets {
+    fn new(heartbeat: Heartbeat) -> Self {
+        Self { tasks: TaskTracker::new(), stop: CancellationToken::new(), heartbeat }
+    }
+
     /// Closes all sockets with 1001, and waits until they are.
     pub async fn close(&self) {
         self.stop.cancel();
@@ -84,7 +92,7 @@ const FAREWELL: Duration = Duration::from_secs(2);
 
 /// All routes of this face. The second value closes its sockets.
 pub fn routes(desk: Desk, accounts: Arc<Accounts>, settings: ChannelsSettings) -> (Router, Sockets) {
-    let sockets = Sockets::default();
+    let sockets = Sockets::new(settings.heartbeat);
     let overviews = Overviews::start(&desk, &sockets);
     let state = Channels { desk, accounts, settings, echoes: Arc::default(), sockets: sockets.clone(), overviews };
     let router = Router::new()

@@ -8,12 +8,12 @@ use std::time::Duration;
 use axum::extract::Request;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use futures_util::{SinkExt as _, StreamExt as _};
+use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, timeout};
+use tokio::time::{sleep_until, timeout, timeout_at};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::{CapacityError, Error, ProtocolError};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
@@ -24,19 +24,10 @@ use tokio_tungstenite::tungstenite::{Bytes, Message};
 use super::line::Item;
 use super::live::Dialect;
 use super::{FAREWELL, Sockets};
-use crate::net::HangUp;
+use crate::net::{HangUp, Pulse};
 
 /// The largest message a client may send, in bytes: the longest text that can be kept, however it is escaped.
 const MAX_MESSAGE: usize = 256 << 10;
-
-/// How often a client is asked for a sign of life.
-const PING: Duration = Duration::from_secs(30);
-
-/// After how long without one it counts as gone.
-const SILENCE: Duration = Duration::from_secs(75);
-
-/// How long one frame may take to be written.
-const WRITE: Duration = Duration::from_secs(30);
 
 /// The close code of a server that stops.
 pub(super) const GOING_AWAY: u16 = 1001;
@@ -99,9 +90,9 @@ impl Handshake {
         dialect: std::sync::Arc<D>,
         waiting: mpsc::Receiver<Item<D::Look>>,
     ) -> Response {
-        let stop = sockets.stop.clone();
+        let (stop, heartbeat) = (sockets.stop.clone(), sockets.heartbeat);
         self.accept(sockets, move |socket| async move {
-            stop_or_serve(socket, &*dialect, waiting, stop).await;
+            stop_or_serve(socket, &*dialect, waiting, stop, Pulse::start(heartbeat)).await;
             dialect.live().closed();
         })
     }
@@ -141,55 +132,64 @@ async fn stop_or_serve<D: Dialect>(
     dialect: &D,
     mut waiting: mpsc::Receiver<Item<D::Look>>,
     stop: tokio_util::sync::CancellationToken,
+    mut pulse: Pulse,
 ) {
-    let mut tick = tokio::time::interval_at(Instant::now() + PING, PING);
-    let mut heard_at = Instant::now();
     loop {
-        tokio::select! {
+        let read = tokio::select! {
             item = waiting.recv() => {
                 let Some(item) = item else { return };
                 dialect.live().line.taken(&item);
-                if !send(&mut socket, dialect, item).await {
+                if !send(&mut socket, dialect, item, &pulse).await {
                     return;
                 }
+                continue;
             }
-            read = socket.next() => {
-                heard_at = Instant::now();
-                if matches!(read, Some(Ok(_))) {
-                    dialect.live().line.heard_from();
-                }
-                match read {
-                    Some(Ok(Message::Text(text))) if !dialect.live().line.is_over() => dialect.hear(text.as_str()).await,
-                    Some(Ok(Message::Close(None))) => return answer_bare_close(socket).await,
-                    Some(Ok(Message::Close(Some(_)))) => return drain(&mut socket).await,
-                    // The library answers pings.
-                    Some(Ok(_)) => {}
-                    Some(Err(error)) => return give_up(socket, &error).await,
-                    None => return,
-                }
-            }
-            _ = tick.tick() => {
-                if heard_at.elapsed() > SILENCE || !write(&mut socket, Message::Ping(Bytes::new())).await {
-                    return;
+            read = socket.next() => read,
+            () = sleep_until(pulse.due()) => {
+                // What has come in time may not have been read in time.
+                let come = if pulse.is_gone() { socket.next().now_or_never() } else { None };
+                match come {
+                    Some(read) => read,
+                    None if pulse.is_gone() => return tracing::debug!("A client has given no sign of life"),
+                    None => {
+                        pulse.ask();
+                        if !write(&mut socket, Message::Ping(Bytes::new()), &pulse).await {
+                            return;
+                        }
+                        continue;
+                    }
                 }
             }
             () = stop.cancelled() => return say_goodbye(&mut socket, GOING_AWAY, "The server is shutting down").await,
+        };
+        if matches!(read, Some(Ok(_))) {
+            pulse.heard();
+            dialect.live().line.heard_from();
+        }
+        match read {
+            Some(Ok(Message::Text(text))) if !dialect.live().line.is_over() => dialect.hear(text.as_str()).await,
+            Some(Ok(Message::Close(None))) => return answer_bare_close(socket).await,
+            Some(Ok(Message::Close(Some(_)))) => return drain(&mut socket).await,
+            // The library answers pings.
+            Some(Ok(_)) => {}
+            Some(Err(error)) => return give_up(socket, &error).await,
+            None => return,
         }
     }
 }
 
 /// Sends one item. False if that was the last.
-async fn send<D: Dialect>(socket: &mut WebSocket, dialect: &D, item: Item<D::Look>) -> bool {
+async fn send<D: Dialect>(socket: &mut WebSocket, dialect: &D, item: Item<D::Look>, pulse: &Pulse) -> bool {
     match item {
-        Item::Frame(text) => write(socket, Message::text(text.as_str())).await,
+        Item::Frame(text) => write(socket, Message::text(text.as_str()), pulse).await,
         Item::Echo(text, gate) => {
             // Should the answer never be fetched, the echo comes all the same.
             drop(timeout(Duration::from_secs(1), gate.cancelled()).await);
-            write(socket, Message::text(text.as_str())).await
+            write(socket, Message::text(text.as_str()), pulse).await
         }
         Item::Look(what) => {
             for text in dialect.look(what).await {
-                if !write(socket, Message::text(text)).await {
+                if !write(socket, Message::text(text), pulse).await {
                     return false;
                 }
             }
@@ -202,8 +202,9 @@ async fn send<D: Dialect>(socket: &mut WebSocket, dialect: &D, item: Item<D::Loo
     }
 }
 
-async fn write(socket: &mut WebSocket, message: Message) -> bool {
-    matches!(timeout(WRITE, socket.send(message)).await, Ok(Ok(())))
+/// Nothing is heard meanwhile, so it may take no longer than the client may be silent.
+async fn write(socket: &mut WebSocket, message: Message, pulse: &Pulse) -> bool {
+    matches!(timeout_at(pulse.end(), socket.send(message)).await, Ok(Ok(())))
 }
 
 /// Closes with a code, and waits a little for the answer, so that the code is not lost with the connection.

@@ -34,6 +34,7 @@ mod transport;
 mod wire;
 
 use crate::desk::Desk;
+use crate::net::Heartbeat;
 use connection::SocketConnection;
 pub use gate::{Gate, guard};
 use inbox::{EveryEvent, Inbound};
@@ -43,25 +44,12 @@ use transport::Transports;
 /// What this face can be told to do differently.
 #[derive(Debug, Clone)]
 pub struct SocketioSettings {
-    /// How often a client is asked for a sign of life.
-    pub ping_interval: Duration,
-    /// How long it may take to give one.
-    pub ping_timeout: Duration,
+    /// How clients are asked for signs of life.
+    pub heartbeat: Heartbeat,
     /// How long a client may stay without saying who it is before it is asked to.
     pub silence: Duration,
     /// Whether clients of Engine.IO 3 are let in.
     pub allow_eio3: bool,
-}
-
-impl Default for SocketioSettings {
-    fn default() -> Self {
-        Self {
-            ping_interval: Duration::from_secs(25),
-            ping_timeout: Duration::from_secs(20),
-            silence: Duration::from_secs(5),
-            allow_eio3: false,
-        }
-    }
 }
 
 /// Where this face answers.
@@ -82,8 +70,8 @@ const READ_BUFFER: usize = 512;
 #[must_use]
 pub fn layer(desk: &Desk, settings: &SocketioSettings) -> (SocketIoLayer, SocketIo, Gate) {
     let (layer, io) = SocketIo::builder()
-        .ping_interval(settings.ping_interval)
-        .ping_timeout(settings.ping_timeout)
+        .ping_interval(settings.heartbeat.interval)
+        .ping_timeout(settings.heartbeat.timeout)
         .connect_timeout(Duration::from_secs(10))
         .max_payload(MAX_MESSAGE.into())
         .ws_max_message_size(MAX_MESSAGE as usize)

@@ -8,7 +8,7 @@ use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::reference::{Log, Said};
-use super::{AGENTS, CUSTOMERS, World};
+use super::{AGENTS, CUSTOMERS, Done, World};
 use crate::support::{SOON, number, text};
 
 impl World {
@@ -36,19 +36,19 @@ impl World {
     }
 
     /// An agent sets the status over the shop's requests.
-    pub(super) async fn change_status(&mut self, customer: usize) {
+    pub(super) async fn change_status(&mut self, customer: usize) -> Done {
         let status = ["waiting", "active", "closed"][self.pick(3)];
         let (agent, room) = (self.pick(AGENTS), self.room(customer).await);
         self.patch(agent, &format!("/api/admin/chat-rooms/{room}/"), json!({"status": status})).await;
         self.logs[customer].1.set_status(status);
-        self.count("change the status");
+        Some("change the status")
     }
 
     /// Reads the history as the unchanged frontend does, which marks it as read.
-    pub(super) async fn read_history(&mut self, tab: usize, customer: usize) {
+    pub(super) async fn read_history(&mut self, tab: usize, customer: usize) -> Done {
         // Marks are not waited for: they are kept once somebody has heard of them.
         if !self.compare_conversation(customer).await {
-            return self.count("nothing");
+            return None;
         }
         let (owner, side) = (self.tabs[tab].owner, self.side(tab));
         let other = if side == 1 { AGENTS + customer } else { 0 };
@@ -63,13 +63,13 @@ impl World {
         if let Some(newest) = newest {
             log.mark_read(side, newest);
         }
-        self.count("read the history");
+        Some("read the history")
     }
 
     /// Somebody says something over a websocket of another dialect.
-    pub(super) async fn say_in_a_room(&mut self, tab: usize, customer: usize) {
+    pub(super) async fn say_in_a_room(&mut self, tab: usize, customer: usize) -> Done {
         if self.logs[customer].1.messages.len() >= super::ROOM {
-            return self.count("nothing");
+            return self.take_the_place(customer).await;
         }
         let (owner, side, words) = (self.tabs[tab].owner, self.side(tab), self.something_new());
         let token = self.people[owner].token.clone();
@@ -97,7 +97,7 @@ impl World {
         };
         timeout(SOON, echo).await.expect("no echo");
         self.logs[customer].1.say(owner, side, &words);
-        self.count(what);
+        Some(what)
     }
 
     fn random_bool(&mut self) -> bool {
@@ -129,7 +129,7 @@ impl World {
                 assert_eq!(listed["status"], log.status);
             }
         }
-        let all: u64 = self.logs.iter().map(|(_, log)| log.unread(1)).sum();
+        let all = self.left_unread + self.logs.iter().map(|(_, log)| log.unread(1)).sum::<u64>();
         assert_eq!(number(&self.get(0, "/api/chat/unread-count").await, "count"), all, "what waits for the desk");
         let list = self.get(1, "/api/chat/conversations").await;
         let times = list

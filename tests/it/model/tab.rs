@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use deskline::rig::client::Client;
 use serde_json::{Value, json};
 
+use super::TABS;
 use super::reference::Log;
 use crate::support::{Account, SOON, number, text};
 
@@ -31,6 +32,7 @@ struct View {
 pub(super) struct Tab {
     /// Whose it is.
     pub(super) owner: usize,
+    is_polling: bool,
     account: Account,
     /// `None` while it is away.
     client: Option<Client>,
@@ -38,8 +40,10 @@ pub(super) struct Tab {
 }
 
 impl Tab {
-    pub(super) fn new(owner: usize, account: &Account) -> Self {
-        Self { owner, account: account.clone(), client: None, views: BTreeMap::new() }
+    /// By its place among all tabs, of which every fourth is a polling one.
+    pub(super) fn new(tab: usize, account: &Account) -> Self {
+        let (owner, is_polling) = (tab / TABS, tab % 4 == 1);
+        Self { owner, is_polling, account: account.clone(), client: None, views: BTreeMap::new() }
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -53,7 +57,8 @@ impl Tab {
 
     /// Comes back, and reads what it has missed of these conversations.
     pub(super) async fn come_back(&mut self, url: &str, conversations: &[String]) {
-        let client = Client::connect(url).await.unwrap();
+        let client = if self.is_polling { Client::connect_by_polling(url).await } else { Client::connect(url).await };
+        let client = client.unwrap();
         let shown = json!({"token": self.account.token, "catchUp": false});
         let answer = client.emit_ack("authenticate", shown).await.unwrap();
         assert_eq!(answer["success"], true, "{answer}");
@@ -88,6 +93,11 @@ impl Tab {
     /// Says something that nobody is answered.
     pub(super) fn emit(&self, event: &str, argument: Value) {
         self.client.as_ref().expect("the tab is away").emit(event, argument).unwrap();
+    }
+
+    /// A conversation goes on no longer.
+    pub(super) fn forget(&mut self, conversation: Option<&str>) {
+        conversation.and_then(|id| self.views.remove(id));
     }
 
     /// It knows of an entry without being told.

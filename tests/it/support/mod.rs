@@ -14,7 +14,7 @@ pub(crate) use wire::Wire;
 
 pub(crate) use crate::shared::process::STOP;
 pub(crate) use crate::shared::{
-    Account, PROGRAM, SECRET, ServerProcess, all_logs, email_of, make_account, number, seed, text,
+    Account, PROGRAM, SECRET, ServerProcess, all_logs, email_of, how_long, make_account, number, seed, text,
 };
 
 /// How long anything may take that should happen at once.
