@@ -9,19 +9,21 @@ use futures_util::TryStreamExt;
 use tokio::task::JoinSet;
 
 use super::line::{Line, Run};
-use super::options::{BenchOptions, Protocol};
+use super::options::BenchOptions;
 use super::report::IdleReport;
 use super::tally::Tally;
-use super::target::{Door, Target};
+use super::target::Target;
 use crate::rig::Bar;
 use crate::rig::client::Dial;
 use crate::rig::procfs::resident_bytes;
 
 /// Opens the connections, waits, and reports what the server's memory has grown by.
 pub(super) async fn run(options: &BenchOptions, target: &Target) -> anyhow::Result<IdleReport> {
-    ensure!(!target.accounts.is_empty(), "there are no accounts");
-    let doors = target.accounts.iter().cycle().take(options.connections).cloned().map(Door::Socketio).collect();
-    let run = Run::new(Protocol::Socketio, 0, Tally::new(0)?);
+    let customers = target.customers_up_to(options.connections);
+    ensure!(!customers.is_empty(), "there are no accounts with role user");
+    let doors = target.doors(options, &customers).await?;
+    let doors = doors.iter().cycle().take(options.connections).cloned().collect();
+    let run = Run::new(options.protocol, 0, Tally::new(0)?);
     let mut lines = JoinSet::new();
     let resident_before = target.pid.and_then(resident_bytes);
     let opening = Instant::now();
@@ -37,5 +39,5 @@ pub(super) async fn run(options: &BenchOptions, target: &Target) -> anyhow::Resu
     Bar::wait("Settling", options.settle).await;
     let resident_after = target.pid.and_then(resident_bytes);
     let disconnects = run.tally.borrow().disconnects;
-    Ok(IdleReport::new(options.connections, connecting, resident_before.zip(resident_after), disconnects))
+    Ok(IdleReport::new(options, connecting, resident_before.zip(resident_after), disconnects))
 }

@@ -3,23 +3,25 @@
 //! It runs on one thread, so that it needs one CPU and leaves the others to the server. Every message carries its run, its
 //! pair, its number and the time it was sent, so that each is followed from the sender to the receiver and back.
 //!
-//! Reading order: [`options`], [`target`], [`wire`], [`mod@line`], [`tally`], then one file per kind of load ([`traffic`],
-//! [`beside`], [`idle`], [`storm`], [`restart`]), [`report`] and [`compare`].
+//! Reading order: [`options`], [`target`], [`room`], [`cast`], [`wire`], [`mod@line`], [`tally`], then one file per kind of load
+//! ([`traffic`], [`beside`], [`idle`], [`storm`], [`restart`]), [`report`] and [`compare`].
 
 use std::fs;
 use std::io::{self, Write as _};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 use tokio::task::LocalSet;
 
 mod beside;
+mod cast;
 mod compare;
 mod idle;
 mod line;
 mod options;
 mod report;
 mod restart;
+mod room;
 mod storm;
 mod tally;
 mod target;
@@ -48,6 +50,7 @@ pub fn run(options: &BenchOptions) -> anyhow::Result<bool> {
         write!(io::stdout(), "{}", compared.table)?;
         return Ok(compared.is_within);
     }
+    options.check()?;
     let mut options = options.clone();
     options.no_pin = options.no_pin || !pin(options.own_cpu);
     // Children inherit the limit. What cannot be raised shows when a connection is refused.
@@ -68,7 +71,6 @@ pub fn run(options: &BenchOptions) -> anyhow::Result<bool> {
 
 async fn run_mode(options: &BenchOptions, mode: Mode) -> anyhow::Result<Report> {
     if let (Some(url), Some(users), Some(secret)) = (&options.url, &options.users, &options.jwt_secret) {
-        ensure!(!mode.ends_the_server(), "a server that was not started here cannot be restarted: leave --url out");
         let (pid, accounts) = (options.server_pid, read_accounts(users)?);
         let target = Target { url: url.clone(), secret: secret.clone(), pid, accounts };
         return load(options, mode, &target).await;

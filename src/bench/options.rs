@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use anyhow::ensure;
 use clap::{Args, ValueEnum};
 
 use crate::rig::RigOptions;
@@ -46,6 +47,22 @@ pub enum Protocol {
     Drivecash,
 }
 
+impl Protocol {
+    /// Whether a connection is to one room.
+    pub(super) const fn is_in_rooms(self) -> bool {
+        !matches!(self, Self::Socketio)
+    }
+
+    /// Where the load is, as titles say it.
+    pub(super) const fn place(self) -> &'static str {
+        match self {
+            Self::Socketio => "",
+            Self::Storefront => " in rooms of the storefront",
+            Self::Drivecash => " in rooms of drivecash",
+        }
+    }
+}
+
 /// Loads a server over real websockets and reports what it did with every message.
 ///
 /// Without `--url`, each mode gets a fresh server on a scratch store, on a CPU of its own. Exit code 1 says that a message
@@ -55,7 +72,7 @@ pub struct BenchOptions {
     /// What to run; may be given several times [default: idle, pairs and rate].
     #[arg(long = "mode", value_enum)]
     pub modes: Vec<Mode>,
-    /// What the clients speak, in modes `pairs` and `rate`.
+    /// What the clients speak. Modes `restart` and `crash` are for `socketio` alone.
     #[arg(long, value_enum, default_value_t)]
     pub protocol: Protocol,
     /// Pairs of a sender and a receiver.
@@ -147,18 +164,37 @@ impl BenchOptions {
         if self.modes.is_empty() { &[Mode::Idle, Mode::Pairs, Mode::Rate] } else { &self.modes }
     }
 
+    /// Holds the modes against the rest, before any of them has run.
+    pub(super) fn check(&self) -> anyhow::Result<()> {
+        let ends_it = self.modes().iter().any(|mode| mode.ends_the_server());
+        ensure!(
+            !ends_it || self.url.is_none(),
+            "a server that was not started here cannot be restarted: leave --url out"
+        );
+        // What is not confirmed is sent again, and only here does an id keep that from being a second message.
+        ensure!(
+            !ends_it || !self.protocol.is_in_rooms(),
+            "modes `restart` and `crash` speak Socket.IO alone: leave --protocol out"
+        );
+        Ok(())
+    }
+
     /// How many customers a mode needs.
     #[must_use]
     pub fn customers(&self, mode: Mode) -> usize {
         match mode {
             Mode::Idle | Mode::Storm | Mode::Restart | Mode::Crash => self.connections,
-            Mode::Pairs | Mode::Rate => self.customers_of_pairs() + 2 * self.beside,
+            Mode::Pairs | Mode::Rate => self.customers_of_pairs() + self.in_a_pair() * self.beside,
         }
     }
 
     /// How many of them are in pairs.
     pub(super) fn customers_of_pairs(&self) -> usize {
-        let is_to_agents = self.to_agent || self.protocol != Protocol::Socketio;
-        if is_to_agents { self.pairs } else { 2 * self.pairs }
+        if self.to_agent { self.pairs } else { self.in_a_pair() * self.pairs }
+    }
+
+    /// How many customers are in a pair: in a room the other one is the agent.
+    fn in_a_pair(&self) -> usize {
+        if self.protocol.is_in_rooms() { 1 } else { 2 }
     }
 }

@@ -12,14 +12,15 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::beside::Beside;
+use super::cast::Cast;
 use super::line::{Due, Line, Run, Sender, since};
-use super::options::{BenchOptions, Mode, Protocol};
+use super::options::{BenchOptions, Mode};
 use super::report::{Spent, TrafficReport};
 use super::tally::Tally;
-use super::target::{Door, Target};
+use super::target::Target;
+use crate::rig::Bar;
 use crate::rig::client::Dial;
 use crate::rig::procfs::{cpu_seconds, resident_bytes};
-use crate::rig::{Account, Bar};
 
 /// Bytes of buffer per connection and direction.
 const BUFFER: usize = 32 * 1024;
@@ -31,7 +32,11 @@ const NAP: Duration = Duration::from_micros(100);
 pub(super) async fn run(options: &BenchOptions, mode: Mode, target: &Target) -> anyhow::Result<TrafficReport> {
     let mut customers = target.customers(options.customers(mode))?;
     let outside = customers.split_off(options.customers_of_pairs());
-    let Cast { senders, receivers, listeners } = cast(options, target, customers).await?;
+    let Cast { senders, receivers, listeners } = if options.to_agent {
+        Cast::to_agent(options, target, customers).await?
+    } else {
+        Cast::in_pairs(options, target, customers).await?
+    };
     let how = Dial { buffer: BUFFER, ..Dial::default() };
     let (count, doors) = (senders.len(), senders.into_iter().chain(listeners).collect());
     let opening = Instant::now();
@@ -91,28 +96,6 @@ pub(super) async fn run(options: &BenchOptions, mode: Mode, target: &Target) -> 
     let mut report = TrafficReport::new(options, mode, &tally, asked, connections, connecting, spent);
     report.beside = beside;
     Ok(report)
-}
-
-/// Who plays.
-struct Cast {
-    /// Where each sender comes in.
-    senders: Vec<Door>,
-    /// Whom each of them sends to, where a message names somebody.
-    receivers: Vec<String>,
-    /// Where those come in who listen for that.
-    listeners: Vec<Door>,
-}
-
-async fn cast(options: &BenchOptions, target: &Target, mut senders: Vec<Account>) -> anyhow::Result<Cast> {
-    if options.protocol != Protocol::Socketio {
-        let receivers = vec![String::new(); senders.len()];
-        let (senders, listeners) = target.rooms(options, &senders).await?;
-        return Ok(Cast { senders, receivers, listeners });
-    }
-    let listeners = if options.to_agent { vec![target.agent()?] } else { senders.split_off(options.pairs) };
-    let receivers = listeners.iter().cycle().take(options.pairs).map(|account| account.id.to_string()).collect();
-    let doors = |accounts: Vec<_>| accounts.into_iter().map(Door::Socketio).collect();
-    Ok(Cast { senders: doors(senders), receivers, listeners: doors(listeners) })
 }
 
 /// Gives each sender in turn the time at which its next message is due, at that time; tells how many it gave.

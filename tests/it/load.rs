@@ -42,14 +42,44 @@ async fn every_protocol_can_be_loaded_and_loses_nothing() {
 }
 
 #[tokio::test]
-async fn everybody_comes_in_at_once_and_back_after_a_restart_with_nothing_lost_or_doubled() {
+async fn rooms_can_be_loaded_with_connections_alone_and_with_pairs_beside() {
+    for protocol in ["storefront", "drivecash"] {
+        let few = ["--protocol", protocol, "--connections", "30", "--settle", "200ms"];
+        let beside = ["--beside", "2", "--rate", "100", "--duration", "1s"];
+        let modes = ["--mode", "idle", "--mode", "storm", "--mode", "rate"];
+        let (code, runs) = bench(&[few.as_slice(), &beside, &modes].concat()).await;
+        assert_eq!((code, runs.len()), (0, 3), "{runs:?}");
+        assert!(runs.iter().all(|run| run["protocol"] == protocol), "{runs:?}");
+        let (idle, storm, rate) = (&runs[0], &runs[1], &runs[2]);
+        assert_eq!((number(idle, "connections"), number(idle, "disconnects")), (30, 0), "{idle:?}");
+        assert_eq!((number(storm, "connections"), number(storm, "failed")), (30, 0), "{storm:?}");
+        assert_eq!((number(&rate["beside"], "pairs"), number(&rate["beside"], "sent")), (2, 120), "{rate:?}");
+    }
+}
+
+#[tokio::test]
+async fn everybody_comes_in_at_once_and_back_after_a_restart_or_a_crash_with_nothing_lost_or_doubled() {
     // A client whose first tries come too early waits some seconds until the next.
-    let flags = ["--mode", "storm", "--mode", "restart", "--connections", "300", "--back-within", "10s"];
-    let (code, runs) = bench(&flags).await;
+    let modes = ["--mode", "storm", "--mode", "restart", "--mode", "crash"];
+    let (code, runs) = bench(&[modes.as_slice(), &["--connections", "200", "--back-within", "10s"]].concat()).await;
     assert_eq!(code, 0, "{runs:?}");
-    assert_eq!((&runs[0]["connections"], &runs[0]["failed"]), (&300.into(), &0.into()));
+    assert_eq!((&runs[0]["connections"], &runs[0]["failed"]), (&200.into(), &0.into()));
+    assert_eq!((&runs[1]["mode"], &runs[2]["mode"]), (&"restart".into(), &"crash".into()));
     for count in ["left_out", "unconfirmed", "lost", "doubled"] {
-        assert_eq!(runs[1][count], 0, "{runs:?}");
+        assert_eq!((&runs[1][count], &runs[2][count]), (&0.into(), &0.into()), "{runs:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_run_is_refused_before_anything_runs() {
+    let there = ["--url", "http://127.0.0.1:9", "--users", "none", "--jwt-secret", SECRET];
+    for flags in [there.as_slice(), &["--protocol", "storefront"]] {
+        let mut command = Command::new(PROGRAM);
+        command.args(["bench", "--mode", "idle", "--mode", "crash"]).args(flags).stdin(Stdio::null());
+        let output = timeout(PATIENCE, command.output()).await.expect("the run does not end").unwrap();
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{told}");
+        assert!(told.contains("leave --"), "{told}");
     }
 }
 
