@@ -35,6 +35,7 @@ pub use report::{BesideReport, IdleReport, Quantiles, Report, RestartReport, Sto
 
 use crate::domain::Role;
 use crate::rig::{OwnServer, SECRET, Scratch};
+use compare::Bound;
 use target::{Target, read_accounts};
 
 /// Runs the modes that are asked for one after another and prints what they find, or compares what two runs found. Tells
@@ -46,7 +47,8 @@ use target::{Target, read_accounts};
 /// If the server cannot be started, reached or stopped, or a file cannot be read or written.
 pub fn run(options: &BenchOptions) -> anyhow::Result<bool> {
     if let [before, after] = options.compare.as_slice() {
-        let compared = compare::compare(before, after, options.within)?;
+        let within = options.within.map(|factor| Bound { factor, noise: options.noise });
+        let compared = compare::compare(before, after, within)?;
         write!(io::stdout(), "{}", compared.table)?;
         return Ok(compared.is_within);
     }

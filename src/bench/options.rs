@@ -126,9 +126,13 @@ pub struct BenchOptions {
     /// Runs nothing: compares the figures of two such files.
     #[arg(long, num_args = 2, value_names = ["A", "B"], conflicts_with_all = ["modes", "url", "json"])]
     pub compare: Vec<PathBuf>,
-    /// Exit code 1 if the 99th percentile of a latency in B is more than so many times that in A, and 10 ms.
+    /// Exit code 1 if the 99th percentile of a latency in B is more than so many times that in A, and `--noise`.
     #[arg(long, requires = "compare", value_name = "FACTOR")]
     pub within: Option<f64>,
+    /// How much longer it may be whatever the factor: what a machine that does something else for a moment adds. The shorter
+    /// the latencies are, the more of what `--within` should find this lets pass.
+    #[arg(long, requires = "within", default_value = "2ms", value_parser = humantime::parse_duration)]
+    pub noise: Duration,
 
     /// Loads the server that runs at this address, e.g. `http://127.0.0.1:3000`, instead of starting one.
     #[arg(long, requires_all = ["users", "jwt_secret"], conflicts_with_all = ["server", "mongodb_uri"])]

@@ -120,6 +120,8 @@ async fn connections_that_never_read_are_cut_off_and_cost_the_others_nothing() {
     assert_eq!((code, code_of_stalled), (0, 0), "{reading:?} {stalled:?}");
     let (reading, stalled) = (&reading[0], &stalled[0]);
     let p99 = |run: &Value| run["delivered_ms"]["p99"].as_f64().unwrap();
+    // Beside a whole suite that competes for the CPUs, a debug build answers some tens of milliseconds late now and then; what
+    // is to be seen here is a server that waits for those who do not read. `make prove` holds the release build to less.
     assert!(p99(stalled) <= 2.0 * p99(reading) + 50.0, "{stalled:?}, and if they read {reading:?}");
     let beside = &stalled["beside"];
     assert_eq!((&beside["stalled"], &beside["cut_off"]), (&1.into(), &1.into()), "{stalled:?}");
