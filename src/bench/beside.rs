@@ -6,13 +6,12 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use futures_util::{SinkExt as _, StreamExt as _, TryStreamExt as _};
-use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::cast::Cast;
-use super::line::{Due, Line, Run, Sender};
+use super::line::{Line, Run, Sender};
 use super::options::BenchOptions;
 use super::report::BesideReport;
 use super::tally::Tally;
@@ -59,12 +58,8 @@ impl Beside {
                 lines.spawn_local(Line::new(socket, Rc::clone(&run), None));
             }
         }
-        let mut due_times = Vec::new();
-        for (pair, (socket, receiver)) in writing.into_iter().zip(receivers).enumerate() {
-            let (give, times) = mpsc::unbounded_channel();
-            due_times.push(give);
-            let due = Due::Paced { times, taken: None };
-            let sender = Sender { pair, receiver, counter: 0, due };
+        let (senders, due_times) = Sender::paced(receivers);
+        for (socket, sender) in writing.into_iter().zip(senders) {
             lines.spawn_local(Line::new(socket, Rc::clone(&run), Some(sender)));
         }
         let start = run.now();

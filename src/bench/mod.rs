@@ -4,7 +4,8 @@
 //! pair, its number and the time it was sent, so that each is followed from the sender to the receiver and back.
 //!
 //! Reading order: [`options`], [`target`], [`room`], [`cast`], [`wire`], [`mod@line`], [`tally`], then one file per kind of load
-//! ([`traffic`], [`beside`], [`idle`], [`storm`], [`restart`]), [`report`] and [`compare`].
+//! ([`traffic`], [`beside`], [`idle`], [`storm`], [`back_off`] with
+//! [`restart`] and [`reconnect`]), [`report`] and [`compare`].
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -13,12 +14,14 @@ use std::process::{Command, Stdio};
 use anyhow::Context as _;
 use tokio::task::LocalSet;
 
+mod back_off;
 mod beside;
 mod cast;
 mod compare;
 mod idle;
 mod line;
 mod options;
+mod reconnect;
 mod report;
 mod restart;
 mod room;
@@ -31,7 +34,9 @@ mod traffic;
 mod wire;
 
 pub use options::{BenchOptions, Mode, Protocol};
-pub use report::{BesideReport, IdleReport, Quantiles, Report, RestartReport, StormReport, TrafficReport};
+pub use report::{
+    BesideReport, IdleReport, Quantiles, ReconnectReport, Report, RestartReport, StormReport, TrafficReport,
+};
 
 use crate::domain::Role;
 use crate::rig::{OwnServer, SECRET, Scratch};
@@ -99,6 +104,7 @@ async fn load(options: &BenchOptions, mode: Mode, target: &Target) -> anyhow::Re
     Ok(match mode {
         Mode::Idle => Report::Idle(idle::run(options, target).await?),
         Mode::Storm | Mode::Restart | Mode::Crash => Report::Storm(storm::run(options, target).await?),
+        Mode::Reconnect => Report::Reconnect(Box::new(reconnect::run(options, target).await?)),
         Mode::Pairs | Mode::Rate => Report::Traffic(Box::new(traffic::run(options, mode, target).await?)),
     })
 }

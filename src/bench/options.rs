@@ -25,6 +25,9 @@ pub enum Mode {
     Restart,
     /// The same, but the server is ended with SIGKILL.
     Crash,
+    /// Everybody is connected, all are cut off in the same moment, and the agent goes on talking to them: how long until all
+    /// are back, and have they all that was said, once? The server stays, so it may be any.
+    Reconnect,
 }
 
 impl Mode {
@@ -68,6 +71,7 @@ impl Protocol {
 /// Without `--url`, each mode gets a fresh server on a scratch store, on a CPU of its own. Exit code 1 says that a message
 /// was lost, doubled or out of order, a connection cut off, or a bound not kept; 2 that the run could not be done.
 #[derive(Args, Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line, each of its own")]
 pub struct BenchOptions {
     /// What to run; may be given several times [default: idle, pairs and rate].
     #[arg(long = "mode", value_enum)]
@@ -81,16 +85,18 @@ pub struct BenchOptions {
     /// Unconfirmed messages per sender in mode `pairs`.
     #[arg(long, default_value_t = 4)]
     pub window: usize,
-    /// Messages per second over all pairs in mode `rate`.
+    /// Messages per second over all pairs in mode `rate`, and of the agent in mode `reconnect`. A server that was not started
+    /// here refuses what is beyond its `--send-rate`.
     #[arg(long, default_value_t = 1000)]
     pub rate: u64,
-    /// How long modes `pairs` and `rate` measure, after the warm-up.
+    /// How long modes `pairs` and `rate` measure, after the warm-up, and the agent talks in mode `reconnect`, from the cut.
     #[arg(long, default_value = "10s", value_parser = humantime::parse_duration)]
     pub duration: Duration,
     /// How long they run before that.
     #[arg(long, default_value = "2s", value_parser = humantime::parse_duration)]
     pub warmup: Duration,
-    /// How long they wait afterwards for messages that have not come, and mode `restart` for clients that are not back.
+    /// How long they wait afterwards for messages that have not come, and modes `restart`, `crash` and `reconnect` for clients
+    /// that are not back.
     #[arg(long, default_value = "30s", value_parser = humantime::parse_duration)]
     pub drain: Duration,
     /// The least bytes of a message's text; the stamp in it needs some 40.
@@ -105,12 +111,17 @@ pub struct BenchOptions {
     /// The receivers of these never read.
     #[arg(long, requires = "beside")]
     pub stalled: bool,
-    /// Connections in modes `idle`, `storm`, `restart` and `crash`.
+    /// Connections in modes `idle`, `storm`, `restart`, `crash` and `reconnect`; in a room the agent's come on top.
     #[arg(long, default_value_t = 5000)]
     pub connections: usize,
-    /// Exit code 1 if in mode `restart` or `crash` the last client is back later than so long after the server was stopped.
+    /// Exit code 1 if in mode `restart`, `crash` or `reconnect` the last client is back later than so long after the server was
+    /// stopped, or all were cut off.
     #[arg(long, value_parser = humantime::parse_duration)]
     pub back_within: Option<Duration>,
+    /// Whoever loses the connection tries again at once, and only then as the stock client does, which first waits 0.5 to 1.5 s
+    /// and then longer, up to 5 s.
+    #[arg(long)]
+    pub at_once: bool,
     /// How long after the last connect mode `idle` reads the server's memory.
     #[arg(long, default_value = "10s", value_parser = humantime::parse_duration)]
     pub settle: Duration,
@@ -187,7 +198,7 @@ impl BenchOptions {
     #[must_use]
     pub fn customers(&self, mode: Mode) -> usize {
         match mode {
-            Mode::Idle | Mode::Storm | Mode::Restart | Mode::Crash => self.connections,
+            Mode::Idle | Mode::Storm | Mode::Restart | Mode::Crash | Mode::Reconnect => self.connections,
             Mode::Pairs | Mode::Rate => self.customers_of_pairs() + self.in_a_pair() * self.beside,
         }
     }

@@ -1,9 +1,10 @@
 //! Rooms of the Channels-style protocols: a room is a customer's conversation with the desk.
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use serde_json::Value;
 
 use super::options::Protocol;
+use super::wire::{RunTag, Stamp, find_stamp};
 use crate::rig::client::{ClientError, Dial, Socket, next_packet, open_websocket};
 use crate::rig::http;
 
@@ -52,5 +53,17 @@ impl Room {
             }
         }
         Ok(socket)
+    }
+    /// The messages of a run that its history holds, as the client's page reads it after coming in.
+    pub(super) async fn read_history(&self, url: &str, run: RunTag) -> anyhow::Result<Vec<Stamp>> {
+        let path = if self.protocol == Protocol::Drivecash {
+            format!("/api/chat/messages/?room_id={}", self.name)
+        } else {
+            format!("/api/public/chat-rooms/{}/get_messages/", self.name)
+        };
+        let history = http::get(url, &path, &self.token).await.context("reading a history")?;
+        ensure!(history.status == 200, "no history, but {}: {}", history.status, history.body);
+        let messages = history.body.as_array().with_context(|| format!("not a history: {}", history.body))?;
+        Ok(messages.iter().filter_map(|message| find_stamp(message.to_string().as_bytes(), run)).collect())
     }
 }

@@ -13,7 +13,7 @@ use tokio::time::sleep;
 
 use super::beside::Beside;
 use super::cast::Cast;
-use super::line::{Due, Line, Run, Sender, since};
+use super::line::{Line, Run, Sender, since};
 use super::options::{BenchOptions, Mode};
 use super::report::{Spent, TrafficReport};
 use super::tally::Tally;
@@ -61,16 +61,12 @@ pub(super) async fn run(options: &BenchOptions, mode: Mode, target: &Target) -> 
     let window = opens..opens + nanos(options.duration);
     run.tally.borrow_mut().count_within(window.clone());
     run.stop_at.set(window.end);
-    let mut due_times = Vec::new();
-    for (pair, (socket, receiver)) in sockets.into_iter().zip(receivers).enumerate() {
-        let due = if mode == Mode::Rate {
-            let (give, times) = mpsc::unbounded_channel();
-            due_times.push(give);
-            Due::Paced { times, taken: None }
-        } else {
-            Due::Credit(options.window)
-        };
-        let sender = Sender { pair, receiver, counter: 0, due };
+    let (senders, due_times) = if mode == Mode::Rate {
+        Sender::paced(receivers)
+    } else {
+        (Sender::in_a_loop(receivers, options.window), Vec::new())
+    };
+    for (socket, sender) in sockets.into_iter().zip(senders) {
         lines.spawn_local(Line::new(socket, Rc::clone(&run), Some(sender)));
     }
     let pacer =
@@ -81,12 +77,7 @@ pub(super) async fn run(options: &BenchOptions, mode: Mode, target: &Target) -> 
     Bar::wait("Measuring", options.duration).await;
     let spent = spent.end();
     let asked = pacer.map(|pacer| pacer.join().unwrap_or_default());
-    let gave_up = Instant::now() + options.drain;
-    while Instant::now() < gave_up
-        && !(run.tally.borrow().is_settled() && asked.is_none_or(|asked| run.tally.borrow().sent >= asked))
-    {
-        sleep(Duration::from_millis(10)).await;
-    }
+    settle(&run, asked.unwrap_or_default(), options.drain).await;
     let beside = match beside {
         Some(beside) => Some(beside.end().await),
         None => None,
@@ -96,6 +87,14 @@ pub(super) async fn run(options: &BenchOptions, mode: Mode, target: &Target) -> 
     let mut report = TrafficReport::new(options, mode, &tally, asked, connections, connecting, spent);
     report.beside = beside;
     Ok(report)
+}
+
+/// Waits until everything that was asked for has been sent and told both ways, as long as there is patience.
+pub(super) async fn settle(run: &Run, asked: u64, patience: Duration) {
+    let gave_up = Instant::now() + patience;
+    while Instant::now() < gave_up && !(run.tally.borrow().is_settled() && run.tally.borrow().sent >= asked) {
+        sleep(Duration::from_millis(10)).await;
+    }
 }
 
 /// Gives each sender in turn the time at which its next message is due, at that time; tells how many it gave.

@@ -1,5 +1,6 @@
 //! `deskline bench`, run short: that it measures what it says, and that the server holds what it promises under it.
 
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use serde_json::Value;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use crate::support::{PROGRAM, SECRET, SOON, Site, enter, number};
+use crate::support::{Account, PROGRAM, SECRET, SOON, ServerProcess, Site, enter, number};
 
 /// How long one run may take; far more than it needs.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -70,6 +71,24 @@ async fn everybody_comes_in_at_once_and_back_after_a_restart_or_a_crash_with_not
     }
 }
 
+/// Nobody stays away, and everybody has what was said to them, once and in order.
+fn assert_all_is_well_after_the_cut(run: &Value, connections: u64, sent: u64) {
+    assert_eq!((number(run, "connections"), number(run, "sent")), (connections, sent), "{run:?}");
+    for count in ["left_out", "disconnects", "refused", "unsent", "unconfirmed", "lost", "doubled", "out_of_order"] {
+        assert_eq!(number(run, count), 0, "{count}: {run:?}");
+    }
+}
+
+#[tokio::test]
+async fn everybody_comes_back_after_a_cut_over_every_protocol_and_has_missed_nothing() {
+    for (protocol, haste) in [("socketio", &[][..]), ("storefront", &["--at-once"]), ("drivecash", &[])] {
+        let flags = ["--mode", "reconnect", "--connections", "40", "--rate", "100", "--duration", "3s"];
+        let (code, runs) = bench(&[flags.as_slice(), haste, &["--protocol", protocol]].concat()).await;
+        assert_eq!((code, runs.len(), &runs[0]["protocol"]), (0, 1, &protocol.into()), "{runs:?}");
+        assert_all_is_well_after_the_cut(&runs[0], 40, 300);
+    }
+}
+
 #[tokio::test]
 async fn what_cannot_be_run_is_refused_before_anything_runs() {
     let there = ["--url", "http://127.0.0.1:9", "--users", "none", "--jwt-secret", SECRET];
@@ -83,18 +102,26 @@ async fn what_cannot_be_run_is_refused_before_anything_runs() {
     }
 }
 
+/// The flags that aim at a server that runs already, whose accounts these are.
+fn aim(server: &ServerProcess, people: &[Account], folder: &Path) -> Vec<String> {
+    let users = folder.join("users");
+    let lines: Vec<_> = people.iter().map(|person| format!("{} {}", person.id, person.role.word())).collect();
+    std::fs::write(&users, lines.join("\n")).unwrap();
+    let pid = server.pid().to_string();
+    ["--url", &server.url, "--users", users.to_str().unwrap(), "--jwt-secret", SECRET, "--server-pid", &pid]
+        .map(str::to_owned)
+        .to_vec()
+}
+
 #[tokio::test]
 async fn a_server_that_runs_already_can_be_loaded_and_its_idle_connections_weighed() {
     let (site, people) = Site::with(&[("ann", Role::Customer), ("bob", Role::Customer)]).await;
     let server = site.start(&["--send-rate", "0"]).await;
     let folder = tempfile::tempdir().unwrap();
-    let users = folder.path().join("users");
-    std::fs::write(&users, people.iter().map(|person| person.id.to_string()).collect::<Vec<_>>().join("\n")).unwrap();
-    let pid = server.pid().to_string();
-    let there =
-        ["--url", &server.url, "--users", users.to_str().unwrap(), "--jwt-secret", SECRET, "--server-pid", &pid];
+    let there = aim(&server, &people, folder.path());
     let load = ["--mode", "idle", "--connections", "40", "--settle", "1s", "--mode", "pairs", "--duration", "1s"];
-    let (code, runs) = bench_pairs(1, &[there.as_slice(), &load].concat()).await;
+    let flags: Vec<_> = there.iter().map(String::as_str).chain(load).collect();
+    let (code, runs) = bench_pairs(1, &flags).await;
     assert_eq!((code, runs.len()), (0, 2), "{runs:?}");
     let (idle, pairs) = (&runs[0], &runs[1]);
     assert_eq!((number(idle, "connections"), number(idle, "disconnects")), (40, 0), "{idle:?}");
@@ -102,6 +129,26 @@ async fn a_server_that_runs_already_can_be_loaded_and_its_idle_connections_weigh
     assert!(each > 0.0 && each < 500_000.0, "{idle:?}");
     assert!(number(pairs, "sent") > 0 && number(pairs, "lost") == 0, "{pairs:?}");
     assert!(pairs["server_cpu_share"].as_f64().unwrap() > 0.0, "{pairs:?}");
+    drop(server);
+}
+
+#[tokio::test]
+async fn rooms_of_a_server_that_runs_already_can_be_loaded_and_all_who_are_in_them_cut_off() {
+    let people = [("ada", Role::Admin), ("ann", Role::Customer), ("bob", Role::Customer)];
+    let (site, people) = Site::with(&people).await;
+    // The limits of every day: what is said at this rate is within them.
+    let server = site.start(&[]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let there = aim(&server, &people, folder.path());
+    for protocol in ["storefront", "drivecash"] {
+        let load =
+            ["--mode", "rate", "--mode", "reconnect", "--rate", "30", "--duration", "2s", "--protocol", protocol];
+        let flags: Vec<_> = there.iter().map(String::as_str).chain(load).chain(["--connections", "2"]).collect();
+        let (code, runs) = bench_pairs(2, &flags).await;
+        assert_eq!((code, runs.len()), (0, 2), "{runs:?}");
+        assert_eq!((number(&runs[0], "sent"), number(&runs[0], "lost")), (66, 0), "{runs:?}");
+        assert_all_is_well_after_the_cut(&runs[1], 2, 60);
+    }
     drop(server);
 }
 
