@@ -111,7 +111,7 @@ pub struct BenchOptions {
     /// The receivers of these never read.
     #[arg(long, requires = "beside")]
     pub stalled: bool,
-    /// Connections in modes `idle`, `storm`, `restart`, `crash` and `reconnect`; in a room the agent's come on top.
+    /// Connections in modes `idle`, `storm`, `restart`, `crash` and `reconnect`. Those of the agent come on top.
     #[arg(long, default_value_t = 5000)]
     pub connections: usize,
     /// Exit code 1 if in mode `restart`, `crash` or `reconnect` the last client is back later than so long after the server was

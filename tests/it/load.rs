@@ -102,6 +102,23 @@ async fn what_cannot_be_run_is_refused_before_anything_runs() {
     }
 }
 
+#[tokio::test]
+async fn two_runs_are_held_against_a_bound_whose_noise_can_be_set() {
+    let folder = tempfile::tempdir().unwrap();
+    let [quick, slow] = [("quick", 4.0), ("slow", 12.0)].map(|(name, p99)| {
+        let file = folder.path().join(name);
+        let runs = serde_json::json!([{"title": "any", "delivered_ms": {"p99": p99}}]);
+        std::fs::write(&file, runs.to_string()).unwrap();
+        file
+    });
+    for (noise, expected) in [(&[][..], 1), (&["--noise", "4ms"], 0), (&["--noise", "3ms"], 1)] {
+        let mut command = Command::new(PROGRAM);
+        command.args(["bench", "--within", "2", "--compare"]).args([&quick, &slow]).args(noise).stdin(Stdio::null());
+        let output = timeout(PATIENCE, command.output()).await.expect("to compare does not end").unwrap();
+        assert_eq!(output.status.code(), Some(expected), "{noise:?}: {}", String::from_utf8_lossy(&output.stdout));
+    }
+}
+
 /// The flags that aim at a server that runs already, whose accounts these are.
 fn aim(server: &ServerProcess, people: &[Account], folder: &Path) -> Vec<String> {
     let users = folder.join("users");
