@@ -41,12 +41,15 @@ bench:
 	$(CARGO) build --release
 	target/release/deskline bench
 
-# The figures of docs/RELIABILITY.md: a hundred kills, a restart under 5,000 connections, and everybody at once.
+# The figures of docs/RELIABILITY.md: a hundred kills, a restart under 5,000 connections, everybody at once, and all cut off at once.
 prove:
 	$(CARGO) build --release
 	target/release/deskline prove --kill 100
 	target/release/deskline bench --mode restart --mode crash --back-within 5s
 	target/release/deskline bench --mode storm
+	target/release/deskline bench --mode reconnect --connections 1000 --rate 200
+	target/release/deskline bench --mode reconnect --connections 1000 --rate 200 --protocol storefront
+	target/release/deskline bench --mode reconnect --connections 1000 --rate 200 --protocol drivecash
 	target/release/deskline bench --mode rate --beside 5 --json target/reading.json
 	target/release/deskline bench --mode rate --beside 5 --stalled --json target/stalled.json
 	target/release/deskline bench --compare target/reading.json target/stalled.json --within 2

@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use futures_util::{SinkExt as _, StreamExt as _, TryStreamExt as _};
-use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 
-use super::line::{Due, Line, Run, Sender};
-use super::options::{BenchOptions, Protocol};
+use super::cast::Cast;
+use super::line::{Line, Run, Sender};
+use super::options::BenchOptions;
 use super::report::BesideReport;
 use super::tally::Tally;
-use super::target::{Door, Target};
+use super::target::Target;
 use super::traffic::{nanos, pace};
 use crate::rig::Account;
 use crate::rig::client::{Dial, Socket};
@@ -43,28 +43,23 @@ impl Beside {
     pub(super) async fn begin(
         options: &BenchOptions,
         target: &Target,
-        mut senders: Vec<Account>,
+        customers: Vec<Account>,
         lines: &mut JoinSet<()>,
         span: Duration,
     ) -> anyhow::Result<Self> {
-        let receivers = senders.split_off(options.beside);
-        let doors = |accounts: &[Account]| accounts.iter().cloned().map(Door::Socketio).collect();
+        let Cast { senders, receivers, listeners } = Cast::in_pairs(options, target, customers).await?;
         let receive_buffer = if options.stalled { RECEIVE_BUFFER } else { 0 };
         let how = Dial { receive_buffer, ..Dial::default() };
-        let mut unread: Vec<Socket> = target.connect(options, doors(&receivers), &how).try_collect().await?;
-        let writing: Vec<_> = target.connect(options, doors(&senders), &Dial::default()).try_collect().await?;
-        let run = Run::new(Protocol::Socketio, SIZE, Tally::new(options.beside)?);
+        let mut unread: Vec<Socket> = target.connect(options, listeners, &how).try_collect().await?;
+        let writing: Vec<_> = target.connect(options, senders, &Dial::default()).try_collect().await?;
+        let run = Run::new(options.protocol, SIZE, Tally::new(options.beside)?);
         if !options.stalled {
             for socket in unread.drain(..) {
                 lines.spawn_local(Line::new(socket, Rc::clone(&run), None));
             }
         }
-        let mut due_times = Vec::new();
-        for (pair, (socket, receiver)) in writing.into_iter().zip(receivers).enumerate() {
-            let (give, times) = mpsc::unbounded_channel();
-            due_times.push(give);
-            let due = Due::Paced { times, taken: None };
-            let sender = Sender { pair, receiver: receiver.id.to_string(), counter: 0, due };
+        let (senders, due_times) = Sender::paced(receivers);
+        for (socket, sender) in writing.into_iter().zip(senders) {
             lines.spawn_local(Line::new(socket, Rc::clone(&run), Some(sender)));
         }
         let start = run.now();

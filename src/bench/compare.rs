@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use serde_json::Value;
@@ -11,8 +12,14 @@ use serde_json::Value;
 /// Figures by their names; of the runs of a file, by what the load was.
 type Figures = BTreeMap<String, f64>;
 
-/// Milliseconds that a latency may be longer whatever the factor: a machine that does something else for a moment.
-const NOISE: f64 = 10.0;
+/// How much longer a latency may be.
+#[derive(Clone, Copy)]
+pub(super) struct Bound {
+    /// So many times as long,
+    pub(super) factor: f64,
+    /// and this much longer: a machine that does something else for a moment.
+    pub(super) noise: Duration,
+}
 
 /// Two runs beside each other.
 pub(super) struct Compared {
@@ -23,7 +30,7 @@ pub(super) struct Compared {
 }
 
 /// Compares the figures of two files. With a bound, it does not hold either if they have no latency in common.
-pub(super) fn compare(before: &Path, after: &Path, within: Option<f64>) -> anyhow::Result<Compared> {
+pub(super) fn compare(before: &Path, after: &Path, within: Option<Bound>) -> anyhow::Result<Compared> {
     let (before, after) = (read(before)?, read(after)?);
     let mut table = String::new();
     let (mut bounded, mut beyond) = (0, Vec::new());
@@ -36,9 +43,9 @@ pub(super) fn compare(before: &Path, after: &Path, within: Option<f64>) -> anyho
             let Some(b) = second.get(name) else { continue };
             let ratio = if *a == 0.0 { String::new() } else { format!("{:.2}", b / a) };
             let _ok = writeln!(table, "| {name:<44} | {a:>14.2} | {b:>14.2} | {ratio:>7} |");
-            if let Some(factor) = within.filter(|_| is_latency(name)) {
+            if let Some(Bound { factor, noise }) = within.filter(|_| is_latency(name)) {
                 bounded += 1;
-                let bound = a * factor + NOISE;
+                let bound = a * factor + noise.as_secs_f64() * 1e3;
                 if *b > bound {
                     beyond.push(format!("{title}: {name} is {b:.2}, beyond {bound:.2}"));
                 }
@@ -113,16 +120,22 @@ mod tests {
         assert!(compare(&folder.path().join("none"), &a, None).is_err());
     }
 
+    fn times(factor: f64) -> Bound {
+        Bound { factor, noise: Duration::from_millis(2) }
+    }
+
     #[test]
     fn a_latency_beyond_the_bound_is_found_and_so_is_that_there_is_none() {
         let folder = tempfile::tempdir().unwrap();
-        let (a, b) = (write(folder.path(), "a", 20.0), write(folder.path(), "b", 51.0));
-        assert!(compare(&a, &b, Some(2.1)).unwrap().is_within);
-        let beyond = compare(&a, &b, Some(2.0)).unwrap();
-        assert!(!beyond.is_within && beyond.table.contains("is 51.00, beyond 50.00"), "{}", beyond.table);
-        assert!(compare(&b, &a, Some(1.0)).unwrap().is_within, "faster is no harm");
+        let (a, b) = (write(folder.path(), "a", 10.0), write(folder.path(), "b", 23.0));
+        assert!(compare(&a, &b, Some(times(2.1))).unwrap().is_within);
+        let beyond = compare(&a, &b, Some(times(2.0))).unwrap();
+        assert!(!beyond.is_within && beyond.table.contains("is 23.00, beyond 22.00"), "{}", beyond.table);
+        let noisy = Bound { noise: Duration::from_millis(3), ..times(2.0) };
+        assert!(compare(&a, &b, Some(noisy)).unwrap().is_within);
+        assert!(compare(&b, &a, Some(times(1.0))).unwrap().is_within, "faster is no harm");
         let empty = folder.path().join("empty");
         fs::write(&empty, "[]").unwrap();
-        assert!(!compare(&a, &empty, Some(2.0)).unwrap().is_within);
+        assert!(!compare(&a, &empty, Some(times(2.0))).unwrap().is_within);
     }
 }

@@ -61,7 +61,7 @@ pub(super) fn since(began: Instant) -> u64 {
 }
 
 /// When a sender's next message is due.
-pub(super) enum Due {
+enum Due {
     /// As soon as fewer than the allowed number are unconfirmed: this many may be sent at once.
     Credit(usize),
     /// At times that a pacer gives.
@@ -73,19 +73,44 @@ pub(super) enum Due {
     },
 }
 
-/// The sending half of a pair.
+/// The sending half of a pair, or of several whose receivers have their turns.
 pub(super) struct Sender {
-    /// Which pair.
-    pub(super) pair: usize,
-    /// Whom to send to: 24 hex digits.
-    pub(super) receiver: String,
-    /// How many have been sent.
-    pub(super) counter: u64,
+    /// Which pair; of several, the first.
+    pair: usize,
+    /// Whom to send to, 24 hex digits each; empty where a message names nobody.
+    receivers: Vec<String>,
+    /// Whose turn it is.
+    turn: usize,
+    /// How many have been sent to each whose turn it has been.
+    counter: u64,
     /// When to send.
-    pub(super) due: Due,
+    due: Due,
 }
 
 impl Sender {
+    /// Senders in a closed loop.
+    pub(super) fn in_a_loop(receivers: Vec<Vec<String>>, window: usize) -> Vec<Self> {
+        Self::line_up(receivers, || (Due::Credit(window), ())).0
+    }
+
+    /// Senders that send at the times that they are given, and where to give them these.
+    pub(super) fn paced(receivers: Vec<Vec<String>>) -> (Vec<Self>, Vec<mpsc::UnboundedSender<u64>>) {
+        Self::line_up(receivers, || {
+            let (give, times) = mpsc::unbounded_channel();
+            (Due::Paced { times, taken: None }, give)
+        })
+    }
+
+    fn line_up<T>(receivers: Vec<Vec<String>>, mut due: impl FnMut() -> (Due, T)) -> (Vec<Self>, Vec<T>) {
+        let mut next_pair = 0;
+        let senders = receivers.into_iter().map(|receivers| {
+            let (pair, (due, given)) = (next_pair, due());
+            next_pair += receivers.len();
+            (Self { pair, receivers, turn: 0, counter: 0, due }, given)
+        });
+        senders.unzip()
+    }
+
     /// The time at which the next message is due, if that has come.
     fn poll_due(&mut self, cx: &mut Context<'_>, run: &Run) -> Option<u64> {
         match &mut self.due {
@@ -104,14 +129,19 @@ impl Sender {
 
     /// The frame of the message that was due at `at`.
     fn frame(&mut self, run: &Run, at: u64) -> String {
-        let stamp = Stamp { pair: self.pair, counter: self.counter, at };
-        self.counter += 1;
+        let stamp = Stamp { pair: self.pair + self.turn, counter: self.counter, at };
+        let frame = send_frame(run.protocol, run.tag, &self.receivers[self.turn], stamp, run.size);
+        self.turn += 1;
+        if self.turn == self.receivers.len() {
+            self.turn = 0;
+            self.counter += 1;
+        }
         match &mut self.due {
             Due::Credit(left) => *left -= 1,
             Due::Paced { taken, .. } => *taken = None,
         }
         run.tally.borrow_mut().sending(at, run.now());
-        send_frame(run.protocol, run.tag, &self.receiver, stamp, run.size)
+        frame
     }
 
     fn confirmed(&mut self) {

@@ -3,23 +3,28 @@
 //! It runs on one thread, so that it needs one CPU and leaves the others to the server. Every message carries its run, its
 //! pair, its number and the time it was sent, so that each is followed from the sender to the receiver and back.
 //!
-//! Reading order: [`options`], [`target`], [`wire`], [`mod@line`], [`tally`], then one file per kind of load ([`traffic`],
-//! [`beside`], [`idle`], [`storm`], [`restart`]), [`report`] and [`compare`].
+//! Reading order: [`options`], [`target`], [`room`], [`cast`], [`wire`], [`mod@line`], [`tally`], then one file per kind of load
+//! ([`traffic`], [`beside`], [`idle`], [`storm`], [`back_off`] with
+//! [`restart`] and [`reconnect`]), [`report`] and [`compare`].
 
 use std::fs;
 use std::io::{self, Write as _};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 use tokio::task::LocalSet;
 
+mod back_off;
 mod beside;
+mod cast;
 mod compare;
 mod idle;
 mod line;
 mod options;
+mod reconnect;
 mod report;
 mod restart;
+mod room;
 mod storm;
 mod tally;
 mod target;
@@ -29,10 +34,13 @@ mod traffic;
 mod wire;
 
 pub use options::{BenchOptions, Mode, Protocol};
-pub use report::{BesideReport, IdleReport, Quantiles, Report, RestartReport, StormReport, TrafficReport};
+pub use report::{
+    BesideReport, IdleReport, Quantiles, ReconnectReport, Report, RestartReport, StormReport, TrafficReport,
+};
 
 use crate::domain::Role;
 use crate::rig::{OwnServer, SECRET, Scratch};
+use compare::Bound;
 use target::{Target, read_accounts};
 
 /// Runs the modes that are asked for one after another and prints what they find, or compares what two runs found. Tells
@@ -44,10 +52,12 @@ use target::{Target, read_accounts};
 /// If the server cannot be started, reached or stopped, or a file cannot be read or written.
 pub fn run(options: &BenchOptions) -> anyhow::Result<bool> {
     if let [before, after] = options.compare.as_slice() {
-        let compared = compare::compare(before, after, options.within)?;
+        let within = options.within.map(|factor| Bound { factor, noise: options.noise });
+        let compared = compare::compare(before, after, within)?;
         write!(io::stdout(), "{}", compared.table)?;
         return Ok(compared.is_within);
     }
+    options.check()?;
     let mut options = options.clone();
     options.no_pin = options.no_pin || !pin(options.own_cpu);
     // Children inherit the limit. What cannot be raised shows when a connection is refused.
@@ -68,7 +78,6 @@ pub fn run(options: &BenchOptions) -> anyhow::Result<bool> {
 
 async fn run_mode(options: &BenchOptions, mode: Mode) -> anyhow::Result<Report> {
     if let (Some(url), Some(users), Some(secret)) = (&options.url, &options.users, &options.jwt_secret) {
-        ensure!(!mode.ends_the_server(), "a server that was not started here cannot be restarted: leave --url out");
         let (pid, accounts) = (options.server_pid, read_accounts(users)?);
         let target = Target { url: url.clone(), secret: secret.clone(), pid, accounts };
         return load(options, mode, &target).await;
@@ -95,6 +104,7 @@ async fn load(options: &BenchOptions, mode: Mode, target: &Target) -> anyhow::Re
     Ok(match mode {
         Mode::Idle => Report::Idle(idle::run(options, target).await?),
         Mode::Storm | Mode::Restart | Mode::Crash => Report::Storm(storm::run(options, target).await?),
+        Mode::Reconnect => Report::Reconnect(Box::new(reconnect::run(options, target).await?)),
         Mode::Pairs | Mode::Rate => Report::Traffic(Box::new(traffic::run(options, mode, target).await?)),
     })
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use anyhow::ensure;
 use clap::{Args, ValueEnum};
 
 use crate::rig::RigOptions;
@@ -24,6 +25,9 @@ pub enum Mode {
     Restart,
     /// The same, but the server is ended with SIGKILL.
     Crash,
+    /// Everybody is connected, all are cut off in the same moment, and the agent goes on talking to them: how long until all
+    /// are back, and have they all that was said, once? The server stays, so it may be any.
+    Reconnect,
 }
 
 impl Mode {
@@ -46,16 +50,33 @@ pub enum Protocol {
     Drivecash,
 }
 
+impl Protocol {
+    /// Whether a connection is to one room.
+    pub(super) const fn is_in_rooms(self) -> bool {
+        !matches!(self, Self::Socketio)
+    }
+
+    /// Where the load is, as titles say it.
+    pub(super) const fn place(self) -> &'static str {
+        match self {
+            Self::Socketio => "",
+            Self::Storefront => " in rooms of the storefront",
+            Self::Drivecash => " in rooms of drivecash",
+        }
+    }
+}
+
 /// Loads a server over real websockets and reports what it did with every message.
 ///
 /// Without `--url`, each mode gets a fresh server on a scratch store, on a CPU of its own. Exit code 1 says that a message
 /// was lost, doubled or out of order, a connection cut off, or a bound not kept; 2 that the run could not be done.
 #[derive(Args, Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line, each of its own")]
 pub struct BenchOptions {
     /// What to run; may be given several times [default: idle, pairs and rate].
     #[arg(long = "mode", value_enum)]
     pub modes: Vec<Mode>,
-    /// What the clients speak, in modes `pairs` and `rate`.
+    /// What the clients speak. Modes `restart` and `crash` are for `socketio` alone.
     #[arg(long, value_enum, default_value_t)]
     pub protocol: Protocol,
     /// Pairs of a sender and a receiver.
@@ -64,16 +85,18 @@ pub struct BenchOptions {
     /// Unconfirmed messages per sender in mode `pairs`.
     #[arg(long, default_value_t = 4)]
     pub window: usize,
-    /// Messages per second over all pairs in mode `rate`.
+    /// Messages per second over all pairs in mode `rate`, and of the agent in mode `reconnect`. A server that was not started
+    /// here refuses what is beyond its `--send-rate`.
     #[arg(long, default_value_t = 1000)]
     pub rate: u64,
-    /// How long modes `pairs` and `rate` measure, after the warm-up.
+    /// How long modes `pairs` and `rate` measure, after the warm-up, and the agent talks in mode `reconnect`, from the cut.
     #[arg(long, default_value = "10s", value_parser = humantime::parse_duration)]
     pub duration: Duration,
     /// How long they run before that.
     #[arg(long, default_value = "2s", value_parser = humantime::parse_duration)]
     pub warmup: Duration,
-    /// How long they wait afterwards for messages that have not come, and mode `restart` for clients that are not back.
+    /// How long they wait afterwards for messages that have not come, and modes `restart`, `crash` and `reconnect` for clients
+    /// that are not back.
     #[arg(long, default_value = "30s", value_parser = humantime::parse_duration)]
     pub drain: Duration,
     /// The least bytes of a message's text; the stamp in it needs some 40.
@@ -88,12 +111,17 @@ pub struct BenchOptions {
     /// The receivers of these never read.
     #[arg(long, requires = "beside")]
     pub stalled: bool,
-    /// Connections in modes `idle`, `storm`, `restart` and `crash`.
+    /// Connections in modes `idle`, `storm`, `restart`, `crash` and `reconnect`. Those of the agent come on top.
     #[arg(long, default_value_t = 5000)]
     pub connections: usize,
-    /// Exit code 1 if in mode `restart` or `crash` the last client is back later than so long after the server was stopped.
+    /// Exit code 1 if in mode `restart`, `crash` or `reconnect` the last client is back later than so long after the server was
+    /// stopped, or all were cut off.
     #[arg(long, value_parser = humantime::parse_duration)]
     pub back_within: Option<Duration>,
+    /// Whoever loses the connection tries again at once, and only then as the stock client does, which first waits 0.5 to 1.5 s
+    /// and then longer, up to 5 s.
+    #[arg(long)]
+    pub at_once: bool,
     /// How long after the last connect mode `idle` reads the server's memory.
     #[arg(long, default_value = "10s", value_parser = humantime::parse_duration)]
     pub settle: Duration,
@@ -109,9 +137,13 @@ pub struct BenchOptions {
     /// Runs nothing: compares the figures of two such files.
     #[arg(long, num_args = 2, value_names = ["A", "B"], conflicts_with_all = ["modes", "url", "json"])]
     pub compare: Vec<PathBuf>,
-    /// Exit code 1 if the 99th percentile of a latency in B is more than so many times that in A, and 10 ms.
+    /// Exit code 1 if the 99th percentile of a latency in B is more than so many times that in A, and `--noise`.
     #[arg(long, requires = "compare", value_name = "FACTOR")]
     pub within: Option<f64>,
+    /// How much longer it may be whatever the factor: what a machine that does something else for a moment adds. The shorter
+    /// the latencies are, the more of what `--within` should find this lets pass.
+    #[arg(long, requires = "within", default_value = "2ms", value_parser = humantime::parse_duration)]
+    pub noise: Duration,
 
     /// Loads the server that runs at this address, e.g. `http://127.0.0.1:3000`, instead of starting one.
     #[arg(long, requires_all = ["users", "jwt_secret"], conflicts_with_all = ["server", "mongodb_uri"])]
@@ -147,18 +179,37 @@ impl BenchOptions {
         if self.modes.is_empty() { &[Mode::Idle, Mode::Pairs, Mode::Rate] } else { &self.modes }
     }
 
+    /// Holds the modes against the rest, before any of them has run.
+    pub(super) fn check(&self) -> anyhow::Result<()> {
+        let ends_it = self.modes().iter().any(|mode| mode.ends_the_server());
+        ensure!(
+            !ends_it || self.url.is_none(),
+            "a server that was not started here cannot be restarted: leave --url out"
+        );
+        // What is not confirmed is sent again, and only here does an id keep that from being a second message.
+        ensure!(
+            !ends_it || !self.protocol.is_in_rooms(),
+            "modes `restart` and `crash` speak Socket.IO alone: leave --protocol out"
+        );
+        Ok(())
+    }
+
     /// How many customers a mode needs.
     #[must_use]
     pub fn customers(&self, mode: Mode) -> usize {
         match mode {
-            Mode::Idle | Mode::Storm | Mode::Restart | Mode::Crash => self.connections,
-            Mode::Pairs | Mode::Rate => self.customers_of_pairs() + 2 * self.beside,
+            Mode::Idle | Mode::Storm | Mode::Restart | Mode::Crash | Mode::Reconnect => self.connections,
+            Mode::Pairs | Mode::Rate => self.customers_of_pairs() + self.in_a_pair() * self.beside,
         }
     }
 
     /// How many of them are in pairs.
     pub(super) fn customers_of_pairs(&self) -> usize {
-        let is_to_agents = self.to_agent || self.protocol != Protocol::Socketio;
-        if is_to_agents { self.pairs } else { 2 * self.pairs }
+        if self.to_agent { self.pairs } else { self.in_a_pair() * self.pairs }
+    }
+
+    /// How many customers are in a pair: in a room the other one is the agent.
+    fn in_a_pair(&self) -> usize {
+        if self.protocol.is_in_rooms() { 1 } else { 2 }
     }
 }

@@ -16,6 +16,7 @@ use tokio::time::{sleep, timeout};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_util::sync::CancellationToken;
 
+use super::back_off::BackOff;
 use super::line::since;
 use super::options::{BenchOptions, Mode, Protocol};
 use super::report::RestartReport;
@@ -28,9 +29,6 @@ use crate::store::{ListFor, MAX_PAGE};
 
 /// After so much of the sending the server is asked to stop.
 const HEAD_START: Duration = Duration::from_millis(50);
-
-/// What the stock client waits before it tries again: at first, and at most, each time half more or less.
-const BACK_OFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(5));
 
 /// Bytes of a message's text.
 const SIZE: usize = 64;
@@ -48,6 +46,7 @@ struct Run {
     settled: mpsc::UnboundedSender<()>,
     /// When the server was asked to stop.
     stopped: Cell<Option<Instant>>,
+    back_off: BackOff,
     gave_up: Duration,
 }
 
@@ -81,6 +80,7 @@ pub(super) async fn run(
         over: CancellationToken::new(),
         settled: tell,
         stopped: Cell::new(None),
+        back_off: BackOff::new(options),
         gave_up: options.drain,
     });
     let mut clients = fill(options, &run, &accounts).await?;
@@ -181,27 +181,21 @@ impl Returning {
     async fn come_back(&self, seen: &mut Seen) -> Option<Socket> {
         let (run, cut) = (&self.run, Instant::now());
         let door = Door::Socketio(self.account.clone());
-        let mut back_off = BACK_OFF.0;
-        while cut.elapsed() < run.gave_up {
-            sleep(back_off.mul_f64(0.5 + rand::random::<f64>())).await;
-            back_off = (back_off * 2).min(BACK_OFF.1);
-            let Ok(mut socket) = run.target.enter(&door, &Dial::slim()).await else { continue };
-            seen.back = run.stopped.get().map(since);
-            seen.outage = since(cut);
-            let confirming = async {
-                if !seen.confirmed {
-                    self.say(&mut socket).await?;
-                }
-                while !seen.confirmed {
-                    self.hear_next(&mut socket, seen).await?;
-                }
-                Ok::<(), Cut>(())
-            };
-            // What is not confirmed in time is counted.
-            let _ends = timeout(run.gave_up, confirming).await;
-            return Some(socket);
-        }
-        None
+        let mut socket = run.back_off.come_back(&run.target, &door).await?;
+        seen.back = run.stopped.get().map(since);
+        seen.outage = since(cut);
+        let confirming = async {
+            if !seen.confirmed {
+                self.say(&mut socket).await?;
+            }
+            while !seen.confirmed {
+                self.hear_next(&mut socket, seen).await?;
+            }
+            Ok::<(), Cut>(())
+        };
+        // What is not confirmed in time is counted.
+        let _ends = timeout(run.gave_up, confirming).await;
+        Some(socket)
     }
 
     /// Sends its one message.

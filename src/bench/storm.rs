@@ -9,7 +9,7 @@ use super::line::since;
 use super::options::BenchOptions;
 use super::report::StormReport;
 use super::tally::histogram;
-use super::target::{Door, Target};
+use super::target::Target;
 use crate::rig::Bar;
 use crate::rig::client::Dial;
 
@@ -18,15 +18,14 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Opens all connections at once, and reports how long each took until it was authenticated.
 pub(super) async fn run(options: &BenchOptions, target: &Target) -> anyhow::Result<StormReport> {
-    let accounts = target.customers(options.connections)?;
+    let doors = target.doors(options, &target.customers(options.connections)?).await?;
     let target = Rc::new(target.clone());
     let mut entering = JoinSet::new();
     let began = Instant::now();
-    for account in accounts {
+    for door in doors {
         let target = Rc::clone(&target);
         entering.spawn_local(async move {
-            let (door, how) = (Door::Socketio(account), Dial::slim());
-            let entered = tokio::time::timeout(PATIENCE, target.enter(&door, &how)).await;
+            let entered = tokio::time::timeout(PATIENCE, target.enter(&door, &Dial::slim())).await;
             entered.ok()?.ok().map(|socket| (socket, since(began)))
         });
     }
@@ -39,5 +38,5 @@ pub(super) async fn run(options: &BenchOptions, target: &Target) -> anyhow::Resu
             sockets.push(socket);
         }
     }
-    Ok(StormReport::new(options.connections, sockets.len(), began.elapsed(), &latency))
+    Ok(StormReport::new(options, sockets.len(), began.elapsed(), &latency))
 }

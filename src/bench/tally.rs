@@ -7,12 +7,35 @@ use hdrhistogram::Histogram;
 
 use super::wire::Stamp;
 
+/// A set of numbers from 0, one bit for each.
+#[derive(Debug, Default)]
+struct Numbers(Vec<u64>);
+
+impl Numbers {
+    fn contains(&self, number: u64) -> bool {
+        let word = usize::try_from(number / 64).ok().and_then(|word| self.0.get(word));
+        word.is_some_and(|word| word & (1 << (number % 64)) != 0)
+    }
+
+    /// Tells whether it is new.
+    fn insert(&mut self, number: u64) -> bool {
+        let (is_new, Ok(word)) = (!self.contains(number), usize::try_from(number / 64)) else { return false };
+        if self.0.len() <= word {
+            self.0.resize(word + 1, 0);
+        }
+        self.0[word] |= 1 << (number % 64);
+        is_new
+    }
+}
+
 /// What one pair's messages did on one of the two ways: to the receiver, or back to the sender.
 #[derive(Debug, Default)]
 struct Ledger {
-    /// One bit per counter that has come.
-    come: Vec<u64>,
-    /// The counter after the highest that has come.
+    /// The counters that have come by themselves.
+    come: Numbers,
+    /// Those that were read in a history.
+    read: Numbers,
+    /// The counter after the highest that has come by itself.
     next: u64,
 }
 
@@ -42,21 +65,33 @@ impl Leg {
     /// Takes note of one message that came at `now`. Stamps of pairs that do not exist are not of this run.
     fn record(&mut self, stamp: Stamp, now: u64, window: &Range<u64>) {
         let Some(ledger) = self.ledgers.get_mut(stamp.pair) else { return };
-        let (Ok(word), bit) = (usize::try_from(stamp.counter / 64), 1_u64 << (stamp.counter % 64)) else { return };
-        if ledger.come.len() <= word {
-            ledger.come.resize(word + 1, 0);
-        }
-        if ledger.come[word] & bit != 0 {
+        if !ledger.come.insert(stamp.counter) {
             self.doubled += 1;
             return;
         }
-        ledger.come[word] |= bit;
-        self.come += 1;
         if stamp.counter < ledger.next {
             self.out_of_order += 1;
         } else {
             ledger.next = stamp.counter + 1;
         }
+        if !ledger.read.contains(stamp.counter) {
+            self.count(stamp, now, window);
+        }
+    }
+
+    /// Takes note of one message that a history holds. It may still come by itself, or have come; a reader tells that by
+    /// its id.
+    fn read(&mut self, stamp: Stamp, now: u64, window: &Range<u64>) {
+        let Some(ledger) = self.ledgers.get_mut(stamp.pair) else { return };
+        if !ledger.read.insert(stamp.counter) {
+            self.doubled += 1;
+        } else if !ledger.come.contains(stamp.counter) {
+            self.count(stamp, now, window);
+        }
+    }
+
+    fn count(&mut self, stamp: Stamp, now: u64, window: &Range<u64>) {
+        self.come += 1;
         self.in_window += u64::from(window.contains(&now));
         if window.contains(&stamp.at) {
             self.latency.saturating_record(now.saturating_sub(stamp.at));
@@ -123,6 +158,11 @@ impl Tally {
         self.delivered.record(stamp, now, &self.window);
     }
 
+    /// A receiver read this message in the history, which is read once.
+    pub(super) fn read(&mut self, stamp: Stamp, now: u64) {
+        self.delivered.read(stamp, now, &self.window);
+    }
+
     /// A sender was told that this message is accepted.
     pub(super) fn confirm(&mut self, stamp: Stamp, now: u64) {
         self.confirmed.record(stamp, now, &self.window);
@@ -160,6 +200,24 @@ mod tests {
         assert_eq!((leg.come, leg.doubled, leg.out_of_order, leg.in_window), (5, 1, 1, 5));
         assert_eq!(tally.sent - leg.come, 1);
         assert!(!tally.is_settled());
+    }
+
+    #[test]
+    fn what_comes_by_itself_and_in_the_history_is_there_once() {
+        let mut tally = Tally::new(1).unwrap();
+        tally.deliver(stamp(2), 300);
+        for counter in [0, 1, 2] {
+            tally.read(stamp(counter), 400);
+        }
+        tally.deliver(stamp(3), 500);
+        let leg = &tally.delivered;
+        assert_eq!((leg.come, leg.doubled, leg.out_of_order), (4, 0, 0));
+        tally.deliver(stamp(1), 600);
+        tally.read(stamp(3), 600);
+        assert_eq!((tally.delivered.come, tally.delivered.doubled, tally.delivered.out_of_order), (4, 0, 1));
+        tally.deliver(stamp(3), 700);
+        tally.read(stamp(0), 700);
+        assert_eq!((tally.delivered.come, tally.delivered.doubled), (4, 2));
     }
 
     #[test]

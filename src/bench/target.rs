@@ -7,9 +7,10 @@ use anyhow::{Context as _, bail, ensure};
 use futures_util::{SinkExt as _, Stream, StreamExt as _, TryStreamExt as _, stream};
 use tokio_tungstenite::tungstenite::Message;
 
-use super::options::{BenchOptions, Protocol};
-use crate::rig::client::{ClientError, Dial, Socket, dial, next_packet, open_websocket};
-use crate::rig::{Account, http};
+use super::options::BenchOptions;
+use super::room::Room;
+use crate::rig::Account;
+use crate::rig::client::{ClientError, Dial, Socket, dial, next_packet};
 
 /// Where to connect, and as whom.
 #[derive(Clone, Debug)]
@@ -29,17 +30,21 @@ pub(super) struct Target {
 pub(super) enum Door {
     /// To `/socket.io/`, as this account.
     Socketio(Account),
-    /// To a room's websocket: its path, token included.
-    Room(String),
+    /// To a room's websocket.
+    Room(Room),
 }
 
 impl Target {
     /// The first `count` customers.
     pub(super) fn customers(&self, count: usize) -> anyhow::Result<Vec<Account>> {
-        let found: Vec<_> =
-            self.accounts.iter().filter(|account| !account.role.is_agent()).take(count).cloned().collect();
+        let found = self.customers_up_to(count);
         ensure!(found.len() == count, "{count} accounts with role user are needed, there are {}", found.len());
         Ok(found)
+    }
+
+    /// The first `most` customers, or as many as there are.
+    pub(super) fn customers_up_to(&self, most: usize) -> Vec<Account> {
+        self.accounts.iter().filter(|account| !account.role.is_agent()).take(most).cloned().collect()
     }
 
     /// The first agent.
@@ -48,37 +53,21 @@ impl Target {
         found.cloned().context("an account with role admin is needed, there is none")
     }
 
-    /// The doors to each customer's room: as that customer, and as the agent.
-    pub(super) async fn rooms(
-        &self,
-        options: &BenchOptions,
-        customers: &[Account],
-    ) -> anyhow::Result<(Vec<Door>, Vec<Door>)> {
-        let agent = self.agent()?.token(&self.secret);
-        let opening = customers.iter().map(|customer| async {
-            let token = customer.token(&self.secret);
-            let room = self.room(options.protocol, &token).await?;
-            let door = |token: &str| Door::Room(format!("/ws/chat/{room}/?token={token}"));
-            anyhow::Ok((door(&token), door(&agent)))
-        });
-        let doors: Vec<_> = stream::iter(opening).buffered(options.connecting.max(1)).try_collect().await?;
-        Ok(doors.into_iter().unzip())
+    /// Where these customers come in.
+    pub(super) async fn doors(&self, options: &BenchOptions, customers: &[Account]) -> anyhow::Result<Vec<Door>> {
+        if options.protocol.is_in_rooms() {
+            Ok(self.rooms(options, customers).await?.into_iter().map(Door::Room).collect())
+        } else {
+            Ok(customers.iter().cloned().map(Door::Socketio).collect())
+        }
     }
 
-    /// How a dialect calls the room of a customer.
-    async fn room(&self, protocol: Protocol, token: &str) -> anyhow::Result<String> {
-        let room = if protocol == Protocol::Drivecash {
-            http::get(&self.url, "/api/chat/rooms/my_room/", token).await
-        } else {
-            http::post(&self.url, "/api/public/chat-rooms/", token, &serde_json::json!({})).await
-        };
-        let room = room.context("asking for a room")?;
-        // One dialect answers with the room, the other with the room and whether it is new.
-        match room.body.get("room").unwrap_or(&room.body).get("id").unwrap_or_default() {
-            serde_json::Value::String(uuid) => Ok(uuid.clone()),
-            serde_json::Value::Number(number) => Ok(number.to_string()),
-            _ => bail!("no room, but {}: {}", room.status, room.body),
-        }
+    /// Each customer's room.
+    pub(super) async fn rooms(&self, options: &BenchOptions, customers: &[Account]) -> anyhow::Result<Vec<Room>> {
+        let opening = customers
+            .iter()
+            .map(|customer| Room::of_customer(&self.url, options.protocol, customer.token(&self.secret)));
+        stream::iter(opening).buffered(options.connecting.max(1)).try_collect().await
     }
 
     /// Goes through each of the doors, in their order, several at a time.
@@ -104,7 +93,7 @@ impl Target {
                 authenticate(&mut socket, &account.token(&self.secret)).await?;
                 Ok(socket)
             }
-            Door::Room(path) => open_websocket(&self.url, path, how).await.with_context(context),
+            Door::Room(room) => room.enter(&self.url, how).await.with_context(context),
         }
     }
 }

@@ -13,7 +13,7 @@ use tokio_tungstenite::accept_async;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::target::Target;
-use super::{BenchOptions, Mode, Report, TrafficReport, load};
+use super::{BenchOptions, Mode, ReconnectReport, Report, TrafficReport, load};
 use crate::domain::{Role, UserId};
 use crate::rig::Account;
 use crate::rig::client::{Client, ClientError};
@@ -24,6 +24,8 @@ type Copies = fn(u64) -> usize;
 #[derive(Clone)]
 struct Relay {
     online: Arc<Mutex<HashMap<String, mpsc::UnboundedSender<String>>>>,
+    /// All that each was told, for when they come back.
+    told: Arc<Mutex<HashMap<String, Vec<String>>>>,
     copies: Copies,
 }
 
@@ -31,7 +33,7 @@ impl Relay {
     async fn start(copies: Copies) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let relay = Self { online: Arc::default(), copies };
+        let relay = Self { online: Arc::default(), told: Arc::default(), copies };
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 tokio::spawn(relay.clone().serve(stream));
@@ -70,15 +72,23 @@ impl Relay {
             "authenticate" => {
                 let claims =
                     jsonwebtoken::dangerous::insecure_decode::<Value>(event[1].as_str().unwrap()).unwrap().claims;
-                self.online.lock().unwrap().insert(claims["id"].as_str().unwrap().into(), tell.clone());
+                let id = claims["id"].as_str().unwrap().to_owned();
                 tell.send(r#"42["authenticated",{"success":true}]"#.into()).unwrap();
+                for missed in self.told.lock().unwrap().get(&id).into_iter().flatten() {
+                    tell.send(missed.clone()).unwrap();
+                }
+                self.online.lock().unwrap().insert(id, tell.clone());
             }
             "send-message" => {
                 let text = &event[1]["message"];
                 let number = text.as_str().unwrap().split('.').nth(2).unwrap().parse().unwrap();
-                let receiver = self.online.lock().unwrap()[event[1]["receiverId"].as_str().unwrap()].clone();
+                let id = event[1]["receiverId"].as_str().unwrap().to_owned();
+                let receiver = self.online.lock().unwrap()[&id].clone();
                 for _ in 0..(self.copies)(number) {
-                    receiver.send(format!("42{}", json!(["receive-message", { "message": text }]))).unwrap();
+                    let packet = format!("42{}", json!(["receive-message", { "message": text }]));
+                    self.told.lock().unwrap().entry(id.clone()).or_default().push(packet.clone());
+                    // Whoever has gone gets it later.
+                    let _gone = receiver.send(packet);
                 }
                 tell.send(format!("42{}", json!(["message-sent", { "message": text }]))).unwrap();
             }
@@ -97,7 +107,7 @@ struct Arguments {
     options: BenchOptions,
 }
 
-async fn traffic(mode: Mode, copies: Copies, flags: &[&str]) -> (bool, TrafficReport) {
+async fn run(mode: Mode, copies: Copies, flags: &[&str]) -> Report {
     let fixed = ["bench", "--pairs", "3", "--duration", "200ms", "--warmup", "50ms", "--drain", "200ms"];
     let options = Arguments::parse_from(fixed.iter().chain(flags)).options;
     let account = |index: u8| Account {
@@ -107,7 +117,11 @@ async fn traffic(mode: Mode, copies: Copies, flags: &[&str]) -> (bool, TrafficRe
     let accounts = (0..7).map(account).collect();
     let target = Target { url: Relay::start(copies).await, secret: "any".into(), pid: None, accounts };
     let local = tokio::task::LocalSet::new();
-    let report = local.run_until(load(&options, mode, &target)).await.unwrap();
+    local.run_until(load(&options, mode, &target)).await.unwrap()
+}
+
+async fn traffic(mode: Mode, copies: Copies, flags: &[&str]) -> (bool, TrafficReport) {
+    let report = run(mode, copies, flags).await;
     let clean = report.is_clean();
     let Report::Traffic(found) = report else { panic!("not about traffic") };
     (clean, *found)
@@ -132,6 +146,24 @@ async fn a_server_that_drops_or_repeats_is_found_out() {
     let (clean, found) = traffic(Mode::Rate, |number| usize::from(number != 5), &["--rate", "200"]).await;
     assert_eq!((clean, found.lost, found.doubled), (false, 3, 0));
     let (clean, found) = traffic(Mode::Rate, |number| 1 + usize::from(number == 5), &["--rate", "200"]).await;
+    assert_eq!((clean, found.lost, found.doubled), (false, 0, 3));
+}
+
+async fn reconnect(copies: Copies) -> (bool, ReconnectReport) {
+    let report = run(Mode::Reconnect, copies, &["--connections", "3", "--rate", "200", "--at-once"]).await;
+    let clean = report.is_clean();
+    let Report::Reconnect(found) = report else { panic!("not about coming back") };
+    (clean, *found)
+}
+
+#[tokio::test]
+async fn everybody_is_back_and_a_server_that_drops_or_repeats_what_they_missed_is_found_out() {
+    let (clean, found) = reconnect(|_| 1).await;
+    assert!(clean && found.back_ms.p50 > 0.0, "{found:?}");
+    assert_eq!((found.sent, found.connections, found.left_out), (40, 3, 0));
+    let (clean, found) = reconnect(|number| usize::from(number != 0)).await;
+    assert_eq!((clean, found.lost, found.doubled), (false, 3, 0));
+    let (clean, found) = reconnect(|number| 1 + usize::from(number == 0)).await;
     assert_eq!((clean, found.lost, found.doubled), (false, 0, 3));
 }
 

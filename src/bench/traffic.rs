@@ -12,14 +12,15 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::beside::Beside;
-use super::line::{Due, Line, Run, Sender, since};
-use super::options::{BenchOptions, Mode, Protocol};
+use super::cast::Cast;
+use super::line::{Line, Run, Sender, since};
+use super::options::{BenchOptions, Mode};
 use super::report::{Spent, TrafficReport};
 use super::tally::Tally;
-use super::target::{Door, Target};
+use super::target::Target;
+use crate::rig::Bar;
 use crate::rig::client::Dial;
 use crate::rig::procfs::{cpu_seconds, resident_bytes};
-use crate::rig::{Account, Bar};
 
 /// Bytes of buffer per connection and direction.
 const BUFFER: usize = 32 * 1024;
@@ -31,7 +32,11 @@ const NAP: Duration = Duration::from_micros(100);
 pub(super) async fn run(options: &BenchOptions, mode: Mode, target: &Target) -> anyhow::Result<TrafficReport> {
     let mut customers = target.customers(options.customers(mode))?;
     let outside = customers.split_off(options.customers_of_pairs());
-    let Cast { senders, receivers, listeners } = cast(options, target, customers).await?;
+    let Cast { senders, receivers, listeners } = if options.to_agent {
+        Cast::to_agent(options, target, customers).await?
+    } else {
+        Cast::in_pairs(options, target, customers).await?
+    };
     let how = Dial { buffer: BUFFER, ..Dial::default() };
     let (count, doors) = (senders.len(), senders.into_iter().chain(listeners).collect());
     let opening = Instant::now();
@@ -56,16 +61,12 @@ pub(super) async fn run(options: &BenchOptions, mode: Mode, target: &Target) -> 
     let window = opens..opens + nanos(options.duration);
     run.tally.borrow_mut().count_within(window.clone());
     run.stop_at.set(window.end);
-    let mut due_times = Vec::new();
-    for (pair, (socket, receiver)) in sockets.into_iter().zip(receivers).enumerate() {
-        let due = if mode == Mode::Rate {
-            let (give, times) = mpsc::unbounded_channel();
-            due_times.push(give);
-            Due::Paced { times, taken: None }
-        } else {
-            Due::Credit(options.window)
-        };
-        let sender = Sender { pair, receiver, counter: 0, due };
+    let (senders, due_times) = if mode == Mode::Rate {
+        Sender::paced(receivers)
+    } else {
+        (Sender::in_a_loop(receivers, options.window), Vec::new())
+    };
+    for (socket, sender) in sockets.into_iter().zip(senders) {
         lines.spawn_local(Line::new(socket, Rc::clone(&run), Some(sender)));
     }
     let pacer =
@@ -76,12 +77,7 @@ pub(super) async fn run(options: &BenchOptions, mode: Mode, target: &Target) -> 
     Bar::wait("Measuring", options.duration).await;
     let spent = spent.end();
     let asked = pacer.map(|pacer| pacer.join().unwrap_or_default());
-    let gave_up = Instant::now() + options.drain;
-    while Instant::now() < gave_up
-        && !(run.tally.borrow().is_settled() && asked.is_none_or(|asked| run.tally.borrow().sent >= asked))
-    {
-        sleep(Duration::from_millis(10)).await;
-    }
+    settle(&run, asked.unwrap_or_default(), options.drain).await;
     let beside = match beside {
         Some(beside) => Some(beside.end().await),
         None => None,
@@ -93,26 +89,12 @@ pub(super) async fn run(options: &BenchOptions, mode: Mode, target: &Target) -> 
     Ok(report)
 }
 
-/// Who plays.
-struct Cast {
-    /// Where each sender comes in.
-    senders: Vec<Door>,
-    /// Whom each of them sends to, where a message names somebody.
-    receivers: Vec<String>,
-    /// Where those come in who listen for that.
-    listeners: Vec<Door>,
-}
-
-async fn cast(options: &BenchOptions, target: &Target, mut senders: Vec<Account>) -> anyhow::Result<Cast> {
-    if options.protocol != Protocol::Socketio {
-        let receivers = vec![String::new(); senders.len()];
-        let (senders, listeners) = target.rooms(options, &senders).await?;
-        return Ok(Cast { senders, receivers, listeners });
+/// Waits until everything that was asked for has been sent and told both ways, as long as there is patience.
+pub(super) async fn settle(run: &Run, asked: u64, patience: Duration) {
+    let gave_up = Instant::now() + patience;
+    while Instant::now() < gave_up && !(run.tally.borrow().is_settled() && run.tally.borrow().sent >= asked) {
+        sleep(Duration::from_millis(10)).await;
     }
-    let listeners = if options.to_agent { vec![target.agent()?] } else { senders.split_off(options.pairs) };
-    let receivers = listeners.iter().cycle().take(options.pairs).map(|account| account.id.to_string()).collect();
-    let doors = |accounts: Vec<_>| accounts.into_iter().map(Door::Socketio).collect();
-    Ok(Cast { senders: doors(senders), receivers, listeners: doors(listeners) })
 }
 
 /// Gives each sender in turn the time at which its next message is due, at that time; tells how many it gave.

@@ -113,7 +113,8 @@ pub(super) fn read_room_frame(frame: &str, run: RunTag, own: Option<usize>) -> I
     }
 }
 
-fn find_stamp(mut bytes: &[u8], run: RunTag) -> Option<Stamp> {
+/// The first stamp of a run in these bytes.
+pub(super) fn find_stamp(mut bytes: &[u8], run: RunTag) -> Option<Stamp> {
     while let Some(mark) = bytes.iter().position(|&byte| byte == MARK) {
         bytes = &bytes[mark + 1..];
         if let Some(rest) = bytes.strip_prefix(&run.0) {

@@ -1,5 +1,6 @@
 //! `deskline bench`, run short: that it measures what it says, and that the server holds what it promises under it.
 
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use serde_json::Value;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use crate::support::{PROGRAM, SECRET, SOON, Site, enter, number};
+use crate::support::{Account, PROGRAM, SECRET, SOON, ServerProcess, Site, enter, number};
 
 /// How long one run may take; far more than it needs.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -42,15 +43,91 @@ async fn every_protocol_can_be_loaded_and_loses_nothing() {
 }
 
 #[tokio::test]
-async fn everybody_comes_in_at_once_and_back_after_a_restart_with_nothing_lost_or_doubled() {
-    // A client whose first tries come too early waits some seconds until the next.
-    let flags = ["--mode", "storm", "--mode", "restart", "--connections", "300", "--back-within", "10s"];
-    let (code, runs) = bench(&flags).await;
-    assert_eq!(code, 0, "{runs:?}");
-    assert_eq!((&runs[0]["connections"], &runs[0]["failed"]), (&300.into(), &0.into()));
-    for count in ["left_out", "unconfirmed", "lost", "doubled"] {
-        assert_eq!(runs[1][count], 0, "{runs:?}");
+async fn rooms_can_be_loaded_with_connections_alone_and_with_pairs_beside() {
+    for protocol in ["storefront", "drivecash"] {
+        let few = ["--protocol", protocol, "--connections", "30", "--settle", "200ms"];
+        let beside = ["--beside", "2", "--rate", "100", "--duration", "1s"];
+        let modes = ["--mode", "idle", "--mode", "storm", "--mode", "rate"];
+        let (code, runs) = bench(&[few.as_slice(), &beside, &modes].concat()).await;
+        assert_eq!((code, runs.len()), (0, 3), "{runs:?}");
+        assert!(runs.iter().all(|run| run["protocol"] == protocol), "{runs:?}");
+        let (idle, storm, rate) = (&runs[0], &runs[1], &runs[2]);
+        assert_eq!((number(idle, "connections"), number(idle, "disconnects")), (30, 0), "{idle:?}");
+        assert_eq!((number(storm, "connections"), number(storm, "failed")), (30, 0), "{storm:?}");
+        assert_eq!((number(&rate["beside"], "pairs"), number(&rate["beside"], "sent")), (2, 120), "{rate:?}");
     }
+}
+
+#[tokio::test]
+async fn everybody_comes_in_at_once_and_back_after_a_restart_or_a_crash_with_nothing_lost_or_doubled() {
+    // A client whose first tries come too early waits some seconds until the next.
+    let modes = ["--mode", "storm", "--mode", "restart", "--mode", "crash"];
+    let (code, runs) = bench(&[modes.as_slice(), &["--connections", "200", "--back-within", "10s"]].concat()).await;
+    assert_eq!(code, 0, "{runs:?}");
+    assert_eq!((&runs[0]["connections"], &runs[0]["failed"]), (&200.into(), &0.into()));
+    assert_eq!((&runs[1]["mode"], &runs[2]["mode"]), (&"restart".into(), &"crash".into()));
+    for count in ["left_out", "unconfirmed", "lost", "doubled"] {
+        assert_eq!((&runs[1][count], &runs[2][count]), (&0.into(), &0.into()), "{runs:?}");
+    }
+}
+
+/// Nobody stays away, and everybody has what was said to them, once and in order.
+fn assert_all_is_well_after_the_cut(run: &Value, connections: u64, sent: u64) {
+    assert_eq!((number(run, "connections"), number(run, "sent")), (connections, sent), "{run:?}");
+    for count in ["left_out", "disconnects", "refused", "unsent", "unconfirmed", "lost", "doubled", "out_of_order"] {
+        assert_eq!(number(run, count), 0, "{count}: {run:?}");
+    }
+}
+
+#[tokio::test]
+async fn everybody_comes_back_after_a_cut_over_every_protocol_and_has_missed_nothing() {
+    for (protocol, haste) in [("socketio", &[][..]), ("storefront", &["--at-once"]), ("drivecash", &[])] {
+        let flags = ["--mode", "reconnect", "--connections", "40", "--rate", "100", "--duration", "3s"];
+        let (code, runs) = bench(&[flags.as_slice(), haste, &["--protocol", protocol]].concat()).await;
+        assert_eq!((code, runs.len(), &runs[0]["protocol"]), (0, 1, &protocol.into()), "{runs:?}");
+        assert_all_is_well_after_the_cut(&runs[0], 40, 300);
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_run_is_refused_before_anything_runs() {
+    let there = ["--url", "http://127.0.0.1:9", "--users", "none", "--jwt-secret", SECRET];
+    for flags in [there.as_slice(), &["--protocol", "storefront"]] {
+        let mut command = Command::new(PROGRAM);
+        command.args(["bench", "--mode", "idle", "--mode", "crash"]).args(flags).stdin(Stdio::null());
+        let output = timeout(PATIENCE, command.output()).await.expect("the run does not end").unwrap();
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{told}");
+        assert!(told.contains("leave --"), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn two_runs_are_held_against_a_bound_whose_noise_can_be_set() {
+    let folder = tempfile::tempdir().unwrap();
+    let [quick, slow] = [("quick", 4.0), ("slow", 12.0)].map(|(name, p99)| {
+        let file = folder.path().join(name);
+        let runs = serde_json::json!([{"title": "any", "delivered_ms": {"p99": p99}}]);
+        std::fs::write(&file, runs.to_string()).unwrap();
+        file
+    });
+    for (noise, expected) in [(&[][..], 1), (&["--noise", "4ms"], 0), (&["--noise", "3ms"], 1)] {
+        let mut command = Command::new(PROGRAM);
+        command.args(["bench", "--within", "2", "--compare"]).args([&quick, &slow]).args(noise).stdin(Stdio::null());
+        let output = timeout(PATIENCE, command.output()).await.expect("to compare does not end").unwrap();
+        assert_eq!(output.status.code(), Some(expected), "{noise:?}: {}", String::from_utf8_lossy(&output.stdout));
+    }
+}
+
+/// The flags that aim at a server that runs already, whose accounts these are.
+fn aim(server: &ServerProcess, people: &[Account], folder: &Path) -> Vec<String> {
+    let users = folder.join("users");
+    let lines: Vec<_> = people.iter().map(|person| format!("{} {}", person.id, person.role.word())).collect();
+    std::fs::write(&users, lines.join("\n")).unwrap();
+    let pid = server.pid().to_string();
+    ["--url", &server.url, "--users", users.to_str().unwrap(), "--jwt-secret", SECRET, "--server-pid", &pid]
+        .map(str::to_owned)
+        .to_vec()
 }
 
 #[tokio::test]
@@ -58,13 +135,10 @@ async fn a_server_that_runs_already_can_be_loaded_and_its_idle_connections_weigh
     let (site, people) = Site::with(&[("ann", Role::Customer), ("bob", Role::Customer)]).await;
     let server = site.start(&["--send-rate", "0"]).await;
     let folder = tempfile::tempdir().unwrap();
-    let users = folder.path().join("users");
-    std::fs::write(&users, people.iter().map(|person| person.id.to_string()).collect::<Vec<_>>().join("\n")).unwrap();
-    let pid = server.pid().to_string();
-    let there =
-        ["--url", &server.url, "--users", users.to_str().unwrap(), "--jwt-secret", SECRET, "--server-pid", &pid];
+    let there = aim(&server, &people, folder.path());
     let load = ["--mode", "idle", "--connections", "40", "--settle", "1s", "--mode", "pairs", "--duration", "1s"];
-    let (code, runs) = bench_pairs(1, &[there.as_slice(), &load].concat()).await;
+    let flags: Vec<_> = there.iter().map(String::as_str).chain(load).collect();
+    let (code, runs) = bench_pairs(1, &flags).await;
     assert_eq!((code, runs.len()), (0, 2), "{runs:?}");
     let (idle, pairs) = (&runs[0], &runs[1]);
     assert_eq!((number(idle, "connections"), number(idle, "disconnects")), (40, 0), "{idle:?}");
@@ -72,6 +146,26 @@ async fn a_server_that_runs_already_can_be_loaded_and_its_idle_connections_weigh
     assert!(each > 0.0 && each < 500_000.0, "{idle:?}");
     assert!(number(pairs, "sent") > 0 && number(pairs, "lost") == 0, "{pairs:?}");
     assert!(pairs["server_cpu_share"].as_f64().unwrap() > 0.0, "{pairs:?}");
+    drop(server);
+}
+
+#[tokio::test]
+async fn rooms_of_a_server_that_runs_already_can_be_loaded_and_all_who_are_in_them_cut_off() {
+    let people = [("ada", Role::Admin), ("ann", Role::Customer), ("bob", Role::Customer)];
+    let (site, people) = Site::with(&people).await;
+    // The limits of every day: what is said at this rate is within them.
+    let server = site.start(&[]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let there = aim(&server, &people, folder.path());
+    for protocol in ["storefront", "drivecash"] {
+        let load =
+            ["--mode", "rate", "--mode", "reconnect", "--rate", "30", "--duration", "2s", "--protocol", protocol];
+        let flags: Vec<_> = there.iter().map(String::as_str).chain(load).chain(["--connections", "2"]).collect();
+        let (code, runs) = bench_pairs(2, &flags).await;
+        assert_eq!((code, runs.len()), (0, 2), "{runs:?}");
+        assert_eq!((number(&runs[0], "sent"), number(&runs[0], "lost")), (66, 0), "{runs:?}");
+        assert_all_is_well_after_the_cut(&runs[1], 2, 60);
+    }
     drop(server);
 }
 
@@ -90,6 +184,8 @@ async fn connections_that_never_read_are_cut_off_and_cost_the_others_nothing() {
     assert_eq!((code, code_of_stalled), (0, 0), "{reading:?} {stalled:?}");
     let (reading, stalled) = (&reading[0], &stalled[0]);
     let p99 = |run: &Value| run["delivered_ms"]["p99"].as_f64().unwrap();
+    // Beside a whole suite that competes for the CPUs, a debug build answers some tens of milliseconds late now and then; what
+    // is to be seen here is a server that waits for those who do not read. `make prove` holds the release build to less.
     assert!(p99(stalled) <= 2.0 * p99(reading) + 50.0, "{stalled:?}, and if they read {reading:?}");
     let beside = &stalled["beside"];
     assert_eq!((&beside["stalled"], &beside["cut_off"]), (&1.into(), &1.into()), "{stalled:?}");

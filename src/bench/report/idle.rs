@@ -5,13 +5,15 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::{Row, count, float, unknown};
-use crate::bench::options::Mode;
+use crate::bench::options::{BenchOptions, Mode, Protocol};
 
 /// What idle connections cost.
 #[derive(Clone, Debug, Serialize)]
 pub struct IdleReport {
     /// [`Mode::Idle`].
     pub mode: Mode,
+    /// What was spoken.
+    pub protocol: Protocol,
     /// What the load was.
     pub title: String,
     /// How many connections there were.
@@ -28,14 +30,16 @@ pub struct IdleReport {
 
 impl IdleReport {
     pub(in crate::bench) fn new(
-        connections: usize,
+        options: &BenchOptions,
         connecting: Duration,
         resident: Option<(u64, u64)>,
         disconnects: u64,
     ) -> Self {
+        let (connections, protocol) = (options.connections, options.protocol);
         Self {
             mode: Mode::Idle,
-            title: format!("{connections} idle connections"),
+            protocol,
+            title: format!("{connections} idle connections{}", protocol.place()),
             connections,
             connects_per_second: count(connections) / connecting.as_secs_f64(),
             resident_bytes: resident,

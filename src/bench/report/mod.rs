@@ -6,11 +6,13 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 
 mod idle;
+mod reconnect;
 mod restart;
 mod storm;
 mod traffic;
 
 pub use idle::IdleReport;
+pub use reconnect::ReconnectReport;
 pub use restart::RestartReport;
 pub use storm::StormReport;
 pub(super) use traffic::Spent;
@@ -51,8 +53,10 @@ pub enum Report {
     Idle(IdleReport),
     /// Mode `storm`.
     Storm(StormReport),
-    /// Mode `restart`.
+    /// Modes `restart` and `crash`.
     Restart(RestartReport),
+    /// Mode `reconnect`.
+    Reconnect(Box<ReconnectReport>),
 }
 
 impl Report {
@@ -63,6 +67,7 @@ impl Report {
             Self::Idle(idle) => idle.disconnects == 0,
             Self::Storm(storm) => storm.failed == 0,
             Self::Restart(restart) => restart.is_clean(),
+            Self::Reconnect(reconnect) => reconnect.is_clean(),
             Self::Traffic(found) => found.is_clean(),
         }
     }
@@ -75,6 +80,7 @@ impl Report {
             Self::Idle(idle) => idle.rows(),
             Self::Storm(storm) => storm.rows(),
             Self::Restart(restart) => restart.rows(),
+            Self::Reconnect(reconnect) => reconnect.rows(),
         };
         let mut table = String::new();
         for (index, (what, figure)) in rows.iter().enumerate() {

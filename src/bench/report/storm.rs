@@ -6,13 +6,15 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use super::{Quantiles, Row, count, figures};
-use crate::bench::options::Mode;
+use crate::bench::options::{BenchOptions, Mode, Protocol};
 
 /// How long everybody took to come in.
 #[derive(Clone, Debug, Serialize)]
 pub struct StormReport {
     /// [`Mode::Storm`].
     pub mode: Mode,
+    /// What was spoken.
+    pub protocol: Protocol,
     /// What the load was.
     pub title: String,
     /// How many came in.
@@ -26,10 +28,12 @@ pub struct StormReport {
 }
 
 impl StormReport {
-    pub(in crate::bench) fn new(asked: usize, came: usize, took: Duration, latency: &Histogram<u64>) -> Self {
+    pub(in crate::bench) fn new(options: &BenchOptions, came: usize, took: Duration, latency: &Histogram<u64>) -> Self {
+        let (asked, protocol) = (options.connections, options.protocol);
         Self {
             mode: Mode::Storm,
-            title: format!("{asked} connections at once"),
+            protocol,
+            title: format!("{asked} connections at once{}", protocol.place()),
             connections: came,
             failed: asked - came,
             connects_per_second: count(came) / took.as_secs_f64(),

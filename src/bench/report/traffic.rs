@@ -99,12 +99,8 @@ impl TrafficReport {
         connecting: Duration,
         spent: Spent,
     ) -> Self {
-        let to = match options.protocol {
-            Protocol::Socketio if options.to_agent => " to one agent",
-            Protocol::Socketio => "",
-            Protocol::Storefront => " in rooms of the storefront",
-            Protocol::Drivecash => " in rooms of drivecash",
-        };
+        let is_fan_in = options.to_agent && !options.protocol.is_in_rooms();
+        let to = if is_fan_in { " to one agent" } else { options.protocol.place() };
         let load = if mode == Mode::Rate {
             format!("{}/s", options.rate)
         } else {
