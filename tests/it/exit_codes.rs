@@ -31,7 +31,7 @@ async fn a_run_that_is_slower_than_allowed_fails_the_comparison() {
     let compare = async |a: &str, b: &str, more: &[&str]| run(&[&["bench", "--compare", a, b], more].concat()).await;
     assert_exit(&compare(&one, &other, &[]).await, 0, "3.00");
     assert_exit(&compare(&one, &other, &["--within", "3"]).await, 0, "3.00");
-    assert_exit(&compare(&one, &other, &["--within", "2"]).await, 1, "delivered_ms.p99 is 60.00, beyond 50.00");
+    assert_exit(&compare(&one, &other, &["--within", "2"]).await, 1, "delivered_ms.p99 is 60.00, beyond 42.00");
     assert_exit(&compare(&one, "nowhere.json", &[]).await, 2, "deskline: reading the figures of nowhere.json");
     std::fs::write(&one, "junk").unwrap();
     assert_exit(&compare(&one, &other, &[]).await, 2, "deskline: reading the figures of");
