@@ -54,6 +54,7 @@ impl Room {
         }
         Ok(socket)
     }
+
     /// The messages of a run that its history holds, as the client's page reads it after coming in.
     pub(super) async fn read_history(&self, url: &str, run: RunTag) -> anyhow::Result<Vec<Stamp>> {
         let path = if self.protocol == Protocol::Drivecash {

@@ -43,12 +43,6 @@ impl Desk {
         }
     }
 
-    /// Lets live entries through at once: the client names itself what it has, see [`resume`](Self::resume).
-    pub async fn skip_catch_up(&self, person: &Arc<Person>, connection: &Arc<dyn Connection>) {
-        self.0.debts.forgive(connection.id());
-        while !self.pass_on_held(person, connection).await {}
-    }
-
     /// Passes on what was told meanwhile. False if that was too much, so that the log has to be read again.
     async fn pass_on_held(&self, person: &Arc<Person>, connection: &Arc<dyn Connection>) -> bool {
         loop {

@@ -40,7 +40,8 @@ impl Desk {
         self.admit(who, connection, IsOwed::WhatIsLost).await
     }
 
-    /// The same, for a client that fetches by itself what it has missed: it hears of the log, too, from now on.
+    /// The same, for a client that fetches by itself what it has missed, by requests or by [`resume`](Self::resume): it hears of
+    /// the log, too, from now on.
     pub async fn connect_live(&self, who: &Authenticated, connection: &Arc<dyn Connection>) -> bool {
         self.admit(who, connection, IsOwed::Nothing).await
     }

@@ -18,7 +18,7 @@ const CREDITORS: usize = 4;
 
 /// By the connection that may be dead.
 #[derive(Default)]
-pub(super) struct Debts(Mutex<HashMap<ConnectionId, Vec<Debt>>>);
+pub(super) struct Debts(Mutex<ByDebtor>);
 
 pub(super) struct Debt {
     to: Weak<dyn Connection>,
@@ -26,27 +26,18 @@ pub(super) struct Debt {
     up_to: HashMap<ConversationId, Seq>,
 }
 
-/// Held while somebody comes or goes, so that whoever goes has either left a debt or gone before.
-pub(super) type Ledger<'a> = MutexGuard<'a, HashMap<ConnectionId, Vec<Debt>>>;
+type ByDebtor = HashMap<ConnectionId, Vec<Debt>>;
 
 impl Debts {
-    pub(super) fn lock(&self) -> Ledger<'_> {
+    /// To be held while somebody comes or goes, so that whoever goes has either left a debt or gone before.
+    pub(super) fn lock(&self) -> MutexGuard<'_, ByDebtor> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The client of this connection fetches by itself what it has missed.
-    pub(super) fn forgive(&self, connection: ConnectionId) {
-        let mut all = self.lock();
-        all.retain(|_, debts| {
-            debts.retain(|debt| debt.to.upgrade().is_some_and(|to| to.id() != connection));
-            !debts.is_empty()
-        });
     }
 }
 
 impl Desk {
     /// To be called when a connection has come: notes what its person's other connections were sent and have not confirmed.
-    pub(super) fn note_debts(&self, all: &mut Ledger<'_>, person: &Person, connection: &Arc<dyn Connection>) {
+    pub(super) fn note_debts(&self, all: &mut ByDebtor, person: &Person, connection: &Arc<dyn Connection>) {
         for older in self.0.presence.connections(person.id) {
             if older.id() == connection.id() {
                 continue;
@@ -105,22 +96,20 @@ impl Desk {
         person: &Arc<Person>,
         to: &Arc<dyn Connection>,
         conversation: ConversationId,
-        (first, up_to): (Seq, Seq),
+        span: (Seq, Seq),
     ) -> bool {
-        let replayed = self.try_to_replay_span(person, to, conversation, first, up_to).await;
-        replayed.unwrap_or_else(|error| {
+        self.try_replay_span(person, to, conversation, span).await.unwrap_or_else(|error| {
             tracing::warn!(%error, "What was lost with a dead connection could not be replayed");
             false
         })
     }
 
-    async fn try_to_replay_span(
+    async fn try_replay_span(
         &self,
         person: &Arc<Person>,
         to: &Arc<dyn Connection>,
         conversation: ConversationId,
-        first: Seq,
-        up_to: Seq,
+        (first, up_to): (Seq, Seq),
     ) -> Result<bool, StoreError> {
         let Some(found) = self.0.directory.conversation(conversation).await? else { return Ok(true) };
         let mut after = first.previous();

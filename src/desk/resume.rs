@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Desk;
 use super::list_conversations::list_for;
 use super::receipts::Reaches;
-use crate::domain::{Conversation, ConversationId, Entry, EntryKind, EntryTold, Person, Seq, Summary};
+use crate::domain::{Conversation, ConversationId, EntryTold, Person, Seq, Summary};
 use crate::store::StoreError;
 
 /// The most conversations one request may name.
@@ -96,10 +96,11 @@ impl Desk {
         }
         let mut entries = Vec::new();
         if after < last_seq && *room > 0 {
-            entries = self.0.stores.conversations.entries_after(conversation.id, after, PAGE).await?;
+            let page = self.0.stores.conversations.entries_after(conversation.id, after, PAGE).await?;
+            entries = self.show(conversation, page).await?;
             fill(&mut entries, room);
         }
-        let newest = entries.last().map_or(after, |entry| entry.seq);
+        let newest = entries.last().map_or(after, |told| told.entry.seq);
         // A client that begins at zero has not lost what it was sent before.
         if self.delivered(person.id, conversation.id).await?.is_none_or(|known| known < newest) {
             self.0.deliveries.mark(person.id, conversation.id, newest);
@@ -109,21 +110,15 @@ impl Desk {
             self.0.receipts.taken((conversation.id, side), newest);
         }
         let last_seq = last_seq.max(newest);
-        let entries = self.show(conversation, entries).await?;
         Ok(Resumed { entries, last_seq, reaches, has_more: newest < last_seq, must_resync: false })
     }
 }
 
 /// Leaves those that there is room for; the last may take more than is left.
-fn fill(entries: &mut Vec<Entry>, room: &mut usize) {
+fn fill(entries: &mut Vec<EntryTold>, room: &mut usize) {
     let mut count = 0;
-    while let Some(entry) = entries.get(count).filter(|_| *room > 0) {
-        let text = match &entry.kind {
-            EntryKind::Message(message) => message.text(),
-            EntryKind::Edited { body, .. } => Some(body),
-            EntryKind::Deleted { .. } | EntryKind::Read { .. } | EntryKind::StatusChanged { .. } => None,
-        };
-        *room = room.saturating_sub(BESIDE_THE_TEXT + text.map_or(0, |text| text.as_str().len()));
+    while let Some(told) = entries.get(count).filter(|_| *room > 0) {
+        *room = room.saturating_sub(BESIDE_THE_TEXT + told.text().map_or(0, str::len));
         count += 1;
     }
     entries.truncate(count);

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::time::{sleep, timeout_at};
 
 use super::answer::{checked, number, refused, unexpected, word};
-use super::ledger::{Acked, Revised, Told};
+use super::ledger::{Acked, Ledger, Revised, Told};
 use super::talker::{Face, PATIENCE, Phase, QUIET, Talker};
 use crate::rig::client::{Client, ClientError};
 use crate::rig::http;
@@ -26,6 +26,9 @@ const REVISED: u32 = 8;
 
 /// The kinds of entries that every connection is told of: not to somebody who marks something as read is that told.
 const TOLD: [&str; 3] = ["message", "edit", "delete"];
+
+/// How a message is taken note of: as it was told, or as the log has it.
+type Read = fn(&mut Ledger, &str, u64, Option<&str>);
 
 /// Something that has to be answered.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -214,18 +217,18 @@ impl Talker {
         } else {
             self.ledger.hear(&conversation, seq);
         }
-        if kind == "message" {
-            self.ledger.read(&conversation, seq, event["message"].as_str());
-        }
-        self.take_in(kind, &conversation, seq, event);
+        self.take_in(Ledger::read, kind, &conversation, seq, event);
         Ok(())
     }
 
-    /// Takes note of what an entry says.
-    fn take_in(&mut self, kind: &str, conversation: &str, seq: u64, entry: &Value) {
+    /// Takes note of what an entry says; `read` of a message.
+    fn take_in(&mut self, read: Read, kind: &str, conversation: &str, seq: u64, entry: &Value) {
         let text = entry["message"].as_str();
         match kind {
-            "message" => self.ledger.identify(&word(entry, "_id"), conversation, seq),
+            "message" => {
+                self.ledger.identify(&word(entry, "_id"), conversation, seq);
+                read(&mut self.ledger, conversation, seq, text);
+            }
             "edit" => self.ledger.revise(&word(entry, "messageId"), seq, text),
             "delete" => self.ledger.revise(&word(entry, "messageId"), seq, None),
             _ => {}
@@ -257,10 +260,7 @@ impl Talker {
                     } else {
                         self.ledger.know(id, seq);
                     }
-                    if kind == "message" {
-                        self.ledger.read_anew(id, seq, entry["entry"]["message"].as_str());
-                    }
-                    self.take_in(&kind, id, seq, &entry["entry"]);
+                    self.take_in(Ledger::read_anew, &kind, id, seq, &entry["entry"]);
                 }
                 let after = cursors.entry(id.clone()).or_default();
                 *after = entries.last().map_or(*after, |last| number(last, "seq"));

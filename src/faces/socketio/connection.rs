@@ -136,24 +136,20 @@ impl SocketConnection {
     /// The client said something.
     pub(super) fn heard_from(&self) {
         let mut state = self.state();
-        if let Some(socket) = state.socket() {
-            self.transport.look_at(socket);
-        }
+        self.transport.look_at(state.socket());
         self.transport.hear(&mut state.unconfirmed);
     }
 
     /// To be called once, when the socket is closed.
     pub(super) fn closed(&self, reason: DisconnectReason) {
         let mut state = self.state();
-        let stage = std::mem::replace(&mut state.stage, Stage::Closed);
-        if let Stage::Open(socket) = &stage {
-            self.transport.look_at(socket);
-        }
+        self.transport.look_at(state.socket());
+        let was_cut_off = matches!(std::mem::replace(&mut state.stage, Stage::Closed), Stage::CutOff);
         let person = state.person.take();
         let unconfirmed = &mut state.unconfirmed;
-        self.transport.settle(unconfirmed);
+        self.transport.take_out_shown(unconfirmed);
         match reason {
-            _ if matches!(stage, Stage::CutOff) => {}
+            _ if was_cut_off => {}
             // The server sends all it has to a websocket before it closes.
             DisconnectReason::ClosingServer if self.transport.is_websocket() => *unconfirmed = Sent::default(),
             DisconnectReason::ClosingServer
@@ -187,7 +183,7 @@ impl SocketConnection {
         let Ok(answer) = to_raw_value(answer) else {
             return tracing::error!("An answer could not be encoded");
         };
-        self.transport.count(answer.get().len());
+        self.transport.count_answer(answer.get().len());
         self.settle(&socket, ack.send(&answer));
     }
 
@@ -247,7 +243,7 @@ impl SocketConnection {
 
     fn send_encoded(&self, state: &mut State, encoded: &Encoded, delivery: &Delivery<'_>) -> Outcome {
         let Some(socket) = state.socket() else { return Outcome::Closed };
-        self.transport.look_at(socket);
+        self.transport.look_at(Some(socket));
         if !self.transport.has_room_for(encoded.0.get().len()) {
             return Outcome::Full;
         }
@@ -264,7 +260,7 @@ impl SocketConnection {
             && told.author.id != delivery.viewer.id
         {
             let (conversation, seq) = (told.entry.conversation, told.entry.seq);
-            self.transport.settle(&mut state.unconfirmed);
+            self.transport.take_out_shown(&mut state.unconfirmed);
             state.unconfirmed.note(conversation, seq);
         }
         sent
@@ -291,10 +287,8 @@ impl Connection for SocketConnection {
 
     fn unconfirmed(&self) -> Vec<Unconfirmed> {
         let mut state = self.state();
-        if let Some(socket) = state.socket() {
-            self.transport.look_at(socket);
-        }
-        self.transport.settle(&mut state.unconfirmed);
+        self.transport.look_at(state.socket());
+        self.transport.take_out_shown(&mut state.unconfirmed);
         state.unconfirmed.in_doubt()
     }
 
@@ -349,7 +343,7 @@ impl Connection for SocketConnection {
     fn revoke(&self, reason: Revoked) {
         // It may be dead as well as alive.
         self.give_to(None, |sent| {
-            self.transport.settle(sent);
+            self.transport.take_out_shown(sent);
             sent.in_doubt()
         });
         let message = match reason {

@@ -8,7 +8,8 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use super::PATH;
-use super::transport::{Query, Transports};
+use super::query::Query;
+use super::transports::Transports;
 use crate::net::HangUp;
 
 /// What is known at the gate.

@@ -86,18 +86,19 @@ async fn authenticate(connection: &Shared, shown: Authenticate, ack: Option<AckS
     connection.emit(event::AUTHENTICATED, &yes);
     connection.acknowledge(ack, &Done::with(yes));
     let port: Arc<dyn Connection> = connection.clone();
-    let is_there =
-        if is_new { connection.desk.connect(&who, &port).await } else { connection.desk.renew(&who, &port).await };
+    let is_there = match (is_new, shown.catch_up) {
+        (true, true) => connection.desk.connect(&who, &port).await,
+        (true, false) => connection.desk.connect_live(&who, &port).await,
+        (false, _) => connection.desk.renew(&who, &port).await,
+    };
     if !is_there {
         return;
     }
     connection.desk.tell_who_is_there(&who.person, &port).await;
-    if !is_new {
-        return;
-    }
-    if !shown.catch_up {
-        connection.desk.skip_catch_up(&who.person, &port).await;
-    } else if let Err(error) = connection.desk.catch_up(&who.person, &port).await {
+    if is_new
+        && shown.catch_up
+        && let Err(error) = connection.desk.catch_up(&who.person, &port).await
+    {
         tracing::debug!(%error, user.id = %who.person.id, "A connection could not be caught up");
         connection.give_up();
     }

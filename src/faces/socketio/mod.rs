@@ -6,7 +6,7 @@
 //! * [`inbox`]: a socket's events, handled one after the other in the order in which they came;
 //! * [`handlers`]: decode → one desk call → encode, one function per event; [`resume`] and [`revise`] have their own;
 //! * [`silence`]: clients that connect and never say who they are;
-//! * [`transport`]: what carries a socket, and [`gate`], which sees the requests that do.
+//! * [`transport`]: what carries a socket; [`transports`] knows those of all, by the requests that [`gate`] sees ([`query`]).
 //!
 //! The socketioxide layer keeps the transport; this face uses neither its rooms nor its broadcasts, since who hears what is
 //! the desk's business.
@@ -27,10 +27,12 @@ mod encode;
 mod gate;
 mod handlers;
 mod inbox;
+mod query;
 mod resume;
 mod revise;
 mod silence;
 mod transport;
+mod transports;
 mod wire;
 
 use crate::desk::Desk;
@@ -39,7 +41,7 @@ use connection::SocketConnection;
 pub use gate::{Gate, guard};
 use inbox::{EveryEvent, Inbound};
 use silence::Silence;
-use transport::Transports;
+use transports::Transports;
 
 /// What this face can be told to do differently.
 #[derive(Debug, Clone)]

@@ -1,0 +1,143 @@
+//! What carries which socket: seen by the requests that pass the gate.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use axum::http::{StatusCode, request};
+use socketioxide::socket::Sid;
+
+use super::query::Query;
+use super::transport::Transport;
+use crate::net::HangUp;
+
+/// The transports of all sockets that began by polling, by their session. Clones share them.
+#[derive(Clone, Default)]
+pub(super) struct Transports(Arc<Mutex<HashMap<Sid, Known>>>);
+
+enum Known {
+    Socket(Weak<Transport>),
+    /// A client may change to a websocket before it has connected to the namespace.
+    Websocket(HangUp),
+}
+
+impl Known {
+    fn websocket(self) -> Option<HangUp> {
+        match self {
+            Self::Socket(transport) => transport.upgrade()?.hang_up().cloned(),
+            Self::Websocket(websocket) => Some(websocket),
+        }
+    }
+
+    fn is_alive(&self) -> bool {
+        match self {
+            Self::Socket(transport) => transport.strong_count() > 0,
+            Self::Websocket(websocket) => websocket.is_open(),
+        }
+    }
+}
+
+impl Transports {
+    /// What carries a new socket.
+    pub(super) fn of(&self, session: Sid, handshake: &request::Parts) -> Arc<Transport> {
+        if Query::of(handshake.uri.query()).is_websocket
+            && let Some(websocket) = handshake.extensions.get::<HangUp>()
+        {
+            return Arc::new(Transport::of_websocket(websocket.clone()));
+        }
+        let transport = Arc::new(Transport::new());
+        let mut all = self.all();
+        let before = insert(&mut all, session, Known::Socket(Arc::downgrade(&transport)));
+        if let Some(websocket) = before.and_then(Known::websocket) {
+            transport.carry(websocket);
+        }
+        transport
+    }
+
+    /// The socket has closed. Its client may connect to the namespace once more, on the same websocket.
+    pub(super) fn closed(&self, session: Sid, transport: &Arc<Transport>) {
+        let mut all = self.all();
+        if let Some(Known::Socket(known)) = all.get(&session)
+            && std::ptr::eq(known.as_ptr(), &raw const **transport)
+        {
+            match transport.hang_up() {
+                Some(websocket) if websocket.is_open() => {
+                    all.insert(session, Known::Websocket(websocket.clone()));
+                }
+                Some(_) | None => drop(all.remove(&session)),
+            }
+        }
+    }
+
+    /// A request is about to be handled.
+    pub(super) fn asked(&self, query: &Query, is_poll: bool) {
+        let Some(session) = query.session.filter(|_| is_poll && query.is_polling) else { return };
+        if let Some(Known::Socket(transport)) = self.all().get(&session)
+            && let Some(transport) = transport.upgrade()
+        {
+            transport.polled();
+        }
+    }
+
+    /// A request was answered.
+    pub(super) fn answered(&self, query: &Query, status: StatusCode, hang_up: Option<HangUp>) {
+        let (Some(session), Some(websocket)) = (query.session, hang_up) else { return };
+        if !query.is_websocket || status != StatusCode::SWITCHING_PROTOCOLS {
+            return;
+        }
+        let mut all = self.all();
+        match all.get(&session) {
+            Some(Known::Socket(transport)) => {
+                if let Some(transport) = transport.upgrade() {
+                    transport.carry(websocket);
+                }
+            }
+            Some(Known::Websocket(_)) => {}
+            None => drop(insert(&mut all, session, Known::Websocket(websocket))),
+        }
+    }
+
+    fn all(&self) -> MutexGuard<'_, HashMap<Sid, Known>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Nobody else would take out sessions that end without another word.
+fn insert(all: &mut HashMap<Sid, Known>, session: Sid, known: Known) -> Option<Known> {
+    if all.len() == all.capacity() {
+        all.retain(|_, known| known.is_alive());
+    }
+    all.insert(session, known)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::Request;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn sessions_that_nobody_takes_out_do_not_add_up() {
+        let transports = Transports::default();
+        let (handshake, ()) = Request::get("/?transport=polling").body(()).unwrap().into_parts();
+        for _ in 0..1000 {
+            drop(transports.of(Sid::new(), &handshake));
+        }
+        assert!(transports.all().len() < 10, "{}", transports.all().len());
+    }
+
+    #[tokio::test]
+    async fn a_session_is_remembered_for_as_long_as_its_socket_is_there() {
+        let (transports, session) = (Transports::default(), Sid::new());
+        let (handshake, ()) = Request::get("/socket.io/?EIO=4&transport=polling").body(()).unwrap().into_parts();
+        let (older, newer) = (transports.of(session, &handshake), transports.of(session, &handshake));
+        transports.closed(session, &older);
+        assert_eq!(transports.all().len(), 1, "it has connected once more");
+        let poll = Query::of(Some(&format!("EIO=4&transport=polling&sid={session}")));
+        let before = newer.polled_at();
+        transports.asked(&poll, true);
+        assert!(newer.polled_at() > before);
+        transports.asked(&Query::of(Some(&format!("transport=polling&sid={}", Sid::new()))), true);
+        transports.closed(session, &newer);
+        assert_eq!(transports.all().len(), 0);
+    }
+}
