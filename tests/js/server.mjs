@@ -163,10 +163,15 @@ export class Server {
     await this.#run(this.address);
   }
 
-  /** Loses it without warning, as in a power cut, and starts it again. */
-  async crash() {
+  /** Kills it without warning. `restart` starts it again. */
+  async kill() {
     this.#child.kill('SIGKILL');
     await this.#child.exited;
+  }
+
+  /** Loses it without warning, as in a power cut, and starts it again. */
+  async crash() {
+    await this.kill();
     await this.#run(this.address);
   }
 

@@ -1,0 +1,80 @@
+// What stands on the screen of a dashboard-like page, driven with a real mouse and keyboard.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { skip } from './chromium.mjs';
+import { Screen, signedIn, site } from './support/harness.mjs';
+
+/** Opens the chat screen of somebody, signed in. */
+async function openChat(t, place, account, options) {
+  const screen = await Screen.open(t, place, '/dashboard/', { storage: signedIn(account), ...options });
+  await screen.click('#to-chat');
+  return screen;
+}
+
+/** Opens an agent's conversation with a customer from the list. */
+async function openPane(screen, { name }) {
+  await screen.click('.person', { hasText: name });
+  await screen.page.locator('#input:enabled').waitFor();
+}
+
+async function customerReady(screen) {
+  await screen.sees('#status', 'Online');
+  await screen.page.locator('#input:enabled').waitFor();
+}
+
+test('a customer and an agent talk, each message once and in order', { skip }, async (t) => {
+  const place = await site(t);
+  const ann = await openChat(t, place, place.server.ann);
+  await customerReady(ann);
+  await ann.write('#input', 'is anybody there?');
+  await ann.reads('.message', ['is anybody there?']);
+
+  const admin = await openChat(t, place, place.server.admin);
+  await admin.sees('.badge', '1');
+  await admin.sees('.online', 'Ann');
+  await openPane(admin, place.server.ann);
+  await admin.reads('.message', ['is anybody there?']);
+  await admin.write('#input', 'yes');
+  await ann.reads('.message', ['is anybody there?', 'yes']);
+  await ann.write('#input', 'good');
+  await admin.reads('.message', ['is anybody there?', 'yes', 'good']);
+  assert.equal(await admin.page.locator('.message.own').count(), 1);
+});
+
+test('after the server was killed, both pages come back and show all messages once', { skip }, async (t) => {
+  const place = await site(t);
+  const ann = await openChat(t, place, place.server.ann);
+  await customerReady(ann);
+  await ann.write('#input', 'before');
+  const admin = await openChat(t, place, place.server.admin);
+  await openPane(admin, place.server.ann);
+  await place.server.kill();
+  await ann.sees('#status', 'Offline');
+  await ann.write('#input', 'kept in the input');
+  assert.equal(ann.alerts.length, 1);
+  assert.equal(await ann.page.locator('#input').inputValue(), 'kept in the input');
+  await place.server.restart();
+  await ann.sees('#status', 'Online');
+  await ann.click('#send');
+  await admin.reads('.message', ['before', 'kept in the input']);
+  await ann.reads('.message', ['before', 'kept in the input']);
+});
+
+test('a connection that is reset is made again by the page', { skip }, async (t) => {
+  const place = await site(t, { proxy: true });
+  const ann = await openChat(t, place, place.server.ann);
+  await customerReady(ann);
+  await ann.write('#input', 'before');
+  await ann.reads('.message', ['before']);
+  for (const way of ['cut', 'reset']) {
+    place.proxy.refuse();
+    place.proxy.all(way);
+    await ann.sees('#status', 'Offline');
+    place.proxy.accept();
+    await ann.sees('#status', 'Online');
+    await ann.write('#input', way);
+  }
+  await ann.reads('.message', ['before', 'cut', 'reset']);
+});

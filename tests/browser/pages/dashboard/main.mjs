@@ -1,0 +1,19 @@
+// Two screens, as the dashboard's menu has them. Leaving one throws its state away; the socket stays.
+
+import { openChat } from './chat.mjs';
+
+const main = document.querySelector('main');
+let leave = () => {};
+
+function show(screen) {
+  leave();
+  main.replaceChildren(document.getElementById(screen).content.cloneNode(true));
+  for (const button of document.querySelectorAll('nav button')) {
+    button.toggleAttribute('aria-current', button.id === `to-${screen}`);
+  }
+  leave = screen === 'chat' ? openChat(main, localStorage.getItem('role')) : () => {};
+}
+
+document.getElementById('to-profile').onclick = () => show('profile');
+document.getElementById('to-chat').onclick = () => show('chat');
+show('profile');
