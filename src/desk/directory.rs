@@ -1,12 +1,14 @@
 //! Who is who, and who talks with whom: read from the store once, then remembered for a moment.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use moka::future::Cache;
 
-use crate::domain::{Conversation, ConversationId, Members, Parties, Person, UserId};
+use crate::domain::{
+    AccountStatus, Conversation, ConversationId, DeskId, DeskIdentity, Members, Parties, Person, User, UserId,
+};
 use crate::store::{MAX_PAGE, StoreError, Stores};
 
 /// How long a person is remembered. A change made by this process is seen at once, one made elsewhere after this.
@@ -18,7 +20,9 @@ const CAPACITY: u64 = 100_000;
 pub(super) struct Directory {
     stores: Stores,
     people: Cache<UserId, Option<Arc<Person>>>,
-    support: Cache<(), Option<Arc<Person>>>,
+    desk: Cache<(), Arc<DeskIdentity>>,
+    /// What is pinned stays so, and only an import adds to it.
+    desk_ids: OnceLock<Vec<DeskId>>,
     // Who a conversation is between changes only when a visitor turns out to have an account.
     by_members: Cache<Members, Conversation>,
     by_id: Cache<ConversationId, Conversation>,
@@ -29,7 +33,8 @@ impl Directory {
         Self {
             stores,
             people: Cache::builder().max_capacity(CAPACITY).time_to_live(PERSON_TTL).build(),
-            support: Cache::builder().max_capacity(1).time_to_live(PERSON_TTL).build(),
+            desk: Cache::builder().max_capacity(1).time_to_live(PERSON_TTL).build(),
+            desk_ids: OnceLock::new(),
             by_members: Cache::new(CAPACITY),
             by_id: Cache::new(CAPACITY),
         }
@@ -65,20 +70,66 @@ impl Directory {
         Ok(self.person(id).await?.unwrap_or_else(|| Arc::new(Person::deleted(id))))
     }
 
-    /// Who stands for the desk towards customers.
-    pub(super) async fn support(&self) -> Result<Option<Arc<Person>>, StoreError> {
-        if let Some(known) = self.support.get(&()).await {
+    /// The desk as customers see it. Its id is pinned the first time that there is an agent.
+    pub(super) async fn desk(&self) -> Result<Arc<DeskIdentity>, StoreError> {
+        if let Some(known) = self.desk.get(&()).await {
             return Ok(known);
         }
-        let person = self.stores.users.support_identity().await?.map(|user| Arc::new(Person::from(&user)));
-        self.support.insert((), person.clone()).await;
-        Ok(person)
+        let desk = Arc::new(self.read_desk().await?);
+        self.desk.insert((), desk.clone()).await;
+        Ok(desk)
+    }
+
+    async fn read_desk(&self) -> Result<DeskIdentity, StoreError> {
+        let users = &self.stores.users;
+        let ids = match self.desk_ids.get() {
+            Some(known) => known.clone(),
+            None => users.desk_ids().await?,
+        };
+        let holder = match ids.first() {
+            Some(pinned) => users.user(pinned.user).await?,
+            None => None,
+        };
+        let is_usable = |user: &User| user.role.is_agent() && user.status != AccountStatus::Blocked;
+        let stand_in = match holder.filter(is_usable) {
+            Some(holder) => Some(holder),
+            None => users.first_agent().await?,
+        };
+        let ids = match &stand_in {
+            Some(first) if ids.is_empty() => users.pin_desk(DeskId::from(first)).await?,
+            Some(_) | None => ids,
+        };
+        if !ids.is_empty() {
+            self.desk_ids.get_or_init(|| ids.clone());
+        }
+        Ok(DeskIdentity::new(ids, stand_in.as_ref()))
     }
 
     /// Forgets a person whose account has changed.
     pub(super) async fn forget(&self, id: UserId) {
         self.people.invalidate(&id).await;
-        self.support.invalidate(&()).await;
+        self.desk.invalidate(&()).await;
+    }
+
+    /// The members of the conversation that `me` has, or would have, with a person; `None` if there is no such person, or if
+    /// these two may not talk.
+    ///
+    /// A customer who names an id of the desk means the desk, whatever became of the account. And a customer who has such an id
+    /// talks with the desk alone: to other customers, their words would look like the desk's.
+    pub(super) async fn members_with(&self, me: &Person, user: UserId) -> Result<Option<Members>, StoreError> {
+        let desk = self.desk().await?;
+        if !me.role.is_agent() && user != me.id && desk.has_id(user) {
+            return Ok(Some(Members::Support { customer: me.id }));
+        }
+        let Some(other) = self.person(user).await? else { return Ok(None) };
+        Ok(if could_pose_as_desk(&desk, me, &other) { None } else { Some(members_between(me, &other)) })
+    }
+
+    /// Whether `me` may speak in a conversation that is theirs.
+    pub(super) async fn may_speak(&self, me: &Person, members: Members) -> Result<bool, StoreError> {
+        let Members::Direct { first, second } = members else { return Ok(true) };
+        let other = self.person_or_deleted(if first == me.id { second } else { first }).await?;
+        Ok(!could_pose_as_desk(&*self.desk().await?, me, &other))
     }
 
     /// The conversation of these members, if it was opened.
@@ -120,9 +171,7 @@ impl Directory {
     pub(super) async fn parties(&self, conversation: Conversation) -> Result<Parties, StoreError> {
         let (customer, desk) = match conversation.members {
             Members::Support { customer } => {
-                let support = self.support().await?;
-                // With nobody at the desk, an id that is nobody's stands for it.
-                let desk = support.unwrap_or_else(|| Arc::new(Person::deleted(UserId::from_bytes([0; 12]))));
+                let desk = self.desk().await?.towards(customer).clone();
                 (self.person_or_deleted(customer).await?, desk)
             }
             Members::Direct { first, second } => {
@@ -131,6 +180,12 @@ impl Directory {
         };
         Ok(Parties { conversation, customer, desk })
     }
+}
+
+/// Whether two customers are to be kept apart because one of them has an id of the desk.
+fn could_pose_as_desk(desk: &DeskIdentity, one: &Person, other: &Person) -> bool {
+    let are_customers = !one.role.is_agent() && !other.role.is_agent();
+    are_customers && one.id != other.id && (desk.has_id(one.id) || desk.has_id(other.id))
 }
 
 /// The conversation that two people have, if they may have one: customers talk with the desk as one.

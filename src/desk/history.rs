@@ -45,7 +45,7 @@ impl Desk {
     ) -> Result<History, StoreError> {
         let empty = History { messages: Vec::new(), reaches: Reaches::default() };
         // Somebody who was deleted has left their words behind: look for both kinds of conversation.
-        let members = match self.members_with(reader, user).await? {
+        let members = match self.0.directory.members_with(reader, user).await? {
             Some(members) => members,
             None => super::directory::members_between(reader, &Person::deleted(user)),
         };

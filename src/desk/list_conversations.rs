@@ -38,7 +38,7 @@ impl Desk {
             let Some(side) = members.side_of(viewer.id, viewer.role.is_agent()) else { continue };
             let other = match other_than(viewer.id, members) {
                 Some(other) => self.0.directory.person(other).await?,
-                None => self.0.directory.support().await?,
+                None => Some(self.0.directory.desk().await?.towards(viewer.id).clone()),
             };
             if let (Some(other), Some(last_message)) = (other, summary.last_message.clone()) {
                 let unread = summary.side(side).unread;

@@ -47,7 +47,7 @@ impl Desk {
     ) -> Result<(), MarkReadError> {
         let (conversation, named) = match what {
             MarkRead::From(user) => {
-                let members = self.members_with(reader, user).await?.ok_or(MarkReadError::NotFound)?;
+                let members = self.0.directory.members_with(reader, user).await?.ok_or(MarkReadError::NotFound)?;
                 let found = self.0.directory.find(members).await?;
                 (found.ok_or(MarkReadError::NotFound)?, None)
             }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::Desk;
 use super::enter::Entered;
-use crate::domain::{DeskEvent, Person, PresenceChange, Side, UserId};
+use crate::domain::{DeskEvent, DeskId, DeskIdentity, Person, PresenceChange, Side, UserId};
 use crate::presence::{Connection, Delivery, Departed, Frames, Joined};
 
 /// Who will be told soon who is there.
@@ -67,7 +67,7 @@ impl Desk {
             let others = self.0.presence.everybody().into_iter().filter(|person| person.id != viewer.id);
             others.take(SNAPSHOT).map(|person| online(person.id, person.number, true)).collect()
         } else if self.0.presence.is_desk_open() {
-            self.desk_event(true).await.into_iter().collect()
+            self.desk_identity().await.map(|desk| desk_event(&desk, viewer.id, true)).into_iter().collect()
         } else {
             Vec::new()
         };
@@ -119,23 +119,34 @@ impl Desk {
     }
 
     async fn announce_desk(&self, is_open: bool) {
-        let Some(event) = self.desk_event(is_open).await else { return };
+        let Some(desk) = self.desk_identity().await else { return };
+        let to_most = desk_event(&desk, DeskId::RESERVED.user, is_open);
         for person in self.0.presence.everybody() {
-            if !person.role.is_agent() {
-                self.0.presence.tell(person.id, &event);
+            if person.role.is_agent() {
+                continue;
+            }
+            if desk.has_id(person.id) {
+                self.0.presence.tell(person.id, &desk_event(&desk, person.id, is_open));
+            } else {
+                self.0.presence.tell(person.id, &to_most);
             }
         }
     }
 
-    async fn desk_event(&self, is_open: bool) -> Option<DeskEvent> {
-        match self.0.directory.support().await {
-            Ok(support) => support.map(|support| online(support.id, support.number, is_open)),
+    async fn desk_identity(&self) -> Option<Arc<DeskIdentity>> {
+        match self.0.directory.desk().await {
+            Ok(desk) => Some(desk),
             Err(error) => {
                 tracing::warn!(%error, "Could not tell customers whether the desk is there");
                 None
             }
         }
     }
+}
+
+fn desk_event(desk: &DeskIdentity, customer: UserId, is_open: bool) -> DeskEvent {
+    let seen = desk.towards(customer);
+    online(seen.id, seen.number, is_open)
 }
 
 fn online(user: UserId, number: u64, is_online: bool) -> DeskEvent {

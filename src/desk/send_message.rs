@@ -6,7 +6,6 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::Desk;
-use super::directory::members_between;
 use super::journal::{Answer, Submission, Waiting};
 use crate::domain::{
     BodyError, ClientMessageId, ConnectionId, Conversation, ConversationId, Draft, DraftKind, EntryTold, Members,
@@ -117,7 +116,11 @@ impl Desk {
                 let found = self.0.directory.conversation(id).await?;
                 let conversation = found.ok_or(SendMessageError::NoAddressee)?;
                 let side = conversation.members.side_of(ask.author.id, ask.author.role.is_agent());
-                (conversation, side.ok_or(SendMessageError::NoAddressee)?)
+                let side = side.ok_or(SendMessageError::NoAddressee)?;
+                if !self.0.directory.may_speak(&ask.author, conversation.members).await? {
+                    return Err(SendMessageError::NoAddressee);
+                }
+                (conversation, side)
             }
         };
         self.0.limits.take(ask.author.id).map_err(SendMessageError::RateLimited)?;
@@ -139,8 +142,7 @@ impl Desk {
 
     /// The conversation that `me` has with a person, opened if need be.
     async fn conversation_with(&self, me: &Person, user: UserId) -> Result<(Conversation, Side), SendMessageError> {
-        let other = self.0.directory.person(user).await?.ok_or(SendMessageError::NoAddressee)?;
-        let members = members_between(me, &other);
+        let members = self.0.directory.members_with(me, user).await?.ok_or(SendMessageError::NoAddressee)?;
         let conversation = self.open_conversation(members).await?;
         let side = members.side_of(me.id, me.role.is_agent()).ok_or(SendMessageError::NoAddressee)?;
         Ok((conversation, side))
@@ -156,16 +158,12 @@ impl Desk {
         Ok(opened)
     }
 
-    /// Who stands for the desk towards customers.
+    /// The desk as `viewer` sees it when they ask whom to write to; `None` if there has never been an agent.
     ///
     /// # Errors
     /// [`StoreError`] if the store fails.
-    pub async fn support_identity(&self) -> Result<Option<Arc<Person>>, StoreError> {
-        self.0.directory.support().await
-    }
-
-    /// The members of the conversation that `me` has, or would have, with a person; `None` if there is no such person.
-    pub(super) async fn members_with(&self, me: &Person, user: UserId) -> Result<Option<Members>, StoreError> {
-        Ok(self.0.directory.person(user).await?.map(|other| members_between(me, &other)))
+    pub async fn support_identity(&self, viewer: &Person) -> Result<Option<Arc<Person>>, StoreError> {
+        let desk = self.0.directory.desk().await?;
+        Ok(if desk.is_unpinned() { None } else { Some(desk.seen_by(viewer).clone()) })
     }
 }

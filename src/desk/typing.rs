@@ -113,7 +113,7 @@ impl Desk {
     /// Where the typing happens. The desk may be typed to before anything was said; two customers must have talked
     /// before, else one could learn by typing that the other is there.
     async fn typing_place(&self, typist: &Person, to: UserId) -> Result<Option<(Parties, Side)>, StoreError> {
-        let Some(members) = self.members_with(typist, to).await? else { return Ok(None) };
+        let Some(members) = self.0.directory.members_with(typist, to).await? else { return Ok(None) };
         let conversation = match members {
             Members::Support { .. } => self.open_conversation(members).await?,
             Members::Direct { .. } => match self.0.directory.find(members).await? {

@@ -21,6 +21,7 @@
 pub mod attachment;
 pub mod clock;
 pub mod conversation;
+pub mod desk_identity;
 pub mod entry;
 pub mod event;
 mod follow;
@@ -33,6 +34,7 @@ pub mod user;
 pub use attachment::Attachment;
 pub use clock::{Clock, FixedClock, SystemClock, Timestamp};
 pub use conversation::{Conversation, LastMessage, Members, Side, SideState, Status, Summary};
+pub use desk_identity::{DeskId, DeskIdentity};
 pub use entry::{Draft, DraftKind, Entry, EntryKind, Seq, Target};
 pub use event::{DeskEvent, EntryTold, Parties, PresenceChange, StatusChange, TypingChange};
 pub use follow::{ReadReach, Remainder};

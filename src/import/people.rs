@@ -19,6 +19,9 @@ pub(super) async fn move_people(from: &End, to: &End, moved: &mut Moved) -> Resu
             to.upkeep.restore_google_id(user, &google_id).await?;
         }
     }
+    for id in from.stores.users.desk_ids().await? {
+        to.upkeep.add_desk_id(id).await?;
+    }
     let mut after: Option<UserId> = None;
     loop {
         let page = from.upkeep.profiles_after(after, MAX_PAGE).await?;

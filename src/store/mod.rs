@@ -9,8 +9,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::domain::{
-    AccountStatus, BirthDate, CodePurpose, Conversation, ConversationId, Draft, Email, Entry, Members, MessageExtras,
-    MessageId, PendingCode, PendingCodes, Reach, Role, Seq, Side, Summary, Timestamp, User, UserId,
+    AccountStatus, BirthDate, CodePurpose, Conversation, ConversationId, DeskId, Draft, Email, Entry, Members,
+    MessageExtras, MessageId, PendingCode, PendingCodes, Reach, Role, Seq, Side, Summary, Timestamp, User, UserId,
 };
 
 #[cfg(test)]
@@ -187,8 +187,12 @@ pub trait UserStore: Send + Sync + 'static {
     async fn delete_user(&self, id: UserId) -> Result<bool, StoreError>;
     /// Accounts of a role, oldest first, `skip` of them left out.
     async fn users_of_role(&self, role: Role, skip: u64, limit: usize) -> Result<UserPage, StoreError>;
-    /// Who stands for the desk towards customers: the first admin who is not blocked, else the first such agent.
-    async fn support_identity(&self) -> Result<Option<User>, StoreError>;
+    /// The first admin who is not blocked, else the first such agent.
+    async fn first_agent(&self) -> Result<Option<User>, StoreError>;
+    /// The ids under which customers know the desk: the first is shown to them, all are understood. They are never removed.
+    async fn desk_ids(&self) -> Result<Vec<DeskId>, StoreError>;
+    /// Pins the id under which customers know the desk, unless one is pinned already; gives all there are now.
+    async fn pin_desk(&self, id: DeskId) -> Result<Vec<DeskId>, StoreError>;
 }
 
 /// Whose conversations a list shows.

@@ -4,7 +4,7 @@
 use async_trait::async_trait;
 
 use super::{Delivered, Profile, StoreError};
-use crate::domain::{Conversation, ConversationId, Entry, Seq, Summary, Timestamp, User, UserId};
+use crate::domain::{Conversation, ConversationId, DeskId, Entry, Seq, Summary, Timestamp, User, UserId};
 
 /// Why something could not be put back.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +57,8 @@ pub trait Upkeep: Send + Sync + 'static {
     /// Puts an account back with its id and its number. Tells whether that was news; an account that is there already
     /// stays as it is.
     async fn restore_user(&self, user: User) -> Result<bool, RestoreError>;
+    /// Adds an id under which customers know the desk, if it is none yet; the first one stays the one that is shown.
+    async fn add_desk_id(&self, id: DeskId) -> Result<(), StoreError>;
     /// Notes somebody's account with Google, if none is noted.
     async fn restore_google_id(&self, user: UserId, google_id: &str) -> Result<(), StoreError>;
     /// Puts entries back with their seqs, ids, numbers and stamps, in the order of their seqs, and brings the projections up

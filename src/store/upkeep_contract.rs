@@ -2,7 +2,7 @@
 
 use super::{Appended, Delivered, NewUser, OpenStore, Profile, Receipt, RestoreError};
 use crate::domain::{
-    AccountStatus, Attachment, Conversation, ConversationId, Draft, DraftKind, Entry, Members, MessageBody,
+    AccountStatus, Attachment, Conversation, ConversationId, DeskId, Draft, DraftKind, Entry, Members, MessageBody,
     MessageExtras, MessageId, PendingCodes, Reach, Role, Seq, Side, Status, Timestamp, UserId,
 };
 use crate::import::{End, ImportError, Moved, compare, count_entries, import};
@@ -116,6 +116,9 @@ pub(crate) async fn a_store_moves_into_another_and_lives_on_there(one: &OpenStor
     // An earlier run was stopped before it came to what became of these.
     let first = from.stores.conversations.entries_after(ann.id, Seq::ZERO, 3).await.unwrap();
     to.upkeep.restore(ann, first).await.unwrap();
+    let desk = [9, 7].map(|n| DeskId { user: someone(n), number: u64::from(n) });
+    from.stores.users.pin_desk(desk[0]).await.unwrap();
+    from.upkeep.add_desk_id(desk[1]).await.unwrap();
     let moved = import(&from, &to, None, |_| ()).await.unwrap();
     let there = Moved { conversations: 3, attachments: 1, files_missing: 1, ..Moved::default() };
     assert_eq!(moved, Moved { users: 3, profiles: 2, spent_tokens: 2, entries: 14, extras: 2, ..there });
@@ -124,6 +127,7 @@ pub(crate) async fn a_store_moves_into_another_and_lives_on_there(one: &OpenStor
     assert_eq!(found(other, Repair::No).await, (vec![], 0, 0));
     let again = import(&from, &to, None, |_| ()).await.unwrap();
     assert_eq!(again, there, "a second run changes nothing");
+    assert_eq!(to.stores.users.desk_ids().await.unwrap(), desk, "customers reach the desk by all the ids they know");
     assert_eq!(to.upkeep.google_ids(&[someone(1), someone(2)]).await.unwrap(), [(someone(2), "1122334455".into())]);
     assert!(
         !other.stores().profiles.spend("one", START, START).await.unwrap(),

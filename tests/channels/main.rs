@@ -5,6 +5,7 @@ mod access;
 mod accounts;
 mod attachments;
 mod cross;
+mod desk_identity;
 mod django;
 #[path = "../support/dump.rs"]
 mod dump;

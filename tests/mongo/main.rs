@@ -7,6 +7,7 @@
 mod away;
 mod beside;
 mod compare;
+mod desk_identity;
 #[path = "../support/dump.rs"]
 mod dump;
 mod failover;

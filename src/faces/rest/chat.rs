@@ -51,10 +51,11 @@ struct Paging {
 
 /// Whom to write to for help.
 async fn support(State(desk): State<Desk>, Caller(user): Caller) -> Result<Response, ChatRefusal> {
-    let Some(support) = desk.support_identity().await? else {
+    let viewer = Arc::new(Person::from(&user));
+    let Some(support) = desk.support_identity(&viewer).await? else {
         return Ok(refuse(StatusCode::NOT_FOUND, "Admin not found"));
     };
-    revive(&desk, &Arc::new(Person::from(&user)));
+    revive(&desk, &viewer);
     Ok(Json(PersonBody::from(SeenPerson { id: support.id, shown: &support })).into_response())
 }
 

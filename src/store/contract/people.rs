@@ -1,7 +1,7 @@
 //! Accounts, profiles, and tokens that may be used once.
 
 use super::{START, later, someone};
-use crate::domain::{AccountStatus, CodePurpose, PendingCode, PendingCodes, Role, User};
+use crate::domain::{AccountStatus, CodePurpose, DeskId, PendingCode, PendingCodes, Role, User};
 use crate::store::{CodesChange, NewUser, Profile, SaveProfileError, SaveUserError, Stores, UserChange};
 
 fn account(n: u8, email: &str, role: Role) -> NewUser {
@@ -85,8 +85,8 @@ pub(crate) async fn accounts_come_in_pages(stores: Stores) {
     assert!(stores.users.users_of_role(Role::Customer, u64::MAX, 10).await.unwrap().users.is_empty());
 }
 
-pub(crate) async fn the_first_admin_who_is_not_blocked_stands_for_the_desk(stores: Stores) {
-    let identity = async || stores.users.support_identity().await.unwrap().map(|user| user.id);
+pub(crate) async fn the_first_agent_is_the_first_admin_who_is_not_blocked(stores: Stores) {
+    let identity = async || stores.users.first_agent().await.unwrap().map(|user| user.id);
     assert_eq!(identity().await, None);
     stores.users.create_user(account(1, "agent@x.test", Role::Agent)).await.unwrap();
     assert_eq!(identity().await, Some(someone(1)));
@@ -96,6 +96,25 @@ pub(crate) async fn the_first_admin_who_is_not_blocked_stands_for_the_desk(store
     let block = UserChange { status: Some(AccountStatus::Blocked), ..UserChange::default() };
     stores.users.update_user(someone(2), block, later(9)).await.unwrap();
     assert_eq!(identity().await, Some(someone(3)));
+}
+
+pub(crate) async fn an_id_of_the_desk_is_pinned_once_and_never_removed(stores: Stores) {
+    let desk = |n: u8| DeskId { user: someone(n), number: u64::from(n) };
+    assert_eq!(stores.users.desk_ids().await.unwrap(), []);
+    let racing = (1..=20).map(|n| {
+        let users = stores.users.clone();
+        tokio::spawn(async move { users.pin_desk(desk(n)).await.unwrap() })
+    });
+    let racing: Vec<_> = racing.collect();
+    let mut pinned = Vec::new();
+    for one in racing {
+        pinned.push(one.await.unwrap());
+    }
+    let ids = stores.users.desk_ids().await.unwrap();
+    assert_eq!(ids.len(), 1);
+    assert!(pinned.iter().all(|seen| *seen == ids), "all were given the same: {pinned:?}");
+    stores.users.delete_user(ids[0].user).await.unwrap();
+    assert_eq!(stores.users.pin_desk(desk(99)).await.unwrap(), ids);
 }
 
 pub(crate) async fn profiles_are_found_by_session_and_username(stores: Stores) {

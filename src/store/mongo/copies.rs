@@ -43,7 +43,7 @@ impl Shared {
     }
 
     pub(super) async fn mend_copies(&self, right: &Summary, wrong: &[Seq]) -> Result<(), StoreError> {
-        let desk = within(self.support_identity()).await?.map_or(NOBODY, |user| user.id);
+        let desk = within(self.first_agent()).await?.map_or(NOBODY, |user| user.id);
         for seqs in wrong.chunks(MAX_PAGE) {
             let entries = within(self.entries_at(right.conversation.id, seqs)).await?;
             let mend = |(entry, message): (&Entry, &Message)| {

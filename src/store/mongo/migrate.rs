@@ -157,16 +157,17 @@ impl Shared {
         let people: Vec<UserId> = people.into_iter().collect();
         let users = within(self.users_with(&people)).await?;
         let agents: HashSet<UserId> = users.iter().filter(|user| user.role.is_agent()).map(|user| user.id).collect();
+        let desk: HashSet<UserId> = within(self.desk_ids()).await?.iter().map(|id| id.user).collect();
         let mut first: HashMap<Members, Timestamp> = HashMap::new();
         for message in &messages {
-            first.entry(message.members(&agents)).or_insert(message.at);
+            first.entry(message.members(&agents, &desk)).or_insert(message.at);
         }
         let open = |(members, at)| within(self.open(members, at));
         let opened: Vec<Conversation> = stream::iter(first).map(open).buffer_unordered(AT_ONCE).try_collect().await?;
         let opened: HashMap<Members, ConversationId> =
             opened.into_iter().map(|conversation| (conversation.members, conversation.id)).collect();
         let draft = |message: OldMessage| {
-            let members = message.members(&agents);
+            let members = message.members(&agents, &desk);
             let side = match members {
                 Members::Support { customer } if customer == message.sender => Side::Customer,
                 Members::Support { .. } => Side::Desk,
@@ -210,7 +211,7 @@ impl Shared {
             let author = match (summary.conversation.members, side) {
                 (Members::Support { customer: reader } | Members::Direct { first: reader, .. }, Side::Customer)
                 | (Members::Direct { second: reader, .. }, Side::Desk) => reader,
-                (Members::Support { .. }, Side::Desk) => self.support_identity().await?.map_or(NOBODY, |user| user.id),
+                (Members::Support { .. }, Side::Desk) => self.first_agent().await?.map_or(NOBODY, |user| user.id),
             };
             marks.push(Draft {
                 conversation: id,
@@ -257,11 +258,15 @@ impl OldMessage {
         })
     }
 
-    /// Between an agent and somebody who is none, it is that person's support conversation.
-    fn members(&self, agents: &HashSet<UserId>) -> Members {
+    /// Between an agent and somebody who is none, it is that person's support conversation. So it is if it was addressed to an
+    /// id by which customers know the desk, though the account has been demoted or deleted since.
+    fn members(&self, agents: &HashSet<UserId>, desk: &HashSet<UserId>) -> Members {
         match (agents.contains(&self.sender), agents.contains(&self.receiver)) {
             (true, false) => Members::Support { customer: self.receiver },
             (false, true) => Members::Support { customer: self.sender },
+            (false, false) if desk.contains(&self.receiver) && self.sender != self.receiver => {
+                Members::Support { customer: self.sender }
+            }
             (true, true) | (false, false) => Members::direct(self.sender, self.receiver),
         }
     }

@@ -136,7 +136,7 @@ impl Shared {
     }
 
     pub(super) async fn write_pages(&self, pages: &[Page]) -> Result<(), StoreError> {
-        let desk = within(self.support_identity()).await?.map_or(NOBODY, |user| user.id);
+        let desk = within(self.first_agent()).await?.map_or(NOBODY, |user| user.id);
         let copies = pages.iter().flat_map(|page| page.copies(desk)).collect();
         self.update_all(MESSAGES, copies).await?;
         let deleted: Vec<MessageId> = pages.iter().flat_map(Page::deleted).collect();

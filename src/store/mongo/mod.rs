@@ -45,6 +45,7 @@ mod append;
 mod connection;
 mod conversations;
 mod copies;
+mod desk_ids;
 mod documents;
 mod extras;
 mod indexes;
@@ -93,7 +94,7 @@ struct Shared {
     profiles: Collection<ProfileDocument>,
     extras: Collection<ExtrasDocument>,
     spent: Collection<Document>,
-    /// Small documents of the store's own: counters, the health check, what a pick-up has begun.
+    /// Small documents of the store's own: counters, the health check, what a pick-up has begun, the ids of the desk.
     state: Collection<Document>,
     numbers: Numbers,
     lanes: Lanes,
@@ -129,6 +130,7 @@ impl MongoStore {
             database,
         });
         let store = Self { shared, tasks: TaskTracker::new(), stop: CancellationToken::new() };
+        within(store.shared.pin_first_agent()).await?;
         within(store.shared.find_lagging()).await?;
         store.tasks.spawn(mirror::keep_up(store.shared.clone(), store.stop.clone()));
         Ok(Arc::new(store))

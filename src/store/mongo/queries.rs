@@ -329,6 +329,14 @@ pub(super) fn no_message(id: &Bson) -> Document {
     doc! { "_id": { "$eq": id } }
 }
 
+/// The name under which the ids of the desk are kept.
+pub(super) const DESK_IDS: &str = "deskIds";
+
+/// The ids of the desk, if this is none of them.
+pub(super) fn desk_ids_without(user: UserId) -> Document {
+    doc! { "_id": DESK_IDS, "ids.user": { "$ne": object_id(user.bytes()) } }
+}
+
 /// What the adapter keeps for itself under this name.
 pub(super) fn state(name: &'static str) -> Document {
     doc! { "_id": name }

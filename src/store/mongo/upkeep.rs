@@ -9,7 +9,7 @@ use super::documents::{ConversationDocument, DeliveredDocument, EntryDocument, d
 use super::projection::bounded;
 use super::user_documents::{UserDocument, new_user};
 use super::{MongoStore, Shared, queries};
-use crate::domain::{Conversation, ConversationId, Entry, Seq, Summary, User, UserId};
+use crate::domain::{Conversation, ConversationId, DeskId, Entry, Seq, Summary, User, UserId};
 use crate::store::upkeep::news;
 use crate::store::{Delivered, NewUser, Profile, RestoreError, SpentToken, StoreError, Upkeep};
 
@@ -77,6 +77,10 @@ impl Upkeep for MongoStore {
 
     async fn restore_user(&self, user: User) -> Result<bool, RestoreError> {
         within(self.shared.restore_user(user)).await
+    }
+
+    async fn add_desk_id(&self, id: DeskId) -> Result<(), StoreError> {
+        within(self.shared.add_desk_id(id)).await
     }
 
     async fn restore_google_id(&self, user: UserId, google_id: &str) -> Result<(), StoreError> {

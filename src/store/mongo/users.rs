@@ -9,7 +9,7 @@ use super::connection::{is_duplicate, within};
 use super::documents::{int, object_id};
 use super::user_documents::{UserDocument, changed, new_user};
 use super::{MongoStore, Shared, projection, queries};
-use crate::domain::{Email, Role, Timestamp, User, UserId};
+use crate::domain::{DeskId, Email, Role, Timestamp, User, UserId};
 use crate::store::{MAX_PAGE, NewUser, SaveUserError, StoreError, UserChange, UserPage, UserStore};
 
 /// Accounts that are given their number at the same time.
@@ -67,8 +67,16 @@ impl UserStore for MongoStore {
         within(self.shared.users_of_role(role, skip, limit)).await
     }
 
-    async fn support_identity(&self) -> Result<Option<User>, StoreError> {
-        within(self.shared.support_identity()).await
+    async fn first_agent(&self) -> Result<Option<User>, StoreError> {
+        within(self.shared.first_agent()).await
+    }
+
+    async fn desk_ids(&self) -> Result<Vec<DeskId>, StoreError> {
+        within(self.shared.desk_ids()).await
+    }
+
+    async fn pin_desk(&self, id: DeskId) -> Result<Vec<DeskId>, StoreError> {
+        within(self.shared.pin_desk(id)).await
     }
 }
 
@@ -98,7 +106,7 @@ impl Shared {
         Ok(UserPage { users: self.all_numbered(page).await?, total })
     }
 
-    pub(super) async fn support_identity(&self) -> Result<Option<User>, StoreError> {
+    pub(super) async fn first_agent(&self) -> Result<Option<User>, StoreError> {
         for role in [Role::Admin, Role::Agent] {
             let first = self.users.find_one(queries::usable_of_role(role)).sort(queries::oldest_first()).await?;
             if first.is_some() {

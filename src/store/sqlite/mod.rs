@@ -19,6 +19,7 @@ mod append;
 mod checkpoint;
 mod codes;
 mod conversations;
+mod desk_ids;
 mod extras;
 mod lock;
 mod people_upkeep;

@@ -7,8 +7,8 @@ use tempfile::TempDir;
 
 use super::{DataFileLock, DataFileLocked, SqliteStore};
 use crate::domain::{
-    CodePurpose, ConversationId, Draft, DraftKind, MessageBody, MessageId, PendingCode, PendingCodes, Seq, Side,
-    Timestamp, UserId,
+    CodePurpose, ConversationId, DeskId, Draft, DraftKind, MessageBody, MessageId, PendingCode, PendingCodes, Seq,
+    Side, Timestamp, UserId,
 };
 use crate::store::contract::store_contract;
 use crate::store::{Appended, Stores};
@@ -96,6 +96,31 @@ async fn the_one_code_of_an_earlier_version_is_still_good() {
     for (n, expected) in [(1, PendingCodes::from([(CodePurpose::LogIn, code)])), (2, PendingCodes::new())] {
         assert_eq!(users.user(UserId::from_bytes([n; 12])).await.unwrap().unwrap().pending_codes, expected);
     }
+}
+
+#[tokio::test]
+async fn a_file_of_an_earlier_version_pins_the_id_by_which_its_customers_know_the_desk() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("deskline.db");
+    let raw = rusqlite::Connection::open(&path).unwrap();
+    raw.execute_batch(concat!(
+        include_str!("schema_1.sql"),
+        include_str!("schema_2.sql"),
+        include_str!("schema_3.sql"),
+        include_str!("schema_4.sql"),
+        include_str!("schema_5.sql"),
+        "PRAGMA user_version = 5;
+         INSERT INTO users (id, name, role, status, created_at, updated_at)
+         VALUES (x'010101010101010101010101', 'Cid', 'agent', 'active', 1, 1),
+             (x'020202020202020202020202', 'Dan', 'admin', 'Blocked', 1, 1),
+             (x'030303030303030303030303', 'Ada', 'admin', 'active', 1, 1),
+             (x'040404040404040404040404', 'Bea', 'admin', 'active', 1, 1);"
+    ))
+    .unwrap();
+    drop(raw);
+    let users = SqliteStore::open(&path).unwrap().stores().users;
+    let ada = DeskId { user: UserId::from_bytes([3; 12]), number: 3 };
+    assert_eq!(users.desk_ids().await.unwrap(), [ada]);
 }
 
 #[tokio::test]

@@ -7,9 +7,9 @@ use async_trait::async_trait;
 use rusqlite::{Connection, TransactionBehavior, params};
 
 use super::rows::{self, select_entry, summary_columns, user_columns};
-use super::{codes, people_upkeep, revisions};
+use super::{codes, desk_ids, people_upkeep, revisions};
 use crate::domain::{
-    ClientMessageId, Conversation, ConversationId, Email, Entry, EntryKind, Members, Seq, Summary, User, UserId,
+    ClientMessageId, Conversation, ConversationId, DeskId, Email, Entry, EntryKind, Members, Seq, Summary, User, UserId,
 };
 use crate::store::upkeep::news;
 use crate::store::{Delivered, MAX_PAGE, Profile, RestoreError, SpentToken, StoreError, Upkeep};
@@ -138,6 +138,10 @@ impl Upkeep for SqliteUpkeep {
 
     async fn restore_user(&self, user: User) -> Result<bool, RestoreError> {
         self.change(move |connection| insert_user(connection, &user)).await
+    }
+
+    async fn add_desk_id(&self, id: DeskId) -> Result<(), StoreError> {
+        self.change(move |connection| desk_ids::add(connection, id)).await
     }
 
     async fn restore_google_id(&self, user: UserId, google_id: &str) -> Result<(), StoreError> {

@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
 use super::rows::{self, user_columns};
-use super::{SqliteStore, codes};
-use crate::domain::{Email, Role, Timestamp, User, UserId};
+use super::{SqliteStore, codes, desk_ids};
+use crate::domain::{DeskId, Email, Role, Timestamp, User, UserId};
 use crate::store::{MAX_PAGE, NewUser, SaveUserError, StoreError, UserChange, UserPage, UserStore};
 
 macro_rules! select_user {
@@ -77,7 +77,7 @@ impl UserStore for SqliteStore {
         self.readers.read(read).await
     }
 
-    async fn support_identity(&self) -> Result<Option<User>, StoreError> {
+    async fn first_agent(&self) -> Result<Option<User>, StoreError> {
         let read = |connection: &Connection| {
             let mut select =
                 connection.prepare_cached(select_user!("role = ?1 AND status <> 'Blocked' ORDER BY number LIMIT 1"))?;
@@ -89,6 +89,14 @@ impl UserStore for SqliteStore {
             Ok(None)
         };
         self.readers.read(read).await
+    }
+
+    async fn desk_ids(&self) -> Result<Vec<DeskId>, StoreError> {
+        self.readers.read(desk_ids::all).await
+    }
+
+    async fn pin_desk(&self, id: DeskId) -> Result<Vec<DeskId>, StoreError> {
+        self.writer.change(move |connection| desk_ids::pin(connection, id)).await
     }
 }
 

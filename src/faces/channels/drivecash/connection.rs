@@ -9,7 +9,7 @@ use super::wire::{self, ClientFrame, Encoded, Receipt};
 use crate::desk::enter::Entered;
 use crate::desk::mark_read::{MarkRead, MarkReadError};
 use crate::desk::send_message::SendMessageError;
-use crate::domain::{ConversationId, DeskEvent, EntryTold, Side, UserId};
+use crate::domain::{ConversationId, DeskEvent, DeskId, EntryTold, Side, UserId};
 use crate::faces::channels::Channels;
 use crate::faces::channels::line::Item;
 use crate::faces::channels::live::{Dialect, Live};
@@ -49,10 +49,7 @@ impl DrivecashConnection {
     async fn type_(&self, is_typing: bool) -> Result<(), StoreError> {
         let to = match self.side {
             Side::Desk => self.customer,
-            Side::Customer => match self.live.desk.support_identity().await? {
-                Some(support) => support.id,
-                None => return Ok(()),
-            },
+            Side::Customer => DeskId::RESERVED.user,
         };
         if is_typing {
             self.live.desk.start_typing(&self.live.person, to, Some(self.live.id)).await

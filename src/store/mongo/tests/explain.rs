@@ -74,6 +74,7 @@ fn shapes(summary: &Summary) -> Vec<Shape> {
         ("messages", queries::no_message(&Bson::String("x".into())), None),
         ("messageExtras", queries::message(MessageId::from_bytes([1; 12])), None),
         ("deskline", queries::state("users"), None),
+        ("deskline", queries::desk_ids_without(user), None),
         ("messageExtras", queries::with_ids_of(&[MessageId::from_bytes([1; 12])]), None),
         ("spentTokens", queries::spent_before(super::START), None),
         ("profiles", queries::profile_with("session", "digest"), None),

@@ -7,7 +7,7 @@ use mongodb::bson::{DateTime, Document, doc};
 
 use super::{Fresh, available, killed_at, later, person, someone};
 use crate::domain::{
-    AccountStatus, CodePurpose, Conversation, Entry, Members, PendingCode, PendingCodes, Role, Seq, Side,
+    AccountStatus, CodePurpose, Conversation, DeskId, Entry, Members, PendingCode, PendingCodes, Role, Seq, Side,
 };
 use crate::store::{Appended, CodesChange, ConversationStore as _, ListFor, StoreError, UserChange, UserStore as _};
 
@@ -266,7 +266,41 @@ async fn old_accounts_keep_id_hash_and_role_and_get_a_number() {
     assert_eq!(page.users.iter().map(|user| user.id).collect::<Vec<_>>(), [someone(ANN), someone(BOB)]);
     assert_ne!(page.users[0].number, page.users[1].number);
     assert_eq!(page.users[1].password_hash, None);
-    assert_eq!(fresh.store.support_identity().await.unwrap().unwrap().id, someone(ADMIN));
+    assert_eq!(fresh.store.first_agent().await.unwrap().unwrap().id, someone(ADMIN));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_existing_database_pins_the_id_by_which_its_customers_know_the_desk() {
+    if !available() {
+        return;
+    }
+    let fresh = old_database().await;
+    assert_eq!(fresh.store.desk_ids().await.unwrap(), [], "it was opened before there was anybody");
+    let restarted = fresh.another().await;
+    let ids = restarted.desk_ids().await.unwrap();
+    assert_eq!(ids, [DeskId::from(&restarted.user(someone(ADMIN)).await.unwrap().unwrap())]);
+    restarted.delete_user(someone(ADMIN)).await.unwrap();
+    assert_eq!(fresh.another().await.desk_ids().await.unwrap(), ids);
+}
+
+/// Pages of the old server go on addressing an admin who has been demoted since.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_old_server_addresses_to_a_former_admin_is_for_the_desk() {
+    if !available() {
+        return;
+    }
+    let fresh = old_database().await;
+    fresh.store.migrate(&|_, _| ()).await.unwrap();
+    let admin = fresh.store.user(someone(ADMIN)).await.unwrap().unwrap();
+    fresh.store.pin_desk(DeskId::from(&admin)).await.unwrap();
+    let demote = UserChange { role: Some(Role::Customer), ..UserChange::default() };
+    fresh.store.update_user(admin.id, demote, later(90)).await.unwrap();
+    fresh.documents("messages").insert_one(message(20, ANN, ADMIN, 100, false)).await.unwrap();
+    assert_eq!(pick_up(&fresh).await.unwrap(), 1);
+    let ann = conversation(&fresh, Members::Support { customer: someone(ANN) }).await;
+    assert_eq!(texts(&fresh, &ann).await.last().map(String::as_str), Some("message 20"));
+    let private = fresh.store.find(Members::direct(someone(ANN), someone(ADMIN))).await.unwrap();
+    assert_eq!(private, None);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
