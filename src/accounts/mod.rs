@@ -1,6 +1,6 @@
 //! The use-cases about accounts: who may come in, and who keeps the accounts.
 //!
-//! One verb per file: [`log_in`], [`sign_in`], [`refresh`], [`identify`], [`visitors`]; [`register`], [`verify_email`], [`resend_verification`];
+//! One verb per file: [`log_in`], [`sign_in`], [`refresh`], [`identify`], [`recover`], [`visitors`]; [`register`], [`verify_email`], [`resend_verification`];
 //! [`forgot_password`], [`reset_password`]; for admins [`list_customers`], [`create_user`], [`update_user`],
 //! [`delete_user`]. Each holds what is asked, why not, and what happens. Shared by them: [`fields`] (what a name and a
 //! password may be), [`codes`] (mailed one-time codes) and [`throttle`].
@@ -27,6 +27,7 @@ pub mod list_customers;
 pub mod log_in;
 pub mod one_time_code;
 mod post;
+pub mod recover;
 pub mod refresh;
 pub mod register;
 pub mod resend_verification;

@@ -3,13 +3,15 @@
 //! A [`Tokens`] turns a bearer token into an [`Identity`], a [`Passwords`] tells whether a password is the right one. Neither
 //! knows what anybody may do: rights come from the account in the store, which the identity names.
 //!
-//! Reading order: [`secret`], [`token`], [`password`].
+//! Reading order: [`secret`], [`token`], [`binding`], [`password`].
 
+pub mod binding;
 pub mod password;
 mod pbkdf2_sha256;
 pub mod secret;
 pub mod token;
 
+pub use binding::Binding;
 pub use password::{PasswordError, Passwords};
 pub use secret::Secret;
 pub use token::{Identity, RefreshIdentity, Subject, TokenError, TokenPair, Tokens, without_bearer};

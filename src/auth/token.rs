@@ -247,6 +247,11 @@ impl Tokens {
         Ok(Identity { subject, expires_at: Timestamp::from_millis(claims.exp.saturating_mul(1000)) })
     }
 
+    /// What signs.
+    pub(super) const fn signing_key(&self) -> &EncodingKey {
+        &self.signing
+    }
+
     /// What a token says, if it is one of ours.
     fn claims(&self, token: &str) -> Result<Claims, TokenError> {
         if token.is_empty() {

@@ -51,12 +51,20 @@ pub struct SocketioConfig {
     /// Lets clients of the old protocol in (Engine.IO 3: socket.io-client 1 and 2).
     #[arg(long, env = "DESKLINE_ALLOW_EIO3")]
     pub allow_eio3: bool,
+    /// How long after it authenticated a page that lost its connection can go on where it was, e.g. `24h`; `0s` for never.
+    #[arg(long, env = "DESKLINE_RECOVER_WITHIN", default_value = "24h", value_parser = humantime::parse_duration)]
+    pub recover_within: Duration,
 }
 
 impl SocketioConfig {
     /// As the face takes it, with this heartbeat.
     #[must_use]
     pub const fn settings(&self, heartbeat: Heartbeat) -> SocketioSettings {
-        SocketioSettings { heartbeat, silence: self.silence, allow_eio3: self.allow_eio3 }
+        SocketioSettings {
+            heartbeat,
+            silence: self.silence,
+            allow_eio3: self.allow_eio3,
+            recover_within: self.recover_within,
+        }
     }
 }

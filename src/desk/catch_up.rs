@@ -23,6 +23,14 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How often it is tried.
 const RETRY: Duration = Duration::from_millis(5);
 
+/// What became of the entries that were held back while a connection read the log.
+pub(super) enum Held {
+    /// They were sent, and the connection is live, or closed. The newest message that everybody had been sent by then.
+    PassedOn(Option<u64>),
+    /// There were too many, so the log has to be read again.
+    TooMany,
+}
+
 impl Desk {
     /// Replays to a connection the messages that its person has missed, in order, then lets live entries through.
     ///
@@ -30,37 +38,51 @@ impl Desk {
     /// [`StoreError`] if the log could not be read. Then the connection is not live and has to be ended, so that its client
     /// comes back and it is tried again: a live entry would hide what was missed before it. Only what will never be readable
     /// is passed over.
-    pub async fn catch_up(&self, person: &Arc<Person>, connection: &Arc<dyn Connection>) -> Result<(), StoreError> {
+    ///
+    /// Gives the newest message of all that was sent to it, or before it came, by its number; `None` if that is not known.
+    pub async fn catch_up(
+        &self,
+        person: &Arc<Person>,
+        connection: &Arc<dyn Connection>,
+    ) -> Result<Option<u64>, StoreError> {
         loop {
             match self.replay_missed(person, connection).await {
                 Ok(()) => {}
                 Err(StoreError::Corrupt(what)) => tracing::error!("Somebody cannot be caught up: {what}"),
                 Err(error) => return Err(error),
             }
-            if self.pass_on_held(person, connection).await {
-                return Ok(());
+            if let Held::PassedOn(newest) = self.pass_on_held(person, connection, &mut 0).await {
+                return Ok(newest);
             }
         }
     }
 
-    /// Passes on what was told meanwhile. False if that was too much, so that the log has to be read again.
-    async fn pass_on_held(&self, person: &Arc<Person>, connection: &Arc<dyn Connection>) -> bool {
+    /// Passes on what was told meanwhile. `newest` becomes the number of the newest message that it passed on.
+    pub(super) async fn pass_on_held(
+        &self,
+        person: &Arc<Person>,
+        connection: &Arc<dyn Connection>,
+        newest: &mut u64,
+    ) -> Held {
         loop {
+            // Looked at first: what was told up to then is held now, if the connection was there.
+            let told_up_to = self.told_up_to().await;
             let held = match connection.feed().finish() {
-                Next::Live => return true,
-                Next::ReadAgain => return false,
+                Next::Live => return Held::PassedOn(told_up_to),
+                Next::ReadAgain => return Held::TooMany,
                 Next::PassOn(held) => held,
             };
             for told in held {
                 let (conversation, seq) = (told.entry.conversation, told.entry.seq);
                 if !replay_one(person, connection, told.clone()).await {
-                    return true;
+                    return Held::PassedOn(None);
                 }
+                *newest = told.entry.message().map_or(*newest, |message| message.number.max(*newest));
                 if told.is_message() {
                     self.note_replayed(person, &told, seq.previous());
                 }
                 if !self.note_delivery(person.id, conversation, seq) {
-                    return true;
+                    return Held::PassedOn(None);
                 }
             }
         }
@@ -77,7 +99,7 @@ impl Desk {
 
     /// Where this person has missed something: by the store, and by what is noted and may not be in the store yet. Nothing
     /// is written for it, so that people can come in while the store cannot keep anything.
-    async fn missed(&self, person: &Person) -> Result<Vec<Missed>, StoreError> {
+    pub(super) async fn missed(&self, person: &Person) -> Result<Vec<Missed>, StoreError> {
         let mut all = self.0.stores.conversations.missed(list_for(person), CONVERSATIONS).await?;
         for (id, after) in self.0.deliveries.unsettled(person.id) {
             if all.iter().any(|missed| missed.conversation.id == id) {

@@ -8,7 +8,8 @@ use super::Desk;
 use super::mark_read::MarkReadError;
 use super::receipts::Reaches;
 use crate::domain::{
-    Conversation, Entry, EntryTold, Message, MessageExtras, MessageId, MessageStatus, Parties, Person, Seq, UserId,
+    Conversation, ConversationId, Entry, EntryTold, Message, MessageExtras, MessageId, MessageStatus, Parties, Person,
+    Seq, UserId,
 };
 use crate::store::StoreError;
 
@@ -69,6 +70,22 @@ impl Desk {
             }
         }
         Ok(History { messages: self.show(conversation, entries).await?, reaches })
+    }
+
+    /// Entries of several conversations with all that is needed to show them, in the same order.
+    pub(super) async fn show_all(&self, entries: impl Iterator<Item = Entry>) -> Result<Vec<EntryTold>, StoreError> {
+        let mut by_conversation: HashMap<ConversationId, Vec<(usize, Entry)>> = HashMap::new();
+        for (index, entry) in entries.enumerate() {
+            by_conversation.entry(entry.conversation).or_default().push((index, entry));
+        }
+        let mut shown = Vec::new();
+        for (id, numbered) in by_conversation {
+            let Some(conversation) = self.0.directory.conversation(id).await? else { continue };
+            let (indexes, entries): (Vec<usize>, Vec<Entry>) = numbered.into_iter().unzip();
+            shown.extend(indexes.into_iter().zip(self.show(conversation, entries).await?));
+        }
+        shown.sort_unstable_by_key(|(index, _)| *index);
+        Ok(shown.into_iter().map(|(_, told)| told).collect())
     }
 
     /// Entries with all that is needed to show them.

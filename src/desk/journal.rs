@@ -160,6 +160,8 @@ impl Desk {
         let mut waiting = Vec::with_capacity(BATCH);
         while let Some(first) = submissions.recv().await {
             waiting.push(first);
+            // What is there already is older than anything that is told.
+            self.told_up_to().await;
             gather(&mut submissions, &mut waiting).await;
             let mut drafts = Vec::with_capacity(waiting.len());
             let mut rests = Vec::with_capacity(waiting.len());

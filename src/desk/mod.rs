@@ -37,6 +37,7 @@ pub mod mark_read;
 mod outage;
 pub mod presence_news;
 pub mod receipts;
+pub mod recover;
 pub mod resume;
 pub mod revise_message;
 pub mod room_log;
@@ -53,6 +54,7 @@ use journal::Journal;
 use limits::Limits;
 use presence_news::DueNews;
 use receipts::Receipts;
+use recover::ToldUpTo;
 use typing::TypingBoard;
 use watch::Expiries;
 
@@ -97,6 +99,7 @@ struct Parts {
     journal: Journal,
     deliveries: Deliveries,
     debts: Debts,
+    told_up_to: ToldUpTo,
     receipts: Receipts,
     typing: TypingBoard,
     limits: Limits,
@@ -117,6 +120,7 @@ impl Desk {
             directory: Directory::new(stores.clone()),
             deliveries: Deliveries::default(),
             debts: Debts::default(),
+            told_up_to: ToldUpTo::default(),
             receipts: Receipts::default(),
             typing: TypingBoard::default(),
             limits: Limits::new(settings.send_rate),

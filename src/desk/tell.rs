@@ -25,6 +25,7 @@ impl Desk {
             let is_across = hearer != told.entry.author && members.side_of(hearer, true) != Some(told.entry.side);
             is_handed |= self.tell_and_note(hearer, &event, told) && is_across;
         }
+        self.0.told_up_to.advance(&told.entry);
         self.note_told(told, is_handed);
     }
 

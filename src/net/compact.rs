@@ -15,6 +15,9 @@ const USUAL: [(HeaderName, HeaderValue); 3] = [
     (header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13")),
 ];
 
+/// How the user agent of every browser begins; the rest of it is of no use to anybody here.
+const BROWSER: HeaderValue = HeaderValue::from_static("Mozilla/");
+
 /// What a face may still want to know of it.
 const COPIED: [HeaderName; 6] = [
     header::SEC_WEBSOCKET_KEY,
@@ -40,6 +43,10 @@ pub async fn compact_headers(mut request: Request, next: Next) -> Response {
             if let Some(value) = request.headers().get(&name).and_then(copy) {
                 kept.insert(name, value);
             }
+        }
+        let agent = request.headers().get(header::USER_AGENT);
+        if agent.is_some_and(|agent| agent.as_bytes().starts_with(BROWSER.as_bytes())) {
+            kept.insert(header::USER_AGENT, BROWSER);
         }
         *request.headers_mut() = kept;
         if let Ok(uri) = request.uri().to_string().parse::<Uri>() {

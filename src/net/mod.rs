@@ -23,6 +23,7 @@ use tower::ServiceExt as _;
 mod compact;
 mod cors;
 mod heartbeat;
+mod rewrite;
 mod stream;
 
 pub use compact::compact_headers;

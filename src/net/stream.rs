@@ -13,6 +13,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
+use super::rewrite::Rewrite;
+
 /// Ends the connection on which a request came, and tells how it fares.
 #[derive(Debug, Clone)]
 pub struct HangUp {
@@ -28,6 +30,7 @@ struct Health {
     heard: AtomicU64,
     /// The last write had to wait.
     has_unsent: AtomicBool,
+    rewrite: Rewrite,
 }
 
 impl Health {
@@ -47,6 +50,11 @@ impl HangUp {
         {
             tracing::debug!(%error, "A connection was closed already");
         }
+    }
+
+    /// Replaces the next occurrence of `from` in what is sent by `to`, if it is written in one piece.
+    pub fn replace_once(&self, from: Vec<u8>, to: Vec<u8>) {
+        self.health.rewrite.replace_once(from, to);
     }
 
     /// Whether something waits to be sent because the peer takes nothing at present.
@@ -79,12 +87,19 @@ pub(super) struct Shared<G> {
     _guard: G,
     /// How many bytes more were read than written while something waited.
     ahead: usize,
+    /// What was put in the place of something else, and is still to be sent.
+    replaced: Vec<u8>,
 }
 
 impl<G> Shared<G> {
     pub(super) fn new(stream: TcpStream, guard: G) -> Self {
-        let health = Health { opened: Instant::now(), heard: AtomicU64::new(0), has_unsent: AtomicBool::new(false) };
-        Self { stream: Arc::new(stream), health: Arc::new(health), _guard: guard, ahead: 0 }
+        let health = Health {
+            opened: Instant::now(),
+            heard: AtomicU64::new(0),
+            has_unsent: AtomicBool::new(false),
+            rewrite: Rewrite::default(),
+        };
+        Self { stream: Arc::new(stream), health: Arc::new(health), _guard: guard, ahead: 0, replaced: Vec::new() }
     }
 
     pub(super) fn hang_up(&self) -> HangUp {
@@ -119,6 +134,17 @@ impl<G: Unpin> AsyncRead for Shared<G> {
 
 impl<G: Unpin> AsyncWrite for Shared<G> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        ready!(self.send_replaced(cx))?;
+        if self.health.rewrite.is_wanted()
+            && let Some((done, replaced)) = self.health.rewrite.apply(buf)
+        {
+            self.replaced = replaced;
+            // What the peer does not take at once is sent before anything else.
+            if let Poll::Ready(Err(error)) = self.send_replaced(cx) {
+                return Poll::Ready(Err(error));
+            }
+            return Poll::Ready(Ok(done));
+        }
         self.write_with(cx, |stream| stream.try_write(buf))
     }
 
@@ -127,6 +153,11 @@ impl<G: Unpin> AsyncWrite for Shared<G> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if self.health.rewrite.is_wanted() {
+            let first = bufs.iter().find(|buf| !buf.is_empty()).map_or(&[][..], |buf| &**buf);
+            return self.poll_write(cx, first);
+        }
+        ready!(self.send_replaced(cx))?;
         self.write_with(cx, |stream| stream.try_write_vectored(bufs))
     }
 
@@ -134,11 +165,12 @@ impl<G: Unpin> AsyncWrite for Shared<G> {
         true
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.send_replaced(cx)
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.send_replaced(cx))?;
         match SockRef::from(&*self.stream).shutdown(Shutdown::Write) {
             Err(error) if error.kind() != io::ErrorKind::NotConnected => Poll::Ready(Err(error)),
             Ok(()) | Err(_) => Poll::Ready(Ok(())),
@@ -149,6 +181,24 @@ impl<G: Unpin> AsyncWrite for Shared<G> {
 impl<G> Shared<G> {
     fn has_unsent(&self) -> bool {
         self.health.has_unsent.load(Ordering::Relaxed)
+    }
+
+    /// Sends what was put in the place of something else.
+    fn send_replaced(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.replaced.is_empty() {
+            let replaced = std::mem::take(&mut self.replaced);
+            let written = self.write_with(cx, |stream| stream.try_write(&replaced));
+            self.replaced = replaced;
+            let written = ready!(written)?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.replaced.drain(..written);
+            if self.replaced.is_empty() {
+                self.replaced = Vec::new();
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn write_with(

@@ -18,6 +18,8 @@ pub struct Feed(Mutex<State>);
 #[derive(Default)]
 struct State {
     is_catching_up: bool,
+    /// The log is read with the person's own entries, so these are held back, too.
+    holds_own: bool,
     held: Vec<Arc<EntryTold>>,
     had_too_much: bool,
     /// How far the log was read, until the first live entry beyond.
@@ -41,6 +43,11 @@ impl Feed {
         *self.state() = State { is_catching_up: true, ..State::default() };
     }
 
+    /// The same, for a connection to which the person's own entries are replayed, too.
+    pub fn begin_with_own(&self) {
+        *self.state() = State { is_catching_up: true, holds_own: true, ..State::default() };
+    }
+
     /// The log of a conversation has been replayed up to here.
     pub fn replayed(&self, conversation: ConversationId, up_to: Seq) {
         self.state().replayed.insert(conversation, up_to);
@@ -48,7 +55,7 @@ impl Feed {
 
     /// Goes live, unless something was held back meanwhile.
     pub fn finish(&self) -> Next {
-        let State { is_catching_up, held, had_too_much, replayed } = &mut *self.state();
+        let State { is_catching_up, held, had_too_much, replayed, .. } = &mut *self.state();
         let mut held = std::mem::take(held);
         if std::mem::take(had_too_much) {
             return Next::ReadAgain;
@@ -62,9 +69,12 @@ impl Feed {
         Next::PassOn(held)
     }
 
-    /// Whether this entry may be passed on now. If not, it has been replayed, or will be.
-    pub fn admits(&self, told: &Arc<EntryTold>) -> bool {
+    /// Whether this entry may be passed on now. If not, it has been replayed, or will be. `is_own`: the person is its author.
+    pub fn admits(&self, told: &Arc<EntryTold>, is_own: bool) -> bool {
         let mut state = self.state();
+        if is_own && !state.holds_own {
+            return true;
+        }
         if state.is_catching_up {
             if state.held.len() < HELD {
                 state.held.push(told.clone());
@@ -124,14 +134,14 @@ mod tests {
         let feed = Feed::default();
         feed.begin();
         for seq in [2, 3, 4] {
-            assert!(!feed.admits(&told(seq)));
+            assert!(!feed.admits(&told(seq), false));
         }
         feed.replayed(told(3).entry.conversation, Seq::new(3));
         assert_eq!(passed_on(feed.finish()), [4]);
-        assert!(!feed.admits(&told(5)), "not live yet");
+        assert!(!feed.admits(&told(5), false), "not live yet");
         assert_eq!(passed_on(feed.finish()), [5]);
         assert!(matches!(feed.finish(), Next::Live));
-        assert!(feed.admits(&told(6)));
+        assert!(feed.admits(&told(6), false));
     }
 
     #[test]
@@ -139,7 +149,7 @@ mod tests {
         let feed = Feed::default();
         feed.begin();
         for seq in 1..=2000 {
-            assert!(!feed.admits(&told(seq)));
+            assert!(!feed.admits(&told(seq), false));
         }
         assert!(matches!(feed.finish(), Next::ReadAgain));
         assert!(matches!(feed.finish(), Next::Live));
@@ -151,8 +161,8 @@ mod tests {
         feed.begin();
         feed.replayed(told(3).entry.conversation, Seq::new(3));
         assert!(matches!(feed.finish(), Next::Live));
-        assert!(!feed.admits(&told(3)));
-        assert!(feed.admits(&told(4)));
-        assert!(feed.admits(&told(5)));
+        assert!(!feed.admits(&told(3), false));
+        assert!(feed.admits(&told(4), false));
+        assert!(feed.admits(&told(5), false));
     }
 }

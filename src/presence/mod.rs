@@ -70,6 +70,13 @@ pub trait Connection: Send + Sync + 'static {
     fn unconfirmed(&self) -> Vec<Unconfirmed>;
     /// All that was sent on it of this conversation up to here has arrived, or come to the person in another way.
     fn confirm(&self, conversation: ConversationId, up_to: Seq);
+    /// Whether it belongs to the page with this id, which outlives its connections; see [`recover`](crate::desk::recover).
+    fn is_page(&self, _: &str) -> bool {
+        false
+    }
+    /// Closes it because its page has come back on another connection. `has_named_place`: the page has said what it got on this
+    /// one, so that nothing of it is in doubt.
+    fn retire(&self, _has_named_place: bool) {}
     /// Tells the client that the server is about to stop, and after how long to come back; not every dialect has a word for
     /// it.
     fn announce_stop(&self, come_back: Duration);
@@ -243,11 +250,10 @@ impl Presence {
     }
 }
 
-/// Whether a connection that is catching up has to read this entry from the log instead. What a person said themselves
-/// is never read from there, so it always passes.
+/// Whether a connection that is catching up has to read this entry from the log instead.
 fn is_held(connection: &dyn Connection, delivery: &Delivery<'_>) -> bool {
     match delivery.event {
-        DeskEvent::Entry(told) => told.author.id != delivery.viewer.id && !connection.feed().admits(told),
+        DeskEvent::Entry(told) => !connection.feed().admits(told, told.author.id == delivery.viewer.id),
         DeskEvent::Typing(_) | DeskEvent::Presence(_) | DeskEvent::Status(_) => false,
     }
 }

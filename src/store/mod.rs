@@ -391,6 +391,15 @@ pub trait ConversationStore: Send + Sync + 'static {
     /// Where nothing is recorded, a person counts as delivered up to what their side has read.
     async fn missed(&self, list: ListFor, limit: usize) -> Result<Vec<Missed>, StoreError>;
 
+    /// The number of the newest entry of all, 0 if there is none; `None` from a store without one order of all entries.
+    ///
+    /// Numbers grow in the order in which entries are appended, whatever their conversation. A message's is its own
+    /// [`number`](crate::domain::Message::number).
+    async fn newest_number(&self) -> Result<Option<u64>, StoreError>;
+    /// Entries beyond this number in the conversations of a list, with their numbers and in their order, at most `limit`.
+    /// Nothing from a store without one order of all entries.
+    async fn entries_since(&self, list: ListFor, after: u64, limit: usize) -> Result<Vec<(u64, Entry)>, StoreError>;
+
     /// Notes how far sides have come. What is kept moves forward only.
     async fn note_receipts(&self, receipts: Vec<Receipt>) -> Result<(), StoreError>;
     /// How far both sides of a conversation have come, by [`Side::index`].

@@ -14,6 +14,7 @@ import presence from './stories/presence.mjs';
 import read from './stories/read.mjs';
 import rest from './stories/rest.mjs';
 import receipts from './stories/receipts.mjs';
+import recovery from './stories/recovery.mjs';
 import resume from './stories/resume.mjs';
 import revise from './stories/revise.mjs';
 import rights from './stories/rights.mjs';
@@ -33,7 +34,7 @@ for (const [name, transports] of Object.entries(TRANSPORTS)) {
     transport(start, transports);
     for (const stories of [
       authenticate, presence, send, typing, read, acknowledge, variants, resume, revise, receipts, catchUp, rights, lifecycle, fixedBugs,
-      frontendDefects,
+      frontendDefects, recovery,
     ]) {
       stories(start);
     }

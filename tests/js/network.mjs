@@ -7,6 +7,7 @@ export class Network {
   #sockets = new Set();
   #listener;
   #hasFailed = false;
+  #failed = new Set();
 
   /** A way to the server at `url`, for one test. */
   static async open(t, url) {
@@ -22,14 +23,20 @@ export class Network {
   #join(near, far) {
     for (const [from, to] of [[near, far], [far, near]]) {
       this.#sockets.add(from);
-      from.on('data', (data) => this.#hasFailed || to.write(data));
-      from.on('close', () => this.#hasFailed || to.destroy());
+      const isOver = () => this.#hasFailed || this.#failed.has(from);
+      from.on('data', (data) => isOver() || to.write(data));
+      from.on('close', () => isOver() || to.destroy());
       from.on('error', () => {});
     }
   }
 
   fail() {
     this.#hasFailed = true;
+  }
+
+  /** The connections that are open now fail; later ones do not. */
+  failThoseOpen() {
+    this.#sockets.forEach((socket) => this.#failed.add(socket));
   }
 
   #close() {

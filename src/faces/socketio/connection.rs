@@ -12,8 +12,9 @@ use socketioxide::{SendError, SocketError};
 
 use super::encode::{self, Encoded};
 use super::inbox::Inbox;
+use super::page::{NOBODY, Page, Returning};
 use super::transport::Transport;
-use super::wire::{Authenticated, Problem, ServerStopping, event};
+use super::wire::{Authenticated, CaughtUp, Problem, ServerStopping, event};
 use crate::desk::Desk;
 use crate::domain::{ConnectionId, ConversationId, DeskEvent, Person, Seq, UserId};
 use crate::presence::{Connection, Delivery, Feed, Outcome, Revoked, Sent, Unconfirmed};
@@ -27,7 +28,7 @@ pub(super) struct SocketConnection {
     pub(super) desk: Desk,
     pub(super) inbox: Inbox,
     feed: Feed,
-    transport: Arc<Transport>,
+    pub(super) transport: Arc<Transport>,
     state: Mutex<State>,
     wants_receipts: AtomicBool,
 }
@@ -39,6 +40,8 @@ struct State {
     /// Whether anybody ever tried to authenticate.
     has_spoken: bool,
     unconfirmed: Sent,
+    /// `None` of a client that does not take part in recovery.
+    page: Option<Box<Page>>,
 }
 
 enum Stage {
@@ -62,7 +65,13 @@ impl State {
 
 impl SocketConnection {
     pub(super) fn new(desk: Desk, transport: Arc<Transport>) -> Arc<Self> {
-        let state = State { stage: Stage::Connecting, person: None, has_spoken: false, unconfirmed: Sent::default() };
+        let state = State {
+            stage: Stage::Connecting,
+            person: None,
+            has_spoken: false,
+            unconfirmed: Sent::default(),
+            page: None,
+        };
         Arc::new(Self {
             id: ConnectionId::next(),
             desk,
@@ -106,12 +115,52 @@ impl SocketConnection {
         if before.as_ref().map(who) == person.map(who) {
             return false;
         }
+        if let Some(page) = &mut state.page {
+            page.unbind();
+        }
         let lost = lost(&mut std::mem::take(&mut state.unconfirmed));
         drop(state);
         if let Some(before) = before {
             self.desk.disconnect(&before, self.id, lost);
         }
         true
+    }
+
+    /// The client is this page's.
+    pub(super) fn set_page(&self, page: Page) {
+        self.state().page = Some(Box::new(page));
+    }
+
+    /// The id of its page, if it has one.
+    pub(super) fn page_id(&self) -> Option<String> {
+        self.state().page.as_ref().map(|page| page.id.clone())
+    }
+
+    /// Somebody has authenticated on its page.
+    pub(super) fn bind_page(&self, binding: String) {
+        if let Some(page) = &mut self.state().page {
+            page.bind(binding);
+        }
+    }
+
+    /// Its page has come back.
+    pub(super) fn resume_page(&self, returning: &Returning) {
+        if let Some(page) = &mut self.state().page {
+            page.bind(returning.binding.clone());
+            page.set_place(returning.place);
+        }
+    }
+
+    /// All that was missed has been sent: its page is at this place from now on, and is told so.
+    pub(super) fn caught_up(&self, place: Option<u64>) {
+        let mut state = self.state();
+        let Some(page) = state.page.as_mut().filter(|_| place.is_some()) else { return };
+        page.set_place(place);
+        let offset = page.offset();
+        let Some(socket) = state.socket().cloned() else { return };
+        let sent = socket.emit(event::CAUGHT_UP, &(CaughtUp {}, offset));
+        drop(state);
+        self.settle(&socket, sent);
     }
 
     /// Whether nobody ever tried to authenticate on it, though it is open.
@@ -174,6 +223,21 @@ impl SocketConnection {
     pub(super) fn emit<T: Serialize + ?Sized>(&self, name: &'static str, payload: &T) -> Outcome {
         let Some(socket) = self.state().socket().cloned() else { return Outcome::Closed };
         self.settle(&socket, socket.emit(name, payload))
+    }
+
+    /// Tells whether the client is authenticated. A page learns with it where it is, or that nobody is authenticated on it.
+    pub(super) fn emit_authenticated(&self, answer: &Authenticated) {
+        let state = self.state();
+        let Some(socket) = state.socket().cloned() else { return };
+        let offset =
+            state.page.as_ref().map(|page| if answer.is_success() { page.offset() } else { NOBODY.to_owned() });
+        // Sent while nothing else is, so that offsets arrive in order.
+        let sent = match offset {
+            Some(offset) => socket.emit(event::AUTHENTICATED, &(answer, offset)),
+            None => socket.emit(event::AUTHENTICATED, answer),
+        };
+        drop(state);
+        self.settle(&socket, sent);
     }
 
     /// Answers a client that asked for an answer.
@@ -242,15 +306,27 @@ impl SocketConnection {
     }
 
     fn send_encoded(&self, state: &mut State, encoded: &Encoded, delivery: &Delivery<'_>) -> Outcome {
-        let Some(socket) = state.socket() else { return Outcome::Closed };
-        self.transport.look_at(Some(socket));
+        let Some(socket) = state.socket().cloned() else { return Outcome::Closed };
+        self.transport.look_at(Some(&socket));
         if !self.transport.has_room_for(encoded.0.get().len()) {
             return Outcome::Full;
         }
+        let names = encode::names_for(delivery, self.id);
+        let number = match delivery.event {
+            DeskEvent::Entry(told) => told.entry.message().map(|message| message.number),
+            DeskEvent::Typing(_) | DeskEvent::Presence(_) | DeskEvent::Status(_) => None,
+        };
+        let offset = match (number, &mut state.page) {
+            (Some(number), Some(page)) if !names.is_empty() => page.advance(number),
+            _ => None,
+        };
         let mut sent = Outcome::NotTaken;
-        for name in encode::names_for(delivery, self.id) {
+        for name in names {
             let payload: &RawValue = &encoded.0;
-            sent = outcome(socket.emit(name, payload));
+            sent = outcome(match &offset {
+                Some(offset) => socket.emit(name, &(payload, offset)),
+                None => socket.emit(name, payload),
+            });
             if sent != Outcome::Sent {
                 return sent;
             }
@@ -294,6 +370,21 @@ impl Connection for SocketConnection {
 
     fn confirm(&self, conversation: ConversationId, up_to: Seq) {
         self.state().unconfirmed.confirm(conversation, up_to);
+    }
+
+    fn is_page(&self, page: &str) -> bool {
+        self.state().page.as_ref().is_some_and(|known| known.id == page)
+    }
+
+    fn retire(&self, has_named_place: bool) {
+        let socket = self.state().socket().cloned();
+        self.give_to(None, |sent| {
+            self.transport.take_out_shown(sent);
+            if has_named_place { Vec::new() } else { sent.in_doubt() }
+        });
+        if let Some(socket) = socket {
+            self.cut_off(&socket);
+        }
     }
 
     fn announce_stop(&self, come_back: Duration) {
@@ -352,12 +443,12 @@ impl Connection for SocketConnection {
             Revoked::Deleted => "Account no longer exists",
             Revoked::RoleChanged => "Account has changed",
         };
-        self.emit(event::AUTHENTICATED, &Authenticated::no(message));
+        self.emit_authenticated(&Authenticated::no(message));
     }
 
     fn reassure(&self) {
         if let Some(person) = self.person() {
-            self.emit(event::AUTHENTICATED, &Authenticated::yes(&person));
+            self.emit_authenticated(&Authenticated::yes(&person));
         }
     }
 }

@@ -39,10 +39,14 @@ pub async fn guard(State(gate): State<Gate>, request: Request, next: Next) -> Re
         return refuse(5, "Unsupported protocol version");
     }
     let hang_up = request.extensions().get::<HangUp>().cloned();
-    gate.transports.asked(&query, request.method() == Method::GET);
+    let is_poll = request.method() == Method::GET && query.is_polling;
+    gate.transports.asked(&query, is_poll);
     let response = next.run(request).await;
     gate.transports.answered(&query, response.status(), hang_up);
-    response
+    match gate.transports.awaiting_connect_answer(&query) {
+        Some(transport) if is_poll => transport.connect_answer.in_answer(response).await,
+        Some(_) | None => response,
+    }
 }
 
 fn refuse(code: u8, message: &str) -> Response {

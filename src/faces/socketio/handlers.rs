@@ -6,8 +6,9 @@ use serde::Serialize;
 use socketioxide::extract::AckSender;
 
 use super::inbox::Inbound;
+use super::page::Returning;
 use super::wire::{
-    Authenticate, Authenticated, ClientEvent, Done, ErrorCode, MessageToSend, NO_TOKEN, Nothing, Problem, event,
+    Authenticate, Authenticated, ClientEvent, Done, ErrorCode, MessageToSend, NO_TOKEN, Nothing, Problem,
 };
 use super::{Shared, resume, revise};
 use crate::accounts::identify::IdentifyError;
@@ -17,6 +18,7 @@ use crate::desk::mark_read::{MarkRead, MarkReadError};
 use crate::desk::send_message::{SendMessage, SendMessageError, Sent};
 use crate::domain::{BodyError, ConversationId, DeskEvent, MessageExtras, MessageStatus, Person, Seq, UserId};
 use crate::presence::{Connection, Delivery, Frames};
+use crate::store::StoreError;
 
 /// The table of what this face hears.
 pub(super) async fn handle(connection: &Shared, Inbound { text, ack }: Inbound) {
@@ -52,7 +54,7 @@ fn refuse_stranger(connection: &Shared, event: &ClientEvent, ack: Option<AckSend
     let problem = Problem::new(ErrorCode::Unauthenticated, "Not authenticated");
     if matches!(event, ClientEvent::SendMessage(_)) {
         connection.refuse(ack, &problem);
-        connection.emit(event::AUTHENTICATED, &Authenticated::no(NO_TOKEN));
+        connection.emit_authenticated(&Authenticated::no(NO_TOKEN));
     } else {
         connection.acknowledge(ack, &problem.as_answer());
     }
@@ -82,8 +84,11 @@ async fn authenticate(connection: &Shared, shown: Authenticate, ack: Option<AckS
     };
     let is_new = connection.rebind(Some(&who.person));
     connection.want_receipts(shown.receipts);
+    if let Some(page) = connection.page_id() {
+        connection.bind_page(connection.desk.bind_page(&page, &who));
+    }
     let yes = Authenticated::yes(&who.person);
-    connection.emit(event::AUTHENTICATED, &yes);
+    connection.emit_authenticated(&yes);
     connection.acknowledge(ack, &Done::with(yes));
     let port: Arc<dyn Connection> = connection.clone();
     let is_there = match (is_new, shown.catch_up) {
@@ -95,17 +100,50 @@ async fn authenticate(connection: &Shared, shown: Authenticate, ack: Option<AckS
         return;
     }
     connection.desk.tell_who_is_there(&who.person, &port).await;
-    if is_new
-        && shown.catch_up
-        && let Err(error) = connection.desk.catch_up(&who.person, &port).await
-    {
-        tracing::debug!(%error, user.id = %who.person.id, "A connection could not be caught up");
-        connection.give_up();
+    match (is_new, shown.catch_up) {
+        (true, true) => catch_up(connection, &who.person).await,
+        (true, false) => connection.caught_up(connection.desk.told_up_to().await),
+        (false, _) => {}
+    }
+}
+
+async fn catch_up(connection: &Shared, person: &Arc<Person>) {
+    let port: Arc<dyn Connection> = connection.clone();
+    match connection.desk.catch_up(person, &port).await {
+        Ok(place) => connection.caught_up(place),
+        Err(error) => give_up(connection, person, &error),
+    }
+}
+
+fn give_up(connection: &Shared, person: &Person, error: &StoreError) {
+    tracing::debug!(%error, user.id = %person.id, "A connection could not be caught up");
+    connection.give_up();
+}
+
+/// A page has come back, and goes on where it was.
+pub(super) async fn recover(connection: &Shared, page: &str, returning: Returning) {
+    let Returning { who, place, .. } = &returning;
+    connection.rebind(Some(&who.person));
+    connection.resume_page(&returning);
+    connection.emit_authenticated(&Authenticated::yes(&who.person));
+    let (desk, port): (_, Arc<dyn Connection>) = (&connection.desk, connection.clone());
+    let is_there = match place {
+        Some(_) => desk.reconnect(who, &port).await,
+        None => desk.connect(who, &port).await,
+    };
+    desk.retire_page(&who.person, page, &*port, place.is_some());
+    if !is_there {
+        return;
+    }
+    desk.tell_who_is_there(&who.person, &port).await;
+    let Some(place) = place else { return catch_up(connection, &who.person).await };
+    if let Err(error) = desk.replay_since(&who.person, &port, *place).await {
+        give_up(connection, &who.person, &error);
     }
 }
 
 fn deny(connection: &Shared, ack: Option<AckSender>, code: ErrorCode, message: &'static str) {
-    connection.emit(event::AUTHENTICATED, &Authenticated::no(message));
+    connection.emit_authenticated(&Authenticated::no(message));
     connection.acknowledge(ack, &Problem::new(code, message).as_answer());
 }
 
@@ -206,7 +244,7 @@ fn answer(connection: &Shared, ack: Option<AckSender>, outcome: Result<(), Probl
     }
 }
 
-pub(super) fn unavailable(error: &crate::store::StoreError) -> Problem {
+pub(super) fn unavailable(error: &StoreError) -> Problem {
     tracing::warn!(%error, "The store failed");
     Problem::new(ErrorCode::StorageUnavailable, "Server error")
 }

@@ -5,6 +5,7 @@
 //! * [`connection`]: one socket, the only place that emits;
 //! * [`inbox`]: a socket's events, handled one after the other in the order in which they came;
 //! * [`handlers`]: decode → one desk call → encode, one function per event; [`resume`] and [`revise`] have their own;
+//! * [`page`]: a page goes on where it was after a lost connection; [`connect_answer`] tells the client that it can;
 //! * [`silence`]: clients that connect and never say who they are;
 //! * [`transport`]: what carries a socket; [`transports`] knows those of all, by the requests that [`gate`] sees ([`query`]).
 //!
@@ -22,11 +23,13 @@ use socketioxide::handler::ConnectHandler;
 use socketioxide::layer::SocketIoLayer;
 use socketioxide::socket::DisconnectReason;
 
+mod connect_answer;
 mod connection;
 mod encode;
 mod gate;
 mod handlers;
 mod inbox;
+mod page;
 mod query;
 mod resume;
 mod revise;
@@ -40,6 +43,7 @@ use crate::net::Heartbeat;
 use connection::SocketConnection;
 pub use gate::{Gate, guard};
 use inbox::{EveryEvent, Inbound};
+use page::Returning;
 use silence::Silence;
 use transports::Transports;
 
@@ -52,6 +56,8 @@ pub struct SocketioSettings {
     pub silence: Duration,
     /// Whether clients of Engine.IO 3 are let in.
     pub allow_eio3: bool,
+    /// How long after it authenticated a page that lost its connection can go on where it was; zero for never.
+    pub recover_within: Duration,
 }
 
 /// Where this face answers.
@@ -87,25 +93,53 @@ pub fn layer(desk: &Desk, settings: &SocketioSettings) -> (SocketIoLayer, Socket
     let gate = Gate::new(settings.allow_eio3, transports.clone());
     // A client sends as soon as it is told that it is connected, and the library tells it so before it runs the handler: so
     // all that listens is set up before that, as a middleware, and nothing is answered until the handler runs.
-    let listen = move |socket: SocketRef| {
+    let within = settings.recover_within;
+    let listen = move |socket: SocketRef, auth: TryData<Value>| {
         let transport = transports.of(socket.id, socket.req_parts());
         let connection = SocketConnection::new(desk.clone(), transport.clone());
         socket.on_fallback(EveryEvent(connection.clone()));
         socket.on_disconnect({
-            let (connection, transports, session) = (connection.clone(), transports.clone(), socket.id);
+            let (connection, transport) = (connection.clone(), transport.clone());
+            let (transports, session) = (transports.clone(), socket.id);
             move |reason: DisconnectReason| {
                 connection.closed(reason);
                 transports.closed(session, &transport);
                 std::future::ready(())
             }
         });
-        socket.extensions.insert(connection);
-        std::future::ready(Ok::<(), Infallible>(()))
+        async move {
+            let auth = auth.as_ref().ok();
+            let returning = match page::page_of(&connection.desk, socket.req_parts(), auth, within).await {
+                Ok(Some((page, returning))) => {
+                    transport.connect_answer.add(socket.id, &page.id, transport.hang_up());
+                    connection.set_page(page);
+                    returning
+                }
+                Ok(None) => None,
+                Err(error) => {
+                    tracing::warn!(%error, "Could not look up who comes back");
+                    // A client whose websocket breaks tries again; one that polls begins anew.
+                    if let Some(websocket) = transport.hang_up() {
+                        websocket.now();
+                    }
+                    None
+                }
+            };
+            socket.extensions.insert(Arrival { connection, returning });
+            Ok::<(), Infallible>(())
+        }
     };
     let begin = move |socket: SocketRef, auth: TryData<Value>| {
-        if let Some(connection) = socket.extensions.remove::<Shared>() {
+        if let Some(Arrival { connection, returning }) = socket.extensions.remove::<Arrival>() {
             let token = wire::handshake_token(&socket, auth.as_ref().ok());
             connection.open(socket);
+            if let Some((returning, page)) = returning.zip(connection.page_id()) {
+                tokio::spawn(async move {
+                    handlers::recover(&connection, &page, returning).await;
+                    inbox::open(&connection, token.as_deref().map(Inbound::from_handshake));
+                });
+                return std::future::ready(());
+            }
             if token.is_none() {
                 silence.add(&connection);
             }
@@ -115,6 +149,14 @@ pub fn layer(desk: &Desk, settings: &SocketioSettings) -> (SocketIoLayer, Socket
     };
     io.ns("/", begin.with(listen));
     (layer, io, gate)
+}
+
+/// A client that is about to be told that it is connected.
+#[derive(Clone)]
+struct Arrival {
+    connection: Shared,
+    /// What its page shows, if it was there before.
+    returning: Option<Returning>,
 }
 
 /// A connection and its inbox are one object; both modules extend it.

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::Shared;
 use super::connection::SocketConnection;
-use super::wire::{Authenticated, NO_TOKEN, event};
+use super::wire::{Authenticated, NO_TOKEN};
 
 /// How often it is looked who is silent.
 const PERIOD: Duration = Duration::from_millis(500);
@@ -61,7 +61,7 @@ fn remind(line: &Mutex<Line>) {
         if let Some(connection) = connection
             && connection.is_silent()
         {
-            connection.emit(event::AUTHENTICATED, &Authenticated::no(NO_TOKEN));
+            connection.emit_authenticated(&Authenticated::no(NO_TOKEN));
         }
     }
 }

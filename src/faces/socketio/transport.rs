@@ -11,6 +11,7 @@ use socketioxide::extract::SocketRef;
 use tokio::time::Instant;
 
 use super::MAX_MESSAGE;
+use super::connect_answer::ConnectAnswer;
 use crate::net::HangUp;
 use crate::presence::{ON_THE_WAY, ROUND_TRIP, Sent};
 
@@ -32,6 +33,8 @@ pub(super) struct Transport {
     /// Since when the websocket is known to carry the socket: what waited for a request has been sent on it by then.
     carries_since: OnceLock<Instant>,
     waiting: Mutex<Waiting>,
+    /// What tells the client that it is connected.
+    pub(super) connect_answer: ConnectAnswer,
 }
 
 /// What waits for the client, at most.
@@ -55,6 +58,7 @@ impl Transport {
             websocket: OnceLock::new(),
             carries_since: OnceLock::new(),
             waiting: Mutex::new(Waiting { polled_at: now, taken_at: now, events: 0, answers: 0 }),
+            connect_answer: ConnectAnswer::default(),
         }
     }
 
@@ -162,6 +166,7 @@ impl Transport {
 
     /// A websocket has come, and is to carry the socket.
     pub(super) fn carry(&self, websocket: HangUp) {
+        self.connect_answer.carry(&websocket);
         // A second one is refused by the library.
         drop(self.websocket.set((websocket, Instant::now())));
     }

@@ -96,6 +96,14 @@ impl Transports {
         }
     }
 
+    /// The transport of a session that polls, if it has still to be told that it is connected.
+    pub(super) fn awaiting_connect_answer(&self, query: &Query) -> Option<Arc<Transport>> {
+        match self.all().get(&query.session?)? {
+            Known::Socket(transport) => transport.upgrade().filter(|transport| transport.connect_answer.is_due()),
+            Known::Websocket(_) => None,
+        }
+    }
+
     fn all(&self) -> MutexGuard<'_, HashMap<Sid, Known>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 
 use super::revisions::delete;
-use super::{append, append_new, later, log, read, say, say_as, support, texts};
-use crate::domain::{Attachment, Conversation, ConversationId, Draft, Entry, MessageExtras, MessageId, Seq, Side};
-use crate::store::{AppendError, Appended, Stores};
+use super::{START, append, append_new, later, log, read, say, say_as, someone, support, texts};
+use crate::domain::{
+    Attachment, Conversation, ConversationId, Draft, Entry, Members, MessageExtras, MessageId, Seq, Side,
+};
+use crate::store::{AppendError, Appended, ListFor, Stores};
 
 pub(crate) async fn a_hundred_tasks_append_to_one_conversation_without_hole_or_double(stores: Stores) {
     let conversation = support(&stores, 1).await;
@@ -197,5 +199,44 @@ pub(crate) async fn a_message_is_found_by_its_number_with_what_goes_with_it(stor
         stores.conversations.save_extras(message.id, extras.clone()).await.unwrap();
         let found = stores.conversations.extras(&[MessageId::from_bytes([7; 12]), message.id]).await.unwrap();
         assert_eq!(found, [(message.id, extras)]);
+    }
+}
+
+pub(crate) async fn all_entries_have_one_order_or_the_store_says_that_they_have_none(stores: Stores) {
+    let conversations = &stores.conversations;
+    let (ann, bob) = (support(&stores, 1).await, support(&stores, 2).await);
+    let pair = conversations.open(Members::direct(someone(1), someone(3)), START).await.unwrap();
+    let others = conversations.open(Members::direct(someone(2), someone(3)), START).await.unwrap();
+    let before = conversations.newest_number().await.unwrap();
+    let lists = [ListFor::Customer(someone(1)), ListFor::Agent(someone(9)), ListFor::Agent(someone(3))];
+    let told = [(&ann, "a"), (&bob, "b"), (&pair, "c"), (&others, "d"), (&ann, "e"), (&bob, "f")];
+    for (conversation, text) in told {
+        append_new(&stores, say(conversation, 1, Side::Customer, text)).await;
+    }
+    append_new(&stores, read(&ann, 9, Side::Desk, 2)).await;
+    let Some(before) = before else {
+        assert_eq!(conversations.newest_number().await.unwrap(), None);
+        assert_eq!(conversations.entries_since(lists[0], 0, 100).await.unwrap(), []);
+        return;
+    };
+    for (list, expected) in
+        lists.into_iter().zip([vec!["a", "c", "e"], vec!["a", "b", "e", "f"], vec!["a", "b", "c", "d", "e", "f"]])
+    {
+        let mut found: Vec<(u64, Entry)> = Vec::new();
+        loop {
+            let after = found.last().map_or(before, |(number, _)| *number);
+            let page = conversations.entries_since(list, after, 2).await.unwrap();
+            if page.is_empty() {
+                break;
+            }
+            found.extend(page);
+        }
+        assert!(found.is_sorted_by_key(|(number, _)| *number));
+        for (number, entry) in &found {
+            assert!(entry.message().is_none_or(|message| message.number == *number));
+        }
+        assert_eq!(found.last().map(|(number, _)| *number), conversations.newest_number().await.unwrap());
+        let entries: Vec<Entry> = found.into_iter().map(|(_, entry)| entry).collect();
+        assert_eq!(texts(&entries), expected);
     }
 }

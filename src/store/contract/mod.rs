@@ -68,6 +68,7 @@ macro_rules! store_contract {
                 edits_and_deletions_from_many_tasks_leave_what_the_log_says,
                 a_message_is_found_by_its_id_and_entries_by_their_seqs,
                 receipts_move_forward_only,
+                all_entries_have_one_order_or_the_store_says_that_they_have_none,
             ]
         );
     };

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::rows::{self, select_entry, summary_columns};
-use super::{SqliteStore, extras, receipts};
+use super::{SqliteStore, extras, receipts, since};
 use crate::domain::{
     Conversation, ConversationId, Draft, Entry, Members, MessageExtras, MessageId, Reach, Seq, Status, Summary,
     Timestamp, UserId,
@@ -258,6 +258,26 @@ impl ConversationStore for SqliteStore {
             }
             missed.sort_by_key(|(at, _)| *at);
             Ok(missed.into_iter().map(|(_, missed)| missed).take(limit).collect())
+        };
+        self.readers.read(read).await
+    }
+
+    async fn newest_number(&self) -> Result<Option<u64>, StoreError> {
+        self.readers.read(|connection| since::newest(connection).map(Some)).await
+    }
+
+    async fn entries_since(&self, list: ListFor, after: u64, limit: usize) -> Result<Vec<(u64, Entry)>, StoreError> {
+        let limit = limit.min(MAX_PAGE);
+        // SQLite's numbers are signed.
+        let after = after.min(i64::MAX.unsigned_abs());
+        let read = move |connection: &Connection| match list {
+            ListFor::Agent(agent) => since::of_agent(connection, agent, after, limit),
+            ListFor::Customer(user) => {
+                let mut theirs = direct_of(connection, user)?;
+                theirs.extend(support_of(connection, user)?);
+                let theirs: Vec<_> = theirs.iter().map(|summary| summary.conversation).collect();
+                since::of_conversations(connection, &theirs, after, limit)
+            }
         };
         self.readers.read(read).await
     }

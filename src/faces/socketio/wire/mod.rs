@@ -21,6 +21,7 @@ mod read;
 /// Events of the server.
 pub(super) mod event {
     pub(in super::super) const AUTHENTICATED: &str = "authenticated";
+    pub(in super::super) const CAUGHT_UP: &str = "caught-up";
     pub(in super::super) const ERROR: &str = "error";
     pub(in super::super) const RECEIVE_MESSAGE: &str = "receive-message";
     pub(in super::super) const MESSAGE_SENT: &str = "message-sent";
@@ -138,10 +139,21 @@ impl Authenticated {
         Self { success: true, user_id: Some(person.id.to_string()), role: Some(person.role.word()), message: None }
     }
 
+    pub(super) const fn is_success(&self) -> bool {
+        self.success
+    }
+
     pub(super) const fn no(message: &'static str) -> Self {
         Self { success: false, user_id: None, role: None, message: Some(message) }
     }
 }
+
+/// `caught-up`: everything that was missed has been sent. Told to pages that take part in recovery, for the offset that goes with
+/// it.
+///
+/// Shape: `{}`
+#[derive(Debug, Serialize)]
+pub(super) struct CaughtUp {}
 
 /// `server-stopping`: the connection is about to end, and the client shall come back after so long.
 ///

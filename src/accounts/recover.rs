@@ -1,0 +1,35 @@
+//! A page that lost its connection is let in again by what it was given when it authenticated.
+
+use std::time::Duration;
+
+use super::Accounts;
+use super::identify::{Identified, IdentifyError};
+use crate::auth::{Binding, TokenError};
+use crate::domain::{AccountStatus, Timestamp, UserId};
+
+impl Accounts {
+    /// Binds a page to somebody who has just shown a token that is good until `expires_at`.
+    #[must_use]
+    pub fn bind_page(&self, page: &str, user: UserId, expires_at: Timestamp) -> String {
+        let binding = Binding { user, bound_at: self.parts.clock.now(), expires_at };
+        self.parts.tokens.sign_binding(page, &binding)
+    }
+
+    /// Tells whom a page was bound to, if that was no longer ago than `within`. As with a token, rights come from the account
+    /// as the store has it now.
+    ///
+    /// # Errors
+    /// [`IdentifyError`].
+    pub async fn identify_page(&self, page: &str, signed: &str, within: Duration) -> Result<Identified, IdentifyError> {
+        let binding = self.parts.tokens.verify_binding(page, signed).ok_or(TokenError::Invalid)?;
+        let now = self.parts.clock.now();
+        if binding.expires_at <= now || binding.bound_at.after(within) <= now {
+            return Err(TokenError::Expired.into());
+        }
+        let user = self.parts.users.user(binding.user).await?.ok_or(IdentifyError::Gone)?;
+        if user.status != AccountStatus::Active {
+            return Err(IdentifyError::Blocked);
+        }
+        Ok(Identified { user, expires_at: binding.expires_at })
+    }
+}

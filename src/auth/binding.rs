@@ -1,0 +1,116 @@
+//! Signed text that binds a page to the person who authenticated on it.
+//!
+//! A page that lost its connection shows it, with the page's id, to be let in again without a token. It holds on every process
+//! with the same secret, and after a restart.
+
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use jsonwebtoken::Algorithm;
+use jsonwebtoken::crypto::sign;
+use subtle::ConstantTimeEq as _;
+
+use super::Tokens;
+use crate::domain::{Timestamp, UserId};
+
+/// Characters of the signature that are kept: 132 bits.
+const SIGNATURE: usize = 22;
+
+/// Bytes of what is signed beside the page's id: person, two times.
+const BYTES: usize = 12 + 8 + 8;
+
+/// Keeps these signatures apart from those of tokens, which sign two texts joined by a dot.
+const PURPOSE: &str = "deskline page\n";
+
+/// Who authenticated on a page, and for how long that counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Binding {
+    /// The account.
+    pub user: UserId,
+    /// When the token was shown.
+    pub bound_at: Timestamp,
+    /// When the token expires.
+    pub expires_at: Timestamp,
+}
+
+impl Binding {
+    fn encode(&self) -> String {
+        let mut bytes = [0; BYTES];
+        bytes[..12].copy_from_slice(self.user.bytes());
+        bytes[12..20].copy_from_slice(&self.bound_at.millis().to_be_bytes());
+        bytes[20..].copy_from_slice(&self.expires_at.millis().to_be_bytes());
+        BASE64_URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    fn decode(text: &str) -> Option<Self> {
+        let bytes: [u8; BYTES] = BASE64_URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()?;
+        let time = |from: usize| {
+            let bytes = bytes[from..from + 8].try_into().ok()?;
+            Some(Timestamp::from_millis(i64::from_be_bytes(bytes)))
+        };
+        let user = UserId::from_bytes(bytes[..12].try_into().ok()?);
+        Some(Self { user, bound_at: time(12)?, expires_at: time(20)? })
+    }
+}
+
+impl Tokens {
+    /// The binding of this page as signed text: letters, digits, `-`, `_`.
+    #[must_use]
+    pub fn sign_binding(&self, page: &str, binding: &Binding) -> String {
+        let text = binding.encode();
+        let signature = self.signature(page, &text);
+        text + &signature
+    }
+
+    /// What a signed text says; `None` if it is none of ours, of another page, or damaged.
+    #[must_use]
+    pub fn verify_binding(&self, page: &str, signed: &str) -> Option<Binding> {
+        let (text, signature) = signed.split_at_checked(signed.len().checked_sub(SIGNATURE)?)?;
+        let expected = self.signature(page, text);
+        let is_ours = !expected.is_empty() && bool::from(expected.as_bytes().ct_eq(signature.as_bytes()));
+        is_ours.then(|| Binding::decode(text)).flatten()
+    }
+
+    fn signature(&self, page: &str, text: &str) -> String {
+        let signed = format!("{PURPOSE}{page}\n{text}");
+        let mut signature = sign(signed.as_bytes(), self.signing_key(), Algorithm::HS256).unwrap_or_else(|error| {
+            tracing::error!(%error, "A page could not be bound");
+            String::new()
+        });
+        signature.truncate(SIGNATURE);
+        signature
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::auth::Secret;
+
+    fn tokens(secret: &str) -> Tokens {
+        Tokens::new(&Secret::from(secret), Duration::from_secs(60))
+    }
+
+    #[test]
+    fn a_binding_holds_for_its_page_and_secret_alone_and_cannot_be_changed() {
+        let binding = Binding {
+            user: UserId::from_bytes([7; 12]),
+            bound_at: Timestamp::from_millis(1),
+            expires_at: Timestamp::from_millis(2),
+        };
+        let signed = tokens("one").sign_binding("page", &binding);
+        assert_eq!(tokens("one").verify_binding("page", &signed), Some(binding));
+        assert_eq!(tokens("one").verify_binding("other page", &signed), None);
+        assert_eq!(tokens("two").verify_binding("page", &signed), None);
+        for at in 0..signed.len() {
+            let mut changed = signed.clone().into_bytes();
+            changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
+            let changed = String::from_utf8(changed).unwrap();
+            assert_eq!(tokens("one").verify_binding("page", &changed), None, "{at}");
+        }
+        for text in ["", "x", "é".repeat(40).as_str(), &signed[1..], &signed[..signed.len() - 1]] {
+            assert_eq!(tokens("one").verify_binding("page", text), None, "{text}");
+        }
+    }
+}

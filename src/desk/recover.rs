@@ -1,0 +1,153 @@
+//! A page that lost its connection goes on exactly where it was: it can name the last entry that it got.
+//!
+//! The place is a number in the one order of all entries (see
+//! [`newest_number`](crate::store::ConversationStore::newest_number)). A connection is sent live entries in that order, so the
+//! number of the last message says what it got in all conversations together. On a store without such an order, pages are let
+//! in again by [`Desk::identify_page`], and caught up like clients that can name nothing.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::OnceCell;
+
+use super::Desk;
+use super::catch_up::{Held, PAGE, replay_one};
+use super::connect::Authenticated;
+use super::list_conversations::list_for;
+use crate::accounts::identify::IdentifyError;
+use crate::domain::{Entry, Person, Seq};
+use crate::presence::Connection;
+use crate::store::StoreError;
+
+/// How far this process has told the log, in the one order of all entries.
+#[derive(Default)]
+pub(super) struct ToldUpTo {
+    /// The newest entry before this process appended anything; `None` inside if the store has no such order.
+    base: OnceCell<Option<u64>>,
+    told: AtomicU64,
+}
+
+impl ToldUpTo {
+    /// An entry was sent to everybody whom it concerns.
+    pub(super) fn advance(&self, entry: &Entry) {
+        if let Some(message) = entry.message() {
+            self.told.fetch_max(message.number, Ordering::AcqRel);
+        }
+    }
+}
+
+impl Desk {
+    /// The newest message that was sent to everybody who is there; `None` if the store has no order of all entries, or fails.
+    /// To be called before the first entry is appended, too.
+    pub async fn told_up_to(&self) -> Option<u64> {
+        let told = &self.0.told_up_to;
+        let base = told.base.get_or_try_init(|| self.0.stores.conversations.newest_number()).await;
+        match base {
+            Ok(base) => base.map(|base| base.max(told.told.load(Ordering::Acquire))),
+            Err(error) => {
+                tracing::warn!(%error, "Could not read the number of the newest entry");
+                None
+            }
+        }
+    }
+
+    /// Binds a page to whoever has just authenticated on it: gives the signed text for [`identify_page`](Self::identify_page).
+    #[must_use]
+    pub fn bind_page(&self, page: &str, who: &Authenticated) -> String {
+        self.0.accounts.bind_page(page, who.person.id, who.expires_at)
+    }
+
+    /// Tells whom a page was bound to, if that was no longer ago than `within` and their token and account still count.
+    ///
+    /// # Errors
+    /// [`IdentifyError`] says why they are not let in.
+    pub async fn identify_page(
+        &self,
+        page: &str,
+        signed: &str,
+        within: Duration,
+    ) -> Result<Authenticated, IdentifyError> {
+        let identified = self.0.accounts.identify_page(page, signed, within).await?;
+        Ok(Authenticated { person: Arc::new(Person::from(&identified.user)), expires_at: identified.expires_at })
+    }
+
+    /// Makes a connection somebody's whose page was there before. False if it has closed meanwhile. Entries are held back until
+    /// [`replay_since`](Self::replay_since).
+    pub async fn reconnect(&self, who: &Authenticated, connection: &Arc<dyn Connection>) -> bool {
+        connection.feed().begin_with_own();
+        self.connect_live(who, connection).await
+    }
+
+    /// Closes the older connections of a page, which has come back on this one. `has_named_place`: it has said what it got on
+    /// them, so that nothing of it is in doubt.
+    pub fn retire_page(&self, person: &Person, page: &str, by: &dyn Connection, has_named_place: bool) {
+        for older in self.0.presence.connections(person.id) {
+            if older.id() != by.id() && older.is_page(page) {
+                tracing::debug!(connection.id = %older.id(), "A page came back on a new connection");
+                older.retire(has_named_place);
+            }
+        }
+    }
+
+    /// Replays every entry beyond a number that concerns this person, their own included, then lets live entries through.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the log could not be read. Then the connection has to be closed, so that its page tries again.
+    pub async fn replay_since(
+        &self,
+        person: &Arc<Person>,
+        connection: &Arc<dyn Connection>,
+        mut after: u64,
+    ) -> Result<(), StoreError> {
+        // Looked up first: whatever these know is had already, or read below.
+        let missed = self.missed(person).await?;
+        loop {
+            if !self.replay_log(person, connection, &mut after).await? {
+                return Ok(());
+            }
+            for missed in &missed {
+                self.0.deliveries.mark(person.id, missed.conversation.id, missed.last_seq);
+            }
+            match self.pass_on_held(person, connection, &mut after).await {
+                Held::TooMany => {}
+                Held::PassedOn(_) => return Ok(()),
+            }
+        }
+    }
+
+    /// False if the connection is closed.
+    async fn replay_log(
+        &self,
+        person: &Arc<Person>,
+        connection: &Arc<dyn Connection>,
+        after: &mut u64,
+    ) -> Result<bool, StoreError> {
+        loop {
+            let page = self.0.stores.conversations.entries_since(list_for(person), *after, PAGE).await?;
+            let is_last = page.len() < PAGE;
+            let Some((last, _)) = page.last() else { return Ok(true) };
+            let last = *last;
+            for told in self.show_all(page.into_iter().map(|(_, entry)| entry)).await? {
+                let (conversation, seq): (_, Seq) = (told.entry.conversation, told.entry.seq);
+                let told = Arc::new(told);
+                // A message that was deleted since is not shown to anybody.
+                let is_shown = told.entry.message().is_none() || told.is_message();
+                if is_shown && !replay_one(person, connection, told.clone()).await {
+                    return Ok(false);
+                }
+                connection.feed().replayed(conversation, seq);
+                if told.is_message() {
+                    self.note_replayed(person, &told, seq.previous());
+                }
+                if !self.note_delivery(person.id, conversation, seq) {
+                    return Ok(false);
+                }
+            }
+            *after = last;
+            if is_last {
+                return Ok(true);
+            }
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Adds a `pid` to the packet that tells a client that it is connected.
+//!
+//! The stock client (4.6 and later) recovers its state after a lost connection if that packet carries one. socketioxide has no
+//! way to add it: it makes the packet of the session's id alone, `40{"sid":"..."}`. Since that id is known before the packet
+//! is sent, so are its exact bytes, and they are replaced where they pass through this server: in what a websocket writes
+//! (`HangUp::replace_once`), and in the body that answers a poll ([`in_answer`]). If the library changes the packet's form,
+//! nothing is replaced, no client recovers, and the tests below fail.
+//!
+//! To be deleted, with `net/rewrite.rs`, once socketioxide can send it (its issue 729).
+
+use std::fmt::Display;
+use std::sync::{Mutex, PoisonError};
+
+use axum::body::Body;
+use axum::http::header::CONTENT_LENGTH;
+use axum::response::Response;
+use http_body_util::BodyExt as _;
+
+use crate::net::HangUp;
+
+/// The packet of one session that is still to be sent.
+#[derive(Debug, Default)]
+pub(super) struct ConnectAnswer(Mutex<Option<Packet>>);
+
+#[derive(Debug, Clone)]
+struct Packet {
+    without: String,
+    with: String,
+}
+
+impl ConnectAnswer {
+    /// From now on the packet of this session carries this `pid`, on whatever it is sent.
+    pub(super) fn add(&self, session: impl Display, pid: &str, websocket: Option<&HangUp>) {
+        let without = format!(r#"40{{"sid":"{session}"}}"#);
+        let with = format!(r#"40{{"sid":"{session}","pid":"{pid}"}}"#);
+        *self.packet() = Some(Packet { without, with });
+        if let Some(websocket) = websocket {
+            self.carry(websocket);
+        }
+    }
+
+    /// A websocket may be what it is sent on.
+    pub(super) fn carry(&self, websocket: &HangUp) {
+        if let Some(Packet { without, with }) = self.packet().as_ref()
+            && let (Some(without), Some(with)) = (frame(without), frame(with))
+        {
+            websocket.replace_once(without, with);
+        }
+    }
+
+    /// Whether a poll may be answered with it.
+    pub(super) fn is_due(&self) -> bool {
+        self.packet().is_some()
+    }
+
+    /// The answer to a poll, with the `pid` if the packet is in it.
+    pub(super) async fn in_answer(&self, response: Response) -> Response {
+        let Some(Packet { without, with }) = self.packet().clone() else { return response };
+        let (mut head, body) = response.into_parts();
+        // The library makes the whole body before it answers.
+        let Ok(body) = body.collect().await else {
+            tracing::debug!("A poll's answer broke off");
+            return Response::from_parts(head, Body::empty());
+        };
+        let body = body.to_bytes();
+        match std::str::from_utf8(&body).ok().and_then(|text| text.split_once(&without)) {
+            Some((before, after)) => {
+                self.packet().take();
+                head.headers.remove(CONTENT_LENGTH);
+                Response::from_parts(head, Body::from(format!("{before}{with}{after}")))
+            }
+            None => Response::from_parts(head, Body::from(body)),
+        }
+    }
+
+    fn packet(&self) -> std::sync::MutexGuard<'_, Option<Packet>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A text frame as servers send them: final, not masked; `None` if it is longer than the shortest form can say.
+fn frame(text: &str) -> Option<Vec<u8>> {
+    let length = u8::try_from(text.len()).ok().filter(|length| *length < 126)?;
+    Some([&[0x81, length], text.as_bytes()].concat())
+}

@@ -1,0 +1,195 @@
+// A page that loses its connection goes on where it was: connection state recovery of the stock client. Pages take part because
+// they are browsers, so these clients say that they are.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+
+import { Network } from '../network.mjs';
+
+const BROWSER = { extraHeaders: { 'User-Agent': 'Mozilla/5.0 (test)' } };
+
+/** The texts that a client was sent, others' and its own, in order. */
+function shown(client) {
+  const names = ['receive-message', 'message-sent'];
+  return client.events.filter(({ name }) => names.includes(name)).map(({ args }) => args[0].message);
+}
+
+const numbers = (from, to) => Array.from({ length: to - from + 1 }, (_, index) => `${from + index}`);
+
+/** Waits until a client was sent this text. */
+const got = (client, text) =>
+  shown(client).includes(text)
+    ? undefined
+    : Promise.race(['receive-message', 'message-sent'].map((name) => client.waitFor(name, (sent) => sent.message === text)));
+
+export default function stories(start) {
+  const page = (server, account, options = {}) => server.signIn(account, { ...BROWSER, ...options });
+
+  test('recovery: a page goes on where it was, with what was said meanwhile, its own words included', async (t) => {
+    const server = await start(t);
+    const admin = await server.signIn(server.admin);
+    const ann = await page(server, server.ann, { reconnectionDelay: 500 });
+    const tab = await server.signIn(server.ann, { name: 'ann, tab 2' });
+    await admin.send(server.ann, '1');
+    await got(ann, '1');
+    await ann.drop();
+    await admin.send(server.ann, '2');
+    await tab.send(server.admin, '3');
+    await admin.send(server.ann, '4');
+    await ann.waitFor('<connect>');
+    assert.equal(ann.socket.recovered, true);
+    await got(ann, '4');
+    await admin.send(server.ann, '5');
+    await got(ann, '5');
+    await ann.roundTrip();
+    assert.deepEqual(shown(ann), numbers(1, 5));
+    assert.deepEqual(ann.all('message-sent').map((sent) => sent.message), ['3']);
+    assert.deepEqual(shown(tab).filter((text) => text !== '3'), ['1', '2', '4', '5']);
+  });
+
+  test('recovery: everything comes once and in order, however often the connection and the server are lost', async (t) => {
+    const server = await start(t);
+    const admin = await page(server, server.admin);
+    const ann = await page(server, server.ann);
+    const bob = await page(server, server.bob);
+    let said = 0;
+    for (let round = 0; round < 8; round += 1) {
+      for (const [client, to] of [[admin, server.ann], [bob, server.admin], [admin, server.bob]]) {
+        for (let part = 0; part < 3; part += 1) client.emit('send-message', { receiverId: to.id, message: `${(said += 1)}` });
+      }
+      await delay(30);
+      if (round % 4 === 3) {
+        await server.crash();
+      } else {
+        for (const client of [ann, admin, bob]) client.engine.close();
+      }
+      for (const client of [ann, admin, bob]) {
+        await client.waitFor('<connect>');
+        assert.equal(client.socket.recovered, true, client.name);
+      }
+    }
+    for (const to of [server.ann, server.bob]) {
+      admin.emit('send-message', { receiverId: to.id, message: `the end, ${to.name}` });
+    }
+    await Promise.all([got(ann, 'the end, Ann'), got(bob, 'the end, Bob'), got(admin, 'the end, Bob')]);
+    const ofLog = async (reader, other) => {
+      const { body } = await server.get(`/api/chat/messages/${other.id}`, reader);
+      return body.map((kept) => kept.message);
+    };
+    assert.deepEqual(shown(ann), await ofLog(server.ann, server.admin));
+    assert.deepEqual(shown(bob), await ofLog(server.bob, server.admin));
+    const both = [...(await ofLog(server.admin, server.ann)), ...(await ofLog(server.admin, server.bob))];
+    assert.deepEqual([...shown(admin)].sort(), both.sort(), 'what an agent was sent is not what there is');
+  });
+
+  test('recovery: one tab is lost while the other goes on', async (t) => {
+    const server = await start(t);
+    const admin = await server.signIn(server.admin);
+    const tabs = [await page(server, server.ann, { reconnectionDelay: 1000 }), await page(server, server.ann)];
+    await admin.send(server.ann, '1');
+    await got(tabs[0], '1');
+    await tabs[0].drop();
+    await admin.send(server.ann, '2');
+    await got(tabs[1], '2');
+    await tabs[1].settle();
+    await tabs[0].waitFor('<connect>');
+    await got(tabs[0], '2');
+    await admin.send(server.ann, '3');
+    for (const tab of tabs) {
+      await got(tab, '3');
+      assert.deepEqual(shown(tab), numbers(1, 3), tab.name);
+    }
+  });
+
+  test('recovery: what went to a half-open connection comes at once with the next one, and never again', async (t) => {
+    const server = await start(t, '--ping-interval', '1s', '--ping-timeout', '2s');
+    const network = await Network.open(t, server.url);
+    const admin = await server.signIn(server.admin);
+    const ann = await page(server, server.ann, { url: network.url });
+    await admin.send(server.ann, '1');
+    await got(ann, '1');
+    network.failThoseOpen();
+    await admin.send(server.ann, '2');
+    await ann.drop();
+    await ann.waitFor('<connect>');
+    assert.equal(ann.socket.recovered, true);
+    await got(ann, '2');
+    // Longer than it takes to find out that the old connection is dead.
+    await delay(5000);
+    await admin.send(server.ann, '3');
+    await got(ann, '3');
+    assert.deepEqual(shown(ann), numbers(1, 3));
+  });
+
+  test('recovery: a page that has lost its listeners is authenticated all the same', async (t) => {
+    const server = await start(t);
+    const ann = await page(server, server.ann);
+    const admin = await server.signIn(server.admin);
+    ann.socket.off();
+    ann.engine.close();
+    const heard = [];
+    ann.socket.onAny((name, ...args) => heard.push([name, args[0]]));
+    await new Promise((resolve) => ann.socket.once('connect', resolve));
+    ann.socket.emit('send-message', { receiverId: server.admin.id, message: 'not lost' });
+    await got(admin, 'not lost');
+    await ann.roundTrip();
+    assert.ok(heard.some(([name, answer]) => name === 'authenticated' && answer.success === true), JSON.stringify(heard));
+    assert.ok(!heard.some(([name]) => name === 'error'), JSON.stringify(heard));
+  });
+
+  test('recovery: one\'s own message is shown, though the connection that it was sent on is gone', async (t) => {
+    const server = await start(t);
+    const ann = await page(server, server.ann);
+    const admin = await server.signIn(server.admin);
+    ann.emit('send-message', { receiverId: server.admin.id, message: 'mine' });
+    await got(admin, 'mine');
+    // Whether or not the confirmation has arrived by now.
+    ann.engine.close();
+    await ann.waitFor('<connect>');
+    await got(ann, 'mine');
+    await ann.roundTrip();
+    assert.deepEqual(shown(ann), ['mine']);
+  });
+
+  test('recovery: nobody goes on who is blocked, whose token has expired, or on somebody else\'s page', async (t) => {
+    const server = await start(t);
+    const admin = await server.signIn(server.admin);
+    const ann = await page(server, server.ann);
+    const { _pid: pid, _lastOffset: offset } = ann.socket;
+    const forge = async (name, auth) => {
+      const forger = await server.connect(name, { ...BROWSER, auth });
+      await forger.roundTrip();
+      assert.deepEqual(forger.all('authenticated'), [], name);
+      assert.notEqual(forger.socket._pid, pid, name);
+    };
+    await forge('another page', { pid: 'f'.repeat(32), offset });
+    const other = offset[0] === 'A' ? 'B' : 'A';
+    await forge('another person', { pid, offset: other + offset.slice(1) });
+    await forge('nonsense', { pid: 7, offset: { a: 1 } });
+    await forge('no offset', { pid });
+
+    const bob = await server.connect('bob', BROWSER);
+    bob.emit('authenticate', server.token(server.bob, { ttl: 2 }));
+    await bob.waitFor('authenticated', ({ success }) => success);
+    await bob.roundTrip();
+    const before = { pid: bob.socket._pid, offset: bob.socket._lastOffset };
+    await delay(2500);
+    await forge('an expired token', before);
+
+    await server.rest('PUT', `/api/admin/updateuser/${server.ann.id}`, { as: server.admin, body: { status: 'Blocked' } });
+    await forge('a blocked account', { pid, offset });
+    assert.ok(admin.socket.connected);
+  });
+
+  test('recovery: clients that are no browsers are sent nothing more than before', async (t) => {
+    const server = await start(t);
+    const [ann, admin] = [await server.signIn(server.ann), await server.signIn(server.admin)];
+    await admin.send(server.ann, 'hello');
+    await ann.waitFor('receive-message');
+    assert.equal(ann.socket._pid, undefined);
+    for (const { name, args } of ann.events.filter(({ name }) => !name.startsWith('<'))) {
+      assert.equal(args.length, 1, name);
+    }
+  });
+}
