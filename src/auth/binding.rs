@@ -89,7 +89,7 @@ mod tests {
     use crate::auth::Secret;
 
     fn tokens(secret: &str) -> Tokens {
-        Tokens::new(&Secret::from(secret), Duration::from_secs(60))
+        Tokens::new(&Secret::from(secret), Duration::from_mins(1))
     }
 
     #[test]

@@ -1,0 +1,60 @@
+// The same with two tabs, a screen that was left, and a message of one's own.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { skip } from './chromium.mjs';
+import { TIMES, openChat, scene, sees } from './support/chat.mjs';
+
+test('one of two tabs loses its connection, and shows afterwards what the other one shows', { skip }, async (t) => {
+  const { place, ann, admin, said, say } = await scene(t);
+  const tab = await openChat(t, { ...place, url: place.server.url }, place.server.ann, { beside: ann });
+  await tab.sees('#status', 'Online');
+  await tab.reads('.message', said);
+  await tab.page.locator('#input:enabled').waitFor();
+  for (let time = 0; time < TIMES; time += 1) {
+    place.proxy.refuse();
+    place.proxy.all('cut');
+    await sees(ann, 'Offline');
+    await say(admin);
+    await say(tab);
+    await tab.reads('.message', said);
+    place.proxy.accept();
+    await sees(ann, 'Online');
+    await ann.reads('.message', said);
+  }
+  await admin.reads('.message', said);
+});
+
+test('a page that left the chat screen and came back goes on after a lost connection', { skip }, async (t) => {
+  const { place, ann, admin, said, say } = await scene(t);
+  for (let time = 0; time < TIMES; time += 1) {
+    await ann.click('#to-profile');
+    await ann.click('#to-chat');
+    await ann.reads('.message', said);
+    await sees(ann, 'Online');
+    place.proxy.refuse();
+    place.proxy.all('cut');
+    await sees(ann, 'Offline');
+    await say(admin);
+    place.proxy.accept();
+    await sees(ann, 'Online');
+    await ann.reads('.message', said);
+    await say(admin);
+    await ann.reads('.message', said);
+  }
+});
+
+test('a message of one\'s own is shown, though its confirmation was lost', { skip }, async (t) => {
+  const { place, ann, admin, said, say } = await scene(t);
+  for (let time = 0; time < TIMES; time += 1) {
+    place.proxy.all('stall', 'toClient');
+    await say(ann);
+    await admin.reads('.message', said);
+    place.proxy.all('reset');
+    await sees(ann, 'Offline');
+    await sees(ann, 'Online');
+    await ann.reads('.message', said);
+  }
+  assert.deepEqual(ann.alerts, []);
+});

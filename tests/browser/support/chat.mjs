@@ -1,0 +1,38 @@
+// A customer's and an agent's screen in one conversation, the customer's on a network that can fail.
+
+import { Screen, signedIn, site } from './harness.mjs';
+
+/** How often each way of losing a connection is tried. */
+export const TIMES = Number(process.env.DESKLINE_COMING_BACK_TIMES ?? 2);
+
+/** Opens the chat screen of somebody, signed in. */
+export async function openChat(t, place, account, options) {
+  const screen = await Screen.open(t, place, '/dashboard/', { storage: signedIn(account), ...options });
+  await screen.click('#to-chat');
+  return screen;
+}
+
+/** Both screens, with what stands on them (`said`) and a way to add to it (`say`). */
+export async function scene(t, options) {
+  const place = await site(t, { proxy: true, ...options });
+  const ann = await openChat(t, place, place.server.ann);
+  await ann.sees('#status', 'Online');
+  await ann.page.locator('#input:enabled').waitFor();
+  await ann.write('#input', '0');
+  await ann.reads('.message', ['0']);
+  const admin = await openChat(t, { ...place, url: place.server.url }, place.server.admin);
+  await admin.click('.person', { hasText: 'Ann' });
+  await admin.page.locator('#input:enabled').waitFor();
+  await admin.reads('.message', ['0']);
+  const said = ['0'];
+  /** Somebody writes something new. */
+  const say = async (screen) => {
+    said.push(`${said.length}`);
+    await screen.page.locator('#input:enabled').waitFor();
+    await screen.write('#input', said.at(-1));
+  };
+  return { place, ann, admin, said, say };
+}
+
+/** The page has noticed that it is cut off, or that it is connected again. */
+export const sees = (screen, status) => screen.sees('#status', status);
