@@ -46,6 +46,12 @@ impl Desk {
         self.admit(who, connection, IsOwed::Nothing).await
     }
 
+    /// The same, for a client that comes back by itself and fetches nothing: should an older connection turn out to have been
+    /// dead, this one gets what was lost with it.
+    pub(super) async fn connect_owed(&self, who: &Authenticated, connection: &Arc<dyn Connection>) -> bool {
+        self.admit(who, connection, IsOwed::WhatIsLost).await
+    }
+
     /// The person whose connection it is has shown a token again: it goes on as it is, and misses nothing. False if it has
     /// closed meanwhile.
     pub async fn renew(&self, who: &Authenticated, connection: &Arc<dyn Connection>) -> bool {

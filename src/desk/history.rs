@@ -58,7 +58,7 @@ impl Desk {
         if before.is_none()
             && let Some(newest) = entries.last().map(|entry| entry.seq)
         {
-            self.0.deliveries.mark(reader.id, conversation.id, newest);
+            self.fetched(reader.id, conversation.id, newest);
             if let Some(side) = members.side_of(reader.id, reader.role.is_agent()) {
                 self.note_taken(side, &entries, entries.len() < limit, &reaches);
             }

@@ -33,6 +33,7 @@ pub mod in_context;
 pub mod journal;
 pub mod limits;
 pub mod list_conversations;
+mod lost_sockets;
 pub mod mark_read;
 mod outage;
 pub mod presence_news;
@@ -52,6 +53,7 @@ use deliveries::Deliveries;
 use directory::Directory;
 use journal::Journal;
 use limits::Limits;
+use lost_sockets::LostSockets;
 use presence_news::DueNews;
 use receipts::Receipts;
 use recover::ToldUpTo;
@@ -100,6 +102,7 @@ struct Parts {
     deliveries: Deliveries,
     debts: Debts,
     told_up_to: ToldUpTo,
+    lost_sockets: LostSockets,
     receipts: Receipts,
     typing: TypingBoard,
     limits: Limits,
@@ -121,6 +124,7 @@ impl Desk {
             deliveries: Deliveries::default(),
             debts: Debts::default(),
             told_up_to: ToldUpTo::default(),
+            lost_sockets: LostSockets::default(),
             receipts: Receipts::default(),
             typing: TypingBoard::default(),
             limits: Limits::new(settings.send_rate),

@@ -30,7 +30,8 @@ impl Desk {
         let limit = limit.min(self.0.settings.history_page);
         let messages = self.0.stores.conversations.messages_before(conversation.id, None, limit).await?;
         if let Some(newest) = messages.last() {
-            self.0.deliveries.mark(entered.person.id, conversation.id, newest.seq);
+            self.fetched(entered.person.id, conversation.id, newest.seq);
+            self.confirm(entered.person.id, conversation.id, newest.seq);
             self.note_fetched(entered, &messages, messages.len() < limit).await?;
         }
         self.show(conversation, messages).await
@@ -72,7 +73,8 @@ impl Desk {
             self.0.stores.conversations.messages_from(conversation.id, skip, limit).await?;
         if let Some(last) = messages.last() {
             if skip + messages.len() as u64 == total {
-                self.0.deliveries.mark(entered.person.id, conversation.id, last.seq);
+                self.fetched(entered.person.id, conversation.id, last.seq);
+                self.confirm(entered.person.id, conversation.id, last.seq);
             }
             self.note_fetched(entered, &messages, skip == 0).await?;
         }

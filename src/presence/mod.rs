@@ -77,6 +77,9 @@ pub trait Connection: Send + Sync + 'static {
     /// Closes it because its page has come back on another connection. `has_named_place`: the page has said what it got on this
     /// one, so that nothing of it is in doubt.
     fn retire(&self, _has_named_place: bool) {}
+    /// If it is for this conversation alone, asks its client for a sign of life, and closes it unless there is one soon: its
+    /// person has come back on another connection.
+    fn ask_for_life(&self, _: ConversationId) {}
     /// Tells the client that the server is about to stop, and after how long to come back; not every dialect has a word for
     /// it.
     fn announce_stop(&self, come_back: Duration);

@@ -4,6 +4,7 @@
 mod access;
 mod accounts;
 mod attachments;
+mod coming_back;
 mod cross;
 mod desk_identity;
 mod django;

@@ -25,6 +25,8 @@ pub(super) enum Item<L> {
     Echo(Arc<String>, CancellationToken),
     /// Frames that have to be made from what the store holds when their turn comes.
     Look(L),
+    /// A question whether the client is there: it has to answer soon.
+    Ask,
     /// The end, with a close code.
     Close(u16, &'static str),
 }
@@ -33,7 +35,7 @@ impl<L> Item<L> {
     fn bytes(&self) -> usize {
         match self {
             Self::Frame(text) | Self::Echo(text, _) => text.len(),
-            Self::Look(_) | Self::Close(..) => 0,
+            Self::Look(_) | Self::Ask | Self::Close(..) => 0,
         }
     }
 }
@@ -102,11 +104,9 @@ impl<L> Line<L> {
         self.waiting.fetch_sub(item.bytes(), Ordering::Relaxed);
     }
 
-    /// Remembers that an entry of somebody else's was sent, until the client gives a sign of life.
+    /// Remembers that an entry was sent, until the client gives a sign of life.
     pub(super) fn note(&self, outcome: Outcome, delivery: &Delivery<'_>) {
-        if let (Outcome::Sent, DeskEvent::Entry(told)) = (outcome, delivery.event)
-            && told.author.id != delivery.viewer.id
-        {
+        if let (Outcome::Sent, DeskEvent::Entry(told)) = (outcome, delivery.event) {
             self.sent().note(told.entry.conversation, told.entry.seq);
         }
     }

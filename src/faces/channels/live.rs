@@ -10,7 +10,7 @@ use super::line::{Item, Line};
 use super::socket::GOING_AWAY;
 use crate::desk::Desk;
 use crate::desk::send_message::{Addressee, SendMessage, SendMessageError, Sent};
-use crate::domain::{ConnectionId, ConversationId, MessageExtras, Person, Seq, UserId};
+use crate::domain::{ConnectionId, ConversationId, MessageExtras, Person, Seq, Summary, UserId};
 use crate::net::HangUp;
 use crate::presence::{Connection, Delivery, Feed, Outcome, Revoked, Unconfirmed};
 
@@ -21,6 +21,33 @@ pub(super) struct Live<L> {
     pub(super) person: Arc<Person>,
     pub(super) line: Line<L>,
     feed: Feed,
+    /// The one conversation that it is for; `None` of a socket for all.
+    room: Option<Room>,
+}
+
+/// What a socket is for, and since when.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Room {
+    conversation: ConversationId,
+    /// The newest entry when it was opened.
+    joined_at: Seq,
+}
+
+impl Room {
+    pub(super) const fn of(summary: &Summary) -> Self {
+        Self { conversation: summary.conversation.id, joined_at: summary.last_seq }
+    }
+}
+
+/// How a socket ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// One of both sides closed it.
+    Closed,
+    /// Its client is gone without a word, or took nothing any more.
+    Lost,
+    /// The same; the client's next socket was there by then, and gets what is missing.
+    Replaced,
 }
 
 /// What a dialect makes of a socket.
@@ -41,10 +68,15 @@ pub(super) trait Dialect: Send + Sync + 'static {
 }
 
 impl<L> Live<L> {
-    pub(super) fn new(desk: &Desk, person: Arc<Person>, hang_up: Option<HangUp>) -> (Self, mpsc::Receiver<Item<L>>) {
+    pub(super) fn new(
+        desk: &Desk,
+        person: Arc<Person>,
+        room: Option<Room>,
+        hang_up: Option<HangUp>,
+    ) -> (Self, mpsc::Receiver<Item<L>>) {
         let id = ConnectionId::next();
         let (line, waiting) = Line::new(id, hang_up);
-        (Self { id, desk: desk.clone(), person, line, feed: Feed::default() }, waiting)
+        (Self { id, desk: desk.clone(), person, line, feed: Feed::default(), room }, waiting)
     }
 
     /// Says something in the name of its person, and waits for the outcome.
@@ -60,9 +92,14 @@ impl<L> Live<L> {
         self.desk.send_and_wait(ask).await
     }
 
-    /// The socket is closed.
-    pub(super) fn closed(&self) {
-        self.desk.disconnect(&self.person, self.id, self.line.unconfirmed());
+    /// The socket has ended. One that was lost is remembered for so long.
+    pub(super) fn ended(&self, end: End, remembered: Duration) {
+        let unconfirmed = self.line.unconfirmed();
+        if let (End::Lost, Some(Room { conversation, joined_at })) = (end, self.room) {
+            let doubtful = unconfirmed.iter().find(|(place, _)| *place == conversation).map(|(_, first)| *first);
+            self.desk.socket_lost(self.person.id, conversation, joined_at, doubtful, remembered);
+        }
+        self.desk.disconnect(&self.person, self.id, unconfirmed);
     }
 }
 
@@ -99,6 +136,12 @@ impl<D: Dialect> Connection for D {
 
     fn confirm(&self, conversation: ConversationId, up_to: Seq) {
         self.live().line.confirm(conversation, up_to);
+    }
+
+    fn ask_for_life(&self, conversation: ConversationId) {
+        if self.live().room.is_some_and(|room| room.conversation == conversation) {
+            self.live().line.push(Item::Ask, false);
+        }
     }
 
     // Nor for this.

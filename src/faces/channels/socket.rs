@@ -13,7 +13,7 @@ use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::mpsc;
-use tokio::time::{sleep_until, timeout, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::{CapacityError, Error, ProtocolError};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
@@ -22,12 +22,18 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig
 use tokio_tungstenite::tungstenite::{Bytes, Message};
 
 use super::line::Item;
-use super::live::Dialect;
+use super::live::{Dialect, End};
 use super::{FAREWELL, Sockets};
 use crate::net::{HangUp, Pulse};
 
 /// The largest message a client may send, in bytes: the longest text that can be kept, however it is escaped.
 const MAX_MESSAGE: usize = 256 << 10;
+
+/// How soon after something was sent a client is asked for a sign of life, which shows that it has it.
+const ASK_AFTER: Duration = Duration::from_secs(1);
+
+/// How long a client may take to answer once its person has come back on another socket.
+const ANSWER: Duration = Duration::from_millis(2500);
 
 /// The close code of a server that stops.
 pub(super) const GOING_AWAY: u16 = 1001;
@@ -92,8 +98,8 @@ impl Handshake {
     ) -> Response {
         let (stop, heartbeat) = (sockets.stop.clone(), sockets.heartbeat);
         self.accept(sockets, move |socket| async move {
-            stop_or_serve(socket, &*dialect, waiting, stop, Pulse::start(heartbeat)).await;
-            dialect.live().closed();
+            let end = stop_or_serve(socket, &*dialect, waiting, stop, Pulse::start(heartbeat)).await;
+            dialect.live().ended(end, heartbeat.interval + heartbeat.timeout);
         })
     }
 
@@ -133,55 +139,82 @@ async fn stop_or_serve<D: Dialect>(
     mut waiting: mpsc::Receiver<Item<D::Look>>,
     stop: tokio_util::sync::CancellationToken,
     mut pulse: Pulse,
-) {
+) -> End {
+    // Since its person has come back on another socket: when it has to have answered.
+    let mut answer_by: Option<Instant> = None;
     loop {
+        let due = answer_by.map_or_else(|| pulse.due(), |by| by.min(pulse.due()));
         let read = tokio::select! {
             item = waiting.recv() => {
-                let Some(item) = item else { return };
+                let Some(item) = item else { return End::Closed };
                 dialect.live().line.taken(&item);
-                if !send(&mut socket, dialect, item, &pulse).await {
-                    return;
+                if matches!(item, Item::Ask) {
+                    answer_by.get_or_insert(Instant::now() + ANSWER);
                 }
+                if let Some(end) = send(&mut socket, dialect, item, &pulse).await {
+                    return end;
+                }
+                // What was sent is in doubt until the client is heard again.
+                pulse.ask_within(ASK_AFTER);
                 continue;
             }
             read = socket.next() => read,
-            () = sleep_until(pulse.due()) => {
+            () = sleep_until(due) => {
+                let is_silent = answer_by.is_some_and(|by| by <= Instant::now());
                 // What has come in time may not have been read in time.
-                let come = if pulse.is_gone() { socket.next().now_or_never() } else { None };
+                let come = if pulse.is_gone() || is_silent { socket.next().now_or_never() } else { None };
                 match come {
                     Some(read) => read,
-                    None if pulse.is_gone() => return tracing::debug!("A client has given no sign of life"),
+                    None if is_silent => return End::Replaced,
+                    None if pulse.is_gone() => {
+                        tracing::debug!("A client has given no sign of life");
+                        return End::Lost;
+                    }
                     None => {
                         pulse.ask();
                         if !write(&mut socket, Message::Ping(Bytes::new()), &pulse).await {
-                            return;
+                            return End::Lost;
                         }
                         continue;
                     }
                 }
             }
-            () = stop.cancelled() => return say_goodbye(&mut socket, GOING_AWAY, "The server is shutting down").await,
+            () = stop.cancelled() => {
+                say_goodbye(&mut socket, GOING_AWAY, "The server is shutting down").await;
+                return End::Closed;
+            }
         };
         if matches!(read, Some(Ok(_))) {
             pulse.heard();
+            answer_by = None;
             dialect.live().line.heard_from();
         }
         match read {
             Some(Ok(Message::Text(text))) if !dialect.live().line.is_over() => dialect.hear(text.as_str()).await,
-            Some(Ok(Message::Close(None))) => return answer_bare_close(socket).await,
-            Some(Ok(Message::Close(Some(_)))) => return drain(&mut socket).await,
+            Some(Ok(Message::Close(None))) => {
+                answer_bare_close(socket).await;
+                return End::Closed;
+            }
+            Some(Ok(Message::Close(Some(_)))) => {
+                drain(&mut socket).await;
+                return End::Closed;
+            }
             // The library answers pings.
             Some(Ok(_)) => {}
-            Some(Err(error)) => return give_up(socket, &error).await,
-            None => return,
+            Some(Err(error)) => {
+                give_up(socket, &error).await;
+                return End::Lost;
+            }
+            None => return End::Lost,
         }
     }
 }
 
-/// Sends one item. False if that was the last.
-async fn send<D: Dialect>(socket: &mut WebSocket, dialect: &D, item: Item<D::Look>, pulse: &Pulse) -> bool {
-    match item {
+/// Sends one item. Gives how the socket ended, if that was the last.
+async fn send<D: Dialect>(socket: &mut WebSocket, dialect: &D, item: Item<D::Look>, pulse: &Pulse) -> Option<End> {
+    let is_sent = match item {
         Item::Frame(text) => write(socket, Message::text(text.as_str()), pulse).await,
+        Item::Ask => write(socket, Message::Ping(Bytes::new()), pulse).await,
         Item::Echo(text, gate) => {
             // Should the answer never be fetched, the echo comes all the same.
             drop(timeout(Duration::from_secs(1), gate.cancelled()).await);
@@ -190,16 +223,17 @@ async fn send<D: Dialect>(socket: &mut WebSocket, dialect: &D, item: Item<D::Loo
         Item::Look(what) => {
             for text in dialect.look(what).await {
                 if !write(socket, Message::text(text), pulse).await {
-                    return false;
+                    return Some(End::Lost);
                 }
             }
             true
         }
         Item::Close(code, reason) => {
             say_goodbye(socket, code, reason).await;
-            false
+            return Some(End::Closed);
         }
-    }
+    };
+    (!is_sent).then_some(End::Lost)
 }
 
 /// Nothing is heard meanwhile, so it may take no longer than the client may be silent.

@@ -12,7 +12,7 @@ use crate::desk::send_message::SendMessageError;
 use crate::domain::{ConversationId, DeskEvent, DeskId, EntryTold, Side, UserId};
 use crate::faces::channels::Channels;
 use crate::faces::channels::line::Item;
-use crate::faces::channels::live::{Dialect, Live};
+use crate::faces::channels::live::{Dialect, Live, Room};
 use crate::net::HangUp;
 use crate::presence::{Delivery, Outcome, Revoked};
 use crate::store::StoreError;
@@ -31,7 +31,8 @@ impl DrivecashConnection {
         entered: &Entered,
         hang_up: Option<HangUp>,
     ) -> (Arc<Self>, mpsc::Receiver<Item<Receipt>>) {
-        let (live, waiting) = Live::new(&channels.desk, entered.person.clone(), hang_up);
+        let (live, waiting) =
+            Live::new(&channels.desk, entered.person.clone(), Some(Room::of(&entered.summary)), hang_up);
         let (side, conversation) = (entered.side, entered.summary.conversation.id);
         (Arc::new(Self { live, side, conversation, customer: entered.customer.id }), waiting)
     }

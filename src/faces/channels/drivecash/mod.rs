@@ -60,7 +60,7 @@ pub(super) async fn room(channels: Channels, room: &str, mut request: Request) -
     };
     let (connection, waiting) = DrivecashConnection::open(&channels, &entered, handshake.hang_up.clone());
     let port: Arc<dyn Connection> = connection.clone();
-    channels.desk.connect_live(&who, &port).await;
+    channels.desk.connect_to(&who, entered.summary.conversation, &port).await;
     channels.desk.tell_who_is_in(&entered, &port).await;
     handshake.serve(&channels.sockets, connection, waiting)
 }

@@ -14,7 +14,7 @@ use crate::domain::{ConversationId, DeskEvent, EntryKind, Members, Person, Statu
 use crate::faces::channels::Channels;
 use crate::faces::channels::echo::Echoes;
 use crate::faces::channels::line::Item;
-use crate::faces::channels::live::{Dialect, Live};
+use crate::faces::channels::live::{Dialect, Live, Room};
 use crate::net::HangUp;
 use crate::presence::{Delivery, Outcome, Revoked};
 
@@ -48,20 +48,26 @@ impl StorefrontConnection {
         let conversation = entered.summary.conversation.id;
         let ends_with_it = !entered.is_identified && !channels.settings.open_public_rooms;
         let scope = Scope::Room { conversation, ends_with_it };
-        Self::open(channels, entered.person.clone(), scope, hang_up)
+        Self::open(channels, entered.person.clone(), scope, Some(Room::of(&entered.summary)), hang_up)
     }
 
     pub(super) fn for_agent(channels: &Channels, agent: Arc<Person>, hang_up: Option<HangUp>) -> Opened {
         let overviews = channels.overviews.clone();
         let scope = Scope::Agents { overview_is_due: AtomicBool::new(false), overviews: overviews.clone() };
-        let (connection, waiting) = Self::open(channels, agent, scope, hang_up);
+        let (connection, waiting) = Self::open(channels, agent, scope, None, hang_up);
         connection.live.line.push(Item::Look(Overview::First), false);
         overviews.show_to(&connection);
         (connection, waiting)
     }
 
-    fn open(channels: &Channels, person: Arc<Person>, scope: Scope, hang_up: Option<HangUp>) -> Opened {
-        let (live, waiting) = Live::new(&channels.desk, person, hang_up);
+    fn open(
+        channels: &Channels,
+        person: Arc<Person>,
+        scope: Scope,
+        room: Option<Room>,
+        hang_up: Option<HangUp>,
+    ) -> Opened {
+        let (live, waiting) = Live::new(&channels.desk, person, room, hang_up);
         (Arc::new(Self { live, echoes: channels.echoes.clone(), scope }), waiting)
     }
 

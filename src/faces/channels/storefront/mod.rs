@@ -75,7 +75,7 @@ pub(super) async fn room(channels: Channels, room: &str, mut request: Request) -
     let expires_at = who.filter(|_| entered.is_identified).map_or(FOREVER, |who| who.expires_at);
     let who = Authenticated { person: entered.person, expires_at };
     let port: Arc<dyn Connection> = connection.clone();
-    channels.desk.connect_live(&who, &port).await;
+    channels.desk.connect_to(&who, entered.summary.conversation, &port).await;
     handshake.serve(&channels.sockets, connection, waiting)
 }
 

@@ -1,0 +1,157 @@
+//! A socket that was lost, and the next one of the same person in the same room: what was said meanwhile comes once.
+
+use std::time::Duration;
+
+use deskline::domain::{Role, User};
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use crate::harness::{Answer, PATIENCE, Socket, TestServer, Who};
+
+/// Longer than it takes until what was sent on a socket that answers is no longer in doubt.
+const CONFIRMED: Duration = Duration::from_millis(2200);
+
+/// How long an older socket may take to answer once its person has come back, with some more on a busy machine.
+const FOUND_OUT: Duration = Duration::from_secs(15);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Dialect {
+    Storefront,
+    Drivecash,
+}
+
+struct Scene {
+    server: TestServer,
+    uma: User,
+    user: Who,
+    agent: Who,
+    dialect: Dialect,
+    room: String,
+}
+
+impl Scene {
+    async fn new(dialect: Dialect) -> Self {
+        let server = TestServer::start().await;
+        let uma = server.account("Uma One", "u1@example.com", Role::Customer).await;
+        let admin = server.account("Ad Min", "adm@example.com", Role::Admin).await;
+        let [user, agent] = [&uma, &admin].map(|user| Who::Bearer(server.token(user)));
+        let room = match dialect {
+            Dialect::Storefront => server.post("/api/public/user-chat/", &user, json!({})).await.json["id"].clone(),
+            Dialect::Drivecash => server.get("/api/chat/rooms/my_room/", &user).await.json["room"]["id"].clone(),
+        };
+        let room = room.as_str().map_or_else(|| room.to_string(), str::to_owned);
+        Self { server, uma, user, agent, dialect, room }
+    }
+
+    async fn open(&self) -> Socket {
+        let mut socket =
+            self.server.socket(&format!("/ws/chat/{}/?token={}", self.room, self.server.token(&self.uma))).await;
+        if self.dialect == Dialect::Storefront {
+            socket.next_of("room_info").await;
+        }
+        socket
+    }
+
+    /// The agent answers the customer.
+    async fn answer(&self, text: &str) {
+        let body = json!({"receiverId": self.uma.id.to_string(), "message": text});
+        assert_eq!(self.server.post("/api/chat/send", &self.agent, body).await.status, 201);
+    }
+
+    /// The customer writes from somewhere else.
+    async fn write_elsewhere(&self, text: &str) {
+        let rooms = self.server.get("/api/chat/admin", &self.user).await.json;
+        let body = json!({"receiverId": rooms["_id"], "message": text});
+        assert_eq!(self.server.post("/api/chat/send", &self.user, body).await.status, 201);
+    }
+
+    async fn fetch_history(&self) -> Answer {
+        match self.dialect {
+            Dialect::Storefront => {
+                self.server.get(&format!("/api/public/chat-rooms/{}/get_messages/", self.room), &self.user).await
+            }
+            Dialect::Drivecash => {
+                self.server.get(&format!("/api/chat/messages/?room_id={}", self.room), &self.user).await
+            }
+        }
+    }
+
+    fn text(frame: &Value) -> String {
+        let message = if frame["message"].is_object() { &frame["message"]["content"] } else { &frame["message"] };
+        message.as_str().unwrap_or_else(|| panic!("no message: {frame}")).to_owned()
+    }
+
+    async fn hears(&self, socket: &mut Socket, expected: &[&str]) {
+        for text in expected {
+            assert_eq!(Self::text(&socket.next_of("chat_message").await), *text, "{:?}", self.dialect);
+        }
+    }
+
+    async fn hears_nothing_more(&self, socket: &mut Socket) {
+        self.answer("the last").await;
+        self.hears(socket, &["the last"]).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_socket_is_made_up_for_by_the_next_one() {
+    for dialect in [Dialect::Storefront, Dialect::Drivecash] {
+        let scene = Scene::new(dialect).await;
+        let mut socket = scene.open().await;
+        scene.answer("first").await;
+        scene.hears(&mut socket, &["first"]).await;
+        // It answers what it is asked meanwhile.
+        assert!(timeout(CONFIRMED, socket.next()).await.is_err());
+        drop(socket);
+        scene.answer("meanwhile").await;
+        scene.write_elsewhere("mine").await;
+        let mut back = scene.open().await;
+        scene.hears(&mut back, &["meanwhile", "mine"]).await;
+        scene.hears_nothing_more(&mut back).await;
+        // Another tab is not owed what this one has got.
+        let mut tab = scene.open().await;
+        scene.hears_nothing_more(&mut tab).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_fetches_the_history_instead_does_not_get_it_again() {
+    for dialect in [Dialect::Storefront, Dialect::Drivecash] {
+        let scene = Scene::new(dialect).await;
+        let socket = scene.open().await;
+        drop(socket);
+        scene.answer("meanwhile").await;
+        assert_eq!(scene.fetch_history().await.status, 200, "{dialect:?}");
+        let mut back = scene.open().await;
+        scene.hears_nothing_more(&mut back).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_socket_that_was_closed_is_owed_nothing() {
+    for dialect in [Dialect::Storefront, Dialect::Drivecash] {
+        let scene = Scene::new(dialect).await;
+        let mut socket = scene.open().await;
+        socket.0.close(None).await.unwrap();
+        while socket.next_or_end().await.is_ok() {}
+        scene.answer("meanwhile").await;
+        let mut back = scene.open().await;
+        scene.hears_nothing_more(&mut back).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_half_open_socket_is_given_up_soon_after_its_person_came_back() {
+    for dialect in [Dialect::Storefront, Dialect::Drivecash] {
+        let scene = Scene::new(dialect).await;
+        // Nobody reads it, so it answers nothing.
+        let mut silent = scene.open().await;
+        scene.answer("into the void").await;
+        let mut back = scene.open().await;
+        let late = timeout(FOUND_OUT, back.next_of("chat_message")).await.expect("it is lost, or 45 s late");
+        assert_eq!(Scene::text(&late), "into the void");
+        scene.hears_nothing_more(&mut back).await;
+        let end = async { while silent.next_or_end().await.is_ok() {} };
+        timeout(PATIENCE, end).await.expect("the old socket was not ended");
+    }
+}
