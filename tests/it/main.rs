@@ -14,6 +14,7 @@ mod operation;
 mod peers;
 mod presence;
 mod prove;
+mod recovery;
 #[path = "../support/mod.rs"]
 mod shared;
 mod support;

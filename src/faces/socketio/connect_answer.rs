@@ -4,7 +4,7 @@
 //! way to add it: it makes the packet of the session's id alone, `40{"sid":"..."}`. Since that id is known before the packet
 //! is sent, so are its exact bytes, and they are replaced where they pass through this server: in what a websocket writes
 //! (`HangUp::replace_once`), and in the body that answers a poll ([`in_answer`]). If the library changes the packet's form,
-//! nothing is replaced, no client recovers, and the tests below fail.
+//! nothing is replaced, no client recovers, and `tests/it/recovery.rs` fails.
 //!
 //! To be deleted, with `net/rewrite.rs`, once socketioxide can send it (its issue 729).
 
@@ -18,7 +18,7 @@ use http_body_util::BodyExt as _;
 
 use crate::net::HangUp;
 
-/// The packet of one session that is still to be sent.
+/// The packet of one session that is still to be sent, while it may be sent in the answer to a poll.
 #[derive(Debug, Default)]
 pub(super) struct ConnectAnswer(Mutex<Option<Packet>>);
 
@@ -29,22 +29,21 @@ struct Packet {
 }
 
 impl ConnectAnswer {
-    /// From now on the packet of this session carries this `pid`, on whatever it is sent.
+    /// From now on the packet of this session carries this `pid`: on its websocket, or, while it has none, on whatever it is sent.
     pub(super) fn add(&self, session: impl Display, pid: &str, websocket: Option<&HangUp>) {
         let without = format!(r#"40{{"sid":"{session}"}}"#);
         let with = format!(r#"40{{"sid":"{session}","pid":"{pid}"}}"#);
-        *self.packet() = Some(Packet { without, with });
-        if let Some(websocket) = websocket {
-            self.carry(websocket);
+        let packet = Packet { without, with };
+        match websocket {
+            Some(websocket) => packet.replace_on(websocket),
+            None => *self.packet() = Some(packet),
         }
     }
 
     /// A websocket may be what it is sent on.
     pub(super) fn carry(&self, websocket: &HangUp) {
-        if let Some(Packet { without, with }) = self.packet().as_ref()
-            && let (Some(without), Some(with)) = (frame(without), frame(with))
-        {
-            websocket.replace_once(without, with);
+        if let Some(packet) = self.packet().as_ref() {
+            packet.replace_on(websocket);
         }
     }
 
@@ -75,6 +74,14 @@ impl ConnectAnswer {
 
     fn packet(&self) -> std::sync::MutexGuard<'_, Option<Packet>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Packet {
+    fn replace_on(&self, websocket: &HangUp) {
+        if let (Some(without), Some(with)) = (frame(&self.without), frame(&self.with)) {
+            websocket.replace_once(without, with);
+        }
     }
 }
 
