@@ -3,6 +3,7 @@
 use super::Accounts;
 use super::fields::{Name, NewPassword, Username};
 use super::log_in::{LogIn, LogInError};
+use super::sign_in::{SignedIn, username};
 use crate::domain::{BirthDate, Email, User};
 use crate::store::{CodesChange, Profile, SaveProfileError, SaveUserError, StoreError, UserChange};
 
@@ -93,7 +94,8 @@ impl Accounts {
         Ok((updated.unwrap_or_else(|| user.clone()), profile))
     }
 
-    /// Changes one's own password, which takes the present one.
+    /// Changes one's own password, which takes the present one. All sessions end, the caller's too: the token that leaked is
+    /// most often the one of the page that changes the password. The answer holds fresh tokens for clients that take them.
     ///
     /// # Errors
     /// [`ChangeOwnError`]; [`LogInError::Wrong`] if the present password is another.
@@ -102,16 +104,21 @@ impl Accounts {
         user: &User,
         present: String,
         new: NewPassword,
-    ) -> Result<(), ChangeOwnError> {
+    ) -> Result<SignedIn, ChangeOwnError> {
         let email = user.email.clone().ok_or(LogInError::Wrong)?;
         self.check_password(LogIn { email, password: present }).await?;
         let hash = self.parts.passwords.hash(new.into_string()).await.map_err(LogInError::from)?;
         let change = UserChange { password_hash: Some(hash), codes: CodesChange::RemoveAll, ..UserChange::default() };
-        match self.parts.users.update_user(user.id, change, self.parts.clock.now()).await {
-            Ok(_) => Ok(()),
-            Err(SaveUserError::Store(error)) => Err(error.into()),
-            Err(SaveUserError::EmailTaken) => Err(ChangeOwnError::EmailTaken),
-        }
+        let now = self.parts.clock.now();
+        let updated = self.parts.users.update_user(user.id, change, now).await.map_err(|error| match error {
+            SaveUserError::Store(error) => ChangeOwnError::Store(error),
+            SaveUserError::EmailTaken => ChangeOwnError::EmailTaken,
+        })?;
+        let user = updated.ok_or(LogInError::Wrong)?;
+        self.tell_changed(user.id);
+        let profile = self.profile(&user).await?;
+        let tokens = self.parts.tokens.issue_pair(&user, username(&user, &profile), now);
+        Ok(SignedIn { user, profile, tokens })
     }
 }
 

@@ -1,7 +1,7 @@
 //! Whose token this is.
 
 use crate::auth::{Subject, TokenError};
-use crate::domain::{AccountStatus, Timestamp, User};
+use crate::domain::{AccountStatus, Timestamp, TokenStamp, User};
 use crate::store::StoreError;
 
 use super::Accounts;
@@ -13,6 +13,8 @@ pub struct Identified {
     pub user: User,
     /// From this moment on they have to show another token.
     pub expires_at: Timestamp,
+    /// Which token it was: kept with a connection, it tells whether the token still counts.
+    pub token: TokenStamp,
 }
 
 /// Why nobody was identified.
@@ -33,7 +35,8 @@ pub enum IdentifyError {
 }
 
 impl Accounts {
-    /// Tells whose bare token this is. Rights come from the account as the store has it now, not from the token.
+    /// Tells whose bare token this is. One that was issued before the account's sessions were ended, or was logged out, is
+    /// as good as none. Rights come from the account as the store has it now, not from the token.
     ///
     /// # Errors
     /// [`IdentifyError`].
@@ -47,6 +50,9 @@ impl Accounts {
         if user.status != AccountStatus::Active {
             return Err(IdentifyError::Blocked);
         }
-        Ok(Identified { user, expires_at: identity.expires_at })
+        if !user.sessions.accepts(&identity.token) {
+            return Err(TokenError::Invalid.into());
+        }
+        Ok(Identified { user, expires_at: identity.expires_at, token: identity.token })
     }
 }

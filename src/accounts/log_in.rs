@@ -66,8 +66,10 @@ impl Accounts {
     /// [`LogInError`].
     #[tracing::instrument(name = "accounts.log_in", skip_all)]
     pub async fn log_in(&self, ask: LogIn) -> Result<LoggedIn, LogInError> {
+        // Before the account is read: should its password change while the old one is being judged, the token is too old.
+        let now = self.parts.clock.now();
         let user = self.check_password(ask).await?;
-        let token = self.parts.tokens.issue(user.id, user.role, self.parts.clock.now());
+        let token = self.parts.tokens.issue(user.id, user.role, user.sessions.issue_time(now));
         Ok(LoggedIn { token, role: user.role, name: user.name })
     }
 

@@ -25,6 +25,7 @@ pub mod forgot_password;
 pub mod identify;
 pub mod list_customers;
 pub mod log_in;
+pub mod log_out;
 pub mod one_time_code;
 mod post;
 pub mod recover;

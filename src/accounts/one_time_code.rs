@@ -70,9 +70,10 @@ impl Accounts {
             RedeemError::Invalid => OneTimeCodeError::Wrong,
             RedeemError::Store(error) => error.into(),
         })?;
+        let now = self.parts.clock.now();
         let user = self.parts.users.user(user.id).await?.ok_or(OneTimeCodeError::Wrong)?;
         let profile = self.profile(&user).await?;
-        let tokens = self.parts.tokens.issue_pair(&user, username(&user, &profile), self.parts.clock.now());
+        let tokens = self.parts.tokens.issue_pair(&user, username(&user, &profile), now);
         Ok(SignedIn { user, profile, tokens })
     }
 

@@ -5,13 +5,13 @@ use std::time::Duration;
 use super::Accounts;
 use super::identify::{Identified, IdentifyError};
 use crate::auth::{Binding, TokenError};
-use crate::domain::{AccountStatus, Timestamp, UserId};
+use crate::domain::{AccountStatus, Timestamp, TokenStamp, UserId};
 
 impl Accounts {
-    /// Binds a page to somebody who has just shown a token that is good until `expires_at`.
+    /// Binds a page to somebody who has just shown this token, which is good until `expires_at`.
     #[must_use]
-    pub fn bind_page(&self, page: &str, user: UserId, expires_at: Timestamp) -> String {
-        let binding = Binding { user, bound_at: self.parts.clock.now(), expires_at };
+    pub fn bind_page(&self, page: &str, user: UserId, token: TokenStamp, expires_at: Timestamp) -> String {
+        let binding = Binding { user, bound_at: self.parts.clock.now(), expires_at, token };
         self.parts.tokens.sign_binding(page, &binding)
     }
 
@@ -30,6 +30,9 @@ impl Accounts {
         if user.status != AccountStatus::Active {
             return Err(IdentifyError::Blocked);
         }
-        Ok(Identified { user, expires_at: binding.expires_at })
+        if !user.sessions.accepts(&binding.token) {
+            return Err(TokenError::Invalid.into());
+        }
+        Ok(Identified { user, expires_at: binding.expires_at, token: binding.token })
     }
 }

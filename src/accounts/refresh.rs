@@ -36,7 +36,8 @@ impl Accounts {
             Subject::Id(id) => self.parts.users.user(id).await?,
             Subject::Number(number) => self.parts.users.user_by_number(number).await?,
         };
-        let user = user.filter(|user| user.status == AccountStatus::Active).ok_or(RefreshError::Invalid)?;
+        let user = user.filter(|user| user.status == AccountStatus::Active && user.sessions.accepts(&named.token));
+        let user = user.ok_or(RefreshError::Invalid)?;
         if !self.parts.profiles.spend(&named.token_id, named.expires_at, now).await? {
             tracing::warn!(user.id = %user.id, "A refresh token was shown a second time");
             return Err(RefreshError::Invalid);

@@ -40,10 +40,12 @@ impl Accounts {
     /// [`LogInError`], in the same cases as [`log_in`](Self::log_in).
     #[tracing::instrument(name = "accounts.sign_in", skip_all)]
     pub async fn sign_in(&self, ask: SignIn) -> Result<SignedIn, LogInError> {
+        // As in `log_in`: before the account is read.
+        let now = self.parts.clock.now();
         let email = self.email_of(&ask.login).await?;
         let user = self.check_password(LogIn { email, password: ask.password }).await?;
         let profile = self.profile(&user).await?;
-        let tokens = self.parts.tokens.issue_pair(&user, username(&user, &profile), self.parts.clock.now());
+        let tokens = self.parts.tokens.issue_pair(&user, username(&user, &profile), now);
         Ok(SignedIn { user, profile, tokens })
     }
 

@@ -133,7 +133,7 @@ impl Accounts {
 }
 
 /// Visitors have no address, so none can be taken.
-fn store_error(error: SaveUserError) -> StoreError {
+pub(super) fn store_error(error: SaveUserError) -> StoreError {
     match error {
         SaveUserError::Store(error) => error,
         SaveUserError::EmailTaken => StoreError::Corrupt("a visitor clashes with an account".into()),

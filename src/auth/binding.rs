@@ -10,13 +10,16 @@ use jsonwebtoken::crypto::sign;
 use subtle::ConstantTimeEq as _;
 
 use super::Tokens;
-use crate::domain::{Timestamp, UserId};
+use crate::domain::{Timestamp, TokenDigest, TokenStamp, UserId};
 
 /// Characters of the signature that are kept: 132 bits.
 const SIGNATURE: usize = 22;
 
-/// Bytes of what is signed beside the page's id: person, two times.
-const BYTES: usize = 12 + 8 + 8;
+/// Bytes of what is signed beside the page's id: person, two times, time of issue and digest of the token.
+const BYTES: usize = 12 + 8 + 8 + 8 + 16;
+
+/// Stands for a token that does not say when it was issued.
+const NO_TIME: i64 = i64::MIN;
 
 /// Keeps these signatures apart from those of tokens, which sign two texts joined by a dot.
 const PURPOSE: &str = "deskline page\n";
@@ -30,6 +33,8 @@ pub struct Binding {
     pub bound_at: Timestamp,
     /// When the token expires.
     pub expires_at: Timestamp,
+    /// The token that was shown: the page is let in again only while it counts.
+    pub token: TokenStamp,
 }
 
 impl Binding {
@@ -37,18 +42,20 @@ impl Binding {
         let mut bytes = [0; BYTES];
         bytes[..12].copy_from_slice(self.user.bytes());
         bytes[12..20].copy_from_slice(&self.bound_at.millis().to_be_bytes());
-        bytes[20..].copy_from_slice(&self.expires_at.millis().to_be_bytes());
+        bytes[20..28].copy_from_slice(&self.expires_at.millis().to_be_bytes());
+        bytes[28..36].copy_from_slice(&self.token.issued_at.unwrap_or(NO_TIME).to_be_bytes());
+        bytes[36..].copy_from_slice(&self.token.digest.bytes());
         BASE64_URL_SAFE_NO_PAD.encode(bytes)
     }
 
     fn decode(text: &str) -> Option<Self> {
         let bytes: [u8; BYTES] = BASE64_URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()?;
-        let time = |from: usize| {
-            let bytes = bytes[from..from + 8].try_into().ok()?;
-            Some(Timestamp::from_millis(i64::from_be_bytes(bytes)))
-        };
+        let number = |from: usize| Some(i64::from_be_bytes(bytes[from..from + 8].try_into().ok()?));
+        let time = |from: usize| number(from).map(Timestamp::from_millis);
         let user = UserId::from_bytes(bytes[..12].try_into().ok()?);
-        Some(Self { user, bound_at: time(12)?, expires_at: time(20)? })
+        let issued_at = Some(number(28)?).filter(|issued_at| *issued_at != NO_TIME);
+        let token = TokenStamp { issued_at, digest: TokenDigest::from_bytes(bytes[36..].try_into().ok()?) };
+        Some(Self { user, bound_at: time(12)?, expires_at: time(20)?, token })
     }
 }
 
@@ -98,6 +105,7 @@ mod tests {
             user: UserId::from_bytes([7; 12]),
             bound_at: Timestamp::from_millis(1),
             expires_at: Timestamp::from_millis(2),
+            token: TokenStamp { issued_at: Some(3), digest: TokenDigest::from_bytes([4; 16]) },
         };
         let signed = tokens("one").sign_binding("page", &binding);
         assert_eq!(tokens("one").verify_binding("page", &signed), Some(binding));

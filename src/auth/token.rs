@@ -5,9 +5,10 @@ use std::time::Duration;
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::Secret;
-use crate::domain::{Attachment, Role, Timestamp, User, UserId};
+use crate::domain::{Attachment, Role, Timestamp, TokenDigest, TokenStamp, User, UserId};
 
 /// How long a token lasts unless configured otherwise.
 pub const DEFAULT_LIFETIME: Duration = Duration::from_hours(24);
@@ -34,6 +35,8 @@ pub struct Identity {
     pub subject: Subject,
     /// From this moment on the token is worth nothing.
     pub expires_at: Timestamp,
+    /// What the account needs to tell whether the token still counts.
+    pub token: TokenStamp,
 }
 
 /// How a token names an account: the dialects disagree.
@@ -43,6 +46,17 @@ pub enum Subject {
     Id(UserId),
     /// By its integer number.
     Number(u64),
+}
+
+impl Subject {
+    /// Whether it names this account.
+    #[must_use]
+    pub fn is_of(self, user: &User) -> bool {
+        match self {
+            Self::Id(id) => id == user.id,
+            Self::Number(number) => number == user.number,
+        }
+    }
 }
 
 /// Why a token names nobody.
@@ -98,6 +112,8 @@ pub struct RefreshIdentity {
     pub token_id: String,
     /// From this moment on it is worth nothing.
     pub expires_at: Timestamp,
+    /// What the account needs to tell whether the token still counts.
+    pub token: TokenStamp,
 }
 
 /// What a link to a file says: neither an account nor a type of token, so that it opens nothing else.
@@ -120,6 +136,8 @@ const REFRESH_LIFETIME: Duration = Duration::from_hours(7 * 24);
 #[derive(Deserialize)]
 struct Claims {
     exp: i64,
+    /// Other servers may have written a fraction.
+    iat: Option<f64>,
     nbf: Option<i64>,
     id: Option<String>,
     user_id: Option<NumberOrText>,
@@ -150,7 +168,8 @@ impl Tokens {
         Self { signing: EncodingKey::from_secret(key), checking: DecodingKey::from_secret(key), validation, lifetime }
     }
 
-    /// A token for this account: the claims `id`, `role`, `iat` and `exp`, no others.
+    /// A token for this account: the claims `id`, `role`, `iat` and `exp`, no others. `now` is the account's
+    /// [`issue_time`](crate::domain::Sessions::issue_time).
     #[must_use]
     pub fn issue(&self, user: UserId, role: Role, now: Timestamp) -> String {
         let claims = Issued {
@@ -169,6 +188,7 @@ impl Tokens {
     /// A pair of tokens with the claims of the Channels products.
     #[must_use]
     pub fn issue_pair(&self, user: &User, username: &str, now: Timestamp) -> TokenPair {
+        let now = user.sessions.issue_time(now);
         let sign = |token_type, lifetime| {
             let claims = PairClaims {
                 token_type,
@@ -225,7 +245,7 @@ impl Tokens {
             return Err(TokenError::Invalid);
         }
         let expires_at = Timestamp::from_millis(as_access.exp.saturating_mul(1000));
-        Ok(RefreshIdentity { subject, token_id, expires_at })
+        Ok(RefreshIdentity { subject, token_id, expires_at, token: stamp(token, &as_access) })
     }
 
     /// Tells whom a bare token (see [`without_bearer`]) names at the moment `now`.
@@ -244,7 +264,8 @@ impl Tokens {
         if claims.exp <= now.seconds() {
             return Err(TokenError::Expired);
         }
-        Ok(Identity { subject, expires_at: Timestamp::from_millis(claims.exp.saturating_mul(1000)) })
+        let expires_at = Timestamp::from_millis(claims.exp.saturating_mul(1000));
+        Ok(Identity { subject, expires_at, token: stamp(token, &claims) })
     }
 
     /// What signs.
@@ -282,6 +303,15 @@ pub fn without_bearer(value: &str) -> &str {
         }
         _ => value,
     }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "seconds; what is out of range ends at the bound")]
+fn stamp(token: &str, claims: &Claims) -> TokenStamp {
+    let mut half = [0; 16];
+    // The signature has more than one spelling: the last character of its base64 has unused bits. What it signs has one.
+    let signed = token.rsplit_once('.').map_or(token, |(signed, _)| signed);
+    half.copy_from_slice(&Sha256::digest(signed.as_bytes())[..16]);
+    TokenStamp { issued_at: claims.iat.map(|iat| iat.floor() as i64), digest: TokenDigest::from_bytes(half) }
 }
 
 fn subject(claims: &Claims) -> Option<Subject> {

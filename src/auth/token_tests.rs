@@ -24,6 +24,7 @@ fn user() -> User {
         role: Role::Admin,
         status: AccountStatus::Active,
         pending_codes: PendingCodes::new(),
+        sessions: crate::domain::Sessions::default(),
         created_at: NOW,
         updated_at: NOW,
     }
@@ -49,7 +50,9 @@ fn an_issued_token_has_exactly_four_claims_and_is_accepted_until_it_expires() {
     let exp = NOW.seconds() + 24 * 3600;
     assert_eq!(claims, json!({"id": ID, "role": "admin", "iat": NOW.seconds(), "exp": exp}));
     let expires_at = Timestamp::from_millis(exp * 1000);
-    let identity = Identity { subject: Subject::Id(user().id), expires_at };
+    let found = tokens().verify(&token, NOW).unwrap();
+    assert_eq!(found.token.issued_at, Some(NOW.seconds()));
+    let identity = Identity { subject: Subject::Id(user().id), expires_at, token: found.token };
     assert_eq!(tokens().verify(&token, NOW), Ok(identity));
     assert_eq!(tokens().verify(&token, Timestamp::from_millis(exp * 1000 - 1)), Ok(identity));
     assert_eq!(tokens().verify(&token, expires_at), Err(TokenError::Expired));

@@ -32,6 +32,7 @@ impl Token {
         let user = keeper.users.user_by_email(&self.email).await?;
         keeper.close().await;
         let Some(user) = user else { bail!("no account has this address") };
-        say(Tokens::new(&secret, self.auth.token_lifetime).issue(user.id, user.role, SystemClock.now()))
+        let issued_at = user.sessions.issue_time(SystemClock.now());
+        say(Tokens::new(&secret, self.auth.token_lifetime).issue(user.id, user.role, issued_at))
     }
 }

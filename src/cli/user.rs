@@ -10,7 +10,7 @@ use super::say;
 use crate::auth::Passwords;
 use crate::config::StoreConfig;
 use crate::domain::{AccountStatus, Clock, Email, PendingCodes, Role, SystemClock, UserId};
-use crate::store::{MAX_PAGE, NewUser, OpenStore, StoreLocation, UserChange, UserStore};
+use crate::store::{MAX_PAGE, NewUser, OpenStore, SessionsChange, StoreLocation, UserChange, UserStore};
 
 /// Adds, lists, blocks and unblocks accounts, and sets their passwords.
 #[derive(Debug, Args)]
@@ -46,7 +46,12 @@ enum Action {
         /// Its e-mail address.
         email: Email,
     },
-    /// Sets a password, read from standard input.
+    /// Ends all sessions of an account, at once: whoever uses it has to log in again.
+    LogOut {
+        /// Its e-mail address.
+        email: Email,
+    },
+    /// Sets a password, read from standard input. Ends all sessions of the account.
     Password {
         /// The account's e-mail address.
         email: Email,
@@ -100,6 +105,9 @@ impl Action {
             Self::List => list(keeper).await,
             Self::Block { email } => keeper.change(&email, status(AccountStatus::Blocked)).await,
             Self::Unblock { email } => keeper.change(&email, status(AccountStatus::Active)).await,
+            Self::LogOut { email } => {
+                keeper.change(&email, UserChange { sessions: SessionsChange::EndAll, ..UserChange::default() }).await
+            }
             Self::Password { email } => {
                 let password_hash = Some(read_password().await?);
                 keeper.change(&email, UserChange { password_hash, ..UserChange::default() }).await

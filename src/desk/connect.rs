@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Desk;
 use crate::accounts::identify::IdentifyError;
-use crate::domain::{ConnectionId, Person, Timestamp, UserId};
+use crate::domain::{ConnectionId, Person, Timestamp, TokenStamp, UserId};
 use crate::presence::{Connection, Revoked, Unconfirmed};
 
 /// Somebody who has shown who they are.
@@ -14,6 +14,8 @@ pub struct Authenticated {
     pub person: Arc<Person>,
     /// When the proof stops being good.
     pub expires_at: Timestamp,
+    /// The token they have shown; `None` for a visitor, who has a cookie instead.
+    pub token: Option<TokenStamp>,
 }
 
 /// What a new connection is to get should an older one of the same person turn out to have been dead.
@@ -30,7 +32,8 @@ impl Desk {
     /// [`IdentifyError`] says why they are not let in.
     pub async fn authenticate(&self, token: &str) -> Result<Authenticated, IdentifyError> {
         let identified = self.0.accounts.identify(token).await?;
-        Ok(Authenticated { person: Arc::new(Person::from(&identified.user)), expires_at: identified.expires_at })
+        let person = Arc::new(Person::from(&identified.user));
+        Ok(Authenticated { person, expires_at: identified.expires_at, token: Some(identified.token) })
     }
 
     /// Makes a connection somebody's. It hears of everything from now on, but of the log only after

@@ -53,9 +53,10 @@ impl Desk {
     }
 
     /// Binds a page to whoever has just authenticated on it: gives the signed text for [`identify_page`](Self::identify_page).
+    /// `None` if they have shown no token.
     #[must_use]
-    pub fn bind_page(&self, page: &str, who: &Authenticated) -> String {
-        self.0.accounts.bind_page(page, who.person.id, who.expires_at)
+    pub fn bind_page(&self, page: &str, who: &Authenticated) -> Option<String> {
+        Some(self.0.accounts.bind_page(page, who.person.id, who.token?, who.expires_at))
     }
 
     /// Tells whom a page was bound to, if that was no longer ago than `within` and their token and account still count.
@@ -69,7 +70,8 @@ impl Desk {
         within: Duration,
     ) -> Result<Authenticated, IdentifyError> {
         let identified = self.0.accounts.identify_page(page, signed, within).await?;
-        Ok(Authenticated { person: Arc::new(Person::from(&identified.user)), expires_at: identified.expires_at })
+        let person = Arc::new(Person::from(&identified.user));
+        Ok(Authenticated { person, expires_at: identified.expires_at, token: Some(identified.token) })
     }
 
     /// Makes a connection somebody's whose page was there before. False if it has closed meanwhile. Entries are held back until

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::Desk;
 use super::connect::{Authenticated, revoke_connection};
 use super::outage::Outage;
-use crate::domain::{AccountStatus, ConnectionId, Person, Timestamp, User, UserId};
+use crate::domain::{AccountStatus, ConnectionId, Person, Sessions, Timestamp, TokenStamp, User, UserId};
 use crate::presence::{Connection, Revoked};
 use crate::store::MAX_PAGE;
 
@@ -27,10 +27,13 @@ impl Default for Expiries {
     }
 }
 
+/// When, and a number that tells it from others of that time.
+type Place = (Timestamp, u64);
+
 #[derive(Default)]
 struct Queue {
-    by_time: BTreeMap<(Timestamp, u64), (UserId, Weak<dyn Connection>)>,
-    places: HashMap<ConnectionId, (Timestamp, u64)>,
+    by_time: BTreeMap<Place, (UserId, Weak<dyn Connection>)>,
+    places: HashMap<ConnectionId, (Place, Option<TokenStamp>)>,
     next: u64,
 }
 
@@ -39,7 +42,7 @@ impl Expiries {
         let mut queue = self.queue();
         queue.next += 1;
         let place = (who.expires_at, queue.next);
-        if let Some(old) = queue.places.insert(connection.id(), place) {
+        if let Some((old, _)) = queue.places.insert(connection.id(), (place, who.token)) {
             queue.by_time.remove(&old);
         }
         queue.by_time.insert(place, (who.person.id, Arc::downgrade(connection)));
@@ -47,7 +50,7 @@ impl Expiries {
 
     pub(super) fn remove(&self, connection: ConnectionId) {
         let mut queue = self.queue();
-        if let Some(place) = queue.places.remove(&connection) {
+        if let Some((place, _)) = queue.places.remove(&connection) {
             queue.by_time.remove(&place);
         }
     }
@@ -57,6 +60,14 @@ impl Expiries {
         let later = queue.by_time.split_off(&(now, u64::MAX));
         let due = std::mem::replace(&mut queue.by_time, later);
         due.into_values().filter_map(|(user, connection)| Some((user, connection.upgrade()?))).collect()
+    }
+
+    /// Those of these connections whose token does not count any more.
+    fn ended(&self, sessions: &Sessions, mut connections: Vec<Arc<dyn Connection>>) -> Vec<Arc<dyn Connection>> {
+        let queue = self.queue();
+        let token = |id| queue.places.get(&id).and_then(|(_, token)| token.as_ref());
+        connections.retain(|connection| token(connection.id()).is_some_and(|token| !sessions.accepts(token)));
+        connections
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
@@ -98,6 +109,13 @@ impl Desk {
             if let Some(reason) = lost(&person, accounts.get(id)) {
                 self.0.directory.forget(*id).await;
                 self.revoke(*id, reason);
+                continue;
+            }
+            let Some(sessions) = accounts.get(id).map(|user| &user.sessions).filter(|ended| ended.any()) else {
+                continue;
+            };
+            for connection in self.0.expiries.ended(sessions, self.0.presence.connections(*id)) {
+                revoke_connection(*id, &*connection, Revoked::SessionEnded);
             }
         }
     }
@@ -119,8 +137,9 @@ mod tests {
     use super::*;
     use crate::accounts::testing::Fixture;
     use crate::desk::DeskSettings;
-    use crate::domain::{Clock as _, Role};
+    use crate::domain::{Clock as _, Role, TokenDigest};
     use crate::presence::testing::Recorder;
+    use crate::store::{SessionsChange, UserChange};
 
     /// Somebody is there, and the time stands still unless it is waited for.
     async fn scene() -> (Fixture, Desk, UserId, Arc<Recorder>) {
@@ -129,11 +148,47 @@ mod tests {
         let desk = Desk::open(fixture.stores.clone(), accounts, clock, DeskSettings::default());
         let ann = fixture.account("ann@x.test", Role::Customer, AccountStatus::Active).await;
         let expires_at = fixture.clock.now().after(Duration::from_mins(5));
-        let (who, recorder) = (Authenticated { person: Arc::new(Person::from(&ann)), expires_at }, Recorder::new());
+        let token = Some(stamp(1, fixture.clock.now()));
+        let (who, recorder) =
+            (Authenticated { person: Arc::new(Person::from(&ann)), expires_at, token }, Recorder::new());
         let connection: Arc<dyn Connection> = recorder.clone();
         assert!(desk.connect_live(&who, &connection).await);
         tokio::time::pause();
         (fixture, desk, ann.id, recorder)
+    }
+
+    fn stamp(n: u8, issued_at: Timestamp) -> TokenStamp {
+        TokenStamp { issued_at: Some(issued_at.seconds()), digest: TokenDigest::from_bytes([n; 16]) }
+    }
+
+    async fn end(fixture: &Fixture, user: UserId, sessions: SessionsChange) {
+        let change = UserChange { sessions, ..UserChange::default() };
+        fixture.stores.users.update_user(user, change, fixture.clock.now()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn sessions_that_are_ended_elsewhere_end_within_half_a_second() {
+        let (fixture, desk, ann, first) = scene().await;
+        let person = Arc::new(Person::from(&fixture.user(ann).await));
+        let expires_at = fixture.clock.now().after(Duration::from_mins(5));
+        let mut others = Vec::new();
+        for token in [Some(stamp(2, fixture.clock.now())), None] {
+            let (who, recorder) = (Authenticated { person: person.clone(), expires_at, token }, Recorder::new());
+            let connection: Arc<dyn Connection> = recorder.clone();
+            assert!(desk.connect_live(&who, &connection).await);
+            others.push(recorder);
+        }
+        end(&fixture, ann, SessionsChange::EndOne(stamp(1, fixture.clock.now()).digest, expires_at)).await;
+        let (reason, took) = revoked(&first).await;
+        assert_eq!(reason, Revoked::SessionEnded);
+        assert!(took <= Duration::from_millis(500), "{took:?}");
+        tokio::time::sleep(PERIOD * 3).await;
+        assert!(others[0].told().borrow().revoked.is_none(), "another session goes on");
+        end(&fixture, ann, SessionsChange::EndAll).await;
+        assert_eq!(revoked(&others[0]).await.0, Revoked::SessionEnded);
+        tokio::time::sleep(PERIOD * 3).await;
+        assert!(others[1].told().borrow().revoked.is_none(), "a visitor has no token");
+        desk.close().await;
     }
 
     /// Waits until the connection loses its rights; gives why, and how long that took.

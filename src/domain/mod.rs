@@ -29,6 +29,7 @@ pub mod ids;
 pub mod message;
 mod receipt;
 mod replay;
+pub mod session;
 pub mod user;
 
 pub use attachment::Attachment;
@@ -42,6 +43,7 @@ pub use ids::{ConnectionId, ConversationId, MessageId, UserId};
 pub use message::{BodyError, ClientMessageId, Message, MessageBody, MessageExtras, Revision};
 pub use receipt::{MessageStatus, Reach};
 pub use replay::{LastSpoken, Replay};
+pub use session::{Sessions, TokenDigest, TokenStamp};
 pub use user::{
     AccountStatus, BirthDate, CodePurpose, Email, EmailError, PendingCode, PendingCodes, Person, Role, User,
 };

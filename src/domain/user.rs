@@ -7,7 +7,7 @@ use std::str::FromStr;
 use time::Date;
 use time::macros::format_description;
 
-use super::{Timestamp, UserId};
+use super::{Sessions, Timestamp, UserId};
 
 /// What somebody may do.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -243,6 +243,8 @@ pub struct User {
     pub status: AccountStatus,
     /// Mailed codes that wait for their use.
     pub pending_codes: PendingCodes,
+    /// Which of their tokens still count.
+    pub sessions: Sessions,
     /// When the account was made.
     pub created_at: Timestamp,
     /// When any field last changed.

@@ -43,6 +43,8 @@ pub enum Revoked {
     Deleted,
     /// The account has another role now; authenticating again gives the new one.
     RoleChanged,
+    /// The token does not count any more: its session was ended, or all of the account's were.
+    SessionEnded,
 }
 
 /// An entry that was sent on a connection since its client last gave a sign of life: the first of its conversation.

@@ -10,7 +10,8 @@ use async_trait::async_trait;
 
 use crate::domain::{
     AccountStatus, BirthDate, CodePurpose, Conversation, ConversationId, DeskId, Draft, Email, Entry, Members,
-    MessageExtras, MessageId, PendingCode, PendingCodes, Reach, Role, Seq, Side, Summary, Timestamp, User, UserId,
+    MessageExtras, MessageId, PendingCode, PendingCodes, Reach, Role, Seq, Sessions, Side, Summary, Timestamp,
+    TokenDigest, User, UserId,
 };
 
 #[cfg(test)]
@@ -110,6 +111,7 @@ impl NewUser {
             role: self.role,
             status: self.status,
             pending_codes: self.pending_codes,
+            sessions: Sessions::default(),
             created_at: self.at,
             updated_at: self.at,
         }
@@ -131,6 +133,39 @@ pub struct UserChange {
     pub status: Option<AccountStatus>,
     /// What becomes of the pending codes.
     pub codes: CodesChange,
+    /// Which tokens end. A new password, and a status that lets nobody in, end all of them whatever this says.
+    pub sessions: SessionsChange,
+}
+
+impl UserChange {
+    /// Which tokens end with this change.
+    pub(crate) fn ended_sessions(&self) -> SessionsChange {
+        let shuts_out = self.status.is_some_and(|status| status != AccountStatus::Active);
+        if self.password_hash.is_some() || shuts_out { SessionsChange::EndAll } else { self.sessions }
+    }
+}
+
+/// Which tokens of an account end.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum SessionsChange {
+    /// None.
+    #[default]
+    Keep,
+    /// All that were issued before this change.
+    EndAll,
+    /// This one, which would be good until then.
+    EndOne(TokenDigest, Timestamp),
+}
+
+impl SessionsChange {
+    /// Makes the change.
+    pub(crate) fn make(self, sessions: &mut Sessions, at: Timestamp) {
+        match self {
+            Self::Keep => {}
+            Self::EndAll => sessions.end_all(at),
+            Self::EndOne(token, until) => sessions.end_one(token, until, at),
+        }
+    }
 }
 
 /// What to change of an account's pending codes.

@@ -1,9 +1,9 @@
 //! What every store's upkeep must do: a store is filled, moved into another, and moved once more.
 
-use super::{Appended, Delivered, NewUser, OpenStore, Profile, Receipt, RestoreError};
+use super::{Appended, Delivered, NewUser, OpenStore, Profile, Receipt, RestoreError, SessionsChange, UserChange};
 use crate::domain::{
     AccountStatus, Attachment, Conversation, ConversationId, DeskId, Draft, DraftKind, Entry, Members, MessageBody,
-    MessageExtras, MessageId, PendingCodes, Reach, Role, Seq, Side, Status, Timestamp, UserId,
+    MessageExtras, MessageId, PendingCodes, Reach, Role, Seq, Side, Status, Timestamp, TokenDigest, UserId,
 };
 use crate::import::{End, ImportError, Moved, compare, count_entries, import};
 use crate::verify::{Repair, verify};
@@ -49,6 +49,15 @@ async fn add_user(store: &OpenStore, n: u8, role: Role) {
     store.stores().users.create_user(new).await.unwrap();
 }
 
+/// All of one person, and one of another.
+async fn end_sessions(store: &OpenStore) {
+    let one = SessionsChange::EndOne(TokenDigest::from_bytes([5; 16]), START);
+    for (n, sessions) in [(1, SessionsChange::EndAll), (9, one)] {
+        let change = UserChange { sessions, ..UserChange::default() };
+        store.stores().users.update_user(someone(n), change, START).await.unwrap();
+    }
+}
+
 /// Two support conversations and a direct one, with entries of every kind.
 pub(crate) async fn fill(store: &OpenStore) -> Conversation {
     for (n, role) in [(1, Role::Customer), (2, Role::Customer), (9, Role::Admin)] {
@@ -76,6 +85,7 @@ pub(crate) async fn fill(store: &OpenStore) -> Conversation {
     let reach = Reach { sent: Seq::new(5), delivered: Seq::new(4) };
     conversations.note_receipts(vec![Receipt { conversation: ann.id, side: Side::Desk, reach }]).await.unwrap();
     add_what_goes_with_it(store, &ann).await;
+    end_sessions(store).await;
     ann
 }
 

@@ -26,4 +26,5 @@ mod recording;
 mod revise;
 mod rooms;
 mod routes;
+mod sessions;
 mod typing;

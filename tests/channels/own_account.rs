@@ -54,8 +54,11 @@ async fn the_doubled_prefix_of_one_generation_is_as_good_as_the_single_one() {
         }
         let name = format!("una{n}");
         assert_eq!(log_in(&name, "secret-1").await.status, 200, "what is refused changes nothing");
-        let done = json!({"detail": "Password changed successfully"});
-        assert_eq!(password("secret-1", "another-1").await, (200, done), "{prefix}");
+        let (status, done) = password("secret-1", "another-1").await;
+        assert_eq!((status, &done["detail"]), (200, &json!("Password changed successfully")), "{prefix}");
+        let fresh = Who::Bearer(done["access"].as_str().unwrap().to_owned());
+        assert_eq!(server.get(&format!("{prefix}/me/"), &fresh).await.status, 200);
+        assert_eq!(server.get(&format!("{prefix}/me/"), &who).await.status, 401, "all sessions have ended");
         assert_eq!((log_in(&name, "secret-1").await.status, log_in(&name, "another-1").await.status), (401, 200));
     }
 }

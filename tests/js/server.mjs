@@ -53,6 +53,8 @@ async function run(args, input = '') {
   let output = '';
   child.stdout.on('data', (data) => (output += data));
   child.stderr.on('data', (data) => (output += data));
+  // A command that asks for nothing may be gone before it is given nothing.
+  child.stdin.on('error', () => {});
   child.stdin.end(input);
   const [code] = await once(child, 'close');
   assert.equal(code, 0, `deskline ${args.join(' ')}: ${output}`);

@@ -1,6 +1,7 @@
 //! Who asks: the bearer token of a request, and the account behind it.
 
 use axum::extract::{FromRef, FromRequestParts};
+use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 
@@ -28,11 +29,7 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
         let AccountsState(accounts) = AccountsState::from_ref(state);
-        let token = match parts.headers.get(AUTHORIZATION) {
-            Some(value) => without_bearer(value.to_str().map_err(|_| TokenError::Invalid)?),
-            None => "",
-        };
-        let Identified { user, .. } = accounts.identify(token).await?;
+        let Identified { user, .. } = accounts.identify(bare_token(&parts.headers)?).await?;
         Ok(Self(user))
     }
 }
@@ -46,6 +43,14 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
         let Caller(user) = Caller::from_request_parts(parts, state).await?;
         if user.role == Role::Admin { Ok(Self(user)) } else { Err(Refusal::forbidden("Access denied")) }
+    }
+}
+
+/// The token in the `Authorization` header; empty if there is none.
+pub(super) fn bare_token(headers: &HeaderMap) -> Result<&str, TokenError> {
+    match headers.get(AUTHORIZATION) {
+        Some(value) => Ok(without_bearer(value.to_str().map_err(|_| TokenError::Invalid)?)),
+        None => Ok(""),
     }
 }
 

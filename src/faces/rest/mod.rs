@@ -21,6 +21,7 @@ pub mod body;
 pub mod caller;
 pub mod chat;
 pub mod reply;
+pub mod sessions;
 #[cfg(test)]
 mod tests;
 
@@ -55,6 +56,7 @@ impl FromRef<RestState> for AccountsState {
 pub fn routes(desk: Desk, accounts: Arc<Accounts>) -> Router {
     Router::new()
         .merge(auth::routes())
+        .merge(sessions::routes())
         .merge(admin::routes())
         .merge(chat::routes())
         .fallback(not_found)

@@ -442,6 +442,7 @@ impl Connection for SocketConnection {
             Revoked::Blocked => "Account is blocked.",
             Revoked::Deleted => "Account no longer exists",
             Revoked::RoleChanged => "Account has changed",
+            Revoked::SessionEnded => "Session has ended",
         };
         self.emit_authenticated(&Authenticated::no(message));
     }

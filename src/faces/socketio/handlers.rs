@@ -84,8 +84,10 @@ async fn authenticate(connection: &Shared, shown: Authenticate, ack: Option<AckS
     };
     let is_new = connection.rebind(Some(&who.person));
     connection.want_receipts(shown.receipts);
-    if let Some(page) = connection.page_id() {
-        connection.bind_page(connection.desk.bind_page(&page, &who));
+    if let Some(page) = connection.page_id()
+        && let Some(binding) = connection.desk.bind_page(&page, &who)
+    {
+        connection.bind_page(binding);
     }
     let yes = Authenticated::yes(&who.person);
     connection.emit_authenticated(&yes);

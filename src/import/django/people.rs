@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::dump::Place;
 use super::rows::{self, Row, UserFields};
 use super::{DjangoError, Note, Product, Taking};
-use crate::domain::{AccountStatus, Email, PendingCodes, Role, User, UserId};
+use crate::domain::{AccountStatus, Email, PendingCodes, Role, Sessions, User, UserId};
 use crate::store::{NewUser, Profile};
 
 /// How many rows are read at once.
@@ -99,6 +99,7 @@ impl Taking<'_> {
             role: role(&fields),
             status: status(&fields, self.dump.product),
             pending_codes: PendingCodes::new(),
+            sessions: Sessions::default(),
             created_at,
             updated_at: rows::time(fields.updated_at.as_ref()).unwrap_or(created_at),
         };

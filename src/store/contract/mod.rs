@@ -15,8 +15,9 @@ mod log;
 mod people;
 mod projections;
 mod revisions;
+mod sessions;
 
-pub(crate) use {conversations::*, log::*, people::*, projections::*, revisions::*};
+pub(crate) use {conversations::*, log::*, people::*, projections::*, revisions::*, sessions::*};
 
 /// Makes one test per story for an adapter.
 macro_rules! store_contract {
@@ -54,6 +55,8 @@ macro_rules! store_contract {
                 accounts_come_in_pages,
                 the_first_agent_is_the_first_admin_who_is_not_blocked,
                 an_id_of_the_desk_is_pinned_once_and_never_removed,
+                tokens_are_ended_one_by_one_and_all_at_once,
+                a_new_password_and_a_block_end_all_tokens,
                 a_conversation_is_found_by_its_uuid_and_its_number,
                 a_message_is_found_by_its_number_with_what_goes_with_it,
                 support_conversations_come_in_pages_also_empty_ones,

@@ -4,7 +4,7 @@ use super::{START, later, someone};
 use crate::domain::{AccountStatus, CodePurpose, DeskId, PendingCode, PendingCodes, Role, User};
 use crate::store::{CodesChange, NewUser, Profile, SaveProfileError, SaveUserError, Stores, UserChange};
 
-fn account(n: u8, email: &str, role: Role) -> NewUser {
+pub(super) fn account(n: u8, email: &str, role: Role) -> NewUser {
     NewUser {
         id: someone(n),
         name: format!("Person {n}"),
@@ -36,7 +36,8 @@ pub(crate) async fn accounts_change_and_are_deleted(stores: Stores) {
     let ann = stores.users.create_user(account(1, "ann@x.test", Role::Customer)).await.unwrap();
     let change = UserChange { status: Some(AccountStatus::Blocked), ..UserChange::default() };
     let blocked = stores.users.update_user(ann.id, change, later(9)).await.unwrap().unwrap();
-    let expected = User { status: AccountStatus::Blocked, updated_at: later(9), ..ann.clone() };
+    let sessions = blocked.sessions.clone();
+    let expected = User { status: AccountStatus::Blocked, updated_at: later(9), sessions, ..ann.clone() };
     assert_eq!(blocked, expected);
     assert_eq!(stores.users.user(ann.id).await.unwrap(), Some(expected));
     assert_eq!(stores.users.user_by_number(ann.number).await.unwrap().map(|user| user.id), Some(ann.id));

@@ -58,6 +58,7 @@ mod profiles;
 mod projection;
 mod queries;
 mod revisions;
+mod session_documents;
 #[cfg(test)]
 mod tests;
 mod updates;

@@ -8,7 +8,7 @@ use super::connection::{is_duplicate, within};
 use super::documents::{ConversationDocument, DeliveredDocument, EntryDocument, date, object_id, projection, whole};
 use super::projection::bounded;
 use super::user_documents::{UserDocument, new_user};
-use super::{MongoStore, Shared, queries};
+use super::{MongoStore, Shared, queries, session_documents};
 use crate::domain::{Conversation, ConversationId, DeskId, Entry, Seq, Summary, User, UserId};
 use crate::store::upkeep::news;
 use crate::store::{Delivered, NewUser, Profile, RestoreError, SpentToken, StoreError, Upkeep};
@@ -138,6 +138,7 @@ impl Shared {
         };
         let mut document = new_user(&new, user.number);
         document.insert("updatedAt", date(user.updated_at));
+        document.extend(session_documents::fields(&user.sessions));
         match self.users.clone_with_type().insert_one(document).await {
             Ok(_) => Ok(true),
             Err(error) if is_duplicate(&error) => {

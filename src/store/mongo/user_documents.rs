@@ -7,6 +7,7 @@ use mongodb::bson::{Bson, DateTime, Document, bson, doc};
 use serde::Deserialize;
 
 use super::documents::{USERS, date, int, object_id, time, whole};
+use super::session_documents;
 use crate::domain::{AccountStatus, CodePurpose, Email, PendingCode, PendingCodes, Role, Timestamp, User, UserId};
 use crate::store::{CodesChange, NewUser, StoreError, UserChange};
 
@@ -33,6 +34,12 @@ pub(super) struct UserDocument {
     codes: BTreeMap<String, CodeDocument>,
     /// The only one, as an earlier version has kept it. It goes with the next change of any.
     code: Option<OnlyCodeDocument>,
+    /// Ours: since which second tokens count.
+    #[serde(default)]
+    sessions_valid_from: i64,
+    /// Ours: tokens that were logged out, by digest, and until when that is remembered.
+    #[serde(default)]
+    ended_tokens: BTreeMap<String, DateTime>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -76,6 +83,7 @@ impl TryFrom<UserDocument> for User {
             password_hash: document.password,
             role,
             pending_codes: pending_codes.ok_or_else(unreadable)?,
+            sessions: session_documents::read(document.sessions_valid_from, &document.ended_tokens),
             created_at,
             updated_at: document.updated_at.map_or(created_at, time),
         })
@@ -117,7 +125,7 @@ pub(super) fn new_user(new: &NewUser, number: u64) -> Document {
     document
 }
 
-/// The update that makes this change.
+/// The update that makes this change, but for the tokens that end with it.
 pub(super) fn changed(change: UserChange, at: Timestamp) -> Document {
     let mut set = doc! { "updatedAt": date(at) };
     let mut unset = Document::new();

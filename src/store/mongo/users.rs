@@ -8,9 +8,9 @@ use mongodb::options::ReturnDocument;
 use super::connection::{is_duplicate, within};
 use super::documents::{int, object_id};
 use super::user_documents::{UserDocument, changed, new_user};
-use super::{MongoStore, Shared, projection, queries};
+use super::{MongoStore, Shared, projection, queries, session_documents};
 use crate::domain::{DeskId, Email, Role, Timestamp, User, UserId};
-use crate::store::{MAX_PAGE, NewUser, SaveUserError, StoreError, UserChange, UserPage, UserStore};
+use crate::store::{MAX_PAGE, NewUser, SaveUserError, SessionsChange, StoreError, UserChange, UserPage, UserStore};
 
 /// Accounts that are given their number at the same time.
 const AT_ONCE: usize = 8;
@@ -51,12 +51,7 @@ impl UserStore for MongoStore {
     }
 
     async fn update_user(&self, id: UserId, change: UserChange, at: Timestamp) -> Result<Option<User>, SaveUserError> {
-        within(async {
-            let update = self.shared.users.find_one_and_update(queries::user(id), changed(change, at));
-            let updated = update.return_document(ReturnDocument::After).await.map_err(save_error)?;
-            Ok(self.shared.numbered(updated).await?)
-        })
-        .await
+        within(self.shared.update_user(id, change, at)).await
     }
 
     async fn delete_user(&self, id: UserId) -> Result<bool, StoreError> {
@@ -86,6 +81,21 @@ impl Shared {
         let document = new_user(&new, number);
         self.users.clone_with_type().insert_one(document).await.map_err(save_error)?;
         Ok(new.numbered(number))
+    }
+
+    async fn update_user(&self, id: UserId, change: UserChange, at: Timestamp) -> Result<Option<User>, SaveUserError> {
+        let ended = change.ended_sessions();
+        let mut update = changed(change, at);
+        if ended != SessionsChange::Keep {
+            let user = self.users.find_one(queries::user(id)).await.map_err(StoreError::from)?;
+            let Some(user) = self.numbered(user).await? else { return Ok(None) };
+            let mut sessions = user.sessions.clone();
+            ended.make(&mut sessions, at);
+            session_documents::add_change(&mut update, &user.sessions, &sessions);
+        }
+        let update = self.users.find_one_and_update(queries::user(id), update);
+        let updated = update.return_document(ReturnDocument::After).await.map_err(save_error)?;
+        Ok(self.numbered(updated).await?)
     }
 
     pub(super) async fn users_with(&self, ids: &[UserId]) -> Result<Vec<User>, StoreError> {

@@ -29,6 +29,7 @@ mod receipts;
 mod revisions;
 mod rows;
 mod schema;
+mod sessions;
 mod since;
 #[cfg(test)]
 mod tests;

@@ -3,17 +3,17 @@
 use rusqlite::types::{FromSqlError, Type};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::codes;
+use super::{codes, sessions};
 use crate::domain::{
     ClientMessageId, Conversation, ConversationId, Email, Entry, EntryKind, LastMessage, Members, Message, MessageBody,
-    MessageId, PendingCodes, Revision, Seq, Side, SideState, Summary, Target, Timestamp, User, UserId,
+    MessageId, PendingCodes, Revision, Seq, Sessions, Side, SideState, Summary, Target, Timestamp, User, UserId,
 };
 use crate::store::StoreError;
 
 /// Columns of [`user`], in its order.
 macro_rules! user_columns {
     () => {
-        "number, id, name, email, password_hash, role, status, codes, created_at, updated_at"
+        "number, id, name, email, password_hash, role, status, codes, created_at, updated_at, sessions"
     };
 }
 /// Columns of [`summary_of`], in its order.
@@ -45,6 +45,8 @@ pub(super) const ENTRY_BY_CLIENT_ID: &str = select_entry!("e.conversation = ?1 A
 pub(super) fn user(row: &Row<'_>) -> rusqlite::Result<User> {
     let codes: Option<String> = row.get(7)?;
     let pending_codes = codes.map_or(Some(PendingCodes::new()), |codes| codes::read(&codes));
+    let sessions: Option<String> = row.get(10)?;
+    let sessions = sessions.map_or_else(|| Some(Sessions::default()), |sessions| sessions::read(&sessions));
     Ok(User {
         number: row.get(0)?,
         id: UserId::from_bytes(row.get(1)?),
@@ -56,6 +58,7 @@ pub(super) fn user(row: &Row<'_>) -> rusqlite::Result<User> {
         pending_codes: pending_codes.ok_or_else(|| unreadable(7))?,
         created_at: time(row, 8)?,
         updated_at: time(row, 9)?,
+        sessions: sessions.ok_or_else(|| unreadable(10))?,
     })
 }
 

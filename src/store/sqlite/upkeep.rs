@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use rusqlite::{Connection, TransactionBehavior, params};
 
 use super::rows::{self, select_entry, summary_columns, user_columns};
-use super::{codes, desk_ids, people_upkeep, revisions};
+use super::{codes, desk_ids, people_upkeep, revisions, sessions};
 use crate::domain::{
     ClientMessageId, Conversation, ConversationId, DeskId, Email, Entry, EntryKind, Members, Seq, Summary, User, UserId,
 };
@@ -201,8 +201,9 @@ fn insert_user(connection: &Connection, user: &User) -> Result<bool, RestoreErro
     }
     let mut insert = connection
         .prepare_cached(
-            "INSERT INTO users (number, id, name, email, password_hash, role, status, codes, created_at, updated_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            "INSERT INTO users (number, id, name, email, password_hash, role, status, codes, created_at, updated_at,
+                 sessions)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         )
         .map_err(StoreError::from)?;
     let inserted = insert.execute(params![
@@ -216,6 +217,7 @@ fn insert_user(connection: &Connection, user: &User) -> Result<bool, RestoreErro
         codes::written(&user.pending_codes),
         user.created_at.millis(),
         user.updated_at.millis(),
+        sessions::written(&user.sessions),
     ]);
     inserted.map_err(|error| clash(error, || format!("another account with the number or address of {}", user.id)))?;
     Ok(true)

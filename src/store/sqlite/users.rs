@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
 use super::rows::{self, user_columns};
-use super::{SqliteStore, codes, desk_ids};
+use super::{SqliteStore, codes, desk_ids, sessions};
 use crate::domain::{DeskId, Email, Role, Timestamp, User, UserId};
 use crate::store::{MAX_PAGE, NewUser, SaveUserError, StoreError, UserChange, UserPage, UserStore};
 
@@ -125,6 +125,7 @@ fn insert(connection: &Connection, new: NewUser) -> Result<User, SaveUserError> 
 }
 
 fn changed(mut user: User, change: UserChange, at: Timestamp) -> User {
+    change.ended_sessions().make(&mut user.sessions, at);
     user.name = change.name.unwrap_or(user.name);
     user.email = change.email.or(user.email);
     user.password_hash = change.password_hash.or(user.password_hash);
@@ -139,7 +140,7 @@ fn update(connection: &Connection, user: User) -> Result<User, SaveUserError> {
     let mut update = connection
         .prepare_cached(
             "UPDATE users SET name = ?2, email = ?3, password_hash = ?4, role = ?5, status = ?6, codes = ?7,
-                 updated_at = ?8
+                 updated_at = ?8, sessions = ?9
              WHERE id = ?1",
         )
         .map_err(StoreError::from)?;
@@ -152,6 +153,7 @@ fn update(connection: &Connection, user: User) -> Result<User, SaveUserError> {
         user.status.word(),
         codes::written(&user.pending_codes),
         user.updated_at.millis(),
+        sessions::written(&user.sessions),
     ]);
     updated.map_err(save_error)?;
     Ok(user)

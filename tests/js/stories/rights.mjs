@@ -3,6 +3,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
+import { PASSWORD } from '../server.mjs';
+
 export default function stories(start) {
   /** It has lost its rights, and nothing else. */
   const assertPowerless = async (server, client, { hears = [] } = {}) => {
@@ -47,6 +49,51 @@ export default function stories(start) {
     ann.emit('authenticate', server.token(server.ann));
     await ann.waitFor('authenticated', { success: true, userId: server.ann.id, role: 'user' });
   });
+
+  const logIn = async (server, account, password = PASSWORD) => {
+    const { body } = await server.rest('POST', '/api/auth/login', { body: { email: account.email, password } });
+    return body.token;
+  };
+
+  /** The old token is refused everywhere; one that is issued right afterwards is good. */
+  const assertEnded = async (server, client, token, password) => {
+    await assertPowerless(server, client, { hears: [server.ann] });
+    client.emit('authenticate', token);
+    await client.waitFor('authenticated', { success: false, message: 'Invalid token' });
+    const asked = await server.rest('GET', '/api/chat/admin', { headers: { authorization: `Bearer ${token}` } });
+    assert.deepEqual([asked.status, asked.body.message], [401, 'Invalid token']);
+    client.emit('authenticate', await logIn(server, server.ann, password));
+    await client.waitFor('authenticated', { success: true, userId: server.ann.id, role: 'user' });
+  };
+
+  test('who logs out is out, and their other sessions go on', async (t) => {
+    const server = await start(t);
+    const token = await logIn(server, server.ann);
+    const [ann, phone] = [await server.signIn(server.ann, { token }), await server.signIn(server.ann, { name: 'phone' })];
+    const done = server.rest('POST', '/api/auth/logout', { headers: { authorization: `Bearer ${token}` } });
+    await revoked(ann, done);
+    assert.equal((await done).status, 200);
+    const bob = await server.signIn(server.bob);
+    await bob.send(server.ann, 'for the phone');
+    await phone.waitFor('receive-message', (received) => received.message === 'for the phone');
+    await assertEnded(server, ann, token, PASSWORD);
+  });
+
+  const ends = {
+    'a password set on the command line': (server) => server.user(['password', 'ann@x.test'], 'another1\n'),
+    'a password set by an admin': (server) => update(server, server.ann, { password: 'another1' }),
+    'logging out everywhere': (server) => server.rest('POST', '/api/auth/logout-everywhere', { as: server.ann }),
+    'logging out everywhere on the command line': (server) => server.user(['log-out', 'ann@x.test']),
+  };
+  for (const [what, end] of Object.entries(ends)) {
+    test(`${what} ends all sessions`, async (t) => {
+      const server = await start(t);
+      const token = await logIn(server, server.ann);
+      const ann = await server.signIn(server.ann, { token });
+      await revoked(ann, end(server));
+      await assertEnded(server, ann, token, what.startsWith('a password') ? 'another1' : PASSWORD);
+    });
+  }
 
   const update = (server, account, body) =>
     server.rest('PUT', `/api/admin/updateuser/${account.id}`, { as: server.admin, body });

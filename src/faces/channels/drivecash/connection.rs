@@ -103,6 +103,7 @@ impl Dialect for DrivecashConnection {
             Revoked::TokenExpired => "The token has expired",
             Revoked::Blocked | Revoked::Deleted => "The account is not in use",
             Revoked::RoleChanged => "The account has changed",
+            Revoked::SessionEnded => "The session has ended",
         };
         (1008, why)
     }

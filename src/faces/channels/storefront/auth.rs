@@ -148,12 +148,8 @@ fn bad_username() -> Problem {
     Problem::fields(&[("username", "Enter a valid username.")])
 }
 
-/// `POST password/` `{current_password, new_password}`, at least 8 characters.
-async fn password(
-    State(channels): State<Channels>,
-    Caller(user): Caller,
-    fields: Fields,
-) -> Result<Json<Value>, Problem> {
+/// `POST password/` `{current_password, new_password}`, at least 8 characters. All sessions end; the answer has fresh tokens.
+async fn password(State(channels): State<Channels>, Caller(user): Caller, fields: Fields) -> Result<Response, Problem> {
     let [present, new] = fields.required(["current_password", "new_password"])?;
     if new.chars().count() < 8 {
         return Err(Problem::fields(&[("new_password", "Ensure this field has at least 8 characters.")]));
@@ -161,7 +157,7 @@ async fn password(
     let new = NewPassword::parse(new)
         .map_err(|_| Problem::fields(&[("new_password", "Ensure this field has no more than 1024 bytes.")]))?;
     let changed = channels.accounts.change_own_password(&user, present, new).await;
-    changed.map_err(|error| {
+    let SignedIn { tokens, .. } = changed.map_err(|error| {
         let wrong = Problem::detail(StatusCode::BAD_REQUEST, "Current password is incorrect");
         match error {
             ChangeOwnError::LogIn(error) => log_in_problem(error, wrong),
@@ -169,7 +165,12 @@ async fn password(
             ChangeOwnError::EmailTaken | ChangeOwnError::UsernameTaken => wrong,
         }
     })?;
-    Ok(Json(json!({"detail": "Password changed successfully"})))
+    let body = json!({
+        "detail": "Password changed successfully",
+        "access": tokens.access,
+        "refresh": tokens.refresh,
+    });
+    Ok(([(header::CACHE_CONTROL, "no-store")], Json(body)).into_response())
 }
 
 /// `POST /api/register`: 201. The account opens with the mailed link, as everywhere on this server.

@@ -170,6 +170,7 @@ impl Dialect for StorefrontConnection {
     fn farewell(&self, reason: Revoked) -> (u16, &'static str) {
         match (&self.scope, reason) {
             (_, Revoked::TokenExpired) => (4401, "The token has expired"),
+            (_, Revoked::SessionEnded) => (4401, "The session has ended"),
             (Scope::Agents { .. }, Revoked::Blocked | Revoked::Deleted) => (4401, "The account is not in use"),
             (Scope::Agents { .. }, Revoked::RoleChanged) => (4403, "The account is no agent's"),
             (Scope::Room { .. }, Revoked::Blocked | Revoked::Deleted) => (4404, "The room is gone"),

@@ -72,8 +72,10 @@ pub(super) async fn room(channels: Channels, room: &str, mut request: Request) -
             return handshake.close_with(&channels.sockets, 1011, "Server error");
         }
     }
-    let expires_at = who.filter(|_| entered.is_identified).map_or(FOREVER, |who| who.expires_at);
-    let who = Authenticated { person: entered.person, expires_at };
+    let shown = who.filter(|_| entered.is_identified);
+    let expires_at = shown.as_ref().map_or(FOREVER, |who| who.expires_at);
+    let token = shown.and_then(|who| who.token);
+    let who = Authenticated { person: entered.person, expires_at, token };
     let port: Arc<dyn Connection> = connection.clone();
     channels.desk.connect_to(&who, entered.summary.conversation, &port).await;
     handshake.serve(&channels.sockets, connection, waiting)
@@ -86,7 +88,7 @@ async fn identity(channels: &Channels, uri: &Uri, headers: &HeaderMap) -> Result
     }
     let Some(secret) = caller::session(headers) else { return Ok(None) };
     let visitor = channels.accounts.visitor(secret).await?;
-    Ok(visitor.map(|visitor| Authenticated { person: caller::person(&visitor), expires_at: FOREVER }))
+    Ok(visitor.map(|visitor| Authenticated { person: caller::person(&visitor), expires_at: FOREVER, token: None }))
 }
 
 /// What somebody has to show for a room.

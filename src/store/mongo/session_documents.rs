@@ -1,0 +1,59 @@
+//! Which tokens of an account were ended, as two fields of its document.
+
+use std::collections::BTreeMap;
+
+use mongodb::bson::{DateTime, Document, doc};
+
+use super::documents::{date, time};
+use crate::domain::Sessions;
+
+/// Since which second tokens count.
+const VALID_FROM: &str = "sessionsValidFrom";
+
+/// Tokens that were logged out, by digest, and until when that is remembered.
+const ENDED: &str = "endedTokens";
+
+/// What the fields say. What is no digest is no token's, so it is left out.
+pub(super) fn read(valid_from: i64, ended: &BTreeMap<String, DateTime>) -> Sessions {
+    let ended = ended.iter().filter_map(|(digest, until)| Some((digest.parse().ok()?, time(*until)))).collect();
+    Sessions { valid_from, ended }
+}
+
+/// The fields, for an account that is written as a whole.
+pub(super) fn fields(sessions: &Sessions) -> Document {
+    let mut fields = Document::new();
+    if sessions.valid_from > 0 {
+        fields.insert(VALID_FROM, sessions.valid_from);
+    }
+    if !sessions.ended.is_empty() {
+        let ended = sessions.ended.iter().map(|(digest, until)| (digest.to_string(), date(*until).into()));
+        fields.insert(ENDED, ended.collect::<Document>());
+    }
+    fields
+}
+
+/// Adds to an update what leads from one state to the other. Each token has its own field and the start moves forward only, so
+/// two processes that end sessions at once lose nothing.
+pub(super) fn add_change(update: &mut Document, before: &Sessions, after: &Sessions) {
+    if after.valid_from > before.valid_from {
+        // All that were logged out before are too old now.
+        merge(update, "$max", doc! { VALID_FROM: after.valid_from });
+        merge(update, "$unset", doc! { ENDED: "" });
+        return;
+    }
+    let field = |digest: &dyn std::fmt::Display| format!("{ENDED}.{digest}");
+    let fresh = after.ended.iter().filter(|(digest, _)| !before.ended.contains_key(digest));
+    merge(update, "$set", fresh.map(|(digest, until)| (field(digest), date(*until).into())).collect());
+    let expired = before.ended.keys().filter(|digest| !after.ended.contains_key(digest));
+    merge(update, "$unset", expired.map(|digest| (field(digest), "".into())).collect());
+}
+
+fn merge(update: &mut Document, operator: &str, fields: Document) {
+    if fields.is_empty() {
+        return;
+    }
+    match update.get_document_mut(operator) {
+        Ok(there) => there.extend(fields),
+        Err(_) => drop(update.insert(operator, fields)),
+    }
+}

@@ -1,0 +1,32 @@
+//! Which tokens of an account were ended, as it stands in its column: a JSON object.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::Timestamp;
+use crate::domain::session::Sessions;
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SessionsColumn {
+    valid_from: i64,
+    ended: BTreeMap<String, i64>,
+}
+
+/// What a column says; `None` if it cannot be understood.
+pub(super) fn read(column: &str) -> Option<Sessions> {
+    let SessionsColumn { valid_from, ended } = serde_json::from_str(column).ok()?;
+    let ended = ended.iter().map(|(digest, until)| Some((digest.parse().ok()?, Timestamp::from_millis(*until))));
+    Some(Sessions { valid_from, ended: ended.collect::<Option<_>>()? })
+}
+
+/// The column; `None` where nothing was ended.
+pub(super) fn written(sessions: &Sessions) -> Option<String> {
+    if *sessions == Sessions::default() {
+        return None;
+    }
+    let ended = sessions.ended.iter().map(|(digest, until)| (digest.to_string(), until.millis())).collect();
+    // Texts and numbers can always be written.
+    serde_json::to_string(&SessionsColumn { valid_from: sessions.valid_from, ended }).ok()
+}
