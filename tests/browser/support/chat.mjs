@@ -27,6 +27,8 @@ export async function scene(t, options) {
   const said = ['0'];
   /** Somebody writes something new. */
   const say = async (screen) => {
+    // The agent's page takes no keys while it loads its list, which it does for each message that it receives.
+    if (screen === admin) await admin.reads('.message', said);
     said.push(`${said.length}`);
     await screen.page.locator('#input:enabled').waitFor();
     await screen.write('#input', said.at(-1));
