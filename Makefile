@@ -5,7 +5,7 @@ NODE_MIN := 20
 # A browser must not hold up a run for ever; not every system has the command.
 HANG := $(shell command -v timeout >/dev/null && echo timeout 300)
 
-.PHONY: run test rust js js-packages browser test-mongo bench prove deny node
+.PHONY: run test rust js js-packages browser test-mongo bench prove suites deny node
 
 # The main job: a server with demo accounts on http://127.0.0.1:3000.
 run:
@@ -53,6 +53,11 @@ prove:
 	target/release/deskline bench --mode rate --beside 5 --json target/reading.json
 	target/release/deskline bench --mode rate --beside 5 --stalled --json target/stalled.json
 	target/release/deskline bench --compare target/reading.json target/stalled.json --within 2
+
+# The official test suites of the Engine.IO and Socket.IO protocols, on port 3000; needs git and npm.
+suites: node
+	$(CARGO) build --example protocol_echo
+	node scripts/protocol-suites.mjs target/debug/examples/protocol_echo
 
 # Known vulnerabilities and licences of dependencies; needs cargo-deny.
 deny:

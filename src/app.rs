@@ -25,6 +25,7 @@ use crate::net;
 use crate::store::OpenStore;
 use crate::store::mongo::MongoStore;
 use crate::store::sqlite::DataFileLock;
+use crate::supervise::{essential, restarting};
 
 /// How often to look for messages that the replaced server has written.
 const PICK_UP: Duration = Duration::from_secs(2);
@@ -110,17 +111,21 @@ pub async fn serve(
         changed,
     });
     let desk = Desk::open(stores, accounts.clone(), clock.clone(), config.desk.settings());
-    tokio::spawn(judge_changes(desk.clone(), changes, stop.clone()));
+    tokio::spawn(essential("watch over accounts", judge_changes(desk.clone(), changes, stop.clone())));
     let (router, sockets, channels) = router(&desk, &accounts, config)?;
     let tasks = TaskTracker::new();
-    let (tidying, stopped) = (channels::keep_tidy(channels_settings(config), clock), stop.clone());
+    let (settings, stopped) = (channels_settings(config), stop.clone());
+    let tidying = restarting("tidying of attachments", move || channels::keep_tidy(settings.clone(), clock.clone()));
     tasks.spawn(async move { stopped.run_until_cancelled_owned(tidying).await });
     if let OpenStore::Mongo(store) = &store {
-        tasks.spawn(pick_up(store.clone(), desk.clone(), stop.clone()));
+        let (store, desk, stop) = (store.clone(), desk.clone(), stop.clone());
+        let pick_up = move || pick_up(store.clone(), desk.clone(), stop.clone());
+        tasks.spawn(restarting("reading of the old server's messages", pick_up));
     }
     for listener in listeners {
         let (router, stop, served) = (router.clone(), stop.clone(), tasks.clone());
-        tasks.spawn(async move { net::serve(&listener, router, stop, served).await });
+        let accepting = async move { net::serve(&listener, router, stop, served).await };
+        tasks.spawn(essential("accept loop", accepting));
     }
     stop.cancelled().await;
     finish("the log", desk.close()).await;
@@ -148,7 +153,8 @@ fn router(
     accounts: &Arc<Accounts>,
     config: &Config,
 ) -> anyhow::Result<(Router, SocketIo, channels::Sockets)> {
-    let (socketio, sockets, gate) = socketio::layer(desk, &config.socketio.settings(config.heartbeat.heartbeat()));
+    let (socketio, sockets, gate, polls) =
+        socketio::layer(desk, &config.socketio.settings(config.heartbeat.heartbeat()));
     let (dialects, channels) = channels::routes(desk.clone(), accounts.clone(), channels_settings(config));
     let router = Router::new()
         .merge(dialects)
@@ -156,11 +162,9 @@ fn router(
         .merge(ops::routes(desk.clone()))
         .merge(console::routes())
         .layer(socketio)
-        .layer(axum::middleware::from_fn_with_state(gate, socketio::guard))
-        .layer(net::cors(&config.listen.client_urls)?)
-        .layer(axum::middleware::from_fn(net::preflight_without_content))
-        .layer(axum::middleware::from_fn(net::compact_headers));
-    Ok((router, sockets, channels))
+        .layer(axum::middleware::from_fn_with_state(polls, socketio::carry))
+        .layer(axum::middleware::from_fn_with_state(gate, socketio::guard));
+    Ok((net::in_front(router, &config.listen.client_urls)?, sockets, channels))
 }
 
 /// Live sockets are judged at once when this process changes an account.

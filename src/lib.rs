@@ -16,4 +16,5 @@ pub mod presence;
 pub mod prove;
 pub mod rig;
 pub mod store;
+pub mod supervise;
 pub mod verify;

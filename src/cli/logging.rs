@@ -3,20 +3,39 @@
 use std::io::IsTerminal;
 
 use anyhow::Context;
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _, fmt};
 
+use super::log_writer::{Flush, LogWriter};
+use super::throttle::Throttle;
 use crate::config::{LogConfig, LogFormat};
 
+/// Logging that has started. Dropping it writes the last lines.
+pub(super) struct Logging {
+    pub(super) throttle: Throttle,
+    _flush: Flush,
+}
+
 /// Starts logging. To be called once.
-pub(super) fn start(config: &LogConfig) -> anyhow::Result<()> {
+pub(super) fn start(config: &LogConfig) -> anyhow::Result<Logging> {
     let filter = EnvFilter::try_new(&config.filter).with_context(|| format!("--log {:?}", config.filter))?;
-    // A file or a pipe has no use for colours.
-    let is_terminal = std::io::stderr().is_terminal();
-    let builder = fmt().with_env_filter(filter).with_ansi(is_terminal).with_writer(std::io::stderr);
-    let started = match config.log_format {
-        LogFormat::Text => builder.try_init(),
-        LogFormat::Json => builder.json().try_init(),
+    let (writer, flush) = LogWriter::start(std::io::stderr()).context("starting the log")?;
+    let throttle = Throttle::default();
+    // A file or a pipe has no use for colours. What goes wrong with the log is not reported: there is nowhere to report it.
+    let lines = fmt::layer()
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(move || writer.clone())
+        .log_internal_errors(false);
+    let lines = match config.log_format {
+        LogFormat::Text => lines.boxed(),
+        LogFormat::Json => lines.json().boxed(),
     };
-    started.map_err(|error| anyhow::anyhow!(error)).context("starting the log")
+    tracing_subscriber::registry()
+        .with(lines)
+        .with(filter)
+        .with(throttle.clone())
+        .try_init()
+        .context("starting the log")?;
+    Ok(Logging { throttle, _flush: flush })
 }

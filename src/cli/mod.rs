@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
@@ -15,12 +16,17 @@ mod demo;
 mod health;
 mod import;
 mod import_django;
+mod log_writer;
 mod logging;
 mod opening;
 mod serve;
+mod throttle;
 mod token;
 mod user;
 mod verify;
+
+/// How long blocking work may take to finish after everything else has.
+const BLOCKING: Duration = Duration::from_secs(4);
 
 /// A self-hosted realtime support-chat server.
 #[derive(Debug, Parser)]
@@ -89,7 +95,10 @@ fn run(command: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
 
 fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the runtime")?;
-    runtime.block_on(work)
+    let done = runtime.block_on(work);
+    // Work on blocking threads may hang with the disk, and must not keep the process.
+    runtime.shutdown_timeout(BLOCKING);
+    done
 }
 
 /// The exit code of a trial, which tells what it has found from that it could not be held.

@@ -13,10 +13,13 @@ use crate::config::Config;
 use crate::domain::Role;
 use crate::store::StoreLocation;
 use crate::store::sqlite::DataFileLock;
+use crate::supervise;
 
 pub(super) async fn serve(config: Config) -> anyhow::Result<()> {
     let config = config.complete()?;
-    logging::start(&config.log)?;
+    let logging = logging::start(&config.log)?;
+    supervise::log_panics();
+    tokio::spawn(logging.throttle.clone().report());
     let mut listeners = Vec::new();
     for address in &config.listen.addresses {
         let listener = TcpListener::bind(address).await;
@@ -39,8 +42,13 @@ pub(super) async fn serve(config: Config) -> anyhow::Result<()> {
         tracing::warn!("This store holds demo accounts, whose passwords everybody knows");
     }
     let has_admin = users.users_of_role(Role::Admin, 0, 1).await?.total > 0;
-    greet(&config, &location, &addresses, has_admin)?;
-    app::serve(listeners, parts, &config, stop).await
+    if let Err(error) = greet(&config, &location, &addresses, has_admin) {
+        tracing::warn!("Could not greet: {error:#}");
+    }
+    tokio::select! {
+        served = app::serve(listeners, parts, &config, stop) => served,
+        () = supervise::failed() => anyhow::bail!("a task that the server cannot do without has panicked\nhint: the log says which; please report it"),
+    }
 }
 
 /// The first signal asks to stop, the second does not wait.

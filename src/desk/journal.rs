@@ -14,6 +14,7 @@ use super::elsewhere::Told;
 use super::send_message::{SendMessageError, Sent};
 use crate::domain::{ConnectionId, Draft, Entry, EntryTold, MessageExtras, Parties, Person};
 use crate::store::{AppendError, Appended, StoreError};
+use crate::supervise::essential;
 
 /// Called once a message is durable and told, or refused.
 pub type Answer = Box<dyn FnOnce(Result<Sent, SendMessageError>) + Send>;
@@ -152,8 +153,8 @@ impl Desk {
     pub(super) fn run_journal(&self, submissions: mpsc::Receiver<Submission>) {
         let (to_tell, kept) = mpsc::channel(KEPT_BATCHES);
         let (keeper, teller) = (self.clone(), self.clone());
-        self.0.tasks.spawn(async move { keeper.keep(submissions, to_tell).await });
-        self.0.tasks.spawn(async move { teller.tell_what_is_kept(kept).await });
+        self.0.tasks.spawn(essential("journal", async move { keeper.keep(submissions, to_tell).await }));
+        self.0.tasks.spawn(essential("publisher of the journal", async move { teller.tell_what_is_kept(kept).await }));
     }
 
     async fn keep(&self, mut submissions: mpsc::Receiver<Submission>, to_tell: mpsc::Sender<Vec<Kept>>) {

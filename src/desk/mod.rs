@@ -16,6 +16,7 @@ use crate::accounts::Accounts;
 use crate::domain::Clock;
 use crate::presence::Presence;
 use crate::store::Stores;
+use crate::supervise::restarting;
 
 pub mod acknowledge;
 pub mod adopt;
@@ -141,14 +142,10 @@ impl Desk {
             journal,
         }));
         desk.run_journal(submissions);
-        let watched = desk.clone();
-        desk.run(async move { watched.watch().await });
-        let typed = desk.clone();
-        desk.run(async move { typed.expire_typing().await });
-        let delivered = desk.clone();
-        desk.run(async move { delivered.keep_deliveries().await });
-        let taken = desk.clone();
-        desk.run(async move { taken.keep_receipts().await });
+        desk.keep_running("check of accounts", |desk| async move { desk.watch().await });
+        desk.keep_running("expiry of typing notices", |desk| async move { desk.expire_typing().await });
+        desk.keep_running("writing of delivered cursors", |desk| async move { desk.keep_deliveries().await });
+        desk.keep_running("writing of receipts", |desk| async move { desk.keep_receipts().await });
         desk
     }
 
@@ -186,6 +183,17 @@ impl Desk {
         let stop = self.0.stop.clone();
         self.0.tasks.spawn(async move {
             stop.run_until_cancelled_owned(task).await;
+        });
+    }
+
+    /// Runs a background task until the desk is closed. If it panics, it is started again.
+    fn keep_running<F>(&self, name: &'static str, start: impl Fn(Self) -> F + Send + 'static)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let (desk, stop) = (self.clone(), self.0.stop.clone());
+        self.0.tasks.spawn(async move {
+            stop.run_until_cancelled_owned(restarting(name, move || start(desk.clone()))).await;
         });
     }
 }

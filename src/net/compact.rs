@@ -8,6 +8,8 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use axum::middleware::Next;
 use axum::response::Response;
 
+use super::ClientMark;
+
 /// What every websocket handshake says, so that it need not be copied.
 const USUAL: [(HeaderName, HeaderValue); 3] = [
     (header::UPGRADE, HeaderValue::from_static("websocket")),
@@ -29,8 +31,10 @@ const COPIED: [HeaderName; 6] = [
 ];
 
 /// A layer that copies the head of websocket handshakes.
-pub async fn compact_headers(mut request: Request, next: Next) -> Response {
+pub(super) async fn compact_headers(mut request: Request, next: Next) -> Response {
     if request.headers().contains_key(header::SEC_WEBSOCKET_KEY) {
+        let client = ClientMark::of(&request);
+        request.extensions_mut().insert(client);
         let mut kept = HeaderMap::with_capacity(6);
         for (name, usual) in USUAL {
             let Some(value) = request.headers().get(&name) else { continue };

@@ -71,7 +71,7 @@ impl FromStr for ClientUrl {
 ///
 /// # Errors
 /// If an origin cannot be one.
-pub fn cors(urls: &[ClientUrl]) -> anyhow::Result<CorsLayer> {
+pub(super) fn cors(urls: &[ClientUrl]) -> anyhow::Result<CorsLayer> {
     let origins = urls
         .iter()
         .map(|url| url.origin().parse::<HeaderValue>().with_context(|| format!("--client-url {:?}", url.as_str())))
@@ -91,7 +91,7 @@ pub fn cors(urls: &[ClientUrl]) -> anyhow::Result<CorsLayer> {
 }
 
 /// Preflights are answered with 204, as the replaced server did.
-pub async fn preflight_without_content(request: Request, next: Next) -> Response {
+pub(super) async fn preflight_without_content(request: Request, next: Next) -> Response {
     let is_preflight =
         request.method() == Method::OPTIONS && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
     let mut response = next.run(request).await;

@@ -1,8 +1,9 @@
 //! From a socket to a request: the accept loop, with the bounds that a bare `axum::serve` lacks.
 //!
-//! A connection that sends no request head in time is closed; a peer that takes no bytes is given up by the kernel; and
-//! whoever holds a request's [`HangUp`] can end its connection at once.
+//! A connection that sends no request head, or no body, in time is closed; a peer that takes no bytes is given up by the kernel,
+//! one that takes next to none by us; and whoever holds a request's [`HangUp`] can end its connection at once.
 
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,9 +11,14 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::ConnectInfo;
+use axum::http::StatusCode;
+use axum::middleware;
+use axum::response::Response;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -20,20 +26,34 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
+mod backlog;
+mod body;
+mod caching;
+mod client_mark;
 mod compact;
 mod cors;
+mod head;
 mod heartbeat;
+mod line_ends;
+mod patience;
 mod rewrite;
 mod stream;
 
-pub use compact::compact_headers;
-pub use cors::{ClientUrl, ClientUrlError, cors, preflight_without_content};
+pub use body::BodyDeadline;
+use caching::no_store;
+pub use client_mark::ClientMark;
+use compact::compact_headers;
+pub use cors::{ClientUrl, ClientUrlError};
+use cors::{cors, preflight_without_content};
 pub use heartbeat::{Heartbeat, Pulse};
 pub use stream::HangUp;
 use stream::Shared;
 
 /// How long a client may take to send a request's head, also the first one.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The largest head of a request, in bytes: 431 beyond. Bodies are read in pieces of that size.
+const HEAD: usize = 32 << 10;
 
 /// How long bytes may stay unacknowledged before the kernel gives the peer up.
 const PEER_TIMEOUT: Duration = Duration::from_secs(20);
@@ -87,17 +107,16 @@ async fn converse<G: Send + Unpin + 'static>(
     stop: CancellationToken,
 ) {
     let hang_up = stream.hang_up();
-    let service = router.map_request(move |request: hyper::Request<hyper::body::Incoming>| {
-        let mut request = request.map(axum::body::Body::new);
-        request.extensions_mut().insert(ConnectInfo(peer));
-        request.extensions_mut().insert(hang_up.clone());
-        request
+    let service = service_fn(move |request| {
+        let (router, hang_up) = (router.clone(), hang_up.clone());
+        async move { Ok::<_, Infallible>(answer(router, hang_up, peer, request).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .max_headers(64)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
+        .max_buf_size(HEAD)
+        .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
@@ -110,6 +129,43 @@ async fn converse<G: Send + Unpin + 'static>(
     if let Err(error) = ended {
         tracing::debug!(%error, "A connection ended with an error");
     }
+}
+
+/// What all requests pass before they get to a face; these pages may use the server.
+///
+/// # Errors
+/// If an address of a page cannot be one.
+pub fn in_front(router: Router, pages: &[ClientUrl]) -> anyhow::Result<Router> {
+    Ok(router
+        .layer(middleware::from_fn(no_store))
+        .layer(cors(pages)?)
+        .layer(middleware::from_fn(preflight_without_content))
+        .layer(middleware::from_fn(compact_headers)))
+}
+
+/// Answers one request.
+async fn answer(router: Router, hang_up: HangUp, peer: SocketAddr, request: Request<Incoming>) -> Response {
+    if hang_up.has_bare_lf() {
+        return head::bad_request("A line of the request ends with a bare LF");
+    }
+    let (mut parts, body) = match head::checked(request) {
+        Ok(request) => request.into_parts(),
+        Err(why) => return head::bad_request(why),
+    };
+    let (body, deadline) = body::timed(body);
+    parts.extensions.insert(ConnectInfo(peer));
+    parts.extensions.insert(hang_up.clone());
+    if let Some(deadline) = &deadline {
+        parts.extensions.insert(deadline.clone());
+    }
+    let response = router.oneshot(Request::from_parts(parts, body)).await.unwrap_or_else(|never| match never {});
+    if deadline.is_some_and(|deadline| deadline.has_passed()) {
+        return head::too_slow();
+    }
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        hang_up.leave_http();
+    }
+    response
 }
 
 fn prepare(stream: &TcpStream) -> io::Result<()> {

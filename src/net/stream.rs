@@ -13,7 +13,11 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
+use super::backlog::Share;
+use super::line_ends::LineEnds;
+use super::patience::{self, Patience};
 use super::rewrite::Rewrite;
+use crate::domain::UserId;
 
 /// Ends the connection on which a request came, and tells how it fares.
 #[derive(Debug, Clone)]
@@ -31,6 +35,11 @@ struct Health {
     /// The last write had to wait.
     has_unsent: AtomicBool,
     rewrite: Rewrite,
+    /// What waits until it can be written.
+    share: Share,
+    /// The connection speaks HTTP still, so what is read may be the head of a request.
+    is_http: AtomicBool,
+    has_bare_lf: AtomicBool,
 }
 
 impl Health {
@@ -69,6 +78,26 @@ impl HangUp {
         self.health.opened + Duration::from_millis(self.health.heard.load(Ordering::Relaxed))
     }
 
+    /// Whether so many bytes may wait for the peer, beside what waits for it, for others and for the same person. They count
+    /// as waiting until everything was sent.
+    #[must_use]
+    pub fn admit(&self, person: Option<UserId>, bytes: usize) -> bool {
+        if !self.has_unsent() {
+            self.health.share.release();
+        }
+        self.health.share.admit(person, bytes)
+    }
+
+    /// Whether a line of the last request's head ended with a bare LF.
+    pub(super) fn has_bare_lf(&self) -> bool {
+        self.health.has_bare_lf.load(Ordering::Relaxed)
+    }
+
+    /// From now on the connection is a websocket.
+    pub(super) fn leave_http(&self) {
+        self.health.is_http.store(false, Ordering::Relaxed);
+    }
+
     /// Whether the connection still stands.
     #[must_use]
     pub fn is_open(&self) -> bool {
@@ -89,6 +118,8 @@ pub(super) struct Shared<G> {
     ahead: usize,
     /// What was put in the place of something else, and is still to be sent.
     replaced: Vec<u8>,
+    line_ends: LineEnds,
+    patience: Patience,
 }
 
 impl<G> Shared<G> {
@@ -98,12 +129,37 @@ impl<G> Shared<G> {
             heard: AtomicU64::new(0),
             has_unsent: AtomicBool::new(false),
             rewrite: Rewrite::default(),
+            share: Share::default(),
+            is_http: AtomicBool::new(true),
+            has_bare_lf: AtomicBool::new(false),
         };
-        Self { stream: Arc::new(stream), health: Arc::new(health), _guard: guard, ahead: 0, replaced: Vec::new() }
+        Self {
+            stream: Arc::new(stream),
+            health: Arc::new(health),
+            _guard: guard,
+            ahead: 0,
+            replaced: Vec::new(),
+            line_ends: LineEnds::default(),
+            patience: Patience::default(),
+        }
+    }
+
+    /// Looks at what was read of a request.
+    fn follow_lines(&mut self, read: &[u8]) {
+        if self.health.is_http.load(Ordering::Relaxed) {
+            self.line_ends.read(read);
+            self.health.has_bare_lf.store(self.line_ends.has_bare_lf(), Ordering::Relaxed);
+        }
     }
 
     pub(super) fn hang_up(&self) -> HangUp {
         HangUp { stream: Arc::downgrade(&self.stream), health: self.health.clone() }
+    }
+}
+
+impl<G> Drop for Shared<G> {
+    fn drop(&mut self) {
+        self.health.share.release();
     }
 }
 
@@ -123,6 +179,8 @@ impl<G: Unpin> AsyncRead for Shared<G> {
                         self.ahead = self.ahead.saturating_add(count);
                     }
                     buf.advance(count);
+                    let filled = buf.filled();
+                    self.follow_lines(&filled[filled.len() - count..]);
                     return Poll::Ready(Ok(()));
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -165,8 +223,12 @@ impl<G: Unpin> AsyncWrite for Shared<G> {
         true
     }
 
+    /// Whoever flushes has nothing left to write.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.send_replaced(cx)
+        ready!(self.send_replaced(cx))?;
+        self.patience.settle();
+        self.health.share.release();
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -209,11 +271,17 @@ impl<G> Shared<G> {
         loop {
             let is_ready = self.stream.poll_write_ready(cx);
             self.health.has_unsent.store(is_ready.is_pending(), Ordering::Relaxed);
+            if is_ready.is_pending() {
+                return patience::pending(&mut self.patience, cx);
+            }
             ready!(is_ready)?;
             match write(&self.stream) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 result => {
-                    self.ahead = self.ahead.saturating_sub(*result.as_ref().unwrap_or(&0));
+                    let count = *result.as_ref().unwrap_or(&0);
+                    self.ahead = self.ahead.saturating_sub(count);
+                    self.patience.took(count);
+                    self.line_ends.answered();
                     return Poll::Ready(result);
                 }
             }

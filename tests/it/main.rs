@@ -18,4 +18,6 @@ mod recovery;
 #[path = "../support/mod.rs"]
 mod shared;
 mod support;
+mod transport;
+mod unread_log;
 mod verify;

@@ -7,7 +7,7 @@ use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::{ConnectionId, ConversationId, DeskEvent, Seq};
+use crate::domain::{ConnectionId, ConversationId, DeskEvent, Seq, UserId};
 use crate::net::HangUp;
 use crate::presence::{Delivery, Outcome, ROUND_TRIP, Sent, Unconfirmed};
 
@@ -43,6 +43,7 @@ impl<L> Item<L> {
 /// The sending end.
 pub(super) struct Line<L> {
     connection: ConnectionId,
+    person: UserId,
     items: mpsc::Sender<Item<L>>,
     waiting: AtomicUsize,
     hang_up: Option<HangUp>,
@@ -51,10 +52,15 @@ pub(super) struct Line<L> {
 }
 
 impl<L> Line<L> {
-    pub(super) fn new(connection: ConnectionId, hang_up: Option<HangUp>) -> (Self, mpsc::Receiver<Item<L>>) {
+    pub(super) fn new(
+        connection: ConnectionId,
+        person: UserId,
+        hang_up: Option<HangUp>,
+    ) -> (Self, mpsc::Receiver<Item<L>>) {
         let (items, waiting) = mpsc::channel(FRAMES);
         let line = Self {
             connection,
+            person,
             items,
             waiting: AtomicUsize::new(0),
             hang_up,
@@ -70,7 +76,10 @@ impl<L> Line<L> {
             return Outcome::Closed;
         }
         let bytes = item.bytes();
-        if self.waiting.fetch_add(bytes, Ordering::Relaxed) + bytes > BYTES {
+        let waiting = self.waiting.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        let is_admitted =
+            bytes == 0 || self.hang_up.as_ref().is_none_or(|hang_up| hang_up.admit(Some(self.person), bytes));
+        if waiting > BYTES || !is_admitted {
             self.waiting.fetch_sub(bytes, Ordering::Relaxed);
             return self.full(is_replay);
         }
@@ -155,7 +164,7 @@ mod tests {
     use super::*;
 
     fn line() -> (Line<()>, mpsc::Receiver<Item<()>>) {
-        Line::new(ConnectionId::next(), None)
+        Line::new(ConnectionId::next(), UserId::from_bytes([1; 12]), None)
     }
 
     fn frame(bytes: usize) -> Item<()> {

@@ -75,7 +75,7 @@ impl<L> Live<L> {
         hang_up: Option<HangUp>,
     ) -> (Self, mpsc::Receiver<Item<L>>) {
         let id = ConnectionId::next();
-        let (line, waiting) = Line::new(id, hang_up);
+        let (line, waiting) = Line::new(id, person.id, hang_up);
         (Self { id, desk: desk.clone(), person, line, feed: Feed::default(), room }, waiting)
     }
 

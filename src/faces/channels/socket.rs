@@ -25,6 +25,7 @@ use super::line::Item;
 use super::live::{Dialect, End};
 use super::{FAREWELL, Sockets};
 use crate::net::{HangUp, Pulse};
+use crate::supervise::contained;
 
 /// The largest message a client may send, in bytes: the longest text that can be kept, however it is escaped.
 const MAX_MESSAGE: usize = 256 << 10;
@@ -98,7 +99,8 @@ impl Handshake {
     ) -> Response {
         let (stop, heartbeat) = (sockets.stop.clone(), sockets.heartbeat);
         self.accept(sockets, move |socket| async move {
-            let end = stop_or_serve(socket, &*dialect, waiting, stop, Pulse::start(heartbeat)).await;
+            let served = stop_or_serve(socket, &*dialect, waiting, stop, Pulse::start(heartbeat));
+            let end = contained(served).await.unwrap_or(End::Lost);
             dialect.live().ended(end, heartbeat.interval + heartbeat.timeout);
         })
     }

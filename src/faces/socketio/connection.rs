@@ -19,9 +19,6 @@ use crate::desk::Desk;
 use crate::domain::{ConnectionId, ConversationId, DeskEvent, Person, Seq, UserId};
 use crate::presence::{Connection, Delivery, Feed, Outcome, Revoked, Sent, Unconfirmed};
 
-/// How often it is tried to tell a client that it was cut off, if there is no room even for that.
-const FAREWELL: Duration = Duration::from_millis(500);
-
 /// One live Socket.IO socket.
 pub(super) struct SocketConnection {
     id: ConnectionId,
@@ -160,7 +157,7 @@ impl SocketConnection {
         let Some(socket) = state.socket().cloned() else { return };
         let sent = socket.emit(event::CAUGHT_UP, &(CaughtUp {}, offset));
         drop(state);
-        self.settle(&socket, sent);
+        self.settle(sent);
     }
 
     /// Whether nobody ever tried to authenticate on it, though it is open.
@@ -222,7 +219,7 @@ impl SocketConnection {
     /// Emits an event that concerns this connection alone.
     pub(super) fn emit<T: Serialize + ?Sized>(&self, name: &'static str, payload: &T) -> Outcome {
         let Some(socket) = self.state().socket().cloned() else { return Outcome::Closed };
-        self.settle(&socket, socket.emit(name, payload))
+        self.settle(socket.emit(name, payload))
     }
 
     /// Tells whether the client is authenticated. A page learns with it where it is, or that nobody is authenticated on it.
@@ -237,18 +234,20 @@ impl SocketConnection {
             None => socket.emit(event::AUTHENTICATED, answer),
         };
         drop(state);
-        self.settle(&socket, sent);
+        self.settle(sent);
     }
 
     /// Answers a client that asked for an answer.
     pub(super) fn acknowledge<T: Serialize>(&self, ack: Option<AckSender>, answer: &T) {
         let Some(ack) = ack else { return };
-        let Some(socket) = self.state().socket().cloned() else { return };
+        if self.state().socket().is_none() {
+            return;
+        }
         let Ok(answer) = to_raw_value(answer) else {
             return tracing::error!("An answer could not be encoded");
         };
         self.transport.count_answer(answer.get().len());
-        self.settle(&socket, ack.send(&answer));
+        self.settle(ack.send(&answer));
     }
 
     /// Tells a client what is wrong with what it sent: by an answer if it asked for one, and by an `error` event.
@@ -258,10 +257,10 @@ impl SocketConnection {
     }
 
     /// What became of something that cannot be tried again: if there was no room for it, the connection is cut off.
-    fn settle(&self, socket: &SocketRef, result: Result<(), SendError>) -> Outcome {
+    fn settle(&self, result: Result<(), SendError>) -> Outcome {
         match outcome(result) {
             Outcome::Full => {
-                self.cut_off_slow(socket);
+                self.cut_off_slow();
                 Outcome::Closed
             }
             outcome => outcome,
@@ -269,22 +268,19 @@ impl SocketConnection {
     }
 
     /// Its stream has a hole now, so the client must come back and catch up.
-    fn cut_off_slow(&self, socket: &SocketRef) {
-        if self.cut_off(socket) {
+    fn cut_off_slow(&self) {
+        if self.cut_off() {
             tracing::warn!(connection.id = %self.id, "Cut off a connection that reads too slowly");
         }
     }
 
     /// The client must come back and try again, since what it has missed could not be read.
     pub(super) fn give_up(&self) {
-        let socket = self.state().socket().cloned();
-        if let Some(socket) = socket {
-            self.cut_off(&socket);
-        }
+        self.cut_off();
     }
 
     /// False if it was over already.
-    fn cut_off(&self, socket: &SocketRef) -> bool {
+    fn cut_off(&self) -> bool {
         let mut state = self.state();
         if !matches!(state.stage, Stage::Open(_)) {
             return false;
@@ -295,20 +291,15 @@ impl SocketConnection {
             websocket.now();
             return true;
         }
-        // A client that polls is told once there is room, unless it misses its next sign of life.
-        let socket = socket.clone();
-        tokio::spawn(async move {
-            while socket.clone().disconnect().is_err() {
-                tokio::time::sleep(FAREWELL).await;
-            }
-        });
+        // Not by a farewell to the namespace: stock clients stay away after that.
+        self.transport.end_session();
         true
     }
 
     fn send_encoded(&self, state: &mut State, encoded: &Encoded, delivery: &Delivery<'_>) -> Outcome {
         let Some(socket) = state.socket().cloned() else { return Outcome::Closed };
         self.transport.look_at(Some(&socket));
-        if !self.transport.has_room_for(encoded.0.get().len()) {
+        if !self.transport.has_room_for(delivery.viewer.id, encoded.0.get().len()) {
             return Outcome::Full;
         }
         let names = encode::names_for(delivery, self.id);
@@ -377,14 +368,11 @@ impl Connection for SocketConnection {
     }
 
     fn retire(&self, has_named_place: bool) {
-        let socket = self.state().socket().cloned();
         self.give_to(None, |sent| {
             self.transport.take_out_shown(sent);
             if has_named_place { Vec::new() } else { sent.in_doubt() }
         });
-        if let Some(socket) = socket {
-            self.cut_off(&socket);
-        }
+        self.cut_off();
     }
 
     fn announce_stop(&self, come_back: Duration) {
@@ -420,15 +408,12 @@ impl Connection for SocketConnection {
             return Outcome::Closed;
         }
         let sent = self.send_encoded(&mut state, encoded, delivery);
-        let socket = state.socket().cloned();
         drop(state);
-        match (sent, socket) {
-            (Outcome::Full, Some(socket)) if !delivery.is_replay => {
-                self.cut_off_slow(&socket);
-                Outcome::Closed
-            }
-            (sent, _) => sent,
+        if sent == Outcome::Full && !delivery.is_replay {
+            self.cut_off_slow();
+            return Outcome::Closed;
         }
+        sent
     }
 
     fn revoke(&self, reason: Revoked) {

@@ -16,6 +16,7 @@ use socketioxide::socket::Socket;
 use super::connection::SocketConnection;
 use super::wire::{ErrorCode, Problem};
 use super::{Shared, handlers};
+use crate::supervise::contained;
 
 /// Events that may wait per connection; what comes beyond is refused with `busy`.
 const WAITING: usize = 4096;
@@ -118,7 +119,11 @@ pub(super) fn open(connection: &Shared, first: Option<Inbound>) {
 fn see_to(connection: &Shared, line: &mut Line) {
     if line.is_open && !line.waiting.is_empty() && !std::mem::replace(&mut line.is_being_emptied, true) {
         let connection = connection.clone();
-        tokio::spawn(async move { empty(&connection).await });
+        tokio::spawn(async move {
+            if contained(empty(&connection)).await.is_none() {
+                connection.give_up();
+            }
+        });
     }
 }
 

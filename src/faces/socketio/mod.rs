@@ -17,11 +17,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use socketioxide::SocketIo;
 use socketioxide::extract::{SocketRef, TryData};
 use socketioxide::handler::ConnectHandler;
 use socketioxide::layer::SocketIoLayer;
 use socketioxide::socket::DisconnectReason;
+use socketioxide::{SocketIo, SocketIoBuilder};
 
 mod connect_answer;
 mod connection;
@@ -30,12 +30,14 @@ mod gate;
 mod handlers;
 mod inbox;
 mod page;
+mod polls;
 mod query;
 mod resume;
 mod revise;
 mod silence;
 mod transport;
 mod transports;
+mod upgrades;
 mod wire;
 
 use crate::desk::Desk;
@@ -44,8 +46,10 @@ use connection::SocketConnection;
 pub use gate::{Gate, guard};
 use inbox::{EveryEvent, Inbound};
 use page::Returning;
+pub use polls::{Polls, carry};
 use silence::Silence;
 use transports::Transports;
+use upgrades::Upgrades;
 
 /// What this face can be told to do differently.
 #[derive(Debug, Clone)]
@@ -73,24 +77,31 @@ const BUFFER: usize = 1024;
 /// Read buffer per websocket, in bytes: most of the memory of an idle one.
 const READ_BUFFER: usize = 512;
 
-/// Makes the layer that answers below `/socket.io/`. The second value closes all sockets; the third is what the layer must stand
-/// behind, as the state of [`guard`].
+/// The library's transport, set as it is for every server.
 #[must_use]
-pub fn layer(desk: &Desk, settings: &SocketioSettings) -> (SocketIoLayer, SocketIo, Gate) {
-    let (layer, io) = SocketIo::builder()
-        .ping_interval(settings.heartbeat.interval)
-        .ping_timeout(settings.heartbeat.timeout)
+pub fn transport(heartbeat: Heartbeat, max_message: u32) -> SocketIoBuilder {
+    SocketIo::builder()
+        .ping_interval(heartbeat.interval)
+        .ping_timeout(heartbeat.timeout)
         .connect_timeout(Duration::from_secs(10))
-        .max_payload(MAX_MESSAGE.into())
-        .ws_max_message_size(MAX_MESSAGE as usize)
-        .ws_max_frame_size(MAX_MESSAGE as usize)
+        .max_payload(max_message.into())
+        .ws_max_message_size(max_message as usize)
+        .ws_max_frame_size(max_message as usize)
         .ws_read_buffer_size(READ_BUFFER)
         .max_buffer_size(BUFFER)
-        .build_layer();
+}
+
+/// Makes the layer that answers below `/socket.io/`. The second value closes all sockets; the others are
+/// the states of [`guard`] and [`carry`], in this order in front of the layer.
+#[must_use]
+pub fn layer(desk: &Desk, settings: &SocketioSettings) -> (SocketIoLayer, SocketIo, Gate, Polls) {
+    let (layer, io) = transport(settings.heartbeat, MAX_MESSAGE).build_layer();
     let silence = Silence::watch(settings.silence);
     let desk = desk.clone();
     let transports = Transports::default();
     let gate = Gate::new(settings.allow_eio3, transports.clone());
+    let upgrades = Upgrades::default();
+    let polls = Polls::new(PATH, transports.clone(), upgrades.clone());
     // A client sends as soon as it is told that it is connected, and the library tells it so before it runs the handler: so
     // all that listens is set up before that, as a middleware, and nothing is answered until the handler runs.
     let within = settings.recover_within;
@@ -100,9 +111,11 @@ pub fn layer(desk: &Desk, settings: &SocketioSettings) -> (SocketIoLayer, Socket
         socket.on_fallback(EveryEvent(connection.clone()));
         socket.on_disconnect({
             let (connection, transport) = (connection.clone(), transport.clone());
-            let (transports, session) = (transports.clone(), socket.id);
+            let (transports, upgrades, session) = (transports.clone(), upgrades.clone(), socket.id);
             move |reason: DisconnectReason| {
+                let by_error = reason == DisconnectReason::TransportError;
                 connection.closed(reason);
+                upgrades.ended(session, transport.is_websocket(), by_error);
                 transports.closed(session, &transport);
                 std::future::ready(())
             }
@@ -148,7 +161,7 @@ pub fn layer(desk: &Desk, settings: &SocketioSettings) -> (SocketIoLayer, Socket
         std::future::ready(())
     };
     io.ns("/", begin.with(listen));
-    (layer, io, gate)
+    (layer, io, gate, polls)
 }
 
 /// A client that is about to be told that it is connected.

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::Shared;
 use super::connection::SocketConnection;
 use super::wire::{Authenticated, NO_TOKEN};
+use crate::supervise::restarting;
 
 /// How often it is looked who is silent.
 const PERIOD: Duration = Duration::from_millis(500);
@@ -31,14 +32,17 @@ impl Silence {
     pub(super) fn watch(allowed: Duration) -> Self {
         let line = Arc::new(Mutex::new(Line::new()));
         let watched = Arc::downgrade(&line);
-        tokio::spawn(async move {
-            let mut tick = tokio::time::interval(PERIOD);
-            while let Some(line) = watched.upgrade() {
-                remind(&line);
-                drop(line);
-                tick.tick().await;
+        tokio::spawn(restarting("reminder of silent clients", move || {
+            let watched = watched.clone();
+            async move {
+                let mut tick = tokio::time::interval(PERIOD);
+                while let Some(line) = watched.upgrade() {
+                    remind(&line);
+                    drop(line);
+                    tick.tick().await;
+                }
             }
-        });
+        }));
         Self { allowed, line }
     }
 

@@ -9,9 +9,11 @@ use std::time::Duration;
 use socketioxide::TransportType;
 use socketioxide::extract::SocketRef;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::MAX_MESSAGE;
 use super::connect_answer::ConnectAnswer;
+use crate::domain::UserId;
 use crate::net::HangUp;
 use crate::presence::{ON_THE_WAY, ROUND_TRIP, Sent};
 
@@ -35,6 +37,8 @@ pub(super) struct Transport {
     waiting: Mutex<Waiting>,
     /// What tells the client that it is connected.
     pub(super) connect_answer: ConnectAnswer,
+    /// Cancelled when a client that polls shall come back with a new session; one with a websocket has none.
+    ended: Option<CancellationToken>,
 }
 
 /// What waits for the client, at most.
@@ -59,12 +63,13 @@ impl Transport {
             carries_since: OnceLock::new(),
             waiting: Mutex::new(Waiting { polled_at: now, taken_at: now, events: 0, answers: 0 }),
             connect_answer: ConnectAnswer::default(),
+            ended: Some(CancellationToken::new()),
         }
     }
 
     /// Of a socket that was carried by this websocket from the start.
     pub(super) fn of_websocket(websocket: HangUp) -> Self {
-        let transport = Self::new();
+        let transport = Self { ended: None, ..Self::new() };
         transport.carry(websocket);
         transport.carries_since.get_or_init(Instant::now);
         transport
@@ -73,6 +78,23 @@ impl Transport {
     /// What ends the websocket; `None` while there is none.
     pub(super) fn hang_up(&self) -> Option<&HangUp> {
         self.websocket.get().map(|(websocket, _)| websocket)
+    }
+
+    /// Ends the session of a client that polls: its next request finds that out, also the one that waits at present.
+    pub(super) fn end_session(&self) {
+        if let Some(ended) = &self.ended {
+            ended.cancel();
+        }
+    }
+
+    /// Cancelled once the session has been ended.
+    pub(super) fn ended(&self) -> Option<CancellationToken> {
+        self.ended.clone()
+    }
+
+    /// Whether a websocket has come that does not carry the socket yet, as far as is known.
+    pub(super) fn is_changing(&self) -> bool {
+        self.hang_up().is_some_and(HangUp::is_open) && !self.is_websocket()
     }
 
     /// Whether the socket was carried by a websocket when it was last looked at.
@@ -90,15 +112,16 @@ impl Transport {
         }
     }
 
-    /// Whether an event of so many bytes may still wait. Then it counts as sent.
-    pub(super) fn has_room_for(&self, bytes: usize) -> bool {
+    /// Whether an event of so many bytes may still wait for this client of a person. Then it counts as sent.
+    pub(super) fn has_room_for(&self, person: UserId, bytes: usize) -> bool {
         let mut waiting = self.waiting();
         let bound = if self.is_websocket() { UNREAD } else { UNPOLLED };
         if self.is_websocket() && self.takes_all() {
             waiting.events = 0;
         }
         let total = waiting.events.saturating_add(bytes);
-        let has_room = waiting.events == 0 || total <= bound;
+        let has_room = (waiting.events == 0 || total <= bound)
+            && self.hang_up().is_none_or(|websocket| websocket.admit(Some(person), bytes));
         if has_room {
             waiting.events = total;
         }
@@ -223,11 +246,11 @@ mod tests {
 
     #[tokio::test]
     async fn what_waits_for_a_poll_fits_into_its_answer() {
-        let transport = Transport::new();
-        assert!(transport.has_room_for(UNPOLLED * 2), "one alone that is too long has to go, too");
-        assert!(!transport.has_room_for(1));
+        let (transport, person) = (Transport::new(), UserId::from_bytes([1; 12]));
+        assert!(transport.has_room_for(person, UNPOLLED * 2), "one alone that is too long has to go, too");
+        assert!(!transport.has_room_for(person, 1));
         transport.polled();
-        assert!(transport.has_room_for(UNPOLLED - 1) && transport.has_room_for(1));
-        assert!(!transport.has_room_for(1));
+        assert!(transport.has_room_for(person, UNPOLLED - 1) && transport.has_room_for(person, 1));
+        assert!(!transport.has_room_for(person, 1));
     }
 }

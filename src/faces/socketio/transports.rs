@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use axum::http::{StatusCode, request};
 use socketioxide::socket::Sid;
+use tokio_util::sync::CancellationToken;
 
 use super::query::Query;
 use super::transport::Transport;
@@ -65,6 +66,23 @@ impl Transports {
                 }
                 Some(_) | None => drop(all.remove(&session)),
             }
+        }
+    }
+
+    /// What is cancelled when a session that polls has been ended; `None` if nothing is known of it.
+    pub(super) fn ended(&self, session: Sid) -> Option<CancellationToken> {
+        match self.all().get(&session)? {
+            Known::Socket(transport) => transport.upgrade()?.ended(),
+            Known::Websocket(_) => None,
+        }
+    }
+
+    /// Whether a session is about to change to a websocket.
+    pub(super) fn is_changing(&self, session: Sid) -> bool {
+        match self.all().get(&session) {
+            Some(Known::Socket(transport)) => transport.upgrade().is_some_and(|transport| transport.is_changing()),
+            Some(Known::Websocket(websocket)) => websocket.is_open(),
+            None => false,
         }
     }
 

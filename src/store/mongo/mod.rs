@@ -40,6 +40,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::{StoreError, Stores};
+use crate::supervise::restarting;
 
 mod append;
 mod connection;
@@ -133,7 +134,9 @@ impl MongoStore {
         let store = Self { shared, tasks: TaskTracker::new(), stop: CancellationToken::new() };
         within(store.shared.pin_first_agent()).await?;
         within(store.shared.find_lagging()).await?;
-        store.tasks.spawn(mirror::keep_up(store.shared.clone(), store.stop.clone()));
+        let (shared, stop) = (store.shared.clone(), store.stop.clone());
+        let copying = restarting("copy in the old shape", move || mirror::keep_up(shared.clone(), stop.clone()));
+        store.tasks.spawn(copying);
         Ok(Arc::new(store))
     }
 

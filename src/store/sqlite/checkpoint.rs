@@ -13,6 +13,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 
 use crate::store::StoreError;
+use crate::supervise::essential_thread;
 
 /// How often the log's length is looked at.
 const PERIOD: Duration = Duration::from_millis(200);
@@ -38,10 +39,12 @@ pub(super) fn start(connection: Connection, file: PathBuf) -> Result<RestIsDue, 
     let rest = RestIsDue::default();
     let due = rest.clone();
     let run = move || {
-        while file.exists() {
-            warn_if_failed(move_if_long(&connection, &due));
-            thread::sleep(PERIOD);
-        }
+        essential_thread("checkpoint thread", || {
+            while file.exists() {
+                warn_if_failed(move_if_long(&connection, &due));
+                thread::sleep(PERIOD);
+            }
+        });
     };
     let spawned = thread::Builder::new().name("sqlite-checkpoint".into()).spawn(run);
     spawned.map_err(|error| StoreError::Unavailable(error.to_string()))?;

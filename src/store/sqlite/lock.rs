@@ -5,7 +5,12 @@ use std::path::{Path, PathBuf};
 
 /// Held for as long as a server uses a data file. Falls with the process, however that ends.
 #[derive(Debug)]
-pub struct DataFileLock(#[expect(dead_code, reason = "held for its lock alone")] File);
+pub struct DataFileLock {
+    #[expect(dead_code, reason = "held for its lock alone")]
+    beside: File,
+    #[expect(dead_code, reason = "held for its lock alone")]
+    data: Option<File>,
+}
 
 /// Another server uses the data file, or the lock beside it cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -19,7 +24,8 @@ pub enum DataFileLocked {
 }
 
 impl DataFileLock {
-    /// Takes the lock of the data file at `path`: a file beside it with `.lock` added to its name.
+    /// Takes the locks of the data file at `path`: that of a file beside it with `.lock` added to its name, and that of the
+    /// data file itself, since it may have other names (links) with another file beside them.
     ///
     /// # Errors
     /// [`DataFileLocked`] says why not.
@@ -28,11 +34,34 @@ impl DataFileLock {
         lock_path.push(".lock");
         let lock_path = PathBuf::from(lock_path);
         let open = File::options().create(true).truncate(false).write(true).open(&lock_path);
-        let file = open.map_err(|error| DataFileLocked::Io(lock_path.clone(), error))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Self(file)),
-            Err(TryLockError::WouldBlock) => Err(DataFileLocked::InUse(path.to_owned())),
-            Err(TryLockError::Error(error)) => Err(DataFileLocked::Io(lock_path, error)),
-        }
+        let beside = open.map_err(|error| DataFileLocked::Io(lock_path.clone(), error))?;
+        lock(&beside, &lock_path, path)?;
+        Ok(Self { beside, data: lock_data(path)? })
     }
+}
+
+fn lock(file: &File, name: &Path, data: &Path) -> Result<(), DataFileLocked> {
+    match file.try_lock() {
+        Ok(()) => Ok(()),
+        Err(TryLockError::WouldBlock) => Err(DataFileLocked::InUse(data.to_owned())),
+        Err(TryLockError::Error(error)) => Err(DataFileLocked::Io(name.to_owned(), error)),
+    }
+}
+
+/// On Unix, this lock and those of SQLite do not see each other. It has to be taken before SQLite opens the file, and given up
+/// after SQLite has closed it: closing a file ends the process's own locks of SQLite's kind on it.
+#[cfg(unix)]
+fn lock_data(path: &Path) -> Result<Option<File>, DataFileLocked> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+
+    let open = File::options().create(true).truncate(false).read(true).write(true).mode(0o600).open(path);
+    let data = open.map_err(|error| DataFileLocked::Io(path.to_owned(), error))?;
+    lock(&data, path, path)?;
+    Ok(Some(data))
+}
+
+/// Elsewhere, a lock on the data file would keep SQLite out, too.
+#[cfg(not(unix))]
+fn lock_data(_: &Path) -> Result<Option<File>, DataFileLocked> {
+    Ok(None)
 }

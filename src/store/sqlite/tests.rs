@@ -31,6 +31,22 @@ fn a_data_file_has_one_server() {
     DataFileLock::take(&path).unwrap();
 }
 
+#[cfg(unix)]
+#[test]
+fn a_data_file_has_one_server_under_whatever_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, elsewhere) = (folder.path().join("deskline.db"), folder.path().join("elsewhere"));
+    std::fs::create_dir(&elsewhere).unwrap();
+    let _held = DataFileLock::take(&path).unwrap();
+    let (symbolic, hard) = (elsewhere.join("symbolic.db"), elsewhere.join("hard.db"));
+    std::os::unix::fs::symlink(&path, &symbolic).unwrap();
+    std::fs::hard_link(&path, &hard).unwrap();
+    for other in [symbolic, hard] {
+        let taken = DataFileLock::take(&other);
+        assert!(matches!(taken, Err(DataFileLocked::InUse(_))), "{}", other.display());
+    }
+}
+
 #[tokio::test]
 async fn a_file_of_a_newer_version_is_refused_and_left_alone() {
     let folder = tempfile::tempdir().unwrap();

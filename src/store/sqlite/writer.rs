@@ -8,6 +8,7 @@ use super::append::{Appender, NO_TRANSACTION};
 use super::checkpoint::RestIsDue;
 use crate::domain::Draft;
 use crate::store::{AppendError, Appended, StoreError};
+use crate::supervise::essential_thread;
 
 /// Jobs that may wait before callers have to.
 const QUEUE: usize = 1024;
@@ -34,7 +35,7 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) fn start(connection: Connection, rest: RestIsDue) -> Result<Self, StoreError> {
         let (jobs, waiting) = mpsc::channel(QUEUE);
-        let run = move || write_until_closed(&connection, &rest, waiting);
+        let run = move || essential_thread("database writer", || write_until_closed(&connection, &rest, waiting));
         let spawned = thread::Builder::new().name("sqlite-writer".into()).spawn(run);
         spawned.map_err(|error| StoreError::Unavailable(error.to_string()))?;
         Ok(Self { jobs })

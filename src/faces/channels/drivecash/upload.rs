@@ -21,6 +21,7 @@ use crate::domain::attachment::{SNIFFED, sanitised, sniff};
 use crate::domain::{Attachment, Timestamp, User};
 use crate::faces::channels::Channels;
 use crate::faces::channels::reply::Problem;
+use crate::net::BodyDeadline;
 use crate::store::files;
 
 /// How long a client may take for the next piece, and for the whole.
@@ -82,6 +83,9 @@ pub(super) async fn receive(
 ) -> Result<(ToSend, Option<Received>), Problem> {
     let limit = channels.settings.max_attachment;
     let (parts, body) = request.into_parts();
+    if let Some(deadline) = parts.extensions.get::<BodyDeadline>() {
+        deadline.allow_upload();
+    }
     let lent = Lent::new(body);
     let received = if length(&parts.headers).is_some_and(|length| length > limit + MAX_FIELDS * MAX_FIELD as u64) {
         Err(too_large(limit))

@@ -10,6 +10,7 @@ use super::wire;
 use crate::desk::Desk;
 use crate::faces::channels::Sockets;
 use crate::store::StoreError;
+use crate::supervise::restarting;
 
 /// How many rooms it names.
 const ROOMS: usize = 500;
@@ -35,7 +36,9 @@ impl Overviews {
     pub(in crate::faces::channels) fn start(desk: &Desk, sockets: &Sockets) -> Arc<Self> {
         let overviews = Arc::<Self>::default();
         let (kept, desk, stop) = (overviews.clone(), desk.clone(), sockets.stop.clone());
-        sockets.tasks.spawn(async move { stop.run_until_cancelled_owned(kept.keep_up(&desk)).await });
+        sockets.tasks.spawn(async move {
+            stop.run_until_cancelled_owned(restarting("overview of rooms", || kept.keep_up(&desk))).await;
+        });
         overviews
     }
 

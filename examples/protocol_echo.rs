@@ -1,0 +1,119 @@
+//! The server that the official test suites of Engine.IO 4 and Socket.IO 5 ask for, behind the same settings and layers as Deskline
+//! itself. `make suites` runs them against it. Part of no release.
+//!
+//! Engine.IO below `/engine.io/` echoes. Socket.IO below `/socket.io/` shows what it was given at the connect to `/` or
+//! `/custom`, and sends back what it is sent. Pings every 300 ms, which have 200 ms; packets of up to 1,000,000 bytes.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use bytes::Bytes;
+use deskline::faces::socketio::{self, Polls, carry};
+use deskline::net::{self, Heartbeat};
+use engineioxide::handler::EngineIoHandler;
+use engineioxide::layer::EngineIoLayer;
+use engineioxide::{DisconnectReason, Socket, Str};
+use rmpv::Value;
+use serde::de::{SeqAccess, Visitor};
+use serde::ser::SerializeTuple as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use socketioxide::extract::{AckSender, Data, SocketRef, TryData};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Where the suites look for it.
+const ADDRESS: &str = "127.0.0.1:3000";
+
+const HEARTBEAT: Heartbeat = Heartbeat { interval: Duration::from_millis(300), timeout: Duration::from_millis(200) };
+
+const MAX_MESSAGE: u32 = 1_000_000;
+
+/// Sends back what it is sent.
+#[derive(Debug, Clone)]
+struct Echo;
+
+impl EngineIoHandler for Echo {
+    type Data = ();
+
+    fn on_connect(self: Arc<Self>, _: Arc<Socket<()>>) {}
+
+    fn on_disconnect(&self, _: Arc<Socket<()>>, _: DisconnectReason) {}
+
+    fn on_message(self: &Arc<Self>, message: Str, socket: Arc<Socket<()>>) {
+        socket.emit(message).ok();
+    }
+
+    fn on_binary(self: &Arc<Self>, bytes: Bytes, socket: Arc<Socket<()>>) {
+        socket.emit_binary(bytes).ok();
+    }
+}
+
+/// All arguments of an event, binary ones as well: the library hands over the first one of whatever is no tuple.
+struct Arguments(Vec<Value>);
+
+impl<'de> Deserialize<'de> for Arguments {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct All;
+
+        impl<'de> Visitor<'de> for All {
+            type Value = Arguments;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("the arguments of an event")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut arguments: A) -> Result<Arguments, A::Error> {
+                let mut all = Vec::new();
+                while let Some(argument) = arguments.next_element()? {
+                    all.push(argument);
+                }
+                Ok(Arguments(all))
+            }
+        }
+
+        deserializer.deserialize_tuple(0, All)
+    }
+}
+
+impl Serialize for Arguments {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut arguments = serializer.serialize_tuple(self.0.len())?;
+        for argument in &self.0 {
+            arguments.serialize_element(argument)?;
+        }
+        arguments.end()
+    }
+}
+
+async fn connected(socket: SocketRef, TryData(auth): TryData<Value>) {
+    socket.on("message", |socket: SocketRef, Data(said): Data<Arguments>| async move {
+        socket.emit("message-back", &said).ok();
+    });
+    socket.on("message-with-ack", |Data(said): Data<Arguments>, ack: AckSender| async move {
+        ack.send(&said).ok();
+    });
+    socket.emit("auth", &auth.unwrap_or(Value::Map(Vec::new()))).ok();
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let (layer, io) = socketio::transport(HEARTBEAT, MAX_MESSAGE).build_layer();
+    io.ns("/", connected);
+    io.ns("/custom", connected);
+    let mut config = io.config().engine_config.clone();
+    config.req_path = "/engine.io".into();
+    let router = Router::new()
+        .layer(layer)
+        .layer(EngineIoLayer::from_config(Arc::new(Echo), config))
+        .layer(from_fn_with_state(Polls::without_desk("/socket.io/"), carry))
+        .layer(from_fn_with_state(Polls::without_desk("/engine.io/"), carry));
+    let listener = TcpListener::bind(ADDRESS).await?;
+    let pages = ["http://localhost:5173".parse()?];
+    net::serve(&listener, net::in_front(router, &pages)?, CancellationToken::new(), TaskTracker::new()).await;
+    Ok(())
+}

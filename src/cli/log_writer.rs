@@ -1,0 +1,108 @@
+//! The thread that writes log lines, so that a full disk, a closed pipe or a terminal that stands still holds up nobody else. A
+//! line that cannot be written, or for which there is no room, is dropped.
+
+use std::io::{self, Write};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+use std::time::Duration;
+
+/// Lines that may wait to be written.
+const WAITING: usize = 8192;
+
+/// How long the last lines may take.
+const LAST: Duration = Duration::from_millis(500);
+
+enum Work {
+    Line(Vec<u8>),
+    /// Everything before has been written once this is answered.
+    Flush(SyncSender<()>),
+}
+
+/// Hands lines to the thread; each call of `write` is one.
+#[derive(Clone)]
+pub(super) struct LogWriter(SyncSender<Work>);
+
+/// Dropping it waits a moment for the last lines.
+pub(super) struct Flush(LogWriter);
+
+impl LogWriter {
+    /// Starts the thread, which writes to `out`.
+    pub(super) fn start(out: impl Write + Send + 'static) -> io::Result<(Self, Flush)> {
+        let (lines, waiting) = sync_channel(WAITING);
+        thread::Builder::new().name("log".into()).spawn(move || write_until_closed(out, &waiting))?;
+        let writer = Self(lines);
+        Ok((writer.clone(), Flush(writer)))
+    }
+}
+
+fn write_until_closed(mut out: impl Write, waiting: &Receiver<Work>) {
+    while let Ok(work) = waiting.recv() {
+        match work {
+            // There is nowhere to report an error to.
+            Work::Line(line) => drop(out.write_all(&line)),
+            Work::Flush(done) => drop(done.try_send(())),
+        }
+    }
+}
+
+impl Write for LogWriter {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        drop(self.0.try_send(Work::Line(line.to_vec())));
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for Flush {
+    fn drop(&mut self) {
+        let (done, flushed) = sync_channel(1);
+        // If there is no room, the reader of the log stands still, and will not read these either.
+        if self.0.0.try_send(Work::Flush(done)).is_ok() {
+            flushed.recv_timeout(LAST).ok();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    /// Takes what is written once it is let to.
+    #[derive(Clone, Default)]
+    struct Held(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Held {
+        fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(line);
+            Ok(line.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn lines_are_dropped_while_nobody_takes_them_and_written_before_the_end() {
+        let held = Held::default();
+        let (mut writer, flush) = LogWriter::start(held.clone()).unwrap();
+        let standing_still = held.0.lock().unwrap();
+        for _ in 0..WAITING * 2 {
+            writer.write_all(b"x").unwrap();
+        }
+        drop(standing_still);
+        while held.0.lock().unwrap().len() < WAITING {
+            thread::yield_now();
+        }
+        writer.write_all(b"last").unwrap();
+        drop(flush);
+        let written = held.0.lock().unwrap();
+        assert!(written.len() <= WAITING + 10, "{}", written.len());
+        assert!(written.ends_with(b"last"));
+    }
+}

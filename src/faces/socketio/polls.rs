@@ -1,0 +1,176 @@
+//! What the library does not do for clients that poll, and for those that change to a websocket:
+//!
+//! * a session that was cut off ends like a lost connection, after which stock clients come back (they do not after the
+//!   library's farewell to a namespace);
+//! * a poll that its client abandons ends the session, since what it was answered with is lost;
+//! * while a change to a websocket is under way, polls are not answered with nothing as fast as they come;
+//! * a request for a websocket that could not carry one is refused, and so is a client whose websockets keep failing.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{Method, StatusCode, Uri, Version, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::query::Query;
+use super::transports::Transports;
+use super::upgrades::Upgrades;
+use crate::net::ClientMark;
+
+/// How long a poll waits that would be answered with nothing at once.
+const PACE: Duration = Duration::from_millis(100);
+
+/// An answer that took less time did not wait for anything.
+const AT_ONCE: Duration = Duration::from_millis(20);
+
+/// The length of a poll's answer that holds the packet "nothing" alone.
+const NOTHING: &str = "1";
+
+/// What is known of the sessions that poll, and of changes to websockets.
+#[derive(Clone)]
+pub struct Polls {
+    path: &'static str,
+    transports: Transports,
+    upgrades: Upgrades,
+}
+
+impl Polls {
+    pub(super) fn new(path: &'static str, transports: Transports, upgrades: Upgrades) -> Self {
+        Self { path, transports, upgrades }
+    }
+
+    /// Of a server at this path that has no desk behind it.
+    #[must_use]
+    pub fn without_desk(path: &'static str) -> Self {
+        Self::new(path, Transports::default(), Upgrades::default())
+    }
+}
+
+/// Stands right in front of the library.
+pub async fn carry(State(polls): State<Polls>, mut request: Request, next: Next) -> Response {
+    let client = request.extensions_mut().remove::<ClientMark>();
+    if !request.uri().path().starts_with(polls.path) {
+        return next.run(request).await;
+    }
+    let query = Query::of(request.uri().query());
+    match query.session {
+        _ if query.is_websocket => polls.open_websocket(&query, client, request, next).await,
+        Some(session) if request.method() == Method::GET => {
+            let ended = polls.transports.ended(session);
+            let is_changing = polls.transports.is_changing(session);
+            poll(&query, ended, is_changing, request, next).await
+        }
+        Some(session) if polls.transports.ended(session).is_some_and(|ended| ended.is_cancelled()) => {
+            refuse(1, "Session ID unknown")
+        }
+        Some(_) | None => next.run(request).await,
+    }
+}
+
+impl Polls {
+    async fn open_websocket(
+        &self,
+        query: &Query,
+        client: Option<ClientMark>,
+        request: Request,
+        next: Next,
+    ) -> Response {
+        if !asks_for_websocket(&request) {
+            return refuse(3, "Bad request");
+        }
+        let (Some(session), Some(client)) = (query.session, client) else { return next.run(request).await };
+        if self.upgrades.refuses(client) {
+            return refuse(3, "Bad request");
+        }
+        let response = next.run(request).await;
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            self.upgrades.began(session, client);
+        }
+        response
+    }
+}
+
+/// Whether the connection of a request can become a websocket. The library answers 101 without looking.
+fn asks_for_websocket(request: &Request) -> bool {
+    let says = |name: header::HeaderName, wanted: &str| {
+        let values = request.headers().get_all(name).iter().filter_map(|value| value.to_str().ok());
+        values.flat_map(|value| value.split(',')).any(|part| part.trim().eq_ignore_ascii_case(wanted))
+    };
+    request.version() >= Version::HTTP_11
+        && says(header::CONNECTION, "upgrade")
+        && says(header::UPGRADE, "websocket")
+        && says(header::SEC_WEBSOCKET_VERSION, "13")
+}
+
+async fn poll(
+    query: &Query,
+    ended: Option<CancellationToken>,
+    is_changing: bool,
+    request: Request,
+    next: Next,
+) -> Response {
+    let close = Close { uri: request.uri().clone(), is_eio3: query.is_eio3, next: next.clone() };
+    let packet = close.packet();
+    let mut if_abandoned = IfAbandoned(Some(close).filter(|_| !is_changing));
+    let asked = Instant::now();
+    let has_ended = async {
+        match ended {
+            Some(ended) => ended.cancelled_owned().await,
+            None => std::future::pending().await,
+        }
+    };
+    let response = tokio::select! {
+        biased;
+        () = has_ended => return ([(header::CONTENT_TYPE, "text/plain; charset=UTF-8")], packet).into_response(),
+        response = next.run(request) => response,
+    };
+    if_abandoned.0 = None;
+    let is_nothing = response.headers().get(header::CONTENT_LENGTH).is_some_and(|length| length == NOTHING);
+    if is_changing && is_nothing && asked.elapsed() < AT_ONCE {
+        sleep(PACE).await;
+    }
+    response
+}
+
+/// Ends a session in the library, by the packet with which a client would.
+struct Close {
+    uri: Uri,
+    is_eio3: bool,
+    next: Next,
+}
+
+impl Close {
+    /// The packet that says so to either side.
+    fn packet(&self) -> &'static str {
+        if self.is_eio3 { "1:1" } else { "1" }
+    }
+
+    async fn run(self) {
+        let body = Body::from(self.packet());
+        if let Ok(request) = Request::post(self.uri).body(body) {
+            drop(self.next.run(request).await);
+        }
+    }
+}
+
+/// Ends the session when it is dropped: when the poll was answered with the session's end, or not at all.
+struct IfAbandoned(Option<Close>);
+
+impl Drop for IfAbandoned {
+    fn drop(&mut self) {
+        if let Some(close) = self.0.take() {
+            tokio::spawn(close.run());
+        }
+    }
+}
+
+/// A refusal in the words of the replaced server.
+fn refuse(code: u8, message: &str) -> Response {
+    (StatusCode::BAD_REQUEST, Json(json!({"code": code, "message": message}))).into_response()
+}

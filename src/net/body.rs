@@ -1,0 +1,167 @@
+//! Deadlines of request bodies: a client that sends its body a byte at a time would otherwise hold a connection for ever.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::Bytes;
+use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
+use tokio::time::{Instant, Sleep, sleep};
+
+/// How long a whole body may take.
+const WHOLE: Duration = Duration::from_secs(15);
+
+/// How long an upload may take.
+const UPLOAD: Duration = Duration::from_mins(30);
+
+/// How often an upload has to show progress, and by how many bytes.
+const PERIOD: Duration = Duration::from_secs(30);
+const PROGRESS: usize = 16 << 10;
+
+/// How long the body of one request may take. A request's extension; clones share one.
+///
+/// 15 seconds in all, unless the handler expects an upload: then half an hour, and 16 KiB in every 30 seconds. A body that is
+/// late fails to be read, and the request is answered with 408.
+#[derive(Debug, Clone, Default)]
+pub struct BodyDeadline(Arc<Rule>);
+
+#[derive(Debug, Default)]
+struct Rule {
+    is_upload: AtomicBool,
+    has_passed: AtomicBool,
+}
+
+impl BodyDeadline {
+    /// The handler knows that the body is a file.
+    pub fn allow_upload(&self) {
+        self.0.is_upload.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the body was late.
+    pub(super) fn has_passed(&self) -> bool {
+        self.0.has_passed.load(Ordering::Relaxed)
+    }
+
+    /// The body, held to the deadline from now on.
+    pub(super) fn hold<B>(&self, body: B) -> Body
+    where
+        B: HttpBody<Data = Bytes, Error: Into<axum::BoxError>> + Send + Unpin + 'static,
+    {
+        let now = Instant::now();
+        Body::new(TimedBody { body, rule: self.0.clone(), began: now, received: 0, due: Box::pin(sleep(WHOLE)) })
+    }
+}
+
+/// A body without one is left alone; so are most requests.
+pub(super) fn timed(body: Incoming) -> (Body, Option<BodyDeadline>) {
+    if body.is_end_stream() {
+        return (Body::new(body), None);
+    }
+    let deadline = BodyDeadline::default();
+    (deadline.hold(body), Some(deadline))
+}
+
+struct TimedBody<B> {
+    body: B,
+    rule: Arc<Rule>,
+    began: Instant,
+    /// Bytes since progress was last looked at.
+    received: usize,
+    due: Pin<Box<Sleep>>,
+}
+
+impl<B> TimedBody<B> {
+    /// Ready once the body is late.
+    fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            ready!(self.due.as_mut().poll(cx));
+            let goes_on = self.rule.is_upload.load(Ordering::Relaxed)
+                && self.received >= PROGRESS
+                && self.began.elapsed() < UPLOAD;
+            if !goes_on {
+                self.rule.has_passed.store(true, Ordering::Relaxed);
+                return Poll::Ready(());
+            }
+            self.received = 0;
+            self.due.as_mut().reset(Instant::now() + PERIOD);
+        }
+    }
+}
+
+impl<B> HttpBody for TimedBody<B>
+where
+    B: HttpBody<Data = Bytes, Error: Into<axum::BoxError>> + Unpin,
+{
+    type Data = Bytes;
+    type Error = axum::BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::BoxError>>> {
+        // What has come in time is taken, however late this process looks.
+        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) {
+            if let Some(Ok(frame)) = &frame {
+                self.received += frame.data_ref().map_or(0, Bytes::len);
+            }
+            return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
+        }
+        ready!(self.poll_late(cx));
+        Poll::Ready(Some(Err(io::Error::new(io::ErrorKind::TimedOut, "the request's body is late").into())))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::to_bytes;
+    use futures_util::stream;
+
+    use super::*;
+
+    /// A body of so many pieces, one a second.
+    fn dripping(pieces: usize, bytes: usize) -> Body {
+        let pieces = stream::unfold(0, move |sent| async move {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            (sent < pieces).then(|| (Ok::<_, io::Error>(Bytes::from(vec![b'x'; bytes])), sent + 1))
+        });
+        Body::from_stream(pieces)
+    }
+
+    async fn read(body: Body, deadline: &BodyDeadline) -> Result<usize, Duration> {
+        let began = Instant::now();
+        to_bytes(deadline.hold(body), usize::MAX).await.map(|bytes| bytes.len()).map_err(|_| began.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_drips_fails_after_fifteen_seconds() {
+        let deadline = BodyDeadline::default();
+        assert_eq!(read(dripping(10, 1), &deadline).await, Ok(10));
+        assert!(!deadline.has_passed());
+        assert_eq!(read(dripping(100, 1), &deadline).await, Err(WHOLE));
+        assert!(deadline.has_passed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_upload_may_take_long_while_it_gets_on() {
+        let deadline = BodyDeadline::default();
+        deadline.allow_upload();
+        assert_eq!(read(dripping(600, 2048), &deadline).await, Ok(600 * 2048));
+        assert!(!deadline.has_passed());
+        let in_all = read(dripping(3600, 2048), &deadline).await.unwrap_err();
+        assert!(in_all >= UPLOAD && in_all <= UPLOAD + PERIOD, "{in_all:?}");
+        let dripping = read(dripping(600, 10), &deadline).await;
+        assert!(dripping.is_err_and(|after| after <= WHOLE + PERIOD), "{dripping:?}");
+    }
+}

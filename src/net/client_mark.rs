@@ -1,0 +1,35 @@
+//! By what a client is recognised that has not said yet who it is.
+
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::net::SocketAddr;
+
+use axum::extract::{ConnectInfo, Request};
+use axum::http::{HeaderValue, header};
+
+/// A digest of a client's address and of the headers that a browser sends with every request. Two clients behind one address
+/// may share it, so it is no identity: nothing is allowed by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ClientMark(u64);
+
+impl From<u64> for ClientMark {
+    fn from(digest: u64) -> Self {
+        Self(digest)
+    }
+}
+
+/// The headers, which stay the same while a page is open.
+const HEADERS: [header::HeaderName; 4] =
+    [header::USER_AGENT, header::ACCEPT_LANGUAGE, header::ORIGIN, header::AUTHORIZATION];
+
+impl ClientMark {
+    /// Of the client that sent a request.
+    pub(super) fn of(request: &Request) -> Self {
+        let mut digest = DefaultHasher::new();
+        let address = request.extensions().get::<ConnectInfo<SocketAddr>>();
+        address.map(|ConnectInfo(address)| address.ip()).hash(&mut digest);
+        for name in HEADERS {
+            request.headers().get(name).map(HeaderValue::as_bytes).hash(&mut digest);
+        }
+        Self(digest.finish())
+    }
+}
