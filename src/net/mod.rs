@@ -22,12 +22,14 @@ use tower::ServiceExt as _;
 
 mod compact;
 mod cors;
+mod head;
 mod heartbeat;
 mod rewrite;
 mod stream;
 
 pub use compact::compact_headers;
 pub use cors::{ClientUrl, ClientUrlError, cors, preflight_without_content};
+pub use head::refuse_head;
 pub use heartbeat::{Heartbeat, Pulse};
 pub use stream::HangUp;
 use stream::Shared;
