@@ -209,7 +209,7 @@ pub(super) fn open(connection: &Shared, handshake: Option<Inbound>) {
         line.release();
     } else {
         line.stage = Stage::Holding;
-        if line.held_bytes > 0 {
+        if !line.waiting.is_empty() {
             hold(connection);
         }
     }
