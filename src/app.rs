@@ -86,8 +86,8 @@ fn mailer(config: &MailConfig) -> anyhow::Result<Arc<dyn Mailer>> {
     }
 }
 
-/// Serves until `stop`, then stops: takes no more connections, keeps and tells what waits, and closes the sockets, so that
-/// their clients come back to whoever serves next.
+/// Serves until `stop`, then stops: accepts no more connections, closes the sockets so that their clients come back to whoever
+/// serves next, and closes the log last. What arrives while a socket is still open is kept and acknowledged as always.
 ///
 /// # Errors
 /// If a setting cannot be used.
@@ -128,15 +128,15 @@ pub async fn serve(
         tasks.spawn(essential("accept loop", accepting));
     }
     stop.cancelled().await;
-    finish("the log", desk.close()).await;
     finish("everybody's leave", desk.dismiss()).await;
     finish("the sockets", async {
         let ((), ()) = tokio::join!(sockets.close(), channels.close());
     })
     .await;
-    finish("the mails", accounts.close()).await;
     tasks.close();
     finish("the connections", tasks.wait()).await;
+    finish("the log", desk.close()).await;
+    finish("the mails", accounts.close()).await;
     finish("the notes", desk.write_notes()).await;
     finish("the store", store.close()).await;
     drop(lock);
@@ -161,6 +161,7 @@ fn router(
         .merge(rest::routes(desk.clone(), accounts.clone()))
         .merge(ops::routes(desk.clone()))
         .merge(console::routes())
+        .layer(axum::middleware::from_fn(net::refuse_head))
         .layer(socketio)
         .layer(axum::middleware::from_fn_with_state(polls, socketio::carry))
         .layer(axum::middleware::from_fn_with_state(gate, socketio::guard));

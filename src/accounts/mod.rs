@@ -85,6 +85,12 @@ impl Accounts {
         Arc::new(Self { parts, log_ins, mails, digits, post, redeeming: Mutex::new(()) })
     }
 
+    /// Where the pages of this server's frontend are, without a final slash.
+    #[must_use]
+    pub fn client_url(&self) -> &str {
+        &self.parts.client_url
+    }
+
     /// Waits until the mails under way have been handed over; for the end of the server. No mail is sent afterwards.
     pub async fn close(&self) {
         self.post.close().await;

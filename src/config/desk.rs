@@ -11,14 +11,14 @@ use crate::net::Heartbeat;
 /// What the desk does differently when told to.
 #[derive(Debug, Clone, Args)]
 pub struct DeskConfig {
-    /// How long a typing notice lasts without renewal, e.g. `6s`.
-    #[arg(long, env = "DESKLINE_TYPING_TTL", default_value = "6s", value_parser = humantime::parse_duration)]
+    /// How long a typing notice lasts if the client never says that it has ended, e.g. `2min`.
+    #[arg(long, env = "DESKLINE_TYPING_TTL", default_value = "2min", value_parser = humantime::parse_duration)]
     pub typing_ttl: Duration,
     /// How long after their last connection somebody still counts as online, e.g. `10s`.
     #[arg(long, env = "DESKLINE_OFFLINE_GRACE", default_value = "10s", value_parser = humantime::parse_duration)]
     pub offline_grace: Duration,
     /// The most characters of a message.
-    #[arg(long, env = "DESKLINE_MAX_MESSAGE", default_value_t = 20_000, value_name = "CHARACTERS")]
+    #[arg(long, env = "DESKLINE_MAX_MESSAGE", default_value_t = 1_000_000, value_name = "CHARACTERS")]
     pub max_message: usize,
     /// How many messages a second one person may send in the long run (ten seconds' worth at once); 0 for any number.
     #[arg(long, env = "DESKLINE_SEND_RATE", default_value_t = 50, value_name = "PER_SECOND")]

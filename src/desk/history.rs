@@ -7,9 +7,10 @@ use std::sync::Arc;
 use super::Desk;
 use super::mark_read::MarkReadError;
 use super::receipts::Reaches;
+use super::shown::Newest;
 use crate::domain::{
     Conversation, ConversationId, Entry, EntryTold, Message, MessageExtras, MessageId, MessageStatus, Parties, Person,
-    Seq, UserId,
+    Seq, Summary, UserId,
 };
 use crate::store::StoreError;
 
@@ -33,7 +34,7 @@ impl History {
 impl Desk {
     /// The newest messages between `reader` and a person, before `before` if given; empty if they never talked.
     ///
-    /// A reading counts as a delivery, and marks what it gave as read.
+    /// A reading counts as a delivery, and marks what it gave as read; if it is limited, only as far as it leaves nothing out.
     ///
     /// # Errors
     /// [`StoreError`] if the store fails.
@@ -52,22 +53,13 @@ impl Desk {
         };
         let Some(conversation) = self.0.directory.find(members).await? else { return Ok(empty) };
         let Some(summary) = self.0.stores.conversations.summary(conversation.id).await? else { return Ok(empty) };
+        let is_limited = limit < self.0.settings.history_page;
         let limit = limit.min(self.0.settings.history_page);
         let entries = self.0.stores.conversations.messages_before(conversation.id, before, limit).await?;
         let reaches = self.reaches(&summary).await?;
-        if before.is_none()
-            && let Some(newest) = entries.last().map(|entry| entry.seq)
-        {
-            self.fetched(reader.id, conversation.id, newest);
-            if let Some(side) = members.side_of(reader.id, reader.role.is_agent()) {
-                self.note_taken(side, &entries, entries.len() < limit, &reaches);
-            }
-            self.confirm(reader.id, conversation.id, newest);
-            match self.read_mark(reader, conversation, newest, None).await {
-                Ok(mark) => self.0.journal.submit(mark),
-                Err(MarkReadError::NotFound | MarkReadError::NotKept(_)) => {}
-                Err(MarkReadError::Store(error)) => return Err(error),
-            }
+        if before.is_none() {
+            let newest = Newest::of(&entries, limit, is_limited);
+            self.note_reading(reader, &summary, &newest, &reaches).await?;
         }
         Ok(History { messages: self.show(conversation, entries).await?, reaches })
     }
@@ -86,6 +78,40 @@ impl Desk {
         }
         shown.sort_unstable_by_key(|(index, _)| *index);
         Ok(shown.into_iter().map(|(_, told)| told).collect())
+    }
+
+    /// Counts a reading of the newest messages.
+    async fn note_reading(
+        &self,
+        reader: &Arc<Person>,
+        summary: &Summary,
+        newest: &Newest<'_>,
+        reaches: &Reaches,
+    ) -> Result<(), StoreError> {
+        let conversation = summary.conversation;
+        let Some(last) = newest.messages.last().map(|entry| entry.seq) else { return Ok(()) };
+        let Some(side) = conversation.members.side_of(reader.id, reader.role.is_agent()) else { return Ok(()) };
+        self.note_taken(side, newest.messages, newest.is_all, reaches);
+        if self.shows_all_missed(reader, conversation, newest).await? {
+            self.fetched(reader.id, conversation.id, last);
+            self.confirm(reader.id, conversation.id, last);
+        }
+        if !newest.shows_all_unread(summary, side) {
+            return Ok(());
+        }
+        let mark = match self.read_mark(reader, conversation, last, None).await {
+            Ok(mark) => mark,
+            Err(MarkReadError::NotFound | MarkReadError::NotKept(_)) => return Ok(()),
+            Err(MarkReadError::Store(error)) => return Err(error),
+        };
+        let under_way = self.0.own_marks.begin(reader, conversation.id);
+        let kept = self.append(mark);
+        // Nobody waits for it but the reader's next list; a failure is logged where it happens.
+        self.0.tasks.spawn(async move {
+            drop(kept.await);
+            drop(under_way);
+        });
+        Ok(())
     }
 
     /// Entries with all that is needed to show them.

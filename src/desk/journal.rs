@@ -4,6 +4,7 @@
 //! as one batch; a second tells what was kept. So the entries of a conversation are told in `seq` order, also when two
 //! people write at once, and the next batch is being kept while the last one is being told.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::mpsc::{self, error::TrySendError};
@@ -12,7 +13,7 @@ use tokio::sync::oneshot;
 use super::Desk;
 use super::elsewhere::Told;
 use super::send_message::{SendMessageError, Sent};
-use crate::domain::{ConnectionId, Draft, Entry, EntryTold, MessageExtras, Parties, Person};
+use crate::domain::{ConnectionId, Draft, DraftKind, Entry, EntryTold, MessageExtras, Parties, Person};
 use crate::store::{AppendError, Appended, StoreError};
 use crate::supervise::essential;
 
@@ -56,6 +57,10 @@ const WAITING: usize = 4096;
 /// The most that is handed to the store at once.
 const BATCH: usize = 256;
 
+/// Bytes of text that may wait, and that are handed to the store at once. One text may always wait, however long.
+const WAITING_BYTES: usize = 64 << 20;
+const BATCH_BYTES: usize = 8 << 20;
+
 /// Batches that may be kept before the first of them is told.
 const KEPT_BATCHES: usize = 4;
 
@@ -71,6 +76,15 @@ pub(super) struct Submission {
     pub(super) waiting: Option<Waiting>,
 }
 
+impl Submission {
+    fn bytes(&self) -> usize {
+        match &self.draft.kind {
+            DraftKind::Message { body, .. } | DraftKind::Edit { body, .. } => body.as_str().len(),
+            DraftKind::Read { .. } | DraftKind::ChangeStatus { .. } | DraftKind::Delete { .. } => 0,
+        }
+    }
+}
+
 /// What the store made of a submission; the draft it was is gone.
 struct Kept {
     parties: Parties,
@@ -84,19 +98,27 @@ struct Kept {
 /// The line in which submissions wait.
 pub(super) struct Journal {
     line: Mutex<Option<mpsc::Sender<Submission>>>,
+    /// Bytes of text that wait, those that are being kept included.
+    bytes: AtomicUsize,
 }
 
 impl Journal {
     pub(super) fn new() -> (Self, mpsc::Receiver<Submission>) {
         let (line, submissions) = mpsc::channel(WAITING);
-        (Self { line: Mutex::new(Some(line)) }, submissions)
+        (Self { line: Mutex::new(Some(line)), bytes: AtomicUsize::new(0) }, submissions)
     }
 
     /// Puts a submission in line; answers at once if there is no place.
     pub(super) fn submit(&self, submission: Submission) {
         let line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
+        let bytes = submission.bytes();
+        // Counted before it is in line, since it may be out of it again a moment later.
+        let waiting = self.bytes.fetch_add(bytes, Ordering::Relaxed);
         let (submission, error) = match line.as_ref() {
             None => (submission, SendMessageError::ShuttingDown),
+            Some(_) if waiting > 0 && waiting.saturating_add(bytes) > WAITING_BYTES => {
+                (submission, SendMessageError::Busy)
+            }
             Some(line) => match line.try_send(submission) {
                 Ok(()) => return,
                 Err(TrySendError::Full(submission)) => (submission, SendMessageError::Busy),
@@ -104,6 +126,7 @@ impl Journal {
             },
         };
         drop(line);
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
         if let Some(waiting) = submission.waiting {
             waiting.answer(Err(error));
         }
@@ -126,15 +149,18 @@ impl Journal {
 /// Takes all that waits, and lets everything that is ready to run do so for as long as that puts more in line: under load,
 /// batches grow by what has arrived already, and a lone message waits for nothing.
 async fn gather(submissions: &mut mpsc::Receiver<Submission>, waiting: &mut Vec<Submission>) {
+    let mut bytes: usize = waiting.iter().map(Submission::bytes).sum();
     loop {
         tokio::task::yield_now().await;
         let before = waiting.len();
         while waiting.len() < BATCH
+            && bytes < BATCH_BYTES
             && let Ok(submission) = submissions.try_recv()
         {
+            bytes += submission.bytes();
             waiting.push(submission);
         }
-        if waiting.len() == before || waiting.len() == BATCH {
+        if waiting.len() == before || waiting.len() == BATCH || bytes >= BATCH_BYTES {
             return;
         }
     }
@@ -164,6 +190,7 @@ impl Desk {
             // What is there already is older than anything that is told.
             self.told_up_to().await;
             gather(&mut submissions, &mut waiting).await;
+            let bytes: usize = waiting.iter().map(Submission::bytes).sum();
             let mut drafts = Vec::with_capacity(waiting.len());
             let mut rests = Vec::with_capacity(waiting.len());
             for Submission { draft, parties, author, origin, extras, waiting } in waiting.drain(..) {
@@ -171,6 +198,7 @@ impl Desk {
                 rests.push((parties, author, origin, extras, waiting));
             }
             let results = self.0.stores.conversations.append(drafts).await;
+            self.0.journal.bytes.fetch_sub(bytes, Ordering::Relaxed);
             say_what_failed(&results);
             let results = results.into_iter().chain(std::iter::repeat_with(|| Err(unanswered().into())));
             let kept = rests.into_iter().zip(results);
@@ -211,6 +239,9 @@ impl Desk {
         let outcome = match result {
             Ok(Appended::New(entry)) => {
                 let told = told(entry, parties);
+                if told.is_message() {
+                    self.stop_typing_what_is_sent(&told);
+                }
                 self.tell_entry(&told);
                 Ok(Some(Sent { told, is_repeat: false }))
             }

@@ -11,6 +11,9 @@ use crate::domain::UserId;
 /// How many seconds' worth may be sent at once.
 const BURST_SECONDS: u32 = 10;
 
+/// Bytes of a text that count as one message.
+const COUNTS_AS_ONE: usize = 20_000;
+
 /// People remembered at most; those whose allowance is full again are forgotten first.
 const REMEMBERED: usize = 10_000;
 
@@ -32,8 +35,18 @@ impl Limits {
 
     /// Takes one message from a person's allowance; if there is none left, tells how long until there is.
     pub(super) fn take(&self, user: UserId) -> Result<(), Duration> {
+        self.take_as(user, 1)
+    }
+
+    /// The same for a text: a long one counts as several messages.
+    pub(super) fn take_text(&self, user: UserId, text: &str) -> Result<(), Duration> {
+        self.take_as(user, 1 + u32::try_from(text.len() / COUNTS_AS_ONE).unwrap_or(u32::MAX - 1))
+    }
+
+    fn take_as(&self, user: UserId, messages: u32) -> Result<(), Duration> {
         let Some(per_second) = self.per_second else { return Ok(()) };
-        let (rate, burst) = (f64::from(per_second), f64::from(per_second * BURST_SECONDS));
+        let (rate, burst) = (f64::from(per_second), f64::from(per_second.saturating_mul(BURST_SECONDS)));
+        let wanted = f64::from(messages).min(burst);
         let now = Instant::now();
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         if buckets.len() >= REMEMBERED {
@@ -42,10 +55,10 @@ impl Limits {
         let bucket = buckets.entry(user).or_insert(Bucket { tokens: burst, at: now });
         bucket.tokens = (bucket.tokens + now.duration_since(bucket.at).as_secs_f64() * rate).min(burst);
         bucket.at = now;
-        if bucket.tokens < 1.0 {
-            return Err(Duration::from_secs_f64((1.0 - bucket.tokens) / rate));
+        if bucket.tokens < wanted {
+            return Err(Duration::from_secs_f64((wanted - bucket.tokens) / rate));
         }
-        bucket.tokens -= 1.0;
+        bucket.tokens -= wanted;
         Ok(())
     }
 }
@@ -65,6 +78,16 @@ mod tests {
         assert_eq!(limits.take(UserId::from_bytes([2; 12])), Ok(()), "everybody has their own");
         tokio::time::advance(Duration::from_millis(500)).await;
         assert_eq!(limits.take(ann), Ok(()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_long_text_counts_as_several_messages_but_never_as_more_than_there_can_be() {
+        let limits = Limits::new(Some(1));
+        let ann = UserId::from_bytes([1; 12]);
+        assert_eq!(limits.take_text(ann, &"x".repeat(100_000)), Ok(()));
+        assert_eq!(limits.take_text(ann, &"x".repeat(100_000)), Err(Duration::from_secs(2)));
+        tokio::time::advance(Duration::from_secs(10)).await;
+        assert_eq!(limits.take_text(ann, &"x".repeat(1_000_000)), Ok(()));
     }
 
     #[test]

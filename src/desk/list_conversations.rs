@@ -22,6 +22,8 @@ pub struct ListedConversation {
 impl Desk {
     /// The viewer's conversations, newest message first. Those with a deleted account are left out.
     ///
+    /// What an agent has marked as read counts as read, also if the mark is under way still.
+    ///
     /// # Errors
     /// [`StoreError`] if the store fails.
     pub async fn list_conversations(
@@ -29,6 +31,18 @@ impl Desk {
         viewer: &Person,
         limit: usize,
     ) -> Result<Vec<ListedConversation>, StoreError> {
+        let marks = self.0.own_marks.settled(viewer.id).await;
+        let listed = self.read_list(viewer, limit).await?;
+        if let Some(mut marks) = marks
+            && marks.are_expected(&listed, self.0.clock.now())
+            && marks.come().await
+        {
+            return self.read_list(viewer, limit).await;
+        }
+        Ok(listed)
+    }
+
+    async fn read_list(&self, viewer: &Person, limit: usize) -> Result<Vec<ListedConversation>, StoreError> {
         let summaries = self.0.stores.conversations.list(list_for(viewer), limit).await?;
         let others = summaries.iter().filter_map(|summary| other_than(viewer.id, summary.conversation.members));
         self.0.directory.look_up(others).await?;
@@ -53,6 +67,7 @@ impl Desk {
     /// # Errors
     /// [`StoreError`] if the store fails.
     pub async fn unread_count(&self, viewer: &Person) -> Result<u64, StoreError> {
+        self.0.own_marks.settled(viewer.id).await;
         self.0.stores.conversations.unread(list_for(viewer)).await
     }
 }

@@ -56,6 +56,7 @@ impl Desk {
                 (found.ok_or(MarkReadError::NotFound)?, named)
             }
         };
+        let _under_way = self.0.own_marks.begin(reader, conversation.id);
         let up_to = match named {
             Some(up_to) => {
                 self.confirm(reader.id, conversation.id, up_to);
@@ -74,6 +75,7 @@ impl Desk {
         up_to: Seq,
         origin: Option<ConnectionId>,
     ) -> Result<(), MarkReadError> {
+        let _under_way = self.0.own_marks.begin(reader, conversation.id);
         let mark = self.read_mark(reader, conversation, up_to, origin).await?;
         self.append(mark).await?;
         Ok(())

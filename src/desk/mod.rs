@@ -37,6 +37,7 @@ pub mod list_conversations;
 mod lost_sockets;
 pub mod mark_read;
 mod outage;
+mod own_marks;
 pub mod presence_news;
 pub mod receipts;
 pub mod recover;
@@ -44,6 +45,7 @@ pub mod resume;
 pub mod revise_message;
 pub mod room_log;
 pub mod send_message;
+mod shown;
 pub mod take_in;
 mod tell;
 pub mod typing;
@@ -55,6 +57,7 @@ use directory::Directory;
 use journal::Journal;
 use limits::Limits;
 use lost_sockets::LostSockets;
+use own_marks::OwnMarks;
 use presence_news::DueNews;
 use receipts::Receipts;
 use recover::ToldUpTo;
@@ -66,7 +69,7 @@ use watch::Expiries;
 pub struct DeskSettings {
     /// The most characters of a message.
     pub max_message_chars: usize,
-    /// How long a typing notice lasts without renewal.
+    /// How long a typing notice lasts if its client never says that it has ended.
     pub typing_ttl: Duration,
     /// How long after the last connection a person still counts as online.
     pub offline_grace: Duration,
@@ -79,8 +82,8 @@ pub struct DeskSettings {
 impl Default for DeskSettings {
     fn default() -> Self {
         Self {
-            max_message_chars: 20_000,
-            typing_ttl: Duration::from_secs(6),
+            max_message_chars: 1_000_000,
+            typing_ttl: Duration::from_mins(2),
             offline_grace: Duration::from_secs(10),
             send_rate: Some(50),
             history_page: 1000,
@@ -107,6 +110,7 @@ struct Parts {
     receipts: Receipts,
     typing: TypingBoard,
     limits: Limits,
+    own_marks: OwnMarks,
     /// How often an arrival is told that is none.
     repeats: Limits,
     due_news: DueNews,
@@ -129,6 +133,7 @@ impl Desk {
             receipts: Receipts::default(),
             typing: TypingBoard::default(),
             limits: Limits::new(settings.send_rate),
+            own_marks: OwnMarks::default(),
             repeats: Limits::new(Some(1)),
             due_news: DueNews::default(),
             expiries: Expiries::default(),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::Desk;
 use super::enter::Entered;
 use super::mark_read::MarkReadError;
+use super::shown::Newest;
 use crate::domain::{ConversationId, Entry, EntryTold, Members, Message, Person, Seq, Side, Summary, UserId};
 use crate::store::{MessagePage, Profile, StoreError, SummaryPage};
 
@@ -27,12 +28,16 @@ impl Desk {
     /// [`StoreError`] if the store fails.
     pub async fn room_log(&self, entered: &Entered, limit: usize) -> Result<Vec<EntryTold>, StoreError> {
         let conversation = entered.summary.conversation;
+        let is_limited = limit < self.0.settings.history_page;
         let limit = limit.min(self.0.settings.history_page);
         let messages = self.0.stores.conversations.messages_before(conversation.id, None, limit).await?;
-        if let Some(newest) = messages.last() {
-            self.fetched(entered.person.id, conversation.id, newest.seq);
-            self.confirm(entered.person.id, conversation.id, newest.seq);
-            self.note_fetched(entered, &messages, messages.len() < limit).await?;
+        if let Some(last) = messages.last() {
+            let newest = Newest::of(&messages, limit, is_limited);
+            if self.shows_all_missed(&entered.person, conversation, &newest).await? {
+                self.fetched(entered.person.id, conversation.id, last.seq);
+                self.confirm(entered.person.id, conversation.id, last.seq);
+            }
+            self.note_fetched(entered, &messages, newest.is_all).await?;
         }
         self.show(conversation, messages).await
     }
@@ -72,7 +77,9 @@ impl Desk {
         let MessagePage { messages, total } =
             self.0.stores.conversations.messages_from(conversation.id, skip, limit).await?;
         if let Some(last) = messages.last() {
-            if skip + messages.len() as u64 == total {
+            let newest = Newest { messages: &messages, is_all: skip == 0, is_limited: true };
+            let is_newest = skip + messages.len() as u64 == total;
+            if is_newest && self.shows_all_missed(&entered.person, conversation, &newest).await? {
                 self.fetched(entered.person.id, conversation.id, last.seq);
                 self.confirm(entered.person.id, conversation.id, last.seq);
             }

@@ -123,7 +123,7 @@ impl Desk {
                 (conversation, side)
             }
         };
-        self.0.limits.take(ask.author.id).map_err(SendMessageError::RateLimited)?;
+        self.0.limits.take_text(ask.author.id, body.as_str()).map_err(SendMessageError::RateLimited)?;
         let at = self.0.clock.now();
         let id = MessageId::generate(at);
         if !ask.extras.is_empty() {

@@ -1,4 +1,7 @@
-//! Somebody types. Not an entry: it is told to whoever is there, and ends by itself.
+//! Somebody types. Not an entry: it is told to whoever is there.
+//!
+//! It ends when the client says so, when it sends a message, or when its connection ends. Existing frontends say once that typing
+//! has begun, however long it goes on, so the time bound is only there for clients that never say that it has ended.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,21 +10,29 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Desk;
-use crate::domain::{ConnectionId, ConversationId, DeskEvent, Members, Parties, Person, Side, TypingChange, UserId};
+use crate::domain::{
+    ConnectionId, ConversationId, DeskEvent, EntryTold, Members, Parties, Person, Side, TypingChange, UserId,
+};
 use crate::store::StoreError;
 
-/// How often it is looked who has ceased to type.
+/// How often it is looked whose typing has lasted too long.
 const PERIOD: Duration = Duration::from_millis(250);
 
 /// A renewal within this time is not told again.
 const QUIET: Duration = Duration::from_secs(1);
 
-/// The most people who may type at once on this node; more are not told of.
+/// The most connections that may type at once on this node; more are not told of.
 const TYPISTS: usize = 50_000;
 
-/// Who types where.
+/// Who types where, by connection: one person may type in two tabs.
 #[derive(Default)]
-pub(super) struct TypingBoard(Mutex<HashMap<(UserId, ConversationId), Typist>>);
+pub(super) struct TypingBoard(Mutex<Board>);
+
+#[derive(Default)]
+struct Board {
+    conversations: HashMap<ConversationId, Vec<Typist>>,
+    count: usize,
+}
 
 struct Typist {
     change: TypingChange,
@@ -30,14 +41,49 @@ struct Typist {
     told_at: Instant,
 }
 
-impl TypingBoard {
-    fn typists(&self) -> MutexGuard<'_, HashMap<(UserId, ConversationId), Typist>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+impl Typist {
+    fn is(&self, user: UserId, connection: Option<ConnectionId>) -> bool {
+        self.change.typist.id == user && self.connection == connection
+    }
+}
+
+/// Typing that has ended, and what goes on beside it.
+struct Ended {
+    change: TypingChange,
+    /// The same person still types there, on another connection.
+    person_types: bool,
+    /// Somebody on the same side still types there.
+    side_types: bool,
+}
+
+impl Board {
+    /// Takes out the typists of a conversation whose typing has ended.
+    fn end_in(&mut self, conversation: ConversationId, ended: impl FnMut(&mut Typist) -> bool) -> Vec<Ended> {
+        let Some(typists) = self.conversations.get_mut(&conversation) else { return Vec::new() };
+        let gone: Vec<Typist> = typists.extract_if(.., ended).collect();
+        self.count -= gone.len();
+        let goes_on = |typist: &Typist| Ended {
+            change: TypingChange { is_typing: false, ..typist.change.clone() },
+            person_types: typists.iter().any(|other| other.change.typist.id == typist.change.typist.id),
+            side_types: typists.iter().any(|other| other.change.side == typist.change.side),
+        };
+        let all = gone.iter().map(goes_on).collect();
+        if typists.is_empty() {
+            self.conversations.remove(&conversation);
+        }
+        all
     }
 
-    fn take_where(&self, ended: impl Fn(&Typist) -> bool) -> Vec<TypingChange> {
-        let mut typists = self.typists();
-        typists.extract_if(|_, typist| ended(typist)).map(|(_, typist)| typist.change).collect()
+    /// The same in all conversations.
+    fn end_everywhere(&mut self, mut ended: impl FnMut(&mut Typist) -> bool) -> Vec<Ended> {
+        let conversations: Vec<ConversationId> = self.conversations.keys().copied().collect();
+        conversations.into_iter().flat_map(|conversation| self.end_in(conversation, &mut ended)).collect()
+    }
+}
+
+impl TypingBoard {
+    fn board(&self) -> MutexGuard<'_, Board> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -54,49 +100,82 @@ impl Desk {
         connection: Option<ConnectionId>,
     ) -> Result<(), StoreError> {
         let Some((parties, side)) = self.typing_place(typist, to).await? else { return Ok(()) };
-        let key = (typist.id, parties.conversation.id);
         let now = Instant::now();
+        let until = now + self.0.settings.typing_ttl;
         let change = {
-            let mut typists = self.0.typing.typists();
-            let full = typists.len() >= TYPISTS;
-            match typists.get_mut(&key) {
-                Some(known) => {
-                    known.until = now + self.0.settings.typing_ttl;
-                    known.connection = connection;
-                    if now.duration_since(known.told_at) < QUIET {
-                        return Ok(());
-                    }
-                    known.told_at = now;
-                    known.change.clone()
+            let mut board = self.0.typing.board();
+            let is_full = board.count >= TYPISTS;
+            let typists = board.conversations.entry(parties.conversation.id).or_default();
+            if let Some(known) = typists.iter_mut().find(|known| known.is(typist.id, connection)) {
+                known.until = until;
+                if now.duration_since(known.told_at) < QUIET {
+                    return Ok(());
                 }
-                None if full => return Ok(()),
-                None => {
-                    let change = TypingChange { parties, side, typist: typist.clone(), is_typing: true };
-                    let until = now + self.0.settings.typing_ttl;
-                    typists.insert(key, Typist { change: change.clone(), connection, until, told_at: now });
-                    change
+                known.told_at = now;
+                known.change.clone()
+            } else {
+                let change = TypingChange { parties, side, typist: typist.clone(), is_typing: true };
+                if is_full {
+                    return Ok(());
                 }
+                typists.push(Typist { change: change.clone(), connection, until, told_at: now });
+                board.count += 1;
+                change
             }
         };
-        self.tell_typing(change);
+        self.tell_typing(change, |_| true);
         Ok(())
     }
 
-    /// `typist` ceases to type to a person. Told even if nobody knew of the typing, as the replaced server did.
+    /// `typist` ceases to type to a person on a connection. Told even if nobody knew of the typing, as the replaced server did,
+    /// but not while they type on another one.
     ///
     /// # Errors
     /// [`StoreError`] if the store fails.
-    pub async fn stop_typing(&self, typist: &Arc<Person>, to: UserId) -> Result<(), StoreError> {
+    pub async fn stop_typing(
+        &self,
+        typist: &Arc<Person>,
+        to: UserId,
+        connection: Option<ConnectionId>,
+    ) -> Result<(), StoreError> {
         let Some((parties, side)) = self.typing_place(typist, to).await? else { return Ok(()) };
-        self.0.typing.typists().remove(&(typist.id, parties.conversation.id));
-        self.tell_typing(TypingChange { parties, side, typist: typist.clone(), is_typing: false });
+        let ended = {
+            let mut board = self.0.typing.board();
+            let conversation = parties.conversation.id;
+            let mut ended = board.end_in(conversation, |known| known.is(typist.id, connection));
+            ended.pop().unwrap_or_else(|| {
+                let others = board.conversations.get(&conversation).map(Vec::as_slice).unwrap_or_default();
+                Ended {
+                    person_types: others.iter().any(|other| other.change.typist.id == typist.id),
+                    side_types: others.iter().any(|other| other.change.side == side),
+                    change: TypingChange { parties, side, typist: typist.clone(), is_typing: false },
+                }
+            })
+        };
+        self.tell_typing_ended(ended);
         Ok(())
     }
 
     /// What was typed on this connection ends with it.
     pub(super) fn stop_typing_on(&self, connection: ConnectionId) {
-        for change in self.0.typing.take_where(|typist| typist.connection == Some(connection)) {
-            self.tell_typing_ended(&change);
+        let ended = self.0.typing.board().end_everywhere(|typist| typist.connection == Some(connection));
+        for ended in ended {
+            self.tell_typing_ended(ended);
+        }
+    }
+
+    /// Whoever has sent a message has ceased to type it: on the connection that it came from or, if it came by a request, on all
+    /// of theirs.
+    pub(super) fn stop_typing_what_is_sent(&self, told: &EntryTold) {
+        let (author, conversation) = (told.author.id, told.entry.conversation);
+        let ended = {
+            let mut board = self.0.typing.board();
+            board.end_in(conversation, |typist| {
+                typist.change.typist.id == author && (told.origin.is_none() || typist.connection == told.origin)
+            })
+        };
+        for ended in ended {
+            self.tell_typing_ended(ended);
         }
     }
 
@@ -104,8 +183,9 @@ impl Desk {
         let mut tick = tokio::time::interval(PERIOD);
         loop {
             let now = tick.tick().await;
-            for change in self.0.typing.take_where(|typist| typist.until <= now) {
-                self.tell_typing_ended(&change);
+            let ended = self.0.typing.board().end_everywhere(|typist| typist.until <= now);
+            for ended in ended {
+                self.tell_typing_ended(ended);
             }
         }
     }
@@ -125,15 +205,24 @@ impl Desk {
         Ok(Some((self.0.directory.parties(conversation).await?, side)))
     }
 
-    fn tell_typing_ended(&self, change: &TypingChange) {
-        self.tell_typing(TypingChange { is_typing: false, ..change.clone() });
+    /// To a customer the desk is one, so it types for as long as any agent does.
+    fn tell_typing_ended(&self, ended: Ended) {
+        let Ended { change, person_types, side_types } = ended;
+        if person_types {
+            return;
+        }
+        let customer = match change.parties.conversation.members {
+            Members::Support { customer } => Some(customer),
+            Members::Direct { .. } => None,
+        };
+        self.tell_typing(change, |hearer| !(side_types && customer == Some(hearer)));
     }
 
-    fn tell_typing(&self, change: TypingChange) {
+    fn tell_typing(&self, change: TypingChange, concerns: impl Fn(UserId) -> bool) {
         let (typist, members) = (change.typist.id, change.parties.conversation.members);
         let event = DeskEvent::Typing(Arc::new(change));
         for hearer in self.hearers(members) {
-            if hearer != typist {
+            if hearer != typist && concerns(hearer) {
                 self.0.presence.tell(hearer, &event);
             }
         }

@@ -143,6 +143,17 @@ pub struct TypingChange {
     pub is_typing: bool,
 }
 
+impl TypingChange {
+    /// Who types, as `viewer` sees them: to an agent, a colleague has the desk's id, as in messages, and their own name.
+    #[must_use]
+    pub fn typist_seen_by(&self, viewer: &Person) -> SeenPerson<'_> {
+        let seen = self.parties.seen_by(viewer)[self.side.index()];
+        let is_colleague = self.side == Side::Desk
+            && matches!(self.parties.conversation.members, Members::Support { customer } if customer != viewer.id);
+        if is_colleague { SeenPerson { shown: &self.typist, ..seen } } else { seen }
+    }
+}
+
 /// Messages of one side have come further: told to that side's connections which want that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StatusChange {

@@ -36,6 +36,7 @@ mod head;
 mod heartbeat;
 mod line_ends;
 mod patience;
+mod refuse_head;
 mod rewrite;
 mod stream;
 
@@ -46,6 +47,7 @@ use compact::compact_headers;
 pub use cors::{ClientUrl, ClientUrlError};
 use cors::{cors, preflight_without_content};
 pub use heartbeat::{Heartbeat, Pulse};
+pub use refuse_head::refuse_head;
 pub use stream::HangUp;
 use stream::Shared;
 

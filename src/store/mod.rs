@@ -30,6 +30,20 @@ pub use upkeep::{RestoreError, SpentToken, Upkeep};
 /// The most rows that one call returns, whatever it was asked for.
 pub const MAX_PAGE: usize = 1000;
 
+/// The bytes of text after which a page of messages ends, however few they are: a message may be long.
+pub const MAX_PAGE_BYTES: usize = 16 << 20;
+
+/// The bytes of text in a page.
+#[must_use]
+pub fn page_bytes(page: &[Entry]) -> usize {
+    page.iter().map(text_bytes).sum()
+}
+
+/// The bytes of text that an entry brings to a page.
+pub(crate) fn text_bytes(entry: &Entry) -> usize {
+    entry.message().and_then(|message| message.text()).map_or(0, |text| text.as_str().len())
+}
+
 /// The store cannot do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -397,7 +411,8 @@ pub trait ConversationStore: Send + Sync + 'static {
     async fn entries_after(&self, id: ConversationId, after: Seq, limit: usize) -> Result<Vec<Entry>, StoreError>;
     /// The entries with these seqs, oldest first. At most [`MAX_PAGE`] are looked at.
     async fn entries_at(&self, id: ConversationId, seqs: &[Seq]) -> Result<Vec<Entry>, StoreError>;
-    /// The newest `limit` messages before `before` (or of all), oldest first, without those that were deleted.
+    /// The newest `limit` messages before `before` (or of all), oldest first, without those that were deleted. Fewer if they are
+    /// long: a page ends with the message by which its texts come to [`MAX_PAGE_BYTES`].
     async fn messages_before(
         &self,
         id: ConversationId,

@@ -4,25 +4,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { skip } from './chromium.mjs';
-import { Screen, signedIn, site } from './support/harness.mjs';
-
-/** Opens the chat screen of somebody, signed in. */
-async function openChat(t, place, account, options) {
-  const screen = await Screen.open(t, place, '/dashboard/', { storage: signedIn(account), ...options });
-  await screen.click('#to-chat');
-  return screen;
-}
-
-/** Opens an agent's conversation with a customer from the list. */
-async function openPane(screen, { name }) {
-  await screen.click('.person', { hasText: name });
-  await screen.page.locator('#input:enabled').waitFor();
-}
-
-async function customerReady(screen) {
-  await screen.sees('#status', 'Online');
-  await screen.page.locator('#input:enabled').waitFor();
-}
+import { customerReady, openChat, openPane } from './dashboard.mjs';
+import { site } from './support/harness.mjs';
 
 test('a customer and an agent talk, each message once and in order', { skip }, async (t) => {
   const place = await site(t);

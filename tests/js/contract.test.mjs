@@ -6,9 +6,12 @@ import { Server } from './server.mjs';
 import acknowledge from './stories/acknowledge.mjs';
 import authenticate from './stories/authenticate.mjs';
 import catchUp from './stories/catch-up.mjs';
+import denials from './stories/denials.mjs';
 import fixedBugs from './stories/fixed-bugs.mjs';
 import frontendDefects from './stories/frontend-defects.mjs';
+import held from './stories/held.mjs';
 import lifecycle from './stories/lifecycle.mjs';
+import limited from './stories/limited.mjs';
 import oldProtocol from './stories/old-protocol.mjs';
 import presence from './stories/presence.mjs';
 import read from './stories/read.mjs';
@@ -34,13 +37,16 @@ for (const [name, transports] of Object.entries(TRANSPORTS)) {
     transport(start, transports);
     for (const stories of [
       authenticate, presence, send, typing, read, acknowledge, variants, resume, revise, receipts, catchUp, rights, lifecycle, fixedBugs,
-      frontendDefects, recovery,
+      frontendDefects, recovery, held, denials,
     ]) {
       stories(start);
     }
   });
 }
 
-describe('without a socket', AT_ONCE, () => rest((t, ...args) => Server.start(t, { args })));
+describe('without a socket', AT_ONCE, () => {
+  rest((t, ...args) => Server.start(t, { args }));
+  limited((t, ...args) => Server.start(t, { args }));
+});
 
 describe('Engine.IO 3', AT_ONCE, () => oldProtocol((t, ...args) => Server.start(t, { args })));

@@ -3,8 +3,8 @@
 //! Every body is a JSON object; every answer is `{success, message}`, but for the token of a log-in.
 
 use axum::extract::{FromRef, State};
-use axum::http::StatusCode;
-use axum::http::header::CACHE_CONTROL;
+use axum::http::header::{ACCEPT, CACHE_CONTROL, LOCATION};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -39,6 +39,7 @@ where
         .route("/api/auth/forgot-password", post(forgot_password))
         .route("/api/auth/reset-password", post(reset_password))
         .route("/api/auth/google", get(google))
+        .route("/api/auth/google/callback", get(google))
 }
 
 #[derive(Deserialize)]
@@ -157,9 +158,15 @@ async fn reset_password(
     Ok(done(StatusCode::OK, "Password reset successfully"))
 }
 
-/// `GET /api/auth/google`: 501, since this server knows no Google accounts.
-async fn google() -> Refusal {
-    Refusal::new(StatusCode::NOT_IMPLEMENTED, "Google sign-in is not set up on this server")
+/// `GET /api/auth/google`: this server knows no Google accounts. A browser that was sent here by a page's button goes back to the
+/// page, which has a sentence for it; whoever else asks gets 501.
+async fn google(State(AccountsState(accounts)): State<AccountsState>, headers: HeaderMap) -> Response {
+    let accepted = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if accepted.contains("text/html") {
+        let page = format!("{}/auth/google/success?error=not_configured", accounts.client_url());
+        return (StatusCode::FOUND, [(CACHE_CONTROL, "no-store"), (LOCATION, page.as_str())]).into_response();
+    }
+    Refusal::new(StatusCode::NOT_IMPLEMENTED, "Google sign-in is not set up on this server").into_response()
 }
 
 impl From<EmailError> for Refusal {

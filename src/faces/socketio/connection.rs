@@ -10,6 +10,7 @@ use socketioxide::extract::{AckSender, SocketRef};
 use socketioxide::socket::DisconnectReason;
 use socketioxide::{SendError, SocketError};
 
+use super::denials::Denials;
 use super::encode::{self, Encoded};
 use super::inbox::Inbox;
 use super::page::{NOBODY, Page, Returning};
@@ -24,6 +25,7 @@ pub(super) struct SocketConnection {
     id: ConnectionId,
     pub(super) desk: Desk,
     pub(super) inbox: Inbox,
+    pub(super) denials: Denials,
     feed: Feed,
     pub(super) transport: Arc<Transport>,
     state: Mutex<State>,
@@ -74,6 +76,7 @@ impl SocketConnection {
             desk,
             transport,
             inbox: Inbox::default(),
+            denials: Denials::default(),
             feed: Feed::default(),
             state: Mutex::new(state),
             wants_receipts: AtomicBool::new(false),
@@ -429,6 +432,7 @@ impl Connection for SocketConnection {
             Revoked::RoleChanged => "Account has changed",
             Revoked::SessionEnded => "Session has ended",
         };
+        self.denials.note();
         self.emit_authenticated(&Authenticated::no(message));
     }
 

@@ -118,9 +118,9 @@ fn encode_entry(told: &EntryTold, viewer: &Person) -> serde_json::Result<Box<Raw
 }
 
 fn encode_typing(change: &TypingChange, viewer: &Person) -> serde_json::Result<Box<RawValue>> {
-    let typist = change.parties.seen_by(viewer)[change.side.index()];
+    let typist = change.typist_seen_by(viewer);
     let conversation_id = change.parties.conversation.id.to_string();
-    to_raw_value(&TypingBody { user_id: typist.id.to_string(), conversation_id })
+    to_raw_value(&TypingBody { user_id: typist.id.to_string(), conversation_id, name: &typist.shown.name })
 }
 
 /// A message: `receive-message`, `message-sent`.
@@ -253,9 +253,10 @@ struct DeletedBody {
 /// `user-typing`, `user-stop-typing`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct TypingBody {
+struct TypingBody<'a> {
     user_id: String,
     conversation_id: String,
+    name: &'a str,
 }
 
 /// `user-online`, `user-offline`.

@@ -10,7 +10,7 @@ use super::page::Returning;
 use super::wire::{
     Authenticate, Authenticated, ClientEvent, Done, ErrorCode, MessageToSend, NO_TOKEN, Nothing, Problem,
 };
-use super::{Shared, resume, revise};
+use super::{Shared, denials, resume, revise};
 use crate::accounts::identify::IdentifyError;
 use crate::auth::TokenError;
 use crate::desk::acknowledge::AcknowledgeError;
@@ -54,7 +54,7 @@ fn refuse_stranger(connection: &Shared, event: &ClientEvent, ack: Option<AckSend
     let problem = Problem::new(ErrorCode::Unauthenticated, "Not authenticated");
     if matches!(event, ClientEvent::SendMessage(_)) {
         connection.refuse(ack, &problem);
-        connection.emit_authenticated(&Authenticated::no(NO_TOKEN));
+        denials::remind(connection);
     } else {
         connection.acknowledge(ack, &problem.as_answer());
     }
@@ -145,7 +145,7 @@ pub(super) async fn recover(connection: &Shared, page: &str, returning: Returnin
 }
 
 fn deny(connection: &Shared, ack: Option<AckSender>, code: ErrorCode, message: &'static str) {
-    connection.emit_authenticated(&Authenticated::no(message));
+    denials::deny(connection, message);
     connection.acknowledge(ack, &Problem::new(code, message).as_answer());
 }
 
@@ -233,7 +233,7 @@ async fn typing(
     let told = if is_typing {
         desk.start_typing(typist, to, Some(connection.id())).await
     } else {
-        desk.stop_typing(typist, to).await
+        desk.stop_typing(typist, to, Some(connection.id())).await
     };
     answer(connection, ack, told.map_err(|error| unavailable(&error)));
 }

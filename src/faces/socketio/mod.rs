@@ -6,7 +6,7 @@
 //! * [`inbox`]: a socket's events, handled one after the other in the order in which they came;
 //! * [`handlers`]: decode → one desk call → encode, one function per event; [`resume`] and [`revise`] have their own;
 //! * [`page`]: a page goes on where it was after a lost connection; [`connect_answer`] tells the client that it can;
-//! * [`silence`]: clients that connect and never say who they are;
+//! * [`silence`]: clients that connect and never say who they are; [`denials`]: how often they are told so;
 //! * [`transport`]: what carries a socket; [`transports`] knows those of all, by the requests that [`gate`] sees ([`query`]).
 //!
 //! The socketioxide layer keeps the transport; this face uses neither its rooms nor its broadcasts, since who hears what is
@@ -25,6 +25,7 @@ use socketioxide::{SocketIo, SocketIoBuilder};
 
 mod connect_answer;
 mod connection;
+mod denials;
 mod encode;
 mod gate;
 mod handlers;

@@ -10,9 +10,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Shared;
 use super::connection::SocketConnection;
-use super::wire::{Authenticated, NO_TOKEN};
+use super::{Shared, denials};
 use crate::supervise::restarting;
 
 /// How often it is looked who is silent.
@@ -65,7 +64,7 @@ fn remind(line: &Mutex<Line>) {
         if let Some(connection) = connection
             && connection.is_silent()
         {
-            connection.emit_authenticated(&Authenticated::no(NO_TOKEN));
+            denials::remind(&connection);
         }
     }
 }

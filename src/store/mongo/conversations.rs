@@ -22,8 +22,8 @@ use crate::domain::{
     UserId,
 };
 use crate::store::{
-    AppendError, Appended, ConversationStore, Delivered, ListFor, MAX_PAGE, MessagePage, Missed, Receipt, StoreError,
-    SummaryPage,
+    AppendError, Appended, ConversationStore, Delivered, ListFor, MAX_PAGE, MAX_PAGE_BYTES, MessagePage, Missed,
+    Receipt, StoreError, SummaryPage, text_bytes,
 };
 
 /// How long a health check may take.
@@ -112,9 +112,17 @@ impl ConversationStore for MongoStore {
         }
         within(async {
             let found = self.shared.entries.find(queries::messages_before(id, before));
-            let newest = found.sort(queries::newest_first()).limit(bounded(limit)).await?;
-            let newest: Vec<EntryDocument> = newest.try_collect().await?;
-            newest.into_iter().rev().map(Entry::try_from).collect()
+            let mut newest = found.sort(queries::newest_first()).limit(bounded(limit)).await?;
+            let (mut entries, mut bytes) = (Vec::new(), 0);
+            while bytes < MAX_PAGE_BYTES
+                && let Some(document) = newest.try_next().await?
+            {
+                let entry = Entry::try_from(document)?;
+                bytes += text_bytes(&entry);
+                entries.push(entry);
+            }
+            entries.reverse();
+            Ok(entries)
         })
         .await
     }

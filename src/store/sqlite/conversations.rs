@@ -12,8 +12,8 @@ use crate::domain::{
     Timestamp, UserId,
 };
 use crate::store::{
-    AppendError, Appended, ConversationStore, Delivered, ListFor, MAX_PAGE, MessagePage, Missed, Receipt, StoreError,
-    SummaryPage,
+    AppendError, Appended, ConversationStore, Delivered, ListFor, MAX_PAGE, MAX_PAGE_BYTES, MessagePage, Missed,
+    Receipt, StoreError, SummaryPage, text_bytes,
 };
 
 macro_rules! select_summary {
@@ -144,8 +144,16 @@ impl ConversationStore for SqliteStore {
                  ORDER BY e.seq DESC LIMIT ?3"
             ))?;
             let before = before.map_or(i64::MAX, |before| i64::try_from(before.get()).unwrap_or(i64::MAX));
-            let entries = select.query_map(params![id.bytes(), before, limit.min(MAX_PAGE)], rows::entry)?;
-            let mut entries = entries.collect::<Result<Vec<_>, _>>()?;
+            let mut entries = Vec::new();
+            let mut bytes = 0;
+            for entry in select.query_map(params![id.bytes(), before, limit.min(MAX_PAGE)], rows::entry)? {
+                let entry = entry?;
+                bytes += text_bytes(&entry);
+                entries.push(entry);
+                if bytes >= MAX_PAGE_BYTES {
+                    break;
+                }
+            }
             entries.reverse();
             Ok(entries)
         };

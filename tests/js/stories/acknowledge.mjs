@@ -49,7 +49,7 @@ export default function stories(start) {
     await refused(ann, 'invalid', 'send-message', { ...to, message: '  ' });
     await refused(ann, 'invalid', 'send-message', { receiverId: 'x', message: 'x' });
     await refused(ann, 'not_found', 'send-message', { receiverId: '0123456789abcdef01234567', message: 'x' });
-    await refused(ann, 'too_large', 'send-message', { ...to, message: 'x'.repeat(20_001) });
+    await refused(ann, 'too_large', 'send-message', { ...to, message: 'x'.repeat(1_000_001) });
     await refused(ann, 'invalid', 'send-message', { ...to, message: 'x', clientMessageId: 'i'.repeat(129) });
     await refused(ann, 'invalid', 'send-message', { ...to, message: 'x', clientMessageId: 5 });
     await refused(ann, 'invalid', 'mark-read', {});

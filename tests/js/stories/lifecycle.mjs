@@ -3,6 +3,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
+import { eventually } from '../expect.mjs';
+
 export default function stories(start) {
   test('clients come back by themselves after a restart, and go on where they were', async (t) => {
     const server = await start(t);
@@ -25,6 +27,30 @@ export default function stories(start) {
     await admin.waitFor('receive-message', (received) => received.message === 'after');
     const history = await server.get(`/api/chat/messages/${server.admin.id}`, server.ann);
     assert.deepEqual(history.body.map((kept) => kept.message), ['before', 'after']);
+  });
+
+  test('what is sent while the server stops is kept and acknowledged, as long as the socket is open', async (t) => {
+    const server = await start(t);
+    const ann = await server.signIn(server.ann);
+    const answers = [];
+    const talk = setInterval(() => {
+      if (!ann.socket.connected) return;
+      const message = `message ${answers.length}`;
+      answers.push({ message });
+      const place = answers.length - 1;
+      ann.socket.emit('send-message', { receiverId: server.admin.id, message }, (answer) => (answers[place].answer = answer));
+    }, 2);
+    await eventually(() => answers.some(({ answer }) => answer));
+    await server.stop();
+    await ann.waitFor('<disconnect>');
+    clearInterval(talk);
+    await server.restart();
+    const answered = answers.filter(({ answer }) => answer);
+    assert.deepEqual(answered.filter(({ answer }) => !answer.ok), [], 'none is refused');
+    const history = await server.get(`/api/chat/messages/${server.admin.id}`, server.ann);
+    const kept = history.body.map(({ message }) => message);
+    for (const { message } of answered) assert.ok(kept.includes(message), `${message} was acknowledged and is kept`);
+    assert.equal(new Set(kept).size, kept.length);
   });
 
   test('a message of 1.2 MB is refused, and the connection stays', async (t) => {

@@ -1,5 +1,6 @@
 // `typing`, `stop-typing`: contract section 3.
 
+import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 export default function stories(start) {
@@ -29,7 +30,55 @@ export default function stories(start) {
     await ann.waitFor('user-typing', ({ userId }) => userId === server.admin.id);
   });
 
-  test('typing ends by itself', async (t) => {
+  test('typing goes on for as long as the typist does, and ends by sending', async (t) => {
+    const server = await start(t);
+    const [ann, admin] = [await server.signIn(server.ann), await server.signIn(server.admin)];
+    ann.emit('typing', { receiverId: server.admin.id });
+    await admin.waitFor('user-typing', ({ name }) => name === 'Ann');
+    ann.emit('send-message', { receiverId: server.admin.id, message: 'done' });
+    await admin.waitFor('user-stop-typing', ({ userId }) => userId === server.ann.id);
+    await admin.waitFor('receive-message');
+    await admin.hearOut();
+    await admin.nothingMore();
+  });
+
+  test('who types in two tabs ceases when both do', async (t) => {
+    const server = await start(t);
+    const [ann, admin] = [await server.signIn(server.ann), await server.signIn(server.admin)];
+    const tab = await server.signIn(server.ann, { name: 'ann, tab 2' });
+    for (const client of [ann, tab]) {
+      client.emit('typing', { receiverId: server.admin.id });
+      await admin.waitFor('user-typing');
+    }
+    ann.emit('stop-typing', { receiverId: server.admin.id });
+    await ann.roundTrip();
+    ann.close();
+    await admin.hearOut();
+    await admin.nothingMore(300);
+    tab.emit('send-message', { receiverId: server.admin.id, message: 'done' });
+    await admin.waitFor('user-stop-typing');
+  });
+
+  test('to a customer the desk types for as long as any agent does, and colleagues see who', async (t) => {
+    const server = await start(t);
+    const [ann, admin, second] = [await server.signIn(server.ann), await server.signIn(server.admin), await server.signIn(server.second)];
+    const to = { receiverId: server.ann.id };
+    admin.emit('typing', to);
+    await ann.waitFor('user-typing');
+    second.emit('typing', to);
+    await ann.waitFor('user-typing', ({ userId }) => userId === server.admin.id);
+    const seen = await admin.waitFor('user-typing');
+    // The desk has the hearer's own id, as in messages, so that no page takes it for a customer.
+    assert.deepEqual([seen.userId, seen.name], [server.admin.id, 'Second']);
+    admin.emit('stop-typing', to);
+    await second.waitFor('user-stop-typing', ({ name }) => name === 'Admin');
+    await ann.hearOut();
+    assert.deepEqual(ann.takeAll('user-stop-typing'), []);
+    second.emit('stop-typing', to);
+    await ann.waitFor('user-stop-typing', ({ userId }) => userId === server.admin.id);
+  });
+
+  test('typing ends by itself at last', async (t) => {
     const server = await start(t, '--typing-ttl', '300ms');
     const [ann, admin] = [await server.signIn(server.ann), await server.signIn(server.admin)];
     ann.emit('typing', { receiverId: server.admin.id });

@@ -55,7 +55,7 @@ impl DrivecashConnection {
         if is_typing {
             self.live.desk.start_typing(&self.live.person, to, Some(self.live.id)).await
         } else {
-            self.live.desk.stop_typing(&self.live.person, to).await
+            self.live.desk.stop_typing(&self.live.person, to, Some(self.live.id)).await
         }
     }
 

@@ -130,7 +130,7 @@ pub(super) fn encode(event: &DeskEvent, viewer: &Person, customer: UserId, link:
     match event {
         DeskEvent::Entry(told) => encode_entry(told, viewer, link),
         DeskEvent::Typing(change) => {
-            let SeenPerson { shown, .. } = change.parties.seen_by(viewer)[change.side.index()];
+            let SeenPerson { shown, .. } = change.typist_seen_by(viewer);
             let (user_id, user_name) = (shown.number, name(shown));
             Some(Encoded::Frame(text(&ServerFrame::Typing { user_id, user_name, is_typing: change.is_typing })))
         }

@@ -15,9 +15,8 @@ use super::pages::{PAGE, Paging};
 use super::wire::{MessageBody, RoomBody, messages};
 use crate::accounts::visitors::Card;
 use crate::desk::enter::{Claim, ConversationName, Entered};
-use crate::desk::mark_read::MarkRead;
 use crate::desk::send_message::{Addressee, SendMessage};
-use crate::domain::{Email, MessageExtras, Side, User};
+use crate::domain::{Email, MessageExtras, User};
 use crate::faces::channels::body::Fields;
 use crate::faces::channels::caller::{self, Anybody, Caller};
 use crate::faces::channels::reply::Problem;
@@ -192,14 +191,10 @@ pub(super) async fn say(channels: &Channels, entered: &Entered, fields: &Fields)
     Ok(answering.until_sent((StatusCode::CREATED, Json(body)).into_response()))
 }
 
-/// The messages, oldest first. A customer who fetches them has read them, and nothing that was said since.
+/// The messages, oldest first. Fetching them is delivery: a page may fetch what nobody looks at.
 async fn log(State(channels): State<Channels>, who: Anybody, Path(room): Path<String>) -> Result<Json<Value>, Problem> {
     let entered = enter(&channels, &who, &room).await?;
     let log = channels.desk.room_log(&entered, usize::MAX).await?;
-    if let (Side::Customer, Some(newest)) = (entered.side, log.last()) {
-        let shown = MarkRead::In(newest.entry.conversation, Some(newest.entry.seq));
-        channels.desk.mark_read(&entered.person, shown, None).await?;
-    }
     let body = json!(messages(&log, &entered.summary));
     Ok(Json(body))
 }

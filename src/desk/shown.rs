@@ -1,0 +1,53 @@
+//! What a page of the history counts for: no more than it shows.
+//!
+//! Cursors are single places in a conversation, so a page moves them only if nothing is left out between the cursor and the page.
+
+use super::Desk;
+use crate::domain::{Conversation, Entry, Person, Side, Summary};
+use crate::store::{MAX_PAGE_BYTES, StoreError, page_bytes};
+
+/// The newest messages of a conversation, oldest first, as somebody asked for them.
+pub(super) struct Newest<'a> {
+    /// The messages.
+    pub(super) messages: &'a [Entry],
+    /// Whether these are all that there are.
+    pub(super) is_all: bool,
+    /// Whether the client named a limit itself. One that did not takes whatever it is given for everything.
+    pub(super) is_limited: bool,
+}
+
+impl<'a> Newest<'a> {
+    /// What the store gave for this limit.
+    pub(super) fn of(messages: &'a [Entry], limit: usize, is_limited: bool) -> Self {
+        let is_all = messages.len() < limit && page_bytes(messages) < MAX_PAGE_BYTES;
+        Self { messages, is_all, is_limited }
+    }
+
+    /// Whether everything is shown that this side has not read.
+    pub(super) fn shows_all_unread(&self, summary: &Summary, side: Side) -> bool {
+        let state = summary.side(side);
+        let shown = self.messages.iter().filter(|entry| entry.side != side && entry.seq > state.read).count();
+        !self.is_limited || self.is_all || shown as u64 >= state.unread
+    }
+}
+
+impl Desk {
+    /// Whether everything is shown that was not delivered to this person before.
+    pub(super) async fn shows_all_missed(
+        &self,
+        person: &Person,
+        conversation: Conversation,
+        newest: &Newest<'_>,
+    ) -> Result<bool, StoreError> {
+        let Some(first) = newest.messages.first().map(|entry| entry.seq) else { return Ok(false) };
+        if !newest.is_limited || newest.is_all {
+            return Ok(true);
+        }
+        let delivered = self.delivered(person.id, conversation.id).await?.unwrap_or_default();
+        if first <= delivered.next() {
+            return Ok(true);
+        }
+        let before = self.0.stores.conversations.messages_before(conversation.id, Some(first), 1).await?;
+        Ok(before.last().is_none_or(|left_out| left_out.seq <= delivered))
+    }
+}

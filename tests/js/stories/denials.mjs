@@ -1,0 +1,42 @@
+// How often a page is told that it is not authenticated: each time starts another endless chain of `authenticate` in it.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+
+/** Tries again two seconds after each denial, for ever, as existing pages do. Gives how often it has tried. */
+function stubborn(client, token) {
+  let tries = 0;
+  const authenticate = () => {
+    tries += 1;
+    client.emit('authenticate', token);
+  };
+  client.socket.on('authenticated', ({ success }) => success || setTimeout(authenticate, 2000));
+  authenticate();
+  return () => tries;
+}
+
+export default function stories(start) {
+  test('refused messages start one chain of attempts, not one each', async (t) => {
+    const server = await start(t);
+    const page = await server.connect('expired');
+    const tries = stubborn(page, server.token(server.ann, { ttl: -10 }));
+    await page.waitFor('authenticated');
+    for (let round = 0; round < 20; round += 1) page.emit('send-message', { receiverId: server.admin.id, message: 'x' });
+    for (let round = 0; round < 20; round += 1) await page.waitFor('error');
+    await delay(6000);
+    page.emit('send-message', { receiverId: server.admin.id, message: 'x' });
+    await page.roundTrip();
+    assert.ok(tries() <= 4, `${tries()} attempts in 6 s`);
+    assert.ok(tries() >= 3, 'it goes on trying');
+  });
+
+  test('a page that does not try is reminded once in a while', async (t) => {
+    const server = await start(t);
+    const page = await server.connect('broken');
+    const sends = Array.from({ length: 20 }, () => page.ask('send-message', { receiverId: server.admin.id, message: 'x' }));
+    await Promise.all(sends);
+    await page.roundTrip();
+    assert.equal(page.all('authenticated').length, 1);
+  });
+}
