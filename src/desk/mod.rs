@@ -17,6 +17,7 @@ use crate::domain::Clock;
 use crate::presence::Presence;
 use crate::store::Stores;
 
+pub mod absence_news;
 pub mod acknowledge;
 pub mod adopt;
 pub mod catch_up;
@@ -48,6 +49,7 @@ mod tell;
 pub mod typing;
 pub mod watch;
 
+use absence_news::Visits;
 use debts::Debts;
 use deliveries::Deliveries;
 use directory::Directory;
@@ -109,6 +111,7 @@ struct Parts {
     /// How often an arrival is told that is none.
     repeats: Limits,
     due_news: DueNews,
+    visits: Visits,
     expiries: Expiries,
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -130,6 +133,7 @@ impl Desk {
             limits: Limits::new(settings.send_rate),
             repeats: Limits::new(Some(1)),
             due_news: DueNews::default(),
+            visits: Visits::default(),
             expiries: Expiries::default(),
             presence: Presence::default(),
             tasks: TaskTracker::new(),
@@ -145,6 +149,8 @@ impl Desk {
         desk.run(async move { watched.watch().await });
         let typed = desk.clone();
         desk.run(async move { typed.expire_typing().await });
+        let visited = desk.clone();
+        desk.run(async move { visited.tell_who_is_away().await });
         let delivered = desk.clone();
         desk.run(async move { delivered.keep_deliveries().await });
         let taken = desk.clone();
