@@ -101,8 +101,8 @@ async fn request_reset(State(channels): State<Channels>, fields: Fields) -> Resu
 async fn reset(State(channels): State<Channels>, fields: Fields) -> Result<Json<Value>, Problem> {
     let refuse = |why: &str| Problem::error(StatusCode::BAD_REQUEST, why);
     let password = fields.text("password").or_else(|| fields.text("new_password"));
-    let (Some(email), Some(code), Some(password)) = (fields.text("email"), digits(&fields, "otp_code"), password)
-    else {
+    let code = digits(&fields, "otp_code").filter(|code| !code.is_empty());
+    let (Some(email), Some(code), Some(password)) = (fields.text("email"), code, password) else {
         return Err(refuse("email, otp_code and password are required"));
     };
     if fields.text("password2").is_some_and(|again| again != password) {
