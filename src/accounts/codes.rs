@@ -25,21 +25,42 @@ pub enum RedeemError {
     Store(#[from] StoreError),
 }
 
-/// A fresh code: what is mailed, and what is kept. 128 random bits, so that guessing is hopeless even without a limit.
-pub(super) fn fresh(purpose: CodePurpose, now: Timestamp) -> (String, PendingCode) {
-    let code = hex(&rand::random::<[u8; 16]>());
-    let lifetime = match purpose {
+/// How long a code is good.
+const fn lifetime(purpose: CodePurpose) -> Duration {
+    match purpose {
         CodePurpose::VerifyEmail => Duration::from_hours(24),
         CodePurpose::ResetPassword => Duration::from_hours(1),
         CodePurpose::LogIn => Duration::from_mins(5),
-    };
-    let pending = PendingCode { digest: digest(&code), expires_at: now.after(lifetime), failures: 0 };
-    (code, pending)
+    }
+}
+
+/// A fresh code: what is mailed, and what is kept. 128 random bits, so that guessing is hopeless even without a limit.
+pub(super) fn fresh(purpose: CodePurpose, now: Timestamp) -> (String, PendingCode) {
+    kept(hex(&rand::random::<[u8; 16]>()), lifetime(purpose), now)
+}
+
+/// What a mailed code is made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum CodeForm {
+    /// A link to a page.
+    Link,
+    /// A field that takes digits alone. Twelve of them: anybody may ask for such a code, so six would be guessed some day.
+    Digits,
+}
+
+/// A fresh code of twelve digits, none of which is lost if it is taken for a number.
+fn fresh_long_digits(purpose: CodePurpose, now: Timestamp) -> (String, PendingCode) {
+    let code = rand::random_range(100_000_000_000_u64..1_000_000_000_000);
+    kept(code.to_string(), lifetime(purpose), now)
 }
 
 /// Six digits, for those who have to type them: good for minutes only, and spoilt by [`MAX_FAILURES`] wrong ones.
 pub(super) fn fresh_digits(lifetime: Duration, now: Timestamp) -> (String, PendingCode) {
-    let code = format!("{:06}", rand::random_range(0..1_000_000));
+    kept(format!("{:06}", rand::random_range(0..1_000_000)), lifetime, now)
+}
+
+/// A code, and what is kept of it.
+fn kept(code: String, lifetime: Duration, now: Timestamp) -> (String, PendingCode) {
     let pending = PendingCode { digest: digest(&code), expires_at: now.after(lifetime), failures: 0 };
     (code, pending)
 }
@@ -78,13 +99,25 @@ impl Accounts {
     }
 
     /// Gives an account a fresh code, and mails it.
-    pub(super) async fn mail_fresh_code(&self, user: &User, purpose: CodePurpose) -> Result<(), SaveUserError> {
+    pub(super) async fn mail_fresh_code(
+        &self,
+        user: &User,
+        purpose: CodePurpose,
+        form: CodeForm,
+    ) -> Result<(), SaveUserError> {
         let Some(email) = &user.email else { return Ok(()) };
         let now = self.parts.clock.now();
-        let (code, pending) = fresh(purpose, now);
+        let (code, pending) = match form {
+            CodeForm::Link => fresh(purpose, now),
+            CodeForm::Digits => fresh_long_digits(purpose, now),
+        };
         let change = UserChange { codes: CodesChange::Put(purpose, pending), ..UserChange::default() };
         if self.parts.users.update_user(user.id, change, now).await?.is_some() {
-            self.post.send(user.id, self.code_mail(email, purpose, &code)).await;
+            let mail = match form {
+                CodeForm::Link => self.code_mail(email, purpose, &code),
+                CodeForm::Digits => digits_mail(email, "choose a new password", &code, lifetime(purpose)),
+            };
+            self.post.send(user.id, mail).await;
         }
         Ok(())
     }

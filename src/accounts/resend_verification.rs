@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Accounts;
+use super::codes::CodeForm;
 use crate::domain::{AccountStatus, CodePurpose, Email};
 
 /// Somebody asks for another link to confirm their address.
@@ -19,7 +20,8 @@ impl Accounts {
     /// an address in ten minutes; failures are logged.
     #[tracing::instrument(name = "accounts.resend_verification", skip_all)]
     pub fn resend_verification(self: &Arc<Self>, ask: ResendVerification) {
-        self.mail_code_later(ask.email, CodePurpose::VerifyEmail, |status| status == AccountStatus::Unverified);
+        let unverified = |status| status == AccountStatus::Unverified;
+        self.mail_code_later(ask.email, CodePurpose::VerifyEmail, CodeForm::Link, unverified);
     }
 
     /// Looks an account up in the background, and mails it a code if its status allows.
@@ -27,6 +29,7 @@ impl Accounts {
         self: &Arc<Self>,
         email: Email,
         purpose: CodePurpose,
+        form: CodeForm,
         allowed: fn(AccountStatus) -> bool,
     ) {
         if self.mails.attempt(&email, self.parts.clock.now()).is_err() {
@@ -39,7 +42,7 @@ impl Accounts {
                 Err(error) => return tracing::error!(%error, "No code was mailed: the account could not be read"),
             };
             let Some(user) = user else { return };
-            if let Err(error) = accounts.mail_fresh_code(&user, purpose).await {
+            if let Err(error) = accounts.mail_fresh_code(&user, purpose, form).await {
                 tracing::error!(user.id = %user.id, %error, "No code was mailed to {}", user.id);
             }
         });

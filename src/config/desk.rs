@@ -54,17 +54,77 @@ pub struct SocketioConfig {
     /// How long after it authenticated a page that lost its connection can go on where it was, e.g. `24h`; `0s` for never.
     #[arg(long, env = "DESKLINE_RECOVER_WITHIN", default_value = "24h", value_parser = humantime::parse_duration)]
     pub recover_within: Duration,
+    /// Another path at which Socket.IO clients find this server, beside `/socket.io/`: what they give as `path`, e.g. `/realtime/`.
+    #[arg(long, env = "DESKLINE_PATH", value_parser = parse_path)]
+    pub path: Option<String>,
+}
+
+/// A path at which Socket.IO clients cannot be answered.
+#[derive(Debug, thiserror::Error)]
+enum PathError {
+    #[error("must begin with a slash, and be made of letters, digits and -._/")]
+    Unreadable,
+    #[error("other requests go there")]
+    Taken,
+}
+
+/// Where other requests go.
+const TAKEN: [&str; 11] = [
+    "/api/accounts",
+    "/api/admin",
+    "/api/auth",
+    "/api/chat",
+    "/api/notifications",
+    "/api/public",
+    "/api/token",
+    "/console",
+    "/media",
+    "/ws/admin",
+    "/ws/chat",
+];
+
+/// Without a final slash.
+fn parse_path(text: &str) -> Result<String, PathError> {
+    let path = text.trim_end_matches('/');
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._/".contains(c);
+    if !path.starts_with('/') || path.contains("//") || !path.chars().all(is_plain) {
+        return Err(PathError::Unreadable);
+    }
+    let is_below =
+        |path: &str, top: &str| path.strip_prefix(top).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    if TAKEN.iter().any(|taken| is_below(taken, path) || is_below(path, taken)) {
+        return Err(PathError::Taken);
+    }
+    Ok(path.to_owned())
 }
 
 impl SocketioConfig {
     /// As the face takes it, with this heartbeat.
     #[must_use]
-    pub const fn settings(&self, heartbeat: Heartbeat) -> SocketioSettings {
+    pub fn settings(&self, heartbeat: Heartbeat) -> SocketioSettings {
         SocketioSettings {
             heartbeat,
             silence: self.silence,
             allow_eio3: self.allow_eio3,
+            path: self.path.clone(),
             recover_within: self.recover_within,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_leads_past_what_is_there() {
+        for (text, path) in [("/realtime/", "/realtime"), ("/api/socket.io", "/api/socket.io"), ("/ws", "/ws")] {
+            let parsed = parse_path(text);
+            assert_eq!(parsed.is_ok(), path != "/ws", "{text}: {parsed:?}");
+            assert!(parsed.is_err() || parsed.is_ok_and(|parsed| parsed == path));
+        }
+        for text in ["", "/", "realtime", "/a//b", "/a?b", "/api", "/api/chat/x", "/console/"] {
+            assert!(parse_path(text).is_err(), "{text}");
         }
     }
 }

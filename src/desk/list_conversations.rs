@@ -78,7 +78,7 @@ pub(super) const fn list_for(viewer: &Person) -> ListFor {
 }
 
 /// The other member; `None` if that is the desk.
-fn other_than(viewer: UserId, members: Members) -> Option<UserId> {
+pub(super) fn other_than(viewer: UserId, members: Members) -> Option<UserId> {
     match members {
         Members::Support { customer } if customer == viewer => None,
         Members::Support { customer } => Some(customer),

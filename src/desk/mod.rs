@@ -18,6 +18,7 @@ use crate::presence::Presence;
 use crate::store::Stores;
 use crate::supervise::restarting;
 
+pub mod absence_news;
 pub mod acknowledge;
 pub mod adopt;
 pub mod catch_up;
@@ -51,6 +52,7 @@ mod tell;
 pub mod typing;
 pub mod watch;
 
+use absence_news::Visits;
 use debts::Debts;
 use deliveries::Deliveries;
 use directory::Directory;
@@ -114,6 +116,7 @@ struct Parts {
     /// How often an arrival is told that is none.
     repeats: Limits,
     due_news: DueNews,
+    visits: Visits,
     expiries: Expiries,
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -136,6 +139,7 @@ impl Desk {
             own_marks: OwnMarks::default(),
             repeats: Limits::new(Some(1)),
             due_news: DueNews::default(),
+            visits: Visits::default(),
             expiries: Expiries::default(),
             presence: Presence::default(),
             tasks: TaskTracker::new(),
@@ -149,6 +153,7 @@ impl Desk {
         desk.run_journal(submissions);
         desk.keep_running("check of accounts", |desk| async move { desk.watch().await });
         desk.keep_running("expiry of typing notices", |desk| async move { desk.expire_typing().await });
+        desk.keep_running("telling who is away", |desk| async move { desk.tell_who_is_away().await });
         desk.keep_running("writing of delivered cursors", |desk| async move { desk.keep_deliveries().await });
         desk.keep_running("writing of receipts", |desk| async move { desk.keep_receipts().await });
         desk

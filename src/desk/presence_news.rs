@@ -71,14 +71,13 @@ impl Desk {
         } else {
             Vec::new()
         };
-        for chunk in events.chunks(CHUNK) {
-            for event in chunk {
-                let frames = Frames::default();
-                connection.send(&Delivery { event, viewer, is_replay: true, frames: &frames });
-            }
-            if chunk.len() == CHUNK {
-                tokio::time::sleep(PAUSE).await;
-            }
+        tell_slowly(viewer, connection, &events).await;
+    }
+
+    /// Tells a customer's connection whether the desk is there.
+    pub(super) async fn tell_desk(&self, viewer: &Arc<Person>, connection: &Arc<dyn Connection>, is_open: bool) {
+        if let Some(desk) = self.desk_identity().await.filter(|desk| !desk.is_unpinned()) {
+            tell_slowly(viewer, connection, &[desk_event(&desk, viewer.id, is_open)]).await;
         }
     }
 
@@ -149,6 +148,19 @@ fn desk_event(desk: &DeskIdentity, customer: UserId, is_open: bool) -> DeskEvent
     online(seen.id, seen.number, is_open)
 }
 
-fn online(user: UserId, number: u64, is_online: bool) -> DeskEvent {
+/// Sends many events, with pauses in which the connection gets time to send them on.
+pub(super) async fn tell_slowly(viewer: &Arc<Person>, connection: &Arc<dyn Connection>, events: &[DeskEvent]) {
+    for chunk in events.chunks(CHUNK) {
+        for event in chunk {
+            let frames = Frames::default();
+            connection.send(&Delivery { event, viewer, is_replay: true, frames: &frames });
+        }
+        if chunk.len() == CHUNK {
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+}
+
+pub(super) fn online(user: UserId, number: u64, is_online: bool) -> DeskEvent {
     DeskEvent::Presence(Arc::new(PresenceChange { user, number, is_online }))
 }

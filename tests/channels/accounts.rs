@@ -93,7 +93,7 @@ async fn a_forgotten_password_is_set_anew_with_the_mailed_code() {
     let stranger = post("password-reset-request", json!({"email": "nobody@x.test"})).await;
     let asked = post("password-reset-request", json!({"email": "uma@x.test"})).await;
     assert_eq!((stranger.status, &stranger.json), (asked.status, &asked.json), "who has an account is not told");
-    let code = server.mailed("token=").await;
+    let code = server.mailed("choose a new password: ").await;
     let reset = async |code: &str, password: &str| {
         post("password-reset", json!({"email": "uma@x.test", "otp_code": code, "new_password": password})).await.status
     };

@@ -20,6 +20,7 @@ mod hostile;
 mod listeners;
 mod overview;
 mod own_account;
+mod portal_pages;
 mod program;
 mod receipts;
 mod recording;

@@ -12,6 +12,7 @@ import frontendDefects from './stories/frontend-defects.mjs';
 import held from './stories/held.mjs';
 import lifecycle from './stories/lifecycle.mjs';
 import limited from './stories/limited.mjs';
+import otherFrontends from './stories/other-frontends.mjs';
 import oldProtocol from './stories/old-protocol.mjs';
 import presence from './stories/presence.mjs';
 import read from './stories/read.mjs';
@@ -36,7 +37,7 @@ for (const [name, transports] of Object.entries(TRANSPORTS)) {
   describe(name, AT_ONCE, () => {
     transport(start, transports);
     for (const stories of [
-      authenticate, presence, send, typing, read, acknowledge, variants, resume, revise, receipts, catchUp, rights, lifecycle, fixedBugs,
+      authenticate, presence, send, typing, read, acknowledge, variants, otherFrontends, resume, revise, receipts, catchUp, rights, lifecycle, fixedBugs,
       frontendDefects, recovery, held, denials,
     ]) {
       stories(start);

@@ -200,10 +200,16 @@ export class Server {
     return mint(account, options);
   }
 
-  /** A connected client that has not said who it is. */
-  async connect(name, options = {}) {
+  /** A client that is about to connect. */
+  client(name, options = {}) {
     const client = new Client(name, options.url ?? this.url, { transports: this.#transports, ...options });
     this.#clients.add(client);
+    return client;
+  }
+
+  /** A connected client that has not said who it is. */
+  async connect(name, options = {}) {
+    const client = this.client(name, options);
     await client.connected();
     return client;
   }

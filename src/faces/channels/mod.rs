@@ -117,9 +117,14 @@ pub async fn keep_tidy(settings: ChannelsSettings, clock: Arc<dyn Clock>) {
     }
 }
 
-/// One path, two dialects: digits are drivecash's, everything else is the storefront's.
+/// What a page of the portal opens that has no room yet.
+const NO_ROOM: [&str; 3] = ["undefined", "null", "NaN"];
+
+/// One path, two dialects: digits are drivecash's, everything else is the storefront's. A page of the portal may ask for a room
+/// before it knows its number. It has to be refused in the handshake, like any other room that it may not enter: it comes back
+/// every second after an accept.
 async fn room(State(channels): State<Channels>, Path(room): Path<String>, request: Request) -> Response {
-    if !room.is_empty() && room.bytes().all(|byte| byte.is_ascii_digit()) {
+    if NO_ROOM.contains(&room.as_str()) || (!room.is_empty() && room.bytes().all(|byte| byte.is_ascii_digit())) {
         drivecash::room(channels, &room, request).await
     } else {
         storefront::room(channels, &room, request).await

@@ -29,10 +29,12 @@ struct Packet {
 }
 
 impl ConnectAnswer {
-    /// From now on the packet of this session carries this `pid`: on its websocket, or, while it has none, on whatever it is sent.
-    pub(super) fn add(&self, session: impl Display, pid: &str, websocket: Option<&HangUp>) {
-        let without = format!(r#"40{{"sid":"{session}"}}"#);
-        let with = format!(r#"40{{"sid":"{session}","pid":"{pid}"}}"#);
+    /// From now on the packet of this session in this namespace carries this `pid`: on its websocket, or, while it has none, on
+    /// whatever it is sent.
+    pub(super) fn add(&self, session: impl Display, namespace: &str, pid: &str, websocket: Option<&HangUp>) {
+        let namespace = if namespace == "/" { String::new() } else { format!("{namespace},") };
+        let without = format!(r#"40{namespace}{{"sid":"{session}"}}"#);
+        let with = format!(r#"40{namespace}{{"sid":"{session}","pid":"{pid}"}}"#);
         let packet = Packet { without, with };
         match websocket {
             Some(websocket) => packet.replace_on(websocket),

@@ -10,7 +10,7 @@ use super::page::Returning;
 use super::wire::{
     Authenticate, Authenticated, ClientEvent, Done, ErrorCode, MessageToSend, NO_TOKEN, Nothing, Problem,
 };
-use super::{Shared, denials, resume, revise};
+use super::{Shared, denials, resume, revise, unknown};
 use crate::accounts::identify::IdentifyError;
 use crate::auth::TokenError;
 use crate::desk::acknowledge::AcknowledgeError;
@@ -28,6 +28,9 @@ pub(super) async fn handle(connection: &Shared, Inbound { text, ack }: Inbound) 
     };
     // The text may be a slice of a large read buffer, which nothing should keep alive meanwhile.
     drop(text);
+    if let ClientEvent::Unknown(name) = &event {
+        unknown::note(name);
+    }
     if let ClientEvent::Authenticate(shown) = event {
         return authenticate(connection, shown, ack).await;
     }
@@ -44,7 +47,7 @@ pub(super) async fn handle(connection: &Shared, Inbound { text, ack }: Inbound) 
         ClientEvent::MarkRead(what) => mark_read(connection, &person, what, ack).await,
         ClientEvent::Typing { to, is_typing } => typing(connection, &person, to, is_typing, ack).await,
         ClientEvent::Resume(from) => resume::resume(connection, &person, from, ack).await,
-        ClientEvent::Unknown => answer(connection, ack, Err(Problem::new(ErrorCode::Invalid, "Unknown event"))),
+        ClientEvent::Unknown(_) => answer(connection, ack, Err(Problem::new(ErrorCode::Invalid, "Unknown event"))),
     }
 }
 
@@ -102,6 +105,9 @@ async fn authenticate(connection: &Shared, shown: Authenticate, ack: Option<AckS
         return;
     }
     connection.desk.tell_who_is_there(&who.person, &port).await;
+    if is_new {
+        connection.desk.tell_who_is_away_later(&who.person, &port);
+    }
     match (is_new, shown.catch_up) {
         (true, true) => catch_up(connection, &who.person).await,
         (true, false) => connection.caught_up(connection.desk.told_up_to().await),
@@ -138,6 +144,7 @@ pub(super) async fn recover(connection: &Shared, page: &str, returning: Returnin
         return;
     }
     desk.tell_who_is_there(&who.person, &port).await;
+    desk.tell_who_is_away_later(&who.person, &port);
     let Some(place) = place else { return catch_up(connection, &who.person).await };
     if let Err(error) = desk.replay_since(&who.person, &port, *place).await {
         give_up(connection, &who.person, &error);

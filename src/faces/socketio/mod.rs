@@ -6,6 +6,7 @@
 //! * [`inbox`]: a socket's events, handled one after the other in the order in which they came;
 //! * [`handlers`]: decode → one desk call → encode, one function per event; [`resume`] and [`revise`] have their own;
 //! * [`page`]: a page goes on where it was after a lost connection; [`connect_answer`] tells the client that it can;
+//! * [`handshake`]: what a client shows while it connects; [`unknown`]: events of other dialects;
 //! * [`silence`]: clients that connect and never say who they are; [`denials`]: how often they are told so;
 //! * [`transport`]: what carries a socket; [`transports`] knows those of all, by the requests that [`gate`] sees ([`query`]).
 //!
@@ -29,6 +30,7 @@ mod denials;
 mod encode;
 mod gate;
 mod handlers;
+mod handshake;
 mod inbox;
 mod page;
 mod polls;
@@ -38,6 +40,7 @@ mod revise;
 mod silence;
 mod transport;
 mod transports;
+mod unknown;
 mod upgrades;
 mod wire;
 
@@ -63,10 +66,12 @@ pub struct SocketioSettings {
     pub allow_eio3: bool,
     /// How long after it authenticated a page that lost its connection can go on where it was; zero for never.
     pub recover_within: Duration,
+    /// Another path at which this face answers, beside its usual one; without a final slash.
+    pub path: Option<String>,
 }
 
 /// Where this face answers.
-const PATH: &str = "/socket.io/";
+const PATH: &str = "/socket.io";
 
 /// The largest packet, in bytes: announced to clients as `maxPayload`. Twice what the replaced server took, so that a message
 /// which is a little too long gets an error instead of a closed connection.
@@ -100,15 +105,16 @@ pub fn layer(desk: &Desk, settings: &SocketioSettings) -> (SocketIoLayer, Socket
     let silence = Silence::watch(settings.silence);
     let desk = desk.clone();
     let transports = Transports::default();
-    let gate = Gate::new(settings.allow_eio3, transports.clone());
+    let gate = Gate::new(settings, transports.clone());
     let upgrades = Upgrades::default();
     let polls = Polls::new(PATH, transports.clone(), upgrades.clone());
     // A client sends as soon as it is told that it is connected, and the library tells it so before it runs the handler: so
     // all that listens is set up before that, as a middleware, and nothing is answered until the handler runs.
     let within = settings.recover_within;
+    let listens = desk.clone();
     let listen = move |socket: SocketRef, auth: TryData<Value>| {
         let transport = transports.of(socket.id, socket.req_parts());
-        let connection = SocketConnection::new(desk.clone(), transport.clone());
+        let connection = SocketConnection::new(listens.clone(), transport.clone());
         socket.on_fallback(EveryEvent(connection.clone()));
         socket.on_disconnect({
             let (connection, transport) = (connection.clone(), transport.clone());
@@ -125,7 +131,7 @@ pub fn layer(desk: &Desk, settings: &SocketioSettings) -> (SocketIoLayer, Socket
             let auth = auth.as_ref().ok();
             let returning = match page::page_of(&connection.desk, socket.req_parts(), auth, within).await {
                 Ok(Some((page, returning))) => {
-                    transport.connect_answer.add(socket.id, &page.id, transport.hang_up());
+                    transport.connect_answer.add(socket.id, socket.ns(), &page.id, transport.hang_up());
                     connection.set_page(page);
                     returning
                 }
@@ -145,7 +151,7 @@ pub fn layer(desk: &Desk, settings: &SocketioSettings) -> (SocketIoLayer, Socket
     };
     let begin = move |socket: SocketRef, auth: TryData<Value>| {
         if let Some(Arrival { connection, returning }) = socket.extensions.remove::<Arrival>() {
-            let token = wire::handshake_token(&socket, auth.as_ref().ok());
+            let token = handshake::token(&socket, auth.as_ref().ok());
             connection.open(socket);
             if let Some((returning, page)) = returning.zip(connection.page_id()) {
                 tokio::spawn(async move {
@@ -161,7 +167,14 @@ pub fn layer(desk: &Desk, settings: &SocketioSettings) -> (SocketIoLayer, Socket
         }
         std::future::ready(())
     };
-    io.ns("/", begin.with(listen));
+    // Before all that, so that nothing is left of a client that is refused.
+    let check = move |socket: SocketRef, auth: TryData<Value>| {
+        let (desk, token) = (desk.clone(), handshake::explicit_token(&socket, auth.as_ref().ok()));
+        async move { handshake::check(&desk, token).await }
+    };
+    for namespace in handshake::NAMESPACES {
+        io.ns(namespace, begin.clone().with(listen.clone()).with(check.clone()));
+    }
     (layer, io, gate, polls)
 }
 

@@ -7,7 +7,7 @@ use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
-use super::auth::{pair, redeem, secret};
+use super::auth::{digits, pair, redeem, secret};
 use super::wire::UserBody;
 use crate::accounts::change_own::OwnDetails;
 use crate::accounts::fields::{Name, NewPassword};
@@ -22,6 +22,8 @@ use crate::faces::channels::reply::{Problem, bad_email, password_problem};
 
 /// The shortest a new password may be, in characters, as Django has it.
 const SHORTEST: usize = 8;
+
+const TOO_SHORT: &str = "This password is too short. It must contain at least 8 characters.";
 
 /// The longest a phone number may be, in characters.
 const MAX_PHONE: usize = 20;
@@ -86,23 +88,34 @@ async fn update(
     Ok(Json(json!(UserBody::new(&user, &profile))))
 }
 
-/// `POST password-reset-request/` `{email}`: mails a link with a code, if the address has an account, which is not told.
+/// `POST password-reset-request/` `{email}`: mails twelve digits, if the address has an account, which is not told.
 async fn request_reset(State(channels): State<Channels>, fields: Fields) -> Result<Json<Value>, Problem> {
     let [email] = fields.required(["email"])?;
     let email: Email = email.parse().map_err(|_| bad_email())?;
-    channels.accounts.forgot_password(ForgotPassword { email });
+    channels.accounts.forgot_password_digits(ForgotPassword { email });
     Ok(Json(json!({"message": "If the address has an account, a code to choose a new password was sent to it."})))
 }
 
-/// `POST password-reset/` `{email, otp_code, new_password}`. The code is the long one of the mail: six digits would be guessed,
-/// since anybody may ask for them.
+/// `POST password-reset/` `{email, otp_code, password, password2}`, or `new_password` in place of these two. The page shows `error`
+/// alone, so all that can be wrong is said there.
 async fn reset(State(channels): State<Channels>, fields: Fields) -> Result<Json<Value>, Problem> {
-    let [email, code, password] = fields.required(["email", "otp_code", "new_password"])?;
-    let email: Email = email.parse().map_err(|_| bad_email())?;
-    let password = new_password(password, "new_password")?;
+    let refuse = |why: &str| Problem::error(StatusCode::BAD_REQUEST, why);
+    let password = fields.text("password").or_else(|| fields.text("new_password"));
+    let code = digits(&fields, "otp_code").filter(|code| !code.is_empty());
+    let (Some(email), Some(code), Some(password)) = (fields.text("email"), code, password) else {
+        return Err(refuse("email, otp_code and password are required"));
+    };
+    if fields.text("password2").is_some_and(|again| again != password) {
+        return Err(refuse("Password fields didn't match."));
+    }
+    let email: Email = email.parse().map_err(|_| refuse("Enter a valid email address."))?;
+    if password.chars().count() < SHORTEST {
+        return Err(refuse(TOO_SHORT));
+    }
+    let password = NewPassword::parse(password.to_owned()).map_err(|_| refuse("This password is too long."))?;
     let reset = channels.accounts.reset_password(ResetPassword { email, code, password }).await;
     reset.map_err(|error| match error {
-        ResetPasswordError::Invalid => Problem::error(StatusCode::BAD_REQUEST, "Invalid or expired OTP"),
+        ResetPasswordError::Invalid => refuse("Invalid or expired OTP"),
         ResetPasswordError::Password(error) => password_problem(error),
         ResetPasswordError::Store(error) => error.into(),
     })?;
@@ -143,9 +156,8 @@ fn birth_date(fields: &Fields) -> Result<Option<BirthDate>, Problem> {
 }
 
 fn new_password(text: String, field: &str) -> Result<NewPassword, Problem> {
-    let too_short = "This password is too short. It must contain at least 8 characters.";
     if text.chars().count() < SHORTEST {
-        return Err(Problem::fields(&[(field, too_short)]));
+        return Err(Problem::fields(&[(field, TOO_SHORT)]));
     }
     NewPassword::parse(text).map_err(|_| Problem::fields(&[(field, "Ensure this field has no more than 1024 bytes.")]))
 }

@@ -92,7 +92,7 @@ pub(super) async fn redeem(channels: &Channels, fields: &Fields, purpose: CodePu
 }
 
 /// A code, given as a text, or as a number that has lost its zeros.
-fn digits(fields: &Fields, name: &str) -> Option<String> {
+pub(super) fn digits(fields: &Fields, name: &str) -> Option<String> {
     let text = fields.text(name).map(|text| text.trim().to_owned());
     text.or_else(|| fields.number(name).map(|number| format!("{number:06}")))
 }

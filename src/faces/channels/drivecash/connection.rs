@@ -17,9 +17,17 @@ use crate::net::HangUp;
 use crate::presence::{Delivery, Outcome, Revoked};
 use crate::store::StoreError;
 
+/// What is looked up when its turn to be sent comes.
+pub(super) enum Look {
+    /// The message that a read mark is about.
+    Receipt(Receipt),
+    /// The message with this number, which this one answers.
+    Answered(Arc<EntryTold>, u64),
+}
+
 /// One live socket of this dialect.
 pub(super) struct DrivecashConnection {
-    live: Live<Receipt>,
+    live: Live<Look>,
     side: Side,
     conversation: ConversationId,
     customer: UserId,
@@ -30,7 +38,7 @@ impl DrivecashConnection {
         channels: &Channels,
         entered: &Entered,
         hang_up: Option<HangUp>,
-    ) -> (Arc<Self>, mpsc::Receiver<Item<Receipt>>) {
+    ) -> (Arc<Self>, mpsc::Receiver<Item<Look>>) {
         let (live, waiting) =
             Live::new(&channels.desk, entered.person.clone(), Some(Room::of(&entered.summary)), hang_up);
         let (side, conversation) = (entered.side, entered.summary.conversation.id);
@@ -72,9 +80,9 @@ impl DrivecashConnection {
 
 #[async_trait]
 impl Dialect for DrivecashConnection {
-    type Look = Receipt;
+    type Look = Look;
 
-    fn live(&self) -> &Live<Receipt> {
+    fn live(&self) -> &Live<Look> {
         &self.live
     }
 
@@ -88,12 +96,11 @@ impl Dialect for DrivecashConnection {
         if place.is_some_and(|place| place != self.conversation) {
             return Outcome::NotTaken;
         }
-        // A page knows its server, so the path is enough.
-        let link = |told: &EntryTold| told.attachment_path.clone();
-        let item = match wire::encode(delivery.event, delivery.viewer, self.customer, &link) {
-            Some(Encoded::Frame(text)) => Item::Frame(Arc::new(text)),
-            Some(Encoded::Receipt(receipt)) => Item::Look(receipt),
-            None => return Outcome::NotTaken,
+        let item = match (wire::encode(delivery.event, delivery.viewer, self.customer, &link), delivery.event) {
+            (Some(Encoded::Frame(text)), _) => Item::Frame(Arc::new(text)),
+            (Some(Encoded::Receipt(receipt)), _) => Item::Look(Look::Receipt(receipt)),
+            (Some(Encoded::Answer(number)), DeskEvent::Entry(told)) => Item::Look(Look::Answered(told.clone(), number)),
+            (Some(Encoded::Answer(_)) | None, _) => return Outcome::NotTaken,
         };
         self.live.line.push(item, delivery.is_replay)
     }
@@ -126,13 +133,31 @@ impl Dialect for DrivecashConnection {
         }
     }
 
-    async fn look(&self, receipt: Receipt) -> Vec<String> {
-        match self.live.desk.newest_of_side(self.conversation, receipt.of_side, receipt.up_to).await {
-            Ok(message) => message.iter().map(|message| wire::receipt(receipt, message)).collect(),
-            Err(error) => {
-                tracing::warn!(%error, "A receipt could not be told");
-                Vec::new()
+    async fn look(&self, what: Look) -> Vec<String> {
+        let desk = &self.live.desk;
+        match what {
+            Look::Receipt(receipt) => {
+                match desk.newest_of_side(self.conversation, receipt.of_side, receipt.up_to).await {
+                    Ok(message) => message.iter().map(|message| wire::receipt(receipt, message)).collect(),
+                    Err(error) => {
+                        tracing::warn!(%error, "A receipt could not be told");
+                        Vec::new()
+                    }
+                }
+            }
+            Look::Answered(told, number) => {
+                // The message is sent all the same: what it answers is the lesser part of it.
+                let answered = desk.message(self.conversation, number).await.unwrap_or_else(|error| {
+                    tracing::warn!(%error, "What a message answers could not be read");
+                    None
+                });
+                wire::message(&told, &self.live.person, answered.as_ref(), &link).into_iter().collect()
             }
         }
     }
+}
+
+/// A page knows its server, so the path is enough.
+fn link(told: &EntryTold) -> Option<String> {
+    told.attachment_path.clone()
 }

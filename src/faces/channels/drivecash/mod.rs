@@ -62,6 +62,7 @@ pub(super) async fn room(channels: Channels, room: &str, mut request: Request) -
     let port: Arc<dyn Connection> = connection.clone();
     channels.desk.connect_to(&who, entered.summary.conversation, &port).await;
     channels.desk.tell_who_is_in(&entered, &port).await;
+    channels.desk.tell_who_is_away_in_room_later(&entered.person, entered.customer.id, &port);
     handshake.serve(&channels.sockets, connection, waiting)
 }
 

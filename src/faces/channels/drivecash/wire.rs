@@ -87,7 +87,7 @@ enum ServerFrame<'a> {
         is_read: bool,
         attachment: Option<String>,
         attachment_name: Option<&'a str>,
-        reply_to: Option<u64>,
+        reply_to: Option<ReplyBody<'a>>,
     },
     Typing {
         user_id: u64,
@@ -123,6 +123,8 @@ pub(super) struct Receipt {
 pub(super) enum Encoded {
     Frame(String),
     Receipt(Receipt),
+    /// A message that answers the one with this number, which its frame shows.
+    Answer(u64),
 }
 
 /// What a socket in the room of this customer is sent; `None` if it does not concern it, or there is no word for it.
@@ -147,21 +149,10 @@ pub(super) fn encode(event: &DeskEvent, viewer: &Person, customer: UserId, link:
 fn encode_entry(told: &EntryTold, viewer: &Person, link: Link<'_>) -> Option<Encoded> {
     let author = told.author_and_addressee(viewer).0.shown;
     match &told.entry.kind {
-        EntryKind::Message(message) => {
-            let attachment_name = told.extras.attachment.as_ref().map(|attachment| attachment.name.as_str());
-            Some(Encoded::Frame(text(&ServerFrame::ChatMessage {
-                message_id: message.number,
-                message: told.text()?,
-                sender_id: author.number,
-                sender_type: sender_type(told.entry.side),
-                sender_name: name(author),
-                created_at: stamp::frame(told.entry.at),
-                is_read: false,
-                attachment: link(told),
-                attachment_name,
-                reply_to: told.extras.reply_to,
-            })))
-        }
+        EntryKind::Message(_) => match told.extras.reply_to {
+            Some(number) => Some(Encoded::Answer(number)),
+            None => message(told, viewer, None, link).map(Encoded::Frame),
+        },
         EntryKind::Read { up_to } => {
             let of_side = told.entry.side.other();
             Some(Encoded::Receipt(Receipt { reader: author.number, of_side, up_to: *up_to }))
@@ -169,6 +160,28 @@ fn encode_entry(told: &EntryTold, viewer: &Person, link: Link<'_>) -> Option<Enc
         // The dialect has no frame for these: a page sees them when it asks for the messages again.
         EntryKind::StatusChanged { .. } | EntryKind::Edited { .. } | EntryKind::Deleted { .. } => None,
     }
+}
+
+/// The frame of a message; `None` if the entry is no message. `answered` is the message that it answers.
+pub(super) fn message(
+    told: &EntryTold,
+    viewer: &Person,
+    answered: Option<&EntryTold>,
+    link: Link<'_>,
+) -> Option<String> {
+    let author = told.author_and_addressee(viewer).0.shown;
+    Some(text(&ServerFrame::ChatMessage {
+        message_id: told.entry.message()?.number,
+        message: told.text()?,
+        sender_id: author.number,
+        sender_type: sender_type(told.entry.side),
+        sender_name: name(author),
+        created_at: stamp::frame(told.entry.at),
+        is_read: false,
+        attachment: link(told),
+        attachment_name: told.extras.attachment.as_ref().map(|attachment| attachment.name.as_str()),
+        reply_to: answered.and_then(|answered| ReplyBody::new(answered, viewer)),
+    }))
 }
 
 pub(super) fn receipt(receipt: Receipt, message: &Message) -> String {
@@ -255,6 +268,19 @@ struct ReplyBody<'a> {
     created_at: String,
 }
 
+impl<'a> ReplyBody<'a> {
+    /// `None` if that message is gone.
+    fn new(answered: &'a EntryTold, viewer: &'a Person) -> Option<Self> {
+        Some(Self {
+            id: answered.entry.message()?.number,
+            message: answered.text()?,
+            sender_type: sender_type(answered.entry.side),
+            sender_name: name(answered.author_and_addressee(viewer).0.shown),
+            created_at: stamp::rest(answered.entry.at),
+        })
+    }
+}
+
 /// A message.
 #[derive(Serialize)]
 pub(super) struct MessageBody<'a> {
@@ -284,16 +310,7 @@ impl<'a> MessageBody<'a> {
     ) -> Option<Self> {
         let message = told.entry.message()?;
         let author = told.author_and_addressee(viewer).0.shown;
-        let reply_to = answered.and_then(|answered| {
-            let message = answered.entry.message()?;
-            Some(ReplyBody {
-                id: message.number,
-                message: answered.text()?,
-                sender_type: sender_type(answered.entry.side),
-                sender_name: name(answered.author_and_addressee(viewer).0.shown),
-                created_at: stamp::rest(answered.entry.at),
-            })
-        });
+        let reply_to = answered.and_then(|answered| ReplyBody::new(answered, viewer));
         Some(Self {
             id: message.number,
             room: told.parties.conversation.number,

@@ -8,13 +8,12 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::Value;
-use socketioxide::extract::SocketRef;
 
-use crate::auth::without_bearer;
 use crate::desk::mark_read::MarkRead;
 use crate::desk::send_message::Addressee;
 use crate::domain::{ClientMessageId, ConversationId, MessageId, Person, Seq, UserId};
-use read::{read_authenticate, read_edit, read_id, read_mark, read_message, read_received, read_receiver, read_resume};
+pub(super) use read::read_authenticate;
+use read::{read_edit, read_id, read_mark, read_message, read_received, read_receiver, read_resume};
 
 mod read;
 
@@ -186,7 +185,8 @@ pub(super) enum ClientEvent {
         is_typing: bool,
     },
     Resume(Option<BTreeMap<ConversationId, Seq>>),
-    Unknown,
+    /// By its name.
+    Unknown(String),
 }
 
 /// `authenticate` — who the client is: a bare token, `"Bearer " + token`, or `{"token": ..., "catchUp": true, "receipts": false}`.
@@ -236,24 +236,9 @@ impl ClientEvent {
             "typing" => Self::Typing { to: read_receiver(argument), is_typing: argument["isTyping"] != false },
             "stop-typing" => Self::Typing { to: read_receiver(argument), is_typing: false },
             "resume" => Self::Resume(read_resume(argument)),
-            _ => Self::Unknown,
+            _ => Self::Unknown(name.clone()),
         })
     }
-}
-
-/// The token in an `Authorization` header, or in a cookie named `token`.
-fn header_token(socket: &SocketRef) -> Option<String> {
-    let headers = &socket.req_parts().headers;
-    let bearer = headers.get("authorization").and_then(|value| value.to_str().ok()).map(without_bearer);
-    let cookies = headers.get("cookie").and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let cookie = cookies.split("; ").find_map(|pair| pair.strip_prefix("token="));
-    bearer.or(cookie).filter(|token| !token.is_empty()).map(str::to_owned)
-}
-
-/// The token in the connect packet's `auth`, or in the handshake's headers.
-pub(super) fn handshake_token(socket: &SocketRef, auth: Option<&Value>) -> Option<String> {
-    let shown = auth.map(read_authenticate).and_then(|shown| shown.token);
-    shown.or_else(|| header_token(socket))
 }
 
 #[cfg(test)]

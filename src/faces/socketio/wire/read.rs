@@ -11,9 +11,9 @@ use crate::desk::send_message::Addressee;
 use crate::domain::message::ClientMessageIdError;
 use crate::domain::{ConversationId, Seq, UserId};
 
-pub(super) fn read_authenticate(argument: &Value) -> Authenticate {
+pub(in super::super) fn read_authenticate(argument: &Value) -> Authenticate {
     let shown = match argument {
-        Value::Object(fields) => first_of(fields, &["token", "idToken", "accessToken"]).unwrap_or(&Value::Null),
+        Value::Object(fields) => first_of(fields, &CREDENTIAL).unwrap_or(&Value::Null),
         other => other,
     };
     let token = match shown {
@@ -98,6 +98,8 @@ pub(super) fn read_resume(argument: &Value) -> Option<BTreeMap<ConversationId, S
     };
     conversations.iter().map(|(id, seq)| Some((id.parse().ok()?, Seq::new(seq.as_u64()?)))).collect()
 }
+
+const CREDENTIAL: [&str; 6] = ["token", "idToken", "accessToken", "jwt", "authorization", "Authorization"];
 
 const TEXT: [&str; 3] = ["message", "content", "text"];
 
