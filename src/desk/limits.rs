@@ -33,7 +33,7 @@ impl Limits {
     /// Takes one message from a person's allowance; if there is none left, tells how long until there is.
     pub(super) fn take(&self, user: UserId) -> Result<(), Duration> {
         let Some(per_second) = self.per_second else { return Ok(()) };
-        let (rate, burst) = (f64::from(per_second), f64::from(per_second * BURST_SECONDS));
+        let (rate, burst) = (f64::from(per_second), f64::from(per_second) * f64::from(BURST_SECONDS));
         let now = Instant::now();
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         if buckets.len() >= REMEMBERED {

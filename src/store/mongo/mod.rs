@@ -53,6 +53,7 @@ mod lanes;
 mod migrate;
 mod mirror;
 mod numbers;
+mod odd_accounts;
 mod people_upkeep;
 mod profiles;
 mod projection;

@@ -1,14 +1,14 @@
 //! The people's half of the port.
 
 use async_trait::async_trait;
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{FutureExt as _, StreamExt, TryStreamExt, stream};
 use mongodb::bson::doc;
 use mongodb::options::ReturnDocument;
 
 use super::connection::{is_duplicate, within};
 use super::documents::{int, object_id};
 use super::user_documents::{UserDocument, changed, new_user};
-use super::{MongoStore, Shared, projection, queries, session_documents};
+use super::{MongoStore, Shared, odd_accounts, projection, queries, session_documents};
 use crate::domain::{DeskId, Email, Role, Timestamp, User, UserId};
 use crate::store::{MAX_PAGE, NewUser, SaveUserError, SessionsChange, StoreError, UserChange, UserPage, UserStore};
 
@@ -24,7 +24,7 @@ impl UserStore for MongoStore {
     async fn user(&self, id: UserId) -> Result<Option<User>, StoreError> {
         within(async {
             let found = self.shared.users.find_one(queries::user(id)).await?;
-            self.shared.numbered(found).await
+            self.shared.numbered(found).boxed().await
         })
         .await
     }
@@ -127,8 +127,21 @@ impl Shared {
     }
 
     pub(super) async fn all_numbered(&self, documents: Vec<UserDocument>) -> Result<Vec<User>, StoreError> {
-        let users = stream::iter(documents).map(|document| self.numbered(Some(document))).buffered(AT_ONCE);
-        users.try_filter_map(async |user| Ok(user)).try_collect().await
+        // Boxed: what waits for the server at several places is large, and this is part of many other futures.
+        let users = stream::iter(documents).map(|document| self.readable(document).boxed());
+        users.buffered(AT_ONCE).try_filter_map(async |user| Ok(user)).try_collect().await
+    }
+
+    /// The account, if the document is one: one that cannot be read must not hide the others.
+    async fn readable(&self, document: UserDocument) -> Result<Option<User>, StoreError> {
+        let id = document.raw_id().clone();
+        match self.numbered(Some(document)).await {
+            Err(StoreError::Corrupt(why)) => {
+                odd_accounts::note_unreadable(&id, &why);
+                Ok(None)
+            }
+            read => read,
+        }
     }
 
     /// The account; one that the old server made gets its number first.
@@ -137,11 +150,12 @@ impl Shared {
         if document.number.is_some() {
             return User::try_from(document).map(Some);
         }
+        let Some(id) = document.id() else { return User::try_from(document).map(Some) };
         let number = self.numbers.users.take().await?;
-        let unnumbered = queries::unnumbered(object_id(document.id().bytes()));
+        let unnumbered = queries::unnumbered(object_id(id.bytes()));
         self.users.update_one(unnumbered, doc! { "$set": { "number": int(number) } }).await?;
         // Another process may have been faster, so the number is read back.
-        let numbered = self.users.find_one(queries::user(document.id())).await?;
+        let numbered = self.users.find_one(queries::user(id)).await?;
         numbered.map(User::try_from).transpose()
     }
 }
