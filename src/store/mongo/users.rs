@@ -24,7 +24,7 @@ impl UserStore for MongoStore {
     async fn user(&self, id: UserId) -> Result<Option<User>, StoreError> {
         within(async {
             let found = self.shared.users.find_one(queries::user(id)).await?;
-            self.shared.numbered(found).boxed().await
+            self.shared.numbered(found).await
         })
         .await
     }
@@ -36,7 +36,7 @@ impl UserStore for MongoStore {
     async fn user_by_number(&self, number: u64) -> Result<Option<User>, StoreError> {
         within(async {
             let found = self.shared.users.find_one(queries::user_by_number(number)).await?;
-            found.map(User::try_from).transpose()
+            found.map(|document| User::try_from(*document)).transpose()
         })
         .await
     }
@@ -126,14 +126,15 @@ impl Shared {
         Ok(None)
     }
 
-    pub(super) async fn all_numbered(&self, documents: Vec<UserDocument>) -> Result<Vec<User>, StoreError> {
+    #[expect(clippy::vec_box, reason = "as the driver gives them")]
+    pub(super) async fn all_numbered(&self, documents: Vec<Box<UserDocument>>) -> Result<Vec<User>, StoreError> {
         // Boxed: what waits for the server at several places is large, and this is part of many other futures.
         let users = stream::iter(documents).map(|document| self.readable(document).boxed());
         users.buffered(AT_ONCE).try_filter_map(async |user| Ok(user)).try_collect().await
     }
 
     /// The account, if the document is one: one that cannot be read must not hide the others.
-    async fn readable(&self, document: UserDocument) -> Result<Option<User>, StoreError> {
+    async fn readable(&self, document: Box<UserDocument>) -> Result<Option<User>, StoreError> {
         let id = document.raw_id().clone();
         match self.numbered(Some(document)).await {
             Err(StoreError::Corrupt(why)) => {
@@ -145,18 +146,18 @@ impl Shared {
     }
 
     /// The account; one that the old server made gets its number first.
-    async fn numbered(&self, document: Option<UserDocument>) -> Result<Option<User>, StoreError> {
+    async fn numbered(&self, document: Option<Box<UserDocument>>) -> Result<Option<User>, StoreError> {
         let Some(document) = document else { return Ok(None) };
         if document.number.is_some() {
-            return User::try_from(document).map(Some);
+            return User::try_from(*document).map(Some);
         }
-        let Some(id) = document.id() else { return User::try_from(document).map(Some) };
+        let Some(id) = document.id() else { return User::try_from(*document).map(Some) };
         let number = self.numbers.users.take().await?;
         let unnumbered = queries::unnumbered(object_id(id.bytes()));
         self.users.update_one(unnumbered, doc! { "$set": { "number": int(number) } }).await?;
         // Another process may have been faster, so the number is read back.
         let numbered = self.users.find_one(queries::user(id)).await?;
-        numbered.map(User::try_from).transpose()
+        numbered.map(|document| User::try_from(*document)).transpose()
     }
 }
 
