@@ -20,7 +20,7 @@ use crate::desk::Desk;
 use crate::domain::{Clock, SystemClock, UserId};
 use crate::faces::channels::ChannelsSettings;
 use crate::faces::{channels, console, ops, rest, socketio};
-use crate::mail::{LogMailer, Mailer, SmtpMailer};
+use crate::mail::{LogMailer, Mailer, NoMailer, SmtpMailer};
 use crate::net;
 use crate::store::OpenStore;
 use crate::store::mongo::MongoStore;
@@ -73,16 +73,18 @@ impl Parts {
             store,
             tokens: Arc::new(Tokens::new(secret, config.auth.token_lifetime)),
             clock: Arc::new(SystemClock),
-            mailer: mailer(&config.mail)?,
+            mailer: mailer(config)?,
             lock,
         })
     }
 }
 
-fn mailer(config: &MailConfig) -> anyhow::Result<Arc<dyn Mailer>> {
-    match &config.smtp_url {
-        Some(url) => Ok(Arc::new(SmtpMailer::new(url, &config.mail_from).context("--smtp-url or --mail-from")?)),
-        None => Ok(Arc::new(LogMailer)),
+fn mailer(config: &Config) -> anyhow::Result<Arc<dyn Mailer>> {
+    let MailConfig { smtp_url, mail_from } = &config.mail;
+    match smtp_url {
+        Some(url) => Ok(Arc::new(SmtpMailer::new(url, mail_from).context("--smtp-url or --mail-from")?)),
+        None if config.demo => Ok(Arc::new(LogMailer)),
+        None => Ok(Arc::new(NoMailer)),
     }
 }
 

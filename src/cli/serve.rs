@@ -1,5 +1,6 @@
 //! `deskline serve`
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -23,7 +24,7 @@ pub(super) async fn serve(config: Config) -> anyhow::Result<()> {
     let mut listeners = Vec::new();
     for address in &config.listen.addresses {
         let listener = TcpListener::bind(address).await;
-        listeners.push(listener.with_context(|| format!("listening on {address}"))?);
+        listeners.push(listener.map_err(|error| not_listening(*address, error))?);
     }
     let addresses: Vec<SocketAddr> =
         listeners.iter().map(TcpListener::local_addr).collect::<Result<_, _>>().context("listening")?;
@@ -41,6 +42,12 @@ pub(super) async fn serve(config: Config) -> anyhow::Result<()> {
     } else if demo::remains(&*users).await? {
         tracing::warn!("This store holds demo accounts, whose passwords everybody knows");
     }
+    if config.mail.smtp_url.is_none() && !config.demo {
+        tracing::warn!(
+            "No mail server is set (--smtp-url): nobody can confirm their address, reset a password by mail, or log in to the \
+             portal as an agent"
+        );
+    }
     let has_admin = users.users_of_role(Role::Admin, 0, 1).await?.total > 0;
     if let Err(error) = greet(&config, &location, &addresses, has_admin) {
         tracing::warn!("Could not greet: {error:#}");
@@ -49,6 +56,17 @@ pub(super) async fn serve(config: Config) -> anyhow::Result<()> {
         served = app::serve(listeners, parts, &config, stop) => served,
         () = supervise::failed() => anyhow::bail!("a task that the server cannot do without has panicked\nhint: the log says which; please report it"),
     }
+}
+
+/// Why nothing can be heard there, and what to do about it.
+fn not_listening(address: SocketAddr, error: std::io::Error) -> anyhow::Error {
+    let hint = match error.kind() {
+        ErrorKind::AddrInUse => "another program listens there; stop it, or choose another port with --listen",
+        ErrorKind::PermissionDenied => "ports below 1024 are for the superuser; choose a higher one with --listen",
+        ErrorKind::AddrNotAvailable => "this machine has no such address; --listen 0.0.0.0:PORT takes all it has",
+        _ => return anyhow::Error::new(error).context(format!("listening on {address}")),
+    };
+    anyhow::anyhow!("cannot listen on {address}\nhint: {hint}")
 }
 
 /// The first signal asks to stop, the second does not wait.

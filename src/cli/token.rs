@@ -6,7 +6,7 @@ use anyhow::bail;
 use clap::Args;
 
 use super::say;
-use super::user::Keeper;
+use super::user::{Keeper, must_exist};
 use crate::auth::Tokens;
 use crate::config::{AuthConfig, StoreConfig};
 use crate::domain::{Clock, Email, SystemClock};
@@ -28,6 +28,7 @@ impl Token {
         self.auth.complete();
         let location = self.store.location();
         let secret = self.auth.secret(location.file().map(PathBuf::as_path), true)?;
+        must_exist(&location)?;
         let keeper = Keeper::open(&location).await?;
         let user = keeper.users.user_by_email(&self.email).await?;
         keeper.close().await;

@@ -1,6 +1,7 @@
 //! `deskline user`: accounts, also while a server runs on the same store; it takes notice within a second.
 
-use std::io::BufRead;
+use std::io::{BufRead as _, IsTerminal as _};
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
@@ -8,7 +9,7 @@ use clap::{Args, Subcommand};
 
 use super::say;
 use crate::auth::Passwords;
-use crate::config::StoreConfig;
+use crate::config::{DEMO_DATA, StoreConfig};
 use crate::domain::{AccountStatus, Clock, Email, PendingCodes, Role, SystemClock, UserId};
 use crate::store::{MAX_PAGE, NewUser, OpenStore, SessionsChange, StoreLocation, UserChange, UserStore};
 
@@ -58,6 +59,14 @@ enum Action {
     },
 }
 
+/// A data file that is not there is most often another than the one that was meant, so it is not made.
+pub(super) fn must_exist(location: &StoreLocation) -> anyhow::Result<()> {
+    let Some(file) = location.file().filter(|file| !file.exists()) else { return Ok(()) };
+    let demo = Path::new(DEMO_DATA);
+    let other = if demo.exists() { DEMO_DATA } else { "FILE" };
+    bail!("there is no data file {}\nhint: name the one that the server uses, with --data {other}", file.display())
+}
+
 /// The store, as these commands use it.
 pub(super) struct Keeper {
     pub(super) users: Arc<dyn UserStore>,
@@ -91,7 +100,11 @@ impl Keeper {
 impl User {
     pub(super) async fn run(mut self) -> anyhow::Result<()> {
         self.store.complete();
-        let keeper = Keeper::open(&self.store.location()).await?;
+        let location = self.store.location();
+        if !matches!(self.action, Action::Add { .. }) {
+            must_exist(&location)?;
+        }
+        let keeper = Keeper::open(&location).await?;
         let done = self.action.run(&keeper).await;
         keeper.close().await;
         done
@@ -155,11 +168,15 @@ async fn list(keeper: &Keeper) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Reads a password from standard input, where other users of the machine cannot see it, and hashes it.
+/// Reads a password, which a terminal does not show, and hashes it. From anything else it is the first line.
 async fn read_password() -> anyhow::Result<String> {
-    say("Password:")?;
-    let mut line = String::new();
-    std::io::stdin().lock().read_line(&mut line).context("reading the password")?;
+    let line = if std::io::stdin().is_terminal() {
+        rpassword::prompt_password("Password: ").context("reading the password")?
+    } else {
+        let mut line = String::new();
+        std::io::stdin().lock().read_line(&mut line).context("reading the password")?;
+        line
+    };
     let password = line.trim_end_matches(['\r', '\n']).to_owned();
     if password.chars().count() < 6 {
         bail!("the password must have at least 6 characters");

@@ -10,11 +10,23 @@ use clap::Args;
 use super::alias;
 use crate::auth::Secret;
 
-/// The secret that the replaced server had in its code: everybody knows it.
-const KNOWN_TO_ALL: &str = "mysecretkey";
+/// Secrets that everybody knows: from the code of the replaced server, and from the examples that people copy.
+const WELL_KNOWN: [&str; 8] = [
+    "mysecretkey",
+    "secret",
+    "changeme",
+    "your-256-bit-secret",
+    "your_jwt_secret",
+    "your-secret-key",
+    "a-string-secret-at-least-256-bits-long",
+    "set JWT_SECRET to something long and random",
+];
 
-/// Below this many characters a secret can be guessed.
-const SHORTEST: usize = 8;
+/// Below this many bytes a secret can be guessed: RFC 7518 asks HS256 for a key as long as its digest.
+const SHORTEST: usize = 32;
+
+/// Fewer different bytes than these are a row of zeros, or the like.
+const FEWEST_DIFFERENT: usize = 8;
 
 /// How tokens are signed.
 #[derive(Debug, Clone, Args)]
@@ -22,6 +34,10 @@ pub struct AuthConfig {
     /// What tokens are signed with [default: `$JWT_SECRET`, or one that is generated and kept beside the data file].
     #[arg(long, env = "DESKLINE_JWT_SECRET", hide_env_values = true, value_name = "SECRET")]
     pub jwt_secret: Option<Secret>,
+    /// Takes a secret of fewer than 32 bytes. For the time in which the replaced server runs beside this one with such a secret:
+    /// whoever guesses it is an admin.
+    #[arg(long, env = "DESKLINE_ALLOW_SHORT_SECRET")]
+    pub allow_short_secret: bool,
     /// How long a token is good for, e.g. `1day` or `12h`.
     #[arg(long, env = "DESKLINE_TOKEN_LIFETIME", default_value = "1day", value_parser = humantime::parse_duration)]
     pub token_lifetime: Duration,
@@ -30,13 +46,15 @@ pub struct AuthConfig {
 /// Why there is no secret to sign with.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
-    /// It is the one that everybody knows.
+    /// It is one that everybody knows.
     #[error(
-        "the JWT secret must not be the well-known {KNOWN_TO_ALL:?}\nhint: set JWT_SECRET to something long and random"
+        "the JWT secret {0:?} is well-known, so anybody could make themselves an admin\nhint: set JWT_SECRET to the output of `openssl rand -hex 32`, here and on the replaced server; people then log in once more"
     )]
-    KnownToAll,
+    WellKnown(String),
     /// It can be guessed.
-    #[error("the JWT secret is shorter than {SHORTEST} characters\nhint: set JWT_SECRET to something long and random")]
+    #[error(
+        "the JWT secret has fewer than {SHORTEST} bytes, or hardly any different ones, so it can be guessed\nhint: set JWT_SECRET to the output of `openssl rand -hex 32`, here and on the replaced server; while that has to keep a short one, --allow-short-secret takes it"
+    )]
     TooShort,
     /// There is no data file to keep a generated one beside.
     #[error(
@@ -44,7 +62,7 @@ pub enum SecretError {
     )]
     NotGiven,
     /// The file beside the data file cannot be read or written.
-    #[error("cannot keep a generated secret in {0}\nhint: set JWT_SECRET, or make the folder writable")]
+    #[error("cannot keep a generated secret in {0}\nhint: set JWT_SECRET, or make its folder writable for this user")]
     File(PathBuf, #[source] std::io::Error),
 }
 
@@ -65,12 +83,22 @@ impl AuthConfig {
         if demo {
             return Ok(given.clone());
         }
-        match given.expose() {
-            KNOWN_TO_ALL => Err(SecretError::KnownToAll),
-            short if short.chars().count() < SHORTEST => Err(SecretError::TooShort),
-            _ => Ok(given.clone()),
+        let text = given.expose();
+        if WELL_KNOWN.iter().any(|known| known.eq_ignore_ascii_case(text.trim())) {
+            return Err(SecretError::WellKnown(text.to_owned()));
         }
+        if is_guessable(text) && (!self.allow_short_secret || text.is_empty()) {
+            return Err(SecretError::TooShort);
+        }
+        Ok(given.clone())
     }
+}
+
+fn is_guessable(secret: &str) -> bool {
+    let mut bytes = secret.as_bytes().to_vec();
+    bytes.sort_unstable();
+    bytes.dedup();
+    secret.len() < SHORTEST || bytes.len() < FEWEST_DIFFERENT
 }
 
 fn kept_beside(data: &Path) -> Result<Secret, SecretError> {

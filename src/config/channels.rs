@@ -7,6 +7,9 @@ use clap::Args;
 use crate::faces::channels::{ChannelsSettings, PublicUrl};
 use crate::net::Heartbeat;
 
+/// The largest that the largest attachment may be, in MiB: 10 GiB.
+const LARGEST_ATTACHMENT: u64 = 10 * 1024;
+
 /// What the Channels face does differently when told to.
 #[derive(Debug, Clone, Args)]
 pub struct ChannelsConfig {
@@ -17,7 +20,8 @@ pub struct ChannelsConfig {
     #[expect(missing_docs, reason = "documented by its type")]
     pub files: FilesConfig,
     /// The largest attachment, in MiB.
-    #[arg(long, env = "DESKLINE_MAX_ATTACHMENT", default_value_t = 25, value_name = "MIB")]
+    #[arg(long, env = "DESKLINE_MAX_ATTACHMENT", default_value_t = 25, value_name = "MIB",
+        value_parser = clap::value_parser!(u64).range(1..=LARGEST_ATTACHMENT))]
     pub max_attachment: u64,
 }
 

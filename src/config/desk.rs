@@ -21,7 +21,8 @@ pub struct DeskConfig {
     #[arg(long, env = "DESKLINE_MAX_MESSAGE", default_value_t = 1_000_000, value_name = "CHARACTERS")]
     pub max_message: usize,
     /// How many messages a second one person may send in the long run (ten seconds' worth at once); 0 for any number.
-    #[arg(long, env = "DESKLINE_SEND_RATE", default_value_t = 50, value_name = "PER_SECOND")]
+    #[arg(long, env = "DESKLINE_SEND_RATE", default_value_t = 50, value_name = "PER_SECOND",
+        value_parser = clap::value_parser!(u32).range(..=1_000_000))]
     pub send_rate: u32,
     /// The most messages that one reading of the history gives, up to 1000.
     #[arg(long, env = "DESKLINE_HISTORY_PAGE", default_value_t = 1000, value_name = "MESSAGES")]

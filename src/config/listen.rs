@@ -1,6 +1,6 @@
 //! Where the server listens, and who may call it from a browser.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use clap::Args;
 
@@ -12,7 +12,9 @@ use crate::net::{ClientUrl, ClientUrlError};
 #[derive(Debug, Clone, Args)]
 pub struct ListenConfig {
     /// Address to listen on; may be given several times [default: 127.0.0.1:3000, or `$PORT` there].
-    #[arg(long = "listen", env = "DESKLINE_LISTEN", value_delimiter = ',', value_name = "ADDRESS")]
+    #[arg(
+        long = "listen", env = "DESKLINE_LISTEN", value_delimiter = ',', value_name = "ADDRESS", value_parser = address
+    )]
     pub addresses: Vec<SocketAddr>,
     /// Origin of a page that may use this server; may be given several times. Mailed links lead to the first
     /// [default: `$CLIENT_URL`, or `http://localhost:5173`].
@@ -22,6 +24,28 @@ pub struct ListenConfig {
     /// it. May be given several times, one for each host name.
     #[arg(long = "public-url", env = "DESKLINE_PUBLIC_URL", value_delimiter = ',', value_name = "URL")]
     pub public_urls: Vec<PublicUrl>,
+}
+
+/// A text was given that is no address with a port.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "an address and a port are needed: {for_this_machine} for this machine alone, {for_all} for every machine that reaches it"
+)]
+struct AddressError {
+    for_this_machine: SocketAddr,
+    for_all: SocketAddr,
+}
+
+/// Reads an address with a port. To listen everywhere has to be asked for in full, so a mere port is taken for neither.
+fn address(text: &str) -> Result<SocketAddr, AddressError> {
+    let text = text.trim();
+    text.parse().map_err(|_| {
+        let port = text.rsplit(':').next().and_then(|port| port.parse().ok()).unwrap_or(3000);
+        AddressError {
+            for_this_machine: SocketAddr::new(LOOPBACK, port),
+            for_all: SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port),
+        }
+    })
 }
 
 impl ListenConfig {

@@ -26,7 +26,7 @@ pub use heartbeat::HeartbeatConfig;
 pub use listen::ListenConfig;
 pub use log::{LogConfig, LogFormat};
 pub use mail::MailConfig;
-pub use store::StoreConfig;
+pub use store::{DEMO_DATA, StoreConfig};
 
 /// All settings of `deskline serve`.
 #[derive(Debug, Clone, Args)]

@@ -8,17 +8,20 @@ use super::{ConfigError, alias};
 use crate::auth::Secret;
 use crate::store::{DEFAULT_DATABASE, StoreLocation};
 
+/// The data file of the demo, unless another is named.
+pub const DEMO_DATA: &str = "deskline-demo.db";
+
 /// Where users and logs are kept: in a data file, unless MongoDB is named.
 #[derive(Debug, Clone, Args)]
 pub struct StoreConfig {
     /// The data file of the embedded store [default: deskline.db, with --demo deskline-demo.db].
-    #[arg(long, env = "DESKLINE_DATA", value_name = "FILE", conflicts_with = "mongodb_uri")]
+    #[arg(long, global = true, env = "DESKLINE_DATA", value_name = "FILE", conflicts_with = "mongodb_uri")]
     pub data: Option<PathBuf>,
     /// Keeps everything in this MongoDB instead, e.g. `mongodb://127.0.0.1:27017/adrsmyapp`; understood as `MONGODB_URI`, too.
-    #[arg(long, env = "DESKLINE_MONGODB_URI", hide_env_values = true, value_name = "URI")]
+    #[arg(long, global = true, env = "DESKLINE_MONGODB_URI", hide_env_values = true, value_name = "URI")]
     pub mongodb_uri: Option<Secret>,
     /// The MongoDB database, if the URI names none.
-    #[arg(long, env = "DESKLINE_MONGODB_DATABASE", default_value = DEFAULT_DATABASE, value_name = "NAME")]
+    #[arg(long, global = true, env = "DESKLINE_MONGODB_DATABASE", default_value = DEFAULT_DATABASE, value_name = "NAME")]
     pub mongodb_database: String,
 }
 
@@ -35,7 +38,7 @@ impl StoreConfig {
         if self.mongodb_uri.is_some() {
             return Err(ConfigError::DemoOnMongo);
         }
-        self.data.get_or_insert_with(|| "deskline-demo.db".into());
+        self.data.get_or_insert_with(|| DEMO_DATA.into());
         Ok(())
     }
 

@@ -26,12 +26,21 @@ fn a_demo_stays_on_this_machine() {
 }
 
 #[test]
-fn a_secret_that_everybody_knows_is_refused_outside_the_demo() {
+fn a_secret_that_is_known_or_can_be_guessed_is_refused_outside_the_demo() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("deskline.db");
     let secret = |value: &str, demo| config(&["--jwt-secret", value]).auth.secret(Some(&data), demo);
-    assert!(matches!(secret("mysecretkey", false), Err(SecretError::KnownToAll)));
-    assert!(matches!(secret("short", false), Err(SecretError::TooShort)));
+    for known in ["mysecretkey", "Changeme", "a-string-secret-at-least-256-bits-long"] {
+        assert!(matches!(secret(known, false), Err(SecretError::WellKnown(_))), "{known}");
+    }
+    for short in ["", "short", "one-byte-less-than-is-needed-xx", &"0".repeat(64), &"12".repeat(32)] {
+        assert!(matches!(secret(short, false), Err(SecretError::TooShort)), "{short}");
+    }
+    assert!(secret("as-many-bytes-as-are-needed-xxxx", false).is_ok());
+    let allowed =
+        |value: &str| config(&["--allow-short-secret", "--jwt-secret", value]).auth.secret(Some(&data), false);
+    assert!(allowed("of-the-node-product").is_ok());
+    assert!(matches!(allowed("mysecretkey"), Err(SecretError::WellKnown(_))), "known is known");
     assert_eq!(secret("mysecretkey", true).unwrap().expose(), "mysecretkey");
 }
 
@@ -73,6 +82,23 @@ fn a_page_is_named_as_its_browser_names_it() {
     assert_eq!(origins, ["https://shop.test", "http://localhost:5173"]);
     let refused = Cli::try_parse_from(["deskline", "--client-url", "*"]).map(|_| ()).unwrap_err().to_string();
     assert!(refused.contains("hint: name each origin"), "{refused}");
+}
+
+#[test]
+fn a_mistake_is_answered_with_what_to_do() {
+    for (arguments, says) in [
+        (["--listen", "4501"], "127.0.0.1:4501 for this machine alone, 0.0.0.0:4501 for every machine"),
+        (["--listen", ":4501"], "127.0.0.1:4501 for this machine alone"),
+        (["--listen", "localhost:4501"], "127.0.0.1:4501 for this machine alone"),
+        (["--max-attachment", "99999999999"], "1..=10240"),
+        (["--send-rate", "4294967295"], "1000000"),
+    ] {
+        let refused =
+            Cli::try_parse_from(["deskline", arguments[0], arguments[1]]).map(|_| ()).unwrap_err().to_string();
+        assert!(refused.contains(arguments[0]) && refused.contains(says), "{refused}");
+    }
+    let role = "boss".parse::<crate::domain::Role>().unwrap_err();
+    assert_eq!(role.to_string(), "must be one of: user, agent, admin");
 }
 
 #[test]

@@ -45,7 +45,7 @@ impl Limits {
 
     fn take_as(&self, user: UserId, messages: u32) -> Result<(), Duration> {
         let Some(per_second) = self.per_second else { return Ok(()) };
-        let (rate, burst) = (f64::from(per_second), f64::from(per_second.saturating_mul(BURST_SECONDS)));
+        let (rate, burst) = (f64::from(per_second), f64::from(per_second) * f64::from(BURST_SECONDS));
         let wanted = f64::from(messages).min(burst);
         let now = Instant::now();
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);

@@ -6,6 +6,9 @@ pub const SNIFFED: usize = 512;
 /// The longest a file's name may be, in characters.
 const MAX_NAME: usize = 150;
 
+/// The longest an extension may be, in characters: what is longer is a part of the name.
+const MAX_EXTENSION: usize = 10;
+
 /// A file that came with a message.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Attachment {
@@ -24,14 +27,44 @@ pub struct Attachment {
 pub fn sanitised(name: &str) -> String {
     let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
     let harmless = |c: char| if c.is_control() || "\"'`*?<>|:;&%$#".contains(c) { '_' } else { c };
-    let name: String = last.trim_matches(['.', ' ']).chars().take(MAX_NAME).map(harmless).collect();
+    let shown = last.chars().filter(|c| !is_invisible(*c)).map(harmless).collect::<String>();
+    let name = shortened(shown.trim_matches(['.', ' ']));
     if name.is_empty() { "file".to_owned() } else { name }
+}
+
+/// Whether a character takes no place of its own, but changes how those around it are shown: with it, `photo[RLO]gpj.exe` reads
+/// as `photoexe.jpg`.
+const fn is_invisible(c: char) -> bool {
+    matches!(
+        c,
+        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
+    )
+}
+
+/// At most [`MAX_NAME`] characters, the extension among them.
+fn shortened(name: &str) -> String {
+    let too_many = name.chars().count().saturating_sub(MAX_NAME);
+    if too_many == 0 {
+        return name.to_owned();
+    }
+    let (stem, extension) = match name.rsplit_once('.') {
+        Some((stem, extension)) if extension.chars().count() <= MAX_EXTENSION => (stem, format!(".{extension}")),
+        _ => (name, String::new()),
+    };
+    let kept = stem.chars().count().saturating_sub(too_many);
+    stem.chars().take(kept).collect::<String>() + &extension
 }
 
 /// What a file is, by its first bytes; `None` if it is nothing that may be sent.
 #[must_use]
 pub fn sniff(head: &[u8]) -> Option<&'static str> {
-    let begins: [(&[u8], &str); 6] = [
+    let begins: [(&[u8], &str); 11] = [
+        (b"OggS", "audio/ogg"),
+        (b"ID3", "audio/mpeg"),
+        (b"\xff\xfb", "audio/mpeg"),
+        (b"\xff\xf3", "audio/mpeg"),
+        (b"\xff\xf2", "audio/mpeg"),
         (b"\x89PNG\r\n\x1a\n", "image/png"),
         (b"\xff\xd8\xff", "image/jpeg"),
         (b"GIF87a", "image/gif"),
@@ -45,8 +78,21 @@ pub fn sniff(head: &[u8]) -> Option<&'static str> {
     if head.starts_with(b"RIFF") && head.get(8..12) == Some(b"WEBP") {
         return Some("image/webp");
     }
+    if head.starts_with(b"RIFF") && head.get(8..12) == Some(b"WAVE") {
+        return Some("audio/wav");
+    }
+    if head.starts_with(b"\x1a\x45\xdf\xa3") && head.windows(4).any(|part| part == b"webm") {
+        return Some("video/webm");
+    }
     if head.get(4..8) == Some(b"ftyp") {
-        return Some("video/mp4");
+        return Some(match head.get(8..12).unwrap_or_default() {
+            b"heic" | b"heix" | b"heim" | b"heis" | b"hevc" | b"hevx" => "image/heic",
+            b"mif1" | b"msf1" => "image/heif",
+            b"avif" | b"avis" => "image/avif",
+            b"qt  " => "video/quicktime",
+            b"M4A " | b"M4B " => "audio/mp4",
+            _ => "video/mp4",
+        });
     }
     is_plain_text(head).then_some("text/plain; charset=utf-8")
 }
@@ -86,6 +132,12 @@ mod tests {
             assert_eq!(sanitised(name), harmless, "{name:?}");
         }
         assert_eq!(sanitised(&"x".repeat(1000)).len(), MAX_NAME);
+        assert_eq!(sanitised(&format!("{}.pdf", "x".repeat(1000))), format!("{}.pdf", "x".repeat(146)));
+        assert_eq!(sanitised(&format!("{}.tar.gz", "é".repeat(1000))), format!("{}.gz", "é".repeat(147)));
+        assert_eq!(sanitised(&format!("a.{}", "x".repeat(1000))).chars().count(), MAX_NAME);
+        assert_eq!(sanitised("photo\u{202e}gpj.exe"), "photogpj.exe");
+        assert_eq!(sanitised("a\u{200b}\u{2066}b\u{feff}\u{7}.txt"), "ab_.txt");
+        assert_eq!(sanitised("\u{200e}.\u{202e}."), "file");
     }
 
     #[test]
@@ -108,6 +160,19 @@ mod tests {
             (b"\x89PNG\r\n\x1a\n<html><script>", Some("image/png")),
             (b"%PDF-1.7\n<html><script>", Some("application/pdf")),
             (b"see <script>", Some("text/plain; charset=utf-8")),
+            (b"\0\0\0\x18ftypheic\0\0\0\0", Some("image/heic")),
+            (b"\0\0\0\x18ftypmif1\0\0\0\0", Some("image/heif")),
+            (b"\0\0\0\x1cftypavif\0\0\0\0", Some("image/avif")),
+            (b"\0\0\0\x14ftypqt  \0\0\0\0", Some("video/quicktime")),
+            (b"\0\0\0\x1cftypM4A \0\0\0\0", Some("audio/mp4")),
+            (b"\0\0\0\x20ftypisom\0\0\x02\0", Some("video/mp4")),
+            (b"\x1a\x45\xdf\xa3\x9f\x42\x86\x81\x01\x42\x82\x84webm", Some("video/webm")),
+            (b"\x1a\x45\xdf\xa3\x9f\x42\x82\x88matroska", None),
+            (b"OggS\0\x02", Some("audio/ogg")),
+            (b"ID3\x04\0", Some("audio/mpeg")),
+            (b"\xff\xfb\x90\x64", Some("audio/mpeg")),
+            (b"RIFF\x24\0\0\0WAVEfmt ", Some("audio/wav")),
+            (b"name;size\r\n\"a\";1\r\n", Some("text/plain; charset=utf-8")),
             (b"", None),
             (b"\xff\xfe", None),
         ] {

@@ -133,7 +133,7 @@ impl FromStr for Status {
             "waiting" => Ok(Self::Waiting),
             "active" => Ok(Self::Active),
             "closed" => Ok(Self::Closed),
-            _ => Err(UnknownWord),
+            _ => Err(UnknownWord("waiting, active, closed")),
         }
     }
 }

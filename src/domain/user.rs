@@ -46,7 +46,7 @@ impl FromStr for Role {
             "user" | "customer" => Ok(Self::Customer),
             "agent" => Ok(Self::Agent),
             "admin" => Ok(Self::Admin),
-            _ => Err(UnknownWord),
+            _ => Err(UnknownWord("user, agent, admin")),
         }
     }
 }
@@ -82,15 +82,15 @@ impl FromStr for AccountStatus {
             "unverified" => Ok(Self::Unverified),
             "active" => Ok(Self::Active),
             "Blocked" | "blocked" => Ok(Self::Blocked),
-            _ => Err(UnknownWord),
+            _ => Err(UnknownWord("unverified, active, Blocked")),
         }
     }
 }
 
 /// A word was read that names no role or status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not one of the known words")]
-pub struct UnknownWord;
+#[error("must be one of: {0}")]
+pub struct UnknownWord(pub(crate) &'static str);
 
 /// An e-mail address, trimmed and in lower case, so that two spellings of one address are equal.
 ///
@@ -205,7 +205,7 @@ impl FromStr for CodePurpose {
             "verify" => Ok(Self::VerifyEmail),
             "reset" => Ok(Self::ResetPassword),
             "login" => Ok(Self::LogIn),
-            _ => Err(UnknownWord),
+            _ => Err(UnknownWord("verify, reset, login")),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Letters for development: written to the log.
+//! Letters of the demo: written to the log.
 
 use async_trait::async_trait;
 
@@ -7,7 +7,7 @@ use super::{Mail, MailError, Mailer};
 /// Sends nothing; writes each letter to the log instead, at level `info` of the target `deskline::mail`.
 ///
 /// Logs never hold one-time codes anywhere else. Here they must, since without a mail server there is nowhere else to see
-/// them; so this adapter is for development only, and `deskline::mail=warn` silences it.
+/// them; so this adapter is for the demo and for tests only, and `deskline::mail=warn` silences it.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct LogMailer;
 

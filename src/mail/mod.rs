@@ -1,6 +1,6 @@
 //! The mail port: how a link reaches a person outside the chat.
 //!
-//! Adapters: [`smtp`] for real, [`log`] for development.
+//! Adapters: [`smtp`] for real, [`none`] where no server is set, [`log`] for the demo.
 
 use std::fmt;
 
@@ -9,9 +9,11 @@ use async_trait::async_trait;
 use crate::domain::Email;
 
 pub mod log;
+pub mod none;
 pub mod smtp;
 
 pub use log::LogMailer;
+pub use none::NoMailer;
 pub use smtp::{SmtpError, SmtpMailer};
 
 /// One letter in plain text.
@@ -35,6 +37,9 @@ impl fmt::Debug for Mail {
 /// Why a letter was not handed over.
 #[derive(Debug, thiserror::Error)]
 pub enum MailError {
+    /// No mail server is set.
+    #[error("no mail server is set (--smtp-url)")]
+    NoServer,
     /// It cannot be written: the address is not one that mail servers take.
     #[error("the mail cannot be written: {0}")]
     Unwritable(String),

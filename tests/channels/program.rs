@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use crate::harness::make_account;
 
-pub(crate) const SECRET: &str = "a-secret-for-tests";
+pub(crate) const SECRET: &str = "a-secret-for-tests-of-the-channels-face";
 
 /// A running server with a customer and an admin; killed when it is dropped.
 pub(crate) struct Program {

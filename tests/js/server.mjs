@@ -18,7 +18,7 @@ export const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
 /** The program under test. */
 export const BINARY = [process.env.DESKLINE_BIN, join(ROOT, 'target/release/deskline'), join(ROOT, 'target/debug/deskline')]
   .find((path) => path && existsSync(path));
-const SECRET = 'a secret for these tests alone';
+const SECRET = 'a secret for these tests alone, and for nothing else';
 
 /** How long a server may take to stop, in milliseconds. It allows itself most of that. */
 const STOP = 30_000;

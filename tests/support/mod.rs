@@ -19,7 +19,7 @@ pub(crate) use process::{PROGRAM, ServerProcess};
 pub(crate) use proof::assert_proven;
 
 /// What tokens are signed with.
-pub(crate) const SECRET: &str = "a secret of the tests alone";
+pub(crate) const SECRET: &str = "a secret of the tests alone, and of nothing else";
 
 /// Somebody who can come in.
 #[derive(Debug, Clone)]

@@ -54,6 +54,7 @@ mod lanes;
 mod migrate;
 mod mirror;
 mod numbers;
+mod odd_accounts;
 mod people_upkeep;
 mod profiles;
 mod projection;
@@ -91,7 +92,8 @@ struct Shared {
     entries: Collection<EntryDocument>,
     conversations: Collection<ConversationDocument>,
     delivered: Collection<DeliveredDocument>,
-    users: Collection<UserDocument>,
+    /// Boxed: an account is large, and every future that reads one would hold it several times.
+    users: Collection<Box<UserDocument>>,
     messages: Collection<Document>,
     profiles: Collection<ProfileDocument>,
     extras: Collection<ExtrasDocument>,

@@ -7,7 +7,7 @@ use mongodb::bson::doc;
 use super::connection::{is_duplicate, within};
 use super::documents::{ConversationDocument, DeliveredDocument, EntryDocument, date, object_id, projection, whole};
 use super::projection::bounded;
-use super::user_documents::{UserDocument, new_user};
+use super::user_documents::new_user;
 use super::{MongoStore, Shared, queries, session_documents};
 use crate::domain::{Conversation, ConversationId, DeskId, Entry, Seq, Summary, User, UserId};
 use crate::store::upkeep::news;
@@ -19,7 +19,7 @@ impl Upkeep for MongoStore {
         within(async {
             let after = after.map(|after| object_id(after.bytes()));
             let found = self.shared.users.find(queries::beyond(after)).sort(queries::by_id());
-            let documents: Vec<UserDocument> = found.limit(bounded(limit)).await?.try_collect().await?;
+            let documents: Vec<_> = found.limit(bounded(limit)).await?.try_collect().await?;
             self.shared.all_numbered(documents).await
         })
         .await

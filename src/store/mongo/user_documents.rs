@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, DateTime, Document, bson, doc};
 use serde::Deserialize;
 
 use super::documents::{USERS, date, int, object_id, time, whole};
-use super::session_documents;
+use super::{odd_accounts, session_documents};
 use crate::domain::{AccountStatus, CodePurpose, Email, PendingCode, PendingCodes, Role, Timestamp, User, UserId};
 use crate::store::{CodesChange, NewUser, StoreError, UserChange};
 
@@ -16,14 +15,15 @@ use crate::store::{CodesChange, NewUser, StoreError, UserChange};
 #[serde(rename_all = "camelCase")]
 pub(super) struct UserDocument {
     #[serde(rename = "_id")]
-    id: ObjectId,
-    name: Option<String>,
-    email: Option<String>,
-    password: Option<String>,
-    role: Option<String>,
-    status: Option<String>,
-    created_at: Option<DateTime>,
-    updated_at: Option<DateTime>,
+    id: Bson,
+    // The old server's own fields: its schema can be passed over, by hand or by another program, so they may be anything.
+    name: Option<Bson>,
+    email: Option<Bson>,
+    password: Option<Bson>,
+    role: Option<Bson>,
+    status: Option<Bson>,
+    created_at: Option<Bson>,
+    updated_at: Option<Bson>,
     /// Ours; the old server's accounts get theirs when they are first read.
     pub(super) number: Option<i64>,
     /// Ours: the address is a placeholder.
@@ -58,8 +58,57 @@ struct OnlyCodeDocument {
 }
 
 impl UserDocument {
-    pub(super) fn id(&self) -> UserId {
-        UserId::from_bytes(self.id.bytes())
+    /// `None` for what cannot be anybody's id: the document is no account then.
+    pub(super) fn id(&self) -> Option<UserId> {
+        self.id.as_object_id().map(|id| UserId::from_bytes(id.bytes()))
+    }
+
+    /// The id as it stands, for the log.
+    pub(super) fn raw_id(&self) -> &Bson {
+        &self.id
+    }
+}
+
+/// Reads the fields of one account as well as can be. What is no text or date counts as missing, a role that is none as the
+/// least, a status that is none as shut out.
+#[derive(Default)]
+struct Reading {
+    odd: Vec<&'static str>,
+}
+
+impl Reading {
+    fn text(&mut self, field: &'static str, value: Option<Bson>) -> Option<String> {
+        match value {
+            None | Some(Bson::Null | Bson::Undefined) => None,
+            Some(Bson::String(text)) => Some(text),
+            Some(_) => self.missing(field),
+        }
+    }
+
+    fn time(&mut self, field: &'static str, value: Option<&Bson>) -> Option<Timestamp> {
+        match value {
+            None | Some(Bson::Null | Bson::Undefined) => None,
+            Some(Bson::DateTime(at)) => Some(time(*at)),
+            Some(_) => self.missing(field),
+        }
+    }
+
+    /// The word's meaning; `default` if there is none, `least` if it means nothing.
+    fn word<T: std::str::FromStr>(&mut self, field: &'static str, value: Option<Bson>, default: T, least: T) -> T {
+        let before = self.odd.len();
+        match self.text(field, value) {
+            Some(word) => word.parse().unwrap_or_else(|_| {
+                self.odd.push(field);
+                least
+            }),
+            None if self.odd.len() > before => least,
+            None => default,
+        }
+    }
+
+    fn missing<T>(&mut self, field: &'static str) -> Option<T> {
+        self.odd.push(field);
+        None
     }
 }
 
@@ -67,25 +116,34 @@ impl TryFrom<UserDocument> for User {
     type Error = StoreError;
 
     fn try_from(document: UserDocument) -> Result<Self, StoreError> {
-        let unreadable = || StoreError::Corrupt(format!("account {} in {USERS}", document.id));
+        let raw_id = document.id.clone();
+        let unreadable = || StoreError::Corrupt(format!("account {raw_id} in {USERS}"));
+        let object_id = document.id.as_object_id().ok_or_else(unreadable)?;
+        let id = UserId::from_bytes(object_id.bytes());
+        let mut reading = Reading::default();
         // What the old server leaves out has its schema's default.
-        let role = document.role.as_deref().map_or(Ok(Role::Customer), str::parse).map_err(|_| unreadable())?;
-        let status = document.status.as_deref().map_or(Ok(AccountStatus::Unverified), str::parse);
+        let role = reading.word("role", document.role, Role::Customer, Role::Customer);
+        let status = reading.word("status", document.status, AccountStatus::Unverified, AccountStatus::Blocked);
+        let (name, email) = (reading.text("name", document.name), reading.text("email", document.email));
+        let password_hash = reading.text("password", document.password);
+        let created_at = reading.time("createdAt", document.created_at.as_ref());
+        let updated_at = reading.time("updatedAt", document.updated_at.as_ref());
+        odd_accounts::note(id, &reading.odd);
         let only = document.code.as_ref().map(|only| (&only.purpose, &only.code));
         let pending_codes: Option<PendingCodes> = only.into_iter().chain(&document.codes).map(pending_code).collect();
-        let created_at = time(document.created_at.unwrap_or_else(|| document.id.timestamp()));
+        let created_at = created_at.unwrap_or_else(|| time(object_id.timestamp()));
         Ok(Self {
-            id: document.id(),
+            id,
             number: whole(document.number.ok_or_else(unreadable)?),
-            status: status.map_err(|_| unreadable())?,
-            name: document.name.unwrap_or_default(),
-            email: document.email.filter(|_| !document.visitor).map(Email::stored),
-            password_hash: document.password,
+            status,
+            name: name.unwrap_or_default(),
+            email: email.filter(|_| !document.visitor).map(Email::stored),
+            password_hash,
             role,
             pending_codes: pending_codes.ok_or_else(unreadable)?,
             sessions: session_documents::read(document.sessions_valid_from, &document.ended_tokens),
             created_at,
-            updated_at: document.updated_at.map_or(created_at, time),
+            updated_at: updated_at.unwrap_or(created_at),
         })
     }
 }

@@ -1,14 +1,14 @@
 //! The people's half of the port.
 
 use async_trait::async_trait;
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{FutureExt as _, StreamExt, TryStreamExt, stream};
 use mongodb::bson::doc;
 use mongodb::options::ReturnDocument;
 
 use super::connection::{is_duplicate, within};
 use super::documents::{int, object_id};
 use super::user_documents::{UserDocument, changed, new_user};
-use super::{MongoStore, Shared, projection, queries, session_documents};
+use super::{MongoStore, Shared, odd_accounts, projection, queries, session_documents};
 use crate::domain::{DeskId, Email, Role, Timestamp, User, UserId};
 use crate::store::{MAX_PAGE, NewUser, SaveUserError, SessionsChange, StoreError, UserChange, UserPage, UserStore};
 
@@ -36,7 +36,7 @@ impl UserStore for MongoStore {
     async fn user_by_number(&self, number: u64) -> Result<Option<User>, StoreError> {
         within(async {
             let found = self.shared.users.find_one(queries::user_by_number(number)).await?;
-            found.map(User::try_from).transpose()
+            found.map(|document| User::try_from(*document)).transpose()
         })
         .await
     }
@@ -126,23 +126,38 @@ impl Shared {
         Ok(None)
     }
 
-    pub(super) async fn all_numbered(&self, documents: Vec<UserDocument>) -> Result<Vec<User>, StoreError> {
-        let users = stream::iter(documents).map(|document| self.numbered(Some(document))).buffered(AT_ONCE);
-        users.try_filter_map(async |user| Ok(user)).try_collect().await
+    #[expect(clippy::vec_box, reason = "as the driver gives them")]
+    pub(super) async fn all_numbered(&self, documents: Vec<Box<UserDocument>>) -> Result<Vec<User>, StoreError> {
+        // Boxed: what waits for the server at several places is large, and this is part of many other futures.
+        let users = stream::iter(documents).map(|document| self.readable(document).boxed());
+        users.buffered(AT_ONCE).try_filter_map(async |user| Ok(user)).try_collect().await
+    }
+
+    /// The account, if the document is one: one that cannot be read must not hide the others.
+    async fn readable(&self, document: Box<UserDocument>) -> Result<Option<User>, StoreError> {
+        let id = document.raw_id().clone();
+        match self.numbered(Some(document)).await {
+            Err(StoreError::Corrupt(why)) => {
+                odd_accounts::note_unreadable(&id, &why);
+                Ok(None)
+            }
+            read => read,
+        }
     }
 
     /// The account; one that the old server made gets its number first.
-    async fn numbered(&self, document: Option<UserDocument>) -> Result<Option<User>, StoreError> {
+    async fn numbered(&self, document: Option<Box<UserDocument>>) -> Result<Option<User>, StoreError> {
         let Some(document) = document else { return Ok(None) };
         if document.number.is_some() {
-            return User::try_from(document).map(Some);
+            return User::try_from(*document).map(Some);
         }
+        let Some(id) = document.id() else { return User::try_from(*document).map(Some) };
         let number = self.numbers.users.take().await?;
-        let unnumbered = queries::unnumbered(object_id(document.id().bytes()));
+        let unnumbered = queries::unnumbered(object_id(id.bytes()));
         self.users.update_one(unnumbered, doc! { "$set": { "number": int(number) } }).await?;
         // Another process may have been faster, so the number is read back.
-        let numbered = self.users.find_one(queries::user(document.id())).await?;
-        numbered.map(User::try_from).transpose()
+        let numbered = self.users.find_one(queries::user(id)).await?;
+        numbered.map(|document| User::try_from(*document)).transpose()
     }
 }
 

@@ -1,6 +1,7 @@
 //! One server per data file.
 
 use std::fs::{File, TryLockError};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// Held for as long as a server uses a data file. Falls with the process, however that ends.
@@ -18,6 +19,14 @@ pub enum DataFileLocked {
     /// Somebody else holds it.
     #[error("another deskline is already serving {0}")]
     InUse(PathBuf),
+    /// The folder is not there.
+    #[error("the folder of the data file {0} does not exist\nhint: make it, or choose another place with --data")]
+    NoFolder(PathBuf),
+    /// The folder cannot be written.
+    #[error(
+        "this user may not write to the folder of the data file {0}\nhint: make it writable, or choose another place with --data"
+    )]
+    NotWritable(PathBuf),
     /// The lock file cannot be made.
     #[error("cannot make the lock file {0}")]
     Io(PathBuf, #[source] std::io::Error),
@@ -34,7 +43,11 @@ impl DataFileLock {
         lock_path.push(".lock");
         let lock_path = PathBuf::from(lock_path);
         let open = File::options().create(true).truncate(false).write(true).open(&lock_path);
-        let beside = open.map_err(|error| DataFileLocked::Io(lock_path.clone(), error))?;
+        let beside = open.map_err(|error| match error.kind() {
+            ErrorKind::NotFound => DataFileLocked::NoFolder(path.to_owned()),
+            ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => DataFileLocked::NotWritable(path.to_owned()),
+            _ => DataFileLocked::Io(lock_path.clone(), error),
+        })?;
         lock(&beside, &lock_path, path)?;
         Ok(Self { beside, data: lock_data(path)? })
     }
@@ -64,4 +77,16 @@ fn lock_data(path: &Path) -> Result<Option<File>, DataFileLocked> {
 #[cfg(not(unix))]
 fn lock_data(_: &Path) -> Result<Option<File>, DataFileLocked> {
     Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_is_not_there_is_named_and_not_the_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let refused = DataFileLock::take(&folder.path().join("none/desk.db")).unwrap_err().to_string();
+        assert!(refused.contains("none/desk.db does not exist") && refused.contains("hint: "), "{refused}");
+    }
 }

@@ -56,6 +56,7 @@ impl SqliteStore {
     /// # Errors
     /// [`StoreError`] if the file cannot be opened, written or understood.
     pub fn open(path: &Path) -> Result<Arc<Self>, StoreError> {
+        make_private(path);
         let mut connection = connect(path)?;
         schema::migrate(&mut connection)?;
         let rest = checkpoint::start(connect(path)?, path.to_owned())?;
@@ -80,6 +81,29 @@ impl SqliteStore {
         Stores { users: self.clone(), conversations: self.clone(), profiles: self.clone(), is_shared: false }
     }
 }
+
+/// Makes the data file, if there is none, for its owner alone, and takes it from all others if an earlier version has let them
+/// read it. What SQLite puts beside it has the same rights. That a group may read it is its owner's decision.
+///
+/// What goes wrong here goes wrong once more when SQLite opens the file, and is told then.
+#[cfg(unix)]
+fn make_private(path: &Path) {
+    use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+    const OTHERS: u32 = 0o007;
+    let made = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    let Ok(there) = std::fs::metadata(path) else { return };
+    let mode = there.permissions().mode();
+    if made.is_err()
+        && there.is_file()
+        && mode & OTHERS != 0
+        && let Err(error) = std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode & !OTHERS))
+    {
+        tracing::warn!(%error, "Other users of this machine can read {}", path.display());
+    }
+}
+
+#[cfg(not(unix))]
+fn make_private(_: &Path) {}
 
 fn connect(path: &Path) -> Result<Connection, StoreError> {
     let connection = Connection::open(path)?;

@@ -164,3 +164,19 @@ async fn every_query_of_the_agents_list_is_served_by_an_index() {
         assert!(!steps.iter().any(|step| step.contains("TEMP B-TREE")), "{sql}: {steps:?}");
     }
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn the_data_file_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("deskline.db");
+    let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let store = SqliteStore::open(&data).unwrap();
+    assert_eq!(mode(&data), 0o600);
+    assert_eq!(mode(&folder.path().join("deskline.db-wal")), 0o600);
+    drop(store);
+    std::fs::set_permissions(&data, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let _store = SqliteStore::open(&data).unwrap();
+    assert_eq!(mode(&data), 0o640, "an earlier version let everybody read it");
+}

@@ -28,6 +28,7 @@ mod explain;
 mod faults;
 mod golden;
 mod indexes;
+mod odd_accounts;
 mod outages;
 mod revisions;
 mod round_trips;
