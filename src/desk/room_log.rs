@@ -21,7 +21,7 @@ pub struct Room {
 }
 
 impl Desk {
-    /// The newest messages of a conversation that somebody is in, oldest first. Counts as delivered to them, not as read.
+    /// The newest messages of a conversation that somebody is in, oldest first. Counts as delivered to them if they showed who they are, not as read.
     ///
     /// # Errors
     /// [`StoreError`] if the store fails.
@@ -29,7 +29,7 @@ impl Desk {
         let conversation = entered.summary.conversation;
         let limit = limit.min(self.0.settings.history_page);
         let messages = self.0.stores.conversations.messages_before(conversation.id, None, limit).await?;
-        if let Some(newest) = messages.last() {
+        if let Some(newest) = messages.last().filter(|_| entered.is_identified) {
             self.fetched(entered.person.id, conversation.id, newest.seq);
             self.confirm(entered.person.id, conversation.id, newest.seq);
             self.note_fetched(entered, &messages, messages.len() < limit).await?;
@@ -58,7 +58,8 @@ impl Desk {
         self.show(conversation, messages).await
     }
 
-    /// The messages beyond the first `skip`, oldest first, and how many there are in all. Counts as delivered, not as read.
+    /// The messages beyond the first `skip`, oldest first, and how many there are in all. Counts as
+    /// delivered if they showed who they are, not as read.
     ///
     /// # Errors
     /// [`StoreError`] if the store fails.
@@ -71,7 +72,7 @@ impl Desk {
         let conversation = entered.summary.conversation;
         let MessagePage { messages, total } =
             self.0.stores.conversations.messages_from(conversation.id, skip, limit).await?;
-        if let Some(last) = messages.last() {
+        if let Some(last) = messages.last().filter(|_| entered.is_identified) {
             if skip + messages.len() as u64 == total {
                 self.fetched(entered.person.id, conversation.id, last.seq);
                 self.confirm(entered.person.id, conversation.id, last.seq);
