@@ -146,7 +146,8 @@ pub async fn serve(
 }
 
 fn channels_settings(config: &Config) -> ChannelsSettings {
-    config.channels.settings(config.store.location().file(), &config.listen.public_urls, config.heartbeat.heartbeat())
+    let (listen, heartbeat) = (&config.listen, config.heartbeat.heartbeat());
+    config.channels.settings(config.store.location().file(), &listen.public_urls, &listen.client_urls, heartbeat)
 }
 
 /// All faces, behind what they have in common.

@@ -1,4 +1,4 @@
-//! A refresh token for another pair. Each is good once: the next pair has another.
+//! A refresh token for another pair. It stays good for its lifetime: pages of the replaced products never store the next one.
 
 use super::Accounts;
 use super::sign_in::{SignedIn, username};
@@ -9,7 +9,7 @@ use crate::store::StoreError;
 /// Why there is no other pair.
 #[derive(Debug, thiserror::Error)]
 pub enum RefreshError {
-    /// The token is none of ours, expired, used already, or of an account that is not in use.
+    /// The token is none of ours, expired, or of an account that is not in use.
     #[error("the refresh token is not valid")]
     Invalid,
     /// The store failed; the token may be good.
@@ -24,7 +24,7 @@ impl From<TokenError> for RefreshError {
 }
 
 impl Accounts {
-    /// Exchanges a refresh token for another pair, once.
+    /// Issues another pair for a refresh token.
     ///
     /// # Errors
     /// [`RefreshError`].
@@ -38,10 +38,6 @@ impl Accounts {
         };
         let user = user.filter(|user| user.status == AccountStatus::Active && user.sessions.accepts(&named.token));
         let user = user.ok_or(RefreshError::Invalid)?;
-        if !self.parts.profiles.spend(&named.token_id, named.expires_at, now).await? {
-            tracing::warn!(user.id = %user.id, "A refresh token was shown a second time");
-            return Err(RefreshError::Invalid);
-        }
         let profile = self.profile(&user).await?;
         let tokens = self.parts.tokens.issue_pair(&user, username(&user, &profile), now);
         Ok(SignedIn { user, profile, tokens })

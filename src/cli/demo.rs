@@ -2,14 +2,15 @@
 
 use anyhow::Context;
 
+use crate::accounts::sign_in::username;
 use crate::auth::Passwords;
 use crate::domain::{AccountStatus, Clock, Email, PendingCodes, Role, SystemClock, UserId};
-use crate::store::{NewUser, UserStore};
+use crate::store::{NewUser, Profile, ProfileStore, UserStore};
 
 /// The password of all demo accounts.
 pub(super) const PASSWORD: &str = "deskline-demo";
 
-/// Name, address and role of each.
+/// Name, address and role of each. The part of the address before the @ is the username.
 pub(super) const ACCOUNTS: [(&str, &str, Role); 3] = [
     ("Ada (support)", "admin@demo.test", Role::Admin),
     ("Ann", "ann@demo.test", Role::Customer),
@@ -17,7 +18,7 @@ pub(super) const ACCOUNTS: [(&str, &str, Role); 3] = [
 ];
 
 /// Makes the accounts that are not there yet.
-pub(super) async fn prepare(users: &dyn UserStore) -> anyhow::Result<()> {
+pub(super) async fn prepare(users: &dyn UserStore, profiles: &dyn ProfileStore) -> anyhow::Result<()> {
     for (name, email, role) in ACCOUNTS {
         let email: Email = email.parse().context("a demo address")?;
         if users.user_by_email(&email).await?.is_some() {
@@ -34,7 +35,9 @@ pub(super) async fn prepare(users: &dyn UserStore) -> anyhow::Result<()> {
             pending_codes: PendingCodes::new(),
             at,
         };
-        users.create_user(new).await?;
+        let user = users.create_user(new).await?;
+        let username = Some(username(&user, &Profile::empty(user.id)).to_owned());
+        profiles.save_profile(Profile { username, ..Profile::empty(user.id) }).await?;
     }
     Ok(())
 }

@@ -12,8 +12,8 @@ use super::{demo, logging, opening, say};
 use crate::app::{self, Parts};
 use crate::config::Config;
 use crate::domain::Role;
-use crate::store::StoreLocation;
 use crate::store::sqlite::DataFileLock;
+use crate::store::{StoreLocation, Stores};
 use crate::supervise;
 
 pub(super) async fn serve(config: Config) -> anyhow::Result<()> {
@@ -36,9 +36,9 @@ pub(super) async fn serve(config: Config) -> anyhow::Result<()> {
     tokio::spawn(stop_on_signal(Signals::hear().context("listening for signals")?, stop.clone()));
     let Some(store) = opening::open(&listeners, &location, &stop).await? else { return Ok(()) };
     let parts = Parts::new(&config, store, &secret, lock)?;
-    let users = parts.store.stores().users;
+    let Stores { users, profiles, .. } = parts.store.stores();
     if config.demo {
-        demo::prepare(&*users).await.context("making the demo accounts")?;
+        demo::prepare(&*users, &*profiles).await.context("making the demo accounts")?;
     } else if demo::remains(&*users).await? {
         tracing::warn!("This store holds demo accounts, whose passwords everybody knows");
     }
@@ -133,7 +133,7 @@ fn greet(config: &Config, location: &StoreLocation, addresses: &[SocketAddr], ha
         }
     };
     if config.demo {
-        say("\nDemo accounts, all with the password deskline-demo:")?;
+        say("\nDemo accounts, all with the password deskline-demo; the part before the @ is the user name:")?;
         for (name, email, role) in demo::ACCOUNTS {
             say(format_args!("  {:5}  {email:16}  {name}", role.word()))?;
         }

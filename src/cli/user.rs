@@ -8,10 +8,13 @@ use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 
 use super::say;
+use crate::accounts::fields::Username;
 use crate::auth::Passwords;
 use crate::config::{DEMO_DATA, StoreConfig};
 use crate::domain::{AccountStatus, Clock, Email, PendingCodes, Role, SystemClock, UserId};
-use crate::store::{MAX_PAGE, NewUser, OpenStore, SessionsChange, StoreLocation, UserChange, UserStore};
+use crate::store::{
+    MAX_PAGE, NewUser, OpenStore, Profile, ProfileStore, SessionsChange, StoreLocation, Stores, UserChange, UserStore,
+};
 
 /// Adds, lists, blocks and unblocks accounts, and sets their passwords.
 #[derive(Debug, Args)]
@@ -31,6 +34,9 @@ enum Action {
         /// Its name [default: the part of the address before the @].
         #[arg(long)]
         name: Option<String>,
+        /// What it can log in with beside the address: the shop's and the portal's sign-in pages ask for one.
+        #[arg(long, value_parser = Username::parse)]
+        username: Option<Username>,
         /// What it may do: user, agent or admin.
         #[arg(long, default_value = "user")]
         role: Role,
@@ -70,13 +76,15 @@ pub(super) fn must_exist(location: &StoreLocation) -> anyhow::Result<()> {
 /// The store, as these commands use it.
 pub(super) struct Keeper {
     pub(super) users: Arc<dyn UserStore>,
+    profiles: Arc<dyn ProfileStore>,
     store: OpenStore,
 }
 
 impl Keeper {
     pub(super) async fn open(location: &StoreLocation) -> anyhow::Result<Self> {
         let store = location.open().await.with_context(|| format!("opening the store, {location}"))?;
-        Ok(Self { users: store.stores().users, store })
+        let Stores { users, profiles, .. } = store.stores();
+        Ok(Self { users, profiles, store })
     }
 
     pub(super) async fn close(&self) {
@@ -114,7 +122,7 @@ impl User {
 impl Action {
     async fn run(self, keeper: &Keeper) -> anyhow::Result<()> {
         match self {
-            Self::Add { email, name, role } => add(keeper, email, name, role).await,
+            Self::Add { email, name, username, role } => add(keeper, email, name, username, role).await,
             Self::List => list(keeper).await,
             Self::Block { email } => keeper.change(&email, status(AccountStatus::Blocked)).await,
             Self::Unblock { email } => keeper.change(&email, status(AccountStatus::Active)).await,
@@ -133,7 +141,19 @@ fn status(status: AccountStatus) -> UserChange {
     UserChange { status: Some(status), ..UserChange::default() }
 }
 
-async fn add(keeper: &Keeper, email: Email, name: Option<String>, role: Role) -> anyhow::Result<()> {
+async fn add(
+    keeper: &Keeper,
+    email: Email,
+    name: Option<String>,
+    username: Option<Username>,
+    role: Role,
+) -> anyhow::Result<()> {
+    let username = username.map(Username::into_string);
+    if let Some(username) = &username
+        && keeper.profiles.profile_by_username(username).await?.is_some()
+    {
+        bail!("somebody else has this username");
+    }
     let at = SystemClock.now();
     let short = email.as_str().split('@').next().unwrap_or("user").to_owned();
     let new = NewUser {
@@ -147,6 +167,9 @@ async fn add(keeper: &Keeper, email: Email, name: Option<String>, role: Role) ->
         at,
     };
     let user = keeper.users.create_user(new).await?;
+    if username.is_some() {
+        keeper.profiles.save_profile(Profile { username, ..Profile::empty(user.id) }).await?;
+    }
     say(format_args!("Added {} as {}, id {}.", user.email_text(), user.role.word(), user.id))
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::faces::channels::{ChannelsSettings, PublicUrl};
-use crate::net::Heartbeat;
+use crate::net::{ClientUrl, Heartbeat};
 
 /// The largest that the largest attachment may be, in MiB: 10 GiB.
 const LARGEST_ATTACHMENT: u64 = 10 * 1024;
@@ -16,6 +16,9 @@ pub struct ChannelsConfig {
     /// Lets everybody list, read, rename and write every conversation of the storefront, as the replaced server did.
     #[arg(long, env = "DESKLINE_OPEN_PUBLIC_ROOMS")]
     pub open_public_rooms: bool,
+    /// What the shop's customers see as the name of whoever answers them (default: the support identity's name).
+    #[arg(long, env = "DESKLINE_DESK_NAME", value_name = "NAME")]
+    pub desk_name: Option<String>,
     #[command(flatten)]
     #[expect(missing_docs, reason = "documented by its type")]
     pub files: FilesConfig,
@@ -47,12 +50,13 @@ impl FilesConfig {
 }
 
 impl ChannelsConfig {
-    /// As the face takes it, beside this data file, if there is one, for a server that is found here, with this heartbeat.
+    /// As the face takes it, beside this data file, if there is one, for a server that is found here, for these pages, with this heartbeat.
     #[must_use]
     pub fn settings(
         &self,
         data: Option<&PathBuf>,
         public_urls: &[PublicUrl],
+        client_urls: &[ClientUrl],
         heartbeat: Heartbeat,
     ) -> ChannelsSettings {
         ChannelsSettings {
@@ -60,6 +64,8 @@ impl ChannelsConfig {
             files: self.files.folder(data),
             max_attachment: self.max_attachment.saturating_mul(1 << 20),
             public_urls: public_urls.to_vec(),
+            desk_name: self.desk_name.clone(),
+            page_origins: client_urls.iter().map(ClientUrl::origin).collect(),
             heartbeat,
         }
     }

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::Desk;
+use super::enter::Entered;
 use crate::accounts::identify::IdentifyError;
-use crate::domain::{ConnectionId, Person, Timestamp, TokenStamp, UserId};
+use crate::domain::{ConnectionId, ConversationId, Person, Timestamp, TokenStamp, UserId};
 use crate::presence::{Connection, Revoked, Unconfirmed};
 
 /// Somebody who has shown who they are.
@@ -81,6 +82,17 @@ impl Desk {
         }
         self.announce_arrival(&who.person, &joined).await;
         true
+    }
+
+    /// Sends a connection what happens in the conversation that its client has entered by name alone. It is nobody's: it makes
+    /// nobody present, and what it is sent counts as delivered to nobody.
+    pub fn connect_guest(&self, entered: &Entered, connection: Arc<dyn Connection>) {
+        self.0.presence.add_guest(entered.summary.conversation.id, connection);
+    }
+
+    /// Removes such a connection.
+    pub fn disconnect_guest(&self, conversation: ConversationId, connection: ConnectionId) {
+        self.0.presence.remove_guest(conversation, connection);
     }
 
     /// Takes a connection from a person. What was sent on it in vain, if it broke, counts as not delivered, unless they

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Desk;
-use crate::domain::{AccountStatus, ConversationId, Members, Person, Side, Status, Summary};
+use crate::domain::{AccountStatus, ConversationId, Members, Person, Side, Summary};
 use crate::store::StoreError;
 
 /// How a client names a conversation.
@@ -20,11 +20,9 @@ pub enum ConversationName {
 pub enum Claim {
     /// Who they are.
     Identity(Arc<Person>),
-    /// Nothing but the name. Opens a conversation named by UUID, to speak for its customer, unless it is closed: what is said
-    /// next, by whomever, opens it again, for the name alone as well.
+    /// Nothing but the name. Opens a conversation named by UUID, whatever its status: to read it and to write for its customer,
+    /// but not as its customer, who may be somewhere else. Nothing counts as read by them, or as delivered to them.
     NameAlone,
-    /// Nothing, on a server whose owner wants it so: as [`Claim::NameAlone`], but also while it is closed.
-    Public,
 }
 
 /// Somebody is in.
@@ -38,8 +36,10 @@ pub struct Entered {
     pub person: Arc<Person>,
     /// On which side.
     pub side: Side,
-    /// They showed who they are.
+    /// They showed who they are. Else they move no read mark, no delivery and no presence.
     pub is_identified: bool,
+    /// They may write. Nobody writes for an account that is blocked or gone; what it said can still be read.
+    pub may_write: bool,
 }
 
 /// Why not.
@@ -70,24 +70,23 @@ impl Desk {
         let summary = found.ok_or(EnterError::NotFound)?;
         let Members::Support { customer } = summary.conversation.members else { return Err(EnterError::NotFound) };
         let by_uuid = matches!(name, ConversationName::Uuid(_));
-        let (person, is_identified) = match claim {
+        let (person, is_identified, may_write) = match claim {
             Claim::Identity(person) => {
                 let side = summary.conversation.members.side_of(person.id, person.role.is_agent());
                 side.ok_or(EnterError::Forbidden)?;
-                (person.clone(), true)
+                (person.clone(), true, true)
             }
             Claim::NameAlone if !by_uuid => return Err(EnterError::NotFound),
-            Claim::NameAlone if summary.status == Status::Closed => return Err(EnterError::NotFound),
-            Claim::NameAlone | Claim::Public => {
-                // Nobody speaks for an account that is shut or gone.
+            Claim::NameAlone => {
                 let account = self.0.stores.users.user(customer).await?;
-                let account = account.filter(|account| account.status == AccountStatus::Active);
-                (Arc::new(Person::from(&account.ok_or(EnterError::NotFound)?)), false)
+                let is_active = account.as_ref().is_some_and(|account| account.status == AccountStatus::Active);
+                let person = account.map_or_else(|| Person::deleted(customer), |account| Person::from(&account));
+                (Arc::new(person), false, is_active)
             }
         };
         let side = if person.id == customer { Side::Customer } else { Side::Desk };
         let customer = self.0.directory.person_or_deleted(customer).await?;
-        Ok(Entered { summary, customer, person, side, is_identified })
+        Ok(Entered { summary, customer, person, side, is_identified, may_write })
     }
 
     /// The support conversation of a customer, opened if need be; and whether it had to be.
@@ -104,7 +103,7 @@ impl Desk {
         let summary = self.0.stores.conversations.summary(conversation.id).await?;
         let summary = summary.unwrap_or_else(|| Summary::opened(conversation));
         let (customer, person) = (customer.clone(), customer.clone());
-        let entered = Entered { summary, customer, person, side: Side::Customer, is_identified: true };
+        let entered = Entered { summary, customer, person, side: Side::Customer, is_identified: true, may_write: true };
         Ok((entered, known.is_none()))
     }
 

@@ -22,7 +22,7 @@ pub struct Room {
 }
 
 impl Desk {
-    /// The newest messages of a conversation that somebody is in, oldest first. Counts as delivered to them, not as read.
+    /// The newest messages of a conversation that somebody is in, oldest first. Counts as delivered to them if they showed who they are, not as read.
     ///
     /// # Errors
     /// [`StoreError`] if the store fails.
@@ -31,7 +31,7 @@ impl Desk {
         let is_limited = limit < self.0.settings.history_page;
         let limit = limit.min(self.0.settings.history_page);
         let messages = self.0.stores.conversations.messages_before(conversation.id, None, limit).await?;
-        if let Some(last) = messages.last() {
+        if let Some(last) = messages.last().filter(|_| entered.is_identified) {
             let newest = Newest::of(&messages, limit, is_limited);
             if self.shows_all_missed(&entered.person, conversation, &newest).await? {
                 self.fetched(entered.person.id, conversation.id, last.seq);
@@ -63,7 +63,8 @@ impl Desk {
         self.show(conversation, messages).await
     }
 
-    /// The messages beyond the first `skip`, oldest first, and how many there are in all. Counts as delivered, not as read.
+    /// The messages beyond the first `skip`, oldest first, and how many there are in all. Counts as
+    /// delivered if they showed who they are, not as read.
     ///
     /// # Errors
     /// [`StoreError`] if the store fails.
@@ -76,7 +77,7 @@ impl Desk {
         let conversation = entered.summary.conversation;
         let MessagePage { messages, total } =
             self.0.stores.conversations.messages_from(conversation.id, skip, limit).await?;
-        if let Some(last) = messages.last() {
+        if let Some(last) = messages.last().filter(|_| entered.is_identified) {
             let newest = Newest { messages: &messages, is_all: skip == 0, is_limited: true };
             let is_newest = skip + messages.len() as u64 == total;
             if is_newest && self.shows_all_missed(&entered.person, conversation, &newest).await? {

@@ -26,6 +26,7 @@ impl Desk {
             is_handed |= self.tell_and_note(hearer, &event, told) && is_across;
         }
         self.0.told_up_to.advance(&told.entry);
+        self.0.presence.tell_guests(told);
         self.note_told(told, is_handed);
     }
 

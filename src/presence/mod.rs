@@ -11,6 +11,7 @@ use crate::domain::{ConnectionId, ConversationId, DeskEvent, Person, Seq, UserId
 
 mod delivery;
 mod feed;
+mod guests;
 #[cfg(test)]
 pub(crate) mod testing;
 mod unconfirmed;
@@ -107,6 +108,8 @@ pub struct Presence {
 
 #[derive(Default)]
 struct State {
+    /// Connections that follow one conversation and are nobody's.
+    guests: guests::Guests,
     people: HashMap<UserId, Attendance>,
     /// Those of them who answer: few, and told of nearly everything.
     agents: BTreeSet<UserId>,
@@ -141,7 +144,7 @@ pub struct Departed {
 impl Presence {
     /// Adds a connection to a person.
     pub fn join(&self, person: Arc<Person>, connection: Arc<dyn Connection>) -> Joined {
-        let State { people, agents } = &mut *self.state();
+        let State { people, agents, .. } = &mut *self.state();
         let desk_was_empty = agents.is_empty();
         if person.role.is_agent() {
             agents.insert(person.id);
@@ -177,7 +180,7 @@ impl Presence {
 
     /// To be called when the grace period is over: `None` if they came back meanwhile.
     pub fn depart(&self, leaving: Leaving) -> Option<Departed> {
-        let State { people, agents } = &mut *self.state();
+        let State { people, agents, .. } = &mut *self.state();
         if people.get(&leaving.user)?.turn != leaving.turn {
             return None;
         }
@@ -221,9 +224,11 @@ impl Presence {
         self.attendance(user).map(|(_, connections)| connections).unwrap_or_default()
     }
 
-    /// All connections of everybody.
+    /// All connections of everybody, and those that are nobody's.
     pub fn all_connections(&self) -> Connections {
-        self.state().people.values().flat_map(|attendance| attendance.connections.iter().cloned()).collect()
+        let state = self.state();
+        let of_people = state.people.values().flat_map(|attendance| &attendance.connections);
+        of_people.chain(state.guests.connections()).cloned().collect()
     }
 
     /// Tells a person, on all their connections; gives the best outcome of these.

@@ -4,6 +4,7 @@
 mod access;
 mod accounts;
 mod attachments;
+mod capability;
 mod coming_back;
 mod cross;
 mod desk_identity;
@@ -20,6 +21,7 @@ mod hostile;
 mod listeners;
 mod overview;
 mod own_account;
+mod pages;
 mod portal_pages;
 mod program;
 mod receipts;

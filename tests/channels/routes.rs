@@ -161,7 +161,7 @@ async fn what_is_missing_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_way_to_refresh_gives_another_pair_once() {
+async fn every_way_to_refresh_gives_another_pair_each_time() {
     let server = TestServer::start().await;
     let (_, _, tokens) = customer(&server).await;
     let (mut access, mut refresh) = (tokens["access"].clone(), tokens["refresh"].clone());
@@ -172,7 +172,7 @@ async fn every_way_to_refresh_gives_another_pair_once() {
         }
         let next = post(&refresh).await;
         assert_eq!((next.status, keys(&next.json)), (200, vec!["access", "refresh"]), "{path}");
-        assert_answer(&post(&refresh).await, 401, &invalid(), path);
+        assert_eq!(post(&refresh).await.status, 200, "{path}: once more");
         (access, refresh) = (next.json["access"].clone(), next.json["refresh"].clone());
         let who = Who::Bearer(access.as_str().unwrap().to_owned());
         assert_eq!(server.get("/api/auth/me/", &who).await.status, 200, "{path}");

@@ -1,4 +1,4 @@
-//! The answer to a request comes before the echo of what it did on the same client's sockets: the frontends drop the echo
+//! The answer to a request comes before the echo of what it did, on every socket that the same page may have: the frontends drop the echo
 //! of what they know already, but not the answer.
 
 use std::collections::HashMap;

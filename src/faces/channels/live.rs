@@ -20,6 +20,8 @@ pub(super) struct Live<L> {
     pub(super) desk: Desk,
     pub(super) person: Arc<Person>,
     pub(super) line: Line<L>,
+    /// The conversation in which it is a guest: nobody's connection, however its person is called.
+    pub(super) guest_in: Option<ConversationId>,
     feed: Feed,
     /// The one conversation that it is for; `None` of a socket for all.
     room: Option<Room>,
@@ -76,7 +78,7 @@ impl<L> Live<L> {
     ) -> (Self, mpsc::Receiver<Item<L>>) {
         let id = ConnectionId::next();
         let (line, waiting) = Line::new(id, person.id, hang_up);
-        (Self { id, desk: desk.clone(), person, line, feed: Feed::default(), room }, waiting)
+        (Self { id, desk: desk.clone(), person, line, guest_in: None, feed: Feed::default(), room }, waiting)
     }
 
     /// Says something in the name of its person, and waits for the outcome.
@@ -94,6 +96,9 @@ impl<L> Live<L> {
 
     /// The socket has ended. One that was lost is remembered for so long.
     pub(super) fn ended(&self, end: End, remembered: Duration) {
+        if let Some(conversation) = self.guest_in {
+            return self.desk.disconnect_guest(conversation, self.id);
+        }
         let unconfirmed = self.line.unconfirmed();
         if let (End::Lost, Some(Room { conversation, joined_at })) = (end, self.room) {
             let doubtful = unconfirmed.iter().find(|(place, _)| *place == conversation).map(|(_, first)| *first);

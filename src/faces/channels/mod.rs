@@ -48,6 +48,10 @@ pub struct ChannelsSettings {
     pub max_attachment: u64,
     /// Where pages find this server, if not where they connect to.
     pub public_urls: Vec<PublicUrl>,
+    /// What the shop's customers see as the name of whoever answers them; without it, the support identity's name.
+    pub desk_name: Option<String>,
+    /// The origins of the pages that may use it, as browsers name them.
+    pub page_origins: Vec<String>,
     /// How clients are asked for signs of life.
     pub heartbeat: Heartbeat,
 }

@@ -97,7 +97,7 @@ pub(super) fn digits(fields: &Fields, name: &str) -> Option<String> {
     text.or_else(|| fields.number(name).map(|number| format!("{number:06}")))
 }
 
-/// Another pair. Each refresh token is good once.
+/// Another pair. A refresh token is good for its lifetime.
 async fn refresh(State(channels): State<Channels>, fields: Fields) -> Result<Response, Problem> {
     let [token] = fields.required(["refresh"])?;
     let signed_in = channels.accounts.refresh(&token).await.map_err(|error| match error {

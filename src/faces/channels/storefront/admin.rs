@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::pages::{PAGE, Paging};
 use super::public::{change_customer, full, say};
-use super::wire::{RoomBody, messages};
+use super::wire::{RoomBody, Viewer, messages};
 use crate::desk::enter::{Claim, ConversationName, Entered};
 use crate::domain::{Status, User};
 use crate::faces::channels::Channels;
@@ -101,7 +101,7 @@ async fn log(
 ) -> Result<Json<Value>, Problem> {
     let entered = enter(&channels, &agent, &room).await?;
     let log = channels.desk.room_log(&entered, usize::MAX).await?;
-    let body = json!(messages(&log, &entered.summary));
+    let body = json!(messages(&log, &entered.summary, Viewer::Agent));
     Ok(Json(body))
 }
 
@@ -111,7 +111,7 @@ async fn paged_log(State(channels): State<Channels>, Agent(agent): Agent, paging
     };
     let entered = enter(&channels, &agent, room).await?;
     let (log, total) = channels.desk.room_page(&entered, paging.skip(), PAGE).await?;
-    Ok(Json(paging.page(messages(&log, &entered.summary), total)?).into_response())
+    Ok(Json(paging.page(messages(&log, &entered.summary, Viewer::Agent), total)?).into_response())
 }
 
 /// By POST for one generation, by PATCH for the other; the answer has the words of both.

@@ -98,7 +98,7 @@ async fn adopt(channels: &Channels, headers: &HeaderMap, user: &User) -> Result<
     Ok(true)
 }
 
-/// `POST refresh/` `{refresh}`: another pair. Each refresh token is good once.
+/// `POST refresh/` `{refresh}`: another pair. A refresh token is good for its lifetime.
 async fn refresh(State(channels): State<Channels>, fields: Fields) -> Result<Response, Problem> {
     let [token] = fields.required(["refresh"])?;
     let signed_in = channels.accounts.refresh(&token).await.map_err(|error| match error {

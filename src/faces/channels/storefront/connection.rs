@@ -10,9 +10,8 @@ use super::overview::{self, Overviews};
 use super::wire::{self, ClientFrame, ServerFrame};
 use crate::desk::enter::{Claim, ConversationName, Entered};
 use crate::desk::send_message::SendMessageError;
-use crate::domain::{ConversationId, DeskEvent, EntryKind, Members, Person, Status};
+use crate::domain::{ConversationId, DeskEvent, Members, Person};
 use crate::faces::channels::Channels;
-use crate::faces::channels::echo::Echoes;
 use crate::faces::channels::line::Item;
 use crate::faces::channels::live::{Dialect, Live, Room};
 use crate::net::HangUp;
@@ -28,8 +27,8 @@ pub(super) enum Overview {
 
 /// What a socket is for.
 enum Scope {
-    /// One room. `ends_with_it` if its client has shown nothing but the room's id, which opens no closed room.
-    Room { conversation: ConversationId, ends_with_it: bool },
+    /// One room.
+    Room { conversation: ConversationId, uuid: u128 },
     /// All rooms.
     Agents { overview_is_due: AtomicBool, overviews: Arc<Overviews> },
 }
@@ -37,7 +36,7 @@ enum Scope {
 /// One live socket of this dialect.
 pub(super) struct StorefrontConnection {
     live: Live<Overview>,
-    echoes: Arc<Echoes>,
+    channels: Channels,
     scope: Scope,
 }
 
@@ -45,30 +44,22 @@ type Opened = (Arc<StorefrontConnection>, mpsc::Receiver<Item<Overview>>);
 
 impl StorefrontConnection {
     pub(super) fn in_room(channels: &Channels, entered: &Entered, hang_up: Option<HangUp>) -> Opened {
-        let conversation = entered.summary.conversation.id;
-        let ends_with_it = !entered.is_identified && !channels.settings.open_public_rooms;
-        let scope = Scope::Room { conversation, ends_with_it };
-        Self::open(channels, entered.person.clone(), scope, Some(Room::of(&entered.summary)), hang_up)
+        let conversation = entered.summary.conversation;
+        let scope = Scope::Room { conversation: conversation.id, uuid: conversation.uuid };
+        let (mut live, waiting) =
+            Live::new(&channels.desk, entered.person.clone(), Some(Room::of(&entered.summary)), hang_up);
+        live.guest_in = (!entered.is_identified).then_some(conversation.id);
+        (Arc::new(Self { live, channels: channels.clone(), scope }), waiting)
     }
 
     pub(super) fn for_agent(channels: &Channels, agent: Arc<Person>, hang_up: Option<HangUp>) -> Opened {
         let overviews = channels.overviews.clone();
         let scope = Scope::Agents { overview_is_due: AtomicBool::new(false), overviews: overviews.clone() };
-        let (connection, waiting) = Self::open(channels, agent, scope, None, hang_up);
+        let (live, waiting) = Live::new(&channels.desk, agent, None, hang_up);
+        let connection = Arc::new(Self { live, channels: channels.clone(), scope });
         connection.live.line.push(Item::Look(Overview::First), false);
         overviews.show_to(&connection);
         (connection, waiting)
-    }
-
-    fn open(
-        channels: &Channels,
-        person: Arc<Person>,
-        scope: Scope,
-        room: Option<Room>,
-        hang_up: Option<HangUp>,
-    ) -> Opened {
-        let (live, waiting) = Live::new(&channels.desk, person, room, hang_up);
-        (Arc::new(Self { live, echoes: channels.echoes.clone(), scope }), waiting)
     }
 
     /// Sees to it that the newest overview is sent, once however often it is asked for meanwhile.
@@ -82,6 +73,19 @@ impl StorefrontConnection {
 
     pub(super) fn send_frame(&self, text: String) {
         self.live.line.frame(text);
+    }
+
+    /// Enters a room anew before something is said there: an account may have been blocked meanwhile.
+    async fn say_in(&self, room: u128, text: String) {
+        let claim = match self.live.guest_in {
+            Some(_) => Claim::NameAlone,
+            None => Claim::Identity(self.live.person.clone()),
+        };
+        match self.live.desk.enter(ConversationName::Uuid(room), &claim).await {
+            Ok(entered) if entered.may_write => self.say(entered.summary.conversation.id, text).await,
+            Ok(_) => tracing::debug!("A message was written for an account that is not in use"),
+            Err(error) => tracing::debug!(%error, "A message was written to no room"),
+        }
     }
 
     async fn say(&self, conversation: ConversationId, text: String) {
@@ -107,11 +111,12 @@ impl StorefrontConnection {
         }
     }
 
-    /// An item for the line, held back if it is the echo of a request that is still being answered.
+    /// An item for the line, held back while the request that caused it is being answered. That holds for every socket, since a
+    /// page may ask as somebody else than its socket is: a panel sends with a token, and opens rooms by their id alone.
     fn item(&self, text: Arc<String>, delivery: &Delivery<'_>) -> Item<Overview> {
         let gate = match delivery.event {
-            DeskEvent::Entry(told) if told.author.id == delivery.viewer.id => self.echoes.gate(told.origin),
-            DeskEvent::Entry(_) | DeskEvent::Typing(_) | DeskEvent::Presence(_) | DeskEvent::Status(_) => None,
+            DeskEvent::Entry(told) => self.channels.echoes.gate(told.origin),
+            DeskEvent::Typing(_) | DeskEvent::Presence(_) | DeskEvent::Status(_) => None,
         };
         match gate {
             Some(gate) => Item::Echo(text, gate),
@@ -124,11 +129,6 @@ fn place(event: &DeskEvent) -> Option<(ConversationId, bool)> {
     let DeskEvent::Entry(told) = event else { return None };
     let is_support = matches!(told.parties.conversation.members, Members::Support { .. });
     Some((told.entry.conversation, is_support))
-}
-
-fn is_closing(event: &DeskEvent) -> bool {
-    let DeskEvent::Entry(told) = event else { return false };
-    matches!(told.entry.kind, EntryKind::StatusChanged { status: Status::Closed })
 }
 
 #[async_trait]
@@ -144,12 +144,9 @@ impl Dialect for StorefrontConnection {
         let frames = delivery.frames;
         let encoded = match &self.scope {
             Scope::Room { conversation: own, .. } if *own != conversation => return Outcome::NotTaken,
-            Scope::Room { ends_with_it, .. } => {
-                if *ends_with_it && is_closing(delivery.event) {
-                    // The room's id alone opens it no longer.
-                    self.live.line.close(4404, "The room was closed");
-                }
-                frames.get_or_encode("storefront room", || wire::encode_in_room(delivery.event).map(Arc::new))
+            Scope::Room { .. } => {
+                let viewer = self.channels.viewer(delivery.viewer);
+                frames.get_or_encode("storefront room", || wire::encode_in_room(delivery.event, viewer).map(Arc::new))
             }
             Scope::Agents { .. } => {
                 frames.get_or_encode("storefront agents", || wire::encode_for_agent(delivery.event).map(Arc::new))
@@ -181,15 +178,14 @@ impl Dialect for StorefrontConnection {
     async fn hear(&self, text: &str) {
         match (&self.scope, ClientFrame::read(text)) {
             (_, Some(ClientFrame::Ping)) => self.send_frame(ServerFrame::Pong {}.text()),
+            (Scope::Room { uuid, .. }, Some(ClientFrame::ChatMessage { content })) if self.live.guest_in.is_some() => {
+                self.say_in(*uuid, content).await;
+            }
             (Scope::Room { conversation, .. }, Some(ClientFrame::ChatMessage { content })) => {
                 self.say(*conversation, content).await;
             }
             (Scope::Agents { .. }, Some(ClientFrame::AdminMessage { room, content })) => {
-                let claim = Claim::Identity(self.live.person.clone());
-                match self.live.desk.enter(ConversationName::Uuid(room), &claim).await {
-                    Ok(entered) => self.say(entered.summary.conversation.id, content).await,
-                    Err(error) => tracing::debug!(%error, "An agent wrote to no room"),
-                }
+                self.say_in(room, content).await;
             }
             (Scope::Room { .. } | Scope::Agents { .. }, _) => {}
         }

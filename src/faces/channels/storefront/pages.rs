@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use axum::extract::{FromRequestParts, Query};
-use axum::http::Uri;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, Uri};
 use serde::Serialize;
 
 use crate::faces::channels::reply::Problem;
@@ -71,6 +71,15 @@ impl Paging {
         let count = all.len() as u64;
         let skip = usize::try_from(self.skip()).unwrap_or(usize::MAX);
         self.page(all.into_iter().skip(skip).take(PAGE).collect(), count)
+    }
+}
+
+/// Whether a script of an allowed page asks, and not a crawler: a browser names the page's origin, or that it is the server's own.
+pub(super) fn asks_from_a_page(channels: &Channels, headers: &HeaderMap) -> bool {
+    let says = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    match says("origin") {
+        Some(origin) => channels.settings.page_origins.iter().any(|allowed| allowed == origin),
+        None => says("sec-fetch-site") == Some("same-origin") && says("sec-fetch-mode") != Some("navigate"),
     }
 }
 

@@ -1,22 +1,23 @@
-//! `/api/public/...`: customers' rooms. A room's id is a capability: whoever has it and shows no other identity speaks for
-//! its customer. Lists show the caller's own alone.
+//! `/api/public/...`: customers' rooms. A room's id is a capability: whoever has it may read the room and write for its customer.
+//! Lists show the caller's own alone.
 
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::pages::{PAGE, Paging};
+use super::pages::{self, PAGE, Paging};
 use super::wire::{MessageBody, RoomBody, messages};
 use crate::accounts::visitors::Card;
-use crate::desk::enter::{Claim, ConversationName, Entered};
+use crate::desk::enter::Entered;
+use crate::desk::mark_read::MarkRead;
 use crate::desk::send_message::{Addressee, SendMessage};
-use crate::domain::{Email, MessageExtras, User};
+use crate::domain::{Email, EntryTold, MessageExtras, Side, User};
 use crate::faces::channels::body::Fields;
 use crate::faces::channels::caller::{self, Anybody, Caller};
 use crate::faces::channels::reply::Problem;
@@ -38,18 +39,39 @@ pub(super) fn routes() -> Router<Channels> {
         .route("/health/ws/", get(health))
 }
 
-/// The caller's own room; on an open server everybody's.
-async fn list(State(channels): State<Channels>, who: Anybody, paging: Paging) -> Result<Response, Problem> {
+/// The caller's own room; on an open server everybody's. A visitor's first request from a page makes them a room, since the newer
+/// frontend sends nothing until it has found one here.
+async fn list(
+    State(channels): State<Channels>,
+    who: Anybody,
+    method: Method,
+    headers: HeaderMap,
+    paging: Paging,
+) -> Result<Response, Problem> {
     if channels.settings.open_public_rooms {
         let (rooms, count) = channels.desk.rooms(paging.skip(), PAGE).await?;
         let mut full = Vec::with_capacity(rooms.len());
         for room in &rooms {
             let log = channels.desk.newest_messages(&room.summary, OF_EACH).await?;
-            full.push(json!(RoomBody::new(room, Some(messages(&log, &room.summary)))));
+            full.push(json!(RoomBody::new(room, Some(messages(&log, &room.summary, channels.customers_view())))));
         }
         return Ok(Json(paging.page(full, count)?).into_response());
     }
+    if who.user().is_none() && method == Method::GET && pages::asks_from_a_page(&channels, &headers) {
+        let made = channels.accounts.new_visitor(Card::default()).await?;
+        let response = own_page(&channels, Some(&made.user), &paging).await?;
+        return Ok(with_session(&channels, &headers, response, &made.secret));
+    }
     own_page(&channels, who.user(), &paging).await
+}
+
+/// Gives a browser its session.
+fn with_session(channels: &Channels, headers: &HeaderMap, mut response: Response, secret: &str) -> Response {
+    let server = links::base(&channels.settings.public_urls, headers);
+    if let Ok(cookie) = caller::session_cookie(secret, &server).parse() {
+        response.headers_mut().insert(header::SET_COOKIE, cookie);
+    }
+    response
 }
 
 async fn own_page(channels: &Channels, user: Option<&User>, paging: &Paging) -> Result<Response, Problem> {
@@ -65,7 +87,8 @@ async fn own_page(channels: &Channels, user: Option<&User>, paging: &Paging) -> 
 pub(super) async fn full(channels: &Channels, entered: &Entered) -> Result<Value, Problem> {
     let log = channels.desk.room_log(entered, usize::MAX).await?;
     let room = channels.desk.room(entered).await?;
-    let body = json!(RoomBody::new(&room, Some(messages(&log, &room.summary))));
+    let messages = messages(&log, &room.summary, channels.viewer(&entered.person));
+    let body = json!(RoomBody::new(&room, Some(messages)));
     Ok(body)
 }
 
@@ -90,12 +113,11 @@ async fn create(
     };
     let (entered, is_new) = channels.desk.own_conversation(&caller::person(&user)).await?;
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
-    let mut response = (status, Json(full(&channels, &entered).await?)).into_response();
-    let server = links::base(&channels.settings.public_urls, &headers);
-    if let Some(cookie) = secret.and_then(|secret| caller::session_cookie(&secret, &server).parse().ok()) {
-        response.headers_mut().insert(header::SET_COOKIE, cookie);
-    }
-    Ok(response)
+    let response = (status, Json(full(&channels, &entered).await?)).into_response();
+    Ok(match secret {
+        Some(secret) => with_session(&channels, &headers, response, &secret),
+        None => response,
+    })
 }
 
 /// What somebody says of themselves, as far as they say it.
@@ -120,13 +142,8 @@ pub(super) fn card(fields: &Fields) -> Result<Card, Problem> {
 /// Lets a caller into a room that they name.
 async fn enter(channels: &Channels, who: &Anybody, room: &str) -> Result<Entered, Problem> {
     let uuid = Uuid::try_parse(room).map_err(|_| Problem::not_found())?;
-    let claim = match who.user() {
-        Some(user) if user.role.is_agent() => Claim::Identity(caller::person(user)),
-        _ if channels.settings.open_public_rooms => Claim::Public,
-        Some(user) => Claim::Identity(caller::person(user)),
-        None => Claim::NameAlone,
-    };
-    Ok(channels.desk.enter(ConversationName::Uuid(uuid.as_u128()), &claim).await?)
+    let people = [&who.account, &who.visitor].into_iter().flatten().map(caller::person);
+    Ok(super::enter(channels, people, uuid).await?)
 }
 
 async fn room(
@@ -173,6 +190,9 @@ async fn send(
 
 /// `{content}`: 201 with the message, bare and once more under `data`. The answer comes before its echo on the sockets.
 pub(super) async fn say(channels: &Channels, entered: &Entered, fields: &Fields) -> Result<Response, Problem> {
+    if !entered.may_write {
+        return Err(Problem::no_such_room());
+    }
     let text = fields.text("content").unwrap_or_default().to_owned();
     let answering = channels.echoes.hold();
     let ask = SendMessage {
@@ -184,18 +204,30 @@ pub(super) async fn say(channels: &Channels, entered: &Entered, fields: &Fields)
         extras: MessageExtras::default(),
     };
     let sent = channels.desk.send_and_wait(ask).await?;
-    let message = json!(MessageBody::new(&sent.told, false, stamp::rest));
+    if entered.side == Side::Desk {
+        read_what_was_answered(channels, &sent.told).await;
+    }
+    let viewer = channels.viewer(&entered.person);
+    let message = json!(MessageBody::new(&sent.told, viewer, false, stamp::rest));
     let mut body = message.clone();
     body["data"] = message;
     body["message"] = json!("Message sent successfully");
     Ok(answering.until_sent((StatusCode::CREATED, Json(body)).into_response()))
 }
 
+/// An agent who answers has read what was said before. The answer is kept already, so a failure is only logged.
+async fn read_what_was_answered(channels: &Channels, answer: &EntryTold) {
+    let read = MarkRead::In(answer.entry.conversation, Some(answer.entry.seq));
+    if let Err(error) = channels.desk.mark_read(&answer.author, read, None).await {
+        tracing::warn!(%error, "What an agent answered could not be marked as read");
+    }
+}
+
 /// The messages, oldest first. Fetching them is delivery: a page may fetch what nobody looks at.
 async fn log(State(channels): State<Channels>, who: Anybody, Path(room): Path<String>) -> Result<Json<Value>, Problem> {
     let entered = enter(&channels, &who, &room).await?;
     let log = channels.desk.room_log(&entered, usize::MAX).await?;
-    let body = json!(messages(&log, &entered.summary));
+    let body = json!(messages(&log, &entered.summary, channels.viewer(&entered.person)));
     Ok(Json(body))
 }
 
@@ -206,7 +238,7 @@ async fn paged_log(State(channels): State<Channels>, who: Anybody, paging: Pagin
     };
     let entered = enter(&channels, &who, room).await?;
     let (log, total) = channels.desk.room_page(&entered, paging.skip(), PAGE).await?;
-    Ok(Json(paging.page(messages(&log, &entered.summary), total)?).into_response())
+    Ok(Json(paging.page(messages(&log, &entered.summary, channels.viewer(&entered.person)), total)?).into_response())
 }
 
 /// `chat-messages/{id}/?room_id=`: one of them. Its number can be guessed, so that the room has to be named here, too.
@@ -221,7 +253,8 @@ async fn message(
     let entered = enter(&channels, &who, room).await?;
     let number = number.parse().map_err(|_| none())?;
     let told = channels.desk.message(entered.summary.conversation.id, number).await?.ok_or_else(none)?;
-    Ok(Json(json!(messages(&[told], &entered.summary).pop().ok_or_else(none)?)))
+    let viewer = channels.viewer(&entered.person);
+    Ok(Json(json!(messages(&[told], &entered.summary, viewer).pop().ok_or_else(none)?)))
 }
 
 async fn own_list(State(channels): State<Channels>, Caller(user): Caller, paging: Paging) -> Result<Response, Problem> {
@@ -239,11 +272,12 @@ async fn own_create(
 
 async fn own_send(
     State(channels): State<Channels>,
-    Caller(user): Caller,
+    _: Caller,
+    who: Anybody,
     Path(room): Path<String>,
     fields: Fields,
 ) -> Result<Response, Problem> {
-    let entered = enter(&channels, &Anybody { account: Some(user), visitor: None }, &room).await?;
+    let entered = enter(&channels, &who, &room).await?;
     say(&channels, &entered, &fields).await
 }
 

@@ -61,16 +61,40 @@ pub(super) struct MessageBody<'a> {
     sender_user: Option<u64>,
 }
 
+/// Who looks at a message.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Viewer<'a> {
+    /// A customer, or a client that has shown a room's id alone: the desk has one public name, whoever wrote. Without this one it
+    /// is the support identity's.
+    Customer { desk_name: Option<&'a str> },
+    /// An agent, who sees which colleague wrote.
+    Agent,
+}
+
 impl<'a> MessageBody<'a> {
     /// `None` if the entry is no message.
-    pub(super) fn new(told: &'a EntryTold, is_read: bool, stamp: fn(Timestamp) -> String) -> Option<Self> {
+    pub(super) fn new(
+        told: &'a EntryTold,
+        viewer: Viewer<'_>,
+        is_read: bool,
+        stamp: fn(Timestamp) -> String,
+    ) -> Option<Self> {
         let message = told.entry.message()?;
         let by_desk = told.entry.side == Side::Desk;
-        let sender = if by_desk { &told.author } else { &told.parties.customer };
+        let sender = match viewer {
+            _ if !by_desk => &told.parties.customer,
+            Viewer::Customer { .. } => &told.parties.desk,
+            Viewer::Agent => &told.author,
+        };
+        let sender_name = match viewer {
+            Viewer::Agent if by_desk => format!("{} ({})", sender.name, sender.email),
+            Viewer::Customer { desk_name: Some(name) } if by_desk => name.to_owned(),
+            Viewer::Agent | Viewer::Customer { .. } => sender.name.clone(),
+        };
         Some(Self {
             id: message.number,
             sender_type: if by_desk { "admin" } else { "customer" },
-            sender_name: if by_desk { format!("{} ({})", sender.name, sender.email) } else { sender.name.clone() },
+            sender_name,
             content: told.text_with_link()?,
             // What the desk says counts as read at once: this dialect has no word for a customer's reading.
             is_read: is_read || by_desk,
@@ -82,9 +106,9 @@ impl<'a> MessageBody<'a> {
 }
 
 /// Messages, as far as the desk has read them.
-pub(super) fn messages<'a>(log: &'a [EntryTold], summary: &Summary) -> Vec<MessageBody<'a>> {
+pub(super) fn messages<'a>(log: &'a [EntryTold], summary: &Summary, viewer: Viewer<'_>) -> Vec<MessageBody<'a>> {
     let read = summary.side(Side::Desk).read;
-    log.iter().filter_map(|told| MessageBody::new(told, told.entry.seq <= read, stamp::rest)).collect()
+    log.iter().filter_map(|told| MessageBody::new(told, viewer, told.entry.seq <= read, stamp::rest)).collect()
 }
 
 #[derive(Serialize)]
@@ -212,11 +236,11 @@ pub(super) fn room_list(rooms: &[Room]) -> String {
 }
 
 /// What a socket in a room is sent; `None` if the dialect has no word for it.
-pub(super) fn encode_in_room(event: &DeskEvent) -> Option<String> {
+pub(super) fn encode_in_room(event: &DeskEvent, viewer: Viewer<'_>) -> Option<String> {
     match event {
         DeskEvent::Entry(told) => match &told.entry.kind {
             EntryKind::Message(_) => {
-                let message = MessageBody::new(told, false, stamp::frame)?;
+                let message = MessageBody::new(told, viewer, false, stamp::frame)?;
                 Some(ServerFrame::ChatMessage { message }.text())
             }
             EntryKind::Read { .. }
@@ -233,7 +257,7 @@ pub(super) fn encode_for_agent(event: &DeskEvent) -> Option<String> {
     match event {
         DeskEvent::Entry(told) => match &told.entry.kind {
             EntryKind::Message(_) => {
-                let message = MessageBody::new(told, false, stamp::frame)?;
+                let message = MessageBody::new(told, Viewer::Agent, false, stamp::frame)?;
                 let room_id = room_id(told.parties.conversation.uuid);
                 Some(match told.entry.side {
                     Side::Customer => ServerFrame::NewCustomerMessage { room_id, message }.text(),
