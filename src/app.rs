@@ -19,7 +19,7 @@ use crate::config::{Config, MailConfig};
 use crate::desk::Desk;
 use crate::domain::{Clock, SystemClock, UserId};
 use crate::faces::channels::ChannelsSettings;
-use crate::faces::{channels, console, ops, rest, socketio};
+use crate::faces::{self, channels, console, ops, rest, socketio};
 use crate::mail::{LogMailer, Mailer, SmtpMailer};
 use crate::net;
 use crate::store::OpenStore;
@@ -106,7 +106,7 @@ pub async fn serve(
         passwords: Passwords::default(),
         tokens,
         clock: clock.clone(),
-        client_url: config.listen.client_urls.first().map(|url| url.as_str().to_owned()).unwrap_or_default(),
+        client_url: config.listen.page_url(),
         changed,
     });
     let desk = Desk::open(stores, accounts.clone(), clock.clone(), config.desk.settings());
@@ -148,8 +148,11 @@ fn router(
     accounts: &Arc<Accounts>,
     config: &Config,
 ) -> anyhow::Result<(Router, SocketIo, channels::Sockets)> {
-    let (socketio, sockets, gate) = socketio::layer(desk, &config.socketio.settings(config.heartbeat.heartbeat()));
+    let limits = Arc::new(config.limits.limits(config.demo));
+    let settings = config.socketio.settings(config.heartbeat.heartbeat());
+    let (socketio, sockets, gate) = socketio::layer(desk, accounts.clone(), limits.clone(), &settings);
     let (dialects, channels) = channels::routes(desk.clone(), accounts.clone(), channels_settings(config));
+    let origins = config.listen.origins();
     let router = Router::new()
         .merge(dialects)
         .merge(rest::routes(desk.clone(), accounts.clone()))
@@ -157,9 +160,12 @@ fn router(
         .merge(console::routes())
         .layer(socketio)
         .layer(axum::middleware::from_fn_with_state(gate, socketio::guard))
-        .layer(net::cors(&config.listen.client_urls)?)
+        .layer(axum::middleware::from_fn_with_state(limits, faces::limit_requests))
+        .layer(axum::middleware::from_fn_with_state(origins.clone(), net::check_origin))
+        .layer(net::cors(&origins)?)
         .layer(axum::middleware::from_fn(net::preflight_without_content))
-        .layer(axum::middleware::from_fn(net::compact_headers));
+        .layer(axum::middleware::from_fn(net::compact_headers))
+        .layer(axum::middleware::from_fn_with_state(config.limits.proxies(), net::client_address));
     Ok((router, sockets, channels))
 }
 

@@ -20,15 +20,19 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
+mod client_address;
 mod compact;
 mod cors;
 mod heartbeat;
+mod origin;
 mod rewrite;
 mod stream;
 
+pub use client_address::{ClientAddress, Route, TrustedProxies, client_address};
 pub use compact::compact_headers;
-pub use cors::{ClientUrl, ClientUrlError, cors, preflight_without_content};
+pub use cors::{cors, preflight_without_content};
 pub use heartbeat::{Heartbeat, Pulse};
+pub use origin::{ClientUrl, ClientUrlError, Origins, check_origin};
 pub use stream::HangUp;
 use stream::Shared;
 

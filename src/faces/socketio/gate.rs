@@ -1,32 +1,48 @@
 //! What a request passes before it gets to a socket.
 
+use std::sync::Arc;
+
 use axum::Json;
+use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{Method, StatusCode};
+use axum::http::header::RETRY_AFTER;
+use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use http_body_util::BodyExt as _;
+use serde_json::{Value, json};
+use socketioxide::socket::Sid;
 
 use super::PATH;
+use super::admission::{Admission, Bounds, Opener};
 use super::query::Query;
+use super::session::{End, Session, Sessions, Shown};
 use super::transports::Transports;
-use crate::net::HangUp;
+use crate::accounts::Accounts;
+use crate::auth::Subject;
+use crate::limits::{Action, Limits, RateLimited};
+use crate::net::{ClientAddress, HangUp};
 
 /// What is known at the gate.
 #[derive(Clone)]
 pub struct Gate {
     allow_eio3: bool,
     transports: Transports,
+    accounts: Arc<Accounts>,
+    limits: Arc<Limits>,
+    admission: Admission,
+    sessions: Arc<Sessions>,
 }
 
 impl Gate {
-    pub(super) fn new(allow_eio3: bool, transports: Transports) -> Self {
-        Self { allow_eio3, transports }
+    pub(super) fn new(allow_eio3: bool, transports: Transports, accounts: Arc<Accounts>, limits: Arc<Limits>) -> Self {
+        let (admission, sessions) = (Admission::new(Bounds::default()), Arc::default());
+        Self { allow_eio3, transports, accounts, limits, admission, sessions }
     }
 }
 
-/// Refuses what is no handshake, and clients of Engine.IO 3 unless they are let in, in the words of the replaced server; and
-/// notes who is heard.
+/// Refuses what is no handshake, and clients of Engine.IO 3 unless they are let in, in the words of the replaced server; sessions that
+/// are too many, or somebody else's; and notes who is heard.
 pub async fn guard(State(gate): State<Gate>, request: Request, next: Next) -> Response {
     if !request.uri().path().starts_with(PATH) {
         return next.run(request).await;
@@ -39,9 +55,23 @@ pub async fn guard(State(gate): State<Gate>, request: Request, next: Next) -> Re
         return refuse(5, "Unsupported protocol version");
     }
     let hang_up = request.extensions().get::<HangUp>().cloned();
+    let route = ClientAddress::of(request.extensions()).route();
+    let shown = Shown::of(&gate.accounts, request.headers(), route, query.is_websocket);
+    if query.session.is_some_and(|session| !gate.sessions.admits(session, &shown)) {
+        return refuse(1, "Session ID unknown");
+    }
+    let names_a_session = request.uri().query().is_some_and(|query| query.contains("sid="));
+    if !names_a_session && request.method() == Method::GET {
+        return gate.open(&query, request, next, shown, hang_up).await;
+    }
     let is_poll = request.method() == Method::GET && query.is_polling;
     gate.transports.asked(&query, is_poll);
     let response = next.run(request).await;
+    if let (Some(session), Some(websocket), StatusCode::SWITCHING_PROTOCOLS) =
+        (query.session, &hang_up, response.status())
+    {
+        gate.sessions.upgraded(session, websocket.clone());
+    }
     gate.transports.answered(&query, response.status(), hang_up);
     match gate.transports.awaiting_connect_answer(&query) {
         Some(transport) if is_poll => transport.connect_answer.in_answer(response).await,
@@ -49,6 +79,84 @@ pub async fn guard(State(gate): State<Gate>, request: Request, next: Next) -> Re
     }
 }
 
+impl Gate {
+    /// A handshake, once there is room for another session.
+    async fn open(
+        &self,
+        query: &Query,
+        mut request: Request,
+        next: Next,
+        shown: Shown,
+        hang_up: Option<HangUp>,
+    ) -> Response {
+        let source = ClientAddress::of(request.extensions()).source();
+        let opener = match shown.subject() {
+            Some(Subject::Id(id)) => Opener::Account(id),
+            Some(Subject::Number(number)) => Opener::Number(number),
+            None => Opener::Source(source),
+        };
+        if let Opener::Source(_) = opener
+            && let Err(limited) = self.limits.take(Action::Handshake, source)
+        {
+            return too_many(limited);
+        }
+        let eio = if query.is_eio3 { 3 } else { 4 };
+        let place = match self.admission.admit(opener, |end| end_session(end, eio, next.clone())).await {
+            Ok(place) => place,
+            Err(limited) => return too_many(limited),
+        };
+        let session = Session::open(place, shown, hang_up);
+        request.extensions_mut().insert(session.clone());
+        let response = next.run(request).await;
+        if query.is_polling && response.status() == StatusCode::OK {
+            self.opened(response, &session).await
+        } else {
+            response
+        }
+    }
+
+    /// Reads the session's id in the answer to a handshake by polling.
+    async fn opened(&self, response: Response, session: &Arc<Session>) -> Response {
+        let (parts, body) = response.into_parts();
+        let Ok(body) = body.collect().await else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
+        let body = body.to_bytes();
+        if let Some(id) = session_id(&body) {
+            self.sessions.opened(id, session);
+        }
+        Response::from_parts(parts, Body::from(body))
+    }
+}
+
+/// The `sid` of an open packet, whatever stands around it: Engine.IO 3 puts its length before it, and another packet after it.
+fn session_id(body: &[u8]) -> Option<Sid> {
+    let from = body.iter().position(|byte| *byte == b'{')?;
+    let open = serde_json::Deserializer::from_slice(body.get(from..)?).into_iter::<Value>().next()?.ok()?;
+    open.get("sid")?.as_str()?.parse().ok()
+}
+
+/// Ends a session to make room for another one. The stock client comes back by itself.
+async fn end_session(end: End, eio: u8, next: Next) {
+    match end {
+        End::Websocket(websocket) => websocket.now(),
+        End::Polling(session) => {
+            let uri = format!("{PATH}?EIO={eio}&transport=polling&sid={session}");
+            let packet = if eio == 3 { "1:1" } else { "1" };
+            if let Ok(request) = Request::post(uri).body(Body::from(packet)) {
+                next.run(request).await;
+            }
+        }
+        End::Nothing => {}
+    }
+}
+
 fn refuse(code: u8, message: &str) -> Response {
     (StatusCode::BAD_REQUEST, Json(json!({"code": code, "message": message}))).into_response()
+}
+
+/// A browser does not tell its page why a handshake failed; the stock client tries again by itself.
+fn too_many(limited: RateLimited) -> Response {
+    let message = "Too many sessions";
+    let body = json!({"code": "rate_limited", "message": message, "retryAfterMs": limited.retry_after_ms()});
+    let seconds = HeaderValue::from(limited.retry_after_secs());
+    (StatusCode::TOO_MANY_REQUESTS, [(RETRY_AFTER, seconds)], Json(body)).into_response()
 }

@@ -7,6 +7,7 @@
 //! * [`handlers`]: decode → one desk call → encode, one function per event; [`resume`] and [`revise`] have their own;
 //! * [`page`]: a page goes on where it was after a lost connection; [`connect_answer`] tells the client that it can;
 //! * [`silence`]: clients that connect and never say who they are;
+//! * [`admission`] and [`session`]: how many sessions there may be, and whose each is;
 //! * [`transport`]: what carries a socket; [`transports`] knows those of all, by the requests that [`gate`] sees ([`query`]).
 //!
 //! The socketioxide layer keeps the transport; this face uses neither its rooms nor its broadcasts, since who hears what is
@@ -23,6 +24,7 @@ use socketioxide::handler::ConnectHandler;
 use socketioxide::layer::SocketIoLayer;
 use socketioxide::socket::DisconnectReason;
 
+mod admission;
 mod connect_answer;
 mod connection;
 mod encode;
@@ -33,12 +35,15 @@ mod page;
 mod query;
 mod resume;
 mod revise;
+mod session;
 mod silence;
 mod transport;
 mod transports;
 mod wire;
 
+use crate::accounts::Accounts;
 use crate::desk::Desk;
+use crate::limits::Limits;
 use crate::net::Heartbeat;
 use connection::SocketConnection;
 pub use gate::{Gate, guard};
@@ -76,7 +81,12 @@ const READ_BUFFER: usize = 512;
 /// Makes the layer that answers below `/socket.io/`. The second value closes all sockets; the third is what the layer must stand
 /// behind, as the state of [`guard`].
 #[must_use]
-pub fn layer(desk: &Desk, settings: &SocketioSettings) -> (SocketIoLayer, SocketIo, Gate) {
+pub fn layer(
+    desk: &Desk,
+    accounts: Arc<Accounts>,
+    limits: Arc<Limits>,
+    settings: &SocketioSettings,
+) -> (SocketIoLayer, SocketIo, Gate) {
     let (layer, io) = SocketIo::builder()
         .ping_interval(settings.heartbeat.interval)
         .ping_timeout(settings.heartbeat.timeout)
@@ -90,7 +100,7 @@ pub fn layer(desk: &Desk, settings: &SocketioSettings) -> (SocketIoLayer, Socket
     let silence = Silence::watch(settings.silence);
     let desk = desk.clone();
     let transports = Transports::default();
-    let gate = Gate::new(settings.allow_eio3, transports.clone());
+    let gate = Gate::new(settings.allow_eio3, transports.clone(), accounts, limits);
     // A client sends as soon as it is told that it is connected, and the library tells it so before it runs the handler: so
     // all that listens is set up before that, as a middleware, and nothing is answered until the handler runs.
     let within = settings.recover_within;
