@@ -13,7 +13,7 @@ use axum::Router;
 use axum::middleware::from_fn_with_state;
 use bytes::Bytes;
 use deskline::faces::socketio::{self, Polls, carry};
-use deskline::net::{self, Heartbeat};
+use deskline::net::{self, Heartbeat, Origins, TrustedProxies};
 use engineioxide::handler::EngineIoHandler;
 use engineioxide::layer::EngineIoLayer;
 use engineioxide::{DisconnectReason, Socket, Str};
@@ -113,7 +113,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .layer(from_fn_with_state(Polls::without_desk("/socket.io/"), carry))
         .layer(from_fn_with_state(Polls::without_desk("/engine.io/"), carry));
     let listener = TcpListener::bind(ADDRESS).await?;
-    let pages = ["http://localhost:5173".parse()?];
-    net::serve(&listener, net::in_front(router, &pages)?, CancellationToken::new(), TaskTracker::new()).await;
+    let router = net::in_front(router, &Origins::new(&[], &[]), TrustedProxies::new(&[]))?;
+    net::serve(&listener, router, CancellationToken::new(), TaskTracker::new()).await;
     Ok(())
 }

@@ -19,7 +19,7 @@ use crate::config::{Config, MailConfig};
 use crate::desk::Desk;
 use crate::domain::{Clock, SystemClock, UserId};
 use crate::faces::channels::ChannelsSettings;
-use crate::faces::{channels, console, ops, rest, socketio};
+use crate::faces::{self, channels, console, ops, rest, socketio};
 use crate::mail::{LogMailer, Mailer, NoMailer, SmtpMailer};
 use crate::net;
 use crate::store::OpenStore;
@@ -109,7 +109,7 @@ pub async fn serve(
         passwords: Passwords::default(),
         tokens,
         clock: clock.clone(),
-        client_url: config.listen.client_urls.first().map(|url| url.as_str().to_owned()).unwrap_or_default(),
+        client_url: config.listen.page_url(),
         changed,
     });
     let desk = Desk::open(stores, accounts.clone(), clock.clone(), config.desk.settings());
@@ -156,9 +156,11 @@ fn router(
     accounts: &Arc<Accounts>,
     config: &Config,
 ) -> anyhow::Result<(Router, SocketIo, channels::Sockets)> {
-    let (socketio, sockets, gate, polls) =
-        socketio::layer(desk, &config.socketio.settings(config.heartbeat.heartbeat()));
+    let limits = Arc::new(config.limits.limits(config.demo));
+    let settings = config.socketio.settings(config.heartbeat.heartbeat());
+    let (socketio, sockets, gate, polls) = socketio::layer(desk, accounts.clone(), limits.clone(), &settings);
     let (dialects, channels) = channels::routes(desk.clone(), accounts.clone(), channels_settings(config));
+    let origins = config.listen.origins();
     let router = Router::new()
         .merge(dialects)
         .merge(rest::routes(desk.clone(), accounts.clone()))
@@ -167,8 +169,10 @@ fn router(
         .layer(axum::middleware::from_fn(net::refuse_head))
         .layer(socketio)
         .layer(axum::middleware::from_fn_with_state(polls, socketio::carry))
-        .layer(axum::middleware::from_fn_with_state(gate, socketio::guard));
-    Ok((net::in_front(router, &config.listen.client_urls)?, sockets, channels))
+        .layer(axum::middleware::from_fn_with_state(gate, socketio::guard))
+        .layer(axum::middleware::from_fn_with_state(limits, faces::limit_requests))
+        .layer(axum::middleware::from_fn_with_state(origins.clone(), net::check_origin));
+    Ok((net::in_front(router, &origins, config.limits.proxies())?, sockets, channels))
 }
 
 /// Live sockets are judged at once when this process changes an account.

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::{ConfigError, LOOPBACK, alias};
 use crate::faces::channels::PublicUrl;
-use crate::net::{ClientUrl, ClientUrlError};
+use crate::net::{ClientUrl, ClientUrlError, Origins};
 
 /// Where the server listens, and who may call it from a browser.
 #[derive(Debug, Clone, Args)]
@@ -16,7 +16,8 @@ pub struct ListenConfig {
         long = "listen", env = "DESKLINE_LISTEN", value_delimiter = ',', value_name = "ADDRESS", value_parser = address
     )]
     pub addresses: Vec<SocketAddr>,
-    /// Origin of a page that may use this server; may be given several times. Mailed links lead to the first
+    /// Origin of a page that may use this server, e.g. `https://shop.example.com`, `https://*.example.com` for all names below
+    /// it, or an app's, `capacitor://localhost`; may be given several times. Mailed links lead to the first that is one page
     /// [default: `$CLIENT_URL`, or `http://localhost:5173`].
     #[arg(long = "client-url", env = "DESKLINE_CLIENT_URL", value_delimiter = ',', value_name = "ORIGIN")]
     pub client_urls: Vec<ClientUrl>,
@@ -49,6 +50,20 @@ fn address(text: &str) -> Result<SocketAddr, AddressError> {
 }
 
 impl ListenConfig {
+    /// The origins of the pages that may use this server.
+    #[must_use]
+    pub fn origins(&self) -> Origins {
+        let own: Vec<String> = self.public_urls.iter().map(ToString::to_string).collect();
+        Origins::new(&self.client_urls, &own)
+    }
+
+    /// Where mailed links lead: the first page that is at one address of the web.
+    #[must_use]
+    pub fn page_url(&self) -> String {
+        let page = self.client_urls.iter().find(|url| url.is_page());
+        page.map(|url| url.as_str().to_owned()).unwrap_or_default()
+    }
+
     pub(crate) fn complete(&mut self) -> Result<(), ConfigError> {
         if self.addresses.is_empty() {
             let port = match alias("PORT") {

@@ -14,6 +14,7 @@ mod auth;
 mod channels;
 mod desk;
 mod heartbeat;
+mod limits;
 mod listen;
 mod log;
 mod mail;
@@ -23,6 +24,7 @@ pub use auth::{AuthConfig, SecretError};
 pub use channels::{ChannelsConfig, FilesConfig};
 pub use desk::{DeskConfig, SocketioConfig};
 pub use heartbeat::HeartbeatConfig;
+pub use limits::LimitsConfig;
 pub use listen::ListenConfig;
 pub use log::{LogConfig, LogFormat};
 pub use mail::MailConfig;
@@ -55,6 +57,9 @@ pub struct Config {
     #[command(flatten)]
     #[expect(missing_docs, reason = "documented by its type")]
     pub channels: ChannelsConfig,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "documented by its type")]
+    pub limits: LimitsConfig,
     #[command(flatten)]
     #[expect(missing_docs, reason = "documented by its type")]
     pub mail: MailConfig,

@@ -2,6 +2,9 @@
 
 pub mod channels;
 pub mod console;
+mod limits;
 pub mod ops;
 pub mod rest;
 pub mod socketio;
+
+pub use limits::limit_requests;

@@ -29,12 +29,14 @@ use tower::ServiceExt as _;
 mod backlog;
 mod body;
 mod caching;
+mod client_address;
 mod client_mark;
 mod compact;
 mod cors;
 mod head;
 mod heartbeat;
 mod line_ends;
+mod origin;
 mod patience;
 mod refuse_head;
 mod rewrite;
@@ -42,11 +44,13 @@ mod stream;
 
 pub use body::BodyDeadline;
 use caching::no_store;
+use client_address::client_address;
+pub use client_address::{ClientAddress, Route, TrustedProxies};
 pub use client_mark::ClientMark;
 use compact::compact_headers;
-pub use cors::{ClientUrl, ClientUrlError};
 use cors::{cors, preflight_without_content};
 pub use heartbeat::{Heartbeat, Pulse};
+pub use origin::{ClientUrl, ClientUrlError, Origins, check_origin};
 pub use refuse_head::refuse_head;
 pub use stream::HangUp;
 use stream::Shared;
@@ -133,16 +137,17 @@ async fn converse<G: Send + Unpin + 'static>(
     }
 }
 
-/// What all requests pass before they get to a face; these pages may use the server.
+/// What all requests pass before they get to a face: these pages may use the server, and these proxies say for whom they ask.
 ///
 /// # Errors
 /// If an address of a page cannot be one.
-pub fn in_front(router: Router, pages: &[ClientUrl]) -> anyhow::Result<Router> {
+pub fn in_front(router: Router, pages: &Origins, proxies: TrustedProxies) -> anyhow::Result<Router> {
     Ok(router
         .layer(middleware::from_fn(no_store))
         .layer(cors(pages)?)
         .layer(middleware::from_fn(preflight_without_content))
-        .layer(middleware::from_fn(compact_headers)))
+        .layer(middleware::from_fn(compact_headers))
+        .layer(middleware::from_fn_with_state(proxies, client_address)))
 }
 
 /// Answers one request.

@@ -8,6 +8,7 @@ mod delivery;
 mod exit_codes;
 mod faults;
 mod hostile;
+mod limits;
 mod load;
 mod model;
 mod operation;

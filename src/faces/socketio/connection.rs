@@ -103,6 +103,14 @@ impl SocketConnection {
         self.give_to(person, |_| Vec::new())
     }
 
+    /// Its client has shown who it is, so its session counts as claimed from now on.
+    pub(super) fn claim(&self) {
+        let socket = self.state().socket().cloned();
+        if let Some(socket) = socket {
+            super::session::claim(&socket);
+        }
+    }
+
     /// `lost` of what was sent to whoever had it before.
     fn give_to(&self, person: Option<&Arc<Person>>, lost: impl FnOnce(&mut Sent) -> Vec<Unconfirmed>) -> bool {
         let mut state = self.state();

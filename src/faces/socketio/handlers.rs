@@ -86,6 +86,7 @@ async fn authenticate(connection: &Shared, shown: Authenticate, ack: Option<AckS
         }
     };
     let is_new = connection.rebind(Some(&who.person));
+    connection.claim();
     connection.want_receipts(shown.receipts);
     if let Some(page) = connection.page_id()
         && let Some(binding) = connection.desk.bind_page(&page, &who)
@@ -132,6 +133,7 @@ fn give_up(connection: &Shared, person: &Person, error: &StoreError) {
 pub(super) async fn recover(connection: &Shared, page: &str, returning: Returning) {
     let Returning { who, place, .. } = &returning;
     connection.rebind(Some(&who.person));
+    connection.claim();
     connection.resume_page(&returning);
     connection.emit_authenticated(&Authenticated::yes(&who.person));
     let (desk, port): (_, Arc<dyn Connection>) = (&connection.desk, connection.clone());

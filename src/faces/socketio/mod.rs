@@ -8,6 +8,7 @@
 //! * [`page`]: a page goes on where it was after a lost connection; [`connect_answer`] tells the client that it can;
 //! * [`handshake`]: what a client shows while it connects; [`unknown`]: events of other dialects;
 //! * [`silence`]: clients that connect and never say who they are; [`denials`]: how often they are told so;
+//! * [`admission`] and [`session`]: how many sessions there may be, and whose each is;
 //! * [`transport`]: what carries a socket; [`transports`] knows those of all, by the requests that [`gate`] sees ([`query`]).
 //!
 //! The socketioxide layer keeps the transport; this face uses neither its rooms nor its broadcasts, since who hears what is
@@ -24,6 +25,7 @@ use socketioxide::layer::SocketIoLayer;
 use socketioxide::socket::DisconnectReason;
 use socketioxide::{SocketIo, SocketIoBuilder};
 
+mod admission;
 mod connect_answer;
 mod connection;
 mod denials;
@@ -37,6 +39,7 @@ mod polls;
 mod query;
 mod resume;
 mod revise;
+mod session;
 mod silence;
 mod transport;
 mod transports;
@@ -44,7 +47,9 @@ mod unknown;
 mod upgrades;
 mod wire;
 
+use crate::accounts::Accounts;
 use crate::desk::Desk;
+use crate::limits::Limits;
 use crate::net::Heartbeat;
 use connection::SocketConnection;
 pub use gate::{Gate, guard};
@@ -100,12 +105,17 @@ pub fn transport(heartbeat: Heartbeat, max_message: u32) -> SocketIoBuilder {
 /// Makes the layer that answers below `/socket.io/`. The second value closes all sockets; the others are
 /// the states of [`guard`] and [`carry`], in this order in front of the layer.
 #[must_use]
-pub fn layer(desk: &Desk, settings: &SocketioSettings) -> (SocketIoLayer, SocketIo, Gate, Polls) {
+pub fn layer(
+    desk: &Desk,
+    accounts: Arc<Accounts>,
+    limits: Arc<Limits>,
+    settings: &SocketioSettings,
+) -> (SocketIoLayer, SocketIo, Gate, Polls) {
     let (layer, io) = transport(settings.heartbeat, MAX_MESSAGE).build_layer();
     let silence = Silence::watch(settings.silence);
     let desk = desk.clone();
     let transports = Transports::default();
-    let gate = Gate::new(settings, transports.clone());
+    let gate = Gate::new(settings, transports.clone(), accounts, limits);
     let upgrades = Upgrades::default();
     let polls = Polls::new(PATH, transports.clone(), upgrades.clone());
     // A client sends as soon as it is told that it is connected, and the library tells it so before it runs the handler: so

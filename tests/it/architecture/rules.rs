@@ -81,7 +81,7 @@ pub(super) const RULES: &[Rule] = &[
     },
     Rule {
         says: "ports and accounts know no face, and nothing that is built above them",
-        binds: |place| within_any(place, &["accounts", "auth", "mail", "presence", "store"]),
+        binds: |place| within_any(place, &["accounts", "auth", "limits", "mail", "presence", "store"]),
         forbids: &[WIRES, PROGRAM, FACES, &["crate::desk"]],
     },
     Rule {

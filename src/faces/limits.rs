@@ -1,0 +1,110 @@
+//! What each address may ask of the routes of all faces, by what a request costs.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::http::{HeaderValue, Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use serde_json::json;
+
+use crate::limits::{Action, Limits, RateLimited};
+use crate::net::ClientAddress;
+
+/// Routes by which something costly is asked for, without a final slash.
+const ROUTES: &[(&str, &[Action])] = &[
+    ("/api/auth/register", &[Action::Registration, Action::Mail]),
+    ("/api/register", &[Action::Registration, Action::Mail]),
+    ("/api/accounts/register", &[Action::Registration, Action::Mail]),
+    ("/api/auth/resend-verification", &[Action::Mail]),
+    ("/api/auth/forgot-password", &[Action::Mail]),
+    ("/api/accounts/password-reset-request", &[Action::Mail]),
+    ("/api/auth/verify-email", &[Action::Code]),
+    ("/api/auth/reset-password", &[Action::Code]),
+    ("/api/accounts/verify-otp", &[Action::Code]),
+    ("/api/accounts/password-reset", &[Action::Code]),
+    ("/api/accounts/admin/login/step2", &[Action::Code]),
+    ("/api/public/chat-rooms", &[Action::Room]),
+    ("/api/public/user-chat", &[Action::Room]),
+];
+
+/// A layer that counts what is costly, by address, and refuses what is too much with 429.
+pub async fn limit_requests(State(limits): State<Arc<Limits>>, request: Request, next: Next) -> Response {
+    let source = ClientAddress::of(request.extensions()).source();
+    for action in actions(&request) {
+        if let Err(limited) = limits.take(*action, source) {
+            tracing::debug!(%source, action = action.name(), "An address has reached a limit");
+            return too_many(limited);
+        }
+    }
+    next.run(request).await
+}
+
+/// 429 in the words of every dialect at once, with `code` and `retryAfterMs` for programs.
+pub(crate) fn too_many(limited: RateLimited) -> Response {
+    let message = "Too many requests. Please try again later.";
+    let body = json!({
+        "success": false,
+        "message": message,
+        "detail": message,
+        "error": message,
+        "code": "rate_limited",
+        "retryAfterMs": limited.retry_after_ms(),
+    });
+    let seconds = HeaderValue::from(limited.retry_after_secs());
+    (StatusCode::TOO_MANY_REQUESTS, [(RETRY_AFTER, seconds)], Json(body)).into_response()
+}
+
+fn actions(request: &Request) -> &'static [Action] {
+    let path = request.uri().path().trim_end_matches('/');
+    if request.method() == Method::GET {
+        let is_search = path.starts_with("/api/") && request.uri().query().is_some_and(searches);
+        return if is_search { &[Action::Search] } else { &[] };
+    }
+    if request.method() != Method::POST {
+        return &[];
+    }
+    let is_form = || request.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"multipart/"));
+    match ROUTES.iter().find(|(route, _)| route.eq_ignore_ascii_case(path)) {
+        Some((_, actions)) => actions,
+        None if path.starts_with("/api/") && is_form() => &[Action::Upload],
+        None => &[],
+    }
+}
+
+fn searches(query: &str) -> bool {
+    let mut pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    pairs.any(|(name, value)| matches!(name, "search" | "q") && !value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+
+    use super::*;
+
+    fn counted(method: &str, path: &str, kind: &str) -> &'static [Action] {
+        let request = Request::builder().method(method).uri(path).header(CONTENT_TYPE, kind);
+        actions(&request.body(Body::empty()).unwrap())
+    }
+
+    #[test]
+    fn what_is_costly_is_counted() {
+        let json = "application/json";
+        assert_eq!(counted("POST", "/api/auth/Register", json), [Action::Registration, Action::Mail]);
+        assert_eq!(counted("POST", "/api/accounts/register/", json), [Action::Registration, Action::Mail]);
+        assert_eq!(counted("POST", "/api/chat/messages/", "multipart/form-data; boundary=x"), [Action::Upload]);
+        assert_eq!(counted("GET", "/api/admin/chat-rooms/?page=1&search=ann", json), [Action::Search]);
+        for (method, path) in [
+            ("GET", "/api/public/chat-rooms/"),
+            ("GET", "/api/admin/chat-rooms/?search="),
+            ("POST", "/api/chat/messages/"),
+            ("POST", "/socket.io/?search=x"),
+            ("GET", "/"),
+        ] {
+            assert_eq!(counted(method, path, json), [], "{method} {path}");
+        }
+    }
+}

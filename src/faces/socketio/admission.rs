@@ -1,0 +1,271 @@
+//! Sessions that nobody has claimed are bounded: so many at once, so many of one address. Whoever comes beyond waits a little for
+//! others to say who they are; then the oldest that has not goes, or the newcomer is asked to come later.
+//!
+//! A session is claimed when its client has shown who it is, in the handshake or later. Each has a [`Session`], which lies with the
+//! request of its handshake and so lives exactly as long as the library's own.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout_at};
+
+use super::session::{End, Session};
+use crate::domain::UserId;
+use crate::limits::{RateLimited, Source};
+
+/// How long a handshake waits for its turn.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How often a handshake that waits looks whether a session has been silent for too long.
+const GLANCE: Duration = Duration::from_secs(1);
+
+/// A session that is younger than this may still be about to say who it is.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// When a handshake that was refused is asked to come back.
+const COME_BACK: Duration = Duration::from_secs(2);
+
+/// How many sessions there may be.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    /// Unclaimed, in total.
+    pub(super) total: usize,
+    /// Unclaimed, of one address.
+    pub(super) per_source: usize,
+    /// That were opened with a token of the same account and have not used it yet.
+    pub(super) per_account: usize,
+    /// Handshakes that wait.
+    pub(super) waiting: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { total: 2000, per_source: 1000, per_account: 100, waiting: 8192 }
+    }
+}
+
+/// Who opens a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Opener {
+    /// Somebody at this address.
+    Source(Source),
+    /// Whoever has a good token of this account.
+    Account(UserId),
+    /// The same, of a token that names its account by number.
+    Number(u64),
+}
+
+/// Lets sessions in. Clones share the bounds.
+#[derive(Clone)]
+pub(super) struct Admission(Arc<Shared>);
+
+struct Shared {
+    bounds: Bounds,
+    total: Arc<Semaphore>,
+    waiting: AtomicUsize,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Those that are unclaimed, the oldest first.
+    unclaimed: BTreeMap<u64, Unclaimed>,
+    /// What each opener may still open. Those who have nothing open are forgotten when there is need of room.
+    openers: HashMap<Opener, Arc<Semaphore>>,
+    next: u64,
+}
+
+struct Unclaimed {
+    opener: Opener,
+    since: Instant,
+    session: std::sync::Weak<Session>,
+}
+
+/// A place among the unclaimed sessions; given back when it is dropped.
+pub(super) struct Place {
+    shared: Arc<Shared>,
+    number: u64,
+    permits: Option<(OwnedSemaphorePermit, Option<OwnedSemaphorePermit>)>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        drop(self.permits.take());
+        self.shared.state().unclaimed.remove(&self.number);
+    }
+}
+
+/// Counts a handshake as waiting for as long as it is there.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Admission {
+    pub(super) fn new(bounds: Bounds) -> Self {
+        let total = Arc::new(Semaphore::new(bounds.total));
+        Self(Arc::new(Shared { bounds, total, waiting: AtomicUsize::new(0), state: Mutex::default() }))
+    }
+
+    /// Waits for a place. `end` is called for each session that has to go for it.
+    ///
+    /// # Errors
+    /// [`RateLimited`] if there is none in time.
+    pub(super) async fn admit<W: Future<Output = ()>>(
+        &self,
+        opener: Opener,
+        end: impl Fn(End) -> W,
+    ) -> Result<Place, RateLimited> {
+        let later = RateLimited { retry_after: COME_BACK };
+        let own = self.0.semaphore(opener);
+        let acquiring = async {
+            let own = own.acquire_owned().await.ok()?;
+            // Whoever has shown a token is not in the way of those who have not.
+            let total = match opener {
+                Opener::Source(_) => Some(self.0.total.clone().acquire_owned().await.ok()?),
+                Opener::Account(_) | Opener::Number(_) => None,
+            };
+            Some((own, total))
+        };
+        let mut acquiring = std::pin::pin!(acquiring);
+        let deadline = Instant::now() + PATIENCE;
+        let mut look_at = Instant::now();
+        let mut waiting = None;
+        loop {
+            if let Ok(permits) = timeout_at(look_at.min(deadline), acquiring.as_mut()).await {
+                return Ok(self.0.place(opener, permits.ok_or(later)?));
+            }
+            if waiting.is_none() {
+                if self.0.waiting.fetch_add(1, Ordering::Relaxed) >= self.0.bounds.waiting {
+                    self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+                    return Err(later);
+                }
+                waiting = Some(Waiting(&self.0.waiting));
+            }
+            if Instant::now() >= deadline {
+                return Err(later);
+            }
+            if let Some(session) = self.0.oldest(opener) {
+                tracing::debug!("Ended a session that has not said who it is, to make room");
+                end(session.end()).await;
+                session.vacate();
+            }
+            look_at = Instant::now() + GLANCE;
+        }
+    }
+}
+
+impl Shared {
+    fn semaphore(&self, opener: Opener) -> Arc<Semaphore> {
+        let most = match opener {
+            Opener::Source(_) => self.bounds.per_source,
+            Opener::Account(_) | Opener::Number(_) => self.bounds.per_account,
+        };
+        let mut state = self.state();
+        if state.openers.len() == state.openers.capacity() {
+            state.openers.retain(|_, own| Arc::strong_count(own) > 1);
+        }
+        state.openers.entry(opener).or_insert_with(|| Arc::new(Semaphore::new(most))).clone()
+    }
+
+    fn place(self: &Arc<Self>, opener: Opener, permits: (OwnedSemaphorePermit, Option<OwnedSemaphorePermit>)) -> Place {
+        let mut state = self.state();
+        state.next += 1;
+        let number = state.next;
+        let unclaimed = Unclaimed { opener, since: Instant::now(), session: std::sync::Weak::new() };
+        state.unclaimed.insert(number, unclaimed);
+        drop(state);
+        Place { shared: self.clone(), number, permits: Some(permits) }
+    }
+
+    /// Takes out the oldest session that has been silent for too long: of this opener if it has all that it may have, else of
+    /// everybody.
+    fn oldest(&self, opener: Opener) -> Option<Arc<Session>> {
+        let mut state = self.state();
+        let is_full = state.openers.get(&opener).is_some_and(|own| own.available_permits() == 0);
+        let mut silent = state.unclaimed.iter().take_while(|(_, one)| one.since.elapsed() >= GRACE);
+        let (number, oldest) = silent.find(|(_, one)| !is_full || one.opener == opener)?;
+        let (number, session) = (*number, oldest.session.upgrade());
+        state.unclaimed.remove(&number);
+        session
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Place {
+    /// Names the session that has this place.
+    pub(super) fn is_of(&self, session: &Arc<Session>) {
+        if let Some(unclaimed) = self.shared.state().unclaimed.get_mut(&self.number) {
+            unclaimed.session = Arc::downgrade(session);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BOUNDS: Bounds = Bounds { total: 3, per_source: 2, per_account: 1, waiting: 1 };
+
+    fn source(n: u8) -> Opener {
+        Opener::Source(Source::of([192, 0, 2, n].into()))
+    }
+
+    async fn admit(admission: &Admission, opener: Opener) -> Result<Place, RateLimited> {
+        admission.admit(opener, |_| std::future::ready(())).await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn places_are_bounded_in_total_and_by_address_and_come_back() {
+        let admission = Admission::new(BOUNDS);
+        let first = admit(&admission, source(1)).await.unwrap_or_else(|_| panic!("there is room"));
+        let second = admit(&admission, source(1)).await.unwrap_or_else(|_| panic!("there is room"));
+        assert!(admit(&admission, source(1)).await.is_err(), "an address has two");
+        let third = admit(&admission, source(2)).await.unwrap_or_else(|_| panic!("another address has its own"));
+        assert!(admit(&admission, source(3)).await.is_err(), "there are three in total");
+        let account = Opener::Account(UserId::from_bytes([1; 12]));
+        let fourth = admit(&admission, account).await.unwrap_or_else(|_| panic!("who shows a token takes no room"));
+        drop(first);
+        let fifth = admit(&admission, source(3)).await.unwrap_or_else(|_| panic!("a place came back"));
+        drop((second, third, fourth, fifth));
+        for n in 0..=255 {
+            drop(admit(&admission, source(n)).await);
+        }
+        assert!(admission.0.state().openers.len() < 10, "those who have nothing open are forgotten");
+        assert_eq!(admission.0.total.available_permits(), BOUNDS.total);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_handshake_waits_for_its_turn() {
+        let admission = Admission::new(BOUNDS);
+        let held = [admit(&admission, source(1)).await, admit(&admission, source(1)).await];
+        let began = Instant::now();
+        let free = async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            drop(held);
+        };
+        let (waited, ()) = tokio::join!(admit(&admission, source(1)), free);
+        assert!(waited.is_ok());
+        assert_eq!(began.elapsed(), Duration::from_secs(1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_those_that_wait_there_are_not_too_many() {
+        let admission = Admission::new(BOUNDS);
+        let _held = [admit(&admission, source(1)).await, admit(&admission, source(1)).await];
+        let began = Instant::now();
+        let (one, other) = tokio::join!(admit(&admission, source(1)), admit(&admission, source(1)));
+        assert!(one.is_err() && other.is_err());
+        assert_eq!(began.elapsed(), PATIENCE, "one waited in vain, one was told at once");
+        assert_eq!(admission.0.waiting.load(Ordering::Relaxed), 0);
+    }
+}

@@ -1,0 +1,160 @@
+//! One session of the transport: what its handshake has shown, and how it can be ended.
+//!
+//! A session id is no credential: it has 96 random bits, and stands in addresses, which end up in logs. So a request that names a
+//! session has to show what its handshake has shown, or to come the same way.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+
+use axum::http::{HeaderMap, header};
+use sha2::{Digest as _, Sha256};
+use socketioxide::extract::SocketRef;
+use socketioxide::socket::Sid;
+
+use super::admission::Place;
+use crate::accounts::Accounts;
+use crate::auth::{Subject, without_bearer};
+use crate::net::{HangUp, Route};
+
+/// What a request has shown of who it comes from.
+#[derive(Debug, Clone)]
+pub(super) struct Shown {
+    token: Option<Token>,
+    route: Route,
+    /// Browsers let no page add a header to a websocket's handshake.
+    is_websocket: bool,
+}
+
+#[derive(Debug, Clone)]
+struct Token {
+    digest: [u8; 32],
+    /// Whose it is, if it is good.
+    subject: Option<Subject>,
+}
+
+impl Shown {
+    pub(super) fn of(accounts: &Accounts, headers: &HeaderMap, route: Route, is_websocket: bool) -> Self {
+        let token = token(headers).map(|token| Token {
+            digest: Sha256::digest(token.as_bytes()).into(),
+            subject: accounts.subject_of(token),
+        });
+        Self { token, route, is_websocket }
+    }
+
+    /// Whose good token it is.
+    pub(super) fn subject(&self) -> Option<Subject> {
+        self.token.as_ref()?.subject
+    }
+
+    /// Whether a request that shows `other` may speak for a session whose handshake has shown this.
+    fn admits(&self, other: &Self) -> bool {
+        let is_same_way = self.route == other.route;
+        match (&self.token, &other.token) {
+            (None, _) => is_same_way,
+            (Some(_), None) => is_same_way && other.is_websocket,
+            (Some(own), Some(other)) => {
+                own.digest == other.digest || (own.subject.is_some() && own.subject == other.subject)
+            }
+        }
+    }
+}
+
+/// The token in an `Authorization` header, or in a cookie named `token`.
+fn token(headers: &HeaderMap) -> Option<&str> {
+    let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).map(without_bearer);
+    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut pairs = cookies.flat_map(|line| line.split(';')).map(str::trim);
+    let cookie = || pairs.find_map(|pair| pair.strip_prefix("token="));
+    bearer.or_else(cookie).filter(|token| !token.is_empty())
+}
+
+/// How a session can be ended.
+#[derive(Debug)]
+pub(super) enum End {
+    /// By ending its websocket.
+    Websocket(HangUp),
+    /// By a closing packet in its name.
+    Polling(Sid),
+    /// It is not known yet.
+    Nothing,
+}
+
+/// One session. It lies with the request of its handshake, which the library keeps for as long as the session is there.
+pub(super) struct Session {
+    shown: Shown,
+    id: OnceLock<Sid>,
+    websocket: OnceLock<HangUp>,
+    /// Its place among those that nobody has claimed.
+    place: Mutex<Option<Place>>,
+}
+
+impl Session {
+    pub(super) fn open(place: Place, shown: Shown, hang_up: Option<HangUp>) -> Arc<Self> {
+        let websocket = OnceLock::new();
+        if let Some(hang_up) = hang_up.filter(|_| shown.is_websocket) {
+            drop(websocket.set(hang_up));
+        }
+        let session = Arc::new(Self { shown, id: OnceLock::new(), websocket, place: Mutex::new(None) });
+        place.is_of(&session);
+        *session.place.lock().unwrap_or_else(PoisonError::into_inner) = Some(place);
+        session
+    }
+
+    /// Gives its place away, while the library may still keep the rest of it for some seconds.
+    pub(super) fn vacate(&self) {
+        drop(self.place.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+
+    /// How it can be ended.
+    pub(super) fn end(&self) -> End {
+        match (self.websocket.get(), self.id.get()) {
+            (Some(websocket), _) => End::Websocket(websocket.clone()),
+            (None, Some(id)) => End::Polling(*id),
+            (None, None) => End::Nothing,
+        }
+    }
+}
+
+/// The client on this socket has shown who it is.
+pub(super) fn claim(socket: &SocketRef) {
+    if let Some(session) = socket.req_parts().extensions.get::<Arc<Session>>() {
+        session.vacate();
+    }
+}
+
+/// The sessions that began by polling, by their ids.
+#[derive(Default)]
+pub(super) struct Sessions(Mutex<HashMap<Sid, Weak<Session>>>);
+
+impl Sessions {
+    /// The handshake was answered with this id.
+    pub(super) fn opened(&self, id: Sid, session: &Arc<Session>) {
+        if session.id.set(id).is_ok() {
+            let mut all = self.all();
+            if all.len() == all.capacity() {
+                all.retain(|_, session| session.strong_count() > 0);
+            }
+            all.insert(id, Arc::downgrade(session));
+        }
+    }
+
+    /// Whether a request may speak for a session. One that is not known is left to the library.
+    pub(super) fn admits(&self, id: Sid, shown: &Shown) -> bool {
+        self.find(id).is_none_or(|session| session.shown.admits(shown))
+    }
+
+    /// The session goes on by websocket.
+    pub(super) fn upgraded(&self, id: Sid, websocket: HangUp) {
+        if let Some(session) = self.find(id) {
+            drop(session.websocket.set(websocket));
+        }
+    }
+
+    fn find(&self, id: Sid) -> Option<Arc<Session>> {
+        self.all().get(&id)?.upgrade()
+    }
+
+    fn all(&self) -> MutexGuard<'_, HashMap<Sid, Weak<Session>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,137 @@
+//! What is limited, and how often it may be done unless the settings say otherwise.
+
+use std::str::FromStr;
+
+use super::{Rate, RateError};
+
+/// Something that costs a server more than it costs a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// A Socket.IO handshake without a token.
+    Handshake,
+    /// A new account.
+    Registration,
+    /// A mail to an address that the client names.
+    Mail,
+    /// A guess at a code that was mailed.
+    Code,
+    /// A new conversation of the storefront, opened or asked for.
+    Room,
+    /// A file.
+    Upload,
+    /// A search, or another request that looks through many rows.
+    Search,
+}
+
+impl Action {
+    /// All of them.
+    pub const ALL: [Self; 7] =
+        [Self::Handshake, Self::Registration, Self::Mail, Self::Code, Self::Room, Self::Upload, Self::Search];
+
+    /// Its name in the settings.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Handshake => "handshakes",
+            Self::Registration => "registrations",
+            Self::Mail => "mails",
+            Self::Code => "codes",
+            Self::Room => "rooms",
+            Self::Upload => "uploads",
+            Self::Search => "searches",
+        }
+    }
+
+    /// Its default rate for one address, which may be that of a proxy: several times what the busiest ten minutes of a shop with
+    /// 10,000 visitors a day need (some 250 visitors, of whom few register or upload).
+    const fn usual(self) -> &'static str {
+        match self {
+            Self::Handshake => "20000/1m",
+            Self::Registration | Self::Mail => "60/10m",
+            Self::Code => "120/10m",
+            Self::Room | Self::Upload => "600/10m",
+            Self::Search => "600/1m",
+        }
+    }
+}
+
+/// How often one action may be done, as the settings say it: `registrations=60/10m`, `mails=off`, or `all=off`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ActionRate {
+    /// `None` for all actions.
+    action: Option<Action>,
+    /// `None` for any number.
+    rate: Option<Rate>,
+}
+
+/// A text that sets no rate.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ActionRateError {
+    /// It has no `=`, or names no action.
+    #[error("{0:?} is not limited\nhint: write NAME=RATE, NAME one of {names}, or all", names = names())]
+    Action(String),
+    /// The rate cannot be read.
+    #[error("{0:?} is {1}\nhint: write registrations=60/10m, or registrations=off")]
+    Rate(String, RateError),
+}
+
+fn names() -> String {
+    Action::ALL.map(Action::name).join(", ")
+}
+
+impl ActionRate {
+    /// The rate of an action: what the last of `changes` that concerns it says, or the default.
+    pub(super) fn of(action: Action, changes: &[Self]) -> Option<Rate> {
+        let change = changes.iter().rev().find(|change| change.action.is_none_or(|named| named == action));
+        match change {
+            Some(change) => change.rate,
+            None => action.usual().parse().ok(),
+        }
+    }
+}
+
+impl FromStr for ActionRate {
+    type Err = ActionRateError;
+
+    fn from_str(text: &str) -> Result<Self, ActionRateError> {
+        let (name, rate) = text.trim().split_once('=').ok_or_else(|| ActionRateError::Action(text.to_owned()))?;
+        let action = match name.trim() {
+            "all" => None,
+            name => {
+                let known = Action::ALL.into_iter().find(|action| action.name() == name);
+                Some(known.ok_or_else(|| ActionRateError::Action(name.to_owned()))?)
+            }
+        };
+        let rate = match rate.trim() {
+            "off" => None,
+            rate => Some(rate.parse().map_err(|error| ActionRateError::Rate(rate.to_owned(), error))?),
+        };
+        Ok(Self { action, rate })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_action_has_a_default_that_can_be_changed_by_name() {
+        for action in Action::ALL {
+            assert!(ActionRate::of(action, &[]).is_some(), "{action:?}");
+            let change = format!("{}=7/1s", action.name()).parse().unwrap();
+            assert_eq!(ActionRate::of(action, &[change]).map(|rate| rate.burst()), Some(7), "{action:?}");
+        }
+        let changes = ["all=off".parse().unwrap(), "mails=1/1s".parse().unwrap()];
+        assert_eq!(ActionRate::of(Action::Room, &changes), None);
+        assert!(ActionRate::of(Action::Mail, &changes).is_some());
+    }
+
+    #[test]
+    fn what_sets_no_rate_says_so() {
+        for text in
+            ["", "mails", "males=1/1s", "mails=", "mails=1", "mails=0/1s", "mails=1/0s", "mails=-1/1s", "mails=1/1s:0"]
+        {
+            assert!(text.parse::<ActionRate>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Token buckets by key, in bounded memory.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{Rate, RateLimited};
+
+/// Keys remembered at most: some 5 MB. Those beyond share one allowance until others are forgotten.
+const REMEMBERED: usize = 50_000;
+
+/// How often keys with a whole allowance are looked for when there is no room.
+const SWEEP: Duration = Duration::from_secs(1);
+
+/// Counts by key. A key whose allowance is whole takes no memory once there is need of it.
+#[derive(Debug)]
+pub struct Limiter<K> {
+    rate: Rate,
+    state: Mutex<State<K>>,
+}
+
+/// An allowance is kept as the time at which it will be whole again.
+#[derive(Debug)]
+struct State<K> {
+    by_key: HashMap<K, Instant>,
+    /// Of all keys that there is no room for.
+    others: Option<Instant>,
+    swept: Option<Instant>,
+}
+
+impl<K: Eq + Hash + Clone> Limiter<K> {
+    /// Every key may do so much.
+    #[must_use]
+    pub fn new(rate: Rate) -> Self {
+        let state = State { by_key: HashMap::new(), others: None, swept: None };
+        Self { rate, state: Mutex::new(state) }
+    }
+
+    /// Takes one from the allowance of `key`.
+    ///
+    /// # Errors
+    /// [`RateLimited`] if there is none left; nothing is taken then.
+    pub fn take(&self, key: &K) -> Result<(), RateLimited> {
+        let now = Instant::now();
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let whole_at = self.after_one_more(state.whole_at(key), now)?;
+        state.set(key, whole_at, now);
+        Ok(())
+    }
+
+    /// Whether one could be taken now.
+    ///
+    /// # Errors
+    /// [`RateLimited`] if not.
+    pub fn check(&self, key: &K) -> Result<(), RateLimited> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        self.after_one_more(state.whole_at(key), Instant::now()).map(drop)
+    }
+
+    /// Makes the allowance of `key` whole.
+    pub fn forgive(&self, key: &K) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).by_key.remove(key);
+    }
+
+    fn after_one_more(&self, whole_at: Option<Instant>, now: Instant) -> Result<Instant, RateLimited> {
+        let then = whole_at.map_or(now, |at| at.max(now)) + self.rate.interval();
+        let ahead = then - now;
+        match ahead.checked_sub(self.rate.recovery()) {
+            Some(retry_after) if !retry_after.is_zero() => Err(RateLimited { retry_after }),
+            Some(_) | None => Ok(then),
+        }
+    }
+}
+
+impl<K: Eq + Hash + Clone> State<K> {
+    fn whole_at(&self, key: &K) -> Option<Instant> {
+        let known = self.by_key.get(key).copied();
+        known.or(if self.by_key.len() < REMEMBERED { None } else { self.others })
+    }
+
+    fn set(&mut self, key: &K, whole_at: Instant, now: Instant) {
+        if let Some(known) = self.by_key.get_mut(key) {
+            *known = whole_at;
+            return;
+        }
+        if self.by_key.len() >= REMEMBERED && self.swept.is_none_or(|at| now - at >= SWEEP) {
+            self.swept = Some(now);
+            self.by_key.retain(|_, at| *at > now);
+        }
+        if self.by_key.len() < REMEMBERED {
+            self.by_key.insert(key.clone(), whole_at);
+        } else {
+            self.others = Some(whole_at);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limiter(rate: &str) -> Limiter<usize> {
+        Limiter::new(rate.parse().unwrap())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_allowance_is_used_up_and_comes_back() {
+        let limiter = limiter("2/1s:20");
+        for _ in 0..20 {
+            limiter.take(&1).unwrap();
+        }
+        assert_eq!(limiter.take(&1), Err(RateLimited { retry_after: Duration::from_millis(500) }));
+        assert_eq!(limiter.take(&2), Ok(()), "every key has its own");
+        tokio::time::advance(Duration::from_millis(500)).await;
+        assert_eq!(limiter.take(&1), Ok(()));
+        assert!(limiter.take(&1).is_err());
+        limiter.forgive(&1);
+        assert_eq!(limiter.take(&1), Ok(()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn keys_without_end_take_no_memory_without_end_and_get_no_allowance_without_end() {
+        let limiter = limiter("10/1m");
+        for key in 0..REMEMBERED {
+            limiter.take(&key).unwrap();
+        }
+        let passed = (REMEMBERED..REMEMBERED * 2).filter(|key| limiter.take(key).is_ok()).count();
+        assert_eq!(passed, 10, "the rest share one allowance");
+        assert_eq!(limiter.take(&0), Ok(()), "whoever is known keeps their own");
+        assert_eq!(limiter.state.lock().unwrap().by_key.len(), REMEMBERED);
+        tokio::time::advance(Duration::from_mins(1)).await;
+        assert_eq!(limiter.take(&(REMEMBERED * 3)), Ok(()));
+        assert!(limiter.state.lock().unwrap().by_key.len() < 10, "what is whole again was forgotten");
+    }
+}

@@ -1,0 +1,74 @@
+//! How often.
+
+use std::num::NonZeroU32;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// So many in a period, evenly over it in the long run, and so many at once.
+///
+/// ```
+/// use std::time::Duration;
+/// use deskline::limits::Rate;
+/// let rate: Rate = "100/1m:20".parse().unwrap();
+/// assert_eq!((rate.interval(), rate.burst()), (Duration::from_millis(600), 20));
+/// assert_eq!("30/1m".parse::<Rate>().unwrap().burst(), 30);
+/// assert!("0/1m".parse::<Rate>().is_err());
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    interval: Duration,
+    burst: u32,
+}
+
+/// A text that is no rate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a rate like 30/1m (30 a minute) or 100/1m:20 (100 a minute, 20 at once)")]
+pub struct RateError;
+
+impl Rate {
+    /// `count` in every `period`, `burst` at once.
+    #[must_use]
+    pub const fn with_burst(count: NonZeroU32, period: Duration, burst: NonZeroU32) -> Self {
+        let interval = match period.checked_div(count.get()) {
+            Some(interval) => interval,
+            None => period,
+        };
+        Self { interval, burst: burst.get() }
+    }
+
+    /// The time after which one more may be done.
+    #[must_use]
+    pub const fn interval(&self) -> Duration {
+        self.interval
+    }
+
+    /// How many may be done at once.
+    #[must_use]
+    pub const fn burst(&self) -> u32 {
+        self.burst
+    }
+
+    /// The time in which an allowance that is used up is whole again.
+    #[must_use]
+    pub const fn recovery(&self) -> Duration {
+        self.interval.saturating_mul(self.burst)
+    }
+}
+
+impl FromStr for Rate {
+    type Err = RateError;
+
+    fn from_str(text: &str) -> Result<Self, RateError> {
+        let (rate, burst) = match text.split_once(':') {
+            Some((rate, burst)) => (rate, Some(burst.trim().parse().map_err(|_| RateError)?)),
+            None => (text, None),
+        };
+        let (count, period) = rate.split_once('/').ok_or(RateError)?;
+        let count: NonZeroU32 = count.trim().parse().map_err(|_| RateError)?;
+        let period = humantime::parse_duration(period.trim()).map_err(|_| RateError)?;
+        if period.is_zero() || period > Duration::from_hours(24) {
+            return Err(RateError);
+        }
+        Ok(Self::with_burst(count, period, burst.unwrap_or(count)))
+    }
+}

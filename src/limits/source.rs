@@ -1,0 +1,45 @@
+//! Where requests come from, as it is counted.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
+
+/// An address as limits count it: an IPv4 address, or the /64 network of an IPv6 address, of which one subscriber has all.
+///
+/// ```
+/// use deskline::limits::Source;
+/// let of = |address: &str| Source::of(address.parse().unwrap());
+/// assert_eq!(of("2001:db8:1:2::1"), of("2001:db8:1:2:ffff::9"));
+/// assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
+/// assert_eq!(of("::ffff:192.0.2.1"), of("192.0.2.1"));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Source(IpAddr);
+
+impl Source {
+    /// The source that an address belongs to.
+    #[must_use]
+    pub fn of(address: IpAddr) -> Self {
+        Self(match address.to_canonical() {
+            IpAddr::V6(address) if !address.is_loopback() => {
+                let [a, b, c, d, ..] = address.segments();
+                IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+            }
+            other => other,
+        })
+    }
+
+    /// Whether it is this machine.
+    #[must_use]
+    pub const fn is_loopback(&self) -> bool {
+        self.0.is_loopback()
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            IpAddr::V4(address) => address.fmt(f),
+            IpAddr::V6(address) => write!(f, "{address}/64"),
+        }
+    }
+}

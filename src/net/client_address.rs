@@ -1,0 +1,185 @@
+//! Whose request it is, behind proxies as well as without.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{Extensions, HeaderMap, HeaderName, header};
+use axum::middleware::Next;
+use axum::response::Response;
+use ipnet::IpNet;
+
+use crate::limits::Source;
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// The proxies whose word about their clients is taken.
+#[derive(Debug, Clone, Default)]
+pub struct TrustedProxies(Arc<[IpNet]>);
+
+impl TrustedProxies {
+    /// The proxies in these networks.
+    #[must_use]
+    pub fn new(networks: &[IpNet]) -> Self {
+        Self(networks.into())
+    }
+
+    fn trusts(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.0.iter().any(|network| network.contains(&address))
+    }
+}
+
+/// Where a request comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientAddress {
+    ip: IpAddr,
+    /// What a proxy that is not trusted says of its client.
+    claimed: Option<IpAddr>,
+}
+
+/// The way that a client's requests take, as far as it can be told: all requests of one session take the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Route {
+    source: Source,
+    claimed: Option<Source>,
+}
+
+impl ClientAddress {
+    /// Of a request, which has passed [`client_address`]. One that has not, as in tests, comes from nowhere.
+    #[must_use]
+    pub fn of(extensions: &Extensions) -> Self {
+        let nowhere = Self { ip: IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), claimed: None };
+        extensions.get::<Self>().copied().unwrap_or(nowhere)
+    }
+
+    /// The client's address, or that of the first proxy that is not trusted.
+    #[must_use]
+    pub const fn ip(&self) -> IpAddr {
+        self.ip
+    }
+
+    /// The address as limits count it.
+    #[must_use]
+    pub fn source(&self) -> Source {
+        Source::of(self.ip)
+    }
+
+    /// The way the request took. A proxy that is not declared may have many addresses, and use another one for each request: then
+    /// what it says of its client stands in place of its own address. It is not the same way as a direct one, so that nobody
+    /// takes a direct client's place by a header.
+    #[must_use]
+    pub fn route(&self) -> Route {
+        match self.claimed {
+            Some(claimed) => Route { source: Source::of(claimed), claimed: Some(Source::of(claimed)) },
+            None => Route { source: self.source(), claimed: None },
+        }
+    }
+}
+
+/// A layer that finds out where each request comes from, and leaves it as a [`ClientAddress`] with the request.
+///
+/// `X-Forwarded-For`, else `Forwarded`, is read from the right for as long as each hop is trusted: the first one that is not is the
+/// client. What stands further left was written by that client.
+pub(super) async fn client_address(
+    State(trusted): State<TrustedProxies>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    if let Some(ConnectInfo(peer)) = request.extensions().get::<ConnectInfo<std::net::SocketAddr>>() {
+        let address = find(&trusted, peer.ip(), request.headers());
+        request.extensions_mut().insert(address);
+    }
+    next.run(request).await
+}
+
+fn find(trusted: &TrustedProxies, peer: IpAddr, headers: &HeaderMap) -> ClientAddress {
+    let mut ip = peer.to_canonical();
+    for hop in hops(headers).into_iter().rev() {
+        if !trusted.trusts(ip) {
+            return ClientAddress { ip, claimed: hop };
+        }
+        // What a trusted proxy does not name by an address stays the proxy's.
+        let Some(hop) = hop else { break };
+        ip = hop;
+    }
+    ClientAddress { ip, claimed: None }
+}
+
+/// The hops, the client's own first. One that is no address (`unknown`, `_hidden`) is `None`.
+fn hops(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
+    let lines = |name: HeaderName| headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+    let listed: Vec<_> = lines(X_FORWARDED_FOR).flat_map(|line| line.split(',')).map(address).collect();
+    if !listed.is_empty() {
+        return listed;
+    }
+    lines(header::FORWARDED).flat_map(|line| line.split(',')).map(forwarded_for).collect()
+}
+
+/// The address in one element of a `Forwarded` header: `for=192.0.2.60;proto=http`.
+fn forwarded_for(element: &str) -> Option<IpAddr> {
+    let mut pairs = element.split(';').filter_map(|pair| pair.trim().split_once('='));
+    pairs.find(|(name, _)| name.eq_ignore_ascii_case("for")).and_then(|(_, value)| address(value))
+}
+
+/// An address with or without quotes, brackets and a port.
+fn address(text: &str) -> Option<IpAddr> {
+    let text = text.trim().trim_matches('"');
+    let bracketed = text.strip_prefix('[').and_then(|rest| rest.split_once(']')).map(|(address, _)| address);
+    let parsed = match bracketed {
+        Some(address) => address.parse(),
+        None => text.parse().or_else(|_| text.rsplit_once(':').map_or(text, |(address, _)| address).parse()),
+    };
+    parsed.ok().map(|address: IpAddr| address.to_canonical())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(proxies: &[&str], peer: &str, headers: &[(&'static str, &str)]) -> ClientAddress {
+        let proxies: Vec<IpNet> = proxies.iter().map(|network| network.parse().unwrap()).collect();
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(*name, value.parse().unwrap());
+        }
+        find(&TrustedProxies::new(&proxies), peer.parse().unwrap(), &map)
+    }
+
+    #[test]
+    fn the_client_is_the_right_most_hop_that_is_not_trusted() {
+        for (proxies, peer, headers, client) in [
+            (&[][..], "192.0.2.1", &[("x-forwarded-for", "198.51.100.7")][..], "192.0.2.1"),
+            (&["192.0.2.0/24"], "192.0.2.1", &[("x-forwarded-for", "198.51.100.7")], "198.51.100.7"),
+            (&["192.0.2.0/24"], "192.0.2.1", &[("x-forwarded-for", "10.9.9.9, 198.51.100.7")], "198.51.100.7"),
+            (
+                &["192.0.2.0/24", "10.0.0.0/8"],
+                "192.0.2.1",
+                &[("x-forwarded-for", "1.1.1.1, 198.51.100.7, 10.0.0.2"), ("x-forwarded-for", "10.0.0.3")],
+                "198.51.100.7",
+            ),
+            (&["192.0.2.0/24"], "192.0.2.1", &[], "192.0.2.1"),
+            (&["192.0.2.0/24"], "192.0.2.1", &[("x-forwarded-for", "198.51.100.7, unknown")], "192.0.2.1"),
+            (&["192.0.2.0/24"], "192.0.2.1", &[("x-forwarded-for", "198.51.100.7:4711")], "198.51.100.7"),
+            (&["192.0.2.1/32"], "::ffff:192.0.2.1", &[("x-forwarded-for", "198.51.100.7")], "198.51.100.7"),
+            (
+                &["192.0.2.0/24"],
+                "192.0.2.1",
+                &[("forwarded", r#"for=1.1.1.1, for="[2001:db8::7]:4711";proto=https"#)],
+                "2001:db8::7",
+            ),
+            (&["192.0.2.0/24"], "203.0.113.5", &[("forwarded", "for=198.51.100.7")], "203.0.113.5"),
+        ] {
+            let expected: IpAddr = client.parse().unwrap();
+            assert_eq!(found(proxies, peer, headers).ip(), expected, "{peer} {headers:?}");
+        }
+    }
+
+    #[test]
+    fn a_proxy_that_is_not_declared_may_use_any_of_its_addresses_and_a_header_makes_nobody_a_direct_client() {
+        let through = |peer, client| found(&[], peer, &[("x-forwarded-for", client)]).route();
+        assert_eq!(through("192.0.2.1", "198.51.100.7"), through("203.0.113.9", "198.51.100.7"));
+        assert_ne!(through("192.0.2.1", "198.51.100.7"), through("192.0.2.1", "198.51.100.8"));
+        assert_ne!(through("192.0.2.1", "198.51.100.7"), found(&[], "198.51.100.7", &[]).route());
+    }
+}

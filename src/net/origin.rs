@@ -1,0 +1,334 @@
+//! Which pages may use the server, and what their browsers may add by themselves.
+
+use std::str::FromStr;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+/// Schemes whose pages have no origin of their own, or that lead to no page.
+const NOT_PAGES: [&str; 9] = ["about", "blob", "data", "file", "ftp", "javascript", "mailto", "ws", "wss"];
+
+/// Cookies that show who somebody is: the dashboard's, and the storefront's.
+const PROOFS: [&str; 2] = ["token", "sessionid"];
+
+/// Where a browser's part is served, e.g. `https://shop.example.com`: its pages may use the server, and mailed links lead there.
+/// `https://*.example.com` stands for every name below `example.com`, but not for that name; `capacitor://localhost` is an app.
+///
+/// ```
+/// use deskline::net::ClientUrl;
+/// let url: ClientUrl = " https://Shop.Example.com:443/desk/".parse().unwrap();
+/// assert_eq!((url.as_str(), url.origin()), ("https://Shop.Example.com:443/desk", "https://shop.example.com".to_owned()));
+/// assert!("*".parse::<ClientUrl>().is_err());
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientUrl(String);
+
+/// A text was given that is no such address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ClientUrlError {
+    /// Every origin at once.
+    #[error("pages send credentials, so no browser takes `*`\nhint: name each origin, like https://shop.example.com")]
+    Everybody,
+    /// A `*` that does not stand for the first part of a name.
+    #[error("a `*` can only stand for the first part of a host name\nhint: write https://*.example.com")]
+    Wildcard,
+    /// All else.
+    #[error("not an address like https://shop.example.com")]
+    NoAddress,
+}
+
+impl ClientUrl {
+    /// As it was given, without a final slash.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What a browser says of a page there: no path, no port that goes without saying.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        origin_of(&self.0)
+    }
+
+    /// Whether it is one address of the web, to which a link can lead.
+    #[must_use]
+    pub fn is_page(&self) -> bool {
+        self.0.starts_with("http") && self.wildcard().is_none()
+    }
+
+    /// The scheme with `://`, and what a host has to end with, if it stands for many.
+    fn wildcard(&self) -> Option<(String, String)> {
+        let origin = self.origin();
+        let (scheme, host) = origin.split_once("://")?;
+        Some((format!("{scheme}://"), host.strip_prefix('*')?.to_owned()))
+    }
+}
+
+impl FromStr for ClientUrl {
+    type Err = ClientUrlError;
+
+    fn from_str(text: &str) -> Result<Self, ClientUrlError> {
+        let text = text.trim().trim_end_matches('/');
+        if text == "*" {
+            return Err(ClientUrlError::Everybody);
+        }
+        let plain = text.replacen("://*.", "://", 1);
+        if plain.contains('*') {
+            return Err(ClientUrlError::Wildcard);
+        }
+        let uri: Uri = plain.parse().map_err(|_| ClientUrlError::NoAddress)?;
+        let scheme = uri.scheme_str().ok_or(ClientUrlError::NoAddress)?.to_ascii_lowercase();
+        let is_plain = uri.query().is_none() && uri.authority().is_some_and(|host| !host.as_str().contains('@'));
+        if !is_plain || NOT_PAGES.contains(&scheme.as_str()) {
+            return Err(ClientUrlError::NoAddress);
+        }
+        // `https://*.com` would let in every shop there is.
+        let is_narrow = plain == text || uri.host().is_some_and(|host| host.contains('.') || host == "localhost");
+        if is_narrow { Ok(Self(text.to_owned())) } else { Err(ClientUrlError::Wildcard) }
+    }
+}
+
+/// The origin of an address: in small letters, without a path and without a port that goes without saying.
+fn origin_of(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or_default();
+    let host = rest.split('/').next().unwrap_or_default();
+    let port = if scheme.eq_ignore_ascii_case("https") { ":443" } else { ":80" };
+    format!("{scheme}://{}", host.strip_suffix(port).unwrap_or(host)).to_ascii_lowercase()
+}
+
+/// The pages that may use the server. Clones share them.
+#[derive(Debug, Clone)]
+pub struct Origins(Arc<Known>);
+
+#[derive(Debug)]
+struct Known {
+    clients: Vec<ClientUrl>,
+    /// Origins under which the server itself is found.
+    own: Vec<String>,
+}
+
+impl Origins {
+    /// Those of the clients, and those under which the server itself is found.
+    #[must_use]
+    pub fn new(clients: &[ClientUrl], own: &[String]) -> Self {
+        Self(Arc::new(Known { clients: clients.to_vec(), own: own.iter().map(|url| origin_of(url)).collect() }))
+    }
+
+    /// The origin, if there is but one.
+    pub(super) fn only(&self) -> Option<String> {
+        match self.0.clients.as_slice() {
+            [only] if only.wildcard().is_none() => Some(only.origin()),
+            _ => None,
+        }
+    }
+
+    /// Whether the settings name this origin.
+    #[must_use]
+    pub fn names(&self, origin: &str) -> bool {
+        let origin = origin_of(origin);
+        self.0.clients.iter().any(|client| match client.wildcard() {
+            None => client.origin() == origin,
+            Some((scheme, below)) => origin
+                .strip_prefix(scheme.as_str())
+                .and_then(|host| host.strip_suffix(below.as_str()))
+                .is_some_and(|name| !name.is_empty()),
+        })
+    }
+
+    /// Whether a page of this origin may use the server that it has found under this `Host`: one that the settings name, or one
+    /// of the server's own.
+    #[must_use]
+    pub fn allows(&self, origin: &str, host: Option<&str>) -> bool {
+        let said = origin_of(origin);
+        if self.names(origin) || self.0.own.contains(&said) {
+            return true;
+        }
+        let is_known =
+            |host: &str| self.0.own.iter().any(|own| own.split_once("://").is_some_and(|(_, own)| own == host));
+        // Without a setting that says how pages find this server, a page of its own may have come over TLS or not.
+        host.filter(|host| !is_known(&host.to_ascii_lowercase())).is_some_and(|host| {
+            ["http", "https"].into_iter().any(|scheme| origin_of(&format!("{scheme}://{host}")) == said)
+        })
+    }
+}
+
+/// A layer that refuses requests of foreign pages which only a browser has made credible: with a cookie or a password that it adds
+/// by itself. They are answered with 403 before a socket is opened or anything is changed.
+///
+/// A token counts from anywhere, since no page has it that was not given it. The portal's sockets check the origin in any case,
+/// as their original did. Programs send no `Origin`.
+pub async fn check_origin(State(origins): State<Origins>, request: Request, next: Next) -> Response {
+    if is_forged(&origins, &request) {
+        let message = "Pages of this origin may not use this server";
+        let body =
+            json!({"success": false, "message": message, "detail": message, "error": message, "code": "forbidden"});
+        return (StatusCode::FORBIDDEN, Json(body)).into_response();
+    }
+    next.run(request).await
+}
+
+fn is_forged(origins: &Origins, request: &Request) -> bool {
+    let (headers, path) = (request.headers(), request.uri().path());
+    let text = |name: header::HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    let is_socket = path.starts_with("/socket.io/") || path.starts_with("/ws/");
+    match text(header::ORIGIN) {
+        Some(origin) if origins.allows(origin, text(header::HOST)) => false,
+        Some(_) => {
+            let changes = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+            is_portal_socket(path) || ((is_socket || changes) && has_ambient_proof(headers))
+        }
+        // A page can ask without an `Origin` as well, for a picture or a script.
+        None => {
+            let is_cross_site = headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site");
+            is_socket && is_cross_site && has_ambient_proof(headers)
+        }
+    }
+}
+
+fn is_portal_socket(path: &str) -> bool {
+    let room = path.strip_prefix("/ws/chat/").map(|room| room.trim_end_matches('/'));
+    room.is_some_and(|room| !room.is_empty() && room.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// Whether the request has a proof that a browser adds by itself, whatever page it comes from.
+fn has_ambient_proof(headers: &HeaderMap) -> bool {
+    let mut authorizations = headers.get_all(header::AUTHORIZATION).iter().filter_map(|value| value.to_str().ok());
+    let has_password =
+        authorizations.any(|value| value.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case("basic ")));
+    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut names = cookies.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    has_password || names.any(|(name, _)| PROOFS.contains(&name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn origins(clients: &[&str], own: &[&str]) -> Origins {
+        let clients: Vec<ClientUrl> = clients.iter().map(|url| url.parse().unwrap()).collect();
+        Origins::new(&clients, &own.iter().map(|&url| url.to_owned()).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn an_origin_is_what_a_browser_would_say() {
+        for (given, origin) in [
+            ("http://localhost:5173", "http://localhost:5173"),
+            (" https://shop.test/ ", "https://shop.test"),
+            ("https://SHOP.test:443/desk/", "https://shop.test"),
+            ("http://shop.test:80", "http://shop.test"),
+            ("http://[::1]:3000", "http://[::1]:3000"),
+            ("https://shop.test:80", "https://shop.test:80"),
+            ("capacitor://localhost", "capacitor://localhost"),
+            ("tauri://localhost", "tauri://localhost"),
+            ("chrome-extension://abcdefghijklmnop", "chrome-extension://abcdefghijklmnop"),
+        ] {
+            assert_eq!(given.parse::<ClientUrl>().unwrap().origin(), origin);
+        }
+    }
+
+    #[test]
+    fn what_no_page_comes_from_is_refused() {
+        assert_eq!("*".parse::<ClientUrl>(), Err(ClientUrlError::Everybody));
+        for text in [
+            "",
+            "/",
+            "null",
+            "shop.test",
+            "ftp://shop.test",
+            "https://",
+            "https://a b",
+            "https://a?b",
+            "https://u@a",
+            "file:///x",
+            "javascript://x",
+            "wss://shop.test",
+        ] {
+            assert_eq!(text.parse::<ClientUrl>(), Err(ClientUrlError::NoAddress), "{text}");
+        }
+        for text in
+            ["https://*", "https://*.com", "https://a.*.test", "https://*a.test", "*://a.test", "https://*.*.test"]
+        {
+            assert_eq!(text.parse::<ClientUrl>(), Err(ClientUrlError::Wildcard), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_wildcard_means_every_name_below_and_nothing_else() {
+        let origins = origins(&["https://*.example.com", "capacitor://localhost"], &[]);
+        for origin in
+            ["https://a.example.com", "https://a.b.example.com", "https://A.Example.com:443", "capacitor://localhost"]
+        {
+            assert!(origins.names(origin), "{origin}");
+        }
+        for origin in [
+            "https://example.com",
+            "https://.example.com.evil.test",
+            "https://evilexample.com",
+            "http://a.example.com",
+            "https://a.example.com:444",
+            "https://example.com.evil.test",
+            "null",
+            "",
+            "https://localhost",
+        ] {
+            assert!(!origins.names(origin), "{origin}");
+        }
+    }
+
+    #[test]
+    fn the_servers_own_pages_may_use_it() {
+        let local = origins(&["http://localhost:5173"], &[]);
+        assert!(local.allows("http://127.0.0.1:3000", Some("127.0.0.1:3000")), "the console");
+        assert!(local.allows("https://chat.test", Some("chat.test")), "behind TLS");
+        assert!(!local.allows("https://evil.test", Some("chat.test")));
+        assert!(!local.allows("https://chat.test:8443", Some("chat.test")));
+        assert!(!local.allows("null", Some("null")));
+        let public = origins(&["http://localhost:5173"], &["https://chat.test"]);
+        assert!(public.allows("https://chat.test", Some("chat.test")));
+        assert!(!public.allows("http://chat.test", Some("chat.test")), "the settings say how pages find it");
+    }
+
+    #[test]
+    fn what_a_browser_adds_by_itself_counts_for_known_pages_alone() {
+        let origins = origins(&["https://shop.test"], &[]);
+        let asks = |method: &str, path: &str, headers: &[(&str, &str)]| {
+            let mut request = Request::builder().method(method).uri(path).header("host", "chat.test");
+            for (name, value) in headers {
+                request = request.header(*name, *value);
+            }
+            is_forged(&origins, &request.body(axum::body::Body::empty()).unwrap())
+        };
+        let (cookie, basic) = (("cookie", "a=b; token=x"), ("authorization", "Basic eDp5"));
+        for foreign in
+            ["https://evil.test", "null", "https://shop.test.evil.test", "http://shop.test", "https://shop.test:444"]
+        {
+            for proof in [cookie, basic, ("cookie", "sessionid=x")] {
+                for (method, path) in [
+                    ("GET", "/socket.io/?EIO=4&transport=polling"),
+                    ("GET", "/socket.io/?EIO=4&transport=websocket"),
+                    ("POST", "/socket.io/?EIO=4&transport=polling&sid=x"),
+                    ("GET", "/ws/chat/0191d9a0-0000-7000-8000-000000000000/"),
+                    ("POST", "/api/public/chat-rooms/"),
+                ] {
+                    assert!(asks(method, path, &[("origin", foreign), proof]), "{foreign} {proof:?} {method} {path}");
+                    assert!(!asks(method, path, &[("origin", "https://shop.test"), proof]));
+                    assert!(!asks(method, path, &[proof]), "programs send no origin");
+                }
+            }
+            assert!(
+                !asks("GET", "/socket.io/?EIO=4&transport=polling", &[("origin", foreign)]),
+                "it has to show a token"
+            );
+            assert!(!asks("POST", "/api/auth/login", &[("origin", foreign), ("authorization", "Bearer x")]));
+            assert!(asks("GET", "/ws/chat/12/?token=x", &[("origin", foreign)]), "as the portal's original did");
+        }
+        assert!(!asks("GET", "/ws/chat/12/?token=x", &[("origin", "https://shop.test")]));
+        assert!(asks("GET", "/socket.io/?EIO=4&transport=polling", &[("sec-fetch-site", "cross-site"), cookie]));
+        assert!(!asks("GET", "/socket.io/?EIO=4&transport=polling", &[("sec-fetch-site", "same-origin"), cookie]));
+    }
+}

@@ -1,0 +1,5 @@
+//! What one address may do, over the wire: how much is enough, and what it is told then.
+
+mod origin;
+mod requests;
+mod sessions;

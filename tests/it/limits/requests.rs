@@ -1,0 +1,46 @@
+//! Requests that cost more than others.
+
+use serde_json::{Value, json};
+
+use crate::support::TestServer;
+
+#[tokio::test]
+async fn an_address_that_asks_for_too_much_is_told_when_to_come_back_and_others_are_served() {
+    let flags = ["--limit", "registrations=3/1m,mails=5/1m,rooms=2/1m", "--trusted-proxy", "127.0.0.0/8"];
+    let server = TestServer::start(&flags).await;
+    let http = reqwest::Client::new();
+    let ask = async |path: &str, from: &str, body: Value| {
+        let asked = http.post(format!("{}{path}", server.url)).header("x-forwarded-for", from);
+        asked.body(body.to_string()).send().await.unwrap()
+    };
+    for (path, allowed) in [("/api/auth/register", 3), ("/api/public/chat-rooms/", 2)] {
+        for n in 0..allowed {
+            let body = json!({"name": "N", "email": format!("n{n}@x.test"), "password": "secret1"});
+            let answer = ask(path, "192.0.2.1", body).await;
+            assert!(answer.status().is_success(), "{path} {}", answer.status());
+        }
+        let refused = ask(path, "192.0.2.1", json!({})).await;
+        assert_eq!(refused.status(), 429, "{path}");
+        let wait: u64 = refused.headers()["retry-after"].to_str().unwrap().parse().unwrap();
+        let body: Value = serde_json::from_str(&refused.text().await.unwrap()).unwrap();
+        assert_eq!(body["code"], "rate_limited");
+        assert!((1..=60).contains(&wait) && body["retryAfterMs"].as_u64().unwrap() <= wait * 1000, "{body}");
+        // Whatever a client writes to the left of its own address is its own invention.
+        assert_eq!(ask(path, "198.51.100.1, 192.0.2.1", json!({})).await.status(), 429, "{path}");
+        assert_ne!(ask(path, "192.0.2.2", json!({})).await.status(), 429, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_header_of_a_peer_that_is_not_trusted_changes_nothing() {
+    let server = TestServer::start(&["--limit", "rooms=2/1m"]).await;
+    let http = reqwest::Client::new();
+    let mut answers = Vec::new();
+    for n in 0..4 {
+        let asked = http.post(format!("{}/api/public/chat-rooms/", server.url));
+        let asked =
+            asked.header("x-forwarded-for", format!("192.0.2.{n}")).header("forwarded", format!("for=192.0.2.{n}"));
+        answers.push(asked.send().await.unwrap().status().as_u16());
+    }
+    assert_eq!(answers, [201, 201, 429, 429]);
+}
