@@ -69,7 +69,9 @@ async function chat() {
     if (socket.send({ type: 'chat_message', message: at('input').value })) at('input').value = '';
   };
   at('send').onclick = send;
-  at('input').onkeydown = ({ key }) => key === 'Enter' && send();
+  at('input').onkeydown = ({ key }) => {
+    if (key === 'Enter') send();
+  };
   at('input').oninput = () => socket.send({ type: 'typing', is_typing: true });
 }
 
