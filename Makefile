@@ -3,7 +3,7 @@
 CARGO ?= cargo
 NODE_MIN := 20
 # A browser must not hold up a run for ever; not every system has the command.
-HANG := $(shell command -v timeout >/dev/null && echo timeout 300)
+HANG := $(shell command -v timeout >/dev/null && echo timeout 900)
 
 .PHONY: run test rust js js-packages browser test-mongo bench prove suites deny node
 

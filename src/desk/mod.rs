@@ -169,8 +169,21 @@ impl Desk {
 
     /// Writes down who was delivered what: once the desk is closed and all connections are, so that nothing is on its way.
     pub async fn write_notes(&self) {
+        self.take_back_what_is_in_doubt();
         self.write_deliveries().await;
         self.write_receipts().await;
+    }
+
+    /// What was sent on a connection whose end is not known yet, and may not have arrived: a client that polls finds nobody to
+    /// fetch it from.
+    fn take_back_what_is_in_doubt(&self) {
+        for person in self.0.presence.everybody() {
+            for connection in self.0.presence.connections(person.id) {
+                for (conversation, first) in connection.unconfirmed() {
+                    self.0.deliveries.take_back(person.id, conversation, first.previous());
+                }
+            }
+        }
     }
 
     /// What the desk was told to do differently.

@@ -134,9 +134,9 @@ impl TestServer {
         self.try_socket(path, None).await.unwrap()
     }
 
-    /// A socket that a page of this origin opens.
-    pub(crate) async fn socket_from(&self, path: &str, origin: &str) -> Socket {
-        Socket::try_connect(&self.address, path, &[("origin", origin.to_owned())]).await.unwrap()
+    /// A socket that a page of this origin opens, or the status with which the handshake was refused.
+    pub(crate) async fn try_socket_from(&self, path: &str, origin: &str) -> Result<Socket, u16> {
+        Socket::try_connect(&self.address, path, &[("origin", origin.to_owned())]).await
     }
 
     /// A socket, or the status with which the handshake was refused.

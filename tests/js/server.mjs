@@ -203,6 +203,7 @@ export class Server {
   /** A client that is about to connect. */
   client(name, options = {}) {
     const client = new Client(name, options.url ?? this.url, { transports: this.#transports, ...options });
+    client.desk = this.admin?.id;
     this.#clients.add(client);
     return client;
   }

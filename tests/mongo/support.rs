@@ -238,6 +238,8 @@ pub(crate) async fn stop(server: ServerProcess) -> String {
     server.signal("TERM").await;
     let (status, log) = server.ended().await;
     assert!(status.success(), "{log}");
-    assert!(!log.contains("panicked"), "{log}");
+    // The driver's own tasks may find their peers gone while the runtime ends.
+    let has_panicked = log.lines().any(|line| line.contains("panicked") && !line.contains("/mongodb-"));
+    assert!(!has_panicked, "{log}");
     log
 }

@@ -148,13 +148,13 @@ impl Admission {
                 }
                 waiting = Some(Waiting(&self.0.waiting));
             }
-            if Instant::now() >= deadline {
-                return Err(later);
-            }
+            let is_last_look = Instant::now() >= deadline;
             if let Some(session) = self.0.oldest(opener) {
                 tracing::debug!("Ended a session that has not said who it is, to make room");
                 end(session.end()).await;
                 session.vacate();
+            } else if is_last_look {
+                return Err(later);
             }
             look_at = Instant::now() + GLANCE;
         }

@@ -394,7 +394,9 @@ impl Connection for SocketConnection {
     /// polls loses it together with the server.
     fn dismiss(&self) {
         let mut state = self.state();
-        let Some(websocket) = self.transport.hang_up().filter(|_| state.socket().is_some()) else { return };
+        let Some(websocket) = self.transport.hang_up().filter(|_| state.socket().is_some()) else {
+            return self.transport.end(&mut state.unconfirmed);
+        };
         state.stage = Stage::CutOff;
         if self.transport.is_websocket() && !websocket.has_unsent() {
             state.unconfirmed = Sent::default();
