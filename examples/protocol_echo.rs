@@ -113,7 +113,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .layer(from_fn_with_state(Polls::without_desk("/socket.io/"), carry))
         .layer(from_fn_with_state(Polls::without_desk("/engine.io/"), carry));
     let listener = TcpListener::bind(ADDRESS).await?;
-    let router = net::in_front(router, &Origins::new(&[], &[]), TrustedProxies::new(&[]))?;
+    let router = net::in_front(router, &Origins::new(&[], &[]), TrustedProxies::new(&[]), &[])?;
     net::serve(&listener, router, CancellationToken::new(), TaskTracker::new()).await;
     Ok(())
 }

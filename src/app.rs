@@ -147,7 +147,7 @@ pub async fn serve(
 
 fn channels_settings(config: &Config) -> ChannelsSettings {
     let (listen, heartbeat) = (&config.listen, config.heartbeat.heartbeat());
-    config.channels.settings(config.store.location().file(), &listen.public_urls, &listen.client_urls, heartbeat)
+    config.channels.settings(config.store.location().file(), &listen.client_urls, heartbeat)
 }
 
 /// All faces, behind what they have in common.
@@ -172,7 +172,8 @@ fn router(
         .layer(axum::middleware::from_fn_with_state(gate, socketio::guard))
         .layer(axum::middleware::from_fn_with_state(limits, faces::limit_requests))
         .layer(axum::middleware::from_fn_with_state(origins.clone(), net::check_origin));
-    Ok((net::in_front(router, &origins, config.limits.proxies())?, sockets, channels))
+    let router = net::in_front(router, &origins, config.limits.proxies(), &config.listen.public_urls)?;
+    Ok((router, sockets, channels))
 }
 
 /// Live sockets are judged at once when this process changes an account.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::faces::channels::{ChannelsSettings, PublicUrl};
+use crate::faces::channels::ChannelsSettings;
 use crate::net::{ClientUrl, Heartbeat};
 
 /// The largest that the largest attachment may be, in MiB: 10 GiB.
@@ -50,12 +50,11 @@ impl FilesConfig {
 }
 
 impl ChannelsConfig {
-    /// As the face takes it, beside this data file, if there is one, for a server that is found here, for these pages, with this heartbeat.
+    /// As the face takes it, beside this data file, if there is one, for these pages, with this heartbeat.
     #[must_use]
     pub fn settings(
         &self,
         data: Option<&PathBuf>,
-        public_urls: &[PublicUrl],
         client_urls: &[ClientUrl],
         heartbeat: Heartbeat,
     ) -> ChannelsSettings {
@@ -63,7 +62,6 @@ impl ChannelsConfig {
             open_public_rooms: self.open_public_rooms,
             files: self.files.folder(data),
             max_attachment: self.max_attachment.saturating_mul(1 << 20),
-            public_urls: public_urls.to_vec(),
             desk_name: self.desk_name.clone(),
             page_origins: client_urls.iter().map(ClientUrl::origin).collect(),
             heartbeat,

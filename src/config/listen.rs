@@ -5,8 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use clap::Args;
 
 use super::{ConfigError, LOOPBACK, alias};
-use crate::faces::channels::PublicUrl;
-use crate::net::{ClientUrl, ClientUrlError, Origins};
+use crate::net::{ClientUrl, ClientUrlError, Origins, PublicUrl};
 
 /// Where the server listens, and who may call it from a browser.
 #[derive(Debug, Clone, Args)]

@@ -113,12 +113,13 @@ impl EntryTold {
         text.map(MessageBody::as_str)
     }
 
-    /// The same for dialects without a word for attachments: the text, and a line with the link to the file.
+    /// The same for dialects without a word for attachments: the text, and a line with the link to the file, which begins with the
+    /// address under which the viewer finds this server.
     #[must_use]
-    pub fn text_with_link(&self) -> Option<Cow<'_, str>> {
+    pub fn text_with_link(&self, server_url: &str) -> Option<Cow<'_, str>> {
         let text = self.text()?;
         Some(match &self.attachment_path {
-            Some(path) => Cow::Owned(format!("{text}\n{path}")),
+            Some(path) => Cow::Owned(format!("{text}\n{server_url}{path}")),
             None => Cow::Borrowed(text),
         })
     }

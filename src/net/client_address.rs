@@ -9,6 +9,8 @@ use axum::middleware::Next;
 use axum::response::Response;
 use ipnet::IpNet;
 
+use super::PublicUrl;
+use super::server_url::ReachedAt;
 use crate::limits::Source;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -28,6 +30,13 @@ impl TrustedProxies {
         let address = address.to_canonical();
         self.0.iter().any(|network| network.contains(&address))
     }
+}
+
+/// What is known beforehand of the way that requests take.
+#[derive(Debug, Clone)]
+pub(super) struct Front {
+    pub(super) proxies: TrustedProxies,
+    pub(super) public_urls: Arc<[PublicUrl]>,
 }
 
 /// Where a request comes from.
@@ -77,18 +86,18 @@ impl ClientAddress {
     }
 }
 
-/// A layer that finds out where each request comes from, and leaves it as a [`ClientAddress`] with the request.
+/// A layer that finds out where each request comes from, and leaves it as a [`ClientAddress`] with the request, together with what
+/// [`ServerUrl`](super::ServerUrl) needs.
 ///
 /// `X-Forwarded-For`, else `Forwarded`, is read from the right for as long as each hop is trusted: the first one that is not is the
 /// client. What stands further left was written by that client.
-pub(super) async fn client_address(
-    State(trusted): State<TrustedProxies>,
-    mut request: Request,
-    next: Next,
-) -> Response {
+pub(super) async fn client_address(State(front): State<Front>, mut request: Request, next: Next) -> Response {
     if let Some(ConnectInfo(peer)) = request.extensions().get::<ConnectInfo<std::net::SocketAddr>>() {
-        let address = find(&trusted, peer.ip(), request.headers());
+        let peer = peer.ip();
+        let address = find(&front.proxies, peer, request.headers());
+        let reached_at = ReachedAt::new(&front.public_urls, front.proxies.trusts(peer), request.headers());
         request.extensions_mut().insert(address);
+        request.extensions_mut().insert(reached_at);
     }
     next.run(request).await
 }

@@ -40,18 +40,20 @@ mod origin;
 mod patience;
 mod refuse_head;
 mod rewrite;
+mod server_url;
 mod stream;
 
 pub use body::BodyDeadline;
 use caching::no_store;
-use client_address::client_address;
 pub use client_address::{ClientAddress, Route, TrustedProxies};
+use client_address::{Front, client_address};
 pub use client_mark::ClientMark;
 use compact::compact_headers;
 use cors::{cors, preflight_without_content};
 pub use heartbeat::{Heartbeat, Pulse};
 pub use origin::{ClientUrl, ClientUrlError, Origins, check_origin};
 pub use refuse_head::refuse_head;
+pub use server_url::{PublicUrl, PublicUrlError, ServerUrl};
 pub use stream::HangUp;
 use stream::Shared;
 
@@ -137,17 +139,24 @@ async fn converse<G: Send + Unpin + 'static>(
     }
 }
 
-/// What all requests pass before they get to a face: these pages may use the server, and these proxies say for whom they ask.
+/// What all requests pass before they get to a face: these pages may use the server, these proxies say for whom they ask, and links in
+/// answers begin with one of these addresses.
 ///
 /// # Errors
 /// If an address of a page cannot be one.
-pub fn in_front(router: Router, pages: &Origins, proxies: TrustedProxies) -> anyhow::Result<Router> {
+pub fn in_front(
+    router: Router,
+    pages: &Origins,
+    proxies: TrustedProxies,
+    public_urls: &[PublicUrl],
+) -> anyhow::Result<Router> {
+    let front = Front { proxies, public_urls: public_urls.into() };
     Ok(router
         .layer(middleware::from_fn(no_store))
         .layer(cors(pages)?)
         .layer(middleware::from_fn(preflight_without_content))
         .layer(middleware::from_fn(compact_headers))
-        .layer(middleware::from_fn_with_state(proxies, client_address)))
+        .layer(middleware::from_fn_with_state(front, client_address)))
 }
 
 /// Answers one request.

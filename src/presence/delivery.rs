@@ -17,22 +17,42 @@ pub struct Delivery<'a> {
     pub frames: &'a Frames,
 }
 
-/// Encoded once per person and dialect, however many connections they have.
-#[derive(Default)]
-pub struct Frames {
-    encoded: Mutex<Vec<(&'static str, Arc<dyn Any + Send + Sync>)>>,
+impl Delivery<'_> {
+    /// Whether it shows the link to a file, which begins with the address under which each client finds this server.
+    #[must_use]
+    pub fn shows_link(&self) -> bool {
+        match self.event {
+            DeskEvent::Entry(told) => told.attachment_path.is_some(),
+            DeskEvent::Typing(_) | DeskEvent::Presence(_) | DeskEvent::Status(_) => false,
+        }
+    }
 }
 
+/// Encoded once per person, dialect and address of the server, however many connections they have.
+#[derive(Default)]
+pub struct Frames {
+    encoded: Mutex<Vec<(Key, Arc<dyn Any + Send + Sync>)>>,
+}
+
+/// The dialect, and the address with which links begin; none if there is no link.
+type Key = (&'static str, Option<Box<str>>);
+
 impl Frames {
-    /// What `encode` gave the first time for this dialect.
-    pub fn get_or_encode<T: Send + Sync + 'static>(&self, dialect: &'static str, encode: impl FnOnce() -> T) -> Arc<T> {
+    /// What `encode` gave the first time for this dialect, and for this address of the server if that shows in it.
+    pub fn get_or_encode<T: Send + Sync + 'static>(
+        &self,
+        dialect: &'static str,
+        server_url: Option<&str>,
+        encode: impl FnOnce() -> T,
+    ) -> Arc<T> {
         let mut encoded = self.encoded.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = encoded.iter().find(|(name, _)| *name == dialect).map(|(_, frame)| frame.clone());
+        let is_it = |(name, url): &Key| *name == dialect && url.as_deref() == server_url;
+        let known = encoded.iter().find(|(key, _)| is_it(key)).map(|(_, frame)| frame.clone());
         if let Some(frame) = known.and_then(|frame| frame.downcast::<T>().ok()) {
             return frame;
         }
         let frame = Arc::new(encode());
-        encoded.push((dialect, frame.clone()));
+        encoded.push(((dialect, server_url.map(Into::into)), frame.clone()));
         frame
     }
 }

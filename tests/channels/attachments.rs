@@ -84,8 +84,85 @@ async fn a_file_is_told_on_every_dialect() {
     let (text, link) = told["message"].as_str().unwrap().split_once('\n').unwrap();
     assert_eq!(text, "notes.txt");
     for link in [link, frame["attachment"].as_str().unwrap()] {
-        let fetched = room.server.http.get(format!("http://{}{link}", room.server.address)).send().await.unwrap();
-        assert_eq!(fetched.text().await.unwrap(), "just text");
+        assert_eq!(room.server.http.get(link).send().await.unwrap().text().await.unwrap(), "just text");
+    }
+}
+
+/// The link in the first text of an answer or frame that has one.
+fn link_in(answer: &Value) -> Option<String> {
+    match answer {
+        Value::String(text) => text.split(['\n', ' ']).find(|word| word.contains("/media/")).map(str::to_owned),
+        Value::Array(parts) => parts.iter().find_map(link_in),
+        Value::Object(fields) => fields.values().find_map(link_in),
+        Value::Null | Value::Bool(_) | Value::Number(_) => None,
+    }
+}
+
+/// Wherever a page reads of a file, the link is whole: a page may come from another origin than the server.
+#[tokio::test(flavor = "multi_thread")]
+async fn links_are_whole_in_every_answer_and_frame_that_shows_one() {
+    let room = Room::open().await;
+    let (customer, agent) = (Who::Bearer(room.server.token(&room.uma)), Who::Bearer(room.server.token(&room.admin)));
+    let uuid = room.server.get("/api/public/chat-rooms/", &customer).await.json["results"][0]["id"].take();
+    let uuid = uuid.as_str().unwrap();
+    let mut sockets = Vec::new();
+    for path in [
+        format!("/ws/chat/{uuid}/"),
+        format!("/ws/chat/{uuid}/?token={}", room.server.token(&room.uma)),
+        format!("/ws/admin/chat/?token={}", room.server.token(&room.admin)),
+        format!("/ws/chat/{}/?token={}", room.number, room.server.token(&room.admin)),
+    ] {
+        let socket = room.server.socket(&path).await;
+        sockets.push((path, socket));
+    }
+    room.upload(&room.uma, "notes.txt", b"just text".to_vec(), "look").await;
+    let mut links = Vec::new();
+    for (path, mut socket) in sockets {
+        let mut link = None;
+        while link.is_none() {
+            link = link_in(&socket.next().await);
+        }
+        links.push((path, link));
+    }
+    let (public, admin) = (format!("/api/public/chat-rooms/{uuid}/"), format!("/api/admin/chat-rooms/{uuid}/"));
+    let (socketio_customer, socketio_agent) = (room.admin.id, room.uma.id);
+    for (path, who) in [
+        (public.clone(), &Who::Nobody),
+        (format!("{public}get_messages/"), &customer),
+        ("/api/public/chat-rooms/".to_owned(), &customer),
+        (format!("/api/public/chat-messages/?room_id={uuid}"), &customer),
+        (admin.clone(), &agent),
+        (format!("{admin}get_messages/"), &agent),
+        (format!("/api/admin/chat-messages/?room_id={uuid}"), &agent),
+        (format!("/api/chat/messages/?room_id={}", room.number), &agent),
+        (format!("/api/chat/messages/{socketio_customer}"), &customer),
+        (format!("/api/chat/messages/{socketio_agent}"), &agent),
+    ] {
+        links.push((path.clone(), link_in(&room.server.get(&path, who).await.json)));
+    }
+    for (place, link) in links {
+        let link = link.unwrap_or_else(|| panic!("{place}: no link"));
+        let fetched =
+            room.server.http.get(&link).send().await.unwrap_or_else(|error| panic!("{place}: {link} {error}"));
+        assert_eq!(fetched.text().await.unwrap(), "just text", "{place}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn behind_a_trusted_proxy_links_begin_as_the_client_sees_the_server() {
+    for (arguments, expected) in
+        [(&["--trusted-proxy", "127.0.0.1/32"][..], "https://shop.test"), (&[], "http://a.test")]
+    {
+        let room = Room::open_with(arguments).await;
+        room.upload(&room.uma, "a.png", picture(100), "look").await;
+        let token = room.server.token(&room.uma);
+        let proxied = [("host", "a.test"), ("x-forwarded-proto", "https"), ("x-forwarded-host", "shop.test")];
+        let request = room.server.http.get(format!("http://{}/api/public/chat-rooms/", room.server.address));
+        let request =
+            proxied.iter().fold(request.bearer_auth(token), |request, (name, value)| request.header(*name, *value));
+        let answer: Value = serde_json::from_slice(&request.send().await.unwrap().bytes().await.unwrap()).unwrap();
+        let link = link_in(&answer).unwrap();
+        assert!(link.starts_with(&format!("{expected}/media/")), "{arguments:?}: {link}");
     }
 }
 

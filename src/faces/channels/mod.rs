@@ -3,7 +3,7 @@
 //! One server carries both dialects, told apart by how a conversation is named: [`storefront`] by UUID
 //! (`/ws/chat/{uuid}/`, `/ws/admin/chat/`), [`drivecash`] by number (`/ws/chat/{digits}/`). What they share: [`socket`] (the
 //! handshake and the loop of one websocket), [`live`] (what each one has), [`line`] (what waits to be sent on it), [`caller`] (who asks), [`body`] and
-//! [`reply`] (requests), [`stamp`] (times), [`links`] (whole addresses), [`echo`] (an answer comes before its echo).
+//! [`reply`] (requests), [`stamp`] (times), [`echo`] (an answer comes before its echo).
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,7 +21,6 @@ mod caller;
 mod drivecash;
 mod echo;
 mod line;
-mod links;
 mod live;
 mod reply;
 mod socket;
@@ -35,8 +34,6 @@ use crate::net::Heartbeat;
 use echo::Echoes;
 use storefront::overview::Overviews;
 
-pub use links::{PublicUrl, PublicUrlError};
-
 /// What this face can be told to do differently.
 #[derive(Debug, Clone)]
 pub struct ChannelsSettings {
@@ -46,8 +43,6 @@ pub struct ChannelsSettings {
     pub files: PathBuf,
     /// The most bytes of an attachment.
     pub max_attachment: u64,
-    /// Where pages find this server, if not where they connect to.
-    pub public_urls: Vec<PublicUrl>,
     /// What the shop's customers see as the name of whoever answers them; without it, the support identity's name.
     pub desk_name: Option<String>,
     /// The origins of the pages that may use it, as browsers name them.

@@ -24,7 +24,7 @@ use tokio_tungstenite::tungstenite::{Bytes, Message};
 use super::line::Item;
 use super::live::{Dialect, End};
 use super::{FAREWELL, Sockets};
-use crate::net::{HangUp, Pulse};
+use crate::net::{HangUp, Pulse, ServerUrl};
 use crate::supervise::contained;
 
 /// The largest message a client may send, in bytes: the longest text that can be kept, however it is escaped.
@@ -50,6 +50,8 @@ pub(super) struct Handshake {
     upgrade: OnUpgrade,
     /// Ends its TCP connection.
     pub(super) hang_up: Option<HangUp>,
+    /// Where its client finds this server.
+    pub(super) server_url: ServerUrl,
 }
 
 /// A request that is none.
@@ -79,8 +81,9 @@ impl Handshake {
             return Err(NoHandshake);
         };
         let hang_up = request.extensions().get::<HangUp>().cloned();
+        let server_url = ServerUrl::of(request.headers(), request.extensions());
         match request.extensions_mut().remove::<OnUpgrade>() {
-            Some(upgrade) => Ok(Self { key, upgrade, hang_up }),
+            Some(upgrade) => Ok(Self { key, upgrade, hang_up, server_url }),
             None => Err(NoHandshake),
         }
     }

@@ -20,6 +20,7 @@ use crate::desk::list_conversations::ListedConversation;
 use crate::desk::send_message::{Addressee, SendMessage, SendMessageError};
 use crate::domain::event::SeenPerson;
 use crate::domain::{BodyError, ClientMessageId, EntryTold, MessageExtras, MessageStatus, Person, Seq, UserId};
+use crate::net::ServerUrl;
 use crate::store::StoreError;
 
 /// How many conversations a list shows unless it is asked for fewer.
@@ -89,6 +90,7 @@ async fn messages(
     State(desk): State<Desk>,
     Caller(user): Caller,
     Path(other): Path<String>,
+    server_url: ServerUrl,
     paging: Result<Query<Paging>, QueryRejection>,
 ) -> Result<Response, ChatRefusal> {
     let Ok(other) = other.parse::<UserId>() else {
@@ -99,12 +101,17 @@ async fn messages(
     let reader = Arc::new(Person::from(&user));
     let limit = paging.limit.unwrap_or(usize::MAX);
     let history = desk.history_with(&reader, other, paging.before.map(Seq::new), limit).await?;
-    let body: Vec<MessageBody<'_>> =
-        history.messages.iter().filter_map(|told| MessageBody::new(told, &reader, history.status_of(told)?)).collect();
+    let body = |told| MessageBody::new(told, &reader, history.status_of(told)?, server_url.as_str());
+    let body: Vec<MessageBody<'_>> = history.messages.iter().filter_map(body).collect();
     Ok(Json(body).into_response())
 }
 
-async fn send(State(desk): State<Desk>, Caller(user): Caller, ApiJson(body): ApiJson<Value>) -> Response {
+async fn send(
+    State(desk): State<Desk>,
+    Caller(user): Caller,
+    server_url: ServerUrl,
+    ApiJson(body): ApiJson<Value>,
+) -> Response {
     let text = body.get("message").or_else(|| body.get("content"));
     let (Some(receiver), Some(text)) =
         (body.get("receiverId").filter(|id| is_given(id)), text.filter(|text| is_given(text)))
@@ -133,7 +140,8 @@ async fn send(State(desk): State<Desk>, Caller(user): Caller, ApiJson(body): Api
     };
     match desk.send_and_wait(ask).await {
         Ok(sent) => {
-            (StatusCode::CREATED, Json(MessageBody::new(&sent.told, &author, MessageStatus::Stored))).into_response()
+            let body = MessageBody::new(&sent.told, &author, MessageStatus::Stored, server_url.as_str());
+            (StatusCode::CREATED, Json(body)).into_response()
         }
         Err(error) => refuse_message(&error),
     }
@@ -258,7 +266,7 @@ struct MessageBody<'a> {
 }
 
 impl<'a> MessageBody<'a> {
-    fn new(told: &'a EntryTold, viewer: &'a Person, status: MessageStatus) -> Option<Self> {
+    fn new(told: &'a EntryTold, viewer: &'a Person, status: MessageStatus, server_url: &str) -> Option<Self> {
         let message = told.entry.message()?;
         let (author, addressee) = told.author_and_addressee(viewer);
         let changed_at = message.revision.as_ref().map_or(told.entry.at, |revision| revision.at);
@@ -266,7 +274,7 @@ impl<'a> MessageBody<'a> {
             id: message.id.to_string(),
             sender: PersonBody::from(author),
             receiver: PersonBody::from(addressee),
-            message: told.text_with_link(),
+            message: told.text_with_link(server_url),
             read: status == MessageStatus::Read,
             created_at: told.entry.at.to_string(),
             updated_at: changed_at.to_string(),

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use axum::http::{Extensions, HeaderMap};
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use socketioxide::extract::{AckSender, SocketRef};
@@ -18,6 +19,7 @@ use super::transport::Transport;
 use super::wire::{Authenticated, CaughtUp, Problem, ServerStopping, event};
 use crate::desk::Desk;
 use crate::domain::{ConnectionId, ConversationId, DeskEvent, Person, Seq, UserId};
+use crate::net::ServerUrl;
 use crate::presence::{Connection, Delivery, Feed, Outcome, Revoked, Sent, Unconfirmed};
 
 /// One live Socket.IO socket.
@@ -101,6 +103,15 @@ impl SocketConnection {
     pub(super) fn rebind(&self, person: Option<&Arc<Person>>) -> bool {
         // The client is alive, so what was sent to it has arrived or will.
         self.give_to(person, |_| Vec::new())
+    }
+
+    /// Where its client finds this server.
+    pub(super) fn server_url(&self) -> ServerUrl {
+        let socket = self.state().socket().cloned();
+        match &socket {
+            Some(socket) => ServerUrl::of(&socket.req_parts().headers, &socket.req_parts().extensions),
+            None => ServerUrl::of(&HeaderMap::new(), &Extensions::new()),
+        }
     }
 
     /// Its client has shown who it is, so its session counts as claimed from now on.
@@ -413,7 +424,11 @@ impl Connection for SocketConnection {
         if matches!(delivery.event, DeskEvent::Status(_)) && !self.wants_receipts() {
             return Outcome::NotTaken;
         }
-        let encoded = delivery.frames.get_or_encode("socketio", || encode::encode(delivery.event, delivery.viewer));
+        let server_url = delivery.shows_link().then(|| self.server_url());
+        let server_url = server_url.as_ref().map(ServerUrl::as_str);
+        let encoded = delivery.frames.get_or_encode("socketio", server_url, || {
+            encode::encode(delivery.event, delivery.viewer, server_url.unwrap_or_default())
+        });
         let Some(encoded) = encoded.as_ref() else { return Outcome::NotTaken };
         let mut state = self.state();
         // It may have become somebody else's since the event was addressed; once they are told so, nothing else may follow.

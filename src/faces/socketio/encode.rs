@@ -17,10 +17,10 @@ use crate::presence::Delivery;
 /// A payload, encoded once for all connections of a person.
 pub(super) struct Encoded(pub(super) Box<RawValue>);
 
-/// The payload for this viewer; `None` if this face has no word for it.
-pub(super) fn encode(event: &DeskEvent, viewer: &Person) -> Option<Encoded> {
+/// The payload for this viewer, who finds this server at this address; `None` if this face has no word for it.
+pub(super) fn encode(event: &DeskEvent, viewer: &Person, server_url: &str) -> Option<Encoded> {
     let payload = match event {
-        DeskEvent::Entry(told) => encode_entry(told, viewer),
+        DeskEvent::Entry(told) => encode_entry(told, viewer, server_url),
         DeskEvent::Typing(change) => encode_typing(change, viewer),
         DeskEvent::Presence(change) => to_raw_value(&PresenceBody::from(&**change)),
         DeskEvent::Status(change) => to_raw_value(&MessageStatusBody::from(&**change)),
@@ -63,6 +63,7 @@ pub(super) fn encode_for_resume(
     told: &EntryTold,
     viewer: &Person,
     status: Option<MessageStatus>,
+    server_url: &str,
 ) -> serde_json::Result<Box<RawValue>> {
     #[derive(Serialize)]
     struct Body<'a> {
@@ -79,19 +80,19 @@ pub(super) fn encode_for_resume(
     };
     let entry = match told.entry.message() {
         Some(message) => {
-            let body = MessageBody::new(told, message, viewer, told.entry.conversation.to_string());
+            let body = MessageBody::new(told, message, viewer, server_url);
             to_raw_value(&MessageBody { status: status.map(MessageStatus::word), ..body })?
         }
-        None => encode_entry(told, viewer)?,
+        None => encode_entry(told, viewer, server_url)?,
     };
     to_raw_value(&Body { seq: told.entry.seq.get(), kind, entry: &entry })
 }
 
-fn encode_entry(told: &EntryTold, viewer: &Person) -> serde_json::Result<Box<RawValue>> {
+fn encode_entry(told: &EntryTold, viewer: &Person, server_url: &str) -> serde_json::Result<Box<RawValue>> {
     let seq = told.entry.seq.get();
     let conversation_id = told.entry.conversation.to_string();
     match &told.entry.kind {
-        EntryKind::Message(message) => to_raw_value(&MessageBody::new(told, message, viewer, conversation_id)),
+        EntryKind::Message(message) => to_raw_value(&MessageBody::new(told, message, viewer, server_url)),
         EntryKind::Read { up_to } => {
             let read_by = told.author_and_addressee(viewer).0.id.to_string();
             to_raw_value(&ReadBody { read_by, conversation_id, seq, up_to: up_to.get() })
@@ -103,7 +104,7 @@ fn encode_entry(told: &EntryTold, viewer: &Person) -> serde_json::Result<Box<Raw
             message_id: target.id.to_string(),
             conversation_id,
             seq,
-            message: told.text_with_link(),
+            message: told.text_with_link(server_url),
             edited_at: told.entry.at.to_string(),
             edited_by: told.author_and_addressee(viewer).0.id.to_string(),
         }),
@@ -150,7 +151,7 @@ struct MessageBody<'a> {
 }
 
 impl<'a> MessageBody<'a> {
-    fn new(told: &'a EntryTold, message: &'a Message, viewer: &'a Person, conversation_id: String) -> Self {
+    fn new(told: &'a EntryTold, message: &'a Message, viewer: &'a Person, server_url: &str) -> Self {
         let (author, addressee) = told.author_and_addressee(viewer);
         // Only its author's own clients know what they called it.
         let own = told.author.id == viewer.id;
@@ -159,13 +160,13 @@ impl<'a> MessageBody<'a> {
             id: message.id.to_string(),
             sender: PersonBody::from(author),
             receiver: PersonBody::from(addressee),
-            message: told.text_with_link(),
+            message: told.text_with_link(server_url),
             created_at: told.entry.at.to_string(),
             edited_at: message.edited_at().map(|at| at.to_string()),
             deleted_at: message.deleted_at().map(|at| at.to_string()),
             read: false,
             seq: told.entry.seq.get(),
-            conversation_id,
+            conversation_id: told.entry.conversation.to_string(),
             client_message_id: client_id.map(crate::domain::ClientMessageId::as_str),
             status: None,
         }

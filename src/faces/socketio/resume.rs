@@ -30,9 +30,12 @@ pub(super) async fn resume(
         }
         Err(ResumeError::Store(error)) => return connection.refuse(ack, &unavailable(&error)),
     };
+    let server_url = connection.server_url();
     let conversations: Option<BTreeMap<String, ResumedBody>> = resumed
         .into_iter()
-        .map(|(id, part)| ResumedBody::encode(part, person).ok().map(|body| (id.to_string(), body)))
+        .map(|(id, part)| {
+            ResumedBody::encode(part, person, server_url.as_str()).ok().map(|body| (id.to_string(), body))
+        })
         .collect();
     connection.acknowledge(ack, &Done::with(ResumeBody { conversations: conversations.unwrap_or_default() }));
 }
@@ -63,13 +66,13 @@ enum ResumedBody {
 }
 
 impl ResumedBody {
-    fn encode(part: Option<Resumed>, viewer: &Person) -> serde_json::Result<Self> {
+    fn encode(part: Option<Resumed>, viewer: &Person, server_url: &str) -> serde_json::Result<Self> {
         let Some(part) = part else { return Ok(Self::NotFound { code: "not_found" }) };
         let last_seq = part.last_seq.get();
         if part.must_resync {
             return Ok(Self::Resync { code: "resync_required", last_seq });
         }
-        let encode = |told| encode::encode_for_resume(told, viewer, part.reaches.status_of(told));
+        let encode = |told| encode::encode_for_resume(told, viewer, part.reaches.status_of(told), server_url);
         let entries = part.entries.iter().map(encode);
         Ok(Self::Entries { entries: entries.collect::<Result<_, _>>()?, last_seq, has_more: part.has_more })
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::sync::mpsc;
 
+use super::messages::linker;
 use super::wire::{self, ClientFrame, Encoded, Receipt};
 use crate::desk::enter::Entered;
 use crate::desk::mark_read::{MarkRead, MarkReadError};
@@ -13,7 +14,8 @@ use crate::domain::{ConversationId, DeskEvent, DeskId, EntryTold, Side, UserId};
 use crate::faces::channels::Channels;
 use crate::faces::channels::line::Item;
 use crate::faces::channels::live::{Dialect, Live, Room};
-use crate::net::HangUp;
+use crate::faces::channels::socket::Handshake;
+use crate::net::ServerUrl;
 use crate::presence::{Delivery, Outcome, Revoked};
 use crate::store::StoreError;
 
@@ -31,18 +33,21 @@ pub(super) struct DrivecashConnection {
     side: Side,
     conversation: ConversationId,
     customer: UserId,
+    server: ServerUrl,
 }
 
 impl DrivecashConnection {
     pub(super) fn open(
         channels: &Channels,
         entered: &Entered,
-        hang_up: Option<HangUp>,
+        handshake: &Handshake,
     ) -> (Arc<Self>, mpsc::Receiver<Item<Look>>) {
+        let hang_up = handshake.hang_up.clone();
         let (live, waiting) =
             Live::new(&channels.desk, entered.person.clone(), Some(Room::of(&entered.summary)), hang_up);
         let (side, conversation) = (entered.side, entered.summary.conversation.id);
-        (Arc::new(Self { live, side, conversation, customer: entered.customer.id }), waiting)
+        let server = handshake.server_url.clone();
+        (Arc::new(Self { live, side, conversation, customer: entered.customer.id, server }), waiting)
     }
 
     async fn say(&self, text: String) {
@@ -96,12 +101,16 @@ impl Dialect for DrivecashConnection {
         if place.is_some_and(|place| place != self.conversation) {
             return Outcome::NotTaken;
         }
-        let item = match (wire::encode(delivery.event, delivery.viewer, self.customer, &link), delivery.event) {
-            (Some(Encoded::Frame(text)), _) => Item::Frame(Arc::new(text)),
-            (Some(Encoded::Receipt(receipt)), _) => Item::Look(Look::Receipt(receipt)),
-            (Some(Encoded::Answer(number)), DeskEvent::Entry(told)) => Item::Look(Look::Answered(told.clone(), number)),
-            (Some(Encoded::Answer(_)) | None, _) => return Outcome::NotTaken,
-        };
+        let item =
+            match (wire::encode(delivery.event, delivery.viewer, self.customer, &linker(&self.server)), delivery.event)
+            {
+                (Some(Encoded::Frame(text)), _) => Item::Frame(Arc::new(text)),
+                (Some(Encoded::Receipt(receipt)), _) => Item::Look(Look::Receipt(receipt)),
+                (Some(Encoded::Answer(number)), DeskEvent::Entry(told)) => {
+                    Item::Look(Look::Answered(told.clone(), number))
+                }
+                (Some(Encoded::Answer(_)) | None, _) => return Outcome::NotTaken,
+            };
         self.live.line.push(item, delivery.is_replay)
     }
 
@@ -151,13 +160,8 @@ impl Dialect for DrivecashConnection {
                     tracing::warn!(%error, "What a message answers could not be read");
                     None
                 });
-                wire::message(&told, &self.live.person, answered.as_ref(), &link).into_iter().collect()
+                wire::message(&told, &self.live.person, answered.as_ref(), &linker(&self.server)).into_iter().collect()
             }
         }
     }
-}
-
-/// A page knows its server, so the path is enough.
-fn link(told: &EntryTold) -> Option<String> {
-    told.attachment_path.clone()
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::extract::{DefaultBodyLimit, FromRequest as _, Path, Query, Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -16,10 +16,11 @@ use crate::desk::enter::{EnterError, Entered};
 use crate::desk::mark_read::MarkRead;
 use crate::desk::send_message::{Addressee, SendMessage};
 use crate::domain::{EntryTold, MessageExtras, User};
+use crate::faces::channels::Channels;
 use crate::faces::channels::body::Fields;
 use crate::faces::channels::caller::{self, Caller};
 use crate::faces::channels::reply::Problem;
-use crate::faces::channels::{Channels, links};
+use crate::net::ServerUrl;
 
 /// How many rooms an agent gets the messages of who names none, and how many of each.
 const ROOMS: usize = 50;
@@ -35,9 +36,6 @@ pub(super) fn routes() -> Router<Channels> {
         )
         .route("/api/chat/messages/{message}/mark_read/", post(mark_read))
 }
-
-/// Gives the whole address of a message's attachment.
-type Linker = Box<dyn Fn(&EntryTold) -> Option<String> + Send + Sync>;
 
 type Asked = Query<HashMap<String, String>>;
 
@@ -55,9 +53,8 @@ async fn enter_to(channels: &Channels, user: &User, room: &str, what: &str) -> R
 }
 
 /// Where a message's attachment can be fetched: browsers want the whole address.
-fn linker(channels: &Channels, headers: &HeaderMap) -> Linker {
-    let server = links::base(&channels.settings.public_urls, headers);
-    Box::new(move |told| told.attachment_path.as_ref().map(|path| format!("{server}{path}")))
+pub(super) fn linker(server: &ServerUrl) -> impl Fn(&EntryTold) -> Option<String> + Send + Sync {
+    |told| told.attachment_path.as_ref().map(|path| format!("{}{path}", server.as_str()))
 }
 
 /// Lets somebody into the room that they are about to write to.
@@ -69,7 +66,7 @@ pub(super) async fn enter_to_send(channels: &Channels, user: &User, room: &str) 
 async fn log_of(
     channels: &Channels,
     entered: &Entered,
-    headers: &HeaderMap,
+    server: &ServerUrl,
     asked: &HashMap<String, String>,
 ) -> Result<Vec<Value>, Problem> {
     let number = |name: &str| asked.get(name).and_then(|text| text.parse::<u64>().ok());
@@ -78,18 +75,18 @@ async fn log_of(
         Some(before) => channels.desk.room_log_before(entered, before, limit).await?,
         None => channels.desk.room_log(entered, limit).await?,
     };
-    shown(channels, entered, headers, log).await
+    shown(channels, entered, server, log).await
 }
 
 /// Messages with when they were read, and what they answer.
 async fn shown(
     channels: &Channels,
     entered: &Entered,
-    headers: &HeaderMap,
+    server: &ServerUrl,
     log: Vec<EntryTold>,
 ) -> Result<Vec<Value>, Problem> {
     let log = channels.desk.in_context(entered, log).await?;
-    let link = linker(channels, headers);
+    let link = linker(server);
     Ok(messages(&log, &entered.summary, &entered.person, &link).iter().map(|body| json!(body)).collect())
 }
 
@@ -98,21 +95,21 @@ async fn list(
     State(channels): State<Channels>,
     Caller(user): Caller,
     Query(asked): Asked,
-    headers: HeaderMap,
+    server: ServerUrl,
 ) -> Result<Json<Value>, Problem> {
     if let Some(room) = asked.get("room_id") {
         let entered = enter_to(&channels, &user, room, "view this").await?;
-        return Ok(Json(log_of(&channels, &entered, &headers, &asked).await?.into()));
+        return Ok(Json(log_of(&channels, &entered, &server, &asked).await?.into()));
     }
     if !user.role.is_agent() {
         let (entered, _) = channels.desk.own_conversation(&caller::person(&user)).await?;
-        return Ok(Json(log_of(&channels, &entered, &headers, &asked).await?.into()));
+        return Ok(Json(log_of(&channels, &entered, &server, &asked).await?.into()));
     }
     let mut all = Vec::new();
     for room in channels.desk.rooms(0, ROOMS).await?.0 {
         let entered = enter(&channels, &user, room.summary.conversation.number).await?;
         let log = channels.desk.room_log(&entered, OF_EACH).await?;
-        all.extend(shown(&channels, &entered, &headers, log).await?);
+        all.extend(shown(&channels, &entered, &server, log).await?);
     }
     Ok(Json(Value::Array(all)))
 }
@@ -121,12 +118,12 @@ async fn room_messages(
     State(channels): State<Channels>,
     Caller(user): Caller,
     Query(asked): Asked,
-    headers: HeaderMap,
+    server: ServerUrl,
 ) -> Result<Json<Value>, Problem> {
     let room = asked.get("room_id").filter(|room| !room.is_empty());
     let room = room.ok_or_else(|| Problem::error(StatusCode::BAD_REQUEST, "room_id is required"))?;
     let entered = enter_to(&channels, &user, room, "view this").await?;
-    let log = log_of(&channels, &entered, &headers, &asked).await?;
+    let log = log_of(&channels, &entered, &server, &asked).await?;
     Ok(Json(json!({"room_id": entered.summary.conversation.number, "messages": log})))
 }
 
@@ -153,10 +150,11 @@ impl From<&Fields> for ToSend {
 async fn send(
     State(channels): State<Channels>,
     Caller(user): Caller,
-    headers: HeaderMap,
+    server: ServerUrl,
     request: Request,
 ) -> Result<Response, Problem> {
-    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let content_type = content_type.unwrap_or_default();
     let (mut to_send, received) = if content_type.to_ascii_lowercase().starts_with("multipart/form-data") {
         upload::receive(&channels, &user, request).await?
     } else {
@@ -205,7 +203,7 @@ async fn send(
     {
         kept.delete().await;
     }
-    let link = linker(&channels, &headers);
+    let link = linker(&server);
     let body = json!(MessageBody::new(&outcome?.told, &entered.person, answered.as_ref(), &link));
     Ok(answering.until_sent((StatusCode::CREATED, Json(body)).into_response()))
 }
@@ -228,9 +226,9 @@ pub(super) async fn body_of(
     channels: &Channels,
     entered: &Entered,
     told: EntryTold,
-    headers: &HeaderMap,
+    server: &ServerUrl,
 ) -> Result<Json<Value>, Problem> {
-    let body = shown(channels, entered, headers, vec![told]).await?.pop();
+    let body = shown(channels, entered, server, vec![told]).await?.pop();
     body.map(Json).ok_or_else(Problem::not_found)
 }
 
@@ -238,10 +236,10 @@ async fn message(
     State(channels): State<Channels>,
     Caller(user): Caller,
     Path(number): Path<String>,
-    headers: HeaderMap,
+    server: ServerUrl,
 ) -> Result<Json<Value>, Problem> {
     let (entered, told) = find(&channels, &user, &number).await?;
-    body_of(&channels, &entered, told, &headers).await
+    body_of(&channels, &entered, told, &server).await
 }
 
 /// Marks the other side's message, and all before it, as read.
@@ -249,7 +247,7 @@ async fn mark_read(
     State(channels): State<Channels>,
     Caller(user): Caller,
     Path(number): Path<String>,
-    headers: HeaderMap,
+    server: ServerUrl,
 ) -> Result<Json<Value>, Problem> {
     let (mut entered, mut told) = find(&channels, &user, &number).await?;
     if told.entry.side != entered.side {
@@ -257,5 +255,5 @@ async fn mark_read(
         channels.desk.mark_read(&entered.person, what, None).await?;
         (entered, told) = find(&channels, &user, &number).await?;
     }
-    body_of(&channels, &entered, told, &headers).await
+    body_of(&channels, &entered, told, &server).await
 }

@@ -58,7 +58,7 @@ pub(super) async fn room(channels: Channels, room: &str, mut request: Request) -
         Err(EnterError::NotFound | EnterError::Forbidden) => return StatusCode::FORBIDDEN.into_response(),
         Err(EnterError::Store(error)) => return Problem::from(error).into_response(),
     };
-    let (connection, waiting) = DrivecashConnection::open(&channels, &entered, handshake.hang_up.clone());
+    let (connection, waiting) = DrivecashConnection::open(&channels, &entered, &handshake);
     let port: Arc<dyn Connection> = connection.clone();
     channels.desk.connect_to(&who, entered.summary.conversation, &port).await;
     channels.desk.tell_who_is_in(&entered, &port).await;

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::http::{Method, StatusCode};
 use serde_json::Value;
 
 use super::messages::{body_of, find};
@@ -10,6 +10,7 @@ use crate::faces::channels::Channels;
 use crate::faces::channels::body::Fields;
 use crate::faces::channels::caller::Caller;
 use crate::faces::channels::reply::Problem;
+use crate::net::ServerUrl;
 
 /// `{message}`: what the caller's own message shall say. PATCH without a text changes nothing.
 pub(super) async fn change(
@@ -17,7 +18,7 @@ pub(super) async fn change(
     Caller(user): Caller,
     Path(number): Path<String>,
     method: Method,
-    headers: HeaderMap,
+    server: ServerUrl,
     fields: Fields,
 ) -> Result<Json<Value>, Problem> {
     let (mut entered, mut told) = find(&channels, &user, &number).await?;
@@ -30,7 +31,7 @@ pub(super) async fn change(
         None if method == Method::PUT => return Err(Problem::fields(&[("message", "This field is required.")])),
         None => {}
     }
-    body_of(&channels, &entered, told, &headers).await
+    body_of(&channels, &entered, told, &server).await
 }
 
 /// The caller's own message, or for an agent any: 204.

@@ -10,13 +10,14 @@ use uuid::Uuid;
 
 use super::pages::{PAGE, Paging};
 use super::public::{change_customer, full, say};
-use super::wire::{RoomBody, Viewer, messages};
+use super::wire::{RoomBody, messages};
 use crate::desk::enter::{Claim, ConversationName, Entered};
 use crate::domain::{Status, User};
 use crate::faces::channels::Channels;
 use crate::faces::channels::body::Fields;
 use crate::faces::channels::caller::{self, Agent};
 use crate::faces::channels::reply::Problem;
+use crate::net::ServerUrl;
 
 pub(super) fn routes() -> Router<Channels> {
     Router::new()
@@ -42,18 +43,24 @@ async fn list(State(channels): State<Channels>, _: Agent, paging: Paging) -> Res
 }
 
 /// A room for somebody who has not come by themselves: they are a visitor, known by the room's id alone.
-async fn create(State(channels): State<Channels>, _: Agent, fields: Fields) -> Result<Response, Problem> {
+async fn create(
+    State(channels): State<Channels>,
+    _: Agent,
+    server_url: ServerUrl,
+    fields: Fields,
+) -> Result<Response, Problem> {
     let made = channels.accounts.new_visitor(super::public::card(&fields)?).await?;
     let (entered, _) = channels.desk.own_conversation(&caller::person(&made.user)).await?;
-    Ok((StatusCode::CREATED, Json(full(&channels, &entered).await?)).into_response())
+    Ok((StatusCode::CREATED, Json(full(&channels, &entered, &server_url).await?)).into_response())
 }
 
 async fn room(
     State(channels): State<Channels>,
     Agent(agent): Agent,
     Path(room): Path<String>,
+    server_url: ServerUrl,
 ) -> Result<Json<Value>, Problem> {
-    Ok(Json(full(&channels, &enter(&channels, &agent, &room).await?).await?))
+    Ok(Json(full(&channels, &enter(&channels, &agent, &room).await?, &server_url).await?))
 }
 
 /// What the customer is called, and `status`.
@@ -61,6 +68,7 @@ async fn change(
     State(channels): State<Channels>,
     Agent(agent): Agent,
     Path(room): Path<String>,
+    server_url: ServerUrl,
     fields: Fields,
 ) -> Result<Json<Value>, Problem> {
     let entered = enter(&channels, &agent, &room).await?;
@@ -70,7 +78,7 @@ async fn change(
         channels.desk.change_status(&entered.person, entered.summary.conversation.id, status).await?;
     }
     change_customer(&channels, &entered, &fields).await?;
-    Ok(Json(full(&channels, &entered).await?))
+    Ok(Json(full(&channels, &entered, &server_url).await?))
 }
 
 /// Nothing that was said is ever lost: a deleted room is a closed one.
@@ -88,20 +96,22 @@ async fn send(
     State(channels): State<Channels>,
     Agent(agent): Agent,
     Path(room): Path<String>,
+    server_url: ServerUrl,
     fields: Fields,
 ) -> Result<Response, Problem> {
     let entered = enter(&channels, &agent, &room).await?;
-    say(&channels, &entered, &fields).await
+    say(&channels, &entered, &server_url, &fields).await
 }
 
 async fn log(
     State(channels): State<Channels>,
     Agent(agent): Agent,
     Path(room): Path<String>,
+    server_url: ServerUrl,
 ) -> Result<Json<Value>, Problem> {
     let entered = enter(&channels, &agent, &room).await?;
     let log = channels.desk.room_log(&entered, usize::MAX).await?;
-    let body = json!(messages(&log, &entered.summary, Viewer::Agent));
+    let body = json!(messages(&log, &entered.summary, channels.viewer(&entered.person, server_url.as_str())));
     Ok(Json(body))
 }
 
@@ -111,7 +121,13 @@ async fn paged_log(State(channels): State<Channels>, Agent(agent): Agent, paging
     };
     let entered = enter(&channels, &agent, room).await?;
     let (log, total) = channels.desk.room_page(&entered, paging.skip(), PAGE).await?;
-    Ok(Json(paging.page(messages(&log, &entered.summary, Viewer::Agent), total)?).into_response())
+    Ok(Json(
+        paging.page(
+            messages(&log, &entered.summary, channels.viewer(&entered.person, paging.server_url.as_str())),
+            total,
+        )?,
+    )
+    .into_response())
 }
 
 /// By POST for one generation, by PATCH for the other; the answer has the words of both.
@@ -130,9 +146,10 @@ async fn close(
     State(channels): State<Channels>,
     Agent(agent): Agent,
     Path(room): Path<String>,
+    server_url: ServerUrl,
 ) -> Result<Json<Value>, Problem> {
     let entered = enter(&channels, &agent, &room).await?;
     channels.desk.change_status(&entered.person, entered.summary.conversation.id, Status::Closed).await?;
-    let room = full(&channels, &entered).await?;
+    let room = full(&channels, &entered, &server_url).await?;
     Ok(Json(json!({"message": "Chat room closed successfully", "room": room})))
 }

@@ -14,7 +14,8 @@ use crate::domain::{ConversationId, DeskEvent, Members, Person};
 use crate::faces::channels::Channels;
 use crate::faces::channels::line::Item;
 use crate::faces::channels::live::{Dialect, Live, Room};
-use crate::net::HangUp;
+use crate::faces::channels::socket::Handshake;
+use crate::net::ServerUrl;
 use crate::presence::{Delivery, Outcome, Revoked};
 
 /// The agents' overview, which is looked up when its turn comes.
@@ -38,25 +39,32 @@ pub(super) struct StorefrontConnection {
     live: Live<Overview>,
     channels: Channels,
     scope: Scope,
+    /// Where its client finds this server.
+    server_url: ServerUrl,
 }
 
 type Opened = (Arc<StorefrontConnection>, mpsc::Receiver<Item<Overview>>);
 
 impl StorefrontConnection {
-    pub(super) fn in_room(channels: &Channels, entered: &Entered, hang_up: Option<HangUp>) -> Opened {
+    pub(super) fn in_room(channels: &Channels, entered: &Entered, handshake: &Handshake) -> Opened {
         let conversation = entered.summary.conversation;
         let scope = Scope::Room { conversation: conversation.id, uuid: conversation.uuid };
-        let (mut live, waiting) =
-            Live::new(&channels.desk, entered.person.clone(), Some(Room::of(&entered.summary)), hang_up);
+        let (mut live, waiting) = Live::new(
+            &channels.desk,
+            entered.person.clone(),
+            Some(Room::of(&entered.summary)),
+            handshake.hang_up.clone(),
+        );
         live.guest_in = (!entered.is_identified).then_some(conversation.id);
-        (Arc::new(Self { live, channels: channels.clone(), scope }), waiting)
+        (Arc::new(Self { live, channels: channels.clone(), scope, server_url: handshake.server_url.clone() }), waiting)
     }
 
-    pub(super) fn for_agent(channels: &Channels, agent: Arc<Person>, hang_up: Option<HangUp>) -> Opened {
+    pub(super) fn for_agent(channels: &Channels, agent: Arc<Person>, handshake: &Handshake) -> Opened {
         let overviews = channels.overviews.clone();
         let scope = Scope::Agents { overview_is_due: AtomicBool::new(false), overviews: overviews.clone() };
-        let (live, waiting) = Live::new(&channels.desk, agent, None, hang_up);
-        let connection = Arc::new(Self { live, channels: channels.clone(), scope });
+        let (live, waiting) = Live::new(&channels.desk, agent, None, handshake.hang_up.clone());
+        let server_url = handshake.server_url.clone();
+        let connection = Arc::new(Self { live, channels: channels.clone(), scope, server_url });
         connection.live.line.push(Item::Look(Overview::First), false);
         overviews.show_to(&connection);
         (connection, waiting)
@@ -141,15 +149,18 @@ impl Dialect for StorefrontConnection {
 
     fn pass_on(&self, delivery: &Delivery<'_>) -> Outcome {
         let Some((conversation, true)) = place(delivery.event) else { return Outcome::NotTaken };
-        let frames = delivery.frames;
+        let (frames, server_url) = (delivery.frames, self.server_url.as_str());
+        let link = delivery.shows_link().then_some(server_url);
         let encoded = match &self.scope {
             Scope::Room { conversation: own, .. } if *own != conversation => return Outcome::NotTaken,
             Scope::Room { .. } => {
-                let viewer = self.channels.viewer(delivery.viewer);
-                frames.get_or_encode("storefront room", || wire::encode_in_room(delivery.event, viewer).map(Arc::new))
+                let viewer = self.channels.viewer(delivery.viewer, server_url);
+                let encode = || wire::encode_in_room(delivery.event, viewer).map(Arc::new);
+                frames.get_or_encode("storefront room", link, encode)
             }
             Scope::Agents { .. } => {
-                frames.get_or_encode("storefront agents", || wire::encode_for_agent(delivery.event).map(Arc::new))
+                let encode = || wire::encode_for_agent(delivery.event, server_url).map(Arc::new);
+                frames.get_or_encode("storefront agents", link, encode)
             }
         };
         let outcome = match encoded.as_ref() {

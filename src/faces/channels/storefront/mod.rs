@@ -29,7 +29,7 @@ use crate::domain::Person;
 use crate::presence::Connection;
 use crate::store::StoreError;
 use connection::StorefrontConnection;
-use wire::Viewer;
+use wire::{DeskName, Viewer};
 
 pub(super) fn routes() -> Router<Channels> {
     Router::new()
@@ -68,7 +68,7 @@ pub(super) async fn room(channels: Channels, room: &str, mut request: Request) -
             return handshake.close_with(&channels.sockets, 1011, "Server error");
         }
     };
-    let (connection, waiting) = StorefrontConnection::in_room(&channels, &entered, handshake.hang_up.clone());
+    let (connection, waiting) = StorefrontConnection::in_room(&channels, &entered, &handshake);
     match channels.desk.room(&entered).await {
         Ok(room) => connection.send_frame(wire::room_info(&room)),
         Err(error) => {
@@ -90,14 +90,18 @@ pub(super) async fn room(channels: Channels, room: &str, mut request: Request) -
 }
 
 impl Channels {
-    /// How this person sees messages.
-    fn viewer(&self, person: &Person) -> Viewer<'_> {
-        if person.role.is_agent() { Viewer::Agent } else { self.customers_view() }
+    /// How this person sees messages, whose client finds this server here.
+    fn viewer<'a>(&'a self, person: &Person, server_url: &'a str) -> Viewer<'a> {
+        if person.role.is_agent() {
+            Viewer { desk: DeskName::Colleague, server_url }
+        } else {
+            self.customers_view(server_url)
+        }
     }
 
     /// How customers see messages.
-    fn customers_view(&self) -> Viewer<'_> {
-        Viewer::Customer { desk_name: self.settings.desk_name.as_deref() }
+    fn customers_view<'a>(&'a self, server_url: &'a str) -> Viewer<'a> {
+        Viewer { desk: DeskName::Public(self.settings.desk_name.as_deref()), server_url }
     }
 }
 
@@ -146,8 +150,7 @@ async fn agents(State(channels): State<Channels>, mut request: Request) -> Respo
     if !who.person.role.is_agent() {
         return handshake.close_with(&channels.sockets, 4403, "Agents only");
     }
-    let hang_up = handshake.hang_up.clone();
-    let (connection, waiting) = StorefrontConnection::for_agent(&channels, who.person.clone(), hang_up);
+    let (connection, waiting) = StorefrontConnection::for_agent(&channels, who.person.clone(), &handshake);
     let port: Arc<dyn Connection> = connection.clone();
     channels.desk.connect_live(&who, &port).await;
     handshake.serve(&channels.sockets, connection, waiting)

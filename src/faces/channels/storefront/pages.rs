@@ -7,8 +7,9 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, Uri};
 use serde::Serialize;
 
+use crate::faces::channels::Channels;
 use crate::faces::channels::reply::Problem;
-use crate::faces::channels::{Channels, links};
+use crate::net::ServerUrl;
 
 /// How many are on a page.
 pub(super) const PAGE: usize = 250;
@@ -19,6 +20,8 @@ pub(super) struct Paging {
     base: String,
     /// All that the address says beside the path.
     pub(super) query: HashMap<String, String>,
+    /// Where the client finds this server.
+    pub(super) server_url: ServerUrl,
 }
 
 /// One page of a list.
@@ -33,15 +36,15 @@ pub(super) struct Page<T> {
 impl FromRequestParts<Channels> for Paging {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, channels: &Channels) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, _: &Channels) -> Result<Self, Problem> {
         let query = Query::<HashMap<String, String>>::try_from_uri(&parts.uri).map(|Query(query)| query);
         let query = query.unwrap_or_default();
         let page = match query.get("page") {
             None => 1,
             Some(page) => page.parse().ok().filter(|page| *page > 0).ok_or_else(invalid)?,
         };
-        let server = links::base(&channels.settings.public_urls, &parts.headers);
-        Ok(Self { page, base: base(&server, &parts.uri, &query), query })
+        let server_url = ServerUrl::of(&parts.headers, &parts.extensions);
+        Ok(Self { page, base: base(server_url.as_str(), &parts.uri, &query), query, server_url })
     }
 }
 

@@ -21,7 +21,8 @@ use crate::domain::{Email, EntryTold, MessageExtras, Side, User};
 use crate::faces::channels::body::Fields;
 use crate::faces::channels::caller::{self, Anybody, Caller};
 use crate::faces::channels::reply::Problem;
-use crate::faces::channels::{Channels, links, stamp};
+use crate::faces::channels::{Channels, stamp};
+use crate::net::ServerUrl;
 
 /// How many messages of each room the list of an open server has.
 const OF_EACH: usize = 100;
@@ -48,27 +49,30 @@ async fn list(
     headers: HeaderMap,
     paging: Paging,
 ) -> Result<Response, Problem> {
+    let server_url = &paging.server_url;
     if channels.settings.open_public_rooms {
         let (rooms, count) = channels.desk.rooms(paging.skip(), PAGE).await?;
         let mut full = Vec::with_capacity(rooms.len());
         for room in &rooms {
             let log = channels.desk.newest_messages(&room.summary, OF_EACH).await?;
-            full.push(json!(RoomBody::new(room, Some(messages(&log, &room.summary, channels.customers_view())))));
+            full.push(json!(RoomBody::new(
+                room,
+                Some(messages(&log, &room.summary, channels.customers_view(server_url.as_str())))
+            )));
         }
         return Ok(Json(paging.page(full, count)?).into_response());
     }
     if who.user().is_none() && method == Method::GET && pages::asks_from_a_page(&channels, &headers) {
         let made = channels.accounts.new_visitor(Card::default()).await?;
         let response = own_page(&channels, Some(&made.user), &paging).await?;
-        return Ok(with_session(&channels, &headers, response, &made.secret));
+        return Ok(with_session(server_url, response, &made.secret));
     }
     own_page(&channels, who.user(), &paging).await
 }
 
 /// Gives a browser its session.
-fn with_session(channels: &Channels, headers: &HeaderMap, mut response: Response, secret: &str) -> Response {
-    let server = links::base(&channels.settings.public_urls, headers);
-    if let Ok(cookie) = caller::session_cookie(secret, &server).parse() {
+fn with_session(server_url: &ServerUrl, mut response: Response, secret: &str) -> Response {
+    if let Ok(cookie) = caller::session_cookie(secret, server_url.as_str()).parse() {
         response.headers_mut().insert(header::SET_COOKIE, cookie);
     }
     response
@@ -78,16 +82,16 @@ async fn own_page(channels: &Channels, user: Option<&User>, paging: &Paging) -> 
     let mut rooms = Vec::new();
     if let Some(user) = user.filter(|user| !user.role.is_agent()) {
         let (entered, _) = channels.desk.own_conversation(&caller::person(user)).await?;
-        rooms.push(full(channels, &entered).await?);
+        rooms.push(full(channels, &entered, &paging.server_url).await?);
     }
     Ok(Json(paging.cut(rooms)?).into_response())
 }
 
 /// `RoomFull` of a room that somebody is in.
-pub(super) async fn full(channels: &Channels, entered: &Entered) -> Result<Value, Problem> {
+pub(super) async fn full(channels: &Channels, entered: &Entered, server_url: &ServerUrl) -> Result<Value, Problem> {
     let log = channels.desk.room_log(entered, usize::MAX).await?;
     let room = channels.desk.room(entered).await?;
-    let messages = messages(&log, &room.summary, channels.viewer(&entered.person));
+    let messages = messages(&log, &room.summary, channels.viewer(&entered.person, server_url.as_str()));
     let body = json!(RoomBody::new(&room, Some(messages)));
     Ok(body)
 }
@@ -96,7 +100,7 @@ pub(super) async fn full(channels: &Channels, entered: &Entered) -> Result<Value
 async fn create(
     State(channels): State<Channels>,
     who: Anybody,
-    headers: HeaderMap,
+    server_url: ServerUrl,
     fields: Fields,
 ) -> Result<Response, Problem> {
     let card = card(&fields)?;
@@ -113,9 +117,9 @@ async fn create(
     };
     let (entered, is_new) = channels.desk.own_conversation(&caller::person(&user)).await?;
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
-    let response = (status, Json(full(&channels, &entered).await?)).into_response();
+    let response = (status, Json(full(&channels, &entered, &server_url).await?)).into_response();
     Ok(match secret {
-        Some(secret) => with_session(&channels, &headers, response, &secret),
+        Some(secret) => with_session(&server_url, response, &secret),
         None => response,
     })
 }
@@ -150,8 +154,9 @@ async fn room(
     State(channels): State<Channels>,
     who: Anybody,
     Path(room): Path<String>,
+    server_url: ServerUrl,
 ) -> Result<Json<Value>, Problem> {
-    Ok(Json(full(&channels, &enter(&channels, &who, &room).await?).await?))
+    Ok(Json(full(&channels, &enter(&channels, &who, &room).await?, &server_url).await?))
 }
 
 /// Changes what the customer says of themselves: for the customer and agents alone, the room's id is not enough.
@@ -159,6 +164,7 @@ async fn change(
     State(channels): State<Channels>,
     who: Anybody,
     Path(room): Path<String>,
+    server_url: ServerUrl,
     fields: Fields,
 ) -> Result<Json<Value>, Problem> {
     let entered = enter(&channels, &who, &room).await?;
@@ -166,7 +172,7 @@ async fn change(
         return Err(Problem::no_such_room());
     }
     change_customer(&channels, &entered, &fields).await?;
-    Ok(Json(full(&channels, &entered).await?))
+    Ok(Json(full(&channels, &entered, &server_url).await?))
 }
 
 pub(super) async fn change_customer(channels: &Channels, entered: &Entered, fields: &Fields) -> Result<(), Problem> {
@@ -182,14 +188,20 @@ async fn send(
     State(channels): State<Channels>,
     who: Anybody,
     Path(room): Path<String>,
+    server_url: ServerUrl,
     fields: Fields,
 ) -> Result<Response, Problem> {
     let entered = enter(&channels, &who, &room).await?;
-    say(&channels, &entered, &fields).await
+    say(&channels, &entered, &server_url, &fields).await
 }
 
 /// `{content}`: 201 with the message, bare and once more under `data`. The answer comes before its echo on the sockets.
-pub(super) async fn say(channels: &Channels, entered: &Entered, fields: &Fields) -> Result<Response, Problem> {
+pub(super) async fn say(
+    channels: &Channels,
+    entered: &Entered,
+    server_url: &ServerUrl,
+    fields: &Fields,
+) -> Result<Response, Problem> {
     if !entered.may_write {
         return Err(Problem::no_such_room());
     }
@@ -207,7 +219,7 @@ pub(super) async fn say(channels: &Channels, entered: &Entered, fields: &Fields)
     if entered.side == Side::Desk {
         read_what_was_answered(channels, &sent.told).await;
     }
-    let viewer = channels.viewer(&entered.person);
+    let viewer = channels.viewer(&entered.person, server_url.as_str());
     let message = json!(MessageBody::new(&sent.told, viewer, false, stamp::rest));
     let mut body = message.clone();
     body["data"] = message;
@@ -224,10 +236,15 @@ async fn read_what_was_answered(channels: &Channels, answer: &EntryTold) {
 }
 
 /// The messages, oldest first. Fetching them is delivery: a page may fetch what nobody looks at.
-async fn log(State(channels): State<Channels>, who: Anybody, Path(room): Path<String>) -> Result<Json<Value>, Problem> {
+async fn log(
+    State(channels): State<Channels>,
+    who: Anybody,
+    Path(room): Path<String>,
+    server_url: ServerUrl,
+) -> Result<Json<Value>, Problem> {
     let entered = enter(&channels, &who, &room).await?;
     let log = channels.desk.room_log(&entered, usize::MAX).await?;
-    let body = json!(messages(&log, &entered.summary, channels.viewer(&entered.person)));
+    let body = json!(messages(&log, &entered.summary, channels.viewer(&entered.person, server_url.as_str())));
     Ok(Json(body))
 }
 
@@ -238,7 +255,8 @@ async fn paged_log(State(channels): State<Channels>, who: Anybody, paging: Pagin
     };
     let entered = enter(&channels, &who, room).await?;
     let (log, total) = channels.desk.room_page(&entered, paging.skip(), PAGE).await?;
-    Ok(Json(paging.page(messages(&log, &entered.summary, channels.viewer(&entered.person)), total)?).into_response())
+    let viewer = channels.viewer(&entered.person, paging.server_url.as_str());
+    Ok(Json(paging.page(messages(&log, &entered.summary, viewer), total)?).into_response())
 }
 
 /// `chat-messages/{id}/?room_id=`: one of them. Its number can be guessed, so that the room has to be named here, too.
@@ -253,7 +271,7 @@ async fn message(
     let entered = enter(&channels, &who, room).await?;
     let number = number.parse().map_err(|_| none())?;
     let told = channels.desk.message(entered.summary.conversation.id, number).await?.ok_or_else(none)?;
-    let viewer = channels.viewer(&entered.person);
+    let viewer = channels.viewer(&entered.person, paging.server_url.as_str());
     Ok(Json(json!(messages(&[told], &entered.summary, viewer).pop().ok_or_else(none)?)))
 }
 
@@ -264,10 +282,10 @@ async fn own_list(State(channels): State<Channels>, Caller(user): Caller, paging
 async fn own_create(
     State(channels): State<Channels>,
     Caller(user): Caller,
-    headers: HeaderMap,
+    server_url: ServerUrl,
     fields: Fields,
 ) -> Result<Response, Problem> {
-    create(State(channels), Anybody { account: Some(user), visitor: None }, headers, fields).await
+    create(State(channels), Anybody { account: Some(user), visitor: None }, server_url, fields).await
 }
 
 async fn own_send(
@@ -275,10 +293,11 @@ async fn own_send(
     _: Caller,
     who: Anybody,
     Path(room): Path<String>,
+    server_url: ServerUrl,
     fields: Fields,
 ) -> Result<Response, Problem> {
     let entered = enter(&channels, &who, &room).await?;
-    say(&channels, &entered, &fields).await
+    say(&channels, &entered, &server_url, &fields).await
 }
 
 async fn health() -> Json<Value> {

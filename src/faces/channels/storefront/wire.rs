@@ -62,13 +62,21 @@ pub(super) struct MessageBody<'a> {
 }
 
 /// Who looks at a message.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Viewer<'a> {
-    /// A customer, or a client that has shown a room's id alone: the desk has one public name, whoever wrote. Without this one it
-    /// is the support identity's.
-    Customer { desk_name: Option<&'a str> },
-    /// An agent, who sees which colleague wrote.
-    Agent,
+#[derive(Clone, Copy)]
+pub(super) struct Viewer<'a> {
+    pub(super) desk: DeskName<'a>,
+    /// Where their client finds this server, e.g. `https://chat.example.com`.
+    pub(super) server_url: &'a str,
+}
+
+/// Under which name the desk's messages are shown.
+#[derive(Clone, Copy)]
+pub(super) enum DeskName<'a> {
+    /// To customers, and to clients that have shown a room's id alone: one public name, whoever wrote. Without this one it is the
+    /// support identity's.
+    Public(Option<&'a str>),
+    /// To agents: the colleague who wrote.
+    Colleague,
 }
 
 impl<'a> MessageBody<'a> {
@@ -81,21 +89,21 @@ impl<'a> MessageBody<'a> {
     ) -> Option<Self> {
         let message = told.entry.message()?;
         let by_desk = told.entry.side == Side::Desk;
-        let sender = match viewer {
+        let sender = match viewer.desk {
             _ if !by_desk => &told.parties.customer,
-            Viewer::Customer { .. } => &told.parties.desk,
-            Viewer::Agent => &told.author,
+            DeskName::Public(_) => &told.parties.desk,
+            DeskName::Colleague => &told.author,
         };
-        let sender_name = match viewer {
-            Viewer::Agent if by_desk => format!("{} ({})", sender.name, sender.email),
-            Viewer::Customer { desk_name: Some(name) } if by_desk => name.to_owned(),
-            Viewer::Agent | Viewer::Customer { .. } => sender.name.clone(),
+        let sender_name = match viewer.desk {
+            DeskName::Colleague if by_desk => format!("{} ({})", sender.name, sender.email),
+            DeskName::Public(Some(name)) if by_desk => name.to_owned(),
+            DeskName::Colleague | DeskName::Public(_) => sender.name.clone(),
         };
         Some(Self {
             id: message.number,
             sender_type: if by_desk { "admin" } else { "customer" },
             sender_name,
-            content: told.text_with_link()?,
+            content: told.text_with_link(viewer.server_url)?,
             // What the desk says counts as read at once: this dialect has no word for a customer's reading.
             is_read: is_read || by_desk,
             created_at: stamp(told.entry.at),
@@ -252,12 +260,13 @@ pub(super) fn encode_in_room(event: &DeskEvent, viewer: Viewer<'_>) -> Option<St
     }
 }
 
-/// What an agent's socket is sent.
-pub(super) fn encode_for_agent(event: &DeskEvent) -> Option<String> {
+/// What the socket of an agent is sent, whose client finds this server here.
+pub(super) fn encode_for_agent(event: &DeskEvent, server_url: &str) -> Option<String> {
+    let viewer = Viewer { desk: DeskName::Colleague, server_url };
     match event {
         DeskEvent::Entry(told) => match &told.entry.kind {
             EntryKind::Message(_) => {
-                let message = MessageBody::new(told, Viewer::Agent, false, stamp::frame)?;
+                let message = MessageBody::new(told, viewer, false, stamp::frame)?;
                 let room_id = room_id(told.parties.conversation.uuid);
                 Some(match told.entry.side {
                     Side::Customer => ServerFrame::NewCustomerMessage { room_id, message }.text(),

@@ -32,8 +32,12 @@ export function arrange(parent, nodes) {
   if (focused !== document.activeElement && parent.contains(focused)) focused.focus({ preventScroll: true });
 }
 
-/** Addresses in a text, and the server's own links to attachments, which stand on a line of their own. */
-const LINK = /https?:\/\/[^\s<>"']+|^\/media\/chat_attachments\/[^\s<>"']+$/gm;
+/** Addresses in a text. */
+const LINK = /https?:\/\/[^\s<>"']+/g;
+
+/** Where the server gives out attachments. The link to one is the last line of its message. */
+const ATTACHMENTS = '/media/chat_attachments/';
+const ATTACHED = /\nhttps?:\/\/\S+\/media\/chat_attachments\/\S+$/;
 
 /** A text with its addresses as links: a list of strings and elements. */
 export function linked(text) {
@@ -48,9 +52,9 @@ export function linked(text) {
   return [...parts, text.slice(end)];
 }
 
-/** An attachment is called by its name; its address says nothing to anybody. */
+/** An attachment is called by its name, since its address is long; only where the server is known, as a name could mislead. */
 function label(address) {
-  if (!address.startsWith('/')) return address;
+  if (!address.startsWith(`${location.origin}${ATTACHMENTS}`)) return address;
   const name = address.slice(address.lastIndexOf('/') + 1);
   try {
     return decodeURIComponent(name);
@@ -60,7 +64,7 @@ function label(address) {
 }
 
 /** A text without the link to its attachment, which is not its author's to change. */
-export const withoutAttachment = (text) => text.replace(/\n\/media\/chat_attachments\/\S+$/, '');
+export const withoutAttachment = (text) => text.replace(ATTACHED, '');
 
 const HOUR = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
 const WEEKDAY = new Intl.DateTimeFormat(undefined, { weekday: 'long' });

@@ -1,0 +1,160 @@
+//! The address under which a client finds this server, for answers that contain links.
+//!
+//! `Host` is what a client says, so a configured address goes first. Proxies that are declared as trusted are believed when they say how
+//! the request reached them (`X-Forwarded-Proto`, `X-Forwarded-Host`, `Forwarded`); nobody else is.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{Extensions, HeaderMap, HeaderName, header};
+
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+
+/// Where pages find this server, e.g. `https://chat.example.com`.
+///
+/// ```
+/// use deskline::net::PublicUrl;
+/// assert_eq!("https://chat.example.com/".parse::<PublicUrl>().unwrap().to_string(), "https://chat.example.com");
+/// assert!("chat.example.com".parse::<PublicUrl>().is_err());
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublicUrl(String);
+
+/// A text was given that is no such address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not an address like https://chat.example.com")]
+pub struct PublicUrlError;
+
+impl PublicUrl {
+    fn host(&self) -> &str {
+        let rest = self.0.split_once("://").map_or("", |(_, rest)| rest);
+        rest.split('/').next().unwrap_or_default()
+    }
+}
+
+impl FromStr for PublicUrl {
+    type Err = PublicUrlError;
+
+    fn from_str(text: &str) -> Result<Self, PublicUrlError> {
+        let url = Self(text.trim_end_matches('/').to_owned());
+        let is_web = url.0.starts_with("https://") || url.0.starts_with("http://");
+        let is_plain = url.0.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#@\"<>".contains(&byte));
+        if is_web && is_plain && !url.host().is_empty() { Ok(url) } else { Err(PublicUrlError) }
+    }
+}
+
+impl fmt::Display for PublicUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// How a request reached the outermost trusted proxy, and the configured addresses. Left with each request, so that an answer which
+/// contains links, and no other, works out where they lead.
+#[derive(Debug, Clone, Default)]
+pub(super) struct ReachedAt {
+    configured: Arc<[PublicUrl]>,
+    is_https: bool,
+    host: Option<Box<str>>,
+}
+
+impl ReachedAt {
+    pub(super) fn new(configured: &Arc<[PublicUrl]>, is_from_trusted_proxy: bool, headers: &HeaderMap) -> Self {
+        let configured = configured.clone();
+        if !is_from_trusted_proxy {
+            return Self { configured, ..Self::default() };
+        }
+        let proto = said(headers, &X_FORWARDED_PROTO).or_else(|| forwarded(headers, "proto"));
+        let host = said(headers, &X_FORWARDED_HOST).or_else(|| forwarded(headers, "host"));
+        Self {
+            configured,
+            is_https: proto.is_some_and(|proto| proto.eq_ignore_ascii_case("https")),
+            host: host.filter(|host| !host.is_empty()).map(Into::into),
+        }
+    }
+}
+
+/// The beginning of every link in the answer to a request, e.g. `https://chat.example.com`: of several configured addresses the one
+/// whose host was asked for, else the first; without any, the host that was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerUrl(Box<str>);
+
+impl ServerUrl {
+    /// Of a request with these headers and extensions, which has passed [`in_front`](super::in_front).
+    #[must_use]
+    pub fn of(headers: &HeaderMap, extensions: &Extensions) -> Self {
+        let unknown = ReachedAt::default();
+        let ReachedAt { configured, is_https, host } = extensions.get::<ReachedAt>().unwrap_or(&unknown);
+        let asked_for = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
+        let host = host.as_deref().unwrap_or(asked_for);
+        let known = configured.iter().find(|url| url.host().eq_ignore_ascii_case(host)).or(configured.first());
+        let scheme = if *is_https { "https" } else { "http" };
+        Self(known.map_or_else(|| format!("{scheme}://{host}"), ToString::to_string).into())
+    }
+
+    /// Without a final slash.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for ServerUrl {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self::of(&parts.headers, &parts.extensions))
+    }
+}
+
+/// The last value: the one that the nearest proxy has added.
+fn said<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    let line = headers.get_all(name).iter().next_back()?.to_str().ok()?;
+    line.rsplit(',').next().map(str::trim)
+}
+
+fn forwarded<'a>(headers: &'a HeaderMap, wanted: &str) -> Option<&'a str> {
+    let mut pairs = said(headers, &header::FORWARDED)?.split(';').filter_map(|pair| pair.trim().split_once('='));
+    pairs.find(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value.trim_matches('"'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(configured: &[&str], is_trusted: bool, said: &[(&'static str, &str)]) -> String {
+        let configured: Arc<[PublicUrl]> = configured.iter().map(|url| url.parse().unwrap()).collect();
+        let headers =
+            said.iter().map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap())).collect();
+        let mut extensions = Extensions::new();
+        extensions.insert(ReachedAt::new(&configured, is_trusted, &headers));
+        ServerUrl::of(&headers, &extensions).as_str().to_owned()
+    }
+
+    #[test]
+    fn a_configured_address_goes_first_and_only_trusted_proxies_are_believed() {
+        let host = ("host", "10.0.0.1:3000");
+        let (proto, outer) = (("x-forwarded-proto", "https"), ("x-forwarded-host", "shop.test"));
+        let forwarded = ("forwarded", r#"for=1.1.1.1;proto=http, for=2.2.2.2;host="shop.test";proto=https"#);
+        for (configured, is_trusted, said, expected) in [
+            (&[][..], false, &[host][..], "http://10.0.0.1:3000"),
+            (&[], false, &[host, proto, outer], "http://10.0.0.1:3000"),
+            (&[], true, &[host], "http://10.0.0.1:3000"),
+            (&[], true, &[host, proto], "https://10.0.0.1:3000"),
+            (&[], true, &[host, proto, outer], "https://shop.test"),
+            (&[], true, &[host, ("x-forwarded-proto", "http, https"), outer], "https://shop.test"),
+            (&[], true, &[host, forwarded], "https://shop.test"),
+            (&[], false, &[host, forwarded], "http://10.0.0.1:3000"),
+            (&["https://a.test", "https://shop.test/desk"], true, &[host, outer], "https://shop.test/desk"),
+            (&["https://a.test", "https://shop.test"], false, &[host, outer], "https://a.test"),
+            (&[], false, &[], "http://localhost"),
+        ] {
+            assert_eq!(url(configured, is_trusted, said), expected, "{configured:?} {is_trusted} {said:?}");
+        }
+    }
+}
