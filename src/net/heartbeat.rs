@@ -37,13 +37,6 @@ impl Pulse {
         (self.heard_at, self.asked_at) = (Instant::now(), None);
     }
 
-    /// Asks it no later than after this time, unless it was asked already and has not answered.
-    pub fn ask_within(&mut self, time: Duration) {
-        if self.asked_at.is_none() {
-            self.ask_at = self.ask_at.min(Instant::now() + time);
-        }
-    }
-
     /// It is asked for the next one.
     pub fn ask(&mut self) {
         let now = Instant::now();

@@ -58,6 +58,12 @@ impl Sent {
         }
     }
 
+    /// Whether nothing is in doubt.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The lowest entry of each conversation that is in doubt.
     #[must_use]
     pub fn in_doubt(&self) -> Vec<Unconfirmed> {

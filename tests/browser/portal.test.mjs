@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
+import { Mailbox } from '../js/mailbox.mjs';
 import { mint } from '../js/server.mjs';
 import { skip } from './chromium.mjs';
 import { Screen, site } from './support/harness.mjs';
@@ -68,13 +69,13 @@ test('a page without a room is refused, and stays so', { skip }, async (t) => {
 });
 
 test('a forgotten password is set with the digits of the mail', { skip }, async (t) => {
-  const place = await site(t, { args: ['--log', 'info'] });
+  const mailbox = await Mailbox.open(t);
+  const place = await site(t, { args: ['--smtp-url', mailbox.url] });
   const page = await Screen.open(t, place, '/portal/');
   await page.page.locator('#email').fill('ann@x.test');
   await page.click('#send-code');
   await page.sees('#note', 'a code to choose a new password was sent');
-  let code;
-  while (!(code = /choose a new password: (\d+)/.exec(place.server.log)?.[1])) await page.page.waitForTimeout(20);
+  const code = await mailbox.find('ann@x.test', /choose a new password: (\d+)/);
   await page.page.locator('#code').pressSequentially(code);
   await page.page.locator('#password').fill('another-1');
   await page.page.locator('#password2').fill('another-2');

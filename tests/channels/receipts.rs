@@ -87,10 +87,8 @@ async fn what_was_sent_just_before_the_line_broke_comes_again_on_another_dialect
     let mut socket = server.socket(&format!("/ws/chat/{uuid}/?token={}", server.token(&uma))).await;
     let body = json!({"receiverId": uma.id.to_string(), "message": "did you get this?"});
     assert_eq!(server.post("/api/chat/send", &agent, body).await.status, 201);
-    socket.next_of("chat_message").await;
-    // A sign of life, but given before anybody could know.
+    // It says something, but reads nothing, so that nothing shows whether the message has arrived.
     socket.send(json!({"type": "ping"})).await;
-    socket.next_of("pong").await;
     let watcher = Client::connect(&format!("http://{}", server.address)).await.unwrap();
     watcher.authenticate(&server.token(&admin)).await.unwrap();
     drop(socket);

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::time::Instant;
@@ -9,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::{ConnectionId, ConversationId, DeskEvent, Seq, UserId};
 use crate::net::HangUp;
-use crate::presence::{Delivery, Outcome, ROUND_TRIP, Sent, Unconfirmed};
+use crate::presence::{Delivery, Outcome, Sent, Unconfirmed};
 
 /// Frames that may wait for a client.
 const FRAMES: usize = 512;
@@ -113,19 +114,25 @@ impl<L> Line<L> {
         self.waiting.fetch_sub(item.bytes(), Ordering::Relaxed);
     }
 
-    /// Remembers that an entry was sent, until the client gives a sign of life.
-    pub(super) fn note(&self, outcome: Outcome, delivery: &Delivery<'_>) {
+    /// Pushes an event with `push`. If it was an entry, it is in doubt until the client confirms it.
+    pub(super) fn deliver(&self, delivery: &Delivery<'_>, push: impl FnOnce() -> Outcome) -> Outcome {
+        // Locked meanwhile: whoever has written the entry must find it noted, or would never ask for its confirmation.
+        let mut sent = self.sent();
+        let outcome = push();
         if let (Outcome::Sent, DeskEvent::Entry(told)) = (outcome, delivery.event) {
-            self.sent().note(told.entry.conversation, told.entry.seq);
+            sent.note(told.entry.conversation, told.entry.seq);
         }
+        outcome
     }
 
-    /// The client gave a sign of life. It shows nothing of what still waits here.
-    pub(super) fn heard_from(&self) {
-        let takes_all = self.hang_up.as_ref().is_none_or(|hang_up| !hang_up.has_unsent());
-        if takes_all && self.waiting.load(Ordering::Relaxed) == 0 {
-            self.sent().heard(Instant::now(), ROUND_TRIP);
-        }
+    /// Whether something was sent that the client has not confirmed.
+    pub(super) fn is_in_doubt(&self) -> bool {
+        !self.sent().is_empty()
+    }
+
+    /// Everything that was pushed before this has arrived.
+    pub(super) fn arrived_before(&self, pushed: Instant) {
+        self.sent().heard(pushed, Duration::ZERO);
     }
 
     pub(super) fn confirm(&self, conversation: ConversationId, up_to: Seq) {

@@ -118,9 +118,7 @@ impl<D: Dialect> Connection for D {
     }
 
     fn send(&self, delivery: &Delivery<'_>) -> Outcome {
-        let outcome = self.pass_on(delivery);
-        self.live().line.note(outcome, delivery);
-        outcome
+        self.live().line.deliver(delivery, || self.pass_on(delivery))
     }
 
     fn revoke(&self, reason: Revoked) {

@@ -22,6 +22,7 @@ mod drivecash;
 mod echo;
 mod line;
 mod live;
+mod probe;
 mod reply;
 mod socket;
 mod stamp;

@@ -15,23 +15,21 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::error::{CapacityError, Error, ProtocolError};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
-use tokio_tungstenite::tungstenite::{Bytes, Message};
 
 use super::line::Item;
 use super::live::{Dialect, End};
+use super::probe::Probe;
 use super::{FAREWELL, Sockets};
 use crate::net::{HangUp, Pulse, ServerUrl};
 use crate::supervise::contained;
 
 /// The largest message a client may send, in bytes: the longest text that can be kept, however it is escaped.
 const MAX_MESSAGE: usize = 256 << 10;
-
-/// How soon after something was sent a client is asked for a sign of life, which shows that it has it.
-const ASK_AFTER: Duration = Duration::from_secs(1);
 
 /// How long a client may take to answer once its person has come back on another socket.
 const ANSWER: Duration = Duration::from_millis(2500);
@@ -147,20 +145,24 @@ async fn stop_or_serve<D: Dialect>(
 ) -> End {
     // Since its person has come back on another socket: when it has to have answered.
     let mut answer_by: Option<Instant> = None;
+    let mut probe = Probe::new();
     loop {
-        let due = answer_by.map_or_else(|| pulse.due(), |by| by.min(pulse.due()));
+        let probe_at = if dialect.live().line.is_in_doubt() { probe.due() } else { None };
+        let due = [answer_by, probe_at].into_iter().flatten().fold(pulse.due(), Instant::min);
         let read = tokio::select! {
             item = waiting.recv() => {
                 let Some(item) = item else { return End::Closed };
                 dialect.live().line.taken(&item);
-                if matches!(item, Item::Ask) {
-                    answer_by.get_or_insert(Instant::now() + ANSWER);
-                }
+                let is_ask = matches!(item, Item::Ask);
                 if let Some(end) = send(&mut socket, dialect, item, &pulse).await {
                     return end;
                 }
-                // What was sent is in doubt until the client is heard again.
-                pulse.ask_within(ASK_AFTER);
+                if is_ask {
+                    answer_by.get_or_insert(Instant::now() + ANSWER);
+                    if !ask(&mut socket, &mut probe, &mut pulse, &waiting).await {
+                        return End::Lost;
+                    }
+                }
                 continue;
             }
             read = socket.next() => read,
@@ -176,8 +178,7 @@ async fn stop_or_serve<D: Dialect>(
                         return End::Lost;
                     }
                     None => {
-                        pulse.ask();
-                        if !write(&mut socket, Message::Ping(Bytes::new()), &pulse).await {
+                        if !ask(&mut socket, &mut probe, &mut pulse, &waiting).await {
                             return End::Lost;
                         }
                         continue;
@@ -192,7 +193,6 @@ async fn stop_or_serve<D: Dialect>(
         if matches!(read, Some(Ok(_))) {
             pulse.heard();
             answer_by = None;
-            dialect.live().line.heard_from();
         }
         match read {
             Some(Ok(Message::Text(text))) if !dialect.live().line.is_over() => dialect.hear(text.as_str()).await,
@@ -203,6 +203,11 @@ async fn stop_or_serve<D: Dialect>(
             Some(Ok(Message::Close(Some(_)))) => {
                 drain(&mut socket).await;
                 return End::Closed;
+            }
+            Some(Ok(Message::Pong(payload))) => {
+                if let Some(before) = probe.answered(&payload) {
+                    dialect.live().line.arrived_before(before);
+                }
             }
             // The library answers pings.
             Some(Ok(_)) => {}
@@ -219,7 +224,7 @@ async fn stop_or_serve<D: Dialect>(
 async fn send<D: Dialect>(socket: &mut WebSocket, dialect: &D, item: Item<D::Look>, pulse: &Pulse) -> Option<End> {
     let is_sent = match item {
         Item::Frame(text) => write(socket, Message::text(text.as_str()), pulse).await,
-        Item::Ask => write(socket, Message::Ping(Bytes::new()), pulse).await,
+        Item::Ask => true,
         Item::Echo(text, gate) => {
             // Should the answer never be fetched, the echo comes all the same.
             drop(timeout(Duration::from_secs(1), gate.cancelled()).await);
@@ -239,6 +244,19 @@ async fn send<D: Dialect>(socket: &mut WebSocket, dialect: &D, item: Item<D::Loo
         }
     };
     (!is_sent).then_some(End::Lost)
+}
+
+/// Pings the client. Its pong shows that it is there, and that it has received what was sent before.
+async fn ask<L>(
+    socket: &mut WebSocket,
+    probe: &mut Probe,
+    pulse: &mut Pulse,
+    waiting: &mpsc::Receiver<Item<L>>,
+) -> bool {
+    let now = Instant::now();
+    let covers = waiting.is_empty().then_some(now);
+    pulse.ask();
+    write(socket, probe.ping(covers), pulse).await
 }
 
 /// Nothing is heard meanwhile, so it may take no longer than the client may be silent.

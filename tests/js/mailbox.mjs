@@ -1,0 +1,78 @@
+// A mail server that keeps what it is given.
+
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { createInterface } from 'node:readline';
+
+/** How long a mail may take, in milliseconds. */
+const DEADLINE = 20_000;
+
+export class Mailbox {
+  /** What has arrived: `to`, and `text` with its headers. */
+  mails = [];
+  #listener;
+  #sockets = new Set();
+  #waiting = new Set();
+
+  /** A mail server until the end of the test, for `--smtp-url`. */
+  static async open(t) {
+    const box = new Mailbox();
+    box.#listener = createServer((socket) => box.#serve(socket)).listen(0, '127.0.0.1');
+    await once(box.#listener, 'listening');
+    box.url = `smtp://127.0.0.1:${box.#listener.address().port}`;
+    t.after(() => box.#close());
+    return box;
+  }
+
+  /** The first mail to an address that matches, also if it has arrived already: what the pattern's group found in it. */
+  async find(to, pattern) {
+    const late = AbortSignal.timeout(DEADLINE);
+    for (;;) {
+      const found = this.mails.filter((mail) => mail.to === to).map(({ text }) => pattern.exec(text)).find(Boolean);
+      if (found) return found[1];
+      await new Promise((resolve, reject) => {
+        this.#waiting.add(resolve);
+        late.onabort = () => reject(new Error(`no mail to ${to} matches ${pattern}: ${JSON.stringify(this.mails)}`));
+      });
+    }
+  }
+
+  async #serve(socket) {
+    this.#sockets.add(socket);
+    socket.on('error', () => {}).on('close', () => this.#sockets.delete(socket));
+    const say = (line) => socket.write(`${line}\r\n`);
+    say('220 mailbox');
+    let to;
+    let text;
+    for await (const line of createInterface({ input: socket })) {
+      if (text !== undefined && line !== '.') text += `${line.replace(/^\./, '')}\n`;
+      else if (text !== undefined) {
+        this.mails.push({ to, text: decoded(text) });
+        text = undefined;
+        say('250 kept');
+        for (const wake of this.#waiting) wake();
+        this.#waiting.clear();
+      } else if (line.startsWith('RCPT')) {
+        to = /<(.*?)>/.exec(line)[1];
+        say('250 ok');
+      } else if (line === 'DATA') {
+        text = '';
+        say('354 go on');
+      } else if (line === 'QUIT') {
+        say('221 bye');
+        socket.end();
+      } else say('250 ok');
+    }
+  }
+
+  #close() {
+    this.#listener.close();
+    for (const socket of this.#sockets) socket.destroy();
+  }
+}
+
+/** Without the transfer encoding that long lines bring with them. */
+function decoded(text) {
+  if (!/^content-transfer-encoding: quoted-printable/im.test(text)) return text;
+  return text.replace(/=\n/g, '').replace(/=([0-9A-F]{2})/g, (_, hex) => String.fromCharCode(parseInt(hex, 16)));
+}
