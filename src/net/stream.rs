@@ -42,6 +42,20 @@ struct Health {
     has_bare_lf: AtomicBool,
 }
 
+impl Default for Health {
+    fn default() -> Self {
+        Self {
+            opened: Instant::now(),
+            heard: AtomicU64::new(0),
+            has_unsent: AtomicBool::new(false),
+            rewrite: Rewrite::default(),
+            share: Share::default(),
+            is_http: AtomicBool::new(true),
+            has_bare_lf: AtomicBool::new(false),
+        }
+    }
+}
+
 impl Health {
     fn hear(&self) {
         if !self.has_unsent.load(Ordering::Relaxed) {
@@ -52,6 +66,12 @@ impl Health {
 }
 
 impl HangUp {
+    /// Of a connection that a test holds.
+    #[cfg(test)]
+    pub(crate) fn of(stream: &Arc<TcpStream>) -> Self {
+        Self { stream: Arc::downgrade(stream), health: Arc::default() }
+    }
+
     /// Ends it at once: what is buffered is lost, and both ends see it closed.
     pub fn now(&self) {
         if let Some(stream) = self.stream.upgrade()
@@ -124,18 +144,9 @@ pub(super) struct Shared<G> {
 
 impl<G> Shared<G> {
     pub(super) fn new(stream: TcpStream, guard: G) -> Self {
-        let health = Health {
-            opened: Instant::now(),
-            heard: AtomicU64::new(0),
-            has_unsent: AtomicBool::new(false),
-            rewrite: Rewrite::default(),
-            share: Share::default(),
-            is_http: AtomicBool::new(true),
-            has_bare_lf: AtomicBool::new(false),
-        };
         Self {
             stream: Arc::new(stream),
-            health: Arc::new(health),
+            health: Arc::default(),
             _guard: guard,
             ahead: 0,
             replaced: Vec::new(),

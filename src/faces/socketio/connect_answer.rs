@@ -18,7 +18,7 @@ use http_body_util::BodyExt as _;
 
 use crate::net::HangUp;
 
-/// The packet of one session that is still to be sent, while it may be sent in the answer to a poll.
+/// The packet of one session, as long as it may still be sent in the answer to a poll.
 #[derive(Debug, Default)]
 pub(super) struct ConnectAnswer(Mutex<Option<Packet>>);
 
@@ -29,24 +29,25 @@ struct Packet {
 }
 
 impl ConnectAnswer {
-    /// From now on the packet of this session in this namespace carries this `pid`: on its websocket, or, while it has none, on
-    /// whatever it is sent.
-    pub(super) fn add(&self, session: impl Display, namespace: &str, pid: &str, websocket: Option<&HangUp>) {
+    /// From now on the packet of this session in this namespace carries this `pid` in the answer to a poll.
+    /// [`carry`](Self::carry) does the same for a websocket.
+    pub(super) fn add(&self, session: impl Display, namespace: &str, pid: &str) {
         let namespace = if namespace == "/" { String::new() } else { format!("{namespace},") };
         let without = format!(r#"40{namespace}{{"sid":"{session}"}}"#);
         let with = format!(r#"40{namespace}{{"sid":"{session}","pid":"{pid}"}}"#);
-        let packet = Packet { without, with };
-        match websocket {
-            Some(websocket) => packet.replace_on(websocket),
-            None => *self.packet() = Some(packet),
-        }
+        *self.packet() = Some(Packet { without, with });
     }
 
-    /// A websocket may be what it is sent on.
+    /// This websocket may be what the packet is sent on. While a client changes to it, polls may still bring the packet.
     pub(super) fn carry(&self, websocket: &HangUp) {
         if let Some(packet) = self.packet().as_ref() {
             packet.replace_on(websocket);
         }
+    }
+
+    /// No poll brings the packet any more.
+    pub(super) fn leave_to_websocket(&self) {
+        drop(self.packet().take());
     }
 
     /// Whether a poll may be answered with it.

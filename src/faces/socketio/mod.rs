@@ -141,7 +141,7 @@ pub fn layer(
             let auth = auth.as_ref().ok();
             let returning = match page::page_of(&connection.desk, socket.req_parts(), auth, within).await {
                 Ok(Some((page, returning))) => {
-                    transport.connect_answer.add(socket.id, socket.ns(), &page.id, transport.hang_up());
+                    transport.add_pid(socket.id, socket.ns(), &page.id);
                     connection.set_page(page);
                     returning
                 }

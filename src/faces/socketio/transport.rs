@@ -3,6 +3,7 @@
 //! The library keeps all that to itself, and shows of a socket the request of its handshake alone. What is needed beyond: when
 //! the client was last heard, and what ends a websocket.
 
+use std::fmt::Display;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -68,7 +69,7 @@ impl Transport {
     }
 
     /// Of a socket that was carried by this websocket from the start.
-    pub(super) fn of_websocket(websocket: HangUp) -> Self {
+    pub(super) fn of_websocket(websocket: &HangUp) -> Self {
         let transport = Self { ended: None, ..Self::new() };
         transport.carry(websocket);
         transport.carries_since.get_or_init(Instant::now);
@@ -109,6 +110,19 @@ impl Transport {
             && socket.is_some_and(|socket| socket.transport_type() == TransportType::Websocket)
         {
             self.carries_since.get_or_init(|| (*came_at + CHANGE).min(Instant::now()));
+            self.connect_answer.leave_to_websocket();
+        }
+    }
+
+    /// The packet that tells the client that it is connected shall carry this `pid`, whatever brings it.
+    pub(super) fn add_pid(&self, session: impl Display, namespace: &str, pid: &str) {
+        self.connect_answer.add(session, namespace, pid);
+        // A websocket that comes at this moment finds the packet by itself.
+        if let Some(websocket) = self.hang_up() {
+            self.connect_answer.carry(websocket);
+        }
+        if self.is_websocket() {
+            self.connect_answer.leave_to_websocket();
         }
     }
 
@@ -188,10 +202,10 @@ impl Transport {
     }
 
     /// A websocket has come, and is to carry the socket.
-    pub(super) fn carry(&self, websocket: HangUp) {
-        self.connect_answer.carry(&websocket);
+    pub(super) fn carry(&self, websocket: &HangUp) {
         // A second one is refused by the library.
-        drop(self.websocket.set((websocket, Instant::now())));
+        drop(self.websocket.set((websocket.clone(), Instant::now())));
+        self.connect_answer.carry(websocket);
     }
 
     /// When it polled last.
@@ -207,6 +221,12 @@ impl Transport {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use axum::response::Response;
+    use http_body_util::BodyExt as _;
+    use tokio::net::{TcpListener, TcpStream};
+
     use super::*;
     use crate::domain::{ConversationId, Seq};
 
@@ -242,6 +262,21 @@ mod tests {
         tokio::time::advance(SECOND * 60).await;
         transport.end(&mut sent);
         assert_eq!(sent.in_doubt(), [(conversation, Seq::new(2))]);
+    }
+
+    /// The library lets polls bring what waits until it has begun to change to the websocket.
+    #[tokio::test]
+    async fn a_poll_brings_the_page_id_also_when_a_websocket_has_come() {
+        let transport = Transport::new();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = Arc::new(TcpStream::connect(listener.local_addr().unwrap()).await.unwrap());
+        transport.carry(&HangUp::of(&stream));
+        transport.add_pid("session", "/", "page");
+        assert!(transport.connect_answer.is_due());
+        let answer = transport.connect_answer.in_answer(Response::new(r#"40{"sid":"session"}"#.into())).await;
+        let body = answer.into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(body, r#"40{"sid":"session","pid":"page"}"#);
+        assert!(!transport.connect_answer.is_due());
     }
 
     #[tokio::test]

@@ -43,13 +43,13 @@ impl Transports {
         if Query::of(handshake.uri.query()).is_websocket
             && let Some(websocket) = handshake.extensions.get::<HangUp>()
         {
-            return Arc::new(Transport::of_websocket(websocket.clone()));
+            return Arc::new(Transport::of_websocket(websocket));
         }
         let transport = Arc::new(Transport::new());
         let mut all = self.all();
         let before = insert(&mut all, session, Known::Socket(Arc::downgrade(&transport)));
         if let Some(websocket) = before.and_then(Known::websocket) {
-            transport.carry(websocket);
+            transport.carry(&websocket);
         }
         transport
     }
@@ -106,7 +106,7 @@ impl Transports {
         match all.get(&session) {
             Some(Known::Socket(transport)) => {
                 if let Some(transport) = transport.upgrade() {
-                    transport.carry(websocket);
+                    transport.carry(&websocket);
                 }
             }
             Some(Known::Websocket(_)) => {}
