@@ -1,6 +1,7 @@
 //! A refresh token for another pair. It stays good for its lifetime: pages of the replaced products never store the next one.
 
 use super::Accounts;
+use super::identify::Identified;
 use super::sign_in::{SignedIn, username};
 use crate::auth::{Subject, TokenError};
 use crate::domain::AccountStatus;
@@ -30,16 +31,24 @@ impl Accounts {
     /// [`RefreshError`].
     #[tracing::instrument(name = "accounts.refresh", skip_all)]
     pub async fn refresh(&self, token: &str) -> Result<SignedIn, RefreshError> {
-        let now = self.parts.clock.now();
-        let named = self.parts.tokens.verify_refresh(token, now)?;
+        let user = self.holder_of(token).await?.user;
+        let profile = self.profile(&user).await?;
+        let tokens = self.parts.tokens.issue_pair(&user, username(&user, &profile), self.parts.clock.now());
+        Ok(SignedIn { user, profile, tokens })
+    }
+
+    /// Whose refresh token this is, as long as the account is in use and the session was not ended.
+    ///
+    /// # Errors
+    /// [`RefreshError`].
+    pub async fn holder_of(&self, refresh_token: &str) -> Result<Identified, RefreshError> {
+        let named = self.parts.tokens.verify_refresh(refresh_token, self.parts.clock.now())?;
         let user = match named.subject {
             Subject::Id(id) => self.parts.users.user(id).await?,
             Subject::Number(number) => self.parts.users.user_by_number(number).await?,
         };
         let user = user.filter(|user| user.status == AccountStatus::Active && user.sessions.accepts(&named.token));
         let user = user.ok_or(RefreshError::Invalid)?;
-        let profile = self.profile(&user).await?;
-        let tokens = self.parts.tokens.issue_pair(&user, username(&user, &profile), now);
-        Ok(SignedIn { user, profile, tokens })
+        Ok(Identified { user, expires_at: named.expires_at, token: named.token })
     }
 }

@@ -9,7 +9,7 @@ use super::Desk;
 use super::list_conversations::list_for;
 use crate::domain::{DeskEvent, EntryTold, Person};
 use crate::presence::{Connection, Delivery, Frames, Next, Outcome};
-use crate::store::{Missed, StoreError};
+use crate::store::{Missed, StoreError, is_last_page};
 
 /// The most conversations that are caught up on.
 const CONVERSATIONS: usize = 500;
@@ -129,7 +129,7 @@ impl Desk {
         let mut handed = after;
         loop {
             let page = self.0.stores.conversations.entries_after(missed.conversation.id, after, PAGE).await?;
-            let is_last = page.len() < PAGE;
+            let is_last = is_last_page(&page, PAGE);
             for told in self.show(missed.conversation, page).await? {
                 let (conversation, seq) = (told.entry.conversation, told.entry.seq);
                 let told = Arc::new(told);

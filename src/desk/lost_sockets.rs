@@ -15,7 +15,7 @@ use super::catch_up::{Held, PAGE, replay_one};
 use super::connect::Authenticated;
 use crate::domain::{Conversation, ConversationId, Person, Seq, UserId};
 use crate::presence::Connection;
-use crate::store::StoreError;
+use crate::store::{StoreError, is_last_page};
 
 type Key = (UserId, ConversationId);
 
@@ -74,9 +74,13 @@ impl Desk {
     }
 
     /// Makes a socket for one conversation somebody's: it hears of everything from now on. If an older one was lost, it is
-    /// first sent what that one may not have got. Older ones that are still open are asked for a sign of life.
+    /// first sent what that one may not have got; if none is known to be, as after a restart, and its client drops what it has, what its
+    /// person has not been sent. Older ones that are still open are asked for a sign of life.
     pub async fn connect_to(&self, who: &Authenticated, conversation: Conversation, connection: &Arc<dyn Connection>) {
-        let lost = self.0.lost_sockets.take((who.person.id, conversation.id));
+        let mut lost = self.0.lost_sockets.take((who.person.id, conversation.id));
+        if lost.is_none() && connection.drops_what_it_has() {
+            lost = self.after_delivered(who.person.id, conversation.id).await;
+        }
         if lost.is_some() {
             connection.feed().begin_with_own();
         }
@@ -99,6 +103,17 @@ impl Desk {
         }
     }
 
+    /// The first entry of a conversation that somebody has not been sent; `None` if they never were sent any.
+    async fn after_delivered(&self, user: UserId, conversation: ConversationId) -> Option<Seq> {
+        match self.delivered(user, conversation).await {
+            Ok(delivered) => delivered.map(Seq::next),
+            Err(error) => {
+                tracing::warn!(%error, "What somebody has been sent could not be looked up");
+                None
+            }
+        }
+    }
+
     /// Replays a conversation from this entry on, the person's own entries included, then lets live entries through.
     async fn replay_from(
         &self,
@@ -110,7 +125,7 @@ impl Desk {
         let mut after = first.previous();
         loop {
             let page = self.0.stores.conversations.entries_after(conversation.id, after, PAGE).await?;
-            let is_last = page.len() < PAGE;
+            let is_last = is_last_page(&page, PAGE);
             for told in self.show(conversation, page).await? {
                 let told = Arc::new(told);
                 after = told.entry.seq;

@@ -4,7 +4,7 @@
 
 use super::Desk;
 use crate::domain::{Conversation, Entry, Person, Side, Summary};
-use crate::store::{MAX_PAGE_BYTES, StoreError, page_bytes};
+use crate::store::{StoreError, is_last_page};
 
 /// The newest messages of a conversation, oldest first, as somebody asked for them.
 pub(super) struct Newest<'a> {
@@ -19,7 +19,7 @@ pub(super) struct Newest<'a> {
 impl<'a> Newest<'a> {
     /// What the store gave for this limit.
     pub(super) fn of(messages: &'a [Entry], limit: usize, is_limited: bool) -> Self {
-        let is_all = messages.len() < limit && page_bytes(messages) < MAX_PAGE_BYTES;
+        let is_all = is_last_page(messages, limit);
         Self { messages, is_all, is_limited }
     }
 

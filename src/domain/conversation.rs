@@ -102,16 +102,30 @@ pub enum Status {
     Active,
     /// An agent closed it; the next message opens it again.
     Closed,
+    /// An agent removed it from the desk's lists and counts. The log stays, its customer can still read it, and the next message brings it
+    /// back.
+    Removed,
 }
 
 impl Status {
-    /// The word stores and dialects use.
+    /// The word stores use.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
             Self::Waiting => "waiting",
             Self::Active => "active",
             Self::Closed => "closed",
+            Self::Removed => "removed",
+        }
+    }
+
+    /// The word dialects use: they have none for a removed conversation, which to its customer is closed.
+    #[must_use]
+    pub const fn shown(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Active => "active",
+            Self::Closed | Self::Removed => "closed",
         }
     }
 
@@ -133,7 +147,8 @@ impl FromStr for Status {
             "waiting" => Ok(Self::Waiting),
             "active" => Ok(Self::Active),
             "closed" => Ok(Self::Closed),
-            _ => Err(UnknownWord("waiting, active, closed")),
+            "removed" => Ok(Self::Removed),
+            _ => Err(UnknownWord("waiting, active, closed, removed")),
         }
     }
 }

@@ -13,8 +13,8 @@ use serde_json::json;
 /// Schemes whose pages have no origin of their own, or that lead to no page.
 const NOT_PAGES: [&str; 9] = ["about", "blob", "data", "file", "ftp", "javascript", "mailto", "ws", "wss"];
 
-/// Cookies that show who somebody is: the dashboard's, and the storefront's.
-const PROOFS: [&str; 2] = ["token", "sessionid"];
+/// Cookies that show who somebody is: the dashboard's, and those of the storefront's customers and panels.
+const PROOFS: [&str; 3] = ["token", "sessionid", "panel"];
 
 /// Where a browser's part is served, e.g. `https://shop.example.com`: its pages may use the server, and mailed links lead there.
 /// `https://*.example.com` stands for every name below `example.com`, but not for that name; `capacitor://localhost` is an app.

@@ -80,6 +80,10 @@ pub trait Connection: Send + Sync + 'static {
     /// Closes it because its page has come back on another connection. `has_named_place`: the page has said what it got on this
     /// one, so that nothing of it is in doubt.
     fn retire(&self, _has_named_place: bool) {}
+    /// Whether its client drops a message that it has already, so that one may be sent to it again.
+    fn drops_what_it_has(&self) -> bool {
+        false
+    }
     /// If it is for this conversation alone, asks its client for a sign of life, and closes it unless there is one soon: its
     /// person has come back on another connection.
     fn ask_for_life(&self, _: ConversationId) {}

@@ -40,8 +40,30 @@ pub fn page_bytes(page: &[Entry]) -> usize {
 }
 
 /// The bytes of text that an entry brings to a page.
-pub(crate) fn text_bytes(entry: &Entry) -> usize {
+fn text_bytes(entry: &Entry) -> usize {
     entry.message().and_then(|message| message.text()).map_or(0, |text| text.as_str().len())
+}
+
+/// A page that is being read.
+#[derive(Default)]
+pub(crate) struct Page {
+    pub(crate) entries: Vec<Entry>,
+    bytes: usize,
+}
+
+impl Page {
+    /// Adds an entry; tells whether its text fills the page.
+    pub(crate) fn ends_with(&mut self, entry: Entry) -> bool {
+        self.bytes += text_bytes(&entry);
+        self.entries.push(entry);
+        self.bytes >= MAX_PAGE_BYTES
+    }
+}
+
+/// Whether nothing follows this page, of which so many entries were asked for: it ended neither at that number nor at
+/// [`MAX_PAGE_BYTES`].
+pub(crate) fn is_last_page(page: &[Entry], limit: usize) -> bool {
+    page.len() < limit && page_bytes(page) < MAX_PAGE_BYTES
 }
 
 /// The store cannot do what was asked.
@@ -391,13 +413,14 @@ pub trait ConversationStore: Send + Sync + 'static {
     async fn summary_by_uuid(&self, uuid: u128) -> Result<Option<Summary>, StoreError>;
     /// The same, for a conversation that is known by its number.
     async fn summary_by_number(&self, number: u64) -> Result<Option<Summary>, StoreError>;
-    /// Support conversations, also those in which nothing was said, the one that changed last first.
+    /// Support conversations that were not removed, also those in which nothing was said, the one that changed last first.
     async fn support(&self, skip: u64, limit: usize) -> Result<SummaryPage, StoreError>;
     /// Gives a support conversation to another customer. False, and nothing changes, if they have one already.
     async fn give_to(&self, id: ConversationId, customer: UserId) -> Result<bool, StoreError>;
-    /// Conversations in which something was said, newest message first.
+    /// Conversations in which something was said, newest message first; for an agent without support conversations that were removed.
     async fn list(&self, list: ListFor, limit: usize) -> Result<Vec<Summary>, StoreError>;
-    /// How many messages wait to be read by this person: by the whole desk, and in direct conversations, for an agent.
+    /// How many messages wait to be read by this person: by the whole desk where nothing was removed, and in direct
+    /// conversations, for an agent.
     async fn unread(&self, list: ListFor) -> Result<u64, StoreError>;
 
     /// Appends drafts, each on its own, in the order given; the answers come in the same order.
@@ -407,7 +430,8 @@ pub trait ConversationStore: Send + Sync + 'static {
     /// projections are up to date and everything is durable when this returns. Appends that wait at the same time share
     /// one sync.
     async fn append(&self, drafts: Vec<Draft>) -> Vec<Result<Appended, AppendError>>;
-    /// Entries beyond `after`, oldest first, at most `limit`.
+    /// Entries beyond `after`, oldest first, at most `limit`. Fewer if they are long: a page ends with the message by which its texts come
+    /// to [`MAX_PAGE_BYTES`].
     async fn entries_after(&self, id: ConversationId, after: Seq, limit: usize) -> Result<Vec<Entry>, StoreError>;
     /// The entries with these seqs, oldest first. At most [`MAX_PAGE`] are looked at.
     async fn entries_at(&self, id: ConversationId, seqs: &[Seq]) -> Result<Vec<Entry>, StoreError>;

@@ -161,9 +161,10 @@ async fn rooms_and_messages_are_as_recorded() {
     let list = server.get("/api/admin/chat-rooms/", &agent).await;
     assert_eq!((list.status, &list.json["count"]), (200, &json!(3)));
     assert_eq!(list.json["results"][0]["last_message"]["content"], "hello from admin");
-    // Difference: nothing that was said is deleted; a deleted room is a closed one.
+    // Difference: what was said is kept for its customer.
     assert_as_recorded(&server.ask("DELETE", &admin_room, &agent, None).await, "admin delete", &[]);
-    assert_eq!(server.get(&admin_room, &agent).await.json["status"], "closed");
+    assert_eq!(server.get(&admin_room, &agent).await.status, 404);
+    assert_eq!(server.get(&room, &session).await.json["status"], "closed");
 }
 
 async fn handshakes_are_as_recorded() {
@@ -310,7 +311,7 @@ async fn sockets_speak_as_recorded() {
     }
     assert!(RECORDED.says("rawclose no-status", "[rawclose no-status] server replied 1000 (OK)"));
     assert_eq!(bare_close(one).await, 1000);
-    RECORDED.differs("after delete", "the room is closed, which agents are told");
+    RECORDED.differs("after delete", "the room leaves the list, which agents are told");
     server.ask("DELETE", &rest, &by_agent, None).await;
     two.send(json!({"type": "ping"})).await;
     assert_eq!(two.next_of("pong").await, json!({"type": "pong"}), "its sockets go on");

@@ -145,6 +145,16 @@ impl TestServer {
         Socket::try_connect(&self.address, path, cookie.as_slice()).await
     }
 
+    /// A socket whose handshake has these headers besides, or the status with which it was refused.
+    pub(crate) async fn try_socket_with(&self, path: &str, headers: &[(&'static str, String)]) -> Result<Socket, u16> {
+        Socket::try_connect(&self.address, path, headers).await
+    }
+
+    /// Stops it, as an operator would.
+    pub(crate) fn stop(&self) {
+        self.stop.cancel();
+    }
+
     /// How many attachments are kept.
     pub(crate) fn files(&self) -> usize {
         std::fs::read_dir(self.folder.path().join("deskline.db.files")).map_or(0, Iterator::count)

@@ -90,3 +90,41 @@ async fn who_answers_by_request_has_read_what_was_said() {
     let seen = server.get(&admin, &agent).await.json;
     assert_eq!((&seen["unread_count"], &seen["messages"][0]["is_read"]), (&json!(0), &json!(true)));
 }
+
+/// The newer page tells who it is for with each message, and made no room by itself where a first look made one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_visitor_without_a_name_gets_the_one_that_comes_with_a_message() {
+    let server = TestServer::start_with(&["--client-url", "http://shop.test:5173"]).await;
+    let first = first_look(&server, "GET", &[("origin", "http://shop.test:5173")]).await;
+    let (room, session) = (first.json["results"][0]["id"].clone(), first.session().unwrap());
+    let path = format!("/api/public/chat-rooms/{}/", room.as_str().unwrap());
+    let named = |name: &str| json!({"content": "hello", "customer_name": name});
+    let send = format!("{path}send_message/");
+    assert_eq!(server.post(&send, &Who::Nobody, named("Mallory")).await.json["sender_name"], "Anonymous");
+    assert_eq!(server.post(&send, &session, named("Ann Lee")).await.json["sender_name"], "Ann Lee");
+    assert_eq!(server.post(&send, &session, named("Bob")).await.json["sender_name"], "Ann Lee", "it has one now");
+    let shown = server.get(&path, &session).await.json;
+    assert_eq!((&shown["customer_name"], &shown["display_name"]), (&json!("Ann Lee"), &json!("Ann Lee")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_an_open_server_a_page_is_not_given_somebody_elses_room() {
+    let arguments = ["--open-public-rooms", "--client-url", "http://shop.test:5173"];
+    let server = TestServer::start_with(&arguments).await;
+    let (other, owner) = server.visit("Ann").await;
+    let first = first_look(&server, "GET", &[("origin", "http://shop.test:5173")]).await;
+    assert_eq!(first.json["count"], 1);
+    assert_ne!(first.json["results"][0]["id"], json!(other), "a stranger's words under a visitor's name");
+    let mine = server.get("/api/public/chat-rooms/", &owner).await.json;
+    assert_eq!((&mine["count"], &mine["results"][0]["id"]), (&json!(1), &json!(other)));
+    assert_eq!(server.get("/api/public/chat-rooms/", &Who::Nobody).await.json["count"], 2, "a program lists them all");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_stops_leaves_pages_a_way_back() {
+    let server = TestServer::start().await;
+    let (room, _) = server.visit("Ann").await;
+    let mut socket = server.socket(&format!("/ws/chat/{room}/")).await;
+    server.stop();
+    assert_eq!(socket.end().await, 1012, "at 1001 the pages stay without a word");
+}

@@ -102,9 +102,14 @@ fn bearer(headers: &HeaderMap) -> Result<Option<String>, Problem> {
 
 /// The secret in the session cookie.
 pub(super) fn session(headers: &HeaderMap) -> Option<&str> {
+    cookie(headers, COOKIE)
+}
+
+/// The value of a cookie.
+pub(super) fn cookie<'a>(headers: &'a HeaderMap, wanted: &str) -> Option<&'a str> {
     let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     let mut pairs = cookies.flat_map(|cookies| cookies.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(name, _)| *name == COOKIE).map(|(_, secret)| secret)
+    pairs.find(|(name, _)| *name == wanted).map(|(_, secret)| secret)
 }
 
 /// The header that gives a browser its session, over TLS alone if pages find this server there.

@@ -1,5 +1,8 @@
 //! The answer to a request comes before the echo of what it did, on every socket that the same page may have: the frontends drop the echo
 //! of what they know already, but not the answer.
+//!
+//! The two travel on connections of their own, often through a proxy, and a busy browser handles them in any order. Nothing tells when a
+//! page has the answer, so the echo waits long enough for all of that. A socket which can only be somebody else's gets it at once.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,8 +15,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::ConnectionId;
 
-/// How much longer an echo waits once its answer was handed to the connection.
-const HEAD_START: Duration = Duration::from_millis(5);
+/// How much longer an echo waits once its answer was handed to the connection: more than a proxy and a busy page need, and
+/// hardly noticed in a second tab.
+const HEAD_START: Duration = Duration::from_millis(300);
 
 /// Requests that are being answered, under the origin that their entries carry.
 #[derive(Debug, Default)]

@@ -63,6 +63,14 @@ pub(super) trait Dialect: Send + Sync + 'static {
     fn pass_on(&self, delivery: &Delivery<'_>) -> Outcome;
     /// The code and the reason with which it ends for somebody who has lost their rights.
     fn farewell(&self, reason: Revoked) -> (u16, &'static str);
+    /// Whether its client drops a message that it has already.
+    fn drops_what_it_has(&self) -> bool {
+        false
+    }
+    /// The code with which it ends when the server stops.
+    fn stopping(&self) -> u16 {
+        GOING_AWAY
+    }
     /// The client has sent a text.
     async fn hear(&self, text: &str);
     /// The frames for something that is to be looked up.
@@ -81,10 +89,15 @@ impl<L> Live<L> {
         (Self { id, desk: desk.clone(), person, line, guest_in: None, feed: Feed::default(), room }, waiting)
     }
 
-    /// Says something in the name of its person, and waits for the outcome.
-    pub(super) async fn say(&self, conversation: ConversationId, text: String) -> Result<Sent, SendMessageError> {
+    /// Says something in somebody's name, and waits for the outcome.
+    pub(super) async fn say(
+        &self,
+        author: Arc<Person>,
+        conversation: ConversationId,
+        text: String,
+    ) -> Result<Sent, SendMessageError> {
         let ask = SendMessage {
-            author: self.person.clone(),
+            author,
             to: Addressee::Conversation(conversation),
             text,
             client_id: None,
@@ -141,6 +154,10 @@ impl<D: Dialect> Connection for D {
         self.live().line.confirm(conversation, up_to);
     }
 
+    fn drops_what_it_has(&self) -> bool {
+        Dialect::drops_what_it_has(self)
+    }
+
     fn ask_for_life(&self, conversation: ConversationId) {
         if self.live().room.is_some_and(|room| room.conversation == conversation) {
             self.live().line.push(Item::Ask, false);
@@ -151,6 +168,6 @@ impl<D: Dialect> Connection for D {
     fn announce_stop(&self, _: Duration) {}
 
     fn dismiss(&self) {
-        self.live().line.close(GOING_AWAY, "The server is shutting down");
+        self.live().line.close(self.stopping(), "The server is shutting down");
     }
 }

@@ -34,7 +34,7 @@ const MAX_MESSAGE: usize = 256 << 10;
 /// How long a client may take to answer once its person has come back on another socket.
 const ANSWER: Duration = Duration::from_millis(2500);
 
-/// The close code of a server that stops.
+/// The close code of a server that stops, unless a dialect has another.
 pub(super) const GOING_AWAY: u16 = 1001;
 
 /// A close frame from the server with the code 1000 and no reason.
@@ -186,7 +186,7 @@ async fn stop_or_serve<D: Dialect>(
                 }
             }
             () = stop.cancelled() => {
-                say_goodbye(&mut socket, GOING_AWAY, "The server is shutting down").await;
+                say_goodbye(&mut socket, dialect.stopping(), "The server is shutting down").await;
                 return End::Closed;
             }
         };
@@ -227,7 +227,7 @@ async fn send<D: Dialect>(socket: &mut WebSocket, dialect: &D, item: Item<D::Loo
         Item::Ask => true,
         Item::Echo(text, gate) => {
             // Should the answer never be fetched, the echo comes all the same.
-            drop(timeout(Duration::from_secs(1), gate.cancelled()).await);
+            drop(timeout(Duration::from_secs(2), gate.cancelled()).await);
             write(socket, Message::text(text.as_str()), pulse).await
         }
         Item::Look(what) => {

@@ -235,7 +235,7 @@ impl<'a> From<&'a ListedConversation> for ConversationBody<'a> {
             unread_count: listed.unread,
             conversation_id: listed.summary.conversation.id.to_string(),
             last_seq: listed.summary.last_seq.get(),
-            status: listed.summary.status.word(),
+            status: listed.summary.status.shown(),
         }
     }
 }

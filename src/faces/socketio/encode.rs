@@ -98,7 +98,7 @@ fn encode_entry(told: &EntryTold, viewer: &Person, server_url: &str) -> serde_js
             to_raw_value(&ReadBody { read_by, conversation_id, seq, up_to: up_to.get() })
         }
         EntryKind::StatusChanged { status } => {
-            to_raw_value(&StatusBody { conversation_id, seq, status: status.word() })
+            to_raw_value(&StatusBody { conversation_id, seq, status: status.shown() })
         }
         EntryKind::Edited { target, .. } => to_raw_value(&EditedBody {
             message_id: target.id.to_string(),

@@ -12,12 +12,16 @@ use crate::domain::{
 
 mod conversations;
 mod log;
+mod paging;
 mod people;
 mod projections;
+mod removal;
 mod revisions;
 mod sessions;
 
-pub(crate) use {conversations::*, log::*, people::*, projections::*, revisions::*, sessions::*};
+pub(crate) use {
+    conversations::*, log::*, paging::*, people::*, projections::*, removal::*, revisions::*, sessions::*,
+};
 
 /// Makes one test per story for an adapter.
 macro_rules! store_contract {
@@ -71,6 +75,8 @@ macro_rules! store_contract {
                 edits_and_deletions_from_many_tasks_leave_what_the_log_says,
                 a_message_is_found_by_its_id_and_entries_by_their_seqs,
                 receipts_move_forward_only,
+                a_page_ends_when_its_texts_fill_it,
+                a_removed_conversation_leaves_the_desks_lists_until_the_next_message,
                 all_entries_have_one_order_or_the_store_says_that_they_have_none,
             ]
         );

@@ -22,8 +22,8 @@ use crate::domain::{
     UserId,
 };
 use crate::store::{
-    AppendError, Appended, ConversationStore, Delivered, ListFor, MAX_PAGE, MAX_PAGE_BYTES, MessagePage, Missed,
-    Receipt, StoreError, SummaryPage, text_bytes,
+    AppendError, Appended, ConversationStore, Delivered, ListFor, MAX_PAGE, MessagePage, Missed, Page, Receipt,
+    StoreError, SummaryPage,
 };
 
 /// How long a health check may take.
@@ -113,16 +113,14 @@ impl ConversationStore for MongoStore {
         within(async {
             let found = self.shared.entries.find(queries::messages_before(id, before));
             let mut newest = found.sort(queries::newest_first()).limit(bounded(limit)).await?;
-            let (mut entries, mut bytes) = (Vec::new(), 0);
-            while bytes < MAX_PAGE_BYTES
-                && let Some(document) = newest.try_next().await?
-            {
-                let entry = Entry::try_from(document)?;
-                bytes += text_bytes(&entry);
-                entries.push(entry);
+            let mut page = Page::default();
+            while let Some(document) = newest.try_next().await? {
+                if page.ends_with(Entry::try_from(document)?) {
+                    break;
+                }
             }
-            entries.reverse();
-            Ok(entries)
+            page.entries.reverse();
+            Ok(page.entries)
         })
         .await
     }
@@ -349,6 +347,8 @@ impl Shared {
 pub(super) fn unread_pipeline() -> Vec<Document> {
     vec![
         doc! { "$match": queries::unread_by_the_desk() },
+        // Narrows down what the index found.
+        doc! { "$match": { "status": { "$ne": "removed" } } },
         doc! { "$group": { "_id": null, "unread": { "$sum": "$deskUnread" } } },
     ]
 }

@@ -9,7 +9,7 @@ use super::Shared;
 use super::documents::{int, projection};
 use super::queries;
 use crate::domain::{ConversationId, Entry, Seq, Summary};
-use crate::store::{MAX_PAGE, StoreError};
+use crate::store::{MAX_PAGE, Page, StoreError, is_last_page};
 
 /// How many of the newest entries a start looks at for conversations that a crash left behind their log.
 const LOOKED_AT: i64 = 5000;
@@ -39,7 +39,7 @@ impl Shared {
                 // The copy is behind it as well.
                 self.mirror.nudge(summary.conversation.id);
             }
-            let is_all = missing.len() < MAX_PAGE;
+            let is_all = is_last_page(&missing, MAX_PAGE);
             let behind = queries::conversation_up_to(summary.conversation.id, summary.last_seq);
             self.fold(&mut summary, missing).await?;
             // Whoever was faster has folded in the same entries, so what is here is right either way.
@@ -64,7 +64,7 @@ impl Shared {
         Ok(())
     }
 
-    /// Entries beyond `after`, oldest first.
+    /// Entries beyond `after`, oldest first: a page, see [`ConversationStore::entries_after`](crate::store::ConversationStore::entries_after).
     pub(super) async fn entries_after(
         &self,
         id: ConversationId,
@@ -72,8 +72,13 @@ impl Shared {
         limit: usize,
     ) -> Result<Vec<Entry>, StoreError> {
         let found = self.entries.find(queries::entries_after(id, after)).sort(queries::by_seq()).limit(bounded(limit));
-        let documents = found.await?.map_err(StoreError::from);
-        documents.and_then(|document| async { Entry::try_from(document) }).try_collect().await
+        let (mut found, mut page) = (found.await?, Page::default());
+        while let Some(document) = found.try_next().await? {
+            if page.ends_with(Entry::try_from(document)?) {
+                break;
+            }
+        }
+        Ok(page.entries)
     }
 
     /// Moves the projections on, if they are still as `before` says. Tells whether they were; if not, somebody else has brought

@@ -182,9 +182,9 @@ pub(super) fn conversation_of(members: Members) -> Document {
     }
 }
 
-/// Support conversations in which something was said, together with [`newest_message_first`].
+/// Support conversations in which something was said and that were not removed, together with [`newest_message_first`].
 pub(super) fn support_conversations() -> Document {
-    doc! { "peer": null, "lastMessage.at": { "$gt": BEFORE_ALL } }
+    doc! { "peer": null, "status": { "$ne": "removed" }, "lastMessage.at": { "$gt": BEFORE_ALL } }
 }
 
 pub(super) fn newest_message_first() -> Document {
@@ -225,9 +225,9 @@ pub(super) fn conversation_by_number(number: u64) -> Document {
     doc! { "number": int(number) }
 }
 
-/// Support conversations, also those in which nothing was said, together with [`changed_last_first`].
+/// Support conversations that were not removed, also those in which nothing was said, together with [`changed_last_first`].
 pub(super) fn all_support_conversations() -> Document {
-    doc! { "peer": null }
+    doc! { "peer": null, "status": { "$ne": "removed" } }
 }
 
 pub(super) fn changed_last_first() -> Document {

@@ -12,8 +12,8 @@ use crate::domain::{
     Timestamp, UserId,
 };
 use crate::store::{
-    AppendError, Appended, ConversationStore, Delivered, ListFor, MAX_PAGE, MAX_PAGE_BYTES, MessagePage, Missed,
-    Receipt, StoreError, SummaryPage, text_bytes,
+    AppendError, Appended, ConversationStore, Delivered, ListFor, MAX_PAGE, MessagePage, Missed, Page, Receipt,
+    StoreError, SummaryPage,
 };
 
 macro_rules! select_summary {
@@ -63,10 +63,12 @@ impl ConversationStore for SqliteStore {
     async fn support(&self, skip: u64, limit: usize) -> Result<SummaryPage, StoreError> {
         let limit = limit.min(MAX_PAGE);
         let read = move |connection: &Connection| {
-            let mut count = connection.prepare_cached("SELECT count(*) FROM conversations WHERE peer IS NULL")?;
+            let mut count = connection
+                .prepare_cached("SELECT count(*) FROM conversations WHERE peer IS NULL AND status <> 'removed'")?;
             let total = count.query_row([], |row| row.get(0))?;
-            let mut select = connection
-                .prepare_cached(select_summary!("c.peer IS NULL ORDER BY c.updated_at DESC LIMIT ?1 OFFSET ?2"))?;
+            let mut select = connection.prepare_cached(select_summary!(
+                "c.peer IS NULL AND c.status <> 'removed' ORDER BY c.updated_at DESC LIMIT ?1 OFFSET ?2"
+            ))?;
             let skip = i64::try_from(skip).unwrap_or(i64::MAX);
             let summaries = select.query_map(params![limit, skip], rows::summary_of)?;
             Ok(SummaryPage { summaries: summaries.collect::<Result<_, _>>()?, total })
@@ -106,7 +108,7 @@ impl ConversationStore for SqliteStore {
             unread += match list {
                 ListFor::Agent(_) => {
                     let sql = "SELECT coalesce(sum(desk_unread), 0) FROM conversations
-                               WHERE peer IS NULL AND desk_unread > 0";
+                               WHERE peer IS NULL AND desk_unread > 0 AND status <> 'removed'";
                     connection.prepare_cached(sql)?.query_row([], |row| row.get::<_, u64>(0))?
                 }
                 ListFor::Customer(_) => {
@@ -126,8 +128,13 @@ impl ConversationStore for SqliteStore {
         let read = move |connection: &Connection| {
             let mut select =
                 connection.prepare_cached(select_entry!("c.id = ?1 AND e.seq > ?2 ORDER BY e.seq LIMIT ?3"))?;
-            let entries = select.query_map(params![id.bytes(), after.get(), limit.min(MAX_PAGE)], rows::entry)?;
-            Ok(entries.collect::<Result<_, _>>()?)
+            let mut page = Page::default();
+            for entry in select.query_map(params![id.bytes(), after.get(), limit.min(MAX_PAGE)], rows::entry)? {
+                if page.ends_with(entry?) {
+                    break;
+                }
+            }
+            Ok(page.entries)
         };
         self.readers.read(read).await
     }
@@ -144,18 +151,14 @@ impl ConversationStore for SqliteStore {
                  ORDER BY e.seq DESC LIMIT ?3"
             ))?;
             let before = before.map_or(i64::MAX, |before| i64::try_from(before.get()).unwrap_or(i64::MAX));
-            let mut entries = Vec::new();
-            let mut bytes = 0;
+            let mut page = Page::default();
             for entry in select.query_map(params![id.bytes(), before, limit.min(MAX_PAGE)], rows::entry)? {
-                let entry = entry?;
-                bytes += text_bytes(&entry);
-                entries.push(entry);
-                if bytes >= MAX_PAGE_BYTES {
+                if page.ends_with(entry?) {
                     break;
                 }
             }
-            entries.reverse();
-            Ok(entries)
+            page.entries.reverse();
+            Ok(page.entries)
         };
         self.readers.read(read).await
     }
@@ -345,7 +348,8 @@ fn insert(connection: &Connection, members: Members, at: Timestamp) -> Result<Co
 
 fn newest_support(connection: &Connection, limit: usize) -> Result<Vec<Summary>, StoreError> {
     let mut select = connection.prepare_cached(select_summary!(
-        "c.peer IS NULL AND c.last_message_at IS NOT NULL ORDER BY c.last_message_at DESC LIMIT ?1"
+        "c.peer IS NULL AND c.last_message_at IS NOT NULL AND c.status <> 'removed' \
+         ORDER BY c.last_message_at DESC LIMIT ?1"
     ))?;
     let rows = select.query_map([limit], rows::summary_of)?;
     Ok(rows.collect::<Result<_, _>>()?)

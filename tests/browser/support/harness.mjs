@@ -15,13 +15,15 @@ export const DEADLINE = 20_000;
  *
  * `proxy` puts a {@link Proxy} between the pages and the server; `sameOrigin` serves pages and server at one origin.
  *
+ * `answersAfterMs` then holds back each answer, but no websocket.
+ *
  * @param {import('node:test').TestContext} t
- * @param {{args?: string[], proxy?: boolean, sameOrigin?: boolean}} options
+ * @param {{args?: string[], proxy?: boolean, sameOrigin?: boolean, answersAfterMs?: number}} options
  */
-export async function site(t, { args = [], proxy = false, sameOrigin = false } = {}) {
+export async function site(t, { args = [], proxy = false, sameOrigin = false, answersAfterMs = 0 } = {}) {
   let server;
   let way;
-  const pages = await servePages(t, sameOrigin ? { forward: () => (way ?? server).url } : {});
+  const pages = await servePages(t, sameOrigin ? { forward: () => (way ?? server).url, answersAfterMs } : {});
   server = await Server.start(t, { args: ['--client-url', pages, ...args] });
   if (proxy) way = await Proxy.open(t, server.url);
   const browser = await launch(t);
@@ -97,6 +99,18 @@ export class Screen {
   async write(selector, text) {
     await this.page.locator(selector).pressSequentially(text);
     await this.page.locator(selector).press('Enter');
+  }
+
+  /** The same on a page that takes no message while it is busy and clears the input once one was sent: presses Enter until then. */
+  async submit(selector, text) {
+    const input = this.page.locator(selector);
+    await input.pressSequentially(text);
+    const until = Date.now() + DEADLINE;
+    while ((await input.inputValue()) && Date.now() < until) {
+      await input.press('Enter');
+      await this.page.waitForTimeout(50);
+    }
+    assert.equal(await input.inputValue(), '', `${text} was not sent`);
   }
 }
 

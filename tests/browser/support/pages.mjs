@@ -26,10 +26,12 @@ function fileOf(path) {
  * With `forward`, a function that gives the server's URL, requests for what is no page go to the server, websockets too: the page
  * and the server then share one origin, as behind a reverse proxy.
  *
+ * `answersAfterMs` holds back each answer of the server for so long, but no websocket: a proxy in which the two take ways of their own.
+ *
  * @param {import('node:test').TestContext} t
- * @param {{forward?: () => string}} options
+ * @param {{forward?: () => string, answersAfterMs?: number}} options
  */
-export async function servePages(t, { forward } = {}) {
+export async function servePages(t, { forward, answersAfterMs = 0 } = {}) {
   const open = new Set();
   const listener = createServer(async (asked, answer) => {
     const path = new URL(asked.url, 'http://page').pathname;
@@ -38,7 +40,7 @@ export async function servePages(t, { forward } = {}) {
       answer.writeHead(200, { 'content-type': TYPES[extname(fileOf(path))] ?? 'text/javascript', 'cache-control': 'no-store' });
       answer.end(body);
     } catch {
-      if (forward) passOn(asked, answer, forward());
+      if (forward) passOn(asked, answer, forward(), answersAfterMs);
       else answer.writeHead(404).end();
     }
   });
@@ -70,11 +72,13 @@ export async function servePages(t, { forward } = {}) {
   return `http://127.0.0.1:${listener.address().port}`;
 }
 
-function passOn(asked, answer, to) {
+function passOn(asked, answer, to, afterMs) {
   const { hostname, port } = new URL(to);
   const far = request({ hostname, port, method: asked.method, path: asked.url, headers: asked.headers }, (response) => {
-    answer.writeHead(response.statusCode, response.headers);
-    response.pipe(answer);
+    setTimeout(() => {
+      answer.writeHead(response.statusCode, response.headers);
+      response.pipe(answer);
+    }, afterMs);
   });
   far.on('error', () => (answer.headersSent ? answer.destroy() : answer.writeHead(502).end()));
   asked.pipe(far);

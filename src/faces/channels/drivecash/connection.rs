@@ -51,7 +51,7 @@ impl DrivecashConnection {
     }
 
     async fn say(&self, text: String) {
-        if let Err(error) = self.live.say(self.conversation, text).await {
+        if let Err(error) = self.live.say(self.live.person.clone(), self.conversation, text).await {
             let error = match error {
                 SendMessageError::Store(_) => "Server error".to_owned(),
                 other => other.to_string(),

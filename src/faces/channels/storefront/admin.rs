@@ -33,7 +33,8 @@ pub(super) fn routes() -> Router<Channels> {
 async fn enter(channels: &Channels, agent: &User, room: &str) -> Result<Entered, Problem> {
     let uuid = Uuid::try_parse(room).map_err(|_| Problem::not_found())?;
     let claim = Claim::Identity(caller::person(agent));
-    Ok(channels.desk.enter(ConversationName::Uuid(uuid.as_u128()), &claim).await?)
+    let entered = channels.desk.enter(ConversationName::Uuid(uuid.as_u128()), &claim).await?;
+    if entered.summary.status == Status::Removed { Err(Problem::no_such_room()) } else { Ok(entered) }
 }
 
 async fn list(State(channels): State<Channels>, _: Agent, paging: Paging) -> Result<Response, Problem> {
@@ -74,21 +75,24 @@ async fn change(
     let entered = enter(&channels, &agent, &room).await?;
     if let Some(word) = fields.0.get("status") {
         let status = word.as_str().and_then(|word| word.parse::<Status>().ok());
-        let status = status.ok_or_else(|| Problem::fields(&[("status", "Not a valid choice.")]))?;
+        let status = status
+            .filter(|status| *status != Status::Removed)
+            .ok_or_else(|| Problem::fields(&[("status", "Not a valid choice.")]))?;
         channels.desk.change_status(&entered.person, entered.summary.conversation.id, status).await?;
     }
     change_customer(&channels, &entered, &fields).await?;
     Ok(Json(full(&channels, &entered, &server_url).await?))
 }
 
-/// Nothing that was said is ever lost: a deleted room is a closed one.
+/// The room leaves the agents' lists, and is not there for them any more. What was said is kept for its customer, and comes back with
+/// the next message.
 async fn delete(
     State(channels): State<Channels>,
     Agent(agent): Agent,
     Path(room): Path<String>,
 ) -> Result<StatusCode, Problem> {
     let entered = enter(&channels, &agent, &room).await?;
-    channels.desk.change_status(&entered.person, entered.summary.conversation.id, Status::Closed).await?;
+    channels.desk.change_status(&entered.person, entered.summary.conversation.id, Status::Removed).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -8,6 +8,7 @@ use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
+use super::panel;
 use super::wire::UserBody;
 use crate::accounts::change_own::ChangeOwnError;
 use crate::accounts::fields::{Name, NewPassword, Username};
@@ -20,6 +21,7 @@ use crate::faces::channels::Channels;
 use crate::faces::channels::body::Fields;
 use crate::faces::channels::caller::{self, Caller};
 use crate::faces::channels::reply::{Problem, bad_email, email_taken, log_in_problem, username_taken};
+use crate::net::ServerUrl;
 use crate::store::Profile;
 
 pub(super) fn routes() -> Router<Channels> {
@@ -40,20 +42,26 @@ pub(super) fn routes() -> Router<Channels> {
 }
 
 /// `POST login/` `{username, password}`; the username may be an address. A visitor's conversation goes over to the account.
-async fn log_in(State(channels): State<Channels>, headers: HeaderMap, fields: Fields) -> Result<Response, Problem> {
+async fn log_in(
+    State(channels): State<Channels>,
+    headers: HeaderMap,
+    server_url: ServerUrl,
+    fields: Fields,
+) -> Result<Response, Problem> {
     let signed_in = sign_in(&channels, &fields).await?;
     let body = json!({
         "refresh": signed_in.tokens.refresh,
         "access": signed_in.tokens.access,
         "user": UserBody::new(&signed_in.user, &signed_in.profile),
     });
-    answer(&channels, &headers, &signed_in.user, &body).await
+    answer(&channels, &headers, &server_url, &signed_in, &body).await
 }
 
 /// The same for the shop's later generation, which looks for `success` and `data.user`.
 async fn log_in_wrapped(
     State(channels): State<Channels>,
     headers: HeaderMap,
+    server_url: ServerUrl,
     fields: Fields,
 ) -> Result<Response, Problem> {
     let signed_in = sign_in(&channels, &fields).await?;
@@ -65,22 +73,44 @@ async fn log_in_wrapped(
         "success": true,
         "data": {"user": user},
     });
-    answer(&channels, &headers, &signed_in.user, &body).await
+    answer(&channels, &headers, &server_url, &signed_in, &body).await
 }
 
 async fn sign_in(channels: &Channels, fields: &Fields) -> Result<SignedIn, Problem> {
-    let [login, password] = fields.required(["username", "password"])?;
+    // One generation's customers sign in with `email`.
+    let login = if fields.text("username").is_none() && fields.text("email").is_some() { "email" } else { "username" };
+    let [login, password] = fields.required([login, "password"])?;
     let wrong = Problem::detail(StatusCode::UNAUTHORIZED, "No active account found with the given credentials");
     channels.accounts.sign_in(SignIn { login, password }).await.map_err(|error| log_in_problem(error, wrong))
 }
 
-async fn answer(channels: &Channels, headers: &HeaderMap, user: &User, body: &Value) -> Result<Response, Problem> {
-    let was_visitor = adopt(channels, headers, user).await?;
+async fn answer(
+    channels: &Channels,
+    headers: &HeaderMap,
+    server_url: &ServerUrl,
+    signed_in: &SignedIn,
+    body: &Value,
+) -> Result<Response, Problem> {
+    let was_visitor = adopt(channels, headers, &signed_in.user).await?;
     let mut response = ([(header::CACHE_CONTROL, "no-store")], Json(body)).into_response();
-    if was_visitor && let Ok(cookie) = caller::no_session_cookie().parse() {
-        response.headers_mut().insert(header::SET_COOKIE, cookie);
+    if was_visitor {
+        set_cookie(&mut response, &caller::no_session_cookie());
     }
+    mark_panel(&mut response, signed_in, server_url);
     Ok(response)
+}
+
+/// Lets an agent's browser be known as a panel.
+fn mark_panel(response: &mut Response, signed_in: &SignedIn, server_url: &ServerUrl) {
+    if signed_in.user.role.is_agent() {
+        set_cookie(response, &panel::cookie(&signed_in.tokens.refresh, server_url.as_str()));
+    }
+}
+
+fn set_cookie(response: &mut Response, cookie: &str) {
+    if let Ok(cookie) = cookie.parse() {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
 }
 
 /// What a visitor said belongs to the account of whoever logs in with their cookie; the session ends. Agents have no
@@ -149,7 +179,12 @@ fn bad_username() -> Problem {
 }
 
 /// `POST password/` `{current_password, new_password}`, at least 8 characters. All sessions end; the answer has fresh tokens.
-async fn password(State(channels): State<Channels>, Caller(user): Caller, fields: Fields) -> Result<Response, Problem> {
+async fn password(
+    State(channels): State<Channels>,
+    Caller(user): Caller,
+    server_url: ServerUrl,
+    fields: Fields,
+) -> Result<Response, Problem> {
     let [present, new] = fields.required(["current_password", "new_password"])?;
     if new.chars().count() < 8 {
         return Err(Problem::fields(&[("new_password", "Ensure this field has at least 8 characters.")]));
@@ -157,7 +192,7 @@ async fn password(State(channels): State<Channels>, Caller(user): Caller, fields
     let new = NewPassword::parse(new)
         .map_err(|_| Problem::fields(&[("new_password", "Ensure this field has no more than 1024 bytes.")]))?;
     let changed = channels.accounts.change_own_password(&user, present, new).await;
-    let SignedIn { tokens, .. } = changed.map_err(|error| {
+    let signed_in = changed.map_err(|error| {
         let wrong = Problem::detail(StatusCode::BAD_REQUEST, "Current password is incorrect");
         match error {
             ChangeOwnError::LogIn(error) => log_in_problem(error, wrong),
@@ -167,10 +202,12 @@ async fn password(State(channels): State<Channels>, Caller(user): Caller, fields
     })?;
     let body = json!({
         "detail": "Password changed successfully",
-        "access": tokens.access,
-        "refresh": tokens.refresh,
+        "access": signed_in.tokens.access,
+        "refresh": signed_in.tokens.refresh,
     });
-    Ok(([(header::CACHE_CONTROL, "no-store")], Json(body)).into_response())
+    let mut response = ([(header::CACHE_CONTROL, "no-store")], Json(body)).into_response();
+    mark_panel(&mut response, &signed_in, &server_url);
+    Ok(response)
 }
 
 /// `POST /api/register`: 201. The account opens with the mailed link, as everywhere on this server.

@@ -10,13 +10,16 @@ use super::overview::{self, Overviews};
 use super::wire::{self, ClientFrame, ServerFrame};
 use crate::desk::enter::{Claim, ConversationName, Entered};
 use crate::desk::send_message::SendMessageError;
-use crate::domain::{ConversationId, DeskEvent, Members, Person};
+use crate::domain::{ConversationId, DeskEvent, Members, Person, Side};
 use crate::faces::channels::Channels;
 use crate::faces::channels::line::Item;
 use crate::faces::channels::live::{Dialect, Live, Room};
 use crate::faces::channels::socket::Handshake;
 use crate::net::ServerUrl;
 use crate::presence::{Delivery, Outcome, Revoked};
+
+/// The close code of a server that will be back.
+const SERVICE_RESTART: u16 = 1012;
 
 /// The agents' overview, which is looked up when its turn comes.
 pub(super) enum Overview {
@@ -29,7 +32,7 @@ pub(super) enum Overview {
 /// What a socket is for.
 enum Scope {
     /// One room.
-    Room { conversation: ConversationId, uuid: u128 },
+    Room { conversation: ConversationId, uuid: u128, speaks_by_id: bool },
     /// All rooms.
     Agents { overview_is_due: AtomicBool, overviews: Arc<Overviews> },
 }
@@ -46,9 +49,13 @@ pub(super) struct StorefrontConnection {
 type Opened = (Arc<StorefrontConnection>, mpsc::Receiver<Item<Overview>>);
 
 impl StorefrontConnection {
-    pub(super) fn in_room(channels: &Channels, entered: &Entered, handshake: &Handshake) -> Opened {
+    pub(super) fn in_room(channels: &Channels, entered: &Entered, is_panel: bool, handshake: &Handshake) -> Opened {
         let conversation = entered.summary.conversation;
-        let scope = Scope::Room { conversation: conversation.id, uuid: conversation.uuid };
+        let scope = Scope::Room {
+            conversation: conversation.id,
+            uuid: conversation.uuid,
+            speaks_by_id: is_panel || !entered.is_identified,
+        };
         let (mut live, waiting) = Live::new(
             &channels.desk,
             entered.person.clone(),
@@ -85,19 +92,22 @@ impl StorefrontConnection {
 
     /// Enters a room anew before something is said there: an account may have been blocked meanwhile.
     async fn say_in(&self, room: u128, text: String) {
-        let claim = match self.live.guest_in {
-            Some(_) => Claim::NameAlone,
-            None => Claim::Identity(self.live.person.clone()),
-        };
-        match self.live.desk.enter(ConversationName::Uuid(room), &claim).await {
-            Ok(entered) if entered.may_write => self.say(entered.summary.conversation.id, text).await,
+        let claim = Claim::Identity(self.live.person.clone());
+        self.say_as(&claim, room, text).await;
+    }
+
+    async fn say_as(&self, claim: &Claim, room: u128, text: String) {
+        match self.live.desk.enter(ConversationName::Uuid(room), claim).await {
+            Ok(entered) if entered.may_write => {
+                self.say(entered.person, entered.summary.conversation.id, text).await;
+            }
             Ok(_) => tracing::debug!("A message was written for an account that is not in use"),
             Err(error) => tracing::debug!(%error, "A message was written to no room"),
         }
     }
 
-    async fn say(&self, conversation: ConversationId, text: String) {
-        if let Err(error) = self.live.say(conversation, text).await {
+    async fn say(&self, author: Arc<Person>, conversation: ConversationId, text: String) {
+        if let Err(error) = self.live.say(author, conversation, text).await {
             self.refuse(&error);
         }
     }
@@ -119,12 +129,15 @@ impl StorefrontConnection {
         }
     }
 
-    /// An item for the line, held back while the request that caused it is being answered. That holds for every socket, since a
-    /// page may ask as somebody else than its socket is: a panel sends with a token, and opens rooms by their id alone.
+    /// An item for the line, held back while the request that caused it is being answered, if it may have come from this page. A page may
+    /// ask as somebody else than its socket is: a panel sends with a token, and opens rooms by their id alone.
     fn item(&self, text: Arc<String>, delivery: &Delivery<'_>) -> Item<Overview> {
+        let is_agents = self.live.person.role.is_agent();
         let gate = match delivery.event {
-            DeskEvent::Entry(told) => self.channels.echoes.gate(told.origin),
-            DeskEvent::Typing(_) | DeskEvent::Presence(_) | DeskEvent::Status(_) => None,
+            DeskEvent::Entry(told) if self.live.guest_in.is_some() || is_agents == (told.entry.side == Side::Desk) => {
+                self.channels.echoes.gate(told.origin)
+            }
+            DeskEvent::Entry(_) | DeskEvent::Typing(_) | DeskEvent::Presence(_) | DeskEvent::Status(_) => None,
         };
         match gate {
             Some(gate) => Item::Echo(text, gate),
@@ -176,24 +189,36 @@ impl Dialect for StorefrontConnection {
     }
 
     fn farewell(&self, reason: Revoked) -> (u16, &'static str) {
-        match (&self.scope, reason) {
-            (_, Revoked::TokenExpired) => (4401, "The token has expired"),
-            (_, Revoked::SessionEnded) => (4401, "The session has ended"),
-            (Scope::Agents { .. }, Revoked::Blocked | Revoked::Deleted) => (4401, "The account is not in use"),
-            (Scope::Agents { .. }, Revoked::RoleChanged) => (4403, "The account is no agent's"),
-            (Scope::Room { .. }, Revoked::Blocked | Revoked::Deleted) => (4404, "The room is gone"),
-            (Scope::Room { .. }, Revoked::RoleChanged) => (1000, "Come in again"),
+        let is_agents = self.live.person.role.is_agent();
+        match reason {
+            Revoked::TokenExpired => (4401, "The token has expired"),
+            Revoked::SessionEnded => (4401, "The session has ended"),
+            Revoked::Blocked | Revoked::Deleted if is_agents => (4401, "The account is not in use"),
+            Revoked::RoleChanged if is_agents => (4403, "The account is no agent's"),
+            Revoked::Blocked | Revoked::Deleted => (4404, "The room is gone"),
+            Revoked::RoleChanged => (1000, "Come in again"),
         }
+    }
+
+    /// Its pages know messages by their ids.
+    fn drops_what_it_has(&self) -> bool {
+        true
+    }
+
+    /// Its pages never come back by themselves: at 1001 they stay without a word, at every other code they offer to try again.
+    fn stopping(&self) -> u16 {
+        SERVICE_RESTART
     }
 
     async fn hear(&self, text: &str) {
         match (&self.scope, ClientFrame::read(text)) {
             (_, Some(ClientFrame::Ping)) => self.send_frame(ServerFrame::Pong {}.text()),
-            (Scope::Room { uuid, .. }, Some(ClientFrame::ChatMessage { content })) if self.live.guest_in.is_some() => {
-                self.say_in(*uuid, content).await;
+            // A room's frame is its customer's, whoever's browser it comes from, unless a token or a session says otherwise.
+            (Scope::Room { uuid, speaks_by_id: true, .. }, Some(ClientFrame::ChatMessage { content })) => {
+                self.say_as(&Claim::NameAlone, *uuid, content).await;
             }
             (Scope::Room { conversation, .. }, Some(ClientFrame::ChatMessage { content })) => {
-                self.say(*conversation, content).await;
+                self.say(self.live.person.clone(), *conversation, content).await;
             }
             (Scope::Agents { .. }, Some(ClientFrame::AdminMessage { room, content })) => {
                 self.say_in(room, content).await;

@@ -1,7 +1,7 @@
 //! The shop's dialect: rooms by UUID, one socket for all agents, REST with pages.
 //!
 //! [`wire`] (names and shapes), [`connection`] (one socket), [`overview`] (what all agents share), and routes by noun: [`auth`], [`public`] (customers' rooms),
-//! [`admin`] (agents' rooms), [`pages`].
+//! [`admin`] (agents' rooms), [`pages`]. [`panel`] tells the sockets of panels from customers'.
 
 use std::sync::Arc;
 
@@ -18,6 +18,7 @@ mod auth;
 mod connection;
 pub(super) mod overview;
 mod pages;
+mod panel;
 mod public;
 mod wire;
 
@@ -29,6 +30,7 @@ use crate::domain::Person;
 use crate::presence::Connection;
 use crate::store::StoreError;
 use connection::StorefrontConnection;
+use panel::Panel;
 use wire::{DeskName, Viewer};
 
 pub(super) fn routes() -> Router<Channels> {
@@ -40,8 +42,8 @@ pub(super) fn routes() -> Router<Channels> {
         .merge(admin::routes())
 }
 
-/// `/ws/chat/{uuid}/`: one room. Refusals are told after the accept: 4404 for a room that is not there, 1011
-/// for what cannot be a room's id, or if the store fails.
+/// `/ws/chat/{uuid}/`: one room. Refusals are told after the accept: 4404 for a room that is not there, 4401 for the panel of
+/// somebody who may not use it any more, 1011 for what cannot be a room's id, or if the store fails.
 pub(super) async fn room(channels: Channels, room: &str, mut request: Request) -> Response {
     let handshake = match Handshake::read(&mut request) {
         Ok(handshake) => handshake,
@@ -50,25 +52,18 @@ pub(super) async fn room(channels: Channels, room: &str, mut request: Request) -
     let Ok(uuid) = Uuid::try_parse(room) else {
         return handshake.close_with(&channels.sockets, 1011, "Not a room's id");
     };
-    let who = match identities(&channels, request.uri(), request.headers()).await {
-        Ok(who) => who,
-        Err(error) => {
-            tracing::warn!(%error, "A room could not be opened");
-            return handshake.close_with(&channels.sockets, 1011, "Server error");
-        }
-    };
-    let people = who.iter().map(|who| who.person.clone());
-    let entered = match enter(&channels, people, uuid).await {
-        Ok(entered) => entered,
-        Err(EnterError::NotFound | EnterError::Forbidden) => {
+    let LetIn { who, entered, is_panel } = match let_in(&channels, request.uri(), request.headers(), uuid).await {
+        Ok(let_in) => let_in,
+        Err(NotLetIn::Panel) => return handshake.close_with(&channels.sockets, 4401, "The account is not in use"),
+        Err(NotLetIn::Room(EnterError::NotFound | EnterError::Forbidden)) => {
             return handshake.close_with(&channels.sockets, 4404, "Chat room not found");
         }
-        Err(EnterError::Store(error)) => {
+        Err(NotLetIn::Room(EnterError::Store(error))) => {
             tracing::warn!(%error, "A room could not be opened");
             return handshake.close_with(&channels.sockets, 1011, "Server error");
         }
     };
-    let (connection, waiting) = StorefrontConnection::in_room(&channels, &entered, &handshake);
+    let (connection, waiting) = StorefrontConnection::in_room(&channels, &entered, is_panel, &handshake);
     match channels.desk.room(&entered).await {
         Ok(room) => connection.send_frame(wire::room_info(&room)),
         Err(error) => {
@@ -77,14 +72,9 @@ pub(super) async fn room(channels: Channels, room: &str, mut request: Request) -
         }
     }
     let port: Arc<dyn Connection> = connection.clone();
-    if entered.is_identified {
-        let shown = who.iter().find(|who| who.person.id == entered.person.id);
-        let expires_at = shown.map_or(FOREVER, |who| who.expires_at);
-        let token = shown.and_then(|who| who.token);
-        let who = Authenticated { person: entered.person, expires_at, token };
-        channels.desk.connect_to(&who, entered.summary.conversation, &port).await;
-    } else {
-        channels.desk.connect_guest(&entered, port);
+    match who {
+        Some(who) => channels.desk.connect_to(&who, entered.summary.conversation, &port).await,
+        None => channels.desk.connect_guest(&entered, port),
     }
     handshake.serve(&channels.sockets, connection, waiting)
 }
@@ -116,20 +106,71 @@ async fn identities(channels: &Channels, uri: &Uri, headers: &HeaderMap) -> Resu
     Ok(who)
 }
 
+/// Why a socket is not let into a room.
+#[derive(Debug, thiserror::Error)]
+enum NotLetIn {
+    #[error("the panel's agent may not use it any more")]
+    Panel,
+    #[error(transparent)]
+    Room(#[from] EnterError),
+}
+
+/// A socket that is let into a room.
+struct LetIn {
+    /// As whom, if it showed that.
+    who: Option<Authenticated>,
+    entered: Entered,
+    is_panel: bool,
+}
+
+/// Lets a socket into a room.
+async fn let_in(channels: &Channels, uri: &Uri, headers: &HeaderMap, room: Uuid) -> Result<LetIn, NotLetIn> {
+    let who = identities(channels, uri, headers).await.map_err(EnterError::from)?;
+    if let Some(entered) = enter_as(channels, who.iter().map(|who| who.person.clone()), room).await? {
+        let who = who.into_iter().find(|who| who.person.id == entered.person.id);
+        return Ok(LetIn { who, entered, is_panel: false });
+    }
+    let name = ConversationName::Uuid(room.as_u128());
+    match panel::of(channels, headers).await.map_err(EnterError::from)? {
+        Panel::Of(agent) => {
+            let entered = channels.desk.enter(name, &Claim::Identity(agent.person.clone())).await?;
+            Ok(LetIn { who: Some(agent), entered, is_panel: true })
+        }
+        Panel::Shut => Err(NotLetIn::Panel),
+        Panel::None => {
+            let entered = channels.desk.enter(name, &Claim::NameAlone).await?;
+            Ok(LetIn { who: None, entered, is_panel: false })
+        }
+    }
+}
+
 /// Enters a room as the first of these people whose room it is, else by its id alone: showing more never gives less.
 async fn enter(
     channels: &Channels,
     people: impl Iterator<Item = Arc<Person>>,
     room: Uuid,
 ) -> Result<Entered, EnterError> {
+    match enter_as(channels, people, room).await? {
+        Some(entered) => Ok(entered),
+        None => channels.desk.enter(ConversationName::Uuid(room.as_u128()), &Claim::NameAlone).await,
+    }
+}
+
+/// Enters a room as the first of these people whose room it is, if it is anybody's of them.
+async fn enter_as(
+    channels: &Channels,
+    people: impl Iterator<Item = Arc<Person>>,
+    room: Uuid,
+) -> Result<Option<Entered>, EnterError> {
     let name = ConversationName::Uuid(room.as_u128());
     for person in people {
         match channels.desk.enter(name, &Claim::Identity(person)).await {
+            Ok(entered) => return Ok(Some(entered)),
             Err(EnterError::Forbidden) => {}
-            entered => return entered,
+            Err(error) => return Err(error),
         }
     }
-    channels.desk.enter(name, &Claim::NameAlone).await
+    Ok(None)
 }
 
 /// `/ws/admin/chat/?token=`: all rooms, for agents. Refusals are told after the accept: 4401 without a good token, 4403 for

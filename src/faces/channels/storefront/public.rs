@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::pages::{self, PAGE, Paging};
 use super::wire::{MessageBody, RoomBody, messages};
-use crate::accounts::visitors::Card;
+use crate::accounts::visitors::{ANONYMOUS, Card};
 use crate::desk::enter::Entered;
 use crate::desk::mark_read::MarkRead;
 use crate::desk::send_message::{Addressee, SendMessage};
@@ -40,7 +40,7 @@ pub(super) fn routes() -> Router<Channels> {
         .route("/health/ws/", get(health))
 }
 
-/// The caller's own room; on an open server everybody's. A visitor's first request from a page makes them a room, since the newer
+/// The caller's own room; on an open server everybody's, for agents and for programs that show no identity. A visitor's first request from a page makes them a room, since the newer
 /// frontend sends nothing until it has found one here.
 async fn list(
     State(channels): State<Channels>,
@@ -50,7 +50,11 @@ async fn list(
     paging: Paging,
 ) -> Result<Response, Problem> {
     let server_url = &paging.server_url;
-    if channels.settings.open_public_rooms {
+    let is_agent = who.user().is_some_and(|user| user.role.is_agent());
+    let is_visitors_page =
+        who.user().is_none() && method == Method::GET && pages::asks_from_a_page(&channels, &headers);
+    // A customer's page takes one of the rooms in the answer for its own.
+    if channels.settings.open_public_rooms && (is_agent || (who.user().is_none() && !is_visitors_page)) {
         let (rooms, count) = channels.desk.rooms(paging.skip(), PAGE).await?;
         let mut full = Vec::with_capacity(rooms.len());
         for room in &rooms {
@@ -62,7 +66,7 @@ async fn list(
         }
         return Ok(Json(paging.page(full, count)?).into_response());
     }
-    if who.user().is_none() && method == Method::GET && pages::asks_from_a_page(&channels, &headers) {
+    if is_visitors_page {
         let made = channels.accounts.new_visitor(Card::default()).await?;
         let response = own_page(&channels, Some(&made.user), &paging).await?;
         return Ok(with_session(server_url, response, &made.secret));
@@ -191,8 +195,23 @@ async fn send(
     server_url: ServerUrl,
     fields: Fields,
 ) -> Result<Response, Problem> {
-    let entered = enter(&channels, &who, &room).await?;
+    let mut entered = enter(&channels, &who, &room).await?;
+    name_visitor(&channels, &mut entered, &fields).await?;
     say(&channels, &entered, &server_url, &fields).await
+}
+
+/// A visitor whose room was made by a first look has no name yet: the newer frontend tells it with each message, as `customer_name`.
+async fn name_visitor(channels: &Channels, entered: &mut Entered, fields: &Fields) -> Result<(), Problem> {
+    let is_nameless = entered.customer.email.is_empty() && entered.customer.name == ANONYMOUS;
+    let given = fields.text("customer_name").is_some_and(|name| !name.trim().is_empty());
+    if entered.is_identified && is_nameless && given {
+        change_customer(channels, entered, fields).await?;
+        if let Some(named) = channels.accounts.user(entered.customer.id).await? {
+            entered.person = caller::person(&named);
+            entered.customer = entered.person.clone();
+        }
+    }
+    Ok(())
 }
 
 /// `{content}`: 201 with the message, bare and once more under `data`. The answer comes before its echo on the sockets.

@@ -126,6 +126,16 @@ struct LastMessageBody<'a> {
     created_at: String,
 }
 
+impl<'a> LastMessageBody<'a> {
+    fn of(summary: &'a Summary, stamp: fn(Timestamp) -> String) -> Option<Self> {
+        summary.last_message.as_ref().map(|last| Self {
+            content: last.body.as_str(),
+            sender_type: if last.side == Side::Desk { "admin" } else { "customer" },
+            created_at: stamp(last.at),
+        })
+    }
+}
+
 /// A room in requests: the shapes of both generations in one.
 #[derive(Serialize)]
 pub(super) struct RoomBody<'a> {
@@ -150,11 +160,6 @@ pub(super) struct RoomBody<'a> {
 impl<'a> RoomBody<'a> {
     pub(super) fn new(room: &'a Room, messages: Option<Vec<MessageBody<'a>>>) -> Self {
         let Room { summary, customer, profile } = room;
-        let last = summary.last_message.as_ref().map(|last| LastMessageBody {
-            content: last.body.as_str(),
-            sender_type: if last.side == Side::Desk { "admin" } else { "customer" },
-            created_at: stamp::rest(last.at),
-        });
         Self {
             id: room_id(summary.conversation.uuid),
             customer_name: customer_name(customer),
@@ -162,14 +167,14 @@ impl<'a> RoomBody<'a> {
             customer_phone: &profile.phone,
             customer_session: "",
             user: (!customer.email.is_empty()).then_some(customer.number),
-            status: summary.status.word(),
+            status: summary.status.shown(),
             display_name: &customer.name,
             created_at: stamp::rest(summary.conversation.created_at),
             updated_at: stamp::rest(summary.updated_at),
             last_message_at: stamp::rest(summary.updated_at),
             messages,
             unread_count: summary.side(Side::Desk).unread,
-            last_message: last,
+            last_message: LastMessageBody::of(summary, stamp::rest),
         }
     }
 }
@@ -183,21 +188,34 @@ pub(super) struct RoomFrame<'a> {
     status: &'static str,
     created_at: String,
     last_message_at: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    unread_count: Option<u64>,
+    #[serde(flatten)]
+    listed: Option<ListedFrame<'a>>,
+}
+
+/// What the agents' overview has besides: panels put it in place of the list that they fetched.
+#[derive(Serialize)]
+struct ListedFrame<'a> {
+    unread_count: u64,
+    last_message: Option<LastMessageBody<'a>>,
 }
 
 impl<'a> RoomFrame<'a> {
-    fn new(room: &'a Room, unread_count: Option<u64>) -> Self {
+    fn listed(room: &'a Room) -> Self {
+        let unread_count = room.summary.side(Side::Desk).unread;
+        let last_message = LastMessageBody::of(&room.summary, stamp::frame);
+        Self::new(room, Some(ListedFrame { unread_count, last_message }))
+    }
+
+    fn new(room: &'a Room, listed: Option<ListedFrame<'a>>) -> Self {
         let Room { summary, customer, profile } = room;
         Self {
             id: room_id(summary.conversation.uuid),
             customer_name: customer_name(customer),
             customer_email: customer_email(customer, profile),
-            status: summary.status.word(),
+            status: summary.status.shown(),
             created_at: stamp::frame(summary.conversation.created_at),
             last_message_at: stamp::frame(summary.updated_at),
-            unread_count,
+            listed,
         }
     }
 }
@@ -239,8 +257,7 @@ pub(super) fn room_info(room: &Room) -> String {
 
 /// `room_list`, the agents' overview.
 pub(super) fn room_list(rooms: &[Room]) -> String {
-    let frame = |room| RoomFrame::new(room, Some(room.summary.side(Side::Desk).unread));
-    ServerFrame::RoomList { rooms: rooms.iter().map(frame).collect() }.text()
+    ServerFrame::RoomList { rooms: rooms.iter().map(RoomFrame::listed).collect() }.text()
 }
 
 /// What a socket in a room is sent; `None` if the dialect has no word for it.

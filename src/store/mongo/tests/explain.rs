@@ -14,12 +14,13 @@ use crate::store::mongo::{conversations, queries};
 use crate::store::{ConversationStore as _, Delivered};
 
 /// Fields that no index holds: they narrow down what was found by the others.
-const NARROWS: [(&str, &str); 6] = [
+const NARROWS: [(&str, &str); 7] = [
     ("entries", "kind"),
     ("entries", "side"),
     ("entries", "$or"),
     ("entries", "revision.seq"),
     ("users", "status"),
+    ("conversations", "status"),
     ("messages", "side"),
 ];
 

@@ -1,0 +1,151 @@
+// What stands on the screens of pages like the shop's first ones, driven with a real mouse and keyboard.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { mint, PASSWORD } from '../js/server.mjs';
+import { skip } from './chromium.mjs';
+import { Screen, site } from './support/harness.mjs';
+
+/** The page's present socket is open. */
+const hears = (screen) => screen.page.locator('#messages[data-socket=open]').waitFor({ state: 'attached' });
+
+async function openCustomer(t, place, options) {
+  const customer = await Screen.open(t, place, '/shop/customer.html', options);
+  await customer.click('#start');
+  await hears(customer);
+  return customer;
+}
+
+const openPanel = (t, place) =>
+  Screen.open(t, place, '/shop/panel.html', { storage: { access_token: mint(place.server.admin) } });
+
+const write = (screen, text) => screen.submit('#input', text);
+
+/** A customer who has written, and a panel that shows it. */
+async function scene(t, options) {
+  const place = await site(t, { sameOrigin: true, proxy: true, ...options });
+  const ann = await openCustomer(t, place);
+  await write(ann, 'hello');
+  const panel = await openPanel(t, place);
+  await panel.reads('.message', ['hello']);
+  await hears(panel);
+  return { place, ann, panel };
+}
+
+/** What an agent says somewhere else. */
+async function sayElsewhere({ server }, content) {
+  const { body } = await server.get('/api/admin/chat-rooms/', server.admin);
+  const path = `/api/admin/chat-rooms/${body.results[0].id}/send_message/`;
+  assert.equal((await server.rest('POST', path, { as: server.admin, body: { content } })).status, 201);
+}
+
+test('replies and questions stand on both screens once, in order, though answers are slower than sockets', { skip }, async (t) => {
+  const { ann, panel } = await scene(t, { answersAfterMs: 50 });
+  const said = ['hello'];
+  for (let i = 1; i <= 12; i++) {
+    said.push(`r${i}`);
+    await write(panel, `r${i}`);
+  }
+  await ann.reads('.message', said);
+  await panel.reads('.message', said);
+  for (let i = 1; i <= 4; i++) {
+    said.push(`q${i}`);
+    await write(ann, `q${i}`);
+  }
+  for (const screen of [ann, panel]) await screen.reads('.message', said);
+  assert.equal((await panel.texts('.message.own')).length, 12);
+});
+
+test('what was said while a page was cut off stands there after a click on Retry', { skip }, async (t) => {
+  const { place, ann, panel } = await scene(t);
+  place.proxy.refuse();
+  place.proxy.all('reset');
+  for (const screen of [ann, panel]) await screen.sees('#error', 'code 1006');
+  place.proxy.accept();
+  await sayElsewhere(place, 'meanwhile');
+  await ann.click('#retry');
+  await ann.reads('.message', ['hello', 'meanwhile']);
+  await panel.click('#retry');
+  await panel.click('.room');
+  await panel.reads('.message', ['hello', 'meanwhile']);
+  await write(ann, 'afterwards');
+  for (const screen of [ann, panel]) await screen.reads('.message', ['hello', 'meanwhile', 'afterwards']);
+});
+
+test('a server that stops, and one that is killed, leave pages that offer to try again, and miss nothing', { skip }, async (t) => {
+  const { place, ann, panel } = await scene(t);
+  const said = ['hello'];
+  for (const [end, code] of [['stop', 'code 1012'], ['kill', 'code 1006']]) {
+    await place.server[end]();
+    for (const screen of [ann, panel]) await screen.sees('#error', code);
+    await place.server.restart();
+    said.push(`after ${end}`);
+    await sayElsewhere(place, said.at(-1));
+    await ann.click('#retry');
+    await ann.reads('.message', said);
+    await panel.click('#retry');
+    await panel.click('.room');
+    await panel.reads('.message', said);
+  }
+});
+
+test('two tabs of a customer, and two customers, each see their own', { skip }, async (t) => {
+  const { place, ann, panel } = await scene(t);
+  const tab = await openCustomer(t, place, { beside: ann });
+  await tab.reads('.message', ['hello']);
+  await write(tab, 'second tab');
+  for (const screen of [ann, tab, panel]) await screen.reads('.message', ['hello', 'second tab']);
+  const bob = await openCustomer(t, place);
+  await write(bob, 'somebody else');
+  await panel.page.reload();
+  await panel.sees('.room', 'somebody else');
+  await panel.click('.room', { hasText: 'somebody else' });
+  await panel.reads('.message', ['somebody else']);
+  await write(panel, 'to bob alone');
+  await bob.reads('.message', ['somebody else', 'to bob alone']);
+  await panel.click('.room', { hasText: 'second tab' });
+  await panel.reads('.message', ['hello', 'second tab']);
+  assert.deepEqual(await ann.texts('.message'), ['hello', 'second tab']);
+});
+
+test('a file is a link that opens, and a closed room is written on', { skip }, async (t) => {
+  const { place, ann, panel } = await scene(t);
+  const { server } = place;
+  const { body: rooms } = await server.get('/api/chat/rooms/', server.admin);
+  const form = new FormData();
+  form.append('room_id', (rooms.results ?? rooms)[0].id);
+  form.append('message', 'see this');
+  form.append('attachment', new Blob(['just text']), 'notes.txt');
+  const headers = { authorization: `Bearer ${mint(server.admin)}` };
+  assert.equal((await fetch(`${server.url}/api/chat/messages/`, { method: 'POST', headers, body: form })).status, 201);
+  for (const screen of [ann, panel]) {
+    await screen.sees('.message', 'see this');
+    const link = (await screen.texts('.message')).at(-1).split('\n').at(-1);
+    assert.equal(await (await fetch(link)).text(), 'just text', link);
+  }
+  const { body } = await server.get('/api/admin/chat-rooms/', server.admin);
+  const path = `/api/admin/chat-rooms/${body.results[0].id}/`;
+  await server.rest('PATCH', path, { as: server.admin, body: { status: 'closed' } });
+  await panel.page.reload();
+  await panel.sees('#head', 'closed');
+  await write(ann, 'one more thing');
+  await panel.sees('.message', 'one more thing');
+  assert.equal((await panel.texts('.message')).length, 3);
+});
+
+test('a panel whose agent is blocked hears nothing more', { skip }, async (t) => {
+  const { place, ann } = await scene(t);
+  const panel = await Screen.open(t, place, '/shop/panel.html');
+  await panel.page.locator('#username').fill('second@x.test');
+  await panel.page.locator('#password').fill(PASSWORD);
+  await panel.click('#sign-in button');
+  await panel.reads('.message', ['hello']);
+  await hears(panel);
+  await place.server.user(['block', 'second@x.test']);
+  await panel.sees('#error', 'Session expired');
+  await write(ann, 'not for the blocked one');
+  await panel.click('#retry');
+  await panel.sees('#error', 'not valid');
+  assert.doesNotMatch(await panel.page.content(), /not for the blocked one/);
+});
