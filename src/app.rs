@@ -112,7 +112,7 @@ pub async fn serve(
         client_url: config.listen.page_url(),
         changed,
     });
-    let desk = Desk::open(stores, accounts.clone(), clock.clone(), config.desk.settings());
+    let desk = Desk::open(stores, accounts.clone(), clock.clone(), config.desk.settings(config.heartbeat.heartbeat()));
     tokio::spawn(essential("watch over accounts", judge_changes(desk.clone(), changes, stop.clone())));
     let (router, sockets, channels) = router(&desk, &accounts, config)?;
     let tasks = TaskTracker::new();

@@ -30,15 +30,16 @@ pub struct DeskConfig {
 }
 
 impl DeskConfig {
-    /// As the desk takes it.
+    /// As the desk takes it, with this heartbeat.
     #[must_use]
-    pub fn settings(&self) -> DeskSettings {
+    pub fn settings(&self, heartbeat: Heartbeat) -> DeskSettings {
         DeskSettings {
             max_message_chars: self.max_message,
             typing_ttl: self.typing_ttl,
             offline_grace: self.offline_grace,
             send_rate: (self.send_rate > 0).then_some(self.send_rate),
             history_page: self.history_page,
+            back_within: heartbeat.interval + heartbeat.timeout,
         }
     }
 }

@@ -98,9 +98,8 @@ impl Desk {
         loop {
             let now = tick.tick().await;
             for Visit { viewer, shows, connection, .. } in self.0.visits.take_due(now) {
-                let Some(connection) = connection.upgrade().filter(|connection| connection.is_of(viewer.id)) else {
-                    continue;
-                };
+                let connection = connection.upgrade().filter(|it| self.0.presence.has(viewer.id, it.id()));
+                let Some(connection) = connection else { continue };
                 match shows {
                     Shows::Desk if self.0.presence.is_desk_open() => {}
                     Shows::Desk => self.tell_desk(&viewer, &connection, false).await,

@@ -6,9 +6,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Desk;
+use super::connect::Begun;
 use super::list_conversations::list_for;
-use crate::domain::{DeskEvent, EntryTold, Person};
-use crate::presence::{Connection, Delivery, Frames, Next, Outcome};
+use crate::domain::{Conversation, ConversationId, DeskEvent, EntryTold, Person, Seq};
+use crate::presence::{Delivery, Frames, Missing, Next, Outcome, Recognized, Stream};
 use crate::store::{Missed, StoreError, is_last_page};
 
 /// The most conversations that are caught up on.
@@ -40,91 +41,88 @@ impl Desk {
     /// is passed over.
     ///
     /// Gives the newest message of all that was sent to it, or before it came, by its number; `None` if that is not known.
-    pub async fn catch_up(
-        &self,
-        person: &Arc<Person>,
-        connection: &Arc<dyn Connection>,
-    ) -> Result<Option<u64>, StoreError> {
+    pub async fn catch_up(&self, person: &Arc<Person>, begun: Begun) -> Result<Option<u64>, StoreError> {
+        let Begun { stream, mut lost } = begun;
         loop {
-            match self.replay_missed(person, connection).await {
+            match self.replay_missed(person, &stream, &std::mem::take(&mut lost)).await {
                 Ok(()) => {}
                 Err(StoreError::Corrupt(what)) => tracing::error!("Somebody cannot be caught up: {what}"),
                 Err(error) => return Err(error),
             }
-            if let Held::PassedOn(newest) = self.pass_on_held(person, connection, &mut 0).await {
+            if let Held::PassedOn(newest) = self.pass_on_held(person, &stream, &mut 0).await {
                 return Ok(newest);
             }
         }
     }
 
     /// Passes on what was told meanwhile. `newest` becomes the number of the newest message that it passed on.
-    pub(super) async fn pass_on_held(
-        &self,
-        person: &Arc<Person>,
-        connection: &Arc<dyn Connection>,
-        newest: &mut u64,
-    ) -> Held {
+    pub(super) async fn pass_on_held(&self, person: &Arc<Person>, stream: &Stream, newest: &mut u64) -> Held {
         loop {
             // Looked at first: what was told up to then is held now, if the connection was there.
             let told_up_to = self.told_up_to().await;
-            let held = match connection.feed().finish() {
+            let held = match stream.finish() {
                 Next::Live => return Held::PassedOn(told_up_to),
                 Next::ReadAgain => return Held::TooMany,
                 Next::PassOn(held) => held,
             };
             for told in held {
-                let (conversation, seq) = (told.entry.conversation, told.entry.seq);
-                if !replay_one(person, connection, told.clone()).await {
+                if !replay_one(person, stream, told.clone()).await {
                     return Held::PassedOn(None);
                 }
+                stream.passed_on(&told);
                 *newest = told.entry.message().map_or(*newest, |message| message.number.max(*newest));
                 if told.is_message() {
-                    self.note_replayed(person, &told, seq.previous());
-                }
-                if !self.note_delivery(person.id, conversation, seq) {
-                    return Held::PassedOn(None);
+                    self.note_replayed(person, &told, told.entry.seq.previous());
                 }
             }
         }
     }
 
-    async fn replay_missed(&self, person: &Arc<Person>, connection: &Arc<dyn Connection>) -> Result<(), StoreError> {
-        for missed in self.missed(person).await? {
-            if !self.replay(person, connection, missed).await? {
+    async fn replay_missed(
+        &self,
+        person: &Arc<Person>,
+        stream: &Stream,
+        lost: &[(ConversationId, Seq)],
+    ) -> Result<(), StoreError> {
+        for missed in self.missed(person, stream, lost).await? {
+            if !self.replay(person, stream, missed).await? {
                 break;
             }
         }
         Ok(())
     }
 
-    /// Where this person has missed something: by the store, and by what is noted and may not be in the store yet. Nothing
-    /// is written for it, so that people can come in while the store cannot keep anything.
-    pub(super) async fn missed(&self, person: &Person) -> Result<Vec<Missed>, StoreError> {
+    /// Where this person has missed something: beyond their cursor and what is in flight, or from where on an earlier connection
+    /// was lost. Nothing is written for it, so that people can come in while the store cannot keep anything.
+    pub(super) async fn missed(
+        &self,
+        person: &Person,
+        stream: &Stream,
+        lost: &[(ConversationId, Seq)],
+    ) -> Result<Vec<Missed>, StoreError> {
         let mut all = self.0.stores.conversations.missed(list_for(person), CONVERSATIONS).await?;
-        for (id, after) in self.0.deliveries.unsettled(person.id) {
-            if all.iter().any(|missed| missed.conversation.id == id) {
+        for missed in &mut all {
+            let id = missed.conversation.id;
+            let known = self.0.cursors.get(person.id, id).max(stream.begins_after(id));
+            missed.after = missed.after.max(known.unwrap_or_default());
+        }
+        for (id, first) in lost {
+            if let Some(missed) = all.iter_mut().find(|missed| missed.conversation.id == *id) {
+                missed.after = first.previous();
                 continue;
             }
-            let Some(summary) = self.0.stores.conversations.summary(id).await? else { continue };
+            let Some(summary) = self.0.stores.conversations.summary(*id).await? else { continue };
             let (conversation, last_seq) = (summary.conversation, summary.last_seq);
             if conversation.members.side_of(person.id, person.role.is_agent()).is_some() {
-                all.push(Missed { conversation, after, last_seq });
+                all.push(Missed { conversation, after: first.previous(), last_seq });
             }
-        }
-        for missed in &mut all {
-            missed.after = self.0.deliveries.known(person.id, missed.conversation.id).unwrap_or(missed.after);
         }
         all.retain(|missed| missed.after < missed.last_seq);
         Ok(all)
     }
 
     /// Replays one conversation. False if the connection is closed.
-    async fn replay(
-        &self,
-        person: &Arc<Person>,
-        connection: &Arc<dyn Connection>,
-        missed: Missed,
-    ) -> Result<bool, StoreError> {
+    async fn replay(&self, person: &Arc<Person>, stream: &Stream, missed: Missed) -> Result<bool, StoreError> {
         let mut after = missed.after;
         let mut handed = after;
         loop {
@@ -134,34 +132,101 @@ impl Desk {
                 let (conversation, seq) = (told.entry.conversation, told.entry.seq);
                 let told = Arc::new(told);
                 if told.is_message() && told.author.id != person.id {
-                    if !replay_one(person, connection, told.clone()).await {
+                    if !replay_one(person, stream, told.clone()).await {
                         return Ok(false);
                     }
                     self.note_replayed(person, &told, handed);
                     handed = seq;
                 }
                 after = seq;
-                connection.feed().replayed(conversation, seq);
-                if !self.note_delivery(person.id, conversation, seq) {
-                    return Ok(false);
-                }
+                stream.read_up_to(conversation, seq);
             }
             if is_last {
                 return Ok(true);
             }
         }
     }
+
+    /// Replays a conversation from this entry on, the person's own entries included, then lets live entries through.
+    pub(super) async fn replay_from(
+        &self,
+        person: &Arc<Person>,
+        stream: &Stream,
+        conversation: Conversation,
+        first: Seq,
+    ) -> Result<(), StoreError> {
+        let mut after = first.previous();
+        loop {
+            let page = self.0.stores.conversations.entries_after(conversation.id, after, PAGE).await?;
+            let is_last = is_last_page(&page, PAGE);
+            for told in self.show(conversation, page).await? {
+                after = told.entry.seq;
+                if !self.replay_shown(person, stream, told).await {
+                    return Ok(());
+                }
+            }
+            if is_last && matches!(self.pass_on_held(person, stream, &mut 0).await, Held::PassedOn(_)) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Replays an entry whoever is its author. False if the connection is closed.
+    pub(super) async fn replay_shown(&self, person: &Arc<Person>, stream: &Stream, told: EntryTold) -> bool {
+        let told = Arc::new(told);
+        let (conversation, seq) = (told.entry.conversation, told.entry.seq);
+        // A message that was deleted since is not shown to anybody.
+        let is_shown = told.entry.message().is_none() || told.is_message();
+        if is_shown && !replay_one(person, stream, told.clone()).await {
+            return false;
+        }
+        stream.read_up_to(conversation, seq);
+        if told.is_message() {
+            self.note_replayed(person, &told, seq.previous());
+        }
+        true
+    }
+
+    /// Sends a connection what was lost on an older one. One that cannot be sent it is closed, so that its client comes back and is
+    /// caught up.
+    pub(super) async fn send_missing(&self, person: &Arc<Person>, missing: Missing) {
+        if let Err(error) = self.try_send_missing(person, &missing).await {
+            tracing::warn!(%error, "What was lost with a connection could not be read");
+            missing.stream.connection().dismiss();
+        }
+    }
+
+    async fn try_send_missing(&self, person: &Arc<Person>, missing: &Missing) -> Result<(), StoreError> {
+        let Missing { stream, span: (id, first, last) } = missing;
+        let Some(conversation) = self.0.directory.conversation(*id).await? else { return Ok(()) };
+        let is_for_all = matches!(stream.connection().recognized(), Recognized::ByRoom(_));
+        let mut after = first.previous();
+        while after < *last {
+            let mut page = self.0.stores.conversations.entries_after(*id, after, PAGE).await?;
+            page.retain(|entry| entry.seq <= *last);
+            let Some(newest) = page.last().map(|entry| entry.seq) else { break };
+            for told in self.show(conversation, page).await? {
+                let concerns = told.is_message() && (is_for_all || told.author.id != person.id);
+                if concerns && !replay_one(person, stream, Arc::new(told)).await {
+                    return Ok(());
+                }
+            }
+            after = newest;
+        }
+        stream.due_is_sent(*id);
+        Ok(())
+    }
 }
 
 /// Sends one entry, waiting for room. False if the connection is closed; one that has had no room for too long is cut off,
 /// like any that does not keep up.
-pub(super) async fn replay_one(person: &Person, connection: &Arc<dyn Connection>, told: Arc<EntryTold>) -> bool {
+pub(super) async fn replay_one(person: &Person, stream: &Stream, told: Arc<EntryTold>) -> bool {
     let event = DeskEvent::Entry(told);
     let frames = Frames::default();
     let deadline = Instant::now() + PATIENCE;
     loop {
         let is_replay = Instant::now() < deadline;
-        match connection.send(&Delivery { event: &event, viewer: person, is_replay, frames: &frames }) {
+        match stream.replay(&Delivery { event: &event, viewer: person, is_replay, frames: &frames }) {
             Outcome::Sent | Outcome::NotTaken => return true,
             Outcome::Closed => return false,
             Outcome::Full => tokio::time::sleep(RETRY).await,

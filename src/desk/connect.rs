@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use super::Desk;
 use super::enter::Entered;
 use crate::accounts::identify::IdentifyError;
-use crate::domain::{ConnectionId, ConversationId, Person, Timestamp, TokenStamp, UserId};
-use crate::presence::{Connection, Revoked, Unconfirmed};
+use crate::domain::{ConnectionId, Conversation, ConversationId, Person, Seq, Timestamp, TokenStamp, UserId};
+use crate::presence::{Begins, Connection, Ending, Left, Recognized, Revoked, Stream};
 
 /// Somebody who has shown who they are.
 #[derive(Debug, Clone)]
@@ -19,11 +21,11 @@ pub struct Authenticated {
     pub token: Option<TokenStamp>,
 }
 
-/// What a new connection is to get should an older one of the same person turn out to have been dead.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum IsOwed {
-    WhatIsLost,
-    Nothing,
+/// A connection that has become somebody's.
+pub struct Begun {
+    pub(super) stream: Arc<Stream>,
+    /// The first entry of each conversation that its client missed when an earlier connection was lost.
+    pub(super) lost: Vec<(ConversationId, Seq)>,
 }
 
 impl Desk {
@@ -38,50 +40,62 @@ impl Desk {
     }
 
     /// Makes a connection somebody's. It hears of everything from now on, but of the log only after
-    /// [`catch_up`](Self::catch_up). False if it has closed meanwhile.
-    pub async fn connect(&self, who: &Authenticated, connection: &Arc<dyn Connection>) -> bool {
-        connection.feed().begin();
-        self.admit(who, connection, IsOwed::WhatIsLost).await
+    /// [`catch_up`](Self::catch_up).
+    pub async fn connect(&self, who: &Authenticated, connection: &Arc<dyn Connection>) -> Begun {
+        self.admit(who, connection, Begins::FromCursor).await
     }
 
     /// The same, for a client that fetches by itself what it has missed, by requests or by [`resume`](Self::resume): it hears of
-    /// the log, too, from now on.
-    pub async fn connect_live(&self, who: &Authenticated, connection: &Arc<dyn Connection>) -> bool {
-        self.admit(who, connection, IsOwed::Nothing).await
+    /// the log, too, from now on. A connection that is theirs already goes on as it is.
+    pub async fn connect_live(&self, who: &Authenticated, connection: &Arc<dyn Connection>) {
+        self.admit(who, connection, Begins::LiveAlone).await;
     }
 
-    /// The same, for a client that comes back by itself and fetches nothing: should an older connection turn out to have been
-    /// dead, this one gets what was lost with it.
-    pub(super) async fn connect_owed(&self, who: &Authenticated, connection: &Arc<dyn Connection>) -> bool {
-        self.admit(who, connection, IsOwed::WhatIsLost).await
-    }
-
-    /// The person whose connection it is has shown a token again: it goes on as it is, and misses nothing. False if it has
-    /// closed meanwhile.
-    pub async fn renew(&self, who: &Authenticated, connection: &Arc<dyn Connection>) -> bool {
-        self.admit(who, connection, IsOwed::Nothing).await
-    }
-
-    async fn admit(&self, who: &Authenticated, connection: &Arc<dyn Connection>, is_owed: IsOwed) -> bool {
-        self.0.expiries.add(who, connection);
-        let joined = {
-            let mut debts = self.0.debts.lock();
-            let joined = self.0.presence.join(who.person.clone(), connection.clone());
-            if is_owed == IsOwed::WhatIsLost {
-                self.note_debts(&mut debts, &who.person, connection);
-            }
-            joined
+    /// The same, for a connection that is for one conversation alone. If its client has lost an earlier one, it is first sent what
+    /// it missed; if none is known, as after a restart, and its client drops what it has, what its person has not been sent.
+    pub async fn connect_to(&self, who: &Authenticated, conversation: Conversation, connection: &Arc<dyn Connection>) {
+        let unsent = if connection.drops_what_it_has() {
+            self.after_delivered(who.person.id, conversation.id).await
+        } else {
+            None
         };
-        if !connection.is_of(who.person.id) {
-            // It left before it came, so nobody else will take it out.
-            self.disconnect(&who.person, connection.id(), Vec::new());
-            return false;
+        let begins = Begins::Live { reads: unsent.is_some() };
+        let Begun { stream, lost } = self.admit(who, connection, begins).await;
+        let lost = lost.into_iter().find(|(id, _)| *id == conversation.id).map(|(_, first)| first);
+        let Some(first) = lost.or(unsent) else { return };
+        let (desk, person) = (self.clone(), who.person.clone());
+        self.run(async move {
+            if let Err(error) = desk.replay_from(&person, &stream, conversation, first).await {
+                tracing::warn!(%error, "A connection could not be caught up");
+                stream.connection().dismiss();
+            }
+        });
+    }
+
+    /// The first entry of a conversation that somebody has not been sent; `None` if they never were sent any.
+    async fn after_delivered(&self, user: UserId, conversation: ConversationId) -> Option<Seq> {
+        match self.delivered(user, conversation).await {
+            Ok(delivered) => delivered.map(Seq::next),
+            Err(error) => {
+                tracing::warn!(%error, "What somebody has been sent could not be looked up");
+                None
+            }
         }
-        for outdated in &joined.outdated {
-            revoke_connection(who.person.id, &**outdated, Revoked::RoleChanged);
+    }
+
+    pub(super) async fn admit(&self, who: &Authenticated, connection: &Arc<dyn Connection>, begins: Begins) -> Begun {
+        self.0.expiries.add(who, connection);
+        let joined = self.0.presence.join(who.person.clone(), connection.clone(), begins);
+        let room = connection.recognized();
+        for other in &joined.others {
+            if joined.has_changed {
+                revoke_connection(who.person.id, &**other, Revoked::RoleChanged);
+            } else if is_same_place(&room, &other.recognized()) {
+                other.ask_or_close();
+            }
         }
         self.announce_arrival(&who.person, &joined).await;
-        true
+        Begun { stream: joined.stream, lost: joined.lost }
     }
 
     /// Sends a connection what happens in the conversation that its client has entered by name alone. It is nobody's: it makes
@@ -95,22 +109,21 @@ impl Desk {
         self.0.presence.remove_guest(conversation, connection);
     }
 
-    /// Takes a connection from a person. What was sent on it in vain, if it broke, counts as not delivered, unless they
-    /// have another connection.
-    pub fn disconnect(&self, person: &Arc<Person>, connection: ConnectionId, unconfirmed: Vec<Unconfirmed>) {
+    /// Takes a connection from a person. Everything that was sent on it before `arrived` has arrived; see
+    /// [`Presence::leave`](crate::presence::Presence::leave) for the rest.
+    pub fn disconnect(&self, person: &Arc<Person>, connection: ConnectionId, arrived: Instant, ending: Ending) {
         self.0.expiries.remove(connection);
         self.stop_typing_on(connection);
-        // Held until it is taken back, too: whoever comes next catches up from there.
-        let mut all = self.0.debts.lock();
-        let debts = all.remove(&connection).unwrap_or_default();
-        let Some(leaving) = self.0.presence.leave(person.id, connection) else {
-            drop(all);
-            return self.settle_debts(person, debts, &unconfirmed);
-        };
-        for (conversation, first) in unconfirmed {
-            self.0.deliveries.take_back(person.id, conversation, first.previous());
+        let within = self.0.settings.back_within;
+        let Left { arrived, missing, leaving } = self.0.presence.leave(person.id, connection, arrived, ending, within);
+        for (conversation, up_to) in arrived {
+            self.0.cursors.advance(person.id, conversation, up_to);
         }
-        drop(all);
+        for missing in missing {
+            let (desk, person) = (self.clone(), person.clone());
+            self.run(async move { desk.send_missing(&person, missing).await });
+        }
+        let Some(leaving) = leaving else { return };
         let (desk, grace) = (self.clone(), self.0.settings.offline_grace);
         self.run(async move {
             tokio::time::sleep(grace).await;
@@ -125,6 +138,15 @@ impl Desk {
         for connection in self.0.presence.connections(user) {
             revoke_connection(user, &*connection, reason);
         }
+    }
+}
+
+/// Whether a connection known by the one may be the successor of one known by the other.
+fn is_same_place(one: &Recognized, other: &Recognized) -> bool {
+    match (one, other) {
+        (Recognized::ByRoom(one), Recognized::ByRoom(other)) => one == other,
+        (Recognized::ByRoom(_), _) | (_, Recognized::ByRoom(_)) => false,
+        (Recognized::ByPerson | Recognized::ByPage(_), Recognized::ByPerson | Recognized::ByPage(_)) => true,
     }
 }
 

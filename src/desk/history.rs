@@ -93,7 +93,6 @@ impl Desk {
         let Some(side) = conversation.members.side_of(reader.id, reader.role.is_agent()) else { return Ok(()) };
         self.note_taken(side, newest.messages, newest.is_all, reaches);
         if self.shows_all_missed(reader, conversation, newest).await? {
-            self.fetched(reader.id, conversation.id, last);
             self.confirm(reader.id, conversation.id, last);
         }
         if !newest.shows_all_unread(summary, side) {

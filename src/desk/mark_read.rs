@@ -57,13 +57,11 @@ impl Desk {
             }
         };
         let _under_way = self.0.own_marks.begin(reader, conversation.id);
-        let up_to = match named {
-            Some(up_to) => {
-                self.confirm(reader.id, conversation.id, up_to);
-                up_to
-            }
-            None => self.delivered(reader.id, conversation.id).await?.unwrap_or_default(),
-        };
+        let delivered = self.delivered(reader.id, conversation.id).await?.unwrap_or_default();
+        if let Some(up_to) = named {
+            self.confirm(reader.id, conversation.id, up_to.min(delivered));
+        }
+        let up_to = named.unwrap_or(delivered);
         self.keep_read(reader, conversation, up_to, origin).await
     }
 

@@ -24,8 +24,7 @@ pub mod adopt;
 pub mod catch_up;
 pub mod change_status;
 pub mod connect;
-mod debts;
-pub mod deliveries;
+pub mod delivered;
 pub mod directory;
 mod dismiss;
 mod elsewhere;
@@ -35,7 +34,6 @@ pub mod in_context;
 pub mod journal;
 pub mod limits;
 pub mod list_conversations;
-mod lost_sockets;
 pub mod mark_read;
 mod outage;
 mod own_marks;
@@ -53,12 +51,10 @@ pub mod typing;
 pub mod watch;
 
 use absence_news::Visits;
-use debts::Debts;
-use deliveries::Deliveries;
+use delivered::Cursors;
 use directory::Directory;
 use journal::Journal;
 use limits::Limits;
-use lost_sockets::LostSockets;
 use own_marks::OwnMarks;
 use presence_news::DueNews;
 use receipts::Receipts;
@@ -79,6 +75,8 @@ pub struct DeskSettings {
     pub send_rate: Option<u32>,
     /// The most messages that one reading of the history gives.
     pub history_page: usize,
+    /// How long a client whose connection broke may take to come back and be sent what it missed on it.
+    pub back_within: Duration,
 }
 
 impl Default for DeskSettings {
@@ -89,6 +87,7 @@ impl Default for DeskSettings {
             offline_grace: Duration::from_secs(10),
             send_rate: Some(50),
             history_page: 1000,
+            back_within: Duration::from_secs(45),
         }
     }
 }
@@ -105,10 +104,8 @@ struct Parts {
     presence: Presence,
     directory: Directory,
     journal: Journal,
-    deliveries: Deliveries,
-    debts: Debts,
+    cursors: Cursors,
     told_up_to: ToldUpTo,
-    lost_sockets: LostSockets,
     receipts: Receipts,
     typing: TypingBoard,
     limits: Limits,
@@ -129,10 +126,8 @@ impl Desk {
         let (journal, submissions) = Journal::new();
         let desk = Self(Arc::new(Parts {
             directory: Directory::new(stores.clone()),
-            deliveries: Deliveries::default(),
-            debts: Debts::default(),
+            cursors: Cursors::default(),
             told_up_to: ToldUpTo::default(),
-            lost_sockets: LostSockets::default(),
             receipts: Receipts::default(),
             typing: TypingBoard::default(),
             limits: Limits::new(settings.send_rate),
@@ -154,7 +149,7 @@ impl Desk {
         desk.keep_running("check of accounts", |desk| async move { desk.watch().await });
         desk.keep_running("expiry of typing notices", |desk| async move { desk.expire_typing().await });
         desk.keep_running("telling who is away", |desk| async move { desk.tell_who_is_away().await });
-        desk.keep_running("writing of delivered cursors", |desk| async move { desk.keep_deliveries().await });
+        desk.keep_running("writing of delivered cursors", |desk| async move { desk.keep_cursors().await });
         desk.keep_running("writing of receipts", |desk| async move { desk.keep_receipts().await });
         desk
     }
@@ -167,23 +162,10 @@ impl Desk {
         self.0.tasks.wait().await;
     }
 
-    /// Writes down who was delivered what: once the desk is closed and all connections are, so that nothing is on its way.
+    /// Persists what has arrived at whom: once the desk is closed and all connections are.
     pub async fn write_notes(&self) {
-        self.take_back_what_is_in_doubt();
-        self.write_deliveries().await;
+        self.persist_cursors().await;
         self.write_receipts().await;
-    }
-
-    /// What was sent on a connection whose end is not known yet, and may not have arrived: a client that polls finds nobody to
-    /// fetch it from.
-    fn take_back_what_is_in_doubt(&self) {
-        for person in self.0.presence.everybody() {
-            for connection in self.0.presence.connections(person.id) {
-                for (conversation, first) in connection.unconfirmed() {
-                    self.0.deliveries.take_back(person.id, conversation, first.previous());
-                }
-            }
-        }
     }
 
     /// What the desk was told to do differently.

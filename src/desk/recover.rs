@@ -12,12 +12,12 @@ use std::time::Duration;
 use tokio::sync::OnceCell;
 
 use super::Desk;
-use super::catch_up::{Held, PAGE, replay_one};
-use super::connect::Authenticated;
+use super::catch_up::{Held, PAGE};
+use super::connect::{Authenticated, Begun};
 use super::list_conversations::list_for;
 use crate::accounts::identify::IdentifyError;
-use crate::domain::{Entry, Person, Seq};
-use crate::presence::Connection;
+use crate::domain::{Entry, Person};
+use crate::presence::{Begins, Connection, Stream};
 use crate::store::StoreError;
 
 /// How far this process has told the log, in the one order of all entries.
@@ -74,18 +74,18 @@ impl Desk {
         Ok(Authenticated { person, expires_at: identified.expires_at, token: Some(identified.token) })
     }
 
-    /// Makes a connection somebody's whose page was there before. False if it has closed meanwhile. Entries are held back until
+    /// Makes a connection somebody's whose page names its place. Entries are held back until
     /// [`replay_since`](Self::replay_since).
-    pub async fn reconnect(&self, who: &Authenticated, connection: &Arc<dyn Connection>) -> bool {
-        connection.feed().begin_with_own();
-        self.connect_live(who, connection).await
+    pub async fn reconnect(&self, who: &Authenticated, connection: &Arc<dyn Connection>) -> Begun {
+        self.admit(who, connection, Begins::FromPlace).await
     }
 
-    /// Closes the older connections of a page, which has come back on this one. `has_named_place`: it has said what it got on
-    /// them, so that nothing of it is in doubt.
-    pub fn retire_page(&self, person: &Person, page: &str, by: &dyn Connection, has_named_place: bool) {
+    /// Closes the connections of a page that comes back on this one, to be called before it is connected. `has_named_place`: it
+    /// says what it got on them, so that it misses nothing.
+    pub fn retire_page(&self, person: &Person, by: &dyn Connection, has_named_place: bool) {
+        let page = by.recognized();
         for older in self.0.presence.connections(person.id) {
-            if older.id() != by.id() && older.is_page(page) {
+            if older.id() != by.id() && older.recognized() == page {
                 tracing::debug!(connection.id = %older.id(), "A page came back on a new connection");
                 older.retire(has_named_place);
             }
@@ -96,22 +96,18 @@ impl Desk {
     ///
     /// # Errors
     /// [`StoreError`] if the log could not be read. Then the connection has to be closed, so that its page tries again.
-    pub async fn replay_since(
-        &self,
-        person: &Arc<Person>,
-        connection: &Arc<dyn Connection>,
-        mut after: u64,
-    ) -> Result<(), StoreError> {
-        // Looked up first: whatever these know is had already, or read below.
-        let missed = self.missed(person).await?;
+    pub async fn replay_since(&self, person: &Arc<Person>, begun: Begun, mut after: u64) -> Result<(), StoreError> {
+        let stream = begun.stream;
+        // Looked up first: whatever lies before these ends was got already, or is read below.
+        let missed = self.missed(person, &stream, &[]).await?;
         loop {
-            if !self.replay_log(person, connection, &mut after).await? {
+            if !self.replay_log(person, &stream, &mut after).await? {
                 return Ok(());
             }
             for missed in &missed {
-                self.0.deliveries.mark(person.id, missed.conversation.id, missed.last_seq);
+                stream.read_up_to(missed.conversation.id, missed.last_seq);
             }
-            match self.pass_on_held(person, connection, &mut after).await {
+            match self.pass_on_held(person, &stream, &mut after).await {
                 Held::TooMany => {}
                 Held::PassedOn(_) => return Ok(()),
             }
@@ -119,30 +115,14 @@ impl Desk {
     }
 
     /// False if the connection is closed.
-    async fn replay_log(
-        &self,
-        person: &Arc<Person>,
-        connection: &Arc<dyn Connection>,
-        after: &mut u64,
-    ) -> Result<bool, StoreError> {
+    async fn replay_log(&self, person: &Arc<Person>, stream: &Stream, after: &mut u64) -> Result<bool, StoreError> {
         loop {
             let page = self.0.stores.conversations.entries_since(list_for(person), *after, PAGE).await?;
             let is_last = page.len() < PAGE;
             let Some((last, _)) = page.last() else { return Ok(true) };
             let last = *last;
             for told in self.show_all(page.into_iter().map(|(_, entry)| entry)).await? {
-                let (conversation, seq): (_, Seq) = (told.entry.conversation, told.entry.seq);
-                let told = Arc::new(told);
-                // A message that was deleted since is not shown to anybody.
-                let is_shown = told.entry.message().is_none() || told.is_message();
-                if is_shown && !replay_one(person, connection, told.clone()).await {
-                    return Ok(false);
-                }
-                connection.feed().replayed(conversation, seq);
-                if told.is_message() {
-                    self.note_replayed(person, &told, seq.previous());
-                }
-                if !self.note_delivery(person.id, conversation, seq) {
+                if !self.replay_shown(person, stream, told).await {
                     return Ok(false);
                 }
             }

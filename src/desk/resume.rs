@@ -101,10 +101,7 @@ impl Desk {
             fill(&mut entries, room);
         }
         let newest = entries.last().map_or(after, |told| told.entry.seq);
-        // A client that begins at zero has not lost what it was sent before.
-        if self.delivered(person.id, conversation.id).await?.is_none_or(|known| known < newest) {
-            self.0.deliveries.mark(person.id, conversation.id, newest);
-        }
+        self.0.cursors.advance(person.id, conversation.id, newest);
         if let Some(side) = conversation.members.side_of(person.id, person.role.is_agent()) {
             // It has what it names, and asks for what comes after.
             self.0.receipts.taken((conversation.id, side), newest);

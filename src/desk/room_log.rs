@@ -34,7 +34,6 @@ impl Desk {
         if let Some(last) = messages.last().filter(|_| entered.is_identified) {
             let newest = Newest::of(&messages, limit, is_limited);
             if self.shows_all_missed(&entered.person, conversation, &newest).await? {
-                self.fetched(entered.person.id, conversation.id, last.seq);
                 self.confirm(entered.person.id, conversation.id, last.seq);
             }
             self.note_fetched(entered, &messages, newest.is_all).await?;
@@ -81,7 +80,6 @@ impl Desk {
             let newest = Newest { messages: &messages, is_all: skip == 0, is_limited: true };
             let is_newest = skip + messages.len() as u64 == total;
             if is_newest && self.shows_all_missed(&entered.person, conversation, &newest).await? {
-                self.fetched(entered.person.id, conversation.id, last.seq);
                 self.confirm(entered.person.id, conversation.id, last.seq);
             }
             self.note_fetched(entered, &messages, skip == 0).await?;

@@ -23,20 +23,11 @@ impl Desk {
         let mut is_handed = false;
         for hearer in hearers {
             let is_across = hearer != told.entry.author && members.side_of(hearer, true) != Some(told.entry.side);
-            is_handed |= self.tell_and_note(hearer, &event, told) && is_across;
+            is_handed |= self.0.presence.tell(hearer, &event) == Outcome::Sent && is_across;
         }
         self.0.told_up_to.advance(&told.entry);
         self.0.presence.tell_guests(told);
         self.note_told(told, is_handed);
-    }
-
-    /// Whether a live connection of theirs got it.
-    fn tell_and_note(&self, hearer: UserId, event: &DeskEvent, told: &EntryTold) -> bool {
-        let is_sent = self.0.presence.tell(hearer, event) == Outcome::Sent;
-        if is_sent {
-            self.note_delivery(hearer, told.entry.conversation, told.entry.seq);
-        }
-        is_sent
     }
 
     /// Everybody who may hear of a conversation and might be there.

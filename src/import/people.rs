@@ -53,7 +53,7 @@ pub(super) async fn move_delivered(from: &End, to: &End) -> Result<(), ImportErr
                 let marks = from.upkeep.delivered_after(user.id, after, MAX_PAGE).await?;
                 let Some(last) = marks.last() else { break };
                 after = Some(last.conversation);
-                to.stores.conversations.set_delivered(marks).await?;
+                to.stores.conversations.advance_delivered(marks).await?;
             }
         }
     }

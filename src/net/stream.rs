@@ -4,7 +4,7 @@ use std::io::{self, IoSlice};
 use std::net::Shutdown;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -35,6 +35,8 @@ struct Health {
     /// The last write had to wait.
     has_unsent: AtomicBool,
     rewrite: Rewrite,
+    /// Everything that was begun to be written has been written. Locked while something is.
+    is_between_frames: Mutex<bool>,
     /// What waits until it can be written.
     share: Share,
     /// The connection speaks HTTP still, so what is read may be the head of a request.
@@ -49,6 +51,7 @@ impl Default for Health {
             heard: AtomicU64::new(0),
             has_unsent: AtomicBool::new(false),
             rewrite: Rewrite::default(),
+            is_between_frames: Mutex::new(false),
             share: Share::default(),
             is_http: AtomicBool::new(true),
             has_bare_lf: AtomicBool::new(false),
@@ -78,6 +81,21 @@ impl HangUp {
             && let Err(error) = SockRef::from(&*stream).shutdown(Shutdown::Both)
         {
             tracing::debug!(%error, "A connection was closed already");
+        }
+    }
+
+    /// Sends a websocket ping between two frames of what is being sent, which every client answers. Nothing is sent while
+    /// something waits for the peer, or to a peer that speaks HTTP.
+    pub fn ping(&self) {
+        let mut is_between_frames = self.health.is_between_frames.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(stream) = self.stream.upgrade().filter(|_| *is_between_frames) else { return };
+        if self.health.is_http.load(Ordering::Relaxed) {
+            return;
+        }
+        // A ping without a payload. A part of it would spoil the stream, and two bytes are never parted in practice.
+        if let Ok(1) = stream.try_write(&[0x89, 0]) {
+            *is_between_frames = false;
+            self.now();
         }
     }
 
@@ -115,6 +133,8 @@ impl HangUp {
 
     /// From now on the connection is a websocket.
     pub(super) fn leave_http(&self) {
+        // Its last answer is still to be written.
+        *self.health.is_between_frames.lock().unwrap_or_else(PoisonError::into_inner) = false;
         self.health.is_http.store(false, Ordering::Relaxed);
     }
 
@@ -237,6 +257,7 @@ impl<G: Unpin> AsyncWrite for Shared<G> {
     /// Whoever flushes has nothing left to write.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.send_replaced(cx))?;
+        *self.health.is_between_frames.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.patience.settle();
         self.health.share.release();
         Poll::Ready(Ok(()))
@@ -286,7 +307,11 @@ impl<G> Shared<G> {
                 return patience::pending(&mut self.patience, cx);
             }
             ready!(is_ready)?;
-            match write(&self.stream) {
+            let mut is_between_frames = self.health.is_between_frames.lock().unwrap_or_else(PoisonError::into_inner);
+            *is_between_frames = false;
+            let written = write(&self.stream);
+            drop(is_between_frames);
+            match written {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 result => {
                     let count = *result.as_ref().unwrap_or(&0);

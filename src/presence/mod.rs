@@ -2,23 +2,39 @@
 //!
 //! A person is online while they have a connection, and for a grace period after the last one drops, so that a reload or
 //! a second tab is not "offline". Every face implements [`Connection`] and encodes in [`Connection::send`].
+//!
+//! Of each connection, a [`Stream`] knows what it was sent of the log and may not have arrived.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::domain::{ConnectionId, ConversationId, DeskEvent, Person, Seq, UserId};
 
+mod arrivals;
 mod delivery;
-mod feed;
+mod gate;
 mod guests;
+mod in_flight;
+mod lost;
+mod stream;
 #[cfg(test)]
 pub(crate) mod testing;
-mod unconfirmed;
 
+pub use arrivals::{Ending, Left, Missing};
 pub use delivery::{Delivery, Frames};
-pub use feed::{Feed, Next};
-pub use unconfirmed::{ON_THE_WAY, ROUND_TRIP, Sent};
+pub use gate::Next;
+use lost::LostStreams;
+use stream::Listed;
+pub use stream::{Begins, Span, Stream};
+
+/// How long what is sent to a client and what it says to it take together, on a slow network.
+pub const ROUND_TRIP: Duration = Duration::from_millis(500);
+
+/// How long before a client closed its connection it may have ceased to read it.
+pub const ON_THE_WAY: Duration = Duration::from_secs(2);
 
 /// What became of an event that a connection was given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,8 +64,26 @@ pub enum Revoked {
     SessionEnded,
 }
 
-/// An entry that was sent on a connection since its client last gave a sign of life: the first of its conversation.
-pub type Unconfirmed = (ConversationId, Seq);
+/// By what a client is known when it comes back on another connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recognized {
+    /// By its person alone.
+    ByPerson,
+    /// By its person and the one conversation that its connection is for.
+    ByRoom(ConversationId),
+    /// By the page that it names; see [`recover`](crate::desk::recover).
+    ByPage(String),
+}
+
+impl Recognized {
+    /// The only conversation that the connection is for.
+    const fn room(&self) -> Option<ConversationId> {
+        match self {
+            Self::ByRoom(conversation) => Some(*conversation),
+            Self::ByPerson | Self::ByPage(_) => None,
+        }
+    }
+}
 
 /// One live socket of one person, over any face.
 pub trait Connection: Send + Sync + 'static {
@@ -61,32 +95,27 @@ pub trait Connection: Send + Sync + 'static {
     fn revoke(&self, reason: Revoked);
     /// Tells the client once more that it is authenticated: it may have lost track of it.
     fn reassure(&self);
-    /// Where the log's entries wait while the connection catches up.
-    fn feed(&self) -> &Feed;
     /// Whether its client wants to be told how far messages have come.
     fn wants_receipts(&self) -> bool {
         false
     }
-    /// Whether it is open, and this person's.
-    fn is_of(&self, user: UserId) -> bool;
-    /// What was sent on it and may not have arrived.
-    fn unconfirmed(&self) -> Vec<Unconfirmed>;
-    /// All that was sent on it of this conversation up to here has arrived, or come to the person in another way.
-    fn confirm(&self, conversation: ConversationId, up_to: Seq);
-    /// Whether it belongs to the page with this id, which outlives its connections; see [`recover`](crate::desk::recover).
-    fn is_page(&self, _: &str) -> bool {
-        false
+    /// Everything that was sent before this instant has arrived.
+    fn arrived(&self) -> Instant;
+    /// By what its client is known when it comes back.
+    fn recognized(&self) -> Recognized {
+        Recognized::ByPerson
     }
     /// Closes it because its page has come back on another connection. `has_named_place`: the page has said what it got on this
-    /// one, so that nothing of it is in doubt.
+    /// one, so that it misses nothing.
     fn retire(&self, _has_named_place: bool) {}
     /// Whether its client drops a message that it has already, so that one may be sent to it again.
     fn drops_what_it_has(&self) -> bool {
         false
     }
-    /// If it is for this conversation alone, asks its client for a sign of life, and closes it unless there is one soon: its
-    /// person has come back on another connection.
-    fn ask_for_life(&self, _: ConversationId) {}
+    /// Asks its client for a sign of life, which shows that it has what was sent. Not every dialect can.
+    fn ask(&self) {}
+    /// The same, and closes it unless there is one soon: its person has come back on another connection.
+    fn ask_or_close(&self) {}
     /// Tells the client that the server is about to stop, and after how long to come back; not every dialect has a word for
     /// it.
     fn announce_stop(&self, come_back: Duration);
@@ -95,11 +124,12 @@ pub trait Connection: Send + Sync + 'static {
 }
 
 type Connections = Vec<Arc<dyn Connection>>;
+type Streams = Vec<Arc<Stream>>;
 
 /// Somebody who is, or just was, there.
 struct Attendance {
     person: Arc<Person>,
-    connections: Connections,
+    streams: Streams,
     /// Counts arrivals and departures, so that a late timer knows it is late.
     turn: u64,
 }
@@ -108,12 +138,14 @@ struct Attendance {
 #[derive(Default)]
 pub struct Presence {
     state: Mutex<State>,
+    listed: Arc<Listed>,
 }
 
 #[derive(Default)]
 struct State {
     /// Connections that follow one conversation and are nobody's.
     guests: guests::Guests,
+    lost: LostStreams,
     people: HashMap<UserId, Attendance>,
     /// Those of them who answer: few, and told of nearly everything.
     agents: BTreeSet<UserId>,
@@ -121,12 +153,18 @@ struct State {
 
 /// What an arrival changed.
 pub struct Joined {
+    /// What the connection is sent.
+    pub stream: Arc<Stream>,
+    /// The first entry of each conversation that its client missed when an earlier connection was lost.
+    pub lost: Vec<(ConversationId, Seq)>,
+    /// The other connections of the person, if this one is new or the person has changed.
+    pub others: Vec<Arc<dyn Connection>>,
     /// They were offline until now.
     pub came_online: bool,
     /// They are the first agent: the desk was empty until now.
     pub desk_opened: bool,
-    /// Connections that were made while the person had another role.
-    pub outdated: Vec<Arc<dyn Connection>>,
+    /// The person had another role until now.
+    pub has_changed: bool,
 }
 
 /// The last connection of a person is gone; they are offline unless they come back in time.
@@ -146,9 +184,9 @@ pub struct Departed {
 }
 
 impl Presence {
-    /// Adds a connection to a person.
-    pub fn join(&self, person: Arc<Person>, connection: Arc<dyn Connection>) -> Joined {
-        let State { people, agents, .. } = &mut *self.state();
+    /// Adds a connection to a person. One that they have already goes on as it is.
+    pub fn join(&self, person: Arc<Person>, connection: Arc<dyn Connection>, begins: Begins) -> Joined {
+        let State { people, agents, lost, .. } = &mut *self.state();
         let desk_was_empty = agents.is_empty();
         if person.role.is_agent() {
             agents.insert(person.id);
@@ -158,28 +196,35 @@ impl Presence {
         let mut came_online = false;
         let attendance = people.entry(person.id).or_insert_with(|| {
             came_online = true;
-            Attendance { person: person.clone(), connections: Vec::with_capacity(1), turn: 0 }
+            Attendance { person: person.clone(), streams: Vec::with_capacity(1), turn: 0 }
         });
         attendance.turn += 1;
-        attendance.connections.retain(|known| known.id() != connection.id());
         let has_changed = attendance.person.role != person.role;
-        let outdated = if has_changed { attendance.connections.clone() } else { Vec::new() };
-        attendance.connections.push(connection);
+        let known = attendance.streams.iter().find(|stream| stream.id() == connection.id()).cloned();
+        let others = attendance.streams.iter().filter(|other| other.id() != connection.id());
+        let others =
+            others.filter(|_| has_changed || known.is_none()).map(|other| other.connection().clone()).collect();
+        let (stream, lost) = if let Some(stream) = known {
+            (stream, Vec::new())
+        } else {
+            let by = connection.recognized();
+            let lost = if begins == Begins::LiveAlone { Vec::new() } else { lost.take(person.id, &by) };
+            let stream = Stream::new(person.id, connection, self.listed.clone(), begins, !lost.is_empty());
+            if matches!(begins, Begins::FromCursor | Begins::Live { .. }) {
+                for older in &attendance.streams {
+                    stream.skip(older, by.room());
+                }
+                for (conversation, first) in &lost {
+                    stream.skip_nothing_from(*conversation, *first);
+                }
+            }
+            let stream = Arc::new(stream);
+            attendance.streams.push(stream.clone());
+            (stream, lost)
+        };
         attendance.person = person;
-        Joined { came_online, desk_opened: desk_was_empty && !agents.is_empty(), outdated }
-    }
-
-    /// Takes a connection from a person; gives something for [`depart`](Self::depart) if it was their last one.
-    pub fn leave(&self, user: UserId, connection: ConnectionId) -> Option<Leaving> {
-        let mut state = self.state();
-        let attendance = state.people.get_mut(&user)?;
-        let before = attendance.connections.len();
-        attendance.connections.retain(|known| known.id() != connection);
-        if attendance.connections.len() == before || !attendance.connections.is_empty() {
-            return None;
-        }
-        attendance.turn += 1;
-        Some(Leaving { user, turn: attendance.turn })
+        let desk_opened = desk_was_empty && !agents.is_empty();
+        Joined { stream, lost, others, came_online, desk_opened, has_changed }
     }
 
     /// To be called when the grace period is over: `None` if they came back meanwhile.
@@ -220,31 +265,43 @@ impl Presence {
 
     /// Whether a person has a connection at this moment.
     pub fn is_connected(&self, user: UserId) -> bool {
-        self.state().people.get(&user).is_some_and(|attendance| !attendance.connections.is_empty())
+        self.state().people.get(&user).is_some_and(|attendance| !attendance.streams.is_empty())
     }
 
     /// All connections of a person.
     pub fn connections(&self, user: UserId) -> Vec<Arc<dyn Connection>> {
-        self.attendance(user).map(|(_, connections)| connections).unwrap_or_default()
+        self.streams(user).iter().map(|stream| stream.connection().clone()).collect()
+    }
+
+    /// Whether a connection is this person's.
+    pub fn has(&self, user: UserId, connection: ConnectionId) -> bool {
+        let state = self.state();
+        state.people.get(&user).is_some_and(|attendance| attendance.streams.iter().any(|it| it.id() == connection))
     }
 
     /// All connections of everybody, and those that are nobody's.
     pub fn all_connections(&self) -> Connections {
         let state = self.state();
-        let of_people = state.people.values().flat_map(|attendance| &attendance.connections);
-        of_people.chain(state.guests.connections()).cloned().collect()
+        let streams = state.people.values().flat_map(|attendance| &attendance.streams);
+        streams.map(|stream| stream.connection()).chain(state.guests.connections()).cloned().collect()
     }
 
     /// Tells a person, on all their connections; gives the best outcome of these.
     pub fn tell(&self, user: UserId, event: &DeskEvent) -> Outcome {
-        // The map is not locked while connections encode and send.
-        let Some((person, connections)) = self.attendance(user) else { return Outcome::Closed };
         let frames = Frames::default();
+        // The map is not locked while connections encode and send.
+        let (person, streams) = {
+            let state = self.state();
+            if let DeskEvent::Entry(told) = event {
+                state.lost.note(user, told);
+            }
+            let Some(attendance) = state.people.get(&user) else { return Outcome::Closed };
+            (attendance.person.clone(), attendance.streams.clone())
+        };
         let delivery = Delivery { event, viewer: &person, is_replay: false, frames: &frames };
         let mut best = Outcome::Closed;
-        for connection in connections {
-            let outcome = if is_held(&*connection, &delivery) { Outcome::NotTaken } else { connection.send(&delivery) };
-            match outcome {
+        for stream in streams {
+            match stream.send(&delivery) {
                 Outcome::Sent => best = Outcome::Sent,
                 Outcome::NotTaken if best == Outcome::Closed => best = Outcome::NotTaken,
                 Outcome::NotTaken | Outcome::Full | Outcome::Closed => {}
@@ -253,10 +310,8 @@ impl Presence {
         best
     }
 
-    fn attendance(&self, user: UserId) -> Option<(Arc<Person>, Connections)> {
-        let state = self.state();
-        let attendance = state.people.get(&user)?;
-        Some((attendance.person.clone(), attendance.connections.clone()))
+    fn streams(&self, user: UserId) -> Streams {
+        self.state().people.get(&user).map(|attendance| attendance.streams.clone()).unwrap_or_default()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -264,13 +319,7 @@ impl Presence {
     }
 }
 
-/// Whether a connection that is catching up has to read this entry from the log instead.
-fn is_held(connection: &dyn Connection, delivery: &Delivery<'_>) -> bool {
-    match delivery.event {
-        DeskEvent::Entry(told) => !connection.feed().admits(told, told.author.id == delivery.viewer.id),
-        DeskEvent::Typing(_) | DeskEvent::Presence(_) | DeskEvent::Status(_) => false,
-    }
-}
-
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_of_streams;

@@ -1,13 +1,13 @@
 //! A connection that leads nowhere, and keeps what it was told and when.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::{Connection, Delivery, Feed, Outcome, Revoked, Unconfirmed};
-use crate::domain::{ConnectionId, ConversationId, Seq, UserId};
+use super::{Connection, Delivery, Outcome, Recognized, Revoked};
+use crate::domain::ConnectionId;
 
 /// What a connection was told.
 #[derive(Debug, Default)]
@@ -16,17 +16,31 @@ pub(crate) struct Told {
     /// After how long to come back.
     pub(crate) come_back: Option<Duration>,
     pub(crate) dismissed: Option<Instant>,
+    /// How often its client was asked for a sign of life.
+    pub(crate) asked: u32,
 }
 
 pub(crate) struct Recorder {
     id: ConnectionId,
-    feed: Feed,
+    recognized: Recognized,
+    arrived: Mutex<Instant>,
     told: watch::Sender<Told>,
 }
 
 impl Recorder {
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self { id: ConnectionId::next(), feed: Feed::default(), told: watch::Sender::default() })
+        Self::of(Recognized::ByPerson)
+    }
+
+    /// One whose client is known by this when it comes back.
+    pub(crate) fn of(recognized: Recognized) -> Arc<Self> {
+        let (id, arrived) = (ConnectionId::next(), Mutex::new(Instant::now()));
+        Arc::new(Self { id, recognized, arrived, told: watch::Sender::default() })
+    }
+
+    /// Its client shows now that it has everything that was sent.
+    pub(crate) fn confirm(&self) {
+        *self.arrived.lock().unwrap() = Instant::now();
     }
 
     /// What it has been told so far, and what it will be.
@@ -46,16 +60,15 @@ impl Connection for Recorder {
         self.told.send_modify(|told| told.revoked = Some((reason, Instant::now())));
     }
     fn reassure(&self) {}
-    fn feed(&self) -> &Feed {
-        &self.feed
+    fn arrived(&self) -> Instant {
+        *self.arrived.lock().unwrap()
     }
-    fn is_of(&self, _: UserId) -> bool {
-        true
+    fn recognized(&self) -> Recognized {
+        self.recognized.clone()
     }
-    fn unconfirmed(&self) -> Vec<Unconfirmed> {
-        Vec::new()
+    fn ask(&self) {
+        self.told.send_modify(|told| told.asked += 1);
     }
-    fn confirm(&self, _: ConversationId, _: Seq) {}
     fn announce_stop(&self, come_back: Duration) {
         self.told.send_modify(|told| told.come_back = Some(come_back));
     }

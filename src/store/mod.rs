@@ -456,8 +456,8 @@ pub trait ConversationStore: Send + Sync + 'static {
     /// What goes with these messages; most have nothing. At most [`MAX_PAGE`] are looked at.
     async fn extras(&self, messages: &[MessageId]) -> Result<Vec<(MessageId, MessageExtras)>, StoreError>;
 
-    /// Sets how far people have been delivered to. Not a projection: it may also go back.
-    async fn set_delivered(&self, marks: Vec<Delivered>) -> Result<(), StoreError>;
+    /// Notes how far people have been delivered to. Not a projection; what is kept moves forward only.
+    async fn advance_delivered(&self, marks: Vec<Delivered>) -> Result<(), StoreError>;
     /// How far this person has been delivered to; `None` if nothing is recorded.
     async fn delivered(&self, id: ConversationId, user: UserId) -> Result<Option<Seq>, StoreError>;
     /// Conversations in which this person has missed entries, the longest-waiting first, at most `limit`.

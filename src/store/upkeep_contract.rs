@@ -81,7 +81,7 @@ pub(crate) async fn fill(store: &OpenStore) -> Conversation {
     append(store, draft(&ann, 9, Side::Desk, DraftKind::Delete { target: anns[3] })).await;
     append(store, draft(&bob, 2, Side::Customer, DraftKind::Delete { target: bobs[4] })).await;
     let mark = Delivered { conversation: ann.id, user: someone(1), up_to: Seq::new(4) };
-    conversations.set_delivered(vec![mark]).await.unwrap();
+    conversations.advance_delivered(vec![mark]).await.unwrap();
     let reach = Reach { sent: Seq::new(5), delivered: Seq::new(4) };
     conversations.note_receipts(vec![Receipt { conversation: ann.id, side: Side::Desk, reach }]).await.unwrap();
     add_what_goes_with_it(store, &ann).await;

@@ -6,6 +6,7 @@
 
 mod away;
 mod beside;
+mod coming_back;
 mod compare;
 mod desk_identity;
 #[path = "../support/dump.rs"]

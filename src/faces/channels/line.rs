@@ -2,15 +2,14 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::{ConnectionId, ConversationId, DeskEvent, Seq, UserId};
+use crate::domain::{ConnectionId, DeskEvent, UserId};
 use crate::net::HangUp;
-use crate::presence::{Delivery, Outcome, Sent, Unconfirmed};
+use crate::presence::{Delivery, Outcome};
 
 /// Frames that may wait for a client.
 const FRAMES: usize = 512;
@@ -26,8 +25,8 @@ pub(super) enum Item<L> {
     Echo(Arc<String>, CancellationToken),
     /// Frames that have to be made from what the store holds when their turn comes.
     Look(L),
-    /// A question whether the client is there: it has to answer soon.
-    Ask,
+    /// A question whether the client is there, which it has to answer soon if it `must`.
+    Ask { must: bool },
     /// The end, with a close code.
     Close(u16, &'static str),
 }
@@ -36,9 +35,17 @@ impl<L> Item<L> {
     fn bytes(&self) -> usize {
         match self {
             Self::Frame(text) | Self::Echo(text, _) => text.len(),
-            Self::Look(_) | Self::Ask | Self::Close(..) => 0,
+            Self::Look(_) | Self::Ask { .. } | Self::Close(..) => 0,
         }
     }
+}
+
+/// What is known of the entries that were pushed.
+struct Entries {
+    /// When the last one was.
+    pushed_at: Option<Instant>,
+    /// Everything that was pushed before has arrived.
+    arrived: Instant,
 }
 
 /// The sending end.
@@ -49,7 +56,7 @@ pub(super) struct Line<L> {
     waiting: AtomicUsize,
     hang_up: Option<HangUp>,
     is_over: AtomicBool,
-    unconfirmed: Mutex<Sent>,
+    entries: Mutex<Entries>,
 }
 
 impl<L> Line<L> {
@@ -66,7 +73,7 @@ impl<L> Line<L> {
             waiting: AtomicUsize::new(0),
             hang_up,
             is_over: AtomicBool::new(false),
-            unconfirmed: Mutex::default(),
+            entries: Mutex::new(Entries { pushed_at: None, arrived: Instant::now() }),
         };
         (line, waiting)
     }
@@ -117,34 +124,33 @@ impl<L> Line<L> {
     /// Pushes an event with `push`. If it was an entry, it is in doubt until the client confirms it.
     pub(super) fn deliver(&self, delivery: &Delivery<'_>, push: impl FnOnce() -> Outcome) -> Outcome {
         // Locked meanwhile: whoever has written the entry must find it noted, or would never ask for its confirmation.
-        let mut sent = self.sent();
+        let mut entries = self.entries();
         let outcome = push();
-        if let (Outcome::Sent, DeskEvent::Entry(told)) = (outcome, delivery.event) {
-            sent.note(told.entry.conversation, told.entry.seq);
+        if let (Outcome::Sent, DeskEvent::Entry(_)) = (outcome, delivery.event) {
+            entries.pushed_at = Some(Instant::now());
         }
         outcome
     }
 
     /// Whether something was sent that the client has not confirmed.
     pub(super) fn is_in_doubt(&self) -> bool {
-        !self.sent().is_empty()
+        let entries = self.entries();
+        entries.pushed_at.is_some_and(|pushed_at| pushed_at >= entries.arrived)
     }
 
     /// Everything that was pushed before this has arrived.
     pub(super) fn arrived_before(&self, pushed: Instant) {
-        self.sent().heard(pushed, Duration::ZERO);
+        let mut entries = self.entries();
+        entries.arrived = entries.arrived.max(pushed);
     }
 
-    pub(super) fn confirm(&self, conversation: ConversationId, up_to: Seq) {
-        self.sent().confirm(conversation, up_to);
+    /// Everything that was sent before this has arrived.
+    pub(super) fn arrived(&self) -> Instant {
+        self.entries().arrived
     }
 
-    pub(super) fn unconfirmed(&self) -> Vec<Unconfirmed> {
-        self.sent().in_doubt()
-    }
-
-    fn sent(&self) -> MutexGuard<'_, Sent> {
-        self.unconfirmed.lock().unwrap_or_else(PoisonError::into_inner)
+    fn entries(&self) -> MutexGuard<'_, Entries> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether nothing may be said or heard on it any more.

@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::line::{Item, Line};
 use super::socket::GOING_AWAY;
 use crate::desk::Desk;
 use crate::desk::send_message::{Addressee, SendMessage, SendMessageError, Sent};
-use crate::domain::{ConnectionId, ConversationId, MessageExtras, Person, Seq, Summary, UserId};
+use crate::domain::{ConnectionId, ConversationId, MessageExtras, Person};
 use crate::net::HangUp;
-use crate::presence::{Connection, Delivery, Feed, Outcome, Revoked, Unconfirmed};
+use crate::presence::{Connection, Delivery, Ending, Outcome, Recognized, Revoked};
 
 /// One live socket of one person.
 pub(super) struct Live<L> {
@@ -22,34 +23,8 @@ pub(super) struct Live<L> {
     pub(super) line: Line<L>,
     /// The conversation in which it is a guest: nobody's connection, however its person is called.
     pub(super) guest_in: Option<ConversationId>,
-    feed: Feed,
     /// The one conversation that it is for; `None` of a socket for all.
-    room: Option<Room>,
-}
-
-/// What a socket is for, and since when.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Room {
-    conversation: ConversationId,
-    /// The newest entry when it was opened.
-    joined_at: Seq,
-}
-
-impl Room {
-    pub(super) const fn of(summary: &Summary) -> Self {
-        Self { conversation: summary.conversation.id, joined_at: summary.last_seq }
-    }
-}
-
-/// How a socket ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
-    /// One of both sides closed it.
-    Closed,
-    /// Its client is gone without a word, or took nothing any more.
-    Lost,
-    /// The same; the client's next socket was there by then, and gets what is missing.
-    Replaced,
+    room: Option<ConversationId>,
 }
 
 /// What a dialect makes of a socket.
@@ -81,12 +56,12 @@ impl<L> Live<L> {
     pub(super) fn new(
         desk: &Desk,
         person: Arc<Person>,
-        room: Option<Room>,
+        room: Option<ConversationId>,
         hang_up: Option<HangUp>,
     ) -> (Self, mpsc::Receiver<Item<L>>) {
         let id = ConnectionId::next();
         let (line, waiting) = Line::new(id, person.id, hang_up);
-        (Self { id, desk: desk.clone(), person, line, guest_in: None, feed: Feed::default(), room }, waiting)
+        (Self { id, desk: desk.clone(), person, line, guest_in: None, room }, waiting)
     }
 
     /// Says something in somebody's name, and waits for the outcome.
@@ -107,27 +82,18 @@ impl<L> Live<L> {
         self.desk.send_and_wait(ask).await
     }
 
-    /// The socket has ended. One that was lost is remembered for so long.
-    pub(super) fn ended(&self, end: End, remembered: Duration) {
-        if let Some(conversation) = self.guest_in {
-            return self.desk.disconnect_guest(conversation, self.id);
+    /// The socket has ended.
+    pub(super) fn ended(&self, ending: Ending) {
+        match self.guest_in {
+            Some(conversation) => self.desk.disconnect_guest(conversation, self.id),
+            None => self.desk.disconnect(&self.person, self.id, self.line.arrived(), ending),
         }
-        let unconfirmed = self.line.unconfirmed();
-        if let (End::Lost, Some(Room { conversation, joined_at })) = (end, self.room) {
-            let doubtful = unconfirmed.iter().find(|(place, _)| *place == conversation).map(|(_, first)| *first);
-            self.desk.socket_lost(self.person.id, conversation, joined_at, doubtful, remembered);
-        }
-        self.desk.disconnect(&self.person, self.id, unconfirmed);
     }
 }
 
 impl<D: Dialect> Connection for D {
     fn id(&self) -> ConnectionId {
         self.live().id
-    }
-
-    fn feed(&self) -> &Feed {
-        &self.live().feed
     }
 
     fn send(&self, delivery: &Delivery<'_>) -> Outcome {
@@ -142,25 +108,26 @@ impl<D: Dialect> Connection for D {
     // No dialect has a word for it.
     fn reassure(&self) {}
 
-    fn is_of(&self, user: UserId) -> bool {
-        !self.live().line.is_over() && self.live().person.id == user
+    fn arrived(&self) -> Instant {
+        self.live().line.arrived()
     }
 
-    fn unconfirmed(&self) -> Vec<Unconfirmed> {
-        self.live().line.unconfirmed()
+    fn recognized(&self) -> Recognized {
+        self.live().room.map_or(Recognized::ByPerson, Recognized::ByRoom)
     }
 
-    fn confirm(&self, conversation: ConversationId, up_to: Seq) {
-        self.live().line.confirm(conversation, up_to);
+    fn ask(&self) {
+        self.live().line.push(Item::Ask { must: false }, true);
     }
 
     fn drops_what_it_has(&self) -> bool {
         Dialect::drops_what_it_has(self)
     }
 
-    fn ask_for_life(&self, conversation: ConversationId) {
-        if self.live().room.is_some_and(|room| room.conversation == conversation) {
-            self.live().line.push(Item::Ask, false);
+    // A socket for all rooms is not made up for, so nothing is gained by closing it early.
+    fn ask_or_close(&self) {
+        if self.live().room.is_some() {
+            self.live().line.push(Item::Ask { must: true }, true);
         }
     }
 

@@ -22,10 +22,11 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 
 use super::line::Item;
-use super::live::{Dialect, End};
+use super::live::Dialect;
 use super::probe::Probe;
 use super::{FAREWELL, Sockets};
 use crate::net::{HangUp, Pulse, ServerUrl};
+use crate::presence::Ending;
 use crate::supervise::contained;
 
 /// The largest message a client may send, in bytes: the longest text that can be kept, however it is escaped.
@@ -101,8 +102,7 @@ impl Handshake {
         let (stop, heartbeat) = (sockets.stop.clone(), sockets.heartbeat);
         self.accept(sockets, move |socket| async move {
             let served = stop_or_serve(socket, &*dialect, waiting, stop, Pulse::start(heartbeat));
-            let end = contained(served).await.unwrap_or(End::Lost);
-            dialect.live().ended(end, heartbeat.interval + heartbeat.timeout);
+            dialect.live().ended(contained(served).await.unwrap_or(Ending::Broken));
         })
     }
 
@@ -142,7 +142,7 @@ async fn stop_or_serve<D: Dialect>(
     mut waiting: mpsc::Receiver<Item<D::Look>>,
     stop: tokio_util::sync::CancellationToken,
     mut pulse: Pulse,
-) -> End {
+) -> Ending {
     // Since its person has come back on another socket: when it has to have answered.
     let mut answer_by: Option<Instant> = None;
     let mut probe = Probe::new();
@@ -151,16 +151,18 @@ async fn stop_or_serve<D: Dialect>(
         let due = [answer_by, probe_at].into_iter().flatten().fold(pulse.due(), Instant::min);
         let read = tokio::select! {
             item = waiting.recv() => {
-                let Some(item) = item else { return End::Closed };
+                let Some(item) = item else { return Ending::Closed };
                 dialect.live().line.taken(&item);
-                let is_ask = matches!(item, Item::Ask);
+                let asks = if let Item::Ask { must } = item { Some(must) } else { None };
                 if let Some(end) = send(&mut socket, dialect, item, &pulse).await {
                     return end;
                 }
-                if is_ask {
-                    answer_by.get_or_insert(Instant::now() + ANSWER);
+                if let Some(must) = asks {
+                    if must {
+                        answer_by.get_or_insert(Instant::now() + ANSWER);
+                    }
                     if !ask(&mut socket, &mut probe, &mut pulse, &waiting).await {
-                        return End::Lost;
+                        return Ending::Broken;
                     }
                 }
                 continue;
@@ -172,14 +174,14 @@ async fn stop_or_serve<D: Dialect>(
                 let come = if pulse.is_gone() || is_silent { socket.next().now_or_never() } else { None };
                 match come {
                     Some(read) => read,
-                    None if is_silent => return End::Replaced,
+                    None if is_silent => return Ending::Silent,
                     None if pulse.is_gone() => {
                         tracing::debug!("A client has given no sign of life");
-                        return End::Lost;
+                        return Ending::Silent;
                     }
                     None => {
                         if !ask(&mut socket, &mut probe, &mut pulse, &waiting).await {
-                            return End::Lost;
+                            return Ending::Broken;
                         }
                         continue;
                     }
@@ -187,7 +189,7 @@ async fn stop_or_serve<D: Dialect>(
             }
             () = stop.cancelled() => {
                 say_goodbye(&mut socket, dialect.stopping(), "The server is shutting down").await;
-                return End::Closed;
+                return Ending::Closed;
             }
         };
         if matches!(read, Some(Ok(_))) {
@@ -198,11 +200,11 @@ async fn stop_or_serve<D: Dialect>(
             Some(Ok(Message::Text(text))) if !dialect.live().line.is_over() => dialect.hear(text.as_str()).await,
             Some(Ok(Message::Close(None))) => {
                 answer_bare_close(socket).await;
-                return End::Closed;
+                return Ending::Closed;
             }
             Some(Ok(Message::Close(Some(_)))) => {
                 drain(&mut socket).await;
-                return End::Closed;
+                return Ending::Closed;
             }
             Some(Ok(Message::Pong(payload))) => {
                 if let Some(before) = probe.answered(&payload) {
@@ -213,18 +215,18 @@ async fn stop_or_serve<D: Dialect>(
             Some(Ok(_)) => {}
             Some(Err(error)) => {
                 give_up(socket, &error).await;
-                return End::Lost;
+                return Ending::Broken;
             }
-            None => return End::Lost,
+            None => return Ending::Broken,
         }
     }
 }
 
 /// Sends one item. Gives how the socket ended, if that was the last.
-async fn send<D: Dialect>(socket: &mut WebSocket, dialect: &D, item: Item<D::Look>, pulse: &Pulse) -> Option<End> {
+async fn send<D: Dialect>(socket: &mut WebSocket, dialect: &D, item: Item<D::Look>, pulse: &Pulse) -> Option<Ending> {
     let is_sent = match item {
         Item::Frame(text) => write(socket, Message::text(text.as_str()), pulse).await,
-        Item::Ask => true,
+        Item::Ask { .. } => true,
         Item::Echo(text, gate) => {
             // Should the answer never be fetched, the echo comes all the same.
             drop(timeout(Duration::from_secs(2), gate.cancelled()).await);
@@ -233,17 +235,17 @@ async fn send<D: Dialect>(socket: &mut WebSocket, dialect: &D, item: Item<D::Loo
         Item::Look(what) => {
             for text in dialect.look(what).await {
                 if !write(socket, Message::text(text), pulse).await {
-                    return Some(End::Lost);
+                    return Some(Ending::Broken);
                 }
             }
             true
         }
         Item::Close(code, reason) => {
             say_goodbye(socket, code, reason).await;
-            return Some(End::Closed);
+            return Some(Ending::Closed);
         }
     };
-    (!is_sent).then_some(End::Lost)
+    (!is_sent).then_some(Ending::Broken)
 }
 
 /// Pings the client. Its pong shows that it is there, and that it has received what was sent before.

@@ -10,6 +10,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use socketioxide::extract::{AckSender, SocketRef};
 use socketioxide::socket::DisconnectReason;
 use socketioxide::{SendError, SocketError};
+use tokio::time::Instant;
 
 use super::denials::Denials;
 use super::encode::{self, Encoded};
@@ -18,9 +19,9 @@ use super::page::{NOBODY, Page, Returning};
 use super::transport::Transport;
 use super::wire::{Authenticated, CaughtUp, Problem, ServerStopping, event};
 use crate::desk::Desk;
-use crate::domain::{ConnectionId, ConversationId, DeskEvent, Person, Seq, UserId};
+use crate::domain::{ConnectionId, DeskEvent, Person};
 use crate::net::ServerUrl;
-use crate::presence::{Connection, Delivery, Feed, Outcome, Revoked, Sent, Unconfirmed};
+use crate::presence::{Connection, Delivery, Ending, Outcome, Recognized, Revoked};
 
 /// One live Socket.IO socket.
 pub(super) struct SocketConnection {
@@ -28,7 +29,6 @@ pub(super) struct SocketConnection {
     pub(super) desk: Desk,
     pub(super) inbox: Inbox,
     pub(super) denials: Denials,
-    feed: Feed,
     pub(super) transport: Arc<Transport>,
     state: Mutex<State>,
     wants_receipts: AtomicBool,
@@ -40,7 +40,6 @@ struct State {
     person: Option<Arc<Person>>,
     /// Whether anybody ever tried to authenticate.
     has_spoken: bool,
-    unconfirmed: Sent,
     /// `None` of a client that does not take part in recovery.
     page: Option<Box<Page>>,
 }
@@ -66,20 +65,13 @@ impl State {
 
 impl SocketConnection {
     pub(super) fn new(desk: Desk, transport: Arc<Transport>) -> Arc<Self> {
-        let state = State {
-            stage: Stage::Connecting,
-            person: None,
-            has_spoken: false,
-            unconfirmed: Sent::default(),
-            page: None,
-        };
+        let state = State { stage: Stage::Connecting, person: None, has_spoken: false, page: None };
         Arc::new(Self {
             id: ConnectionId::next(),
             desk,
             transport,
             inbox: Inbox::default(),
             denials: Denials::default(),
-            feed: Feed::default(),
             state: Mutex::new(state),
             wants_receipts: AtomicBool::new(false),
         })
@@ -98,11 +90,24 @@ impl SocketConnection {
         self.state().person.clone()
     }
 
+    /// To be called once the desk has connected it to this person. It may have closed, or been given to somebody else, before
+    /// that: then nobody else takes it from them. False if it is not theirs any more.
+    pub(super) fn is_connected_to(&self, who: &Arc<Person>) -> bool {
+        let state = self.state();
+        let is_theirs = state.person.as_ref().is_some_and(|person| person.id == who.id);
+        let is_open = state.socket().is_some();
+        drop(state);
+        if !is_theirs {
+            self.desk.disconnect(who, self.id, self.transport.arrived(), Ending::Closed);
+        }
+        is_theirs && is_open
+    }
+
     /// Makes it somebody's, or nobody's; whoever had it before loses it completely. False if it was theirs already, and
     /// still is.
     pub(super) fn rebind(&self, person: Option<&Arc<Person>>) -> bool {
         // The client is alive, so what was sent to it has arrived or will.
-        self.give_to(person, |_| Vec::new())
+        self.give_to(person, Instant::now(), Ending::Closed)
     }
 
     /// Where its client finds this server.
@@ -122,8 +127,8 @@ impl SocketConnection {
         }
     }
 
-    /// `lost` of what was sent to whoever had it before.
-    fn give_to(&self, person: Option<&Arc<Person>>, lost: impl FnOnce(&mut Sent) -> Vec<Unconfirmed>) -> bool {
+    /// What was sent before `arrived` to whoever had it before has arrived.
+    fn give_to(&self, person: Option<&Arc<Person>>, arrived: Instant, ending: Ending) -> bool {
         let mut state = self.state();
         state.has_spoken = true;
         if matches!(state.stage, Stage::Closed) {
@@ -137,10 +142,9 @@ impl SocketConnection {
         if let Some(page) = &mut state.page {
             page.unbind();
         }
-        let lost = lost(&mut std::mem::take(&mut state.unconfirmed));
         drop(state);
         if let Some(before) = before {
-            self.desk.disconnect(&before, self.id, lost);
+            self.desk.disconnect(&before, self.id, arrived, ending);
         }
         true
     }
@@ -203,9 +207,8 @@ impl SocketConnection {
 
     /// The client said something.
     pub(super) fn heard_from(&self) {
-        let mut state = self.state();
-        self.transport.look_at(state.socket());
-        self.transport.hear(&mut state.unconfirmed);
+        self.transport.look_at(self.state().socket());
+        self.transport.hear();
     }
 
     /// To be called once, when the socket is closed.
@@ -214,27 +217,35 @@ impl SocketConnection {
         self.transport.look_at(state.socket());
         let was_cut_off = matches!(std::mem::replace(&mut state.stage, Stage::Closed), Stage::CutOff);
         let person = state.person.take();
-        let unconfirmed = &mut state.unconfirmed;
-        self.transport.take_out_shown(unconfirmed);
-        match reason {
-            _ if was_cut_off => {}
-            // The server sends all it has to a websocket before it closes.
-            DisconnectReason::ClosingServer if self.transport.is_websocket() => *unconfirmed = Sent::default(),
-            DisconnectReason::ClosingServer
-            | DisconnectReason::ClientNSDisconnect
-            | DisconnectReason::TransportClose => self.transport.end(unconfirmed),
+        drop(state);
+        let ending = match reason {
+            _ if self.transport.is_silent() => Ending::Silent,
+            _ if was_cut_off => Ending::Broken,
+            DisconnectReason::ClosingServer => {
+                // The server sends all it has to a websocket before it closes.
+                if self.transport.is_websocket() {
+                    self.transport.confirm_all();
+                }
+                self.transport.end();
+                Ending::Closed
+            }
+            DisconnectReason::ClientNSDisconnect => {
+                self.transport.end();
+                Ending::Closed
+            }
+            DisconnectReason::TransportClose => {
+                self.transport.end();
+                Ending::Broken
+            }
+            DisconnectReason::HeartbeatTimeout => Ending::Silent,
             DisconnectReason::ServerNSDisconnect
             | DisconnectReason::TransportError
-            | DisconnectReason::HeartbeatTimeout
             | DisconnectReason::MultipleHttpPollingError
-            | DisconnectReason::PacketParsingError => {}
-        }
-        // They stay until it is known that it has gone: who comes at this moment asks for them.
-        let lost = unconfirmed.in_doubt();
-        drop(state);
+            | DisconnectReason::PacketParsingError => Ending::Broken,
+        };
         tracing::debug!(connection.id = %self.id, %reason, "A socket closed");
         if let Some(person) = person {
-            self.desk.disconnect(&person, self.id, lost);
+            self.desk.disconnect(&person, self.id, self.transport.arrived(), ending);
         }
     }
 
@@ -344,14 +355,6 @@ impl SocketConnection {
                 return sent;
             }
         }
-        if sent == Outcome::Sent
-            && let DeskEvent::Entry(told) = delivery.event
-            && told.author.id != delivery.viewer.id
-        {
-            let (conversation, seq) = (told.entry.conversation, told.entry.seq);
-            self.transport.take_out_shown(&mut state.unconfirmed);
-            state.unconfirmed.note(conversation, seq);
-        }
         sent
     }
 
@@ -365,35 +368,26 @@ impl Connection for SocketConnection {
         self.id
     }
 
-    fn feed(&self) -> &Feed {
-        &self.feed
+    fn arrived(&self) -> Instant {
+        self.transport.look_at(self.state().socket());
+        self.transport.arrived()
     }
 
-    fn is_of(&self, user: UserId) -> bool {
-        let state = self.state();
-        state.socket().is_some() && state.person.as_ref().is_some_and(|person| person.id == user)
+    fn recognized(&self) -> Recognized {
+        self.page_id().map_or(Recognized::ByPerson, Recognized::ByPage)
     }
 
-    fn unconfirmed(&self) -> Vec<Unconfirmed> {
-        let mut state = self.state();
-        self.transport.look_at(state.socket());
-        self.transport.take_out_shown(&mut state.unconfirmed);
-        state.unconfirmed.in_doubt()
+    fn ask(&self) {
+        self.transport.ask();
     }
 
-    fn confirm(&self, conversation: ConversationId, up_to: Seq) {
-        self.state().unconfirmed.confirm(conversation, up_to);
-    }
-
-    fn is_page(&self, page: &str) -> bool {
-        self.state().page.as_ref().is_some_and(|known| known.id == page)
+    fn ask_or_close(&self) {
+        self.transport.ask_or_close();
     }
 
     fn retire(&self, has_named_place: bool) {
-        self.give_to(None, |sent| {
-            self.transport.take_out_shown(sent);
-            if has_named_place { Vec::new() } else { sent.in_doubt() }
-        });
+        let ending = if has_named_place { Ending::Closed } else { Ending::Broken };
+        self.give_to(None, self.transport.arrived(), ending);
         self.cut_off();
     }
 
@@ -406,13 +400,13 @@ impl Connection for SocketConnection {
     fn dismiss(&self) {
         let mut state = self.state();
         let Some(websocket) = self.transport.hang_up().filter(|_| state.socket().is_some()) else {
-            return self.transport.end(&mut state.unconfirmed);
+            return self.transport.end();
         };
         state.stage = Stage::CutOff;
-        if self.transport.is_websocket() && !websocket.has_unsent() {
-            state.unconfirmed = Sent::default();
-        }
         drop(state);
+        if self.transport.is_websocket() && !websocket.has_unsent() {
+            self.transport.confirm_all();
+        }
         websocket.now();
     }
 
@@ -446,10 +440,7 @@ impl Connection for SocketConnection {
 
     fn revoke(&self, reason: Revoked) {
         // It may be dead as well as alive.
-        self.give_to(None, |sent| {
-            self.transport.take_out_shown(sent);
-            sent.in_doubt()
-        });
+        self.give_to(None, self.transport.arrived(), Ending::Closed);
         let message = match reason {
             Revoked::TokenExpired => "Token expired",
             Revoked::Blocked => "Account is blocked.",

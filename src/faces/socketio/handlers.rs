@@ -14,6 +14,7 @@ use super::{Shared, denials, resume, revise, unknown};
 use crate::accounts::identify::IdentifyError;
 use crate::auth::TokenError;
 use crate::desk::acknowledge::AcknowledgeError;
+use crate::desk::connect::Begun;
 use crate::desk::mark_read::{MarkRead, MarkReadError};
 use crate::desk::send_message::{SendMessage, SendMessageError, Sent};
 use crate::domain::{BodyError, ConversationId, DeskEvent, MessageExtras, MessageStatus, Person, Seq, UserId};
@@ -97,28 +98,29 @@ async fn authenticate(connection: &Shared, shown: Authenticate, ack: Option<AckS
     connection.emit_authenticated(&yes);
     connection.acknowledge(ack, &Done::with(yes));
     let port: Arc<dyn Connection> = connection.clone();
-    let is_there = match (is_new, shown.catch_up) {
-        (true, true) => connection.desk.connect(&who, &port).await,
-        (true, false) => connection.desk.connect_live(&who, &port).await,
-        (false, _) => connection.desk.renew(&who, &port).await,
+    let desk = &connection.desk;
+    let begun = if is_new && shown.catch_up {
+        Some(desk.connect(&who, &port).await)
+    } else {
+        desk.connect_live(&who, &port).await;
+        None
     };
-    if !is_there {
+    if !connection.is_connected_to(&who.person) {
         return;
     }
-    connection.desk.tell_who_is_there(&who.person, &port).await;
+    desk.tell_who_is_there(&who.person, &port).await;
     if is_new {
-        connection.desk.tell_who_is_away_later(&who.person, &port);
+        desk.tell_who_is_away_later(&who.person, &port);
     }
-    match (is_new, shown.catch_up) {
-        (true, true) => catch_up(connection, &who.person).await,
-        (true, false) => connection.caught_up(connection.desk.told_up_to().await),
-        (false, _) => {}
+    match begun {
+        Some(begun) => catch_up(connection, &who.person, begun).await,
+        None if is_new => connection.caught_up(desk.told_up_to().await),
+        None => {}
     }
 }
 
-async fn catch_up(connection: &Shared, person: &Arc<Person>) {
-    let port: Arc<dyn Connection> = connection.clone();
-    match connection.desk.catch_up(person, &port).await {
+async fn catch_up(connection: &Shared, person: &Arc<Person>, begun: Begun) {
+    match connection.desk.catch_up(person, begun).await {
         Ok(place) => connection.caught_up(place),
         Err(error) => give_up(connection, person, &error),
     }
@@ -130,25 +132,25 @@ fn give_up(connection: &Shared, person: &Person, error: &StoreError) {
 }
 
 /// A page has come back, and goes on where it was.
-pub(super) async fn recover(connection: &Shared, page: &str, returning: Returning) {
+pub(super) async fn recover(connection: &Shared, returning: Returning) {
     let Returning { who, place, .. } = &returning;
     connection.rebind(Some(&who.person));
     connection.claim();
     connection.resume_page(&returning);
     connection.emit_authenticated(&Authenticated::yes(&who.person));
     let (desk, port): (_, Arc<dyn Connection>) = (&connection.desk, connection.clone());
-    let is_there = match place {
+    desk.retire_page(&who.person, &*port, place.is_some());
+    let begun = match place {
         Some(_) => desk.reconnect(who, &port).await,
         None => desk.connect(who, &port).await,
     };
-    desk.retire_page(&who.person, page, &*port, place.is_some());
-    if !is_there {
+    if !connection.is_connected_to(&who.person) {
         return;
     }
     desk.tell_who_is_there(&who.person, &port).await;
     desk.tell_who_is_away_later(&who.person, &port);
-    let Some(place) = place else { return catch_up(connection, &who.person).await };
-    if let Err(error) = desk.replay_since(&who.person, &port, *place).await {
+    let Some(place) = place else { return catch_up(connection, &who.person, begun).await };
+    if let Err(error) = desk.replay_since(&who.person, begun, *place).await {
         give_up(connection, &who.person, &error);
     }
 }

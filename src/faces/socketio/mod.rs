@@ -163,9 +163,9 @@ pub fn layer(
         if let Some(Arrival { connection, returning }) = socket.extensions.remove::<Arrival>() {
             let token = handshake::token(&socket, auth.as_ref().ok());
             connection.open(socket);
-            if let Some((returning, page)) = returning.zip(connection.page_id()) {
+            if let Some(returning) = returning {
                 tokio::spawn(async move {
-                    handlers::recover(&connection, &page, returning).await;
+                    handlers::recover(&connection, returning).await;
                     inbox::open(&connection, token.as_deref().map(Inbound::from_handshake));
                 });
                 return std::future::ready(());

@@ -4,19 +4,20 @@
 //! the client was last heard, and what ends a websocket.
 
 use std::fmt::Display;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use socketioxide::TransportType;
 use socketioxide::extract::SocketRef;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::MAX_MESSAGE;
 use super::connect_answer::ConnectAnswer;
 use crate::domain::UserId;
 use crate::net::HangUp;
-use crate::presence::{ON_THE_WAY, ROUND_TRIP, Sent};
+use crate::presence::{ON_THE_WAY, ROUND_TRIP};
 
 /// Bytes of events that may wait for a websocket whose client takes nothing at present; the library bounds their number alone.
 const UNREAD: usize = 4 << 20;
@@ -28,6 +29,12 @@ const UNPOLLED: usize = MAX_MESSAGE as usize / 4;
 /// The library gives up a change to a websocket that takes longer.
 const CHANGE: Duration = Duration::from_secs(10);
 
+/// How long a client may take to answer once its person has come back on another connection.
+const ANSWER: Duration = Duration::from_millis(2500);
+
+/// How exactly it is known when a websocket was heard last.
+const HEARD_WITHIN: Duration = Duration::from_millis(1);
+
 /// What carries one socket.
 #[derive(Debug)]
 pub(super) struct Transport {
@@ -38,6 +45,8 @@ pub(super) struct Transport {
     waiting: Mutex<Waiting>,
     /// What tells the client that it is connected.
     pub(super) connect_answer: ConnectAnswer,
+    /// It was ended because its client gave no sign of life.
+    is_silent: AtomicBool,
     /// Cancelled when a client that polls shall come back with a new session; one with a websocket has none.
     ended: Option<CancellationToken>,
 }
@@ -47,8 +56,8 @@ pub(super) struct Transport {
 struct Waiting {
     /// When it polled last.
     polled_at: Instant,
-    /// By polling, it has taken what was sent before.
-    taken_at: Instant,
+    /// Everything that was sent before has arrived, as far as polls and events of the client show.
+    arrived: Instant,
     /// Bytes of events since it last took all there was.
     events: usize,
     /// The same of answers.
@@ -62,8 +71,9 @@ impl Transport {
         Self {
             websocket: OnceLock::new(),
             carries_since: OnceLock::new(),
-            waiting: Mutex::new(Waiting { polled_at: now, taken_at: now, events: 0, answers: 0 }),
+            waiting: Mutex::new(Waiting { polled_at: now, arrived: now, events: 0, answers: 0 }),
             connect_answer: ConnectAnswer::default(),
+            is_silent: AtomicBool::new(false),
             ended: Some(CancellationToken::new()),
         }
     }
@@ -91,6 +101,35 @@ impl Transport {
     /// Cancelled once the session has been ended.
     pub(super) fn ended(&self) -> Option<CancellationToken> {
         self.ended.clone()
+    }
+
+    /// Asks the client for a sign of life, if a websocket carries the socket: one that polls gives enough of them.
+    pub(super) fn ask(&self) {
+        if let Some(websocket) = self.hang_up().filter(|_| self.is_websocket()) {
+            websocket.ping();
+        }
+    }
+
+    /// The same, and ends the websocket unless there is one soon.
+    pub(super) fn ask_or_close(self: &Arc<Self>) {
+        let Some(websocket) = self.hang_up().filter(|_| self.is_websocket()).cloned() else { return };
+        let (transport, asked_at) = (self.clone(), Instant::now());
+        websocket.ping();
+        tokio::spawn(async move {
+            sleep(ANSWER).await;
+            // One that has not taken everything yet is waited for as any other.
+            let heard_by = websocket.heard_at() + HEARD_WITHIN;
+            if websocket.is_open() && heard_by <= asked_at && !websocket.has_unsent() {
+                tracing::debug!("A client gave no sign of life after its person had come back");
+                transport.is_silent.store(true, Ordering::Relaxed);
+                websocket.now();
+            }
+        });
+    }
+
+    /// Whether it was ended because its client gave no sign of life.
+    pub(super) fn is_silent(&self) -> bool {
+        self.is_silent.load(Ordering::Relaxed)
     }
 
     /// Whether a websocket has come that does not carry the socket yet, as far as is known.
@@ -159,35 +198,47 @@ impl Transport {
     }
 
     /// The client said something, which shows what it has.
-    pub(super) fn hear(&self, sent: &mut Sent) {
-        if self.takes_all() {
-            self.take_out_before(sent, Instant::now(), ROUND_TRIP);
+    pub(super) fn hear(&self) {
+        if self.takes_all()
+            && let Some(before) = self.carried_at(Instant::now(), ROUND_TRIP)
+        {
+            self.confirm(before);
         }
+    }
+
+    /// Everything that was sent has arrived: the client is at the other end and takes all there is.
+    pub(super) fn confirm_all(&self) {
+        self.confirm(Instant::now());
     }
 
     /// Nothing is sent any more. Whoever polls has said so in a request, or was polling still: their last answer may be on its way.
-    pub(super) fn end(&self, sent: &mut Sent) {
-        if !self.is_websocket() {
-            let read = Instant::now().checked_sub(ON_THE_WAY);
+    pub(super) fn end(&self) {
+        if !self.is_websocket()
+            && let Some(read) = Instant::now().checked_sub(ON_THE_WAY)
+        {
             let polled_at = self.waiting().polled_at;
-            sent.heard(read.map_or(polled_at, |read| read.min(polled_at)), Duration::ZERO);
+            self.confirm(read.min(polled_at));
         }
     }
 
-    /// Takes out what the client has shown to have without saying anything.
-    pub(super) fn take_out_shown(&self, sent: &mut Sent) {
-        sent.heard(self.waiting().taken_at, Duration::ZERO);
-        if let Some(websocket) = self.hang_up() {
-            // It may have been heard for the last time when it closed.
-            self.take_out_before(sent, websocket.heard_at(), ON_THE_WAY);
-        }
+    /// Everything that was sent before this has arrived.
+    pub(super) fn arrived(&self) -> Instant {
+        let shown = self.waiting().arrived;
+        // It may have been heard for the last time when it closed.
+        let heard = self.hang_up().and_then(|websocket| self.carried_at(websocket.heard_at(), ON_THE_WAY));
+        heard.map_or(shown, |heard| heard.max(shown))
     }
 
-    /// Nothing that a client says brings it what still waits for its next request.
-    fn take_out_before(&self, sent: &mut Sent, heard_at: Instant, on_the_way: Duration) {
-        if self.carries_since.get().is_some_and(|since| heard_at >= *since + on_the_way) {
-            sent.heard(heard_at, on_the_way);
-        }
+    fn confirm(&self, before: Instant) {
+        let mut waiting = self.waiting();
+        waiting.arrived = waiting.arrived.max(before);
+    }
+
+    /// So long before it was heard, if a websocket carried the socket then: nothing that a client says brings it what still waits
+    /// for its next request.
+    fn carried_at(&self, heard_at: Instant, on_the_way: Duration) -> Option<Instant> {
+        let sent_at = heard_at.checked_sub(on_the_way)?;
+        self.carries_since.get().filter(|since| sent_at >= **since).map(|_| sent_at)
     }
 
     /// Whoever asks for more has taken what the last request was answered with: all that waited when it came. Only while a
@@ -195,7 +246,7 @@ impl Transport {
     pub(super) fn polled(&self) {
         if self.websocket.get().is_none() {
             let mut waiting = self.waiting();
-            waiting.taken_at = waiting.polled_at;
+            waiting.arrived = waiting.arrived.max(waiting.polled_at);
             waiting.polled_at = Instant::now();
             (waiting.events, waiting.answers) = (0, 0);
         }
@@ -221,47 +272,36 @@ impl Transport {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use axum::response::Response;
     use http_body_util::BodyExt as _;
     use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
-    use crate::domain::{ConversationId, Seq};
 
     const SECOND: Duration = Duration::from_secs(1);
 
     #[tokio::test(start_paused = true)]
     async fn what_waited_when_somebody_polled_has_arrived_when_they_poll_again() {
-        let (transport, mut sent) = (Transport::new(), Sent::default());
-        let conversation = ConversationId::from_bytes([1; 12]);
-        tokio::time::advance(SECOND).await;
-        sent.note(conversation, Seq::new(1));
+        let transport = Transport::new();
+        let opened = Instant::now();
         tokio::time::advance(SECOND).await;
         transport.polled();
-        transport.take_out_shown(&mut sent);
-        transport.hear(&mut sent);
-        assert_eq!(sent.in_doubt(), [(conversation, Seq::new(1))], "it may be lost on its way to them");
-        tokio::time::advance(SECOND).await;
-        sent.note(conversation, Seq::new(2));
+        transport.hear();
+        assert_eq!(transport.arrived(), opened, "what waited may be lost on its way to them");
         tokio::time::advance(SECOND).await;
         transport.polled();
-        transport.take_out_shown(&mut sent);
-        assert_eq!(sent.in_doubt(), [(conversation, Seq::new(2))]);
+        assert_eq!(transport.arrived(), opened + SECOND);
     }
 
     #[tokio::test(start_paused = true)]
     async fn who_ends_without_polling_again_has_not_taken_what_waits() {
-        let (transport, mut sent) = (Transport::new(), Sent::default());
-        let conversation = ConversationId::from_bytes([1; 12]);
-        sent.note(conversation, Seq::new(1));
+        let transport = Transport::new();
         tokio::time::advance(SECOND).await;
+        let polled_at = Instant::now();
         transport.polled();
-        sent.note(conversation, Seq::new(2));
         tokio::time::advance(SECOND * 60).await;
-        transport.end(&mut sent);
-        assert_eq!(sent.in_doubt(), [(conversation, Seq::new(2))]);
+        transport.end();
+        assert_eq!(transport.arrived(), polled_at);
     }
 
     /// The library lets polls bring what waits until it has begun to change to the websocket.

@@ -62,7 +62,7 @@ pub(crate) async fn what_was_not_delivered_is_missed_until_it_is(stores: Stores)
     };
     let deliver = async |user, up_to| {
         let mark = Delivered { conversation: conversation.id, user: someone(user), up_to: Seq::new(up_to) };
-        stores.conversations.set_delivered(vec![mark]).await.unwrap();
+        stores.conversations.advance_delivered(vec![mark]).await.unwrap();
     };
     assert!(missed(ann).await.is_empty());
     append_new(&stores, say(&conversation, 9, Side::Desk, "one")).await;
@@ -74,7 +74,7 @@ pub(crate) async fn what_was_not_delivered_is_missed_until_it_is(stores: Stores)
     deliver(1, 2).await;
     assert!(missed(ann).await.is_empty());
     deliver(1, 1).await;
-    assert_eq!(missed(ann).await, [(1, 2)], "a delivery that came to nothing is taken back");
+    assert!(missed(ann).await.is_empty(), "a cursor moves forward only");
     assert_eq!(missed(agent).await, [(0, 2)], "each person is delivered to on their own");
     assert!(missed(ListFor::Customer(someone(2))).await.is_empty());
     append_new(&stores, say(&conversation, 1, Side::Customer, "three")).await;

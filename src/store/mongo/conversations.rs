@@ -170,10 +170,10 @@ impl ConversationStore for MongoStore {
         within(self.shared.extras_of(messages)).await
     }
 
-    async fn set_delivered(&self, marks: Vec<Delivered>) -> Result<(), StoreError> {
+    async fn advance_delivered(&self, marks: Vec<Delivered>) -> Result<(), StoreError> {
         let update = |mark: Delivered| Update {
             filter: queries::delivered(mark.user, mark.conversation),
-            change: doc! { "$set": { "upTo": int(mark.up_to.get()) } },
+            change: doc! { "$max": { "upTo": int(mark.up_to.get()) } },
             reach: Reach::OneOrNew,
         };
         within(self.shared.update_all(DELIVERED, marks.into_iter().map(update).collect())).await.map(drop)

@@ -227,12 +227,12 @@ impl ConversationStore for SqliteStore {
         self.readers.read(move |connection| extras::of(connection, &messages)).await
     }
 
-    async fn set_delivered(&self, marks: Vec<Delivered>) -> Result<(), StoreError> {
+    async fn advance_delivered(&self, marks: Vec<Delivered>) -> Result<(), StoreError> {
         let write = move |connection: &Connection| {
             let mut upsert = connection.prepare_cached(
                 "INSERT INTO delivered (user, conversation, up_to)
                  SELECT ?1, number, ?3 FROM conversations WHERE id = ?2
-                 ON CONFLICT (user, conversation) DO UPDATE SET up_to = excluded.up_to",
+                 ON CONFLICT (user, conversation) DO UPDATE SET up_to = max(up_to, excluded.up_to)",
             )?;
             for mark in &marks {
                 upsert.execute(params![mark.user.bytes(), mark.conversation.bytes(), mark.up_to.get()])?;

@@ -225,4 +225,42 @@ export default function stories(start) {
     const back = await server.signIn(server.ann, { name: 'ann, back' });
     assert.deepEqual(heard(back), ['into the void']);
   });
+
+  test('a dead connection is found out soon after the next one has come, whose client gets what went to it', async (t) => {
+    const server = await start(t);
+    const network = await Network.open(t, server.url);
+    const admin = await server.signIn(server.admin);
+    const ann = await server.signIn(server.ann, { url: network.url, reconnection: false });
+    // One that polls cannot be asked whether it is there.
+    if (ann.socket.io.engine.transport.name === 'polling') return;
+    network.fail();
+    await admin.send(server.ann, 'into the void');
+    const back = await server.signIn(server.ann, { name: 'ann, on another network' });
+    // By its silence alone it is found out after 45 s.
+    const began = Date.now();
+    if (!heard(back).includes('into the void')) await back.waitFor('receive-message');
+    assert.ok(Date.now() - began < 30_000);
+    await back.roundTrip();
+    assert.deepEqual(heard(back), ['into the void']);
+  });
+
+  test('a tab that lost its connection gets what another tab got meanwhile, once', async (t) => {
+    const server = await start(t);
+    const admin = await server.signIn(server.admin);
+    const ann = await server.signIn(server.ann, { reconnectionDelay: 500 });
+    const tab = await server.signIn(server.ann, { name: 'ann, tab 2' });
+    await ann.drop();
+    await admin.send(server.ann, 'meanwhile');
+    await tab.waitFor('receive-message');
+    await tab.settle();
+    await tab.roundTrip();
+    await ann.waitFor('<connect>');
+    await ann.waitFor('authenticated');
+    await admin.send(server.ann, 'after that');
+    for (const client of [ann, tab]) {
+      await client.waitFor('receive-message', (received) => received.message === 'after that');
+      await client.roundTrip();
+      assert.deepEqual(heard(client), ['meanwhile', 'after that'], client.name);
+    }
+  });
 }

@@ -13,7 +13,7 @@ use crate::desk::send_message::SendMessageError;
 use crate::domain::{ConversationId, DeskEvent, DeskId, EntryTold, Side, UserId};
 use crate::faces::channels::Channels;
 use crate::faces::channels::line::Item;
-use crate::faces::channels::live::{Dialect, Live, Room};
+use crate::faces::channels::live::{Dialect, Live};
 use crate::faces::channels::socket::Handshake;
 use crate::net::ServerUrl;
 use crate::presence::{Delivery, Outcome, Revoked};
@@ -44,7 +44,7 @@ impl DrivecashConnection {
     ) -> (Arc<Self>, mpsc::Receiver<Item<Look>>) {
         let hang_up = handshake.hang_up.clone();
         let (live, waiting) =
-            Live::new(&channels.desk, entered.person.clone(), Some(Room::of(&entered.summary)), hang_up);
+            Live::new(&channels.desk, entered.person.clone(), Some(entered.summary.conversation.id), hang_up);
         let (side, conversation) = (entered.side, entered.summary.conversation.id);
         let server = handshake.server_url.clone();
         (Arc::new(Self { live, side, conversation, customer: entered.customer.id, server }), waiting)

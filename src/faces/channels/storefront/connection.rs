@@ -13,7 +13,7 @@ use crate::desk::send_message::SendMessageError;
 use crate::domain::{ConversationId, DeskEvent, Members, Person, Side};
 use crate::faces::channels::Channels;
 use crate::faces::channels::line::Item;
-use crate::faces::channels::live::{Dialect, Live, Room};
+use crate::faces::channels::live::{Dialect, Live};
 use crate::faces::channels::socket::Handshake;
 use crate::net::ServerUrl;
 use crate::presence::{Delivery, Outcome, Revoked};
@@ -56,12 +56,8 @@ impl StorefrontConnection {
             uuid: conversation.uuid,
             speaks_by_id: is_panel || !entered.is_identified,
         };
-        let (mut live, waiting) = Live::new(
-            &channels.desk,
-            entered.person.clone(),
-            Some(Room::of(&entered.summary)),
-            handshake.hang_up.clone(),
-        );
+        let (room, hang_up) = (Some(conversation.id), handshake.hang_up.clone());
+        let (mut live, waiting) = Live::new(&channels.desk, entered.person.clone(), room, hang_up);
         live.guest_in = (!entered.is_identified).then_some(conversation.id);
         (Arc::new(Self { live, channels: channels.clone(), scope, server_url: handshake.server_url.clone() }), waiting)
     }

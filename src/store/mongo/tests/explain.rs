@@ -136,7 +136,7 @@ async fn every_query_is_served_by_an_index() {
     fresh.store.append(vec![say(&conversation, 1, Side::Customer, "hi")]).await.remove(0).unwrap();
     fresh.store.append(vec![read(&conversation, 9, Side::Desk, 1)]).await.remove(0).unwrap();
     let mark = Delivered { conversation: conversation.id, user: someone(1), up_to: Seq::new(1) };
-    fresh.store.set_delivered(vec![mark]).await.unwrap();
+    fresh.store.advance_delivered(vec![mark]).await.unwrap();
     fresh.documents("users").insert_one(doc! { "_id": person(1), "email": "ann@x.test" }).await.unwrap();
     fresh.store.settle().await.unwrap();
 

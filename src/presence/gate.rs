@@ -4,7 +4,7 @@
 //! what the reading had already. Should too much come for that, the log is read again.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use crate::domain::{ConversationId, EntryTold, Seq};
 
@@ -13,10 +13,7 @@ const HELD: usize = 1024;
 
 /// Decides which entries a connection may pass on at once.
 #[derive(Default)]
-pub struct Feed(Mutex<State>);
-
-#[derive(Default)]
-struct State {
+pub(super) struct Gate {
     is_catching_up: bool,
     /// The log is read with the person's own entries, so these are held back, too.
     holds_own: bool,
@@ -37,64 +34,58 @@ pub enum Next {
     ReadAgain,
 }
 
-impl Feed {
-    /// From now on, entries are held back.
-    pub fn begin(&self) {
-        *self.state() = State { is_catching_up: true, ..State::default() };
+impl Gate {
+    /// Holds back entries from the start; the person's own as well if `holds_own`.
+    pub(super) fn closed(holds_own: bool) -> Self {
+        Self { is_catching_up: true, holds_own, ..Self::default() }
     }
 
-    /// The same, for a connection to which the person's own entries are replayed, too.
-    pub fn begin_with_own(&self) {
-        *self.state() = State { is_catching_up: true, holds_own: true, ..State::default() };
+    pub(super) fn is_catching_up(&self) -> bool {
+        self.is_catching_up
     }
 
     /// The log of a conversation has been replayed up to here.
-    pub fn replayed(&self, conversation: ConversationId, up_to: Seq) {
-        self.state().replayed.insert(conversation, up_to);
+    pub(super) fn replayed(&mut self, conversation: ConversationId, up_to: Seq) {
+        let known = self.replayed.entry(conversation).or_insert(up_to);
+        *known = up_to.max(*known);
     }
 
     /// Goes live, unless something was held back meanwhile.
-    pub fn finish(&self) -> Next {
-        let State { is_catching_up, held, had_too_much, replayed, .. } = &mut *self.state();
-        let mut held = std::mem::take(held);
-        if std::mem::take(had_too_much) {
+    pub(super) fn finish(&mut self) -> Next {
+        let mut held = std::mem::take(&mut self.held);
+        if std::mem::take(&mut self.had_too_much) {
             return Next::ReadAgain;
         }
         if held.is_empty() {
-            *is_catching_up = false;
-            replayed.shrink_to_fit();
+            self.is_catching_up = false;
+            self.replayed.shrink_to_fit();
             return Next::Live;
         }
-        held.retain(|told| replayed.get(&told.entry.conversation).is_none_or(|up_to| told.entry.seq > *up_to));
+        held.retain(|told| self.replayed.get(&told.entry.conversation).is_none_or(|up_to| told.entry.seq > *up_to));
         Next::PassOn(held)
     }
 
     /// Whether this entry may be passed on now. If not, it has been replayed, or will be. `is_own`: the person is its author.
-    pub fn admits(&self, told: &Arc<EntryTold>, is_own: bool) -> bool {
-        let mut state = self.state();
-        if is_own && !state.holds_own {
+    pub(super) fn admits(&mut self, told: &Arc<EntryTold>, is_own: bool) -> bool {
+        if is_own && !self.holds_own {
             return true;
         }
-        if state.is_catching_up {
-            if state.held.len() < HELD {
-                state.held.push(told.clone());
+        if self.is_catching_up {
+            if self.held.len() < HELD {
+                self.held.push(told.clone());
             } else {
-                state.had_too_much = true;
+                self.had_too_much = true;
             }
             return false;
         }
-        match state.replayed.get(&told.entry.conversation) {
+        match self.replayed.get(&told.entry.conversation) {
             Some(up_to) if told.entry.seq <= *up_to => false,
             Some(_) => {
-                state.replayed.remove(&told.entry.conversation);
+                self.replayed.remove(&told.entry.conversation);
                 true
             }
             None => true,
         }
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -131,38 +122,47 @@ mod tests {
 
     #[test]
     fn what_is_told_while_catching_up_is_passed_on_after_the_reading_and_only_once() {
-        let feed = Feed::default();
-        feed.begin();
+        let mut gate = Gate::closed(false);
         for seq in [2, 3, 4] {
-            assert!(!feed.admits(&told(seq), false));
+            assert!(!gate.admits(&told(seq), false));
         }
-        feed.replayed(told(3).entry.conversation, Seq::new(3));
-        assert_eq!(passed_on(feed.finish()), [4]);
-        assert!(!feed.admits(&told(5), false), "not live yet");
-        assert_eq!(passed_on(feed.finish()), [5]);
-        assert!(matches!(feed.finish(), Next::Live));
-        assert!(feed.admits(&told(6), false));
+        gate.replayed(told(3).entry.conversation, Seq::new(3));
+        assert_eq!(passed_on(gate.finish()), [4]);
+        assert!(!gate.admits(&told(5), false), "not live yet");
+        assert_eq!(passed_on(gate.finish()), [5]);
+        assert!(matches!(gate.finish(), Next::Live));
+        assert!(gate.admits(&told(6), false));
     }
 
     #[test]
     fn what_is_too_much_to_hold_is_read_from_the_log() {
-        let feed = Feed::default();
-        feed.begin();
+        let mut gate = Gate::closed(false);
         for seq in 1..=2000 {
-            assert!(!feed.admits(&told(seq), false));
+            assert!(!gate.admits(&told(seq), false));
         }
-        assert!(matches!(feed.finish(), Next::ReadAgain));
-        assert!(matches!(feed.finish(), Next::Live));
+        assert!(matches!(gate.finish(), Next::ReadAgain));
+        assert!(matches!(gate.finish(), Next::Live));
     }
 
     #[test]
     fn a_live_entry_that_was_replayed_already_is_not_passed_on_again() {
-        let feed = Feed::default();
-        feed.begin();
-        feed.replayed(told(3).entry.conversation, Seq::new(3));
-        assert!(matches!(feed.finish(), Next::Live));
-        assert!(!feed.admits(&told(3), false));
-        assert!(feed.admits(&told(4), false));
-        assert!(feed.admits(&told(5), false));
+        let mut gate = Gate::closed(false);
+        gate.replayed(told(3).entry.conversation, Seq::new(3));
+        assert!(matches!(gate.finish(), Next::Live));
+        assert!(!gate.admits(&told(3), false));
+        assert!(gate.admits(&told(4), false));
+        assert!(gate.admits(&told(5), false));
+    }
+
+    #[test]
+    fn what_was_replayed_stays_so_whatever_is_said_of_it_later() {
+        let mut gate = Gate::closed(true);
+        assert!(!gate.admits(&told(3), true));
+        let conversation = told(3).entry.conversation;
+        gate.replayed(conversation, Seq::new(3));
+        gate.replayed(conversation, Seq::new(2));
+        assert_eq!(passed_on(gate.finish()), [0; 0]);
+        assert!(matches!(gate.finish(), Next::Live));
+        assert!(!gate.admits(&told(3), true));
     }
 }

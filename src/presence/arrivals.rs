@@ -1,0 +1,122 @@
+//! What has arrived at a person, and what becomes of the rest when a connection ends.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{Leaving, ON_THE_WAY, Presence, Span, Stream};
+use crate::domain::{ConnectionId, ConversationId, Seq, UserId};
+
+/// How a connection ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// By a farewell, or it goes on as somebody else's: its client expects nothing more.
+    Closed,
+    /// Without a farewell: its client may come back.
+    Broken,
+    /// Its client gave no sign of life. It has come back already if it has another connection.
+    Silent,
+}
+
+/// What one connection owes to its client, since it was lost with an older one.
+pub struct Missing {
+    /// What the connection is sent.
+    pub stream: Arc<Stream>,
+    /// What is due.
+    pub span: Span,
+}
+
+/// What a departure changed.
+#[derive(Default)]
+pub struct Left {
+    /// How far conversations have arrived at the person.
+    pub arrived: Vec<(ConversationId, Seq)>,
+    /// What other connections have to be sent now.
+    pub missing: Vec<Missing>,
+    /// It was the person's last connection: for [`depart`](Presence::depart).
+    pub leaving: Option<Leaving>,
+}
+
+impl Presence {
+    /// Takes a connection from a person. Everything that was sent on it before `arrived` has arrived. The rest is in doubt: newer
+    /// connections that skipped it because of this one have to send it, and so has the next one of a client that comes back
+    /// `within` this time.
+    pub fn leave(
+        &self,
+        user: UserId,
+        connection: ConnectionId,
+        arrived: Instant,
+        ending: Ending,
+        within: Duration,
+    ) -> Left {
+        let mut state = self.state();
+        let Some(attendance) = state.people.get_mut(&user) else { return Left::default() };
+        let Some(place) = attendance.streams.iter().position(|stream| stream.id() == connection) else {
+            return Left::default();
+        };
+        let stream = attendance.streams.remove(place);
+        let others = &attendance.streams;
+        let elsewhere: Vec<Span> = others.iter().flat_map(|other| other.spans()).collect();
+        let arrived_here = stream.take_arrived(arrived, &elsewhere);
+        let in_doubt = stream.end(arrived);
+        let due = |other: &Arc<Stream>| {
+            let due: Vec<Span> = in_doubt.iter().filter_map(|span| other.take_on(*span)).collect();
+            due.into_iter().map(|span| Missing { stream: other.clone(), span }).collect::<Vec<_>>()
+        };
+        let missing = others.iter().flat_map(due).collect();
+        let by = stream.connection().recognized();
+        let is_back = || others.iter().any(|other| other.id() > connection && other.connection().recognized() == by);
+        let may_come_back = match ending {
+            Ending::Closed => false,
+            Ending::Broken => true,
+            Ending::Silent => !is_back(),
+        };
+        let leaving = attendance.streams.is_empty().then(|| {
+            attendance.turn += 1;
+            Leaving { user, turn: attendance.turn }
+        });
+        if may_come_back && stream.is_made_up_for() {
+            state.lost.add(user, by, stream, within);
+        }
+        Left { arrived: arrived_here, missing, leaving }
+    }
+
+    /// How far conversations have arrived at those whose connections had something in flight. Clients that have shown nothing for
+    /// too long are asked for a sign of life.
+    pub fn take_arrived(&self) -> Vec<(UserId, ConversationId, Seq)> {
+        let mut arrived = Vec::new();
+        let ask_before = Instant::now().checked_sub(ON_THE_WAY);
+        let mut users = self.listed.take();
+        users.sort_unstable();
+        users.dedup();
+        for user in users {
+            let streams = self.streams(user);
+            for stream in &streams {
+                stream.unlist();
+                let others = streams.iter().filter(|other| stream.has_skipped() && other.id() != stream.id());
+                let elsewhere: Vec<Span> = others.flat_map(|other| other.spans()).collect();
+                let here = stream.take_arrived(stream.connection().arrived(), &elsewhere);
+                arrived.extend(here.into_iter().map(|(conversation, up_to)| (user, conversation, up_to)));
+                if ask_before.is_some_and(|before| stream.is_due_to_ask(before)) {
+                    stream.connection().ask();
+                }
+                stream.list_again();
+            }
+        }
+        arrived
+    }
+
+    /// A client of this person has everything of a conversation up to here, however it came.
+    pub fn confirm(&self, user: UserId, conversation: ConversationId, up_to: Seq) {
+        self.state().lost.confirm(user, conversation, up_to);
+        for stream in self.streams(user) {
+            stream.confirm(conversation, up_to);
+        }
+    }
+
+    /// The newest entry of a conversation that is in flight to this person.
+    pub fn newest_in_flight(&self, user: UserId, conversation: ConversationId) -> Option<Seq> {
+        self.streams(user).iter().filter_map(|stream| stream.newest(conversation)).max()
+    }
+}

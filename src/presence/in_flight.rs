@@ -1,0 +1,202 @@
+//! What was sent on a connection and is not known to have arrived.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::domain::{ConversationId, Seq};
+
+/// Entries of one conversation within this time are noted as one run.
+const SLICE: Duration = Duration::from_millis(200);
+
+/// Runs that were sent, oldest first.
+#[derive(Debug, Default)]
+pub(super) struct InFlight(VecDeque<Run>);
+
+/// Entries of one conversation that were sent at about the same time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Run {
+    pub(super) conversation: ConversationId,
+    pub(super) first: Seq,
+    pub(super) last: Seq,
+    began_at: Instant,
+    /// When the last of them was sent; `None` for a run that still has to be read from the log.
+    sent_at: Option<Instant>,
+}
+
+impl Run {
+    fn has_arrived(&self, before: Instant) -> bool {
+        self.sent_at.is_some_and(|sent_at| sent_at < before)
+    }
+}
+
+impl InFlight {
+    /// An entry was sent.
+    pub(super) fn note(&mut self, conversation: ConversationId, seq: Seq) {
+        let now = Instant::now();
+        let mut recent = self.0.iter_mut().rev().take_while(|run| now.duration_since(run.began_at) < SLICE);
+        match recent.find(|run| run.conversation == conversation && run.sent_at.is_some()) {
+            Some(run) => {
+                run.sent_at = Some(now);
+                // What was lost on another connection may follow what is newer.
+                run.first = run.first.min(seq);
+                run.last = run.last.max(seq);
+            }
+            None => self.0.push_back(Run { conversation, first: seq, last: seq, began_at: now, sent_at: Some(now) }),
+        }
+    }
+
+    /// A run is about to be read from the log and sent.
+    pub(super) fn note_due(&mut self, conversation: ConversationId, first: Seq, last: Seq) {
+        self.0.push_back(Run { conversation, first, last, began_at: Instant::now(), sent_at: None });
+    }
+
+    /// All that was due of this conversation has been sent.
+    pub(super) fn due_is_sent(&mut self, conversation: ConversationId) {
+        for run in self.0.iter_mut().filter(|run| run.conversation == conversation) {
+            run.sent_at.get_or_insert_with(Instant::now);
+        }
+    }
+
+    /// Takes out what was sent before this instant. It stays where `is_held` says so, or where something older of the same
+    /// conversation stays: up to there, not everything has arrived.
+    pub(super) fn take_arrived(&mut self, before: Instant, is_held: impl Fn(&Run) -> bool) -> Vec<Run> {
+        let mut arrived = Vec::new();
+        if !self.0.iter().any(|run| run.has_arrived(before)) {
+            return arrived;
+        }
+        let mut missing: HashMap<ConversationId, Seq> = HashMap::new();
+        for run in self.0.iter().filter(|run| !run.has_arrived(before)) {
+            let first = missing.entry(run.conversation).or_insert(run.first);
+            *first = run.first.min(*first);
+        }
+        self.0.retain(|run| {
+            let follows_missing = missing.get(&run.conversation).is_some_and(|first| *first < run.first);
+            let stays = !run.has_arrived(before) || follows_missing || is_held(run);
+            if !stays {
+                arrived.push(*run);
+            }
+            stays
+        });
+        if self.0.is_empty() {
+            self.0 = VecDeque::new();
+        }
+        arrived
+    }
+
+    /// Everything of this conversation up to here has arrived in another way.
+    pub(super) fn confirm(&mut self, conversation: ConversationId, up_to: Seq) {
+        self.0.retain_mut(|run| {
+            if run.conversation != conversation || run.first > up_to {
+                return true;
+            }
+            run.first = up_to.next();
+            run.first <= run.last
+        });
+    }
+
+    /// The first and the last entry of each conversation.
+    pub(super) fn spans(&self) -> Vec<(ConversationId, Seq, Seq)> {
+        let mut spans: Vec<(ConversationId, Seq, Seq)> = Vec::new();
+        for run in &self.0 {
+            match spans.iter_mut().find(|(known, ..)| *known == run.conversation) {
+                Some((_, first, last)) => (*first, *last) = (run.first.min(*first), run.last.max(*last)),
+                None => spans.push((run.conversation, run.first, run.last)),
+            }
+        }
+        spans
+    }
+
+    /// The same of one conversation.
+    pub(super) fn span(&self, conversation: ConversationId) -> Option<(Seq, Seq)> {
+        let runs = self.0.iter().filter(|run| run.conversation == conversation);
+        runs.map(|run| (run.first, run.last)).reduce(|one, other| (one.0.min(other.0), one.1.max(other.1)))
+    }
+
+    /// When the oldest of it was sent.
+    pub(super) fn oldest(&self) -> Option<Instant> {
+        self.0.iter().find_map(|run| run.sent_at)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ONE: ConversationId = ConversationId::from_bytes([1; 12]);
+    const TWO: ConversationId = ConversationId::from_bytes([2; 12]);
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn seq(number: u64) -> Seq {
+        Seq::new(number)
+    }
+
+    /// One entry in each of ten seconds, and another conversation's in the last of them.
+    async fn ten_seconds() -> InFlight {
+        let mut sent = InFlight::default();
+        for number in 1..=10 {
+            sent.note(ONE, seq(number));
+            tokio::time::advance(SECOND).await;
+        }
+        sent.note(TWO, seq(7));
+        sent.note(TWO, seq(8));
+        sent
+    }
+
+    fn arrived(sent: &mut InFlight, before: Instant) -> Vec<(ConversationId, u64)> {
+        let runs = sent.take_arrived(before, |_| false);
+        runs.iter().map(|run| (run.conversation, run.last.get())).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_sent_before_an_instant_has_arrived_and_the_rest_is_in_doubt() {
+        let began = Instant::now();
+        let mut sent = ten_seconds().await;
+        assert_eq!(arrived(&mut sent, began), []);
+        assert_eq!(sent.spans(), [(ONE, seq(1), seq(10)), (TWO, seq(7), seq(8))]);
+        assert_eq!(arrived(&mut sent, began + SECOND * 8).last(), Some(&(ONE, 8)));
+        assert_eq!(sent.spans(), [(ONE, seq(9), seq(10)), (TWO, seq(7), seq(8))]);
+        assert_eq!(sent.oldest(), Some(began + SECOND * 8));
+        tokio::time::advance(SECOND).await;
+        arrived(&mut sent, Instant::now());
+        assert!(sent.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_arrives_past_what_is_missing_before_it() {
+        let mut sent = InFlight::default();
+        sent.note(ONE, seq(11));
+        sent.note_due(ONE, seq(6), seq(10));
+        tokio::time::advance(SECOND).await;
+        assert_eq!(arrived(&mut sent, Instant::now()), [], "6 to 10 were not sent yet");
+        sent.due_is_sent(ONE);
+        tokio::time::advance(SECOND).await;
+        assert_eq!(arrived(&mut sent, Instant::now()), [(ONE, 11), (ONE, 10)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_lost_elsewhere_and_comes_late_is_in_doubt_from_there() {
+        for pause in [Duration::ZERO, SLICE * 2] {
+            let mut sent = InFlight::default();
+            sent.note(ONE, seq(10));
+            tokio::time::advance(pause).await;
+            sent.note(ONE, seq(5));
+            assert_eq!(sent.span(ONE), Some((seq(5), seq(10))));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_client_says_it_has_is_beyond_doubt() {
+        let mut sent = ten_seconds().await;
+        sent.confirm(ONE, seq(9));
+        sent.confirm(TWO, seq(7));
+        assert_eq!(sent.spans(), [(ONE, seq(10), seq(10)), (TWO, seq(8), seq(8))]);
+        sent.confirm(ONE, seq(u64::MAX));
+        assert_eq!(sent.span(ONE), None, "a client can make one up");
+    }
+}

@@ -1,0 +1,79 @@
+//! Connections that were lost without a farewell, while their clients may still come back.
+//!
+//! The stream of such a connection is kept for a while, and goes on: what is told to its person counts as in flight on it. So it
+//! knows from where on its client has missed something, also while other connections of the person get everything.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{Recognized, Stream};
+use crate::domain::{ConversationId, EntryTold, Seq, UserId};
+
+/// The most lost connections of one person that are remembered.
+const EACH: usize = 16;
+
+/// By the person.
+#[derive(Default)]
+pub(super) struct LostStreams(HashMap<UserId, Vec<Lost>>);
+
+struct Lost {
+    by: Recognized,
+    until: Instant,
+    stream: Arc<Stream>,
+}
+
+impl LostStreams {
+    pub(super) fn add(&mut self, user: UserId, by: Recognized, stream: Arc<Stream>, within: Duration) {
+        let now = Instant::now();
+        // Whoever never comes back is not remembered for ever.
+        if self.0.len() == self.0.capacity() {
+            self.0.retain(|_, lost| lost.iter().any(|lost| lost.until > now));
+        }
+        let lost = self.0.entry(user).or_default();
+        lost.retain(|lost| lost.until > now);
+        if lost.len() == EACH {
+            lost.remove(0);
+        }
+        lost.push(Lost { by, until: now + within, stream });
+    }
+
+    /// A client has come back. Gives the first entry of each conversation that it may have missed.
+    pub(super) fn take(&mut self, user: UserId, by: &Recognized) -> Vec<(ConversationId, Seq)> {
+        let (Some(all), now) = (self.0.get_mut(&user), Instant::now()) else { return Vec::new() };
+        let mut missed: HashMap<ConversationId, Seq> = HashMap::new();
+        all.retain(|lost| {
+            if lost.until > now && lost.by == *by {
+                for (conversation, first, _) in lost.stream.spans() {
+                    let known = missed.entry(conversation).or_insert(first);
+                    *known = first.min(*known);
+                }
+            }
+            lost.until > now && lost.by != *by
+        });
+        if all.is_empty() {
+            self.0.remove(&user);
+        }
+        missed.into_iter().collect()
+    }
+
+    /// An entry is told to a person.
+    pub(super) fn note(&self, user: UserId, told: &EntryTold) {
+        for lost in self.0.get(&user).into_iter().flatten() {
+            if lost.by.room().is_none_or(|room| room == told.entry.conversation) {
+                lost.stream.note_missed(told);
+            }
+        }
+    }
+
+    /// A client of this person has fetched a conversation up to here. A page fetches nothing when it comes back.
+    pub(super) fn confirm(&self, user: UserId, conversation: ConversationId, up_to: Seq) {
+        for lost in self.0.get(&user).into_iter().flatten() {
+            if !matches!(lost.by, Recognized::ByPage(_)) {
+                lost.stream.confirm(conversation, up_to);
+            }
+        }
+    }
+}

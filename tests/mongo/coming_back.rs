@@ -1,0 +1,65 @@
+//! What somebody gets who comes back, on a store without one order of all entries.
+
+use std::time::Duration;
+
+use deskline::domain::{Role, Seq};
+use deskline::rig::client::Client;
+use tokio::time::{Instant, sleep};
+
+use crate::support::{PATIENCE, Site, enter, say};
+
+/// Sooner than a client is asked for a sign of life that was sent nothing.
+const SOON: Duration = Duration::from_secs(15);
+
+async fn hears(client: &Client, expected: &[&str]) {
+    for text in expected {
+        let got = client.wait_for("receive-message", PATIENCE).await.unwrap();
+        assert_eq!(got["message"], *text);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tab_that_was_cut_off_gets_what_another_tab_got_and_nothing_twice() {
+    let Some((site, people)) = Site::with(&[("ada", Role::Admin), ("ann", Role::Customer)]).await else { return };
+    let (ada, ann) = (&people[0], &people[1]);
+    let (server, to) = (site.start().await, ann.id.to_string());
+    let desk = enter(&server, &ada.token).await;
+    let (cut, other) = (enter(&server, &ann.token).await, enter(&server, &ann.token).await);
+    drop(cut);
+    say(&desk, &to, "meanwhile").await;
+    hears(&other, &["meanwhile"]).await;
+    let back = enter(&server, &ann.token).await;
+    hears(&back, &["meanwhile"]).await;
+    say(&desk, &to, "after that").await;
+    for client in [&other, &back] {
+        hears(client, &["after that"]).await;
+    }
+    site.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_arrived_before_a_kill_is_not_told_again_and_what_did_not_is() {
+    let Some((site, people)) = Site::with(&[("ada", Role::Admin), ("ann", Role::Customer)]).await else { return };
+    let (ada, ann) = (&people[0], &people[1]);
+    let (server, to) = (site.start().await, ann.id.to_string());
+    let (desk, client) = (enter(&server, &ada.token).await, enter(&server, &ann.token).await);
+    let answer = say(&desk, &to, "arrived").await;
+    hears(&client, &["arrived"]).await;
+    let conversation = answer["conversationId"].as_str().unwrap().parse().unwrap();
+    let (store, until) = (site.store().await.stores(), Instant::now() + SOON);
+    // She says nothing, and answers what she is asked.
+    while store.conversations.delivered(conversation, ann.id).await.unwrap() < Some(Seq::new(1)) {
+        assert!(Instant::now() < until, "nobody asks her whether it has arrived");
+        sleep(Duration::from_millis(100)).await;
+    }
+    drop(client);
+    say(&desk, &to, "not arrived").await;
+    server.signal("KILL").await;
+    server.ended().await;
+    let server = site.start().await;
+    let desk = enter(&server, &ada.token).await;
+    let back = enter(&server, &ann.token).await;
+    say(&desk, &to, "the last").await;
+    hears(&back, &["not arrived", "the last"]).await;
+    site.remove().await;
+}
