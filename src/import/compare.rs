@@ -5,8 +5,7 @@ use super::{End, ImportError};
 use crate::domain::{Conversation, ConversationId, Entry, Seq, User, UserId};
 use crate::store::MAX_PAGE;
 
-/// Compares accounts, profiles, conversations with their projections, every entry, what goes with messages, used tokens, and
-/// how far sides
+/// Compares accounts, profiles, conversations with their projections, every entry, what goes with messages, and how far sides
 /// and people have been delivered to. Tells how many entries were compared, and gives it.
 ///
 /// # Errors
@@ -14,7 +13,6 @@ use crate::store::MAX_PAGE;
 pub async fn compare(one: &End, other: &End, mut progress: impl FnMut(u64)) -> Result<u64, ImportError> {
     compare_users(one, other).await?;
     compare_profiles(one, other).await?;
-    compare_spent(one, other).await?;
     let (mut compared, mut after): (u64, Option<ConversationId>) = (0, None);
     loop {
         let page = one.upkeep.conversations_after(after, MAX_PAGE).await?;
@@ -82,19 +80,6 @@ async fn compare_profiles(one: &End, other: &End) -> Result<(), ImportError> {
         }
         let Some(last) = page.last() else { return Ok(()) };
         after = Some(last.user);
-    }
-}
-
-async fn compare_spent(one: &End, other: &End) -> Result<(), ImportError> {
-    let mut after: Option<String> = None;
-    loop {
-        let page = one.upkeep.spent_after(after.as_deref(), MAX_PAGE).await?;
-        // Not named: whoever reads it could not do anything with it.
-        if page != other.upkeep.spent_after(after.as_deref(), MAX_PAGE).await? {
-            return differs("which tokens were used");
-        }
-        let Some(last) = page.last() else { return Ok(()) };
-        after = Some(last.token.clone());
     }
 }
 

@@ -65,8 +65,6 @@ pub struct Moved {
     pub users: u64,
     /// Profiles that were not there.
     pub profiles: u64,
-    /// Tokens whose use was not remembered there.
-    pub spent_tokens: u64,
     /// Conversations, there or not.
     pub conversations: u64,
     /// Entries that were not there.
@@ -110,6 +108,5 @@ pub async fn import(
     people::move_people(from, to, &mut moved).await?;
     logs::move_logs(from, to, folders, &mut moved, progress).await?;
     people::move_delivered(from, to).await?;
-    people::move_spent(from, to, &mut moved).await?;
     Ok(moved)
 }

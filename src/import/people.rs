@@ -1,7 +1,7 @@
 //! Everything that belongs to people.
 
 use super::{End, ImportError, Moved};
-use crate::domain::{Timestamp, UserId};
+use crate::domain::UserId;
 use crate::store::{MAX_PAGE, RestoreError, SaveProfileError};
 
 /// Accounts, what the replaced server has noted of them, and profiles.
@@ -55,21 +55,6 @@ pub(super) async fn move_delivered(from: &End, to: &End) -> Result<(), ImportErr
                 after = Some(last.conversation);
                 to.stores.conversations.advance_delivered(marks).await?;
             }
-        }
-    }
-}
-
-/// Tokens that were used: else each could be used once more.
-pub(super) async fn move_spent(from: &End, to: &End, moved: &mut Moved) -> Result<(), ImportError> {
-    let mut after: Option<String> = None;
-    loop {
-        let page = from.upkeep.spent_after(after.as_deref(), MAX_PAGE).await?;
-        let Some(last) = page.last() else { return Ok(()) };
-        after = Some(last.token.clone());
-        for spent in page {
-            // At the beginning of time nothing has run out, so nothing is forgotten on the way.
-            let is_news = to.stores.profiles.spend(&spent.token, spent.until, Timestamp::from_millis(0)).await?;
-            moved.spent_tokens += u64::from(is_news);
         }
     }
 }

@@ -25,7 +25,7 @@ mod upkeep;
 pub(crate) mod upkeep_contract;
 
 pub use location::{DEFAULT_DATABASE, OpenStore, StoreLocation, StoreLocationError};
-pub use upkeep::{RestoreError, SpentToken, Upkeep};
+pub use upkeep::{RestoreError, Upkeep};
 
 /// The most rows that one call returns, whatever it was asked for.
 pub const MAX_PAGE: usize = 1000;
@@ -396,8 +396,6 @@ pub trait ProfileStore: Send + Sync + 'static {
     async fn profile_by_session(&self, digest: &str) -> Result<Option<Profile>, StoreError>;
     /// The profile with this username.
     async fn profile_by_username(&self, username: &str) -> Result<Option<Profile>, StoreError>;
-    /// Notes that a token which may be used once was used. True the first time; remembered until `until` has passed.
-    async fn spend(&self, token: &str, until: Timestamp, now: Timestamp) -> Result<bool, StoreError>;
 }
 
 /// Keeps conversations, their logs, and what follows from them.

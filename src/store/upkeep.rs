@@ -4,7 +4,7 @@
 use async_trait::async_trait;
 
 use super::{Delivered, Profile, StoreError};
-use crate::domain::{Conversation, ConversationId, DeskId, Entry, Seq, Summary, Timestamp, User, UserId};
+use crate::domain::{Conversation, ConversationId, DeskId, Entry, Seq, Summary, User, UserId};
 
 /// Why something could not be put back.
 #[derive(Debug, thiserror::Error)]
@@ -15,15 +15,6 @@ pub enum RestoreError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-}
-
-/// A token that may be used once, and was.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SpentToken {
-    /// Its name.
-    pub token: String,
-    /// Until when that is remembered.
-    pub until: Timestamp,
 }
 
 /// Looks after a store that no server is writing to.
@@ -48,8 +39,6 @@ pub trait Upkeep: Send + Sync + 'static {
     async fn google_ids(&self, users: &[UserId]) -> Result<Vec<(UserId, String)>, StoreError>;
     /// Profiles by person, beyond `after`, at most `limit`.
     async fn profiles_after(&self, after: Option<UserId>, limit: usize) -> Result<Vec<Profile>, StoreError>;
-    /// Tokens that were used, by name, beyond `after`, at most `limit`.
-    async fn spent_after(&self, after: Option<&str>, limit: usize) -> Result<Vec<SpentToken>, StoreError>;
 
     /// A number that no conversation has, or had: for one that is to be put back under a number of this store's own.
     async fn fresh_conversation_number(&self) -> Result<u64, StoreError>;

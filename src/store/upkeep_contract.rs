@@ -89,16 +89,13 @@ pub(crate) async fn fill(store: &OpenStore) -> Conversation {
     ann
 }
 
-/// Profiles, extras, used tokens, and what the replaced server has noted.
+/// Profiles, extras, and what the replaced server has noted.
 async fn add_what_goes_with_it(store: &OpenStore, conversation: &Conversation) {
     let stores = store.stores();
     let ann = Profile { username: Some("ann".into()), phone: "1".into(), ..Profile::empty(someone(1)) };
     let visitor = Profile { session: Some("digest".into()), ..Profile::empty(someone(2)) };
     for profile in [ann, visitor] {
         stores.profiles.save_profile(profile).await.unwrap();
-    }
-    for token in ["one", "two"] {
-        assert!(stores.profiles.spend(token, START, START).await.unwrap());
     }
     let file = Attachment { file: "kept".into(), name: "a b.txt".into(), media_type: "text/plain".into(), size: 2 };
     let log = stores.conversations.entries_after(conversation.id, Seq::ZERO, 10).await.unwrap();
@@ -131,7 +128,7 @@ pub(crate) async fn a_store_moves_into_another_and_lives_on_there(one: &OpenStor
     from.upkeep.add_desk_id(desk[1]).await.unwrap();
     let moved = import(&from, &to, None, |_| ()).await.unwrap();
     let there = Moved { conversations: 3, attachments: 1, files_missing: 1, ..Moved::default() };
-    assert_eq!(moved, Moved { users: 3, profiles: 2, spent_tokens: 2, entries: 14, extras: 2, ..there });
+    assert_eq!(moved, Moved { users: 3, profiles: 2, entries: 14, extras: 2, ..there });
     assert_eq!(count_entries(&to).await.unwrap(), 17);
     assert_eq!(compare(&from, &to, |_| ()).await.unwrap(), 17);
     assert_eq!(found(other, Repair::No).await, (vec![], 0, 0));
@@ -139,10 +136,6 @@ pub(crate) async fn a_store_moves_into_another_and_lives_on_there(one: &OpenStor
     assert_eq!(again, there, "a second run changes nothing");
     assert_eq!(to.stores.users.desk_ids().await.unwrap(), desk, "customers reach the desk by all the ids they know");
     assert_eq!(to.upkeep.google_ids(&[someone(1), someone(2)]).await.unwrap(), [(someone(2), "1122334455".into())]);
-    assert!(
-        !other.stores().profiles.spend("one", START, START).await.unwrap(),
-        "a token is not good again after the move"
-    );
 
     let kept = one.stores().conversations.append(vec![say(&ann, 1, Side::Customer, "ann 1")]).await.remove(0).unwrap();
     let moved =

@@ -66,7 +66,6 @@ macro_rules! store_contract {
                 support_conversations_come_in_pages_also_empty_ones,
                 a_conversation_is_given_to_who_has_none,
                 profiles_are_found_by_session_and_username,
-                a_token_is_spent_once,
                 an_edit_changes_what_a_message_says_and_the_log_keeps_what_it_said,
                 a_deleted_message_is_gone_from_all_but_the_log,
                 an_edit_or_deletion_that_is_no_news_makes_no_entry,

@@ -1,6 +1,6 @@
 //! Accounts, profiles, and tokens that may be used once.
 
-use super::{START, later, someone};
+use super::{later, someone};
 use crate::domain::{AccountStatus, CodePurpose, DeskId, PendingCode, PendingCodes, Role, User};
 use crate::store::{CodesChange, NewUser, Profile, SaveProfileError, SaveUserError, Stores, UserChange};
 
@@ -140,10 +140,4 @@ pub(crate) async fn profiles_are_found_by_session_and_username(stores: Stores) {
     stores.profiles.save_profile(changed.clone()).await.unwrap();
     assert_eq!(stores.profiles.profile_by_session("digest").await.unwrap(), None);
     assert_eq!(stores.profiles.profiles(&[someone(1)]).await.unwrap(), [changed]);
-}
-
-pub(crate) async fn a_token_is_spent_once(stores: Stores) {
-    assert!(stores.profiles.spend("one", later(10), START).await.unwrap());
-    assert!(!stores.profiles.spend("one", later(10), later(5)).await.unwrap());
-    assert!(stores.profiles.spend("two", later(10), later(5)).await.unwrap());
 }

@@ -8,7 +8,7 @@ use mongodb::{Collection, Database, IndexModel};
 
 use super::connection::write_concern;
 use super::documents::{CONVERSATIONS, DELIVERED, ENTRIES, MESSAGES, USERS};
-use super::profiles::{PROFILES, SPENT};
+use super::profiles::PROFILES;
 use crate::store::StoreError;
 
 /// The server's code for a collection that is not there.
@@ -27,7 +27,6 @@ pub(super) async fn create(database: &Database) -> Result<(), StoreError> {
         (USERS, users()),
         (MESSAGES, messages()),
         (PROFILES, profiles()),
-        (SPENT, vec![plain(doc! { "until": 1 })]),
     ] {
         let collection = database.collection::<Document>(collection);
         let existing = existing(&collection).await?;
@@ -38,7 +37,9 @@ pub(super) async fn create(database: &Database) -> Result<(), StoreError> {
             collection.create_indexes(missing).with_options(options).await?;
         }
     }
-    drop_superseded(database).await
+    drop_superseded(database).await?;
+    // Held which tokens were used, when each could be used once.
+    Ok(database.collection::<Document>("spentTokens").drop().await?)
 }
 
 /// Drops what an earlier version has made and none needs any more. An entry that one of these refuses would be tried again

@@ -97,7 +97,6 @@ struct Shared {
     messages: Collection<Document>,
     profiles: Collection<ProfileDocument>,
     extras: Collection<ExtrasDocument>,
-    spent: Collection<Document>,
     /// Small documents of the store's own: counters, the health check, what a pick-up has begun, the ids of the desk.
     state: Collection<Document>,
     numbers: Numbers,
@@ -126,7 +125,6 @@ impl MongoStore {
             messages: database.collection(documents::MESSAGES),
             profiles: database.collection(profiles::PROFILES),
             extras: database.collection(extras::EXTRAS),
-            spent: database.collection(profiles::SPENT),
             numbers: Numbers::new(state.clone()),
             lanes: Lanes::default(),
             mirror: Mirror::default(),

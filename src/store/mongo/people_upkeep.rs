@@ -3,12 +3,12 @@
 use futures_util::TryStreamExt;
 use mongodb::bson::{Document, doc};
 
-use super::documents::{object_id, time};
+use super::documents::object_id;
 use super::profiles::ProfileDocument;
 use super::projection::bounded;
 use super::{Shared, queries};
 use crate::domain::UserId;
-use crate::store::{MAX_PAGE, Profile, SpentToken, StoreError};
+use crate::store::{MAX_PAGE, Profile, StoreError};
 
 impl Shared {
     pub(super) async fn google_ids(&self, users: &[UserId]) -> Result<Vec<(UserId, String)>, StoreError> {
@@ -34,15 +34,5 @@ impl Shared {
         let found = self.profiles.find(queries::beyond(after)).sort(queries::by_id()).limit(bounded(limit));
         let documents: Vec<ProfileDocument> = found.await?.try_collect().await?;
         Ok(documents.into_iter().map(Profile::from).collect())
-    }
-
-    pub(super) async fn spent_after(&self, after: Option<&str>, limit: usize) -> Result<Vec<SpentToken>, StoreError> {
-        let found = self.spent.find(queries::tokens_beyond(after)).sort(queries::by_id()).limit(bounded(limit));
-        let documents: Vec<Document> = found.await?.try_collect().await?;
-        let spent = |document: Document| match (document.get_str("_id"), document.get_datetime("until")) {
-            (Ok(token), Ok(until)) => Ok(SpentToken { token: token.to_owned(), until: time(*until) }),
-            _ => Err(StoreError::Corrupt("a token in spentTokens".into())),
-        };
-        documents.into_iter().map(spent).collect()
     }
 }

@@ -7,13 +7,12 @@ use mongodb::bson::oid::ObjectId;
 use serde::{Deserialize, Serialize};
 
 use super::connection::{is_duplicate, within};
-use super::documents::{date, object_id};
+use super::documents::object_id;
 use super::{MongoStore, queries};
-use crate::domain::{Timestamp, UserId};
+use crate::domain::UserId;
 use crate::store::{MAX_PAGE, Profile, ProfileStore, SaveProfileError, StoreError};
 
 pub(super) const PROFILES: &str = "profiles";
-pub(super) const SPENT: &str = "spentTokens";
 
 /// One profile.
 #[derive(Debug, Serialize, Deserialize)]
@@ -93,17 +92,5 @@ impl ProfileStore for MongoStore {
 
     async fn profile_by_username(&self, username: &str) -> Result<Option<Profile>, StoreError> {
         self.profile_with("username", username).await
-    }
-
-    async fn spend(&self, token: &str, until: Timestamp, now: Timestamp) -> Result<bool, StoreError> {
-        within(async {
-            self.shared.spent.delete_many(queries::spent_before(now)).await?;
-            match self.shared.spent.insert_one(doc! { "_id": token, "until": date(until) }).await {
-                Ok(_) => Ok(true),
-                Err(error) if is_duplicate(&error) => Ok(false),
-                Err(error) => Err(error.into()),
-            }
-        })
-        .await
     }
 }

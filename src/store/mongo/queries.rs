@@ -5,10 +5,8 @@
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, DateTime, Document, Uuid, doc};
 
-use super::documents::{date, int, object_id, projection, side_to_int};
-use crate::domain::{
-    ClientMessageId, ConversationId, Email, Members, MessageId, Role, Seq, Side, Summary, Timestamp, UserId,
-};
+use super::documents::{int, object_id, projection, side_to_int};
+use crate::domain::{ClientMessageId, ConversationId, Email, Members, MessageId, Role, Seq, Side, Summary, UserId};
 
 /// Below every id there is. A range above it means "is an id", and unlike `$ne` it is served by an index.
 const NO_ID: ObjectId = ObjectId::from_bytes([0; 12]);
@@ -248,16 +246,6 @@ pub(super) fn with_ids_of(messages: &[MessageId]) -> Document {
 
 pub(super) fn profile_with(field: &'static str, value: &str) -> Document {
     doc! { field: { "$eq": value, "$gt": "" } }
-}
-
-/// Tokens by their name, together with [`by_id`].
-pub(super) fn tokens_beyond(token: Option<&str>) -> Document {
-    doc! { "_id": { "$gt": token.unwrap_or_default() } }
-}
-
-/// Tokens that are no longer good, spent or not.
-pub(super) fn spent_before(now: Timestamp) -> Document {
-    doc! { "until": { "$lt": date(now) } }
 }
 
 pub(super) fn user(id: UserId) -> Document {

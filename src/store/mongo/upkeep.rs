@@ -11,7 +11,7 @@ use super::user_documents::new_user;
 use super::{MongoStore, Shared, queries, session_documents};
 use crate::domain::{Conversation, ConversationId, DeskId, Entry, Seq, Summary, User, UserId};
 use crate::store::upkeep::news;
-use crate::store::{Delivered, NewUser, Profile, RestoreError, SpentToken, StoreError, Upkeep};
+use crate::store::{Delivered, NewUser, Profile, RestoreError, StoreError, Upkeep};
 
 #[async_trait]
 impl Upkeep for MongoStore {
@@ -65,10 +65,6 @@ impl Upkeep for MongoStore {
 
     async fn profiles_after(&self, after: Option<UserId>, limit: usize) -> Result<Vec<Profile>, StoreError> {
         within(self.shared.profiles_after(after, limit)).await
-    }
-
-    async fn spent_after(&self, after: Option<&str>, limit: usize) -> Result<Vec<SpentToken>, StoreError> {
-        within(self.shared.spent_after(after, limit)).await
     }
 
     async fn fresh_conversation_number(&self) -> Result<u64, StoreError> {

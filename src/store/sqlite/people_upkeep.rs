@@ -3,8 +3,8 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::profiles::{profile, select_profile};
-use crate::domain::{Timestamp, UserId};
-use crate::store::{MAX_PAGE, Profile, SpentToken, StoreError};
+use crate::domain::UserId;
+use crate::store::{MAX_PAGE, Profile, StoreError};
 
 pub(super) fn google_ids(connection: &Connection, users: &[UserId]) -> Result<Vec<(UserId, String)>, StoreError> {
     let sql = "SELECT google_id FROM users WHERE id = ?1 AND google_id IS NOT NULL";
@@ -32,17 +32,4 @@ pub(super) fn profiles_after(
     let after = after.as_ref().map_or(&[][..], |after| after.bytes());
     let profiles = select.query_map(params![after, limit.min(MAX_PAGE)], profile)?;
     Ok(profiles.collect::<Result<_, _>>()?)
-}
-
-pub(super) fn spent_after(
-    connection: &Connection,
-    after: Option<&str>,
-    limit: usize,
-) -> Result<Vec<SpentToken>, StoreError> {
-    let sql = "SELECT token, until FROM spent_tokens WHERE token > ?1 ORDER BY token LIMIT ?2";
-    let mut select = connection.prepare_cached(sql)?;
-    let spent = select.query_map(params![after.unwrap_or_default(), limit.min(MAX_PAGE)], |row| {
-        Ok(SpentToken { token: row.get(0)?, until: Timestamp::from_millis(row.get(1)?) })
-    })?;
-    Ok(spent.collect::<Result<_, _>>()?)
 }

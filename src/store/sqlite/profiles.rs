@@ -5,8 +5,8 @@ use rusqlite::types::Type;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params};
 
 use super::SqliteStore;
+use crate::domain::UserId;
 use crate::domain::user::BirthDateError;
-use crate::domain::{Timestamp, UserId};
 use crate::store::{MAX_PAGE, Profile, ProfileStore, SaveProfileError, StoreError};
 
 macro_rules! select_profile {
@@ -51,17 +51,6 @@ impl ProfileStore for SqliteStore {
             Ok(select.query_row([username], profile).optional()?)
         };
         self.readers.read(read).await
-    }
-
-    async fn spend(&self, token: &str, until: Timestamp, now: Timestamp) -> Result<bool, StoreError> {
-        let token = token.to_owned();
-        let write = move |connection: &Connection| {
-            connection.prepare_cached("DELETE FROM spent_tokens WHERE until < ?1")?.execute([now.millis()])?;
-            let mut insert =
-                connection.prepare_cached("INSERT OR IGNORE INTO spent_tokens (token, until) VALUES (?1, ?2)")?;
-            Ok::<bool, StoreError>(insert.execute(params![token, until.millis()])? > 0)
-        };
-        self.writer.change(write).await
     }
 }
 

@@ -12,7 +12,7 @@ use crate::domain::{
     ClientMessageId, Conversation, ConversationId, DeskId, Email, Entry, EntryKind, Members, Seq, Summary, User, UserId,
 };
 use crate::store::upkeep::news;
-use crate::store::{Delivered, MAX_PAGE, Profile, RestoreError, SpentToken, StoreError, Upkeep};
+use crate::store::{Delivered, MAX_PAGE, Profile, RestoreError, StoreError, Upkeep};
 
 /// A connection for upkeep.
 pub(super) struct SqliteUpkeep(Arc<Mutex<Connection>>);
@@ -121,11 +121,6 @@ impl Upkeep for SqliteUpkeep {
 
     async fn profiles_after(&self, after: Option<UserId>, limit: usize) -> Result<Vec<Profile>, StoreError> {
         self.read(move |connection| people_upkeep::profiles_after(connection, after, limit)).await
-    }
-
-    async fn spent_after(&self, after: Option<&str>, limit: usize) -> Result<Vec<SpentToken>, StoreError> {
-        let after = after.map(str::to_owned);
-        self.read(move |connection| people_upkeep::spent_after(connection, after.as_deref(), limit)).await
     }
 
     async fn fresh_conversation_number(&self) -> Result<u64, StoreError> {

@@ -77,7 +77,6 @@ fn shapes(summary: &Summary) -> Vec<Shape> {
         ("deskline", queries::state("users"), None),
         ("deskline", queries::desk_ids_without(user), None),
         ("messageExtras", queries::with_ids_of(&[MessageId::from_bytes([1; 12])]), None),
-        ("spentTokens", queries::spent_before(super::START), None),
         ("profiles", queries::profile_with("session", "digest"), None),
         ("profiles", queries::profile_with("username", "ann"), None),
         ("conversations", queries::conversation_by_uuid(7), None),
@@ -90,13 +89,12 @@ fn shapes(summary: &Summary) -> Vec<Shape> {
 }
 
 /// All but the first are of upkeep.
-fn ranges_of_ids() -> [(&'static str, Document, Document); 5] {
+fn ranges_of_ids() -> [(&'static str, Document, Document); 4] {
     [
         ("entries", queries::all_entries(), queries::youngest_first()),
         ("users", queries::beyond(Some(person(1))), queries::by_id()),
         ("conversations", queries::beyond(None), queries::by_id()),
         ("profiles", queries::beyond(Some(person(1))), queries::by_id()),
-        ("spentTokens", queries::tokens_beyond(Some("x")), queries::by_id()),
     ]
 }
 
