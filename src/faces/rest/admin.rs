@@ -1,7 +1,7 @@
 //! `/api/admin/...`: who keeps the accounts. Every route is for admins alone.
 
 use axum::extract::rejection::{PathRejection, QueryRejection};
-use axum::extract::{FromRef, Path, Query, State};
+use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{delete, get, post, put};
@@ -19,11 +19,7 @@ use crate::domain::user::UnknownWord;
 use crate::domain::{AccountStatus, Role, User, UserId};
 
 /// The routes under `/api/admin`.
-pub fn routes<S>() -> Router<S>
-where
-    S: Clone + Send + Sync + 'static,
-    AccountsState: FromRef<S>,
-{
+pub(super) fn routes() -> Router<AccountsState> {
     Router::new()
         .route("/api/admin/getusers", get(get_users))
         .route("/api/admin/createuser", post(create_user))

@@ -2,7 +2,7 @@
 //!
 //! Every body is a JSON object; every answer is `{success, message}`, but for the token of a log-in.
 
-use axum::extract::{FromRef, State};
+use axum::extract::State;
 use axum::http::header::{ACCEPT, CACHE_CONTROL, LOCATION};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
@@ -26,11 +26,7 @@ use crate::domain::EmailError;
 const INVALID_CODE: &str = "Invalid or expired code";
 
 /// The routes under `/api/auth`.
-pub fn routes<S>() -> Router<S>
-where
-    S: Clone + Send + Sync + 'static,
-    AccountsState: FromRef<S>,
-{
+pub(super) fn routes() -> Router<AccountsState> {
     Router::new()
         .route("/api/auth/login", post(log_in))
         .route("/api/auth/register", post(register))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{FromRef, Path, Query, State};
+use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::body::ApiJson;
-use super::{AccountsState, Caller};
+use super::{Caller, ChatState};
 use crate::desk::Desk;
 use crate::desk::list_conversations::ListedConversation;
 use crate::desk::send_message::{Addressee, SendMessage, SendMessageError};
@@ -30,12 +30,7 @@ const LISTED: usize = 500;
 const LIST_RENDERED: Duration = Duration::from_millis(150);
 
 /// The routes under `/api/chat`.
-pub fn routes<S>() -> Router<S>
-where
-    S: Clone + Send + Sync + 'static,
-    AccountsState: FromRef<S>,
-    Desk: FromRef<S>,
-{
+pub(super) fn routes() -> Router<ChatState> {
     Router::new()
         .route("/api/chat/admin", get(support))
         .route("/api/chat/conversations", get(conversations))

@@ -1,7 +1,7 @@
 //! The REST face: plain requests of the dashboards.
 //!
 //! Routes: [`auth`] (log in, register, codes), [`admin`] (who keeps the accounts),
-//! [`chat`] (the chat screen). Shared: [`body`] (what may be sent),
+//! [`sessions`] (log out), [`chat`] (the chat screen). Shared: [`body`] (what may be sent),
 //! [`caller`] (who asks), [`reply`] (how it is answered).
 
 use std::sync::Arc;
@@ -33,35 +33,31 @@ pub use reply::Refusal;
 #[derive(Clone)]
 pub struct AccountsState(pub Arc<Accounts>);
 
-/// What all routes of this face need.
+/// What the routes of the chat screen need.
 #[derive(Clone)]
-struct RestState {
+struct ChatState {
     desk: Desk,
     accounts: AccountsState,
 }
 
-impl FromRef<RestState> for Desk {
-    fn from_ref(state: &RestState) -> Self {
+impl FromRef<ChatState> for Desk {
+    fn from_ref(state: &ChatState) -> Self {
         state.desk.clone()
     }
 }
 
-impl FromRef<RestState> for AccountsState {
-    fn from_ref(state: &RestState) -> Self {
+impl FromRef<ChatState> for AccountsState {
+    fn from_ref(state: &ChatState) -> Self {
         state.accounts.clone()
     }
 }
 
 /// All routes of this face, and the answer to a path that none has.
 pub fn routes(desk: Desk, accounts: Arc<Accounts>) -> Router {
-    Router::new()
-        .merge(auth::routes())
-        .merge(sessions::routes())
-        .merge(admin::routes())
-        .merge(chat::routes())
-        .fallback(not_found)
-        .method_not_allowed_fallback(wrong_method)
-        .with_state(RestState { desk, accounts: AccountsState(accounts) })
+    let accounts = AccountsState(accounts);
+    let about_accounts = Router::new().merge(auth::routes()).merge(sessions::routes()).merge(admin::routes());
+    let about_chat = chat::routes().with_state(ChatState { desk, accounts: accounts.clone() });
+    about_accounts.with_state(accounts).merge(about_chat).fallback(not_found).method_not_allowed_fallback(wrong_method)
 }
 
 async fn not_found() -> Response {

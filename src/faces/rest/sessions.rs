@@ -1,7 +1,7 @@
 //! `/api/auth/logout` and its kin: sessions end.
 
 use axum::Router;
-use axum::extract::{FromRef, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use axum::routing::post;
@@ -13,11 +13,7 @@ use super::reply::done;
 use super::{AccountsState, Caller, Refusal};
 
 /// The routes that end sessions.
-pub fn routes<S>() -> Router<S>
-where
-    S: Clone + Send + Sync + 'static,
-    AccountsState: FromRef<S>,
-{
+pub(super) fn routes() -> Router<AccountsState> {
     Router::new()
         .route("/api/auth/logout", post(log_out))
         .route("/api/auth/logout/", post(log_out))
