@@ -8,7 +8,7 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 
 use super::auth::{digits, pair, redeem, secret};
-use super::wire::UserBody;
+use super::wire::{OwnUserBody, UserBody};
 use crate::accounts::change_own::OwnDetails;
 use crate::accounts::fields::{Name, NewPassword};
 use crate::accounts::forgot_password::ForgotPassword;
@@ -70,12 +70,20 @@ async fn verify(State(channels): State<Channels>, fields: Fields) -> Result<Resp
     })))
 }
 
+/// `GET profile/`. The page reads the name from `user`. The other sections are about loans, of which this server knows nothing.
 async fn profile(State(channels): State<Channels>, Caller(user): Caller) -> Result<Json<Value>, Problem> {
     let profile = channels.accounts.profile(&user).await?;
-    Ok(Json(json!(UserBody::new(&user, &profile))))
+    Ok(Json(json!({
+        "user": OwnUserBody::new(&user, &profile),
+        "personal_info": {}, "contact": {}, "employment": {}, "address": {}, "banking": {}, "vehicle": {},
+        "loan_summary": {
+            "total_applications": 0, "approved_count": 0, "pending_count": 0, "total_approved_amount": 0, "active_loans": 0,
+        },
+    })))
 }
 
-/// `profile/update/` `{first_name?, last_name?, phone_number?, date_of_birth?}`. The address stays: it was confirmed.
+/// `profile/update/` `{first_name?, last_name?, phone_number?, date_of_birth?}`: `{message, user}`. The address stays: it was
+/// confirmed.
 async fn update(
     State(channels): State<Channels>,
     Caller(user): Caller,
@@ -85,7 +93,7 @@ async fn update(
         OwnDetails { name: new_name(&user, &fields)?, phone: phone(&fields)?, birth_date: birth_date(&fields)? };
     let (user, profile) = channels.accounts.change_own_details(&user, details).await?;
     channels.desk.account_changed(user.id).await;
-    Ok(Json(json!(UserBody::new(&user, &profile))))
+    Ok(Json(json!({"message": "Profile updated successfully", "user": OwnUserBody::new(&user, &profile)})))
 }
 
 /// `POST password-reset-request/` `{email}`: mails twelve digits, if the address has an account, which is not told.
@@ -148,6 +156,8 @@ fn birth_date(fields: &Fields) -> Result<Option<BirthDate>, Problem> {
     const WRONG: &str = "Date has wrong format. Use one of these formats instead: YYYY-MM-DD.";
     match fields.0.get("date_of_birth") {
         None | Some(Value::Null) => Ok(None),
+        // The page's form sends the field even if it is left blank.
+        Some(Value::String(blank)) if blank.is_empty() => Ok(None),
         Some(value) => {
             let date = value.as_str().and_then(|text| text.parse().ok());
             date.map(Some).ok_or_else(|| Problem::fields(&[("date_of_birth", WRONG)]))

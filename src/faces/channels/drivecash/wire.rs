@@ -218,6 +218,33 @@ impl<'a> UserBody<'a> {
     }
 }
 
+/// An account as its owner's profile page shows it.
+#[derive(Serialize)]
+pub(super) struct OwnUserBody<'a> {
+    id: u64,
+    full_name: &'a str,
+    is_verified: bool,
+    user_type: &'static str,
+    created_at: String,
+    #[serde(flatten)]
+    user: UserBody<'a>,
+}
+
+impl<'a> OwnUserBody<'a> {
+    pub(super) fn new(user: &'a User, profile: &'a Profile) -> Self {
+        let side = if user.role.is_agent() { Side::Desk } else { Side::Customer };
+        Self {
+            id: user.number,
+            full_name: &user.name,
+            // An account that is not verified has no token.
+            is_verified: true,
+            user_type: sender_type(side),
+            created_at: stamp::rest(user.created_at),
+            user: UserBody::new(user, profile),
+        }
+    }
+}
+
 /// A room.
 #[derive(Serialize)]
 pub(super) struct RoomBody<'a> {
