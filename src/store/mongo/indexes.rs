@@ -39,7 +39,11 @@ pub(super) async fn create(database: &Database) -> Result<(), StoreError> {
     }
     drop_superseded(database).await?;
     // Held which tokens were used, when each could be used once.
-    Ok(database.collection::<Document>("spentTokens").drop().await?)
+    let superseded = database.collection::<Document>("spentTokens");
+    if !existing(&superseded).await?.is_empty() {
+        superseded.drop().await?;
+    }
+    Ok(())
 }
 
 /// Drops what an earlier version has made and none needs any more. An entry that one of these refuses would be tried again
