@@ -109,6 +109,8 @@ struct Parts {
     receipts: Receipts,
     typing: TypingBoard,
     limits: Limits,
+    /// How often somebody may mark something as read.
+    marks: Limits,
     own_marks: OwnMarks,
     /// How often an arrival is told that is none.
     repeats: Limits,
@@ -131,6 +133,7 @@ impl Desk {
             receipts: Receipts::default(),
             typing: TypingBoard::default(),
             limits: Limits::new(settings.send_rate),
+            marks: Limits::new(settings.send_rate),
             own_marks: OwnMarks::default(),
             repeats: Limits::new(Some(1)),
             due_news: DueNews::default(),

@@ -11,6 +11,7 @@ mod desk_identity;
 mod django;
 #[path = "../support/dump.rs"]
 mod dump;
+mod floods;
 mod frames;
 mod golden_drivecash;
 mod golden_storefront;

@@ -232,13 +232,30 @@ fn customer_email<'a>(customer: &'a Person, profile: &'a Profile) -> &'a str {
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(super) enum ServerFrame<'a> {
-    RoomInfo { room: RoomFrame<'a> },
-    ChatMessage { message: MessageBody<'a> },
-    RoomList { rooms: Vec<RoomFrame<'a>> },
-    NewCustomerMessage { room_id: String, message: MessageBody<'a> },
-    AdminMessageSent { room_id: String, message: MessageBody<'a> },
+    RoomInfo {
+        room: RoomFrame<'a>,
+    },
+    ChatMessage {
+        message: MessageBody<'a>,
+    },
+    RoomList {
+        rooms: Vec<RoomFrame<'a>>,
+    },
+    NewCustomerMessage {
+        room_id: String,
+        message: MessageBody<'a>,
+    },
+    AdminMessageSent {
+        room_id: String,
+        message: MessageBody<'a>,
+    },
     Pong {},
-    Error { message: &'a str },
+    Error {
+        message: &'a str,
+        code: &'static str,
+        #[serde(rename = "retryAfterMs", skip_serializing_if = "Option::is_none")]
+        retry_after_ms: Option<u64>,
+    },
 }
 
 impl ServerFrame<'_> {

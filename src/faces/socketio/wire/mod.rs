@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::desk::mark_read::MarkRead;
 use crate::desk::send_message::Addressee;
 use crate::domain::{ClientMessageId, ConversationId, MessageId, Person, Seq, UserId};
+use crate::limits::RateLimited;
 pub(super) use read::read_authenticate;
 use read::{read_edit, read_id, read_mark, read_message, read_received, read_receiver, read_resume};
 
@@ -82,6 +83,11 @@ impl Problem {
     /// Something is wrong with a message: the default dialect has one sentence for all of these, and says why beside it.
     pub(super) fn not_sent(code: ErrorCode, why: impl Into<String>) -> Self {
         Self { error: Some(why.into()), ..Self::new(code, "Failed to send message") }
+    }
+
+    /// Too much in too short a time.
+    pub(super) fn limited(limited: RateLimited, message: &'static str) -> Self {
+        Self { retry_after_ms: Some(limited.retry_after_ms()), ..Self::new(ErrorCode::RateLimited, message) }
     }
 
     /// The same as an answer.
