@@ -148,7 +148,8 @@ impl Desk {
                 (conversation, side)
             }
         };
-        self.0.limits.take_text(ask.author.id, body.as_str()).map_err(SendMessageError::RateLimited)?;
+        let limits = if ask.author.email.is_empty() { &self.0.visitors } else { &self.0.limits };
+        limits.take_text(ask.author.id, body.as_str()).map_err(SendMessageError::RateLimited)?;
         let at = self.0.clock.now();
         let id = MessageId::generate(at);
         if !ask.extras.is_empty() {

@@ -122,7 +122,9 @@ impl Board {
         }
         let recent = self.recent.entry(place).or_default();
         let may = recent.admit(change.is_typing, now);
-        if !may && recent.is_typing != change.is_typing {
+        // Everybody believes already in a beginning that was told. An end is told again, as it is without a beginning.
+        let is_known = change.is_typing && recent.is_typing;
+        if !may && !is_known {
             recent.late = Some(change.clone());
         }
         may
@@ -137,7 +139,7 @@ impl Board {
             let Some(change) = recent.late.clone() else { continue };
             let others = typists(*conversation);
             let types = others.iter().any(|other| other.is(*user, *connection));
-            if types != change.is_typing || types == recent.is_typing {
+            if types != change.is_typing || (types && recent.is_typing) {
                 recent.late = None;
             } else if recent.admit(types, now) {
                 let side_types = others.iter().any(|other| other.change.side == change.side);

@@ -16,7 +16,7 @@ pub use action::{Action, ActionRate, ActionRateError};
 pub use limiter::Limiter;
 pub use pace::{Pace, Paced};
 pub use rate::{Rate, RateError};
-pub use source::Source;
+pub use source::{Route, Source};
 
 /// Too much of something in too short a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -84,7 +84,7 @@ async fn a_refused_request_says_when_to_try_again_in_every_dialect() {
     }
     for (path, body) in [
         ("/api/auth/login", json!({"email": "uma@x.test", "password": "wrong"})),
-        ("/api/token/", json!({"username": "uma", "password": "wrong"})),
+        ("/api/token/", json!({"email": "ada@x.test", "password": "wrong"})),
     ] {
         let mut refused = Value::Null;
         for _ in 0..50 {

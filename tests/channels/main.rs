@@ -7,6 +7,7 @@ mod attachments;
 mod capability;
 mod coming_back;
 mod cross;
+mod deleted_people;
 mod desk_identity;
 mod django;
 #[path = "../support/dump.rs"]

@@ -8,7 +8,7 @@ use socketioxide::extract::AckSender;
 use super::inbox::Inbound;
 use super::page::Returning;
 use super::wire::{
-    Authenticate, Authenticated, ClientEvent, Done, ErrorCode, MessageToSend, NO_TOKEN, Nothing, Problem,
+    Authenticate, Authenticated, ClientEvent, Done, ErrorCode, Identity, MessageToSend, NO_TOKEN, Nothing, Problem,
 };
 use super::{Shared, denials, resume, revise, unknown};
 use crate::accounts::identify::IdentifyError;
@@ -102,9 +102,8 @@ async fn authenticate(connection: &Shared, shown: Authenticate, ack: Option<AckS
     {
         connection.bind_page(binding);
     }
-    let yes = Authenticated::yes(&who.person);
-    connection.emit_authenticated(&yes);
-    connection.acknowledge(ack, &Done::with(yes));
+    connection.emit_authenticated(&Authenticated::yes(&who.person));
+    connection.acknowledge(ack, &Done::with(Identity::from(&*who.person)));
     let port: Arc<dyn Connection> = connection.clone();
     let desk = &connection.desk;
     let begun = if is_new && shown.catch_up {

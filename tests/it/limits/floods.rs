@@ -15,16 +15,17 @@ async fn flood(client: &Client, name: &str, payload: Value) -> (Value, Duration)
     let mut tick = tokio::time::interval(Duration::from_millis(5));
     loop {
         tick.tick().await;
-        if client.emit(name, payload.clone()).is_err() {
-            return (reason, began.elapsed());
-        }
-        while let Ok((event, said)) = client.next_event(Duration::ZERO).await {
-            if event == "error" && said["message"].as_str().is_some_and(|text| text.contains("closed")) {
-                reason = said;
+        let is_gone = client.emit(name, payload.clone()).is_err();
+        loop {
+            match client.next_event(Duration::ZERO).await {
+                Ok((event, said)) => {
+                    if event == "error" && said["message"].as_str().is_some_and(|text| text.contains("closed")) {
+                        reason = said;
+                    }
+                }
+                Err(ClientError::TimedOut(_)) if !is_gone => break,
+                Err(_) => return (reason, began.elapsed()),
             }
-        }
-        if matches!(client.next_event(Duration::ZERO).await, Err(ClientError::Closed)) {
-            return (reason, began.elapsed());
         }
     }
 }
