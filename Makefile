@@ -5,6 +5,9 @@ NODE_MIN := 20
 # A browser must not hold up a run for ever; not every system has the command.
 HANG := $(shell command -v timeout >/dev/null && echo timeout 900)
 
+# Where cargo puts what it builds, wherever that is set.
+TARGET = $(shell $(CARGO) metadata --no-deps --format-version 1 | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
+
 .PHONY: run test rust js js-packages browser test-mongo bench prove suites deny node
 
 # The main job: a server with demo accounts on http://127.0.0.1:3000.
@@ -23,13 +26,13 @@ rust:
 
 js: js-packages
 	$(CARGO) build
-	cd tests/js && DESKLINE_BIN="$(CURDIR)/target/debug/deskline" npm test
+	cd tests/js && DESKLINE_BIN="$(TARGET)/debug/deskline" npm test
 
 # The console, and close codes as a page reads them; without Chromium (apt-get install chromium) they are left out. They
 # start their servers and customers as the JavaScript tests do.
 browser: js-packages
 	$(CARGO) build
-	cd tests/browser && npm ci --no-audit --no-fund && DESKLINE_BIN="$(CURDIR)/target/debug/deskline" $(HANG) npm test
+	cd tests/browser && npm ci --no-audit --no-fund && DESKLINE_BIN="$(TARGET)/debug/deskline" $(HANG) npm test
 
 # The store's suite on a real MongoDB: make test-mongo MONGODB_URI=mongodb://127.0.0.1:27017/?replicaSet=rs0
 test-mongo:
@@ -39,25 +42,25 @@ test-mongo:
 # The figures of docs/BENCHMARKS.md.
 bench:
 	$(CARGO) build --release
-	target/release/deskline bench
+	"$(TARGET)/release/deskline" bench
 
 # The figures of docs/RELIABILITY.md: a hundred kills, a restart under 5,000 connections, everybody at once, and all cut off at once.
 prove:
 	$(CARGO) build --release
-	target/release/deskline prove --kill 100
-	target/release/deskline bench --mode restart --mode crash --back-within 5s
-	target/release/deskline bench --mode storm
-	target/release/deskline bench --mode reconnect --connections 1000 --rate 200
-	target/release/deskline bench --mode reconnect --connections 1000 --rate 200 --protocol storefront
-	target/release/deskline bench --mode reconnect --connections 1000 --rate 200 --protocol drivecash
-	target/release/deskline bench --mode rate --beside 5 --json target/reading.json
-	target/release/deskline bench --mode rate --beside 5 --stalled --json target/stalled.json
-	target/release/deskline bench --compare target/reading.json target/stalled.json --within 2
+	"$(TARGET)/release/deskline" prove --kill 100
+	"$(TARGET)/release/deskline" bench --mode restart --mode crash --back-within 5s
+	"$(TARGET)/release/deskline" bench --mode storm
+	"$(TARGET)/release/deskline" bench --mode reconnect --connections 1000 --rate 200
+	"$(TARGET)/release/deskline" bench --mode reconnect --connections 1000 --rate 200 --protocol storefront
+	"$(TARGET)/release/deskline" bench --mode reconnect --connections 1000 --rate 200 --protocol drivecash
+	"$(TARGET)/release/deskline" bench --mode rate --beside 5 --json "$(TARGET)"/reading.json
+	"$(TARGET)/release/deskline" bench --mode rate --beside 5 --stalled --json "$(TARGET)"/stalled.json
+	"$(TARGET)/release/deskline" bench --compare "$(TARGET)"/reading.json "$(TARGET)"/stalled.json --within 2
 
 # The official test suites of the Engine.IO and Socket.IO protocols, on port 3000; needs git and npm.
 suites: node
 	$(CARGO) build --example protocol_echo
-	node scripts/protocol-suites.mjs target/debug/examples/protocol_echo
+	node scripts/protocol-suites.mjs "$(TARGET)/debug/examples/protocol_echo"
 
 # Known vulnerabilities and licences of dependencies; needs cargo-deny.
 deny:

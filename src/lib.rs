@@ -10,6 +10,7 @@ pub mod desk;
 pub mod domain;
 pub mod faces;
 pub mod import;
+mod json;
 pub mod limits;
 pub mod mail;
 pub mod net;

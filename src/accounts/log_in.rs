@@ -6,6 +6,7 @@ use super::Accounts;
 use super::throttle::TooManyTries;
 use crate::auth::PasswordError;
 use crate::domain::{AccountStatus, Email, Role, User};
+use crate::limits::Route;
 use crate::store::StoreError;
 
 /// Somebody wants in.
@@ -14,6 +15,8 @@ pub struct LogIn {
     pub email: Email,
     /// With which password.
     pub password: String,
+    /// From where; `None` if the account's owner has shown a token.
+    pub from: Option<Route>,
 }
 
 impl fmt::Debug for LogIn {
@@ -45,7 +48,7 @@ pub enum LogInError {
     /// The password is right, but the address is not confirmed yet.
     #[error("the e-mail address is not confirmed")]
     Unverified,
-    /// Too many wrong passwords for this address.
+    /// Too many wrong passwords for this address from there.
     #[error(transparent)]
     TooManyTries(#[from] TooManyTries),
     /// The password could not be judged.
@@ -75,12 +78,12 @@ impl Accounts {
 
     /// Whose password this is, if they may come in.
     pub(super) async fn check_password(&self, ask: LogIn) -> Result<User, LogInError> {
-        self.log_ins.attempt(&ask.email, self.parts.clock.now())?;
+        self.log_ins.attempt(&ask.email, ask.from, self.parts.clock.now())?;
         let user = self.parts.users.user_by_email(&ask.email).await?;
         let hash = user.as_ref().and_then(|user| user.password_hash.clone());
         let right = self.parts.passwords.verify(ask.password, hash).await?;
         let user = user.filter(|_| right).ok_or(LogInError::Wrong)?;
-        self.log_ins.forgive(&ask.email);
+        self.log_ins.let_in(&ask.email, ask.from);
         match user.status {
             AccountStatus::Blocked => Err(LogInError::Blocked),
             AccountStatus::Unverified => Err(LogInError::Unverified),
@@ -95,7 +98,7 @@ mod tests {
     use crate::accounts::testing::Fixture;
 
     fn ask(email: &str, password: &str) -> LogIn {
-        LogIn { email: email.parse().unwrap(), password: password.to_owned() }
+        LogIn { email: email.parse().unwrap(), password: password.to_owned(), from: None }
     }
 
     #[tokio::test]

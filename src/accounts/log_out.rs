@@ -76,9 +76,9 @@ mod tests {
     }
 
     async fn enter(desk: &Fixture, password: &str) -> (String, TokenPair) {
-        let ask = LogIn { email: "ann@x.test".parse().unwrap(), password: password.into() };
+        let ask = LogIn { email: "ann@x.test".parse().unwrap(), password: password.into(), from: None };
         let token = desk.accounts.log_in(ask).await.unwrap().token;
-        let ask = SignIn { login: "ann@x.test".into(), password: password.into() };
+        let ask = SignIn { login: "ann@x.test".into(), password: password.into(), from: None };
         (token, desk.accounts.sign_in(ask).await.unwrap().tokens)
     }
 
@@ -192,7 +192,7 @@ mod tests {
     async fn nobody_is_logged_out_by_somebody_elses_token() {
         let ann = ann().await;
         ann.desk.account("bob@x.test", Role::Customer, AccountStatus::Active).await;
-        let ask = SignIn { login: "bob@x.test".into(), password: "secret1".into() };
+        let ask = SignIn { login: "bob@x.test".into(), password: "secret1".into(), from: None };
         let bob = ann.desk.accounts.sign_in(ask).await.unwrap().tokens;
         ann.desk.accounts.log_out(&ann.token, Some(&bob.refresh)).await.unwrap();
         ann.desk.accounts.refresh(&bob.refresh).await.unwrap();

@@ -16,6 +16,7 @@ use crate::domain::{Clock, UserId};
 use crate::mail::Mailer;
 use crate::store::{ProfileStore, UserStore};
 
+pub mod change_email;
 pub mod change_own;
 pub mod codes;
 pub mod create_user;
@@ -24,6 +25,7 @@ pub mod fields;
 pub mod forgot_password;
 pub mod identify;
 pub mod list_customers;
+mod lock_out;
 pub mod log_in;
 pub mod log_out;
 pub mod one_time_code;
@@ -41,6 +43,7 @@ pub mod update_user;
 pub mod verify_email;
 pub mod visitors;
 
+use lock_out::LockOut;
 use post::Post;
 use throttle::Throttle;
 
@@ -67,7 +70,7 @@ pub struct AccountParts {
 /// The use-cases about accounts.
 pub struct Accounts {
     parts: AccountParts,
-    log_ins: Throttle,
+    log_ins: LockOut,
     mails: Throttle,
     digits: Throttle,
     post: Post,
@@ -81,7 +84,7 @@ impl Accounts {
     pub fn new(mut parts: AccountParts) -> Arc<Self> {
         parts.client_url.truncate(parts.client_url.trim_end_matches('/').len());
         let post = Post::new(Arc::clone(&parts.mailer));
-        let (log_ins, mails, digits) = (Throttle::of_log_ins(), Throttle::of_mails(), Throttle::of_mails());
+        let (log_ins, mails, digits) = (LockOut::default(), Throttle::of_mails(), Throttle::of_mails());
         Arc::new(Self { parts, log_ins, mails, digits, post, redeeming: Mutex::new(()) })
     }
 

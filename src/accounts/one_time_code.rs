@@ -34,7 +34,7 @@ impl Accounts {
     /// [`OneTimeCodeError`].
     pub async fn mail_one_time_code(&self, ask: SignIn) -> Result<User, OneTimeCodeError> {
         let email = self.email_of(&ask.login).await?;
-        let user = self.check_password(LogIn { email: email.clone(), password: ask.password }).await?;
+        let user = self.check_password(LogIn { email: email.clone(), password: ask.password, from: ask.from }).await?;
         if !user.role.is_agent() {
             return Err(OneTimeCodeError::Wrong);
         }
@@ -94,7 +94,7 @@ mod tests {
     use crate::domain::Role;
 
     fn ask(login: &str) -> SignIn {
-        SignIn { login: login.into(), password: "secret1".into() }
+        SignIn { login: login.into(), password: "secret1".into(), from: None }
     }
 
     #[tokio::test]

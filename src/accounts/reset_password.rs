@@ -82,7 +82,8 @@ mod tests {
         forgot(&desk, "ann@x.test");
         let code = desk.mailed("token=").await;
         desk.accounts.reset_password(ask(&code)).await.unwrap();
-        let log_in = |password: &str| LogIn { email: "ann@x.test".parse().unwrap(), password: password.to_owned() };
+        let log_in =
+            |password: &str| LogIn { email: "ann@x.test".parse().unwrap(), password: password.to_owned(), from: None };
         desk.accounts.log_in(log_in("another1")).await.unwrap();
         assert!(desk.accounts.log_in(log_in("secret1")).await.is_err());
         assert!(matches!(desk.accounts.reset_password(ask(&code)).await, Err(ResetPasswordError::Invalid)));

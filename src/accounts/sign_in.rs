@@ -6,6 +6,7 @@ use super::Accounts;
 use super::log_in::{LogIn, LogInError};
 use crate::auth::TokenPair;
 use crate::domain::{Email, EmailError, User};
+use crate::limits::Route;
 use crate::store::{Profile, StoreError};
 
 /// Somebody wants in.
@@ -14,6 +15,8 @@ pub struct SignIn {
     pub login: String,
     /// With which password.
     pub password: String,
+    /// From where.
+    pub from: Option<Route>,
 }
 
 impl fmt::Debug for SignIn {
@@ -43,7 +46,7 @@ impl Accounts {
         // As in `log_in`: before the account is read.
         let now = self.parts.clock.now();
         let email = self.email_of(&ask.login).await?;
-        let user = self.check_password(LogIn { email, password: ask.password }).await?;
+        let user = self.check_password(LogIn { email, password: ask.password, from: ask.from }).await?;
         let profile = self.profile(&user).await?;
         let tokens = self.parts.tokens.issue_pair(&user, username(&user, &profile), now);
         Ok(SignedIn { user, profile, tokens })

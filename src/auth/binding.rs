@@ -64,7 +64,7 @@ impl Tokens {
     #[must_use]
     pub fn sign_binding(&self, page: &str, binding: &Binding) -> String {
         let text = binding.encode();
-        let signature = self.signature(page, &text);
+        let signature = self.signature_of(&page_text(page, &text));
         text + &signature
     }
 
@@ -72,20 +72,29 @@ impl Tokens {
     #[must_use]
     pub fn verify_binding(&self, page: &str, signed: &str) -> Option<Binding> {
         let (text, signature) = signed.split_at_checked(signed.len().checked_sub(SIGNATURE)?)?;
-        let expected = self.signature(page, text);
-        let is_ours = !expected.is_empty() && bool::from(expected.as_bytes().ct_eq(signature.as_bytes()));
-        is_ours.then(|| Binding::decode(text)).flatten()
+        self.is_signature_of(&page_text(page, text), signature).then(|| Binding::decode(text)).flatten()
     }
 
-    fn signature(&self, page: &str, text: &str) -> String {
-        let signed = format!("{PURPOSE}{page}\n{text}");
-        let mut signature = sign(signed.as_bytes(), self.signing_key(), Algorithm::HS256).unwrap_or_else(|error| {
-            tracing::error!(%error, "A page could not be bound");
+    /// The first characters of a text's signature; empty if it cannot be signed.
+    pub(super) fn signature_of(&self, text: &str) -> String {
+        let mut signature = sign(text.as_bytes(), self.signing_key(), Algorithm::HS256).unwrap_or_else(|error| {
+            tracing::error!(%error, "A text could not be signed");
             String::new()
         });
         signature.truncate(SIGNATURE);
         signature
     }
+
+    /// Whether this is a text's signature.
+    pub(super) fn is_signature_of(&self, text: &str, signature: &str) -> bool {
+        let expected = self.signature_of(text);
+        !expected.is_empty() && bool::from(expected.as_bytes().ct_eq(signature.as_bytes()))
+    }
+}
+
+/// What is signed for a page.
+fn page_text(page: &str, text: &str) -> String {
+    format!("{PURPOSE}{page}\n{text}")
 }
 
 #[cfg(test)]

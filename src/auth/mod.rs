@@ -6,12 +6,14 @@
 //! Reading order: [`secret`], [`token`], [`binding`], [`password`].
 
 pub mod binding;
+mod email_change;
 pub mod password;
 mod pbkdf2_sha256;
 pub mod secret;
 pub mod token;
 
 pub use binding::Binding;
+pub use email_change::EmailChange;
 pub use password::{PasswordError, Passwords};
 pub use secret::Secret;
-pub use token::{Identity, RefreshIdentity, Subject, TokenError, TokenPair, Tokens, without_bearer};
+pub use token::{Identity, RefreshIdentity, Subject, TokenError, TokenPair, Tokens, token_in_header, without_bearer};

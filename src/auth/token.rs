@@ -305,6 +305,14 @@ pub fn without_bearer(value: &str) -> &str {
     }
 }
 
+/// The same, but empty for another scheme: a browser repeats the `Basic` that some proxy in front has asked it for, and means
+/// nobody here by it.
+#[must_use]
+pub fn token_in_header(value: &str) -> &str {
+    let token = without_bearer(value);
+    if token.contains(' ') { "" } else { token }
+}
+
 #[expect(clippy::cast_possible_truncation, reason = "seconds; what is out of range ends at the bound")]
 fn stamp(token: &str, claims: &Claims) -> TokenStamp {
     let mut half = [0; 16];

@@ -179,6 +179,10 @@ fn the_scheme_before_a_token_is_stripped() {
         ("ééé", "ééé"),
     ] {
         assert_eq!(without_bearer(value), token, "{value:?}");
+        assert_eq!(token_in_header(value), token, "{value:?}");
+    }
+    for other in ["Basic eDp5", "basic eDp5", "Digest a=b, c=d"] {
+        assert_eq!(token_in_header(other), "", "{other}");
     }
 }
 

@@ -1,11 +1,14 @@
 //! The command line: parse, then run one command.
 
+use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
-use clap::{Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::bench::{self, BenchOptions};
 use crate::config::{self, Config};
@@ -30,7 +33,7 @@ const BLOCKING: Duration = Duration::from_secs(4);
 
 /// A self-hosted realtime support-chat server.
 #[derive(Debug, Parser)]
-#[command(version, args_conflicts_with_subcommands = true)]
+#[command(version)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -60,16 +63,47 @@ enum Command {
     CheckConfig(Box<Config>),
 }
 
+impl Cli {
+    /// Parses. A setting of the server before a command would be without effect, so it is refused; those that all commands have
+    /// may stand anywhere.
+    fn parse_checked(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        let mut program = Self::command();
+        let matches = program.try_get_matches_from_mut(arguments)?;
+        if let Some(command) = matches.subcommand_name() {
+            let before = |argument: &&clap::Arg| {
+                let source = matches.value_source(argument.get_id().as_str());
+                !argument.is_global_set() && source == Some(ValueSource::CommandLine)
+            };
+            let flag = program.get_arguments().find(before).and_then(clap::Arg::get_long).map(str::to_owned);
+            if let Some(name) = flag {
+                let why = format!("--{name} has no effect before `{command}`; write it behind, if `{command}` has it");
+                return Err(program.error(ErrorKind::ArgumentConflict, why));
+            }
+        }
+        Self::from_arg_matches(&matches)
+    }
+}
+
+/// The variables that are settings, of all commands.
+fn env_names(program: &clap::Command) -> Vec<String> {
+    let own = program.get_arguments().filter_map(|argument| Some(argument.get_env()?.to_string_lossy().into_owned()));
+    own.chain(program.get_subcommands().flat_map(env_names)).collect()
+}
+
 /// What the program's `main` is.
 ///
 /// The exit code is 1 if something went wrong; of `bench`, 1 says that a promise was broken and 2 that the run could not be
 /// done.
 #[must_use]
 pub fn main() -> ExitCode {
-    if let Err(error) = config::load_env_file() {
-        return fail(&anyhow::Error::from(error).context("reading the .env file"), 1);
+    let from_file = match config::load_env_file() {
+        Ok(names) => names,
+        Err(error) => return fail(&anyhow::Error::from(error).context("reading the .env file"), 1),
+    };
+    if let Err(error) = config::check_env_names(&from_file, &env_names(&Cli::command())) {
+        return fail(&error.into(), 1);
     }
-    let Cli { command, config } = Cli::parse();
+    let Cli { command, config } = Cli::parse_checked(std::env::args_os()).unwrap_or_else(|error| error.exit());
     match command {
         None => run(serve::serve(config)),
         Some(Command::Serve(config)) => run(serve::serve(*config)),
@@ -119,4 +153,53 @@ fn fail(error: &anyhow::Error, code: u8) -> ExitCode {
 /// Writes a line for the user.
 fn say(line: impl std::fmt::Display) -> anyhow::Result<()> {
     writeln!(std::io::stdout().lock(), "{line}").context("writing to the terminal")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Result<Cli, String> {
+        let arguments = line.split(' ').map(OsString::from);
+        Cli::parse_checked(arguments).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn where_the_store_is_may_stand_anywhere() {
+        for line in [
+            "deskline --data x.db user list",
+            "deskline user --data x.db list",
+            "deskline user list --data x.db",
+            "deskline --data x.db verify",
+            "deskline verify --data x.db",
+            "deskline --data x.db",
+            "deskline serve --data x.db",
+            "deskline --data x.db serve",
+        ] {
+            let Cli { command, config } = parsed(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+            let data = match command {
+                None => config.store.data,
+                Some(Command::Serve(config)) => config.store.data,
+                Some(Command::User(user)) => user.data(),
+                Some(Command::Verify(verify)) => verify.data(),
+                Some(_) => panic!("{line}"),
+            };
+            assert_eq!(data.as_deref(), Some(std::path::Path::new("x.db")), "{line}");
+        }
+        let refused = parsed("deskline --demo user list").unwrap_err();
+        assert!(refused.contains("--demo has no effect before `user`"), "{refused}");
+    }
+
+    #[test]
+    fn a_misspelt_variable_of_the_env_file_is_named() {
+        let known = env_names(&Cli::command());
+        let check = |name: &str| config::check_env_names(&[name.to_owned()], &known).map_err(|error| error.to_string());
+        for good in ["DESKLINE_DATA", "DESKLINE_MONGODB_URI", "PORT", "OTHER", "DESKLINE_TEST_MONGO_URI"] {
+            assert_eq!(check(good), Ok(()), "{good}");
+        }
+        let misspelt = check("DESKLINE_MONGO_URI").unwrap_err();
+        assert!(misspelt.contains("write DESKLINE_MONGODB_URI"), "{misspelt}");
+        let unknown = check("DESKLINE_QQQ").unwrap_err();
+        assert!(unknown.contains("DESKLINE_QQQ in the .env file is no setting"), "{unknown}");
+    }
 }

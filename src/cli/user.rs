@@ -106,6 +106,11 @@ impl Keeper {
 }
 
 impl User {
+    #[cfg(test)]
+    pub(super) fn data(&self) -> Option<std::path::PathBuf> {
+        self.store.data.clone()
+    }
+
     pub(super) async fn run(mut self) -> anyhow::Result<()> {
         self.store.complete();
         let location = self.store.location();

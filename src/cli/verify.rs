@@ -21,6 +21,11 @@ pub(super) struct Verify {
 }
 
 impl Verify {
+    #[cfg(test)]
+    pub(super) fn data(&self) -> Option<std::path::PathBuf> {
+        self.store.data.clone()
+    }
+
     pub(super) async fn run(mut self) -> anyhow::Result<()> {
         self.store.complete();
         logging::start(&self.log)?;

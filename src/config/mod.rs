@@ -121,16 +121,41 @@ impl Config {
 }
 
 /// Loads a `.env` file of the working folder into the environment, unless a variable is set already. To be called before
-/// any other thread runs.
+/// any other thread runs. Gives the names of the variables that the file sets.
 ///
 /// # Errors
 /// If there is such a file and it cannot be read.
-pub fn load_env_file() -> Result<(), dotenvy::Error> {
+pub fn load_env_file() -> Result<Vec<String>, dotenvy::Error> {
     match dotenvy::dotenv() {
-        Ok(_) => Ok(()),
-        Err(error) if error.not_found() => Ok(()),
+        Ok(file) => dotenvy::from_path_iter(file)?.map(|line| line.map(|(name, _)| name)).collect(),
+        Err(error) if error.not_found() => Ok(Vec::new()),
         Err(error) => Err(error),
     }
+}
+
+/// A variable of a `.env` file that looks like a setting and is none.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{name} in the .env file is no setting\nhint: {hint}")]
+pub struct UnknownVariable {
+    name: String,
+    hint: String,
+}
+
+/// Checks the names that a `.env` file sets against those that there are. Names of other programs are none of ours, nor are
+/// those that tests take.
+///
+/// # Errors
+/// [`UnknownVariable`], for the first one.
+pub fn check_env_names(given: &[String], known: &[String]) -> Result<(), UnknownVariable> {
+    let is_ours = |name: &&String| name.starts_with("DESKLINE_") && !name.starts_with("DESKLINE_TEST_");
+    let Some(name) = given.iter().filter(is_ours).find(|name| !known.contains(name)) else { return Ok(()) };
+    let likeness = |other: &&String| strsim::jaro_winkler(name, other);
+    let nearest = known.iter().max_by(|one, other| likeness(one).total_cmp(&likeness(other)));
+    let hint = match nearest.filter(|nearest| likeness(nearest) > 0.9) {
+        Some(nearest) => format!("write {nearest}, or take the line out"),
+        None => "take the line out; `deskline --help` names all settings".to_owned(),
+    };
+    Err(UnknownVariable { name: name.clone(), hint })
 }
 
 /// A variable under a name of the replaced server; empty counts as not set.

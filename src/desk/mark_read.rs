@@ -45,6 +45,7 @@ impl Desk {
         what: MarkRead,
         origin: Option<ConnectionId>,
     ) -> Result<(), MarkReadError> {
+        self.0.marks.take(reader.id).map_err(SendMessageError::RateLimited)?;
         let (conversation, named) = match what {
             MarkRead::From(user) => {
                 let members = self.0.directory.members_with(reader, user).await?.ok_or(MarkReadError::NotFound)?;

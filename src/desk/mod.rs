@@ -92,6 +92,9 @@ impl Default for DeskSettings {
     }
 }
 
+/// Messages a second of somebody without an account, unless the settings allow fewer: anybody can be one, any number of times.
+const VISITOR_RATE: u32 = 5;
+
 /// The desk. Clones share one.
 #[derive(Clone)]
 pub struct Desk(Arc<Parts>);
@@ -109,6 +112,10 @@ struct Parts {
     receipts: Receipts,
     typing: TypingBoard,
     limits: Limits,
+    /// How much somebody without an account may send.
+    visitors: Limits,
+    /// How often somebody may mark something as read.
+    marks: Limits,
     own_marks: OwnMarks,
     /// How often an arrival is told that is none.
     repeats: Limits,
@@ -131,6 +138,8 @@ impl Desk {
             receipts: Receipts::default(),
             typing: TypingBoard::default(),
             limits: Limits::new(settings.send_rate),
+            visitors: Limits::new(settings.send_rate.map(|rate| rate.min(VISITOR_RATE))),
+            marks: Limits::new(settings.send_rate),
             own_marks: OwnMarks::default(),
             repeats: Limits::new(Some(1)),
             due_news: DueNews::default(),

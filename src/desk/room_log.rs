@@ -171,7 +171,8 @@ impl Desk {
         Ok(summary.side(entered.side).unread)
     }
 
-    /// All support conversations with their customers, the one that changed last first; and how many there are.
+    /// All support conversations with their customers, the one that changed last first; and how many there are. Those of deleted
+    /// accounts are counted, so that pages fit together, and left out.
     ///
     /// # Errors
     /// [`StoreError`] if the store fails.
@@ -187,7 +188,7 @@ impl Desk {
         let mut rooms = Vec::with_capacity(summaries.len());
         for summary in summaries {
             let Some(id) = customer(&summary) else { continue };
-            let customer = self.0.directory.person_or_deleted(id).await?;
+            let Some(customer) = self.0.directory.person(id).await? else { continue };
             let profile = profiles.remove(&id).unwrap_or_else(|| Profile::empty(id));
             rooms.push(Room { summary, customer, profile });
         }

@@ -11,6 +11,7 @@ use crate::domain::{
     BodyError, ClientMessageId, ConnectionId, Conversation, ConversationId, Draft, DraftKind, EntryTold, Members,
     MessageBody, MessageExtras, MessageId, Person, Side, UserId,
 };
+use crate::limits::RateLimited;
 use crate::store::StoreError;
 
 /// Whom a message goes to.
@@ -80,6 +81,30 @@ impl SendMessageError {
             Self::ShuttingDown | Self::Store(_) => false,
         }
     }
+
+    /// When another try is worth it, if the refusal passes soon.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<RateLimited> {
+        match self {
+            Self::RateLimited(wait) => Some(RateLimited::from(*wait)),
+            Self::Busy => Some(RateLimited::from(Duration::from_secs(1))),
+            Self::Body(_) | Self::NoAddressee | Self::ShuttingDown | Self::Store(_) => None,
+        }
+    }
+
+    /// A stable word for it, for clients to branch on.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Body(BodyError::TooLong { .. }) => "too_large",
+            Self::Body(BodyError::Blank | BodyError::Nul) => "invalid",
+            Self::NoAddressee => "not_found",
+            Self::RateLimited(_) => "rate_limited",
+            Self::Busy => "busy",
+            Self::ShuttingDown => "shutting_down",
+            Self::Store(_) => "storage_unavailable",
+        }
+    }
 }
 
 impl Desk {
@@ -123,7 +148,8 @@ impl Desk {
                 (conversation, side)
             }
         };
-        self.0.limits.take_text(ask.author.id, body.as_str()).map_err(SendMessageError::RateLimited)?;
+        let limits = if ask.author.email.is_empty() { &self.0.visitors } else { &self.0.limits };
+        limits.take_text(ask.author.id, body.as_str()).map_err(SendMessageError::RateLimited)?;
         let at = self.0.clock.now();
         let id = MessageId::generate(at);
         if !ask.extras.is_empty() {

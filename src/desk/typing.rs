@@ -18,7 +18,7 @@ use crate::store::StoreError;
 /// How often it is looked whose typing has lasted too long.
 const PERIOD: Duration = Duration::from_millis(250);
 
-/// A renewal within this time is not told again.
+/// What one person does in one conversation is told at most so often: the beginning once, and the end once.
 const QUIET: Duration = Duration::from_secs(1);
 
 /// The most connections that may type at once on this node; more are not told of.
@@ -32,13 +32,51 @@ pub(super) struct TypingBoard(Mutex<Board>);
 struct Board {
     conversations: HashMap<ConversationId, Vec<Typist>>,
     count: usize,
+    /// What was told within the last moment.
+    recent: HashMap<Place, Recent>,
+}
+
+/// One person's connection in one conversation.
+type Place = (ConversationId, UserId, Option<ConnectionId>);
+
+/// What was told of one [`Place`].
+#[derive(Default)]
+struct Recent {
+    began_at: Option<Instant>,
+    ended_at: Option<Instant>,
+    /// What everybody believes.
+    is_typing: bool,
+    /// The newest change that was not told: it is, later, if it still holds.
+    late: Option<TypingChange>,
+}
+
+impl Recent {
+    fn told_at(&mut self, is_typing: bool) -> &mut Option<Instant> {
+        if is_typing { &mut self.began_at } else { &mut self.ended_at }
+    }
+
+    /// Whether this may be told now. It then counts as told.
+    fn admit(&mut self, is_typing: bool, now: Instant) -> bool {
+        let told_at = self.told_at(is_typing);
+        if told_at.is_some_and(|at| now - at < QUIET) {
+            return false;
+        }
+        *told_at = Some(now);
+        self.is_typing = is_typing;
+        self.late = None;
+        true
+    }
+
+    fn is_old(&self, now: Instant) -> bool {
+        let newest = self.began_at.max(self.ended_at);
+        self.late.is_none() && newest.is_none_or(|at| now - at >= QUIET)
+    }
 }
 
 struct Typist {
     change: TypingChange,
     connection: Option<ConnectionId>,
     until: Instant,
-    told_at: Instant,
 }
 
 impl Typist {
@@ -50,6 +88,7 @@ impl Typist {
 /// Typing that has ended, and what goes on beside it.
 struct Ended {
     change: TypingChange,
+    connection: Option<ConnectionId>,
     /// The same person still types there, on another connection.
     person_types: bool,
     /// Somebody on the same side still types there.
@@ -64,6 +103,7 @@ impl Board {
         self.count -= gone.len();
         let goes_on = |typist: &Typist| Ended {
             change: TypingChange { is_typing: false, ..typist.change.clone() },
+            connection: typist.connection,
             person_types: typists.iter().any(|other| other.change.typist.id == typist.change.typist.id),
             side_types: typists.iter().any(|other| other.change.side == typist.change.side),
         };
@@ -72,6 +112,43 @@ impl Board {
             self.conversations.remove(&conversation);
         }
         all
+    }
+
+    /// Whether a change may be told now. If not, it is remembered for later.
+    fn admit(&mut self, change: &TypingChange, connection: Option<ConnectionId>, now: Instant) -> bool {
+        let place = (change.parties.conversation.id, change.typist.id, connection);
+        if !self.recent.contains_key(&place) && self.recent.len() >= TYPISTS {
+            return false;
+        }
+        let recent = self.recent.entry(place).or_default();
+        let may = recent.admit(change.is_typing, now);
+        // Everybody believes already in a beginning that was told. An end is told again, as it is without a beginning.
+        let is_known = change.is_typing && recent.is_typing;
+        if !may && !is_known {
+            recent.late = Some(change.clone());
+        }
+        may
+    }
+
+    /// What was left out, may be told by now, and still holds.
+    fn take_late(&mut self, now: Instant) -> Vec<Ended> {
+        let conversations = &self.conversations;
+        let typists = |id| conversations.get(&id).map(Vec::as_slice).unwrap_or_default();
+        let mut late = Vec::new();
+        for ((conversation, user, connection), recent) in &mut self.recent {
+            let Some(change) = recent.late.clone() else { continue };
+            let others = typists(*conversation);
+            let types = others.iter().any(|other| other.is(*user, *connection));
+            if types != change.is_typing || (types && recent.is_typing) {
+                recent.late = None;
+            } else if recent.admit(types, now) {
+                let side_types = others.iter().any(|other| other.change.side == change.side);
+                let person_types = others.iter().any(|other| other.change.typist.id == *user);
+                late.push(Ended { change, connection: *connection, person_types, side_types });
+            }
+        }
+        self.recent.retain(|_, recent| !recent.is_old(now));
+        late
     }
 
     /// The same in all conversations.
@@ -102,27 +179,23 @@ impl Desk {
         let Some((parties, side)) = self.typing_place(typist, to).await? else { return Ok(()) };
         let now = Instant::now();
         let until = now + self.0.settings.typing_ttl;
-        let change = {
+        let change = TypingChange { parties, side, typist: typist.clone(), is_typing: true };
+        {
             let mut board = self.0.typing.board();
             let is_full = board.count >= TYPISTS;
-            let typists = board.conversations.entry(parties.conversation.id).or_default();
+            let typists = board.conversations.entry(change.parties.conversation.id).or_default();
             if let Some(known) = typists.iter_mut().find(|known| known.is(typist.id, connection)) {
                 known.until = until;
-                if now.duration_since(known.told_at) < QUIET {
-                    return Ok(());
-                }
-                known.told_at = now;
-                known.change.clone()
+            } else if is_full {
+                return Ok(());
             } else {
-                let change = TypingChange { parties, side, typist: typist.clone(), is_typing: true };
-                if is_full {
-                    return Ok(());
-                }
-                typists.push(Typist { change: change.clone(), connection, until, told_at: now });
+                typists.push(Typist { change: change.clone(), connection, until });
                 board.count += 1;
-                change
             }
-        };
+            if !board.admit(&change, connection, now) {
+                return Ok(());
+            }
+        }
         self.tell_typing(change, |_| true);
         Ok(())
     }
@@ -143,14 +216,19 @@ impl Desk {
             let mut board = self.0.typing.board();
             let conversation = parties.conversation.id;
             let mut ended = board.end_in(conversation, |known| known.is(typist.id, connection));
-            ended.pop().unwrap_or_else(|| {
+            let ended = ended.pop().unwrap_or_else(|| {
                 let others = board.conversations.get(&conversation).map(Vec::as_slice).unwrap_or_default();
                 Ended {
                     person_types: others.iter().any(|other| other.change.typist.id == typist.id),
                     side_types: others.iter().any(|other| other.change.side == side),
                     change: TypingChange { parties, side, typist: typist.clone(), is_typing: false },
+                    connection,
                 }
-            })
+            });
+            if !ended.person_types && !board.admit(&ended.change, connection, Instant::now()) {
+                return Ok(());
+            }
+            ended
         };
         self.tell_typing_ended(ended);
         Ok(())
@@ -183,9 +261,19 @@ impl Desk {
         let mut tick = tokio::time::interval(PERIOD);
         loop {
             let now = tick.tick().await;
-            let ended = self.0.typing.board().end_everywhere(|typist| typist.until <= now);
+            let (ended, late) = {
+                let mut board = self.0.typing.board();
+                (board.end_everywhere(|typist| typist.until <= now), board.take_late(now))
+            };
             for ended in ended {
                 self.tell_typing_ended(ended);
+            }
+            for late in late {
+                if late.change.is_typing {
+                    self.tell_typing(late.change, |_| true);
+                } else {
+                    self.tell_typing_ended(late);
+                }
             }
         }
     }
@@ -207,7 +295,11 @@ impl Desk {
 
     /// To a customer the desk is one, so it types for as long as any agent does.
     fn tell_typing_ended(&self, ended: Ended) {
-        let Ended { change, person_types, side_types } = ended;
+        let Ended { change, connection, person_types, side_types } = ended;
+        let place = (change.parties.conversation.id, change.typist.id, connection);
+        if let Some(recent) = self.0.typing.board().recent.get_mut(&place) {
+            recent.is_typing = false;
+        }
         if person_types {
             return;
         }

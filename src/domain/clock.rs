@@ -7,6 +7,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+/// How far clocks of one service may differ, or be set back, without stamps running backwards.
+const SET_BACK: Duration = Duration::from_mins(2);
+
 /// A moment: whole milliseconds since 1970-01-01 UTC.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Timestamp(i64);
@@ -40,6 +43,26 @@ impl Timestamp {
     #[must_use]
     pub fn until(self, later: Self) -> Duration {
         Duration::from_millis(u64::try_from(later.0.saturating_sub(self.0)).unwrap_or(0))
+    }
+
+    /// The stamp of something that happens at this moment after something stamped `before`. Stamps do not run backwards by a
+    /// clock that is set back a little; but a stamp that lies further ahead was wrong, and holds up none that follow.
+    ///
+    /// ```
+    /// use deskline::domain::Timestamp;
+    /// let at = Timestamp::from_millis;
+    /// assert_eq!(at(5_000).following(at(6_000)), at(6_000));
+    /// assert_eq!(at(5_000).following(at(4_000_000_000_000)), at(5_000));
+    /// ```
+    #[must_use]
+    pub fn following(self, before: Self) -> Self {
+        if self.may_follow(before) { self } else { before }
+    }
+
+    /// Whether this can be the stamp of what follows something stamped `before`.
+    #[must_use]
+    pub fn may_follow(self, before: Self) -> bool {
+        self >= before || self.until(before) > SET_BACK
     }
 
     /// Reads an RFC 3339 stamp; `None` if it is none.

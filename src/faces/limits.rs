@@ -15,6 +15,12 @@ use crate::net::ClientAddress;
 
 /// Routes by which something costly is asked for, without a final slash.
 const ROUTES: &[(&str, &[Action])] = &[
+    ("/api/auth/login", &[Action::LogIn]),
+    ("/api/login", &[Action::LogIn]),
+    ("/api/api/auth/login", &[Action::LogIn]),
+    ("/api/accounts/login", &[Action::LogIn]),
+    ("/api/accounts/admin/login/step1", &[Action::LogIn]),
+    ("/api/token", &[Action::LogIn]),
     ("/api/auth/register", &[Action::Registration, Action::Mail]),
     ("/api/register", &[Action::Registration, Action::Mail]),
     ("/api/accounts/register", &[Action::Registration, Action::Mail]),
@@ -23,6 +29,7 @@ const ROUTES: &[(&str, &[Action])] = &[
     ("/api/accounts/password-reset-request", &[Action::Mail]),
     ("/api/auth/verify-email", &[Action::Code]),
     ("/api/auth/reset-password", &[Action::Code]),
+    ("/api/auth/confirm-email", &[Action::Code]),
     ("/api/accounts/verify-otp", &[Action::Code]),
     ("/api/accounts/password-reset", &[Action::Code]),
     ("/api/accounts/admin/login/step2", &[Action::Code]),

@@ -9,6 +9,8 @@ use super::{Rate, RateError};
 pub enum Action {
     /// A Socket.IO handshake without a token.
     Handshake,
+    /// A try of a password.
+    LogIn,
     /// A new account.
     Registration,
     /// A mail to an address that the client names.
@@ -25,14 +27,23 @@ pub enum Action {
 
 impl Action {
     /// All of them.
-    pub const ALL: [Self; 7] =
-        [Self::Handshake, Self::Registration, Self::Mail, Self::Code, Self::Room, Self::Upload, Self::Search];
+    pub const ALL: [Self; 8] = [
+        Self::Handshake,
+        Self::LogIn,
+        Self::Registration,
+        Self::Mail,
+        Self::Code,
+        Self::Room,
+        Self::Upload,
+        Self::Search,
+    ];
 
     /// Its name in the settings.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Handshake => "handshakes",
+            Self::LogIn => "log-ins",
             Self::Registration => "registrations",
             Self::Mail => "mails",
             Self::Code => "codes",
@@ -47,6 +58,7 @@ impl Action {
     const fn usual(self) -> &'static str {
         match self {
             Self::Handshake => "20000/1m",
+            Self::LogIn => "600/10m:100",
             Self::Registration | Self::Mail => "60/10m",
             Self::Code => "120/10m",
             Self::Room | Self::Upload => "600/10m",

@@ -46,7 +46,7 @@ impl<K: Eq + Hash + Clone> Limiter<K> {
     pub fn take(&self, key: &K) -> Result<(), RateLimited> {
         let now = Instant::now();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let whole_at = self.after_one_more(state.whole_at(key), now)?;
+        let whole_at = self.rate.take_from(state.whole_at(key), now)?;
         state.set(key, whole_at, now);
         Ok(())
     }
@@ -57,21 +57,12 @@ impl<K: Eq + Hash + Clone> Limiter<K> {
     /// [`RateLimited`] if not.
     pub fn check(&self, key: &K) -> Result<(), RateLimited> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        self.after_one_more(state.whole_at(key), Instant::now()).map(drop)
+        self.rate.take_from(state.whole_at(key), Instant::now()).map(drop)
     }
 
     /// Makes the allowance of `key` whole.
     pub fn forgive(&self, key: &K) {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).by_key.remove(key);
-    }
-
-    fn after_one_more(&self, whole_at: Option<Instant>, now: Instant) -> Result<Instant, RateLimited> {
-        let then = whole_at.map_or(now, |at| at.max(now)) + self.rate.interval();
-        let ahead = then - now;
-        match ahead.checked_sub(self.rate.recovery()) {
-            Some(retry_after) if !retry_after.is_zero() => Err(RateLimited { retry_after }),
-            Some(_) | None => Ok(then),
-        }
     }
 }
 

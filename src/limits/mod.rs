@@ -1,20 +1,22 @@
 //! How often something may be done: by one address, by one person, by one connection.
 //!
 //! [`Rate`] says how often, [`Limiter`] counts by any key, [`Limits`] holds one limiter by address for each [`Action`] that
-//! costs a server more than it costs a client. [`Source`] is an address as it is counted. Everything here is counted in memory and
+//! costs a server more than it costs a client, [`Pace`] counts what comes on one connection. [`Source`] is an address as it is counted. Everything here is counted in memory and
 //! forgotten with the process.
 
 use std::time::Duration;
 
 mod action;
 mod limiter;
+mod pace;
 mod rate;
 mod source;
 
 pub use action::{Action, ActionRate, ActionRateError};
 pub use limiter::Limiter;
+pub use pace::{Pace, Paced};
 pub use rate::{Rate, RateError};
-pub use source::Source;
+pub use source::{Route, Source};
 
 /// Too much of something in too short a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -22,6 +24,12 @@ pub use source::Source;
 pub struct RateLimited {
     /// When the next try is worth it.
     pub retry_after: Duration,
+}
+
+impl From<Duration> for RateLimited {
+    fn from(retry_after: Duration) -> Self {
+        Self { retry_after }
+    }
 }
 
 impl RateLimited {

@@ -4,6 +4,10 @@ use std::num::NonZeroU32;
 use std::str::FromStr;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
+use super::RateLimited;
+
 /// So many in a period, evenly over it in the long run, and so many at once.
 ///
 /// ```
@@ -34,6 +38,26 @@ impl Rate {
             None => period,
         };
         Self { interval, burst: burst.get() }
+    }
+
+    /// `count` a second, `burst` at once; both at least one.
+    #[must_use]
+    pub const fn per_second(count: u32, burst: u32) -> Self {
+        let count = if count == 0 { 1 } else { count };
+        let burst = if burst == 0 { 1 } else { burst };
+        Self { interval: Duration::from_nanos(1_000_000_000 / count as u64), burst }
+    }
+
+    /// When an allowance that will be whole at `whole_at` will be whole again after one more.
+    ///
+    /// # Errors
+    /// [`RateLimited`] if none of it is left.
+    pub(super) fn take_from(&self, whole_at: Option<Instant>, now: Instant) -> Result<Instant, RateLimited> {
+        let then = whole_at.map_or(now, |at| at.max(now)) + self.interval;
+        match (then - now).checked_sub(self.recovery()) {
+            Some(retry_after) if !retry_after.is_zero() => Err(RateLimited { retry_after }),
+            Some(_) | None => Ok(then),
+        }
     }
 
     /// The time after which one more may be done.

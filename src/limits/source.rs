@@ -35,6 +35,28 @@ impl Source {
     }
 }
 
+/// The way that a client's requests take, as far as it can be told: all requests of one session take the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Route {
+    source: Source,
+    /// The source is what a proxy says that is not declared, so it may be anybody's invention.
+    is_claimed: bool,
+}
+
+impl Route {
+    /// Of a client whose address is known.
+    #[must_use]
+    pub const fn direct(source: Source) -> Self {
+        Self { source, is_claimed: false }
+    }
+
+    /// Of a client that a proxy names which is not declared.
+    #[must_use]
+    pub const fn through_a_proxy(claimed: Source) -> Self {
+        Self { source: claimed, is_claimed: true }
+    }
+}
+
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {

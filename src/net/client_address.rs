@@ -1,9 +1,11 @@
 //! Whose request it is, behind proxies as well as without.
 
+use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
+use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap, HeaderName, header};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -11,7 +13,7 @@ use ipnet::IpNet;
 
 use super::PublicUrl;
 use super::server_url::ReachedAt;
-use crate::limits::Source;
+use crate::limits::{Route, Source};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
@@ -47,13 +49,6 @@ pub struct ClientAddress {
     claimed: Option<IpAddr>,
 }
 
-/// The way that a client's requests take, as far as it can be told: all requests of one session take the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Route {
-    source: Source,
-    claimed: Option<Source>,
-}
-
 impl ClientAddress {
     /// Of a request, which has passed [`client_address`]. One that has not, as in tests, comes from nowhere.
     #[must_use]
@@ -80,9 +75,17 @@ impl ClientAddress {
     #[must_use]
     pub fn route(&self) -> Route {
         match self.claimed {
-            Some(claimed) => Route { source: Source::of(claimed), claimed: Some(Source::of(claimed)) },
-            None => Route { source: self.source(), claimed: None },
+            Some(claimed) => Route::through_a_proxy(Source::of(claimed)),
+            None => Route::direct(self.source()),
         }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for ClientAddress {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self::of(&parts.extensions))
     }
 }
 

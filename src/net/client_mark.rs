@@ -1,10 +1,11 @@
 //! By what a client is recognised that has not said yet who it is.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::net::SocketAddr;
 
-use axum::extract::{ConnectInfo, Request};
+use axum::extract::Request;
 use axum::http::{HeaderValue, header};
+
+use super::ClientAddress;
 
 /// A digest of a client's address and of the headers that a browser sends with every request. Two clients behind one address
 /// may share it, so it is no identity: nothing is allowed by it.
@@ -25,8 +26,7 @@ impl ClientMark {
     /// Of the client that sent a request.
     pub(super) fn of(request: &Request) -> Self {
         let mut digest = DefaultHasher::new();
-        let address = request.extensions().get::<ConnectInfo<SocketAddr>>();
-        address.map(|ConnectInfo(address)| address.ip()).hash(&mut digest);
+        ClientAddress::of(request.extensions()).route().hash(&mut digest);
         for name in HEADERS {
             request.headers().get(name).map(HeaderValue::as_bytes).hash(&mut digest);
         }

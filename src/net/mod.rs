@@ -45,7 +45,7 @@ mod stream;
 
 pub use body::BodyDeadline;
 use caching::no_store;
-pub use client_address::{ClientAddress, Route, TrustedProxies};
+pub use client_address::{ClientAddress, TrustedProxies};
 use client_address::{Front, client_address};
 pub use client_mark::ClientMark;
 use compact::compact_headers;

@@ -130,7 +130,7 @@ async fn recompute(conversations: &dyn ConversationStore, kept: &Summary) -> Res
             if entry.seq != expected {
                 wrong.push(Difference::Hole { missing: expected });
             }
-            if entry.seq > Seq::new(1) && entry.at < replay.summary().updated_at {
+            if entry.seq > Seq::new(1) && !entry.at.may_follow(replay.summary().updated_at) {
                 wrong.push(Difference::Backwards { seq: entry.seq });
             }
             replay.follow(&entry);

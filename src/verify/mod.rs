@@ -1,6 +1,6 @@
 //! `deskline verify`: recomputes from the log everything that follows from it, and says where what is kept differs.
 //!
-//! The log itself is looked at as well: a seq that is missing, or a stamp that runs backwards, cannot be repaired, only told.
+//! The log itself is looked at as well: a seq that is missing, or a stamp that runs a little backwards, cannot be repaired, only told.
 
 use std::fmt;
 

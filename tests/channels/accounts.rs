@@ -133,7 +133,7 @@ async fn a_profile_that_is_refused_stays_as_it_was() {
     let uma = server.account("Uma One", "uma@x.test", Role::Customer).await;
     let who = Who::Bearer(server.token(&uma));
     let put = async |body: Value| server.ask("PUT", "/api/auth/profile/", &who, Some(body)).await;
-    let refused = put(json!({"username": "una", "email": "Ann@x.test"})).await;
+    let refused = put(json!({"username": "una", "email": "Ann@x.test", "current_password": "secret-1"})).await;
     assert_eq!(refused.json, json!({"email": ["user with this email already exists."]}));
     let me = server.get("/api/auth/me/", &who).await.json;
     assert_eq!((&me["username"], &me["email"]), (&json!("uma"), &json!("uma@x.test")));

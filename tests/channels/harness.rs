@@ -262,6 +262,11 @@ impl Socket {
         self.0.send(Message::text(text)).await.unwrap();
     }
 
+    /// Sends a frame, unless the socket has ended.
+    pub(crate) async fn try_send(&mut self, frame: &Value) {
+        drop(self.0.send(Message::text(frame.to_string())).await);
+    }
+
     /// The next frame.
     pub(crate) async fn next(&mut self) -> Value {
         timeout(PATIENCE, self.next_or_end()).await.expect("a frame in time").expect("a frame, not the end")

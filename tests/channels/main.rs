@@ -7,10 +7,12 @@ mod attachments;
 mod capability;
 mod coming_back;
 mod cross;
+mod deleted_people;
 mod desk_identity;
 mod django;
 #[path = "../support/dump.rs"]
 mod dump;
+mod floods;
 mod frames;
 mod golden_drivecash;
 mod golden_storefront;

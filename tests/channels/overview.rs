@@ -10,7 +10,7 @@ const MESSAGES: usize = 60;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn agents_see_the_newest_overview_and_not_one_for_each_message() {
-    let server = TestServer::start().await;
+    let server = TestServer::start_with(&["--send-rate", "0"]).await;
     let admin = server.account("Ada Min", "admin@example.com", Role::Admin).await;
     let path = format!("/ws/admin/chat/?token={}", server.token(&admin));
     let mut sockets = Vec::new();

@@ -31,10 +31,29 @@ async fn the_doubled_prefix_of_one_generation_is_as_good_as_the_single_one() {
             assert_eq!((refused.status, refused.json), (400, refusal), "{prefix}");
         }
         assert_eq!(me().await, expected, "what is refused changes nothing");
-        let changed = put(json!({"username": format!("una{n}"), "email": format!("una{n}@x.test")})).await;
-        (expected["username"], expected["email"]) = (json!(format!("una{n}")), json!(format!("una{n}@x.test")));
-        assert_eq!((changed.status, &changed.json), (200, &expected), "{prefix}");
+        let changed = put(json!({"username": format!("una{n}"), "email": format!("ANN{n}@x.test")})).await;
+        expected["username"] = json!(format!("una{n}"));
+        assert_eq!((changed.status, &changed.json), (200, &expected), "{prefix}: the same address takes no password");
+        // Another address takes the password, and a mail that was sent there.
+        let new = format!("una{n}@x.test");
+        for password in [None, Some("secret-2")] {
+            let refused = put(json!({"email": new, "current_password": password})).await;
+            assert_eq!((refused.status, refused.json["email"].is_array()), (400, true), "{prefix}: {}", refused.json);
+        }
+        let waiting = put(json!({"email": new, "current_password": "secret-1"})).await;
+        assert_eq!((waiting.status, &waiting.json), (200, &expected), "{prefix}: it waits to be confirmed");
+        let link = format!("/api/auth/confirm-email?token={}", server.mailed("confirm-email?token=").await);
+        let visit = async |method: &str| {
+            let asked = server.http.request(method.parse().unwrap(), format!("http://{}{link}", server.address));
+            asked.send().await.unwrap().status().as_u16()
+        };
+        assert_eq!(visit("GET").await, 200);
+        assert_eq!(me().await, expected, "a scanner that follows the link confirms nothing");
+        assert_eq!(visit("POST").await, 200);
+        expected["email"] = json!(new);
         assert_eq!(me().await, expected);
+        assert_eq!(visit("POST").await, 400, "a link is good once");
+        drop(server.mailed("A new e-mail address").await);
 
         let password = async |present: &str, new: &str| {
             let body = json!({"current_password": present, "new_password": new});

@@ -11,6 +11,7 @@ mod hostile;
 mod limits;
 mod load;
 mod model;
+mod odd_json;
 mod operation;
 mod peers;
 mod presence;
@@ -18,6 +19,7 @@ mod prove;
 mod recovery;
 #[path = "../support/mod.rs"]
 mod shared;
+mod spelling;
 mod support;
 mod transport;
 mod unread_log;

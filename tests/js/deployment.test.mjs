@@ -86,7 +86,17 @@ describe('docker-compose.yml', () => {
   test('the secret must be given, and every setting is one that there is', () => {
     const known = read('.env.example');
     for (const name of Object.keys(deskline.environment)) assert.match(known, new RegExp(`^# ${name}=`, 'm'), name);
-    assert.match(deskline.environment.DESKLINE_JWT_SECRET, /^\$\{JWT_SECRET:\?.+\}$/);
+    assert.match(deskline.environment.DESKLINE_JWT_SECRET, /^\$\{DESKLINE_JWT_SECRET:\?.+\}$/);
+    // What is taken from outside has the name that it has in the example file, which works for both.
+    const outside = Object.values(deskline.environment).concat(deskline.ports).join(' ');
+    for (const [, name] of outside.matchAll(/\$\{(\w+)/g)) assert.match(known, new RegExp(`^# ${name}=`, 'm'), name);
+  });
+
+  test('the README names no variable that the example file does not have', () => {
+    const known = read('.env.example');
+    const named = [...read('README.md').matchAll(/`(DESKLINE_\w+|PORT|JWT_SECRET|CLIENT_URL|MONGODB_URI)`/g)].map(([, name]) => name);
+    assert.ok(named.includes('DESKLINE_JWT_SECRET'));
+    for (const name of named) assert.match(known, new RegExp(`^# .*\\b${name}\\b`, 'm'), name);
   });
 });
 

@@ -128,6 +128,7 @@ async fn a_server_waits_for_a_database_that_is_away_at_its_start() {
     becomes_ready(&server, PATIENCE).await;
     let log = stop(server).await;
     assert!(log.contains("Waiting for the store"), "{log}");
+    assert!(log.contains("no MongoDB server can be reached") && !log.contains("Topology"), "{log}");
     site.remove().await;
 }
 

@@ -7,6 +7,7 @@ use http_body_util::LengthLimitError;
 use serde_json::{Map, Value};
 
 use super::reply::Problem;
+use crate::json;
 
 /// The most bytes a body may have.
 const MAX_BODY: usize = 256 << 10;
@@ -57,7 +58,7 @@ impl<S: Send + Sync> FromRequest<S> for Fields {
         if bytes.trim_ascii().is_empty() {
             return Ok(Self::default());
         }
-        match serde_json::from_slice(&bytes) {
+        match json::read(&bytes) {
             Ok(Value::Object(fields)) => Ok(Self(fields)),
             Ok(_) => Err(Problem::detail(StatusCode::BAD_REQUEST, "Invalid data. Expected a dictionary.")),
             Err(error) => Err(Problem::detail(StatusCode::BAD_REQUEST, &format!("JSON parse error - {error}"))),

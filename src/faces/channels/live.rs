@@ -12,8 +12,12 @@ use super::socket::GOING_AWAY;
 use crate::desk::Desk;
 use crate::desk::send_message::{Addressee, SendMessage, SendMessageError, Sent};
 use crate::domain::{ConnectionId, ConversationId, MessageExtras, Person};
+use crate::limits::{Pace, Paced};
 use crate::net::HangUp;
 use crate::presence::{Connection, Delivery, Ending, Outcome, Recognized, Revoked};
+
+/// The close code for a client that breaks the server's rules.
+const POLICY: u16 = 1008;
 
 /// One live socket of one person.
 pub(super) struct Live<L> {
@@ -21,6 +25,7 @@ pub(super) struct Live<L> {
     pub(super) desk: Desk,
     pub(super) person: Arc<Person>,
     pub(super) line: Line<L>,
+    pub(super) pace: Pace,
     /// The conversation in which it is a guest: nobody's connection, however its person is called.
     pub(super) guest_in: Option<ConversationId>,
     /// The one conversation that it is for; `None` of a socket for all.
@@ -61,7 +66,8 @@ impl<L> Live<L> {
     ) -> (Self, mpsc::Receiver<Item<L>>) {
         let id = ConnectionId::next();
         let (line, waiting) = Line::new(id, person.id, hang_up);
-        (Self { id, desk: desk.clone(), person, line, guest_in: None, room }, waiting)
+        let (desk, pace) = (desk.clone(), Pace::default());
+        (Self { id, desk, person, line, pace, guest_in: None, room }, waiting)
     }
 
     /// Says something in somebody's name, and waits for the outcome.
@@ -80,6 +86,19 @@ impl<L> Live<L> {
             extras: MessageExtras::default(),
         };
         self.desk.send_and_wait(ask).await
+    }
+
+    /// Refuses a frame: with these words, unless there are too many of them. A client that causes nothing but refusals is closed.
+    pub(super) fn refuse(&self, words: Option<String>) {
+        if self.pace.refused() {
+            tracing::warn!(connection.id = %self.id, "Closed a connection that was refused too much for ten seconds");
+            return self.line.close(POLICY, "Too many refused messages");
+        }
+        if let Some(words) = words
+            && self.pace.take(Paced::Told).is_ok()
+        {
+            self.line.frame(words);
+        }
     }
 
     /// The socket has ended.

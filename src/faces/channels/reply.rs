@@ -1,5 +1,7 @@
 //! How requests are answered, in the words of the Django REST framework.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -14,6 +16,7 @@ use crate::desk::mark_read::MarkReadError;
 use crate::desk::revise_message::ReviseError;
 use crate::desk::send_message::SendMessageError;
 use crate::domain::BodyError;
+use crate::limits::RateLimited;
 use crate::store::StoreError;
 
 /// A request that is refused.
@@ -74,8 +77,11 @@ impl Problem {
         Self::detail(StatusCode::NOT_FOUND, "Not found.")
     }
 
-    fn later(mut self, seconds: u64) -> Self {
-        self.retry_after = Some(seconds.max(1));
+    fn later(mut self, limited: RateLimited) -> Self {
+        let is_limit = self.status == StatusCode::TOO_MANY_REQUESTS;
+        self.body["code"] = json!(if is_limit { "rate_limited" } else { "busy" });
+        self.body["retryAfterMs"] = json!(limited.retry_after_ms());
+        self.retry_after = Some(limited.retry_after_secs());
         self
     }
 }
@@ -153,6 +159,7 @@ impl From<ReviseError> for Problem {
 
 impl From<SendMessageError> for Problem {
     fn from(error: SendMessageError) -> Self {
+        let later = error.retry_after();
         let status = match &error {
             SendMessageError::Body(BodyError::TooLong { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
             SendMessageError::Body(BodyError::Blank) => {
@@ -160,14 +167,15 @@ impl From<SendMessageError> for Problem {
             }
             SendMessageError::Body(BodyError::Nul) => StatusCode::BAD_REQUEST,
             SendMessageError::NoAddressee => return Self::no_such_room(),
-            SendMessageError::RateLimited(wait) => {
-                let seconds = wait.as_secs() + 1;
-                return Self::error(StatusCode::TOO_MANY_REQUESTS, &error.to_string()).later(seconds);
-            }
+            SendMessageError::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,
             SendMessageError::Busy | SendMessageError::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
             SendMessageError::Store(_) => return Self::error(StatusCode::SERVICE_UNAVAILABLE, "Server error"),
         };
-        Self::error(status, &error.to_string())
+        let problem = Self::error(status, &error.to_string());
+        match later {
+            Some(limited) => problem.later(limited),
+            None => problem,
+        }
     }
 }
 
@@ -198,7 +206,8 @@ pub(super) fn username_taken() -> Problem {
 /// A password could not be hashed or judged.
 pub(super) fn password_problem(error: PasswordError) -> Problem {
     tracing::warn!(%error, "A password could not be hashed");
-    Problem::detail(StatusCode::SERVICE_UNAVAILABLE, "Server is busy. Please try again.").later(5)
+    Problem::detail(StatusCode::SERVICE_UNAVAILABLE, "Server is busy. Please try again.")
+        .later(Duration::from_secs(5).into())
 }
 
 /// Why a log-in failed: `wrong` says it in the dialect's words, also for an account that is shut.
@@ -207,7 +216,7 @@ pub(super) fn log_in_problem(error: LogInError, wrong: Problem) -> Problem {
         LogInError::Wrong | LogInError::Blocked | LogInError::Unverified => wrong,
         LogInError::TooManyTries(tries) => {
             let problem = Problem::detail(StatusCode::TOO_MANY_REQUESTS, "Too many attempts. Please try again later.");
-            problem.later(tries.retry_after.as_secs())
+            problem.later(tries.retry_after.into())
         }
         LogInError::Password(error) => password_problem(error),
         LogInError::Store(error) => error.into(),

@@ -22,6 +22,7 @@ use crate::accounts::resend_verification::ResendVerification;
 use crate::accounts::reset_password::{ResetPassword, ResetPasswordError};
 use crate::accounts::verify_email::VerifyEmail;
 use crate::domain::EmailError;
+use crate::net::ClientAddress;
 
 const INVALID_CODE: &str = "Invalid or expired code";
 
@@ -81,6 +82,7 @@ struct ResetPasswordBody {
 /// `POST /api/auth/login` `{email, password}`: 200 `{success, token, role, name}`.
 async fn log_in(
     State(AccountsState(accounts)): State<AccountsState>,
+    address: ClientAddress,
     ApiJson(body): ApiJson<LogInBody>,
 ) -> Result<Response, Refusal> {
     let (Some(email), Some(password)) = (given(body.email), given(body.password)) else {
@@ -88,7 +90,7 @@ async fn log_in(
     };
     // What is no address is nobody's, and is answered like any other stranger.
     let email = email.parse().map_err(|_: EmailError| LogInError::Wrong)?;
-    let logged_in = accounts.log_in(LogIn { email, password }).await?;
+    let logged_in = accounts.log_in(LogIn { email, password, from: Some(address.route()) }).await?;
     let role = logged_in.role.word();
     let reply = LogInReply { success: true, token: logged_in.token, role, name: logged_in.name };
     Ok(([(CACHE_CONTROL, "no-store")], Json(reply)).into_response())

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::Refusal;
+use crate::json;
 
 /// The most bytes a body may have.
 pub const MAX_BODY: usize = 64 * 1024;
@@ -59,7 +60,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for ApiJson<T> {
         if !object.starts_with(b"{") {
             return Err(Refusal::bad_request("The request body must be a JSON object"));
         }
-        serde_json::from_slice(object).map(Self).map_err(|error| {
+        json::read(object).map(Self).map_err(|error| {
             Refusal::bad_request(if error.is_data() {
                 "The request body has a field of the wrong type"
             } else {

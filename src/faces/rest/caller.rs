@@ -7,7 +7,7 @@ use axum::http::request::Parts;
 
 use super::{AccountsState, Refusal};
 use crate::accounts::identify::{Identified, IdentifyError};
-use crate::auth::{TokenError, without_bearer};
+use crate::auth::{TokenError, token_in_header};
 use crate::domain::{Role, User};
 
 /// The account whose bearer token came with the request, as the store has it now.
@@ -49,7 +49,7 @@ where
 /// The token in the `Authorization` header; empty if there is none.
 pub(super) fn bare_token(headers: &HeaderMap) -> Result<&str, TokenError> {
     match headers.get(AUTHORIZATION) {
-        Some(value) => Ok(without_bearer(value.to_str().map_err(|_| TokenError::Invalid)?)),
+        Some(value) => Ok(token_in_header(value.to_str().map_err(|_| TokenError::Invalid)?)),
         None => Ok(""),
     }
 }

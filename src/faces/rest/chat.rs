@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
+use axum::http::header::RETRY_AFTER;
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -167,7 +168,9 @@ fn refuse_message(error: &SendMessageError) -> Response {
         SendMessageError::Busy | SendMessageError::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
         SendMessageError::Store(_) => return refuse(StatusCode::SERVICE_UNAVAILABLE, "Server error"),
     };
-    refuse(status, &error.to_string())
+    let Some(limited) = error.retry_after() else { return refuse(status, &error.to_string()) };
+    let body = json!({"message": error.to_string(), "code": error.code(), "retryAfterMs": limited.retry_after_ms()});
+    (status, [(RETRY_AFTER, HeaderValue::from(limited.retry_after_secs()))], Json(body)).into_response()
 }
 
 /// The store failed; the caller is told no more than that.

@@ -6,11 +6,12 @@
 
 use std::sync::Arc;
 
-use axum::extract::FromRef;
-use axum::http::StatusCode;
+use axum::extract::{FromRef, Request};
+use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
 use serde_json::json;
+use tower::ServiceExt as _;
 
 use crate::accounts::Accounts;
 use crate::desk::Desk;
@@ -20,6 +21,7 @@ pub mod auth;
 pub mod body;
 pub mod caller;
 pub mod chat;
+mod confirm_email;
 pub mod reply;
 pub mod sessions;
 #[cfg(test)]
@@ -55,9 +57,38 @@ impl FromRef<ChatState> for AccountsState {
 /// All routes of this face, and the answer to a path that none has.
 pub fn routes(desk: Desk, accounts: Arc<Accounts>) -> Router {
     let accounts = AccountsState(accounts);
-    let about_accounts = Router::new().merge(auth::routes()).merge(sessions::routes()).merge(admin::routes());
+    let about_accounts = Router::new()
+        .merge(auth::routes())
+        .merge(confirm_email::routes())
+        .merge(sessions::routes())
+        .merge(admin::routes());
     let about_chat = chat::routes().with_state(ChatState { desk, accounts: accounts.clone() });
-    about_accounts.with_state(accounts).merge(about_chat).fallback(not_found).method_not_allowed_fallback(wrong_method)
+    let routes: Router =
+        about_accounts.with_state(accounts).merge(about_chat).method_not_allowed_fallback(wrong_method);
+    let usual = routes.clone().fallback(not_found);
+    // With its state, a fallback is a service that layers wrap once. Without, they would wrap it anew for each request, and the
+    // Socket.IO layer would forget its sessions.
+    routes.fallback(move |request: Request| as_usual(usual.clone(), request)).with_state(())
+}
+
+/// Answers a path in another spelling: Express takes any letter case, and a slash at the end.
+async fn as_usual(routes: Router, request: Request) -> Response {
+    let Some(usual) = usual_spelling(request.uri()) else { return not_found().await };
+    let (mut parts, body) = request.into_parts();
+    parts.uri = usual;
+    routes.oneshot(Request::from_parts(parts, body)).await.unwrap_or_else(|never| match never {})
+}
+
+/// A path of the dashboard in the spelling of its routes; `None` if it has that already, or is none.
+fn usual_spelling(uri: &Uri) -> Option<Uri> {
+    let path = uri.path();
+    let usual = path.strip_suffix('/').unwrap_or(path).to_ascii_lowercase();
+    let is_ours = ["/api/auth/", "/api/admin/", "/api/chat/"].iter().any(|top| usual.starts_with(top));
+    if !is_ours || usual == path {
+        return None;
+    }
+    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    format!("{usual}{query}").parse().ok()
 }
 
 async fn not_found() -> Response {

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::accounts::throttle::TooManyTries;
 use crate::auth::PasswordError;
+use crate::limits::RateLimited;
 use crate::store::StoreError;
 
 /// A request that is refused, as `{success: false, message}`. The message is for people and never holds a cause.
@@ -17,7 +18,7 @@ use crate::store::StoreError;
 pub struct Refusal {
     status: StatusCode,
     message: &'static str,
-    retry_after: Option<Duration>,
+    retry_after: Option<RateLimited>,
 }
 
 /// The body of every answer that carries no more than a sentence.
@@ -25,11 +26,15 @@ pub struct Refusal {
 struct Sentence {
     success: bool,
     message: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'static str>,
+    #[serde(rename = "retryAfterMs", skip_serializing_if = "Option::is_none")]
+    retry_after_ms: Option<u64>,
 }
 
 /// A request that was done, as `{success: true, message}`.
 pub(super) fn done(status: StatusCode, message: &'static str) -> Response {
-    (status, Json(Sentence { success: true, message })).into_response()
+    (status, Json(Sentence { success: true, message, code: None, retry_after_ms: None })).into_response()
 }
 
 impl Refusal {
@@ -76,15 +81,22 @@ impl Refusal {
     }
 
     const fn later(self, retry_after: Duration) -> Self {
-        Self { retry_after: Some(retry_after), ..self }
+        Self { retry_after: Some(RateLimited { retry_after }), ..self }
     }
 }
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let mut response = (self.status, Json(Sentence { success: false, message: self.message })).into_response();
-        if let Some(retry_after) = self.retry_after {
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(retry_after.as_secs()));
+        let is_limit = self.status == StatusCode::TOO_MANY_REQUESTS;
+        let body = Sentence {
+            success: false,
+            message: self.message,
+            code: self.retry_after.map(|_| if is_limit { "rate_limited" } else { "busy" }),
+            retry_after_ms: self.retry_after.map(|limited| limited.retry_after_ms()),
+        };
+        let mut response = (self.status, Json(body)).into_response();
+        if let Some(limited) = self.retry_after {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(limited.retry_after_secs()));
         }
         response
     }

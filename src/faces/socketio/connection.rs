@@ -1,7 +1,7 @@
 //! One socket: the only place in this face that emits.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use axum::http::{Extensions, HeaderMap};
@@ -20,12 +20,21 @@ use super::transport::Transport;
 use super::wire::{Authenticated, CaughtUp, Problem, ServerStopping, event};
 use crate::desk::Desk;
 use crate::domain::{ConnectionId, DeskEvent, Person};
+use crate::limits::{Pace, Paced, RateLimited};
 use crate::net::ServerUrl;
 use crate::presence::{Connection, Delivery, Ending, Outcome, Recognized, Revoked};
+
+/// What a client that was closed for flooding is told to wait.
+const FLOOD_PAUSE: Duration = Duration::from_secs(10);
+
+/// How long the reason of a close has for its way to the client.
+const REASON_SENT: Duration = Duration::from_millis(250);
 
 /// One live Socket.IO socket.
 pub(super) struct SocketConnection {
     id: ConnectionId,
+    itself: Weak<Self>,
+    pub(super) pace: Pace,
     pub(super) desk: Desk,
     pub(super) inbox: Inbox,
     pub(super) denials: Denials,
@@ -66,8 +75,10 @@ impl State {
 impl SocketConnection {
     pub(super) fn new(desk: Desk, transport: Arc<Transport>) -> Arc<Self> {
         let state = State { stage: Stage::Connecting, person: None, has_spoken: false, page: None };
-        Arc::new(Self {
+        Arc::new_cyclic(|itself| Self {
             id: ConnectionId::next(),
+            itself: itself.clone(),
+            pace: Pace::default(),
             desk,
             transport,
             inbox: Inbox::default(),
@@ -283,10 +294,40 @@ impl SocketConnection {
         self.settle(ack.send(&answer));
     }
 
-    /// Tells a client what is wrong with what it sent: by an answer if it asked for one, and by an `error` event.
+    /// Tells a client what is wrong with what it sent: by an `error` event unless there are too many, and by an answer if it asked
+    /// for one.
     pub(super) fn refuse(&self, ack: Option<AckSender>, problem: &Problem) {
-        self.emit(event::ERROR, problem);
+        self.count_refusal();
+        if self.pace.take(Paced::Told).is_ok() {
+            self.emit(event::ERROR, problem);
+        }
         self.acknowledge(ack, &problem.as_answer());
+    }
+
+    /// Tells a client that waits for an answer what is wrong.
+    pub(super) fn decline(&self, ack: Option<AckSender>, problem: &Problem) {
+        self.count_refusal();
+        self.acknowledge(ack, &problem.as_answer());
+    }
+
+    /// Counts a refusal. A client that causes nothing else is closed.
+    fn count_refusal(&self) {
+        if self.pace.refused() {
+            self.close_flood();
+        }
+    }
+
+    /// Says why, and then ends the transport: told to leave its namespace, a stock client would stay away for good.
+    fn close_flood(&self) {
+        tracing::warn!(connection.id = %self.id, "Closed a connection that was refused too much for ten seconds");
+        let limited = RateLimited::from(FLOOD_PAUSE);
+        self.emit(event::ERROR, &Problem::limited(limited, "Too many refused requests: the connection is closed"));
+        if let Some(connection) = self.itself.upgrade() {
+            tokio::spawn(async move {
+                tokio::time::sleep(REASON_SENT).await;
+                connection.cut_off();
+            });
+        }
     }
 
     /// What became of something that cannot be tried again: if there was no room for it, the connection is cut off.

@@ -8,7 +8,7 @@ use socketioxide::extract::AckSender;
 use super::inbox::Inbound;
 use super::page::Returning;
 use super::wire::{
-    Authenticate, Authenticated, ClientEvent, Done, ErrorCode, MessageToSend, NO_TOKEN, Nothing, Problem,
+    Authenticate, Authenticated, ClientEvent, Done, ErrorCode, Identity, MessageToSend, NO_TOKEN, Nothing, Problem,
 };
 use super::{Shared, denials, resume, revise, unknown};
 use crate::accounts::identify::IdentifyError;
@@ -18,6 +18,7 @@ use crate::desk::connect::Begun;
 use crate::desk::mark_read::{MarkRead, MarkReadError};
 use crate::desk::send_message::{SendMessage, SendMessageError, Sent};
 use crate::domain::{BodyError, ConversationId, DeskEvent, MessageExtras, MessageStatus, Person, Seq, UserId};
+use crate::limits::Paced;
 use crate::presence::{Connection, Delivery, Frames};
 use crate::store::StoreError;
 
@@ -47,7 +48,10 @@ pub(super) async fn handle(connection: &Shared, Inbound { text, ack }: Inbound) 
         ClientEvent::Received(what) => received(connection, &person, what, ack).await,
         ClientEvent::MarkRead(what) => mark_read(connection, &person, what, ack).await,
         ClientEvent::Typing { to, is_typing } => typing(connection, &person, to, is_typing, ack).await,
-        ClientEvent::Resume(from) => resume::resume(connection, &person, from, ack).await,
+        ClientEvent::Resume(from) => match connection.pace.take(Paced::Resume) {
+            Ok(()) => resume::resume(connection, &person, from, ack).await,
+            Err(limited) => connection.refuse(ack, &Problem::limited(limited, "Too many requests")),
+        },
         ClientEvent::Unknown(_) => answer(connection, ack, Err(Problem::new(ErrorCode::Invalid, "Unknown event"))),
     }
 }
@@ -60,11 +64,15 @@ fn refuse_stranger(connection: &Shared, event: &ClientEvent, ack: Option<AckSend
         connection.refuse(ack, &problem);
         denials::remind(connection);
     } else {
-        connection.acknowledge(ack, &problem.as_answer());
+        connection.decline(ack, &problem);
     }
 }
 
 async fn authenticate(connection: &Shared, shown: Authenticate, ack: Option<AckSender>) {
+    // Whoever it was before, it still is: `authenticated` is not the word for this.
+    if let Err(limited) = connection.pace.take(Paced::Authenticate) {
+        return connection.refuse(ack, &Problem::limited(limited, "Too many attempts"));
+    }
     let Some(token) = shown.token else {
         connection.rebind(None);
         return deny(connection, ack, ErrorCode::Unauthenticated, NO_TOKEN);
@@ -94,9 +102,8 @@ async fn authenticate(connection: &Shared, shown: Authenticate, ack: Option<AckS
     {
         connection.bind_page(binding);
     }
-    let yes = Authenticated::yes(&who.person);
-    connection.emit_authenticated(&yes);
-    connection.acknowledge(ack, &Done::with(yes));
+    connection.emit_authenticated(&Authenticated::yes(&who.person));
+    connection.acknowledge(ack, &Done::with(Identity::from(&*who.person)));
     let port: Arc<dyn Connection> = connection.clone();
     let desk = &connection.desk;
     let begun = if is_new && shown.catch_up {
@@ -240,6 +247,9 @@ async fn typing(
     let Some(to) = to else {
         return answer(connection, ack, Err(Problem::new(ErrorCode::Invalid, "Receiver ID is required")));
     };
+    if let Err(limited) = connection.pace.take(Paced::Typing) {
+        return answer(connection, ack, Err(Problem::limited(limited, "Too many requests")));
+    }
     let desk = &connection.desk;
     let told = if is_typing {
         desk.start_typing(typist, to, Some(connection.id())).await
@@ -253,7 +263,7 @@ async fn typing(
 fn answer(connection: &Shared, ack: Option<AckSender>, outcome: Result<(), Problem>) {
     match outcome {
         Ok(()) => connection.acknowledge(ack, &Done::with(Nothing {})),
-        Err(problem) => connection.acknowledge(ack, &problem.as_answer()),
+        Err(problem) => connection.decline(ack, &problem),
     }
 }
 
@@ -265,6 +275,7 @@ pub(super) fn unavailable(error: &StoreError) -> Problem {
 impl From<SendMessageError> for Problem {
     fn from(error: SendMessageError) -> Self {
         let why = error.to_string();
+        let retry_after_ms = error.retry_after().map(|limited| limited.retry_after_ms());
         match error {
             SendMessageError::Body(BodyError::Blank) => {
                 Self::not_sent(ErrorCode::Invalid, "Message validation failed: message: Path `message` is required.")
@@ -272,11 +283,10 @@ impl From<SendMessageError> for Problem {
             SendMessageError::Body(BodyError::TooLong { .. }) => Self::not_sent(ErrorCode::TooLarge, why),
             SendMessageError::Body(BodyError::Nul) => Self::not_sent(ErrorCode::Invalid, why),
             SendMessageError::NoAddressee => Self::not_sent(ErrorCode::NotFound, why),
-            SendMessageError::RateLimited(wait) => {
-                let retry_after_ms = Some(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1));
+            SendMessageError::RateLimited(_) => {
                 Self { retry_after_ms, ..Self::not_sent(ErrorCode::RateLimited, "too many messages") }
             }
-            SendMessageError::Busy => Self::not_sent(ErrorCode::Busy, why),
+            SendMessageError::Busy => Self { retry_after_ms, ..Self::not_sent(ErrorCode::Busy, why) },
             SendMessageError::ShuttingDown => Self::not_sent(ErrorCode::ShuttingDown, why),
             SendMessageError::Store(_) => {
                 Self::not_sent(ErrorCode::StorageUnavailable, "the message could not be kept")

@@ -8,7 +8,7 @@ use socketioxide::extract::SocketRef;
 
 use super::wire::read_authenticate;
 use crate::accounts::identify::IdentifyError;
-use crate::auth::{TokenError, without_bearer};
+use crate::auth::{TokenError, token_in_header, without_bearer};
 use crate::desk::Desk;
 
 /// Where clients connect. The first is the dashboard's; the others are its aliases, under the names that frontends use.
@@ -28,7 +28,7 @@ pub(super) fn explicit_token(socket: &SocketRef, auth: Option<&Value>) -> Option
         Some(without_bearer(&token).to_owned()).filter(|token| !token.is_empty())
     };
     let in_header = || {
-        let token = without_bearer(parts.headers.get("authorization")?.to_str().ok()?);
+        let token = token_in_header(parts.headers.get("authorization")?.to_str().ok()?);
         Some(token.to_owned()).filter(|token| !token.is_empty())
     };
     in_payload().or_else(in_address).or_else(in_header)

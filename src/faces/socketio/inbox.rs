@@ -20,6 +20,7 @@ use socketioxide::socket::Socket;
 use super::connection::SocketConnection;
 use super::wire::{ErrorCode, Problem};
 use super::{Shared, handlers};
+use crate::limits::RateLimited;
 use crate::supervise::contained;
 
 /// Events that may wait per connection; what comes beyond is refused with `busy`.
@@ -27,6 +28,9 @@ const WAITING: usize = 4096;
 
 /// Bytes of events that may wait per connection. One event may always wait, however large.
 const WAITING_BYTES: usize = 4 << 20;
+
+/// What a client is told to wait when there is no room.
+const COME_BACK: Duration = Duration::from_secs(1);
 
 /// How long events are held for an `authenticate`, counted from the moment at which the first of them was held.
 const HOLD: Duration = Duration::from_secs(2);
@@ -179,10 +183,13 @@ pub(super) fn push(connection: &Shared, inbound: Inbound) {
     if !line.has_room_for(&inbound) {
         let is_told = std::mem::replace(&mut line.is_overflowing, true);
         drop(line);
-        let problem = Problem::new(ErrorCode::Busy, "Too many events at once");
+        let problem = Problem {
+            retry_after_ms: Some(RateLimited::from(COME_BACK).retry_after_ms()),
+            ..Problem::new(ErrorCode::Busy, "Too many events at once")
+        };
         // Told once a flood, else the answers would be a flood themselves; but whoever asks for an answer gets one.
         if is_told {
-            connection.acknowledge(inbound.ack, &problem.as_answer());
+            connection.decline(inbound.ack, &problem);
         } else {
             connection.refuse(inbound.ack, &problem);
         }

@@ -13,8 +13,9 @@ use socketioxide::socket::Sid;
 
 use super::admission::Place;
 use crate::accounts::Accounts;
-use crate::auth::{Subject, without_bearer};
-use crate::net::{HangUp, Route};
+use crate::auth::{Subject, token_in_header};
+use crate::limits::Route;
+use crate::net::HangUp;
 
 /// What a request has shown of who it comes from.
 #[derive(Debug, Clone)]
@@ -61,11 +62,12 @@ impl Shown {
 
 /// The token in an `Authorization` header, or in a cookie named `token`.
 fn token(headers: &HeaderMap) -> Option<&str> {
-    let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).map(without_bearer);
+    let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).map(token_in_header);
     let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     let mut pairs = cookies.flat_map(|line| line.split(';')).map(str::trim);
     let cookie = || pairs.find_map(|pair| pair.strip_prefix("token="));
-    bearer.or_else(cookie).filter(|token| !token.is_empty())
+    let is_token = |token: &&str| !token.is_empty();
+    bearer.filter(is_token).or_else(cookie).filter(is_token)
 }
 
 /// How a session can be ended.

@@ -17,6 +17,7 @@ use serde_json::value::RawValue;
 use super::rows::{self, MessageKey, Pk, RoomFields, Row, UserFields};
 use super::{DjangoError, Product};
 use crate::domain::Timestamp;
+use crate::json;
 
 /// Where a row stands in the file.
 #[derive(Debug, Clone, Copy)]
@@ -93,7 +94,9 @@ impl Dump {
         let file = File::open(path).map_err(failed)?;
         let total = file.metadata().map_err(failed)?.len();
         let mut index = Index::default();
-        scan(&file, |text, place| {
+        let start = start(&file).map_err(failed)?;
+        let start = start.ok_or_else(|| DjangoError::Utf16(path.to_owned()))?;
+        scan(&file, start, |text, place| {
             index.take(text, place);
             progress(place.offset, total);
         })
@@ -133,9 +136,22 @@ fn text(mut file: &File, place: Place) -> io::Result<String> {
     String::from_utf8(bytes).map_err(io::Error::other)
 }
 
+/// Where the JSON begins, behind the mark that some editors and shells put before UTF-8. `None` if the file is in UTF-16.
+fn start(mut file: &File) -> io::Result<Option<u64>> {
+    let mut head = Vec::new();
+    file.take(3).read_to_end(&mut head)?;
+    let start = match *head.as_slice() {
+        [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] | [0, b'[', ..] | [b'[', 0, ..] => return Ok(None),
+        [0xEF, 0xBB, 0xBF] => 3,
+        _ => 0,
+    };
+    file.seek(SeekFrom::Start(start))?;
+    Ok(Some(start))
+}
+
 /// Gives each row, as it is written, and where it stands.
-fn scan(file: &File, each: impl FnMut(&str, Place)) -> Result<(), serde_json::Error> {
-    let read = Cell::new(0);
+fn scan(file: &File, start: u64, each: impl FnMut(&str, Place)) -> Result<(), serde_json::Error> {
+    let read = Cell::new(start);
     let bytes = Counting { inner: BufReader::with_capacity(1 << 20, file), read: &read };
     let mut deserializer = serde_json::Deserializer::from_reader(bytes);
     deserializer.deserialize_seq(Rows { read: &read, each })?;
@@ -217,7 +233,7 @@ impl Index {
     }
 
     fn take_user(&mut self, row: &Row<'_>, place: Place) -> Option<()> {
-        let fields: UserFields = serde_json::from_str(row.fields.get()).ok()?;
+        let fields: UserFields = json::read(row.fields.get().as_bytes()).ok()?;
         let Pk::Number(pk) = row.pk else { return None };
         self.has_user_types |= fields.user_type.is_some();
         self.labels.user = row.model.to_string();
@@ -226,7 +242,7 @@ impl Index {
     }
 
     fn take_room(&mut self, row: &Row<'_>, place: Place) -> Option<()> {
-        let fields: RoomFields = serde_json::from_str(row.fields.get()).ok()?;
+        let fields: RoomFields = json::read(row.fields.get().as_bytes()).ok()?;
         match row.pk {
             Pk::Number(_) => self.has_numbers = true,
             Pk::Text(_) => self.has_uuids = true,
@@ -245,7 +261,7 @@ impl Index {
     }
 
     fn take_message(&mut self, row: &Row<'_>, place: Place) -> Option<()> {
-        let fields: MessageKey = serde_json::from_str(row.fields.get()).ok()?;
+        let fields: MessageKey = json::read(row.fields.get().as_bytes()).ok()?;
         let Pk::Number(pk) = row.pk else { return None };
         self.labels.message = row.model.to_string();
         let Place { offset, length } = place;
@@ -289,6 +305,24 @@ mod tests {
         assert_eq!((dump.product, dump.rows()), (Product::Drivecash, 3));
         let places = dump.messages.iter().map(MessageAt::place).chain([dump.rooms[0].place]).collect();
         assert_eq!(dump.texts(places).await.unwrap(), [rows[1], rows[0], rows[2]]);
+    }
+
+    #[tokio::test]
+    async fn a_byte_order_mark_is_passed_over_and_utf_16_is_named() {
+        let row = r#"{"model": "chat.chatroom", "pk": 7, "fields": {"user": 1, "updated_at": "2026-11-21T08:00:00Z"}}"#;
+        let dump = Dump::read(written(&format!("\u{feff}[{row}]")).path(), |_, _| ()).unwrap();
+        assert_eq!(dump.texts(vec![dump.rooms[0].place]).await.unwrap(), [row]);
+        let units: Vec<u16> = "\u{feff}[]".encode_utf16().collect();
+        for bytes in [
+            units.iter().flat_map(|unit| unit.to_le_bytes()).collect::<Vec<u8>>(),
+            units.iter().flat_map(|unit| unit.to_be_bytes()).collect(),
+            units[1..].iter().flat_map(|unit| unit.to_le_bytes()).collect(),
+        ] {
+            let mut file = tempfile::NamedTempFile::new().unwrap();
+            file.write_all(&bytes).unwrap();
+            let refused = Dump::read(file.path(), |_, _| ()).err();
+            assert!(matches!(refused, Some(DjangoError::Utf16(_))), "{bytes:?}: {refused:?}");
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::{DjangoError, Note, Taking};
 use crate::domain::{
     Draft, DraftKind, Entry, EntryKind, Message, MessageBody, MessageExtras, Seq, Side, Timestamp, UserId,
 };
+use crate::json;
 use crate::store::{Appended, MAX_PAGE};
 
 /// How many messages are kept at once.
@@ -54,7 +55,7 @@ impl Taking<'_> {
             let texts = self.dump.texts(chunk.iter().map(MessageAt::place).collect()).await?;
             for (message, text) in chunk.iter().zip(texts) {
                 let fields = serde_json::from_str::<Row<'_>>(&text)
-                    .and_then(|row| serde_json::from_str::<MessageFields>(row.fields.get()));
+                    .and_then(|row| json::read::<MessageFields>(row.fields.get().as_bytes()));
                 match fields {
                     Ok(fields) => self.take_message(&mut log, message, fields).await?,
                     Err(_) => self.report.note(&self.dump.labels.message, Note::Unreadable, message.pk),

@@ -94,6 +94,11 @@ pub enum DjangoError {
     /// It is no dump, or a damaged one.
     #[error("{0} is not what `manage.py dumpdata` writes")]
     Dump(PathBuf, #[source] serde_json::Error),
+    /// It is in UTF-16, as some shells write it.
+    #[error(
+        "{0} is in UTF-16\nhint: write the dump with `manage.py dumpdata --output FILE`, or convert it: iconv -f UTF-16 -t UTF-8"
+    )]
+    Utf16(PathBuf),
     /// The file was changed meanwhile.
     #[error("cannot read a row again")]
     Reading(#[source] io::Error),

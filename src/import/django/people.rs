@@ -6,6 +6,7 @@ use super::dump::Place;
 use super::rows::{self, Row, UserFields};
 use super::{DjangoError, Note, Product, Taking};
 use crate::domain::{AccountStatus, Email, PendingCodes, Role, Sessions, User, UserId};
+use crate::json;
 use crate::store::{NewUser, Profile};
 
 /// How many rows are read at once.
@@ -40,7 +41,7 @@ impl Taking<'_> {
             let texts = self.dump.texts(chunk.iter().map(|(_, place)| *place).collect()).await?;
             let fields = texts.iter().map(|text| {
                 let row: Row<'_> = serde_json::from_str(text).ok()?;
-                serde_json::from_str::<UserFields>(row.fields.get()).ok()
+                json::read::<UserFields>(row.fields.get().as_bytes()).ok()
             });
             for ((pk, _), fields) in chunk.iter().zip(fields) {
                 if let Some(fields) = fields {

@@ -14,6 +14,7 @@ use crate::accounts::visitors::ANONYMOUS;
 use crate::domain::{
     AccountStatus, Conversation, ConversationId, Email, Members, PendingCodes, Role, Status, Timestamp, UserId,
 };
+use crate::json;
 use crate::store::{NewUser, Profile, StoreError};
 
 /// A room whose log is to be taken.
@@ -40,7 +41,7 @@ impl Taking<'_> {
             let is_newest = room.owner.as_ref().is_none_or(|owner| newest.get(owner) == Some(&room.pk));
             let text = dump.texts(vec![room.place]).await?.pop().unwrap_or_default();
             let fields = serde_json::from_str::<Row<'_>>(&text)
-                .and_then(|row| serde_json::from_str::<RoomFields>(row.fields.get()))
+                .and_then(|row| json::read::<RoomFields>(row.fields.get().as_bytes()))
                 .map_err(|error| DjangoError::Reading(error.into()))?;
             self.look(1);
             match self.take_room(room, &fields, is_newest, own.first()).await? {

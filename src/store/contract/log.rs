@@ -168,6 +168,24 @@ pub(crate) async fn stamps_never_run_backwards(stores: Stores) {
     assert!(log[1].at >= log[0].at, "the clock was set back between them");
 }
 
+pub(crate) async fn a_stamp_far_ahead_holds_up_none_that_follow(stores: Stores) {
+    let conversation = support(&stores, 1).await;
+    let ahead = later(3600 * 24 * 365 * 70);
+    append_new(&stores, Draft { at: ahead, ..say(&conversation, 1, Side::Customer, "from 2096") }).await;
+    let drafts = [(5, "two"), (4, "three"), (6, "four")];
+    let drafts = drafts.map(|(at, text)| Draft { at: later(at), ..say(&conversation, 1, Side::Customer, text) });
+    for appended in stores.conversations.append(drafts.into()).await {
+        assert!(matches!(appended, Ok(Appended::New(_))), "{appended:?}");
+    }
+    let log = log(&stores, conversation.id).await;
+    let stamps: Vec<_> = log.iter().map(|entry| (entry.seq.get(), entry.at)).collect();
+    assert_eq!(stamps, [(1, ahead), (2, later(5)), (3, later(5)), (4, later(6))]);
+    let summary = stores.conversations.summary(conversation.id).await.unwrap().unwrap();
+    assert_eq!(summary.updated_at, later(6), "lists are in order again");
+    let page = stores.conversations.messages_before(conversation.id, None, 2).await.unwrap();
+    assert_eq!(texts(&page), ["three", "four"], "the order is that of the seqs");
+}
+
 pub(crate) async fn texts_of_every_kind_come_back_as_they_were(stores: Stores) {
     let conversation = support(&stores, 1).await;
     let long = "x".repeat(50_000);

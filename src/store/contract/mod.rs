@@ -52,6 +52,7 @@ macro_rules! store_contract {
                 lists_show_the_newest_message_first_and_only_what_concerns_the_viewer,
                 what_was_not_delivered_is_missed_until_it_is,
                 stamps_never_run_backwards,
+                a_stamp_far_ahead_holds_up_none_that_follow,
                 texts_of_every_kind_come_back_as_they_were,
                 an_email_address_belongs_to_one_account,
                 accounts_change_and_are_deleted,

@@ -18,7 +18,7 @@ use super::documents::EntryDocument;
 use super::queries;
 use crate::domain::{
     ClientMessageId, ConversationId, Draft, DraftKind, Entry, EntryKind, Message, MessageId, ReadReach, Remainder, Seq,
-    Side, Summary, Timestamp, UserId,
+    Side, Summary, UserId,
 };
 use crate::store::{AppendError, Appended, MAX_PAGE, StoreError};
 
@@ -207,8 +207,7 @@ impl Shared {
                 seq: ahead.last_seq.next(),
                 author: draft.author,
                 side: draft.side,
-                // Stamps of one conversation never run backwards, whatever the clock does.
-                at: Timestamp::from_millis(draft.at.millis().max(ahead.updated_at.millis())),
+                at: draft.at.following(ahead.updated_at),
                 kind,
             };
             // Marks may cover what is planned before them, so that the log alone does not tell.

@@ -57,6 +57,10 @@ pub(super) async fn within<T, E: From<StoreError>>(work: impl Future<Output = Re
     }
 }
 
+/// Said when no server takes calls.
+pub(super) const UNREACHABLE: &str = "no MongoDB server can be reached, or none of them can be written to; see that it runs at the \
+                                      address of --mongodb-uri";
+
 pub(super) fn late() -> StoreError {
     StoreError::Unavailable("no answer from MongoDB in time".into())
 }
@@ -99,6 +103,8 @@ impl From<Error> for StoreError {
             ErrorKind::InvalidArgument { .. }
             | ErrorKind::Authentication { .. }
             | ErrorKind::InvalidTlsConfig { .. } => Self::Refused(error.kind.to_string()),
+            // The driver's words are a dump of all that it knows of the servers.
+            ErrorKind::ServerSelection { .. } => Self::Unavailable(UNREACHABLE.into()),
             // The text of these can hold keys, and so addresses and client message ids.
             ErrorKind::InsertMany(_) => Self::Unavailable("an insert was not confirmed".into()),
             ErrorKind::Write(WriteFailure::WriteError(error)) => {

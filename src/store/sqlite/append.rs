@@ -6,8 +6,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{revisions, rows};
 use crate::domain::{
-    ClientMessageId, ConversationId, Draft, DraftKind, Entry, EntryKind, Message, ReadReach, Seq, Summary, Timestamp,
-    UserId,
+    ClientMessageId, ConversationId, Draft, DraftKind, Entry, EntryKind, Message, ReadReach, Seq, Summary, UserId,
 };
 use crate::store::{AppendError, Appended, StoreError};
 
@@ -139,8 +138,7 @@ fn first_with(
 
 fn insert(connection: &Connection, summary: &Summary, draft: Draft, up_to: Option<Seq>) -> Result<Entry, StoreError> {
     let seq = summary.last_seq.next();
-    // Stamps of one conversation never run backwards, whatever the clock does.
-    let at = Timestamp::from_millis(draft.at.millis().max(summary.updated_at.millis()));
+    let at = draft.at.following(summary.updated_at);
     let mut insert = connection.prepare_cached(
         "INSERT INTO entries (conversation, seq, kind, author, side, at, message_id, client_id, body, up_to, target)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",

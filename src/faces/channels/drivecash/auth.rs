@@ -18,6 +18,7 @@ use crate::domain::{CodePurpose, User};
 use crate::faces::channels::Channels;
 use crate::faces::channels::body::Fields;
 use crate::faces::channels::reply::{Problem, log_in_problem};
+use crate::net::ClientAddress;
 
 const ADMINS_ELSEWHERE: &str = "Admin login requires a different process. Please use the admin login page.";
 
@@ -34,8 +35,8 @@ pub(super) fn routes() -> Router<Channels> {
 }
 
 /// `POST login/` `{email, password}`, for customers.
-async fn log_in(State(channels): State<Channels>, fields: Fields) -> Result<Response, Problem> {
-    let signed_in = sign_in(&channels, &fields, wrong()).await?;
+async fn log_in(State(channels): State<Channels>, address: ClientAddress, fields: Fields) -> Result<Response, Problem> {
+    let signed_in = sign_in(&channels, address, &fields, wrong()).await?;
     if signed_in.user.role.is_agent() {
         return Err(Problem::error(StatusCode::FORBIDDEN, ADMINS_ELSEWHERE));
     }
@@ -43,27 +44,40 @@ async fn log_in(State(channels): State<Channels>, fields: Fields) -> Result<Resp
 }
 
 /// `POST token/` `{email, password}`, for customers: agents have to take both steps.
-async fn token(State(channels): State<Channels>, fields: Fields) -> Result<Response, Problem> {
+async fn token(State(channels): State<Channels>, address: ClientAddress, fields: Fields) -> Result<Response, Problem> {
     let unknown = || Problem::detail(StatusCode::UNAUTHORIZED, "No active account found with the given credentials");
-    let signed_in = sign_in(&channels, &fields, unknown()).await?;
+    let signed_in = sign_in(&channels, address, &fields, unknown()).await?;
     if signed_in.user.role.is_agent() {
         return Err(unknown());
     }
     Ok(secret(&pair(&signed_in.tokens)))
 }
 
-async fn sign_in(channels: &Channels, fields: &Fields, wrong: Problem) -> Result<SignedIn, Problem> {
+async fn sign_in(
+    channels: &Channels,
+    address: ClientAddress,
+    fields: &Fields,
+    wrong: Problem,
+) -> Result<SignedIn, Problem> {
     let [login, password] = fields.required(["email", "password"])?;
     if !login.contains('@') {
         return Err(wrong);
     }
-    channels.accounts.sign_in(SignIn { login, password }).await.map_err(|error| log_in_problem(error, wrong))
+    channels
+        .accounts
+        .sign_in(SignIn { login, password, from: Some(address.route()) })
+        .await
+        .map_err(|error| log_in_problem(error, wrong))
 }
 
 /// `POST admin/login/step1/` `{username, password}`: mails six digits, good for five minutes.
-async fn first_step(State(channels): State<Channels>, fields: Fields) -> Result<Json<Value>, Problem> {
+async fn first_step(
+    State(channels): State<Channels>,
+    address: ClientAddress,
+    fields: Fields,
+) -> Result<Json<Value>, Problem> {
     let [login, password] = fields.required(["username", "password"])?;
-    let mailed = channels.accounts.mail_one_time_code(SignIn { login, password }).await;
+    let mailed = channels.accounts.mail_one_time_code(SignIn { login, password, from: Some(address.route()) }).await;
     let user: User = mailed.map_err(|error| match error {
         OneTimeCodeError::LogIn(error) => log_in_problem(error, wrong()),
         OneTimeCodeError::Wrong => wrong(),

@@ -15,6 +15,7 @@ use crate::faces::channels::Channels;
 use crate::faces::channels::line::Item;
 use crate::faces::channels::live::{Dialect, Live};
 use crate::faces::channels::socket::Handshake;
+use crate::limits::Paced;
 use crate::net::ServerUrl;
 use crate::presence::{Delivery, Outcome, Revoked};
 use crate::store::StoreError;
@@ -52,11 +53,15 @@ impl DrivecashConnection {
 
     async fn say(&self, text: String) {
         if let Err(error) = self.live.say(self.live.person.clone(), self.conversation, text).await {
-            let error = match error {
+            let words = match &error {
                 SendMessageError::Store(_) => "Server error".to_owned(),
                 other => other.to_string(),
             };
-            self.live.line.frame(serde_json::json!({ "error": error }).to_string());
+            let mut frame = serde_json::json!({"error": words, "code": error.code()});
+            if let Some(limited) = error.retry_after() {
+                frame["retryAfterMs"] = limited.retry_after_ms().into();
+            }
+            self.live.refuse(Some(frame.to_string()));
         }
     }
 
@@ -126,8 +131,9 @@ impl Dialect for DrivecashConnection {
 
     async fn hear(&self, text: &str) {
         match ClientFrame::read(text) {
-            None => self.live.line.frame(wire::INVALID_JSON.to_owned()),
+            None => self.live.refuse(Some(wire::INVALID_JSON.to_owned())),
             Some(ClientFrame::ChatMessage(text)) => self.say(text).await,
+            Some(ClientFrame::Typing(_)) if self.live.pace.take(Paced::Typing).is_err() => self.live.refuse(None),
             Some(ClientFrame::Typing(is_typing)) => {
                 if let Err(error) = self.type_(is_typing).await {
                     tracing::warn!(%error, "Typing could not be told");
@@ -136,9 +142,10 @@ impl Dialect for DrivecashConnection {
             Some(ClientFrame::ReadReceipt(number)) => {
                 if let Err(error) = self.read(number).await {
                     tracing::warn!(%error, "A message could not be marked as read");
+                    self.live.refuse(None);
                 }
             }
-            Some(ClientFrame::Ignored) => {}
+            Some(ClientFrame::Ignored) => self.live.refuse(None),
         }
     }
 

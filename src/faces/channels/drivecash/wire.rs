@@ -9,6 +9,7 @@ use crate::desk::room_log::Room;
 use crate::domain::event::SeenPerson;
 use crate::domain::{DeskEvent, EntryKind, EntryTold, Message, Person, Seq, Side, Summary, Timestamp, User, UserId};
 use crate::faces::channels::stamp;
+use crate::json;
 use crate::store::Profile;
 
 /// How many characters of the last message a list shows.
@@ -33,7 +34,7 @@ pub(super) enum ClientFrame {
 impl ClientFrame {
     /// What a text says; `None` if it is no JSON.
     pub(super) fn read(text: &str) -> Option<Self> {
-        let frame: Value = serde_json::from_str(text).ok()?;
+        let frame: Value = json::read(text.as_bytes()).ok()?;
         if !frame.is_object() {
             return Some(Self::Ignored);
         }

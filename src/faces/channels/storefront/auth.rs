@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::panel;
 use super::wire::UserBody;
+use crate::accounts::change_email::ChangeEmail;
 use crate::accounts::change_own::ChangeOwnError;
 use crate::accounts::fields::{Name, NewPassword, Username};
 use crate::accounts::refresh::RefreshError;
@@ -21,8 +22,7 @@ use crate::faces::channels::Channels;
 use crate::faces::channels::body::Fields;
 use crate::faces::channels::caller::{self, Caller};
 use crate::faces::channels::reply::{Problem, bad_email, email_taken, log_in_problem, username_taken};
-use crate::net::ServerUrl;
-use crate::store::Profile;
+use crate::net::{ClientAddress, ServerUrl};
 
 pub(super) fn routes() -> Router<Channels> {
     let mut router = Router::new();
@@ -44,11 +44,12 @@ pub(super) fn routes() -> Router<Channels> {
 /// `POST login/` `{username, password}`; the username may be an address. A visitor's conversation goes over to the account.
 async fn log_in(
     State(channels): State<Channels>,
+    address: ClientAddress,
     headers: HeaderMap,
     server_url: ServerUrl,
     fields: Fields,
 ) -> Result<Response, Problem> {
-    let signed_in = sign_in(&channels, &fields).await?;
+    let signed_in = sign_in(&channels, address, &fields).await?;
     let body = json!({
         "refresh": signed_in.tokens.refresh,
         "access": signed_in.tokens.access,
@@ -60,11 +61,12 @@ async fn log_in(
 /// The same for the shop's later generation, which looks for `success` and `data.user`.
 async fn log_in_wrapped(
     State(channels): State<Channels>,
+    address: ClientAddress,
     headers: HeaderMap,
     server_url: ServerUrl,
     fields: Fields,
 ) -> Result<Response, Problem> {
-    let signed_in = sign_in(&channels, &fields).await?;
+    let signed_in = sign_in(&channels, address, &fields).await?;
     let user = json!(UserBody::new(&signed_in.user, &signed_in.profile));
     let body = json!({
         "refresh": signed_in.tokens.refresh,
@@ -76,12 +78,16 @@ async fn log_in_wrapped(
     answer(&channels, &headers, &server_url, &signed_in, &body).await
 }
 
-async fn sign_in(channels: &Channels, fields: &Fields) -> Result<SignedIn, Problem> {
+async fn sign_in(channels: &Channels, address: ClientAddress, fields: &Fields) -> Result<SignedIn, Problem> {
     // One generation's customers sign in with `email`.
     let login = if fields.text("username").is_none() && fields.text("email").is_some() { "email" } else { "username" };
     let [login, password] = fields.required([login, "password"])?;
     let wrong = Problem::detail(StatusCode::UNAUTHORIZED, "No active account found with the given credentials");
-    channels.accounts.sign_in(SignIn { login, password }).await.map_err(|error| log_in_problem(error, wrong))
+    channels
+        .accounts
+        .sign_in(SignIn { login, password, from: Some(address.route()) })
+        .await
+        .map_err(|error| log_in_problem(error, wrong))
 }
 
 async fn answer(
@@ -153,10 +159,12 @@ async fn me_wrapped(State(channels): State<Channels>, Caller(user): Caller) -> R
     Ok(Json(body))
 }
 
-/// `PUT profile/` `{username?, email?}`.
+/// `PUT profile/` `{username?, email?, current_password?}`. Another address takes the password, and changes once a mail to it is
+/// answered; until then the account is shown as it is.
 async fn profile(
     State(channels): State<Channels>,
     Caller(user): Caller,
+    server_url: ServerUrl,
     fields: Fields,
 ) -> Result<Json<Value>, Problem> {
     let username = fields.text("username").map(Username::parse).transpose().map_err(|_| bad_username())?;
@@ -164,14 +172,29 @@ async fn profile(
         None => None,
         Some(text) => Some(text.parse::<Email>().map_err(|_| bad_email())?),
     };
-    let changed = channels.accounts.change_own_profile(&user, username, email).await;
-    let (user, profile): (User, Profile) = changed.map_err(|error| match error {
+    let accounts = &channels.accounts;
+    let refused = |error| match error {
         ChangeOwnError::EmailTaken => email_taken(),
         ChangeOwnError::UsernameTaken => username_taken(),
-        ChangeOwnError::LogIn(error) => log_in_problem(error, Problem::bad_token()),
+        ChangeOwnError::LogIn(error) => log_in_problem(error, wrong_password()),
         ChangeOwnError::Store(error) => error.into(),
-    })?;
+    };
+    // First: who is refused keeps all as it was.
+    if let Some(to) = email.filter(|to| user.email.as_ref() != Some(to)) {
+        let password = fields.text("current_password").or_else(|| fields.text("password"));
+        let password = password.ok_or_else(wrong_password)?.to_owned();
+        let ask = ChangeEmail { to, password, server_url: server_url.as_str().to_owned() };
+        accounts.change_own_email(&user, ask).await.map_err(refused)?;
+    }
+    if let Some(username) = username {
+        accounts.change_own_username(&user, username).await.map_err(refused)?;
+    }
+    let profile = accounts.profile(&user).await?;
     Ok(Json(json!(UserBody::new(&user, &profile))))
+}
+
+fn wrong_password() -> Problem {
+    Problem::fields(&[("email", "Changing the address takes your current password (current_password).")])
 }
 
 fn bad_username() -> Problem {

@@ -15,6 +15,7 @@ use crate::faces::channels::Channels;
 use crate::faces::channels::line::Item;
 use crate::faces::channels::live::{Dialect, Live};
 use crate::faces::channels::socket::Handshake;
+use crate::limits::Paced;
 use crate::net::ServerUrl;
 use crate::presence::{Delivery, Outcome, Revoked};
 
@@ -97,8 +98,14 @@ impl StorefrontConnection {
             Ok(entered) if entered.may_write => {
                 self.say(entered.person, entered.summary.conversation.id, text).await;
             }
-            Ok(_) => tracing::debug!("A message was written for an account that is not in use"),
-            Err(error) => tracing::debug!(%error, "A message was written to no room"),
+            Ok(_) => {
+                tracing::debug!("A message was written for an account that is not in use");
+                self.live.refuse(None);
+            }
+            Err(error) => {
+                tracing::debug!(%error, "A message was written to no room");
+                self.live.refuse(None);
+            }
         }
     }
 
@@ -110,19 +117,20 @@ impl StorefrontConnection {
 
     /// What cannot be a message is ignored, as on the replaced server; what could have been one is not lost in silence.
     fn refuse(&self, error: &SendMessageError) {
-        match error {
-            SendMessageError::NoAddressee => {}
+        let message = match error {
+            SendMessageError::NoAddressee => return self.live.refuse(None),
             SendMessageError::Store(error) => {
                 tracing::warn!(%error, connection.id = %self.live.id, "A message was not kept");
-                self.send_frame(ServerFrame::Error { message: "Server error" }.text());
+                "Server error".to_owned()
             }
             SendMessageError::Body(_)
             | SendMessageError::RateLimited(_)
             | SendMessageError::Busy
-            | SendMessageError::ShuttingDown => {
-                self.send_frame(ServerFrame::Error { message: &error.to_string() }.text());
-            }
-        }
+            | SendMessageError::ShuttingDown => error.to_string(),
+        };
+        let retry_after_ms = error.retry_after().map(|limited| limited.retry_after_ms());
+        let frame = ServerFrame::Error { message: &message, code: error.code(), retry_after_ms };
+        self.live.refuse(Some(frame.text()));
     }
 
     /// An item for the line, held back while the request that caused it is being answered, if it may have come from this page. A page may
@@ -208,7 +216,10 @@ impl Dialect for StorefrontConnection {
 
     async fn hear(&self, text: &str) {
         match (&self.scope, ClientFrame::read(text)) {
-            (_, Some(ClientFrame::Ping)) => self.send_frame(ServerFrame::Pong {}.text()),
+            (_, Some(ClientFrame::Ping)) => match self.live.pace.take(Paced::Ping) {
+                Ok(()) => self.send_frame(ServerFrame::Pong {}.text()),
+                Err(_) => self.live.refuse(None),
+            },
             // A room's frame is its customer's, whoever's browser it comes from, unless a token or a session says otherwise.
             (Scope::Room { uuid, speaks_by_id: true, .. }, Some(ClientFrame::ChatMessage { content })) => {
                 self.say_as(&Claim::NameAlone, *uuid, content).await;
@@ -219,7 +230,7 @@ impl Dialect for StorefrontConnection {
             (Scope::Agents { .. }, Some(ClientFrame::AdminMessage { room, content })) => {
                 self.say_in(room, content).await;
             }
-            (Scope::Room { .. } | Scope::Agents { .. }, _) => {}
+            (Scope::Room { .. } | Scope::Agents { .. }, _) => self.live.refuse(None),
         }
     }
 

@@ -13,6 +13,7 @@ use crate::desk::room_log::Room;
 use crate::domain::{DeskEvent, EntryKind, EntryTold, Person, Role, Side, Summary, Timestamp, User};
 use crate::faces::channels::caller::is_superuser;
 use crate::faces::channels::stamp;
+use crate::json;
 use crate::store::Profile;
 
 /// What a client may send.
@@ -29,7 +30,7 @@ pub(super) enum ClientFrame {
 impl ClientFrame {
     /// What a text says; `None` for all that is ignored.
     pub(super) fn read(text: &str) -> Option<Self> {
-        let frame: Value = serde_json::from_str(text).ok()?;
+        let frame: Value = json::read(text.as_bytes()).ok()?;
         let content = || frame.get("content").and_then(Value::as_str).filter(|text| !text.trim().is_empty());
         match frame.get("type")?.as_str()? {
             "chat_message" => Some(Self::ChatMessage { content: content()?.to_owned() }),
@@ -232,13 +233,30 @@ fn customer_email<'a>(customer: &'a Person, profile: &'a Profile) -> &'a str {
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(super) enum ServerFrame<'a> {
-    RoomInfo { room: RoomFrame<'a> },
-    ChatMessage { message: MessageBody<'a> },
-    RoomList { rooms: Vec<RoomFrame<'a>> },
-    NewCustomerMessage { room_id: String, message: MessageBody<'a> },
-    AdminMessageSent { room_id: String, message: MessageBody<'a> },
+    RoomInfo {
+        room: RoomFrame<'a>,
+    },
+    ChatMessage {
+        message: MessageBody<'a>,
+    },
+    RoomList {
+        rooms: Vec<RoomFrame<'a>>,
+    },
+    NewCustomerMessage {
+        room_id: String,
+        message: MessageBody<'a>,
+    },
+    AdminMessageSent {
+        room_id: String,
+        message: MessageBody<'a>,
+    },
     Pong {},
-    Error { message: &'a str },
+    Error {
+        message: &'a str,
+        code: &'static str,
+        #[serde(rename = "retryAfterMs", skip_serializing_if = "Option::is_none")]
+        retry_after_ms: Option<u64>,
+    },
 }
 
 impl ServerFrame<'_> {

@@ -12,6 +12,8 @@ use serde_json::Value;
 use crate::desk::mark_read::MarkRead;
 use crate::desk::send_message::Addressee;
 use crate::domain::{ClientMessageId, ConversationId, MessageId, Person, Seq, UserId};
+use crate::json;
+use crate::limits::RateLimited;
 pub(super) use read::read_authenticate;
 use read::{read_edit, read_id, read_mark, read_message, read_received, read_receiver, read_resume};
 
@@ -84,6 +86,11 @@ impl Problem {
         Self { error: Some(why.into()), ..Self::new(code, "Failed to send message") }
     }
 
+    /// Too much in too short a time.
+    pub(super) fn limited(limited: RateLimited, message: &'static str) -> Self {
+        Self { retry_after_ms: Some(limited.retry_after_ms()), ..Self::new(ErrorCode::RateLimited, message) }
+    }
+
     /// The same as an answer.
     pub(super) fn as_answer(&self) -> Refusal<'_> {
         Refusal { ok: false, success: false, retryable: self.code.is_retryable(), problem: self }
@@ -144,6 +151,20 @@ impl Authenticated {
 
     pub(super) const fn no(message: &'static str) -> Self {
         Self { success: false, user_id: None, role: None, message: Some(message) }
+    }
+}
+
+/// What the answer to an `authenticate` that succeeded has besides.
+#[derive(Debug, Serialize)]
+pub(super) struct Identity {
+    #[serde(rename = "userId")]
+    user_id: String,
+    role: &'static str,
+}
+
+impl From<&Person> for Identity {
+    fn from(person: &Person) -> Self {
+        Self { user_id: person.id.to_string(), role: person.role.word() }
     }
 }
 
@@ -223,7 +244,7 @@ impl ClientEvent {
     /// Reads an event: a JSON array of its name and its arguments. `Err` if it is no such thing.
     pub(super) fn read(text: &[u8]) -> Result<Self, Problem> {
         let unreadable = || Problem::new(ErrorCode::Invalid, "Unreadable event");
-        let parts: Vec<Value> = serde_json::from_slice(text).map_err(|_| unreadable())?;
+        let parts: Vec<Value> = json::read(text).map_err(|_| unreadable())?;
         let [Value::String(name), arguments @ ..] = parts.as_slice() else { return Err(unreadable()) };
         let argument = arguments.first().unwrap_or(&Value::Null);
         Ok(match name.as_str() {

@@ -103,7 +103,7 @@ fn operators_and_holes_are_no_read_marks_and_no_resume() {
 #[test]
 fn what_is_no_event_is_refused() {
     let nested = format!("{}{}", "[".repeat(5000), "]".repeat(5000));
-    for text in ["", "{}", "[]", "[5]", "[null]", "[\"typing\"", "[\"typing\",\"\\ud800\"]", &nested] {
+    for text in ["", "{}", "[]", "[5]", "[null]", "[\"typing\"", "[\"typing\",1e999]", &nested] {
         assert!(ClientEvent::read(text.as_bytes()).is_err(), "{}", &text[..text.len().min(40)]);
     }
     assert!(matches!(read("[\"user-join\",{\"userId\":1}]"), ClientEvent::Unknown(name) if name == "user-join"));

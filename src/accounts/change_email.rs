@@ -1,0 +1,142 @@
+//! A new address for one's own account: the password asks for it, and a mail to that address confirms it.
+
+use std::time::Duration;
+
+use super::Accounts;
+use super::change_own::ChangeOwnError;
+use super::log_in::{LogIn, LogInError};
+use crate::auth::EmailChange;
+use crate::domain::{AccountStatus, Email, User};
+use crate::mail::Mail;
+use crate::store::{CodesChange, SaveUserError, StoreError, UserChange};
+
+/// How long a change can be confirmed.
+const LIFETIME: Duration = Duration::from_hours(1);
+
+/// What somebody wants.
+pub struct ChangeEmail {
+    /// The new address.
+    pub to: Email,
+    /// The account's present password.
+    pub password: String,
+    /// Where pages find this server, without a final slash: the link begins with it.
+    pub server_url: String,
+}
+
+/// Why an address was not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfirmEmailError {
+    /// The link is not one of ours, expired, or was used; or another account has the address by now.
+    #[error("the link is not valid")]
+    Invalid,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Accounts {
+    /// Mails a link to the new address, and a notice to the present one. Nothing changes until the link is followed.
+    ///
+    /// # Errors
+    /// [`ChangeOwnError`]; [`LogInError::Wrong`] if the password is another.
+    pub async fn change_own_email(&self, user: &User, ask: ChangeEmail) -> Result<(), ChangeOwnError> {
+        let from = user.email.clone().ok_or(LogInError::Wrong)?;
+        self.check_password(LogIn { email: from.clone(), password: ask.password, from: None }).await?;
+        if self.parts.users.user_by_email(&ask.to).await?.is_some() {
+            return Err(ChangeOwnError::EmailTaken);
+        }
+        let now = self.parts.clock.now();
+        self.mails.attempt(&ask.to, now).map_err(LogInError::from)?;
+        let change =
+            EmailChange { user: user.id, from: from.clone(), to: ask.to.clone(), expires_at: now.after(LIFETIME) };
+        let (server, token) = (&ask.server_url, self.parts.tokens.sign_email_change(&change));
+        let text = format!(
+            "Please confirm that this is your new e-mail address:\n\n\
+             {server}/api/auth/confirm-email?token={token}\n\n\
+             The link is good for one hour. If you did not ask for it, ignore this mail.\n"
+        );
+        self.post.send(user.id, Mail { to: ask.to, subject: "Confirm your new e-mail address".into(), text }).await;
+        let text = "A new e-mail address was given for your account, and waits to be confirmed there.\n\n\
+                    If that was not you, choose a new password.\n";
+        let notice = Mail { to: from, subject: "Your e-mail address is about to change".into(), text: text.into() };
+        self.post.send(user.id, notice).await;
+        Ok(())
+    }
+
+    /// Follows a mailed link. Codes that were mailed to the former address are no good afterwards.
+    ///
+    /// # Errors
+    /// [`ConfirmEmailError`].
+    pub async fn confirm_email(&self, token: &str) -> Result<(), ConfirmEmailError> {
+        let now = self.parts.clock.now();
+        let change = self.parts.tokens.verify_email_change(token).filter(|change| now < change.expires_at);
+        let change = change.ok_or(ConfirmEmailError::Invalid)?;
+        let user = self.parts.users.user(change.user).await?;
+        let is_waiting =
+            |user: &User| user.status == AccountStatus::Active && user.email.as_ref() == Some(&change.from);
+        if !user.as_ref().is_some_and(is_waiting) {
+            return Err(ConfirmEmailError::Invalid);
+        }
+        let update = UserChange { email: Some(change.to), codes: CodesChange::RemoveAll, ..UserChange::default() };
+        self.parts.users.update_user(change.user, update, now).await.map_err(|error| match error {
+            SaveUserError::EmailTaken => ConfirmEmailError::Invalid,
+            SaveUserError::Store(error) => error.into(),
+        })?;
+        self.tell_changed(change.user);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::accounts::testing::Fixture;
+    use crate::domain::Role;
+
+    fn ask(to: &str, password: &str) -> ChangeEmail {
+        let server_url = "https://desk.test".into();
+        ChangeEmail { to: to.parse().unwrap(), password: password.into(), server_url }
+    }
+
+    #[tokio::test]
+    async fn an_address_changes_by_the_password_and_a_mail_to_it_and_once() {
+        let mut desk = Fixture::new();
+        let ann = desk.account("ann@x.test", Role::Customer, AccountStatus::Active).await;
+        desk.account("bob@x.test", Role::Customer, AccountStatus::Active).await;
+        let refused = desk.accounts.change_own_email(&ann, ask("new@x.test", "wrong")).await;
+        assert!(matches!(refused, Err(ChangeOwnError::LogIn(LogInError::Wrong))));
+        let taken = desk.accounts.change_own_email(&ann, ask("bob@x.test", "secret1")).await;
+        assert!(matches!(taken, Err(ChangeOwnError::EmailTaken)));
+        assert!(desk.mails.try_recv().is_err());
+
+        desk.accounts.change_own_email(&ann, ask("new@x.test", "secret1")).await.unwrap();
+        let link = desk.mails.recv().await.unwrap();
+        let notice = desk.mails.recv().await.unwrap();
+        assert_eq!((link.to.as_str(), notice.to.as_str()), ("new@x.test", "ann@x.test"));
+        let token = link.text.split_once("https://desk.test/api/auth/confirm-email?token=").unwrap().1;
+        let token = token.lines().next().unwrap();
+        assert!(!notice.text.contains(token));
+        assert_eq!(desk.user(ann.id).await.email_text(), "ann@x.test", "it waits");
+        assert!(desk.accounts.confirm_email(&token[1..]).await.is_err());
+        desk.accounts.confirm_email(token).await.unwrap();
+        assert_eq!(desk.user(ann.id).await.email_text(), "new@x.test");
+        assert!(matches!(desk.accounts.confirm_email(token).await, Err(ConfirmEmailError::Invalid)));
+    }
+
+    #[tokio::test]
+    async fn a_link_is_good_for_an_hour_and_not_for_somebody_who_was_blocked() {
+        let mut desk = Fixture::new();
+        let ann = desk.account("ann@x.test", Role::Customer, AccountStatus::Active).await;
+        for is_late in [true, false] {
+            desk.accounts.change_own_email(&ann, ask("new@x.test", "secret1")).await.unwrap();
+            let token = desk.mailed("token=").await;
+            desk.mails.recv().await.unwrap();
+            if is_late {
+                desk.clock.advance(LIFETIME);
+            } else {
+                desk.set_status(ann.id, AccountStatus::Blocked).await;
+            }
+            assert!(matches!(desk.accounts.confirm_email(&token).await, Err(ConfirmEmailError::Invalid)));
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Who may try a password: wrong ones keep out the place that they come from, not the owner of the account.
+//!
+//! Tries are counted by account *and* place, so that a stranger locks out only themselves. Many places together are counted
+//! by account; a place from which somebody got in before is not held up by those. All of it is in memory: after a restart the
+//! owner has the allowance of their own place.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::throttle::{Throttle, TooManyTries};
+use crate::domain::{Email, Timestamp};
+use crate::limits::Route;
+
+/// Tries for one account from one place, in a minute.
+const HERE: u32 = 10;
+
+/// Tries for one account from all places from which nobody ever got in, in a minute.
+const ANYWHERE: u32 = 100;
+
+const WINDOW: Duration = Duration::from_mins(1);
+
+/// Places remembered from which somebody got in: some 5 MB. The oldest goes first.
+const KNOWN: usize = 50_000;
+
+/// An account, and where a try comes from; `None` for its owner, who has shown a token.
+type Place = (Email, Option<Route>);
+
+/// Counts tries of passwords.
+#[derive(Debug)]
+pub(super) struct LockOut {
+    here: Throttle<Place>,
+    anywhere: Throttle<Email>,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    places: HashSet<Place>,
+    oldest_first: VecDeque<Place>,
+}
+
+impl Default for LockOut {
+    fn default() -> Self {
+        Self { here: Throttle::new(HERE, WINDOW), anywhere: Throttle::new(ANYWHERE, WINDOW), known: Mutex::default() }
+    }
+}
+
+impl LockOut {
+    /// Counts a try.
+    pub(super) fn attempt(&self, email: &Email, from: Option<Route>, now: Timestamp) -> Result<(), TooManyTries> {
+        let place = (email.clone(), from);
+        self.here.attempt(&place, now)?;
+        if from.is_none() || self.known().places.contains(&place) {
+            return Ok(());
+        }
+        self.anywhere.attempt(email, now)
+    }
+
+    /// One of the tries from there was good.
+    pub(super) fn let_in(&self, email: &Email, from: Option<Route>) {
+        let place = (email.clone(), from);
+        self.here.forgive(&place);
+        let mut known = self.known();
+        if from.is_none() || !known.places.insert(place.clone()) {
+            return;
+        }
+        known.oldest_first.push_back(place);
+        if known.oldest_first.len() > KNOWN
+            && let Some(oldest) = known.oldest_first.pop_front()
+        {
+            known.places.remove(&oldest);
+        }
+    }
+
+    /// The owner has shown by mail who they are.
+    pub(super) fn forgive(&self, email: &Email) {
+        self.anywhere.forgive(email);
+        self.here.forgive_all(|(account, _)| account == email);
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::Source;
+
+    fn place(n: u8) -> Route {
+        Route::direct(Source::of(format!("192.0.2.{n}").parse().unwrap()))
+    }
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_millis(seconds * 1000)
+    }
+
+    #[test]
+    fn strangers_lock_out_themselves_and_a_place_that_was_in_before_passes() {
+        let (lock, ann): (_, Email) = (LockOut::default(), "ann@x.test".parse().unwrap());
+        lock.attempt(&ann, Some(place(1)), at(0)).unwrap();
+        lock.let_in(&ann, Some(place(1)));
+        let mut refused = 0;
+        for stranger in 2..=100 {
+            for _ in 0..11 {
+                refused += u32::from(lock.attempt(&ann, Some(place(stranger)), at(1)).is_err());
+            }
+            assert!(
+                lock.attempt(&ann, Some(place(stranger)), at(1)).is_err(),
+                "ten from one place, however many places"
+            );
+        }
+        assert!(refused >= 99 * 11 - 100, "a hundred from all places: {refused}");
+        assert!(lock.attempt(&ann, Some(place(200)), at(1)).is_err());
+        lock.attempt(&ann, Some(place(1)), at(1)).unwrap();
+        lock.attempt(&ann, None, at(1)).unwrap();
+        lock.attempt(&"bob@x.test".parse().unwrap(), Some(place(2)), at(1)).unwrap();
+        lock.attempt(&ann, Some(place(200)), at(61)).unwrap();
+    }
+
+    #[test]
+    fn a_known_place_has_ten_tries_too_and_the_mailed_link_opens_every_place() {
+        let (lock, ann): (_, Email) = (LockOut::default(), "ann@x.test".parse().unwrap());
+        lock.let_in(&ann, Some(place(1)));
+        for _ in 0..10 {
+            lock.attempt(&ann, Some(place(1)), at(0)).unwrap();
+        }
+        assert!(lock.attempt(&ann, Some(place(1)), at(0)).is_err());
+        lock.forgive(&ann);
+        lock.attempt(&ann, Some(place(1)), at(0)).unwrap();
+    }
+}

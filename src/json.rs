@@ -1,0 +1,79 @@
+//! JSON as pages write it.
+//!
+//! JavaScript strings may hold half of a character: a lone surrogate, as an emoji that was cut in two leaves it. Its
+//! `JSON.stringify` writes that as an escape, which strict parsers refuse. It reads as U+FFFD here, as a browser would show it.
+
+use std::borrow::Cow;
+
+use serde::de::DeserializeOwned;
+
+/// What stands in place of half a character.
+const REPLACEMENT: &[u8] = br"\ufffd";
+
+/// Reads JSON; lone surrogates become U+FFFD.
+///
+/// # Errors
+/// [`serde_json::Error`] if it is none, or of another shape.
+pub(crate) fn read<T: DeserializeOwned>(text: &[u8]) -> serde_json::Result<T> {
+    serde_json::from_slice(text).or_else(|error| match without_lone_surrogates(text) {
+        Cow::Owned(mended) => serde_json::from_slice(&mended),
+        Cow::Borrowed(_) => Err(error),
+    })
+}
+
+fn without_lone_surrogates(text: &[u8]) -> Cow<'_, [u8]> {
+    let mut mended: Option<Vec<u8>> = None;
+    let mut at = 0;
+    while let Some(byte) = text.get(at) {
+        let length = match unit(&text[at..]) {
+            Some(0xD800..0xDC00) if matches!(text.get(at + 6..).and_then(unit), Some(0xDC00..0xE000)) => 12,
+            Some(0xD800..0xE000) => {
+                mended.get_or_insert_with(|| text[..at].to_vec()).extend_from_slice(REPLACEMENT);
+                at += 6;
+                continue;
+            }
+            Some(_) => 6,
+            None if *byte == b'\\' => 2,
+            None => 1,
+        };
+        let end = (at + length).min(text.len());
+        if let Some(mended) = &mut mended {
+            mended.extend_from_slice(&text[at..end]);
+        }
+        at = end;
+    }
+    mended.map_or(Cow::Borrowed(text), Cow::Owned)
+}
+
+/// The UTF-16 unit that a text begins with, if that is an escape.
+fn unit(text: &[u8]) -> Option<u16> {
+    let digits = text.strip_prefix(br"\u")?.get(..4)?;
+    let digits = std::str::from_utf8(digits).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_hexdigit()))?;
+    u16::from_str_radix(digits, 16).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::read;
+
+    #[test]
+    fn half_a_character_is_read_as_a_replacement_and_all_else_as_it_is() {
+        for (text, shown) in [
+            (r#""a\ud83d""#, "a\u{fffd}"),
+            (r#""\ude00b""#, "\u{fffd}b"),
+            (r#""\ud83d\ud83d\ude00""#, "\u{fffd}😀"),
+            (r#""\ude00\ud83d""#, "\u{fffd}\u{fffd}"),
+            (r#""\ud83d\u0041""#, "\u{fffd}A"),
+            (r#""\\ud83d \ud83d""#, "\\ud83d \u{fffd}"),
+            (r#""\\\ud83d""#, "\\\u{fffd}"),
+            (r#""\uD83D\uDE00 é""#, "😀 é"),
+        ] {
+            assert_eq!(read::<Value>(text.as_bytes()).unwrap(), *shown, "{text}");
+        }
+        for text in [r#""\ud83d"#, r#""\ud83"#, r#""\u""#, r"\", r#"{"a":1e999}"#, r#""\ud83d"x"#, ""] {
+            assert!(read::<Value>(text.as_bytes()).is_err(), "{text}");
+        }
+    }
+}

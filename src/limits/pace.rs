@@ -1,0 +1,148 @@
+//! What one connection may ask for in a second, and when refusing it is no longer enough.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{Rate, RateLimited};
+
+/// How many refusals make a second one of flood. A client that waits as long as it is told causes fewer by far.
+const FLOOD: u32 = 10;
+
+/// How many such seconds in a row end the connection.
+const PATIENCE: u32 = 10;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A kind of request that is counted by connection. Messages and read marks are counted by person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Paced {
+    /// Saying who one is.
+    Authenticate,
+    /// Fetching what was missed.
+    Resume,
+    /// Typing, and ceasing to.
+    Typing,
+    /// Asking for a sign of life.
+    Ping,
+    /// Being told of a refusal without having asked for an answer.
+    Told,
+}
+
+impl Paced {
+    const COUNT: usize = 5;
+
+    /// Several times what the busiest page does: one `typing` for each key that is held down, some resumes one after the other
+    /// for a long absence.
+    const fn rate(self) -> Rate {
+        match self {
+            Self::Authenticate => Rate::per_second(5, 50),
+            Self::Resume => Rate::per_second(20, 200),
+            Self::Typing => Rate::per_second(50, 200),
+            Self::Ping => Rate::per_second(10, 50),
+            Self::Told => Rate::per_second(20, 20),
+        }
+    }
+}
+
+/// Counts one connection's requests and refusals.
+#[derive(Debug, Default)]
+pub struct Pace(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    whole_at: [Option<Instant>; Paced::COUNT],
+    /// When the second began in which refusals are counted, and how many there were.
+    second: Option<(Instant, u32)>,
+    /// How many seconds of flood came before it without a pause.
+    seconds: u32,
+    is_over: bool,
+}
+
+impl Pace {
+    /// Takes one from the allowance of this kind.
+    ///
+    /// # Errors
+    /// [`RateLimited`] if there is none left.
+    pub fn take(&self, kind: Paced) -> Result<(), RateLimited> {
+        let mut state = self.state();
+        let allowance = &mut state.whole_at[kind as usize];
+        *allowance = Some(kind.rate().take_from(*allowance, Instant::now())?);
+        Ok(())
+    }
+
+    /// Counts a refusal, for whatever reason. True, once, if the connection is to be closed.
+    pub fn refused(&self) -> bool {
+        let now = Instant::now();
+        let mut state = self.state();
+        let (began, count) = match state.second {
+            Some((began, count)) if now - began < SECOND => (began, count),
+            Some((began, count)) => {
+                let goes_on = count >= FLOOD && now - began < 2 * SECOND;
+                state.seconds = if goes_on { state.seconds + 1 } else { 0 };
+                (if goes_on { began + SECOND } else { now }, 0)
+            }
+            None => (now, 0),
+        };
+        state.second = Some((began, count + 1));
+        if state.seconds >= PATIENCE && !state.is_over {
+            state.is_over = true;
+            return true;
+        }
+        false
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// So many refusals a second for so many seconds; whether the connection was to be closed.
+    async fn flood(pace: &Pace, a_second: u32, seconds: u32) -> bool {
+        let mut is_over = false;
+        for _ in 0..seconds * a_second {
+            is_over |= pace.refused();
+            tokio::time::advance(SECOND / a_second).await;
+        }
+        is_over
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn ten_seconds_of_flood_are_the_end_and_no_shorter_ones() {
+        let pace = Pace::default();
+        assert!(!flood(&pace, 1000, 9).await);
+        tokio::time::advance(2 * SECOND).await;
+        assert!(!flood(&pace, 1000, 9).await, "a pause begins anew");
+        tokio::time::advance(2 * SECOND).await;
+        assert!(flood(&pace, 1000, 11).await);
+        assert!(!flood(&pace, 1000, 20).await, "that is said once");
+        assert!(flood(&Pace::default(), 12, 12).await, "also slowly");
+        assert!(!flood(&Pace::default(), 5, 600).await, "a client that tries again and again is no flood");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_flood_is_not_answered_by_a_flood() {
+        let pace = Pace::default();
+        let told = (0..1000).filter(|_| pace.take(Paced::Told).is_ok()).count();
+        assert_eq!(told, 20);
+        tokio::time::advance(SECOND).await;
+        assert_eq!(pace.take(Paced::Told), Ok(()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_kind_has_its_own_allowance() {
+        let pace = Pace::default();
+        for _ in 0..50 {
+            pace.take(Paced::Authenticate).unwrap();
+        }
+        assert_eq!(pace.take(Paced::Authenticate), Err(Duration::from_millis(200).into()));
+        pace.take(Paced::Typing).unwrap();
+        tokio::time::advance(Duration::from_millis(200)).await;
+        pace.take(Paced::Authenticate).unwrap();
+    }
+}

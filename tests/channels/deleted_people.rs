@@ -1,0 +1,45 @@
+//! What a deleted account has said is in no list and in no search.
+
+use deskline::domain::Role;
+use serde_json::{Value, json};
+
+use crate::harness::{TestServer, Who};
+
+#[tokio::test]
+async fn what_deleted_people_said_is_in_no_list_and_in_no_search() {
+    let server = TestServer::start().await;
+    let uma = server.account("Uma One", "uma@x.test", Role::Customer).await;
+    let bob = server.account("Bob Two", "bob@x.test", Role::Customer).await;
+    let ada = server.account("Ada Min", "ada@x.test", Role::Admin).await;
+    for user in [&uma, &bob] {
+        let who = Who::Bearer(server.token(user));
+        let room = server.get("/api/chat/rooms/my_room/", &who).await.json["room"]["id"].clone();
+        let text = format!("words of {}", user.name);
+        let said = server.post("/api/chat/messages/", &who, json!({"room_id": room, "message": text})).await;
+        assert_eq!(said.status, 201, "{}", said.json);
+    }
+    let agent = Who::Bearer(server.token(&ada));
+    let lists =
+        ["/api/chat/rooms/", "/api/admin/chat-rooms/", "/api/admin/chat-rooms/?search=Uma", "/api/chat/conversations"];
+    let seen = async || {
+        let mut seen = Vec::new();
+        for path in lists {
+            let answer = server.get(path, &agent).await;
+            assert_eq!(answer.status, 200, "{path}");
+            seen.push(answer.json.to_string());
+        }
+        let mut socket = server.socket(&format!("/ws/admin/chat/?token={}", server.token(&ada))).await;
+        seen.push(socket.next_of("room_list").await.to_string());
+        seen
+    };
+    for list in seen().await {
+        assert!(list.contains("Uma One") || list.contains("words of Uma"), "{list}");
+    }
+    let deleted = server.ask("DELETE", &format!("/api/admin/deleteuser/{}", uma.id), &agent, None::<Value>).await;
+    assert_eq!(deleted.status, 200, "{}", deleted.json);
+    let after = seen().await;
+    for list in &after {
+        assert!(!list.contains("Uma") && !list.contains("Deleted"), "{list}");
+    }
+    assert!(after[0].contains("Bob Two"), "others are listed still: {}", after[0]);
+}

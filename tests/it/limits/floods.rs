@@ -1,0 +1,108 @@
+//! A connection that asks for far too much: what it is refused, and when it is closed.
+
+use std::time::{Duration, Instant};
+
+use deskline::rig::client::{Client, ClientError};
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use crate::support::TestServer;
+
+/// Sends these events for as long as the connection stands, 200 a second; gives the reason with which it was closed, and when.
+async fn flood(client: &Client, name: &str, payload: Value) -> (Value, Duration) {
+    let began = Instant::now();
+    let mut reason = Value::Null;
+    let mut tick = tokio::time::interval(Duration::from_millis(5));
+    loop {
+        tick.tick().await;
+        let is_gone = client.emit(name, payload.clone()).is_err();
+        loop {
+            match client.next_event(Duration::ZERO).await {
+                Ok((event, said)) => {
+                    if event == "error" && said["message"].as_str().is_some_and(|text| text.contains("closed")) {
+                        reason = said;
+                    }
+                }
+                Err(ClientError::TimedOut(_)) if !is_gone => break,
+                Err(_) => return (reason, began.elapsed()),
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_seconds_of_refused_flood_close_the_connection_with_a_reason() {
+    let server = TestServer::start(&[]).await;
+    let (ann, bob) = (server.customer("ann").await, server.customer("bob").await);
+    let resuming = server.enter(&ann).await;
+    let nonsense = server.enter(&bob).await;
+    let other = server.enter(&ann).await;
+    let limit = Duration::from_secs(40);
+    let floods = async {
+        tokio::join!(
+            timeout(limit, flood(&resuming, "resume", json!({"conversations": {}}))),
+            timeout(limit, flood(&nonsense, "mark-read", json!({"senderId": "nobody"}))),
+        )
+    };
+    let (resuming, nonsense) = floods.await;
+    for closed in [resuming, nonsense] {
+        let (reason, after) = closed.expect("the connection goes on");
+        assert_eq!(reason["code"], "rate_limited", "{reason}");
+        assert!(reason["retryAfterMs"].as_u64().unwrap() > 0, "{reason}");
+        assert!(after >= Duration::from_secs(9), "closed after {after:?}");
+    }
+    let answer = other.emit_ack("resume", json!({"conversations": {}})).await.unwrap();
+    assert_eq!(answer["ok"], true, "another connection of the same person goes on: {answer}");
+}
+
+#[tokio::test]
+async fn resume_and_authenticate_are_refused_beyond_their_rate_and_change_nothing_then() {
+    let server = TestServer::start(&[]).await;
+    let ann = server.customer("ann").await;
+    let client = server.enter(&ann).await;
+    for (event, payload) in
+        [("resume", json!({"conversations": {}})), ("authenticate", json!({"token": "wrong", "catchUp": false}))]
+    {
+        let mut refused = Value::Null;
+        for _ in 0..10_000 {
+            let payload = if event == "resume" { payload.clone() } else { json!({"token": ann.token}) };
+            let answer = client.emit_ack(event, payload).await.unwrap();
+            if answer["ok"] != true {
+                refused = answer;
+                break;
+            }
+        }
+        assert_eq!((&refused["code"], &refused["retryable"]), (&json!("rate_limited"), &json!(true)), "{event}");
+        assert!(refused["retryAfterMs"].as_u64().is_some_and(|wait| wait > 0), "{refused}");
+    }
+    // Whoever was refused another `authenticate` is still who they were.
+    let wrong = client.emit_ack("authenticate", json!({"token": "wrong"})).await.unwrap();
+    assert_eq!(wrong["code"], "rate_limited", "{wrong}");
+    let marked = client.emit_ack("received", json!({})).await.unwrap();
+    assert_eq!(marked["code"], "invalid", "{marked}");
+}
+
+#[tokio::test]
+async fn alternating_typing_is_passed_on_once_a_second_and_ends_as_it_ended() {
+    let server = TestServer::start(&[]).await;
+    let (ann, admin) = (server.customer("ann").await, server.agent("admin").await);
+    let (typist, hearer) = (server.enter(&ann).await, server.enter(&admin).await);
+    let to = json!({"receiverId": admin.id.to_string()});
+    let began = Instant::now();
+    for _ in 0..60 {
+        typist.emit_ack("typing", to.clone()).await.unwrap();
+        typist.emit_ack("stop-typing", to.clone()).await.unwrap();
+    }
+    typist.emit_ack("typing", to.clone()).await.unwrap();
+    let mut told = Vec::new();
+    // What was left out is told once the second is over, as it is then.
+    while told.last().map(String::as_str) != Some("user-typing") || told.len() < 3 {
+        let (event, _) = hearer.next_event(Duration::from_secs(5)).await.unwrap();
+        if event.starts_with("user-") && event.ends_with("typing") {
+            told.push(event);
+        }
+    }
+    let most = usize::try_from(began.elapsed().as_secs() + 1).unwrap();
+    let of = |name: &str| told.iter().filter(|event| *event == name).count();
+    assert!(of("user-typing") <= most && of("user-stop-typing") <= most, "{told:?}");
+}
