@@ -82,6 +82,17 @@ async fn talk(server: &TestServer, from: &Account, to: &Account, is_over: Arc<At
     talking
 }
 
+/// Authenticates as often as the server lets it.
+async fn authenticate_until(is_over: &AtomicBool, client: &Client, who: &Account) {
+    while !is_over.load(Ordering::SeqCst) {
+        let answer = client.emit_ack("authenticate", json!({"token": who.token})).await.unwrap();
+        if answer["success"] != true {
+            assert_eq!(answer["code"], "rate_limited", "{answer}");
+            tokio::time::sleep(Duration::from_millis(answer["retryAfterMs"].as_u64().unwrap())).await;
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_authenticates_again_and_again_during_a_conversation_hears_everything_once() {
     let server = TestServer::start(&[]).await;
@@ -89,10 +100,7 @@ async fn a_client_that_authenticates_again_and_again_during_a_conversation_hears
     let restless = server.enter(&ann).await;
     let is_over = Arc::new(AtomicBool::new(false));
     let mut talking = talk(&server, &ada, &ann, is_over.clone()).await;
-    while !is_over.load(Ordering::SeqCst) {
-        let answer = restless.emit_ack("authenticate", json!({"token": ann.token})).await.unwrap();
-        assert_eq!(answer["success"], true);
-    }
+    authenticate_until(&is_over, &restless, &ann).await;
     talking.join_next().await.unwrap().unwrap();
     for seq in 1..=400 {
         let got = restless.wait_for("receive-message", SOON).await.expect("a message is missing");
@@ -107,9 +115,7 @@ async fn a_tab_that_authenticates_again_and_again_misses_nothing_that_the_other_
     let (restless, calm) = (server.enter(&ann).await, server.enter(&ann).await);
     let is_over = Arc::new(AtomicBool::new(false));
     let mut talking = talk(&server, &ada, &ann, is_over.clone()).await;
-    while !is_over.load(Ordering::SeqCst) {
-        restless.emit_ack("authenticate", json!({"token": ann.token})).await.unwrap();
-    }
+    authenticate_until(&is_over, &restless, &ann).await;
     talking.join_next().await.unwrap().unwrap();
     for (name, client) in [("calm", &calm), ("restless", &restless)] {
         for seq in 1..=400 {
