@@ -11,7 +11,7 @@ use axum::response::{IntoResponse as _, Response};
 use serde_json::json;
 
 use crate::limits::{Action, Limits, RateLimited};
-use crate::net::ClientAddress;
+use crate::net::{ClientAddress, is_api};
 
 /// Routes by which something costly is asked for, without a final slash.
 const ROUTES: &[(&str, &[Action])] = &[
@@ -66,8 +66,9 @@ pub(crate) fn too_many(limited: RateLimited) -> Response {
 
 fn actions(request: &Request) -> &'static [Action] {
     let path = request.uri().path().trim_end_matches('/');
+    let is_api = is_api(path);
     if request.method() == Method::GET {
-        let is_search = path.starts_with("/api/") && request.uri().query().is_some_and(searches);
+        let is_search = is_api && request.uri().query().is_some_and(searches);
         return if is_search { &[Action::Search] } else { &[] };
     }
     if request.method() != Method::POST {
@@ -76,7 +77,7 @@ fn actions(request: &Request) -> &'static [Action] {
     let is_form = || request.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"multipart/"));
     match ROUTES.iter().find(|(route, _)| route.eq_ignore_ascii_case(path)) {
         Some((_, actions)) => actions,
-        None if path.starts_with("/api/") && is_form() => &[Action::Upload],
+        None if is_api && is_form() => &[Action::Upload],
         None => &[],
     }
 }
@@ -104,6 +105,8 @@ mod tests {
         assert_eq!(counted("POST", "/api/accounts/register/", json), [Action::Registration, Action::Mail]);
         assert_eq!(counted("POST", "/api/chat/messages/", "multipart/form-data; boundary=x"), [Action::Upload]);
         assert_eq!(counted("GET", "/api/admin/chat-rooms/?page=1&search=ann", json), [Action::Search]);
+        assert_eq!(counted("GET", "/API/Chat/conversations?search=ann", json), [Action::Search]);
+        assert_eq!(counted("POST", "/API/Chat/upload", "multipart/form-data; boundary=x"), [Action::Upload]);
         for (method, path) in [
             ("GET", "/api/public/chat-rooms/"),
             ("GET", "/api/admin/chat-rooms/?search="),

@@ -1,8 +1,8 @@
 //! How often something may be done: by one address, by one person, by one connection.
 //!
 //! [`Rate`] says how often, [`Limiter`] counts by any key, [`Limits`] holds one limiter by address for each [`Action`] that
-//! costs a server more than it costs a client, [`Pace`] counts what comes on one connection. [`Source`] is an address as it is counted. Everything here is counted in memory and
-//! forgotten with the process.
+//! costs a server more than it costs a client, [`Pace`] counts what comes on one connection. [`Source`] is an address as it
+//! is counted. Counts are kept in memory and are lost when the process ends.
 
 use std::time::Duration;
 

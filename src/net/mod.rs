@@ -52,6 +52,7 @@ use compact::compact_headers;
 use cors::{cors, preflight_without_content};
 pub use heartbeat::{Heartbeat, Pulse};
 pub use origin::{ClientUrl, ClientUrlError, Origins, check_origin};
+pub(crate) use refuse_head::is_api;
 pub use refuse_head::refuse_head;
 pub use server_url::{PublicUrl, PublicUrlError, ServerUrl};
 pub use stream::HangUp;

@@ -8,8 +8,13 @@ use axum::response::{IntoResponse as _, Response};
 /// Refuses HEAD below `/api/`, which the router would serve by running the handler of GET: that counts messages as delivered or
 /// read, and a HEAD shows nobody anything.
 pub async fn refuse_head(request: Request, next: Next) -> Response {
-    if request.method() == Method::HEAD && request.uri().path().starts_with("/api/") {
+    if request.method() == Method::HEAD && is_api(request.uri().path()) {
         return (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "GET")]).into_response();
     }
     next.run(request).await
+}
+
+/// Whether a path is below `/api/`, in any letter case, since some routes there are answered in any.
+pub(crate) fn is_api(path: &str) -> bool {
+    path.get(..5).is_some_and(|top| top.eq_ignore_ascii_case("/api/"))
 }

@@ -21,6 +21,10 @@ async fn routes_take_any_letter_case_and_a_slash_at_the_end_as_express_does() {
     assert_eq!(answer.status(), StatusCode::BAD_REQUEST, "the query goes along");
     let log_in = http.post(format!("{}/api/auth/Login", server.url)).body(json!({"email": "x"}).to_string());
     assert_eq!(log_in.send().await.unwrap().status(), StatusCode::BAD_REQUEST, "it is the route that says so");
+    for path in ["/api/chat/unread-count", "/API/Chat/Unread-Count"] {
+        let answer = http.head(format!("{}{path}", server.url)).bearer_auth(&admin.token).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::METHOD_NOT_ALLOWED, "{path}");
+    }
     for nothing in ["/api/chat/unread-count//", "/api/chat/nothing/", "/Api/", "/api/chatter/"] {
         let answer = http.get(format!("{}{nothing}", server.url)).bearer_auth(&admin.token).send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::NOT_FOUND, "{nothing}");

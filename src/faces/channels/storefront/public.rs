@@ -40,8 +40,8 @@ pub(super) fn routes() -> Router<Channels> {
         .route("/health/ws/", get(health))
 }
 
-/// The caller's own room; on an open server everybody's, for agents and for programs that show no identity. A visitor's first request from a page makes them a room, since the newer
-/// frontend sends nothing until it has found one here.
+/// The caller's own room; on an open server everybody's, for agents and for programs that show no identity. A visitor's first
+/// request from a page makes them a room, since the newer frontend sends nothing until it has found one here.
 async fn list(
     State(channels): State<Channels>,
     who: Anybody,

@@ -1,13 +1,15 @@
 //! One socket: the only place in this face that emits.
 
+mod answers;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use axum::http::{Extensions, HeaderMap};
 use serde::Serialize;
-use serde_json::value::{RawValue, to_raw_value};
-use socketioxide::extract::{AckSender, SocketRef};
+use serde_json::value::RawValue;
+use socketioxide::extract::SocketRef;
 use socketioxide::socket::DisconnectReason;
 use socketioxide::{SendError, SocketError};
 use tokio::time::Instant;
@@ -17,18 +19,12 @@ use super::encode::{self, Encoded};
 use super::inbox::Inbox;
 use super::page::{NOBODY, Page, Returning};
 use super::transport::Transport;
-use super::wire::{Authenticated, CaughtUp, Problem, ServerStopping, event};
+use super::wire::{Authenticated, CaughtUp, ServerStopping, event};
 use crate::desk::Desk;
 use crate::domain::{ConnectionId, DeskEvent, Person};
-use crate::limits::{Pace, Paced, RateLimited};
+use crate::limits::Pace;
 use crate::net::ServerUrl;
 use crate::presence::{Connection, Delivery, Ending, Outcome, Recognized, Revoked};
-
-/// What a client that was closed for flooding is told to wait.
-const FLOOD_PAUSE: Duration = Duration::from_secs(10);
-
-/// How long the reason of a close has for its way to the client.
-const REASON_SENT: Duration = Duration::from_millis(250);
 
 /// One live Socket.IO socket.
 pub(super) struct SocketConnection {
@@ -279,55 +275,6 @@ impl SocketConnection {
         };
         drop(state);
         self.settle(sent);
-    }
-
-    /// Answers a client that asked for an answer.
-    pub(super) fn acknowledge<T: Serialize>(&self, ack: Option<AckSender>, answer: &T) {
-        let Some(ack) = ack else { return };
-        if self.state().socket().is_none() {
-            return;
-        }
-        let Ok(answer) = to_raw_value(answer) else {
-            return tracing::error!("An answer could not be encoded");
-        };
-        self.transport.count_answer(answer.get().len());
-        self.settle(ack.send(&answer));
-    }
-
-    /// Tells a client what is wrong with what it sent: by an `error` event unless there are too many, and by an answer if it asked
-    /// for one.
-    pub(super) fn refuse(&self, ack: Option<AckSender>, problem: &Problem) {
-        self.count_refusal();
-        if self.pace.take(Paced::Told).is_ok() {
-            self.emit(event::ERROR, problem);
-        }
-        self.acknowledge(ack, &problem.as_answer());
-    }
-
-    /// Tells a client that waits for an answer what is wrong.
-    pub(super) fn decline(&self, ack: Option<AckSender>, problem: &Problem) {
-        self.count_refusal();
-        self.acknowledge(ack, &problem.as_answer());
-    }
-
-    /// Counts a refusal. A client that causes nothing else is closed.
-    fn count_refusal(&self) {
-        if self.pace.refused() {
-            self.close_flood();
-        }
-    }
-
-    /// Says why, and then ends the transport: told to leave its namespace, a stock client would stay away for good.
-    fn close_flood(&self) {
-        tracing::warn!(connection.id = %self.id, "Closed a connection that was refused too much for ten seconds");
-        let limited = RateLimited::from(FLOOD_PAUSE);
-        self.emit(event::ERROR, &Problem::limited(limited, "Too many refused requests: the connection is closed"));
-        if let Some(connection) = self.itself.upgrade() {
-            tokio::spawn(async move {
-                tokio::time::sleep(REASON_SENT).await;
-                connection.cut_off();
-            });
-        }
     }
 
     /// What became of something that cannot be tried again: if there was no room for it, the connection is cut off.
