@@ -56,7 +56,9 @@ impl Accounts {
     /// [`StoreError`] if the store fails.
     pub async fn change_own_details(&self, user: &User, details: OwnDetails) -> Result<(User, Profile), StoreError> {
         let before = self.profile(user).await?;
+        let given = details.name.as_ref().and_then(Name::parts).cloned();
         let profile = Profile {
+            name_parts: given.or_else(|| before.name_parts.clone()),
             phone: details.phone.unwrap_or_else(|| before.phone.clone()),
             birth_date: details.birth_date.or(before.birth_date),
             ..before

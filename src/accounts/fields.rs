@@ -3,10 +3,14 @@
 use std::fmt;
 
 use crate::auth::password::MAX_PASSWORD;
+use crate::domain::NameParts;
 
 /// A person's name: 1 to 100 characters after trimming, none of them a control character.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Name(String);
+pub struct Name {
+    full: String,
+    parts: Option<NameParts>,
+}
 
 /// A text was given that cannot be a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -24,13 +28,32 @@ impl Name {
     pub fn parse(text: &str) -> Result<Self, NameError> {
         let name = text.trim();
         let fits = !name.is_empty() && name.chars().count() <= Self::MAX;
-        if fits && !name.contains(char::is_control) { Ok(Self(name.to_owned())) } else { Err(NameError) }
+        if fits && !name.contains(char::is_control) {
+            Ok(Self { full: name.to_owned(), parts: None })
+        } else {
+            Err(NameError)
+        }
+    }
+
+    /// Reads a name that is given in two parts. Either may be empty, but not both.
+    ///
+    /// # Errors
+    /// [`NameError`], as for the whole.
+    pub fn parse_parts(first: &str, last: &str) -> Result<Self, NameError> {
+        let parts = NameParts::new(first, last);
+        Ok(Self { parts: Some(parts.clone()), ..Self::parse(&parts.full())? })
+    }
+
+    /// Its parts, if it was given in two.
+    #[must_use]
+    pub fn parts(&self) -> Option<&NameParts> {
+        self.parts.as_ref()
     }
 
     /// The name.
     #[must_use]
     pub fn into_string(self) -> String {
-        self.0
+        self.full
     }
 }
 

@@ -97,6 +97,7 @@ impl Accounts {
             return Err(RegisterError::EmailTaken);
         }
         let Details { username, phone, birth_date } = ask.details;
+        let name_parts = ask.name.parts().cloned();
         let username = username.map(Username::into_string);
         if let Some(username) = &username
             && self.parts.profiles.profile_by_username(username).await?.is_some()
@@ -122,7 +123,7 @@ impl Accounts {
             at: now,
         };
         let user = self.parts.users.create_user(new).await?;
-        let profile = Profile { username, phone, birth_date, ..Profile::empty(user.id) };
+        let profile = Profile { username, name_parts, phone, birth_date, ..Profile::empty(user.id) };
         if let Err(error) = self.parts.profiles.save_profile(profile).await {
             // Somebody else was quicker with the username, so there is no account.
             self.parts.users.delete_user(user.id).await?;

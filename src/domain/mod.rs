@@ -27,6 +27,7 @@ pub mod event;
 mod follow;
 pub mod ids;
 pub mod message;
+mod name_parts;
 mod receipt;
 mod replay;
 pub mod session;
@@ -41,6 +42,7 @@ pub use event::{DeskEvent, EntryTold, Parties, PresenceChange, StatusChange, Typ
 pub use follow::{ReadReach, Remainder};
 pub use ids::{ConnectionId, ConversationId, MessageId, UserId};
 pub use message::{BodyError, ClientMessageId, Message, MessageBody, MessageExtras, Revision};
+pub use name_parts::NameParts;
 pub use receipt::{MessageStatus, Reach};
 pub use replay::{LastSpoken, Replay};
 pub use session::{Sessions, TokenDigest, TokenStamp};

@@ -10,8 +10,8 @@ use async_trait::async_trait;
 
 use crate::domain::{
     AccountStatus, BirthDate, CodePurpose, Conversation, ConversationId, DeskId, Draft, Email, Entry, Members,
-    MessageExtras, MessageId, PendingCode, PendingCodes, Reach, Role, Seq, Sessions, Side, Summary, Timestamp,
-    TokenDigest, User, UserId,
+    MessageExtras, MessageId, NameParts, PendingCode, PendingCodes, Reach, Role, Seq, Sessions, Side, Summary,
+    Timestamp, TokenDigest, User, UserId,
 };
 
 #[cfg(test)]
@@ -313,6 +313,8 @@ pub struct Profile {
     pub user: UserId,
     /// A name to log in with, unique; `None` for most.
     pub username: Option<String>,
+    /// The parts of the account's name, if they were given apart.
+    pub name_parts: Option<NameParts>,
     /// The address they say is theirs, never confirmed; empty for none.
     pub contact_email: String,
     /// Empty for none.
@@ -330,6 +332,7 @@ impl Profile {
         Self {
             user,
             username: None,
+            name_parts: None,
             contact_email: String::new(),
             phone: String::new(),
             birth_date: None,

@@ -108,7 +108,7 @@ async fn the_portals_people_go_on_where_they_were() {
     };
     assert_eq!(log_in("late@portal.test").await.status, 401, "has never entered the code");
     let uma = log_in("uma@portal.test").await;
-    let profile = json!({"first_name": "Uma", "last_name": "One", "email": "uma@portal.test",
+    let profile = json!({"first_name": "Uma Mae", "last_name": "One", "email": "uma@portal.test",
         "phone_number": "+49 1", "date_of_birth": "1990-02-28"});
     assert_eq!(uma.json["user"], profile);
     let who = bearer(&uma, &uma.json["tokens"]["access"]);
@@ -156,6 +156,8 @@ async fn the_shops_people_and_visitors_go_on_where_they_were() {
     ] {
         assert_eq!(log_in(login, password).await.status, status, "{login} {password}");
     }
+    let twin = log_in("twin", "secret-twin").await.json;
+    assert_eq!([&twin["user"]["first_name"], &twin["user"]["last_name"]], ["Mary Ann", "Smith"]);
     let room = |number: u64| format!("00000000-0000-4000-8000-{number:012}");
     let ann = log_in("ann", "secret-ann").await;
     let who = bearer(&ann, &ann.json["access"]);

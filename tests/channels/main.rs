@@ -21,6 +21,7 @@ mod heartbeat;
 mod history;
 mod hostile;
 mod listeners;
+mod names;
 mod overview;
 mod own_account;
 mod pages;

@@ -62,7 +62,7 @@ def shop():
     ada = user("ada", "ada@shop.test", first_name="Ada", last_name="Min", is_staff=True, is_superuser=True)
     user("bea", "bea@shop.test", is_staff=True)
     ann = user("ann", "Ann@shop.test", first_name="Ann", last_name="Lee")
-    user("twin", "ann@shop.test")
+    user("twin", "ann@shop.test", first_name="Mary Ann", last_name="Smith")
     user("mute", "")
     user("shut", "shut@shop.test", is_active=False)
 
@@ -92,7 +92,7 @@ def portal():
 
     adm = user(2, "adm@portal.test", first_name="Ad", last_name="Min", user_type="admin")
     uma = user(
-        7, "uma@portal.test", first_name="Uma", last_name="One", phone_number="+49 1", date_of_birth=datetime.date(1990, 2, 28)
+        7, "uma@portal.test", first_name="Uma Mae", last_name="One", phone_number="+49 1", date_of_birth=datetime.date(1990, 2, 28)
     )
     late = user(8, "late@portal.test", is_verified=False, is_active=False)
     room = ChatRoom.objects.create(id=31, user=uma, admin_unread_count=1, created_at=at(10), updated_at=at(60))

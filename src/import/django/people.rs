@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::dump::Place;
 use super::rows::{self, Row, UserFields};
 use super::{DjangoError, Note, Product, Taking};
-use crate::domain::{AccountStatus, Email, PendingCodes, Role, Sessions, User, UserId};
+use crate::domain::{AccountStatus, Email, NameParts, PendingCodes, Role, Sessions, User, UserId};
 use crate::json;
 use crate::store::{NewUser, Profile};
 
@@ -135,6 +135,7 @@ impl Taking<'_> {
         }
         let profile = Profile {
             username,
+            name_parts: Some(parts_of(fields)).filter(|parts| !parts.full().is_empty()),
             phone: fields.phone_number.clone().unwrap_or_default(),
             birth_date: fields.date_of_birth.as_ref().and_then(|date| date.parse().ok()),
             ..Profile::empty(id)
@@ -179,11 +180,17 @@ fn status(fields: &UserFields, product: Product) -> AccountStatus {
 }
 
 fn name_of(fields: &UserFields, email: &Email) -> String {
-    let parts = [fields.first_name.as_deref(), fields.last_name.as_deref()];
-    let full = parts.into_iter().flatten().collect::<Vec<_>>().join(" ");
+    let full = parts_of(fields).full();
     let names = [&full, fields.username.as_ref().unwrap_or(&full)];
     let name = names.into_iter().map(|name| harmless(name)).find(|name| !name.is_empty());
     name.unwrap_or_else(|| email.as_str().split('@').next().unwrap_or_default().to_owned())
+}
+
+/// The parts of the name, each as it may be here.
+fn parts_of(fields: &UserFields) -> NameParts {
+    let [first, last] =
+        [&fields.first_name, &fields.last_name].map(|part| harmless(part.as_deref().unwrap_or_default()));
+    NameParts::new(&first, &last)
 }
 
 /// A name as it may be here.

@@ -1,7 +1,7 @@
 //! Accounts, profiles, and tokens that may be used once.
 
 use super::{later, someone};
-use crate::domain::{AccountStatus, CodePurpose, DeskId, PendingCode, PendingCodes, Role, User};
+use crate::domain::{AccountStatus, CodePurpose, DeskId, NameParts, PendingCode, PendingCodes, Role, User};
 use crate::store::{CodesChange, NewUser, Profile, SaveProfileError, SaveUserError, Stores, UserChange};
 
 pub(super) fn account(n: u8, email: &str, role: Role) -> NewUser {
@@ -121,6 +121,7 @@ pub(crate) async fn an_id_of_the_desk_is_pinned_once_and_never_removed(stores: S
 pub(crate) async fn profiles_are_found_by_session_and_username(stores: Stores) {
     let ann = Profile {
         username: Some("ann".into()),
+        name_parts: Some(NameParts::new("Mary Ann", "")),
         contact_email: "ann@x.test".into(),
         phone: "1".into(),
         birth_date: Some("1990-02-28".parse().unwrap()),

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::connection::{is_duplicate, within};
 use super::documents::object_id;
 use super::{MongoStore, queries};
-use crate::domain::UserId;
+use crate::domain::{NameParts, UserId};
 use crate::store::{MAX_PAGE, Profile, ProfileStore, SaveProfileError, StoreError};
 
 pub(super) const PROFILES: &str = "profiles";
@@ -23,6 +23,10 @@ pub(super) struct ProfileDocument {
     id: ObjectId,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     username: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    first_name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    last_name: Option<String>,
     contact_email: String,
     phone: String,
     /// As `YYYY-MM-DD`.
@@ -34,17 +38,20 @@ pub(super) struct ProfileDocument {
 
 impl From<Profile> for ProfileDocument {
     fn from(profile: Profile) -> Self {
-        let Profile { user, username, contact_email, phone, birth_date, session } = profile;
+        let Profile { user, username, name_parts, contact_email, phone, birth_date, session } = profile;
         let birth_date = birth_date.map(|date| date.to_string());
-        Self { id: object_id(user.bytes()), username, contact_email, phone, birth_date, session }
+        let (first_name, last_name) = name_parts.map(|NameParts { first, last }| (first, last)).unzip();
+        Self { id: object_id(user.bytes()), username, first_name, last_name, contact_email, phone, birth_date, session }
     }
 }
 
 impl From<ProfileDocument> for Profile {
     fn from(document: ProfileDocument) -> Self {
-        let ProfileDocument { id, username, contact_email, phone, birth_date, session } = document;
+        let ProfileDocument { id, username, first_name, last_name, contact_email, phone, birth_date, session } =
+            document;
         let birth_date = birth_date.and_then(|date| date.parse().ok());
-        Self { user: UserId::from_bytes(id.bytes()), username, contact_email, phone, birth_date, session }
+        let name_parts = first_name.zip(last_name).map(|(first, last)| NameParts { first, last });
+        Self { user: UserId::from_bytes(id.bytes()), username, name_parts, contact_email, phone, birth_date, session }
     }
 }
 

@@ -5,13 +5,13 @@ use rusqlite::types::Type;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params};
 
 use super::SqliteStore;
-use crate::domain::UserId;
 use crate::domain::user::BirthDateError;
+use crate::domain::{NameParts, UserId};
 use crate::store::{MAX_PAGE, Profile, ProfileStore, SaveProfileError, StoreError};
 
 macro_rules! select_profile {
     ($rest:literal) => {
-        concat!("SELECT user, username, contact_email, phone, birth_date, session FROM profiles WHERE ", $rest)
+        concat!("SELECT user, username, contact_email, phone, birth_date, session, first_name, last_name FROM profiles WHERE ", $rest)
     };
 }
 pub(super) use select_profile;
@@ -56,9 +56,11 @@ impl ProfileStore for SqliteStore {
 
 fn save(connection: &Connection, profile: &Profile) -> Result<(), SaveProfileError> {
     let upsert = connection.prepare_cached(
-        "INSERT INTO profiles (user, username, contact_email, phone, birth_date, session) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+        "INSERT INTO profiles (user, username, contact_email, phone, birth_date, session, first_name, last_name)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
          ON CONFLICT (user) DO UPDATE SET username = excluded.username, contact_email = excluded.contact_email,
-             phone = excluded.phone, birth_date = excluded.birth_date, session = excluded.session",
+             phone = excluded.phone, birth_date = excluded.birth_date, session = excluded.session,
+             first_name = excluded.first_name, last_name = excluded.last_name",
     );
     let saved = upsert.map_err(StoreError::from)?.execute(params![
         profile.user.bytes(),
@@ -67,6 +69,8 @@ fn save(connection: &Connection, profile: &Profile) -> Result<(), SaveProfileErr
         profile.phone,
         profile.birth_date.map(|date| date.to_string()),
         profile.session,
+        profile.name_parts.as_ref().map(|parts| &parts.first),
+        profile.name_parts.as_ref().map(|parts| &parts.last),
     ]);
     match saved {
         Ok(_) => Ok(()),
@@ -80,9 +84,11 @@ fn unreadable(error: BirthDateError) -> rusqlite::Error {
 }
 
 pub(super) fn profile(row: &Row<'_>) -> rusqlite::Result<Profile> {
+    let parts: (Option<String>, Option<String>) = (row.get(6)?, row.get(7)?);
     Ok(Profile {
         user: UserId::from_bytes(row.get(0)?),
         username: row.get(1)?,
+        name_parts: parts.0.zip(parts.1).map(|(first, last)| NameParts { first, last }),
         contact_email: row.get(2)?,
         phone: row.get(3)?,
         birth_date: row.get::<_, Option<String>>(4)?.map(|date| date.parse()).transpose().map_err(unreadable)?,

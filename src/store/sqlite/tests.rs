@@ -7,11 +7,11 @@ use tempfile::TempDir;
 
 use super::{DataFileLock, DataFileLocked, SqliteStore};
 use crate::domain::{
-    CodePurpose, ConversationId, DeskId, Draft, DraftKind, MessageBody, MessageId, PendingCode, PendingCodes, Seq,
-    Side, Timestamp, UserId,
+    CodePurpose, ConversationId, DeskId, Draft, DraftKind, MessageBody, MessageId, NameParts, PendingCode,
+    PendingCodes, Seq, Side, Timestamp, UserId,
 };
 use crate::store::contract::store_contract;
-use crate::store::{Appended, Stores};
+use crate::store::{Appended, Profile, Stores};
 
 fn fresh() -> Ready<(Stores, (Arc<SqliteStore>, TempDir))> {
     let folder = tempfile::tempdir().unwrap();
@@ -137,6 +137,35 @@ async fn a_file_of_an_earlier_version_pins_the_id_by_which_its_customers_know_th
     let users = SqliteStore::open(&path).unwrap().stores().users;
     let ada = DeskId { user: UserId::from_bytes([3; 12]), number: 3 };
     assert_eq!(users.desk_ids().await.unwrap(), [ada]);
+}
+
+#[tokio::test]
+async fn a_profile_of_an_earlier_version_is_kept_and_has_no_parts_of_a_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("deskline.db");
+    let raw = rusqlite::Connection::open(&path).unwrap();
+    for step in [
+        include_str!("schema_1.sql"),
+        include_str!("schema_2.sql"),
+        include_str!("schema_3.sql"),
+        include_str!("schema_4.sql"),
+        include_str!("schema_5.sql"),
+        include_str!("schema_6.sql"),
+        include_str!("schema_7.sql"),
+        include_str!("schema_8.sql"),
+        "PRAGMA user_version = 8;
+         INSERT INTO profiles (user, username, contact_email, phone) VALUES (x'010101010101010101010101', 'ann', '', '1')",
+    ] {
+        raw.execute_batch(step).unwrap();
+    }
+    drop(raw);
+    let profiles = SqliteStore::open(&path).unwrap().stores().profiles;
+    let user = UserId::from_bytes([1; 12]);
+    let ann = Profile { username: Some("ann".into()), phone: "1".into(), ..Profile::empty(user) };
+    assert_eq!(profiles.profiles(&[user]).await.unwrap(), std::slice::from_ref(&ann));
+    let named = Profile { name_parts: Some(NameParts::new("Mary Ann", "Smith")), ..ann };
+    profiles.save_profile(named.clone()).await.unwrap();
+    assert_eq!(profiles.profiles(&[user]).await.unwrap(), [named]);
 }
 
 #[tokio::test]

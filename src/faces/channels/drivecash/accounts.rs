@@ -14,11 +14,12 @@ use crate::accounts::fields::{Name, NewPassword};
 use crate::accounts::forgot_password::ForgotPassword;
 use crate::accounts::register::{Details, Proof, Register};
 use crate::accounts::reset_password::{ResetPassword, ResetPasswordError};
-use crate::domain::{BirthDate, CodePurpose, Email, User};
+use crate::domain::{BirthDate, CodePurpose, Email, NameParts, User};
 use crate::faces::channels::Channels;
 use crate::faces::channels::body::Fields;
 use crate::faces::channels::caller::Caller;
 use crate::faces::channels::reply::{Problem, bad_email, password_problem};
+use crate::store::Profile;
 
 /// The shortest a new password may be, in characters, as Django has it.
 const SHORTEST: usize = 8;
@@ -49,7 +50,7 @@ async fn register(State(channels): State<Channels>, fields: Fields) -> Result<Re
     let details =
         Details { username: None, phone: phone(&fields)?.unwrap_or_default(), birth_date: birth_date(&fields)? };
     let ask = Register {
-        name: name(&format!("{first} {last}"))?,
+        name: name(&first, &last)?,
         email: email.parse().map_err(|_| bad_email())?,
         password: new_password(password, "password")?,
         details,
@@ -89,8 +90,12 @@ async fn update(
     Caller(user): Caller,
     fields: Fields,
 ) -> Result<Json<Value>, Problem> {
-    let details =
-        OwnDetails { name: new_name(&user, &fields)?, phone: phone(&fields)?, birth_date: birth_date(&fields)? };
+    let profile = channels.accounts.profile(&user).await?;
+    let details = OwnDetails {
+        name: new_name(&user, &profile, &fields)?,
+        phone: phone(&fields)?,
+        birth_date: birth_date(&fields)?,
+    };
     let (user, profile) = channels.accounts.change_own_details(&user, details).await?;
     channels.desk.account_changed(user.id).await;
     Ok(Json(json!({"message": "Profile updated successfully", "user": OwnUserBody::new(&user, &profile)})))
@@ -130,18 +135,18 @@ async fn reset(State(channels): State<Channels>, fields: Fields) -> Result<Json<
     Ok(Json(json!({"message": "Password reset successfully"})))
 }
 
-fn name(text: &str) -> Result<Name, Problem> {
-    Name::parse(text).map_err(|_| Problem::fields(&[("first_name", "Enter a valid name.")]))
+fn name(first: &str, last: &str) -> Result<Name, Problem> {
+    Name::parse_parts(first, last).map_err(|_| Problem::fields(&[("first_name", "Enter a valid name.")]))
 }
 
 /// The name with the part that is given in the place of the former one.
-fn new_name(user: &User, fields: &Fields) -> Result<Option<Name>, Problem> {
+fn new_name(user: &User, profile: &Profile, fields: &Fields) -> Result<Option<Name>, Problem> {
     let (first, last) = (fields.text("first_name"), fields.text("last_name"));
     if first.is_none() && last.is_none() {
         return Ok(None);
     }
-    let (old_first, old_last) = user.name.split_once(' ').unwrap_or((&user.name, ""));
-    name(&format!("{} {}", first.unwrap_or(old_first), last.unwrap_or(old_last))).map(Some)
+    let old = NameParts::of(&user.name, profile.name_parts.as_ref());
+    name(first.unwrap_or(&old.first), last.unwrap_or(&old.last)).map(Some)
 }
 
 fn phone(fields: &Fields) -> Result<Option<String>, Problem> {

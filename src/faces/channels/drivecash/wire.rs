@@ -7,7 +7,9 @@ use serde_json::Value;
 use crate::desk::in_context::RoomLog;
 use crate::desk::room_log::Room;
 use crate::domain::event::SeenPerson;
-use crate::domain::{DeskEvent, EntryKind, EntryTold, Message, Person, Seq, Side, Summary, Timestamp, User, UserId};
+use crate::domain::{
+    DeskEvent, EntryKind, EntryTold, Message, NameParts, Person, Seq, Side, Summary, Timestamp, User, UserId,
+};
 use crate::faces::channels::stamp;
 use crate::json;
 use crate::store::Profile;
@@ -199,8 +201,8 @@ struct LastMessageBody {
 /// An account.
 #[derive(Serialize)]
 pub(super) struct UserBody<'a> {
-    first_name: &'a str,
-    last_name: &'a str,
+    first_name: String,
+    last_name: String,
     email: &'a str,
     phone_number: Option<&'a str>,
     date_of_birth: Option<String>,
@@ -208,10 +210,10 @@ pub(super) struct UserBody<'a> {
 
 impl<'a> UserBody<'a> {
     pub(super) fn new(user: &'a User, profile: &'a Profile) -> Self {
-        let (first_name, last_name) = user.name.split_once(' ').unwrap_or((&user.name, ""));
+        let NameParts { first, last } = NameParts::of(&user.name, profile.name_parts.as_ref());
         Self {
-            first_name,
-            last_name,
+            first_name: first,
+            last_name: last,
             email: user.email_text(),
             phone_number: Some(profile.phone.as_str()).filter(|phone| !phone.is_empty()),
             date_of_birth: profile.birth_date.map(|date| date.to_string()),

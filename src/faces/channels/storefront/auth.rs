@@ -239,10 +239,10 @@ async fn register(State(channels): State<Channels>, fields: Fields) -> Result<Re
     let email: Email = email.parse().map_err(|_| bad_email())?;
     let password = NewPassword::parse(password)
         .map_err(|_| Problem::fields(&[("password", "Ensure this field has at least 6 characters.")]))?;
-    let given = [fields.text("first_name"), fields.text("last_name")].into_iter().flatten();
-    let full = given.collect::<Vec<_>>().join(" ");
-    let name = if full.trim().is_empty() { &username } else { &full };
-    let name = Name::parse(name).map_err(|_| bad_username())?;
+    let [first, last] = ["first_name", "last_name"].map(|field| fields.text(field).unwrap_or_default().trim());
+    let name =
+        if first.is_empty() && last.is_empty() { Name::parse(&username) } else { Name::parse_parts(first, last) };
+    let name = name.map_err(|_| bad_username())?;
     let username = Username::parse(&username).map_err(|_| bad_username())?;
     let details = Details { username: Some(username.clone()), ..Details::default() };
     let user = channels.accounts.register(Register { name, email, password, details, proof: Proof::Link }).await?;

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::accounts::sign_in::username;
 use crate::accounts::visitors::ANONYMOUS;
 use crate::desk::room_log::Room;
-use crate::domain::{DeskEvent, EntryKind, EntryTold, Person, Role, Side, Summary, Timestamp, User};
+use crate::domain::{DeskEvent, EntryKind, EntryTold, NameParts, Person, Role, Side, Summary, Timestamp, User};
 use crate::faces::channels::caller::is_superuser;
 use crate::faces::channels::stamp;
 use crate::json;
@@ -336,8 +336,8 @@ pub(super) struct UserBody<'a> {
     id: u64,
     username: &'a str,
     email: &'a str,
-    first_name: &'a str,
-    last_name: &'a str,
+    first_name: String,
+    last_name: String,
     is_staff: bool,
     is_superuser: bool,
     user_type: &'static str,
@@ -345,7 +345,7 @@ pub(super) struct UserBody<'a> {
 
 impl<'a> UserBody<'a> {
     pub(super) fn new(user: &'a User, profile: &'a Profile) -> Self {
-        let (first_name, last_name) = user.name.split_once(' ').unwrap_or((&user.name, ""));
+        let NameParts { first, last } = NameParts::of(&user.name, profile.name_parts.as_ref());
         let is_staff = match user.role {
             Role::Agent | Role::Admin => true,
             Role::Customer => false,
@@ -354,8 +354,8 @@ impl<'a> UserBody<'a> {
             id: user.number,
             username: username(user, profile),
             email: user.email_text(),
-            first_name,
-            last_name,
+            first_name: first,
+            last_name: last,
             is_staff,
             is_superuser: is_superuser(user),
             user_type: if is_staff { "Admin" } else { "User" },

@@ -1,0 +1,45 @@
+//! First and last names, for dialects that show them apart.
+
+/// A person's name in its two parts, each trimmed; either may be empty.
+///
+/// An account has one name. Its parts are kept beside it, and count only while they make it up: a name that is changed as a
+/// whole is split at its first space until somebody gives its parts.
+///
+/// ```
+/// use deskline::domain::NameParts;
+/// let kept = NameParts::new("Mary Ann", "Smith");
+/// assert_eq!(NameParts::of("Mary Ann Smith", Some(&kept)), kept);
+/// assert_eq!(NameParts::of("Mary Ann Jones", Some(&kept)), NameParts::new("Mary", "Ann Jones"));
+/// assert_eq!(NameParts::of("Mary", None), NameParts::new("Mary", ""));
+/// ```
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NameParts {
+    /// Whatever stands first, for instance `Mary Ann`.
+    pub first: String,
+    /// The rest.
+    pub last: String,
+}
+
+impl NameParts {
+    /// A name in two parts.
+    #[must_use]
+    pub fn new(first: &str, last: &str) -> Self {
+        Self { first: first.trim().to_owned(), last: last.trim().to_owned() }
+    }
+
+    /// The parts of a name: those that were kept if they make it up, else what stands before and after its first space.
+    #[must_use]
+    pub fn of(name: &str, kept: Option<&Self>) -> Self {
+        if let Some(kept) = kept.filter(|kept| kept.full() == name) {
+            return kept.clone();
+        }
+        let (first, last) = name.split_once(' ').unwrap_or((name, ""));
+        Self::new(first, last)
+    }
+
+    /// Both parts in one.
+    #[must_use]
+    pub fn full(&self) -> String {
+        format!("{} {}", self.first, self.last).trim().to_owned()
+    }
+}
