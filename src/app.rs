@@ -19,7 +19,8 @@ use crate::config::{Config, MailConfig};
 use crate::desk::Desk;
 use crate::domain::{Clock, SystemClock, UserId};
 use crate::faces::channels::ChannelsSettings;
-use crate::faces::{self, channels, console, ops, rest, socketio};
+use crate::faces::{self, ShutOut, channels, console, ops, rest, socketio};
+use crate::limits::Bans;
 use crate::mail::{LogMailer, Mailer, NoMailer, SmtpMailer};
 use crate::net;
 use crate::store::OpenStore;
@@ -102,6 +103,7 @@ pub async fn serve(
     let Parts { store, tokens, clock, mailer, lock } = parts;
     let stores = store.stores();
     let (changed, changes) = broadcast::channel(CHANGES);
+    let bans = Arc::new(Bans::new(clock.clone()));
     let accounts = Accounts::new(AccountParts {
         users: stores.users.clone(),
         profiles: stores.profiles.clone(),
@@ -109,13 +111,19 @@ pub async fn serve(
         passwords: Passwords::default(),
         tokens,
         clock: clock.clone(),
+        bans: bans.clone(),
         client_url: config.listen.page_url(),
         changed,
     });
     let desk = Desk::open(stores, accounts.clone(), clock.clone(), config.desk.settings(config.heartbeat.heartbeat()));
+    desk.read_bans().await;
     tokio::spawn(essential("watch over accounts", judge_changes(desk.clone(), changes, stop.clone())));
-    let (router, sockets, channels) = router(&desk, &accounts, config)?;
     let tasks = TaskTracker::new();
+    let shut_out = ShutOut::new(bans, config.limits.proxies());
+    let (enforced, stopped) = (shut_out.clone(), stop.clone());
+    let enforcing = restarting("closing of banned connections", move || enforced.clone().enforce());
+    tasks.spawn(async move { stopped.run_until_cancelled_owned(enforcing).await });
+    let (router, sockets, channels) = router(&desk, &accounts, shut_out, config)?;
     let (settings, stopped) = (channels_settings(config), stop.clone());
     let tidying = restarting("tidying of attachments", move || channels::keep_tidy(settings.clone(), clock.clone()));
     tasks.spawn(async move { stopped.run_until_cancelled_owned(tidying).await });
@@ -154,6 +162,7 @@ fn channels_settings(config: &Config) -> ChannelsSettings {
 fn router(
     desk: &Desk,
     accounts: &Arc<Accounts>,
+    shut_out: ShutOut,
     config: &Config,
 ) -> anyhow::Result<(Router, SocketIo, channels::Sockets)> {
     let limits = Arc::new(config.limits.limits(config.demo));
@@ -171,7 +180,8 @@ fn router(
         .layer(axum::middleware::from_fn_with_state(polls, socketio::carry))
         .layer(axum::middleware::from_fn_with_state(gate, socketio::guard))
         .layer(axum::middleware::from_fn_with_state(limits, faces::limit_requests))
-        .layer(axum::middleware::from_fn_with_state(origins.clone(), net::check_origin));
+        .layer(axum::middleware::from_fn_with_state(origins.clone(), net::check_origin))
+        .layer(axum::middleware::from_fn_with_state(shut_out, faces::refuse_banned));
     let router = net::in_front(router, &origins, config.limits.proxies(), &config.listen.public_urls)?;
     Ok((router, sockets, channels))
 }

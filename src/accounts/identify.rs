@@ -2,6 +2,7 @@
 
 use crate::auth::{Subject, TokenError};
 use crate::domain::{AccountStatus, Timestamp, TokenStamp, User};
+use crate::limits::StillBanned;
 use crate::store::StoreError;
 
 use super::Accounts;
@@ -26,6 +27,9 @@ pub enum IdentifyError {
     /// The account is blocked, or not confirmed any more.
     #[error("the account is not in use")]
     Blocked,
+    /// Whoever it is is shut out for a time.
+    #[error(transparent)]
+    Banned(#[from] StillBanned),
     /// The account is not there any more.
     #[error("the account is gone")]
     Gone,
@@ -56,6 +60,7 @@ impl Accounts {
         if user.status != AccountStatus::Active {
             return Err(IdentifyError::Blocked);
         }
+        self.parts.bans.check_person(user.id)?;
         if !user.sessions.accepts(&identity.token) {
             return Err(TokenError::Invalid.into());
         }

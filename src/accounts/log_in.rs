@@ -6,7 +6,7 @@ use super::Accounts;
 use super::throttle::TooManyTries;
 use crate::auth::PasswordError;
 use crate::domain::{AccountStatus, Email, Role, User};
-use crate::limits::Route;
+use crate::limits::{Route, StillBanned};
 use crate::store::StoreError;
 
 /// Somebody wants in.
@@ -45,6 +45,9 @@ pub enum LogInError {
     /// The password is right, but an admin shut the account.
     #[error("the account is blocked")]
     Blocked,
+    /// The password is right, but whoever has it is shut out for a time.
+    #[error(transparent)]
+    Banned(#[from] StillBanned),
     /// The password is right, but the address is not confirmed yet.
     #[error("the e-mail address is not confirmed")]
     Unverified,
@@ -84,6 +87,7 @@ impl Accounts {
         let right = self.parts.passwords.verify(ask.password, hash).await?;
         let user = user.filter(|_| right).ok_or(LogInError::Wrong)?;
         self.log_ins.let_in(&ask.email, ask.from);
+        self.parts.bans.check_person(user.id)?;
         match user.status {
             AccountStatus::Blocked => Err(LogInError::Blocked),
             AccountStatus::Unverified => Err(LogInError::Unverified),

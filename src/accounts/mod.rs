@@ -13,6 +13,7 @@ use tokio::sync::{Mutex, broadcast};
 
 use crate::auth::{Passwords, Tokens};
 use crate::domain::{Clock, UserId};
+use crate::limits::Bans;
 use crate::mail::Mailer;
 use crate::store::{ProfileStore, UserStore};
 
@@ -61,6 +62,8 @@ pub struct AccountParts {
     pub tokens: Arc<Tokens>,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
+    /// Who is shut out for a time.
+    pub bans: Arc<Bans>,
     /// Where the browser's part is served, without a final slash: mailed links start with it.
     pub client_url: String,
     /// Hears the id of every account that was changed or deleted, so that its live sockets are judged anew at once.
@@ -92,6 +95,12 @@ impl Accounts {
     #[must_use]
     pub fn client_url(&self) -> &str {
         &self.parts.client_url
+    }
+
+    /// Who is shut out for a time.
+    #[must_use]
+    pub fn bans(&self) -> &Bans {
+        &self.parts.bans
     }
 
     /// Waits until the mails under way have been handed over; for the end of the server. No mail is sent afterwards.

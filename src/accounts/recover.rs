@@ -30,6 +30,7 @@ impl Accounts {
         if user.status != AccountStatus::Active {
             return Err(IdentifyError::Blocked);
         }
+        self.parts.bans.check_person(user.id)?;
         if !user.sessions.accepts(&binding.token) {
             return Err(TokenError::Invalid.into());
         }

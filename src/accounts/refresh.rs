@@ -5,6 +5,7 @@ use super::identify::Identified;
 use super::sign_in::{SignedIn, username};
 use crate::auth::{Subject, TokenError};
 use crate::domain::AccountStatus;
+use crate::limits::StillBanned;
 use crate::store::StoreError;
 
 /// Why there is no other pair.
@@ -13,6 +14,9 @@ pub enum RefreshError {
     /// The token is none of ours, expired, or of an account that is not in use.
     #[error("the refresh token is not valid")]
     Invalid,
+    /// Whoever has it is shut out for a time.
+    #[error(transparent)]
+    Banned(#[from] StillBanned),
     /// The store failed; the token may be good.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -49,6 +53,7 @@ impl Accounts {
         };
         let user = user.filter(|user| user.status == AccountStatus::Active && user.sessions.accepts(&named.token));
         let user = user.ok_or(RefreshError::Invalid)?;
+        self.parts.bans.check_person(user.id)?;
         Ok(Identified { user, expires_at: named.expires_at, token: named.token })
     }
 }

@@ -11,6 +11,7 @@ use super::{AccountParts, Accounts};
 use crate::auth::token::DEFAULT_LIFETIME;
 use crate::auth::{Passwords, Secret, Tokens};
 use crate::domain::{AccountStatus, FixedClock, PendingCodes, Role, Timestamp, User, UserId};
+use crate::limits::Bans;
 use crate::mail::{Mail, MailError, Mailer};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{NewUser, Stores, UserChange};
@@ -49,6 +50,7 @@ impl Fixture {
             passwords: Passwords::quick(),
             tokens: Arc::clone(&tokens),
             clock: clock.clone(),
+            bans: Arc::new(Bans::new(clock.clone())),
             client_url: "http://localhost:5173/".into(),
             changed: changed_sender,
         });

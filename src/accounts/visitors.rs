@@ -3,6 +3,7 @@
 use super::Accounts;
 use super::codes::{digest, hex, percent_encoded};
 use crate::domain::{AccountStatus, Attachment, PendingCodes, Role, User, UserId};
+use crate::limits::StillBanned;
 use crate::store::{NewUser, Profile, SaveProfileError, SaveUserError, StoreError, UserChange};
 
 /// What a visitor is called who gives no name.
@@ -28,18 +29,33 @@ pub struct NewVisitor {
     pub secret: String,
 }
 
+/// Why a session opens nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum VisitorError {
+    /// Whoever has it is shut out for a time.
+    #[error(transparent)]
+    Banned(#[from] StillBanned),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
 impl Accounts {
     /// Who has this session, if anybody.
     ///
     /// # Errors
-    /// [`StoreError`] if the store fails.
-    pub async fn visitor(&self, secret: &str) -> Result<Option<User>, StoreError> {
+    /// [`VisitorError`] if they are shut out for a time, or if the store fails.
+    pub async fn visitor(&self, secret: &str) -> Result<Option<User>, VisitorError> {
         if secret.is_empty() || secret.len() > 128 {
             return Ok(None);
         }
         let Some(profile) = self.parts.profiles.profile_by_session(&digest(secret)).await? else { return Ok(None) };
         let user = self.parts.users.user(profile.user).await?;
-        Ok(user.filter(|user| user.status == AccountStatus::Active))
+        let user = user.filter(|user| user.status == AccountStatus::Active);
+        if let Some(user) = &user {
+            self.parts.bans.check_person(user.id)?;
+        }
+        Ok(user)
     }
 
     /// Where a file can be fetched for an hour.

@@ -14,6 +14,7 @@ use crate::bench::{self, BenchOptions};
 use crate::config::{self, Config};
 use crate::prove::{self, ProveOptions};
 
+mod ban;
 mod check_config;
 mod demo;
 mod health;
@@ -47,6 +48,8 @@ enum Command {
     Serve(Box<Config>),
     /// Adds, lists, blocks and unblocks accounts, and sets their passwords.
     User(user::User),
+    /// Shuts an address, an account or a visitor out for a time.
+    Ban(ban::Ban),
     /// Prints a token for an account.
     Token(token::Token),
     /// Moves everything from one store into another, and compares them; or takes in a Django dump.
@@ -108,6 +111,7 @@ pub fn main() -> ExitCode {
         None => run(serve::serve(config)),
         Some(Command::Serve(config)) => run(serve::serve(*config)),
         Some(Command::User(user)) => run(user.run()),
+        Some(Command::Ban(ban)) => run(ban.run()),
         Some(Command::Token(token)) => run(token.run()),
         Some(Command::Import(import)) => run(import.run()),
         Some(Command::Verify(verify)) => run(verify.run()),

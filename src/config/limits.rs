@@ -36,7 +36,7 @@ impl LimitsConfig {
 }
 
 /// A network, or an address as a network of its own.
-fn network(text: &str) -> Result<IpNet, String> {
+pub(crate) fn network(text: &str) -> Result<IpNet, String> {
     let text = text.trim();
     match (text.parse::<IpNet>(), text.parse::<IpAddr>()) {
         (Ok(network), _) => Ok(network),

@@ -25,6 +25,7 @@ pub use channels::{ChannelsConfig, FilesConfig};
 pub use desk::{DeskConfig, SocketioConfig};
 pub use heartbeat::HeartbeatConfig;
 pub use limits::LimitsConfig;
+pub(crate) use limits::network;
 pub use listen::ListenConfig;
 pub use log::{LogConfig, LogFormat};
 pub use mail::MailConfig;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::Desk;
 use crate::domain::{AccountStatus, ConversationId, Members, Person, Side, Summary};
+use crate::limits::StillBanned;
 use crate::store::StoreError;
 
 /// How a client names a conversation.
@@ -51,6 +52,9 @@ pub enum EnterError {
     /// There is, but it is none of theirs. Those who could only have guessed its name are told [`Self::NotFound`].
     #[error("the conversation is somebody else's")]
     Forbidden,
+    /// Its customer is shut out for a time, and whoever asks shows nothing but its name.
+    #[error(transparent)]
+    Banned(#[from] StillBanned),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -78,6 +82,7 @@ impl Desk {
             }
             Claim::NameAlone if !by_uuid => return Err(EnterError::NotFound),
             Claim::NameAlone => {
+                self.0.accounts.bans().check_person(customer)?;
                 let account = self.0.stores.users.user(customer).await?;
                 let is_active = account.as_ref().is_some_and(|account| account.status == AccountStatus::Active);
                 let person = account.map_or_else(|| Person::deleted(customer), |account| Person::from(&account));

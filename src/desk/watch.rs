@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::Desk;
 use super::connect::{Authenticated, revoke_connection};
 use super::outage::Outage;
-use crate::domain::{AccountStatus, ConnectionId, Person, Sessions, Timestamp, TokenStamp, User, UserId};
+use crate::domain::{AccountStatus, ConnectionId, Members, Person, Sessions, Timestamp, TokenStamp, User, UserId};
 use crate::presence::{Connection, Revoked};
 use crate::store::MAX_PAGE;
 
@@ -19,11 +19,16 @@ pub(super) struct Expiries {
     queue: Mutex<Queue>,
     /// Accounts could not be looked at again.
     outage: Outage,
+    bans_outage: Outage,
 }
 
 impl Default for Expiries {
     fn default() -> Self {
-        Self { queue: Mutex::default(), outage: Outage::new("look at accounts again") }
+        Self {
+            queue: Mutex::default(),
+            outage: Outage::new("look at accounts again"),
+            bans_outage: Outage::new("look at bans again"),
+        }
     }
 }
 
@@ -86,12 +91,36 @@ impl Desk {
         let mut tick = tokio::time::interval(PERIOD);
         loop {
             tick.tick().await;
+            self.read_bans().await;
+            if self.0.accounts.bans().has_people() {
+                self.revoke_guests().await;
+            }
             for (user, connection) in self.0.expiries.take_due(self.0.clock.now()) {
                 revoke_connection(user, &*connection, Revoked::TokenExpired);
             }
             let present: Vec<UserId> = self.0.presence.everybody().iter().map(|person| person.id).collect();
             for ids in present.chunks(MAX_PAGE) {
                 self.judge(ids).await;
+            }
+        }
+    }
+
+    /// Reads from the store who is shut out for a time. If it cannot be read, what it said last goes on to hold.
+    pub async fn read_bans(&self) {
+        let read = self.0.stores.bans.bans(self.0.clock.now()).await;
+        let read = read.map(|bans| self.0.accounts.bans().replace(&bans));
+        self.0.expiries.bans_outage.note(&read);
+    }
+
+    /// Closes the connections that were let in by the name of a conversation alone, whose customer is shut out now.
+    async fn revoke_guests(&self) {
+        for conversation in self.0.presence.guests_are_in() {
+            let Ok(Some(conversation)) = self.0.directory.conversation(conversation).await else { continue };
+            let Members::Support { customer } = conversation.members else { continue };
+            if self.0.accounts.bans().check_person(customer).is_err() {
+                for connection in self.0.presence.guests_of(conversation.id) {
+                    revoke_connection(customer, &*connection, Revoked::Blocked);
+                }
             }
         }
     }
@@ -106,7 +135,9 @@ impl Desk {
         }
         for id in ids {
             let Some(person) = self.0.presence.person(*id) else { continue };
-            if let Some(reason) = lost(&person, accounts.get(id)) {
+            let is_banned = self.0.accounts.bans().check_person(*id).is_err();
+            let reason = lost(&person, accounts.get(id)).or(is_banned.then_some(Revoked::Blocked));
+            if let Some(reason) = reason {
                 self.0.directory.forget(*id).await;
                 self.revoke(*id, reason);
                 continue;

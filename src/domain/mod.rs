@@ -19,6 +19,7 @@
 //! Reading order: [`ids`], [`clock`], [`user`], [`message`], [`conversation`], [`entry`], [`event`].
 
 pub mod attachment;
+pub mod ban;
 pub mod clock;
 pub mod conversation;
 pub mod desk_identity;
@@ -34,6 +35,7 @@ pub mod session;
 pub mod user;
 
 pub use attachment::Attachment;
+pub use ban::{Ban, Banned};
 pub use clock::{Clock, FixedClock, SystemClock, Timestamp};
 pub use conversation::{Conversation, LastMessage, Members, Side, SideState, Status, Summary};
 pub use desk_identity::{DeskId, DeskIdentity};

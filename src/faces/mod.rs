@@ -1,5 +1,6 @@
 //! Faces: the protocols towards clients. Each decodes, calls one use-case, and encodes; none names another.
 
+mod bans;
 pub mod channels;
 pub mod console;
 mod limits;
@@ -7,4 +8,5 @@ pub mod ops;
 pub mod rest;
 pub mod socketio;
 
+pub use bans::{ShutOut, refuse_banned};
 pub use limits::limit_requests;

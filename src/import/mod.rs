@@ -108,5 +108,6 @@ pub async fn import(
     people::move_people(from, to, &mut moved).await?;
     logs::move_logs(from, to, folders, &mut moved, progress).await?;
     people::move_delivered(from, to).await?;
+    people::move_bans(from, to).await?;
     Ok(moved)
 }

@@ -1,7 +1,7 @@
 //! Everything that belongs to people.
 
 use super::{End, ImportError, Moved};
-use crate::domain::UserId;
+use crate::domain::{Clock as _, SystemClock, UserId};
 use crate::store::{MAX_PAGE, RestoreError, SaveProfileError};
 
 /// Accounts, what the replaced server has noted of them, and profiles.
@@ -38,6 +38,15 @@ pub(super) async fn move_people(from: &End, to: &End, moved: &mut Moved) -> Resu
             moved.profiles += 1;
         }
     }
+}
+
+/// Who is shut out for a time, as far as there is room.
+pub(super) async fn move_bans(from: &End, to: &End) -> Result<(), ImportError> {
+    let now = SystemClock.now();
+    for ban in from.stores.bans.bans(now).await? {
+        to.stores.bans.save_ban(ban, now).await?;
+    }
+    Ok(())
 }
 
 /// How far everybody has been delivered to.

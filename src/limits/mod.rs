@@ -2,17 +2,19 @@
 //!
 //! [`Rate`] says how often, [`Limiter`] counts by any key, [`Limits`] holds one limiter by address for each [`Action`] that
 //! costs a server more than it costs a client, [`Pace`] counts what comes on one connection. [`Source`] is an address as it
-//! is counted. Counts are kept in memory and are lost when the process ends.
+//! is counted. [`Bans`] knows who is shut out altogether. Counts are kept in memory and are lost when the process ends.
 
 use std::time::Duration;
 
 mod action;
+mod bans;
 mod limiter;
 mod pace;
 mod rate;
 mod source;
 
 pub use action::{Action, ActionRate, ActionRateError};
+pub use bans::{Bans, StillBanned};
 pub use limiter::Limiter;
 pub use pace::{Pace, Paced};
 pub use rate::{Rate, RateError};

@@ -30,6 +30,20 @@ impl Presence {
         self.state().guests.0.entry(conversation).or_default().push(guest);
     }
 
+    /// The conversations in which there are any.
+    #[must_use]
+    pub fn guests_are_in(&self) -> Vec<ConversationId> {
+        self.state().guests.0.keys().copied().collect()
+    }
+
+    /// The guests of a conversation.
+    #[must_use]
+    pub fn guests_of(&self, conversation: ConversationId) -> Vec<Arc<dyn Connection>> {
+        let state = self.state();
+        let here = state.guests.0.get(&conversation);
+        here.into_iter().flatten().map(|guest| guest.connection.clone()).collect()
+    }
+
     /// Ends that.
     pub fn remove_guest(&self, conversation: ConversationId, connection: ConnectionId) {
         let guests = &mut self.state().guests.0;

@@ -1,7 +1,7 @@
 //! The store port: where users and logs are kept.
 //!
 //! [`UserStore`] keeps people, [`ConversationStore`] keeps logs and what follows from them, [`ProfileStore`] what some
-//! dialects know of people besides. Every method is atomic and safe
+//! dialects know of people besides, [`BanStore`] who is shut out for a time. Every method is atomic and safe
 //! to retry; what is not found is `None`. `contract` is the suite that every adapter passes.
 
 use std::sync::Arc;
@@ -9,8 +9,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::domain::{
-    AccountStatus, BirthDate, CodePurpose, Conversation, ConversationId, DeskId, Draft, Email, Entry, Members,
-    MessageExtras, MessageId, NameParts, PendingCode, PendingCodes, Reach, Role, Seq, Sessions, Side, Summary,
+    AccountStatus, Ban, Banned, BirthDate, CodePurpose, Conversation, ConversationId, DeskId, Draft, Email, Entry,
+    Members, MessageExtras, MessageId, NameParts, PendingCode, PendingCodes, Reach, Role, Seq, Sessions, Side, Summary,
     Timestamp, TokenDigest, User, UserId,
 };
 
@@ -365,6 +365,21 @@ pub trait ProfileStore: Send + Sync + 'static {
     async fn profile_by_username(&self, username: &str) -> Result<Option<Profile>, StoreError>;
 }
 
+/// The most bans that hold at the same time. All of them are read together, twice a second.
+pub const MAX_BANS: usize = 1000;
+
+/// Keeps who is shut out for a time.
+#[async_trait]
+pub trait BanStore: Send + Sync + 'static {
+    /// Saves a ban, in place of an earlier one of the same person or network. Those that have ended by `now` are removed. False,
+    /// and nothing is saved, if [`MAX_BANS`] others hold.
+    async fn save_ban(&self, ban: Ban, now: Timestamp) -> Result<bool, StoreError>;
+    /// Removes a ban. Tells whether there was one, ended or not.
+    async fn lift_ban(&self, who: Banned) -> Result<bool, StoreError>;
+    /// The bans that hold, the one that ends first coming first.
+    async fn bans(&self, now: Timestamp) -> Result<Vec<Ban>, StoreError>;
+}
+
 /// Keeps conversations, their logs, and what follows from them.
 #[async_trait]
 pub trait ConversationStore: Send + Sync + 'static {
@@ -457,6 +472,8 @@ pub struct Stores {
     pub conversations: Arc<dyn ConversationStore>,
     /// What belongs to people beside their accounts.
     pub profiles: Arc<dyn ProfileStore>,
+    /// Who is shut out for a time.
+    pub bans: Arc<dyn BanStore>,
     /// Whether other processes may write to it at the same time.
     pub is_shared: bool,
 }

@@ -4,6 +4,7 @@
 mod access;
 mod accounts;
 mod attachments;
+mod bans;
 mod capability;
 mod coming_back;
 mod cross;

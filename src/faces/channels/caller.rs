@@ -49,6 +49,7 @@ impl FromRequestParts<Channels> for Anybody {
             Some(token) => match channels.accounts.identify(&token).await {
                 Ok(identified) => Some(identified.user),
                 Err(IdentifyError::Store(error)) => return Err(error.into()),
+                Err(IdentifyError::Banned(banned)) => return Err(Problem::bad_token().banned(banned)),
                 Err(IdentifyError::Token(_) | IdentifyError::Blocked | IdentifyError::Gone) => {
                     return Err(Problem::bad_token());
                 }
@@ -140,6 +141,8 @@ pub(super) async fn from_token(
     match channels.desk.authenticate(&token).await {
         Ok(who) => Ok(Some(who)),
         Err(IdentifyError::Store(error)) => Err(error),
-        Err(IdentifyError::Token(_) | IdentifyError::Blocked | IdentifyError::Gone) => Ok(None),
+        Err(IdentifyError::Token(_) | IdentifyError::Blocked | IdentifyError::Banned(_) | IdentifyError::Gone) => {
+            Ok(None)
+        }
     }
 }

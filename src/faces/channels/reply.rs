@@ -8,7 +8,9 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use crate::accounts::log_in::LogInError;
+use crate::accounts::refresh::RefreshError;
 use crate::accounts::register::RegisterError;
+use crate::accounts::visitors::VisitorError;
 use crate::auth::PasswordError;
 use crate::desk::change_status::ChangeStatusError;
 use crate::desk::enter::EnterError;
@@ -16,7 +18,7 @@ use crate::desk::mark_read::MarkReadError;
 use crate::desk::revise_message::ReviseError;
 use crate::desk::send_message::SendMessageError;
 use crate::domain::BodyError;
-use crate::limits::RateLimited;
+use crate::limits::{RateLimited, StillBanned};
 use crate::store::StoreError;
 
 /// A request that is refused.
@@ -77,6 +79,14 @@ impl Problem {
         Self::detail(StatusCode::NOT_FOUND, "Not found.")
     }
 
+    /// The same, because whoever asks is shut out for a time.
+    pub(super) fn banned(mut self, banned: StillBanned) -> Self {
+        self.body["code"] = json!("banned");
+        self.body["retryAfterMs"] = json!(banned.0.retry_after_ms());
+        self.retry_after = Some(banned.0.retry_after_secs());
+        self
+    }
+
     fn later(mut self, limited: RateLimited) -> Self {
         let is_limit = self.status == StatusCode::TOO_MANY_REQUESTS;
         self.body["code"] = json!(if is_limit { "rate_limited" } else { "busy" });
@@ -115,11 +125,31 @@ impl From<StoreError> for Problem {
     }
 }
 
+impl From<RefreshError> for Problem {
+    fn from(error: RefreshError) -> Self {
+        match error {
+            RefreshError::Invalid => Self::bad_refresh_token(),
+            RefreshError::Banned(banned) => Self::bad_refresh_token().banned(banned),
+            RefreshError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<VisitorError> for Problem {
+    fn from(error: VisitorError) -> Self {
+        match error {
+            VisitorError::Banned(banned) => Self::not_for_you().banned(banned),
+            VisitorError::Store(error) => error.into(),
+        }
+    }
+}
+
 impl From<EnterError> for Problem {
     fn from(error: EnterError) -> Self {
         match error {
             // Whether somebody else has a conversation of that name is told to nobody.
             EnterError::NotFound | EnterError::Forbidden => Self::no_such_room(),
+            EnterError::Banned(banned) => Self::not_for_you().banned(banned),
             EnterError::Store(error) => error.into(),
         }
     }
@@ -213,6 +243,7 @@ pub(super) fn password_problem(error: PasswordError) -> Problem {
 /// Why a log-in failed: `wrong` says it in the dialect's words, also for an account that is shut.
 pub(super) fn log_in_problem(error: LogInError, wrong: Problem) -> Problem {
     match error {
+        LogInError::Banned(banned) => wrong.banned(banned),
         LogInError::Wrong | LogInError::Blocked | LogInError::Unverified => wrong,
         LogInError::TooManyTries(tries) => {
             let problem = Problem::detail(StatusCode::TOO_MANY_REQUESTS, "Too many attempts. Please try again later.");

@@ -193,6 +193,7 @@ impl From<LogInError> for Refusal {
         match error {
             LogInError::Wrong => Self::unauthorized("Invalid email or password"),
             LogInError::Blocked => Self::forbidden("Account is blocked."),
+            LogInError::Banned(banned) => Self::forbidden("Account is blocked.").banned(banned),
             LogInError::Unverified => Self::forbidden("Account not verified. Please verify OTP."),
             LogInError::TooManyTries(error) => error.into(),
             LogInError::Password(error) => error.into(),

@@ -69,6 +69,7 @@ impl From<IdentifyError> for Refusal {
         match error {
             IdentifyError::Token(error) => error.into(),
             IdentifyError::Blocked | IdentifyError::Gone => TokenError::Invalid.into(),
+            IdentifyError::Banned(banned) => Self::from(TokenError::Invalid).banned(banned),
             IdentifyError::Store(error) => error.into(),
         }
     }

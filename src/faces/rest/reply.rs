@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::accounts::throttle::TooManyTries;
 use crate::auth::PasswordError;
-use crate::limits::RateLimited;
+use crate::limits::{RateLimited, StillBanned};
 use crate::store::StoreError;
 
 /// A request that is refused, as `{success: false, message}`. The message is for people and never holds a cause.
@@ -19,6 +19,8 @@ pub struct Refusal {
     status: StatusCode,
     message: &'static str,
     retry_after: Option<RateLimited>,
+    /// Whoever asks is shut out until then.
+    is_ban: bool,
 }
 
 /// The body of every answer that carries no more than a sentence.
@@ -41,7 +43,7 @@ impl Refusal {
     /// A refusal with this status.
     #[must_use]
     pub const fn new(status: StatusCode, message: &'static str) -> Self {
-        Self { status, message, retry_after: None }
+        Self { status, message, retry_after: None, is_ban: false }
     }
 
     /// 400: the client should send something else.
@@ -80,6 +82,12 @@ impl Refusal {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, message)
     }
 
+    /// The same, because whoever asks is shut out for a time.
+    #[must_use]
+    pub const fn banned(self, banned: StillBanned) -> Self {
+        Self { retry_after: Some(banned.0), is_ban: true, ..self }
+    }
+
     const fn later(self, retry_after: Duration) -> Self {
         Self { retry_after: Some(RateLimited { retry_after }), ..self }
     }
@@ -87,11 +95,15 @@ impl Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let is_limit = self.status == StatusCode::TOO_MANY_REQUESTS;
+        let code = match self.status {
+            _ if self.is_ban => "banned",
+            StatusCode::TOO_MANY_REQUESTS => "rate_limited",
+            _ => "busy",
+        };
         let body = Sentence {
             success: false,
             message: self.message,
-            code: self.retry_after.map(|_| if is_limit { "rate_limited" } else { "busy" }),
+            code: self.retry_after.map(|_| code),
             retry_after_ms: self.retry_after.map(|limited| limited.retry_after_ms()),
         };
         let mut response = (self.status, Json(body)).into_response();

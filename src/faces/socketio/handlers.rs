@@ -75,23 +75,24 @@ async fn authenticate(connection: &Shared, shown: Authenticate, ack: Option<AckS
     }
     let Some(token) = shown.token else {
         connection.rebind(None);
-        return deny(connection, ack, ErrorCode::Unauthenticated, NO_TOKEN);
+        return deny(connection, ack, &Problem::new(ErrorCode::Unauthenticated, NO_TOKEN));
     };
     let who = match connection.desk.authenticate(&token).await {
         Ok(who) => who,
         Err(error) => {
             connection.rebind(None);
-            let (code, message) = match error {
-                IdentifyError::Token(TokenError::Expired) => (ErrorCode::TokenExpired, "Invalid token"),
+            let problem = match error {
+                IdentifyError::Banned(banned) => Problem::banned(banned),
+                IdentifyError::Token(TokenError::Expired) => Problem::new(ErrorCode::TokenExpired, "Invalid token"),
                 IdentifyError::Token(_) | IdentifyError::Blocked | IdentifyError::Gone => {
-                    (ErrorCode::Unauthenticated, "Invalid token")
+                    Problem::new(ErrorCode::Unauthenticated, "Invalid token")
                 }
                 IdentifyError::Store(error) => {
                     tracing::warn!(%error, "Could not look up who authenticates");
-                    (ErrorCode::StorageUnavailable, "Server error")
+                    Problem::new(ErrorCode::StorageUnavailable, "Server error")
                 }
             };
-            return deny(connection, ack, code, message);
+            return deny(connection, ack, &problem);
         }
     };
     let is_new = connection.rebind(Some(&who.person));
@@ -162,9 +163,9 @@ pub(super) async fn recover(connection: &Shared, returning: Returning) {
     }
 }
 
-fn deny(connection: &Shared, ack: Option<AckSender>, code: ErrorCode, message: &'static str) {
-    denials::deny(connection, message);
-    connection.acknowledge(ack, &Problem::new(code, message).as_answer());
+fn deny(connection: &Shared, ack: Option<AckSender>, problem: &Problem) {
+    denials::deny(connection, problem.message);
+    connection.acknowledge(ack, &problem.as_answer());
 }
 
 async fn send_message(connection: &Shared, author: Arc<Person>, message: MessageToSend, ack: Option<AckSender>) {

@@ -10,6 +10,7 @@ use super::wire::read_authenticate;
 use crate::accounts::identify::IdentifyError;
 use crate::auth::{TokenError, token_in_header, without_bearer};
 use crate::desk::Desk;
+use crate::limits::StillBanned;
 
 /// Where clients connect. The first is the dashboard's; the others are its aliases, under the names that frontends use.
 pub(super) const NAMESPACES: [&str; 4] = ["/", "/chat", "/admin", "/support"];
@@ -53,6 +54,8 @@ pub(super) enum Refused {
     Expired,
     #[error("Account is blocked.")]
     Blocked,
+    #[error("Account is banned for another {} s", .0.0.retry_after_secs())]
+    Banned(StillBanned),
     #[error("Invalid token")]
     Invalid,
 }
@@ -67,6 +70,7 @@ pub(super) async fn check(desk: &Desk, token: Option<String>) -> Result<(), Refu
         Ok(_) | Err(IdentifyError::Store(_)) => Ok(()),
         Err(IdentifyError::Token(TokenError::Expired)) => Err(Refused::Expired),
         Err(IdentifyError::Blocked) => Err(Refused::Blocked),
+        Err(IdentifyError::Banned(banned)) => Err(Refused::Banned(banned)),
         Err(IdentifyError::Token(_) | IdentifyError::Gone) => Err(Refused::Invalid),
     }
 }

@@ -10,6 +10,7 @@ use crate::domain::{
     UserId,
 };
 
+mod bans;
 mod conversations;
 mod log;
 mod paging;
@@ -20,7 +21,7 @@ mod revisions;
 mod sessions;
 
 pub(crate) use {
-    conversations::*, log::*, paging::*, people::*, projections::*, removal::*, revisions::*, sessions::*,
+    bans::*, conversations::*, log::*, paging::*, people::*, projections::*, removal::*, revisions::*, sessions::*,
 };
 
 /// Makes one test per story for an adapter.
@@ -78,6 +79,8 @@ macro_rules! store_contract {
                 a_page_ends_when_its_texts_fill_it,
                 a_removed_conversation_leaves_the_desks_lists_until_the_next_message,
                 all_entries_have_one_order_or_the_store_says_that_they_have_none,
+                bans_are_kept_until_they_end_or_are_lifted,
+                no_more_bans_hold_than_can_be_read_together,
             ]
         );
     };

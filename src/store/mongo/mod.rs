@@ -43,6 +43,7 @@ use super::{StoreError, Stores};
 use crate::supervise::restarting;
 
 mod append;
+mod bans;
 mod connection;
 mod conversations;
 mod copies;
@@ -143,7 +144,13 @@ impl MongoStore {
     /// All parts of the port.
     #[must_use]
     pub fn stores(self: &Arc<Self>) -> Stores {
-        Stores { users: self.clone(), conversations: self.clone(), profiles: self.clone(), is_shared: true }
+        Stores {
+            users: self.clone(),
+            conversations: self.clone(),
+            profiles: self.clone(),
+            bans: self.clone(),
+            is_shared: true,
+        }
     }
 
     /// Waits until `messages` shows everything that was appended before this call.

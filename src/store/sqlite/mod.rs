@@ -16,6 +16,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::{StoreError, Stores, Upkeep};
 
 mod append;
+mod bans;
 mod checkpoint;
 mod codes;
 mod conversations;
@@ -78,7 +79,13 @@ impl SqliteStore {
     /// All parts of the port.
     #[must_use]
     pub fn stores(self: &Arc<Self>) -> Stores {
-        Stores { users: self.clone(), conversations: self.clone(), profiles: self.clone(), is_shared: false }
+        Stores {
+            users: self.clone(),
+            conversations: self.clone(),
+            profiles: self.clone(),
+            bans: self.clone(),
+            is_shared: false,
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
@@ -19,11 +20,20 @@ pub(crate) struct Wire(WebSocketStream<TcpStream>);
 impl Wire {
     /// Connects up to the server's `40`.
     pub(crate) async fn connect(url: &str) -> Self {
-        Self::connect_with_buffer(url, None).await
+        Self::open(url, None, None).await
+    }
+
+    /// Connects as a client of this address, as a proxy says it.
+    pub(crate) async fn connect_from(url: &str, address: &str) -> Self {
+        Self::open(url, None, Some(address)).await
     }
 
     /// Connects with a small receive buffer, so that what is not read backs up at the server soon.
     pub(crate) async fn connect_with_buffer(url: &str, buffer: Option<u32>) -> Self {
+        Self::open(url, buffer, None).await
+    }
+
+    async fn open(url: &str, buffer: Option<u32>, address: Option<&str>) -> Self {
         let host = url.strip_prefix("http://").unwrap();
         let socket = TcpSocket::new_v4().unwrap();
         if let Some(buffer) = buffer {
@@ -32,6 +42,10 @@ impl Wire {
         let stream = socket.connect(host.parse().unwrap()).await.unwrap();
         stream.set_nodelay(true).unwrap();
         let request = format!("ws://{host}/socket.io/?EIO=4&transport=websocket");
+        let mut request = request.into_client_request().unwrap();
+        if let Some(address) = address {
+            request.headers_mut().insert("x-forwarded-for", address.parse().unwrap());
+        }
         let config = WebSocketConfig::default();
         let (socket, _) =
             timeout(SOON, client_async_with_config(request, stream, Some(config))).await.unwrap().unwrap();

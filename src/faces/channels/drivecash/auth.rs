@@ -11,7 +11,6 @@ use super::wire::UserBody;
 use crate::accounts::identify::IdentifyError;
 use crate::accounts::log_in::LogInError;
 use crate::accounts::one_time_code::OneTimeCodeError;
-use crate::accounts::refresh::RefreshError;
 use crate::accounts::sign_in::{SignIn, SignedIn};
 use crate::auth::TokenPair;
 use crate::domain::{CodePurpose, User};
@@ -114,10 +113,7 @@ pub(super) fn digits(fields: &Fields, name: &str) -> Option<String> {
 /// Another pair. A refresh token is good for its lifetime.
 async fn refresh(State(channels): State<Channels>, fields: Fields) -> Result<Response, Problem> {
     let [token] = fields.required(["refresh"])?;
-    let signed_in = channels.accounts.refresh(&token).await.map_err(|error| match error {
-        RefreshError::Invalid => Problem::bad_refresh_token(),
-        RefreshError::Store(error) => error.into(),
-    })?;
+    let signed_in = channels.accounts.refresh(&token).await?;
     Ok(secret(&pair(&signed_in.tokens)))
 }
 
@@ -125,6 +121,7 @@ async fn verify(State(channels): State<Channels>, fields: Fields) -> Result<Json
     let [token] = fields.required(["token"])?;
     channels.accounts.identify(&token).await.map_err(|error| match error {
         IdentifyError::Token(_) | IdentifyError::Blocked | IdentifyError::Gone => Problem::bad_refresh_token(),
+        IdentifyError::Banned(banned) => Problem::bad_refresh_token().banned(banned),
         IdentifyError::Store(error) => error.into(),
     })?;
     Ok(Json(json!({})))

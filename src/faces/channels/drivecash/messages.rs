@@ -44,7 +44,7 @@ async fn enter_to(channels: &Channels, user: &User, room: &str, what: &str) -> R
     let none = || Problem::error(StatusCode::NOT_FOUND, "Chat room not found");
     let number = room.parse().map_err(|_| none())?;
     enter(channels, user, number).await.map_err(|error| match error {
-        EnterError::NotFound => none(),
+        EnterError::NotFound | EnterError::Banned(_) => none(),
         EnterError::Forbidden => {
             Problem::error(StatusCode::FORBIDDEN, &format!("You do not have permission to {what} room"))
         }
@@ -214,7 +214,7 @@ pub(super) async fn find(channels: &Channels, user: &User, number: &str) -> Resu
     let number = number.parse().map_err(|_| none())?;
     let room = channels.desk.conversation_of_message(number).await?.ok_or_else(none)?;
     let entered = enter(channels, user, room).await.map_err(|error| match error {
-        EnterError::NotFound | EnterError::Forbidden => none(),
+        EnterError::NotFound | EnterError::Forbidden | EnterError::Banned(_) => none(),
         EnterError::Store(error) => error.into(),
     })?;
     let told = channels.desk.message(entered.summary.conversation.id, number).await?;

@@ -55,7 +55,9 @@ pub(super) async fn room(channels: Channels, room: &str, mut request: Request) -
     let claim = Claim::Identity(who.person.clone());
     let entered = match channels.desk.enter(ConversationName::Number(number), &claim).await {
         Ok(entered) => entered,
-        Err(EnterError::NotFound | EnterError::Forbidden) => return StatusCode::FORBIDDEN.into_response(),
+        Err(EnterError::NotFound | EnterError::Forbidden | EnterError::Banned(_)) => {
+            return StatusCode::FORBIDDEN.into_response();
+        }
         Err(EnterError::Store(error)) => return Problem::from(error).into_response(),
     };
     let (connection, waiting) = DrivecashConnection::open(&channels, &entered, &handshake);

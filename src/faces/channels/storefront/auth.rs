@@ -13,7 +13,6 @@ use super::wire::UserBody;
 use crate::accounts::change_email::ChangeEmail;
 use crate::accounts::change_own::ChangeOwnError;
 use crate::accounts::fields::{Name, NewPassword, Username};
-use crate::accounts::refresh::RefreshError;
 use crate::accounts::register::{Details, Proof, Register};
 use crate::accounts::sign_in::{SignIn, SignedIn};
 use crate::accounts::visitors::Card;
@@ -137,10 +136,7 @@ async fn adopt(channels: &Channels, headers: &HeaderMap, user: &User) -> Result<
 /// `POST refresh/` `{refresh}`: another pair. A refresh token is good for its lifetime.
 async fn refresh(State(channels): State<Channels>, fields: Fields) -> Result<Response, Problem> {
     let [token] = fields.required(["refresh"])?;
-    let signed_in = channels.accounts.refresh(&token).await.map_err(|error| match error {
-        RefreshError::Invalid => Problem::bad_refresh_token(),
-        RefreshError::Store(error) => error.into(),
-    })?;
+    let signed_in = channels.accounts.refresh(&token).await?;
     let tokens = signed_in.tokens;
     let body = json!({"access": tokens.access, "refresh": tokens.refresh});
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(body)).into_response())

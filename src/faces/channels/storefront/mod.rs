@@ -24,6 +24,7 @@ mod wire;
 
 use super::socket::Handshake;
 use super::{Channels, FOREVER, caller};
+use crate::accounts::visitors::VisitorError;
 use crate::desk::connect::Authenticated;
 use crate::desk::enter::{Claim, ConversationName, EnterError, Entered};
 use crate::domain::Person;
@@ -55,7 +56,7 @@ pub(super) async fn room(channels: Channels, room: &str, mut request: Request) -
     let LetIn { who, entered, is_panel } = match let_in(&channels, request.uri(), request.headers(), uuid).await {
         Ok(let_in) => let_in,
         Err(NotLetIn::Panel) => return handshake.close_with(&channels.sockets, 4401, "The account is not in use"),
-        Err(NotLetIn::Room(EnterError::NotFound | EnterError::Forbidden)) => {
+        Err(NotLetIn::Room(EnterError::NotFound | EnterError::Forbidden | EnterError::Banned(_))) => {
             return handshake.close_with(&channels.sockets, 4404, "Chat room not found");
         }
         Err(NotLetIn::Room(EnterError::Store(error))) => {
@@ -98,9 +99,13 @@ impl Channels {
 /// Whose token and session cookie came with a handshake. A token that names nobody is as good as none, as it always was.
 async fn identities(channels: &Channels, uri: &Uri, headers: &HeaderMap) -> Result<Vec<Authenticated>, StoreError> {
     let mut who = Vec::from_iter(caller::from_token(channels, uri).await?);
-    if let Some(secret) = caller::session(headers)
-        && let Some(visitor) = channels.accounts.visitor(secret).await?
-    {
+    let Some(secret) = caller::session(headers) else { return Ok(who) };
+    let visitor = match channels.accounts.visitor(secret).await {
+        Ok(visitor) => visitor,
+        Err(VisitorError::Banned(_)) => None,
+        Err(VisitorError::Store(error)) => return Err(error),
+    };
+    if let Some(visitor) = visitor {
         who.push(Authenticated { person: caller::person(&visitor), expires_at: FOREVER, token: None });
     }
     Ok(who)

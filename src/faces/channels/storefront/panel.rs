@@ -43,7 +43,7 @@ pub(super) async fn of(channels: &Channels, headers: &HeaderMap) -> Result<Panel
             expires_at: holder.expires_at,
             token: Some(holder.token),
         })),
-        Ok(_) | Err(RefreshError::Invalid) => Ok(Panel::Shut),
+        Ok(_) | Err(RefreshError::Invalid | RefreshError::Banned(_)) => Ok(Panel::Shut),
         Err(RefreshError::Store(error)) => Err(error),
     }
 }

@@ -13,7 +13,7 @@ use crate::desk::mark_read::MarkRead;
 use crate::desk::send_message::Addressee;
 use crate::domain::{ClientMessageId, ConversationId, MessageId, Person, Seq, UserId};
 use crate::json;
-use crate::limits::RateLimited;
+use crate::limits::{RateLimited, StillBanned};
 pub(super) use read::read_authenticate;
 use read::{read_edit, read_id, read_mark, read_message, read_received, read_receiver, read_resume};
 
@@ -47,6 +47,7 @@ pub(super) const NO_TOKEN: &str = "No token provided";
 pub(super) enum ErrorCode {
     Unauthenticated,
     TokenExpired,
+    Banned,
     Forbidden,
     NotFound,
     Invalid,
@@ -89,6 +90,11 @@ impl Problem {
     /// Too much in too short a time.
     pub(super) fn limited(limited: RateLimited, message: &'static str) -> Self {
         Self { retry_after_ms: Some(limited.retry_after_ms()), ..Self::new(ErrorCode::RateLimited, message) }
+    }
+
+    /// Whoever it is is shut out for a time.
+    pub(super) fn banned(banned: StillBanned) -> Self {
+        Self { retry_after_ms: Some(banned.0.retry_after_ms()), ..Self::new(ErrorCode::Banned, "Account is banned") }
     }
 
     /// The same as an answer.

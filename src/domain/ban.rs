@@ -1,0 +1,60 @@
+//! Who is shut out for a time.
+
+use std::fmt;
+use std::str::FromStr;
+
+use ipnet::IpNet;
+
+use super::{Timestamp, UserId};
+
+/// Whom a ban is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Banned {
+    /// Whoever asks from an address of this network.
+    Network(IpNet),
+    /// An account or a visitor.
+    Person(UserId),
+}
+
+/// A text was given that is neither a network nor an id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("neither a network nor the id of a person")]
+pub struct BannedError;
+
+/// The text under which stores keep it: `192.0.2.0/24`, or an id of 24 hex digits.
+///
+/// ```
+/// use deskline::domain::Banned;
+/// for text in ["192.0.2.0/24", "2001:db8::/64", "6565f0c80000000000000001"] {
+///     assert_eq!(text.parse::<Banned>().unwrap().to_string(), text);
+/// }
+/// assert!("everybody".parse::<Banned>().is_err());
+/// ```
+impl fmt::Display for Banned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Network(network) => network.fmt(f),
+            Self::Person(id) => id.fmt(f),
+        }
+    }
+}
+
+impl FromStr for Banned {
+    type Err = BannedError;
+
+    fn from_str(text: &str) -> Result<Self, BannedError> {
+        match text.parse::<IpNet>() {
+            Ok(network) => Ok(Self::Network(network.trunc())),
+            Err(_) => text.parse().map(Self::Person).map_err(|_| BannedError),
+        }
+    }
+}
+
+/// Somebody is shut out until then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ban {
+    /// Who.
+    pub who: Banned,
+    /// Until when.
+    pub until: Timestamp,
+}

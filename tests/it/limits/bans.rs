@@ -1,0 +1,128 @@
+//! Somebody is shut out for a time, by a command that runs beside the server.
+
+use std::time::{Duration, Instant};
+
+use reqwest::{Client as Http, StatusCode};
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use crate::support::{SOON, TestServer, Wire, email_of, run};
+use deskline::rig::client::{Client, ClientError};
+
+/// A ban holds within half a second. This is for a machine that is overloaded.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+const POLLING: &str = "/socket.io/?EIO=4&transport=polling";
+
+async fn ban(server: &TestServer, arguments: &[&str]) -> String {
+    let data = server.data();
+    let all: Vec<&str> = ["ban", "--data", &data].into_iter().chain(arguments.iter().copied()).collect();
+    let output = run(&all).await;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Asks until the answer is as it should be.
+async fn until<F: Future<Output = bool>>(what: &str, holds: impl Fn() -> F) -> Duration {
+    let since = Instant::now();
+    while !holds().await {
+        assert!(since.elapsed() < PATIENCE, "{what} after {:?}", since.elapsed());
+        tokio::task::yield_now().await;
+    }
+    since.elapsed()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_banned_address_is_cut_off_and_kept_out_until_the_ban_is_lifted() {
+    let server = TestServer::start(&["--trusted-proxy", "127.0.0.0/8"]).await;
+    let http = Http::new();
+    let get =
+        |path: &str, from: &str| http.get(format!("{}{path}", server.url)).header("x-forwarded-for", from.to_owned());
+    let opened = get(POLLING, "192.0.2.7").send().await.unwrap().text().await.unwrap();
+    let session: Value = serde_json::from_str(&opened[1..]).unwrap();
+    let session = format!("{POLLING}&sid={}", session["sid"].as_str().unwrap());
+    // It waits for something to happen, and nothing does: pings come only after 25 s.
+    drop(get(&session, "192.0.2.7").send().await.unwrap());
+    let poll = tokio::spawn(get(&session, "192.0.2.7").send());
+    let mut socket = Wire::connect_from(&server.url, "192.0.2.9").await;
+    let mut other = Wire::connect_from(&server.url, "198.51.100.1").await;
+
+    let said = ban(&server, &["add", "192.0.2.0/24", "--for", "1h"]).await;
+    assert!(said.starts_with("Banned 192.0.2.0/24 until "), "{said}");
+    let since = Instant::now();
+    assert_eq!(socket.next(SOON).await, None, "the websocket is closed");
+    let refused = timeout(SOON, poll).await.unwrap().unwrap().unwrap();
+    assert!(since.elapsed() < PATIENCE, "{:?}", since.elapsed());
+    assert_eq!(refused.status(), StatusCode::FORBIDDEN);
+    for path in [POLLING, "/api/auth/me", "/", "/api/public/chat-rooms/"] {
+        let refused = get(path, "192.0.2.200").send().await.unwrap();
+        assert_eq!(refused.status(), StatusCode::FORBIDDEN, "{path}");
+        let wait: u64 = refused.headers()["retry-after"].to_str().unwrap().parse().unwrap();
+        assert!((3500..=3600).contains(&wait), "{wait}");
+        let body: Value = refused.json().await.unwrap();
+        assert_eq!(body["code"], "banned", "{path}");
+        assert!(body["retryAfterMs"].as_u64().is_some_and(|ms| ms > 3_500_000), "{body}");
+    }
+    assert_eq!(get(POLLING, "198.51.100.1").send().await.unwrap().status(), StatusCode::OK);
+    assert!(other.send(r#"42["authenticate","x"]"#).await && other.next(SOON).await.is_some(), "others go on");
+
+    assert!(ban(&server, &["list"]).await.contains("192.0.2.0/24"));
+    ban(&server, &["lift", "192.0.2.0/24"]).await;
+    until("let in again", async || get(POLLING, "192.0.2.7").send().await.unwrap().status() == StatusCode::OK).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_banned_account_is_as_a_blocked_one_for_that_time() {
+    let server = TestServer::start(&[]).await;
+    let ann = server.customer("ann").await;
+    let live = server.enter(&ann).await;
+    ban(&server, &["add", email_of("ann").as_str(), "--for", "1h"]).await;
+    let since = Instant::now();
+    let (name, told) = loop {
+        let (name, told) = live.next_event(PATIENCE).await.unwrap();
+        if name == "authenticated" && told["success"] == false {
+            break (name, told);
+        }
+    };
+    assert!(since.elapsed() < PATIENCE, "{:?}", since.elapsed());
+    assert_eq!((name.as_str(), &told["message"]), ("authenticated", &json!("Account is blocked.")), "{told}");
+
+    let again = Client::connect(&server.url).await.unwrap();
+    let answer = again.emit_ack("authenticate", json!({ "token": ann.token })).await.unwrap();
+    assert_eq!(answer["code"], "banned", "{answer}");
+    assert!(answer["retryAfterMs"].as_u64().is_some_and(|ms| ms > 3_500_000), "{answer}");
+    let me =
+        Http::new().get(format!("{}/api/chat/conversations", server.url)).bearer_auth(&ann.token).send().await.unwrap();
+    assert_eq!(me.status(), StatusCode::UNAUTHORIZED);
+    let body: Value = me.json().await.unwrap();
+    assert_eq!(body["code"], "banned", "{body}");
+
+    ban(&server, &["lift", email_of("ann").as_str()]).await;
+    until("let in again", async || {
+        let client = Client::connect(&server.url).await.unwrap();
+        match client.emit_ack("authenticate", json!({ "token": ann.token })).await {
+            Ok(answer) => answer["success"] == true,
+            Err(ClientError::TimedOut(_) | ClientError::Closed) => false,
+            Err(error) => panic!("{error}"),
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_banned_is_said_in_a_sentence_with_a_hint() {
+    let server = TestServer::start(&[]).await;
+    let data = server.data();
+    for (who, why) in [
+        ("10.0.0.7", "trusted proxy 10.0.0.0/24"),
+        ("127.0.0.1", "this machine"),
+        ("0.0.0.0/0", "trusted proxy"),
+        ("nobody@x.test", "no account has this address"),
+        ("everybody", "names nobody"),
+        ("6565f0c80000000000000001", "no account and no visitor has the id"),
+    ] {
+        let output = run(&["ban", "--data", &data, "--trusted-proxy", "10.0.0.0/24", "add", who]).await;
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && said.contains(why), "{who}: {said}");
+    }
+}
