@@ -19,7 +19,7 @@ use crate::config::{Config, MailConfig};
 use crate::desk::Desk;
 use crate::domain::{Clock, SystemClock, UserId};
 use crate::faces::channels::ChannelsSettings;
-use crate::faces::{self, ShutOut, channels, console, ops, rest, socketio};
+use crate::faces::{self, RequestLimits, ShutOut, channels, console, ops, rest, socketio};
 use crate::limits::Bans;
 use crate::mail::{LogMailer, Mailer, NoMailer, SmtpMailer};
 use crate::net;
@@ -166,6 +166,7 @@ fn router(
     config: &Config,
 ) -> anyhow::Result<(Router, SocketIo, channels::Sockets)> {
     let limits = Arc::new(config.limits.limits(config.demo));
+    let counted = RequestLimits { limits: limits.clone(), accounts: accounts.clone() };
     let settings = config.socketio.settings(config.heartbeat.heartbeat());
     let (socketio, sockets, gate, polls) = socketio::layer(desk, accounts.clone(), limits.clone(), &settings);
     let (dialects, channels) = channels::routes(desk.clone(), accounts.clone(), channels_settings(config));
@@ -179,7 +180,7 @@ fn router(
         .layer(socketio)
         .layer(axum::middleware::from_fn_with_state(polls, socketio::carry))
         .layer(axum::middleware::from_fn_with_state(gate, socketio::guard))
-        .layer(axum::middleware::from_fn_with_state(limits, faces::limit_requests))
+        .layer(axum::middleware::from_fn_with_state(counted, faces::limit_requests))
         .layer(axum::middleware::from_fn_with_state(origins.clone(), net::check_origin))
         .layer(axum::middleware::from_fn_with_state(shut_out, faces::refuse_banned));
     let router = net::in_front(router, &origins, config.limits.proxies(), &config.listen.public_urls)?;

@@ -40,7 +40,7 @@ pub struct Identity {
 }
 
 /// How a token names an account: the dialects disagree.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Subject {
     /// By its id.
     Id(UserId),

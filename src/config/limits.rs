@@ -15,8 +15,9 @@ pub struct LimitsConfig {
     /// be given several times.
     #[arg(long = "trusted-proxy", env = "DESKLINE_TRUSTED_PROXY", value_delimiter = ',', value_name = "CIDR", value_parser = network)]
     pub trusted_proxies: Vec<IpNet>,
-    /// How often one address may do something, e.g. `registrations=60/10m`, `mails=off` or `all=off`; names: handshakes,
-    /// registrations, mails, codes, rooms, uploads, searches. May be given several times.
+    /// How often one address may do something, e.g. `registrations=60/10m`, `mails=off` or `all=off`; names: handshakes, log-ins,
+    /// registrations, mails, codes, rooms, uploads, searches; and of one person: person-uploads, person-searches. May be given
+    /// several times.
     #[arg(long = "limit", env = "DESKLINE_LIMIT", value_delimiter = ',', value_name = "NAME=RATE")]
     pub limits: Vec<ActionRate>,
 }

@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Request, State};
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use serde_json::json;
 
+use crate::accounts::Accounts;
+use crate::auth::token_in_header;
 use crate::limits::{Action, Limits, RateLimited};
 use crate::net::{ClientAddress, is_api};
 
@@ -37,11 +39,26 @@ const ROUTES: &[(&str, &[Action])] = &[
     ("/api/public/user-chat", &[Action::Room]),
 ];
 
-/// A layer that counts what is costly, by address, and refuses what is too much with 429.
-pub async fn limit_requests(State(limits): State<Arc<Limits>>, request: Request, next: Next) -> Response {
+/// What [`limit_requests`] needs.
+#[derive(Clone)]
+pub struct RequestLimits {
+    /// The counts.
+    pub limits: Arc<Limits>,
+    /// Tells whose a token is.
+    pub accounts: Arc<Accounts>,
+}
+
+fn token_of(request: &Request) -> Option<&str> {
+    Some(token_in_header(request.headers().get(AUTHORIZATION)?.to_str().ok()?)).filter(|token| !token.is_empty())
+}
+
+/// A layer that counts what is costly, by address and by person, and refuses what is too much with 429.
+pub async fn limit_requests(State(state): State<RequestLimits>, request: Request, next: Next) -> Response {
+    let RequestLimits { limits, accounts } = &state;
     let source = ClientAddress::of(request.extensions()).source();
     for action in actions(&request) {
-        if let Err(limited) = limits.take(*action, source) {
+        let person = action.by_person().and_then(|_| accounts.subject_of(token_of(&request)?));
+        if let Err(limited) = limits.take_for(*action, source, person) {
             tracing::debug!(%source, action = action.name(), "An address has reached a limit");
             return too_many(limited);
         }

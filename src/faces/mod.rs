@@ -9,4 +9,4 @@ pub mod rest;
 pub mod socketio;
 
 pub use bans::{ShutOut, refuse_banned};
-pub use limits::limit_requests;
+pub use limits::{RequestLimits, limit_requests};

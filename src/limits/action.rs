@@ -23,11 +23,15 @@ pub enum Action {
     Upload,
     /// A search, or another request that looks through many rows.
     Search,
+    /// A file of one person, wherever they are.
+    PersonUpload,
+    /// A search of one person, wherever they are.
+    PersonSearch,
 }
 
 impl Action {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Handshake,
         Self::LogIn,
         Self::Registration,
@@ -36,6 +40,8 @@ impl Action {
         Self::Room,
         Self::Upload,
         Self::Search,
+        Self::PersonUpload,
+        Self::PersonSearch,
     ];
 
     /// Its name in the settings.
@@ -50,19 +56,32 @@ impl Action {
             Self::Room => "rooms",
             Self::Upload => "uploads",
             Self::Search => "searches",
+            Self::PersonUpload => "person-uploads",
+            Self::PersonSearch => "person-searches",
         }
     }
 
-    /// Its default rate for one address, which may be that of a proxy: several times what the busiest ten minutes of a shop with
+    /// Its default rate for one address, or one person. An address may be that of a proxy: it may do several times what the busiest ten minutes of a shop with
     /// 10,000 visitors a day need (some 250 visitors, of whom few register or upload).
     const fn usual(self) -> &'static str {
         match self {
             Self::Handshake => "20000/1m",
             Self::LogIn => "600/10m:100",
-            Self::Registration | Self::Mail => "60/10m",
+            Self::Registration | Self::Mail | Self::PersonUpload => "60/10m",
             Self::Code => "120/10m",
             Self::Room | Self::Upload => "600/10m",
             Self::Search => "600/1m",
+            Self::PersonSearch => "120/1m",
+        }
+    }
+
+    /// The same action as it is counted by person; `None` if it is not.
+    #[must_use]
+    pub const fn by_person(self) -> Option<Self> {
+        match self {
+            Self::Upload => Some(Self::PersonUpload),
+            Self::Search => Some(Self::PersonSearch),
+            _ => None,
         }
     }
 }

@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use crate::auth::Subject;
+
 mod action;
 mod bans;
 mod limiter;
@@ -48,10 +50,17 @@ impl RateLimited {
     }
 }
 
-/// What each address may do.
+/// Whom an allowance is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Key {
+    Source(Source),
+    Person(Subject),
+}
+
+/// What each address, and each person, may do.
 #[derive(Debug)]
 pub struct Limits {
-    limiters: Vec<(Action, Option<Limiter<Source>>)>,
+    limiters: Vec<(Action, Option<Limiter<Key>>)>,
     spares_loopback: bool,
 }
 
@@ -71,9 +80,23 @@ impl Limits {
     /// [`RateLimited`] if it is one too many; it is not counted then.
     pub fn take(&self, action: Action, source: Source) -> Result<(), RateLimited> {
         match self.limiter(action, source) {
-            Some(limiter) => limiter.take(&source),
+            Some(limiter) => limiter.take(&Key::Source(source)),
             None => Ok(()),
         }
+    }
+
+    /// Counts one `action` of `source`, and of the person who asks if it is counted by person.
+    ///
+    /// # Errors
+    /// [`RateLimited`] if it is one too many for either.
+    pub fn take_for(&self, action: Action, source: Source, person: Option<Subject>) -> Result<(), RateLimited> {
+        let personal = action.by_person().zip(person);
+        if let Some((action, person)) = personal
+            && let Some(limiter) = self.limiter(action, source)
+        {
+            limiter.take(&Key::Person(person))?;
+        }
+        self.take(action, source)
     }
 
     /// Whether one more `action` of `source` would be refused. Counts nothing.
@@ -82,12 +105,12 @@ impl Limits {
     /// [`RateLimited`] if so.
     pub fn check(&self, action: Action, source: Source) -> Result<(), RateLimited> {
         match self.limiter(action, source) {
-            Some(limiter) => limiter.check(&source),
+            Some(limiter) => limiter.check(&Key::Source(source)),
             None => Ok(()),
         }
     }
 
-    fn limiter(&self, action: Action, source: Source) -> Option<&Limiter<Source>> {
+    fn limiter(&self, action: Action, source: Source) -> Option<&Limiter<Key>> {
         if self.spares_loopback && source.is_loopback() {
             return None;
         }

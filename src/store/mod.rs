@@ -28,7 +28,7 @@ pub(crate) mod upkeep_contract;
 pub use location::{DEFAULT_DATABASE, OpenStore, StoreLocation, StoreLocationError};
 pub use page::{MAX_PAGE, MAX_PAGE_BYTES, page_bytes};
 pub(crate) use page::{Page, is_last_page};
-pub use upkeep::{RestoreError, Upkeep};
+pub use upkeep::{OddRecord, RestoreError, Upkeep};
 
 /// The store cannot do what was asked.
 #[derive(Debug, thiserror::Error)]

@@ -1,6 +1,8 @@
 //! What looking after a store needs and the desk never does: reading it page by page, putting back what another store
 //! held, and repairing projections.
 
+use std::fmt;
+
 use async_trait::async_trait;
 
 use super::{Delivered, Profile, StoreError};
@@ -15,6 +17,27 @@ pub enum RestoreError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// A record that is not as it should be. It is read as well as can be, or left out, and holds up no other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OddRecord {
+    /// Where it is.
+    pub collection: &'static str,
+    /// Its id, as its store writes it.
+    pub id: String,
+    /// The fields that cannot be read; empty if none of it can.
+    pub fields: Vec<&'static str>,
+}
+
+impl fmt::Display for OddRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { collection, id, fields } = self;
+        match fields.as_slice() {
+            [] => write!(f, "{collection} {id}: cannot be read, and is left out"),
+            fields => write!(f, "{collection} {id}: odd {}", fields.join(", ")),
+        }
+    }
 }
 
 /// Looks after a store that no server is writing to.
@@ -35,6 +58,8 @@ pub trait Upkeep: Send + Sync + 'static {
         after: Option<ConversationId>,
         limit: usize,
     ) -> Result<Vec<Delivered>, StoreError>;
+    /// Tells of each record that is odd. Only a database that other programs write to holds any.
+    async fn odd_records(&self, tell: &mut (dyn FnMut(OddRecord) + Send)) -> Result<(), StoreError>;
     /// The accounts that these people have with Google, as far as the replaced server has noted them; we only keep the note.
     async fn google_ids(&self, users: &[UserId]) -> Result<Vec<(UserId, String)>, StoreError>;
     /// Profiles by person, beyond `after`, at most `limit`.

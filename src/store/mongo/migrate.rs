@@ -11,12 +11,12 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
-use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, Document, doc};
 
 use super::connection::within;
-use super::documents::{EntryDocument, MESSAGES, object_id, our_fields, time, whole};
+use super::documents::{EntryDocument, MESSAGES, object_id, our_fields, whole};
 use super::mirror::NOBODY;
+use super::old_messages::OldMessage;
 use super::updates::{Reach, Update};
 use super::{MongoStore, Shared, queries};
 use crate::domain::{
@@ -39,15 +39,6 @@ const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Conversations that are worked on at the same time.
 const AT_ONCE: usize = 8;
-
-/// A message as the old server wrote it.
-struct OldMessage {
-    id: MessageId,
-    sender: UserId,
-    receiver: UserId,
-    text: String,
-    at: Timestamp,
-}
 
 impl MongoStore {
     /// Takes in what an old database holds. Safe to stop at any point and to run again. Gives how many messages it took in.
@@ -89,10 +80,11 @@ impl MongoStore {
         let mut messages = Vec::with_capacity(batch.len());
         for document in batch {
             match OldMessage::read(&document) {
-                Some(message) => messages.push(message),
-                None => self.shared.leave_out(&document).await?,
+                Ok(message) => messages.push(message),
+                Err(field) => self.shared.leave_out(&document, field).await?,
             }
         }
+        self.shared.straighten(&messages).await?;
         // Looked for in all conversations: an account whose role has changed since would have the message in another one, and
         // the log of a sharded collection keeps ids apart on each shard alone.
         let mut kept = within(self.shared.entries_of(&messages)).await?;
@@ -185,10 +177,25 @@ impl Shared {
         Ok(messages.into_iter().filter_map(draft).collect())
     }
 
+    /// Gives odd fields the type that the old server gives them, so that it reads the same as we do.
+    async fn straighten(&self, messages: &[OldMessage]) -> Result<(), StoreError> {
+        let odd = messages.iter().filter(|message| !message.odd.is_empty());
+        let straight = odd.map(|message| {
+            let fields: Vec<&String> = message.odd.keys().collect();
+            tracing::warn!(message.id = %message.id, ?fields, "Message {} had odd fields, and was read as well as can be", message.id);
+            Update {
+                filter: queries::message(message.id),
+                change: doc! { "$set": message.odd.clone() },
+                reach: Reach::One,
+            }
+        });
+        self.update_all(MESSAGES, straight.collect()).await.map(drop)
+    }
+
     /// Puts something unreadable out of the way of what comes after it.
-    async fn leave_out(&self, document: &Document) -> Result<(), StoreError> {
+    async fn leave_out(&self, document: &Document, field: &str) -> Result<(), StoreError> {
         let Some(id) = document.get("_id") else { return Ok(()) };
-        tracing::warn!(message.id = %id, "Left out document {id} of {MESSAGES}: it is no message of the old server");
+        tracing::warn!(message.id = %id, field, "Left out document {id} of {MESSAGES}: its {field} is none of a message");
         let change = doc! { "$set": { "conversation": false } };
         self.messages.update_one(queries::no_message(id), change).await?;
         Ok(())
@@ -241,34 +248,6 @@ impl Shared {
     async fn end(&self, ids: &[ConversationId]) -> Result<(), StoreError> {
         self.state.update_one(pick_up(), doc! { "$pullAll": { "conversations": object_ids(ids) } }).await?;
         Ok(())
-    }
-}
-
-impl OldMessage {
-    /// `None` if the document is no message.
-    fn read(document: &Document) -> Option<Self> {
-        let id = document.get_object_id("_id").ok()?;
-        let person = |field| document.get_object_id(field).ok().map(|id: ObjectId| UserId::from_bytes(id.bytes()));
-        Some(Self {
-            id: MessageId::from_bytes(id.bytes()),
-            sender: person("sender")?,
-            receiver: person("receiver")?,
-            text: document.get_str("message").ok()?.to_owned(),
-            at: time(document.get_datetime("createdAt").copied().unwrap_or_else(|_| id.timestamp())),
-        })
-    }
-
-    /// Between an agent and somebody who is none, it is that person's support conversation. So it is if it was addressed to an
-    /// id by which customers know the desk, though the account has been demoted or deleted since.
-    fn members(&self, agents: &HashSet<UserId>, desk: &HashSet<UserId>) -> Members {
-        match (agents.contains(&self.sender), agents.contains(&self.receiver)) {
-            (true, false) => Members::Support { customer: self.receiver },
-            (false, true) => Members::Support { customer: self.sender },
-            (false, false) if desk.contains(&self.receiver) && self.sender != self.receiver => {
-                Members::Support { customer: self.sender }
-            }
-            (true, true) | (false, false) => Members::direct(self.sender, self.receiver),
-        }
     }
 }
 

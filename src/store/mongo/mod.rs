@@ -56,6 +56,8 @@ mod migrate;
 mod mirror;
 mod numbers;
 mod odd_accounts;
+mod odd_records;
+mod old_messages;
 mod people_upkeep;
 mod profiles;
 mod projection;

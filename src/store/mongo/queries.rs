@@ -132,6 +132,11 @@ pub(super) fn all_entries() -> Document {
     doc! { "_id": { "$gt": NO_ID } }
 }
 
+/// Everything, whatever it has for an id.
+pub(super) fn everything() -> Document {
+    doc! {}
+}
+
 pub(super) fn youngest_first() -> Document {
     doc! { "_id": -1 }
 }
@@ -288,6 +293,11 @@ pub(super) fn oldest_first() -> Document {
 }
 
 /// Messages that only the old server knows, together with [`oldest_first`].
+/// What was found to be no message of the old server.
+pub(super) fn messages_left_out() -> Document {
+    doc! { "conversation": false }
+}
+
 pub(super) fn messages_without_conversation() -> Document {
     doc! { "conversation": null }
 }

@@ -11,7 +11,7 @@ use super::user_documents::new_user;
 use super::{MongoStore, Shared, queries, session_documents};
 use crate::domain::{Conversation, ConversationId, DeskId, Entry, Seq, Summary, User, UserId};
 use crate::store::upkeep::news;
-use crate::store::{Delivered, NewUser, Profile, RestoreError, StoreError, Upkeep};
+use crate::store::{Delivered, NewUser, OddRecord, Profile, RestoreError, StoreError, Upkeep};
 
 #[async_trait]
 impl Upkeep for MongoStore {
@@ -57,6 +57,10 @@ impl Upkeep for MongoStore {
             Ok(documents.into_iter().map(mark).collect())
         })
         .await
+    }
+
+    async fn odd_records(&self, tell: &mut (dyn FnMut(OddRecord) + Send)) -> Result<(), StoreError> {
+        self.shared.odd_records(tell).await
     }
 
     async fn google_ids(&self, users: &[UserId]) -> Result<Vec<(UserId, String)>, StoreError> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mongodb::bson::{Bson, DateTime, Document, bson, doc};
+use mongodb::bson::{Bson, DateTime, Document, bson, deserialize_from_document, doc};
 use serde::Deserialize;
 
 use super::documents::{USERS, date, int, object_id, time, whole};
@@ -69,6 +69,43 @@ impl UserDocument {
     }
 }
 
+/// The old server's own fields of an account.
+struct OldFields {
+    name: Option<String>,
+    email: Option<String>,
+    password_hash: Option<String>,
+    role: Role,
+    status: AccountStatus,
+    created_at: Option<Timestamp>,
+    updated_at: Option<Timestamp>,
+    /// Those that could not be read.
+    odd: Vec<&'static str>,
+}
+
+impl OldFields {
+    /// What the old server leaves out has its schema's default.
+    fn of(document: &UserDocument) -> Self {
+        let mut reading = Reading::default();
+        Self {
+            name: reading.text("name", document.name.as_ref()),
+            email: reading.text("email", document.email.as_ref()),
+            password_hash: reading.text("password", document.password.as_ref()),
+            role: reading.word("role", document.role.as_ref(), Role::Customer, Role::Customer),
+            status: reading.word("status", document.status.as_ref(), AccountStatus::Unverified, AccountStatus::Blocked),
+            created_at: reading.time("createdAt", document.created_at.as_ref()),
+            updated_at: reading.time("updatedAt", document.updated_at.as_ref()),
+            odd: reading.odd,
+        }
+    }
+}
+
+/// Which fields of an account are odd; `None` if it is no account.
+pub(super) fn odd_fields(document: Document) -> Option<Vec<&'static str>> {
+    let document: UserDocument = deserialize_from_document(document).ok()?;
+    document.id()?;
+    Some(OldFields::of(&document).odd)
+}
+
 /// Reads the fields of one account as well as can be. What is no text or date counts as missing, a role that is none as the
 /// least, a status that is none as shut out.
 #[derive(Default)]
@@ -77,10 +114,10 @@ struct Reading {
 }
 
 impl Reading {
-    fn text(&mut self, field: &'static str, value: Option<Bson>) -> Option<String> {
+    fn text(&mut self, field: &'static str, value: Option<&Bson>) -> Option<String> {
         match value {
             None | Some(Bson::Null | Bson::Undefined) => None,
-            Some(Bson::String(text)) => Some(text),
+            Some(Bson::String(text)) => Some(text.clone()),
             Some(_) => self.missing(field),
         }
     }
@@ -94,7 +131,7 @@ impl Reading {
     }
 
     /// The word's meaning; `default` if there is none, `least` if it means nothing.
-    fn word<T: std::str::FromStr>(&mut self, field: &'static str, value: Option<Bson>, default: T, least: T) -> T {
+    fn word<T: std::str::FromStr>(&mut self, field: &'static str, value: Option<&Bson>, default: T, least: T) -> T {
         let before = self.odd.len();
         match self.text(field, value) {
             Some(word) => word.parse().unwrap_or_else(|_| {
@@ -120,15 +157,9 @@ impl TryFrom<UserDocument> for User {
         let unreadable = || StoreError::Corrupt(format!("account {raw_id} in {USERS}"));
         let object_id = document.id.as_object_id().ok_or_else(unreadable)?;
         let id = UserId::from_bytes(object_id.bytes());
-        let mut reading = Reading::default();
-        // What the old server leaves out has its schema's default.
-        let role = reading.word("role", document.role, Role::Customer, Role::Customer);
-        let status = reading.word("status", document.status, AccountStatus::Unverified, AccountStatus::Blocked);
-        let (name, email) = (reading.text("name", document.name), reading.text("email", document.email));
-        let password_hash = reading.text("password", document.password);
-        let created_at = reading.time("createdAt", document.created_at.as_ref());
-        let updated_at = reading.time("updatedAt", document.updated_at.as_ref());
-        odd_accounts::note(id, &reading.odd);
+        let OldFields { name, email, password_hash, role, status, created_at, updated_at, odd } =
+            OldFields::of(&document);
+        odd_accounts::note(id, &odd);
         let only = document.code.as_ref().map(|only| (&only.purpose, &only.code));
         let pending_codes: Option<PendingCodes> = only.into_iter().chain(&document.codes).map(pending_code).collect();
         let created_at = created_at.unwrap_or_else(|| time(object_id.timestamp()));

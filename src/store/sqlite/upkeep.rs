@@ -12,7 +12,7 @@ use crate::domain::{
     ClientMessageId, Conversation, ConversationId, DeskId, Email, Entry, EntryKind, Members, Seq, Summary, User, UserId,
 };
 use crate::store::upkeep::news;
-use crate::store::{Delivered, MAX_PAGE, Profile, RestoreError, StoreError, Upkeep};
+use crate::store::{Delivered, MAX_PAGE, OddRecord, Profile, RestoreError, StoreError, Upkeep};
 
 /// A connection for upkeep.
 pub(super) struct SqliteUpkeep(Arc<Mutex<Connection>>);
@@ -112,6 +112,10 @@ impl Upkeep for SqliteUpkeep {
             Ok(marks.collect::<Result<_, _>>()?)
         };
         self.read(read).await
+    }
+
+    async fn odd_records(&self, _: &mut (dyn FnMut(OddRecord) + Send)) -> Result<(), StoreError> {
+        Ok(())
     }
 
     async fn google_ids(&self, users: &[UserId]) -> Result<Vec<(UserId, String)>, StoreError> {

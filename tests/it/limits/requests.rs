@@ -44,3 +44,28 @@ async fn a_header_of_a_peer_that_is_not_trusted_changes_nothing() {
     }
     assert_eq!(answers, [201, 201, 429, 429]);
 }
+
+#[tokio::test]
+async fn one_person_may_search_and_upload_so_much_wherever_they_are() {
+    let flags = ["--limit", "person-searches=2/1m,person-uploads=1/1m", "--trusted-proxy", "127.0.0.0/8"];
+    let server = TestServer::start(&flags).await;
+    let (ada, eve) = (server.agent("ada").await, server.agent("eve").await);
+    let http = reqwest::Client::new();
+    let search = async |token: &str, from: &str| {
+        let asked = http.get(format!("{}/api/admin/chat-rooms/?search=x", server.url)).bearer_auth(token);
+        asked.header("x-forwarded-for", from).send().await.unwrap().status().as_u16()
+    };
+    let upload = async |token: &str, from: &str| {
+        let asked = http.post(format!("{}/api/chat/messages/", server.url)).bearer_auth(token);
+        let form = reqwest::multipart::Form::new().text("message", "x");
+        asked.header("x-forwarded-for", from).multipart(form).send().await.unwrap().status().as_u16()
+    };
+    for from in ["192.0.2.1", "192.0.2.2"] {
+        assert_eq!(search(&ada.token, from).await, 200);
+    }
+    assert_eq!(search(&ada.token, "192.0.2.3").await, 429);
+    assert_eq!(search(&eve.token, "192.0.2.3").await, 200, "somebody else behind the same address");
+    assert_ne!(upload(&ada.token, "192.0.2.1").await, 429);
+    assert_eq!(upload(&ada.token, "192.0.2.2").await, 429);
+    assert_ne!(upload(&eve.token, "192.0.2.2").await, 429);
+}

@@ -69,6 +69,7 @@ fn shapes(summary: &Summary) -> Vec<Shape> {
         ("users", queries::users_of_role(Role::Customer), Some(queries::oldest_first())),
         ("users", queries::usable_of_role(Role::Admin), Some(queries::oldest_first())),
         ("messages", queries::messages_without_conversation(), Some(queries::oldest_first())),
+        ("messages", queries::messages_left_out(), Some(queries::oldest_first())),
         ("messages", queries::flagged_unread(id, Side::Desk, seq), Some(queries::by_seq())),
         ("messages", queries::messages([MessageId::from_bytes([1; 12])]), None),
         ("messages", queries::message(MessageId::from_bytes([1; 12])), None),
@@ -89,10 +90,11 @@ fn shapes(summary: &Summary) -> Vec<Shape> {
 }
 
 /// All but the first are of upkeep.
-fn ranges_of_ids() -> [(&'static str, Document, Document); 4] {
+fn ranges_of_ids() -> [(&'static str, Document, Document); 5] {
     [
         ("entries", queries::all_entries(), queries::youngest_first()),
         ("users", queries::beyond(Some(person(1))), queries::by_id()),
+        ("users", queries::everything(), queries::by_id()),
         ("conversations", queries::beyond(None), queries::by_id()),
         ("profiles", queries::beyond(Some(person(1))), queries::by_id()),
     ]

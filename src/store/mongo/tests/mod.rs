@@ -29,6 +29,7 @@ mod faults;
 mod golden;
 mod indexes;
 mod odd_accounts;
+mod odd_messages;
 mod outages;
 mod revisions;
 mod round_trips;
