@@ -23,6 +23,7 @@ pub mod codes;
 pub mod create_user;
 pub mod delete_user;
 pub mod fields;
+mod file_links;
 pub mod forgot_password;
 pub mod identify;
 pub mod list_customers;

@@ -1,8 +1,8 @@
 //! People without an account: known by the secret in a session cookie, of which only the digest is kept.
 
 use super::Accounts;
-use super::codes::{digest, hex, percent_encoded};
-use crate::domain::{AccountStatus, Attachment, PendingCodes, Role, User, UserId};
+use super::codes::{digest, hex};
+use crate::domain::{AccountStatus, PendingCodes, Role, User, UserId};
 use crate::limits::StillBanned;
 use crate::store::{NewUser, Profile, SaveProfileError, SaveUserError, StoreError, UserChange};
 
@@ -56,19 +56,6 @@ impl Accounts {
             self.parts.bans.check_person(user.id)?;
         }
         Ok(user)
-    }
-
-    /// Where a file can be fetched for an hour.
-    #[must_use]
-    pub fn link(&self, attachment: &Attachment) -> String {
-        let link = self.parts.tokens.issue_link(attachment, self.parts.clock.now());
-        format!("/media/chat_attachments/{link}/{}", percent_encoded(&attachment.name))
-    }
-
-    /// The file that a link leads to, while it is good.
-    #[must_use]
-    pub fn linked(&self, link: &str) -> Option<Attachment> {
-        self.parts.tokens.verify_link(link, self.parts.clock.now())
     }
 
     /// The account or visitor with this id.

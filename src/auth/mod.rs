@@ -7,6 +7,7 @@
 
 pub mod binding;
 mod email_change;
+mod file_link;
 pub mod password;
 mod pbkdf2_sha256;
 pub mod secret;

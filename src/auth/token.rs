@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::Secret;
-use crate::domain::{Attachment, Role, Timestamp, TokenDigest, TokenStamp, User, UserId};
+use crate::domain::{Role, Timestamp, TokenDigest, TokenStamp, User, UserId};
 
 /// How long a token lasts unless configured otherwise.
 pub const DEFAULT_LIFETIME: Duration = Duration::from_hours(24);
@@ -116,19 +116,6 @@ pub struct RefreshIdentity {
     pub token: TokenStamp,
 }
 
-/// What a link to a file says: neither an account nor a type of token, so that it opens nothing else.
-#[derive(Serialize, Deserialize)]
-struct LinkClaims {
-    file: String,
-    name: String,
-    media_type: String,
-    size: u64,
-    exp: i64,
-}
-
-/// How long a link to a file is good.
-const LINK_LIFETIME: Duration = Duration::from_hours(1);
-
 /// How long a refresh token lasts.
 const REFRESH_LIFETIME: Duration = Duration::from_hours(7 * 24);
 
@@ -206,25 +193,6 @@ impl Tokens {
             })
         };
         TokenPair { access: sign("access", self.lifetime), refresh: sign("refresh", REFRESH_LIFETIME) }
-    }
-
-    /// A link to a file, good for an hour.
-    #[must_use]
-    pub fn issue_link(&self, to: &Attachment, now: Timestamp) -> String {
-        let Attachment { file, name, media_type, size } = to.clone();
-        let claims = LinkClaims { file, name, media_type, size, exp: now.after(LINK_LIFETIME).seconds() };
-        encode(&Header::new(Algorithm::HS256), &claims, &self.signing).unwrap_or_default()
-    }
-
-    /// The file that a link leads to, while it is good.
-    #[must_use]
-    pub fn verify_link(&self, link: &str, now: Timestamp) -> Option<Attachment> {
-        if link.len() > MAX_TOKEN {
-            return None;
-        }
-        let claims = decode::<LinkClaims>(link, &self.checking, &self.validation).ok()?.claims;
-        let LinkClaims { file, name, media_type, size, exp } = claims;
-        (exp > now.seconds()).then_some(Attachment { file, name, media_type, size })
     }
 
     /// Tells whom a refresh token names. Whether it was used already is not known here.

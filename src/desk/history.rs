@@ -141,7 +141,7 @@ impl Desk {
             };
             let extras = message_of(&entry).and_then(|message| extras.get(&message).cloned()).unwrap_or_default();
             let about = entry.target().and_then(|target| about.get(&target.id).cloned());
-            let attachment_path = extras.attachment.as_ref().map(|attachment| self.0.accounts.link(attachment));
+            let attachment_path = self.attachment_path(message_of(&entry), &extras);
             let parties = parties.clone();
             shown.push(EntryTold { parties, entry, author, origin: None, extras, attachment_path, about });
         }

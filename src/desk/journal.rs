@@ -233,7 +233,7 @@ impl Desk {
     fn tell_and_answer(&self, kept: Kept) {
         let Kept { parties, author, origin, extras, waiting, result } = kept;
         let told = |entry: Entry, parties: Parties| {
-            let attachment_path = extras.attachment.as_ref().map(|attachment| self.0.accounts.link(attachment));
+            let attachment_path = self.attachment_path(entry.message().map(|message| message.id), &extras);
             Arc::new(EntryTold { parties, entry, author, origin, extras, attachment_path, about: None })
         };
         let outcome = match result {

@@ -21,6 +21,7 @@ use crate::supervise::restarting;
 pub mod absence_news;
 pub mod acknowledge;
 pub mod adopt;
+pub mod attachment;
 pub mod catch_up;
 pub mod change_status;
 pub mod connect;

@@ -217,12 +217,31 @@ async fn only_a_signed_link_opens_a_file() {
     let room = Room::open().await;
     let (_, json) = room.upload(&room.uma, "a.png", picture(100), "look").await;
     let link = json["attachment"].as_str().unwrap().to_owned();
-    let token = link.split('/').nth(5).unwrap();
-    for wrong in [link.replace(token, "x"), link.replace(token, &room.server.token(&room.uma))] {
-        assert_eq!(room.server.http.get(wrong).send().await.unwrap().status(), 404);
+    let path = link.strip_prefix(&format!("http://{}", room.server.address)).unwrap();
+    assert!(path.len() < 70, "short enough to be shown as text: {path}");
+    let [opens, signature] = [2, 3].map(|part| path.split('/').nth(part).unwrap());
+    let (_, other) = room.upload(&room.uma, "b.png", picture(100), "look").await;
+    let other = other["attachment"].as_str().unwrap().split('/').nth(4).unwrap().to_owned();
+    for (part, wrong) in [(opens, "x"), (opens, &*other), (signature, "x"), (signature, &*room.server.token(&room.uma))]
+    {
+        assert_eq!(room.server.http.get(link.replace(part, wrong)).send().await.unwrap().status(), 404, "{wrong}");
     }
-    let as_token = Who::Bearer(token.to_owned());
+    let as_token = Who::Bearer(format!("{opens}.{signature}"));
     assert_eq!(room.server.get("/api/chat/rooms/", &as_token).await.status, 401, "a link is no token");
+    assert_eq!(room.server.http.get(&link).send().await.unwrap().status(), 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_file_of_a_deleted_message_is_given_to_nobody() {
+    let room = Room::open().await;
+    let (_, json) = room.upload(&room.uma, "a.png", picture(100), "look").await;
+    let link = json["attachment"].as_str().unwrap().to_owned();
+    let who = Who::Bearer(room.server.token(&room.uma));
+    let path = format!("/api/chat/messages/{}/", json["id"]);
+    assert_eq!(room.server.ask("DELETE", &path, &who, None).await.status, 204);
+    assert_eq!(room.server.http.get(&link).send().await.unwrap().status(), 404);
+    let list = room.server.get(&format!("/api/chat/messages/?room_id={}", room.number), &who).await.json;
+    assert_eq!(link_in(&list), None, "{list}");
 }
 
 /// A form by hand, for what no client would send.

@@ -1,0 +1,69 @@
+//! Links to the files of messages, good for an hour.
+
+use std::time::Duration;
+
+use super::Accounts;
+use super::codes::percent_encoded;
+use crate::domain::MessageId;
+
+/// How long a link is good.
+const LIFETIME: Duration = Duration::from_hours(1);
+
+/// The longest that a file's name may be in its link, in bytes. Nothing is looked up by it; people read it.
+const MAX_NAME: usize = 32;
+
+impl Accounts {
+    /// The path under which the file of a message can be fetched for an hour.
+    #[must_use]
+    pub fn file_path(&self, message: MessageId, name: &str) -> String {
+        let expires_at = self.parts.clock.now().after(LIFETIME);
+        let (opens, signature) = self.parts.tokens.sign_file_link(message, expires_at);
+        format!("/media/{opens}/{signature}/{}", shown(name))
+    }
+
+    /// The message to whose file these two parts of a path lead, while the link is good.
+    #[must_use]
+    pub fn linked_message(&self, opens: &str, signature: &str) -> Option<MessageId> {
+        self.parts.tokens.verify_file_link(opens, signature, self.parts.clock.now())
+    }
+}
+
+/// A name as it stands in a link: if it is too long, its beginning and its extension.
+fn shown(name: &str) -> String {
+    let whole = percent_encoded(name);
+    if whole.len() <= MAX_NAME {
+        return whole;
+    }
+    let (stem, extension) = name.rsplit_once('.').map_or((name, String::new()), |(stem, extension)| {
+        let extension = format!(".{}", percent_encoded(extension));
+        if extension.len() > MAX_NAME / 2 { (name, String::new()) } else { (stem, extension) }
+    });
+    let mut shown = String::new();
+    for character in stem.chars() {
+        let encoded = percent_encoded(character.encode_utf8(&mut [0; 4]));
+        if shown.len() + encoded.len() + extension.len() > MAX_NAME {
+            break;
+        }
+        shown.push_str(&encoded);
+    }
+    shown + &extension
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shown;
+
+    #[test]
+    fn a_long_name_keeps_its_beginning_and_its_extension() {
+        for (name, is) in [
+            ("a b.png", "a%20b.png"),
+            ("a-name-that-is-rather-long-for-a-link.jpeg", "a-name-that-is-rather-long-.jpeg"),
+            ("einige-Wörter-über-größere-Dateien.pdf", "einige-W%C3%B6rter-%C3%BCber.pdf"),
+            ("发票发票发票发票.pdf", "%E5%8F%91%E7%A5%A8%E5%8F%91.pdf"),
+            ("no-extension-at-all-but-a-name-of-fifty-characters", "no-extension-at-all-but-a-name-o"),
+            ("v1.0 of a text whose dot begins no extension", "v1.0%20of%20a%20text%20whose%20d"),
+        ] {
+            assert_eq!(shown(name), is);
+        }
+    }
+}

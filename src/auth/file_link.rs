@@ -1,0 +1,101 @@
+//! Signed links to the files of messages. An `<img>` sends no header, so the address itself says what may be fetched.
+//!
+//! They are short, because some pages show them as text: the message and the expiry in 22 characters, and a signature in 22.
+
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+
+use super::Tokens;
+use crate::domain::{MessageId, Timestamp};
+
+/// Bytes that are signed: the message, and the second of the expiry.
+const BYTES: usize = 12 + 4;
+
+/// Keeps these signatures apart from all others.
+const PURPOSE: &str = "deskline file\n";
+
+impl Tokens {
+    /// A link to the file of this message, in two parts: what it opens, and its signature. Both are letters, digits, `-` and `_`.
+    #[must_use]
+    pub fn sign_file_link(&self, message: MessageId, expires_at: Timestamp) -> (String, String) {
+        let mut bytes = [0; BYTES];
+        bytes[..12].copy_from_slice(message.bytes());
+        bytes[12..].copy_from_slice(&u32::try_from(expires_at.seconds()).unwrap_or_default().to_be_bytes());
+        let opens = BASE64_URL_SAFE_NO_PAD.encode(bytes);
+        let signature = self.signature_of(&format!("{PURPOSE}{opens}"));
+        (opens, signature)
+    }
+
+    /// The message whose file a link opens; `None` if the link has expired, is damaged or is none of ours.
+    #[must_use]
+    pub fn verify_file_link(&self, opens: &str, signature: &str, now: Timestamp) -> Option<MessageId> {
+        if !self.is_signature_of(&format!("{PURPOSE}{opens}"), signature) {
+            return None;
+        }
+        let bytes: [u8; BYTES] = BASE64_URL_SAFE_NO_PAD.decode(opens).ok()?.try_into().ok()?;
+        let (message, expires_at) = bytes.split_first_chunk::<12>()?;
+        let expires_at = u32::from_be_bytes(expires_at.try_into().ok()?);
+        (i64::from(expires_at) > now.seconds()).then(|| MessageId::from_bytes(*message))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::auth::token::DEFAULT_LIFETIME;
+    use crate::auth::{Secret, TokenError};
+
+    const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+    fn tokens(secret: &str) -> Tokens {
+        Tokens::new(&Secret::from(secret), DEFAULT_LIFETIME)
+    }
+
+    fn message(n: u8) -> MessageId {
+        MessageId::from_bytes([n; 12])
+    }
+
+    #[test]
+    fn a_link_opens_its_own_file_until_it_expires() {
+        let tokens = tokens("mysecretkey");
+        let end = NOW.after(Duration::from_hours(1));
+        for n in [1, 2] {
+            let (opens, signature) = tokens.sign_file_link(message(n), end);
+            assert_eq!((opens.len(), signature.len()), (22, 22));
+            let verify = |now| tokens.verify_file_link(&opens, &signature, now);
+            assert_eq!(verify(NOW), Some(message(n)));
+            assert_eq!(verify(Timestamp::from_millis(end.millis() - 1000)), Some(message(n)));
+            for late in [end, end.after(Duration::from_secs(1)), end.after(Duration::from_hours(24))] {
+                assert_eq!(verify(late), None);
+            }
+        }
+    }
+
+    #[test]
+    fn a_link_that_was_touched_opens_nothing_and_is_no_token() {
+        let end = NOW.after(Duration::from_hours(1));
+        let (one, other) = (tokens("one"), tokens("two"));
+        let (opens, signature) = one.sign_file_link(message(1), end);
+        let (others, foreign) = (one.sign_file_link(message(2), end).0, other.sign_file_link(message(1), end).1);
+        let later = one.sign_file_link(message(1), end.after(Duration::from_hours(1))).0;
+        let long = "x".repeat(100_000);
+        for (opens, signature) in [
+            (others.as_str(), signature.as_str()),
+            (&later, &signature),
+            (&opens, &foreign),
+            (&opens, ""),
+            (&opens, &signature[1..]),
+            ("", &signature),
+            (&signature, &opens),
+            ("é", "é"),
+            (&long, &long),
+        ] {
+            assert_eq!(one.verify_file_link(opens, signature, NOW), None, "{opens} {signature}");
+        }
+        for text in [opens.clone(), format!("{opens}.{signature}"), format!("{opens}{signature}")] {
+            assert_eq!(one.verify(&text, NOW), Err(TokenError::Invalid));
+        }
+    }
+}
