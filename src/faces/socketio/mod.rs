@@ -36,6 +36,7 @@ mod handshake;
 mod inbox;
 mod page;
 mod polls;
+mod portions;
 mod query;
 mod resume;
 mod revise;

@@ -3,6 +3,7 @@
 //! * a session that was cut off ends like a lost connection, after which stock clients come back (they do not after the
 //!   library's farewell to a namespace);
 //! * a poll that its client abandons ends the session, since what it was answered with is lost;
+//! * an answer has no more packets than every client takes ([`portions`](super::portions));
 //! * while a change to a websocket is under way, polls are not answered with nothing as fast as they come;
 //! * a request for a websocket that could not carry one is refused, and so is a client whose websockets keep failing.
 
@@ -64,7 +65,12 @@ pub async fn carry(State(polls): State<Polls>, mut request: Request, next: Next)
         Some(session) if request.method() == Method::GET => {
             let ended = polls.transports.ended(session);
             let is_changing = polls.transports.is_changing(session);
-            poll(&query, ended, is_changing, request, next).await
+            let is_over = ended.as_ref().is_some_and(CancellationToken::is_cancelled);
+            if !is_over && let Some(portion) = polls.transports.next_portion(session) {
+                return portion;
+            }
+            let response = poll(&query, ended, is_changing, request, next).await;
+            if query.is_eio3 { response } else { polls.transports.first_portion(session, response).await }
         }
         Some(session) if polls.transports.ended(session).is_some_and(|ended| ended.is_cancelled()) => {
             refuse(1, "Session ID unknown")

@@ -62,6 +62,8 @@ struct Waiting {
     events: usize,
     /// The same of answers.
     answers: usize,
+    /// A part of what waited when it polled last is held back for its next polls.
+    is_held: bool,
 }
 
 impl Transport {
@@ -71,7 +73,7 @@ impl Transport {
         Self {
             websocket: OnceLock::new(),
             carries_since: OnceLock::new(),
-            waiting: Mutex::new(Waiting { polled_at: now, arrived: now, events: 0, answers: 0 }),
+            waiting: Mutex::new(Waiting { polled_at: now, arrived: now, events: 0, answers: 0, is_held: false }),
             connect_answer: ConnectAnswer::default(),
             is_silent: AtomicBool::new(false),
             ended: Some(CancellationToken::new()),
@@ -150,7 +152,18 @@ impl Transport {
         {
             self.carries_since.get_or_init(|| (*came_at + CHANGE).min(Instant::now()));
             self.connect_answer.leave_to_websocket();
+            // It polls no more, so what is held back for its polls is lost. It comes back, and is sent that again.
+            if self.waiting().is_held
+                && let Some(websocket) = self.hang_up()
+            {
+                websocket.now();
+            }
         }
+    }
+
+    /// A part of the last answer to a poll is held back, or no longer.
+    pub(super) fn holds_back(&self, is_held: bool) {
+        self.waiting().is_held = is_held;
     }
 
     /// The packet that tells the client that it is connected shall carry this `pid`, whatever brings it.
@@ -216,8 +229,13 @@ impl Transport {
         if !self.is_websocket()
             && let Some(read) = Instant::now().checked_sub(ON_THE_WAY)
         {
-            let polled_at = self.waiting().polled_at;
-            self.confirm(read.min(polled_at));
+            let (polled_at, is_held) = {
+                let waiting = self.waiting();
+                (waiting.polled_at, waiting.is_held)
+            };
+            if !is_held {
+                self.confirm(read.min(polled_at));
+            }
         }
     }
 
@@ -246,6 +264,9 @@ impl Transport {
     pub(super) fn polled(&self) {
         if self.websocket.get().is_none() {
             let mut waiting = self.waiting();
+            if waiting.is_held {
+                return;
+            }
             waiting.arrived = waiting.arrived.max(waiting.polled_at);
             waiting.polled_at = Instant::now();
             (waiting.events, waiting.answers) = (0, 0);

@@ -4,16 +4,21 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use axum::http::{StatusCode, request};
+use axum::response::Response;
 use socketioxide::socket::Sid;
 use tokio_util::sync::CancellationToken;
 
+use super::portions::Portions;
 use super::query::Query;
 use super::transport::Transport;
 use crate::net::HangUp;
 
 /// The transports of all sockets that began by polling, by their session. Clones share them.
 #[derive(Clone, Default)]
-pub(super) struct Transports(Arc<Mutex<HashMap<Sid, Known>>>);
+pub(super) struct Transports {
+    known: Arc<Mutex<HashMap<Sid, Known>>>,
+    portions: Portions,
+}
 
 enum Known {
     Socket(Weak<Transport>),
@@ -64,8 +69,38 @@ impl Transports {
                 Some(websocket) if websocket.is_open() => {
                     all.insert(session, Known::Websocket(websocket.clone()));
                 }
-                Some(_) | None => drop(all.remove(&session)),
+                Some(_) | None => {
+                    drop(all.remove(&session));
+                    self.portions.forget(session);
+                }
             }
+        }
+    }
+
+    /// The next portion of what a poll of this session was not answered with before; `None` if nothing is held.
+    pub(super) fn next_portion(&self, session: Sid) -> Option<Response> {
+        let portion = self.portions.next(session, self.is_changing(session))?;
+        self.note_held(session);
+        Some(portion)
+    }
+
+    /// What a poll of this session is answered with now; the rest is held. Of one that is about to poll no more, or of which
+    /// nothing is known, nothing is held.
+    pub(super) async fn first_portion(&self, session: Sid, response: Response) -> Response {
+        if self.is_changing(session) || !self.all().contains_key(&session) {
+            return response;
+        }
+        let response = self.portions.first(session, response).await;
+        self.note_held(session);
+        response
+    }
+
+    fn note_held(&self, session: Sid) {
+        let is_held = self.portions.holds(session);
+        if let Some(Known::Socket(transport)) = self.all().get(&session)
+            && let Some(transport) = transport.upgrade()
+        {
+            transport.holds_back(is_held);
         }
     }
 
@@ -123,7 +158,7 @@ impl Transports {
     }
 
     fn all(&self) -> MutexGuard<'_, HashMap<Sid, Known>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

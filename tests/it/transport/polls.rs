@@ -116,3 +116,58 @@ async fn a_poll_that_is_abandoned_ends_its_session_at_once() {
     assert_eq!(gone["userId"], ann.id.to_string());
     assert_eq!(session.poll().await.0, 400);
 }
+
+/// The texts of the messages among these packets.
+fn texts(packets: &[String]) -> Vec<String> {
+    let message = |packet: &String| {
+        let event: serde_json::Value = serde_json::from_str(packet.strip_prefix("42")?).ok()?;
+        (event[0] == "receive-message").then(|| event[1]["message"].as_str().unwrap().to_owned())
+    };
+    packets.iter().filter_map(message).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_poll_is_answered_with_sixteen_packets_at_most_and_what_is_left_comes_next_or_on_the_next_session() {
+    let server = TestServer::start(&[]).await;
+    let (ann, ada) = (server.customer("ann").await, server.agent("ada").await);
+    let customer = server.enter(&ann).await;
+    let sent: Vec<String> = (0..60).map(|n| format!("message {n}")).collect();
+    let say = async |texts: &[String]| {
+        for text in texts {
+            let message = json!({"receiverId": ada.id.to_string(), "message": text});
+            assert_eq!(customer.emit_ack("send-message", message).await.unwrap()["ok"], true);
+        }
+    };
+    let polling = Session::open(&server.url).await;
+    polling.authenticate(&ada).await;
+    say(&sent[..50]).await;
+    let mut heard = Vec::new();
+    while heard.len() < 50 {
+        let (status, packets) = polling.poll().await;
+        assert!(status == 200 && packets.len() <= 16, "{status} {}", packets.len());
+        if packets.iter().any(|packet| packet == "2") {
+            polling.post("3").await;
+        }
+        heard.extend(texts(&packets));
+    }
+    assert_eq!(heard, sent[..50]);
+
+    // One more answer than this client takes, of which it takes a part and then ends without a word.
+    say(&sent[50..]).await;
+    say(&(0..40).map(|n| format!("more {n}")).collect::<Vec<_>>()).await;
+    let (_, packets) = polling.poll().await;
+    let taken = texts(&packets);
+    assert!(!taken.is_empty() && packets.len() <= 16);
+    assert_eq!(polling.post("1").await, 200);
+    let back = Session::open(&server.url).await;
+    back.authenticate(&ada).await;
+    let mut again = Vec::new();
+    while again.last().is_none_or(|last| last != "more 39") {
+        let (status, packets) = back.poll().await;
+        assert!(status == 200 && packets.len() <= 16, "{status} {}", packets.len());
+        again.extend(texts(&packets));
+    }
+    let all: Vec<String> = sent[50..].iter().cloned().chain((0..40).map(|n| format!("more {n}"))).collect();
+    let missed = &all[taken.len()..];
+    assert!(again.ends_with(missed), "nothing of what was held back is missing: {again:?}");
+}
