@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::Accounts;
 use super::codes::percent_encoded;
+use crate::auth::FILE_LINK_PART;
 use crate::domain::MessageId;
 
 /// How long a link is good.
@@ -18,12 +19,15 @@ impl Accounts {
     pub fn file_path(&self, message: MessageId, name: &str) -> String {
         let expires_at = self.parts.clock.now().after(LIFETIME);
         let (opens, signature) = self.parts.tokens.sign_file_link(message, expires_at);
-        format!("/media/{opens}/{signature}/{}", shown(name))
+        // Browsers break a long line after a hyphen, but not after a slash.
+        format!("/media/{opens}-{signature}-{}", shown(name))
     }
 
-    /// The message to whose file these two parts of a path lead, while the link is good.
+    /// The message to whose file a path leads that ends like this, while the link is good.
     #[must_use]
-    pub fn linked_message(&self, opens: &str, signature: &str) -> Option<MessageId> {
+    pub fn linked_message(&self, link: &str) -> Option<MessageId> {
+        let (opens, rest) = link.split_at_checked(FILE_LINK_PART)?;
+        let (signature, _) = rest.strip_prefix('-')?.split_at_checked(FILE_LINK_PART)?;
         self.parts.tokens.verify_file_link(opens, signature, self.parts.clock.now())
     }
 }

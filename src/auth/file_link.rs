@@ -8,6 +8,9 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use super::Tokens;
 use crate::domain::{MessageId, Timestamp};
 
+/// Characters of each of a link's two parts.
+pub const FILE_LINK_PART: usize = 22;
+
 /// Bytes that are signed: the message, and the second of the expiry.
 const BYTES: usize = 12 + 4;
 
@@ -63,7 +66,7 @@ mod tests {
         let end = NOW.after(Duration::from_hours(1));
         for n in [1, 2] {
             let (opens, signature) = tokens.sign_file_link(message(n), end);
-            assert_eq!((opens.len(), signature.len()), (22, 22));
+            assert_eq!((opens.len(), signature.len()), (FILE_LINK_PART, FILE_LINK_PART));
             let verify = |now| tokens.verify_file_link(&opens, &signature, now);
             assert_eq!(verify(NOW), Some(message(n)));
             assert_eq!(verify(Timestamp::from_millis(end.millis() - 1000)), Some(message(n)));

@@ -15,6 +15,7 @@ pub mod token;
 
 pub use binding::Binding;
 pub use email_change::EmailChange;
+pub use file_link::FILE_LINK_PART;
 pub use password::{PasswordError, Passwords};
 pub use secret::Secret;
 pub use token::{Identity, RefreshIdentity, Subject, TokenError, TokenPair, Tokens, token_in_header, without_bearer};

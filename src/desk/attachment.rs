@@ -11,12 +11,12 @@ impl Desk {
         Some(self.0.accounts.file_path(message?, &attachment.name))
     }
 
-    /// The file to which these two parts of a path lead; `None` if the link is not good any more, or its message was deleted.
+    /// The file to which a path leads that ends like this; `None` if the link is not good any more, or its message was deleted.
     ///
     /// # Errors
     /// [`StoreError`] if the store fails.
-    pub async fn linked_attachment(&self, opens: &str, signature: &str) -> Result<Option<Attachment>, StoreError> {
-        let Some(id) = self.0.accounts.linked_message(opens, signature) else { return Ok(None) };
+    pub async fn linked_attachment(&self, link: &str) -> Result<Option<Attachment>, StoreError> {
+        let Some(id) = self.0.accounts.linked_message(link) else { return Ok(None) };
         let conversations = &self.0.stores.conversations;
         let entry = conversations.message(id).await?;
         if entry.as_ref().and_then(|entry| entry.message()).is_none_or(|message| message.text().is_none()) {

@@ -14,15 +14,12 @@ use crate::faces::channels::Channels;
 use crate::faces::channels::reply::Problem;
 
 pub(super) fn routes() -> Router<Channels> {
-    Router::new().route("/media/{opens}/{signature}/{name}", get(file))
+    Router::new().route("/media/{link}", get(file))
 }
 
 /// A signed link, good for a while: an `<img>` sends no header, so the address itself says who let one in.
-async fn file(
-    State(channels): State<Channels>,
-    Path((opens, signature, _)): Path<(String, String, String)>,
-) -> Result<Response, Problem> {
-    let attachment = channels.desk.linked_attachment(&opens, &signature).await?.ok_or_else(Problem::not_found)?;
+async fn file(State(channels): State<Channels>, Path(link): Path<String>) -> Result<Response, Problem> {
+    let attachment = channels.desk.linked_attachment(&link).await?.ok_or_else(Problem::not_found)?;
     let file = File::open(channels.settings.files.join(&attachment.file)).await.map_err(|error| {
         tracing::error!(%error, "A file is missing");
         Problem::detail(StatusCode::NOT_FOUND, "Not found.")

@@ -36,8 +36,8 @@ export function arrange(parent, nodes) {
 const LINK = /https?:\/\/[^\s<>"']+/g;
 
 /** Where the server gives out attachments. The link to one is the last line of its message. */
-const ATTACHMENTS = /^\/media\/[\w-]{22}\/[\w-]{22}\//;
-const ATTACHED = /\nhttps?:\/\/[^\s/]+\/media\/[\w-]{22}\/[\w-]{22}\/\S+$/;
+const ATTACHMENT = /^\/media\/[\w-]{22}-[\w-]{22}-/;
+const ATTACHED = /\nhttps?:\/\/[^\s/]+\/media\/[\w-]{22}-[\w-]{22}-\S+$/;
 
 /** A text with its addresses as links: a list of strings and elements. */
 export function linked(text) {
@@ -54,8 +54,9 @@ export function linked(text) {
 
 /** An attachment is called by its name, since its address is long; only where the server is known, as a name could mislead. */
 function label(address) {
-  if (!address.startsWith(`${location.origin}/`) || !ATTACHMENTS.test(address.slice(location.origin.length))) return address;
-  const name = address.slice(address.lastIndexOf('/') + 1);
+  const path = address.startsWith(`${location.origin}/`) ? address.slice(location.origin.length) : '';
+  if (!ATTACHMENT.test(path)) return address;
+  const name = path.replace(ATTACHMENT, '');
   try {
     return decodeURIComponent(name);
   } catch {
