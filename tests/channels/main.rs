@@ -37,3 +37,4 @@ mod rooms;
 mod routes;
 mod sessions;
 mod typing;
+mod unknown_paths;

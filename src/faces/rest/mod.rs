@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use axum::extract::{FromRef, Request};
-use axum::http::{StatusCode, Uri};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
 use serde_json::json;
@@ -64,19 +64,24 @@ pub fn routes(desk: Desk, accounts: Arc<Accounts>) -> Router {
         .merge(admin::routes());
     let about_chat = chat::routes().with_state(ChatState { desk, accounts: accounts.clone() });
     let routes: Router =
-        about_accounts.with_state(accounts).merge(about_chat).method_not_allowed_fallback(wrong_method);
-    let usual = routes.clone().fallback(not_found);
+        about_accounts.with_state(accounts.clone()).merge(about_chat).method_not_allowed_fallback(wrong_method);
+    let nothing = Router::new().fallback(not_found).with_state(accounts);
+    let usual = routes.clone().fallback_service(nothing.clone());
     // With its state, a fallback is a service that layers wrap once. Without, they would wrap it anew for each request, and the
     // Socket.IO layer would forget its sessions.
-    routes.fallback(move |request: Request| as_usual(usual.clone(), request)).with_state(())
+    routes.fallback(move |request: Request| as_usual(usual.clone(), nothing.clone(), request)).with_state(())
 }
 
 /// Answers a path in another spelling: Express takes any letter case, and a slash at the end.
-async fn as_usual(routes: Router, request: Request) -> Response {
-    let Some(usual) = usual_spelling(request.uri()) else { return not_found().await };
-    let (mut parts, body) = request.into_parts();
-    parts.uri = usual;
-    routes.oneshot(Request::from_parts(parts, body)).await.unwrap_or_else(|never| match never {})
+async fn as_usual(routes: Router, nothing: Router, mut request: Request) -> Response {
+    let routes = match usual_spelling(request.uri()) {
+        Some(usual) => {
+            *request.uri_mut() = usual;
+            routes
+        }
+        None => nothing,
+    };
+    routes.oneshot(request).await.unwrap_or_else(|never| match never {})
 }
 
 /// A path of the dashboard in the spelling of its routes; `None` if it has that already, or is none.
@@ -91,7 +96,14 @@ fn usual_spelling(uri: &Uri) -> Option<Uri> {
     format!("{usual}{query}").parse().ok()
 }
 
-async fn not_found() -> Response {
+/// Nothing is here. A bad token is refused all the same: the shop's panels get a new one at any 401, and ask for much that this
+/// server does not have.
+async fn not_found(caller: Result<Caller, Refusal>, headers: HeaderMap) -> Response {
+    if let Err(refusal) = caller
+        && !matches!(caller::bare_token(&headers), Ok(""))
+    {
+        return refusal.into_response();
+    }
     (StatusCode::NOT_FOUND, Json(json!({"success": false, "message": "Not found"}))).into_response()
 }
 

@@ -64,6 +64,9 @@ pub(super) async fn room(channels: Channels, room: &str, mut request: Request) -
             return handshake.close_with(&channels.sockets, 1011, "Server error");
         }
     };
+    if who.is_none() {
+        panel::warn_of_other_host(request.headers(), handshake.server_url.as_str());
+    }
     let (connection, waiting) = StorefrontConnection::in_room(&channels, &entered, is_panel, &handshake);
     match channels.desk.room(&entered).await {
         Ok(room) => connection.send_frame(wire::room_info(&room)),
