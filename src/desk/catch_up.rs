@@ -9,7 +9,7 @@ use super::Desk;
 use super::connect::Begun;
 use super::list_conversations::list_for;
 use crate::domain::{Conversation, ConversationId, DeskEvent, EntryTold, Person, Seq};
-use crate::presence::{Delivery, Frames, Missing, Next, Outcome, Recognized, Stream};
+use crate::presence::{Delivery, Frames, Next, Older, Outcome, Stream};
 use crate::store::{Missed, StoreError, is_last_page};
 
 /// The most conversations that are caught up on.
@@ -17,6 +17,12 @@ const CONVERSATIONS: usize = 500;
 
 /// How many entries are read at a time.
 pub(super) const PAGE: usize = 200;
+
+/// How long it takes at most until older connections of a client that has come back have answered, or are closed and gone.
+const SETTLED_WITHIN: Duration = Duration::from_secs(3);
+
+/// How often that is looked at.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// How long a connection without room is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -28,8 +34,8 @@ const RETRY: Duration = Duration::from_millis(5);
 pub(super) enum Held {
     /// They were sent, and the connection is live, or closed. The newest message that everybody had been sent by then.
     PassedOn(Option<u64>),
-    /// There were too many, so the log has to be read again.
-    TooMany,
+    /// There were too many, so the log has to be read again. `first`: the place of the first of them in its conversation.
+    TooMany { first: Seq },
 }
 
 impl Desk {
@@ -42,9 +48,10 @@ impl Desk {
     ///
     /// Gives the newest message of all that was sent to it, or before it came, by its number; `None` if that is not known.
     pub async fn catch_up(&self, person: &Arc<Person>, begun: Begun) -> Result<Option<u64>, StoreError> {
-        let Begun { stream, mut lost } = begun;
+        self.settle_older(person, &begun).await;
+        let stream = begun.stream;
         loop {
-            match self.replay_missed(person, &stream, &std::mem::take(&mut lost)).await {
+            match self.replay_missed(person, &stream, &stream.take_lost()).await {
                 Ok(()) => {}
                 Err(StoreError::Corrupt(what)) => tracing::error!("Somebody cannot be caught up: {what}"),
                 Err(error) => return Err(error),
@@ -62,7 +69,7 @@ impl Desk {
             let told_up_to = self.told_up_to().await;
             let held = match stream.finish() {
                 Next::Live => return Held::PassedOn(told_up_to),
-                Next::ReadAgain => return Held::TooMany,
+                Next::ReadAgain { first } => return Held::TooMany { first },
                 Next::PassOn(held) => held,
             };
             for told in held {
@@ -92,8 +99,29 @@ impl Desk {
         Ok(())
     }
 
-    /// Where this person has missed something: beyond their cursor and what is in flight, or from where on an earlier connection
-    /// was lost. Nothing is written for it, so that people can come in while the store cannot keep anything.
+    /// Waits until it is known what has arrived on the connections that may have been the client's before: they answer, or are
+    /// closed. One that does neither, since it takes what it was sent too slowly, counts as lost to its client.
+    pub(super) async fn settle_older(&self, person: &Person, Begun { stream, older }: &Begun) {
+        let deadline = Instant::now() + SETTLED_WITHIN;
+        loop {
+            for (conversation, up_to) in older.iter().flat_map(Older::take_arrived) {
+                self.0.cursors.advance(person.id, conversation, up_to);
+            }
+            if older.iter().all(Older::is_settled) {
+                return;
+            }
+            if Instant::now() >= deadline {
+                break;
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+        for older in older.iter().filter(|older| !older.is_settled()) {
+            older.give_up(stream);
+        }
+    }
+
+    /// Where this person has missed something: beyond their cursor and what this connection was sent, or from where on an earlier
+    /// one was lost. Nothing is written for it, so that people can come in while the store cannot keep anything.
     pub(super) async fn missed(
         &self,
         person: &Person,
@@ -103,7 +131,7 @@ impl Desk {
         let mut all = self.0.stores.conversations.missed(list_for(person), CONVERSATIONS).await?;
         for missed in &mut all {
             let id = missed.conversation.id;
-            let known = self.0.cursors.get(person.id, id).max(stream.begins_after(id));
+            let known = self.0.cursors.get(person.id, id).max(stream.newest(id));
             missed.after = missed.after.max(known.unwrap_or_default());
         }
         for (id, first) in lost {
@@ -147,26 +175,33 @@ impl Desk {
         }
     }
 
-    /// Replays a conversation from this entry on, the person's own entries included, then lets live entries through.
+    /// Replays a conversation from this entry on, the person's own entries included, then lets live entries through. Nothing is
+    /// replayed at first if no entry is named.
     pub(super) async fn replay_from(
         &self,
         person: &Arc<Person>,
         stream: &Stream,
         conversation: Conversation,
-        first: Seq,
+        first: Option<Seq>,
     ) -> Result<(), StoreError> {
-        let mut after = first.previous();
+        let mut begins = first;
         loop {
-            let page = self.0.stores.conversations.entries_after(conversation.id, after, PAGE).await?;
-            let is_last = is_last_page(&page, PAGE);
-            for told in self.show(conversation, page).await? {
-                after = told.entry.seq;
-                if !self.replay_shown(person, stream, told).await {
-                    return Ok(());
+            while let Some(first) = begins {
+                let page = self.0.stores.conversations.entries_after(conversation.id, first.previous(), PAGE).await?;
+                let is_last = is_last_page(&page, PAGE);
+                for told in self.show(conversation, page).await? {
+                    begins = Some(told.entry.seq.next());
+                    if !self.replay_shown(person, stream, told).await {
+                        return Ok(());
+                    }
+                }
+                if is_last {
+                    break;
                 }
             }
-            if is_last && matches!(self.pass_on_held(person, stream, &mut 0).await, Held::PassedOn(_)) {
-                return Ok(());
+            match self.pass_on_held(person, stream, &mut 0).await {
+                Held::PassedOn(_) => return Ok(()),
+                Held::TooMany { first } => begins = begins.or(Some(first)),
             }
         }
     }
@@ -185,36 +220,6 @@ impl Desk {
             self.note_replayed(person, &told, seq.previous());
         }
         true
-    }
-
-    /// Sends a connection what was lost on an older one. One that cannot be sent it is closed, so that its client comes back and is
-    /// caught up.
-    pub(super) async fn send_missing(&self, person: &Arc<Person>, missing: Missing) {
-        if let Err(error) = self.try_send_missing(person, &missing).await {
-            tracing::warn!(%error, "What was lost with a connection could not be read");
-            missing.stream.connection().dismiss();
-        }
-    }
-
-    async fn try_send_missing(&self, person: &Arc<Person>, missing: &Missing) -> Result<(), StoreError> {
-        let Missing { stream, span: (id, first, last) } = missing;
-        let Some(conversation) = self.0.directory.conversation(*id).await? else { return Ok(()) };
-        let is_for_all = matches!(stream.connection().recognized(), Recognized::ByRoom(_));
-        let mut after = first.previous();
-        while after < *last {
-            let mut page = self.0.stores.conversations.entries_after(*id, after, PAGE).await?;
-            page.retain(|entry| entry.seq <= *last);
-            let Some(newest) = page.last().map(|entry| entry.seq) else { break };
-            for told in self.show(conversation, page).await? {
-                let concerns = told.is_message() && (is_for_all || told.author.id != person.id);
-                if concerns && !replay_one(person, stream, Arc::new(told)).await {
-                    return Ok(());
-                }
-            }
-            after = newest;
-        }
-        stream.due_is_sent(*id);
-        Ok(())
     }
 }
 

@@ -8,7 +8,7 @@ use super::Desk;
 use super::enter::Entered;
 use crate::accounts::identify::IdentifyError;
 use crate::domain::{ConnectionId, Conversation, ConversationId, Person, Seq, Timestamp, TokenStamp, UserId};
-use crate::presence::{Begins, Connection, Ending, Left, Recognized, Revoked, Stream};
+use crate::presence::{Begins, Connection, Ending, Left, Older, Revoked, Stream};
 
 /// Somebody who has shown who they are.
 #[derive(Debug, Clone)]
@@ -24,8 +24,16 @@ pub struct Authenticated {
 /// A connection that has become somebody's.
 pub struct Begun {
     pub(super) stream: Arc<Stream>,
-    /// The first entry of each conversation that its client missed when an earlier connection was lost.
-    pub(super) lost: Vec<(ConversationId, Seq)>,
+    /// Connections that may have been its client's before.
+    pub(super) older: Vec<Older>,
+}
+
+impl Begun {
+    /// Whether it is not known yet what its client may have lost with older connections.
+    #[must_use]
+    pub fn is_unsettled(&self) -> bool {
+        self.stream.is_catching_up() && self.older.iter().any(|older| !older.is_settled())
+    }
 }
 
 impl Desk {
@@ -60,12 +68,16 @@ impl Desk {
             None
         };
         let begins = Begins::Live { reads: unsent.is_some() };
-        let Begun { stream, lost } = self.admit(who, connection, begins).await;
-        let lost = lost.into_iter().find(|(id, _)| *id == conversation.id).map(|(_, first)| first);
-        let Some(first) = lost.or(unsent) else { return };
+        let begun = self.admit(who, connection, begins).await;
+        let stream = begun.stream.clone();
+        if !stream.is_catching_up() {
+            return;
+        }
         let (desk, person) = (self.clone(), who.person.clone());
         self.run(async move {
-            if let Err(error) = desk.replay_from(&person, &stream, conversation, first).await {
+            desk.settle_older(&person, &begun).await;
+            let lost = stream.take_lost().into_iter().map(|(_, first)| first).min();
+            if let Err(error) = desk.replay_from(&person, &stream, conversation, lost.or(unsent)).await {
                 tracing::warn!(%error, "A connection could not be caught up");
                 stream.connection().dismiss();
             }
@@ -86,16 +98,16 @@ impl Desk {
     pub(super) async fn admit(&self, who: &Authenticated, connection: &Arc<dyn Connection>, begins: Begins) -> Begun {
         self.0.expiries.add(who, connection);
         let joined = self.0.presence.join(who.person.clone(), connection.clone(), begins);
-        let room = connection.recognized();
-        for other in &joined.others {
-            if joined.has_changed {
+        if joined.has_changed {
+            for other in &joined.others {
                 revoke_connection(who.person.id, &**other, Revoked::RoleChanged);
-            } else if is_same_place(&room, &other.recognized()) {
-                other.ask_or_close();
             }
         }
+        for older in &joined.older {
+            older.connection().ask_or_close();
+        }
         self.announce_arrival(&who.person, &joined).await;
-        Begun { stream: joined.stream, lost: joined.lost }
+        Begun { stream: joined.stream, older: joined.older }
     }
 
     /// Sends a connection what happens in the conversation that its client has entered by name alone. It is nobody's: it makes
@@ -115,13 +127,9 @@ impl Desk {
         self.0.expiries.remove(connection);
         self.stop_typing_on(connection);
         let within = self.0.settings.back_within;
-        let Left { arrived, missing, leaving } = self.0.presence.leave(person.id, connection, arrived, ending, within);
+        let Left { arrived, leaving } = self.0.presence.leave(person.id, connection, arrived, ending, within);
         for (conversation, up_to) in arrived {
             self.0.cursors.advance(person.id, conversation, up_to);
-        }
-        for missing in missing {
-            let (desk, person) = (self.clone(), person.clone());
-            self.run(async move { desk.send_missing(&person, missing).await });
         }
         let Some(leaving) = leaving else { return };
         let (desk, grace) = (self.clone(), self.0.settings.offline_grace);
@@ -138,15 +146,6 @@ impl Desk {
         for connection in self.0.presence.connections(user) {
             revoke_connection(user, &*connection, reason);
         }
-    }
-}
-
-/// Whether a connection known by the one may be the successor of one known by the other.
-fn is_same_place(one: &Recognized, other: &Recognized) -> bool {
-    match (one, other) {
-        (Recognized::ByRoom(one), Recognized::ByRoom(other)) => one == other,
-        (Recognized::ByRoom(_), _) | (_, Recognized::ByRoom(_)) => false,
-        (Recognized::ByPerson | Recognized::ByPage(_), Recognized::ByPerson | Recognized::ByPage(_)) => true,
     }
 }
 

@@ -108,7 +108,7 @@ impl Desk {
                 stream.read_up_to(missed.conversation.id, missed.last_seq);
             }
             match self.pass_on_held(person, &stream, &mut after).await {
-                Held::TooMany => {}
+                Held::TooMany { .. } => {}
                 Held::PassedOn(_) => return Ok(()),
             }
         }

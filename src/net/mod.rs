@@ -38,6 +38,7 @@ mod heartbeat;
 mod line_ends;
 mod origin;
 mod patience;
+mod pongs;
 mod refuse_head;
 mod rewrite;
 mod server_url;

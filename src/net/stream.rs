@@ -4,7 +4,7 @@ use std::io::{self, IoSlice};
 use std::net::Shutdown;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use super::backlog::Share;
 use super::line_ends::LineEnds;
 use super::patience::{self, Patience};
+use super::pongs::{PAYLOAD, Pongs};
 use super::rewrite::Rewrite;
 use crate::domain::UserId;
 
@@ -35,13 +36,23 @@ struct Health {
     /// The last write had to wait.
     has_unsent: AtomicBool,
     rewrite: Rewrite,
-    /// Everything that was begun to be written has been written. Locked while something is.
-    is_between_frames: Mutex<bool>,
+    /// Locked while something is written.
+    sending: Mutex<Sending>,
+    /// When the newest ping was sent that was answered, in milliseconds since it was opened.
+    answered: AtomicU64,
     /// What waits until it can be written.
     share: Share,
     /// The connection speaks HTTP still, so what is read may be the head of a request.
     is_http: AtomicBool,
     has_bare_lf: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Sending {
+    /// Everything that was begun to be written has been written.
+    is_between_frames: bool,
+    /// The number of the newest ping, and when it was sent, in the same milliseconds.
+    ping: (u32, u64),
 }
 
 impl Default for Health {
@@ -51,7 +62,8 @@ impl Default for Health {
             heard: AtomicU64::new(0),
             has_unsent: AtomicBool::new(false),
             rewrite: Rewrite::default(),
-            is_between_frames: Mutex::new(false),
+            sending: Mutex::default(),
+            answered: AtomicU64::new(0),
             share: Share::default(),
             is_http: AtomicBool::new(true),
             has_bare_lf: AtomicBool::new(false),
@@ -62,9 +74,24 @@ impl Default for Health {
 impl Health {
     fn hear(&self) {
         if !self.has_unsent.load(Ordering::Relaxed) {
-            let millis = u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX);
-            self.heard.store(millis, Ordering::Relaxed);
+            self.heard.store(self.millis(), Ordering::Relaxed);
         }
+    }
+
+    /// Only the answer to the newest ping counts, which shows what the answers to all before it would.
+    fn pong(&self, number: u32) {
+        let (newest, sent_at) = self.sending().ping;
+        if newest == number {
+            self.answered.fetch_max(sent_at, Ordering::Relaxed);
+        }
+    }
+
+    fn millis(&self) -> u64 {
+        u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn sending(&self) -> MutexGuard<'_, Sending> {
+        self.sending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -84,19 +111,37 @@ impl HangUp {
         }
     }
 
-    /// Sends a websocket ping between two frames of what is being sent, which every client answers. Nothing is sent while
-    /// something waits for the peer, or to a peer that speaks HTTP.
-    pub fn ping(&self) {
-        let mut is_between_frames = self.health.is_between_frames.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(stream) = self.stream.upgrade().filter(|_| *is_between_frames) else { return };
+    /// Sends a websocket ping between two frames of what is being sent, which every client answers. False if none could be sent:
+    /// something waits for the peer, or it speaks HTTP.
+    #[must_use]
+    pub fn ping(&self) -> bool {
+        let mut sending = self.health.sending();
+        let Some(stream) = self.stream.upgrade().filter(|_| sending.is_between_frames) else { return false };
         if self.health.is_http.load(Ordering::Relaxed) {
-            return;
+            return false;
         }
-        // A ping without a payload. A part of it would spoil the stream, and two bytes are never parted in practice.
-        if let Ok(1) = stream.try_write(&[0x89, 0]) {
-            *is_between_frames = false;
-            self.now();
+        let (number, sent_at) = (sending.ping.0.wrapping_add(1), self.health.millis());
+        let mut frame = [PING, PAYLOAD, 0, 0, 0, 0];
+        frame[2..].copy_from_slice(&number.to_be_bytes());
+        match stream.try_write(&frame) {
+            Ok(written) if written == frame.len() => {
+                sending.ping = (number, sent_at);
+                true
+            }
+            // A part of it spoils the stream. So few bytes are never parted in practice.
+            Ok(written) if written > 0 => {
+                sending.is_between_frames = false;
+                self.now();
+                false
+            }
+            Ok(_) | Err(_) => false,
         }
+    }
+
+    /// When the newest ping was sent that the peer has answered: it has everything that was sent before.
+    #[must_use]
+    pub fn answered_at(&self) -> Instant {
+        self.health.opened + Duration::from_millis(self.health.answered.load(Ordering::Relaxed))
     }
 
     /// Replaces the next occurrence of `from` in what is sent by `to`, if it is written in one piece.
@@ -134,7 +179,7 @@ impl HangUp {
     /// From now on the connection is a websocket.
     pub(super) fn leave_http(&self) {
         // Its last answer is still to be written.
-        *self.health.is_between_frames.lock().unwrap_or_else(PoisonError::into_inner) = false;
+        self.health.sending().is_between_frames = false;
         self.health.is_http.store(false, Ordering::Relaxed);
     }
 
@@ -144,6 +189,9 @@ impl HangUp {
         self.stream.strong_count() > 0
     }
 }
+
+/// The first byte of a ping.
+const PING: u8 = 0x89;
 
 /// How many bytes more than it takes a peer may send while something waits for it: what it sends makes answers (a ping its
 /// pong), and those would pile up in memory.
@@ -159,6 +207,7 @@ pub(super) struct Shared<G> {
     /// What was put in the place of something else, and is still to be sent.
     replaced: Vec<u8>,
     line_ends: LineEnds,
+    pongs: Pongs,
     patience: Patience,
 }
 
@@ -171,15 +220,18 @@ impl<G> Shared<G> {
             ahead: 0,
             replaced: Vec::new(),
             line_ends: LineEnds::default(),
+            pongs: Pongs::default(),
             patience: Patience::default(),
         }
     }
 
-    /// Looks at what was read of a request.
-    fn follow_lines(&mut self, read: &[u8]) {
+    /// Looks at what was read: at the lines of a request, or for pongs.
+    fn look_at(&mut self, read: &[u8]) {
         if self.health.is_http.load(Ordering::Relaxed) {
             self.line_ends.read(read);
             self.health.has_bare_lf.store(self.line_ends.has_bare_lf(), Ordering::Relaxed);
+        } else if let Some(number) = self.pongs.read(read) {
+            self.health.pong(number);
         }
     }
 
@@ -211,7 +263,7 @@ impl<G: Unpin> AsyncRead for Shared<G> {
                     }
                     buf.advance(count);
                     let filled = buf.filled();
-                    self.follow_lines(&filled[filled.len() - count..]);
+                    self.look_at(&filled[filled.len() - count..]);
                     return Poll::Ready(Ok(()));
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -257,7 +309,7 @@ impl<G: Unpin> AsyncWrite for Shared<G> {
     /// Whoever flushes has nothing left to write.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.send_replaced(cx))?;
-        *self.health.is_between_frames.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.health.sending().is_between_frames = true;
         self.patience.settle();
         self.health.share.release();
         Poll::Ready(Ok(()))
@@ -307,10 +359,10 @@ impl<G> Shared<G> {
                 return patience::pending(&mut self.patience, cx);
             }
             ready!(is_ready)?;
-            let mut is_between_frames = self.health.is_between_frames.lock().unwrap_or_else(PoisonError::into_inner);
-            *is_between_frames = false;
+            let mut sending = self.health.sending();
+            sending.is_between_frames = false;
             let written = write(&self.stream);
-            drop(is_between_frames);
+            drop(sending);
             match written {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 result => {
@@ -321,6 +373,48 @@ impl<G> Shared<G> {
                     return Poll::Ready(result);
                 }
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    async fn pair() -> (Shared<()>, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        (Shared::new(listener.accept().await.unwrap().0, ()), client)
+    }
+
+    fn pong(number: u8) -> [u8; 10] {
+        [0x8A, 0x84, 0, 0, 0, 0, 0, 0, 0, number]
+    }
+
+    #[tokio::test]
+    async fn a_ping_stands_between_frames_and_only_its_own_pong_answers_it() {
+        let (mut server, mut client) = pair().await;
+        let hang_up = server.hang_up();
+        assert!(!hang_up.ping(), "it speaks HTTP still");
+        hang_up.leave_http();
+        assert!(!hang_up.ping(), "its last answer is not written yet");
+        server.write_all(b"\x81\x01").await.unwrap();
+        assert!(!hang_up.ping(), "in the middle of a frame");
+        server.write_all(b"a").await.unwrap();
+        server.flush().await.unwrap();
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        assert!(hang_up.ping() && hang_up.ping());
+        let mut sent = [0; 15];
+        client.read_exact(&mut sent).await.unwrap();
+        assert_eq!(sent, *b"\x81\x01a\x89\x04\0\0\0\x01\x89\x04\0\0\0\x02");
+        let mut heard = [0; 10];
+        for (number, answers) in [(1, false), (3, false), (2, true)] {
+            client.write_all(&pong(number)).await.unwrap();
+            server.read_exact(&mut heard).await.unwrap();
+            assert_eq!(hang_up.answered_at() > hang_up.health.opened, answers, "{number}");
         }
     }
 }

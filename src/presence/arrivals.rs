@@ -1,11 +1,10 @@
 //! What has arrived at a person, and what becomes of the rest when a connection ends.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Leaving, ON_THE_WAY, Presence, Span, Stream};
+use super::{Leaving, ON_THE_WAY, Presence};
 use crate::domain::{ConnectionId, ConversationId, Seq, UserId};
 
 /// How a connection ended.
@@ -19,29 +18,18 @@ pub enum Ending {
     Silent,
 }
 
-/// What one connection owes to its client, since it was lost with an older one.
-pub struct Missing {
-    /// What the connection is sent.
-    pub stream: Arc<Stream>,
-    /// What is due.
-    pub span: Span,
-}
-
 /// What a departure changed.
 #[derive(Default)]
 pub struct Left {
     /// How far conversations have arrived at the person.
     pub arrived: Vec<(ConversationId, Seq)>,
-    /// What other connections have to be sent now.
-    pub missing: Vec<Missing>,
     /// It was the person's last connection: for [`depart`](Presence::depart).
     pub leaving: Option<Leaving>,
 }
 
 impl Presence {
-    /// Takes a connection from a person. Everything that was sent on it before `arrived` has arrived. The rest is in doubt: newer
-    /// connections that skipped it because of this one have to send it, and so has the next one of a client that comes back
-    /// `within` this time.
+    /// Takes a connection from a person. Everything that was sent on it before `arrived` has arrived. The rest is lost to a client
+    /// that has not said farewell: the connection on which it comes back, `within` this time or just now, begins with it.
     pub fn leave(
         &self,
         user: UserId,
@@ -56,30 +44,28 @@ impl Presence {
             return Left::default();
         };
         let stream = attendance.streams.remove(place);
-        let others = &attendance.streams;
-        let elsewhere: Vec<Span> = others.iter().flat_map(|other| other.spans()).collect();
-        let arrived_here = stream.take_arrived(arrived, &elsewhere);
+        let arrived_here = stream.take_arrived(arrived);
         let in_doubt = stream.end(arrived);
-        let due = |other: &Arc<Stream>| {
-            let due: Vec<Span> = in_doubt.iter().filter_map(|span| other.take_on(*span)).collect();
-            due.into_iter().map(|span| Missing { stream: other.clone(), span }).collect::<Vec<_>>()
-        };
-        let missing = others.iter().flat_map(due).collect();
-        let by = stream.connection().recognized();
-        let is_back = || others.iter().any(|other| other.id() > connection && other.connection().recognized() == by);
+        let mut is_back = false;
+        if ending != Ending::Closed {
+            for newer in attendance.streams.iter().filter(|newer| newer.may_succeed(&stream, arrived)) {
+                newer.begin_with(&in_doubt);
+                is_back = true;
+            }
+        }
         let may_come_back = match ending {
             Ending::Closed => false,
             Ending::Broken => true,
-            Ending::Silent => !is_back(),
+            Ending::Silent => !is_back,
         };
         let leaving = attendance.streams.is_empty().then(|| {
             attendance.turn += 1;
             Leaving { user, turn: attendance.turn }
         });
         if may_come_back && stream.is_made_up_for() {
-            state.lost.add(user, by, stream, within);
+            state.lost.add(user, stream.connection().recognized(), stream, within);
         }
-        Left { arrived: arrived_here, missing, leaving }
+        Left { arrived: arrived_here, leaving }
     }
 
     /// How far conversations have arrived at those whose connections had something in flight. Clients that have shown nothing for
@@ -91,12 +77,9 @@ impl Presence {
         users.sort_unstable();
         users.dedup();
         for user in users {
-            let streams = self.streams(user);
-            for stream in &streams {
+            for stream in self.streams(user) {
                 stream.unlist();
-                let others = streams.iter().filter(|other| stream.has_skipped() && other.id() != stream.id());
-                let elsewhere: Vec<Span> = others.flat_map(|other| other.spans()).collect();
-                let here = stream.take_arrived(stream.connection().arrived(), &elsewhere);
+                let here = stream.take_arrived(stream.connection().arrived());
                 arrived.extend(here.into_iter().map(|(conversation, up_to)| (user, conversation, up_to)));
                 if ask_before.is_some_and(|before| stream.is_due_to_ask(before)) {
                     stream.connection().ask();

@@ -31,7 +31,10 @@ pub enum Next {
     /// To pass these on, in this order, and ask again.
     PassOn(Vec<Arc<EntryTold>>),
     /// To read the log again, and ask again.
-    ReadAgain,
+    ReadAgain {
+        /// The place of the first entry that was held back, in its conversation.
+        first: Seq,
+    },
 }
 
 impl Gate {
@@ -53,8 +56,8 @@ impl Gate {
     /// Goes live, unless something was held back meanwhile.
     pub(super) fn finish(&mut self) -> Next {
         let mut held = std::mem::take(&mut self.held);
-        if std::mem::take(&mut self.had_too_much) {
-            return Next::ReadAgain;
+        if let Some(first) = held.first().filter(|_| std::mem::take(&mut self.had_too_much)) {
+            return Next::ReadAgain { first: first.entry.seq };
         }
         if held.is_empty() {
             self.is_catching_up = false;
@@ -116,7 +119,7 @@ mod tests {
     fn passed_on(next: Next) -> Vec<u64> {
         match next {
             Next::PassOn(held) => held.iter().map(|told| told.entry.seq.get()).collect(),
-            Next::Live | Next::ReadAgain => panic!("{next:?}"),
+            Next::Live | Next::ReadAgain { .. } => panic!("{next:?}"),
         }
     }
 
@@ -140,7 +143,7 @@ mod tests {
         for seq in 1..=2000 {
             assert!(!gate.admits(&told(seq), false));
         }
-        assert!(matches!(gate.finish(), Next::ReadAgain));
+        assert!(matches!(gate.finish(), Next::ReadAgain { .. }));
         assert!(matches!(gate.finish(), Next::Live));
     }
 

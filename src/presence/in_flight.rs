@@ -1,6 +1,6 @@
 //! What was sent on a connection and is not known to have arrived.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -21,14 +21,8 @@ pub(super) struct Run {
     pub(super) first: Seq,
     pub(super) last: Seq,
     began_at: Instant,
-    /// When the last of them was sent; `None` for a run that still has to be read from the log.
-    sent_at: Option<Instant>,
-}
-
-impl Run {
-    fn has_arrived(&self, before: Instant) -> bool {
-        self.sent_at.is_some_and(|sent_at| sent_at < before)
-    }
+    /// When the last of them was sent.
+    sent_at: Instant,
 }
 
 impl InFlight {
@@ -36,48 +30,25 @@ impl InFlight {
     pub(super) fn note(&mut self, conversation: ConversationId, seq: Seq) {
         let now = Instant::now();
         let mut recent = self.0.iter_mut().rev().take_while(|run| now.duration_since(run.began_at) < SLICE);
-        match recent.find(|run| run.conversation == conversation && run.sent_at.is_some()) {
+        match recent.find(|run| run.conversation == conversation) {
             Some(run) => {
-                run.sent_at = Some(now);
-                // What was lost on another connection may follow what is newer.
+                run.sent_at = now;
                 run.first = run.first.min(seq);
                 run.last = run.last.max(seq);
             }
-            None => self.0.push_back(Run { conversation, first: seq, last: seq, began_at: now, sent_at: Some(now) }),
+            None => self.0.push_back(Run { conversation, first: seq, last: seq, began_at: now, sent_at: now }),
         }
     }
 
-    /// A run is about to be read from the log and sent.
-    pub(super) fn note_due(&mut self, conversation: ConversationId, first: Seq, last: Seq) {
-        self.0.push_back(Run { conversation, first, last, began_at: Instant::now(), sent_at: None });
-    }
-
-    /// All that was due of this conversation has been sent.
-    pub(super) fn due_is_sent(&mut self, conversation: ConversationId) {
-        for run in self.0.iter_mut().filter(|run| run.conversation == conversation) {
-            run.sent_at.get_or_insert_with(Instant::now);
-        }
-    }
-
-    /// Takes out what was sent before this instant. It stays where `is_held` says so, or where something older of the same
-    /// conversation stays: up to there, not everything has arrived.
-    pub(super) fn take_arrived(&mut self, before: Instant, is_held: impl Fn(&Run) -> bool) -> Vec<Run> {
+    /// Takes out what was sent before this instant.
+    pub(super) fn take_arrived(&mut self, before: Instant) -> Vec<Run> {
         let mut arrived = Vec::new();
-        if !self.0.iter().any(|run| run.has_arrived(before)) {
-            return arrived;
-        }
-        let mut missing: HashMap<ConversationId, Seq> = HashMap::new();
-        for run in self.0.iter().filter(|run| !run.has_arrived(before)) {
-            let first = missing.entry(run.conversation).or_insert(run.first);
-            *first = run.first.min(*first);
-        }
         self.0.retain(|run| {
-            let follows_missing = missing.get(&run.conversation).is_some_and(|first| *first < run.first);
-            let stays = !run.has_arrived(before) || follows_missing || is_held(run);
-            if !stays {
+            let has_arrived = run.sent_at < before;
+            if has_arrived {
                 arrived.push(*run);
             }
-            stays
+            !has_arrived
         });
         if self.0.is_empty() {
             self.0 = VecDeque::new();
@@ -116,7 +87,7 @@ impl InFlight {
 
     /// When the oldest of it was sent.
     pub(super) fn oldest(&self) -> Option<Instant> {
-        self.0.iter().find_map(|run| run.sent_at)
+        self.0.front().map(|run| run.sent_at)
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -149,7 +120,7 @@ mod tests {
     }
 
     fn arrived(sent: &mut InFlight, before: Instant) -> Vec<(ConversationId, u64)> {
-        let runs = sent.take_arrived(before, |_| false);
+        let runs = sent.take_arrived(before);
         runs.iter().map(|run| (run.conversation, run.last.get())).collect()
     }
 
@@ -165,29 +136,6 @@ mod tests {
         tokio::time::advance(SECOND).await;
         arrived(&mut sent, Instant::now());
         assert!(sent.is_empty());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn nothing_arrives_past_what_is_missing_before_it() {
-        let mut sent = InFlight::default();
-        sent.note(ONE, seq(11));
-        sent.note_due(ONE, seq(6), seq(10));
-        tokio::time::advance(SECOND).await;
-        assert_eq!(arrived(&mut sent, Instant::now()), [], "6 to 10 were not sent yet");
-        sent.due_is_sent(ONE);
-        tokio::time::advance(SECOND).await;
-        assert_eq!(arrived(&mut sent, Instant::now()), [(ONE, 11), (ONE, 10)]);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_was_lost_elsewhere_and_comes_late_is_in_doubt_from_there() {
-        for pause in [Duration::ZERO, SLICE * 2] {
-            let mut sent = InFlight::default();
-            sent.note(ONE, seq(10));
-            tokio::time::advance(pause).await;
-            sent.note(ONE, seq(5));
-            assert_eq!(sent.span(ONE), Some((seq(5), seq(10))));
-        }
     }
 
     #[tokio::test(start_paused = true)]

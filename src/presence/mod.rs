@@ -23,7 +23,7 @@ mod stream;
 #[cfg(test)]
 pub(crate) mod testing;
 
-pub use arrivals::{Ending, Left, Missing};
+pub use arrivals::{Ending, Left};
 pub use delivery::{Delivery, Frames};
 pub use gate::Next;
 use lost::LostStreams;
@@ -76,6 +76,11 @@ pub enum Recognized {
 }
 
 impl Recognized {
+    /// Whether clients that are known by these may be the same one: a page that is loaded again has another name.
+    fn may_be(&self, other: &Self) -> bool {
+        self.room() == other.room()
+    }
+
     /// The only conversation that the connection is for.
     const fn room(&self) -> Option<ConversationId> {
         match self {
@@ -155,8 +160,8 @@ struct State {
 pub struct Joined {
     /// What the connection is sent.
     pub stream: Arc<Stream>,
-    /// The first entry of each conversation that its client missed when an earlier connection was lost.
-    pub lost: Vec<(ConversationId, Seq)>,
+    /// Connections that may have been its client's before it came back on this one.
+    pub older: Vec<Older>,
     /// The other connections of the person, if this one is new or the person has changed.
     pub others: Vec<Arc<dyn Connection>>,
     /// They were offline until now.
@@ -165,6 +170,40 @@ pub struct Joined {
     pub desk_opened: bool,
     /// The person had another role until now.
     pub has_changed: bool,
+}
+
+/// A connection that may have been the same client's before.
+pub struct Older {
+    stream: Arc<Stream>,
+    /// What was in flight on it when the newer one joined.
+    in_flight: Vec<Span>,
+}
+
+impl Older {
+    /// The connection itself.
+    #[must_use]
+    pub fn connection(&self) -> &Arc<dyn Connection> {
+        self.stream.connection()
+    }
+
+    /// Takes out what has arrived on it.
+    #[must_use]
+    pub fn take_arrived(&self) -> Vec<(ConversationId, Seq)> {
+        self.stream.take_arrived(self.connection().arrived())
+    }
+
+    /// Whether its client has what was in flight, or it has ended, so that this is known to be lost.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.stream.is_settled(&self.in_flight)
+    }
+
+    /// Takes it for lost although it has not ended, if it may be the same client's as the newer one.
+    pub fn give_up(&self, newer: &Stream) {
+        if newer.connection().recognized() == self.connection().recognized() {
+            newer.begin_with(&self.stream.spans());
+        }
+    }
 }
 
 /// The last connection of a person is gone; they are offline unless they come back in time.
@@ -204,27 +243,23 @@ impl Presence {
         let others = attendance.streams.iter().filter(|other| other.id() != connection.id());
         let others =
             others.filter(|_| has_changed || known.is_none()).map(|other| other.connection().clone()).collect();
-        let (stream, lost) = if let Some(stream) = known {
+        let (stream, older) = if let Some(stream) = known {
             (stream, Vec::new())
         } else {
             let by = connection.recognized();
             let lost = if begins == Begins::LiveAlone { Vec::new() } else { lost.take(person.id, &by) };
-            let stream = Stream::new(person.id, connection, self.listed.clone(), begins, !lost.is_empty());
-            if matches!(begins, Begins::FromCursor | Begins::Live { .. }) {
-                for older in &attendance.streams {
-                    stream.skip(older, by.room());
-                }
-                for (conversation, first) in &lost {
-                    stream.skip_nothing_from(*conversation, *first);
-                }
-            }
+            let older = attendance.streams.iter().filter(|older| by.may_be(&older.connection().recognized()));
+            let older: Vec<Older> =
+                older.map(|older| Older { in_flight: older.spans(), stream: older.clone() }).collect();
+            let has_unsettled = older.iter().any(|older| !older.in_flight.is_empty());
+            let stream = Stream::new(person.id, connection, self.listed.clone(), begins, lost, has_unsettled);
             let stream = Arc::new(stream);
             attendance.streams.push(stream.clone());
-            (stream, lost)
+            (stream, older)
         };
         attendance.person = person;
         let desk_opened = desk_was_empty && !agents.is_empty();
-        Joined { stream, lost, others, came_online, desk_opened, has_changed }
+        Joined { stream, older, others, came_online, desk_opened, has_changed }
     }
 
     /// To be called when the grace period is over: `None` if they came back meanwhile.

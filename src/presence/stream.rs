@@ -1,10 +1,5 @@
-//! What one connection is sent of the log: whether it is live, what is in flight on it, and what it skipped.
-//!
-//! A connection that begins skips what is in flight on an older one of the same person: most often that is another tab, and
-//! alive. Should the older one be lost before its client has shown to have it, the newer one owes it to its client; see
-//! [`Presence::leave`](super::Presence::leave).
+//! What one connection is sent of the log: where it begins, whether it is live, and what is in flight on it.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -40,6 +35,7 @@ pub struct Stream {
     user: UserId,
     connection: Arc<dyn Connection>,
     begins: Begins,
+    joined: Instant,
     state: Mutex<State>,
     listed: Arc<Listed>,
     /// Whether it is on that list.
@@ -49,8 +45,8 @@ pub struct Stream {
 struct State {
     gate: Gate,
     in_flight: InFlight,
-    /// What was in flight on older connections when this one began.
-    skipped: HashMap<ConversationId, (Seq, Seq)>,
+    /// The first entry of each conversation that its client missed on connections that were lost.
+    lost: Vec<(ConversationId, Seq)>,
     /// When the client was last asked for a sign of life because of what is in flight.
     asked_at: Option<Instant>,
     has_ended: bool,
@@ -62,17 +58,18 @@ impl Stream {
         connection: Arc<dyn Connection>,
         listed: Arc<Listed>,
         begins: Begins,
-        has_lost: bool,
+        lost: Vec<(ConversationId, Seq)>,
+        has_unsettled: bool,
     ) -> Self {
         let gate = match begins {
             Begins::FromCursor => Gate::closed(false),
             Begins::FromPlace => Gate::closed(true),
-            Begins::Live { reads } if reads || has_lost => Gate::closed(true),
+            Begins::Live { reads } if reads || has_unsettled || !lost.is_empty() => Gate::closed(true),
             Begins::Live { .. } | Begins::LiveAlone => Gate::default(),
         };
-        let state =
-            State { gate, in_flight: InFlight::default(), skipped: HashMap::new(), asked_at: None, has_ended: false };
-        Self { user, connection, begins, state: Mutex::new(state), listed, is_listed: AtomicBool::new(false) }
+        let state = State { gate, in_flight: InFlight::default(), lost, asked_at: None, has_ended: false };
+        let (joined, state) = (Instant::now(), Mutex::new(state));
+        Self { user, connection, begins, joined, state, listed, is_listed: AtomicBool::new(false) }
     }
 
     /// Names it.
@@ -135,63 +132,36 @@ impl Stream {
         self.note(&mut state, conversation, seq);
     }
 
-    /// What was due of a conversation has been sent, see [`Presence::leave`](super::Presence::leave).
-    pub fn due_is_sent(&self, conversation: ConversationId) {
-        self.state().in_flight.due_is_sent(conversation);
-        self.list();
-    }
-
     /// Goes live, unless something was held back meanwhile.
     pub fn finish(&self) -> Next {
         self.state().gate.finish()
     }
 
-    /// Up to where nothing of this conversation has to be read from the log: it was sent here, or skipped, since an older
-    /// connection was sent that. `None` if nothing is in flight.
+    /// Whether entries are held back, since the log has to be read first.
     #[must_use]
-    pub fn begins_after(&self, conversation: ConversationId) -> Option<Seq> {
-        let state = self.state();
-        let skipped = state.skipped.get(&conversation).map(|(_, last)| *last);
-        skipped.max(state.in_flight.span(conversation).map(|(_, last)| last))
+    pub fn is_catching_up(&self) -> bool {
+        self.state().gate.is_catching_up()
     }
 
-    /// Skips what is in flight on an older connection: of all conversations, or of the only one that it is for.
-    pub(super) fn skip(&self, older: &Self, only: Option<ConversationId>) {
-        let spans = older.spans();
-        let mut state = self.state();
-        for (conversation, first, last) in spans {
-            if only.is_none_or(|only| only == conversation) {
-                let skipped = state.skipped.entry(conversation).or_insert((first, last));
-                *skipped = (skipped.0.min(first), skipped.1.max(last));
-            }
-        }
+    /// From where on its client missed something on connections that were lost: the first entry of each conversation.
+    #[must_use]
+    pub fn take_lost(&self) -> Vec<(ConversationId, Seq)> {
+        std::mem::take(&mut self.state().lost)
     }
 
-    /// It is sent this conversation from here on, whatever is in flight on older connections.
-    pub(super) fn skip_nothing_from(&self, conversation: ConversationId, first: Seq) {
+    /// Its client missed these on an older connection, which was lost. No use once the log has been read.
+    pub(super) fn begin_with(&self, lost: &[Span]) {
         let mut state = self.state();
-        match state.skipped.get_mut(&conversation) {
-            Some((from, _)) if *from >= first => drop(state.skipped.remove(&conversation)),
-            Some((_, last)) => *last = first.previous().min(*last),
-            None => {}
+        if state.gate.is_catching_up() {
+            state.lost.extend(lost.iter().map(|(conversation, first, _)| (*conversation, *first)));
         }
     }
 
-    /// Takes on what was lost on an older connection from `first` on, as far as it was skipped here. Gives what is due.
-    pub(super) fn take_on(&self, (conversation, first, _): Span) -> Option<Span> {
-        let mut state = self.state();
-        let (from, last) = state.skipped.get(&conversation).copied()?;
-        let first = first.max(from);
-        if first > last {
-            return None;
-        }
-        if first == from {
-            state.skipped.remove(&conversation);
-        } else {
-            state.skipped.insert(conversation, (from, first.previous()));
-        }
-        state.in_flight.note_due(conversation, first, last);
-        Some((conversation, first, last))
+    /// Whether the newest connection of the same client came after everything on this one that has arrived.
+    pub(super) fn may_succeed(&self, older: &Self, arrived: Instant) -> bool {
+        self.id() > older.id()
+            && self.joined >= arrived
+            && self.connection.recognized() == older.connection.recognized()
     }
 
     /// What is in flight.
@@ -200,29 +170,32 @@ impl Stream {
     }
 
     /// The newest entry in flight of a conversation.
-    pub(super) fn newest(&self, conversation: ConversationId) -> Option<Seq> {
+    #[must_use]
+    pub fn newest(&self, conversation: ConversationId) -> Option<Seq> {
         self.state().in_flight.span(conversation).map(|(_, last)| last)
     }
 
     /// Everything of this conversation up to here has arrived in another way.
     pub(super) fn confirm(&self, conversation: ConversationId, up_to: Seq) {
-        self.state().in_flight.confirm(conversation, up_to);
+        let mut state = self.state();
+        state.in_flight.confirm(conversation, up_to);
+        for (_, first) in state.lost.iter_mut().filter(|(lost, _)| *lost == conversation) {
+            *first = up_to.next().max(*first);
+        }
     }
 
-    /// Takes out what was sent before this instant, which has arrived. `elsewhere`: what is in flight on other connections; what
-    /// was skipped because of that is missing before the rest.
-    pub(super) fn take_arrived(&self, before: Instant, elsewhere: &[Span]) -> Vec<(ConversationId, Seq)> {
-        let State { in_flight, skipped, .. } = &mut *self.state();
-        skipped.retain(|conversation, (_, last)| {
-            elsewhere.iter().any(|(other, first, _)| other == conversation && first <= last)
-        });
-        let arrived = in_flight
-            .take_arrived(before, |run| skipped.get(&run.conversation).is_some_and(|(_, last)| run.first > *last));
+    /// Takes out what was sent before this instant, which has arrived.
+    pub(super) fn take_arrived(&self, before: Instant) -> Vec<(ConversationId, Seq)> {
+        let arrived = self.state().in_flight.take_arrived(before);
         arrived.into_iter().map(|run| (run.conversation, run.last)).collect()
     }
 
-    pub(super) fn has_skipped(&self) -> bool {
-        !self.state().skipped.is_empty()
+    /// Whether its client has all of these, or it has ended, so that they are known to be lost.
+    pub(super) fn is_settled(&self, sent: &[Span]) -> bool {
+        let state = self.state();
+        let has_arrived =
+            |(conversation, _, last): &Span| state.in_flight.span(*conversation).is_none_or(|(first, _)| first > *last);
+        state.has_ended || sent.iter().all(has_arrived)
     }
 
     /// Whether something was sent before this instant and is still in flight. Then its client is due to be asked for a sign of
@@ -242,7 +215,7 @@ impl Stream {
     pub(super) fn end(&self, arrived: Instant) -> Vec<Span> {
         let mut state = self.state();
         state.has_ended = true;
-        state.in_flight.take_arrived(arrived, |_| false);
+        state.in_flight.take_arrived(arrived);
         state.in_flight.spans()
     }
 

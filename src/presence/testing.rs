@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::{Connection, Delivery, Outcome, Recognized, Revoked};
-use crate::domain::ConnectionId;
+use crate::domain::{ConnectionId, DeskEvent};
 
 /// What a connection was told.
 #[derive(Debug, Default)]
@@ -16,6 +16,8 @@ pub(crate) struct Told {
     /// After how long to come back.
     pub(crate) come_back: Option<Duration>,
     pub(crate) dismissed: Option<Instant>,
+    /// Entries that it was sent.
+    pub(crate) entries: u32,
     /// How often its client was asked for a sign of life.
     pub(crate) asked: u32,
 }
@@ -53,7 +55,10 @@ impl Connection for Recorder {
     fn id(&self) -> ConnectionId {
         self.id
     }
-    fn send(&self, _: &Delivery<'_>) -> Outcome {
+    fn send(&self, delivery: &Delivery<'_>) -> Outcome {
+        if matches!(delivery.event, DeskEvent::Entry(_)) {
+            self.told.send_modify(|told| told.entries += 1);
+        }
         Outcome::Sent
     }
     fn revoke(&self, reason: Revoked) {

@@ -41,9 +41,10 @@ struct Scene(Presence);
 impl Scene {
     /// Opens a connection that is live at once; gives what its client missed on earlier ones.
     fn open(&self, connection: &Arc<Recorder>) -> (Arc<Stream>, Vec<u64>) {
-        let joined = self.0.join(ann(), connection.clone(), Begins::FromCursor);
-        while !matches!(joined.stream.finish(), Next::Live) {}
-        (joined.stream, joined.lost.iter().map(|(_, first)| first.get()).collect())
+        let stream = self.0.join(ann(), connection.clone(), Begins::FromCursor).stream;
+        let lost = stream.take_lost().iter().map(|(_, first)| first.get()).collect();
+        while !matches!(stream.finish(), Next::Live) {}
+        (stream, lost)
     }
 
     async fn tell(&self, seqs: std::ops::RangeInclusive<u64>) {
@@ -57,11 +58,8 @@ impl Scene {
         self.0.take_arrived().iter().map(|(_, _, up_to)| up_to.get()).collect()
     }
 
-    /// Ends a connection; gives what others have to send.
-    fn end(&self, connection: &Recorder, ending: Ending) -> Vec<(ConnectionId, u64, u64)> {
-        let left = self.0.leave(ANN, connection.id(), connection.arrived(), ending, WITHIN);
-        let due = left.missing.iter().map(|Missing { stream, span }| (stream.id(), span.1.get(), span.2.get()));
-        due.collect()
+    fn end(&self, connection: &Recorder, ending: Ending) {
+        self.0.leave(ANN, connection.id(), connection.arrived(), ending, WITHIN);
     }
 }
 
@@ -101,42 +99,75 @@ async fn who_shows_nothing_is_asked_once_in_a_while() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_newer_connection_is_sent_what_was_lost_with_an_older_one_and_nothing_that_it_had() {
+async fn a_newer_connection_holds_entries_until_the_older_one_is_found_dead_and_begins_with_what_was_lost() {
     let (scene, dead, alive) = (Scene::default(), Recorder::new(), Recorder::new());
     scene.open(&dead);
     scene.tell(1..=5).await;
     dead.confirm();
     scene.tell(6..=8).await;
-    let (stream, lost) = scene.open(&alive);
-    assert_eq!((lost, stream.begins_after(ROOM)), (Vec::new(), Some(Seq::new(8))), "the older one may be another tab");
+    let joined = scene.0.join(ann(), alive.clone(), Begins::FromCursor);
+    let [older] = &joined.older[..] else { panic!("{}", joined.older.len()) };
     scene.tell(9..=10).await;
-    alive.confirm();
-    advance(SECOND).await;
-    assert_eq!(scene.arrived(), [5], "6 to 8 are missing before what has arrived");
-    assert_eq!(scene.end(&dead, Ending::Silent), [(alive.id(), 6, 8)]);
-    assert_eq!(scene.arrived(), [0; 0]);
-    stream.due_is_sent(ROOM);
-    advance(SECOND).await;
-    alive.confirm();
-    advance(SECOND).await;
-    assert_eq!(scene.arrived().into_iter().max(), Some(10));
-    assert_eq!(scene.end(&alive, Ending::Closed), []);
+    assert_eq!((alive.told().borrow().entries, older.is_settled()), (0, false));
+    assert_eq!(older.take_arrived(), [(ROOM, Seq::new(5))]);
+    scene.end(&dead, Ending::Silent);
+    assert!(older.is_settled());
+    assert_eq!(joined.stream.take_lost(), [(ROOM, Seq::new(6))]);
+    let Next::PassOn(held) = joined.stream.finish() else { panic!() };
+    assert_eq!(held.iter().map(|told| told.entry.seq.get()).collect::<Vec<_>>(), [9, 10]);
+    assert_eq!(scene.open(&Recorder::new()).1, [0; 0], "its client is back already");
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_older_one_has_shown_to_have_lets_the_newer_ones_arrivals_count() {
+async fn an_older_connection_is_settled_once_its_client_has_what_was_in_flight() {
     let (scene, old, new) = (Scene::default(), Recorder::new(), Recorder::new());
     scene.open(&old);
     scene.tell(1..=5).await;
-    scene.open(&new);
-    scene.tell(6..=6).await;
-    new.confirm();
-    advance(SECOND).await;
-    assert_eq!(scene.arrived(), [0; 0]);
+    let joined = scene.0.join(ann(), new.clone(), Begins::FromCursor);
+    let [older] = &joined.older[..] else { panic!("{}", joined.older.len()) };
+    assert!(!older.is_settled());
     old.confirm();
+    scene.tell(6..=6).await;
+    assert_eq!((older.take_arrived(), older.is_settled()), (vec![(ROOM, Seq::new(5))], true), "6 came later");
+    assert_eq!(joined.stream.take_lost(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_is_neither_heard_nor_ended_counts_as_lost_to_the_same_client_alone() {
+    for (by, lost) in [(Recognized::ByPerson, vec![(ROOM, Seq::new(1))]), (Recognized::ByPage("p".into()), vec![])] {
+        let (scene, slow, new) = (Scene::default(), Recorder::new(), Recorder::of(by));
+        scene.open(&slow);
+        scene.tell(1..=2).await;
+        let joined = scene.0.join(ann(), new, Begins::FromCursor);
+        joined.older.iter().for_each(|older| older.give_up(&joined.stream));
+        assert_eq!(joined.stream.take_lost(), lost);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_tab_that_falls_silent_later_is_remembered() {
+    let (scene, old, other) = (Scene::default(), Recorder::new(), Recorder::new());
+    scene.open(&old);
     advance(SECOND).await;
-    assert_eq!(scene.arrived().into_iter().max(), Some(6));
-    assert_eq!(scene.end(&old, Ending::Broken), []);
+    scene.open(&other);
+    advance(SECOND).await;
+    old.confirm();
+    scene.tell(1..=2).await;
+    scene.end(&old, Ending::Silent);
+    assert_eq!(scene.open(&Recorder::new()).1, [1], "it was alive after the other one had joined");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_for_one_room_waits_for_those_of_its_room_alone() {
+    let other = ConversationId::from_bytes([9; 12]);
+    for (room, is_held) in [(ROOM, true), (other, false)] {
+        let (scene, old) = (Scene::default(), Recorder::of(Recognized::ByRoom(ROOM)));
+        scene.open(&old);
+        scene.tell(1..=1).await;
+        let new = Recorder::of(Recognized::ByRoom(room));
+        let joined = scene.0.join(ann(), new, Begins::Live { reads: false });
+        assert_eq!((joined.stream.is_catching_up(), joined.older.len()), (is_held, usize::from(is_held)));
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -147,7 +178,7 @@ async fn a_client_that_comes_back_begins_where_its_connection_broke_although_ano
     scene.tell(1..=3).await;
     lost.confirm();
     advance(SECOND).await;
-    assert_eq!(scene.end(&lost, Ending::Broken), []);
+    scene.end(&lost, Ending::Broken);
     scene.tell(4..=6).await;
     other.confirm();
     advance(SECOND).await;

@@ -123,7 +123,8 @@ async fn a_lost_socket_is_made_up_for_by_the_next_one() {
         scene.write_elsewhere("mine").await;
         let mut back = scene.open().await;
         scene.hears(&mut back, &["meanwhile", "mine"]).await;
-        scene.hears_nothing_more(&mut back).await;
+        scene.answer("nothing more").await;
+        scene.hears_and_confirms(&mut back, "nothing more").await;
         // Another tab is not owed what this one has got.
         let mut tab = scene.open().await;
         scene.hears_nothing_more(&mut tab).await;
@@ -180,8 +181,10 @@ async fn a_half_open_socket_is_given_up_soon_after_its_person_came_back() {
         let mut silent = scene.open().await;
         scene.answer("into the void").await;
         let mut back = scene.open().await;
+        scene.answer("live").await;
         let late = timeout(FOUND_OUT, back.next_of("chat_message")).await.expect("it is lost, or 45 s late");
-        assert_eq!(Scene::text(&late), "into the void");
+        assert_eq!(Scene::text(&late), "into the void", "what is said now comes after it");
+        scene.hears(&mut back, &["live"]).await;
         scene.hears_nothing_more(&mut back).await;
         let end = async { while silent.next_or_end().await.is_ok() {} };
         timeout(PATIENCE, end).await.expect("the old socket was not ended");

@@ -12,6 +12,7 @@ mod limits;
 mod load;
 mod model;
 mod odd_json;
+mod older_connections;
 mod operation;
 mod peers;
 mod presence;

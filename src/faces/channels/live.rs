@@ -143,11 +143,8 @@ impl<D: Dialect> Connection for D {
         Dialect::drops_what_it_has(self)
     }
 
-    // A socket for all rooms is not made up for, so nothing is gained by closing it early.
     fn ask_or_close(&self) {
-        if self.live().room.is_some() {
-            self.live().line.push(Item::Ask { must: true }, true);
-        }
+        self.live().line.push(Item::Ask { must: true }, true);
     }
 
     // Nor for this.

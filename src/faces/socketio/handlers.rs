@@ -121,9 +121,19 @@ async fn authenticate(connection: &Shared, shown: Authenticate, ack: Option<AckS
         desk.tell_who_is_away_later(&who.person, &port);
     }
     match begun {
-        Some(begun) => catch_up(connection, &who.person, begun).await,
+        Some(begun) => start_catch_up(connection, &who.person, begun).await,
         None if is_new => connection.caught_up(desk.told_up_to().await),
         None => {}
+    }
+}
+
+/// What the client sends meanwhile is not held up, should older connections have to answer first.
+async fn start_catch_up(connection: &Shared, person: &Arc<Person>, begun: Begun) {
+    if begun.is_unsettled() {
+        let (connection, person) = (connection.clone(), person.clone());
+        tokio::spawn(async move { catch_up(&connection, &person, begun).await });
+    } else {
+        catch_up(connection, person, begun).await;
     }
 }
 
@@ -157,7 +167,7 @@ pub(super) async fn recover(connection: &Shared, returning: Returning) {
     }
     desk.tell_who_is_there(&who.person, &port).await;
     desk.tell_who_is_away_later(&who.person, &port);
-    let Some(place) = place else { return catch_up(connection, &who.person, begun).await };
+    let Some(place) = place else { return start_catch_up(connection, &who.person, begun).await };
     if let Err(error) = desk.replay_since(&who.person, begun, *place).await {
         give_up(connection, &who.person, &error);
     }

@@ -7,6 +7,8 @@
 //! * while a change to a websocket is under way, polls are not answered with nothing as fast as they come;
 //! * a request for a websocket that could not carry one is refused, and so is a client whose websockets keep failing.
 
+use std::convert::Infallible;
+use std::future::pending;
 use std::time::Duration;
 
 use axum::Json;
@@ -16,8 +18,8 @@ use axum::http::{Method, StatusCode, Uri, Version, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
+use socketioxide::socket::Sid;
 use tokio::time::{Instant, sleep};
-use tokio_util::sync::CancellationToken;
 
 use super::query::Query;
 use super::transports::Transports;
@@ -63,13 +65,11 @@ pub async fn carry(State(polls): State<Polls>, mut request: Request, next: Next)
     match query.session {
         _ if query.is_websocket => polls.open_websocket(&query, client, request, next).await,
         Some(session) if request.method() == Method::GET => {
-            let ended = polls.transports.ended(session);
-            let is_changing = polls.transports.is_changing(session);
-            let is_over = ended.as_ref().is_some_and(CancellationToken::is_cancelled);
+            let is_over = polls.transports.ended(session).is_some_and(|ended| ended.is_cancelled());
             if !is_over && let Some(portion) = polls.transports.next_portion(session) {
                 return portion;
             }
-            let response = poll(&query, ended, is_changing, request, next).await;
+            let response = polls.poll(session, &query, request, next).await;
             if query.is_eio3 { response } else { polls.transports.first_portion(session, response).await }
         }
         Some(session) if polls.transports.ended(session).is_some_and(|ended| ended.is_cancelled()) => {
@@ -100,6 +100,39 @@ impl Polls {
         }
         response
     }
+
+    async fn poll(&self, session: Sid, query: &Query, request: Request, next: Next) -> Response {
+        let ended = self.transports.ended(session);
+        let is_changing = self.transports.is_changing(session);
+        let close = Close { uri: request.uri().clone(), is_eio3: query.is_eio3, next: next.clone() };
+        let packet = close.packet();
+        let mut if_abandoned = IfAbandoned(Some(close).filter(|_| !is_changing));
+        let asked = Instant::now();
+        let has_ended = async {
+            match ended {
+                Some(ended) => ended.cancelled_owned().await,
+                None => pending().await,
+            }
+        };
+        // Whatever had waited for this request would have been its answer by then.
+        let waits = async {
+            sleep(AT_ONCE).await;
+            self.transports.waits(session, asked);
+            pending::<Infallible>().await
+        };
+        let response = tokio::select! {
+            biased;
+            () = has_ended => return ([(header::CONTENT_TYPE, "text/plain; charset=UTF-8")], packet).into_response(),
+            response = next.run(request) => response,
+            never = waits => match never {},
+        };
+        if_abandoned.0 = None;
+        let is_nothing = response.headers().get(header::CONTENT_LENGTH).is_some_and(|length| length == NOTHING);
+        if is_changing && is_nothing && asked.elapsed() < AT_ONCE {
+            sleep(PACE).await;
+        }
+        response
+    }
 }
 
 /// Whether the connection of a request can become a websocket. The library answers 101 without looking.
@@ -112,36 +145,6 @@ fn asks_for_websocket(request: &Request) -> bool {
         && says(header::CONNECTION, "upgrade")
         && says(header::UPGRADE, "websocket")
         && says(header::SEC_WEBSOCKET_VERSION, "13")
-}
-
-async fn poll(
-    query: &Query,
-    ended: Option<CancellationToken>,
-    is_changing: bool,
-    request: Request,
-    next: Next,
-) -> Response {
-    let close = Close { uri: request.uri().clone(), is_eio3: query.is_eio3, next: next.clone() };
-    let packet = close.packet();
-    let mut if_abandoned = IfAbandoned(Some(close).filter(|_| !is_changing));
-    let asked = Instant::now();
-    let has_ended = async {
-        match ended {
-            Some(ended) => ended.cancelled_owned().await,
-            None => std::future::pending().await,
-        }
-    };
-    let response = tokio::select! {
-        biased;
-        () = has_ended => return ([(header::CONTENT_TYPE, "text/plain; charset=UTF-8")], packet).into_response(),
-        response = next.run(request) => response,
-    };
-    if_abandoned.0 = None;
-    let is_nothing = response.headers().get(header::CONTENT_LENGTH).is_some_and(|length| length == NOTHING);
-    if is_changing && is_nothing && asked.elapsed() < AT_ONCE {
-        sleep(PACE).await;
-    }
-    response
 }
 
 /// Ends a session in the library, by the packet with which a client would.

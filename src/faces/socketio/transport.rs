@@ -4,13 +4,12 @@
 //! the client was last heard, and what ends a websocket.
 
 use std::fmt::Display;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use socketioxide::TransportType;
 use socketioxide::extract::SocketRef;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::MAX_MESSAGE;
@@ -32,6 +31,9 @@ const CHANGE: Duration = Duration::from_secs(10);
 /// How long a client may take to answer once its person has come back on another connection.
 const ANSWER: Duration = Duration::from_millis(2500);
 
+/// How long the library may take at most to hand what it was given to a connection that takes it.
+const HANDED_ON: Duration = Duration::from_millis(20);
+
 /// How exactly it is known when a websocket was heard last.
 const HEARD_WITHIN: Duration = Duration::from_millis(1);
 
@@ -45,8 +47,6 @@ pub(super) struct Transport {
     waiting: Mutex<Waiting>,
     /// What tells the client that it is connected.
     pub(super) connect_answer: ConnectAnswer,
-    /// It was ended because its client gave no sign of life.
-    is_silent: AtomicBool,
     /// Cancelled when a client that polls shall come back with a new session; one with a websocket has none.
     ended: Option<CancellationToken>,
 }
@@ -75,7 +75,6 @@ impl Transport {
             carries_since: OnceLock::new(),
             waiting: Mutex::new(Waiting { polled_at: now, arrived: now, events: 0, answers: 0, is_held: false }),
             connect_answer: ConnectAnswer::default(),
-            is_silent: AtomicBool::new(false),
             ended: Some(CancellationToken::new()),
         }
     }
@@ -105,33 +104,35 @@ impl Transport {
         self.ended.clone()
     }
 
-    /// Asks the client for a sign of life, if a websocket carries the socket: one that polls gives enough of them.
-    pub(super) fn ask(&self) {
-        if let Some(websocket) = self.hang_up().filter(|_| self.is_websocket()) {
-            websocket.ping();
+    /// Asks the client for a sign of life, if a websocket carries the socket: one that polls gives enough of them. False if it
+    /// cannot be asked at present.
+    pub(super) fn ask(&self) -> bool {
+        self.hang_up().filter(|_| self.is_websocket()).is_some_and(HangUp::ping)
+    }
+
+    /// The same, and waits for an answer. False if there is none, so that the client is not there any more. A client that polls is
+    /// asked by what was sent to it. One that has not taken everything yet is waited for as any other.
+    pub(super) async fn answers(&self) -> bool {
+        let asked_at = Instant::now();
+        let polls = self.hang_up().is_none();
+        if polls && self.waiting().events == 0 {
+            return true;
         }
-    }
-
-    /// The same, and ends the websocket unless there is one soon.
-    pub(super) fn ask_or_close(self: &Arc<Self>) {
-        let Some(websocket) = self.hang_up().filter(|_| self.is_websocket()).cloned() else { return };
-        let (transport, asked_at) = (self.clone(), Instant::now());
-        websocket.ping();
-        tokio::spawn(async move {
-            sleep(ANSWER).await;
-            // One that has not taken everything yet is waited for as any other.
-            let heard_by = websocket.heard_at() + HEARD_WITHIN;
-            if websocket.is_open() && heard_by <= asked_at && !websocket.has_unsent() {
-                tracing::debug!("A client gave no sign of life after its person had come back");
-                transport.is_silent.store(true, Ordering::Relaxed);
-                websocket.now();
+        // What was sent before has gone out when the ping does.
+        sleep(HANDED_ON).await;
+        let is_asked = async {
+            while !polls && !self.ask() {
+                sleep(HANDED_ON).await;
             }
-        });
-    }
-
-    /// Whether it was ended because its client gave no sign of life.
-    pub(super) fn is_silent(&self) -> bool {
-        self.is_silent.load(Ordering::Relaxed)
+        };
+        drop(timeout_at(asked_at + ANSWER, is_asked).await);
+        sleep_until(asked_at + ANSWER).await;
+        match self.hang_up() {
+            Some(websocket) => {
+                !self.is_websocket() || !self.takes_all() || websocket.heard_at() + HEARD_WITHIN > asked_at
+            }
+            None => self.waiting().polled_at > asked_at,
+        }
     }
 
     /// Whether a websocket has come that does not carry the socket yet, as far as is known.
@@ -242,9 +243,11 @@ impl Transport {
     /// Everything that was sent before this has arrived.
     pub(super) fn arrived(&self) -> Instant {
         let shown = self.waiting().arrived;
+        let Some(websocket) = self.hang_up() else { return shown };
+        let answered = self.carried_at(websocket.answered_at(), HANDED_ON);
         // It may have been heard for the last time when it closed.
-        let heard = self.hang_up().and_then(|websocket| self.carried_at(websocket.heard_at(), ON_THE_WAY));
-        heard.map_or(shown, |heard| heard.max(shown))
+        let heard = self.carried_at(websocket.heard_at(), ON_THE_WAY);
+        [answered, heard].into_iter().flatten().fold(shown, Instant::max)
     }
 
     fn confirm(&self, before: Instant) {
@@ -273,6 +276,13 @@ impl Transport {
         }
     }
 
+    /// The client's request has waited for this time or more: it had taken everything that was sent before.
+    pub(super) fn polls_since(&self, asked: Instant) {
+        if self.hang_up().is_none() {
+            self.confirm(asked);
+        }
+    }
+
     /// A websocket has come, and is to carry the socket.
     pub(super) fn carry(&self, websocket: &HangUp) {
         // A second one is refused by the library.
@@ -293,6 +303,8 @@ impl Transport {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use axum::response::Response;
     use http_body_util::BodyExt as _;
     use tokio::net::{TcpListener, TcpStream};

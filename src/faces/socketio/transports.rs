@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use axum::http::{StatusCode, request};
 use axum::response::Response;
 use socketioxide::socket::Sid;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::portions::Portions;
@@ -128,6 +129,15 @@ impl Transports {
             && let Some(transport) = transport.upgrade()
         {
             transport.polled();
+        }
+    }
+
+    /// A poll waits since then.
+    pub(super) fn waits(&self, session: Sid, asked: Instant) {
+        if let Some(Known::Socket(transport)) = self.all().get(&session)
+            && let Some(transport) = transport.upgrade()
+        {
+            transport.polls_since(asked);
         }
     }
 

@@ -226,7 +226,6 @@ impl SocketConnection {
         let person = state.person.take();
         drop(state);
         let ending = match reason {
-            _ if self.transport.is_silent() => Ending::Silent,
             _ if was_cut_off => Ending::Broken,
             DisconnectReason::ClosingServer => {
                 // The server sends all it has to a websocket before it closes.
@@ -370,7 +369,14 @@ impl Connection for SocketConnection {
     }
 
     fn ask_or_close(&self) {
-        self.transport.ask_or_close();
+        let Some(connection) = self.itself.upgrade() else { return };
+        tokio::spawn(async move {
+            if !connection.transport.answers().await {
+                tracing::debug!(connection.id = %connection.id, "A client is not there any more: its person has come back");
+                connection.give_to(None, connection.transport.arrived(), Ending::Silent);
+                connection.cut_off();
+            }
+        });
     }
 
     fn retire(&self, has_named_place: bool) {

@@ -1,0 +1,134 @@
+//! Clients that come back while the server still takes an older connection of theirs for alive: each message once, and in the
+//! order of the log. These clients can name nothing that they have.
+
+use std::time::Duration;
+
+use deskline::rig::client::Client;
+use serde_json::{Value, json};
+
+use crate::support::{Account, SOON, TestServer, Wire, enter, text};
+
+/// No heartbeat finds the older connection out.
+const FLAGS: [&str; 4] = ["--ping-interval", "60s", "--ping-timeout", "60s"];
+
+struct Scene {
+    server: TestServer,
+    ann: Account,
+    desk: Client,
+}
+
+impl Scene {
+    async fn set() -> Self {
+        let server = TestServer::start(&FLAGS).await;
+        let (ann, ada) = (server.customer("ann").await, server.agent("ada").await);
+        let desk = enter(&server.url, &ada).await;
+        Self { server, ann, desk }
+    }
+
+    async fn say(&self, message: &str) {
+        let said = json!({"receiverId": self.ann.id.to_string(), "message": message});
+        assert_eq!(self.desk.emit_ack("send-message", said).await.unwrap()["ok"], true);
+    }
+
+    /// What a client is told up to this message.
+    async fn heard(&self, client: &Client, last: &str) -> Vec<String> {
+        let mut heard = Vec::new();
+        while heard.last().is_none_or(|heard| heard != last) {
+            let message = client.wait_for("receive-message", SOON).await.expect("a message is missing");
+            heard.push(text(&message, "message").to_owned());
+        }
+        heard
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_comes_back_beside_a_dead_websocket_gets_what_went_to_it_before_what_is_said_now() {
+    let scene = Scene::set().await;
+    let mut dead = Wire::connect(&scene.server.url).await;
+    dead.authenticate(&scene.ann).await;
+    scene.say("one").await;
+    scene.say("two").await;
+    let back = enter(&scene.server.url, &scene.ann).await;
+    scene.say("three").await;
+    scene.say("four").await;
+    assert_eq!(scene.heard(&back, "four").await, ["one", "two", "three", "four"]);
+    scene.say("five").await;
+    assert_eq!(scene.heard(&back, "five").await, ["five"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_comes_back_beside_polls_that_have_ended_gets_what_went_to_them_before_what_is_said_now() {
+    let scene = Scene::set().await;
+    let polls = Polls::open(&scene.server.url).await;
+    polls.say(&format!("42{}", json!(["authenticate", scene.ann.token]))).await;
+    while !polls.poll().await.contains("authenticated") {}
+    scene.say("one").await;
+    while !polls.poll().await.contains("one") {}
+    let back = enter(&scene.server.url, &scene.ann).await;
+    scene.say("two").await;
+    assert_eq!(scene.heard(&back, "two").await, ["one", "two"]);
+    assert_eq!(polls.poll().await, "1", "its session has ended");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_tab_is_not_told_again_what_the_first_one_has() {
+    let scene = Scene::set().await;
+    let polling = Client::connect_by_polling(&scene.server.url).await.unwrap();
+    polling.emit_ack("authenticate", json!({"token": scene.ann.token})).await.unwrap();
+    let mut tabs = vec![polling, enter(&scene.server.url, &scene.ann).await];
+    for n in 0..5 {
+        let (before, now) = (format!("before {n}"), format!("now {n}"));
+        scene.say(&before).await;
+        let second = enter(&scene.server.url, &scene.ann).await;
+        scene.say(&now).await;
+        assert_eq!(scene.heard(&second, &now).await.join(", "), now, "it has got more");
+        for tab in &tabs {
+            assert_eq!(scene.heard(tab, &now).await, [before.clone(), now.clone()]);
+        }
+        tabs.push(second);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_older_tab_that_is_alive_stays() {
+    let scene = Scene::set().await;
+    let polling = Client::connect_by_polling(&scene.server.url).await.unwrap();
+    polling.emit_ack("authenticate", json!({"token": scene.ann.token})).await.unwrap();
+    let (first, mut second) = (enter(&scene.server.url, &scene.ann).await, enter(&scene.server.url, &scene.ann).await);
+    for n in 0..3 {
+        scene.say(&format!("before {n}")).await;
+        second = enter(&scene.server.url, &scene.ann).await;
+        // For longer than an answer is waited for.
+        tokio::time::sleep(Duration::from_secs(3)).await;
+    }
+    scene.say("last").await;
+    for tab in [&first, &polling, &second] {
+        assert_eq!(scene.heard(tab, "last").await.last().unwrap(), "last");
+    }
+}
+
+/// A session that polls when it is told to.
+struct Polls {
+    client: reqwest::Client,
+    url: String,
+}
+
+impl Polls {
+    async fn open(url: &str) -> Self {
+        let client = reqwest::Client::new();
+        let url = format!("{url}/socket.io/?EIO=4&transport=polling");
+        let open = client.get(&url).send().await.unwrap().text().await.unwrap();
+        let open: Value = serde_json::from_str(open.strip_prefix('0').unwrap()).unwrap();
+        let polls = Self { client, url: format!("{url}&sid={}", open["sid"].as_str().unwrap()) };
+        polls.say("40").await;
+        polls
+    }
+
+    async fn say(&self, packet: &str) {
+        assert_eq!(self.client.post(&self.url).body(packet.to_owned()).send().await.unwrap().status(), 200);
+    }
+
+    async fn poll(&self) -> String {
+        self.client.get(&self.url).send().await.unwrap().text().await.unwrap()
+    }
+}
