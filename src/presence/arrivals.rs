@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Leaving, ON_THE_WAY, Presence};
+use super::{ASK_AFTER, Leaving, Presence};
 use crate::domain::{ConnectionId, ConversationId, Seq, UserId};
 
 /// How a connection ended.
@@ -72,7 +72,7 @@ impl Presence {
     /// too long are asked for a sign of life.
     pub fn take_arrived(&self) -> Vec<(UserId, ConversationId, Seq)> {
         let mut arrived = Vec::new();
-        let ask_before = Instant::now().checked_sub(ON_THE_WAY);
+        let ask_before = Instant::now().checked_sub(ASK_AFTER);
         let mut users = self.listed.take();
         users.sort_unstable();
         users.dedup();

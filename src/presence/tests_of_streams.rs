@@ -84,16 +84,16 @@ async fn who_shows_nothing_is_asked_once_in_a_while() {
     scene.tell(1..=1).await;
     scene.arrived();
     assert_eq!(tab.told().borrow().asked, 0);
-    advance(ON_THE_WAY).await;
+    advance(ASK_AFTER).await;
     scene.arrived();
     scene.arrived();
     assert_eq!(tab.told().borrow().asked, 1);
-    advance(ON_THE_WAY * 2).await;
+    advance(ASK_AFTER * 2).await;
     scene.arrived();
     assert_eq!(tab.told().borrow().asked, 2);
     tab.confirm();
     scene.arrived();
-    advance(ON_THE_WAY * 2).await;
+    advance(ASK_AFTER * 2).await;
     scene.arrived();
     assert_eq!(tab.told().borrow().asked, 2, "nothing is in flight any more");
 }
