@@ -252,6 +252,11 @@ impl Ledger {
         self.known.entry(conversation.to_owned()).or_default().insert(number)
     }
 
+    /// The newest entry that it knows of in each conversation.
+    pub(super) fn newest(&self) -> BTreeMap<String, u64> {
+        self.known.iter().filter_map(|(id, seqs)| Some((id.clone(), *seqs.last()?))).collect()
+    }
+
     /// How far each conversation is known without a hole, as `resume` wants it.
     pub(super) fn cursors(&self) -> BTreeMap<String, u64> {
         let known = |seqs: &BTreeSet<u64>| {

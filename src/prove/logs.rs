@@ -102,7 +102,7 @@ impl Kept {
     pub(super) fn name(&self, face: Face) -> &str {
         let [id, uuid, number] = &self.names;
         match face {
-            Face::Socketio | Face::Polling | Face::Classic => id,
+            Face::Socketio | Face::Polling | Face::Classic | Face::Page => id,
             Face::Storefront => uuid,
             Face::Drivecash => number,
         }

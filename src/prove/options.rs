@@ -17,7 +17,7 @@ pub struct ProveOptions {
     #[arg(long, default_value_t = 10, value_name = "TIMES")]
     pub kill: u32,
     /// Customers; everyone has a conversation with the desk.
-    #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=200))]
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=200))]
     pub customers: u32,
     /// The longest that the server runs between two kills. It is killed after a random part of it.
     #[arg(long, default_value = "1s", value_parser = humantime::parse_duration)]

@@ -235,7 +235,7 @@ impl Talker {
         }
     }
 
-    async fn resume(&mut self, client: &Client) -> Result<(), ClientError> {
+    pub(super) async fn resume(&mut self, client: &Client) -> Result<(), ClientError> {
         let mut cursors = self.ledger.cursors();
         if self.me.role.is_agent() {
             // An agent names the conversations, also those that began while it was away.

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 use super::ledger::{Ledger, Naming};
+use super::page::Screen;
 use super::socketio::Ask;
 use crate::domain::Role;
 use crate::rig::client::ClientError;
@@ -54,8 +55,10 @@ pub(super) enum Face {
     Socketio,
     /// The same by long-polling.
     Polling,
-    /// Socket.IO as the unchanged frontend speaks it: names nothing, and is caught up.
+    /// Socket.IO by a client that can say nothing of what it has: names nothing, and is caught up.
     Classic,
+    /// Socket.IO as the unchanged frontend's page speaks it, in a browser: with the stock client's recovery, by either transport.
+    Page,
     /// The shop's websockets and requests.
     Storefront,
     /// The portal's.
@@ -68,6 +71,7 @@ impl Face {
             Self::Socketio => "socketio",
             Self::Polling => "polling",
             Self::Classic => "classic",
+            Self::Page => "page",
             Self::Storefront => "storefront",
             Self::Drivecash => "drivecash",
         }
@@ -75,7 +79,7 @@ impl Face {
 
     pub(super) const fn naming(self) -> Naming {
         match self {
-            Self::Socketio | Self::Polling | Self::Classic => Naming::Seq,
+            Self::Socketio | Self::Polling | Self::Classic | Self::Page => Naming::Seq,
             Self::Storefront | Self::Drivecash => Naming::Number,
         }
     }
@@ -93,6 +97,8 @@ pub(super) struct Part {
     pub(super) think: Duration,
     /// What its choices follow from.
     pub(super) seed: u64,
+    /// Whether a page's place can be named.
+    pub(super) is_exact: bool,
 }
 
 /// One client.
@@ -109,6 +115,8 @@ pub(super) struct Talker {
     pub(super) unanswered: VecDeque<Ask>,
     /// The ids of messages that it said.
     pub(super) messages: Vec<String>,
+    /// What stands on the screen of a page.
+    pub(super) screen: Screen,
     /// The room it is in, if it is in one at a time.
     pub(super) room: Option<String>,
     others: Vec<Person>,
@@ -122,7 +130,7 @@ pub(super) struct Talker {
 impl Talker {
     /// A client of the server at `url`, that has said nothing.
     pub(super) fn new(part: Part, url: &str, phase: watch::Receiver<Phase>, finished: watch::Sender<usize>) -> Self {
-        let Part { name, me, face, others, think, seed } = part;
+        let Part { name, me, face, others, think, seed, is_exact } = part;
         Self {
             name,
             me,
@@ -133,6 +141,7 @@ impl Talker {
             random: StdRng::seed_from_u64(seed),
             unanswered: VecDeque::new(),
             messages: Vec::new(),
+            screen: Screen::new(is_exact),
             room: None,
             others,
             think,
@@ -148,6 +157,7 @@ impl Talker {
             let conversed = match self.face {
                 Face::Socketio | Face::Polling => self.converse_over_socketio().await,
                 Face::Classic => self.converse_as_classic().await,
+                Face::Page => self.converse_as_page().await,
                 Face::Storefront => self.converse_over_storefront().await,
                 Face::Drivecash => self.converse_over_drivecash().await,
             };

@@ -67,7 +67,8 @@ async fn say(stores: &Stores, author: UserId, text: &str) -> ConversationId {
 
 fn talker(id: UserId, role: Role) -> Talker {
     let (name, me) = (id.to_string(), Person { id: id.to_string(), role, token: String::new() });
-    let part = Part { name, me, face: Face::Socketio, others: Vec::new(), think: Duration::ZERO, seed: 1 };
+    let part =
+        Part { name, me, face: Face::Socketio, others: Vec::new(), think: Duration::ZERO, is_exact: true, seed: 1 };
     let mut talker = Talker::new(part, "", watch::channel(Phase::Talk).1, watch::channel(0).0);
     talker.ledger.connected();
     talker

@@ -92,6 +92,11 @@ pub(super) fn host_of(url: &str) -> Result<&str, ClientError> {
 
 /// Opens a websocket and goes through both handshakes, Engine.IO's and Socket.IO's, up to the server's `40`.
 pub(crate) async fn dial(url: &str, how: &Dial) -> Result<Socket, ClientError> {
+    Ok(dial_answered(url, how).await?.0)
+}
+
+/// The same, with the server's `40`.
+async fn dial_answered(url: &str, how: &Dial) -> Result<(Socket, String), ClientError> {
     let mut socket = open_websocket(url, "/socket.io/?EIO=4&transport=websocket", how).await?;
     let opened = next_packet(&mut socket).await?;
     if !opened.starts_with("0{") {
@@ -99,7 +104,7 @@ pub(crate) async fn dial(url: &str, how: &Dial) -> Result<Socket, ClientError> {
     }
     socket.send(Message::text(format!("40{}", how.auth))).await?;
     let answer = next_packet(&mut socket).await?;
-    if answer.starts_with("40") { Ok(socket) } else { Err(ClientError::Unexpected(answer)) }
+    if answer.starts_with("40") { Ok((socket, answer)) } else { Err(ClientError::Unexpected(answer)) }
 }
 
 /// Opens a websocket at a path.
@@ -151,6 +156,7 @@ pub struct Client {
     outgoing: mpsc::UnboundedSender<Outgoing>,
     events: Mutex<mpsc::UnboundedReceiver<(String, Value)>>,
     next_ack: AtomicU64,
+    connected: Value,
     task: JoinHandle<()>,
 }
 
@@ -176,20 +182,39 @@ impl Client {
     /// # Errors
     /// As [`Client::connect`].
     pub async fn connect_by_polling(url: &str) -> Result<Self, ClientError> {
-        let session = in_time(Polling::open(url, "")).await?;
-        Ok(Self::attended(|to_send, heard| tokio::spawn(session.attend(to_send, heard))))
+        Self::polled(url, "").await
+    }
+
+    /// As a browser's page connects with the stock client, which shows its `pid` and `offset`; `polls`: by long-polling.
+    ///
+    /// # Errors
+    /// As [`Client::connect`].
+    pub async fn connect_page(url: &str, shown: &Value, polls: bool) -> Result<Self, ClientError> {
+        if polls { Self::polled(url, &shown.to_string()).await } else { Self::connect_with(url, shown).await }
+    }
+
+    async fn polled(url: &str, auth: &str) -> Result<Self, ClientError> {
+        let (session, answer) = in_time(Polling::open(url, auth)).await?;
+        Ok(Self::attended(&answer, |to_send, heard| tokio::spawn(session.attend(to_send, heard))))
     }
 
     async fn dialled(url: &str, how: Dial) -> Result<Self, ClientError> {
-        let socket = in_time(dial(url, &how)).await?;
-        Ok(Self::attended(|to_send, heard| tokio::spawn(attend(socket, to_send, heard))))
+        let (socket, answer) = in_time(dial_answered(url, &how)).await?;
+        Ok(Self::attended(&answer, |to_send, heard| tokio::spawn(attend(socket, to_send, heard))))
     }
 
-    fn attended(spawn: impl FnOnce(mpsc::UnboundedReceiver<Outgoing>, Heard) -> JoinHandle<()>) -> Self {
+    fn attended(answer: &str, spawn: impl FnOnce(mpsc::UnboundedReceiver<Outgoing>, Heard) -> JoinHandle<()>) -> Self {
+        let connected = answer.strip_prefix("40").and_then(|says| serde_json::from_str(says).ok()).unwrap_or_default();
         let (outgoing, to_send) = mpsc::unbounded_channel();
         let (heard, events) = mpsc::unbounded_channel();
         let task = spawn(to_send, heard);
-        Self { outgoing, events: Mutex::new(events), next_ack: AtomicU64::new(0), task }
+        Self { outgoing, events: Mutex::new(events), next_ack: AtomicU64::new(0), connected, task }
+    }
+
+    /// What the answer to CONNECT says.
+    #[must_use]
+    pub const fn connected(&self) -> &Value {
+        &self.connected
     }
 
     /// Sends `authenticate` with a bare token, and gives what `authenticated` says, success or not. Events that come

@@ -26,8 +26,8 @@ pub(super) struct Polling {
 }
 
 impl Polling {
-    /// Goes through both handshakes, up to the server's `40`.
-    pub(super) async fn open(url: &str, auth: &str) -> Result<Self, ClientError> {
+    /// Goes through both handshakes, up to the server's `40`, which it gives, too.
+    pub(super) async fn open(url: &str, auth: &str) -> Result<(Self, String), ClientError> {
         let base = "/socket.io/?EIO=4&transport=polling";
         let mut session = Self { url: url.to_owned(), path: base.to_owned(), come: VecDeque::new() };
         session.poll().await?;
@@ -40,7 +40,7 @@ impl Polling {
         loop {
             match session.next().await? {
                 packet if packet == "2" => session.post("3".into()).await?,
-                packet if packet.starts_with("40") => return Ok(session),
+                packet if packet.starts_with("40") => return Ok((session, packet)),
                 packet => return Err(ClientError::Unexpected(packet)),
             }
         }
