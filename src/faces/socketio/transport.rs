@@ -127,12 +127,11 @@ impl Transport {
         };
         drop(timeout_at(asked_at + ANSWER, is_asked).await);
         sleep_until(asked_at + ANSWER).await;
-        match self.hang_up() {
-            Some(websocket) => {
-                !self.is_websocket() || !self.takes_all() || websocket.heard_at() + HEARD_WITHIN > asked_at
-            }
-            None => self.waiting().polled_at > asked_at,
+        if let Some(websocket) = self.hang_up() {
+            return !self.is_websocket() || !self.takes_all() || websocket.heard_at() + HEARD_WITHIN > asked_at;
         }
+        let waiting = self.waiting();
+        waiting.is_held || waiting.polled_at > asked_at
     }
 
     /// Whether a websocket has come that does not carry the socket yet, as far as is known.
