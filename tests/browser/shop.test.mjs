@@ -5,40 +5,8 @@ import { test } from 'node:test';
 
 import { mint, PASSWORD } from '../js/server.mjs';
 import { skip } from './chromium.mjs';
-import { Screen, site } from './support/harness.mjs';
-
-/** The page's present socket is open. */
-const hears = (screen) => screen.page.locator('#messages[data-socket=open]').waitFor({ state: 'attached' });
-
-async function openCustomer(t, place, options) {
-  const customer = await Screen.open(t, place, '/shop/customer.html', options);
-  await customer.click('#start');
-  await hears(customer);
-  return customer;
-}
-
-const openPanel = (t, place) =>
-  Screen.open(t, place, '/shop/panel.html', { storage: { access_token: mint(place.server.admin) } });
-
-const write = (screen, text) => screen.submit('#input', text);
-
-/** A customer who has written, and a panel that shows it. */
-async function scene(t, options) {
-  const place = await site(t, { sameOrigin: true, proxy: true, ...options });
-  const ann = await openCustomer(t, place);
-  await write(ann, 'hello');
-  const panel = await openPanel(t, place);
-  await panel.reads('.message', ['hello']);
-  await hears(panel);
-  return { place, ann, panel };
-}
-
-/** What an agent says somewhere else. */
-async function sayElsewhere({ server }, content) {
-  const { body } = await server.get('/api/admin/chat-rooms/', server.admin);
-  const path = `/api/admin/chat-rooms/${body.results[0].id}/send_message/`;
-  assert.equal((await server.rest('POST', path, { as: server.admin, body: { content } })).status, 201);
-}
+import { Screen } from './support/harness.mjs';
+import { hears, openCustomer, retryPanel, sayElsewhere, scene, write } from './support/shop.mjs';
 
 test('replies and questions stand on both screens once, in order, though answers are slower than sockets', { skip }, async (t) => {
   const { ann, panel } = await scene(t, { answersAfterMs: 50 });
@@ -66,8 +34,7 @@ test('what was said while a page was cut off stands there after a click on Retry
   await sayElsewhere(place, 'meanwhile');
   await ann.click('#retry');
   await ann.reads('.message', ['hello', 'meanwhile']);
-  await panel.click('#retry');
-  await panel.click('.room');
+  await retryPanel(panel);
   await panel.reads('.message', ['hello', 'meanwhile']);
   await write(ann, 'afterwards');
   for (const screen of [ann, panel]) await screen.reads('.message', ['hello', 'meanwhile', 'afterwards']);
@@ -84,8 +51,7 @@ test('a server that stops, and one that is killed, leave pages that offer to try
     await sayElsewhere(place, said.at(-1));
     await ann.click('#retry');
     await ann.reads('.message', said);
-    await panel.click('#retry');
-    await panel.click('.room');
+    await retryPanel(panel);
     await panel.reads('.message', said);
   }
 });

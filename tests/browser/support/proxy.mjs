@@ -49,6 +49,8 @@ export class Link {
   constructor(client, server, proxy) {
     this.client = client;
     this.server = server;
+    /** The path that was asked for first. */
+    client.once('data', (chunk) => (this.path = chunk.toString('latin1').split(' ', 2)[1]));
     this.toServer = new Direction(client, server, proxy);
     this.toClient = new Direction(server, client, proxy);
     for (const socket of [client, server]) {

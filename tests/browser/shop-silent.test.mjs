@@ -1,0 +1,98 @@
+// What stands on the screens of pages like the shop's while their network falls silent, and after it has come back.
+//
+// These pages never ask whether their socket is alive: they hear of its end from the system, and then offer to try again.
+
+import { once } from 'node:events';
+import { test } from 'node:test';
+
+import { mint } from '../js/server.mjs';
+import { skip } from './chromium.mjs';
+import { DEADLINE, Screen, site } from './support/harness.mjs';
+import { retryPanel, sayElsewhere, scene, write } from './support/shop.mjs';
+
+/** So that the server finds out within some seconds that a client is gone. */
+const IMPATIENT = ['--ping-interval', '1s', '--ping-timeout', '2s'];
+
+/** The websockets on their way through the proxy. */
+const sockets = (place) => place.proxy.links.filter(({ path }) => path?.startsWith('/ws/'));
+
+/** The server has ended its half of these connections. */
+async function givenUp(links) {
+  for (const { server } of links) {
+    const signal = AbortSignal.timeout(DEADLINE);
+    if (!server.readableEnded && !server.destroyed) await Promise.race(['end', 'close'].map((event) => once(server, event, { signal })));
+  }
+}
+
+test('what was said while the network held everything back stands there once, in order, and what was written is sent', { skip }, async (t) => {
+  const { place, ann, panel } = await scene(t);
+  place.proxy.all('stall');
+  for (const text of ['one', 'two']) await sayElsewhere(place, text);
+  await ann.write('#input', 'a question');
+  place.proxy.all('resume');
+  // The question came last to the server.
+  for (const screen of [ann, panel]) await screen.reads('.message', ['hello', 'one', 'two', 'a question']);
+  await write(panel, 'an answer');
+  for (const screen of [ann, panel]) await screen.reads('.message', ['hello', 'one', 'two', 'a question', 'an answer']);
+});
+
+test('a network that comes back after the server has given the pages up leaves them with a retry that misses nothing', { skip }, async (t) => {
+  const { place, ann, panel } = await scene(t, { args: IMPATIENT });
+  const said = ['hello'];
+  for (let time = 0; time < 2; time += 1) {
+    const held = sockets(place);
+    for (const link of held) link.stall();
+    said.push(`first ${time}`);
+    await sayElsewhere(place, said.at(-1));
+    await givenUp(held);
+    said.push(`second ${time}`);
+    await sayElsewhere(place, said.at(-1));
+    for (const link of held) link.resume();
+    for (const screen of [ann, panel]) await screen.sees('#error', 'code 1006');
+    await ann.click('#retry');
+    await retryPanel(panel);
+    for (const screen of [ann, panel]) await screen.reads('.message', said);
+    said.push(`question ${time}`);
+    await write(ann, said.at(-1));
+    for (const screen of [ann, panel]) await screen.reads('.message', said);
+  }
+});
+
+test('a socket that is dead without anybody knowing loses nothing once the system has noticed', { skip }, async (t) => {
+  const { place, ann, panel } = await scene(t, { args: IMPATIENT });
+  const dead = sockets(place);
+  for (const link of dead) link.silence();
+  await sayElsewhere(place, 'into the void');
+  await givenUp(dead);
+  await sayElsewhere(place, 'and again');
+  for (const link of dead) link.end();
+  for (const screen of [ann, panel]) await screen.sees('#error', 'code 1006');
+  await ann.click('#retry');
+  await retryPanel(panel);
+  const said = ['hello', 'into the void', 'and again'];
+  for (const screen of [ann, panel]) await screen.reads('.message', said);
+  await write(panel, 'an answer');
+  for (const screen of [ann, panel]) await screen.reads('.message', [...said, 'an answer']);
+});
+
+test('pages that use requests alone show each message once after the network held them back', { skip }, async (t) => {
+  const place = await site(t, { sameOrigin: true, proxy: true });
+  const ann = await Screen.open(t, place, '/shop-later/customer.html', { storage: { name: 'Ann' } });
+  await ann.click('#start');
+  await ann.submit('#input', 'hello');
+  const auth = JSON.stringify({ access: mint(place.server.admin) });
+  const panel = await Screen.open(t, place, '/shop-later/panel.html?every=700', { storage: { auth } });
+  await panel.reads('.message', ['Ann: hello']);
+  place.proxy.all('stall');
+  await ann.write('#input', 'a question');
+  await panel.write('#input', 'an answer');
+  place.proxy.all('resume');
+  await ann.reads('.message', ['Ann: hello', 'Ann: a question']);
+  await ann.click('#close');
+  await ann.click('#start');
+  const { body } = await place.server.get('/api/admin/chat-rooms/', place.server.admin);
+  const log = (await place.server.get(`/api/admin/chat-rooms/${body.results[0].id}/get_messages/`, place.server.admin)).body;
+  await panel.click('.room');
+  await panel.reads('.message', log.map(({ sender_name: name, content }) => `${name}: ${content}`));
+  await ann.reads('.message', log.map(({ sender_type: side, content }) => `${side === 'admin' ? 'Admin' : 'Ann'}: ${content}`));
+});
