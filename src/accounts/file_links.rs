@@ -20,13 +20,13 @@ impl Accounts {
         let expires_at = self.parts.clock.now().after(LIFETIME);
         let (opens, signature) = self.parts.tokens.sign_file_link(message, expires_at);
         // Browsers break a long line after a hyphen, but not after a slash.
-        format!("/media/{opens}-{signature}-{}", shown(name))
+        format!("/media/f-{opens}-{signature}-{}", shown(name))
     }
 
     /// The message to whose file a path leads that ends like this, while the link is good.
     #[must_use]
     pub fn linked_message(&self, link: &str) -> Option<MessageId> {
-        let (opens, rest) = link.split_at_checked(FILE_LINK_PART)?;
+        let (opens, rest) = link.strip_prefix("f-")?.split_at_checked(FILE_LINK_PART)?;
         let (signature, _) = rest.strip_prefix('-')?.split_at_checked(FILE_LINK_PART)?;
         self.parts.tokens.verify_file_link(opens, signature, self.parts.clock.now())
     }

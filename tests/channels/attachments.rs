@@ -219,10 +219,10 @@ async fn only_a_signed_link_opens_a_file() {
     let link = json["attachment"].as_str().unwrap().to_owned();
     let path = link.strip_prefix(&format!("http://{}", room.server.address)).unwrap();
     assert!(path.len() < 70, "short enough to be shown as text: {path}");
-    let parts = path.strip_prefix("/media/").unwrap();
+    let parts = path.strip_prefix("/media/f-").unwrap();
     let (opens, signature) = (&parts[..22], &parts[23..45]);
     let (_, other) = room.upload(&room.uma, "b.png", picture(100), "look").await;
-    let other = other["attachment"].as_str().unwrap().split_once("/media/").unwrap().1[..22].to_owned();
+    let other = other["attachment"].as_str().unwrap().split_once("/media/f-").unwrap().1[..22].to_owned();
     for (part, wrong) in [(opens, "x"), (opens, &*other), (signature, "x"), (signature, &*room.server.token(&room.uma))]
     {
         assert_eq!(room.server.http.get(link.replace(part, wrong)).send().await.unwrap().status(), 404, "{wrong}");
@@ -397,7 +397,17 @@ async fn links_begin_with_what_is_configured_and_not_with_what_a_client_says() {
 async fn what_is_no_link_finds_nothing() {
     let room = Room::open().await;
     let long = "x".repeat(8000);
-    for link in ["x", "%00", "-", &"-".repeat(46), &"é".repeat(30), "chat_attachments/a.png", &long] {
+    for link in [
+        "x",
+        "%00",
+        "-",
+        "f-",
+        &"-".repeat(46),
+        &format!("f-{}", "-".repeat(46)),
+        &"é".repeat(30),
+        "chat_attachments/a.png",
+        &long,
+    ] {
         let url = format!("http://{}/media/{link}", room.server.address);
         assert_eq!(room.server.http.get(url).send().await.unwrap().status(), 404, "{link}");
     }

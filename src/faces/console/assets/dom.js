@@ -36,8 +36,8 @@ export function arrange(parent, nodes) {
 const LINK = /https?:\/\/[^\s<>"']+/g;
 
 /** Where the server gives out attachments. The link to one is the last line of its message. */
-const ATTACHMENT = /^\/media\/[\w-]{22}-[\w-]{22}-/;
-const ATTACHED = /\nhttps?:\/\/[^\s/]+\/media\/[\w-]{22}-[\w-]{22}-\S+$/;
+const ATTACHMENT = /^\/media\/f-[\w-]{22}-[\w-]{22}-/;
+const ATTACHED = /\nhttps?:\/\/[^\s/]+\/media\/f-[\w-]{22}-[\w-]{22}-\S+$/;
 
 /** A text with its addresses as links: a list of strings and elements. */
 export function linked(text) {
