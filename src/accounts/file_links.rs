@@ -23,13 +23,26 @@ impl Accounts {
         format!("/media/f-{opens}-{signature}-{}", shown(name))
     }
 
+    /// The same for a link that may have expired: whoever may see the message may have another one.
+    #[must_use]
+    pub fn once_linked_message(&self, link: &str) -> Option<MessageId> {
+        let (opens, signature) = parts(link)?;
+        self.parts.tokens.read_file_link(opens, signature).map(|(message, _)| message)
+    }
+
     /// The message to whose file a path leads that ends like this, while the link is good.
     #[must_use]
     pub fn linked_message(&self, link: &str) -> Option<MessageId> {
-        let (opens, rest) = link.strip_prefix("f-")?.split_at_checked(FILE_LINK_PART)?;
-        let (signature, _) = rest.strip_prefix('-')?.split_at_checked(FILE_LINK_PART)?;
+        let (opens, signature) = parts(link)?;
         self.parts.tokens.verify_file_link(opens, signature, self.parts.clock.now())
     }
+}
+
+/// What a link opens, and its signature.
+fn parts(link: &str) -> Option<(&str, &str)> {
+    let (opens, rest) = link.strip_prefix("f-")?.split_at_checked(FILE_LINK_PART)?;
+    let (signature, _) = rest.strip_prefix('-')?.split_at_checked(FILE_LINK_PART)?;
+    Some((opens, signature))
 }
 
 /// A name as it stands in a link: if it is too long, its beginning and its extension.

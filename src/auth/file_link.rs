@@ -32,13 +32,20 @@ impl Tokens {
     /// The message whose file a link opens; `None` if the link has expired, is damaged or is none of ours.
     #[must_use]
     pub fn verify_file_link(&self, opens: &str, signature: &str, now: Timestamp) -> Option<MessageId> {
+        let (message, expires_at) = self.read_file_link(opens, signature)?;
+        (expires_at > now).then_some(message)
+    }
+
+    /// The message whose file a link opens, or has opened until then; `None` if it is damaged or none of ours.
+    #[must_use]
+    pub fn read_file_link(&self, opens: &str, signature: &str) -> Option<(MessageId, Timestamp)> {
         if !self.is_signature_of(&format!("{PURPOSE}{opens}"), signature) {
             return None;
         }
         let bytes: [u8; BYTES] = BASE64_URL_SAFE_NO_PAD.decode(opens).ok()?.try_into().ok()?;
         let (message, expires_at) = bytes.split_first_chunk::<12>()?;
         let expires_at = u32::from_be_bytes(expires_at.try_into().ok()?);
-        (i64::from(expires_at) > now.seconds()).then(|| MessageId::from_bytes(*message))
+        Some((MessageId::from_bytes(*message), Timestamp::from_millis(i64::from(expires_at) * 1000)))
     }
 }
 

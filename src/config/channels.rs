@@ -10,6 +10,9 @@ use crate::net::{ClientUrl, Heartbeat};
 /// The largest that the largest attachment may be, in MiB: 10 GiB.
 const LARGEST_ATTACHMENT: u64 = 10 * 1024;
 
+/// The largest quota of attachments, in MiB: 1 PiB.
+const LARGEST_QUOTA: u64 = 1 << 30;
+
 /// What the Channels face does differently when told to.
 #[derive(Debug, Clone, Args)]
 pub struct ChannelsConfig {
@@ -26,6 +29,10 @@ pub struct ChannelsConfig {
     #[arg(long, env = "DESKLINE_MAX_ATTACHMENT", default_value_t = 25, value_name = "MIB",
         value_parser = clap::value_parser!(u64).range(1..=LARGEST_ATTACHMENT))]
     pub max_attachment: u64,
+    /// How much one person may store in attachments, in MiB; 0 for any amount.
+    #[arg(long, env = "DESKLINE_ATTACHMENT_QUOTA", default_value_t = 1024, value_name = "MIB",
+        value_parser = clap::value_parser!(u64).range(0..=LARGEST_QUOTA))]
+    pub attachment_quota: u64,
 }
 
 /// Where attachments are kept.
@@ -62,6 +69,7 @@ impl ChannelsConfig {
             open_public_rooms: self.open_public_rooms,
             files: self.files.folder(data),
             max_attachment: self.max_attachment.saturating_mul(1 << 20),
+            attachment_quota: (self.attachment_quota > 0).then_some(self.attachment_quota << 20),
             desk_name: self.desk_name.clone(),
             page_origins: client_urls.iter().map(ClientUrl::origin).collect(),
             heartbeat,

@@ -1,7 +1,9 @@
 //! Somebody fetches the file that came with a message.
 
+use std::sync::Arc;
+
 use super::Desk;
-use crate::domain::{Attachment, MessageExtras, MessageId};
+use crate::domain::{Attachment, Entry, MessageExtras, MessageId, Person, UserId};
 use crate::store::StoreError;
 
 impl Desk {
@@ -17,12 +19,40 @@ impl Desk {
     /// [`StoreError`] if the store fails.
     pub async fn linked_attachment(&self, link: &str) -> Result<Option<Attachment>, StoreError> {
         let Some(id) = self.0.accounts.linked_message(link) else { return Ok(None) };
+        Ok(self.file_of(id).await?.map(|(_, attachment)| attachment))
+    }
+
+    /// A fresh path to the file of a link that has expired, for one of these people who may see its message.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store fails.
+    pub async fn renewed_path(&self, link: &str, people: &[Arc<Person>]) -> Result<Option<String>, StoreError> {
+        let Some(id) = self.0.accounts.once_linked_message(link).filter(|_| !people.is_empty()) else {
+            return Ok(None);
+        };
+        let Some((entry, attachment)) = self.file_of(id).await? else { return Ok(None) };
+        let Some(conversation) = self.0.directory.conversation(entry.conversation).await? else { return Ok(None) };
+        let may_see = |person: &Arc<Person>| conversation.members.side_of(person.id, person.role.is_agent()).is_some();
+        Ok(people.iter().any(may_see).then(|| self.0.accounts.file_path(id, &attachment.name)))
+    }
+
+    /// How many bytes somebody has stored in the files of their messages.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store fails.
+    pub async fn stored_by(&self, person: UserId) -> Result<u64, StoreError> {
+        self.0.stores.conversations.stored_by(person).await
+    }
+
+    /// The file of a message that was not deleted.
+    async fn file_of(&self, id: MessageId) -> Result<Option<(Entry, Attachment)>, StoreError> {
         let conversations = &self.0.stores.conversations;
-        let entry = conversations.message(id).await?;
-        if entry.as_ref().and_then(|entry| entry.message()).is_none_or(|message| message.text().is_none()) {
+        let Some(entry) = conversations.message(id).await? else { return Ok(None) };
+        if entry.message().is_none_or(|message| message.text().is_none()) {
             return Ok(None);
         }
         let extras = conversations.extras(&[id]).await?;
-        Ok(extras.into_iter().find_map(|(message, extras)| extras.attachment.filter(|_| message == id)))
+        let attachment = extras.into_iter().find_map(|(message, extras)| extras.attachment.filter(|_| message == id));
+        Ok(attachment.map(|attachment| (entry, attachment)))
     }
 }

@@ -167,6 +167,21 @@ impl Directory {
         self.by_id.invalidate(&conversation.id).await;
     }
 
+    /// Whether somebody's words in a conversation are shown to nobody, since their account was deleted: its customer's, or either
+    /// account's of a direct one.
+    pub(super) async fn is_of_the_deleted(&self, conversation: Conversation) -> Result<bool, StoreError> {
+        let people = match conversation.members {
+            Members::Support { customer } => [customer, customer],
+            Members::Direct { first, second } => [first, second],
+        };
+        for id in people {
+            if self.person(id).await?.is_none() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// The people of a conversation.
     pub(super) async fn parties(&self, conversation: Conversation) -> Result<Parties, StoreError> {
         let (customer, desk) = match conversation.members {

@@ -73,6 +73,9 @@ impl Desk {
         };
         let summary = found.ok_or(EnterError::NotFound)?;
         let Members::Support { customer } = summary.conversation.members else { return Err(EnterError::NotFound) };
+        if self.0.directory.is_of_the_deleted(summary.conversation).await? {
+            return Err(EnterError::NotFound);
+        }
         let by_uuid = matches!(name, ConversationName::Uuid(_));
         let (person, is_identified, may_write) = match claim {
             Claim::Identity(person) => {

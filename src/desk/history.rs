@@ -46,11 +46,8 @@ impl Desk {
         limit: usize,
     ) -> Result<History, StoreError> {
         let empty = History { messages: Vec::new(), reaches: Reaches::default() };
-        // Somebody who was deleted has left their words behind: look for both kinds of conversation.
-        let members = match self.0.directory.members_with(reader, user).await? {
-            Some(members) => members,
-            None => super::directory::members_between(reader, &Person::deleted(user)),
-        };
+        // What somebody has said who was deleted is shown to nobody.
+        let Some(members) = self.0.directory.members_with(reader, user).await? else { return Ok(empty) };
         let Some(conversation) = self.0.directory.find(members).await? else { return Ok(empty) };
         let Some(summary) = self.0.stores.conversations.summary(conversation.id).await? else { return Ok(empty) };
         let is_limited = limit < self.0.settings.history_page;

@@ -72,6 +72,7 @@ impl Desk {
             let found = self.0.directory.conversation(id).await?;
             let theirs = found.filter(|found| found.members.side_of(person.id, person.role.is_agent()).is_some());
             let part = match theirs {
+                Some(conversation) if self.0.directory.is_of_the_deleted(conversation).await? => None,
                 Some(conversation) => Some(self.resume_one(person, conversation, after, &mut room).await?),
                 None => None,
             };

@@ -153,7 +153,7 @@ impl Desk {
         let at = self.0.clock.now();
         let id = MessageId::generate(at);
         if !ask.extras.is_empty() {
-            self.0.stores.conversations.save_extras(id, ask.extras.clone()).await?;
+            self.0.stores.conversations.save_extras(id, ask.author.id, ask.extras.clone()).await?;
         }
         let kind = DraftKind::Message { id, body, client_id: ask.client_id };
         Ok(Submission {

@@ -78,7 +78,10 @@ async fn move_extras(
             }
         }
         if there.iter().all(|(known, _)| *known != message) {
-            to.stores.conversations.save_extras(message, extras).await?;
+            let of = |entry: &&Entry| entry.message().is_some_and(|said| said.id == message);
+            if let Some(entry) = entries.iter().find(of) {
+                to.stores.conversations.save_extras(message, entry.author, extras).await?;
+            }
             moved.extras += 1;
         }
     }

@@ -431,8 +431,10 @@ pub trait ConversationStore: Send + Sync + 'static {
     async fn message(&self, id: MessageId) -> Result<Option<Entry>, StoreError>;
     /// The same, for messages that are known by their numbers, in no particular order; at most [`MAX_PAGE`] are looked at.
     async fn messages_by_number(&self, numbers: &[u64]) -> Result<Vec<Entry>, StoreError>;
-    /// Keeps what goes with a message, before the message itself is appended.
-    async fn save_extras(&self, message: MessageId, extras: MessageExtras) -> Result<(), StoreError>;
+    /// Keeps what goes with a message of this author, before the message itself is appended.
+    async fn save_extras(&self, message: MessageId, author: UserId, extras: MessageExtras) -> Result<(), StoreError>;
+    /// The bytes of all files that came with messages of this author.
+    async fn stored_by(&self, author: UserId) -> Result<u64, StoreError>;
     /// What goes with these messages; most have nothing. At most [`MAX_PAGE`] are looked at.
     async fn extras(&self, messages: &[MessageId]) -> Result<Vec<(MessageId, MessageExtras)>, StoreError>;
 

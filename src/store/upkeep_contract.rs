@@ -103,7 +103,7 @@ async fn add_what_goes_with_it(store: &OpenStore, conversation: &Conversation) {
     let answer = MessageExtras { reply_to: Some(messages[0].number), attachment: None };
     let picture = MessageExtras { reply_to: None, attachment: Some(file) };
     for (message, extras) in [(messages[1], answer), (messages[2], picture)] {
-        stores.conversations.save_extras(message.id, extras).await.unwrap();
+        stores.conversations.save_extras(message.id, someone(2), extras).await.unwrap();
     }
     store.upkeep().unwrap().restore_google_id(someone(2), "1122334455").await.unwrap();
 }

@@ -1,6 +1,7 @@
 //! What a deleted account has said is in no list and in no search.
 
-use deskline::domain::Role;
+use deskline::domain::{Members, Role};
+use deskline::rig::client::Client;
 use serde_json::{Value, json};
 
 use crate::harness::{TestServer, Who};
@@ -42,4 +43,24 @@ async fn what_deleted_people_said_is_in_no_list_and_in_no_search() {
         assert!(!list.contains("Uma") && !list.contains("Deleted"), "{list}");
     }
     assert!(after[0].contains("Bob Two"), "others are listed still: {}", after[0]);
+
+    let members = Members::Support { customer: uma.id };
+    let room = server.stores.conversations.find(members).await.unwrap().unwrap();
+    let uuid = uuid::Uuid::from_u128(room.uuid);
+    for path in [
+        format!("/api/chat/messages/{}", uma.id),
+        format!("/api/chat/messages/?room_id={}", room.number),
+        "/api/chat/messages/".to_owned(),
+        format!("/api/admin/chat-rooms/{uuid}/"),
+        format!("/api/admin/chat-rooms/{uuid}/get_messages/"),
+        format!("/api/public/chat-rooms/{uuid}/"),
+    ] {
+        let answer = server.get(&path, &agent).await;
+        assert!(!answer.json.to_string().contains("words of Uma"), "{path}: {}", answer.json);
+    }
+    let client = Client::connect(&format!("http://{}", server.address)).await.unwrap();
+    let token = json!({"token": server.token(&ada), "catchUp": false});
+    assert_eq!(client.emit_ack("authenticate", token).await.unwrap()["ok"], true);
+    let resumed = client.emit_ack("resume", json!({"from": {room.id.to_string(): 0}})).await.unwrap();
+    assert!(!resumed.to_string().contains("words of Uma"), "{resumed}");
 }

@@ -206,6 +206,7 @@ pub(crate) enum Who {
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) json: Value,
+    /// The first that it sets, but for that by which a browser is known that fetches files: every sign-in sets that one.
     pub(crate) cookie: Option<String>,
     pub(crate) challenge: Option<String>,
 }
@@ -217,7 +218,9 @@ impl Answer {
         let json = serde_json::from_str(&text).unwrap_or(Value::Null);
         let header =
             |name| headers.get(name).map(|value: &reqwest::header::HeaderValue| value.to_str().unwrap().to_owned());
-        Answer { status, json, cookie: header("set-cookie"), challenge: header("www-authenticate") }
+        let mut cookies = headers.get_all("set-cookie").iter().map(|value| value.to_str().unwrap());
+        let cookie = cookies.find(|cookie| !cookie.starts_with("media=")).map(str::to_owned);
+        Answer { status, json, cookie, challenge: header("www-authenticate") }
     }
 
     /// The session that came with it.

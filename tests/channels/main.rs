@@ -22,6 +22,7 @@ mod heartbeat;
 mod history;
 mod hostile;
 mod listeners;
+mod media;
 mod names;
 mod overview;
 mod own_account;

@@ -44,6 +44,8 @@ pub struct ChannelsSettings {
     pub files: PathBuf,
     /// The most bytes of an attachment.
     pub max_attachment: u64,
+    /// The most bytes that one person may store in attachments; `None` for any number.
+    pub attachment_quota: Option<u64>,
     /// What the shop's customers see as the name of whoever answers them; without it, the support identity's name.
     pub desk_name: Option<String>,
     /// The origins of the pages that may use it, as browsers name them.

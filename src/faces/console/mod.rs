@@ -46,7 +46,7 @@ macro_rules! assets {
 }
 
 /// All files there are: nothing is read from the disk, so that nothing else can be asked for.
-const ASSETS: [(&str, &str, &[u8]); 20] = assets![
+const ASSETS: [(&str, &str, &[u8]); 21] = assets![
     "index.html": HTML,
     "console.css": CSS,
     "entrance.css": CSS,
@@ -57,6 +57,7 @@ const ASSETS: [(&str, &str, &[u8]); 20] = assets![
     "composer.js": JAVASCRIPT,
     "console.js": JAVASCRIPT,
     "conversations.js": JAVASCRIPT,
+    "attachments.js": JAVASCRIPT,
     "dom.js": JAVASCRIPT,
     "link.js": JAVASCRIPT,
     "list-view.js": JAVASCRIPT,

@@ -53,7 +53,8 @@ impl Taking<'_> {
         let kept = conversations.extras(&[id]).await?.pop().map(|(_, extras)| extras).unwrap_or_default();
         if kept.attachment.as_ref().is_none_or(|kept| kept.size == 0) {
             let attachment = self.attachment(pk, fields).await?;
-            conversations.save_extras(id, MessageExtras { attachment, ..kept }).await?;
+            let Some(entry) = conversations.message(id).await? else { return Ok(()) };
+            conversations.save_extras(id, entry.author, MessageExtras { attachment, ..kept }).await?;
         }
         Ok(())
     }

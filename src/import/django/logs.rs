@@ -173,7 +173,7 @@ impl Taking<'_> {
         let mut drafts = Vec::with_capacity(waiting.len());
         for Waiting { draft, extras, .. } in &waiting {
             if let (DraftKind::Message { id, .. }, false) = (&draft.kind, extras.is_empty()) {
-                conversations.save_extras(*id, extras.clone()).await?;
+                conversations.save_extras(*id, draft.author, extras.clone()).await?;
             }
             drafts.push(draft.clone());
         }

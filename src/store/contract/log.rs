@@ -214,7 +214,7 @@ pub(crate) async fn a_message_is_found_by_its_number_with_what_goes_with_it(stor
         MessageExtras { reply_to: None, attachment: Some(file.clone()) },
         MessageExtras { reply_to: Some(message.number), attachment: Some(file) },
     ] {
-        stores.conversations.save_extras(message.id, extras.clone()).await.unwrap();
+        stores.conversations.save_extras(message.id, someone(1), extras.clone()).await.unwrap();
         let found = stores.conversations.extras(&[MessageId::from_bytes([7; 12]), message.id]).await.unwrap();
         assert_eq!(found, [(message.id, extras)]);
     }
@@ -256,5 +256,24 @@ pub(crate) async fn all_entries_have_one_order_or_the_store_says_that_they_have_
         assert_eq!(found.last().map(|(number, _)| *number), conversations.newest_number().await.unwrap());
         let entries: Vec<Entry> = found.into_iter().map(|(_, entry)| entry).collect();
         assert_eq!(texts(&entries), expected);
+    }
+}
+
+pub(crate) async fn what_a_person_has_stored_is_counted(stores: Stores) {
+    let conversation = support(&stores, 1).await;
+    let file = |size| {
+        let (file, name, media_type) = ("f".into(), "a.txt".into(), "text/plain".into());
+        MessageExtras { reply_to: None, attachment: Some(Attachment { file, name, media_type, size }) }
+    };
+    for (n, size) in [(1, 7), (1, 5), (9, 100)] {
+        let side = if n == 1 { Side::Customer } else { Side::Desk };
+        let said = append_new(&stores, say(&conversation, n, side, "look")).await;
+        stores.conversations.save_extras(said.message().unwrap().id, someone(n), file(size)).await.unwrap();
+    }
+    let answer = append_new(&stores, say(&conversation, 1, Side::Customer, "yes")).await;
+    let extras = MessageExtras { reply_to: Some(1), attachment: None };
+    stores.conversations.save_extras(answer.message().unwrap().id, someone(1), extras).await.unwrap();
+    for (n, stored) in [(1, 12), (9, 100), (2, 0)] {
+        assert_eq!(stores.conversations.stored_by(someone(n)).await.unwrap(), stored, "{n}");
     }
 }

@@ -79,6 +79,7 @@ macro_rules! store_contract {
                 a_page_ends_when_its_texts_fill_it,
                 a_removed_conversation_leaves_the_desks_lists_until_the_next_message,
                 all_entries_have_one_order_or_the_store_says_that_they_have_none,
+                what_a_person_has_stored_is_counted,
                 bans_are_kept_until_they_end_or_are_lifted,
                 no_more_bans_hold_than_can_be_read_together,
             ]

@@ -162,8 +162,12 @@ impl ConversationStore for MongoStore {
         .await
     }
 
-    async fn save_extras(&self, message: MessageId, extras: MessageExtras) -> Result<(), StoreError> {
-        within(self.shared.save_extras(message, extras)).await
+    async fn save_extras(&self, message: MessageId, author: UserId, extras: MessageExtras) -> Result<(), StoreError> {
+        within(self.shared.save_extras(message, author, extras)).await
+    }
+
+    async fn stored_by(&self, author: UserId) -> Result<u64, StoreError> {
+        within(self.shared.stored_by(author)).await
     }
 
     async fn extras(&self, messages: &[MessageId]) -> Result<Vec<(MessageId, MessageExtras)>, StoreError> {

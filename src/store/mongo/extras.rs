@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::documents::{int, object_id, whole};
 use super::{Shared, queries};
-use crate::domain::{Attachment, MessageExtras, MessageId};
+use crate::domain::{Attachment, MessageExtras, MessageId, UserId};
 use crate::store::{MAX_PAGE, StoreError};
 
 pub(super) const EXTRAS: &str = "messageExtras";
@@ -19,6 +19,9 @@ pub(super) struct ExtrasDocument {
     /// The message's.
     #[serde(rename = "_id")]
     id: ObjectId,
+    /// Whose message it is; an earlier version has not noted it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    author: Option<ObjectId>,
     reply_to: Option<i64>,
     attachment: Option<AttachmentDocument>,
 }
@@ -33,14 +36,15 @@ struct AttachmentDocument {
 }
 
 impl ExtrasDocument {
-    fn new(message: MessageId, extras: MessageExtras) -> Self {
+    fn new(message: MessageId, author: UserId, extras: MessageExtras) -> Self {
         let attachment = extras.attachment.map(|attachment| AttachmentDocument {
             file: attachment.file,
             name: attachment.name,
             media_type: attachment.media_type,
             size: int(attachment.size),
         });
-        Self { id: object_id(message.bytes()), reply_to: extras.reply_to.map(int), attachment }
+        let author = Some(object_id(author.bytes()));
+        Self { id: object_id(message.bytes()), author, reply_to: extras.reply_to.map(int), attachment }
     }
 
     fn read(self) -> (MessageId, MessageExtras) {
@@ -56,9 +60,25 @@ impl ExtrasDocument {
 }
 
 impl Shared {
-    pub(super) async fn save_extras(&self, message: MessageId, extras: MessageExtras) -> Result<(), StoreError> {
-        self.extras.replace_one(queries::message(message), ExtrasDocument::new(message, extras)).upsert(true).await?;
+    pub(super) async fn save_extras(
+        &self,
+        message: MessageId,
+        author: UserId,
+        extras: MessageExtras,
+    ) -> Result<(), StoreError> {
+        let document = ExtrasDocument::new(message, author, extras);
+        self.extras.replace_one(queries::message(message), document).upsert(true).await?;
         Ok(())
+    }
+
+    /// What an earlier version has kept does not say whose it is, and does not count.
+    pub(super) async fn stored_by(&self, author: UserId) -> Result<u64, StoreError> {
+        let mut found = self.extras.find(queries::extras_of_author(author)).await?;
+        let mut stored = 0;
+        while let Some(document) = found.try_next().await? {
+            stored += document.attachment.map_or(0, |attachment| whole(attachment.size));
+        }
+        Ok(stored)
     }
 
     pub(super) async fn extras_of(

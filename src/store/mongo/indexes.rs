@@ -8,6 +8,7 @@ use mongodb::{Collection, Database, IndexModel};
 
 use super::connection::write_concern;
 use super::documents::{CONVERSATIONS, DELIVERED, ENTRIES, MESSAGES, USERS};
+use super::extras::EXTRAS;
 use super::profiles::PROFILES;
 use crate::store::StoreError;
 
@@ -27,6 +28,7 @@ pub(super) async fn create(database: &Database) -> Result<(), StoreError> {
         (USERS, users()),
         (MESSAGES, messages()),
         (PROFILES, profiles()),
+        (EXTRAS, vec![plain(doc! { "author": 1 })]),
     ] {
         let collection = database.collection::<Document>(collection);
         let existing = existing(&collection).await?;

@@ -293,6 +293,11 @@ pub(super) fn oldest_first() -> Document {
 }
 
 /// Messages that only the old server knows, together with [`oldest_first`].
+/// What goes with messages of this author.
+pub(super) fn extras_of_author(author: UserId) -> Document {
+    doc! { "author": object_id(author.bytes()) }
+}
+
 /// What was found to be no message of the old server.
 pub(super) fn messages_left_out() -> Document {
     doc! { "conversation": false }

@@ -218,8 +218,12 @@ impl ConversationStore for SqliteStore {
         self.readers.read(read).await
     }
 
-    async fn save_extras(&self, message: MessageId, extras: MessageExtras) -> Result<(), StoreError> {
-        self.writer.change(move |connection| extras::save(connection, message, &extras)).await
+    async fn save_extras(&self, message: MessageId, author: UserId, extras: MessageExtras) -> Result<(), StoreError> {
+        self.writer.change(move |connection| extras::save(connection, message, author, &extras)).await
+    }
+
+    async fn stored_by(&self, author: UserId) -> Result<u64, StoreError> {
+        self.readers.read(move |connection| extras::stored_by(connection, author)).await
     }
 
     async fn extras(&self, messages: &[MessageId]) -> Result<Vec<(MessageId, MessageExtras)>, StoreError> {

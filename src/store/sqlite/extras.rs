@@ -2,13 +2,18 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::domain::{Attachment, MessageExtras, MessageId};
+use crate::domain::{Attachment, MessageExtras, MessageId, UserId};
 use crate::store::StoreError;
 
-pub(super) fn save(connection: &Connection, message: MessageId, extras: &MessageExtras) -> Result<(), StoreError> {
+pub(super) fn save(
+    connection: &Connection,
+    message: MessageId,
+    author: UserId,
+    extras: &MessageExtras,
+) -> Result<(), StoreError> {
     let mut insert = connection.prepare_cached(
-        "INSERT OR REPLACE INTO message_extras (message, reply_to, file, name, media_type, size)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT OR REPLACE INTO message_extras (message, reply_to, file, name, media_type, size, author)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )?;
     let attachment = extras.attachment.as_ref();
     insert.execute(params![
@@ -18,8 +23,14 @@ pub(super) fn save(connection: &Connection, message: MessageId, extras: &Message
         attachment.map(|attachment| attachment.name.as_str()),
         attachment.map(|attachment| attachment.media_type.as_str()),
         attachment.map(|attachment| attachment.size),
+        author.bytes(),
     ])?;
     Ok(())
+}
+
+pub(super) fn stored_by(connection: &Connection, author: UserId) -> Result<u64, StoreError> {
+    let sql = "SELECT coalesce(sum(size), 0) FROM message_extras WHERE author = ?1 AND size IS NOT NULL";
+    Ok(connection.prepare_cached(sql)?.query_row([author.bytes()], |row| row.get(0))?)
 }
 
 pub(super) fn of(

@@ -7,6 +7,7 @@ use axum::routing::post;
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
+use super::media;
 use super::wire::UserBody;
 use crate::accounts::identify::IdentifyError;
 use crate::accounts::log_in::LogInError;
@@ -17,7 +18,7 @@ use crate::domain::{CodePurpose, User};
 use crate::faces::channels::Channels;
 use crate::faces::channels::body::Fields;
 use crate::faces::channels::reply::{Problem, log_in_problem};
-use crate::net::ClientAddress;
+use crate::net::{ClientAddress, ServerUrl};
 
 const ADMINS_ELSEWHERE: &str = "Admin login requires a different process. Please use the admin login page.";
 
@@ -34,22 +35,33 @@ pub(super) fn routes() -> Router<Channels> {
 }
 
 /// `POST login/` `{email, password}`, for customers.
-async fn log_in(State(channels): State<Channels>, address: ClientAddress, fields: Fields) -> Result<Response, Problem> {
+async fn log_in(
+    State(channels): State<Channels>,
+    address: ClientAddress,
+    server: ServerUrl,
+    fields: Fields,
+) -> Result<Response, Problem> {
     let signed_in = sign_in(&channels, address, &fields, wrong()).await?;
     if signed_in.user.role.is_agent() {
         return Err(Problem::error(StatusCode::FORBIDDEN, ADMINS_ELSEWHERE));
     }
-    Ok(secret(&json!({"user": UserBody::new(&signed_in.user, &signed_in.profile), "tokens": pair(&signed_in.tokens)})))
+    let body = json!({"user": UserBody::new(&signed_in.user, &signed_in.profile), "tokens": pair(&signed_in.tokens)});
+    Ok(secret_for(&signed_in, &server, &body))
 }
 
 /// `POST token/` `{email, password}`, for customers: agents have to take both steps.
-async fn token(State(channels): State<Channels>, address: ClientAddress, fields: Fields) -> Result<Response, Problem> {
+async fn token(
+    State(channels): State<Channels>,
+    address: ClientAddress,
+    server: ServerUrl,
+    fields: Fields,
+) -> Result<Response, Problem> {
     let unknown = || Problem::detail(StatusCode::UNAUTHORIZED, "No active account found with the given credentials");
     let signed_in = sign_in(&channels, address, &fields, unknown()).await?;
     if signed_in.user.role.is_agent() {
         return Err(unknown());
     }
-    Ok(secret(&pair(&signed_in.tokens)))
+    Ok(secret_for(&signed_in, &server, &pair(&signed_in.tokens)))
 }
 
 async fn sign_in(
@@ -86,9 +98,9 @@ async fn first_step(
 }
 
 /// `POST admin/login/step2/` `{user_id, otp_code}`.
-async fn second_step(State(channels): State<Channels>, fields: Fields) -> Result<Response, Problem> {
+async fn second_step(State(channels): State<Channels>, server: ServerUrl, fields: Fields) -> Result<Response, Problem> {
     let signed_in = redeem(&channels, &fields, CodePurpose::LogIn).await?;
-    Ok(secret(&pair(&signed_in.tokens)))
+    Ok(secret_for(&signed_in, &server, &pair(&signed_in.tokens)))
 }
 
 /// `{user_id, otp_code}` for a pair of tokens.
@@ -111,10 +123,10 @@ pub(super) fn digits(fields: &Fields, name: &str) -> Option<String> {
 }
 
 /// Another pair. A refresh token is good for its lifetime.
-async fn refresh(State(channels): State<Channels>, fields: Fields) -> Result<Response, Problem> {
+async fn refresh(State(channels): State<Channels>, server: ServerUrl, fields: Fields) -> Result<Response, Problem> {
     let [token] = fields.required(["refresh"])?;
     let signed_in = channels.accounts.refresh(&token).await?;
-    Ok(secret(&pair(&signed_in.tokens)))
+    Ok(secret_for(&signed_in, &server, &pair(&signed_in.tokens)))
 }
 
 async fn verify(State(channels): State<Channels>, fields: Fields) -> Result<Json<Value>, Problem> {
@@ -133,6 +145,13 @@ fn wrong() -> Problem {
 
 pub(super) fn pair(tokens: &TokenPair) -> Value {
     json!({"refresh": tokens.refresh, "access": tokens.access})
+}
+
+/// The same, which also lets the browser renew links to files.
+fn secret_for(signed_in: &SignedIn, server: &ServerUrl, body: &Value) -> Response {
+    let mut response = secret(body);
+    media::mark_browser(&mut response, &signed_in.tokens.refresh, server.as_str());
+    response
 }
 
 pub(super) fn secret(body: &Value) -> Response {

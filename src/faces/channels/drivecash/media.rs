@@ -1,25 +1,83 @@
 //! Files that came with messages, given out.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use tokio::fs::File;
 use tokio_util::io::ReaderStream;
 
 use crate::accounts::codes::percent_encoded;
-use crate::faces::channels::Channels;
+use crate::accounts::identify::IdentifyError;
+use crate::accounts::refresh::RefreshError;
+use crate::auth::token_in_header;
+use crate::domain::Person;
 use crate::faces::channels::reply::Problem;
+use crate::faces::channels::{Channels, caller};
 
 pub(super) fn routes() -> Router<Channels> {
     Router::new().route("/media/{link}", get(file))
 }
 
-/// A signed link, good for a while: an `<img>` sends no header, so the address itself says who let one in.
-async fn file(State(channels): State<Channels>, Path(link): Path<String>) -> Result<Response, Problem> {
-    let attachment = channels.desk.linked_attachment(&link).await?.ok_or_else(Problem::not_found)?;
+/// The cookie by which a browser is known that asks for a file again after its link has expired: it holds the refresh token.
+const COOKIE: &str = "media";
+
+/// How long a browser keeps it, in seconds: as long as the token is good.
+const COOKIE_AGE: u32 = 7 * 24 * 3600;
+
+/// Marks the browser of somebody who has signed in.
+pub(in crate::faces::channels) fn mark_browser(response: &mut Response, refresh_token: &str, server_url: &str) {
+    let secure = if server_url.starts_with("https://") { "; Secure" } else { "" };
+    let cookie =
+        format!("{COOKIE}={refresh_token}; HttpOnly; Max-Age={COOKIE_AGE}; Path=/media/; SameSite=Lax{secure}");
+    if let Ok(cookie) = cookie.parse() {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+}
+
+/// Everybody whose token or cookie came with a request.
+async fn askers(channels: &Channels, headers: &HeaderMap) -> Result<Vec<Arc<Person>>, Problem> {
+    let mut people = Vec::new();
+    let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).map(token_in_header);
+    for token in bearer.into_iter().chain(caller::cookie(headers, "token")).filter(|token| !token.is_empty()) {
+        match channels.accounts.identify(token).await {
+            Ok(identified) => people.push(caller::person(&identified.user)),
+            Err(IdentifyError::Store(error)) => return Err(error.into()),
+            Err(_) => {}
+        }
+    }
+    if let Some(token) = caller::cookie(headers, COOKIE) {
+        match channels.accounts.holder_of(token).await {
+            Ok(holder) => people.push(caller::person(&holder.user)),
+            Err(RefreshError::Store(error)) => return Err(error.into()),
+            Err(_) => {}
+        }
+    }
+    if let Some(secret) = caller::session(headers)
+        && let Some(visitor) = channels.accounts.visitor(secret).await?
+    {
+        people.push(caller::person(&visitor));
+    }
+    Ok(people)
+}
+
+/// A signed link, good for a while: an `<img>` sends no header, so the address itself says who let one in. One that has expired in
+/// an open page leads to a fresh one if the browser is known as somebody who may see the message.
+async fn file(
+    State(channels): State<Channels>,
+    Path(link): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let Some(attachment) = channels.desk.linked_attachment(&link).await? else {
+        let people = askers(&channels, &headers).await?;
+        let renewed = channels.desk.renewed_path(&link, &people).await?.ok_or_else(Problem::not_found)?;
+        return Ok((StatusCode::FOUND, [(header::LOCATION, renewed), (header::CACHE_CONTROL, "no-store".to_owned())])
+            .into_response());
+    };
     let file = File::open(channels.settings.files.join(&attachment.file)).await.map_err(|error| {
         tracing::error!(%error, "A file is missing");
         Problem::detail(StatusCode::NOT_FOUND, "Not found.")

@@ -14,7 +14,7 @@ mod accounts;
 mod auth;
 mod connection;
 mod lent;
-mod media;
+pub(super) mod media;
 mod messages;
 mod notifications;
 mod revise;

@@ -11,6 +11,7 @@ use axum::extract::multipart::{Field, MultipartError};
 use axum::extract::{FromRequest as _, Multipart, Request};
 use axum::http::{HeaderMap, StatusCode, header};
 use bytes::Bytes;
+use serde_json::json;
 use tokio::fs::{self, File};
 use tokio::io::AsyncWriteExt as _;
 use tokio::time::timeout;
@@ -81,17 +82,18 @@ pub(super) async fn receive(
     user: &User,
     request: Request,
 ) -> Result<(ToSend, Option<Received>), Problem> {
-    let limit = channels.settings.max_attachment;
+    let largest = channels.settings.max_attachment;
+    let limit = Limit { largest, left: left(channels, user).await? };
     let (parts, body) = request.into_parts();
     if let Some(deadline) = parts.extensions.get::<BodyDeadline>() {
         deadline.allow_upload();
     }
     let lent = Lent::new(body);
-    let received = if length(&parts.headers).is_some_and(|length| length > limit + MAX_FIELDS * MAX_FIELD as u64) {
-        Err(too_large(limit))
+    let received = if length(&parts.headers).is_some_and(|length| length > largest + MAX_FIELDS * MAX_FIELD as u64) {
+        Err(too_large(largest))
     } else {
         let request = Request::from_parts(parts, Body::from_stream(lent.stream()));
-        timeout(WHOLE, read(channels, user, request, &lent)).await.unwrap_or_else(|_| Err(too_slow()))
+        timeout(WHOLE, read(channels, user, limit, request, &lent)).await.unwrap_or_else(|_| Err(too_slow()))
     };
     if received.is_err() {
         lent.discard().await;
@@ -106,6 +108,7 @@ fn length(headers: &HeaderMap) -> Option<u64> {
 async fn read(
     channels: &Channels,
     user: &User,
+    limit: Limit,
     request: Request,
     lent: &Lent,
 ) -> Result<(ToSend, Option<Received>), Problem> {
@@ -126,7 +129,7 @@ async fn read(
             Some("message") => to_send.text = text(field, lent).await?,
             Some("reply_to") => to_send.reply_to = text(field, lent).await?.trim().parse().ok(),
             Some("attachment") if field.file_name().is_some_and(|name| !name.is_empty()) => {
-                received = Some(file(channels, field, lent).await?);
+                received = Some(file(channels, limit, field, lent).await?);
             }
             _ => drop(text(field, lent).await?),
         }
@@ -152,7 +155,7 @@ async fn piece(field: &mut Field<'_>, lent: &Lent) -> Result<Option<Bytes>, Prob
 }
 
 /// Streams a file to disk: what it is is told by its content alone, what it is called by nobody but us.
-async fn file(channels: &Channels, mut field: Field<'_>, lent: &Lent) -> Result<Received, Problem> {
+async fn file(channels: &Channels, limit: Limit, mut field: Field<'_>, lent: &Lent) -> Result<Received, Problem> {
     let settings = &channels.settings;
     let name = sanitised(field.file_name().unwrap_or_default());
     let file = uuid::Uuid::new_v4().simple().to_string();
@@ -165,8 +168,11 @@ async fn file(channels: &Channels, mut field: Field<'_>, lent: &Lent) -> Result<
     let mut size: u64 = 0;
     while let Some(piece) = piece(&mut field, lent).await? {
         size += piece.len() as u64;
-        if size > settings.max_attachment {
-            return Err(too_large(settings.max_attachment));
+        if size > limit.largest {
+            return Err(too_large(limit.largest));
+        }
+        if size > limit.left {
+            return Err(over_quota());
         }
         if head.len() < SNIFFED {
             let missing = SNIFFED - head.len();
@@ -181,6 +187,26 @@ async fn file(channels: &Channels, mut field: Field<'_>, lent: &Lent) -> Result<
     media_type.clone_into(&mut received.attachment.media_type);
     received.attachment.size = size;
     Ok(received)
+}
+
+/// How long a file may be.
+#[derive(Clone, Copy)]
+struct Limit {
+    /// Of anybody, in bytes.
+    largest: u64,
+    /// Of this person, in bytes: what their quota leaves.
+    left: u64,
+}
+
+/// What somebody's quota leaves, in bytes. Files that come at the same moment do not know of each other.
+async fn left(channels: &Channels, user: &User) -> Result<u64, Problem> {
+    let Some(quota) = channels.settings.attachment_quota else { return Ok(u64::MAX) };
+    Ok(quota.saturating_sub(channels.desk.stored_by(user.id).await?))
+}
+
+fn over_quota() -> Problem {
+    let error = "You have stored as much in attachments as one person may";
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, json!({ "error": error, "code": "quota_exceeded" }))
 }
 
 fn too_large(limit: u64) -> Problem {

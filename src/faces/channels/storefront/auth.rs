@@ -20,6 +20,7 @@ use crate::domain::{Email, User};
 use crate::faces::channels::Channels;
 use crate::faces::channels::body::Fields;
 use crate::faces::channels::caller::{self, Caller};
+use crate::faces::channels::drivecash::media;
 use crate::faces::channels::reply::{Problem, bad_email, email_taken, log_in_problem, username_taken};
 use crate::net::{ClientAddress, ServerUrl};
 
@@ -107,6 +108,7 @@ async fn answer(
 
 /// Lets an agent's browser be known as a panel.
 fn mark_panel(response: &mut Response, signed_in: &SignedIn, server_url: &ServerUrl) {
+    media::mark_browser(response, &signed_in.tokens.refresh, server_url.as_str());
     if signed_in.user.role.is_agent() {
         set_cookie(response, &panel::cookie(&signed_in.tokens.refresh, server_url.as_str()));
     }

@@ -1,6 +1,7 @@
 // The console of one agent who is logged in: joins the connection, what is known, and the screen.
 
 import { account, isAgent } from './account.js';
+import { renewLinks } from './attachments.js';
 import { Composer } from './composer.js';
 import { Conversations } from './conversations.js';
 import { byId, say } from './dom.js';
@@ -60,6 +61,7 @@ export class Console {
     this.#conversations.refused = (error) => leave(error.message);
     this.#outbox.changed = () => this.#view.render();
     const { signal } = this.#listening;
+    renewLinks(token, signal);
     window.addEventListener('hashchange', () => this.#listChanged(), { signal });
     window.addEventListener('keydown', ({ key }) => {
       if (key === 'Escape' && !byId('really-delete').open) location.hash = '';

@@ -52,11 +52,14 @@ export function linked(text) {
   return [...parts, text.slice(end)];
 }
 
+/** Whether an address leads to an attachment of this server. */
+export const isAttachment = (address) =>
+  address.startsWith(`${location.origin}/`) && ATTACHMENT.test(address.slice(location.origin.length));
+
 /** An attachment is called by its name, since its address is long; only where the server is known, as a name could mislead. */
 function label(address) {
-  const path = address.startsWith(`${location.origin}/`) ? address.slice(location.origin.length) : '';
-  if (!ATTACHMENT.test(path)) return address;
-  const name = path.replace(ATTACHMENT, '');
+  if (!isAttachment(address)) return address;
+  const name = address.slice(location.origin.length).replace(ATTACHMENT, '');
   try {
     return decodeURIComponent(name);
   } catch {

@@ -74,6 +74,7 @@ fn shapes(summary: &Summary) -> Vec<Shape> {
         ("messages", queries::messages([MessageId::from_bytes([1; 12])]), None),
         ("messages", queries::message(MessageId::from_bytes([1; 12])), None),
         ("messages", queries::no_message(&Bson::String("x".into())), None),
+        ("messageExtras", queries::extras_of_author(user), None),
         ("messageExtras", queries::message(MessageId::from_bytes([1; 12])), None),
         ("deskline", queries::state("users"), None),
         ("deskline", queries::desk_ids_without(user), None),
