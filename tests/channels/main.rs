@@ -39,3 +39,4 @@ mod routes;
 mod sessions;
 mod typing;
 mod unknown_paths;
+mod usernames;

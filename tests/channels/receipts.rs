@@ -98,3 +98,22 @@ async fn what_was_sent_just_before_the_line_broke_comes_again_on_another_dialect
     let again = client.wait_for("receive-message", PATIENCE).await.unwrap();
     assert_eq!(again["message"], "did you get this?");
 }
+
+/// A page of the portal may fetch a part of a room.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limited_fetch_counts_for_what_it_has_shown_alone() {
+    let server = TestServer::start().await;
+    let uma = server.account("Uma One", "u1@example.com", Role::Customer).await;
+    let admin = server.account("Ad Min", "adm@example.com", Role::Admin).await;
+    let [user, agent] = [&uma, &admin].map(|user| Who::Bearer(server.token(user)));
+    let room = server.get("/api/chat/rooms/my_room/", &user).await.json["room"]["id"].clone();
+    for text in ["one", "two", "three"] {
+        let body = json!({"room_id": room, "message": text});
+        assert_eq!(server.post("/api/chat/messages/", &agent, body).await.status, 201);
+    }
+    let newest = server.get(&format!("/api/chat/messages/?room_id={room}&limit=1"), &user).await.json;
+    assert_eq!((newest.as_array().unwrap().len(), &newest[0]["message"]), (1, &json!("three")));
+    assert_eq!(statuses(&server, &agent, &uma).await, ["stored"; 3], "the two before it have not been shown");
+    server.get(&format!("/api/chat/messages/?room_id={room}"), &user).await;
+    assert_eq!(statuses(&server, &agent, &uma).await, ["delivered"; 3]);
+}
