@@ -32,8 +32,8 @@ const RETRY: Duration = Duration::from_millis(5);
 
 /// What became of the entries that were held back while a connection read the log.
 pub(super) enum Held {
-    /// They were sent, and the connection is live, or closed. The newest message that everybody had been sent by then.
-    PassedOn(Option<u64>),
+    /// They were sent, and the connection is live, or closed.
+    PassedOn,
     /// There were too many, so the log has to be read again. `first`: the place of the first of them in its conversation.
     TooMany { first: Seq },
 }
@@ -45,9 +45,7 @@ impl Desk {
     /// [`StoreError`] if the log could not be read. Then the connection is not live and has to be ended, so that its client
     /// comes back and it is tried again: a live entry would hide what was missed before it. Only what will never be readable
     /// is passed over.
-    ///
-    /// Gives the newest message of all that was sent to it, or before it came, by its number; `None` if that is not known.
-    pub async fn catch_up(&self, person: &Arc<Person>, begun: Begun) -> Result<Option<u64>, StoreError> {
+    pub async fn catch_up(&self, person: &Arc<Person>, begun: Begun) -> Result<(), StoreError> {
         self.settle_older(person, &begun).await;
         let stream = begun.stream;
         loop {
@@ -56,25 +54,32 @@ impl Desk {
                 Err(StoreError::Corrupt(what)) => tracing::error!("Somebody cannot be caught up: {what}"),
                 Err(error) => return Err(error),
             }
-            if let Held::PassedOn(newest) = self.pass_on_held(person, &stream, &mut 0).await {
-                return Ok(newest);
+            if let Held::PassedOn = self.pass_on_held(person, &stream, &mut 0, true).await {
+                return Ok(());
             }
         }
     }
 
-    /// Passes on what was told meanwhile. `newest` becomes the number of the newest message that it passed on.
-    pub(super) async fn pass_on_held(&self, person: &Arc<Person>, stream: &Stream, newest: &mut u64) -> Held {
+    /// Passes on what was told meanwhile. `newest` becomes the number of the newest message that it passed on; `is_new`: its page is
+    /// told where it is.
+    pub(super) async fn pass_on_held(
+        &self,
+        person: &Arc<Person>,
+        stream: &Stream,
+        newest: &mut u64,
+        is_new: bool,
+    ) -> Held {
         loop {
             // Looked at first: what was told up to then is held now, if the connection was there.
-            let told_up_to = self.told_up_to().await;
-            let held = match stream.finish() {
-                Next::Live => return Held::PassedOn(told_up_to),
+            let place = if is_new { self.place(person, stream).await } else { None };
+            let held = match stream.finish(place) {
+                Next::Live => return Held::PassedOn,
                 Next::ReadAgain { first } => return Held::TooMany { first },
                 Next::PassOn(held) => held,
             };
             for told in held {
                 if !replay_one(person, stream, told.clone()).await {
-                    return Held::PassedOn(None);
+                    return Held::PassedOn;
                 }
                 stream.passed_on(&told);
                 *newest = told.entry.message().map_or(*newest, |message| message.number.max(*newest));
@@ -150,7 +155,12 @@ impl Desk {
     }
 
     /// Replays one conversation. False if the connection is closed.
-    async fn replay(&self, person: &Arc<Person>, stream: &Stream, missed: Missed) -> Result<bool, StoreError> {
+    pub(super) async fn replay(
+        &self,
+        person: &Arc<Person>,
+        stream: &Stream,
+        missed: Missed,
+    ) -> Result<bool, StoreError> {
         let mut after = missed.after;
         let mut handed = after;
         loop {
@@ -186,22 +196,38 @@ impl Desk {
     ) -> Result<(), StoreError> {
         let mut begins = first;
         loop {
-            while let Some(first) = begins {
-                let page = self.0.stores.conversations.entries_after(conversation.id, first.previous(), PAGE).await?;
-                let is_last = is_last_page(&page, PAGE);
-                for told in self.show(conversation, page).await? {
-                    begins = Some(told.entry.seq.next());
-                    if !self.replay_shown(person, stream, told).await {
-                        return Ok(());
-                    }
-                }
-                if is_last {
-                    break;
+            if let Some(first) = &mut begins
+                && !self.replay_all(person, stream, conversation, first).await?
+            {
+                return Ok(());
+            }
+            match self.pass_on_held(person, stream, &mut 0, false).await {
+                Held::PassedOn => return Ok(()),
+                Held::TooMany { first } => begins = begins.or(Some(first)),
+            }
+        }
+    }
+
+    /// Replays a conversation from an entry on, the person's own entries included; `first` becomes the one after the last. False if
+    /// the connection is closed.
+    pub(super) async fn replay_all(
+        &self,
+        person: &Arc<Person>,
+        stream: &Stream,
+        conversation: Conversation,
+        first: &mut Seq,
+    ) -> Result<bool, StoreError> {
+        loop {
+            let page = self.0.stores.conversations.entries_after(conversation.id, first.previous(), PAGE).await?;
+            let is_last = is_last_page(&page, PAGE);
+            for told in self.show(conversation, page).await? {
+                *first = told.entry.seq.next();
+                if !self.replay_shown(person, stream, told).await {
+                    return Ok(false);
                 }
             }
-            match self.pass_on_held(person, stream, &mut 0).await {
-                Held::PassedOn(_) => return Ok(()),
-                Held::TooMany { first } => begins = begins.or(Some(first)),
+            if is_last {
+                return Ok(true);
             }
         }
     }

@@ -2,8 +2,9 @@
 //!
 //! The place is a number in the one order of all entries (see
 //! [`newest_number`](crate::store::ConversationStore::newest_number)). A connection is sent live entries in that order, so the
-//! number of the last message says what it got in all conversations together. On a store without such an order, pages are let
-//! in again by [`Desk::identify_page`], and caught up like clients that can name nothing.
+//! number of the last message says what it got in all conversations together. On a store without such an order, a customer's
+//! page names the last entry of the customer's own conversation; an agent's page names nothing, is let in again by
+//! [`Desk::identify_page`], and is caught up like clients that can name nothing.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,8 +17,8 @@ use super::catch_up::{Held, PAGE};
 use super::connect::{Authenticated, Begun};
 use super::list_conversations::list_for;
 use crate::accounts::identify::IdentifyError;
-use crate::domain::{Entry, Person};
-use crate::presence::{Begins, Connection, Stream};
+use crate::domain::{Entry, Members, Person, Place, Seq};
+use crate::presence::{Begins, Connection, Recognized, Stream};
 use crate::store::StoreError;
 
 /// How far this process has told the log, in the one order of all entries.
@@ -92,24 +93,86 @@ impl Desk {
         }
     }
 
-    /// Replays every entry beyond a number that concerns this person, their own included, then lets live entries through.
+    /// Where a page is once nothing is held back from it any more; `None` if that cannot be named.
+    pub(super) async fn place(&self, person: &Person, stream: &Stream) -> Option<Place> {
+        if let Some(number) = self.told_up_to().await {
+            return Some(Place::InAll(number));
+        }
+        if person.role.is_agent() || !matches!(stream.connection().recognized(), Recognized::ByPage(_)) {
+            return None;
+        }
+        match self.place_in_own(person, stream).await {
+            Ok(seq) => Some(Place::InOwn(seq)),
+            Err(error) => {
+                tracing::warn!(%error, "Could not look up how far a customer has been sent their conversation");
+                None
+            }
+        }
+    }
+
+    async fn place_in_own(&self, person: &Person, stream: &Stream) -> Result<Seq, StoreError> {
+        let conversations = &self.0.stores.conversations;
+        let Some(own) = conversations.find(Members::Support { customer: person.id }).await? else {
+            return Ok(Seq::ZERO);
+        };
+        let delivered = match self.0.cursors.get(person.id, own.id) {
+            None => conversations.delivered(own.id, person.id).await?,
+            known => known,
+        };
+        Ok(delivered.max(stream.newest(own.id)).unwrap_or_default())
+    }
+
+    /// Replays every entry beyond its page's place that concerns this person, their own included, then lets live entries through.
     ///
     /// # Errors
     /// [`StoreError`] if the log could not be read. Then the connection has to be closed, so that its page tries again.
-    pub async fn replay_since(&self, person: &Arc<Person>, begun: Begun, mut after: u64) -> Result<(), StoreError> {
-        let stream = begun.stream;
+    pub async fn replay_since(&self, person: &Arc<Person>, begun: Begun, place: Place) -> Result<(), StoreError> {
+        match place {
+            Place::InAll(after) => self.replay_since_number(person, &begun.stream, after).await,
+            Place::InOwn(after) => self.replay_since_seq(person, &begun.stream, after).await,
+        }
+    }
+
+    async fn replay_since_number(
+        &self,
+        person: &Arc<Person>,
+        stream: &Stream,
+        mut after: u64,
+    ) -> Result<(), StoreError> {
         // Looked up first: whatever lies before these ends was got already, or is read below.
-        let missed = self.missed(person, &stream, &[]).await?;
+        let missed = self.missed(person, stream, &[]).await?;
         loop {
-            if !self.replay_log(person, &stream, &mut after).await? {
+            if !self.replay_log(person, stream, &mut after).await? {
                 return Ok(());
             }
             for missed in &missed {
                 stream.read_up_to(missed.conversation.id, missed.last_seq);
             }
-            match self.pass_on_held(person, &stream, &mut after).await {
-                Held::TooMany { .. } => {}
-                Held::PassedOn(_) => return Ok(()),
+            if let Held::PassedOn = self.pass_on_held(person, stream, &mut after, false).await {
+                return Ok(());
+            }
+        }
+    }
+
+    /// From their place in their own conversation; the others, if they have any, as for clients that can name nothing.
+    async fn replay_since_seq(&self, person: &Arc<Person>, stream: &Stream, after: Seq) -> Result<(), StoreError> {
+        let own = self.0.stores.conversations.find(Members::Support { customer: person.id }).await?;
+        let mut first = after.next();
+        loop {
+            let mut others = self.missed(person, stream, &stream.take_lost()).await?;
+            others.retain(|missed| own.is_none_or(|own| own.id != missed.conversation.id));
+            for missed in others {
+                if !self.replay(person, stream, missed).await? {
+                    return Ok(());
+                }
+            }
+            if let Some(own) = own
+                && !self.replay_all(person, stream, own, &mut first).await?
+            {
+                return Ok(());
+            }
+            if let Held::PassedOn = self.pass_on_held(person, stream, &mut 0, false).await {
+                return Ok(());
             }
         }
     }

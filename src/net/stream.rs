@@ -38,7 +38,9 @@ struct Health {
     rewrite: Rewrite,
     /// Locked while something is written.
     sending: Mutex<Sending>,
-    /// When the newest ping was sent that was answered, in milliseconds since it was opened.
+    /// When everything had been written last, in nanoseconds since it was opened.
+    flushed: AtomicU64,
+    /// Up to when the newest ping that was answered covers what was sent, in milliseconds since then.
     answered: AtomicU64,
     /// What waits until it can be written.
     share: Share,
@@ -51,7 +53,7 @@ struct Health {
 struct Sending {
     /// Everything that was begun to be written has been written.
     is_between_frames: bool,
-    /// The number of the newest ping, and when it was sent, in the same milliseconds.
+    /// The number of the newest ping, and up to when it covers what was sent, in milliseconds since it was opened.
     ping: (u32, u64),
 }
 
@@ -63,6 +65,7 @@ impl Default for Health {
             has_unsent: AtomicBool::new(false),
             rewrite: Rewrite::default(),
             sending: Mutex::default(),
+            flushed: AtomicU64::new(0),
             answered: AtomicU64::new(0),
             share: Share::default(),
             is_http: AtomicBool::new(true),
@@ -80,9 +83,9 @@ impl Health {
 
     /// Only the answer to the newest ping counts, which shows what the answers to all before it would.
     fn pong(&self, number: u32) {
-        let (newest, sent_at) = self.sending().ping;
+        let (newest, covers) = self.sending().ping;
         if newest == number {
-            self.answered.fetch_max(sent_at, Ordering::Relaxed);
+            self.answered.fetch_max(covers, Ordering::Relaxed);
         }
     }
 
@@ -111,21 +114,22 @@ impl HangUp {
         }
     }
 
-    /// Sends a websocket ping between two frames of what is being sent, which every client answers. False if none could be sent:
-    /// something waits for the peer, or it speaks HTTP.
+    /// Sends a websocket ping between two frames of what is being sent, which every client answers. `covers`: what was sent before
+    /// this was written before the ping. False if none could be sent: something waits for the peer, or it speaks HTTP.
     #[must_use]
-    pub fn ping(&self) -> bool {
+    pub fn ping(&self, covers: Instant) -> bool {
         let mut sending = self.health.sending();
         let Some(stream) = self.stream.upgrade().filter(|_| sending.is_between_frames) else { return false };
         if self.health.is_http.load(Ordering::Relaxed) {
             return false;
         }
-        let (number, sent_at) = (sending.ping.0.wrapping_add(1), self.health.millis());
+        let covers = covers.saturating_duration_since(self.health.opened).as_millis();
+        let (number, covers) = (sending.ping.0.wrapping_add(1), u64::try_from(covers).unwrap_or(0));
         let mut frame = [PING, PAYLOAD, 0, 0, 0, 0];
         frame[2..].copy_from_slice(&number.to_be_bytes());
         match stream.try_write(&frame) {
             Ok(written) if written == frame.len() => {
-                sending.ping = (number, sent_at);
+                sending.ping = (number, covers);
                 true
             }
             // A part of it spoils the stream. So few bytes are never parted in practice.
@@ -138,10 +142,16 @@ impl HangUp {
         }
     }
 
-    /// When the newest ping was sent that the peer has answered: it has everything that was sent before.
+    /// The peer has everything that was sent before this: it has answered a ping that covers it.
     #[must_use]
-    pub fn answered_at(&self) -> Instant {
+    pub fn answered(&self) -> Instant {
         self.health.opened + Duration::from_millis(self.health.answered.load(Ordering::Relaxed))
+    }
+
+    /// When everything that had been handed over was written last.
+    #[must_use]
+    pub fn flushed_at(&self) -> Instant {
+        self.health.opened + Duration::from_nanos(self.health.flushed.load(Ordering::Relaxed))
     }
 
     /// Replaces the next occurrence of `from` in what is sent by `to`, if it is written in one piece.
@@ -310,6 +320,8 @@ impl<G: Unpin> AsyncWrite for Shared<G> {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.send_replaced(cx))?;
         self.health.sending().is_between_frames = true;
+        let since = u64::try_from(self.health.opened.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.health.flushed.store(since, Ordering::Relaxed);
         self.patience.settle();
         self.health.share.release();
         Poll::Ready(Ok(()))
@@ -398,15 +410,16 @@ mod tests {
     async fn a_ping_stands_between_frames_and_only_its_own_pong_answers_it() {
         let (mut server, mut client) = pair().await;
         let hang_up = server.hang_up();
-        assert!(!hang_up.ping(), "it speaks HTTP still");
+        let now = Instant::now;
+        assert!(!hang_up.ping(now()), "it speaks HTTP still");
         hang_up.leave_http();
-        assert!(!hang_up.ping(), "its last answer is not written yet");
+        assert!(!hang_up.ping(now()), "its last answer is not written yet");
         server.write_all(b"\x81\x01").await.unwrap();
-        assert!(!hang_up.ping(), "in the middle of a frame");
+        assert!(!hang_up.ping(now()), "in the middle of a frame");
         server.write_all(b"a").await.unwrap();
         server.flush().await.unwrap();
         tokio::time::sleep(Duration::from_millis(5)).await;
-        assert!(hang_up.ping() && hang_up.ping());
+        assert!(hang_up.ping(now()) && hang_up.ping(now()));
         let mut sent = [0; 15];
         client.read_exact(&mut sent).await.unwrap();
         assert_eq!(sent, *b"\x81\x01a\x89\x04\0\0\0\x01\x89\x04\0\0\0\x02");
@@ -414,7 +427,7 @@ mod tests {
         for (number, answers) in [(1, false), (3, false), (2, true)] {
             client.write_all(&pong(number)).await.unwrap();
             server.read_exact(&mut heard).await.unwrap();
-            assert_eq!(hang_up.answered_at() > hang_up.health.opened, answers, "{number}");
+            assert_eq!(hang_up.answered() > hang_up.health.opened, answers, "{number}");
         }
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::domain::{ConnectionId, ConversationId, DeskEvent, Person, Seq, UserId};
+use crate::domain::{ConnectionId, ConversationId, DeskEvent, Person, Place, Seq, UserId};
 
 mod arrivals;
 mod delivery;
@@ -113,6 +113,8 @@ pub trait Connection: Send + Sync + 'static {
     fn recognized(&self) -> Recognized {
         Recognized::ByPerson
     }
+    /// Everything that its client had missed has been sent: if it has a page, that is at this place from now on.
+    fn caught_up(&self, _place: Place) {}
     /// Closes it because its page has come back on another connection. `has_named_place`: the page has said what it got on this
     /// one, so that it misses nothing.
     fn retire(&self, _has_named_place: bool) {}

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::gate::{Gate, Next};
 use super::in_flight::InFlight;
 use super::{Connection, Delivery, Outcome};
-use crate::domain::{ConnectionId, ConversationId, DeskEvent, EntryTold, Seq, UserId};
+use crate::domain::{ConnectionId, ConversationId, DeskEvent, EntryTold, Place, Seq, UserId};
 
 /// How a connection gets what was said before it began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,9 +132,14 @@ impl Stream {
         self.note(&mut state, conversation, seq);
     }
 
-    /// Goes live, unless something was held back meanwhile.
-    pub fn finish(&self) -> Next {
-        self.state().gate.finish()
+    /// Goes live, unless something was held back meanwhile. `place`: where its page is then, which it is told before anything else.
+    pub fn finish(&self, place: Option<Place>) -> Next {
+        let mut state = self.state();
+        let next = state.gate.finish();
+        if let (Next::Live, Some(place)) = (&next, place) {
+            self.connection.caught_up(place);
+        }
+        next
     }
 
     /// Whether entries are held back, since the log has to be read first.

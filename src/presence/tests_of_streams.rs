@@ -43,7 +43,7 @@ impl Scene {
     fn open(&self, connection: &Arc<Recorder>) -> (Arc<Stream>, Vec<u64>) {
         let stream = self.0.join(ann(), connection.clone(), Begins::FromCursor).stream;
         let lost = stream.take_lost().iter().map(|(_, first)| first.get()).collect();
-        while !matches!(stream.finish(), Next::Live) {}
+        while !matches!(stream.finish(None), Next::Live) {}
         (stream, lost)
     }
 
@@ -113,7 +113,7 @@ async fn a_newer_connection_holds_entries_until_the_older_one_is_found_dead_and_
     scene.end(&dead, Ending::Silent);
     assert!(older.is_settled());
     assert_eq!(joined.stream.take_lost(), [(ROOM, Seq::new(6))]);
-    let Next::PassOn(held) = joined.stream.finish() else { panic!() };
+    let Next::PassOn(held) = joined.stream.finish(None) else { panic!() };
     assert_eq!(held.iter().map(|told| told.entry.seq.get()).collect::<Vec<_>>(), [9, 10]);
     assert_eq!(scene.open(&Recorder::new()).1, [0; 0], "its client is back already");
 }

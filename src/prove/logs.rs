@@ -61,6 +61,7 @@ pub(super) struct Kept {
 /// What the store holds of one message.
 pub(super) struct KeptMessage {
     pub(super) number: u64,
+    pub(super) author: UserId,
     pub(super) side: Side,
     pub(super) at: Timestamp,
     /// Everything that it ever said: first what it said first.
@@ -83,9 +84,9 @@ impl Kept {
             EntryKind::Message(message) => {
                 let texts = vec![message.original.as_str().to_owned()];
                 let now = message.text().map(|text| text.as_str().to_owned());
-                let (number, side, at) = (message.number, entry.side, entry.at);
+                let (number, author, side, at) = (message.number, entry.author, entry.side, entry.at);
                 self.seqs.insert(number, seq);
-                self.messages.insert(seq, KeptMessage { number, side, at, texts, now });
+                self.messages.insert(seq, KeptMessage { number, author, side, at, texts, now });
             }
             EntryKind::Edited { target, body } => {
                 self.changes.insert(seq, (target.id.to_string(), Some(body.as_str().to_owned())));

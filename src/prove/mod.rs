@@ -59,7 +59,7 @@ pub struct Proof {
     pub acknowledged: u64,
     /// Messages that were sent again under the same name.
     pub repeats: u64,
-    /// Messages that came to a page again since its place could not be named; 0 on the embedded store, where that is a broken promise.
+    /// Messages that came again to an agent's page on MongoDB, where its place cannot be named. Elsewhere that is a broken promise.
     pub doubled: u64,
     /// How often the server was killed.
     pub kills: u32,
@@ -217,7 +217,7 @@ fn cast(people: &[Person], options: &ProveOptions, random: &mut StdRng) -> Vec<P
             let name = format!("{side} {index}.{tab} ({})", face.word());
             let others = people.iter().filter(|other| other.role.is_agent() != is_agent).cloned().collect();
             // MongoDB has no order of all entries, so an agent's page can have no place in it.
-            let is_exact = options.rig.mongodb_uri.is_none();
+            let is_exact = options.rig.mongodb_uri.is_none() || !is_agent;
             let (think, seed) = (options.think, random.random());
             cast.push(Part { name, me: me.clone(), face, others, think, seed, is_exact });
         }

@@ -61,9 +61,9 @@ async fn who_comes_back_beside_polls_that_have_ended_gets_what_went_to_them_befo
     let scene = Scene::set().await;
     let polls = Polls::open(&scene.server.url).await;
     polls.say(&format!("42{}", json!(["authenticate", scene.ann.token]))).await;
-    while !polls.poll().await.contains("authenticated") {}
+    polls.poll_for("authenticated").await;
     scene.say("one").await;
-    while !polls.poll().await.contains("one") {}
+    polls.poll_for("one").await;
     let back = enter(&scene.server.url, &scene.ann).await;
     scene.say("two").await;
     assert_eq!(scene.heard(&back, "two").await, ["one", "two"]);
@@ -126,6 +126,18 @@ impl Polls {
 
     async fn say(&self, packet: &str) {
         assert_eq!(self.client.post(&self.url).body(packet.to_owned()).send().await.unwrap().status(), 200);
+    }
+
+    /// Polls until an answer holds this.
+    async fn poll_for(&self, wanted: &str) {
+        for _ in 0..20 {
+            let answer = self.poll().await;
+            assert!(!answer.contains("Session ID unknown"), "its session has ended before {wanted:?} came");
+            if answer.contains(wanted) {
+                return;
+            }
+        }
+        panic!("{wanted:?} never came");
     }
 
     async fn poll(&self) -> String {

@@ -17,7 +17,7 @@ use crate::desk::acknowledge::AcknowledgeError;
 use crate::desk::connect::Begun;
 use crate::desk::mark_read::{MarkRead, MarkReadError};
 use crate::desk::send_message::{SendMessage, SendMessageError, Sent};
-use crate::domain::{BodyError, ConversationId, DeskEvent, MessageExtras, MessageStatus, Person, Seq, UserId};
+use crate::domain::{BodyError, ConversationId, DeskEvent, MessageExtras, MessageStatus, Person, Place, Seq, UserId};
 use crate::limits::Paced;
 use crate::presence::{Connection, Delivery, Frames};
 use crate::store::StoreError;
@@ -122,7 +122,11 @@ async fn authenticate(connection: &Shared, shown: Authenticate, ack: Option<AckS
     }
     match begun {
         Some(begun) => start_catch_up(connection, &who.person, begun).await,
-        None if is_new => connection.caught_up(desk.told_up_to().await),
+        None if is_new => {
+            if let Some(number) = desk.told_up_to().await {
+                port.caught_up(Place::InAll(number));
+            }
+        }
         None => {}
     }
 }
@@ -138,9 +142,8 @@ async fn start_catch_up(connection: &Shared, person: &Arc<Person>, begun: Begun)
 }
 
 async fn catch_up(connection: &Shared, person: &Arc<Person>, begun: Begun) {
-    match connection.desk.catch_up(person, begun).await {
-        Ok(place) => connection.caught_up(place),
-        Err(error) => give_up(connection, person, &error),
+    if let Err(error) = connection.desk.catch_up(person, begun).await {
+        give_up(connection, person, &error);
     }
 }
 

@@ -5,7 +5,7 @@
 //! to. Coming back, the client shows both, and goes on from there. Nothing is kept on the server, so that this also works
 //! after a restart. Only the binding is signed: whoever changes their place harms nobody but themselves.
 //!
-//! Shape: `<binding>.<place>`; the place is a number, or `-` where it is not known, so that the page is caught up instead.
+//! Shape: `<binding>.<place>`; the place is written as a [`Place`] is, or `-` where it is not known, so that the page is caught up instead.
 //! [`NOBODY`] alone: nobody is authenticated any more.
 
 use std::fmt::Write as _;
@@ -20,6 +20,7 @@ use super::query::Query;
 use crate::accounts::identify::IdentifyError;
 use crate::desk::Desk;
 use crate::desk::connect::Authenticated;
+use crate::domain::{EntryTold, Place, UserId};
 use crate::store::StoreError;
 
 /// The offset of a page on which nobody is authenticated.
@@ -37,8 +38,8 @@ pub(super) struct Page {
     pub(super) id: String,
     /// Who authenticated on it; `None` for nobody.
     binding: Option<String>,
-    /// The newest message that it got of all there are, by its number; `None` while it is caught up.
-    place: Option<u64>,
+    /// What it got; `None` while it is caught up.
+    place: Option<Place>,
 }
 
 /// What a page shows that comes back.
@@ -46,8 +47,8 @@ pub(super) struct Page {
 pub(super) struct Returning {
     pub(super) who: Authenticated,
     pub(super) binding: String,
-    /// The newest message that it got; `None` if it cannot say.
-    pub(super) place: Option<u64>,
+    /// What it got; `None` if it cannot say.
+    pub(super) place: Option<Place>,
 }
 
 impl Page {
@@ -68,7 +69,7 @@ impl Page {
     }
 
     /// It is at this place, and is sent live entries from there on.
-    pub(super) fn set_place(&mut self, place: Option<u64>) {
+    pub(super) fn set_place(&mut self, place: Option<Place>) {
         self.place = place;
     }
 
@@ -78,8 +79,8 @@ impl Page {
     }
 
     /// A message was sent to it. Gives the offset that goes with it, unless the page is still caught up.
-    pub(super) fn advance(&mut self, number: u64) -> Option<String> {
-        self.place = Some(self.place?.max(number));
+    pub(super) fn advance(&mut self, told: &EntryTold, viewer: UserId) -> Option<String> {
+        self.place = Some(self.place?.after(told, viewer));
         Some(self.offset())
     }
 
@@ -133,7 +134,7 @@ pub(super) async fn page_of(
 }
 
 /// The id, the binding and the place that a client shows in its connect packet: `{"pid": ..., "offset": ...}`.
-fn shown(auth: &Value) -> Option<(&str, &str, Option<u64>)> {
+fn shown(auth: &Value) -> Option<(&str, &str, Option<Place>)> {
     let (id, offset) = (auth["pid"].as_str()?, auth["offset"].as_str()?);
     if id.len() != ID || offset.len() > MAX_OFFSET {
         return None;
@@ -149,6 +150,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::domain::Seq;
 
     #[test]
     fn browsers_take_part_and_whoever_has_done_so_before() {
@@ -173,11 +175,11 @@ mod tests {
             shown(&auth).map(|(id, binding, place)| (id.to_owned(), binding.to_owned(), place))
         };
         assert_eq!(read(&page), Some((page.id.clone(), "signed_text".into(), None)));
-        assert_eq!(page.advance(7), None, "it is still caught up");
-        page.set_place(Some(5));
-        assert_eq!(page.advance(7).as_deref(), Some("signed_text.7"));
-        assert_eq!(page.advance(6).as_deref(), Some("signed_text.7"));
-        assert_eq!(read(&page), Some((page.id.clone(), "signed_text".into(), Some(7))));
+        for (place, written) in [(Place::InAll(7), "signed_text.7"), (Place::InOwn(Seq::new(8)), "signed_text.s8")] {
+            page.set_place(Some(place));
+            assert_eq!(page.offset(), written);
+            assert_eq!(read(&page), Some((page.id.clone(), "signed_text".into(), Some(place))));
+        }
         page.unbind();
         assert_eq!(read(&page), None);
     }
@@ -185,7 +187,19 @@ mod tests {
     #[test]
     fn what_is_no_offset_is_not_read() {
         let id = Page::new().id;
-        for offset in ["", ".", "x", "x.y", "x.-1", "x.99999999999999999999", "x.1.", &"x".repeat(MAX_OFFSET + 1)] {
+        for offset in [
+            "",
+            ".",
+            "x",
+            "x.y",
+            "x.-1",
+            "x.99999999999999999999",
+            "x.1.",
+            "x.s",
+            "x.s-1",
+            "x.t1",
+            &"x".repeat(MAX_OFFSET + 1),
+        ] {
             assert!(
                 shown(&json!({"pid": id, "offset": offset})).is_none_or(|(_, _, place)| place.is_none()),
                 "{offset}"

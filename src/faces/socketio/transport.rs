@@ -31,7 +31,7 @@ const CHANGE: Duration = Duration::from_secs(10);
 /// How long a client may take to answer once its person has come back on another connection.
 const ANSWER: Duration = Duration::from_millis(2500);
 
-/// How long the library may take at most to hand what it was given to a connection that takes it.
+/// How long the library takes at most to hand what it was given to a connection, if it has written something since.
 const HANDED_ON: Duration = Duration::from_millis(20);
 
 /// How exactly it is known when a websocket was heard last.
@@ -58,6 +58,8 @@ struct Waiting {
     polled_at: Instant,
     /// Everything that was sent before has arrived, as far as polls and events of the client show.
     arrived: Instant,
+    /// When the last event was sent.
+    sent_at: Instant,
     /// Bytes of events since it last took all there was.
     events: usize,
     /// The same of answers.
@@ -73,7 +75,14 @@ impl Transport {
         Self {
             websocket: OnceLock::new(),
             carries_since: OnceLock::new(),
-            waiting: Mutex::new(Waiting { polled_at: now, arrived: now, events: 0, answers: 0, is_held: false }),
+            waiting: Mutex::new(Waiting {
+                polled_at: now,
+                arrived: now,
+                sent_at: now,
+                events: 0,
+                answers: 0,
+                is_held: false,
+            }),
             connect_answer: ConnectAnswer::default(),
             ended: Some(CancellationToken::new()),
         }
@@ -107,7 +116,19 @@ impl Transport {
     /// Asks the client for a sign of life, if a websocket carries the socket: one that polls gives enough of them. False if it
     /// cannot be asked at present.
     pub(super) fn ask(&self) -> bool {
-        self.hang_up().filter(|_| self.is_websocket()).is_some_and(HangUp::ping)
+        let Some(websocket) = self.hang_up().filter(|_| self.is_websocket()) else { return false };
+        websocket.ping(self.written_before(websocket))
+    }
+
+    /// Everything that was sent before this has been written. The library keeps what it was given in a queue of its own, whose task
+    /// may be late.
+    fn written_before(&self, websocket: &HangUp) -> Instant {
+        let (now, sent_at, flushed_at) = (Instant::now(), self.waiting().sent_at, websocket.flushed_at());
+        if flushed_at > sent_at && now > sent_at + HANDED_ON {
+            return now;
+        }
+        let before = |time: Instant, span| time.checked_sub(span).unwrap_or(flushed_at);
+        before(now, ROUND_TRIP).min(before(flushed_at, HANDED_ON))
     }
 
     /// The same, and waits for an answer. False if there is none, so that the client is not there any more. A client that polls is
@@ -118,14 +139,15 @@ impl Transport {
         if polls && self.waiting().events == 0 {
             return true;
         }
-        // What was sent before has gone out when the ping does.
-        sleep(HANDED_ON).await;
         let is_asked = async {
             while !polls && !self.ask() {
                 sleep(HANDED_ON).await;
             }
         };
         drop(timeout_at(asked_at + ANSWER, is_asked).await);
+        // The first one may not have covered what was sent just before it.
+        sleep_until(asked_at + ROUND_TRIP).await;
+        let _is_asked = self.ask();
         sleep_until(asked_at + ANSWER).await;
         if let Some(websocket) = self.hang_up() {
             return !self.is_websocket() || !self.takes_all() || websocket.heard_at() + HEARD_WITHIN > asked_at;
@@ -190,6 +212,7 @@ impl Transport {
             && self.hang_up().is_none_or(|websocket| websocket.admit(Some(person), bytes));
         if has_room {
             waiting.events = total;
+            waiting.sent_at = Instant::now();
         }
         has_room
     }
@@ -243,7 +266,7 @@ impl Transport {
     pub(super) fn arrived(&self) -> Instant {
         let shown = self.waiting().arrived;
         let Some(websocket) = self.hang_up() else { return shown };
-        let answered = self.carried_at(websocket.answered_at(), HANDED_ON);
+        let answered = self.carried_at(websocket.answered(), Duration::ZERO);
         // It may have been heard for the last time when it closed.
         let heard = self.carried_at(websocket.heard_at(), ON_THE_WAY);
         [answered, heard].into_iter().flatten().fold(shown, Instant::max)

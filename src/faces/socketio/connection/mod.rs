@@ -21,7 +21,7 @@ use super::page::{NOBODY, Page, Returning};
 use super::transport::Transport;
 use super::wire::{Authenticated, CaughtUp, ServerStopping, event};
 use crate::desk::Desk;
-use crate::domain::{ConnectionId, DeskEvent, Person};
+use crate::domain::{ConnectionId, DeskEvent, Person, Place};
 use crate::limits::Pace;
 use crate::net::ServerUrl;
 use crate::presence::{Connection, Delivery, Ending, Outcome, Recognized, Revoked};
@@ -181,18 +181,6 @@ impl SocketConnection {
         }
     }
 
-    /// All that was missed has been sent: its page is at this place from now on, and is told so.
-    pub(super) fn caught_up(&self, place: Option<u64>) {
-        let mut state = self.state();
-        let Some(page) = state.page.as_mut().filter(|_| place.is_some()) else { return };
-        page.set_place(place);
-        let offset = page.offset();
-        let Some(socket) = state.socket().cloned() else { return };
-        let sent = socket.emit(event::CAUGHT_UP, &(CaughtUp {}, offset));
-        drop(state);
-        self.settle(sent);
-    }
-
     /// Whether nobody ever tried to authenticate on it, though it is open.
     pub(super) fn is_silent(&self) -> bool {
         let state = self.state();
@@ -323,12 +311,10 @@ impl SocketConnection {
             return Outcome::Full;
         }
         let names = encode::names_for(delivery, self.id);
-        let number = match delivery.event {
-            DeskEvent::Entry(told) => told.entry.message().map(|message| message.number),
-            DeskEvent::Typing(_) | DeskEvent::Presence(_) | DeskEvent::Status(_) => None,
-        };
-        let offset = match (number, &mut state.page) {
-            (Some(number), Some(page)) if !names.is_empty() => page.advance(number),
+        let offset = match (delivery.event, &mut state.page) {
+            (DeskEvent::Entry(told), Some(page)) if told.entry.message().is_some() && !names.is_empty() => {
+                page.advance(told, delivery.viewer.id)
+            }
             _ => None,
         };
         let mut sent = Outcome::NotTaken;
@@ -377,6 +363,17 @@ impl Connection for SocketConnection {
                 connection.cut_off();
             }
         });
+    }
+
+    fn caught_up(&self, place: Place) {
+        let mut state = self.state();
+        let Some(page) = &mut state.page else { return };
+        page.set_place(Some(place));
+        let offset = page.offset();
+        let Some(socket) = state.socket().cloned() else { return };
+        let sent = socket.emit(event::CAUGHT_UP, &(CaughtUp {}, offset));
+        drop(state);
+        self.settle(sent);
     }
 
     fn retire(&self, has_named_place: bool) {
