@@ -32,6 +32,9 @@ impl Desk {
         };
         let Some((entry, attachment)) = self.file_of(id).await? else { return Ok(None) };
         let Some(conversation) = self.0.directory.conversation(entry.conversation).await? else { return Ok(None) };
+        if self.0.directory.is_of_the_deleted(conversation).await? {
+            return Ok(None);
+        }
         let may_see = |person: &Arc<Person>| conversation.members.side_of(person.id, person.role.is_agent()).is_some();
         Ok(people.iter().any(may_see).then(|| self.0.accounts.file_path(id, &attachment.name)))
     }

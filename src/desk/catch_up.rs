@@ -151,7 +151,13 @@ impl Desk {
             }
         }
         all.retain(|missed| missed.after < missed.last_seq);
-        Ok(all)
+        let mut shown = Vec::with_capacity(all.len());
+        for missed in all {
+            if !self.0.directory.is_of_the_deleted(missed.conversation).await? {
+                shown.push(missed);
+            }
+        }
+        Ok(shown)
     }
 
     /// Replays one conversation. False if the connection is closed.

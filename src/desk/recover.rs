@@ -185,6 +185,9 @@ impl Desk {
             let Some((last, _)) = page.last() else { return Ok(true) };
             let last = *last;
             for told in self.show_all(page.into_iter().map(|(_, entry)| entry)).await? {
+                if self.0.directory.is_of_the_deleted(told.parties.conversation).await? {
+                    continue;
+                }
                 if !self.replay_shown(person, stream, told).await {
                     return Ok(false);
                 }

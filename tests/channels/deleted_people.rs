@@ -4,7 +4,7 @@ use deskline::domain::{Members, Role};
 use deskline::rig::client::Client;
 use serde_json::{Value, json};
 
-use crate::harness::{TestServer, Who};
+use crate::harness::{PATIENCE, TestServer, Who};
 
 #[tokio::test]
 async fn what_deleted_people_said_is_in_no_list_and_in_no_search() {
@@ -61,6 +61,38 @@ async fn what_deleted_people_said_is_in_no_list_and_in_no_search() {
     let client = Client::connect(&format!("http://{}", server.address)).await.unwrap();
     let token = json!({"token": server.token(&ada), "catchUp": false});
     assert_eq!(client.emit_ack("authenticate", token).await.unwrap()["ok"], true);
-    let resumed = client.emit_ack("resume", json!({"from": {room.id.to_string(): 0}})).await.unwrap();
-    assert!(!resumed.to_string().contains("words of Uma"), "{resumed}");
+    let resumed = client.emit_ack("resume", json!({"conversations": {room.id.to_string(): 0}})).await.unwrap();
+    assert!(resumed["conversations"].is_object() && !resumed.to_string().contains("words of Uma"), "{resumed}");
+}
+
+#[tokio::test]
+async fn what_deleted_people_said_does_not_come_to_who_was_away() {
+    let server = TestServer::start().await;
+    let (url, nothing) = (format!("http://{}", server.address), json!({"pid": "", "offset": ""}));
+    let [uma, bob] = [("Uma One", "uma@x.test"), ("Bob Two", "bob@x.test")];
+    let uma = server.account(uma.0, uma.1, Role::Customer).await;
+    let bob = server.account(bob.0, bob.1, Role::Customer).await;
+    let ada = server.account("Ada Min", "ada@x.test", Role::Admin).await;
+    let page = Client::connect_page(&url, &nothing, false).await.unwrap();
+    let pid = page.connected()["pid"].clone();
+    page.emit("authenticate", server.token(&ada)).unwrap();
+    let caught_up = page.wait_for("caught-up", PATIENCE).await.unwrap();
+    drop(page);
+    for user in [&uma, &bob] {
+        let who = Who::Bearer(server.token(user));
+        let room = server.get("/api/chat/rooms/my_room/", &who).await.json["room"]["id"].clone();
+        let body = json!({"room_id": room, "message": format!("words of {}", user.name)});
+        assert_eq!(server.post("/api/chat/messages/", &who, body).await.status, 201);
+    }
+    let agent = Who::Bearer(server.token(&ada));
+    let deleted = server.ask("DELETE", &format!("/api/admin/deleteuser/{}", uma.id), &agent, None::<Value>).await;
+    assert_eq!(deleted.status, 200, "{}", deleted.json);
+    for shown in [json!({"pid": pid, "offset": caught_up[1]}), nothing] {
+        let back = Client::connect_page(&url, &shown, false).await.unwrap();
+        if back.connected()["pid"] != pid {
+            back.emit("authenticate", server.token(&ada)).unwrap();
+        }
+        let first = back.wait_for("receive-message", PATIENCE).await.unwrap();
+        assert!(first.to_string().contains("words of Bob Two"), "{first}");
+    }
 }
