@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::OnceCell;
+use tokio::time::Instant;
 
 use super::Desk;
 use super::catch_up::{Held, PAGE};
@@ -20,6 +21,12 @@ use crate::accounts::identify::IdentifyError;
 use crate::domain::{Entry, Members, Person, Place, Seq};
 use crate::presence::{Begins, Connection, Recognized, Stream};
 use crate::store::StoreError;
+
+/// How long it may take until what is in the log has been told to everybody; beyond that, a page is told no place.
+const TOLD_WITHIN: Duration = Duration::from_secs(5);
+
+/// How often that is looked at.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// How far this process has told the log, in the one order of all entries.
 #[derive(Default)]
@@ -95,8 +102,8 @@ impl Desk {
 
     /// Where a page is once nothing is held back from it any more; `None` if that cannot be named.
     pub(super) async fn place(&self, person: &Person, stream: &Stream) -> Option<Place> {
-        if let Some(number) = self.told_up_to().await {
-            return Some(Place::InAll(number));
+        if self.told_up_to().await.is_some() {
+            return self.place_in_all(stream).await;
         }
         if person.role.is_agent() || !matches!(stream.connection().recognized(), Recognized::ByPage(_)) {
             return None;
@@ -107,6 +114,22 @@ impl Desk {
                 tracing::warn!(%error, "Could not look up how far a customer has been sent their conversation");
                 None
             }
+        }
+    }
+
+    /// The log may have been read ahead of what everybody was told. Only once they were told that, too, does one number say what
+    /// was sent: nothing is waited for that long in practice.
+    async fn place_in_all(&self, stream: &Stream) -> Option<Place> {
+        let deadline = Instant::now() + TOLD_WITHIN;
+        loop {
+            let number = self.told_up_to().await?;
+            if number >= stream.early_number() {
+                return Some(Place::InAll(number));
+            }
+            if Instant::now() >= deadline {
+                return None;
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
         }
     }
 

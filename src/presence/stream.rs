@@ -45,11 +45,20 @@ pub struct Stream {
 struct State {
     gate: Gate,
     in_flight: InFlight,
+    /// The highest number of a message that was sent before it was live.
+    early_number: u64,
     /// The first entry of each conversation that its client missed on connections that were lost.
     lost: Vec<(ConversationId, Seq)>,
     /// When the client was last asked for a sign of life because of what is in flight.
     asked_at: Option<Instant>,
     has_ended: bool,
+}
+
+impl State {
+    fn note_early(&mut self, told: &EntryTold) {
+        let number = told.entry.message().map_or(0, |message| message.number);
+        self.early_number = number.max(self.early_number);
+    }
 }
 
 impl Stream {
@@ -67,7 +76,8 @@ impl Stream {
             Begins::Live { reads } if reads || has_unsettled || !lost.is_empty() => Gate::closed(true),
             Begins::Live { .. } | Begins::LiveAlone => Gate::default(),
         };
-        let state = State { gate, in_flight: InFlight::default(), lost, asked_at: None, has_ended: false };
+        let state =
+            State { gate, in_flight: InFlight::default(), early_number: 0, lost, asked_at: None, has_ended: false };
         let (joined, state) = (Instant::now(), Mutex::new(state));
         Self { user, connection, begins, joined, state, listed, is_listed: AtomicBool::new(false) }
     }
@@ -102,6 +112,9 @@ impl Stream {
             return Outcome::NotTaken;
         }
         let outcome = self.connection.send(delivery);
+        if outcome == Outcome::Sent && state.gate.is_catching_up() {
+            state.note_early(told);
+        }
         // An own entry among those that are still to be read would hide that these have not arrived.
         if outcome == Outcome::Sent && !(is_own && state.gate.is_catching_up()) {
             self.note(&mut state, told.entry.conversation, told.entry.seq);
@@ -116,8 +129,21 @@ impl Stream {
 
     /// Sends an entry that was read from the log.
     pub fn replay(&self, delivery: &Delivery<'_>) -> Outcome {
-        let state = self.state();
-        if state.has_ended { Outcome::Closed } else { self.connection.send(delivery) }
+        let mut state = self.state();
+        if state.has_ended {
+            return Outcome::Closed;
+        }
+        let outcome = self.connection.send(delivery);
+        if let (Outcome::Sent, DeskEvent::Entry(told)) = (outcome, delivery.event) {
+            state.note_early(told);
+        }
+        outcome
+    }
+
+    /// The highest number of a message that was sent before it was live, where messages are numbered in one order.
+    #[must_use]
+    pub fn early_number(&self) -> u64 {
+        self.state().early_number
     }
 
     /// An entry that was held back has been sent.

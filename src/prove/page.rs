@@ -24,6 +24,8 @@ pub(super) struct Screen {
     /// The page's id and the last offset, as the stock client shows them; empty at first.
     pid: String,
     offset: String,
+    /// Everything that there was has been fetched.
+    is_open: bool,
     /// By conversation: the newest message when the page was opened, which it fetched.
     fetched: BTreeMap<String, u64>,
     /// By conversation: the newest message that stands there.
@@ -63,11 +65,10 @@ impl Talker {
             if !self.screen.offset.is_empty() {
                 self.ledger.wrong.push("the page was not known any more".into());
             }
-            self.screen.pid = pid;
+            (self.screen.pid, self.screen.is_open) = (pid, false);
             client.emit("authenticate", json!(self.me.token))?;
             self.open(&client).await?;
-        } else if self.screen.is_exact && self.screen.offset.ends_with(NO_PLACE) {
-            // It was lost before it was open.
+        } else if !self.screen.is_open {
             self.open(&client).await?;
         }
         let breaks = self.link_breaks();
@@ -94,18 +95,22 @@ impl Talker {
         Ok(())
     }
 
-    /// Opens the page: fetches what there is, once it is told who it is.
+    /// Opens the page: fetches what there is, once it is told who it is and, if it can have a place, where.
     async fn open(&mut self, client: &Client) -> Result<(), ClientError> {
+        let has_place = !self.screen.offset.is_empty() && !self.screen.offset.ends_with(NO_PLACE);
+        let last = if self.screen.is_exact && !has_place { "caught-up" } else { "authenticated" };
         loop {
             let (name, event) = self.next_shown(client, Instant::now() + PATIENCE).await?;
-            match name.as_str() {
-                "authenticated" if event["success"] == true => break,
-                "authenticated" => return Err(refused("authenticate", &event)),
-                _ => {}
+            if name == "authenticated" && event["success"] != true {
+                return Err(refused("authenticate", &event));
+            }
+            if name == last {
+                break;
             }
         }
         self.resume(client).await?;
         self.screen.fetched = self.ledger.newest();
+        self.screen.is_open = true;
         Ok(())
     }
 

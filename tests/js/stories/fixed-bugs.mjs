@@ -86,21 +86,16 @@ export default function stories(start) {
     assert.deepEqual((await server.get(`/api/chat/messages/${nobody}`, server.ann)).body, []);
   });
 
-  test('bug 9: a deleted account leaves its words, under a name and an id', async (t) => {
+  test('bug 9: what a deleted account said is shown to nobody', async (t) => {
     const server = await start(t);
     const ann = await server.signIn(server.ann);
     await ann.send(server.admin, 'remember me');
     await ann.send(server.bob, 'you too');
     await server.rest('DELETE', `/api/admin/deleteuser/${server.ann.id}`, { as: server.admin });
-    for (const [reader, text] of [[server.admin, 'remember me'], [server.bob, 'you too']]) {
-      const { body } = await server.get(`/api/chat/messages/${server.ann.id}`, reader);
-      assert.deepEqual(body.map((kept) => kept.message), [text]);
-      assert.equal(body[0].sender._id, server.ann.id);
-      for (const field of ['name', 'email']) assert.equal(typeof body[0].sender[field], 'string');
-      assert.notEqual(body[0].sender.name, '');
-      assert.deepEqual(body[0].receiver, shown(reader));
+    for (const reader of [server.admin, server.bob]) {
+      const { status, body } = await server.get(`/api/chat/messages/${server.ann.id}`, reader);
+      assert.deepEqual([status, body], [200, []]);
     }
-    // As before: they drop out of the list.
     assert.deepEqual((await server.get('/api/chat/conversations', server.admin)).body, []);
   });
 

@@ -182,6 +182,45 @@ export default function stories(start) {
     assert.ok(admin.socket.connected);
   });
 
+  test('recovery: no page goes on once its session has ended, by a log-out, everywhere, or by a new password', async (t) => {
+    const server = await start(t);
+    const endings = {
+      'log-out': (token) => server.rest('POST', '/api/auth/logout', { as: token, body: {} }),
+      'log-out everywhere': (token) => server.rest('POST', '/api/auth/logout-everywhere', { as: token }),
+      'a new password': () => server.user(['password', server.ann.email], 'another-password-1\n'),
+    };
+    for (const [name, end] of Object.entries(endings)) {
+      const token = server.token(server.ann);
+      const ann = await page(server, server.ann, { name, token });
+      const auth = { pid: ann.socket._pid, offset: ann.socket._lastOffset };
+      await end(token);
+      await ann.waitFor('authenticated', ({ success }) => !success);
+      ann.close();
+      const back = await server.connect(`after ${name}`, { ...BROWSER, auth });
+      await back.roundTrip();
+      assert.deepEqual(back.all('authenticated'), [], name);
+      assert.notEqual(back.socket._pid, auth.pid, name);
+      // A token counts from the second on that follows.
+      await delay(1100);
+    }
+  });
+
+  test('recovery: a page goes on in every namespace', async (t) => {
+    const server = await start(t);
+    const admin = await server.signIn(server.admin);
+    for (const namespace of ['/chat', '/support']) {
+      const ann = await page(server, server.ann, { name: namespace, url: server.url + namespace });
+      await ann.drop();
+      await admin.send(server.ann, namespace);
+      await ann.waitFor('<connect>');
+      assert.equal(ann.socket.recovered, true, namespace);
+      await got(ann, namespace);
+      await ann.roundTrip();
+      assert.deepEqual(shown(ann).filter((text) => text === namespace), [namespace]);
+      ann.close();
+    }
+  });
+
   test('recovery: clients that are no browsers are sent nothing more than before', async (t) => {
     const server = await start(t);
     const [ann, admin] = [await server.signIn(server.ann), await server.signIn(server.admin)];
