@@ -34,6 +34,8 @@ export default function stories(start) {
     const admin = await server.signIn(server.admin);
     for (const text of ['one', 'two']) await admin.send(server.ann, text);
     await server.get(`/api/chat/messages/${server.admin.id}?limit=2`, server.ann);
+    // Whoever comes before the mark is told would hear of it, too.
+    await admin.waitFor('messages-read');
     const ann = await server.signIn(server.ann);
     await ann.nothingMore(300);
   });
