@@ -21,7 +21,7 @@ impl Talker {
         let breaks = self.link_breaks();
         while self.phase() == Phase::Talk {
             if self.is_broken(breaks) {
-                return Err(ClientError::Closed);
+                return self.lose(&client).await;
             }
             let (text, to) = self.something_new();
             if self.random.random_ratio(1, 4) {
@@ -37,6 +37,15 @@ impl Talker {
             self.listen_until(&client, Instant::now() + std::time::Duration::from_millis(50)).await?;
         }
         self.listen_until(&client, Instant::now() + QUIET).await
+    }
+
+    /// Loses the connection, and takes in what had come by then: the server may know that it has.
+    async fn lose(&mut self, client: &Client) -> Result<(), ClientError> {
+        client.cut();
+        loop {
+            let event = client.next_event(PATIENCE).await?;
+            self.heard(&event)?;
+        }
     }
 
     /// Listens until what it said comes back. If the connection breaks first, nobody knows, and it does not say it again.

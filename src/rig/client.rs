@@ -279,6 +279,11 @@ impl Client {
         timeout(deadline, find).await.unwrap_or(Err(ClientError::TimedOut(deadline)))
     }
 
+    /// Cuts the connection without a word. Events that came before can still be read, up to [`ClientError::Closed`].
+    pub fn cut(&self) {
+        self.task.abort();
+    }
+
     /// Whether the connection has gone. Events that came before it went can still be read.
     #[must_use]
     pub fn is_closed(&self) -> bool {
