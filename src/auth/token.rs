@@ -117,7 +117,7 @@ pub struct RefreshIdentity {
 }
 
 /// How long a refresh token lasts.
-const REFRESH_LIFETIME: Duration = Duration::from_hours(7 * 24);
+pub const REFRESH_LIFETIME: Duration = Duration::from_hours(7 * 24);
 
 /// The claims that are read of any of the three accepted sets.
 #[derive(Deserialize)]

@@ -21,8 +21,8 @@ pub(super) const PAGE: usize = 200;
 /// How long it takes at most until older connections of a client that has come back have answered, or are closed and gone.
 const SETTLED_WITHIN: Duration = Duration::from_secs(3);
 
-/// How often that is looked at.
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// How often that is looked at, and whatever else is waited for.
+pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// How long a connection without room is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -54,24 +54,17 @@ impl Desk {
                 Err(StoreError::Corrupt(what)) => tracing::error!("Somebody cannot be caught up: {what}"),
                 Err(error) => return Err(error),
             }
-            if let Held::PassedOn = self.pass_on_held(person, &stream, &mut 0, true).await {
+            if let Held::PassedOn = self.pass_on_held(person, &stream).await {
                 return Ok(());
             }
         }
     }
 
-    /// Passes on what was told meanwhile. `newest` becomes the number of the newest message that it passed on; `is_new`: its page is
-    /// told where it is.
-    pub(super) async fn pass_on_held(
-        &self,
-        person: &Arc<Person>,
-        stream: &Stream,
-        newest: &mut u64,
-        is_new: bool,
-    ) -> Held {
+    /// Passes on what was told meanwhile, and goes live.
+    pub(super) async fn pass_on_held(&self, person: &Arc<Person>, stream: &Stream) -> Held {
         loop {
             // Looked at first: what was told up to then is held now, if the connection was there.
-            let place = if is_new { self.place(person, stream).await } else { None };
+            let place = if stream.names_place() { self.place(person, stream).await } else { None };
             let held = match stream.finish(place) {
                 Next::Live => return Held::PassedOn,
                 Next::ReadAgain { first } => return Held::TooMany { first },
@@ -82,7 +75,6 @@ impl Desk {
                     return Held::PassedOn;
                 }
                 stream.passed_on(&told);
-                *newest = told.entry.message().map_or(*newest, |message| message.number.max(*newest));
                 if told.is_message() {
                     self.note_replayed(person, &told, told.entry.seq.previous());
                 }
@@ -207,7 +199,7 @@ impl Desk {
             {
                 return Ok(());
             }
-            match self.pass_on_held(person, stream, &mut 0, false).await {
+            match self.pass_on_held(person, stream).await {
                 Held::PassedOn => return Ok(()),
                 Held::TooMany { first } => begins = begins.or(Some(first)),
             }

@@ -98,12 +98,22 @@ impl Desk {
         user: UserId,
         conversation: ConversationId,
     ) -> Result<Option<Seq>, StoreError> {
-        let in_flight = self.0.presence.newest_in_flight(user, conversation);
-        let arrived = match self.0.cursors.get(user, conversation) {
-            None if in_flight.is_none() => self.0.stores.conversations.delivered(conversation, user).await?,
-            known => known,
-        };
-        Ok(arrived.max(in_flight))
+        match self.0.presence.newest_in_flight(user, conversation) {
+            None => self.arrived_at(user, conversation).await,
+            in_flight => Ok(in_flight.max(self.0.cursors.get(user, conversation))),
+        }
+    }
+
+    /// How far a conversation has arrived at this person.
+    pub(super) async fn arrived_at(
+        &self,
+        user: UserId,
+        conversation: ConversationId,
+    ) -> Result<Option<Seq>, StoreError> {
+        match self.0.cursors.get(user, conversation) {
+            None => self.0.stores.conversations.delivered(conversation, user).await,
+            known => Ok(known),
+        }
     }
 
     /// Moves the cursors by what has arrived, and persists them. A failure is told to nobody: the next time may succeed. Tells

@@ -14,7 +14,7 @@ use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 use super::Desk;
-use super::catch_up::{Held, PAGE};
+use super::catch_up::{Held, LOOK_AGAIN, PAGE};
 use super::connect::{Authenticated, Begun};
 use super::list_conversations::list_for;
 use crate::accounts::identify::IdentifyError;
@@ -24,9 +24,6 @@ use crate::store::StoreError;
 
 /// How long it may take until what is in the log has been told to everybody; beyond that, a page is told no place.
 const TOLD_WITHIN: Duration = Duration::from_secs(5);
-
-/// How often that is looked at.
-const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// How far this process has told the log, in the one order of all entries.
 #[derive(Default)]
@@ -117,8 +114,8 @@ impl Desk {
         }
     }
 
-    /// The log may have been read ahead of what everybody was told. Only once they were told that, too, does one number say what
-    /// was sent: nothing is waited for that long in practice.
+    /// A connection may have read entries that others are still to be told. One number says what it was sent only once they were
+    /// told; that takes milliseconds, unless the server is overloaded.
     async fn place_in_all(&self, stream: &Stream) -> Option<Place> {
         let deadline = Instant::now() + TOLD_WITHIN;
         loop {
@@ -138,11 +135,8 @@ impl Desk {
         let Some(own) = conversations.find(Members::Support { customer: person.id }).await? else {
             return Ok(Seq::ZERO);
         };
-        let delivered = match self.0.cursors.get(person.id, own.id) {
-            None => conversations.delivered(own.id, person.id).await?,
-            known => known,
-        };
-        Ok(delivered.max(stream.newest(own.id)).unwrap_or_default())
+        let arrived = self.arrived_at(person.id, own.id).await?;
+        Ok(arrived.max(stream.newest(own.id)).unwrap_or_default())
     }
 
     /// Replays every entry beyond its page's place that concerns this person, their own included, then lets live entries through.
@@ -171,9 +165,10 @@ impl Desk {
             for missed in &missed {
                 stream.read_up_to(missed.conversation.id, missed.last_seq);
             }
-            if let Held::PassedOn = self.pass_on_held(person, stream, &mut after, false).await {
+            if let Held::PassedOn = self.pass_on_held(person, stream).await {
                 return Ok(());
             }
+            after = after.max(stream.early_number());
         }
     }
 
@@ -194,7 +189,7 @@ impl Desk {
             {
                 return Ok(());
             }
-            if let Held::PassedOn = self.pass_on_held(person, stream, &mut 0, false).await {
+            if let Held::PassedOn = self.pass_on_held(person, stream).await {
                 return Ok(());
             }
         }

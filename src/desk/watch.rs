@@ -9,7 +9,7 @@ use super::connect::{Authenticated, revoke_connection};
 use super::outage::Outage;
 use crate::domain::{AccountStatus, ConnectionId, Members, Person, Sessions, Timestamp, TokenStamp, User, UserId};
 use crate::presence::{Connection, Revoked};
-use crate::store::MAX_PAGE;
+use crate::store::{MAX_PAGE, StoreError};
 
 /// How often everybody's rights are looked at: a change made elsewhere takes effect within this time.
 const PERIOD: Duration = Duration::from_millis(500);
@@ -89,11 +89,13 @@ impl Desk {
 
     pub(super) async fn watch(&self) {
         let mut tick = tokio::time::interval(PERIOD);
+        // Whether guests have to be looked at because of a ban.
+        let mut are_guests_due = true;
         loop {
             tick.tick().await;
-            self.read_bans().await;
-            if self.0.accounts.bans().has_people() {
-                self.revoke_guests().await;
+            are_guests_due |= self.read_bans().await;
+            if are_guests_due && self.0.accounts.bans().has_people() {
+                are_guests_due = self.revoke_guests().await.is_err();
             }
             for (user, connection) in self.0.expiries.take_due(self.0.clock.now()) {
                 revoke_connection(user, &*connection, Revoked::TokenExpired);
@@ -105,17 +107,20 @@ impl Desk {
         }
     }
 
-    /// Reads from the store who is shut out for a time. If it cannot be read, what it said last goes on to hold.
-    pub async fn read_bans(&self) {
+    /// Reads from the store who is shut out for a time, and tells whether that has changed. If it cannot be read, the bans that were
+    /// read last go on to hold.
+    pub async fn read_bans(&self) -> bool {
         let read = self.0.stores.bans.bans(self.0.clock.now()).await;
-        let read = read.map(|bans| self.0.accounts.bans().replace(&bans));
+        let mut has_changed = false;
+        let read = read.map(|bans| has_changed = self.0.accounts.bans().replace(&bans));
         self.0.expiries.bans_outage.note(&read);
+        has_changed
     }
 
     /// Closes the connections that were let in by the name of a conversation alone, whose customer is shut out now.
-    async fn revoke_guests(&self) {
+    async fn revoke_guests(&self) -> Result<(), StoreError> {
         for conversation in self.0.presence.guests_are_in() {
-            let Ok(Some(conversation)) = self.0.directory.conversation(conversation).await else { continue };
+            let Some(conversation) = self.0.directory.conversation(conversation).await? else { continue };
             let Members::Support { customer } = conversation.members else { continue };
             if self.0.accounts.bans().check_person(customer).is_err() {
                 for connection in self.0.presence.guests_of(conversation.id) {
@@ -123,6 +128,7 @@ impl Desk {
                 }
             }
         }
+        Ok(())
     }
 
     /// Compares those who are there with their accounts as they are now.

@@ -1,4 +1,4 @@
-//! How far a page has got, in a number that its client can carry.
+//! How far a page has got, as one number that its client keeps.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,9 +8,10 @@ use super::{EntryTold, Members, Seq, UserId};
 /// A place in what a person is told: everything up to it was sent to a page, and nothing beyond.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
-    /// In all conversations together: the number of a message, where the store numbers them in the one order of all entries.
+    /// In all conversations together: the number of a message, on a store that numbers messages in the one order of all entries.
     InAll(u64),
-    /// In a customer's own conversation with the desk, where it does not. It says nothing of their other conversations.
+    /// In a customer's own conversation with the desk, on a store without such an order. It says nothing of their other
+    /// conversations.
     InOwn(Seq),
 }
 

@@ -61,8 +61,8 @@ impl Action {
         }
     }
 
-    /// Its default rate for one address, or one person. An address may be that of a proxy: it may do several times what the busiest ten minutes of a shop with
-    /// 10,000 visitors a day need (some 250 visitors, of whom few register or upload).
+    /// Its default rate for one address, or one person. An address may be that of a proxy: it may do several times what the busiest
+    /// ten minutes of a shop with 10,000 visitors a day need (some 250 visitors, of whom few register or upload).
     const fn usual(self) -> &'static str {
         match self {
             Self::Handshake => "20000/1m",

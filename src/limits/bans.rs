@@ -36,8 +36,8 @@ impl Bans {
         Self { clock, in_force: RwLock::default(), changes: watch::Sender::new(0) }
     }
 
-    /// From now on it is these that hold.
-    pub fn replace(&self, bans: &[Ban]) {
+    /// From now on it is these that hold. Tells whether others did before.
+    pub fn replace(&self, bans: &[Ban]) -> bool {
         let mut new = InForce::default();
         for ban in bans {
             match ban.who {
@@ -46,11 +46,13 @@ impl Bans {
             }
         }
         let mut in_force = self.in_force.write().unwrap_or_else(PoisonError::into_inner);
-        if *in_force != new {
-            *in_force = new;
-            drop(in_force);
-            self.changes.send_modify(|count| *count += 1);
+        if *in_force == new {
+            return false;
         }
+        *in_force = new;
+        drop(in_force);
+        self.changes.send_modify(|count| *count += 1);
+        true
     }
 
     /// Hears of every change from now on.
@@ -113,11 +115,9 @@ mod tests {
         let until = Timestamp::from_millis(10_000);
         let all: Vec<_> = ["192.0.2.0/24", "2001:db8:1:2::/64"].map(|text| text.parse().unwrap()).to_vec();
         let all = all.into_iter().chain([Banned::Person(ann)]).map(|who| Ban { who, until }).collect::<Vec<_>>();
-        bans.replace(&all);
-        assert!(changes.has_changed().unwrap());
+        assert!(bans.replace(&all) && changes.has_changed().unwrap());
         changes.mark_unchanged();
-        bans.replace(&all);
-        assert!(!changes.has_changed().unwrap(), "nothing is new");
+        assert!(!bans.replace(&all) && !changes.has_changed().unwrap(), "nothing is new");
         clock.advance(Duration::from_secs(4));
         let left = Err(StillBanned(Duration::from_secs(6).into()));
         for banned in ["192.0.2.9", "::ffff:192.0.2.9", "2001:db8:1:2::9"] {

@@ -79,7 +79,8 @@ pub enum Recognized {
 }
 
 impl Recognized {
-    /// Whether clients that are known by these may be the same one: a page that is loaded again has another name.
+    /// Whether clients that are known by these may be the same one. A page that is loaded again has another id, so ids of pages do
+    /// not tell.
     fn may_be(&self, other: &Self) -> bool {
         self.room() == other.room()
     }

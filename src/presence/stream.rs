@@ -94,6 +94,12 @@ impl Stream {
         &self.connection
     }
 
+    /// Whether its page has to be told where it is once it is live: one that named its place knows.
+    #[must_use]
+    pub fn names_place(&self) -> bool {
+        self.begins == Begins::FromCursor
+    }
+
     /// Whether its client has to be sent what it misses; others fetch it by themselves.
     pub(super) fn is_made_up_for(&self) -> bool {
         self.begins != Begins::LiveAlone
@@ -180,7 +186,7 @@ impl Stream {
         std::mem::take(&mut self.state().lost)
     }
 
-    /// Its client missed these on an older connection, which was lost. No use once the log has been read.
+    /// Its client missed these on an older connection, which was lost. They count for a connection that has still to read the log.
     pub(super) fn begin_with(&self, lost: &[Span]) {
         let mut state = self.state();
         if state.gate.is_catching_up() {
@@ -188,7 +194,8 @@ impl Stream {
         }
     }
 
-    /// Whether the newest connection of the same client came after everything on this one that has arrived.
+    /// Whether the client of an older connection may have come back on this one: as far as is known it is the same client, and it
+    /// joined after the older one had last shown that it was alive.
     pub(super) fn may_succeed(&self, older: &Self, arrived: Instant) -> bool {
         self.id() > older.id()
             && self.joined >= arrived

@@ -27,7 +27,7 @@ pub(super) struct Screen {
     /// Everything that there was has been fetched.
     is_open: bool,
     /// By conversation: the newest message when the page was opened, which it fetched.
-    fetched: BTreeMap<String, u64>,
+    pub(super) fetched: BTreeMap<String, u64>,
     /// By conversation: the newest message that stands there.
     newest: BTreeMap<String, u64>,
     /// The store can name the page's place: then each message has to stand there, the page's own included, and once.
@@ -42,7 +42,7 @@ impl Screen {
     }
 
     /// A message is told. False if it stands there already, or a newer one does.
-    fn show(&mut self, conversation: &str, seq: u64) -> bool {
+    pub(super) fn show(&mut self, conversation: &str, seq: u64) -> bool {
         if self.fetched.get(conversation).is_some_and(|fetched| seq <= *fetched) {
             return true;
         }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use super::ledger::{Acked, Ledger, Naming, Told};
+use super::page::Screen;
 use super::talker::{Face, Part, Person, Phase, Talker};
 use super::verdict::{Promise, judge};
 use crate::domain::{
@@ -213,4 +214,26 @@ fn what_is_looked_at_late_does_not_undo_what_was_done_since() {
     ledger.revise("m", 5, Some("between"));
     ledger.read("c", 3, Some("first"));
     assert_eq!(ledger.heard["c"][&3].as_deref(), Some("second"));
+}
+
+#[test]
+fn a_page_shows_each_message_once_and_in_order_beyond_what_it_fetched() {
+    let mut screen = Screen::new(true);
+    screen.fetched.insert("c".into(), 2);
+    for (seq, is_next) in [(1, true), (3, true), (5, true), (5, false), (4, false), (6, true), (2, true)] {
+        assert_eq!(screen.show("c", seq), is_next, "{seq}");
+    }
+    assert!(screen.show("d", 1), "another conversation");
+}
+
+#[tokio::test]
+async fn a_page_that_is_not_shown_its_own_words_is_found_unless_its_place_cannot_be_named() {
+    for (is_exact, broken) in [(true, 1), (false, 0)] {
+        let mut scene = Scene::new().await;
+        let of_ann = scene.of_ann.to_string();
+        let ann = &mut scene.talkers[0];
+        (ann.face, ann.screen) = (Face::Page, Screen::new(is_exact));
+        ann.ledger.heard.get_mut(&of_ann).unwrap().remove(&2);
+        assert_eq!(scene.broken().await[2], broken);
+    }
 }

@@ -7,17 +7,11 @@ use axum::extract::{FromRequestParts, Query};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Uri, header};
 
-use super::Channels;
 use super::reply::Problem;
+use super::{Channels, cookies};
 use crate::accounts::identify::IdentifyError;
 use crate::desk::connect::Authenticated;
 use crate::domain::{Person, Role, User};
-
-/// The name of the session cookie.
-const COOKIE: &str = "sessionid";
-
-/// How long a session lasts in a browser, in seconds: two weeks.
-const COOKIE_AGE: u32 = 14 * 24 * 3600;
 
 /// Whoever asks. A bad token is refused everywhere, also where none is needed.
 pub(super) struct Anybody {
@@ -55,7 +49,7 @@ impl FromRequestParts<Channels> for Anybody {
                 }
             },
         };
-        let visitor = match session(&parts.headers) {
+        let visitor = match cookies::SESSION.of(&parts.headers) {
             Some(secret) => channels.accounts.visitor(secret).await?,
             None => None,
         };
@@ -99,29 +93,6 @@ fn bearer(headers: &HeaderMap) -> Result<Option<String>, Problem> {
         // Other schemes are none of ours.
         _ => Ok(None),
     }
-}
-
-/// The secret in the session cookie.
-pub(super) fn session(headers: &HeaderMap) -> Option<&str> {
-    cookie(headers, COOKIE)
-}
-
-/// The value of a cookie.
-pub(super) fn cookie<'a>(headers: &'a HeaderMap, wanted: &str) -> Option<&'a str> {
-    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let mut pairs = cookies.flat_map(|cookies| cookies.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(name, _)| *name == wanted).map(|(_, secret)| secret)
-}
-
-/// The header that gives a browser its session, over TLS alone if pages find this server there.
-pub(super) fn session_cookie(secret: &str, server: &str) -> String {
-    let secure = if server.starts_with("https://") { "; Secure" } else { "" };
-    format!("{COOKIE}={secret}; HttpOnly; Max-Age={COOKIE_AGE}; Path=/; SameSite=Lax{secure}")
-}
-
-/// The header that takes it away.
-pub(super) fn no_session_cookie() -> String {
-    format!("{COOKIE}=; HttpOnly; Max-Age=0; Path=/; SameSite=Lax")
 }
 
 /// The token in a websocket's address: `token` or `access`, with or without `Bearer `.

@@ -147,7 +147,7 @@ impl<D: Dialect> Connection for D {
         self.live().line.push(Item::Ask { must: true }, true);
     }
 
-    // Nor for this.
+    // No dialect has a word for it.
     fn announce_stop(&self, _: Duration) {}
 
     fn dismiss(&self) {

@@ -18,10 +18,12 @@ use tokio_util::task::TaskTracker;
 
 mod body;
 mod caller;
+mod cookies;
 mod drivecash;
 mod echo;
 mod line;
 mod live;
+mod media;
 mod probe;
 mod reply;
 mod socket;
@@ -101,6 +103,7 @@ pub fn routes(desk: Desk, accounts: Arc<Accounts>, settings: ChannelsSettings) -
         .route("/ws/chat/{room}/", get(room))
         .merge(storefront::routes())
         .merge(drivecash::routes())
+        .merge(media::routes())
         .method_not_allowed_fallback(reply::wrong_method)
         .with_state(state);
     (router, sockets)

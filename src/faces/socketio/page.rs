@@ -5,8 +5,8 @@
 //! to. Coming back, the client shows both, and goes on from there. Nothing is kept on the server, so that this also works
 //! after a restart. Only the binding is signed: whoever changes their place harms nobody but themselves.
 //!
-//! Shape: `<binding>.<place>`; the place is written as a [`Place`] is, or `-` where it is not known, so that the page is caught up instead.
-//! [`NOBODY`] alone: nobody is authenticated any more.
+//! Shape: `<binding>.<place>`; the place is written as a [`Place`] is, or `-` where it is not known, so that the page is caught
+//! up instead. [`NOBODY`] alone: nobody is authenticated any more.
 
 use std::fmt::Write as _;
 use std::time::Duration;

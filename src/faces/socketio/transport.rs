@@ -298,7 +298,7 @@ impl Transport {
         }
     }
 
-    /// The client's request has waited for this time or more: it had taken everything that was sent before.
+    /// A poll has been waiting since then, so its client had taken everything that was sent before.
     pub(super) fn polls_since(&self, asked: Instant) {
         if self.hang_up().is_none() {
             self.confirm(asked);

@@ -132,7 +132,7 @@ impl Transports {
         }
     }
 
-    /// A poll waits since then.
+    /// A poll of this session has been waiting since then.
     pub(super) fn waits(&self, session: Sid, asked: Instant) {
         if let Some(Known::Socket(transport)) = self.all().get(&session)
             && let Some(transport) = transport.upgrade()

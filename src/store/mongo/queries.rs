@@ -292,7 +292,6 @@ pub(super) fn oldest_first() -> Document {
     doc! { "createdAt": 1, "_id": 1 }
 }
 
-/// Messages that only the old server knows, together with [`oldest_first`].
 /// What goes with messages of this author.
 pub(super) fn extras_of_author(author: UserId) -> Document {
     doc! { "author": object_id(author.bytes()) }
@@ -303,6 +302,7 @@ pub(super) fn messages_left_out() -> Document {
     doc! { "conversation": false }
 }
 
+/// Messages that only the old server knows, together with [`oldest_first`].
 pub(super) fn messages_without_conversation() -> Document {
     doc! { "conversation": null }
 }

@@ -51,7 +51,7 @@ export default function stories(start) {
   test('defect C: a bad token may be tried again and again', async (t) => {
     const server = await start(t);
     const client = await server.connect('stubborn');
-    for (let tries = 0; tries < 15; tries += 1) {
+    for (let tries = 0; tries < 45; tries += 1) {
       client.emit('authenticate', 'x.y.z');
       await client.waitFor('authenticated', { success: false, message: 'Invalid token' });
     }

@@ -7,7 +7,6 @@ use axum::routing::post;
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
-use super::media;
 use super::wire::UserBody;
 use crate::accounts::identify::IdentifyError;
 use crate::accounts::log_in::LogInError;
@@ -15,9 +14,9 @@ use crate::accounts::one_time_code::OneTimeCodeError;
 use crate::accounts::sign_in::{SignIn, SignedIn};
 use crate::auth::TokenPair;
 use crate::domain::{CodePurpose, User};
-use crate::faces::channels::Channels;
 use crate::faces::channels::body::Fields;
 use crate::faces::channels::reply::{Problem, log_in_problem};
+use crate::faces::channels::{Channels, cookies};
 use crate::net::{ClientAddress, ServerUrl};
 
 const ADMINS_ELSEWHERE: &str = "Admin login requires a different process. Please use the admin login page.";
@@ -150,7 +149,7 @@ pub(super) fn pair(tokens: &TokenPair) -> Value {
 /// The same, which also lets the browser renew links to files.
 fn secret_for(signed_in: &SignedIn, server: &ServerUrl, body: &Value) -> Response {
     let mut response = secret(body);
-    media::mark_browser(&mut response, &signed_in.tokens.refresh, server.as_str());
+    cookies::MEDIA.set(&mut response, &signed_in.tokens.refresh, server);
     response
 }
 

@@ -1,7 +1,7 @@
 //! The portal's dialect: one room per customer by number, one socket per person and room, REST with bare arrays.
 //!
 //! [`wire`] (names and shapes), [`connection`] (one socket), and routes by noun: [`auth`], [`accounts`], [`rooms`], [`messages`] (with
-//! [`upload`] and [`revise`]), [`media`], [`notifications`].
+//! [`upload`] and [`revise`]), [`notifications`].
 
 use std::sync::Arc;
 
@@ -14,7 +14,6 @@ mod accounts;
 mod auth;
 mod connection;
 mod lent;
-pub(super) mod media;
 mod messages;
 mod notifications;
 mod revise;
@@ -37,7 +36,6 @@ pub(super) fn routes() -> Router<Channels> {
         .merge(rooms::routes())
         .merge(messages::routes())
         .merge(notifications::routes())
-        .merge(media::routes())
 }
 
 /// `/ws/chat/{digits}/?token=`. Refused with 403 in the handshake: after an accept, this client would come back every second.

@@ -8,7 +8,6 @@ use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
-use super::panel;
 use super::wire::UserBody;
 use crate::accounts::change_email::ChangeEmail;
 use crate::accounts::change_own::ChangeOwnError;
@@ -20,7 +19,7 @@ use crate::domain::{Email, User};
 use crate::faces::channels::Channels;
 use crate::faces::channels::body::Fields;
 use crate::faces::channels::caller::{self, Caller};
-use crate::faces::channels::drivecash::media;
+use crate::faces::channels::cookies;
 use crate::faces::channels::reply::{Problem, bad_email, email_taken, log_in_problem, username_taken};
 use crate::net::{ClientAddress, ServerUrl};
 
@@ -100,30 +99,24 @@ async fn answer(
     let was_visitor = adopt(channels, headers, &signed_in.user).await?;
     let mut response = ([(header::CACHE_CONTROL, "no-store")], Json(body)).into_response();
     if was_visitor {
-        set_cookie(&mut response, &caller::no_session_cookie());
+        cookies::SESSION.remove(&mut response);
     }
-    mark_panel(&mut response, signed_in, server_url);
+    mark_browser(&mut response, signed_in, server_url);
     Ok(response)
 }
 
-/// Lets an agent's browser be known as a panel.
-fn mark_panel(response: &mut Response, signed_in: &SignedIn, server_url: &ServerUrl) {
-    media::mark_browser(response, &signed_in.tokens.refresh, server_url.as_str());
+/// Lets a browser be known where its page shows no token: when it asks for files, and as a panel if it is an agent's.
+fn mark_browser(response: &mut Response, signed_in: &SignedIn, server_url: &ServerUrl) {
+    cookies::MEDIA.set(response, &signed_in.tokens.refresh, server_url);
     if signed_in.user.role.is_agent() {
-        set_cookie(response, &panel::cookie(&signed_in.tokens.refresh, server_url.as_str()));
-    }
-}
-
-fn set_cookie(response: &mut Response, cookie: &str) {
-    if let Ok(cookie) = cookie.parse() {
-        response.headers_mut().append(header::SET_COOKIE, cookie);
+        cookies::PANEL.set(response, &signed_in.tokens.refresh, server_url);
     }
 }
 
 /// What a visitor said belongs to the account of whoever logs in with their cookie; the session ends. Agents have no
 /// conversation of their own, so theirs goes on.
 async fn adopt(channels: &Channels, headers: &HeaderMap, user: &User) -> Result<bool, Problem> {
-    let Some(secret) = caller::session(headers).filter(|_| !user.role.is_agent()) else { return Ok(false) };
+    let Some(secret) = cookies::SESSION.of(headers).filter(|_| !user.role.is_agent()) else { return Ok(false) };
     let Some(visitor) = channels.accounts.visitor(secret).await? else { return Ok(false) };
     channels.desk.adopt(&caller::person(&visitor), &caller::person(user)).await?;
     let said = channels.accounts.profile(&visitor).await?;
@@ -136,12 +129,14 @@ async fn adopt(channels: &Channels, headers: &HeaderMap, user: &User) -> Result<
 }
 
 /// `POST refresh/` `{refresh}`: another pair. A refresh token is good for its lifetime.
-async fn refresh(State(channels): State<Channels>, fields: Fields) -> Result<Response, Problem> {
+async fn refresh(State(channels): State<Channels>, server_url: ServerUrl, fields: Fields) -> Result<Response, Problem> {
     let [token] = fields.required(["refresh"])?;
     let signed_in = channels.accounts.refresh(&token).await?;
-    let tokens = signed_in.tokens;
+    let tokens = &signed_in.tokens;
     let body = json!({"access": tokens.access, "refresh": tokens.refresh});
-    Ok(([(header::CACHE_CONTROL, "no-store")], Json(body)).into_response())
+    let mut response = ([(header::CACHE_CONTROL, "no-store")], Json(body)).into_response();
+    mark_browser(&mut response, &signed_in, &server_url);
+    Ok(response)
 }
 
 async fn me(State(channels): State<Channels>, Caller(user): Caller) -> Result<Json<Value>, Problem> {
@@ -227,7 +222,7 @@ async fn password(
         "refresh": signed_in.tokens.refresh,
     });
     let mut response = ([(header::CACHE_CONTROL, "no-store")], Json(body)).into_response();
-    mark_panel(&mut response, &signed_in, &server_url);
+    mark_browser(&mut response, &signed_in, &server_url);
     Ok(response)
 }
 

@@ -23,7 +23,7 @@ mod public;
 mod wire;
 
 use super::socket::Handshake;
-use super::{Channels, FOREVER, caller};
+use super::{Channels, FOREVER, caller, cookies};
 use crate::accounts::visitors::VisitorError;
 use crate::desk::connect::Authenticated;
 use crate::desk::enter::{Claim, ConversationName, EnterError, Entered};
@@ -102,7 +102,7 @@ impl Channels {
 /// Whose token and session cookie came with a handshake. A token that names nobody is as good as none, as it always was.
 async fn identities(channels: &Channels, uri: &Uri, headers: &HeaderMap) -> Result<Vec<Authenticated>, StoreError> {
     let mut who = Vec::from_iter(caller::from_token(channels, uri).await?);
-    let Some(secret) = caller::session(headers) else { return Ok(who) };
+    let Some(secret) = cookies::SESSION.of(headers) else { return Ok(who) };
     let visitor = match channels.accounts.visitor(secret).await {
         Ok(visitor) => visitor,
         Err(VisitorError::Banned(_)) => None,

@@ -11,14 +11,8 @@ use axum::http::{HeaderMap, Uri, header};
 
 use crate::accounts::refresh::RefreshError;
 use crate::desk::connect::Authenticated;
-use crate::faces::channels::{Channels, caller};
+use crate::faces::channels::{Channels, caller, cookies};
 use crate::store::StoreError;
-
-/// The name of the cookie; it holds a refresh token.
-const COOKIE: &str = "panel";
-
-/// As long as a refresh token is good, in seconds.
-const COOKIE_AGE: u32 = 7 * 24 * 3600;
 
 /// Whose panel it is.
 pub(super) enum Panel {
@@ -30,15 +24,9 @@ pub(super) enum Panel {
     Shut,
 }
 
-/// The header that marks a browser as this agent's, over TLS alone if pages find this server there.
-pub(super) fn cookie(refresh_token: &str, server_url: &str) -> String {
-    let secure = if server_url.starts_with("https://") { "; Secure" } else { "" };
-    format!("{COOKIE}={refresh_token}; HttpOnly; Max-Age={COOKIE_AGE}; Path=/ws/; SameSite=Lax{secure}")
-}
-
 /// Whose panel a handshake comes from.
 pub(super) async fn of(channels: &Channels, headers: &HeaderMap) -> Result<Panel, StoreError> {
-    let Some(token) = caller::cookie(headers, COOKIE).filter(|token| !token.is_empty()) else { return Ok(Panel::None) };
+    let Some(token) = cookies::PANEL.of(headers) else { return Ok(Panel::None) };
     match channels.accounts.holder_of(token).await {
         Ok(holder) if holder.user.role.is_agent() => Ok(Panel::Of(Authenticated {
             person: caller::person(&holder.user),

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -20,6 +20,7 @@ use crate::desk::send_message::{Addressee, SendMessage};
 use crate::domain::{Email, EntryTold, MessageExtras, Side, User};
 use crate::faces::channels::body::Fields;
 use crate::faces::channels::caller::{self, Anybody, Caller};
+use crate::faces::channels::cookies;
 use crate::faces::channels::reply::Problem;
 use crate::faces::channels::{Channels, stamp};
 use crate::net::ServerUrl;
@@ -76,9 +77,7 @@ async fn list(
 
 /// Gives a browser its session.
 fn with_session(server_url: &ServerUrl, mut response: Response, secret: &str) -> Response {
-    if let Ok(cookie) = caller::session_cookie(secret, server_url.as_str()).parse() {
-        response.headers_mut().insert(header::SET_COOKIE, cookie);
-    }
+    cookies::SESSION.set(&mut response, secret, server_url);
     response
 }
 

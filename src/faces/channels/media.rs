@@ -1,4 +1,4 @@
-//! Files that came with messages, given out.
+//! Files that came with messages, given out in both dialects.
 
 use std::sync::Arc;
 
@@ -11,53 +11,37 @@ use axum::routing::get;
 use tokio::fs::File;
 use tokio_util::io::ReaderStream;
 
+use super::reply::Problem;
+use super::{Channels, caller, cookies};
 use crate::accounts::codes::percent_encoded;
 use crate::accounts::identify::IdentifyError;
 use crate::accounts::refresh::RefreshError;
 use crate::auth::token_in_header;
 use crate::domain::Person;
-use crate::faces::channels::reply::Problem;
-use crate::faces::channels::{Channels, caller};
 
 pub(super) fn routes() -> Router<Channels> {
     Router::new().route("/media/{link}", get(file))
-}
-
-/// The cookie by which a browser is known that asks for a file again after its link has expired: it holds the refresh token.
-const COOKIE: &str = "media";
-
-/// How long a browser keeps it, in seconds: as long as the token is good.
-const COOKIE_AGE: u32 = 7 * 24 * 3600;
-
-/// Marks the browser of somebody who has signed in.
-pub(in crate::faces::channels) fn mark_browser(response: &mut Response, refresh_token: &str, server_url: &str) {
-    let secure = if server_url.starts_with("https://") { "; Secure" } else { "" };
-    let cookie =
-        format!("{COOKIE}={refresh_token}; HttpOnly; Max-Age={COOKIE_AGE}; Path=/media/; SameSite=Lax{secure}");
-    if let Ok(cookie) = cookie.parse() {
-        response.headers_mut().append(header::SET_COOKIE, cookie);
-    }
 }
 
 /// Everybody whose token or cookie came with a request.
 async fn askers(channels: &Channels, headers: &HeaderMap) -> Result<Vec<Arc<Person>>, Problem> {
     let mut people = Vec::new();
     let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).map(token_in_header);
-    for token in bearer.into_iter().chain(caller::cookie(headers, "token")).filter(|token| !token.is_empty()) {
+    for token in bearer.into_iter().chain(cookies::value(headers, "token")).filter(|token| !token.is_empty()) {
         match channels.accounts.identify(token).await {
             Ok(identified) => people.push(caller::person(&identified.user)),
             Err(IdentifyError::Store(error)) => return Err(error.into()),
             Err(_) => {}
         }
     }
-    if let Some(token) = caller::cookie(headers, COOKIE) {
+    if let Some(token) = cookies::MEDIA.of(headers) {
         match channels.accounts.holder_of(token).await {
             Ok(holder) => people.push(caller::person(&holder.user)),
             Err(RefreshError::Store(error)) => return Err(error.into()),
             Err(_) => {}
         }
     }
-    if let Some(secret) = caller::session(headers)
+    if let Some(secret) = cookies::SESSION.of(headers)
         && let Some(visitor) = channels.accounts.visitor(secret).await?
     {
         people.push(caller::person(&visitor));

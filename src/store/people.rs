@@ -1,0 +1,246 @@
+//! What a store keeps of people: accounts, profiles, and bans.
+
+use async_trait::async_trait;
+
+use super::StoreError;
+use crate::domain::{
+    AccountStatus, Ban, Banned, BirthDate, CodePurpose, DeskId, Email, NameParts, PendingCode, PendingCodes, Role,
+    Sessions, Timestamp, TokenDigest, User, UserId,
+};
+
+/// Why an account could not be made or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum SaveUserError {
+    /// Another account has this address.
+    #[error("another account has this e-mail address")]
+    EmailTaken,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// An account to be made. The store assigns the number.
+#[derive(Debug, Clone)]
+pub struct NewUser {
+    /// Its id.
+    pub id: UserId,
+    /// Shown to others.
+    pub name: String,
+    /// `None` for a visitor.
+    pub email: Option<Email>,
+    /// `None` for somebody who cannot log in with a password.
+    pub password_hash: Option<String>,
+    /// What they may do.
+    pub role: Role,
+    /// Whether they may come in.
+    pub status: AccountStatus,
+    /// Mailed codes that wait for their use.
+    pub pending_codes: PendingCodes,
+    /// When.
+    pub at: Timestamp,
+}
+
+impl NewUser {
+    /// The account that it becomes.
+    pub(crate) fn numbered(self, number: u64) -> User {
+        User {
+            id: self.id,
+            number,
+            name: self.name,
+            email: self.email,
+            password_hash: self.password_hash,
+            role: self.role,
+            status: self.status,
+            pending_codes: self.pending_codes,
+            sessions: Sessions::default(),
+            created_at: self.at,
+            updated_at: self.at,
+        }
+    }
+}
+
+/// What to change of an account; `None` leaves a field as it is.
+#[derive(Debug, Clone, Default)]
+pub struct UserChange {
+    /// A new name.
+    pub name: Option<String>,
+    /// A new address.
+    pub email: Option<Email>,
+    /// A new password hash.
+    pub password_hash: Option<String>,
+    /// A new role.
+    pub role: Option<Role>,
+    /// A new status.
+    pub status: Option<AccountStatus>,
+    /// What becomes of the pending codes.
+    pub codes: CodesChange,
+    /// Which tokens end. A new password, and a status that lets nobody in, end all of them whatever this says.
+    pub sessions: SessionsChange,
+}
+
+impl UserChange {
+    /// Which tokens end with this change.
+    pub(crate) fn ended_sessions(&self) -> SessionsChange {
+        let shuts_out = self.status.is_some_and(|status| status != AccountStatus::Active);
+        if self.password_hash.is_some() || shuts_out { SessionsChange::EndAll } else { self.sessions }
+    }
+}
+
+/// Which tokens of an account end.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum SessionsChange {
+    /// None.
+    #[default]
+    Keep,
+    /// All that were issued before this change.
+    EndAll,
+    /// This one, which would be good until then.
+    EndOne(TokenDigest, Timestamp),
+}
+
+impl SessionsChange {
+    /// Makes the change.
+    pub(crate) fn make(self, sessions: &mut Sessions, at: Timestamp) {
+        match self {
+            Self::Keep => {}
+            Self::EndAll => sessions.end_all(at),
+            Self::EndOne(token, until) => sessions.end_one(token, until, at),
+        }
+    }
+}
+
+/// What to change of an account's pending codes.
+#[derive(Debug, Clone, Default)]
+pub enum CodesChange {
+    /// Nothing.
+    #[default]
+    Keep,
+    /// This one stands for the purpose, whatever stood there before.
+    Put(CodePurpose, PendingCode),
+    /// None stands for this purpose any more.
+    Remove(CodePurpose),
+    /// None stands any more.
+    RemoveAll,
+}
+
+impl CodesChange {
+    /// Makes the change.
+    pub(crate) fn make(self, codes: &mut PendingCodes) {
+        match self {
+            Self::Keep => {}
+            Self::Put(purpose, code) => drop(codes.insert(purpose, code)),
+            Self::Remove(purpose) => drop(codes.remove(&purpose)),
+            Self::RemoveAll => codes.clear(),
+        }
+    }
+}
+
+/// One page of accounts, oldest first.
+#[derive(Debug, Clone)]
+pub struct UserPage {
+    /// The accounts.
+    pub users: Vec<User>,
+    /// How many there are on all pages.
+    pub total: u64,
+}
+
+/// Keeps people.
+#[async_trait]
+pub trait UserStore: Send + Sync + 'static {
+    /// Makes an account.
+    async fn create_user(&self, new: NewUser) -> Result<User, SaveUserError>;
+    /// The account with this id.
+    async fn user(&self, id: UserId) -> Result<Option<User>, StoreError>;
+    /// The accounts with these ids, in no particular order; at most [`MAX_PAGE`] ids are looked at.
+    async fn users(&self, ids: &[UserId]) -> Result<Vec<User>, StoreError>;
+    /// The account with this number.
+    async fn user_by_number(&self, number: u64) -> Result<Option<User>, StoreError>;
+    /// The account with this address.
+    async fn user_by_email(&self, email: &Email) -> Result<Option<User>, StoreError>;
+    /// Changes an account, and gives it as it is now; `None` if there is none.
+    async fn update_user(&self, id: UserId, change: UserChange, at: Timestamp) -> Result<Option<User>, SaveUserError>;
+    /// Deletes an account; what it said stays. Tells whether there was one.
+    async fn delete_user(&self, id: UserId) -> Result<bool, StoreError>;
+    /// Accounts of a role, oldest first, `skip` of them left out.
+    async fn users_of_role(&self, role: Role, skip: u64, limit: usize) -> Result<UserPage, StoreError>;
+    /// The first admin who is not blocked, else the first such agent.
+    async fn first_agent(&self) -> Result<Option<User>, StoreError>;
+    /// The ids under which customers know the desk: the first is shown to them, all are understood. They are never removed.
+    async fn desk_ids(&self) -> Result<Vec<DeskId>, StoreError>;
+    /// Pins the id under which customers know the desk, unless one is pinned already; gives all there are now.
+    async fn pin_desk(&self, id: DeskId) -> Result<Vec<DeskId>, StoreError>;
+}
+
+/// What belongs to a person beside their account: for dialects whose people have more than a name and an address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Profile {
+    /// Whose.
+    pub user: UserId,
+    /// A name to log in with, unique; `None` for most.
+    pub username: Option<String>,
+    /// The parts of the account's name, if they were given apart.
+    pub name_parts: Option<NameParts>,
+    /// The address they say is theirs, never confirmed; empty for none.
+    pub contact_email: String,
+    /// Empty for none.
+    pub phone: String,
+    /// `None` if it is not known.
+    pub birth_date: Option<BirthDate>,
+    /// SHA-256 of the secret in a visitor's session cookie, in hex.
+    pub session: Option<String>,
+}
+
+impl Profile {
+    /// The profile of somebody of whom nothing is known.
+    #[must_use]
+    pub const fn empty(user: UserId) -> Self {
+        Self {
+            user,
+            username: None,
+            name_parts: None,
+            contact_email: String::new(),
+            phone: String::new(),
+            birth_date: None,
+            session: None,
+        }
+    }
+}
+
+/// Why a profile was not saved.
+#[derive(Debug, thiserror::Error)]
+pub enum SaveProfileError {
+    /// Somebody else has this username, or this session.
+    #[error("somebody else has this username")]
+    Taken,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Keeps what belongs to people beside their accounts.
+#[async_trait]
+pub trait ProfileStore: Send + Sync + 'static {
+    /// Saves a profile, in place of the one before.
+    async fn save_profile(&self, profile: Profile) -> Result<(), SaveProfileError>;
+    /// The profiles of these people, in no particular order; at most [`MAX_PAGE`] are looked at.
+    async fn profiles(&self, users: &[UserId]) -> Result<Vec<Profile>, StoreError>;
+    /// The profile with the digest of this session.
+    async fn profile_by_session(&self, digest: &str) -> Result<Option<Profile>, StoreError>;
+    /// The profile with this username.
+    async fn profile_by_username(&self, username: &str) -> Result<Option<Profile>, StoreError>;
+}
+
+/// The most bans that hold at the same time. All of them are read together, twice a second.
+pub const MAX_BANS: usize = 1000;
+
+/// Keeps who is shut out for a time.
+#[async_trait]
+pub trait BanStore: Send + Sync + 'static {
+    /// Saves a ban, in place of an earlier one of the same person or network. Those that have ended by `now` are removed. False,
+    /// and nothing is saved, if [`MAX_BANS`] others hold.
+    async fn save_ban(&self, ban: Ban, now: Timestamp) -> Result<bool, StoreError>;
+    /// Removes a ban. Tells whether there was one, ended or not.
+    async fn lift_ban(&self, who: Banned) -> Result<bool, StoreError>;
+    /// The bans that hold, the one that ends first coming first.
+    async fn bans(&self, now: Timestamp) -> Result<Vec<Ban>, StoreError>;
+}
