@@ -151,7 +151,7 @@ pub trait UserStore: Send + Sync + 'static {
     async fn create_user(&self, new: NewUser) -> Result<User, SaveUserError>;
     /// The account with this id.
     async fn user(&self, id: UserId) -> Result<Option<User>, StoreError>;
-    /// The accounts with these ids, in no particular order; at most [`MAX_PAGE`] ids are looked at.
+    /// The accounts with these ids, in no particular order; at most [`MAX_PAGE`](super::MAX_PAGE) ids are looked at.
     async fn users(&self, ids: &[UserId]) -> Result<Vec<User>, StoreError>;
     /// The account with this number.
     async fn user_by_number(&self, number: u64) -> Result<Option<User>, StoreError>;
@@ -222,7 +222,7 @@ pub enum SaveProfileError {
 pub trait ProfileStore: Send + Sync + 'static {
     /// Saves a profile, in place of the one before.
     async fn save_profile(&self, profile: Profile) -> Result<(), SaveProfileError>;
-    /// The profiles of these people, in no particular order; at most [`MAX_PAGE`] are looked at.
+    /// The profiles of these people, in no particular order; at most [`MAX_PAGE`](super::MAX_PAGE) are looked at.
     async fn profiles(&self, users: &[UserId]) -> Result<Vec<Profile>, StoreError>;
     /// The profile with the digest of this session.
     async fn profile_by_session(&self, digest: &str) -> Result<Option<Profile>, StoreError>;

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
+import { eventually } from '../expect.mjs';
 import { mint } from '../server.mjs';
 
 export default function stories(start) {
@@ -93,6 +94,9 @@ export default function stories(start) {
       const answer = await client.ask('sendMessage', { to: server.admin.id, text: 'hi' });
       assert.deepEqual([answer.ok, answer.code], [false, 'invalid']);
     }
+    // Lines are written in their order, but not at once.
+    await client.ask('somethingElse', {});
+    await eventually(() => server.log.includes('somethingElse'));
     const lines = server.log.split('\n').filter((line) => line.includes('sendMessage'));
     assert.equal(lines.length, 1, server.log);
     assert.match(lines[0], /WARN.*it may mean `send-message`/);
