@@ -5,8 +5,9 @@
 //! owner has the allowance of their own place.
 
 use std::collections::{HashSet, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+use parking_lot::{Mutex, MutexGuard};
 
 use super::throttle::{Throttle, TooManyTries};
 use crate::domain::{Email, Timestamp};
@@ -80,7 +81,7 @@ impl LockOut {
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock()
     }
 }
 

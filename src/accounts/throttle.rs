@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use crate::domain::{Email, Timestamp};
 
@@ -54,7 +55,7 @@ impl<K: Clone + Eq + Hash> Throttle<K> {
     /// # Errors
     /// [`TooManyTries`] if it is one too many; it then is not counted.
     pub fn attempt(&self, key: &K, now: Timestamp) -> Result<(), TooManyTries> {
-        let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut windows = self.windows.lock();
         if !windows.contains_key(key) {
             make_room(&mut windows, now);
         }
@@ -74,12 +75,12 @@ impl<K: Clone + Eq + Hash> Throttle<K> {
 
     /// Forgets the tries so far: one of them was good.
     pub fn forgive(&self, key: &K) {
-        self.windows.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        self.windows.lock().remove(key);
     }
 
     /// Forgets the tries of all these.
     pub(super) fn forgive_all(&self, these: impl Fn(&K) -> bool) {
-        self.windows.lock().unwrap_or_else(PoisonError::into_inner).retain(|key, _| !these(key));
+        self.windows.lock().retain(|key, _| !these(key));
     }
 }
 
@@ -139,7 +140,7 @@ mod tests {
         for n in 0..=i64::try_from(MAX_ADDRESSES).unwrap() {
             throttle.attempt(&email(&n.to_string()), Timestamp::from_millis(n)).unwrap();
         }
-        let windows = throttle.windows.lock().unwrap();
+        let windows = throttle.windows.lock();
         assert_eq!(windows.len(), MAX_ADDRESSES);
         assert!(!windows.contains_key(&email("0")), "the oldest made room");
     }

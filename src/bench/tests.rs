@@ -1,11 +1,12 @@
 //! The generator and the test client against a relay of our own that can be told to misbehave.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
 use futures_util::{SinkExt, StreamExt};
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -74,19 +75,19 @@ impl Relay {
                     jsonwebtoken::dangerous::insecure_decode::<Value>(event[1].as_str().unwrap()).unwrap().claims;
                 let id = claims["id"].as_str().unwrap().to_owned();
                 tell.send(r#"42["authenticated",{"success":true}]"#.into()).unwrap();
-                for missed in self.told.lock().unwrap().get(&id).into_iter().flatten() {
+                for missed in self.told.lock().get(&id).into_iter().flatten() {
                     tell.send(missed.clone()).unwrap();
                 }
-                self.online.lock().unwrap().insert(id, tell.clone());
+                self.online.lock().insert(id, tell.clone());
             }
             "send-message" => {
                 let text = &event[1]["message"];
                 let number = text.as_str().unwrap().split('.').nth(2).unwrap().parse().unwrap();
                 let id = event[1]["receiverId"].as_str().unwrap().to_owned();
-                let receiver = self.online.lock().unwrap()[&id].clone();
+                let receiver = self.online.lock()[&id].clone();
                 for _ in 0..(self.copies)(number) {
                     let packet = format!("42{}", json!(["receive-message", { "message": text }]));
-                    self.told.lock().unwrap().entry(id.clone()).or_default().push(packet.clone());
+                    self.told.lock().entry(id.clone()).or_default().push(packet.clone());
                     // Whoever has gone gets it later.
                     let _gone = receiver.send(packet);
                 }

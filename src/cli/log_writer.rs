@@ -68,7 +68,9 @@ impl Drop for Flush {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
+    use std::sync::Arc;
+
+    use parking_lot::Mutex;
 
     use super::*;
 
@@ -78,7 +80,7 @@ mod tests {
 
     impl Write for Held {
         fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(line);
+            self.0.lock().extend_from_slice(line);
             Ok(line.len())
         }
 
@@ -91,17 +93,17 @@ mod tests {
     fn lines_are_dropped_while_nobody_takes_them_and_written_before_the_end() {
         let held = Held::default();
         let (mut writer, flush) = LogWriter::start(held.clone()).unwrap();
-        let standing_still = held.0.lock().unwrap();
+        let standing_still = held.0.lock();
         for _ in 0..WAITING * 2 {
             writer.write_all(b"x").unwrap();
         }
         drop(standing_still);
-        while held.0.lock().unwrap().len() < WAITING {
+        while held.0.lock().len() < WAITING {
             thread::yield_now();
         }
         writer.write_all(b"last").unwrap();
         drop(flush);
-        let written = held.0.lock().unwrap();
+        let written = held.0.lock();
         assert!(written.len() <= WAITING + 10, "{}", written.len());
         assert!(written.ends_with(b"last"));
     }

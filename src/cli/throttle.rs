@@ -3,9 +3,10 @@
 //! What befalls one message often befalls thousands: without a bound, the log of a store that is away fills the disk.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use tracing::callsite::Identifier;
 use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::Layer;
@@ -61,7 +62,7 @@ impl Throttle {
     }
 
     fn places(&self) -> MutexGuard<'_, HashMap<Identifier, Place>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 
@@ -83,7 +84,7 @@ mod tests {
 
     impl<S: Subscriber> Layer<S> for Lines {
         fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-            self.0.lock().unwrap().push(*event.metadata().level());
+            self.0.lock().push(*event.metadata().level());
         }
     }
 
@@ -98,7 +99,7 @@ mod tests {
             }
             tracing::warn!("another");
         });
-        let logged = lines.0.lock().unwrap();
+        let logged = lines.0.lock();
         assert_eq!(logged.iter().filter(|level| **level == Level::WARN).count() as u64, LINES + 1);
         assert_eq!(logged.iter().filter(|level| **level == Level::INFO).count(), 500);
         let left_out = throttle.next_period();

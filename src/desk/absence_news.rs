@@ -5,9 +5,10 @@
 //! are there. The wait is the offline grace, within which whoever is reconnecting comes back.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::Desk;
@@ -51,14 +52,14 @@ pub(super) struct Visits(Mutex<VecDeque<Visit>>);
 
 impl Visits {
     fn add(&self, visit: Visit) {
-        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.0.lock();
         if waiting.len() < WAITING {
             waiting.push_back(visit);
         }
     }
 
     fn take_due(&self, now: Instant) -> Vec<Visit> {
-        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.0.lock();
         let due = waiting.partition_point(|visit| visit.due <= now);
         let taken = waiting.drain(..due).collect();
         if waiting.is_empty() {

@@ -7,8 +7,9 @@
 //! [`Presence::take_arrived`]: crate::presence::Presence::take_arrived
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+use parking_lot::{Mutex, MutexGuard};
 
 use super::Desk;
 use super::outage::Outage;
@@ -81,7 +82,7 @@ impl Cursors {
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock()
     }
 }
 

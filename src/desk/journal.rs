@@ -4,9 +4,10 @@
 //! as one batch; a second tells what was kept. So the entries of a conversation are told in `seq` order, also when two
 //! people write at once, and the next batch is being kept while the last one is being told.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
+use parking_lot::Mutex;
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::sync::oneshot;
 
@@ -110,7 +111,7 @@ impl Journal {
 
     /// Puts a submission in line; answers at once if there is no place.
     pub(super) fn submit(&self, submission: Submission) {
-        let line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
+        let line = self.line.lock();
         let bytes = submission.bytes();
         // Counted before it is in line, since it may be out of it again a moment later.
         let waiting = self.bytes.fetch_add(bytes, Ordering::Relaxed);
@@ -134,7 +135,7 @@ impl Journal {
 
     /// Fails if nothing will be kept any more although the journal was not closed.
     pub(super) fn check(&self) -> Result<(), StoreError> {
-        match self.line.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+        match self.line.lock().as_ref() {
             Some(line) if line.is_closed() => Err(StoreError::Unavailable("the journal has ended".into())),
             Some(_) | None => Ok(()),
         }
@@ -142,7 +143,7 @@ impl Journal {
 
     /// Takes nothing more; what waits is still kept and told.
     pub(super) fn close(&self) {
-        self.line.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.line.lock().take();
     }
 }
 

@@ -1,9 +1,9 @@
 //! How much one person may send.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::domain::UserId;
@@ -48,7 +48,7 @@ impl Limits {
         let (rate, burst) = (f64::from(per_second), f64::from(per_second) * f64::from(BURST_SECONDS));
         let wanted = f64::from(messages).min(burst);
         let now = Instant::now();
-        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut buckets = self.buckets.lock();
         if buckets.len() >= REMEMBERED {
             buckets.retain(|_, bucket| now.duration_since(bucket.at).as_secs() < u64::from(BURST_SECONDS));
         }

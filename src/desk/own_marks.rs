@@ -4,9 +4,9 @@
 //! same moment. The list must not be read before the mark is durable, also when the request arrives first.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -79,7 +79,7 @@ impl OwnMarks {
     }
 
     fn all(&self) -> MutexGuard<'_, HashMap<UserId, watch::Sender<Marks>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

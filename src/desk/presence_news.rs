@@ -1,8 +1,10 @@
 //! Who hears of whom: agents of everybody, customers only of the desk, under its one identity.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use super::Desk;
 use super::enter::Entered;
@@ -16,11 +18,11 @@ pub(super) struct DueNews(Mutex<HashSet<UserId>>);
 impl DueNews {
     /// False if they were waiting already.
     fn add(&self, user: UserId) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(user)
+        self.0.lock().insert(user)
     }
 
     fn remove(&self, user: UserId) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&user);
+        self.0.lock().remove(&user);
     }
 }
 

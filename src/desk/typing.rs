@@ -4,9 +4,10 @@
 //! has begun, however long it goes on, so the time bound is only there for clients that never say that it has ended.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use super::Desk;
@@ -160,7 +161,7 @@ impl Board {
 
 impl TypingBoard {
     fn board(&self) -> MutexGuard<'_, Board> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

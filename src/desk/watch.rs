@@ -1,8 +1,10 @@
 //! Rights are looked at again while a connection lives: when its token runs out, and when its account changes.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
+
+use parking_lot::{Mutex, MutexGuard};
 
 use super::Desk;
 use super::connect::{Authenticated, revoke_connection};
@@ -76,7 +78,7 @@ impl Expiries {
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        self.queue.lock()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Addresses that are shut out for a time: their requests are refused on every face, and what they have open is closed.
 
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Request, State};
@@ -9,6 +9,7 @@ use axum::http::header::RETRY_AFTER;
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use parking_lot::Mutex;
 use serde_json::json;
 
 use crate::limits::{Bans, StillBanned};
@@ -52,7 +53,7 @@ impl ShutOut {
     }
 
     fn opened(&self, address: IpAddr, socket: HangUp) {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.open.lock();
         if open.len() == open.capacity() {
             open.retain(|(_, socket)| socket.is_open());
         }
@@ -60,7 +61,7 @@ impl ShutOut {
     }
 
     fn close_banned(&self) {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.open.lock();
         open.retain(|(address, socket)| {
             let is_banned = self.check(*address).is_err();
             if is_banned {

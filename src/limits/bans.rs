@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use ipnet::IpNet;
+use parking_lot::RwLock;
 use tokio::sync::watch;
 
 use super::RateLimited;
@@ -45,7 +46,7 @@ impl Bans {
                 Banned::Person(id) => drop(new.people.insert(id, ban.until)),
             }
         }
-        let mut in_force = self.in_force.write().unwrap_or_else(PoisonError::into_inner);
+        let mut in_force = self.in_force.write();
         if *in_force == new {
             return false;
         }
@@ -64,7 +65,7 @@ impl Bans {
     /// Whether anybody is shut out by name.
     #[must_use]
     pub fn has_people(&self) -> bool {
-        !self.in_force.read().unwrap_or_else(PoisonError::into_inner).people.is_empty()
+        !self.in_force.read().people.is_empty()
     }
 
     /// Whether somebody may come in.
@@ -72,7 +73,7 @@ impl Bans {
     /// # Errors
     /// [`StillBanned`] if not.
     pub fn check_person(&self, id: UserId) -> Result<(), StillBanned> {
-        let until = self.in_force.read().unwrap_or_else(PoisonError::into_inner).people.get(&id).copied();
+        let until = self.in_force.read().people.get(&id).copied();
         self.check(until)
     }
 
@@ -81,7 +82,7 @@ impl Bans {
     /// # Errors
     /// [`StillBanned`] if not.
     pub fn check_address(&self, address: IpAddr) -> Result<(), StillBanned> {
-        let in_force = self.in_force.read().unwrap_or_else(PoisonError::into_inner);
+        let in_force = self.in_force.read();
         let address = address.to_canonical();
         let covering = in_force.networks.iter().filter(|(network, _)| network.contains(&address));
         let until = covering.map(|(_, until)| *until).max();

@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::{Rate, RateLimited};
@@ -45,7 +45,7 @@ impl<K: Eq + Hash + Clone> Limiter<K> {
     /// [`RateLimited`] if there is none left; nothing is taken then.
     pub fn take(&self, key: &K) -> Result<(), RateLimited> {
         let now = Instant::now();
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         let whole_at = self.rate.take_from(state.whole_at(key), now)?;
         state.set(key, whole_at, now);
         Ok(())
@@ -56,13 +56,13 @@ impl<K: Eq + Hash + Clone> Limiter<K> {
     /// # Errors
     /// [`RateLimited`] if not.
     pub fn check(&self, key: &K) -> Result<(), RateLimited> {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = self.state.lock();
         self.rate.take_from(state.whole_at(key), Instant::now()).map(drop)
     }
 
     /// Makes the allowance of `key` whole.
     pub fn forgive(&self, key: &K) {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).by_key.remove(key);
+        self.state.lock().by_key.remove(key);
     }
 }
 
@@ -121,9 +121,9 @@ mod tests {
         let passed = (REMEMBERED..REMEMBERED * 2).filter(|key| limiter.take(key).is_ok()).count();
         assert_eq!(passed, 10, "the rest share one allowance");
         assert_eq!(limiter.take(&0), Ok(()), "whoever is known keeps their own");
-        assert_eq!(limiter.state.lock().unwrap().by_key.len(), REMEMBERED);
+        assert_eq!(limiter.state.lock().by_key.len(), REMEMBERED);
         tokio::time::advance(Duration::from_mins(1)).await;
         assert_eq!(limiter.take(&(REMEMBERED * 3)), Ok(()));
-        assert!(limiter.state.lock().unwrap().by_key.len() < 10, "what is whole again was forgotten");
+        assert!(limiter.state.lock().by_key.len() < 10, "what is whole again was forgotten");
     }
 }

@@ -5,8 +5,10 @@
 //! of it. A connection may always have a little waiting: many who stall for a moment must not be cut off for a few who never read.
 
 use std::collections::HashMap;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::domain::UserId;
 
@@ -83,7 +85,7 @@ impl Share {
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 
@@ -121,7 +123,7 @@ impl Backlog {
     }
 
     fn people(&self) -> MutexGuard<'_, HashMap<UserId, usize>> {
-        self.people.lock().unwrap_or_else(PoisonError::into_inner)
+        self.people.lock()
     }
 }
 

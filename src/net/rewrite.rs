@@ -5,7 +5,8 @@
 //! it was.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+
+use parking_lot::Mutex;
 
 /// How many bytes are searched before it is given up.
 const SEARCHED: usize = 16 << 10;
@@ -29,8 +30,7 @@ struct Replacement {
 impl Rewrite {
     /// Replaces the next occurrence of `from` by `to`.
     pub(super) fn replace_once(&self, from: Vec<u8>, to: Vec<u8>) {
-        *self.wanted.lock().unwrap_or_else(PoisonError::into_inner) =
-            Some(Box::new(Replacement { from, to, left: SEARCHED }));
+        *self.wanted.lock() = Some(Box::new(Replacement { from, to, left: SEARCHED }));
         self.is_wanted.store(true, Ordering::Release);
     }
 
@@ -41,7 +41,7 @@ impl Rewrite {
 
     /// If the bytes are in `buf`: how much of it is done with, and what to send in its place.
     pub(super) fn apply(&self, buf: &[u8]) -> Option<(usize, Vec<u8>)> {
-        let mut wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut wanted = self.wanted.lock();
         let replacement = wanted.as_mut()?;
         let found = buf.windows(replacement.from.len()).position(|window| window == replacement.from);
         replacement.left = replacement.left.saturating_sub(buf.len());

@@ -1,7 +1,9 @@
 //! An event on its way to one person.
 
 use std::any::Any;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use crate::domain::{DeskEvent, Person};
 
@@ -45,7 +47,7 @@ impl Frames {
         server_url: Option<&str>,
         encode: impl FnOnce() -> T,
     ) -> Arc<T> {
-        let mut encoded = self.encoded.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut encoded = self.encoded.lock();
         let is_it = |(name, url): &Key| *name == dialect && url.as_deref() == server_url;
         let known = encoded.iter().find(|(key, _)| is_it(key)).map(|(_, frame)| frame.clone());
         if let Some(frame) = known.and_then(|frame| frame.downcast::<T>().ok()) {

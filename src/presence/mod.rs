@@ -6,9 +6,10 @@
 //! Of each connection, a [`Stream`] knows what it was sent of the log and may not have arrived.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use crate::domain::{ConnectionId, ConversationId, DeskEvent, Person, Place, Seq, UserId};
@@ -356,7 +357,7 @@ impl Presence {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

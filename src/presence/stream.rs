@@ -1,8 +1,9 @@
 //! What one connection is sent of the log: where it begins, whether it is live, and what is in flight on it.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use super::gate::{Gate, Next};
@@ -281,7 +282,7 @@ impl Stream {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 
@@ -299,6 +300,6 @@ impl Listed {
     }
 
     fn all(&self) -> MutexGuard<'_, Vec<UserId>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }

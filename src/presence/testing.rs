@@ -1,8 +1,9 @@
 //! A connection that leads nowhere, and keeps what it was told and when.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -42,7 +43,7 @@ impl Recorder {
 
     /// Its client shows now that it has everything that was sent.
     pub(crate) fn confirm(&self) {
-        *self.arrived.lock().unwrap() = Instant::now();
+        *self.arrived.lock() = Instant::now();
     }
 
     /// What it has been told so far, and what it will be.
@@ -66,7 +67,7 @@ impl Connection for Recorder {
     }
     fn reassure(&self) {}
     fn arrived(&self) -> Instant {
-        *self.arrived.lock().unwrap()
+        *self.arrived.lock()
     }
     fn recognized(&self) -> Recognized {
         self.recognized.clone()

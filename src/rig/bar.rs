@@ -1,9 +1,9 @@
 //! How far long work is: a bar for somebody who sits at a terminal, else a line in the log now and then.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use parking_lot::Mutex;
 use tokio::time::{Instant, sleep_until};
 
 /// How often a bar that follows the clock moves.
@@ -57,7 +57,7 @@ impl Bar {
         if !self.bar.is_hidden() {
             return;
         }
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut told = self.told.lock();
         if told.elapsed() >= PAUSE {
             *told = Instant::now();
             let (done, total) = (self.bar.position(), self.bar.length().unwrap_or_default());

@@ -1,12 +1,13 @@
 //! The program itself, as a process whose log and memory can be looked at.
 
 use std::process::Stdio;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use deskline::auth::{Secret, Tokens};
 use deskline::domain::{Clock as _, Role, SystemClock, User};
 use deskline::store::sqlite::SqliteStore;
+use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::process::{Child, Command};
@@ -45,14 +46,14 @@ impl Program {
         tokio::spawn(async move {
             let mut part = [0; 4096];
             while let Ok(count @ 1..) = stderr.read(&mut part).await {
-                kept.lock().unwrap().push_str(&String::from_utf8_lossy(&part[..count]));
+                kept.lock().push_str(&String::from_utf8_lossy(&part[..count]));
             }
         });
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut addresses = Vec::new();
         while addresses.len() < listeners {
             let line = timeout(Duration::from_mins(1), lines.next_line()).await.expect("it says where it listens");
-            let Some(line) = line.unwrap() else { panic!("the server ended: {}", log.lock().unwrap()) };
+            let Some(line) = line.unwrap() else { panic!("the server ended: {}", log.lock()) };
             addresses.extend(line.split_once("listens on http://").map(|(_, address)| address.to_owned()));
         }
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
@@ -85,7 +86,7 @@ impl Program {
     }
 
     pub(crate) fn log(&self) -> String {
-        self.log.lock().unwrap().clone()
+        self.log.lock().clone()
     }
 
     /// The most memory that was ever resident, in bytes.

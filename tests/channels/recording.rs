@@ -2,8 +2,8 @@
 //! values but for ids, times and secrets.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Mutex;
 
+use parking_lot::Mutex;
 use serde_json::Value;
 
 use crate::harness::Answer;
@@ -45,18 +45,18 @@ impl Recording {
 
     fn compare(&self, label: &str) {
         assert!(self.labels().contains(label), "{label} is not in the recording");
-        self.compared.lock().unwrap().insert(label.to_owned());
+        self.compared.lock().insert(label.to_owned());
     }
 
     /// Names a deliberate difference.
     pub(crate) fn differs(&self, label: &str, why: &'static str) {
         assert!(self.labels().contains(label), "{label} is not in the recording");
-        self.differing.lock().unwrap().insert(label.to_owned(), why);
+        self.differing.lock().insert(label.to_owned(), why);
     }
 
     /// Asserts that every block was compared, or named as different, and none both.
     pub(crate) fn assert_complete(&self) {
-        let (compared, differing) = (self.compared.lock().unwrap(), self.differing.lock().unwrap());
+        let (compared, differing) = (self.compared.lock(), self.differing.lock());
         let known = |label: &&String| compared.contains(*label) || differing.contains_key(*label);
         let all = self.labels();
         let left_out: Vec<&String> = all.iter().filter(|label| !known(label)).collect();

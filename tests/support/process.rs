@@ -1,9 +1,10 @@
 //! The program itself, as a process that can be killed.
 
 use std::process::{ExitStatus, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
@@ -35,7 +36,7 @@ impl ServerProcess {
         tokio::spawn(async move {
             let mut part = [0; 4096];
             while let Ok(count @ 1..) = stderr.read(&mut part).await {
-                kept.lock().unwrap().push_str(&String::from_utf8_lossy(&part[..count]));
+                kept.lock().push_str(&String::from_utf8_lossy(&part[..count]));
             }
         });
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -48,7 +49,7 @@ impl ServerProcess {
             None
         };
         let url = timeout(START, find_url).await.expect("the server does not say where it listens");
-        let Some(url) = url else { panic!("the server ended: {}", log.lock().unwrap()) };
+        let Some(url) = url else { panic!("the server ended: {}", log.lock()) };
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         Self { url, child, log }
     }
@@ -73,6 +74,6 @@ impl ServerProcess {
 
     /// What it has logged so far.
     pub(crate) fn log(&self) -> String {
-        self.log.lock().unwrap().clone()
+        self.log.lock().clone()
     }
 }

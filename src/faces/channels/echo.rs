@@ -5,12 +5,13 @@
 //! page has the answer, so the echo waits long enough for all of that. A socket which can only be somebody else's gets it at once.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
 use http_body_util::BodyExt as _;
+use parking_lot::{Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::ConnectionId;
@@ -44,7 +45,7 @@ impl Echoes {
     }
 
     fn gates(&self) -> MutexGuard<'_, HashMap<ConnectionId, CancellationToken>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

@@ -9,12 +9,12 @@
 //! To be deleted, with `net/rewrite.rs`, once socketioxide can send it (its issue 729).
 
 use std::fmt::Display;
-use std::sync::{Mutex, PoisonError};
 
 use axum::body::Body;
 use axum::http::header::CONTENT_LENGTH;
 use axum::response::Response;
 use http_body_util::BodyExt as _;
+use parking_lot::Mutex;
 
 use crate::net::HangUp;
 
@@ -75,8 +75,8 @@ impl ConnectAnswer {
         }
     }
 
-    fn packet(&self) -> std::sync::MutexGuard<'_, Option<Packet>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn packet(&self) -> parking_lot::MutexGuard<'_, Option<Packet>> {
+        self.0.lock()
     }
 }
 

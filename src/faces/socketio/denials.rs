@@ -4,9 +4,9 @@
 //! such event starts an endless chain, and a reminder for each refused message would start as many chains. An `authenticate`
 //! is always answered; a reminder is left out while a chain is going on.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::Shared;
@@ -23,12 +23,12 @@ pub(super) struct Denials(Mutex<Option<Instant>>);
 impl Denials {
     /// A denial is being sent.
     pub(super) fn note(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        *self.0.lock() = Some(Instant::now());
     }
 
     /// True if a reminder is due; it then counts as sent.
     fn take_reminder(&self) -> bool {
-        let mut denied_at = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut denied_at = self.0.lock();
         let is_due = denied_at.is_none_or(|denied_at| denied_at.elapsed() >= PERIOD);
         if is_due {
             *denied_at = Some(Instant::now());

@@ -4,7 +4,7 @@
 //! anything else does. Until the last of it has been taken, nothing of that answer counts as arrived.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use axum::body::Body;
 use axum::http::StatusCode;
@@ -12,6 +12,7 @@ use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
+use parking_lot::{Mutex, MutexGuard};
 use socketioxide::socket::Sid;
 
 /// The most packets in one answer.
@@ -71,7 +72,7 @@ impl Portions {
     }
 
     fn all(&self) -> MutexGuard<'_, HashMap<Sid, Bytes>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

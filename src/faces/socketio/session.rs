@@ -4,9 +4,10 @@
 //! session has to show what its handshake has shown, or to come the same way.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
 use axum::http::{HeaderMap, header};
+use parking_lot::{Mutex, MutexGuard};
 use sha2::{Digest as _, Sha256};
 use socketioxide::extract::SocketRef;
 use socketioxide::socket::Sid;
@@ -98,13 +99,13 @@ impl Session {
         }
         let session = Arc::new(Self { shown, id: OnceLock::new(), websocket, place: Mutex::new(None) });
         place.is_of(&session);
-        *session.place.lock().unwrap_or_else(PoisonError::into_inner) = Some(place);
+        *session.place.lock() = Some(place);
         session
     }
 
     /// Gives its place away, while the library may still keep the rest of it for some seconds.
     pub(super) fn vacate(&self) {
-        drop(self.place.lock().unwrap_or_else(PoisonError::into_inner).take());
+        drop(self.place.lock().take());
     }
 
     /// How it can be ended.
@@ -157,6 +158,6 @@ impl Sessions {
     }
 
     fn all(&self) -> MutexGuard<'_, HashMap<Sid, Weak<Session>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }

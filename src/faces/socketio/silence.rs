@@ -5,9 +5,10 @@
 //! authenticate, and a broken one at least show that it is offline.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::connection::SocketConnection;
@@ -47,7 +48,7 @@ impl Silence {
 
     pub(super) fn add(&self, connection: &Shared) {
         let due = Instant::now() + self.allowed;
-        self.line.lock().unwrap_or_else(PoisonError::into_inner).push_back((due, Arc::downgrade(connection)));
+        self.line.lock().push_back((due, Arc::downgrade(connection)));
     }
 }
 
@@ -55,7 +56,7 @@ fn remind(line: &Mutex<Line>) {
     let now = Instant::now();
     loop {
         let connection = {
-            let mut line = line.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut line = line.lock();
             match line.front() {
                 Some((due, _)) if *due <= now => line.pop_front().and_then(|(_, connection)| connection.upgrade()),
                 Some(_) | None => return,

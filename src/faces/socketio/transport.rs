@@ -4,9 +4,10 @@
 //! the client was last heard, and what ends a websocket.
 
 use std::fmt::Display;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::OnceLock;
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use socketioxide::TransportType;
 use socketioxide::extract::SocketRef;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
@@ -319,7 +320,7 @@ impl Transport {
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        self.waiting.lock()
     }
 }
 

@@ -1,10 +1,11 @@
 //! What carries which socket: seen by the requests that pass the gate.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
 use axum::http::{StatusCode, request};
 use axum::response::Response;
+use parking_lot::{Mutex, MutexGuard};
 use socketioxide::socket::Sid;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -168,7 +169,7 @@ impl Transports {
     }
 
     fn all(&self) -> MutexGuard<'_, HashMap<Sid, Known>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock()
     }
 }
 

@@ -1,7 +1,9 @@
 //! Events that this face does not know. A frontend that speaks another dialect shows an empty chat; the log says why.
 
 use std::collections::HashSet;
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::sync::LazyLock;
+
+use parking_lot::Mutex;
 
 /// Names that are logged, at most: they come from clients.
 const NAMES: usize = 100;
@@ -45,7 +47,7 @@ static LOGGED: LazyLock<Mutex<HashSet<String>>> = LazyLock::new(Mutex::default);
 /// Logs the name of an unknown event, once.
 pub(super) fn note(name: &str) {
     let name: String = name.chars().take(LENGTH).collect();
-    let mut logged = LOGGED.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut logged = LOGGED.lock();
     if logged.len() >= NAMES || !logged.insert(name.clone()) {
         return;
     }
@@ -94,7 +96,7 @@ mod tests {
         for n in 0..NAMES * 2 {
             note(&format!("{n}-{}", "x".repeat(1000)));
         }
-        let logged = LOGGED.lock().unwrap();
+        let logged = LOGGED.lock();
         assert_eq!(logged.len(), NAMES);
         assert!(logged.iter().all(|name| name.len() <= LENGTH));
     }

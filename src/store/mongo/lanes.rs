@@ -2,9 +2,10 @@
 //! with itself for a seq. Lanes of different conversations run at the same time, up to a bound.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::{Instant, timeout_at};
 
@@ -132,7 +133,7 @@ impl Lanes {
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+        self.lanes.lock()
     }
 }
 

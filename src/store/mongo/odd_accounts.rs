@@ -1,9 +1,10 @@
 //! Accounts whose documents are not as the old server writes them: each is logged once, by its id.
 
 use std::collections::HashSet;
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::sync::LazyLock;
 
 use mongodb::bson::Bson;
+use parking_lot::Mutex;
 
 use crate::domain::UserId;
 
@@ -28,7 +29,7 @@ pub(super) fn note_unreadable(id: &Bson, why: &str) {
 }
 
 fn is_news(id: String) -> bool {
-    let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut told = TOLD.lock();
     if told.len() >= REMEMBERED {
         told.clear();
     }

@@ -1,8 +1,9 @@
 //! Read-only connections, lent to one read at a time.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use rusqlite::Connection;
 use tokio::sync::Semaphore;
 
@@ -32,9 +33,9 @@ impl Readers {
         let permit = self.permits.clone().acquire_owned().await.map_err(|_| unavailable())?;
         let free = self.free.clone();
         let task = tokio::task::spawn_blocking(move || {
-            let connection = free.lock().unwrap_or_else(PoisonError::into_inner).pop().ok_or_else(unavailable)?;
+            let connection = free.lock().pop().ok_or_else(unavailable)?;
             let result = read(&connection);
-            free.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+            free.lock().push(connection);
             drop(permit);
             result
         });

@@ -1,9 +1,10 @@
 //! Looking after the file, on a connection of its own, so that a server's writer takes notice as of another process.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use rusqlite::{Connection, TransactionBehavior, params};
 
 use super::rows::{self, select_entry, summary_columns, user_columns};
@@ -52,7 +53,7 @@ impl SqliteUpkeep {
     {
         let connection = self.0.clone();
         let task = tokio::task::spawn_blocking(move || {
-            let mut connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut connection = connection.lock();
             let begun = connection.transaction_with_behavior(behavior);
             let transaction = begun.map_err(StoreError::from)?;
             let done = work(&transaction)?;

@@ -4,8 +4,8 @@
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use axum::Error;
 use axum::body::{Body, HttpBody as _};
 use bytes::Bytes;
 use futures_util::Stream;
+use parking_lot::Mutex;
 use tokio::time::timeout;
 
 /// How many bytes the parser may hold without getting on: the head of a part, or what is before the first one.
@@ -60,7 +61,7 @@ impl Lent {
     }
 
     fn poll(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
-        let mut body = self.body.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut body = self.body.lock();
         loop {
             match ready!(Pin::new(&mut *body).poll_frame(cx)) {
                 None => return Poll::Ready(None),

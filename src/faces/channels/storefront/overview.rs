@@ -1,8 +1,9 @@
 //! The agents' overview: read once for all who look at it, and at most ten times a second, however much is said.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
 use super::connection::StorefrontConnection;
@@ -74,7 +75,7 @@ impl Overviews {
     }
 
     fn shown(&self) -> MutexGuard<'_, Shown> {
-        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shown.lock()
     }
 }
 

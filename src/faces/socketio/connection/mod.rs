@@ -4,9 +4,10 @@ mod answers;
 mod from_desk;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
 use axum::http::{Extensions, HeaderMap};
+use parking_lot::{Mutex, MutexGuard};
 use serde::Serialize;
 use socketioxide::extract::SocketRef;
 use socketioxide::socket::DisconnectReason;
@@ -303,7 +304,7 @@ impl SocketConnection {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

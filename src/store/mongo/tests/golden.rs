@@ -1,9 +1,8 @@
 //! A database as the replaced server leaves it: documents in the shapes that mongoose writes.
 
-use std::sync::Mutex;
-
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{DateTime, Document, doc};
+use parking_lot::Mutex;
 
 use super::{Fresh, available, killed_at, later, person, someone};
 use crate::domain::{
@@ -91,8 +90,8 @@ async fn old_messages_get_their_conversation_and_seq_in_the_order_of_their_time(
     }
     let fresh = old_database().await;
     let heard = Mutex::new(Vec::new());
-    let taken = fresh.store.migrate(&|done, total| heard.lock().unwrap().push((done, total))).await.unwrap();
-    assert_eq!((taken, heard.into_inner().unwrap()), (9, vec![(9, 9)]));
+    let taken = fresh.store.migrate(&|done, total| heard.lock().push((done, total))).await.unwrap();
+    assert_eq!((taken, heard.into_inner()), (9, vec![(9, 9)]));
 
     let ann = conversation(&fresh, Members::Support { customer: someone(ANN) }).await;
     assert_eq!(texts(&fresh, &ann).await, ["message 9", "message 8", "message 7", "message 6"]);

@@ -1,10 +1,11 @@
 //! A server that goes away, and a process that is killed at any point.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use mongodb::Database;
+use parking_lot::Mutex;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
@@ -184,7 +185,7 @@ async fn a_process_killed_at_any_point_leaves_a_whole_log() {
                             drafts.push(read(&conversations[which], 9, Side::Desk, u64::from(round) * 5 + i));
                         }
                         store.append(drafts).await.remove(0).unwrap();
-                        acknowledged.lock().unwrap().push((which, text));
+                        acknowledged.lock().push((which, text));
                     }
                 }
             });
@@ -194,7 +195,7 @@ async fn a_process_killed_at_any_point_leaves_a_whole_log() {
     }
     let next = fresh.another().await;
     next.settle().await.unwrap();
-    let acknowledged = acknowledged.lock().unwrap().clone();
+    let acknowledged = acknowledged.lock().clone();
     assert!(!acknowledged.is_empty(), "nothing was acknowledged at all");
     let mut unread = 0;
     for (which, conversation) in conversations.iter().enumerate() {

@@ -1,8 +1,9 @@
 //! Edits and deletions: crashes between their writes, and the copy in the old shape.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use mongodb::bson::{Document, doc};
+use parking_lot::Mutex;
 
 use super::{Fresh, available, killed_at, say, someone};
 use crate::domain::{Conversation, Draft, DraftKind, Entry, MessageBody, Seq, Side};
@@ -63,7 +64,7 @@ async fn a_process_killed_while_it_edits_and_deletes_leaves_what_the_log_says() 
         killed_at(fresh.raw.name(), fatal, async move |store| {
             for draft in drafts {
                 if let Ok(Appended::New(entry)) = store.append(vec![draft]).await.remove(0) {
-                    heard.lock().unwrap().push(entry);
+                    heard.lock().push(entry);
                 }
             }
         })
@@ -73,7 +74,7 @@ async fn a_process_killed_while_it_edits_and_deletes_leaves_what_the_log_says() 
         // What the dead process sent last may still be done now.
         let summary = next.summary(conversation.id).await.unwrap().unwrap();
         assert!(summary.last_seq >= log.last().unwrap().seq);
-        for entry in acknowledged.lock().unwrap().iter() {
+        for entry in acknowledged.lock().iter() {
             assert!(log.contains(entry), "{entry:?} was acknowledged and lost");
         }
         assert_sound(&next).await;

@@ -1,8 +1,10 @@
 //! What the calls cost: commands sent to the server, once everything is warm.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use super::{Fresh, START, available, observed, open_on, read, say, someone};
 use crate::accounts::testing::Fixture;
@@ -21,15 +23,15 @@ async fn an_append_costs_two_round_trips_and_a_history_one() {
     let fresh = Fresh::open().await;
     let sent = Arc::new(Mutex::new(Vec::new()));
     let heard = sent.clone();
-    let counted = observed(fresh.raw.name(), move |command| heard.lock().unwrap().push(command.to_owned())).await;
+    let counted = observed(fresh.raw.name(), move |command| heard.lock().push(command.to_owned())).await;
     let store = open_on(&counted).await;
     let conversation = store.open(Members::Support { customer: someone(1) }, super::START).await.unwrap();
     store.append(vec![say(&conversation, 1, Side::Customer, "warm")]).await.remove(0).unwrap();
     store.settle().await.unwrap();
     // The copy is made later, by somebody else.
     store.stop.cancel();
-    sent.lock().unwrap().clear();
-    let took = || std::mem::take(&mut *sent.lock().unwrap());
+    sent.lock().clear();
+    let took = || std::mem::take(&mut *sent.lock());
 
     store.append(vec![say(&conversation, 1, Side::Customer, "one")]).await.remove(0).unwrap();
     assert_eq!(took(), ["insert", "update"]);
@@ -116,7 +118,7 @@ async fn a_call_of_the_desk_costs_the_same_however_many_people_it_shows() {
     }
     let sent = Arc::new(Mutex::new(BTreeMap::<String, u32>::new()));
     let heard = sent.clone();
-    let count = move |command: &str| *heard.lock().unwrap().entry(command.to_owned()).or_default() += 1;
+    let count = move |command: &str| *heard.lock().entry(command.to_owned()).or_default() += 1;
     let store = open_on(&observed(fresh.raw.name(), count).await).await;
     store.settle().await.unwrap();
     // The copy is made later, by somebody else.
@@ -124,7 +126,7 @@ async fn a_call_of_the_desk_costs_the_same_however_many_people_it_shows() {
     let fixture = Fixture::new();
     let desk = Desk::open(store.stores(), fixture.accounts.clone(), fixture.clock.clone(), DeskSettings::default());
     let took = || {
-        let mut took = std::mem::take(&mut *sent.lock().unwrap());
+        let mut took = std::mem::take(&mut *sent.lock());
         (took.remove("find").unwrap_or_default(), took.remove("insert").unwrap_or_default(), took)
     };
     took();
