@@ -19,10 +19,10 @@ use crate::config::{Config, MailConfig};
 use crate::desk::Desk;
 use crate::domain::{Clock, SystemClock, UserId};
 use crate::faces::channels::ChannelsSettings;
-use crate::faces::{self, RequestLimits, ShutOut, channels, console, ops, rest, socketio};
+use crate::faces::{self, RequestLimits, channels, console, ops, rest, socketio};
 use crate::limits::Bans;
 use crate::mail::{LogMailer, Mailer, NoMailer, SmtpMailer};
-use crate::net;
+use crate::net::{self, ShutOut};
 use crate::store::OpenStore;
 use crate::store::mongo::MongoStore;
 use crate::store::sqlite::DataFileLock;
@@ -168,7 +168,8 @@ fn router(
     let limits = Arc::new(config.limits.limits(config.demo));
     let counted = RequestLimits { limits: limits.clone(), accounts: accounts.clone() };
     let settings = config.socketio.settings(config.heartbeat.heartbeat());
-    let (socketio, sockets, gate, polls) = socketio::layer(desk, accounts.clone(), limits.clone(), &settings);
+    let (socketio, sockets, gate, polls) =
+        socketio::layer(desk, accounts.clone(), limits.clone(), shut_out.clone(), &settings);
     let (dialects, channels) = channels::routes(desk.clone(), accounts.clone(), channels_settings(config));
     let origins = config.listen.origins();
     let router = Router::new()
@@ -182,7 +183,7 @@ fn router(
         .layer(axum::middleware::from_fn_with_state(gate, socketio::guard))
         .layer(axum::middleware::from_fn_with_state(counted, faces::limit_requests))
         .layer(axum::middleware::from_fn_with_state(origins.clone(), net::check_origin))
-        .layer(axum::middleware::from_fn_with_state(shut_out, faces::refuse_banned));
+        .layer(axum::middleware::from_fn_with_state(shut_out, net::refuse_banned));
     let router = net::in_front(router, &origins, config.limits.proxies(), &config.listen.public_urls)?;
     Ok((router, sockets, channels))
 }

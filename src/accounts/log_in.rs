@@ -75,7 +75,7 @@ impl Accounts {
         // Before the account is read: should its password change while the old one is being judged, the token is too old.
         let now = self.parts.clock.now();
         let user = self.check_password(ask).await?;
-        let token = self.parts.tokens.issue(user.id, user.role, user.sessions.issue_time(now));
+        let token = self.parts.tokens.issue_to(&user, now);
         Ok(LoggedIn { token, role: user.role, name: user.name })
     }
 

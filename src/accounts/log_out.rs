@@ -189,6 +189,21 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn who_logs_out_and_in_again_within_a_second_is_in() {
+        let ann = ann().await;
+        let (mut ended, mut token) = (Vec::new(), ann.token.clone());
+        for _ in 0..3 {
+            ann.desk.accounts.log_out(&token, None).await.unwrap();
+            ended.push(token);
+            token = enter(&ann.desk, "secret1").await.0;
+            assert!(opens(&ann.desk, &token).await);
+        }
+        for ended in &ended {
+            assert!(!opens(&ann.desk, ended).await);
+        }
+    }
+
+    #[tokio::test]
     async fn nobody_is_logged_out_by_somebody_elses_token() {
         let ann = ann().await;
         ann.desk.account("bob@x.test", Role::Customer, AccountStatus::Active).await;

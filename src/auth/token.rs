@@ -172,6 +172,22 @@ impl Tokens {
         })
     }
 
+    /// A token for this account that counts, whatever was logged out before.
+    ///
+    /// Tokens of one account that are issued in the same second are the same text. Where that text has been logged out already,
+    /// the token is dated the next second that is free.
+    #[must_use]
+    pub fn issue_to(&self, user: &User, now: Timestamp) -> String {
+        let mut at = user.sessions.issue_time(now);
+        loop {
+            let token = self.issue(user.id, user.role, at);
+            if !user.sessions.ended.contains_key(&digest(&token)) {
+                return token;
+            }
+            at = at.after(Duration::from_secs(1));
+        }
+    }
+
     /// A pair of tokens with the claims of the Channels products.
     #[must_use]
     pub fn issue_pair(&self, user: &User, username: &str, now: Timestamp) -> TokenPair {
@@ -283,11 +299,15 @@ pub fn token_in_header(value: &str) -> &str {
 
 #[expect(clippy::cast_possible_truncation, reason = "seconds; what is out of range ends at the bound")]
 fn stamp(token: &str, claims: &Claims) -> TokenStamp {
+    TokenStamp { issued_at: claims.iat.map(|iat| iat.floor() as i64), digest: digest(token) }
+}
+
+fn digest(token: &str) -> TokenDigest {
     let mut half = [0; 16];
     // The signature has more than one spelling: the last character of its base64 has unused bits. What it signs has one.
     let signed = token.rsplit_once('.').map_or(token, |(signed, _)| signed);
     half.copy_from_slice(&Sha256::digest(signed.as_bytes())[..16]);
-    TokenStamp { issued_at: claims.iat.map(|iat| iat.floor() as i64), digest: TokenDigest::from_bytes(half) }
+    TokenDigest::from_bytes(half)
 }
 
 fn subject(claims: &Claims) -> Option<Subject> {

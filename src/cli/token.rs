@@ -33,7 +33,6 @@ impl Token {
         let user = keeper.users.user_by_email(&self.email).await?;
         keeper.close().await;
         let Some(user) = user else { bail!("no account has this address") };
-        let issued_at = user.sessions.issue_time(SystemClock.now());
-        say(Tokens::new(&secret, self.auth.token_lifetime).issue(user.id, user.role, issued_at))
+        say(Tokens::new(&secret, self.auth.token_lifetime).issue_to(&user, SystemClock.now()))
     }
 }

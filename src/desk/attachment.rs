@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Desk;
-use crate::domain::{Attachment, Entry, MessageExtras, MessageId, Person, UserId};
+use crate::domain::{Attachment, Entry, MessageExtras, MessageId, Person, Status, UserId};
 use crate::store::StoreError;
 
 impl Desk {
@@ -22,7 +22,8 @@ impl Desk {
         Ok(self.file_of(id).await?.map(|(_, attachment)| attachment))
     }
 
-    /// A fresh path to the file of a link that has expired, for one of these people who may see its message.
+    /// A fresh path to the file of a link that has expired, for one of these people who may see its message. Nobody gets one
+    /// while the conversation is removed.
     ///
     /// # Errors
     /// [`StoreError`] if the store fails.
@@ -31,8 +32,9 @@ impl Desk {
             return Ok(None);
         };
         let Some((entry, attachment)) = self.file_of(id).await? else { return Ok(None) };
-        let Some(conversation) = self.0.directory.conversation(entry.conversation).await? else { return Ok(None) };
-        if self.0.directory.is_of_the_deleted(conversation).await? {
+        let Some(summary) = self.0.stores.conversations.summary(entry.conversation).await? else { return Ok(None) };
+        let conversation = summary.conversation;
+        if summary.status == Status::Removed || self.0.directory.is_of_the_deleted(conversation).await? {
             return Ok(None);
         }
         let may_see = |person: &Arc<Person>| conversation.members.side_of(person.id, person.role.is_agent()).is_some();

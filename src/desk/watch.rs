@@ -176,7 +176,7 @@ mod tests {
     use super::*;
     use crate::accounts::testing::Fixture;
     use crate::desk::DeskSettings;
-    use crate::domain::{Clock as _, Role, TokenDigest};
+    use crate::domain::{Ban, Banned, Clock as _, Role, TokenDigest};
     use crate::presence::testing::Recorder;
     use crate::store::{SessionsChange, UserChange};
 
@@ -246,6 +246,29 @@ mod tests {
         let (reason, took) = revoked(&connection).await;
         assert_eq!(reason, Revoked::Blocked);
         assert!(took <= Duration::from_millis(500), "{took:?}");
+        desk.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_ban_from_elsewhere_is_felt_within_half_a_second() {
+        let (fixture, desk, ann, connection) = scene().await;
+        let mut changes = desk.0.accounts.bans().changes();
+        tokio::time::sleep(PERIOD * 3).await;
+        assert!(connection.told().borrow().revoked.is_none());
+        let (now, until) = (fixture.clock.now(), fixture.clock.now().after(Duration::from_mins(5)));
+        fixture.stores.bans.save_ban(Ban { who: Banned::Person(ann), until }, now).await.unwrap();
+        let (reason, took) = revoked(&connection).await;
+        assert_eq!(reason, Revoked::Blocked);
+        assert!(took <= Duration::from_millis(500), "{took:?}");
+        assert!(changes.has_changed().unwrap(), "what closes the connections of addresses is told, too");
+
+        changes.mark_unchanged();
+        let network = Banned::Network("192.0.2.0/24".parse().unwrap());
+        fixture.stores.bans.save_ban(Ban { who: network, until }, now).await.unwrap();
+        let since = Instant::now();
+        changes.changed().await.unwrap();
+        assert!(since.elapsed() <= Duration::from_millis(500), "{:?}", since.elapsed());
+        assert!(desk.0.accounts.bans().check_address("192.0.2.7".parse().unwrap()).is_err());
         desk.close().await;
     }
 

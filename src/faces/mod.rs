@@ -1,6 +1,5 @@
 //! Faces: the protocols towards clients. Each decodes, calls one use-case, and encodes; none names another.
 
-mod bans;
 pub mod channels;
 pub mod console;
 mod limits;
@@ -8,5 +7,4 @@ pub mod ops;
 pub mod rest;
 pub mod socketio;
 
-pub use bans::{ShutOut, refuse_banned};
 pub use limits::{RequestLimits, limit_requests};

@@ -27,6 +27,7 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
 mod backlog;
+mod bans;
 mod body;
 mod caching;
 mod client_address;
@@ -44,6 +45,7 @@ mod rewrite;
 mod server_url;
 mod stream;
 
+pub use bans::{Closable, ShutOut, refuse_banned};
 pub use body::BodyDeadline;
 use caching::no_store;
 pub use client_address::{ClientAddress, TrustedProxies};

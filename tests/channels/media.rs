@@ -65,6 +65,15 @@ async fn an_expired_link_leads_to_a_fresh_one_for_whoever_may_see_the_message_an
     }
     let forged = expired.replace(&signature, &"A".repeat(22));
     assert_eq!(http.get(&forged).bearer_auth(server.token(&ada)).send().await.unwrap().status(), 404, "not ours");
+
+    let conversation = server.stores.conversations.message(id).await.unwrap().unwrap().conversation;
+    let uuid = server.stores.conversations.summary(conversation).await.unwrap().unwrap().conversation.uuid;
+    let room = format!("/api/admin/chat-rooms/{}/", uuid::Uuid::from_u128(uuid));
+    assert_eq!(server.ask("DELETE", &room, &Who::Bearer(server.token(&ada)), None).await.status, 204);
+    for (who, asked) in [("an agent", bearer(&ada)), ("its author", cookie("media", refresh(&uma)))] {
+        assert_eq!(asked.send().await.unwrap().status(), 404, "{who}, once the room is removed");
+    }
+
     server.stores.users.delete_user(uma.id).await.unwrap();
     assert_eq!(cookie("media", refresh(&uma)).send().await.unwrap().status(), 404, "an account that is gone");
 }

@@ -51,7 +51,7 @@ mod wire;
 use crate::accounts::Accounts;
 use crate::desk::Desk;
 use crate::limits::Limits;
-use crate::net::Heartbeat;
+use crate::net::{ClientAddress, Heartbeat, ShutOut};
 use connection::SocketConnection;
 pub use gate::{Gate, guard};
 use inbox::{EveryEvent, Inbound};
@@ -110,6 +110,7 @@ pub fn layer(
     desk: &Desk,
     accounts: Arc<Accounts>,
     limits: Arc<Limits>,
+    shut_out: ShutOut,
     settings: &SocketioSettings,
 ) -> (SocketIoLayer, SocketIo, Gate, Polls) {
     let (layer, io) = transport(settings.heartbeat, MAX_MESSAGE).build_layer();
@@ -126,6 +127,11 @@ pub fn layer(
     let listen = move |socket: SocketRef, auth: TryData<Value>| {
         let transport = transports.of(socket.id, socket.req_parts());
         let connection = SocketConnection::new(listens.clone(), transport.clone());
+        // A websocket is closed where all are.
+        if !transport.is_websocket() {
+            let address = ClientAddress::of(&socket.req_parts().extensions).ip();
+            shut_out.close_when_banned(address, Box::new(Arc::downgrade(&connection)));
+        }
         socket.on_fallback(EveryEvent(connection.clone()));
         socket.on_disconnect({
             let (connection, transport) = (connection.clone(), transport.clone());

@@ -71,6 +71,32 @@ async fn a_banned_address_is_cut_off_and_kept_out_until_the_ban_is_lifted() {
     until("let in again", async || get(POLLING, "192.0.2.7").send().await.unwrap().status() == StatusCode::OK).await;
 }
 
+/// Nothing of it is asked for at that moment, so only the ban itself can end it before the ping timeout of 45 s.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_polls_from_a_banned_address_is_offline_at_once() {
+    let server = TestServer::start(&["--trusted-proxy", "127.0.0.0/8", "--offline-grace", "100ms"]).await;
+    let (ann, ada) = (server.customer("ann").await, server.agent("ada").await);
+    let desk = server.enter(&ada).await;
+    let http = Http::new();
+    let get = |path: &str| http.get(format!("{}{path}", server.url)).header("x-forwarded-for", "192.0.2.7").send();
+    let opened = get(POLLING).await.unwrap().text().await.unwrap();
+    let opened: Value = serde_json::from_str(&opened[1..]).unwrap();
+    let session = format!("{POLLING}&sid={}", opened["sid"].as_str().unwrap());
+    for packet in ["40".to_owned(), format!(r#"42["authenticate","{}"]"#, ann.token)] {
+        let posted = http.post(format!("{}{session}", server.url)).header("x-forwarded-for", "192.0.2.7").body(packet);
+        assert_eq!(posted.send().await.unwrap().status(), StatusCode::OK);
+    }
+    while desk.wait_for("user-online", SOON).await.unwrap()["userId"] != ann.id.to_string() {}
+    ban(&server, &["add", "192.0.2.7", "--for", "1h"]).await;
+    assert_eq!(desk.wait_for("user-offline", PATIENCE).await.unwrap()["userId"], ann.id.to_string());
+
+    ban(&server, &["lift", "192.0.2.7"]).await;
+    until("let in again", async || get(POLLING).await.unwrap().status() == StatusCode::OK).await;
+    // A stock client begins anew after either of these.
+    let answer = get(&session).await.unwrap();
+    assert!(answer.status() == StatusCode::BAD_REQUEST || answer.text().await.unwrap() == "1");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_banned_account_is_as_a_blocked_one_for_that_time() {
     let server = TestServer::start(&[]).await;

@@ -1,5 +1,6 @@
 //! What the desk tells a client, and asks of it.
 
+use std::sync::Weak;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use super::{SocketConnection, Stage, State, outcome};
 use crate::domain::{ConnectionId, DeskEvent, Place};
 use crate::faces::socketio::encode::{self, Encoded};
 use crate::faces::socketio::wire::{Authenticated, CaughtUp, ServerStopping, event};
-use crate::net::ServerUrl;
+use crate::net::{Closable, ServerUrl};
 use crate::presence::{Connection, Delivery, Ending, Outcome, Recognized, Revoked};
 
 impl Connection for SocketConnection {
@@ -123,6 +124,18 @@ impl Connection for SocketConnection {
     fn reassure(&self) {
         if let Some(person) = self.person() {
             self.emit_authenticated(&Authenticated::yes(&person));
+        }
+    }
+}
+
+impl Closable for Weak<SocketConnection> {
+    fn is_open(&self) -> bool {
+        self.strong_count() > 0
+    }
+
+    fn close(&self) {
+        if let Some(connection) = self.upgrade() {
+            connection.retire(false);
         }
     }
 }

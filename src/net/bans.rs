@@ -12,8 +12,29 @@ use axum::response::{IntoResponse, Response};
 use parking_lot::Mutex;
 use serde_json::json;
 
+use super::{ClientAddress, HangUp, TrustedProxies};
 use crate::limits::{Bans, StillBanned};
-use crate::net::{ClientAddress, HangUp, TrustedProxies};
+
+/// Something that a client has open, and that is closed when its address is banned.
+pub trait Closable: Send + Sync {
+    /// Whether there is anything to close.
+    fn is_open(&self) -> bool;
+    /// Closes it.
+    fn close(&self);
+}
+
+impl Closable for HangUp {
+    fn is_open(&self) -> bool {
+        Self::is_open(self)
+    }
+
+    fn close(&self) {
+        self.now();
+    }
+}
+
+/// What an address has open.
+type Open = (IpAddr, Box<dyn Closable>);
 
 /// Keeps banned addresses out. Clones share one.
 #[derive(Clone)]
@@ -21,8 +42,8 @@ pub struct ShutOut {
     bans: Arc<Bans>,
     /// Never shut out: everybody behind them would be.
     proxies: TrustedProxies,
-    /// The websockets, by the address that each was opened from.
-    open: Arc<Mutex<Vec<(IpAddr, HangUp)>>>,
+    /// Websockets and polling sessions, by the address that each was opened from.
+    open: Arc<Mutex<Vec<Open>>>,
 }
 
 impl ShutOut {
@@ -52,26 +73,32 @@ impl ShutOut {
         }
     }
 
-    fn opened(&self, address: IpAddr, socket: HangUp) {
+    /// Closes this as soon as the address is banned, which it may be already.
+    pub fn close_when_banned(&self, address: IpAddr, what: Box<dyn Closable>) {
         let mut open = self.open.lock();
         if open.len() == open.capacity() {
-            open.retain(|(_, socket)| socket.is_open());
+            open.retain(|(_, what)| what.is_open());
         }
-        open.push((address, socket));
+        // Judged under the lock, so that a ban that comes at this moment finds it here or is seen here.
+        if self.check(address).is_err() {
+            what.close();
+        } else {
+            open.push((address, what));
+        }
     }
 
     fn close_banned(&self) {
         let mut open = self.open.lock();
-        open.retain(|(address, socket)| {
+        open.retain(|(address, what)| {
             let is_banned = self.check(*address).is_err();
             if is_banned {
-                socket.now();
+                what.close();
             }
-            !is_banned && socket.is_open()
+            !is_banned && what.is_open()
         });
     }
 
-    /// Closes the websockets of addresses as these are shut out; goes on for ever.
+    /// Closes what addresses have open as these are shut out; goes on for ever.
     pub async fn enforce(self) {
         let mut changes = self.bans.changes();
         loop {
@@ -98,11 +125,7 @@ pub async fn refuse_banned(State(shut_out): State<ShutOut>, request: Request, ne
     if response.status() == StatusCode::SWITCHING_PROTOCOLS
         && let Some(socket) = socket
     {
-        shut_out.opened(address, socket.clone());
-        // It may have been banned just before.
-        if shut_out.check(address).is_err() {
-            socket.now();
-        }
+        shut_out.close_when_banned(address, Box::new(socket));
     }
     response
 }
