@@ -117,20 +117,20 @@ pub async fn serve(
     });
     let desk = Desk::open(stores, accounts.clone(), clock.clone(), config.desk.settings(config.heartbeat.heartbeat()));
     desk.read_bans().await;
-    tokio::spawn(essential("watch over accounts", judge_changes(desk.clone(), changes, stop.clone())));
+    tokio::spawn(essential("account watcher", judge_changes(desk.clone(), changes, stop.clone())));
     let tasks = TaskTracker::new();
     let shut_out = ShutOut::new(bans, config.limits.proxies());
     let (enforced, stopped) = (shut_out.clone(), stop.clone());
-    let enforcing = restarting("closing of banned connections", move || enforced.clone().enforce());
+    let enforcing = restarting("ban enforcer", move || enforced.clone().enforce());
     tasks.spawn(async move { stopped.run_until_cancelled_owned(enforcing).await });
     let (router, sockets, channels) = router(&desk, &accounts, shut_out, config)?;
     let (settings, stopped) = (channels_settings(config), stop.clone());
-    let tidying = restarting("tidying of attachments", move || channels::keep_tidy(settings.clone(), clock.clone()));
+    let tidying = restarting("attachment cleanup", move || channels::keep_tidy(settings.clone(), clock.clone()));
     tasks.spawn(async move { stopped.run_until_cancelled_owned(tidying).await });
     if let OpenStore::Mongo(store) = &store {
         let (store, desk, stop) = (store.clone(), desk.clone(), stop.clone());
         let pick_up = move || pick_up(store.clone(), desk.clone(), stop.clone());
-        tasks.spawn(restarting("reading of the old server's messages", pick_up));
+        tasks.spawn(restarting("import of the old server's messages", pick_up));
     }
     for listener in listeners {
         let (router, stop, served) = (router.clone(), stop.clone(), tasks.clone());
@@ -138,17 +138,17 @@ pub async fn serve(
         tasks.spawn(essential("accept loop", accepting));
     }
     stop.cancelled().await;
-    finish("everybody's leave", desk.dismiss()).await;
-    finish("the sockets", async {
+    finish("draining connections", desk.dismiss()).await;
+    finish("closing sockets", async {
         let ((), ()) = tokio::join!(sockets.close(), channels.close());
     })
     .await;
     tasks.close();
-    finish("the connections", tasks.wait()).await;
-    finish("the log", desk.close()).await;
-    finish("the mails", accounts.close()).await;
-    finish("the notes", desk.write_notes()).await;
-    finish("the store", store.close()).await;
+    finish("closing connections", tasks.wait()).await;
+    finish("writing the last messages", desk.close()).await;
+    finish("sending mails", accounts.close()).await;
+    finish("persisting cursors and receipts", desk.write_notes()).await;
+    finish("closing the store", store.close()).await;
     drop(lock);
     Ok(())
 }
@@ -210,14 +210,14 @@ async fn pick_up(store: Arc<MongoStore>, desk: Desk, stop: CancellationToken) {
     while stop.run_until_cancelled(tokio::time::sleep(PICK_UP)).await.is_some() {
         match stop.run_until_cancelled(store.pick_up(&append)).await {
             None | Some(Ok(0)) => {}
-            Some(Ok(taken)) => tracing::info!(taken, "Took {taken} messages of the old server into the log"),
-            Some(Err(error)) => tracing::warn!(%error, "Could not look for messages of the old server"),
+            Some(Ok(taken)) => tracing::info!(taken, "Imported {taken} messages of the old server into the log"),
+            Some(Err(error)) => tracing::warn!(%error, "Could not read new messages of the old server"),
         }
     }
 }
 
 async fn finish(what: &str, work: impl Future<Output = ()>) {
     if tokio::time::timeout(STEP, work).await.is_err() {
-        tracing::warn!("Stopped without waiting longer for {what}");
+        tracing::warn!("Timed out while stopping: {what}");
     }
 }

@@ -1,3 +1,38 @@
+//! A support-chat server. The binary is [`cli::main`]; everything else is in these modules.
+//!
+//! # Map
+//!
+//! From the outside in. A module names only those below it; `tests/it/architecture` checks that.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`cli`], [`config`] | commands and settings |
+//! | [`app`] | the only place that joins the parts |
+//! | [`faces`] | protocols towards clients: `socketio` and `rest` (dashboard), `channels` (storefront and portal), `console`, `ops` |
+//! | [`net`] | from a socket to a request: accept loop, timeouts, proxies, CORS |
+//! | [`desk`] | use cases of conversations: send, read, type, connect, catch up, resume. One verb per file |
+//! | [`accounts`] | use cases of accounts: log in, register, reset a password |
+//! | [`presence`] | who is connected, and what is in flight to each connection |
+//! | [`limits`] | rate limits and bans |
+//! | [`store`] | the store port, with the adapters `sqlite` and `mongo` |
+//! | [`auth`], [`mail`] | tokens and passwords; outgoing mail |
+//! | [`domain`] | ids, users, conversations, entries, events. No I/O. Starts with the glossary |
+//! | [`supervise`] | restarts background tasks that panic |
+//!
+//! Tools that work on a store or on a running server:
+//!
+//! | module | command |
+//! |---|---|
+//! | [`import`] | `deskline import`: copies one store into another, or imports a Django dump |
+//! | [`verify`] | `deskline verify`: checks stored data against the logs |
+//! | [`mod@bench`], [`prove`] | `deskline bench`, `deskline prove`: load generator and crash test, both built on [`rig`] |
+//!
+//! To follow a message, read [`desk::send_message`], `desk/journal.rs`, [`store`], `desk/tell.rs` and [`presence`], in this order. To
+//! follow a reconnect, read `faces/socketio/handshake.rs`, [`desk::connect`], `desk/catch_up.rs` and `presence/stream.rs`.
+//! `docs/ARCHITECTURE.md` tells both stories, and `CONTRIBUTING.md` where a change lands.
+//!
+//! ---
+//!
 #![doc = include_str!("../README.md")]
 
 pub mod accounts;

@@ -55,7 +55,7 @@ fn failure() -> &'static CancellationToken {
 }
 
 fn fail(name: &str) {
-    tracing::error!("The server cannot go on without its {name}, which has panicked");
+    tracing::error!("Essential task panicked, stopping the server: {name}");
     failure().cancel();
 }
 
@@ -76,7 +76,7 @@ pub fn essential_thread(name: &'static str, work: impl FnOnce()) {
 /// A task that keeps nothing between its rounds: if it panics, it is started again after a second.
 pub async fn restarting<F: Future<Output = ()>>(name: &'static str, mut start: impl FnMut() -> F) {
     while AssertUnwindSafe(start()).catch_unwind().await.is_err() {
-        tracing::error!("The {name} panicked; starting it again in {PAUSE:?}");
+        tracing::error!("Task panicked, restarting it in {PAUSE:?}: {name}");
         tokio::time::sleep(PAUSE).await;
     }
 }

@@ -111,7 +111,7 @@ impl Accounts {
 
     fn tell_changed(&self, id: UserId) {
         if self.parts.changed.send(id).is_err() {
-            tracing::trace!(user.id = %id, "Nobody listens for the change of {id}");
+            tracing::trace!(user.id = %id, "No listener for a change of account {id}");
         }
     }
 }

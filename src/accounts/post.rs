@@ -26,7 +26,7 @@ impl Post {
     /// Does something in the background.
     pub(super) fn run(&self, errand: impl Future<Output = ()> + Send + 'static) {
         let Ok(place) = Arc::clone(&self.room).try_acquire_owned() else {
-            tracing::warn!("Dropped a mail: {AT_ONCE} are already under way");
+            tracing::warn!("Dropped a mail: {AT_ONCE} are already being sent");
             return;
         };
         if self.errands.is_closed() {
@@ -41,7 +41,7 @@ impl Post {
     /// Sends a letter now; a failure is logged.
     pub(super) async fn send(&self, to: UserId, mail: Mail) {
         if let Err(error) = self.mailer.send(mail).await {
-            tracing::warn!(user.id = %to, %error, "A mail to {to} was not handed over");
+            tracing::warn!(user.id = %to, %error, "Could not send a mail to {to}");
         }
     }
 

@@ -39,11 +39,11 @@ impl Accounts {
         self.post.run(async move {
             let user = match accounts.parts.users.user_by_email(&email).await {
                 Ok(user) => user.filter(|user| allowed(user.status)),
-                Err(error) => return tracing::error!(%error, "No code was mailed: the account could not be read"),
+                Err(error) => return tracing::error!(%error, "Could not mail a code: reading the account failed"),
             };
             let Some(user) = user else { return };
             if let Err(error) = accounts.mail_fresh_code(&user, purpose, form).await {
-                tracing::error!(user.id = %user.id, %error, "No code was mailed to {}", user.id);
+                tracing::error!(user.id = %user.id, %error, "Could not mail a code to {}", user.id);
             }
         });
     }

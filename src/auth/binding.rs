@@ -78,7 +78,7 @@ impl Tokens {
     /// The first characters of a text's signature; empty if it cannot be signed.
     pub(super) fn signature_of(&self, text: &str) -> String {
         let mut signature = sign(text.as_bytes(), self.signing_key(), Algorithm::HS256).unwrap_or_else(|error| {
-            tracing::error!(%error, "A text could not be signed");
+            tracing::error!(%error, "Could not sign a text");
             String::new()
         });
         signature.truncate(SIGNATURE);

@@ -167,7 +167,7 @@ impl Tokens {
         };
         encode(&Header::new(Algorithm::HS256), &claims, &self.signing).unwrap_or_else(|error| {
             // Four plain claims under HMAC cannot fail; were it to happen, an empty text opens nothing.
-            tracing::error!(%error, "A token could not be signed");
+            tracing::error!(%error, "Could not sign a token");
             String::new()
         })
     }
@@ -204,7 +204,7 @@ impl Tokens {
                 username: if username.is_ascii() { username } else { "" },
             };
             encode(&Header::new(Algorithm::HS256), &claims, &self.signing).unwrap_or_else(|error| {
-                tracing::error!(%error, "A token could not be signed");
+                tracing::error!(%error, "Could not sign a token");
                 String::new()
             })
         };

@@ -1,4 +1,4 @@
-//! What a load run can be told.
+//! Options of `deskline bench`.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,21 +12,20 @@ use crate::rig::RigOptions;
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
-    /// Many connections that say nothing: what does one cost in memory?
+    /// Idle connections: memory per connection.
     Idle,
-    /// Closed loop: each sender keeps a fixed number of messages unconfirmed. How much goes through?
+    /// Closed loop, a fixed number of unconfirmed messages per sender: throughput.
     Pairs,
-    /// Open loop: messages are due at a fixed rate, whatever the server does. How long do they take?
+    /// Open loop, messages at a fixed rate: latency.
     Rate,
-    /// Everybody connects in the same moment. How long until they are in?
+    /// All clients connect at the same moment: time until all are connected.
     Storm,
-    /// Everybody is connected and sends, and the server is stopped and started again: how long until all are back, and is
-    /// what they sent there, once?
+    /// The server is stopped and restarted while clients send: time until all are back; each message must be stored once.
     Restart,
-    /// The same, but the server is ended with SIGKILL.
+    /// Like `restart`, but the server is killed with SIGKILL.
     Crash,
-    /// Everybody is connected, all are cut off in the same moment, and the agent goes on talking to them: how long until all
-    /// are back, and have they all that was said, once? The server stays, so it may be any.
+    /// All connections are cut at once while the agent keeps sending: time until all are back; each message must arrive once. Works
+    /// with any server, since it keeps running.
     Reconnect,
 }
 
@@ -37,16 +36,16 @@ impl Mode {
     }
 }
 
-/// What the clients speak.
+/// Protocol of the clients.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Protocol {
-    /// Socket.IO, by websocket.
+    /// Socket.IO over websockets.
     #[default]
     Socketio,
-    /// The shop's Channels-style websockets: a customer and an agent in each room.
+    /// Websockets of the storefront: a customer and an agent in each conversation.
     Storefront,
-    /// The portal's: a customer and an agent in each room.
+    /// Websockets of the portal: a customer and an agent in each conversation.
     Drivecash,
 }
 
@@ -66,130 +65,124 @@ impl Protocol {
     }
 }
 
-/// Loads a server over real websockets and reports what it did with every message.
+/// Measure a server under load.
 ///
-/// Without `--url`, each mode gets a fresh server on a scratch store, on a CPU of its own. Exit code 1 says that a message
-/// was lost, doubled or out of order, a connection cut off, or a bound not kept; 2 that the run could not be done.
+/// Follows every message over real websockets. Without `--url`, each mode starts a fresh server on a scratch store, pinned to its own
+/// CPU. Exit code 1: a message was lost, duplicated or out of order, a connection was cut, or a bound was exceeded; 2: the run itself
+/// failed.
 #[derive(Args, Clone, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "flags of a command line, each of its own")]
 pub struct BenchOptions {
-    /// What to run; may be given several times [default: idle, pairs and rate].
+    /// Kind of load; may be given several times [default: idle, pairs and rate].
     #[arg(long = "mode", value_enum)]
     pub modes: Vec<Mode>,
-    /// What the clients speak. Modes `restart` and `crash` are for `socketio` alone.
+    /// Protocol of the clients. Modes `restart` and `crash` support only `socketio`.
     #[arg(long, value_enum, default_value_t)]
     pub protocol: Protocol,
-    /// Pairs of a sender and a receiver.
+    /// Number of pairs of a sender and a receiver.
     #[arg(long, default_value_t = 50)]
     pub pairs: usize,
     /// Unconfirmed messages per sender in mode `pairs`.
     #[arg(long, default_value_t = 4)]
     pub window: usize,
-    /// Messages per second over all pairs in mode `rate`, and of the agent in mode `reconnect`. A server that was not started
-    /// here refuses what is beyond its `--send-rate`.
+    /// Messages per second: of all pairs in mode `rate`, of the agent in mode `reconnect`. With `--url`, the server's own `--send-rate`
+    /// still applies.
     #[arg(long, default_value_t = 1000)]
     pub rate: u64,
-    /// How long modes `pairs` and `rate` measure, after the warm-up, and the agent talks in mode `reconnect`, from the cut.
+    /// Measured time in modes `pairs` and `rate`, after the warm-up; in mode `reconnect`, how long the agent keeps sending after the cut.
     #[arg(long, default_value = "10s", value_parser = humantime::parse_duration)]
     pub duration: Duration,
-    /// How long they run before that.
+    /// Warm-up before the measurement.
     #[arg(long, default_value = "2s", value_parser = humantime::parse_duration)]
     pub warmup: Duration,
-    /// How long they wait afterwards for messages that have not come, and modes `restart`, `crash` and `reconnect` for clients
-    /// that are not back.
+    /// How long to wait at the end for missing messages; in modes `restart`, `crash` and `reconnect`, for clients that are not back.
     #[arg(long, default_value = "30s", value_parser = humantime::parse_duration)]
     pub drain: Duration,
-    /// The least bytes of a message's text; the stamp in it needs some 40.
+    /// Size of a message's text in bytes; at least some 40 are needed for its stamp.
     #[arg(long, default_value_t = 64)]
     pub size: usize,
-    /// Fan-in: all pairs send to one agent instead of a customer each. Channels-style clients always do.
+    /// Let all pairs send to one agent (fan-in) instead of to a customer each. The other protocols always do.
     #[arg(long)]
     pub to_agent: bool,
-    /// Further pairs beside those that are measured, with long messages, as many in a second as mode `rate` asks of the pairs.
+    /// Additional pairs in the background that exchange long messages, at the same total rate as the measured pairs.
     #[arg(long, default_value_t = 0)]
     pub beside: usize,
-    /// The receivers of these never read.
+    /// The receivers of the background pairs never read.
     #[arg(long, requires = "beside")]
     pub stalled: bool,
-    /// Connections in modes `idle`, `storm`, `restart`, `crash` and `reconnect`. Those of the agent come on top.
+    /// Number of connections in modes `idle`, `storm`, `restart`, `crash` and `reconnect`, not counting the agent's.
     #[arg(long, default_value_t = 5000)]
     pub connections: usize,
-    /// Exit code 1 if in mode `restart`, `crash` or `reconnect` the last client is back later than so long after the server was
-    /// stopped, or all were cut off.
+    /// Fail if the last client is back later than this after the stop or the cut, in modes `restart`, `crash` and `reconnect`.
     #[arg(long, value_parser = humantime::parse_duration)]
     pub back_within: Option<Duration>,
-    /// Whoever loses the connection tries again at once, and only then as the stock client does, which first waits 0.5 to 1.5 s
-    /// and then longer, up to 5 s.
+    /// Reconnect at once the first time. The stock client waits 0.5 to 1.5 s before its first attempt, then up to 5 s.
     #[arg(long)]
     pub at_once: bool,
-    /// How long after the last connect mode `idle` reads the server's memory.
+    /// How long mode `idle` waits after the last connect before it reads the server's memory.
     #[arg(long, default_value = "10s", value_parser = humantime::parse_duration)]
     pub settle: Duration,
-    /// Connections that are being opened at the same time, where that is not what is measured.
+    /// Number of connections opened concurrently, in modes that do not measure connecting.
     #[arg(long, default_value_t = 32)]
     pub connecting: usize,
-    /// Loopback addresses to connect from (`127.0.1.1`, `127.0.1.2` ...): one has ports for some 28 000 connections.
+    /// Number of loopback addresses to connect from (`127.0.1.1`, `127.0.1.2` ...); each has ports for some 28000 connections.
     #[arg(long, default_value_t = 0)]
     pub sources: u8,
-    /// Also writes the figures to this file, as JSON.
+    /// Also write the figures to this file, as JSON.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
-    /// Runs nothing: compares the figures of two such files.
+    /// Compare two files written with `--json` instead of running a load.
     #[arg(long, num_args = 2, value_names = ["A", "B"], conflicts_with_all = ["modes", "url", "json"])]
     pub compare: Vec<PathBuf>,
-    /// Exit code 1 if the 99th percentile of a latency in B is more than so many times that in A, and `--noise`.
+    /// Fail if the 99th percentile of a latency in B exceeds FACTOR times that in A, plus `--noise`.
     #[arg(long, requires = "compare", value_name = "FACTOR")]
     pub within: Option<f64>,
-    /// How much longer it may be whatever the factor: what a machine that does something else for a moment adds. The shorter
-    /// the latencies are, the more of what `--within` should find this lets pass.
+    /// Tolerance added by `--within` for a busy machine. With short latencies, a large value hides real differences.
     #[arg(long, requires = "within", default_value = "2ms", value_parser = humantime::parse_duration)]
     pub noise: Duration,
 
-    /// Loads the server that runs at this address, e.g. `http://127.0.0.1:3000`, instead of starting one.
+    /// Use the running server at this URL, e.g. `http://127.0.0.1:3000`, instead of starting one.
     #[arg(long, requires_all = ["users", "jwt_secret"], conflicts_with_all = ["server", "mongodb_uri"])]
     pub url: Option<String>,
-    /// Accounts of that server: on each line an id of 24 hex digits and, if not `user`, a role (`admin`).
+    /// File with accounts of that server: one id of 24 hex digits per line, followed by the role if it is not `user`.
     #[arg(long, requires = "url", value_name = "FILE")]
     pub users: Option<PathBuf>,
-    /// The secret that it signs tokens with.
+    /// The secret that the server signs tokens with.
     #[arg(long, requires = "url")]
     pub jwt_secret: Option<String>,
-    /// Its process, if it runs on this machine, for its memory and CPU time.
+    /// Process id of that server, to read its memory and CPU time.
     #[arg(long, requires = "url")]
     pub server_pid: Option<u32>,
 
     #[command(flatten)]
     #[expect(missing_docs, reason = "documented by its type")]
     pub rig: RigOptions,
-    /// The CPU that the server is pinned to.
+    /// CPU to pin the server to.
     #[arg(long, default_value_t = 0)]
     pub server_cpu: usize,
-    /// The CPU that the generator is pinned to.
+    /// CPU to pin the load generator to.
     #[arg(long, default_value_t = 1)]
     pub own_cpu: usize,
-    /// Leaves both on all CPUs.
+    /// Do not pin the server and the load generator.
     #[arg(long)]
     pub no_pin: bool,
 }
 
 impl BenchOptions {
-    /// The modes to run, in the order in which they were asked for.
+    /// The modes to run, in the order given.
     #[must_use]
     pub fn modes(&self) -> &[Mode] {
         if self.modes.is_empty() { &[Mode::Idle, Mode::Pairs, Mode::Rate] } else { &self.modes }
     }
 
-    /// Holds the modes against the rest, before any of them has run.
+    /// Checks the options against each other before a mode runs.
     pub(super) fn check(&self) -> anyhow::Result<()> {
         let ends_it = self.modes().iter().any(|mode| mode.ends_the_server());
-        ensure!(
-            !ends_it || self.url.is_none(),
-            "a server that was not started here cannot be restarted: leave --url out"
-        );
+        ensure!(!ends_it || self.url.is_none(), "modes `restart` and `crash` cannot be used with --url");
         // What is not confirmed is sent again, and only here does an id keep that from being a second message.
         ensure!(
             !ends_it || !self.protocol.is_in_rooms(),
-            "modes `restart` and `crash` speak Socket.IO alone: leave --protocol out"
+            "modes `restart` and `crash` support only --protocol socketio"
         );
         Ok(())
     }

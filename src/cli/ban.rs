@@ -1,5 +1,5 @@
-//! `deskline ban`: shuts an address, an account or a visitor out for a time, also while a server runs on the same store; it takes
-//! notice within a second.
+//! `deskline ban`: bans an address, an account or a visitor for a time, also while a server runs on the same store. The server
+//! notices changes within a second.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -18,12 +18,14 @@ use crate::store::{MAX_BANS, MAX_PAGE, Stores};
 /// The widest networks that can be banned, in bits of their prefix.
 const WIDEST: (u8, u8) = (8, 16);
 
-/// Shuts an address, an account or a visitor out for a time.
+/// Ban an address, an account or a visitor for a time.
+///
+/// All servers on the same store apply bans within a second: they close open connections and refuse new requests.
 #[derive(Debug, Args)]
 pub(super) struct Ban {
     #[command(flatten)]
     store: StoreConfig,
-    /// The proxies in front of the server, as it has them: they cannot be banned.
+    /// Proxies in front of the server, as set for it; they cannot be banned.
     #[arg(long = "trusted-proxy", env = "DESKLINE_TRUSTED_PROXY", value_delimiter = ',', value_name = "CIDR", value_parser = network)]
     trusted_proxies: Vec<IpNet>,
     #[command(subcommand)]
@@ -32,19 +34,19 @@ pub(super) struct Ban {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Bans somebody, at once. Whoever is banned already is from now on banned for this time.
+    /// Ban somebody. An existing ban gets the new time.
     Add {
-        /// An address or a network; the e-mail address or the id of an account; the id of a visitor, or the UUID of their room.
+        /// IP address or network; e-mail address or id of an account; id of a visitor, or UUID of their conversation.
         who: String,
-        /// For how long, e.g. `30m`, `12h` or `7d`.
+        /// Duration of the ban, e.g. `30m`, `12h` or `7d`.
         #[arg(long = "for", value_name = "TIME", default_value = "1d", value_parser = humantime::parse_duration)]
         time: Duration,
     },
-    /// Lists who is banned, and until when.
+    /// List all bans and when they end.
     List,
-    /// Lets somebody in again, at once.
+    /// Lift a ban.
     Lift {
-        /// As it was banned, or as `ban list` shows it.
+        /// As given to `ban add`, or as shown by `ban list`.
         who: String,
     },
 }
@@ -84,33 +86,35 @@ async fn add(stores: &Stores, who: Banned, time: Duration, proxies: &[IpNet]) ->
     let now = SystemClock.now();
     let until = now.after(time);
     if !stores.bans.save_ban(Entry { who, until }, now).await? {
-        bail!("{MAX_BANS} bans hold already\nhint: ban a whole network such as 192.0.2.0/24, or lift some");
+        bail!(
+            "there are {MAX_BANS} bans already, which is the limit\nhint: lift some, or ban a whole network such as 192.0.2.0/24"
+        );
     }
     say(format_args!("Banned {who} until {until}."))
 }
 
-/// Keeps from banning everybody by mistake.
+/// Refuses bans that would lock everybody out.
 fn check(network: IpNet, proxies: &[IpNet]) -> anyhow::Result<()> {
     let overlaps = |other: &IpNet| network.contains(other) || other.contains(&network);
     if let Some(proxy) = proxies.iter().find(|proxy| overlaps(proxy)) {
         bail!(
-            "{network} is, or holds, the trusted proxy {proxy}, and everybody comes through that\n\
-             hint: ban the address of the client instead; it stands in the last place of X-Forwarded-For"
+            "{network} contains, or is part of, the trusted proxy {proxy}, through which all clients connect\n\
+             hint: ban the address of the client instead: the last one in X-Forwarded-For"
         );
     }
     if network.addr().is_loopback() {
         bail!(
-            "{network} is this machine, and so is a proxy that runs on it\nhint: ban the address of the client instead"
+            "{network} is this machine, and may be a proxy that runs on it\nhint: ban the address of the client instead"
         );
     }
     let (prefix, widest) = (network.prefix_len(), if matches!(network, IpNet::V4(_)) { WIDEST.0 } else { WIDEST.1 });
     if prefix < widest {
-        bail!("{network} is too wide to be banned by one command\nhint: ban /{widest} networks, or smaller ones");
+        bail!("{network} is too large to ban\nhint: ban networks of /{widest} or smaller");
     }
     Ok(())
 }
 
-/// Whom a text names.
+/// Finds whom a text names.
 async fn find(stores: &Stores, who: &str) -> anyhow::Result<Banned> {
     let who = who.trim();
     if let Some(network) = as_network(who) {
@@ -126,7 +130,7 @@ async fn find(stores: &Stores, who: &str) -> anyhow::Result<Banned> {
         let room = stores.conversations.summary_by_uuid(room.as_u128()).await?;
         return match room.map(|room| room.conversation.members) {
             Some(Members::Support { customer }) => Ok(Banned::Person(customer)),
-            Some(Members::Direct { .. }) | None => bail!("no customer has a room with this UUID"),
+            Some(Members::Direct { .. }) | None => bail!("no conversation of a customer has this UUID"),
         };
     }
     if let Ok(email) = who.parse() {
@@ -136,12 +140,12 @@ async fn find(stores: &Stores, who: &str) -> anyhow::Result<Banned> {
         };
     }
     bail!(
-        "{who:?} names nobody\nhint: give an address or network such as 192.0.2.0/24, an e-mail address, an id of 24 hex digits, \
-         or the UUID of a room"
+        "cannot tell who {who:?} is\nhint: give an IP address or a network such as 192.0.2.0/24, an e-mail address, an id of 24 hex \
+         digits, or the UUID of a conversation"
     )
 }
 
-/// A network, or an address as the network that one subscriber has: of IPv6 that is a /64.
+/// Reads a network. An address becomes the network that a single subscriber gets: a /64 for IPv6.
 fn as_network(text: &str) -> Option<IpNet> {
     if let Ok(network) = text.parse::<IpNet>() {
         return Some(network.trunc());
@@ -197,7 +201,7 @@ mod tests {
             ("127.0.0.1/32", "this machine"),
             ("::1/128", "this machine"),
             ("0.0.0.0/0", "trusted proxy"),
-            ("64.0.0.0/7", "too wide"),
+            ("64.0.0.0/7", "too large"),
         ] {
             let refused = check(network.parse().unwrap(), &proxies).unwrap_err().to_string();
             assert!(refused.contains(why) && refused.contains("hint: "), "{network}: {refused}");

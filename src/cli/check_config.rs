@@ -7,8 +7,8 @@ use crate::config::Config;
 
 pub(super) fn check(config: Config) -> anyhow::Result<()> {
     let config = config.complete()?;
-    // Secrets hide themselves in this form.
+    // `Debug` of a secret does not show it.
     say(format_args!("{config:#?}"))?;
     config.auth.secret(config.store.location().file().map(PathBuf::as_path), config.demo)?;
-    say("The settings are good.")
+    say("The settings are valid.")
 }

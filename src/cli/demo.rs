@@ -1,4 +1,4 @@
-//! The demo accounts. Their passwords are no secret, so they exist under `--demo` alone.
+//! The demo accounts. Their passwords are public, so they are only created by `--demo`.
 
 use anyhow::Context;
 
@@ -17,7 +17,7 @@ pub(super) const ACCOUNTS: [(&str, &str, Role); 3] = [
     ("Bob", "bob@demo.test", Role::Customer),
 ];
 
-/// Makes the accounts that are not there yet.
+/// Creates the demo accounts that do not exist yet.
 pub(super) async fn prepare(users: &dyn UserStore, profiles: &dyn ProfileStore) -> anyhow::Result<()> {
     for (name, email, role) in ACCOUNTS {
         let email: Email = email.parse().context("a demo address")?;
@@ -42,7 +42,7 @@ pub(super) async fn prepare(users: &dyn UserStore, profiles: &dyn ProfileStore) 
     Ok(())
 }
 
-/// Whether demo accounts are left in a store.
+/// Whether a store has demo accounts.
 pub(super) async fn remains(users: &dyn UserStore) -> anyhow::Result<bool> {
     let email: Email = ACCOUNTS[0].1.parse().context("a demo address")?;
     Ok(users.user_by_email(&email).await?.is_some())

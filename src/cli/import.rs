@@ -13,20 +13,22 @@ use crate::rig::Bar;
 use crate::store::sqlite::DataFileLock;
 use crate::store::{OpenStore, StoreLocation};
 
-/// Moves everything from one store into another: `sqlite:FILE` or `mongodb://HOST/DATABASE`; or takes in what Django's
-/// `dumpdata` wrote of the shop or the portal. No server may run meanwhile. It can be run again; what is there already stays.
+/// Copy one store into another, or import a Django dump.
+///
+/// A store is `sqlite:FILE` or `mongodb://HOST/DATABASE`; both are compared at the end. A dump is what `manage.py dumpdata` wrote on the
+/// storefront or the portal. No server may run on the stores. The command can be repeated: existing records are left as they are.
 #[derive(Debug, Args)]
 pub(super) struct Import {
-    /// Where everything is.
+    /// Store to copy from.
     #[arg(long, value_name = "STORE", requires = "to", required_unless_present = "django_dump")]
     from: Option<StoreLocation>,
-    /// Where it is to be.
+    /// Store to copy to.
     #[arg(long, value_name = "STORE", requires = "from")]
     to: Option<StoreLocation>,
-    /// The folder with the attachments of the one; they are copied if both folders are named.
+    /// Folder with attachments to copy; requires --to-files.
     #[arg(long, value_name = "FOLDER", requires_all = ["from", "to_files"])]
     from_files: Option<PathBuf>,
-    /// The folder for the attachments of the other.
+    /// Folder to copy attachments to.
     #[arg(long, value_name = "FOLDER", requires_all = ["from", "from_files"])]
     to_files: Option<PathBuf>,
     #[command(flatten)]
@@ -51,19 +53,19 @@ impl Import {
 
 async fn run(from: &OpenStore, to: &OpenStore, folders: Option<&Folders>) -> anyhow::Result<()> {
     let (from, to) = (End::of(from)?, End::of(to)?);
-    let total = count_entries(&from).await.context("counting")?;
-    let moving = Bar::of("Moving entries", 0);
-    let moved = import(&from, &to, folders, |done| moving.set(done, total)).await.context("moving")?;
+    let total = count_entries(&from).await.context("counting entries")?;
+    let moving = Bar::of("Copying entries", 0);
+    let moved = import(&from, &to, folders, |done| moving.set(done, total)).await.context("copying")?;
     drop(moving);
     say(format_args!(
-        "Moved {} accounts, {} profiles, {} entries; {} conversations are there.",
+        "Copied {} accounts, {} profiles and {} entries; the target has {} conversations.",
         moved.users, moved.profiles, moved.entries, moved.conversations
     ))?;
     tell_of_files(&moved, folders)?;
     let comparing = Bar::of("Comparing entries", 0);
     let compared = compare(&from, &to, |done| comparing.set(done, total)).await.context("comparing")?;
     drop(comparing);
-    say(format_args!("Both stores hold the same: {compared} entries compared."))
+    say(format_args!("Both stores are equal: {compared} entries compared."))
 }
 
 fn tell_of_files(moved: &Moved, folders: Option<&Folders>) -> anyhow::Result<()> {
@@ -76,8 +78,8 @@ fn tell_of_files(moved: &Moved, folders: Option<&Folders>) -> anyhow::Result<()>
             moved.attachments, moved.files, moved.files_missing
         )),
         None => say(format_args!(
-            "NOT moved: the files of {} attachments. Copy the folder of --files (else the one beside the data file, \
-             <data>.files) to that of the other server, or run this again with --from-files and --to-files.",
+            "NOT copied: the files of {} attachments. Copy the folder of --files (by default <data>.files) to the other server, \
+             or run this command again with --from-files and --to-files.",
             moved.attachments
         )),
     }
@@ -89,7 +91,7 @@ pub(super) fn lock(location: &StoreLocation) -> anyhow::Result<Option<DataFileLo
 
 pub(super) async fn open(location: &StoreLocation) -> anyhow::Result<OpenStore> {
     let store = location.open().await.with_context(|| format!("opening the store, {location}"))?;
-    let progress = Bar::of("Taking in old messages", 0);
+    let progress = Bar::of("Importing messages of the old server", 0);
     store.migrate(&|done, total| progress.set(done, total)).await?;
     Ok(store)
 }

@@ -13,19 +13,21 @@ use crate::import::django::{Dump, Options, Report, Source, import};
 use crate::rig::Bar;
 use crate::store::OpenStore;
 
-/// What is taken in, and where to.
+/// Options for importing a Django dump.
 #[derive(Debug, Args)]
 pub(super) struct DjangoImport {
-    /// Takes in this file, written by `manage.py dumpdata`, into the store of --data or --mongodb-uri.
+    /// Import this file, written by `manage.py dumpdata`, into the store of --data or --mongodb-uri.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["from", "to"])]
     django_dump: Option<PathBuf>,
-    /// The old server's `MEDIA_ROOT`: attachments are copied from there into --files.
+    /// `MEDIA_ROOT` of the old server; attachments are copied from there to --files.
     #[arg(long, value_name = "FOLDER", requires = "django_dump")]
     media: Option<PathBuf>,
-    /// What to call the old database, if there is more than one of the same product.
+    /// Name of the old database; required to import several databases of the same product.
     #[arg(long, value_name = "NAME", requires = "django_dump")]
     source: Option<Source>,
-    /// Gives people whose address an account here has to that account. Only if all servers have confirmed addresses.
+    /// Merge imported people into existing accounts with the same e-mail address.
+    ///
+    /// Safe only if all servers have confirmed their addresses by mail.
     #[arg(long, requires = "django_dump")]
     join_accounts: bool,
     #[command(flatten)]
@@ -37,7 +39,7 @@ pub(super) struct DjangoImport {
 impl DjangoImport {
     pub(super) async fn run(mut self) -> anyhow::Result<()> {
         self.store.complete();
-        let path = self.django_dump.context("--django-dump says what to take in")?;
+        let path = self.django_dump.context("--django-dump is required")?;
         let location = self.store.location();
         let options = Options {
             source: self.source,
@@ -57,6 +59,6 @@ impl DjangoImport {
 }
 
 async fn take(dump: &Dump, store: &OpenStore, options: &Options) -> anyhow::Result<Report> {
-    let (to, taking, total) = (End::of(store)?, Bar::of("Taking rows", 0), dump.rows());
+    let (to, taking, total) = (End::of(store)?, Bar::of("Importing rows", 0), dump.rows());
     Ok(import(dump, &to, options, |done| taking.set(done, total)).await?)
 }

@@ -1,28 +1,28 @@
-//! The thread that writes log lines, so that a full disk, a closed pipe or a terminal that stands still holds up nobody else. A
-//! line that cannot be written, or for which there is no room, is dropped.
+//! Writes log lines on a thread of its own, so that a full disk, a closed pipe or a paused terminal never blocks the server.
+//! Lines that cannot be written, or that exceed the queue, are dropped.
 
 use std::io::{self, Write};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
 
-/// Lines that may wait to be written.
+/// Capacity of the queue, in lines.
 const WAITING: usize = 8192;
 
-/// How long the last lines may take.
+/// How long to wait for the last lines at the end.
 const LAST: Duration = Duration::from_millis(500);
 
 enum Work {
     Line(Vec<u8>),
-    /// Everything before has been written once this is answered.
+    /// Acknowledged once everything queued before it has been written.
     Flush(SyncSender<()>),
 }
 
-/// Hands lines to the thread; each call of `write` is one.
+/// Queues lines for the thread; each call of `write` is one line.
 #[derive(Clone)]
 pub(super) struct LogWriter(SyncSender<Work>);
 
-/// Dropping it waits a moment for the last lines.
+/// Waits briefly for the last lines when it is dropped.
 pub(super) struct Flush(LogWriter);
 
 impl LogWriter {
@@ -38,7 +38,7 @@ impl LogWriter {
 fn write_until_closed(mut out: impl Write, waiting: &Receiver<Work>) {
     while let Ok(work) = waiting.recv() {
         match work {
-            // There is nowhere to report an error to.
+            // An error of the log cannot be reported anywhere.
             Work::Line(line) => drop(out.write_all(&line)),
             Work::Flush(done) => drop(done.try_send(())),
         }
@@ -59,7 +59,7 @@ impl Write for LogWriter {
 impl Drop for Flush {
     fn drop(&mut self) {
         let (done, flushed) = sync_channel(1);
-        // If there is no room, the reader of the log stands still, and will not read these either.
+        // If the queue is full, nobody reads the log, and these lines would not be read either.
         if self.0.0.try_send(Work::Flush(done)).is_ok() {
             flushed.recv_timeout(LAST).ok();
         }

@@ -1,4 +1,4 @@
-//! Structured lines on stderr.
+//! Structured logging to stderr.
 
 use std::io::IsTerminal;
 
@@ -11,18 +11,18 @@ use super::log_writer::{Flush, LogWriter};
 use super::throttle::Throttle;
 use crate::config::{LogConfig, LogFormat};
 
-/// Logging that has started. Dropping it writes the last lines.
+/// Keeps logging running. Dropping it flushes the last lines.
 pub(super) struct Logging {
     pub(super) throttle: Throttle,
     _flush: Flush,
 }
 
-/// Starts logging. To be called once.
+/// Starts logging. Call it once.
 pub(super) fn start(config: &LogConfig) -> anyhow::Result<Logging> {
     let filter = EnvFilter::try_new(&config.filter).with_context(|| format!("--log {:?}", config.filter))?;
     let (writer, flush) = LogWriter::start(std::io::stderr()).context("starting the log")?;
     let throttle = Throttle::default();
-    // A file or a pipe has no use for colours. What goes wrong with the log is not reported: there is nowhere to report it.
+    // No colours in files and pipes. Errors of the log itself are ignored, because there is nowhere to report them.
     let lines = fmt::layer()
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(move || writer.clone())

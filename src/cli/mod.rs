@@ -1,4 +1,4 @@
-//! The command line: parse, then run one command.
+//! The command line: parses the arguments and runs one command.
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -29,10 +29,12 @@ mod token;
 mod user;
 mod verify;
 
-/// How long blocking work may take to finish after everything else has.
+/// How long to wait at the end for work on blocking threads.
 const BLOCKING: Duration = Duration::from_secs(4);
 
 /// A self-hosted realtime support-chat server.
+///
+/// Settings can also be given in the environment or in a `.env` file; flags win. docs/SETTINGS.md describes them.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Cli {
@@ -44,31 +46,31 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serves; what happens without a command, too.
+    /// Run the server (the default command).
     Serve(Box<Config>),
-    /// Adds, lists, blocks and unblocks accounts, and sets their passwords.
+    /// Manage accounts: add, list, block, unblock, log out, set a password.
     User(user::User),
-    /// Shuts an address, an account or a visitor out for a time.
+    /// Ban an address, an account or a visitor for a time.
     Ban(ban::Ban),
-    /// Prints a token for an account.
+    /// Print a token for an account.
     Token(token::Token),
-    /// Moves everything from one store into another, and compares them; or takes in a Django dump.
+    /// Copy one store into another, or import a Django dump.
     Import(Box<import::Import>),
-    /// Recomputes what follows from the logs, and says where what is kept differs.
+    /// Check stored data against the logs of the conversations.
     Verify(verify::Verify),
-    /// Loads a server, and reports what it did with every message.
+    /// Measure a server under load.
     Bench(Box<BenchOptions>),
-    /// Kills a server under load again and again, and compares what was acknowledged, kept and heard.
+    /// Kill a server under load repeatedly and check that no message is lost or duplicated.
     Prove(Box<ProveOptions>),
-    /// Asks a server on this machine whether it runs.
+    /// Check that a server on this machine is running.
     Health(health::Health),
-    /// Prints the settings in force, without secrets, and checks them.
+    /// Check the settings and print them, without secrets.
     CheckConfig(Box<Config>),
 }
 
 impl Cli {
-    /// Parses. A setting of the server before a command would be without effect, so it is refused; those that all commands have
-    /// may stand anywhere.
+    /// Parses the arguments. Global settings may be given before or after a command. Any other setting before a command would have
+    /// no effect, so it is refused.
     fn parse_checked(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
         let mut program = Self::command();
         let matches = program.try_get_matches_from_mut(arguments)?;
@@ -79,7 +81,8 @@ impl Cli {
             };
             let flag = program.get_arguments().find(before).and_then(clap::Arg::get_long).map(str::to_owned);
             if let Some(name) = flag {
-                let why = format!("--{name} has no effect before `{command}`; write it behind, if `{command}` has it");
+                let why =
+                    format!("--{name} has no effect before `{command}`; put it after `{command}`, if that takes it");
                 return Err(program.error(ErrorKind::ArgumentConflict, why));
             }
         }
@@ -87,16 +90,15 @@ impl Cli {
     }
 }
 
-/// The variables that are settings, of all commands.
+/// The environment variables of all commands.
 fn env_names(program: &clap::Command) -> Vec<String> {
     let own = program.get_arguments().filter_map(|argument| Some(argument.get_env()?.to_string_lossy().into_owned()));
     own.chain(program.get_subcommands().flat_map(env_names)).collect()
 }
 
-/// What the program's `main` is.
+/// Runs the program.
 ///
-/// The exit code is 1 if something went wrong; of `bench`, 1 says that a promise was broken and 2 that the run could not be
-/// done.
+/// The exit code is 1 if something failed. For `bench` and `prove`, 1 means that a check failed, and 2 that the run itself failed.
 #[must_use]
 pub fn main() -> ExitCode {
     let from_file = match config::load_env_file() {
@@ -118,7 +120,7 @@ pub fn main() -> ExitCode {
         Some(Command::Health(health)) => run(health.run()),
         Some(Command::CheckConfig(config)) => run(async { check_config::check(*config) }),
         Some(Command::Prove(options)) => judged(block_on(prove::run(&options))),
-        // It keeps itself to one CPU, which has to be done before there is a second thread.
+        // It pins itself to one CPU, which must happen before a second thread exists.
         Some(Command::Bench(options)) => judged(bench::run(&options)),
     }
 }
@@ -134,12 +136,12 @@ fn run(command: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
 fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the runtime")?;
     let done = runtime.block_on(work);
-    // Work on blocking threads may hang with the disk, and must not keep the process.
+    // Blocking threads may hang on a failed disk; they must not keep the process alive.
     runtime.shutdown_timeout(BLOCKING);
     done
 }
 
-/// The exit code of a trial, which tells what it has found from that it could not be held.
+/// The exit code of `bench` and `prove`: a failed check differs from a failed run.
 fn judged(trial: anyhow::Result<bool>) -> ExitCode {
     match trial {
         Ok(has_passed) => ExitCode::from(u8::from(!has_passed)),
@@ -149,12 +151,12 @@ fn judged(trial: anyhow::Result<bool>) -> ExitCode {
 
 fn fail(error: &anyhow::Error, code: u8) -> ExitCode {
     let mut stderr = std::io::stderr().lock();
-    // With no stderr to write to there is nobody to tell.
+    // If stderr cannot be written, there is nowhere to report it.
     drop(writeln!(stderr, "deskline: {error:#}"));
     ExitCode::from(code)
 }
 
-/// Writes a line for the user.
+/// Prints a line on stdout.
 fn say(line: impl std::fmt::Display) -> anyhow::Result<()> {
     writeln!(std::io::stdout().lock(), "{line}").context("writing to the terminal")
 }
@@ -202,8 +204,8 @@ mod tests {
             assert_eq!(check(good), Ok(()), "{good}");
         }
         let misspelt = check("DESKLINE_MONGO_URI").unwrap_err();
-        assert!(misspelt.contains("write DESKLINE_MONGODB_URI"), "{misspelt}");
+        assert!(misspelt.contains("did you mean DESKLINE_MONGODB_URI?"), "{misspelt}");
         let unknown = check("DESKLINE_QQQ").unwrap_err();
-        assert!(unknown.contains("DESKLINE_QQQ in the .env file is no setting"), "{unknown}");
+        assert!(unknown.contains("unknown setting DESKLINE_QQQ in the .env file"), "{unknown}");
     }
 }

@@ -1,6 +1,6 @@
-//! Opening the store of a server: waits for one that is away, and takes in what the replaced server has left there.
+//! Opens the store when the server starts: waits until it is available and imports messages of the replaced server.
 //!
-//! The listeners answer meanwhile: `/livez` that the server runs, everything else that it is not ready.
+//! Until then, `/livez` answers 200 and every other route 503.
 
 use std::time::Duration;
 
@@ -15,13 +15,13 @@ use crate::net;
 use crate::rig::Bar;
 use crate::store::{OpenStore, StoreError, StoreLocation};
 
-/// How long to wait before a store that was away is tried again. A try takes up to five seconds itself.
+/// Pause between two attempts to open the store. An attempt itself takes up to five seconds.
 const PAUSE: Duration = Duration::from_secs(2);
 
-/// How long connections that were told to wait may take to end.
+/// How long to wait for connections that were answered before the store was open.
 const LEAVE: Duration = Duration::from_secs(1);
 
-/// Opens the store; `None` if `stop` comes first.
+/// Opens the store. Returns `None` if `stop` is cancelled first.
 pub(super) async fn open(
     listeners: &[TcpListener],
     location: &StoreLocation,
@@ -38,7 +38,7 @@ pub(super) async fn open(
     let (store, _) = tokio::join!(ready, join_all(answering));
     tasks.close();
     if tokio::time::timeout(LEAVE, tasks.wait()).await.is_err() {
-        tracing::debug!("A connection from before the store was open is still there");
+        tracing::debug!("A connection from before the store was opened is still open");
     }
     store.transpose().with_context(|| format!("opening the store, {location}"))
 }
@@ -48,7 +48,7 @@ async fn ready(location: &StoreLocation) -> Result<OpenStore, StoreError> {
     loop {
         match try_ready(location, &mut store).await {
             Err(StoreError::Unavailable(why)) if location.file().is_none() => {
-                tracing::warn!(error = why, "Waiting for the store, {location}");
+                tracing::warn!(error = why, "Waiting for the store: {location}");
                 tokio::time::sleep(PAUSE).await;
             }
             done => return done,
@@ -56,18 +56,18 @@ async fn ready(location: &StoreLocation) -> Result<OpenStore, StoreError> {
     }
 }
 
-/// One try. Keeps what it has opened, for the next one.
+/// Attempts once to open and migrate the store. A store that was opened is kept for the next attempt.
 async fn try_ready(location: &StoreLocation, store: &mut Option<OpenStore>) -> Result<OpenStore, StoreError> {
     let opened = match store.take() {
         Some(opened) => opened,
         None => location.open().await?,
     };
     let opened = store.insert(opened);
-    let progress = Bar::of("Taking in old messages", 0);
+    let progress = Bar::of("Importing messages of the old server", 0);
     let taken = opened.migrate(&|done, total| progress.set(done, total)).await?;
     drop(progress);
     if taken > 0 {
-        tracing::info!(taken, "Took {taken} messages of the old server into the log");
+        tracing::info!(taken, "Imported {taken} messages of the old server into the log");
     }
     Ok(opened.clone())
 }

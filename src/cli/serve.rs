@@ -32,7 +32,7 @@ pub(super) async fn serve(config: Config) -> anyhow::Result<()> {
     let lock = location.file().map(|path| DataFileLock::take(path)).transpose()?;
     let secret = config.auth.secret(location.file().map(PathBuf::as_path), config.demo)?;
     let stop = CancellationToken::new();
-    // Before anybody is told that the server is there, and may ask it to stop.
+    // Signals are handled before anybody learns that the server is up, and may stop it.
     tokio::spawn(stop_on_signal(Signals::hear().context("listening for signals")?, stop.clone()));
     let Some(store) = opening::open(&listeners, &location, &stop).await? else { return Ok(()) };
     let parts = Parts::new(&config, store, &secret, lock)?;
@@ -40,36 +40,40 @@ pub(super) async fn serve(config: Config) -> anyhow::Result<()> {
     if config.demo {
         demo::prepare(&*users, &*profiles).await.context("making the demo accounts")?;
     } else if demo::remains(&*users).await? {
-        tracing::warn!("This store holds demo accounts, whose passwords everybody knows");
+        tracing::warn!(
+            "This store has demo accounts, whose passwords are public: block them with `deskline user block`"
+        );
     }
     if config.mail.smtp_url.is_none() && !config.demo {
         tracing::warn!(
-            "No mail server is set (--smtp-url): nobody can confirm their address, reset a password by mail, or log in to the \
-             portal as an agent"
+            "No mail server is set (--smtp-url): nobody can confirm an address, reset a password, or log in to the portal as \
+             an agent"
         );
     }
     let has_admin = users.users_of_role(Role::Admin, 0, 1).await?.total > 0;
     if let Err(error) = greet(&config, &location, &addresses, has_admin) {
-        tracing::warn!("Could not greet: {error:#}");
+        tracing::warn!("Cannot write to stdout: {error:#}");
     }
     tokio::select! {
         served = app::serve(listeners, parts, &config, stop) => served,
-        () = supervise::failed() => anyhow::bail!("a task that the server cannot do without has panicked\nhint: the log says which; please report it"),
+        () = supervise::failed() => anyhow::bail!("an essential task has panicked\nhint: the log names it; please report it"),
     }
 }
 
-/// Why nothing can be heard there, and what to do about it.
+/// The error for an address that cannot be listened on, with a hint.
 fn not_listening(address: SocketAddr, error: std::io::Error) -> anyhow::Error {
     let hint = match error.kind() {
-        ErrorKind::AddrInUse => "another program listens there; stop it, or choose another port with --listen",
-        ErrorKind::PermissionDenied => "ports below 1024 are for the superuser; choose a higher one with --listen",
-        ErrorKind::AddrNotAvailable => "this machine has no such address; --listen 0.0.0.0:PORT takes all it has",
+        ErrorKind::AddrInUse => "another program uses this port; stop it, or choose another port with --listen",
+        ErrorKind::PermissionDenied => "ports below 1024 require root; choose a higher one with --listen",
+        ErrorKind::AddrNotAvailable => {
+            "this machine does not have this address; use --listen 0.0.0.0:PORT for all its addresses"
+        }
         _ => return anyhow::Error::new(error).context(format!("listening on {address}")),
     };
     anyhow::anyhow!("cannot listen on {address}\nhint: {hint}")
 }
 
-/// The first signal asks to stop, the second does not wait.
+/// The first signal stops the server gracefully, the second one at once.
 async fn stop_on_signal(mut signals: Signals, stop: CancellationToken) {
     signals.next().await;
     tracing::info!("Stopping");
@@ -78,7 +82,7 @@ async fn stop_on_signal(mut signals: Signals, stop: CancellationToken) {
     std::process::exit(130);
 }
 
-/// The signals that ask a server to stop, heard from the moment this is made.
+/// The signals that stop the server, received from the moment this is created.
 #[cfg(unix)]
 struct Signals {
     terminate: tokio::signal::unix::Signal,
@@ -100,7 +104,7 @@ impl Signals {
     }
 }
 
-/// The one signal there is.
+/// Ctrl-C, the only signal on this platform.
 #[cfg(not(unix))]
 struct Signals;
 
@@ -113,7 +117,7 @@ impl Signals {
 
     async fn next(&mut self) {
         if let Err(error) = tokio::signal::ctrl_c().await {
-            tracing::warn!(%error, "Cannot hear Ctrl-C");
+            tracing::warn!(%error, "Cannot listen for Ctrl-C");
         }
     }
 }
@@ -133,7 +137,7 @@ fn greet(config: &Config, location: &StoreLocation, addresses: &[SocketAddr], ha
         }
     };
     if config.demo {
-        say("\nDemo accounts, all with the password deskline-demo; the part before the @ is the user name:")?;
+        say("\nDemo accounts, all with the password deskline-demo (user name: the part before the @):")?;
         for (name, email, role) in demo::ACCOUNTS {
             say(format_args!("  {:5}  {email:16}  {name}", role.word()))?;
         }

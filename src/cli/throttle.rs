@@ -1,6 +1,6 @@
-//! A bound on how often one place in the code may warn.
+//! Limits how often one place in the code may log a warning.
 //!
-//! What befalls one message often befalls thousands: without a bound, the log of a store that is away fills the disk.
+//! What affects one message often affects thousands: without a limit, the log of a store outage would fill the disk.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,13 +12,13 @@ use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
-/// Warnings and errors that one place in the code may log in a [`PERIOD`]; the rest is counted.
+/// Warnings and errors that one place in the code may log per [`PERIOD`]; more are only counted.
 const LINES: u64 = 20;
 
-/// How often counting begins anew.
+/// How often the counts are reset.
 const PERIOD: Duration = Duration::from_secs(10);
 
-/// Lets each place in the code log so many warnings and errors in a period. Clones share the counts.
+/// A layer that limits warnings and errors by their place in the code. Clones share the counts.
 #[derive(Clone, Default)]
 pub(super) struct Throttle(Arc<Mutex<HashMap<Identifier, Place>>>);
 
@@ -39,7 +39,7 @@ impl Throttle {
         place.lines <= LINES
     }
 
-    /// Begins a new period; gives how many lines the last one left out, by file and line of their place.
+    /// Starts a new period. Returns how many lines the last one suppressed, by file and line of the place.
     fn next_period(&self) -> Vec<(String, u64)> {
         let places = std::mem::take(&mut *self.places());
         let left_out = places.into_values().filter(|place| place.lines > LINES);
@@ -51,12 +51,12 @@ impl Throttle {
             .collect()
     }
 
-    /// Logs every ten seconds what was left out.
+    /// Reports suppressed lines once per period.
     pub(super) async fn report(self) {
         loop {
             tokio::time::sleep(PERIOD).await;
             for (place, lines) in self.next_period() {
-                tracing::warn!(lines, "Left out {lines} more log lines from {place} within {PERIOD:?}");
+                tracing::warn!(lines, "Suppressed {lines} log lines from {place} in {PERIOD:?}");
             }
         }
     }

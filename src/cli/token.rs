@@ -11,10 +11,10 @@ use crate::auth::Tokens;
 use crate::config::{AuthConfig, StoreConfig};
 use crate::domain::{Clock, Email, SystemClock};
 
-/// Prints a token for an account.
+/// Print a token for an account.
 #[derive(Debug, Args)]
 pub(super) struct Token {
-    /// The account's e-mail address.
+    /// E-mail address of the account.
     email: Email,
     #[command(flatten)]
     store: StoreConfig,

@@ -1,4 +1,4 @@
-//! `deskline user`: accounts, also while a server runs on the same store; it takes notice within a second.
+//! `deskline user`: manages accounts, also while a server runs on the same store. The server notices changes within a second.
 
 use std::io::{BufRead as _, IsTerminal as _};
 use std::path::Path;
@@ -16,7 +16,9 @@ use crate::store::{
     MAX_PAGE, NewUser, OpenStore, Profile, ProfileStore, SessionsChange, StoreLocation, Stores, UserChange, UserStore,
 };
 
-/// Adds, lists, blocks and unblocks accounts, and sets their passwords.
+/// Manage accounts: add, list, block, unblock, log out, set a password.
+///
+/// A server that runs on the same store applies changes within a second, also to open connections.
 #[derive(Debug, Args)]
 pub(super) struct User {
     #[command(flatten)]
@@ -27,53 +29,53 @@ pub(super) struct User {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Adds an account. The password is read from standard input.
+    /// Add an account; the password is read from standard input.
     Add {
-        /// Its e-mail address.
+        /// E-mail address.
         email: Email,
-        /// Its name [default: the part of the address before the @].
+        /// Name [default: the part of the address before the @].
         #[arg(long)]
         name: Option<String>,
-        /// What it can log in with beside the address: the shop's and the portal's sign-in pages ask for one.
+        /// User name, for the sign-in pages of the storefront and the portal.
         #[arg(long, value_parser = Username::parse)]
         username: Option<Username>,
-        /// What it may do: user, agent or admin.
+        /// Role: user (a customer), agent or admin.
         #[arg(long, default_value = "user")]
         role: Role,
     },
-    /// Lists the accounts.
+    /// List the accounts.
     List,
-    /// Shuts an account out, at once.
+    /// Block an account; open connections are closed.
     Block {
-        /// Its e-mail address.
+        /// E-mail address of the account.
         email: Email,
     },
-    /// Lets an account in again.
+    /// Unblock an account.
     Unblock {
-        /// Its e-mail address.
+        /// E-mail address of the account.
         email: Email,
     },
-    /// Ends all sessions of an account, at once: whoever uses it has to log in again.
+    /// End all sessions of an account; it has to log in again.
     LogOut {
-        /// Its e-mail address.
+        /// E-mail address of the account.
         email: Email,
     },
-    /// Sets a password, read from standard input. Ends all sessions of the account.
+    /// Set a password, read from standard input; ends all sessions of the account.
     Password {
-        /// The account's e-mail address.
+        /// E-mail address of the account.
         email: Email,
     },
 }
 
-/// A data file that is not there is most often another than the one that was meant, so it is not made.
+/// Refuses a data file that does not exist: it is most likely not the one that was meant, so it is not created.
 pub(super) fn must_exist(location: &StoreLocation) -> anyhow::Result<()> {
     let Some(file) = location.file().filter(|file| !file.exists()) else { return Ok(()) };
     let demo = Path::new(DEMO_DATA);
     let other = if demo.exists() { DEMO_DATA } else { "FILE" };
-    bail!("there is no data file {}\nhint: name the one that the server uses, with --data {other}", file.display())
+    bail!("data file {} does not exist\nhint: pass the data file of the server with --data {other}", file.display())
 }
 
-/// The store, as these commands use it.
+/// The store as these commands use it.
 pub(super) struct Keeper {
     pub(super) users: Arc<dyn UserStore>,
     profiles: Arc<dyn ProfileStore>,
@@ -157,7 +159,7 @@ async fn add(
     if let Some(username) = &username
         && keeper.profiles.profile_by_username(username).await?.is_some()
     {
-        bail!("somebody else has this username");
+        bail!("this user name is taken");
     }
     let at = SystemClock.now();
     let short = email.as_str().split('@').next().unwrap_or("user").to_owned();
@@ -196,7 +198,7 @@ async fn list(keeper: &Keeper) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Reads a password, which a terminal does not show, and hashes it. From anything else it is the first line.
+/// Reads a password and hashes it. A terminal does not echo it; from anything else, the first line is read.
 async fn read_password() -> anyhow::Result<String> {
     let line = if std::io::stdin().is_terminal() {
         rpassword::prompt_password("Password: ").context("reading the password")?

@@ -8,10 +8,13 @@ use crate::config::{LogConfig, StoreConfig};
 use crate::rig::Bar;
 use crate::verify::{Repair, verify};
 
-/// Recomputes everything that follows from the logs, and says where what is kept differs. Fails if something is left wrong.
+/// Check stored data against the logs of the conversations.
+///
+/// Recomputes status, last message, read marks and unread counts of each conversation, and reports gaps in its log. Fails if a
+/// difference remains.
 #[derive(Debug, Args)]
 pub(super) struct Verify {
-    /// Puts right what differs. With MongoDB, stop the servers first.
+    /// Repair differences. With MongoDB, stop all servers first.
     #[arg(long)]
     fix: bool,
     #[command(flatten)]
@@ -55,15 +58,17 @@ impl Verify {
         listed?;
         let report = report?;
         say(format_args!(
-            "{} conversations, {} entries: {} differences, {} conversations put right.",
+            "{} conversations, {} entries: {} differences, {} conversations repaired.",
             report.conversations, report.entries, report.found, report.repaired
         ))?;
         if odd > 0 {
-            say(format_args!("{odd} odd records: read as well as can be, or left out; no other is affected."))?;
+            say(format_args!(
+                "{odd} malformed records: read as far as possible, or skipped; other records are not affected."
+            ))?;
         }
         if report.left > 0 {
-            let hint = if self.fix { "" } else { "\nhint: --fix puts right what follows from the logs" };
-            bail!("{} conversations are wrong{hint}", report.left);
+            let hint = if self.fix { "" } else { "\nhint: --fix repairs what can be recomputed from the logs" };
+            bail!("{} conversations still differ from their logs{hint}", report.left);
         }
         Ok(())
     }

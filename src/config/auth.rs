@@ -10,7 +10,7 @@ use clap::Args;
 use super::alias;
 use crate::auth::Secret;
 
-/// Secrets that everybody knows: from the code of the replaced server, and from the examples that people copy.
+/// Secrets that are public: from the code of the replaced server, and from examples that people copy.
 const WELL_KNOWN: [&str; 8] = [
     "mysecretkey",
     "secret",
@@ -22,47 +22,56 @@ const WELL_KNOWN: [&str; 8] = [
     "set JWT_SECRET to something long and random",
 ];
 
-/// Below this many bytes a secret can be guessed: RFC 7518 asks HS256 for a key as long as its digest.
+/// The shortest secret, in bytes: RFC 7518 requires an HS256 key to be as long as its digest.
 const SHORTEST: usize = 32;
 
-/// Fewer different bytes than these are a row of zeros, or the like.
+/// The fewest different bytes in a secret; fewer are a repeated pattern, such as all zeros.
 const FEWEST_DIFFERENT: usize = 8;
 
 /// How tokens are signed.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Tokens")]
 pub struct AuthConfig {
-    /// What tokens are signed with [default: `$JWT_SECRET`, or one that is generated and kept beside the data file].
+    /// Secret that signs tokens [default: `$JWT_SECRET`, or generated and saved as `<data>.secret`].
+    ///
+    /// At least 32 random bytes, e.g. the output of `openssl rand -hex 32`. Required with MongoDB, where all servers of one
+    /// database must use the same secret. A new secret invalidates all tokens, and the links to attachments.
     #[arg(long, env = "DESKLINE_JWT_SECRET", hide_env_values = true, value_name = "SECRET")]
     pub jwt_secret: Option<Secret>,
-    /// Takes a secret of fewer than 32 bytes. For the time in which the replaced server runs beside this one with such a secret:
-    /// whoever guesses it is an admin.
+    /// Accept a secret of fewer than 32 bytes.
+    ///
+    /// Only for as long as the replaced server runs with such a secret beside this one: whoever guesses it can sign in as any
+    /// admin.
     #[arg(long, env = "DESKLINE_ALLOW_SHORT_SECRET")]
     pub allow_short_secret: bool,
-    /// How long a token is good for, e.g. `1day` or `12h`.
-    #[arg(long, env = "DESKLINE_TOKEN_LIFETIME", default_value = "1day", value_parser = humantime::parse_duration)]
+    /// How long a token is valid, e.g. `12h`.
+    #[arg(long, env = "DESKLINE_TOKEN_LIFETIME", default_value = "1day", value_name = "TIME",
+        value_parser = humantime::parse_duration)]
     pub token_lifetime: Duration,
 }
 
-/// Why there is no secret to sign with.
+/// Why a secret cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
-    /// It is one that everybody knows.
+    /// It is public.
     #[error(
-        "the JWT secret {0:?} is well-known, so anybody could make themselves an admin\nhint: set JWT_SECRET to the output of `openssl rand -hex 32`, here and on the replaced server; people then log in once more"
+        "the JWT secret {0:?} is well-known, so anybody could sign in as an admin\nhint: set JWT_SECRET to the output of `openssl rand -hex 32`, here and on the replaced server; everybody then has to log in again"
     )]
     WellKnown(String),
     /// It can be guessed.
     #[error(
-        "the JWT secret has fewer than {SHORTEST} bytes, or hardly any different ones, so it can be guessed\nhint: set JWT_SECRET to the output of `openssl rand -hex 32`, here and on the replaced server; while that has to keep a short one, --allow-short-secret takes it"
+        "the JWT secret can be guessed: it has fewer than {SHORTEST} bytes, or repeats a few of them\nhint: set JWT_SECRET to the output of `openssl rand -hex 32`, here and on the replaced server; while that one has to keep a short secret, start with --allow-short-secret"
     )]
     TooShort,
-    /// There is no data file to keep a generated one beside.
+    /// None is given, and there is no data file to save a generated one beside.
     #[error(
-        "with MongoDB, the JWT secret must be given\nhint: set JWT_SECRET to what the other servers on this database use, or to something long and random"
+        "no JWT secret is set, which MongoDB requires\nhint: set JWT_SECRET to the secret of the other servers on this database, or to the output of `openssl rand -hex 32`"
     )]
     NotGiven,
-    /// The file beside the data file cannot be read or written.
-    #[error("cannot keep a generated secret in {0}\nhint: set JWT_SECRET, or make its folder writable for this user")]
+    /// The file with the generated secret cannot be read or written.
+    #[error(
+        "cannot read or write the generated secret in {0}\nhint: set JWT_SECRET, or make the folder writable for this user"
+    )]
     File(PathBuf, #[source] std::io::Error),
 }
 
@@ -73,11 +82,11 @@ impl AuthConfig {
         }
     }
 
-    /// The secret: the one given, or the one kept in `<data>.secret`, which is generated at the first start. Where there is
-    /// no data file, it has to be given.
+    /// The secret that is set, or the one in `<data>.secret`, which is generated at the first start. Without a data file it must
+    /// be set.
     ///
     /// # Errors
-    /// [`SecretError`] if it is no good, or cannot be kept.
+    /// [`SecretError`] if it is weak or missing, or the file cannot be read or written.
     pub fn secret(&self, data: Option<&Path>, demo: bool) -> Result<Secret, SecretError> {
         let Some(given) = &self.jwt_secret else { return data.map_or(Err(SecretError::NotGiven), kept_beside) };
         if demo {
@@ -119,7 +128,7 @@ fn kept_beside(data: &Path) -> Result<Secret, SecretError> {
     }
 }
 
-/// A new file that only its owner can read.
+/// Creates a file that only its owner can read.
 fn private_file(path: &Path) -> std::io::Result<fs::File> {
     let mut options = fs::OpenOptions::new();
     options.write(true).create_new(true);

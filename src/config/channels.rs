@@ -1,4 +1,4 @@
-//! What the Channels face does differently when told to.
+//! Settings of the Channels face: the storefront and the portal.
 
 use std::path::PathBuf;
 
@@ -7,44 +7,48 @@ use clap::Args;
 use crate::faces::channels::ChannelsSettings;
 use crate::net::{ClientUrl, Heartbeat};
 
-/// The largest that the largest attachment may be, in MiB: 10 GiB.
+/// Upper bound of `--max-attachment`, in MiB: 10 GiB.
 const LARGEST_ATTACHMENT: u64 = 10 * 1024;
 
-/// The largest quota of attachments, in MiB: 1 PiB.
+/// Upper bound of `--attachment-quota`, in MiB: 1 PiB.
 const LARGEST_QUOTA: u64 = 1 << 30;
 
-/// What the Channels face does differently when told to.
+/// Settings of the Channels face: the storefront and the portal.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Storefront and portal")]
 pub struct ChannelsConfig {
-    /// Lets everybody list, read, rename and write every conversation of the storefront, as the replaced server did.
+    /// Let anybody list, read, rename and write all conversations of the storefront.
+    ///
+    /// The replaced server did so. Only for programs that rely on it: everything that customers wrote is then public.
     #[arg(long, env = "DESKLINE_OPEN_PUBLIC_ROOMS")]
     pub open_public_rooms: bool,
-    /// What the shop's customers see as the name of whoever answers them (default: the support identity's name).
+    /// Name that the storefront's customers see on answers [default: the name of the support identity].
     #[arg(long, env = "DESKLINE_DESK_NAME", value_name = "NAME")]
     pub desk_name: Option<String>,
     #[command(flatten)]
     #[expect(missing_docs, reason = "documented by its type")]
     pub files: FilesConfig,
-    /// The largest attachment, in MiB.
+    /// Largest attachment, in MiB (1 to 10240).
     #[arg(long, env = "DESKLINE_MAX_ATTACHMENT", default_value_t = 25, value_name = "MIB",
         value_parser = clap::value_parser!(u64).range(1..=LARGEST_ATTACHMENT))]
     pub max_attachment: u64,
-    /// How much one person may store in attachments, in MiB; 0 for any amount.
+    /// Attachments that one person may store, in MiB in total; 0 for no limit.
     #[arg(long, env = "DESKLINE_ATTACHMENT_QUOTA", default_value_t = 1024, value_name = "MIB",
         value_parser = clap::value_parser!(u64).range(0..=LARGEST_QUOTA))]
     pub attachment_quota: u64,
 }
 
-/// Where attachments are kept.
+/// Where attachments are stored.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Storefront and portal")]
 pub struct FilesConfig {
-    /// The folder for attachments (default: beside the data file, `<data>.files`).
+    /// Folder for attachments [default: `<data>.files`, with MongoDB `deskline.files`].
     #[arg(long, env = "DESKLINE_FILES", value_name = "FOLDER")]
     pub files: Option<PathBuf>,
 }
 
 impl FilesConfig {
-    /// The folder, beside this data file unless it is named.
+    /// The folder for attachments: the one that is set, or one beside this data file.
     #[must_use]
     pub fn folder(&self, data: Option<&PathBuf>) -> PathBuf {
         let beside = || {
@@ -57,7 +61,7 @@ impl FilesConfig {
 }
 
 impl ChannelsConfig {
-    /// As the face takes it, beside this data file, if there is one, for these pages, with this heartbeat.
+    /// The settings in the form that the face takes.
     #[must_use]
     pub fn settings(
         &self,

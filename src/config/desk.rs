@@ -1,4 +1,4 @@
-//! What the desk and its Socket.IO face do differently when told to.
+//! Settings of the desk and of the Socket.IO face.
 
 use std::time::Duration;
 
@@ -8,29 +8,35 @@ use crate::desk::DeskSettings;
 use crate::faces::socketio::SocketioSettings;
 use crate::net::Heartbeat;
 
-/// What the desk does differently when told to.
+/// Settings of the desk.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Messages and presence")]
 pub struct DeskConfig {
-    /// How long a typing notice lasts if the client never says that it has ended, e.g. `2min`.
-    #[arg(long, env = "DESKLINE_TYPING_TTL", default_value = "2min", value_parser = humantime::parse_duration)]
+    /// How long a typing notice lasts if the client never ends it, e.g. `2min`.
+    #[arg(long, env = "DESKLINE_TYPING_TTL", default_value = "2min", value_name = "TIME",
+        value_parser = humantime::parse_duration)]
     pub typing_ttl: Duration,
-    /// How long after their last connection somebody still counts as online, e.g. `10s`.
-    #[arg(long, env = "DESKLINE_OFFLINE_GRACE", default_value = "10s", value_parser = humantime::parse_duration)]
+    /// How long a person stays online after their last connection closes, e.g. `10s`.
+    #[arg(long, env = "DESKLINE_OFFLINE_GRACE", default_value = "10s", value_name = "TIME",
+        value_parser = humantime::parse_duration)]
     pub offline_grace: Duration,
-    /// The most characters of a message.
+    /// Longest message, in characters.
     #[arg(long, env = "DESKLINE_MAX_MESSAGE", default_value_t = 1_000_000, value_name = "CHARACTERS")]
     pub max_message: usize,
-    /// How many messages a second one person may send in the long run (ten seconds' worth at once); 0 for any number.
+    /// Messages per second that one person may send; 0 for no limit.
+    ///
+    /// Ten times as many are allowed in a burst, and every 20000 bytes of a long message count as one more. Read marks are
+    /// limited to the same rate, separately. Visitors without an account may send at most 5 per second.
     #[arg(long, env = "DESKLINE_SEND_RATE", default_value_t = 50, value_name = "PER_SECOND",
         value_parser = clap::value_parser!(u32).range(..=1_000_000))]
     pub send_rate: u32,
-    /// The most messages that one reading of the history gives, up to 1000.
+    /// Messages per page of history (at most 1000).
     #[arg(long, env = "DESKLINE_HISTORY_PAGE", default_value_t = 1000, value_name = "MESSAGES")]
     pub history_page: usize,
 }
 
 impl DeskConfig {
-    /// As the desk takes it, with this heartbeat.
+    /// The settings in the form that the desk takes.
     #[must_use]
     pub fn settings(&self, heartbeat: Heartbeat) -> DeskSettings {
         DeskSettings {
@@ -44,33 +50,41 @@ impl DeskConfig {
     }
 }
 
-/// What the Socket.IO face does differently when told to.
+/// Settings of the Socket.IO face.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Socket.IO")]
 pub struct SocketioConfig {
-    /// How long a client may stay connected without saying who it is before it is reminded, e.g. `5s`.
-    #[arg(long, env = "DESKLINE_SILENCE", default_value = "5s", value_parser = humantime::parse_duration)]
+    /// How long a client may stay connected without `authenticate` before it is reminded, e.g. `5s`.
+    ///
+    /// The reminder is `authenticated {success: false}`, which makes stock pages authenticate.
+    #[arg(long, env = "DESKLINE_SILENCE", default_value = "5s", value_name = "TIME",
+        value_parser = humantime::parse_duration)]
     pub silence: Duration,
-    /// Lets clients of the old protocol in (Engine.IO 3: socket.io-client 1 and 2).
+    /// Accept clients of the old protocol (Engine.IO 3: `socket.io-client` 1 and 2).
     #[arg(long, env = "DESKLINE_ALLOW_EIO3")]
     pub allow_eio3: bool,
-    /// How long after it authenticated a page that lost its connection can go on where it was, e.g. `24h`; `0s` for never.
-    #[arg(long, env = "DESKLINE_RECOVER_WITHIN", default_value = "24h", value_parser = humantime::parse_duration)]
+    /// How long a page can recover its connection state, e.g. `24h`; `0s` to disable recovery.
+    ///
+    /// Counted from the moment at which the page authenticated. Within it, a page that lost its connection goes on where it
+    /// was, without authenticating again.
+    #[arg(long, env = "DESKLINE_RECOVER_WITHIN", default_value = "24h", value_name = "TIME",
+        value_parser = humantime::parse_duration)]
     pub recover_within: Duration,
-    /// Another path at which Socket.IO clients find this server, beside `/socket.io/`: what they give as `path`, e.g. `/realtime/`.
+    /// Additional path for Socket.IO clients, beside `/socket.io/`: their `path` option, e.g. `/realtime/`.
     #[arg(long, env = "DESKLINE_PATH", value_parser = parse_path)]
     pub path: Option<String>,
 }
 
-/// A path at which Socket.IO clients cannot be answered.
+/// Why a path cannot be used for Socket.IO.
 #[derive(Debug, thiserror::Error)]
 enum PathError {
-    #[error("must begin with a slash, and be made of letters, digits and -._/")]
+    #[error("must begin with a slash and consist of letters, digits and -._/")]
     Unreadable,
-    #[error("other requests go there")]
+    #[error("is used by other routes of the server")]
     Taken,
 }
 
-/// Where other requests go.
+/// Paths of other routes.
 const TAKEN: [&str; 11] = [
     "/api/accounts",
     "/api/admin",
@@ -85,7 +99,7 @@ const TAKEN: [&str; 11] = [
     "/ws/chat",
 ];
 
-/// Without a final slash.
+/// Reads a path; returns it without a final slash.
 fn parse_path(text: &str) -> Result<String, PathError> {
     let path = text.trim_end_matches('/');
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._/".contains(c);
@@ -101,7 +115,7 @@ fn parse_path(text: &str) -> Result<String, PathError> {
 }
 
 impl SocketioConfig {
-    /// As the face takes it, with this heartbeat.
+    /// The settings in the form that the face takes.
     #[must_use]
     pub fn settings(&self, heartbeat: Heartbeat) -> SocketioSettings {
         SocketioSettings {

@@ -1,4 +1,4 @@
-//! How it is found out that a client has gone without a word.
+//! Heartbeat settings: how dead connections are detected.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::net::Heartbeat;
 
-/// A heartbeat that would never rest, or never come.
+/// Why a time cannot be used for the heartbeat.
 #[derive(Debug, thiserror::Error)]
 enum BeatError {
     #[error(transparent)]
@@ -15,19 +15,20 @@ enum BeatError {
     OutOfBounds,
 }
 
-/// How clients that have gone without a word are found out, on sockets of every dialect.
+/// How dead connections are detected, on sockets of all protocols.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Heartbeat")]
 pub struct HeartbeatConfig {
-    /// How often a client is asked for a sign of life, on every kind of socket, e.g. `25s`.
-    #[arg(long, env = "DESKLINE_PING_INTERVAL", default_value = "25s", value_parser = parse)]
+    /// Time between two pings to a client, on sockets of all protocols (100ms to 1day).
+    #[arg(long, env = "DESKLINE_PING_INTERVAL", default_value = "25s", value_name = "TIME", value_parser = parse)]
     pub ping_interval: Duration,
-    /// How long it may take to give one before its socket is ended, e.g. `20s`.
-    #[arg(long, env = "DESKLINE_PING_TIMEOUT", default_value = "20s", value_parser = parse)]
+    /// How long a client may take to answer a ping before its connection is closed (100ms to 1day).
+    #[arg(long, env = "DESKLINE_PING_TIMEOUT", default_value = "20s", value_name = "TIME", value_parser = parse)]
     pub ping_timeout: Duration,
 }
 
 impl HeartbeatConfig {
-    /// As the faces take it.
+    /// The settings in the form that the faces take.
     #[must_use]
     pub const fn heartbeat(&self) -> Heartbeat {
         Heartbeat { interval: self.ping_interval, timeout: self.ping_timeout }

@@ -1,4 +1,4 @@
-//! How much clients may do, and whose word about their address is taken.
+//! Rate limits by address and person, and the trusted proxies.
 
 use std::net::IpAddr;
 
@@ -8,35 +8,39 @@ use ipnet::IpNet;
 use crate::limits::{ActionRate, Limits};
 use crate::net::TrustedProxies;
 
-/// How much clients may do, and whose word about their address is taken.
+/// Rate limits by address and person, and the trusted proxies.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Proxies and limits")]
 pub struct LimitsConfig {
-    /// A proxy in front of the server, as an address or a network: its `X-Forwarded-For` and `Forwarded` headers are believed. May
-    /// be given several times.
+    /// Address or network of a proxy in front of the server; may be given several times.
+    ///
+    /// The `X-Forwarded-*` and `Forwarded` headers of its requests are trusted. Without this setting, all clients behind the
+    /// proxy count as one address, for rate limits and for bans.
     #[arg(long = "trusted-proxy", env = "DESKLINE_TRUSTED_PROXY", value_delimiter = ',', value_name = "CIDR", value_parser = network)]
     pub trusted_proxies: Vec<IpNet>,
-    /// How often one address may do something, e.g. `registrations=60/10m`, `mails=off` or `all=off`; names: handshakes, log-ins,
-    /// registrations, mails, codes, rooms, uploads, searches; and of one person: person-uploads, person-searches. May be given
-    /// several times.
+    /// Rate limit for one action, e.g. `mails=30/10m` or `mails=off`; may be given several times.
+    ///
+    /// A rate is COUNT/TIME or COUNT/TIME:BURST. By address: handshakes, log-ins, registrations, mails, codes, rooms, uploads,
+    /// searches. By person: person-uploads, person-searches. `all=off` lifts all of them. docs/OPERATING.md lists the defaults.
     #[arg(long = "limit", env = "DESKLINE_LIMIT", value_delimiter = ',', value_name = "NAME=RATE")]
     pub limits: Vec<ActionRate>,
 }
 
 impl LimitsConfig {
-    /// The proxies, as the network layer takes them.
+    /// The proxies in the form that the network layer takes.
     #[must_use]
     pub fn proxies(&self) -> TrustedProxies {
         TrustedProxies::new(&self.trusted_proxies)
     }
 
-    /// The limits. Nobody on this machine is held up in a demo.
+    /// The limits. A demo does not limit clients on the same machine.
     #[must_use]
     pub fn limits(&self, demo: bool) -> Limits {
         Limits::new(&self.limits, demo)
     }
 }
 
-/// A network, or an address as a network of its own.
+/// Reads a network; a single address becomes a network of one.
 pub(crate) fn network(text: &str) -> Result<IpNet, String> {
     let text = text.trim();
     match (text.parse::<IpNet>(), text.parse::<IpAddr>()) {

@@ -1,4 +1,4 @@
-//! Where the server listens, and who may call it from a browser.
+//! Where the server listens, and which pages may use it.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -7,36 +7,39 @@ use clap::Args;
 use super::{ConfigError, LOOPBACK, alias};
 use crate::net::{ClientUrl, ClientUrlError, Origins, PublicUrl};
 
-/// Where the server listens, and who may call it from a browser.
+/// Where the server listens, and which pages may use it.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Network")]
 pub struct ListenConfig {
-    /// Address to listen on; may be given several times [default: 127.0.0.1:3000, or `$PORT` there].
+    /// Address and port to listen on; may be given several times [default: 127.0.0.1, port `$PORT` or 3000].
     #[arg(
         long = "listen", env = "DESKLINE_LISTEN", value_delimiter = ',', value_name = "ADDRESS", value_parser = address
     )]
     pub addresses: Vec<SocketAddr>,
-    /// Origin of a page that may use this server, e.g. `https://shop.example.com`, `https://*.example.com` for all names below
-    /// it, or an app's, `capacitor://localhost`; may be given several times. Mailed links lead to the first that is one page
-    /// [default: `$CLIENT_URL`, or `http://localhost:5173`].
+    /// Origin of a page that may use this server; may be given several times [default: `$CLIENT_URL`, or `http://localhost:5173`].
+    ///
+    /// For example `https://shop.example.com`, `https://*.example.com` for all its subdomains, or the origin of an app,
+    /// `capacitor://localhost`. Links in mails lead to the first one without a wildcard that is a web page.
     #[arg(long = "client-url", env = "DESKLINE_CLIENT_URL", value_delimiter = ',', value_name = "ORIGIN")]
     pub client_urls: Vec<ClientUrl>,
-    /// Where pages find this server, if a proxy stands before it, e.g. `https://chat.example.com`: links in answers begin with
-    /// it. May be given several times, one for each host name.
+    /// Public URL of this server behind a proxy, e.g. `https://chat.example.com`; may be given several times.
+    ///
+    /// Links to attachments begin with it. Give one for each host name under which pages reach the server.
     #[arg(long = "public-url", env = "DESKLINE_PUBLIC_URL", value_delimiter = ',', value_name = "URL")]
     pub public_urls: Vec<PublicUrl>,
 }
 
-/// A text was given that is no address with a port.
+/// A text that is not an address with a port.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "an address and a port are needed: {for_this_machine} for this machine alone, {for_all} for every machine that reaches it"
+    "an address and a port are required, e.g. {for_this_machine} for this machine only, or {for_all} for all networks"
 )]
 struct AddressError {
     for_this_machine: SocketAddr,
     for_all: SocketAddr,
 }
 
-/// Reads an address with a port. To listen everywhere has to be asked for in full, so a mere port is taken for neither.
+/// Reads an address with a port. A port alone is refused, so that nobody listens on all networks by mistake.
 fn address(text: &str) -> Result<SocketAddr, AddressError> {
     let text = text.trim();
     text.parse().map_err(|_| {
@@ -49,14 +52,14 @@ fn address(text: &str) -> Result<SocketAddr, AddressError> {
 }
 
 impl ListenConfig {
-    /// The origins of the pages that may use this server.
+    /// The origins of pages that may use this server.
     #[must_use]
     pub fn origins(&self) -> Origins {
         let own: Vec<String> = self.public_urls.iter().map(ToString::to_string).collect();
         Origins::new(&self.client_urls, &own)
     }
 
-    /// Where mailed links lead: the first page that is at one address of the web.
+    /// Where links in mails lead: the first client URL that is a single web page.
     #[must_use]
     pub fn page_url(&self) -> String {
         let page = self.client_urls.iter().find(|url| url.is_page());

@@ -1,23 +1,24 @@
-//! What is logged, and how.
+//! Logging settings.
 
 use clap::{Args, ValueEnum};
 
-/// What is logged, and how.
+/// Logging settings.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Logging")]
 pub struct LogConfig {
-    /// What is logged: a level, or a filter such as `info,deskline::desk=debug`.
+    /// Log level, or a filter by module such as `info,deskline::desk=debug`.
     #[arg(long = "log", env = "DESKLINE_LOG", default_value = "info", value_name = "FILTER")]
     pub filter: String,
-    /// How a line looks.
+    /// Format of log lines.
     #[arg(long, env = "DESKLINE_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
 }
 
-/// How a line of the log looks.
+/// Format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
-    /// For people.
+    /// Text for people.
     Text,
-    /// For machines.
+    /// One JSON object per line.
     Json,
 }

@@ -1,8 +1,9 @@
-//! Settings: by flag, by environment, by a `.env` file, in this order of precedence. The only place that reads the
-//! environment. Each concern has a struct of its own.
+//! Settings: command-line flags, then environment variables, then a `.env` file, in this order of precedence.
 //!
-//! A few names of the servers that Deskline replaces are understood as well: `PORT`, `JWT_SECRET`, `MONGODB_URI` and
-//! `CLIENT_URL`.
+//! This is the only module that reads the environment. Each concern has its own struct; `docs/SETTINGS.md` and `--help` are
+//! both made from the doc comments of their fields.
+//!
+//! A few variables of the replaced servers work as aliases: `PORT`, `JWT_SECRET`, `MONGODB_URI` and `CLIENT_URL`.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -33,8 +34,12 @@ pub use store::{DEMO_DATA, StoreConfig};
 
 /// All settings of `deskline serve`.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Demo")]
 pub struct Config {
-    /// Starts with demo accounts whose passwords everybody knows, on this machine alone, in a data file of its own.
+    /// Start with demo accounts.
+    ///
+    /// Their passwords are public, so the server listens on loopback addresses only and uses its own data file,
+    /// `deskline-demo.db`, unless `--data` names another.
     #[arg(long, env = "DESKLINE_DEMO")]
     pub demo: bool,
     #[command(flatten)]
@@ -69,37 +74,37 @@ pub struct Config {
     pub log: LogConfig,
 }
 
-/// Settings that contradict each other.
+/// Settings that contradict each other or cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// The demo accounts are for this machine alone.
-    #[error("--demo listens on this machine alone, not on {0}\nhint: leave --listen out, or --demo")]
+    /// The demo accounts must not be reachable from other machines.
+    #[error("--demo cannot listen on {0}, only on loopback addresses\nhint: remove --listen, or --demo")]
     DemoInPublic(SocketAddr),
-    /// The demo accounts are for a data file of their own.
-    #[error("--demo keeps its accounts in a data file\nhint: leave --mongodb-uri out, or --demo")]
+    /// The demo accounts are not written to a database.
+    #[error("--demo cannot be used with MongoDB\nhint: remove --mongodb-uri, or --demo")]
     DemoOnMongo,
-    /// The replaced server's name for where pages come from has a value that cannot be used.
-    #[error("CLIENT_URL, {value:?}: {error}")]
+    /// The alias `CLIENT_URL` has a value that cannot be used.
+    #[error("CLIENT_URL is {value:?}: {error}")]
     ClientUrl {
-        /// What it is.
+        /// The value.
         value: String,
-        /// Why not.
+        /// What is wrong with it.
         error: ClientUrlError,
     },
-    /// A name of the replaced server has a value that cannot be used.
+    /// Another alias has a value that cannot be used.
     #[error("{name} must be {what}, not {value:?}")]
     Alias {
         /// The variable.
         name: &'static str,
         /// What it must be.
         what: &'static str,
-        /// What it is.
+        /// The value.
         value: String,
     },
 }
 
 impl Config {
-    /// Fills in what the replaced server's names say, where Deskline's own say nothing, and checks the whole.
+    /// Applies the aliases and defaults to settings that are not given, and checks the result.
     ///
     /// # Errors
     /// [`ConfigError`] names the setting.
@@ -121,11 +126,11 @@ impl Config {
     }
 }
 
-/// Loads a `.env` file of the working folder into the environment, unless a variable is set already. To be called before
-/// any other thread runs. Gives the names of the variables that the file sets.
+/// Loads the `.env` file of the working directory into the environment; variables that are already set win. Call it before
+/// any other thread runs. Returns the names of the variables in the file.
 ///
 /// # Errors
-/// If there is such a file and it cannot be read.
+/// If the file exists and cannot be read.
 pub fn load_env_file() -> Result<Vec<String>, dotenvy::Error> {
     match dotenvy::dotenv() {
         Ok(file) => dotenvy::from_path_iter(file)?.map(|line| line.map(|(name, _)| name)).collect(),
@@ -134,33 +139,33 @@ pub fn load_env_file() -> Result<Vec<String>, dotenvy::Error> {
     }
 }
 
-/// A variable of a `.env` file that looks like a setting and is none.
+/// A variable in a `.env` file that looks like a setting, but is not one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{name} in the .env file is no setting\nhint: {hint}")]
+#[error("unknown setting {name} in the .env file\nhint: {hint}")]
 pub struct UnknownVariable {
     name: String,
     hint: String,
 }
 
-/// Checks the names that a `.env` file sets against those that there are. Names of other programs are none of ours, nor are
-/// those that tests take.
+/// Checks the variables of a `.env` file against the known settings. Only names that begin with `DESKLINE_` are checked, except
+/// those of the tests, `DESKLINE_TEST_`.
 ///
 /// # Errors
-/// [`UnknownVariable`], for the first one.
+/// [`UnknownVariable`], for the first unknown one.
 pub fn check_env_names(given: &[String], known: &[String]) -> Result<(), UnknownVariable> {
     let is_ours = |name: &&String| name.starts_with("DESKLINE_") && !name.starts_with("DESKLINE_TEST_");
     let Some(name) = given.iter().filter(is_ours).find(|name| !known.contains(name)) else { return Ok(()) };
     let likeness = |other: &&String| strsim::jaro_winkler(name, other);
     let nearest = known.iter().max_by(|one, other| likeness(one).total_cmp(&likeness(other)));
     let hint = match nearest.filter(|nearest| likeness(nearest) > 0.9) {
-        Some(nearest) => format!("write {nearest}, or take the line out"),
-        None => "take the line out; `deskline --help` names all settings".to_owned(),
+        Some(nearest) => format!("did you mean {nearest}? Otherwise remove the line"),
+        None => "remove the line; `deskline --help` lists all settings".to_owned(),
     };
     Err(UnknownVariable { name: name.clone(), hint })
 }
 
-/// A variable under a name of the replaced server; empty counts as not set.
-#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment by hand")]
+/// The value of an alias; an empty one counts as not set.
+#[expect(clippy::disallowed_methods, reason = "the only place that reads the environment directly")]
 fn alias(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }

@@ -1,4 +1,4 @@
-//! Where users and logs are kept.
+//! Store settings: a data file or MongoDB.
 
 use std::path::PathBuf;
 
@@ -8,32 +8,33 @@ use super::{ConfigError, alias};
 use crate::auth::Secret;
 use crate::store::{DEFAULT_DATABASE, StoreLocation};
 
-/// The data file of the demo, unless another is named.
+/// Default data file of `--demo`.
 pub const DEMO_DATA: &str = "deskline-demo.db";
 
-/// Where users and logs are kept: in a data file, unless MongoDB is named.
+/// Where accounts and conversations are stored: in a data file, unless MongoDB is chosen.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Store")]
 pub struct StoreConfig {
-    /// The data file of the embedded store [default: deskline.db, with --demo deskline-demo.db].
+    /// Data file of the embedded store [default: `deskline.db`, with `--demo` `deskline-demo.db`].
     #[arg(long, global = true, env = "DESKLINE_DATA", value_name = "FILE", conflicts_with = "mongodb_uri")]
     pub data: Option<PathBuf>,
-    /// Keeps everything in this MongoDB instead, e.g. `mongodb://127.0.0.1:27017/adrsmyapp`; understood as `MONGODB_URI`, too.
+    /// Store everything in this MongoDB instead, e.g. `mongodb://127.0.0.1:27017/deskline` [default: `$MONGODB_URI`].
     #[arg(long, global = true, env = "DESKLINE_MONGODB_URI", hide_env_values = true, value_name = "URI")]
     pub mongodb_uri: Option<Secret>,
-    /// The MongoDB database, if the URI names none.
+    /// MongoDB database, if the URI does not name one.
     #[arg(long, global = true, env = "DESKLINE_MONGODB_DATABASE", default_value = DEFAULT_DATABASE, value_name = "NAME")]
     pub mongodb_database: String,
 }
 
 impl StoreConfig {
-    /// Fills in what the replaced server's name says, where Deskline's own say nothing.
+    /// Applies the alias `MONGODB_URI`, unless a store is set.
     pub(crate) fn complete(&mut self) {
         if self.data.is_none() && self.mongodb_uri.is_none() {
             self.mongodb_uri = alias("MONGODB_URI").map(Secret::from);
         }
     }
 
-    /// The demo accounts live in a data file of their own, and in no database that may be somebody's.
+    /// Chooses the demo's data file. A database is refused: it may hold real accounts.
     pub(super) fn complete_for_demo(&mut self) -> Result<(), ConfigError> {
         if self.mongodb_uri.is_some() {
             return Err(ConfigError::DemoOnMongo);
@@ -42,7 +43,7 @@ impl StoreConfig {
         Ok(())
     }
 
-    /// Where that is.
+    /// The location of the store.
     #[must_use]
     pub fn location(&self) -> StoreLocation {
         match &self.mongodb_uri {

@@ -87,9 +87,9 @@ fn a_page_is_named_as_its_browser_names_it() {
 #[test]
 fn a_mistake_is_answered_with_what_to_do() {
     for (arguments, says) in [
-        (["--listen", "4501"], "127.0.0.1:4501 for this machine alone, 0.0.0.0:4501 for every machine"),
-        (["--listen", ":4501"], "127.0.0.1:4501 for this machine alone"),
-        (["--listen", "localhost:4501"], "127.0.0.1:4501 for this machine alone"),
+        (["--listen", "4501"], "127.0.0.1:4501 for this machine only, or 0.0.0.0:4501 for all networks"),
+        (["--listen", ":4501"], "127.0.0.1:4501 for this machine only"),
+        (["--listen", "localhost:4501"], "127.0.0.1:4501 for this machine only"),
         (["--max-attachment", "99999999999"], "1..=10240"),
         (["--send-rate", "4294967295"], "1000000"),
     ] {

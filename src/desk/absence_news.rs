@@ -110,7 +110,7 @@ impl Desk {
                         self.run(async move {
                             match desk.partners_of(&viewer).await {
                                 Ok(partners) => desk.tell_away(&viewer, &connection, partners).await,
-                                Err(error) => tracing::warn!(%error, "Could not tell an agent who is away"),
+                                Err(error) => tracing::warn!(%error, "Could not announce absent people to an agent"),
                             }
                         });
                     }
@@ -128,14 +128,14 @@ impl Desk {
     async fn tell_away(&self, viewer: &Arc<Person>, connection: &Arc<dyn Connection>, mut people: Vec<UserId>) {
         people.retain(|person| *person != viewer.id && !self.0.presence.is_online(*person));
         if let Err(error) = self.0.directory.look_up(people.iter().copied()).await {
-            return tracing::warn!(%error, "Could not tell an agent who is away");
+            return tracing::warn!(%error, "Could not announce absent people to an agent");
         }
         let mut events = Vec::with_capacity(people.len());
         for id in people {
             match self.0.directory.person(id).await {
                 Ok(Some(person)) if !self.0.presence.is_online(id) => events.push(online(id, person.number, false)),
                 Ok(_) => {}
-                Err(error) => return tracing::warn!(%error, "Could not tell an agent who is away"),
+                Err(error) => return tracing::warn!(%error, "Could not announce absent people to an agent"),
             }
         }
         super::presence_news::tell_slowly(viewer, connection, &events).await;

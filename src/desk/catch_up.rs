@@ -51,7 +51,7 @@ impl Desk {
         loop {
             match self.replay_missed(person, &stream, &stream.take_lost()).await {
                 Ok(()) => {}
-                Err(StoreError::Corrupt(what)) => tracing::error!("Somebody cannot be caught up: {what}"),
+                Err(StoreError::Corrupt(what)) => tracing::error!("Could not replay missed messages: {what}"),
                 Err(error) => return Err(error),
             }
             if let Held::PassedOn = self.pass_on_held(person, &stream).await {

@@ -78,7 +78,7 @@ impl Desk {
             desk.settle_older(&person, &begun).await;
             let lost = stream.take_lost().into_iter().map(|(_, first)| first).min();
             if let Err(error) = desk.replay_from(&person, &stream, conversation, lost.or(unsent)).await {
-                tracing::warn!(%error, "A connection could not be caught up");
+                tracing::warn!(%error, "Could not replay missed messages to a connection");
                 stream.connection().dismiss();
             }
         });
@@ -89,7 +89,7 @@ impl Desk {
         match self.delivered(user, conversation).await {
             Ok(delivered) => delivered.map(Seq::next),
             Err(error) => {
-                tracing::warn!(%error, "What somebody has been sent could not be looked up");
+                tracing::warn!(%error, "Could not read the delivery cursors of a person");
                 None
             }
         }
@@ -151,6 +151,6 @@ impl Desk {
 
 /// The connection tells its client, and lets go of the person by itself.
 pub(super) fn revoke_connection(user: UserId, connection: &dyn Connection, reason: Revoked) {
-    tracing::info!(user.id = %user, connection.id = %connection.id(), ?reason, "A connection lost its rights");
+    tracing::info!(user.id = %user, connection.id = %connection.id(), ?reason, "Revoked a connection");
     connection.revoke(reason);
 }

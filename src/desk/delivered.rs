@@ -34,7 +34,7 @@ pub(super) struct Cursors {
 
 impl Default for Cursors {
     fn default() -> Self {
-        Self { known: Mutex::default(), outage: Outage::new("write down what was delivered") }
+        Self { known: Mutex::default(), outage: Outage::new("persist delivery cursors") }
     }
 }
 

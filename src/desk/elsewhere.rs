@@ -24,7 +24,7 @@ pub(super) struct Told {
 
 impl Told {
     pub(super) fn new(since: Timestamp) -> Self {
-        Self { since, ends: HashMap::new(), outage: Outage::new("read what another process has written") }
+        Self { since, ends: HashMap::new(), outage: Outage::new("read entries of other processes") }
     }
 
     /// An entry is about to be told. Gives after which one something may have to be told before it.

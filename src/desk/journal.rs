@@ -181,7 +181,7 @@ impl Desk {
         let (to_tell, kept) = mpsc::channel(KEPT_BATCHES);
         let (keeper, teller) = (self.clone(), self.clone());
         self.0.tasks.spawn(essential("journal", async move { keeper.keep(submissions, to_tell).await }));
-        self.0.tasks.spawn(essential("publisher of the journal", async move { teller.tell_what_is_kept(kept).await }));
+        self.0.tasks.spawn(essential("journal publisher", async move { teller.tell_what_is_kept(kept).await }));
     }
 
     async fn keep(&self, mut submissions: mpsc::Receiver<Submission>, to_tell: mpsc::Sender<Vec<Kept>>) {
@@ -265,6 +265,6 @@ fn say_what_failed(results: &[Result<Appended, AppendError>]) {
     });
     if let Some(error) = failed.clone().next() {
         let (count, of) = (failed.count(), results.len());
-        tracing::warn!(%error, "The store did not keep {count} of {of} entries");
+        tracing::warn!(%error, "Could not store {count} of {of} entries");
     }
 }

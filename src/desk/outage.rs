@@ -22,7 +22,7 @@ impl Outage {
         match outcome {
             Ok(()) if was_on => tracing::info!("Can {} again", self.what),
             Err(error) if !was_on => {
-                tracing::warn!(%error, "Could not {}; trying again without saying so each time", self.what);
+                tracing::warn!(%error, "Could not {}; retrying, further failures are not logged", self.what);
             }
             Ok(()) | Err(_) => {}
         }

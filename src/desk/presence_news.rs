@@ -138,7 +138,7 @@ impl Desk {
         match self.0.directory.desk().await {
             Ok(desk) => Some(desk),
             Err(error) => {
-                tracing::warn!(%error, "Could not tell customers whether the desk is there");
+                tracing::warn!(%error, "Could not announce the desk's presence to customers");
                 None
             }
         }

@@ -91,7 +91,7 @@ impl Desk {
         let page = by.recognized();
         for older in self.0.presence.connections(person.id) {
             if older.id() != by.id() && older.recognized() == page {
-                tracing::debug!(connection.id = %older.id(), "A page came back on a new connection");
+                tracing::debug!(connection.id = %older.id(), "A page reconnected");
                 older.retire(has_named_place);
             }
         }
@@ -108,7 +108,7 @@ impl Desk {
         match self.place_in_own(person, stream).await {
             Ok(seq) => Some(Place::InOwn(seq)),
             Err(error) => {
-                tracing::warn!(%error, "Could not look up how far a customer has been sent their conversation");
+                tracing::warn!(%error, "Could not read how far a customer's conversation was sent");
                 None
             }
         }

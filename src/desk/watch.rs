@@ -28,8 +28,8 @@ impl Default for Expiries {
     fn default() -> Self {
         Self {
             queue: Mutex::default(),
-            outage: Outage::new("look at accounts again"),
-            bans_outage: Outage::new("look at bans again"),
+            outage: Outage::new("recheck accounts"),
+            bans_outage: Outage::new("reload bans"),
         }
     }
 }

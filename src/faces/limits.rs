@@ -59,7 +59,7 @@ pub async fn limit_requests(State(state): State<RequestLimits>, request: Request
     for action in actions(&request) {
         let person = action.by_person().and_then(|_| accounts.subject_of(token_of(&request)?));
         if let Err(limited) = limits.take_for(*action, source, person) {
-            tracing::debug!(%source, action = action.name(), "An address has reached a limit");
+            tracing::debug!(%source, action = action.name(), "Rate limit reached");
             return too_many(limited);
         }
     }

@@ -18,7 +18,7 @@ impl Mailer for LogMailer {
             target: "deskline::mail",
             to = mail.to.as_str(),
             subject = mail.subject,
-            "No mail server is configured, so this mail is shown here instead:\n{}",
+            "Mail that would be sent if a mail server were set:\n{}",
             mail.text
         );
         Ok(())

@@ -25,19 +25,19 @@ pub(crate) use bar::Bar;
 pub(crate) use scratch::Scratch;
 pub(crate) use server::{OwnServer, SECRET};
 
-/// What server to start, and where it keeps its things.
+/// Which server to start, and where its data goes.
 #[derive(Args, Clone, Debug)]
 pub struct RigOptions {
-    /// The server to start [default: this program].
+    /// Server program to start [default: this program].
     #[arg(long, value_name = "PROGRAM")]
     pub server: Option<PathBuf>,
-    /// A further argument for it; may be given several times.
+    /// Additional argument for the server; may be given several times.
     #[arg(long, allow_hyphen_values = true, value_name = "ARGUMENT")]
     pub server_arg: Vec<String>,
-    /// Where scratch data files go; the system's folder for such things by default, which may be in memory.
+    /// Folder for scratch data files [default: the system's temporary folder, which may be in memory].
     #[arg(long, value_name = "FOLDER")]
     pub scratch: Option<PathBuf>,
-    /// Uses a scratch database on this MongoDB instead of a scratch data file. It is removed at the end.
+    /// Use a scratch database on this MongoDB instead of a data file; it is dropped at the end.
     #[arg(long, value_name = "URI")]
     pub mongodb_uri: Option<Secret>,
 }

@@ -18,6 +18,7 @@ mod peers;
 mod presence;
 mod prove;
 mod recovery;
+mod settings_page;
 #[path = "../support/mod.rs"]
 mod shared;
 mod spelling;

@@ -67,7 +67,7 @@ async fn what_is_wrong_is_told_with_a_failure_and_put_right_when_that_is_asked_f
 
     let sound = verify(&[]).await;
     assert_eq!(sound.status.code(), Some(0), "{}", said(&sound));
-    assert!(said(&sound).contains("1 conversations, 1 entries: 0 differences, 0 conversations put right."));
+    assert!(said(&sound).contains("1 conversations, 1 entries: 0 differences, 0 conversations repaired."));
 
     let raw = rusqlite::Connection::open(&data).unwrap();
     assert_eq!(raw.execute("UPDATE conversations SET desk_unread = desk_unread + 6", []).unwrap(), 1);
@@ -77,17 +77,17 @@ async fn what_is_wrong_is_told_with_a_failure_and_put_right_when_that_is_asked_f
         let told = said(&wrong);
         assert_eq!(wrong.status.code(), Some(1), "{told}");
         assert!(told.contains("what the desk has not read is 7, the log says 1"), "{told}");
-        assert!(told.contains("1 differences, 0 conversations put right.") && told.contains("hint: --fix"), "{told}");
+        assert!(told.contains("1 differences, 0 conversations repaired.") && told.contains("hint: --fix"), "{told}");
     }
     let fixed = verify(&["--fix"]).await;
     assert_eq!(fixed.status.code(), Some(0), "{}", said(&fixed));
-    assert!(said(&fixed).contains("1 differences, 1 conversations put right."), "{}", said(&fixed));
+    assert!(said(&fixed).contains("1 differences, 1 conversations repaired."), "{}", said(&fixed));
     assert!(verify(&[]).await.status.success());
 
     let raw = rusqlite::Connection::open(&data).unwrap();
     assert_eq!(raw.execute("UPDATE entries SET seq = 2", []).unwrap(), 1);
     drop(raw);
     let broken = verify(&["--fix"]).await;
-    assert_eq!(broken.status.code(), Some(1), "what the log itself lacks cannot be put right: {}", said(&broken));
+    assert_eq!(broken.status.code(), Some(1), "what the log itself lacks cannot be repaired: {}", said(&broken));
     assert!(said(&broken).contains("entry 1 is missing from the log"), "{}", said(&broken));
 }

@@ -39,7 +39,7 @@ fn refusal(output: &Output) -> String {
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     // The driver may have a word to say as well, since nobody waits for its background tasks.
     assert!(told.lines().any(|line| line.starts_with("deskline: ")), "{told}");
-    assert!(!String::from_utf8_lossy(&output.stdout).contains("Both stores hold the same"), "{told}");
+    assert!(!String::from_utf8_lossy(&output.stdout).contains("Both stores are equal"), "{told}");
     told
 }
 
@@ -71,10 +71,10 @@ async fn send_file(url: &str, by: &Account) {
 async fn a_data_file_goes_to_mongodb_and_back_into_another() {
     let Some(site) = Site::new() else { return };
     let people = fill(&site).await;
-    let moved = format!("Moved 2 accounts, 0 profiles, {ENTRIES} entries; 1 conversations are there.\n");
-    let nothing = "Moved 0 accounts, 0 profiles, 0 entries; 1 conversations are there.\n";
-    let same = format!("Both stores hold the same: {ENTRIES} entries compared.\n");
-    let hint = "NOT moved: the files of 1 attachments.";
+    let moved = format!("Copied 2 accounts, 0 profiles and {ENTRIES} entries; the target has 1 conversations.\n");
+    let nothing = "Copied 0 accounts, 0 profiles and 0 entries; the target has 1 conversations.\n";
+    let same = format!("Both stores are equal: {ENTRIES} entries compared.\n");
+    let hint = "NOT copied: the files of 1 attachments.";
 
     let there = assert_worked(&move_all(&site, &sqlite("one.db"), &site.uri()).await);
     assert!(there.starts_with(&moved) && there.contains(hint) && there.ends_with(&same), "{there}");
@@ -106,7 +106,7 @@ async fn a_database_that_holds_something_else_is_refused() {
     let Some((site, _)) = Site::with(&[("ann", Role::Customer)]).await else { return };
     fill(&site).await;
     let told = refusal(&move_all(&site, &sqlite("one.db"), &site.uri()).await);
-    assert!(told.contains("deskline: moving: another account with the number or address"), "{told}");
+    assert!(told.contains("deskline: copying: another account with the number or address"), "{told}");
     site.remove().await;
 
     let site = Site::new().unwrap();
@@ -136,7 +136,7 @@ async fn a_django_dump_in_mongodb_is_known_wherever_it_is_moved() {
         let again = take(["--mongodb-uri", &uri]).await;
         assert!(line(&again, message).starts_with(&format!("0 taken, {taken} here already, ")), "{again}");
         let moved = assert_worked(&move_all(&site, &uri, &sqlite("one.db")).await);
-        assert!(moved.contains("Both stores hold the same: "), "{moved}");
+        assert!(moved.contains("Both stores are equal: "), "{moved}");
         let known = take(["--data", "one.db"]).await;
         assert_eq!(line(&known, message), line(&again, message));
         site.remove().await;

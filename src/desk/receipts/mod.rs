@@ -39,8 +39,8 @@ impl Default for Receipts {
         Self {
             tracks: Mutex::default(),
             is_asked_for: AtomicBool::default(),
-            looking: Outage::new("look at receipts"),
-            writing: Outage::new("write down receipts"),
+            looking: Outage::new("process receipts"),
+            writing: Outage::new("persist receipts"),
         }
     }
 }

@@ -91,7 +91,7 @@ impl<L> Live<L> {
     /// Refuses a frame: with these words, unless there are too many of them. A client that causes nothing but refusals is closed.
     pub(super) fn refuse(&self, words: Option<String>) {
         if self.pace.refused() {
-            tracing::warn!(connection.id = %self.id, "Closed a connection that was refused too much for ten seconds");
+            tracing::warn!(connection.id = %self.id, "Closed a connection after ten seconds of refused requests");
             return self.line.close(POLICY, "Too many refused messages");
         }
         if let Some(words) = words

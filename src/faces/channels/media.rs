@@ -63,7 +63,7 @@ async fn file(
             .into_response());
     };
     let file = File::open(channels.settings.files.join(&attachment.file)).await.map_err(|error| {
-        tracing::error!(%error, "A file is missing");
+        tracing::error!(%error, "An attachment's file is missing");
         Problem::detail(StatusCode::NOT_FOUND, "Not found.")
     })?;
     let headers = [

@@ -116,7 +116,7 @@ const SWEEP: Duration = Duration::from_hours(1);
 pub async fn keep_tidy(settings: ChannelsSettings, clock: Arc<dyn Clock>) {
     loop {
         if let Err(error) = drivecash::upload::sweep(&settings.files, clock.now()).await {
-            tracing::warn!(%error, "The folder of the attachments could not be tidied up");
+            tracing::warn!(%error, "Could not clean up the attachments folder");
         }
         tokio::time::sleep(SWEEP).await;
     }

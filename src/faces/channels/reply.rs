@@ -120,7 +120,7 @@ pub(super) async fn wrong_method(method: Method) -> Response {
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
-        tracing::error!(%error, "A request failed in the store");
+        tracing::error!(%error, "A request failed: store error");
         Self::error(StatusCode::SERVICE_UNAVAILABLE, "Server error")
     }
 }
@@ -235,7 +235,7 @@ pub(super) fn username_taken() -> Problem {
 
 /// A password could not be hashed or judged.
 pub(super) fn password_problem(error: PasswordError) -> Problem {
-    tracing::warn!(%error, "A password could not be hashed");
+    tracing::warn!(%error, "Could not hash a password");
     Problem::detail(StatusCode::SERVICE_UNAVAILABLE, "Server is busy. Please try again.")
         .later(Duration::from_secs(5).into())
 }

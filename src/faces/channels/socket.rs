@@ -124,7 +124,7 @@ impl Handshake {
                     let io = TokioIo::new(upgraded);
                     serve(WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await).await;
                 }
-                Err(error) => tracing::debug!(%error, "A websocket was not opened"),
+                Err(error) => tracing::debug!(%error, "Could not open a websocket"),
             }
         });
         let headers = [
@@ -176,7 +176,7 @@ async fn stop_or_serve<D: Dialect>(
                     Some(read) => read,
                     None if is_silent => return Ending::Silent,
                     None if pulse.is_gone() => {
-                        tracing::debug!("A client has given no sign of life");
+                        tracing::debug!("A client did not answer a ping");
                         return Ending::Silent;
                     }
                     None => {
@@ -278,7 +278,7 @@ async fn say_goodbye(socket: &mut WebSocket, code: u16, reason: &'static str) {
 async fn drain(socket: &mut WebSocket) {
     let rest = async { while let Some(Ok(_)) = socket.next().await {} };
     if timeout(FAREWELL, rest).await.is_err() {
-        tracing::debug!("A client did not take its leave in time");
+        tracing::debug!("A client did not close its websocket in time");
     }
 }
 
@@ -289,7 +289,7 @@ async fn answer_bare_close(socket: WebSocket) {
         io.shutdown().await
     };
     if let Ok(Err(error)) = timeout(FAREWELL, answer).await {
-        tracing::debug!(%error, "A client did not wait for the answer to its close");
+        tracing::debug!(%error, "A client closed the connection without waiting for the close frame");
     }
 }
 

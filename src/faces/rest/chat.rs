@@ -184,7 +184,7 @@ impl From<StoreError> for ChatRefusal {
 
 impl IntoResponse for ChatRefusal {
     fn into_response(self) -> Response {
-        tracing::warn!(error = %self.0, "The store failed");
+        tracing::warn!(error = %self.0, "A request failed: store error");
         refuse(StatusCode::SERVICE_UNAVAILABLE, "Server error")
     }
 }

@@ -36,7 +36,7 @@ async fn confirm(State(AccountsState(accounts)): State<AccountsState>, Query(lin
             page(StatusCode::BAD_REQUEST, "<p>This link is not valid, or was used before.</p>")
         }
         Err(ConfirmEmailError::Store(error)) => {
-            tracing::error!(%error, "A request failed in the store");
+            tracing::error!(%error, "A request failed: store error");
             page(StatusCode::SERVICE_UNAVAILABLE, "<p>The server is busy. Please try again.</p>")
         }
     }

@@ -117,7 +117,7 @@ impl IntoResponse for Refusal {
 /// The cause is for the log: clients learn only whether a later try may help.
 impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
-        tracing::error!(%error, "A request failed in the store");
+        tracing::error!(%error, "A request failed: store error");
         match error {
             StoreError::Unavailable(_) => Self::new(StatusCode::SERVICE_UNAVAILABLE, "Server error"),
             StoreError::Refused(_) | StoreError::Corrupt(_) => {

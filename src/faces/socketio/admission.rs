@@ -151,7 +151,7 @@ impl Admission {
             }
             let is_last_look = Instant::now() >= deadline;
             if let Some(session) = self.0.oldest(opener) {
-                tracing::debug!("Ended a session that has not said who it is, to make room");
+                tracing::debug!("Closed an unauthenticated session to make room for others");
                 end(session.end()).await;
                 session.vacate();
             } else if is_last_look {

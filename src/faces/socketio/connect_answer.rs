@@ -61,7 +61,7 @@ impl ConnectAnswer {
         let (mut head, body) = response.into_parts();
         // The library makes the whole body before it answers.
         let Ok(body) = body.collect().await else {
-            tracing::debug!("A poll's answer broke off");
+            tracing::debug!("The response to a poll was cut short");
             return Response::from_parts(head, Body::empty());
         };
         let body = body.to_bytes();

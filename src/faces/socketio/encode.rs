@@ -25,7 +25,7 @@ pub(super) fn encode(event: &DeskEvent, viewer: &Person, server_url: &str) -> Op
         DeskEvent::Presence(change) => to_raw_value(&PresenceBody::from(&**change)),
         DeskEvent::Status(change) => to_raw_value(&MessageStatusBody::from(&**change)),
     };
-    payload.map(Encoded).inspect_err(|error| tracing::error!(%error, "An event could not be encoded")).ok()
+    payload.map(Encoded).inspect_err(|error| tracing::error!(%error, "Could not encode an event")).ok()
 }
 
 /// Under which names a connection is sent this event, in this order.

@@ -88,7 +88,7 @@ async fn authenticate(connection: &Shared, shown: Authenticate, ack: Option<AckS
                     Problem::new(ErrorCode::Unauthenticated, "Invalid token")
                 }
                 IdentifyError::Store(error) => {
-                    tracing::warn!(%error, "Could not look up who authenticates");
+                    tracing::warn!(%error, "Could not read the account of an authenticating client");
                     Problem::new(ErrorCode::StorageUnavailable, "Server error")
                 }
             };
@@ -148,7 +148,7 @@ async fn catch_up(connection: &Shared, person: &Arc<Person>, begun: Begun) {
 }
 
 fn give_up(connection: &Shared, person: &Person, error: &StoreError) {
-    tracing::debug!(%error, user.id = %person.id, "A connection could not be caught up");
+    tracing::debug!(%error, user.id = %person.id, "Could not replay missed messages to a connection");
     connection.give_up();
 }
 
@@ -282,7 +282,7 @@ fn answer(connection: &Shared, ack: Option<AckSender>, outcome: Result<(), Probl
 }
 
 pub(super) fn unavailable(error: &StoreError) -> Problem {
-    tracing::warn!(%error, "The store failed");
+    tracing::warn!(%error, "A request failed: store error");
     Problem::new(ErrorCode::StorageUnavailable, "Server error")
 }
 

@@ -121,7 +121,7 @@ pub(super) async fn page_of(
             Ok(who) => Some((id, Returning { who, binding: binding.to_owned(), place })),
             Err(IdentifyError::Store(error)) => return Err(error),
             Err(error) => {
-                tracing::debug!(%error, "A page came back that may not go on");
+                tracing::debug!(%error, "Refused to recover a page");
                 None
             }
         },

@@ -51,7 +51,7 @@ impl Portions {
         let (mut head, body) = response.into_parts();
         // The library makes the whole body before it answers.
         let Ok(body) = body.collect().await else {
-            tracing::debug!("A poll's answer broke off");
+            tracing::debug!("The response to a poll was cut short");
             return Response::from_parts(head, Body::empty());
         };
         let (body, length) = (body.to_bytes(), head.headers.get(CONTENT_LENGTH).cloned());

@@ -32,7 +32,7 @@ impl Silence {
     pub(super) fn watch(allowed: Duration) -> Self {
         let line = Arc::new(Mutex::new(Line::new()));
         let watched = Arc::downgrade(&line);
-        tokio::spawn(restarting("reminder of silent clients", move || {
+        tokio::spawn(restarting("authentication reminder", move || {
             let watched = watched.clone();
             async move {
                 let mut tick = tokio::time::interval(PERIOD);

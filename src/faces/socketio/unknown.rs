@@ -53,7 +53,7 @@ pub(super) fn note(name: &str) {
     }
     drop(logged);
     let hint = hint(&name);
-    tracing::warn!(event = ?name, hint, "A client sends an event that is unknown here; each name is logged once");
+    tracing::warn!(event = ?name, hint, "Unknown event from a client (each name is logged once)");
 }
 
 /// What an operator can do about it.

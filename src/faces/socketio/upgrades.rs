@@ -86,7 +86,7 @@ impl Known {
         let before = self.failed.get(&client).filter(|failed| failed.last.elapsed() < TOGETHER);
         let times = before.map_or(0, |failed| failed.times) + 1;
         if times == FAILURES {
-            tracing::info!("A client's websockets fail; it is kept on polling for {REFUSED:?}");
+            tracing::info!("Websockets of a client keep failing; it stays on polling for {REFUSED:?}");
         }
         if self.failed.len() < CLIENTS || self.failed.contains_key(&client) {
             self.failed.insert(client, Failed { times, last: now });

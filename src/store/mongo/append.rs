@@ -244,7 +244,7 @@ impl Shared {
         });
         moved.await.unwrap_or_else(|error: StoreError| {
             let id = after.conversation.id;
-            tracing::warn!(%error, conversation.id = %id, "The projections of {id} are behind its log until they can be written");
+            tracing::warn!(%error, conversation.id = %id, "Could not update the projections of conversation {id}; they stay behind its log for now");
             self.mirror.nudge(id);
             false
         })

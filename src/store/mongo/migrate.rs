@@ -182,7 +182,7 @@ impl Shared {
         let odd = messages.iter().filter(|message| !message.odd.is_empty());
         let straight = odd.map(|message| {
             let fields: Vec<&String> = message.odd.keys().collect();
-            tracing::warn!(message.id = %message.id, ?fields, "Message {} had odd fields, and was read as well as can be", message.id);
+            tracing::warn!(message.id = %message.id, ?fields, "Message {} has malformed fields and was read as far as possible", message.id);
             Update {
                 filter: queries::message(message.id),
                 change: doc! { "$set": message.odd.clone() },
@@ -195,7 +195,7 @@ impl Shared {
     /// Puts something unreadable out of the way of what comes after it.
     async fn leave_out(&self, document: &Document, field: &str) -> Result<(), StoreError> {
         let Some(id) = document.get("_id") else { return Ok(()) };
-        tracing::warn!(message.id = %id, field, "Left out document {id} of {MESSAGES}: its {field} is none of a message");
+        tracing::warn!(message.id = %id, field, "Skipped document {id} of {MESSAGES}: its {field} is not that of a message");
         let change = doc! { "$set": { "conversation": false } };
         self.messages.update_one(queries::no_message(id), change).await?;
         Ok(())

@@ -79,7 +79,7 @@ impl Mirror {
 pub(super) async fn keep_up(shared: Arc<Shared>, stop: CancellationToken) {
     while stop.run_until_cancelled(shared.mirror.nudged.notified()).await.is_some() {
         while let Err(error) = shared.settle_mirror().await {
-            tracing::warn!(%error, "Could not bring the copy in the old shape up to date; trying again");
+            tracing::warn!(%error, "Could not update the copy in `messages`; retrying");
             if stop.run_until_cancelled(tokio::time::sleep(RETRY)).await.is_none() {
                 return;
             }

@@ -138,7 +138,7 @@ impl MongoStore {
         within(store.shared.pin_first_agent()).await?;
         within(store.shared.find_lagging()).await?;
         let (shared, stop) = (store.shared.clone(), store.stop.clone());
-        let copying = restarting("copy in the old shape", move || mirror::keep_up(shared.clone(), stop.clone()));
+        let copying = restarting("mirror of `messages`", move || mirror::keep_up(shared.clone(), stop.clone()));
         store.tasks.spawn(copying);
         Ok(Arc::new(store))
     }
@@ -169,7 +169,7 @@ impl MongoStore {
         self.tasks.close();
         self.tasks.wait().await;
         if let Err(error) = self.settle().await {
-            tracing::warn!(%error, "The copy in the old shape is behind; the next start brings it up to date");
+            tracing::warn!(%error, "The copy in `messages` is behind; the next start updates it");
         }
     }
 

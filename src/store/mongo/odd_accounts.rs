@@ -17,14 +17,14 @@ static TOLD: LazyLock<Mutex<HashSet<String>>> = LazyLock::new(Mutex::default);
 /// Some fields of an account could not be read.
 pub(super) fn note(id: UserId, fields: &[&str]) {
     if !fields.is_empty() && is_news(id.to_string()) {
-        tracing::warn!(user.id = %id, ?fields, "Account {id} has odd fields, and is read with the least rights they allow");
+        tracing::warn!(user.id = %id, ?fields, "Account {id} has malformed fields and gets the least rights that they allow");
     }
 }
 
 /// A document is no account.
 pub(super) fn note_unreadable(id: &Bson, why: &str) {
     if is_news(id.to_string()) {
-        tracing::warn!(%id, why, "A document in users is no account, and is left out");
+        tracing::warn!(%id, why, "Skipped a document in `users` that is not an account");
     }
 }
 

@@ -68,6 +68,6 @@ fn passive(connection: &Connection) -> rusqlite::Result<()> {
 
 fn warn_if_failed(moved: rusqlite::Result<()>) {
     if let Err(error) = moved {
-        tracing::warn!(%error, "Could not move the write-ahead log into the data file");
+        tracing::warn!(%error, "Could not checkpoint the write-ahead log");
     }
 }

@@ -105,7 +105,7 @@ fn make_private(path: &Path) {
         && mode & OTHERS != 0
         && let Err(error) = std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode & !OTHERS))
     {
-        tracing::warn!(%error, "Other users of this machine can read {}", path.display());
+        tracing::warn!(%error, "Could not restrict {} to its owner", path.display());
     }
 }
 

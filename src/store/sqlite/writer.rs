@@ -123,12 +123,12 @@ fn write_batch(connection: &Connection, appender: &mut Appender, batch: impl Ite
         Ok(commit.execute([]).map(drop)?)
     });
     if let Err(error) = &committed {
-        tracing::warn!(%error, "A batch could not be committed");
+        tracing::warn!(%error, "Could not commit a batch");
         appender.forget();
         if !connection.is_autocommit()
             && let Err(error) = connection.execute_batch("ROLLBACK")
         {
-            tracing::error!(%error, "A failed batch could not be rolled back");
+            tracing::error!(%error, "Could not roll back a failed batch");
         }
     }
     for settle in settles {

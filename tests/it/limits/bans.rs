@@ -144,7 +144,7 @@ async fn what_cannot_be_banned_is_said_in_a_sentence_with_a_hint() {
         ("127.0.0.1", "this machine"),
         ("0.0.0.0/0", "trusted proxy"),
         ("nobody@x.test", "no account has this address"),
-        ("everybody", "names nobody"),
+        ("everybody", "cannot tell who"),
         ("6565f0c80000000000000001", "no account and no visitor has the id"),
     ] {
         let output = run(&["ban", "--data", &data, "--trusted-proxy", "10.0.0.0/24", "add", who]).await;

@@ -136,12 +136,12 @@ impl Dialect for DrivecashConnection {
             Some(ClientFrame::Typing(_)) if self.live.pace.take(Paced::Typing).is_err() => self.live.refuse(None),
             Some(ClientFrame::Typing(is_typing)) => {
                 if let Err(error) = self.type_(is_typing).await {
-                    tracing::warn!(%error, "Typing could not be told");
+                    tracing::warn!(%error, "Could not pass on a typing notice");
                 }
             }
             Some(ClientFrame::ReadReceipt(number)) => {
                 if let Err(error) = self.read(number).await {
-                    tracing::warn!(%error, "A message could not be marked as read");
+                    tracing::warn!(%error, "Could not mark a message as read");
                     self.live.refuse(None);
                 }
             }
@@ -156,7 +156,7 @@ impl Dialect for DrivecashConnection {
                 match desk.newest_of_side(self.conversation, receipt.of_side, receipt.up_to).await {
                     Ok(message) => message.iter().map(|message| wire::receipt(receipt, message)).collect(),
                     Err(error) => {
-                        tracing::warn!(%error, "A receipt could not be told");
+                        tracing::warn!(%error, "Could not pass on a receipt");
                         Vec::new()
                     }
                 }
@@ -164,7 +164,7 @@ impl Dialect for DrivecashConnection {
             Look::Answered(told, number) => {
                 // The message is sent all the same: what it answers is the lesser part of it.
                 let answered = desk.message(self.conversation, number).await.unwrap_or_else(|error| {
-                    tracing::warn!(%error, "What a message answers could not be read");
+                    tracing::warn!(%error, "Could not read the message that a message replies to");
                     None
                 });
                 wire::message(&told, &self.live.person, answered.as_ref(), &linker(&self.server)).into_iter().collect()

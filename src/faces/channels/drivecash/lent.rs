@@ -56,7 +56,7 @@ impl Lent {
             }
         };
         if timeout(DISCARDING, rest).await.is_err() {
-            tracing::debug!("Did not read the rest of what was refused: it took too long");
+            tracing::debug!("Stopped draining a rejected request body: it took too long");
         }
     }
 

@@ -61,7 +61,7 @@ impl Kept {
     /// There is no message that it belongs to, and never will be.
     pub(super) async fn delete(self) {
         if let Err(error) = fs::remove_file(&self.0).await {
-            tracing::warn!(%error, "A file that nobody needs could not be deleted");
+            tracing::warn!(%error, "Could not delete an unused file");
         }
     }
 }
@@ -71,7 +71,7 @@ impl Drop for Received {
         if !self.is_kept
             && let Err(error) = std::fs::remove_file(files::part_of(&self.whole))
         {
-            tracing::warn!(%error, "A file that nobody needs could not be deleted");
+            tracing::warn!(%error, "Could not delete an unused file");
         }
     }
 }
@@ -227,7 +227,7 @@ pub(in crate::faces::channels) async fn sweep(files: &Path, now: Timestamp) -> s
             let changed = Timestamp::from_millis(i64::try_from(changed.as_millis()).unwrap_or(i64::MAX));
             if changed.until(now) >= ABANDONED {
                 fs::remove_file(&path).await?;
-                tracing::info!("Deleted the rest of an upload that was cut short");
+                tracing::info!("Deleted the remains of an interrupted upload");
             }
         }
     }
@@ -243,11 +243,11 @@ fn too_slow() -> Problem {
 }
 
 fn unreadable(error: &MultipartError) -> Problem {
-    tracing::debug!(%error, "A form could not be read");
+    tracing::debug!(%error, "Could not read a form");
     bad_form()
 }
 
 fn not_kept(error: &std::io::Error) -> Problem {
-    tracing::error!(%error, "A file could not be kept");
+    tracing::error!(%error, "Could not store a file");
     Problem::error(StatusCode::SERVICE_UNAVAILABLE, "Server error")
 }

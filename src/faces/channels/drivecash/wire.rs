@@ -109,7 +109,7 @@ enum ServerFrame<'a> {
 
 fn text(frame: &ServerFrame<'_>) -> String {
     serde_json::to_string(frame).unwrap_or_else(|error| {
-        tracing::error!(%error, "A frame could not be encoded");
+        tracing::error!(%error, "Could not encode a frame");
         String::new()
     })
 }

@@ -99,11 +99,11 @@ impl StorefrontConnection {
                 self.say(entered.person, entered.summary.conversation.id, text).await;
             }
             Ok(_) => {
-                tracing::debug!("A message was written for an account that is not in use");
+                tracing::debug!("A client sent a message for an account that is not in use");
                 self.live.refuse(None);
             }
             Err(error) => {
-                tracing::debug!(%error, "A message was written to no room");
+                tracing::debug!(%error, "A client sent a message to a room that does not exist");
                 self.live.refuse(None);
             }
         }
@@ -120,7 +120,7 @@ impl StorefrontConnection {
         let message = match error {
             SendMessageError::NoAddressee => return self.live.refuse(None),
             SendMessageError::Store(error) => {
-                tracing::warn!(%error, connection.id = %self.live.id, "A message was not kept");
+                tracing::warn!(%error, connection.id = %self.live.id, "Could not store a message");
                 "Server error".to_owned()
             }
             SendMessageError::Body(_)
@@ -243,7 +243,7 @@ impl Dialect for StorefrontConnection {
         match overview::read(&self.live.desk).await {
             Ok(first) => vec![first],
             Err(error) => {
-                tracing::warn!(%error, "The overview could not be read");
+                tracing::warn!(%error, "Could not read the overview");
                 Vec::new()
             }
         }

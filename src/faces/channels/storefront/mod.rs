@@ -60,7 +60,7 @@ pub(super) async fn room(channels: Channels, room: &str, mut request: Request) -
             return handshake.close_with(&channels.sockets, 4404, "Chat room not found");
         }
         Err(NotLetIn::Room(EnterError::Store(error))) => {
-            tracing::warn!(%error, "A room could not be opened");
+            tracing::warn!(%error, "Could not open a room");
             return handshake.close_with(&channels.sockets, 1011, "Server error");
         }
     };
@@ -71,7 +71,7 @@ pub(super) async fn room(channels: Channels, room: &str, mut request: Request) -
     match channels.desk.room(&entered).await {
         Ok(room) => connection.send_frame(wire::room_info(&room)),
         Err(error) => {
-            tracing::warn!(%error, "A room could not be read");
+            tracing::warn!(%error, "Could not read a room");
             return handshake.close_with(&channels.sockets, 1011, "Server error");
         }
     }
@@ -192,7 +192,7 @@ async fn agents(State(channels): State<Channels>, mut request: Request) -> Respo
         Ok(Some(who)) => who,
         Ok(None) => return handshake.close_with(&channels.sockets, 4401, "Authentication required"),
         Err(error) => {
-            tracing::warn!(%error, "An agent could not be looked up");
+            tracing::warn!(%error, "Could not read an agent's account");
             return handshake.close_with(&channels.sockets, 1011, "Server error");
         }
     };

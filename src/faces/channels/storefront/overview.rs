@@ -38,7 +38,7 @@ impl Overviews {
         let overviews = Arc::<Self>::default();
         let (kept, desk, stop) = (overviews.clone(), desk.clone(), sockets.stop.clone());
         sockets.tasks.spawn(async move {
-            stop.run_until_cancelled_owned(restarting("overview of rooms", || kept.keep_up(&desk))).await;
+            stop.run_until_cancelled_owned(restarting("room overview", || kept.keep_up(&desk))).await;
         });
         overviews
     }
@@ -68,7 +68,7 @@ impl Overviews {
                     shown.newest = newest;
                     shown.to.iter().filter_map(Weak::upgrade).for_each(|connection| connection.send_overview());
                 }
-                Err(error) => tracing::warn!(%error, "The overview could not be read"),
+                Err(error) => tracing::warn!(%error, "Could not read the overview"),
             }
             tokio::time::sleep(PAUSE).await;
         }

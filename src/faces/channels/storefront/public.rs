@@ -249,7 +249,7 @@ pub(super) async fn say(
 async fn read_what_was_answered(channels: &Channels, answer: &EntryTold) {
     let read = MarkRead::In(answer.entry.conversation, Some(answer.entry.seq));
     if let Err(error) = channels.desk.mark_read(&answer.author, read, None).await {
-        tracing::warn!(%error, "What an agent answered could not be marked as read");
+        tracing::warn!(%error, "Could not mark an agent's replies as read");
     }
 }
 

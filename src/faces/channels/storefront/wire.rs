@@ -262,7 +262,7 @@ pub(super) enum ServerFrame<'a> {
 impl ServerFrame<'_> {
     pub(super) fn text(&self) -> String {
         serde_json::to_string(self).unwrap_or_else(|error| {
-            tracing::error!(%error, "A frame could not be encoded");
+            tracing::error!(%error, "Could not encode a frame");
             String::new()
         })
     }

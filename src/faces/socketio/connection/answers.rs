@@ -24,7 +24,7 @@ impl SocketConnection {
             return;
         }
         let Ok(answer) = to_raw_value(answer) else {
-            return tracing::error!("An answer could not be encoded");
+            return tracing::error!("Could not encode an acknowledgement");
         };
         self.transport.count_answer(answer.get().len());
         self.settle(ack.send(&answer));
@@ -55,7 +55,7 @@ impl SocketConnection {
 
     /// Says why, and then ends the transport: told to leave its namespace, a stock client would stay away for good.
     fn close_flood(&self) {
-        tracing::warn!(connection.id = %self.id, "Closed a connection that was refused too much for ten seconds");
+        tracing::warn!(connection.id = %self.id, "Closed a connection after ten seconds of refused requests");
         let limited = RateLimited::from(FLOOD_PAUSE);
         self.emit(event::ERROR, &Problem::limited(limited, "Too many refused requests: the connection is closed"));
         if let Some(connection) = self.itself.upgrade() {

@@ -36,7 +36,7 @@ impl Connection for SocketConnection {
         let Some(connection) = self.itself.upgrade() else { return };
         tokio::spawn(async move {
             if !connection.transport.answers().await {
-                tracing::debug!(connection.id = %connection.id, "A client is not there any more: its person has come back");
+                tracing::debug!(connection.id = %connection.id, "Closed a dead connection: its person has reconnected");
                 connection.give_to(None, connection.transport.arrived(), Ending::Silent);
                 connection.cut_off();
             }

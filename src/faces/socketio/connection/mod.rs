@@ -314,7 +314,7 @@ fn outcome(result: Result<(), SendError>) -> Outcome {
         Err(SendError::Socket(SocketError::InternalChannelFull)) => Outcome::Full,
         Err(SendError::Socket(SocketError::Closed)) => Outcome::Closed,
         Err(SendError::Serialize(error)) => {
-            tracing::error!(%error, "An event could not be encoded");
+            tracing::error!(%error, "Could not encode an event");
             Outcome::NotTaken
         }
     }
