@@ -42,7 +42,7 @@ pub struct ChannelsConfig {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Storefront and portal")]
 pub struct FilesConfig {
-    /// Folder for attachments [default: `<data>.files`, with MongoDB `deskline.files`].
+    /// Folder for attachments [default: `<data>.files/`, or `deskline.files/` with MongoDB].
     #[arg(long, env = "DESKLINE_FILES", value_name = "FOLDER")]
     pub files: Option<PathBuf>,
 }
