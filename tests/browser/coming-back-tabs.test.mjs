@@ -1,13 +1,10 @@
 // The same with two tabs, a screen that was left, and a message of one's own.
 
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { TIMES, onEachTransport, openChat, sees } from './support/chat.mjs';
 
-import { skip } from './chromium.mjs';
-import { TIMES, openChat, scene, sees } from './support/chat.mjs';
-
-test('one of two tabs loses its connection, and shows afterwards what the other one shows', { skip }, async (t) => {
-  const { place, ann, admin, said, say } = await scene(t);
+onEachTransport('one of two tabs loses its connection, and shows afterwards what the other one shows', async (t, scene) => {
+  const { place, ann, admin, said, say } = await scene();
   const tab = await openChat(t, { ...place, url: place.server.url }, place.server.ann, { beside: ann });
   await tab.sees('#status', 'Online');
   await tab.reads('.message', said);
@@ -26,8 +23,8 @@ test('one of two tabs loses its connection, and shows afterwards what the other 
   await admin.reads('.message', said);
 });
 
-test('a page that left the chat screen and came back goes on after a lost connection', { skip }, async (t) => {
-  const { place, ann, admin, said, say } = await scene(t);
+onEachTransport('a page that left the chat screen and came back goes on after a lost connection', async (t, scene) => {
+  const { place, ann, admin, said, say } = await scene();
   for (let time = 0; time < TIMES; time += 1) {
     await ann.click('#to-profile');
     await ann.click('#to-chat');
@@ -45,10 +42,10 @@ test('a page that left the chat screen and came back goes on after a lost connec
   }
 });
 
-test('a message of one\'s own is shown, though its confirmation was lost', { skip }, async (t) => {
-  const { place, ann, admin, said, say } = await scene(t);
+onEachTransport('a message of one\'s own is shown, though its confirmation was lost', async (t, scene) => {
+  const { place, ann, admin, said, say } = await scene();
   for (let time = 0; time < TIMES; time += 1) {
-    place.proxy.all('stall', 'toClient');
+    for (const link of place.proxy.links) if (link.isListening) link.stall('toClient');
     await say(ann);
     await admin.reads('.message', said);
     place.proxy.all('reset');

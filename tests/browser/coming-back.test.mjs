@@ -1,13 +1,10 @@
 // What stands on the screens of unchanged pages after connections and servers were lost: each message once, in order.
 
-import { test } from 'node:test';
-
-import { skip } from './chromium.mjs';
-import { TIMES, scene, sees } from './support/chat.mjs';
+import { TIMES, onEachTransport, sees } from './support/chat.mjs';
 
 for (const way of ['cut', 'reset']) {
-  test(`a page whose connection is ended by ${way === 'cut' ? 'FIN' : 'RST'} shows each message once, in order`, { skip }, async (t) => {
-    const { place, ann, admin, said, say } = await scene(t);
+  onEachTransport(`a page whose connection is ended by ${way === 'cut' ? 'FIN' : 'RST'} shows each message once, in order`, async (t, scene) => {
+    const { place, ann, admin, said, say } = await scene();
     for (let time = 0; time < TIMES; time += 1) {
       await say(admin);
       place.proxy.refuse();
@@ -24,13 +21,15 @@ for (const way of ['cut', 'reset']) {
   });
 }
 
-test('a page whose network falls silent shows each message once, in order, and nothing late', { skip }, async (t) => {
-  const { place, ann, admin, said, say } = await scene(t, { args: ['--ping-interval', '1s', '--ping-timeout', '2s'] });
+onEachTransport('a page whose network falls silent shows each message once, in order, and nothing late', async (t, scene) => {
+  const { place, ann, admin, said, say } = await scene({ args: ['--ping-interval', '1s', '--ping-timeout', '2s'] });
   for (let time = 0; time < TIMES; time += 1) {
     await say(admin);
     place.proxy.all('silence');
     await say(admin);
     await sees(ann, 'Offline');
+    // A browser that is on another network now gives its old connections up; the server learns nothing of it.
+    place.proxy.all('lose');
     await say(admin);
     await sees(ann, 'Online');
     await ann.reads('.message', said);
@@ -42,8 +41,8 @@ test('a page whose network falls silent shows each message once, in order, and n
   await admin.reads('.message', said);
 });
 
-test('pages show each message once, in order, after the server was killed while they wrote', { skip }, async (t) => {
-  const { place, ann, admin, said, say } = await scene(t);
+onEachTransport('pages show each message once, in order, after the server was killed while they wrote', async (t, scene) => {
+  const { place, ann, admin, said, say } = await scene();
   for (let time = 0; time < TIMES; time += 1) {
     for (let part = 0; part < 3; part += 1) await say(part % 2 ? ann : admin);
     await ann.reads('.message', said);

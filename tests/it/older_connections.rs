@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use deskline::rig::client::Client;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::support::{Account, SOON, TestServer, Wire, enter, text};
+use crate::support::{Account, Polls, SOON, TestServer, Wire, enter, text};
 
 /// No heartbeat finds the older connection out.
 const FLAGS: [&str; 4] = ["--ping-interval", "60s", "--ping-timeout", "60s"];
@@ -104,43 +104,5 @@ async fn an_older_tab_that_is_alive_stays() {
     scene.say("last").await;
     for tab in [&first, &polling, &second] {
         assert_eq!(scene.heard(tab, "last").await.last().unwrap(), "last");
-    }
-}
-
-/// A session that polls when it is told to.
-struct Polls {
-    client: reqwest::Client,
-    url: String,
-}
-
-impl Polls {
-    async fn open(url: &str) -> Self {
-        let client = reqwest::Client::new();
-        let url = format!("{url}/socket.io/?EIO=4&transport=polling");
-        let open = client.get(&url).send().await.unwrap().text().await.unwrap();
-        let open: Value = serde_json::from_str(open.strip_prefix('0').unwrap()).unwrap();
-        let polls = Self { client, url: format!("{url}&sid={}", open["sid"].as_str().unwrap()) };
-        polls.say("40").await;
-        polls
-    }
-
-    async fn say(&self, packet: &str) {
-        assert_eq!(self.client.post(&self.url).body(packet.to_owned()).send().await.unwrap().status(), 200);
-    }
-
-    /// Polls until an answer holds this.
-    async fn poll_for(&self, wanted: &str) {
-        for _ in 0..20 {
-            let answer = self.poll().await;
-            assert!(!answer.contains("Session ID unknown"), "its session has ended before {wanted:?} came");
-            if answer.contains(wanted) {
-                return;
-            }
-        }
-        panic!("{wanted:?} never came");
-    }
-
-    async fn poll(&self) -> String {
-        self.client.get(&self.url).send().await.unwrap().text().await.unwrap()
     }
 }

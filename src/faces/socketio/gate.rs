@@ -91,8 +91,16 @@ pub async fn guard(State(gate): State<Gate>, mut request: Request, next: Next) -
         return with_protocol(gate.open(&query, request, next, shown, hang_up).await, protocol);
     }
     let is_poll = request.method() == Method::GET && query.is_polling;
-    gate.transports.asked(&query, is_poll);
+    let is_post = request.method() == Method::POST;
+    if is_poll {
+        gate.transports.polled(&query);
+    } else if is_post && gate.transports.posts_again(&query) {
+        return ([(header::CONTENT_TYPE, "text/plain; charset=UTF-8")], "ok").into_response();
+    }
     let response = next.run(request).await;
+    if is_post && response.status() == StatusCode::OK {
+        gate.transports.posted(&query);
+    }
     if let (Some(session), Some(websocket), StatusCode::SWITCHING_PROTOCOLS) =
         (query.session, &hang_up, response.status())
     {

@@ -38,6 +38,7 @@ mod page;
 mod polls;
 mod portions;
 mod query;
+mod repeats;
 mod resume;
 mod revise;
 mod session;

@@ -1,5 +1,7 @@
 //! What a request to the transport says in its address.
 
+use std::hash::{DefaultHasher, Hasher as _};
+
 use socketioxide::socket::Sid;
 
 /// What a request says of its transport.
@@ -9,6 +11,8 @@ pub(super) struct Query {
     pub(super) is_websocket: bool,
     pub(super) is_eio3: bool,
     pub(super) session: Option<Sid>,
+    /// A hash of `t`, which most clients make anew for each request, so that no cache answers it.
+    pub(super) cache_buster: Option<u64>,
 }
 
 impl Query {
@@ -20,9 +24,16 @@ impl Query {
                 Some(("transport", "websocket")) => found.is_websocket = true,
                 Some(("EIO", "3")) => found.is_eio3 = true,
                 Some(("sid", session)) => found.session = session.parse().ok(),
+                Some(("t", value)) => found.cache_buster = Some(hash(value)),
                 Some(_) | None => {}
             }
         }
         found
     }
+}
+
+fn hash(value: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(value.as_bytes());
+    hasher.finish()
 }

@@ -47,12 +47,13 @@ impl Known {
 impl Transports {
     /// What carries a new socket.
     pub(super) fn of(&self, session: Sid, handshake: &request::Parts) -> Arc<Transport> {
-        if Query::of(handshake.uri.query()).is_websocket
+        let query = Query::of(handshake.uri.query());
+        if query.is_websocket
             && let Some(websocket) = handshake.extensions.get::<HangUp>()
         {
             return Arc::new(Transport::of_websocket(websocket));
         }
-        let transport = Arc::new(Transport::new());
+        let transport = Arc::new(Transport::new(&query));
         let mut all = self.all();
         let before = insert(&mut all, session, Known::Socket(Arc::downgrade(&transport)));
         if let Some(websocket) = before.and_then(Known::websocket) {
@@ -123,13 +124,34 @@ impl Transports {
         }
     }
 
-    /// A request is about to be handled.
-    pub(super) fn asked(&self, query: &Query, is_poll: bool) {
-        let Some(session) = query.session.filter(|_| is_poll && query.is_polling) else { return };
-        if let Some(Known::Socket(transport)) = self.all().get(&session)
-            && let Some(transport) = transport.upgrade()
-        {
-            transport.polled();
+    /// A poll is about to be handled. If it is one that a browser repeats, its session is over.
+    pub(super) fn polled(&self, query: &Query) {
+        if let Some(transport) = self.polling(query) {
+            if transport.repeats.lock().polls_again(query) {
+                transport.end_session();
+            } else {
+                transport.polled();
+            }
+        }
+    }
+
+    /// Whether a POST has been handled before, and is repeated by a browser.
+    pub(super) fn posts_again(&self, query: &Query) -> bool {
+        self.polling(query).is_some_and(|transport| transport.repeats.lock().posts_again(query))
+    }
+
+    /// A POST has been handled.
+    pub(super) fn posted(&self, query: &Query) {
+        if let Some(transport) = self.polling(query) {
+            transport.repeats.lock().handled(query);
+        }
+    }
+
+    fn polling(&self, query: &Query) -> Option<Arc<Transport>> {
+        let session = query.session.filter(|_| query.is_polling)?;
+        match self.all().get(&session)? {
+            Known::Socket(transport) => transport.upgrade(),
+            Known::Websocket(_) => None,
         }
     }
 
@@ -206,9 +228,9 @@ mod tests {
         assert_eq!(transports.all().len(), 1, "it has connected once more");
         let poll = Query::of(Some(&format!("EIO=4&transport=polling&sid={session}")));
         let before = newer.polled_at();
-        transports.asked(&poll, true);
+        transports.polled(&poll);
         assert!(newer.polled_at() > before);
-        transports.asked(&Query::of(Some(&format!("transport=polling&sid={}", Sid::new()))), true);
+        transports.polled(&Query::of(Some(&format!("transport=polling&sid={}", Sid::new()))));
         transports.closed(session, &newer);
         assert_eq!(transports.all().len(), 0);
     }

@@ -1,9 +1,26 @@
 // A customer's and an agent's screen in one conversation, the customer's on a network that can fail.
 
+import { test } from 'node:test';
+
+import { skip } from '../chromium.mjs';
 import { Screen, signedIn, site } from './harness.mjs';
 
 /** How often each way of losing a connection is tried. */
 export const TIMES = Number(process.env.DESKLINE_COMING_BACK_TIMES ?? 2);
+
+/** The transports of a page: its socket's choice, and which requests show that it made it. */
+const TRANSPORTS = [
+  { transport: 'websocket', transports: 'websocket,polling' },
+  { transport: 'polling', transports: 'polling' },
+  { transport: 'upgraded', transports: 'polling,websocket' },
+];
+
+/** Declares a test once for each transport. It is given a `scene` whose customer uses that one. */
+export function onEachTransport(name, run) {
+  for (const { transport, transports } of TRANSPORTS) {
+    test(`${name} (${transport})`, { skip }, (t) => run(t, (options) => scene(t, { query: { transports }, ...options })));
+  }
+}
 
 /** Opens the chat screen of somebody, signed in. */
 export async function openChat(t, place, account, options) {
@@ -13,9 +30,9 @@ export async function openChat(t, place, account, options) {
 }
 
 /** Both screens, with what stands on them (`said`) and a way to add to it (`say`). */
-export async function scene(t, options) {
+async function scene(t, { query, ...options }) {
   const place = await site(t, { proxy: true, ...options });
-  const ann = await openChat(t, place, place.server.ann);
+  const ann = await openChat(t, place, place.server.ann, { query });
   await ann.sees('#status', 'Online');
   await ann.page.locator('#input:enabled').waitFor();
   await ann.write('#input', '0');

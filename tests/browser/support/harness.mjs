@@ -47,7 +47,7 @@ export class Screen {
    * @param {string} path
    * @param {{storage?: Record<string, string>, viewport?: {width: number, height: number}, beside?: Screen, cookies?: object[]}} options
    */
-  static async open(t, site, path, { storage = {}, viewport = { width: 1100, height: 700 }, beside, cookies } = {}) {
+  static async open(t, site, path, { storage = {}, viewport = { width: 1100, height: 700 }, beside, cookies, query = {} } = {}) {
     const screen = new Screen();
     const context = beside?.page.context() ?? (await site.browser.newContext({ viewport }));
     if (cookies) await context.addCookies(cookies);
@@ -63,7 +63,7 @@ export class Screen {
       for (const [key, value] of entries) localStorage.setItem(key, value);
     }, Object.entries(storage));
     const address = new URL(path, site.pages);
-    address.searchParams.set('server', site.url);
+    for (const [name, value] of Object.entries({ server: site.url, ...query })) address.searchParams.set(name, value);
     await page.goto(address.href);
     return screen;
   }

@@ -51,6 +51,12 @@ export class Link {
     this.server = server;
     /** The path that was asked for first. */
     client.once('data', (chunk) => (this.path = chunk.toString('latin1').split(' ', 2)[1]));
+    /** Whether it is one on which the server may tell something at any time: a websocket, or a poll that waits. */
+    this.isListening = false;
+    client.on('data', (chunk) => (this.isListening ||= chunk.subarray(0, 4).equals(Buffer.from('GET '))));
+    server.on('data', (chunk) => {
+      if (chunk.subarray(0, 10).equals(Buffer.from('HTTP/1.1 2'))) this.isListening = false;
+    });
     this.toServer = new Direction(client, server, proxy);
     this.toClient = new Direction(server, client, proxy);
     for (const socket of [client, server]) {
@@ -92,6 +98,12 @@ export class Link {
   /** Holds what arrives from now on, in one direction (`'toServer'`, `'toClient'`) or in both, until {@link resume}. */
   stall(direction) {
     for (const each of direction ? [this[direction]] : [this.toServer, this.toClient]) each.isHeld = true;
+  }
+
+  /** Ends the client's half with a RST and leaves the server's half open and silent: a client that changed its network. */
+  lose() {
+    this.silence();
+    this.client.resetAndDestroy();
   }
 
   /** Passes on what was held, and what follows. */
@@ -143,7 +155,7 @@ export class Proxy {
     this.#waiting.clear();
   }
 
-  /** Does `what` (`'cut'`, `'reset'`, `'silence'`, `'stall'`, `'resume'`) to all connections. */
+  /** Does `what` (`'cut'`, `'reset'`, `'silence'`, `'lose'`, `'stall'`, `'resume'`) to all connections. */
   all(what, ...args) {
     for (const link of this.links) link[what](...args);
   }

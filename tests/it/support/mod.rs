@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 mod client;
+mod polls;
 mod server;
 mod site;
 mod wire;
 
 pub(crate) use client::{enter, settle};
+pub(crate) use polls::Polls;
 pub(crate) use server::TestServer;
 pub(crate) use site::{Site, run};
 pub(crate) use wire::Wire;

@@ -12,6 +12,7 @@ use crate::support::SOON;
 
 mod heads;
 mod polls;
+mod repeated;
 mod slow;
 mod stop;
 mod unread;

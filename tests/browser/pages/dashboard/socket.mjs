@@ -2,7 +2,9 @@
 
 import { io } from '/vendor/socket.io.mjs';
 
-export const SERVER = new URLSearchParams(location.search).get('server');
+const address = new URLSearchParams(location.search);
+
+export const SERVER = address.get('server');
 
 let socket = null;
 let isConnected = false;
@@ -17,7 +19,8 @@ export function connect(token) {
     reconnectionDelayMax: 5000,
     reconnectionAttempts: 10,
     timeout: 20000,
-    transports: ['websocket', 'polling'],
+    // A test may ask for another way; the replaced page tries these two, in this order.
+    transports: (address.get('transports') ?? 'websocket,polling').split(','),
   });
   // The socket itself is kept, so that listeners act on the one they were put on only as long as it is the newest.
   socket.on('connect', () => {

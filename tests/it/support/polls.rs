@@ -1,0 +1,61 @@
+//! A session that polls when it is told to.
+
+use serde_json::Value;
+
+/// One whose requests a test makes one by one.
+pub(crate) struct Polls {
+    client: reqwest::Client,
+    url: String,
+}
+
+impl Polls {
+    pub(crate) async fn open(url: &str) -> Self {
+        let client = reqwest::Client::new();
+        let url = format!("{url}/socket.io/?EIO=4&transport=polling");
+        let open = client.get(format!("{url}&t=handshake")).send().await.unwrap().text().await.unwrap();
+        let open: Value = serde_json::from_str(open.strip_prefix('0').unwrap()).unwrap();
+        let polls = Self { client, url: format!("{url}&sid={}", open["sid"].as_str().unwrap()) };
+        polls.say("40").await;
+        polls
+    }
+
+    pub(crate) async fn say(&self, packet: &str) {
+        self.post(packet, "").await;
+    }
+
+    /// The same, as the request with this `t`.
+    pub(crate) async fn say_as(&self, t: &str, packet: &str) {
+        self.post(packet, &format!("&t={t}")).await;
+    }
+
+    async fn post(&self, packet: &str, query: &str) {
+        let answer = self.client.post(format!("{}{query}", self.url)).body(packet.to_owned()).send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        assert_eq!(answer.text().await.unwrap(), "ok");
+    }
+
+    /// Polls until an answer holds this.
+    pub(crate) async fn poll_for(&self, wanted: &str) {
+        for _ in 0..20 {
+            let answer = self.poll().await;
+            assert!(!answer.contains("Session ID unknown"), "its session has ended before {wanted:?} came");
+            if answer.contains(wanted) {
+                return;
+            }
+        }
+        panic!("{wanted:?} never came");
+    }
+
+    pub(crate) async fn poll(&self) -> String {
+        self.get("").await
+    }
+
+    /// The same, as the request with this `t`.
+    pub(crate) async fn poll_as(&self, t: &str) -> String {
+        self.get(&format!("&t={t}")).await
+    }
+
+    async fn get(&self, query: &str) -> String {
+        self.client.get(format!("{}{query}", self.url)).send().await.unwrap().text().await.unwrap()
+    }
+}

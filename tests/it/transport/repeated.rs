@@ -1,0 +1,67 @@
+//! A browser sends a request once more when its kept connection closes before the answer came.
+
+use serde_json::json;
+
+use crate::support::{Account, Polls, SOON, TestServer, enter, text};
+
+/// A customer who polls and is signed in.
+async fn enter_by_polling(server: &TestServer, ann: &Account) -> Polls {
+    let polls = Polls::open(&server.url).await;
+    polls.say(&format!("42{}", json!(["authenticate", ann.token]))).await;
+    polls.poll_for("authenticated").await;
+    polls
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_repeated_post_is_handled_once() {
+    let server = TestServer::start(&[]).await;
+    let (ann, ada) = (server.customer("ann").await, server.agent("ada").await);
+    let desk = enter(&server.url, &ada).await;
+    let polls = enter_by_polling(&server, &ann).await;
+    let send = |message: &str| {
+        format!("42{}", json!(["send-message", {"receiverId": ada.id.to_string(), "message": message}]))
+    };
+    for (t, message) in
+        [("p1", "one"), ("p1", "one"), ("p1", "one"), ("p2", "one"), ("p3", "two"), ("p3", "two"), ("p4", "end")]
+    {
+        polls.say_as(t, &send(message)).await;
+    }
+    let mut heard = Vec::new();
+    while heard.last().is_none_or(|last| last != "end") {
+        let message = desk.wait_for("receive-message", SOON).await.expect("a message is missing");
+        heard.push(text(&message, "message").to_owned());
+    }
+    assert_eq!(heard, ["one", "one", "two", "end"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_repeated_poll_ends_the_session_so_that_its_client_comes_back_for_what_it_missed() {
+    let server = TestServer::start(&[]).await;
+    let (ann, ada) = (server.customer("ann").await, server.agent("ada").await);
+    let desk = enter(&server.url, &ada).await;
+    let polls = enter_by_polling(&server, &ann).await;
+    let say = async |message: &str| {
+        let said = json!({"receiverId": ann.id.to_string(), "message": message});
+        assert_eq!(desk.emit_ack("send-message", said).await.unwrap()["ok"], true);
+    };
+    let mut turn = 0;
+    let mut until = async |wanted: &str| {
+        let mut answer = String::new();
+        while !answer.contains(wanted) {
+            turn += 1;
+            answer = polls.poll_as(&format!("g{turn}")).await;
+        }
+        turn
+    };
+    say("one").await;
+    until("one").await;
+    say("two").await;
+    let lost = until("two").await;
+    assert_eq!(polls.poll_as(&format!("g{lost}")).await, "1", "its session has ended");
+    let back = enter(&server.url, &ann).await;
+    let mut heard = String::new();
+    while heard != "two" {
+        let message = back.wait_for("receive-message", SOON).await.expect("what was lost comes again");
+        text(&message, "message").clone_into(&mut heard);
+    }
+}
