@@ -42,7 +42,7 @@ pub struct ChannelsConfig {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Storefront and portal")]
 pub struct FilesConfig {
-    /// Folder for attachments [default: `<data>.files/`, or `deskline.files/` with MongoDB].
+    /// Folder for attachments [default: the data file with `.files` appended; with MongoDB `deskline.files`].
     #[arg(long, env = "DESKLINE_FILES", value_name = "FOLDER")]
     pub files: Option<PathBuf>,
 }
