@@ -32,10 +32,11 @@ const FEWEST_DIFFERENT: usize = 8;
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Tokens")]
 pub struct AuthConfig {
-    /// Secret that signs tokens [default: `$JWT_SECRET`, or generated and saved as `<data>.secret`].
+    /// Secret that signs tokens [default: `$JWT_SECRET`, or generated at the first start].
     ///
-    /// At least 32 random bytes, e.g. the output of `openssl rand -hex 32`. Required with MongoDB, where all servers of one
-    /// database must use the same secret. A new secret invalidates all tokens, and the links to attachments.
+    /// At least 32 random bytes, e.g. the output of `openssl rand -hex 32`. A generated one is saved beside the data file, with
+    /// `.secret` appended to its name. Required with MongoDB, where all servers of one database must use the same secret. A new
+    /// secret invalidates all tokens and links to attachments.
     #[arg(long, env = "DESKLINE_JWT_SECRET", hide_env_values = true, value_name = "SECRET")]
     pub jwt_secret: Option<Secret>,
     /// Accept a secret of fewer than 32 bytes.
