@@ -48,8 +48,9 @@ fn without_lone_surrogates(text: &[u8]) -> Cow<'_, [u8]> {
 /// The UTF-16 unit that a text begins with, if that is an escape.
 fn unit(text: &[u8]) -> Option<u16> {
     let digits = text.strip_prefix(br"\u")?.get(..4)?;
-    let digits = std::str::from_utf8(digits).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_hexdigit()))?;
-    u16::from_str_radix(digits, 16).ok()
+    let mut unit = [0; 2];
+    hex::decode_to_slice(digits, &mut unit).ok()?;
+    Some(u16::from_be_bytes(unit))
 }
 
 #[cfg(test)]

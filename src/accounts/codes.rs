@@ -1,8 +1,8 @@
 //! One-time codes: mailed in a link, kept as a digest, good once and not for long.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
@@ -36,7 +36,7 @@ const fn lifetime(purpose: CodePurpose) -> Duration {
 
 /// A fresh code: what is mailed, and what is kept. 128 random bits, so that guessing is hopeless even without a limit.
 pub(super) fn fresh(purpose: CodePurpose, now: Timestamp) -> (String, PendingCode) {
-    kept(hex(&rand::random::<[u8; 16]>()), lifetime(purpose), now)
+    kept(hex::encode(rand::random::<[u8; 16]>()), lifetime(purpose), now)
 }
 
 /// What a mailed code is made for.
@@ -164,27 +164,15 @@ impl Accounts {
 
 /// SHA-256 in hex: how secrets are kept that their holders show again.
 pub(crate) fn digest(code: &str) -> String {
-    hex(&Sha256::digest(code.as_bytes()))
+    hex::encode(Sha256::digest(code.as_bytes()))
 }
 
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _: std::fmt::Result = write!(text, "{byte:02x}");
-        text
-    })
-}
+/// What may not stand in any part of an address as it is (RFC 3986, 2.3).
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// What may stand in an address as it is; all else in the form `%XX`.
+/// A text as it may stand in any part of an address, reserved characters in the form `%XX`.
 pub(crate) fn percent_encoded(text: &str) -> String {
-    text.bytes().fold(String::with_capacity(text.len()), |mut encoded, byte| {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            let _: std::fmt::Result = write!(encoded, "%{byte:02X}");
-        }
-        encoded
-    })
+    utf8_percent_encode(text, RESERVED).to_string()
 }
 
 #[cfg(test)]
@@ -202,6 +190,17 @@ mod tests {
 
     #[test]
     fn addresses_are_encoded_for_links() {
-        assert_eq!(percent_encoded("a+b&c@x.test"), "a%2Bb%26c%40x.test");
+        for (text, encoded) in [
+            ("a+b&c@x.test", "a%2Bb%26c%40x.test"),
+            ("", ""),
+            ("azAZ09-._~", "azAZ09-._~"),
+            ("%41 %zz", "%2541%20%25zz"),
+            ("\0\r\n\x7f", "%00%0D%0A%7F"),
+            ("\"<>\\^`{|}", "%22%3C%3E%5C%5E%60%7B%7C%7D"),
+            ("!#$&'()*+,/:;=?@[]", "%21%23%24%26%27%28%29%2A%2B%2C%2F%3A%3B%3D%3F%40%5B%5D"),
+            ("\u{e9}\u{1f600}", "%C3%A9%F0%9F%98%80"),
+        ] {
+            assert_eq!(percent_encoded(text), encoded, "{text:?}");
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! People without an account: known by the secret in a session cookie, of which only the digest is kept.
 
 use super::Accounts;
-use super::codes::{digest, hex};
+use super::codes::digest;
 use crate::domain::{AccountStatus, PendingCodes, Role, User, UserId};
 use crate::limits::StillBanned;
 use crate::store::{NewUser, Profile, SaveProfileError, SaveUserError, StoreError, UserChange};
@@ -72,7 +72,7 @@ impl Accounts {
     /// [`StoreError`] if the store fails.
     pub async fn new_visitor(&self, card: Card) -> Result<NewVisitor, StoreError> {
         let now = self.parts.clock.now();
-        let secret = hex(&rand::random::<[u8; 20]>());
+        let secret = hex::encode(rand::random::<[u8; 20]>());
         let new = NewUser {
             id: UserId::generate(now),
             name: card.name.filter(|name| !name.is_empty()).unwrap_or_else(|| ANONYMOUS.to_owned()),

@@ -278,6 +278,9 @@ impl Tokens {
 }
 
 /// The token in an `Authorization` header's value: what follows `Bearer`, or the whole text if it has no scheme.
+///
+/// `axum-extra`'s `TypedHeader` is not used, since it refuses a token without a scheme, and tokens also come in Socket.IO's `auth` and in
+/// query strings, where frontends write `Bearer` or leave it out.
 #[must_use]
 pub fn without_bearer(value: &str) -> &str {
     let value = value.trim();

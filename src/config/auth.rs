@@ -120,7 +120,7 @@ fn kept_beside(data: &Path) -> Result<Secret, SecretError> {
         Ok(kept) if kept.trim().len() >= SHORTEST => Ok(Secret::from(kept.trim().to_owned())),
         Ok(_) => Err(failed(ErrorKind::InvalidData.into())),
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            let secret = hex(&rand::random::<[u8; 32]>());
+            let secret = hex::encode(rand::random::<[u8; 32]>());
             let mut file = private_file(&path).map_err(failed)?;
             file.write_all(secret.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
             Ok(Secret::from(secret))
@@ -136,12 +136,4 @@ fn private_file(path: &Path) -> std::io::Result<fs::File> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(path)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .flat_map(|byte| [byte >> 4, byte & 15])
-        .filter_map(|digit| char::from_digit(digit.into(), 16))
-        .collect()
 }

@@ -75,7 +75,7 @@ impl ChannelsConfig {
             max_attachment: self.max_attachment.saturating_mul(1 << 20),
             attachment_quota: (self.attachment_quota > 0).then_some(self.attachment_quota << 20),
             desk_name: self.desk_name.clone(),
-            page_origins: client_urls.iter().map(ClientUrl::origin).collect(),
+            page_origins: client_urls.iter().map(|url| url.origin().to_owned()).collect(),
             heartbeat,
         }
     }

@@ -47,10 +47,7 @@ macro_rules! object_id {
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 let mut digits = [0_u8; 24];
-                for (i, byte) in self.0.iter().enumerate() {
-                    digits[2 * i] = HEX[usize::from(byte >> 4)];
-                    digits[2 * i + 1] = HEX[usize::from(byte & 15)];
-                }
+                hex::encode_to_slice(self.0, &mut digits).map_err(|_| fmt::Error)?;
                 f.write_str(std::str::from_utf8(&digits).map_err(|_| fmt::Error)?)
             }
         }
@@ -65,26 +62,12 @@ macro_rules! object_id {
             type Err = IdError;
 
             fn from_str(text: &str) -> Result<Self, IdError> {
-                let digits: &[u8; 24] = text.as_bytes().try_into().map_err(|_| IdError)?;
                 let mut bytes = [0; 12];
-                for (i, pair) in digits.chunks_exact(2).enumerate() {
-                    bytes[i] = nibble(pair[0])? << 4 | nibble(pair[1])?;
-                }
+                hex::decode_to_slice(text, &mut bytes).map_err(|_| IdError)?;
                 Ok(Self(bytes))
             }
         }
     };
-}
-
-const HEX: &[u8; 16] = b"0123456789abcdef";
-
-const fn nibble(digit: u8) -> Result<u8, IdError> {
-    match digit {
-        b'0'..=b'9' => Ok(digit - b'0'),
-        b'a'..=b'f' => Ok(digit - b'a' + 10),
-        b'A'..=b'F' => Ok(digit - b'A' + 10),
-        _ => Err(IdError),
-    }
 }
 
 object_id! {
@@ -139,7 +122,17 @@ mod tests {
 
     #[test]
     fn texts_that_are_no_ids_are_refused() {
-        for text in ["", "abc", "g".repeat(24).as_str(), "é".repeat(12).as_str(), "a".repeat(25).as_str()] {
+        let odd = [
+            "0".repeat(23),
+            "a".repeat(25),
+            "a".repeat(26),
+            "g".repeat(24),
+            "é".repeat(12),
+            "+0".repeat(12),
+            "0x".repeat(12),
+        ];
+        let padded = [format!(" {}", "0".repeat(23)), format!("{}\n", "0".repeat(23)), format!("{}\0", "0".repeat(23))];
+        for text in ["", "abc"].into_iter().chain(odd.iter().chain(&padded).map(String::as_str)) {
             assert_eq!(text.parse::<UserId>(), Err(IdError), "{text:?}");
         }
     }

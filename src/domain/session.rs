@@ -54,9 +54,9 @@ impl FromStr for TokenDigest {
     type Err = TokenDigestError;
 
     fn from_str(text: &str) -> Result<Self, TokenDigestError> {
-        let is_hex = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let digest = u128::from_str_radix(text, 16).ok().filter(|_| is_hex);
-        digest.map(Self).ok_or(TokenDigestError)
+        let mut bytes = [0; 16];
+        hex::decode_to_slice(text, &mut bytes).map_err(|_| TokenDigestError)?;
+        Ok(Self::from_bytes(bytes))
     }
 }
 

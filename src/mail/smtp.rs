@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use lettre::message::header::ContentType;
 use lettre::message::{Mailbox, Message};
 use lettre::{AsyncSmtpTransport, AsyncTransport as _, Tokio1Executor};
+use url::Url;
 
 use super::{Mail, MailError, Mailer};
 use crate::auth::Secret;
@@ -82,18 +83,16 @@ impl Mailer for SmtpMailer {
 }
 
 /// The URL with an explicit word about TLS: the library takes `smtp://` without one as "never".
-fn with_tls(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
-    let has_word = rest.split_once('?').is_some_and(|(_, query)| query.split('&').any(|pair| pair.starts_with("tls=")));
-    if has_word || !scheme.eq_ignore_ascii_case("smtp") {
-        return url.to_owned();
+fn with_tls(given: &str) -> String {
+    let Ok(mut url) = Url::parse(given) else { return given.to_owned() };
+    if url.scheme() != "smtp" || url.query_pairs().any(|(name, _)| name == "tls") {
+        return given.to_owned();
     }
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let (has_login, host) = authority.rsplit_once('@').map_or((false, authority), |(_, host)| (true, host));
-    let is_here =
-        HERE.iter().any(|here| host.strip_prefix(here).is_some_and(|rest| rest.is_empty() || rest.starts_with(':')));
+    let has_login = !url.username().is_empty() || url.password().is_some();
+    let is_here = url.host_str().is_some_and(|host| HERE.contains(&host));
     let word = if has_login && !is_here { "required" } else { "opportunistic" };
-    format!("{url}{}tls={word}", if rest.contains('?') { '&' } else { '?' })
+    url.query_pairs_mut().append_pair("tls", word);
+    url.into()
 }
 
 #[cfg(test)]

@@ -5,10 +5,13 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
+use url::{Origin, Position, Url};
+
+use super::cookies::has_cookie;
 
 /// Schemes whose pages have no origin of their own, or that lead to no page.
 const NOT_PAGES: [&str; 9] = ["about", "blob", "data", "file", "ftp", "javascript", "mailto", "ws", "wss"];
@@ -26,7 +29,12 @@ const PROOFS: [&str; 3] = ["token", "sessionid", "panel"];
 /// assert!("*".parse::<ClientUrl>().is_err());
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ClientUrl(String);
+pub struct ClientUrl {
+    /// As it was given, without a final slash.
+    text: String,
+    /// What a browser says of a page there; for many names, `https://*.example.com`.
+    origin: String,
+}
 
 /// A text was given that is no such address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -46,26 +54,24 @@ impl ClientUrl {
     /// As it was given, without a final slash.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
 
     /// What a browser says of a page there: no path, no port that goes without saying.
     #[must_use]
-    pub fn origin(&self) -> String {
-        origin_of(&self.0)
+    pub fn origin(&self) -> &str {
+        &self.origin
     }
 
     /// Whether it is one address of the web, to which a link can lead.
     #[must_use]
     pub fn is_page(&self) -> bool {
-        self.0.starts_with("http") && self.wildcard().is_none()
+        self.origin.starts_with("http") && self.wildcard().is_none()
     }
 
     /// The scheme with `://`, and what a host has to end with, if it stands for many.
-    fn wildcard(&self) -> Option<(String, String)> {
-        let origin = self.origin();
-        let (scheme, host) = origin.split_once("://")?;
-        Some((format!("{scheme}://"), host.strip_prefix('*')?.to_owned()))
+    fn wildcard(&self) -> Option<(&str, &str)> {
+        self.origin.split_once('*')
     }
 }
 
@@ -81,24 +87,39 @@ impl FromStr for ClientUrl {
         if plain.contains('*') {
             return Err(ClientUrlError::Wildcard);
         }
-        let uri: Uri = plain.parse().map_err(|_| ClientUrlError::NoAddress)?;
-        let scheme = uri.scheme_str().ok_or(ClientUrlError::NoAddress)?.to_ascii_lowercase();
-        let is_plain = uri.query().is_none() && uri.authority().is_some_and(|host| !host.as_str().contains('@'));
-        if !is_plain || NOT_PAGES.contains(&scheme.as_str()) {
+        let url = Url::parse(&plain).map_err(|_| ClientUrlError::NoAddress)?;
+        // The parser mends these, as browsers do, but the text is put into links as it is.
+        let is_broken =
+            !plain.contains("://") || plain.contains(|c: char| c.is_whitespace() || c.is_control() || c == '\\');
+        let has_more = url[..Position::BeforeHost].contains('@') || url.query().is_some() || url.fragment().is_some();
+        if is_broken || has_more || !url.has_host() || NOT_PAGES.contains(&url.scheme()) {
             return Err(ClientUrlError::NoAddress);
         }
+        let (text, origin) = (text.to_owned(), origin_of(&url));
+        if plain == text {
+            return Ok(Self { text, origin });
+        }
         // `https://*.com` would let in every shop there is.
-        let is_narrow = plain == text || uri.host().is_some_and(|host| host.contains('.') || host == "localhost");
-        if is_narrow { Ok(Self(text.to_owned())) } else { Err(ClientUrlError::Wildcard) }
+        let is_narrow = url.host_str().is_some_and(|host| host.contains('.') || host == "localhost");
+        let origin = origin.replacen("://", "://*.", 1);
+        if is_narrow { Ok(Self { text, origin }) } else { Err(ClientUrlError::Wildcard) }
     }
 }
 
-/// The origin of an address: in small letters, without a path and without a port that goes without saying.
-fn origin_of(url: &str) -> String {
-    let (scheme, rest) = url.split_once("://").unwrap_or_default();
-    let host = rest.split('/').next().unwrap_or_default();
-    let port = if scheme.eq_ignore_ascii_case("https") { ":443" } else { ":80" };
-    format!("{scheme}://{}", host.strip_suffix(port).unwrap_or(host)).to_ascii_lowercase()
+/// The origin of an address, as a browser puts it: in small letters, without a path and without the scheme's own port.
+fn origin_of(url: &Url) -> String {
+    match url.origin() {
+        origin @ Origin::Tuple(..) => origin.ascii_serialization(),
+        // Apps have schemes of their own, such as `capacitor://localhost`.
+        Origin::Opaque(_) => {
+            format!("{}://{}", url.scheme(), url[Position::BeforeHost..Position::AfterPort].to_ascii_lowercase())
+        }
+    }
+}
+
+/// The same for a text; `None` if it is no address, such as the `null` of a page without an origin.
+fn read_origin(text: &str) -> Option<String> {
+    Url::parse(text).ok().filter(Url::has_host).map(|url| origin_of(&url))
 }
 
 /// The pages that may use the server. Clones share them.
@@ -116,13 +137,16 @@ impl Origins {
     /// Those of the clients, and those under which the server itself is found.
     #[must_use]
     pub fn new(clients: &[ClientUrl], own: &[String]) -> Self {
-        Self(Arc::new(Known { clients: clients.to_vec(), own: own.iter().map(|url| origin_of(url)).collect() }))
+        Self(Arc::new(Known {
+            clients: clients.to_vec(),
+            own: own.iter().filter_map(|url| read_origin(url)).collect(),
+        }))
     }
 
     /// The origin, if there is but one.
     pub(super) fn only(&self) -> Option<String> {
         match self.0.clients.as_slice() {
-            [only] if only.wildcard().is_none() => Some(only.origin()),
+            [only] if only.wildcard().is_none() => Some(only.origin().to_owned()),
             _ => None,
         }
     }
@@ -130,12 +154,16 @@ impl Origins {
     /// Whether the settings name this origin.
     #[must_use]
     pub fn names(&self, origin: &str) -> bool {
-        let origin = origin_of(origin);
+        read_origin(origin).is_some_and(|origin| self.has_client(&origin))
+    }
+
+    /// The same for an origin in a browser's spelling.
+    fn has_client(&self, origin: &str) -> bool {
         self.0.clients.iter().any(|client| match client.wildcard() {
             None => client.origin() == origin,
             Some((scheme, below)) => origin
-                .strip_prefix(scheme.as_str())
-                .and_then(|host| host.strip_suffix(below.as_str()))
+                .strip_prefix(scheme)
+                .and_then(|host| host.strip_suffix(below))
                 .is_some_and(|name| !name.is_empty()),
         })
     }
@@ -144,15 +172,17 @@ impl Origins {
     /// of the server's own.
     #[must_use]
     pub fn allows(&self, origin: &str, host: Option<&str>) -> bool {
-        let said = origin_of(origin);
-        if self.names(origin) || self.0.own.contains(&said) {
+        let Some(said) = read_origin(origin) else { return false };
+        if self.has_client(&said) || self.0.own.contains(&said) {
             return true;
         }
         let is_known =
             |host: &str| self.0.own.iter().any(|own| own.split_once("://").is_some_and(|(_, own)| own == host));
         // Without a setting that says how pages find this server, a page of its own may have come over TLS or not.
         host.filter(|host| !is_known(&host.to_ascii_lowercase())).is_some_and(|host| {
-            ["http", "https"].into_iter().any(|scheme| origin_of(&format!("{scheme}://{host}")) == said)
+            ["http", "https"]
+                .into_iter()
+                .any(|scheme| read_origin(&format!("{scheme}://{host}")).as_ref() == Some(&said))
         })
     }
 }
@@ -200,9 +230,7 @@ fn has_ambient_proof(headers: &HeaderMap) -> bool {
     let mut authorizations = headers.get_all(header::AUTHORIZATION).iter().filter_map(|value| value.to_str().ok());
     let has_password =
         authorizations.any(|value| value.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case("basic ")));
-    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let mut names = cookies.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    has_password || names.any(|(name, _)| PROOFS.contains(&name))
+    has_password || has_cookie(headers, &PROOFS)
 }
 
 #[cfg(test)]
@@ -226,6 +254,9 @@ mod tests {
             ("capacitor://localhost", "capacitor://localhost"),
             ("tauri://localhost", "tauri://localhost"),
             ("chrome-extension://abcdefghijklmnop", "chrome-extension://abcdefghijklmnop"),
+            ("app://Desk.Example:8080", "app://desk.example:8080"),
+            ("https://größe.test", "https://xn--gre-6ka8i.test"),
+            ("https://shop.test:", "https://shop.test"),
         ] {
             assert_eq!(given.parse::<ClientUrl>().unwrap().origin(), origin);
         }
@@ -243,7 +274,20 @@ mod tests {
             "https://",
             "https://a b",
             "https://a?b",
+            "https://a#b",
             "https://u@a",
+            "https://:p@a",
+            "https:shop.test",
+            "https:/shop.test",
+            "https:\\\\shop.test",
+            "https://shop\n.test",
+            "https://shop.test/\tdesk",
+            "https://shop.test:99999",
+            "https://shop.test:x",
+            "https://[::1",
+            "https://a%00b",
+            "localhost:5173",
+            "about://blank",
             "file:///x",
             "javascript://x",
             "wss://shop.test",
@@ -275,6 +319,12 @@ mod tests {
             "null",
             "",
             "https://localhost",
+            "https://evil.test/.example.com",
+            "https://evil.test#.example.com",
+            "https://evil.test?.example.com",
+            "https://evil.test\\.example.com",
+            "https://u:p@evil.test",
+            "https://a.example.com, https://evil.test",
         ] {
             assert!(!origins.names(origin), "{origin}");
         }

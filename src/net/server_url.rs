@@ -11,6 +11,7 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap, HeaderName, header};
+use url::{Position, Url};
 
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -23,7 +24,7 @@ const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host")
 /// assert!("chat.example.com".parse::<PublicUrl>().is_err());
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PublicUrl(String);
+pub struct PublicUrl(Url);
 
 /// A text was given that is no such address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -32,8 +33,7 @@ pub struct PublicUrlError;
 
 impl PublicUrl {
     fn host(&self) -> &str {
-        let rest = self.0.split_once("://").map_or("", |(_, rest)| rest);
-        rest.split('/').next().unwrap_or_default()
+        &self.0[Position::BeforeHost..Position::AfterPort]
     }
 }
 
@@ -41,16 +41,16 @@ impl FromStr for PublicUrl {
     type Err = PublicUrlError;
 
     fn from_str(text: &str) -> Result<Self, PublicUrlError> {
-        let url = Self(text.trim_end_matches('/').to_owned());
-        let is_web = url.0.starts_with("https://") || url.0.starts_with("http://");
-        let is_plain = url.0.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#@\"<>".contains(&byte));
-        if is_web && is_plain && !url.host().is_empty() { Ok(url) } else { Err(PublicUrlError) }
+        let url = Url::parse(text).map_err(|_| PublicUrlError)?;
+        let is_web = matches!(url.scheme(), "http" | "https");
+        let has_more = url[..Position::BeforeHost].contains('@') || url.query().is_some() || url.fragment().is_some();
+        if is_web && !has_more { Ok(Self(url)) } else { Err(PublicUrlError) }
     }
 }
 
 impl fmt::Display for PublicUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.0.as_str().trim_end_matches('/'))
     }
 }
 
@@ -134,6 +134,36 @@ mod tests {
         let mut extensions = Extensions::new();
         extensions.insert(ReachedAt::new(&configured, is_trusted, &headers));
         ServerUrl::of(&headers, &extensions).as_str().to_owned()
+    }
+
+    #[test]
+    fn an_address_is_put_as_browsers_put_it() {
+        for (given, address) in [
+            ("https://chat.test", "https://chat.test"),
+            ("HTTPS://Chat.Test:443/", "https://chat.test"),
+            ("http://10.0.0.1:3000/desk//", "http://10.0.0.1:3000/desk"),
+            ("https://[::1]:8443", "https://[::1]:8443"),
+            ("https://größe.test", "https://xn--gre-6ka8i.test"),
+        ] {
+            assert_eq!(given.parse::<PublicUrl>().unwrap().to_string(), address);
+        }
+        for text in [
+            "",
+            "/",
+            "chat.test",
+            "//chat.test",
+            "chat.test:443",
+            "https://",
+            "ws://chat.test",
+            "https://u@chat.test",
+            "https://chat.test?",
+            "https://chat.test#x",
+            "https://a b",
+            "https://<x>",
+            "https://chat.test:x",
+        ] {
+            assert_eq!(text.parse::<PublicUrl>(), Err(PublicUrlError), "{text}");
+        }
     }
 
     #[test]

@@ -59,6 +59,7 @@ impl fmt::Display for StoreLocation {
         match self {
             Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
             Self::Mongo { uri, .. } => {
+                // Read by hand: with several hosts, as `mongodb://a,b/desk`, it is no URL to the `url` crate.
                 let rest = uri.split_once("://").map_or("", |(_, rest)| rest);
                 let rest = rest.rsplit_once('@').map_or(rest, |(_, rest)| rest);
                 write!(f, "MongoDB at {}", rest.split('?').next().unwrap_or_default().trim_end_matches('/'))

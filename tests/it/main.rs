@@ -5,6 +5,7 @@
 
 mod architecture;
 mod delivery;
+mod dependencies;
 mod exit_codes;
 mod faults;
 mod hostile;

@@ -102,9 +102,9 @@ async fn told_live(site: &Site, server: &ServerProcess, admin: &str, ann: &str, 
 }
 
 async fn wait_until_all_is_taken_in(site: &Site) {
-    let messages = site.raw().await.collection::<mongodb::bson::Document>("messages");
+    let messages = site.raw().await.collection::<bson::Document>("messages");
     let left = async {
-        while messages.count_documents(mongodb::bson::doc! { "conversation": null }).await.unwrap() > 0 {
+        while messages.count_documents(bson::doc! { "conversation": null }).await.unwrap() > 0 {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };

@@ -4,9 +4,9 @@
 use std::path::Path;
 use std::process::Stdio;
 
+use bson::oid::ObjectId;
+use bson::{Bson, Document, doc};
 use futures_util::TryStreamExt;
-use mongodb::bson::oid::ObjectId;
-use mongodb::bson::{Bson, Document, doc};
 use serde_json::{Value, json};
 use tokio::process::Command;
 use tokio::sync::Mutex;

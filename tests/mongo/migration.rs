@@ -3,11 +3,11 @@
 use std::process::Stdio;
 use std::time::Duration;
 
+use bson::oid::ObjectId;
+use bson::{DateTime, Document, doc};
 use deskline::domain::{Entry, Members, Seq, Side, UserId};
 use deskline::store::ConversationStore as _;
 use deskline::verify::{Repair, verify};
-use mongodb::bson::oid::ObjectId;
-use mongodb::bson::{DateTime, Document, doc};
 use tokio::time::Instant;
 
 use crate::support::{Site, stop};

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
+use bson::{Bson, Document, doc};
 use mongodb::Client;
-use mongodb::bson::{Bson, Document, doc};
 use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use axum::http::{HeaderMap, header};
 use axum::response::Response;
+use cookie::SameSite;
 
 use crate::auth::token::REFRESH_LIFETIME;
-use crate::net::ServerUrl;
+use crate::net::{ServerUrl, cookie_value};
 
 /// A visitor's session: its secret.
 pub(super) const SESSION: Cookie = Cookie { name: "sessionid", path: "/", age: Duration::from_hours(14 * 24) };
@@ -30,32 +31,28 @@ pub(super) struct Cookie {
 impl Cookie {
     /// What it says, if it came with a request and is not empty.
     pub(super) fn of<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
-        value(headers, self.name).filter(|value| !value.is_empty())
+        cookie_value(headers, self.name).filter(|value| !value.is_empty())
     }
 
     /// Has a browser keep it, over TLS alone if pages find this server there.
     pub(super) fn set(&self, response: &mut Response, value: &str, server: &ServerUrl) {
-        let secure = if server.as_str().starts_with("https://") { "; Secure" } else { "" };
-        self.append(response, value, self.age, secure);
+        self.append(response, value, self.age, server.as_str().starts_with("https://"));
     }
 
     /// Has a browser forget it.
     pub(super) fn remove(&self, response: &mut Response) {
-        self.append(response, "", Duration::ZERO, "");
+        self.append(response, "", Duration::ZERO, false);
     }
 
-    fn append(&self, response: &mut Response, value: &str, age: Duration, secure: &str) {
-        let Self { name, path, .. } = self;
-        let cookie = format!("{name}={value}; HttpOnly; Max-Age={}; Path={path}; SameSite=Lax{secure}", age.as_secs());
-        if let Ok(cookie) = cookie.parse() {
+    fn append(&self, response: &mut Response, value: &str, age: Duration, secure: bool) {
+        let cookie = cookie::Cookie::build((self.name, value))
+            .path(self.path)
+            .max_age(age.try_into().unwrap_or(time::Duration::MAX))
+            .http_only(true)
+            .same_site(SameSite::Lax)
+            .secure(secure);
+        if let Ok(cookie) = cookie.to_string().parse() {
             response.headers_mut().append(header::SET_COOKIE, cookie);
         }
     }
-}
-
-/// The value of the cookie of this name that came with a request.
-pub(super) fn value<'a>(headers: &'a HeaderMap, wanted: &str) -> Option<&'a str> {
-    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let mut pairs = cookies.flat_map(|cookies| cookies.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(name, _)| *name == wanted).map(|(_, value)| value)
 }

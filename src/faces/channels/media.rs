@@ -18,6 +18,7 @@ use crate::accounts::identify::IdentifyError;
 use crate::accounts::refresh::RefreshError;
 use crate::auth::token_in_header;
 use crate::domain::Person;
+use crate::net::cookie_value;
 
 pub(super) fn routes() -> Router<Channels> {
     Router::new().route("/media/{link}", get(file))
@@ -27,7 +28,7 @@ pub(super) fn routes() -> Router<Channels> {
 async fn askers(channels: &Channels, headers: &HeaderMap) -> Result<Vec<Arc<Person>>, Problem> {
     let mut people = Vec::new();
     let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).map(token_in_header);
-    for token in bearer.into_iter().chain(cookies::value(headers, "token")).filter(|token| !token.is_empty()) {
+    for token in bearer.into_iter().chain(cookie_value(headers, "token")).filter(|token| !token.is_empty()) {
         match channels.accounts.identify(token).await {
             Ok(identified) => people.push(caller::person(&identified.user)),
             Err(IdentifyError::Store(error)) => return Err(error.into()),

@@ -11,6 +11,7 @@ use crate::accounts::identify::IdentifyError;
 use crate::auth::{TokenError, token_in_header, without_bearer};
 use crate::desk::Desk;
 use crate::limits::StillBanned;
+use crate::net::cookie_value;
 
 /// Where clients connect. The first is the dashboard's; the others are its aliases, under the names that frontends use.
 pub(super) const NAMESPACES: [&str; 4] = ["/", "/chat", "/admin", "/support"];
@@ -37,9 +38,7 @@ pub(super) fn explicit_token(socket: &SocketRef, auth: Option<&Value>) -> Option
 
 /// The token in a cookie named `token`.
 fn cookie_token(socket: &SocketRef) -> Option<String> {
-    let cookies = socket.req_parts().headers.get("cookie")?.to_str().ok()?;
-    let token = cookies.split("; ").find_map(|pair| pair.strip_prefix("token="))?;
-    Some(token.to_owned()).filter(|token| !token.is_empty())
+    cookie_value(&socket.req_parts().headers, "token").filter(|token| !token.is_empty()).map(str::to_owned)
 }
 
 /// The token that stands in for a first `authenticate`.

@@ -8,12 +8,10 @@
 //! Shape: `<binding>.<place>`; the place is written as a [`Place`] is, or `-` where it is not known, so that the page is caught
 //! up instead. [`NOBODY`] alone: nobody is authenticated any more.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use axum::http::header::USER_AGENT;
 use axum::http::request;
-use rand::RngExt as _;
 use serde_json::Value;
 
 use super::query::Query;
@@ -54,12 +52,7 @@ pub(super) struct Returning {
 impl Page {
     /// A page that nobody has seen before.
     fn new() -> Self {
-        let bytes: [u8; ID / 2] = rand::rng().random();
-        let mut id = String::with_capacity(ID);
-        for byte in bytes {
-            // Writing to a string cannot fail.
-            let _ok = write!(id, "{byte:02x}");
-        }
+        let id = hex::encode(rand::random::<[u8; ID / 2]>());
         Self { id, binding: None, place: None }
     }
 

@@ -16,7 +16,7 @@ use super::admission::Place;
 use crate::accounts::Accounts;
 use crate::auth::{Subject, token_in_header};
 use crate::limits::Route;
-use crate::net::HangUp;
+use crate::net::{HangUp, cookie_value};
 
 /// What a request has shown of who it comes from.
 #[derive(Debug, Clone)]
@@ -64,9 +64,7 @@ impl Shown {
 /// The token in an `Authorization` header, or in a cookie named `token`.
 fn token(headers: &HeaderMap) -> Option<&str> {
     let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).map(token_in_header);
-    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let mut pairs = cookies.flat_map(|line| line.split(';')).map(str::trim);
-    let cookie = || pairs.find_map(|pair| pair.strip_prefix("token="));
+    let cookie = || cookie_value(headers, "token");
     let is_token = |token: &&str| !token.is_empty();
     bearer.filter(is_token).or_else(cookie).filter(is_token)
 }

@@ -1,7 +1,7 @@
 //! Who is shut out for a time: one document with a field for each ban, so that all are read together and each changes atomically.
 
 use async_trait::async_trait;
-use mongodb::bson::{Bson, Document, doc};
+use bson::{Bson, Document, doc};
 
 use super::connection::within;
 use super::documents::{date, time};

@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bson::oid::ObjectId;
+use bson::{Document, doc};
 use futures_util::{StreamExt, TryStreamExt};
 use mongodb::Cursor;
-use mongodb::bson::oid::ObjectId;
-use mongodb::bson::{Document, doc};
 use serde::Deserialize;
 use tokio::time::timeout;
 

@@ -5,9 +5,9 @@
 
 use std::collections::HashMap;
 
+use bson::oid::ObjectId;
+use bson::{Document, doc};
 use futures_util::TryStreamExt;
-use mongodb::bson::oid::ObjectId;
-use mongodb::bson::{Document, doc};
 
 use super::connection::within;
 use super::documents::{MESSAGES, object_id, our_fields, whole};

@@ -1,6 +1,6 @@
 //! The ids under which customers know the desk, in one document, so that they are pinned atomically.
 
-use mongodb::bson::{Bson, Document, doc};
+use bson::{Bson, Document, doc};
 
 use super::connection::is_duplicate;
 use super::documents::{int, object_id, whole};

@@ -1,7 +1,7 @@
 //! Documents to values, and back: the log, the conversations, and how far people have been delivered to.
 
-use mongodb::bson::oid::ObjectId;
-use mongodb::bson::{DateTime, Document, Uuid, doc};
+use bson::oid::ObjectId;
+use bson::{DateTime, Document, Uuid, doc};
 use serde::{Deserialize, Serialize};
 
 use super::revisions::{RevisionDocument, TargetDocument};

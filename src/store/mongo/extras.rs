@@ -1,8 +1,8 @@
 //! What goes with messages beside their text.
 
+use bson::doc;
+use bson::oid::ObjectId;
 use futures_util::TryStreamExt;
-use mongodb::bson::doc;
-use mongodb::bson::oid::ObjectId;
 use serde::{Deserialize, Serialize};
 
 use super::documents::{int, object_id, whole};

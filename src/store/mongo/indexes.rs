@@ -1,7 +1,7 @@
 //! The indexes. Making one that is there already does nothing.
 
+use bson::{Bson, Document, doc};
 use futures_util::TryStreamExt;
-use mongodb::bson::{Bson, Document, doc};
 use mongodb::error::{Error, ErrorKind};
 use mongodb::options::{CreateIndexOptions, IndexOptions};
 use mongodb::{Collection, Database, IndexModel};

@@ -9,9 +9,9 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
+use bson::{Bson, Document, doc};
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
-use mongodb::bson::{Bson, Document, doc};
 
 use super::connection::within;
 use super::documents::{EntryDocument, MESSAGES, object_id, our_fields, whole};

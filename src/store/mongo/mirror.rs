@@ -7,8 +7,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bson::{Document, doc};
 use futures_util::{StreamExt, TryStreamExt, stream};
-use mongodb::bson::{Document, doc};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;

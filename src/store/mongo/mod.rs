@@ -34,7 +34,7 @@
 
 use std::sync::Arc;
 
-use mongodb::bson::{Document, doc};
+use bson::{Document, doc};
 use mongodb::{Collection, Database};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;

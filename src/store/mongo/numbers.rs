@@ -2,8 +2,8 @@
 
 use std::ops::RangeInclusive;
 
+use bson::{Document, doc};
 use mongodb::Collection;
-use mongodb::bson::{Document, doc};
 use mongodb::options::ReturnDocument;
 use tokio::sync::Mutex;
 

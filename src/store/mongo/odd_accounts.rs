@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
-use mongodb::bson::Bson;
+use bson::Bson;
 use parking_lot::Mutex;
 
 use crate::domain::UserId;

@@ -1,7 +1,7 @@
 //! Which documents are not as the old server writes them, for `verify`.
 
+use bson::{Bson, Document};
 use futures_util::TryStreamExt;
-use mongodb::bson::{Bson, Document};
 
 use super::documents::{MESSAGES, USERS};
 use super::old_messages::OldMessage;

@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use mongodb::bson::oid::ObjectId;
-use mongodb::bson::{Bson, DateTime, Document};
+use bson::oid::ObjectId;
+use bson::{Bson, DateTime, Document};
 
 use super::documents::{date, time};
 use crate::domain::{Members, MessageId, Timestamp, UserId};
@@ -102,7 +102,7 @@ fn as_time(value: &Bson) -> Option<Timestamp> {
 
 #[cfg(test)]
 mod tests {
-    use mongodb::bson::doc;
+    use bson::doc;
 
     use super::*;
 

@@ -1,7 +1,7 @@
 //! What looking after the database needs to know of people beside their accounts.
 
+use bson::{Document, doc};
 use futures_util::TryStreamExt;
-use mongodb::bson::{Document, doc};
 
 use super::documents::object_id;
 use super::profiles::ProfileDocument;

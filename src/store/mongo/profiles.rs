@@ -1,9 +1,9 @@
 //! What belongs to people beside their accounts.
 
 use async_trait::async_trait;
+use bson::doc;
+use bson::oid::ObjectId;
 use futures_util::TryStreamExt;
-use mongodb::bson::doc;
-use mongodb::bson::oid::ObjectId;
 use serde::{Deserialize, Serialize};
 
 use super::connection::{is_duplicate, within};

@@ -1,8 +1,8 @@
 //! The projections: read, moved forward, and healed from the log where they lag behind it.
 
+use bson::oid::ObjectId;
+use bson::{Document, doc};
 use futures_util::{StreamExt, TryStreamExt};
-use mongodb::bson::oid::ObjectId;
-use mongodb::bson::{Document, doc};
 use std::collections::HashMap;
 
 use super::Shared;

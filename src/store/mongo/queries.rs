@@ -2,8 +2,8 @@
 //!
 //! Values come in as domain types alone, so that nothing a client sends can become an operator.
 
-use mongodb::bson::oid::ObjectId;
-use mongodb::bson::{Bson, DateTime, Document, Uuid, doc};
+use bson::oid::ObjectId;
+use bson::{Bson, DateTime, Document, Uuid, doc};
 
 use super::documents::{int, object_id, projection, side_to_int};
 use crate::domain::{ClientMessageId, ConversationId, Email, Members, MessageId, Role, Seq, Side, Summary, UserId};

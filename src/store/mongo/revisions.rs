@@ -3,9 +3,9 @@
 //! It is written after the entry that did it and before the projections move on from there, so that wherever `lastSeq` is,
 //! all up to there is done. A message keeps the later of two entries, in whatever order they come to it.
 
+use bson::oid::ObjectId;
+use bson::{Bson, DateTime, Document, doc};
 use futures_util::TryStreamExt;
-use mongodb::bson::oid::ObjectId;
-use mongodb::bson::{Bson, DateTime, Document, doc};
 use serde::{Deserialize, Serialize};
 
 use super::documents::{ENTRIES, EntryDocument, date, int, object_id, side_of_int, side_to_int, time, whole};

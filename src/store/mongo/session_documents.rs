@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mongodb::bson::{DateTime, Document, doc};
+use bson::{DateTime, Document, doc};
 
 use super::documents::{date, time};
 use crate::domain::Sessions;

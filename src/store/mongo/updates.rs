@@ -1,6 +1,6 @@
 //! Many updates in one command. The driver has no call for that which servers before 8.0 understand.
 
-use mongodb::bson::{Document, doc, serialize_to_bson};
+use bson::{Document, doc, serialize_to_bson};
 use mongodb::error::ErrorKind;
 use serde::Deserialize;
 
@@ -87,7 +87,7 @@ impl Shared {
             answer => answer?,
         };
         let answer: Answer =
-            mongodb::bson::deserialize_from_document(answer).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+            bson::deserialize_from_document(answer).map_err(|error| StoreError::Corrupt(error.to_string()))?;
         match answer.write_errors.into_iter().chain(answer.write_concern_error).next() {
             None => Ok(answer.n),
             Some(failed) => Err(StoreError::Unavailable(format!("an update was refused with code {}", failed.code))),

@@ -1,8 +1,8 @@
 //! Looking after the database.
 
 use async_trait::async_trait;
+use bson::doc;
 use futures_util::TryStreamExt;
-use mongodb::bson::doc;
 
 use super::connection::{is_duplicate, within};
 use super::documents::{ConversationDocument, DeliveredDocument, EntryDocument, date, object_id, projection, whole};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mongodb::bson::{Bson, DateTime, Document, bson, deserialize_from_document, doc};
+use bson::{Bson, DateTime, Document, bson, deserialize_from_document, doc};
 use serde::Deserialize;
 
 use super::documents::{USERS, date, int, object_id, time, whole};

@@ -1,8 +1,8 @@
 //! The people's half of the port.
 
 use async_trait::async_trait;
+use bson::doc;
 use futures_util::{FutureExt as _, StreamExt, TryStreamExt, stream};
-use mongodb::bson::doc;
 use mongodb::options::ReturnDocument;
 
 use super::connection::{is_duplicate, within};

@@ -41,7 +41,7 @@ const WIRES: &[&str] = &["axum", "hyper", "hyper_util", "tower", "tower_http", "
 const FORMATS: &[&str] = &["serde", "serde_json"];
 
 /// What keeps and sends.
-const DRIVERS: &[&str] = &["rusqlite", "mongodb", "lettre"];
+const DRIVERS: &[&str] = &["rusqlite", "mongodb", "bson", "lettre"];
 
 /// What the program is built from last: whatever is below must not know of it.
 const PROGRAM: &[&str] =

@@ -6,7 +6,7 @@
 //! the index has the order, and does not use the `_id` index for ranges. There, the part of a filter that narrows down what an
 //! index found is left out ([`NARROWS`]), and what it cannot tell is only asserted on a real server.
 
-use mongodb::bson::{Bson, Document, doc};
+use bson::{Bson, Document, doc};
 
 use super::{Fresh, available, person, read, say, someone};
 use crate::domain::{ConversationId, MessageId, Role, Seq, Side, Summary};

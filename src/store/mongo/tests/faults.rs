@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use mongodb::bson::{Bson, DateTime, doc};
+use bson::{Bson, DateTime, doc};
 
 use super::{Fresh, START, available, later, read, say, someone};
 use crate::domain::{ClientMessageId, Draft, DraftKind, Entry, Seq, Side, Status};
@@ -230,7 +230,7 @@ pub(super) fn named(mut draft: Draft, name: &str) -> Draft {
     draft
 }
 
-fn sorted(document: &mongodb::bson::Document) -> Vec<(String, Bson)> {
+fn sorted(document: &bson::Document) -> Vec<(String, Bson)> {
     let mut fields: Vec<_> = document.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
     fields.sort_by(|one, other| one.0.cmp(&other.0));
     fields

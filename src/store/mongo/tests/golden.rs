@@ -1,7 +1,7 @@
 //! A database as the replaced server leaves it: documents in the shapes that mongoose writes.
 
-use mongodb::bson::oid::ObjectId;
-use mongodb::bson::{DateTime, Document, doc};
+use bson::oid::ObjectId;
+use bson::{DateTime, Document, doc};
 use parking_lot::Mutex;
 
 use super::{Fresh, available, killed_at, later, person, someone};

@@ -1,8 +1,8 @@
 //! The indexes: what sharding asks of them, and databases of earlier versions.
 
+use bson::{Document, doc};
 use futures_util::TryStreamExt;
 use mongodb::IndexModel;
-use mongodb::bson::{Document, doc};
 use mongodb::options::IndexOptions;
 
 use super::faults::named;

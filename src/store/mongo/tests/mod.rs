@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
-use mongodb::bson::Document;
-use mongodb::bson::oid::ObjectId;
+use bson::Document;
+use bson::oid::ObjectId;
 use mongodb::event::EventHandler;
 use mongodb::event::command::CommandEvent;
 use mongodb::{Client, Database};

@@ -1,6 +1,6 @@
 //! Accounts that the old server's schema would not have let in, beside one that is as it should be.
 
-use mongodb::bson::{Bson, DateTime, Document, doc};
+use bson::{Bson, DateTime, Document, doc};
 
 use super::{Fresh, available};
 use crate::domain::{AccountStatus, Role, UserId};
@@ -8,7 +8,7 @@ use crate::store::UserStore as _;
 
 fn account(n: u8) -> Document {
     doc! {
-        "_id": mongodb::bson::oid::ObjectId::from_bytes([n; 12]),
+        "_id": bson::oid::ObjectId::from_bytes([n; 12]),
         "name": format!("Person {n}"),
         "email": format!("p{n}@x.test"),
         "role": "user",

@@ -1,8 +1,8 @@
 //! Messages that the old server's schema would not have let in, among some that are as they should be.
 
+use bson::oid::ObjectId;
+use bson::{Bson, DateTime, Document, doc};
 use futures_util::FutureExt as _;
-use mongodb::bson::oid::ObjectId;
-use mongodb::bson::{Bson, DateTime, Document, doc};
 
 use super::{Fresh, available, person};
 use crate::domain::{Entry, Members, MessageBody, Seq, UserId};

@@ -204,7 +204,7 @@ async fn a_process_killed_at_any_point_leaves_a_whole_log() {
         unread += next.summary(conversation.id).await.unwrap().unwrap().side(Side::Desk).unread;
     }
     assert_eq!(next.unread(ListFor::Agent(someone(9))).await.unwrap(), unread);
-    let flagged = fresh.documents("messages").count_documents(mongodb::bson::doc! { "read": false }).await.unwrap();
+    let flagged = fresh.documents("messages").count_documents(bson::doc! { "read": false }).await.unwrap();
     assert_eq!(flagged, unread, "the old flags say the same");
     next.close().await;
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mongodb::bson::{Document, doc};
+use bson::{Document, doc};
 use parking_lot::Mutex;
 
 use super::{Fresh, available, killed_at, say, someone};

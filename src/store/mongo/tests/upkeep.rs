@@ -1,7 +1,7 @@
 //! Moving in and out, and repairs.
 
+use bson::{Document, doc};
 use futures_util::TryStreamExt;
-use mongodb::bson::{Document, doc};
 
 use super::faults::named;
 use super::{Fresh, available, person, read, say, someone};

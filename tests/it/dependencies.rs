@@ -1,0 +1,37 @@
+//! `docs/DEPENDENCIES.md` names every direct dependency, and no other.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+fn read(path: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
+}
+
+/// The crates of a section of `Cargo.toml`.
+fn declared(manifest: &str, section: &str) -> BTreeSet<String> {
+    let lines = manifest.lines().skip_while(|line| *line != section).skip(1).take_while(|line| !line.starts_with('['));
+    lines.filter_map(|line| line.split_once(" = ")).map(|(name, _)| name.to_owned()).collect()
+}
+
+/// What stands between backticks.
+fn named(text: &str) -> BTreeSet<String> {
+    text.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+#[test]
+fn every_direct_dependency_has_its_reason_and_no_other_is_named() {
+    let (manifest, page) = (read("Cargo.toml"), read("docs/DEPENDENCIES.md"));
+    let direct = declared(&manifest, "[dependencies]");
+    assert!(direct.len() > 30, "found only {direct:?}");
+    let rows = page.lines().filter(|line| line.starts_with("| `"));
+    let explained: BTreeSet<String> = rows.flat_map(|row| named(row.split('|').nth(1).unwrap())).collect();
+    assert_eq!(explained, direct, "left: docs/DEPENDENCIES.md, right: Cargo.toml");
+
+    let for_tests =
+        page.lines().skip_while(|line| !line.starts_with("For tests only:")).take_while(|line| !line.is_empty());
+    let for_tests = named(&for_tests.collect::<Vec<_>>().join(" "));
+    for name in declared(&manifest, "[dev-dependencies]").difference(&direct) {
+        assert!(for_tests.contains(name), "docs/DEPENDENCIES.md does not say what tests need `{name}` for");
+    }
+}
