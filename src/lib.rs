@@ -16,7 +16,7 @@
 //! | [`limits`] | rate limits and bans |
 //! | [`store`] | the store port, with the adapters `sqlite` and `mongo` |
 //! | [`auth`], [`mail`] | tokens and passwords; outgoing mail |
-//! | [`domain`] | ids, users, conversations, entries, events. No I/O. Starts with the glossary |
+//! | [`domain`] | ids, users, conversations, entries, events. No I/O |
 //! | [`supervise`] | restarts background tasks that panic |
 //!
 //! Tools that work on a store or on a running server:

@@ -1,20 +1,6 @@
-//! What Deskline is about, without any I/O.
+//! The domain: ids, users, conversations, entries and events, without any I/O.
 //!
-//! # Glossary: each word is used for one thing
-//!
-//! | word | means |
-//! |---|---|
-//! | customer | who asks for help: a registered account, or a *visitor* without one |
-//! | agent | who answers: role `admin` or `agent`; an admin also manages users |
-//! | conversation | what is said between one customer and the desk (all agents share it); a *direct* one is between two accounts |
-//! | entry | one numbered thing that happened in a conversation: a message, a read mark, a status change, an edit, a deletion |
-//! | seq | an entry's number in its conversation: 1, 2, 3 ... without holes, in commit order |
-//! | side | one of the two parties of a conversation: the customer's or the desk's |
-//! | cursor | how far somebody has been delivered to, and has read: two seqs |
-//! | receipt | how far a side has been handed, and has taken, what the other said: two seqs that move forward only |
-//! | connection | one live socket of one person |
-//! | face | a protocol towards clients; a *dialect* is one frontend's vocabulary on it |
-//! | desk | the use-cases: who may do what, and what then happens |
+//! The glossary, in which each word means one thing, is in `docs/ARCHITECTURE.md`.
 //!
 //! Reading order: [`ids`], [`clock`], [`user`], [`message`], [`conversation`], [`entry`], [`event`].
 
