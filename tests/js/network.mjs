@@ -44,3 +44,27 @@ export class Network {
     this.#sockets.forEach((socket) => socket.destroy());
   }
 }
+
+/** A way to the server at `url` on which every connection that asks for a websocket is reset, or only ignored. */
+export async function withoutWebSocket(t, url, { ignores = false } = {}) {
+  const { hostname: host, port } = new URL(url);
+  const sockets = new Set();
+  const listener = createServer((near) => {
+    sockets.add(near);
+    near.on('error', () => {});
+    near.once('data', (head) => {
+      if (/^upgrade: websocket/im.test(head.toString('latin1'))) return ignores || near.resetAndDestroy();
+      const far = connect({ host, port });
+      sockets.add(far);
+      far.on('error', () => near.destroy());
+      far.write(head);
+      near.pipe(far).pipe(near);
+    });
+  }).listen(0, '127.0.0.1');
+  await once(listener, 'listening');
+  t.after(() => {
+    listener.close();
+    sockets.forEach((socket) => socket.destroy());
+  });
+  return `http://127.0.0.1:${listener.address().port}`;
+}

@@ -63,11 +63,11 @@ const ASSETS: [(&str, &str, &[u8]); 21] = assets![
     "list-view.js": JAVASCRIPT,
     "message-view.js": JAVASCRIPT,
     "outbox.js": JAVASCRIPT,
+    "socket.js": JAVASCRIPT,
     "synced.js": JAVASCRIPT,
     "thread.js": JAVASCRIPT,
     "thread-view.js": JAVASCRIPT,
-    "socket.io.esm.min.js": JAVASCRIPT,
-    "socket.io.LICENSE.txt": TEXT,
+    "transports.js": JAVASCRIPT,
 ];
 
 /// A file as it is handed out.

@@ -1,14 +1,11 @@
-// The connection to the server: comes back by itself, says who it is, and passes on what it hears.
+// Who this is, on a connection that comes back by itself: authenticates on each, and passes on what it hears.
 
-import { io } from './socket.io.esm.min.js';
+import { NO_ANSWER, Socket } from './socket.js';
 
 /** How long an answer may take, in milliseconds. */
 const PATIENCE = 10_000;
 /** How long to wait before asking again for what the server could not do now. */
 const AGAIN = 2_000;
-
-/** What is answered in place of a server that did not: whether it did what it was asked for is not known. */
-const NO_ANSWER = { ok: false, retryable: true, code: 'no_answer', message: 'The server did not answer.' };
 
 export class Link {
   /** Whether the server knows who this is, on the connection of now. */
@@ -16,6 +13,9 @@ export class Link {
   #socket;
   #token;
   #hear;
+  /** Counts connections. */
+  #connection = 0;
+  #listening = new AbortController();
 
   /**
    * @param {string} token
@@ -25,40 +25,20 @@ export class Link {
   constructor(token, hear) {
     this.#token = token;
     this.#hear = hear;
-    const socket = (this.#socket = io({
-      // Where a proxy lets no websocket through, polling does.
-      transports: ['websocket', 'polling'],
-      tryAllTransports: true,
-      reconnectionDelay: 300,
-      reconnectionDelayMax: 5_000,
-    }));
-    socket.on('connect', () => this.#authenticate());
-    socket.on('disconnect', (reason) => {
-      this.#lost();
-      // A server that ended it on purpose is not called again by the library.
-      if (reason === 'io server disconnect') setTimeout(() => this.#token && socket.connect(), AGAIN);
+    this.#socket = new Socket(location.href, {
+      connected: () => this.#authenticate(++this.#connection),
+      disconnected: () => this.#lost(),
+      event: (name, payload) => this.#heard(name, payload),
     });
-    socket.on('connect_error', () => this.#lost());
-    socket.on('server-stopping', ({ comeBackAfterMs }) => {
-      // Each client is told another moment, so that they do not all come back in one.
-      socket.disconnect();
-      setTimeout(() => this.#token && socket.connect(), comeBackAfterMs);
-    });
-    socket.on('authenticated', ({ success, message }) => {
-      // Before the answer to `authenticate`, this is a reminder for those who have not said who they are.
-      if (!success && this.isUp) this.#end(message);
-    });
-    socket.onAny((name, payload) => this.isUp && this.#hear.event(name, payload));
+    // A network that is gone takes a while to be noticed otherwise, and one that is back is worth a try at once.
+    const { signal } = this.#listening;
+    window.addEventListener('offline', () => this.#socket.reconnect(), { signal });
+    window.addEventListener('online', () => this.#socket.hurry(), { signal });
   }
 
   /** Asks for something, and gives its answer: `{ok, code, message, retryable, ...}`. Never throws. */
-  async ask(name, payload) {
-    if (!this.#socket.connected) return NO_ANSWER;
-    try {
-      return await this.#socket.timeout(PATIENCE).emitWithAck(name, payload);
-    } catch {
-      return NO_ANSWER;
-    }
+  ask(name, payload) {
+    return new Promise((answered) => this.#socket.ask(name, payload, PATIENCE, answered));
   }
 
   /** Says something that is worth nothing later. */
@@ -69,26 +49,35 @@ export class Link {
   close() {
     this.#token = null;
     this.isUp = false;
-    this.#socket.offAny();
-    this.#socket.disconnect();
+    this.#listening.abort();
+    this.#socket.close();
   }
 
-  #authenticate() {
-    const { id } = this.#socket;
+  #authenticate(connection) {
     const shown = { token: this.#token, catchUp: false, receipts: true };
     // By callback: what comes right behind the answer must find that the link is up.
-    this.#socket.timeout(PATIENCE).emit('authenticate', shown, (late, answer = NO_ANSWER) => {
+    this.#socket.ask('authenticate', shown, PATIENCE, (answer) => {
       // Another connection may have taken the place of the one that was asked on.
-      if (!this.#token || this.#socket.id !== id) return;
-      if (!late && answer.ok) {
+      const isOver = () => !this.#token || connection !== this.#connection || !this.#socket.isConnected;
+      if (isOver()) return;
+      if (answer.ok) {
         this.isUp = true;
         this.#hear.up(answer);
-      } else if (late || answer.retryable) {
-        setTimeout(() => this.#socket.id === id && this.#authenticate(), AGAIN);
+      } else if (answer.retryable) {
+        setTimeout(() => isOver() || this.#authenticate(connection), answer.retryAfterMs ?? AGAIN);
       } else {
         this.#end(answer.code === 'token_expired' ? 'Token expired' : answer.message);
       }
     });
+  }
+
+  #heard(name, payload) {
+    // Each client is told another moment, so that they do not all come back in one.
+    if (name === 'server-stopping') return this.#socket.reconnect(payload.comeBackAfterMs);
+    if (!this.isUp) return;
+    // Before the answer to `authenticate`, this is a reminder for those who have not said who they are.
+    if (name === 'authenticated' && !payload.success) return this.#end(payload.message);
+    this.#hear.event(name, payload);
   }
 
   #lost() {

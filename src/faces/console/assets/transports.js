@@ -1,0 +1,126 @@
+// The two ways in which packets of Engine.IO 4 travel: in a websocket, or by long-polling where a proxy lets no websocket through.
+
+/** Between the packets of one request's body. */
+const SEPARATOR = '\x1e';
+
+/** How many packets are sent in one request. */
+const AT_ONCE = 16;
+
+/** How long saying goodbye may take, in milliseconds. */
+const GOODBYE = 5_000;
+
+const address = (server, transport) => new URL(`/socket.io/?EIO=4&transport=${transport}`, server);
+
+/**
+ * Both are used alike. They connect when they are made, call `on.packet(text)` for each packet and `on.closed()` once, when the
+ * connection is lost or could not be had. After `close()` they call nothing.
+ */
+export class WebSocketTransport {
+  #socket;
+
+  constructor(server, on) {
+    const url = address(server, 'websocket');
+    url.protocol = url.protocol.replace('http', 'ws');
+    this.#socket = new WebSocket(url);
+    this.#socket.onmessage = ({ data }) => on.packet(data);
+    this.#socket.onclose = () => on.closed();
+  }
+
+  send(packet) {
+    this.#socket.send(packet);
+  }
+
+  close() {
+    this.#socket.onmessage = this.#socket.onclose = null;
+    this.#socket.close();
+  }
+}
+
+export class PollingTransport {
+  #url;
+  #on;
+  #isOver = false;
+  #ended = new AbortController();
+  #outgoing = [];
+  #isPosting = false;
+  #requests = 0;
+  #maxPayload = 0;
+
+  constructor(server, on) {
+    this.#url = address(server, 'polling');
+    this.#on = on;
+    this.#poll();
+  }
+
+  send(packet) {
+    this.#outgoing.push(packet);
+    if (!this.#isPosting) this.#post();
+  }
+
+  close() {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    // Nothing else tells the server while it has no poll to miss.
+    const goodbye = { method: 'POST', body: '1', keepalive: true, signal: AbortSignal.timeout(GOODBYE) };
+    const isKnown = this.#url.searchParams.has('sid');
+    Promise.resolve(isKnown && this.#request(goodbye)).finally(() => this.#ended.abort());
+  }
+
+  async #poll() {
+    while (!this.#isOver) {
+      const payload = await this.#request({ method: 'GET' });
+      for (const packet of payload?.split(SEPARATOR) ?? []) {
+        if (this.#isOver) return;
+        if (packet.startsWith('0')) this.#opened(JSON.parse(packet.slice(1)));
+        this.#on.packet(packet);
+      }
+      if (payload === null) this.#lost();
+    }
+  }
+
+  #opened({ sid, maxPayload }) {
+    this.#url.searchParams.set('sid', sid);
+    this.#maxPayload = maxPayload;
+  }
+
+  /** One request at a time, so that packets arrive in the order in which they were sent. */
+  async #post() {
+    this.#isPosting = true;
+    while (this.#outgoing.length > 0 && !this.#isOver) {
+      if ((await this.#request({ method: 'POST', body: this.#nextBody() })) === null) this.#lost();
+    }
+    this.#isPosting = false;
+  }
+
+  #nextBody() {
+    const batch = [this.#outgoing.shift()];
+    let room = this.#maxPayload - worstSize(batch[0]);
+    while (this.#outgoing.length > 0 && batch.length < AT_ONCE && (room -= worstSize(this.#outgoing[0])) >= 0) {
+      batch.push(this.#outgoing.shift());
+    }
+    return batch.join(SEPARATOR);
+  }
+
+  /** The body of the answer, or `null`. */
+  async #request(options) {
+    // By a new `t`, the server tells a new request from one that the browser repeats by itself.
+    this.#url.searchParams.set('t', `${++this.#requests}`);
+    try {
+      const fixed = { cache: 'no-store', credentials: 'omit', signal: this.#ended.signal };
+      const answer = await fetch(this.#url, { ...fixed, ...options });
+      return answer.ok ? await answer.text() : null;
+    } catch {
+      return null;
+    }
+  }
+
+  #lost() {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#ended.abort();
+    this.#on.closed();
+  }
+}
+
+/** At most so many bytes, with what stands between packets. */
+const worstSize = (packet) => 3 * packet.length + 1;

@@ -1,0 +1,41 @@
+// The console behind a proxy that lets no websocket through.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { withoutWebSocket } from '../js/network.mjs';
+import { Agent, say, site } from './agent.mjs';
+import { skip } from './chromium.mjs';
+
+test('where no websocket gets through, the console polls', { skip }, async (t) => {
+  const { server, browser } = await site(t);
+  const ann = await server.signIn(server.ann);
+  await say(ann, server, 'hello');
+  const agent = await Agent.logIn(t, browser, { url: await withoutWebSocket(t, server.url) }, server.admin);
+  await agent.openConversation(server.ann);
+  await agent.reads(['hello']);
+  await agent.write('an answer');
+  const { conversationId, seq } = await ann.waitFor('receive-message');
+  await agent.status('an answer', 'sent');
+  await ann.ask('received', { conversationId, seq });
+  await agent.status('an answer', 'delivered');
+  ann.emit('typing', { receiverId: server.admin.id });
+  await agent.page.locator('#presence', { hasText: 'is writing…' }).waitFor();
+
+  // Neither a stop nor a power cut loses anything.
+  await server.stop();
+  await agent.page.getByText('Reconnecting…').waitFor();
+  await agent.write('written meanwhile');
+  await server.restart();
+  await agent.status('written meanwhile', 'sent');
+  await server.crash();
+  await ann.signIn(server.token(server.ann));
+  await say(ann, server, 'after all');
+  await agent.reads(['hello', 'an answer', 'written meanwhile', 'after all']);
+
+  // Who logs out is gone at once, not when a poll is missed.
+  const second = await server.signIn(server.second);
+  await agent.page.getByRole('button', { name: 'Log out' }).click();
+  await second.waitFor('user-offline', { userId: server.admin.id });
+  assert.equal(await agent.page.locator('#entrance').isVisible(), true);
+});
