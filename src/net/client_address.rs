@@ -97,7 +97,8 @@ impl<S: Send + Sync> FromRequestParts<S> for ClientAddress {
 /// `X-Forwarded-For`, else `Forwarded`, is read from the right for as long as each hop is trusted: the first one that is not is the
 /// client. What stands further left was written by that client.
 pub(super) async fn client_address(State(front): State<Front>, mut request: Request, next: Next) -> Response {
-    if let Some(ConnectInfo(peer)) = request.extensions().get::<ConnectInfo<std::net::SocketAddr>>() {
+    // Taken out, since a websocket keeps what lies with its handshake: one entry more, and the map doubles.
+    if let Some(ConnectInfo(peer)) = request.extensions_mut().remove::<ConnectInfo<std::net::SocketAddr>>() {
         let peer = peer.ip();
         let address = find(&front.proxies, peer, request.headers());
         let reached_at = ReachedAt::new(&front.public_urls, front.proxies.trusts(peer), request.headers());

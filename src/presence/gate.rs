@@ -15,12 +15,17 @@ const HELD: usize = 1024;
 #[derive(Default)]
 pub(super) struct Gate {
     is_catching_up: bool,
-    /// The log is read with the person's own entries, so these are held back, too.
-    holds_own: bool,
-    held: Vec<Arc<EntryTold>>,
+    /// The reading sends the person's own entries, too. Otherwise it sends those alone that are held.
+    reads_own: bool,
+    held: Vec<Held>,
     had_too_much: bool,
     /// How far the log was read, until the first live entry beyond.
     replayed: HashMap<ConversationId, Seq>,
+}
+
+struct Held {
+    told: Arc<EntryTold>,
+    is_own: bool,
 }
 
 /// What is to be done before a connection can go live.
@@ -38,9 +43,9 @@ pub enum Next {
 }
 
 impl Gate {
-    /// Holds back entries from the start; the person's own as well if `holds_own`.
-    pub(super) fn closed(holds_own: bool) -> Self {
-        Self { is_catching_up: true, holds_own, ..Self::default() }
+    /// Holds back entries from the start. `reads_own`: the reading sends the person's own entries, too.
+    pub(super) fn closed(reads_own: bool) -> Self {
+        Self { is_catching_up: true, reads_own, ..Self::default() }
     }
 
     pub(super) fn is_catching_up(&self) -> bool {
@@ -53,36 +58,50 @@ impl Gate {
         *known = up_to.max(*known);
     }
 
+    /// The reading has come to an own entry. True if it is held, and has to be sent now, so that it stands in its place.
+    pub(super) fn take_own(&mut self, conversation: ConversationId, seq: Seq) -> bool {
+        let is_it =
+            |held: &Held| held.is_own && held.told.entry.conversation == conversation && held.told.entry.seq == seq;
+        let found = self.held.iter().position(is_it);
+        found.map(|index| self.held.remove(index)).is_some()
+    }
+
     /// Goes live, unless something was held back meanwhile.
     pub(super) fn finish(&mut self) -> Next {
+        let reads_own = self.reads_own;
         let mut held = std::mem::take(&mut self.held);
         if let Some(first) = held.first().filter(|_| std::mem::take(&mut self.had_too_much)) {
-            return Next::ReadAgain { first: first.entry.seq };
+            let first = first.told.entry.seq;
+            held.retain(|held| held.is_own && !reads_own);
+            self.held = held;
+            return Next::ReadAgain { first };
         }
         if held.is_empty() {
             self.is_catching_up = false;
             self.replayed.shrink_to_fit();
             return Next::Live;
         }
-        held.retain(|told| self.replayed.get(&told.entry.conversation).is_none_or(|up_to| told.entry.seq > *up_to));
-        Next::PassOn(held)
+        let is_new =
+            |told: &EntryTold| self.replayed.get(&told.entry.conversation).is_none_or(|up_to| told.entry.seq > *up_to);
+        let still_to_send = |held: Held| (held.is_own && !reads_own || is_new(&held.told)).then_some(held.told);
+        Next::PassOn(held.into_iter().filter_map(still_to_send).collect())
     }
 
     /// Whether this entry may be passed on now. If not, it has been replayed, or will be. `is_own`: the person is its author.
     pub(super) fn admits(&mut self, told: &Arc<EntryTold>, is_own: bool) -> bool {
-        if is_own && !self.holds_own {
-            return true;
-        }
+        let is_read = !is_own || self.reads_own;
         if self.is_catching_up {
-            if self.held.len() < HELD {
-                self.held.push(told.clone());
-            } else {
+            let has_room = self.held.len() < HELD;
+            if has_room {
+                self.held.push(Held { told: told.clone(), is_own });
+            } else if is_read {
                 self.had_too_much = true;
             }
-            return false;
+            // Nothing else would send it.
+            return !has_room && !is_read;
         }
         match self.replayed.get(&told.entry.conversation) {
-            Some(up_to) if told.entry.seq <= *up_to => false,
+            Some(up_to) if told.entry.seq <= *up_to => !is_read,
             Some(_) => {
                 self.replayed.remove(&told.entry.conversation);
                 true
@@ -155,6 +174,35 @@ mod tests {
         assert!(!gate.admits(&told(3), false));
         assert!(gate.admits(&told(4), false));
         assert!(gate.admits(&told(5), false));
+    }
+
+    #[test]
+    fn an_own_entry_stands_in_its_place_when_the_reading_comes_to_it_and_is_never_left_out() {
+        let mut gate = Gate::closed(false);
+        let conversation = told(1).entry.conversation;
+        assert!(!gate.admits(&told(2), true));
+        assert!(gate.take_own(conversation, Seq::new(2)), "it is held, so the reading sends it");
+        assert!(!gate.take_own(conversation, Seq::new(2)), "once");
+        assert!(!gate.take_own(conversation, Seq::new(3)), "it was not told yet");
+        gate.replayed(conversation, Seq::new(4));
+        assert!(!gate.admits(&told(3), true));
+        assert!(!gate.admits(&told(4), false));
+        assert_eq!(passed_on(gate.finish()), [3], "the reading had left it out");
+        assert!(matches!(gate.finish(), Next::Live));
+        assert!(gate.admits(&told(4), true));
+    }
+
+    #[test]
+    fn own_entries_are_kept_when_the_log_has_to_be_read_again() {
+        let mut gate = Gate::closed(false);
+        assert!(!gate.admits(&told(1), true));
+        for seq in 2..=2000 {
+            assert!(!gate.admits(&told(seq), false));
+        }
+        assert!(gate.admits(&told(2001), true), "there is no room to hold it");
+        assert!(matches!(gate.finish(), Next::ReadAgain { first } if first == Seq::new(1)));
+        assert!(gate.take_own(told(1).entry.conversation, Seq::new(1)));
+        assert!(matches!(gate.finish(), Next::Live));
     }
 
     #[test]

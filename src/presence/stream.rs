@@ -147,6 +147,13 @@ impl Stream {
         outcome
     }
 
+    /// The reading has come to an entry of the person's own. True if it has to be sent, since it was told meanwhile; own entries
+    /// of earlier are known to the page.
+    #[must_use]
+    pub fn take_own(&self, conversation: ConversationId, seq: Seq) -> bool {
+        self.state().gate.take_own(conversation, seq)
+    }
+
     /// The highest number of a message that was sent before it was live, where messages are numbered in one order.
     #[must_use]
     pub fn early_number(&self) -> u64 {

@@ -15,6 +15,7 @@ mod model;
 mod odd_json;
 mod older_connections;
 mod operation;
+mod own_entries;
 mod peers;
 mod presence;
 mod prove;

@@ -14,7 +14,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{Method, StatusCode, Uri, Version, header};
+use axum::http::{HeaderMap, Method, StatusCode, Uri, Version, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
@@ -84,12 +84,13 @@ impl Polls {
         &self,
         query: &Query,
         client: Option<ClientMark>,
-        request: Request,
+        mut request: Request,
         next: Next,
     ) -> Response {
         if !asks_for_websocket(&request) {
             return refuse(3, "Bad request");
         }
+        drop_asked(request.headers_mut());
         let (Some(session), Some(client)) = (query.session, client) else { return next.run(request).await };
         if self.upgrades.refuses(client) {
             return refuse(3, "Bad request");
@@ -145,6 +146,17 @@ fn asks_for_websocket(request: &Request) -> bool {
         && says(header::CONNECTION, "upgrade")
         && says(header::UPGRADE, "websocket")
         && says(header::SEC_WEBSOCKET_VERSION, "13")
+}
+
+/// Takes out what has been looked at: the library keeps the headers for as long as the session lives.
+fn drop_asked(headers: &mut HeaderMap) {
+    for name in [header::CONNECTION, header::UPGRADE, header::SEC_WEBSOCKET_VERSION] {
+        headers.remove(name);
+    }
+    // A map gives no room back.
+    let mut kept = HeaderMap::with_capacity(headers.len());
+    kept.extend(std::mem::take(headers));
+    *headers = kept;
 }
 
 /// Ends a session in the library, by the packet with which a client would.

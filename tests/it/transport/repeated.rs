@@ -4,6 +4,9 @@ use serde_json::json;
 
 use crate::support::{Account, Polls, SOON, TestServer, enter, text};
 
+/// These clients answer no ping.
+const PATIENT: [&str; 4] = ["--ping-interval", "60s", "--ping-timeout", "60s"];
+
 /// A customer who polls and is signed in.
 async fn enter_by_polling(server: &TestServer, ann: &Account) -> Polls {
     let polls = Polls::open(&server.url).await;
@@ -14,7 +17,7 @@ async fn enter_by_polling(server: &TestServer, ann: &Account) -> Polls {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_repeated_post_is_handled_once() {
-    let server = TestServer::start(&[]).await;
+    let server = TestServer::start(&PATIENT).await;
     let (ann, ada) = (server.customer("ann").await, server.agent("ada").await);
     let desk = enter(&server.url, &ada).await;
     let polls = enter_by_polling(&server, &ann).await;
@@ -36,7 +39,7 @@ async fn a_repeated_post_is_handled_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_repeated_poll_ends_the_session_so_that_its_client_comes_back_for_what_it_missed() {
-    let server = TestServer::start(&[]).await;
+    let server = TestServer::start(&PATIENT).await;
     let (ann, ada) = (server.customer("ann").await, server.agent("ada").await);
     let desk = enter(&server.url, &ada).await;
     let polls = enter_by_polling(&server, &ann).await;

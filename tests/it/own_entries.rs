@@ -1,0 +1,49 @@
+//! What somebody writes while their page is still being caught up.
+
+use deskline::rig::client::Client;
+use serde_json::{Value, json};
+
+use crate::support::{SOON, TestServer, enter};
+
+/// How many messages a customer has missed.
+const MISSED: usize = 300;
+
+/// The texts that a client is shown, in the order in which they come, up to so many.
+async fn shown(client: &Client, count: usize) -> Vec<String> {
+    let mut shown = Vec::new();
+    while shown.len() < count {
+        let (name, payload) = client.next_event(SOON).await.expect("a message is missing");
+        let text = payload.get("message").and_then(Value::as_str);
+        if let ("receive-message" | "message-sent", Some(text)) = (name.as_str(), text) {
+            shown.push(text.to_owned());
+        }
+    }
+    shown
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_written_during_the_catch_up_stands_after_what_was_missed_in_every_tab() {
+    let server = TestServer::start(&[]).await;
+    let (ann, ada) = (server.customer("ann").await, server.agent("ada").await);
+    let desk = enter(&server.url, &ada).await;
+    let mut expected = Vec::new();
+    for n in 0..MISSED {
+        let missed = format!("missed {n}");
+        let said = json!({"receiverId": ann.id.to_string(), "message": missed});
+        assert_eq!(desk.emit_ack("send-message", said).await.unwrap()["ok"], true);
+        expected.push(missed);
+    }
+    let tabs = [Client::connect(&server.url).await.unwrap(), Client::connect(&server.url).await.unwrap()];
+    for tab in &tabs {
+        tab.emit("authenticate", json!({"token": ann.token})).unwrap();
+    }
+    for n in 0..5 {
+        let own = format!("own {n}");
+        let said = json!({"receiverId": ada.id.to_string(), "message": own});
+        assert_eq!(tabs[0].emit_ack("send-message", said).await.unwrap()["ok"], true);
+        expected.push(own);
+    }
+    for tab in &tabs {
+        assert_eq!(shown(tab, expected.len()).await, expected);
+    }
+}
