@@ -61,7 +61,7 @@ impl Parts {
         let lock = location.file().map(|path| DataFileLock::take(path)).transpose()?;
         let secret = config.auth.secret(location.file().map(PathBuf::as_path), config.demo)?;
         let store = location.open().await.with_context(|| format!("opening the store, {location}"))?;
-        store.migrate(&|_, _| ()).await.context("taking in old messages")?;
+        store.migrate(&|_, _| ()).await.context("importing messages of the old server")?;
         Self::new(config, store, &secret, lock)
     }
 

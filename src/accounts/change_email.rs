@@ -1,4 +1,4 @@
-//! A new address for one's own account: the password asks for it, and a mail to that address confirms it.
+//! Changes one's own e-mail address: requires the password, and a confirmation by mail to the new address.
 
 use std::time::Duration;
 

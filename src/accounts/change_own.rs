@@ -1,4 +1,4 @@
-//! People change their own account.
+//! Changes one's own account.
 
 use super::Accounts;
 use super::fields::{Name, NewPassword, Username};

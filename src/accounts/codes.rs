@@ -1,4 +1,4 @@
-//! One-time codes: mailed in a link, kept as a digest, good once and not for long.
+//! One-time codes: mailed in a link, stored as a digest, valid once and for a limited time.
 
 use std::time::Duration;
 

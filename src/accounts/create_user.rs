@@ -1,4 +1,4 @@
-//! An admin makes an account for somebody.
+//! Creates an account (admins).
 
 use super::Accounts;
 use super::fields::{Name, NewPassword};

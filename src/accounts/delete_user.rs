@@ -1,4 +1,4 @@
-//! An admin deletes an account.
+//! Deletes an account (admins).
 
 use super::Accounts;
 use crate::domain::UserId;
@@ -20,7 +20,7 @@ pub enum DeleteUserError {
     #[error("no such account")]
     NotFound,
     /// It is the admin's own.
-    #[error("an admin cannot delete their own account")]
+    #[error("admins cannot delete their own account")]
     OwnAccount,
     /// The store failed.
     #[error(transparent)]

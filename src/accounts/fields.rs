@@ -1,4 +1,4 @@
-//! What a name, a username and a password may be: parsed once, then trusted.
+//! Names, user names and passwords: parsed once, then trusted.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! Links to the files of messages, good for an hour.
+//! Links to attachments, valid for an hour.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Somebody does not know their password any more.
+//! Mails a link or code to choose a new password.
 
 use std::sync::Arc;
 

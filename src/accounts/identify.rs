@@ -1,4 +1,4 @@
-//! Whose token this is.
+//! Finds the account of a token.
 
 use crate::auth::{Subject, TokenError};
 use crate::domain::{AccountStatus, Timestamp, TokenStamp, User};
@@ -25,13 +25,13 @@ pub enum IdentifyError {
     #[error(transparent)]
     Token(#[from] TokenError),
     /// The account is blocked, or not confirmed any more.
-    #[error("the account is not in use")]
+    #[error("the account is not active")]
     Blocked,
     /// Whoever it is is shut out for a time.
     #[error(transparent)]
     Banned(#[from] StillBanned),
     /// The account is not there any more.
-    #[error("the account is gone")]
+    #[error("the account does not exist any more")]
     Gone,
     /// The store failed; the token may be good.
     #[error(transparent)]

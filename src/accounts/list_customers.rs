@@ -1,4 +1,4 @@
-//! An admin looks through the customers.
+//! Lists the customers (admins).
 
 use super::Accounts;
 use crate::domain::{Role, User};

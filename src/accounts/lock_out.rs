@@ -1,8 +1,8 @@
-//! Who may try a password: wrong ones keep out the place that they come from, not the owner of the account.
+//! Limits password attempts: wrong passwords lock out the address that they come from, not the owner of the account.
 //!
-//! Tries are counted by account *and* place, so that a stranger locks out only themselves. Many places together are counted
-//! by account; a place from which somebody got in before is not held up by those. All of it is in memory: after a restart the
-//! owner has the allowance of their own place.
+//! Attempts are counted by account *and* address, so that a stranger locks out only themselves. Attempts from many addresses are also
+//! counted by account; an address from which somebody has logged in before is exempt from that count. The counts are in memory: after a
+//! restart, everybody has a full allowance.
 
 use std::collections::{HashSet, VecDeque};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! A password for a token.
+//! Exchanges a password for a token.
 
 use std::fmt;
 

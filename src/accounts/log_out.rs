@@ -1,4 +1,4 @@
-//! Sessions end: one, or all of an account. Every process sees it with the account itself, within half a second.
+//! Ends one session, or all sessions of an account. Every server sees it with the account, within half a second.
 
 use super::Accounts;
 use super::identify::{Identified, IdentifyError};

@@ -1,11 +1,11 @@
-//! The use-cases about accounts: who may come in, and who keeps the accounts.
+//! Use cases of accounts: authentication and account management.
 //!
 //! One verb per file: [`log_in`], [`sign_in`], [`refresh`], [`identify`], [`recover`], [`visitors`]; [`register`], [`verify_email`], [`resend_verification`];
 //! [`forgot_password`], [`reset_password`]; for admins [`list_customers`], [`create_user`], [`update_user`],
-//! [`delete_user`]. Each holds what is asked, why not, and what happens. Shared by them: [`fields`] (what a name and a
-//! password may be), [`codes`] (mailed one-time codes) and [`throttle`].
+//! [`delete_user`]. Each has its request, its errors, and its behaviour. Shared by them: [`fields`] (names and passwords),
+//! [`codes`] (mailed one-time codes) and [`throttle`].
 //!
-//! Whether an address has an account is told by `register` alone, which cannot help it.
+//! Only `register` reveals whether an address has an account, which it cannot avoid.
 
 use std::sync::Arc;
 

@@ -1,5 +1,4 @@
-//! Six digits that were mailed: with them agents of the portal log in after the password, and new customers of it
-//! confirm their address.
+//! Six mailed digits: the second step of an agent's log-in to the portal, and the confirmation of a new customer's address.
 
 use std::time::Duration;
 

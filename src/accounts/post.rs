@@ -1,4 +1,4 @@
-//! The way of letters out of the use-cases: in the background, so that how long a mail server takes tells nobody anything.
+//! The mail queue. Mails are sent in the background, so that response times do not reveal whether one was sent.
 
 use std::future::Future;
 use std::sync::Arc;

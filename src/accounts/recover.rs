@@ -1,4 +1,4 @@
-//! A page that lost its connection is let in again by what it was given when it authenticated.
+//! Authenticates a page that lost its connection by the signed binding that it got when it authenticated.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! A refresh token for another pair. It stays good for its lifetime: pages of the replaced products never store the next one.
+//! Exchanges a refresh token for a new pair. It stays valid for its lifetime, since pages of the replaced products never store
+//! the next one.
 
 use super::Accounts;
 use super::identify::Identified;

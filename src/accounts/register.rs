@@ -1,4 +1,4 @@
-//! Somebody makes an account for themselves.
+//! Creates one's own account.
 
 use std::sync::Arc;
 use std::time::Duration;

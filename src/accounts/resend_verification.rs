@@ -1,4 +1,4 @@
-//! Somebody wants the confirming link once more.
+//! Mails the confirmation link again.
 
 use std::sync::Arc;
 

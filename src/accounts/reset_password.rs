@@ -1,4 +1,4 @@
-//! Somebody follows the link to choose a new password.
+//! Sets a new password with a mailed code.
 
 use super::Accounts;
 use super::codes::RedeemError;

@@ -1,4 +1,4 @@
-//! A password for a pair of tokens, as the Channels products have it.
+//! Exchanges a password for a pair of tokens, for the storefront and the portal.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! How often something may be tried: counted in memory, by address or another key.
+//! Limits attempts by address or another key, in memory.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -25,7 +25,7 @@ pub struct Throttle<K = Email> {
 
 /// Too many tries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("too many tries, wait {} s", retry_after.as_secs())]
+#[error("too many attempts, try again in {} s", retry_after.as_secs())]
 pub struct TooManyTries {
     /// When the next try is heard; whole seconds, at least one.
     pub retry_after: Duration,

@@ -1,4 +1,4 @@
-//! An admin changes an account.
+//! Changes an account (admins).
 
 use super::Accounts;
 use super::fields::{Name, NewPassword};
@@ -32,7 +32,7 @@ pub enum UpdateUserError {
     #[error("no such account")]
     NotFound,
     /// An admin would shut themselves out.
-    #[error("an admin cannot take their own rights away")]
+    #[error("admins cannot remove their own rights")]
     OwnRights,
     /// Another account has this address.
     #[error("another account has this e-mail address")]

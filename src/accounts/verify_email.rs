@@ -1,4 +1,4 @@
-//! Somebody follows the link that confirms their address.
+//! Confirms an e-mail address by the mailed link.
 
 use super::Accounts;
 use super::codes::RedeemError;

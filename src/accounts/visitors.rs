@@ -1,4 +1,4 @@
-//! People without an account: known by the secret in a session cookie, of which only the digest is kept.
+//! Visitors: people without an account, identified by a secret session cookie of which only the digest is stored.
 
 use super::Accounts;
 use super::codes::digest;

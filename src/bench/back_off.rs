@@ -1,4 +1,4 @@
-//! Coming back after a connection was lost.
+//! Reconnects after a lost connection.
 
 use std::time::Duration;
 

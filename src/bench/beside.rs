@@ -1,4 +1,4 @@
-//! Pairs beside those that are measured, whose receivers may never read what they are sent.
+//! Background pairs, whose receivers may never read.
 
 use std::rc::Rc;
 use std::thread::JoinHandle;

@@ -1,4 +1,4 @@
-//! Who speaks to whom.
+//! The pairs: who sends to whom.
 
 use super::options::BenchOptions;
 use super::target::{Door, Target};

@@ -1,4 +1,4 @@
-//! The figures of two runs, side by side.
+//! Compares the figures of two runs.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

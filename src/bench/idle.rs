@@ -1,4 +1,4 @@
-//! Many connections that say nothing, and what they cost.
+//! Measures idle connections.
 
 use std::pin::pin;
 use std::rc::Rc;

@@ -1,7 +1,7 @@
 //! One connection under load.
 //!
-//! A [`Line`] is a future that reads whatever has come, sends whatever is due and then flushes once, so that a burst costs
-//! one read and one write however many messages it holds.
+//! A [`Line`] is a future that reads what has arrived, sends what is due and then flushes once, so that a burst costs
+//! one read and one write however many messages it has.
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;

@@ -1,7 +1,7 @@
-//! `deskline bench`: a load generator that speaks to any server of these protocols over real websockets.
+//! `deskline bench`: a load generator over real websockets, for any server of these protocols.
 //!
-//! It runs on one thread, so that it needs one CPU and leaves the others to the server. Every message carries its run, its
-//! pair, its number and the time it was sent, so that each is followed from the sender to the receiver and back.
+//! It runs on one thread, so that it uses one CPU and leaves the others to the server. Every message carries its run, its
+//! pair, its number and its send time, so that it is followed from the sender to the receiver and back.
 //!
 //! Reading order: [`options`], [`target`], [`room`], [`cast`], [`wire`], [`mod@line`], [`tally`], then one file per kind of load
 //! ([`traffic`], [`beside`], [`idle`], [`storm`], [`back_off`] with

@@ -1,7 +1,7 @@
-//! All connections are cut in the same moment, and come back while the agent goes on talking to those who are gone.
+//! All connections are cut at the same moment and reconnect, while the agent keeps sending to them.
 //!
-//! Nothing is said before the cut, so that what comes twice afterwards has been told twice. Over Socket.IO the server tells
-//! whoever comes back what they missed; in a room a client reads the history, as its page does, and may hear the same live.
+//! Nothing is sent before the cut, so a message that arrives twice afterwards is a duplicate. Over Socket.IO the server sends
+//! missed messages; in a room, a client requests the history, as its page does, and may receive the same message live.
 
 use std::pin::pin;
 use std::rc::Rc;

@@ -1,8 +1,8 @@
-//! A server with many connections is stopped and started again.
+//! A server with many connections is stopped and restarted.
 //!
-//! Everybody sends one message just before, and what is not confirmed again when they are back, under the same client id,
-//! the way an application does. In between they do as the stock client does, which has no word for `server-stopping` and lets
-//! it pass: wait a second, more or less, then longer. Whoever is back stays, so that in the end all are there at once.
+//! Each client sends one message just before, and retries it after the reconnect under the same client id, as an application
+//! does. Meanwhile clients behave like the stock client, which ignores `server-stopping`: they wait about a second, then
+//! longer. Reconnected clients stay, so that all are connected at the end.
 
 use std::cell::Cell;
 use std::rc::Rc;

@@ -1,4 +1,4 @@
-//! Everybody connects in the same moment.
+//! All clients connect at the same moment.
 
 use std::rc::Rc;
 use std::time::{Duration, Instant};

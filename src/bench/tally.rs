@@ -1,4 +1,4 @@
-//! Counts every message of a run, so that none is lost, doubled or out of order unnoticed.
+//! Counts every message of a run, to detect lost, duplicated and reordered ones.
 
 use std::ops::Range;
 

@@ -1,4 +1,4 @@
-//! What is under load, and connecting to it.
+//! The server under load, and connecting to it.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;

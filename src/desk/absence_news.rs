@@ -1,4 +1,4 @@
-//! Who went away while a client was not connected.
+//! Announces who went away while a client was disconnected.
 //!
 //! A page keeps showing as online whom it last heard to be. If they left while the page was cut off, or while the server was
 //! restarted, no `offline` ever reached it. So some time after each connect, the people it may show are compared with those who

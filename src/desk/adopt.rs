@@ -1,4 +1,4 @@
-//! A visitor turns out to have an account: what they said belongs to it from now on.
+//! Merges a visitor into their account: the account takes over the visitor's conversation.
 
 use std::sync::Arc;
 

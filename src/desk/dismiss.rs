@@ -1,4 +1,4 @@
-//! To send everybody away, because the server stops.
+//! Drains all connections when the server stops.
 
 use std::sync::Arc;
 use std::time::Duration;

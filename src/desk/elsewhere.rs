@@ -1,7 +1,7 @@
-//! What another process on the same store has written is told before what follows it.
+//! Publishes entries that another process wrote to the same store, before the entries that follow them.
 //!
-//! Else a live entry would move cursors past what nobody here was told, and it would never be made up for. What is written
-//! elsewhere and followed by nothing here reaches people when they come back, or read the history.
+//! Otherwise a live entry would move cursors past entries that nobody here was sent, and they would never be sent. Entries of another
+//! process that are followed by none here reach people when they reconnect or read the history.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! To come into one conversation that a client names, as dialects with a socket per conversation do.
+//! Access to a single conversation that a client names, for dialects with a socket per conversation.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! To read what was said.
+//! Reads the history of a conversation, and marks it as read.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry::{Occupied, Vacant};

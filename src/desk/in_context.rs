@@ -1,4 +1,4 @@
-//! To show messages with when they were read and what they answer, for dialects that have words for it.
+//! Adds to messages when they were read and what they reply to, for dialects that show it.
 
 use std::collections::{HashMap, HashSet};
 

@@ -1,8 +1,8 @@
-//! The one way into the log: keeps what waits, then tells it, in the order of the log.
+//! The only way into the log: stores what waits, then publishes it in the order of the log.
 //!
-//! Everything that is to be appended waits in one bounded line. One task takes all that waits and hands it to the store
-//! as one batch; a second tells what was kept. So the entries of a conversation are told in `seq` order, also when two
-//! people write at once, and the next batch is being kept while the last one is being told.
+//! All drafts wait in one bounded queue. One task hands everything that waits to the store as one batch; a second one publishes what
+//! was stored. So the entries of a conversation are published in `seq` order even if two people write at once, and the next batch is
+//! stored while the last one is published.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

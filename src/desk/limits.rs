@@ -1,4 +1,4 @@
-//! How much one person may send.
+//! Rate limit for messages of one person.
 
 use std::collections::HashMap;
 use std::time::Duration;

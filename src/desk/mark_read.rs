@@ -21,7 +21,7 @@ pub enum MarkRead {
 #[derive(Debug, thiserror::Error)]
 pub enum MarkReadError {
     /// There is no such person or conversation, or it is none of the reader's.
-    #[error("nothing there to read")]
+    #[error("no such conversation")]
     NotFound,
     /// It was not kept.
     #[error(transparent)]

@@ -1,4 +1,4 @@
-//! To say once that something does not work, and once that it works again, however often it is tried.
+//! Logs a failure once when it begins and once when it ends, however often the work is retried.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

@@ -1,7 +1,7 @@
-//! The read marks that agents have under way, so that a list shows an agent's own marks.
+//! Read marks of agents that are being written, so that a list includes the agent's own marks.
 //!
-//! A page that shows a conversation answers each message by a read mark on its socket and by a request for the list, both in the
-//! same moment. The list must not be read before the mark is durable, also when the request arrives first.
+//! When a message arrives, a page with the open conversation sends a read mark on its socket and a request for the list at the same
+//! moment. The list must not be read before the mark is durable, even if the request arrives first.
 
 use std::collections::HashMap;
 use std::time::Duration;

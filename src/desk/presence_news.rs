@@ -1,4 +1,4 @@
-//! Who hears of whom: agents of everybody, customers only of the desk, under its one identity.
+//! Announces presence: of everybody to agents, and of the desk, under its one identity, to customers.
 
 use std::collections::HashSet;
 use std::sync::Arc;

@@ -40,7 +40,7 @@ pub struct Resumed {
 #[derive(Debug, thiserror::Error)]
 pub enum ResumeError {
     /// More conversations were named than one request may.
-    #[error("at most {CONVERSATIONS} conversations can be resumed at once")]
+    #[error("at most {CONVERSATIONS} conversations can be resumed in one request")]
     TooMany,
     /// The store failed.
     #[error(transparent)]

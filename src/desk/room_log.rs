@@ -1,4 +1,4 @@
-//! To look at one conversation as a whole, and at all of them, without marking anything as read.
+//! Reads one conversation, or all of them, without marking anything as read.
 
 use std::collections::HashMap;
 use std::sync::Arc;

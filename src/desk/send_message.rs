@@ -56,7 +56,7 @@ pub enum SendMessageError {
     #[error(transparent)]
     Body(#[from] BodyError),
     /// There is no such person or conversation, or it is none of the author's.
-    #[error("nobody there to receive it")]
+    #[error("unknown recipient")]
     NoAddressee,
     /// Too many messages in too short a time.
     #[error("too many messages, try again in {0:?}")]

@@ -1,6 +1,6 @@
-//! What a page of the history counts for: no more than it shows.
+//! What a page of the history counts as: read or delivered only as far as it shows.
 //!
-//! Cursors are single places in a conversation, so a page moves them only if nothing is left out between the cursor and the page.
+//! A cursor is a single place in a conversation, so a page moves it only if no message between the cursor and the page is left out.
 
 use super::Desk;
 use crate::domain::{Conversation, Entry, Person, Side, Summary};

@@ -1,4 +1,4 @@
-//! To take in what was said elsewhere: by clients of the replaced server, which writes to the same database.
+//! Imports messages that clients of the replaced server write to the same database.
 
 use super::Desk;
 use super::journal::{Outcome, Submission};

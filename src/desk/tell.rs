@@ -1,4 +1,4 @@
-//! To tell what was kept to those whom it concerns.
+//! Publishes stored entries to the people whom they concern.
 
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
-//! Somebody types. Not an entry: it is told to whoever is there.
+//! Typing notices. They are not entries: they are sent to whoever is connected.
 //!
-//! It ends when the client says so, when it sends a message, or when its connection ends. Existing frontends say once that typing
-//! has begun, however long it goes on, so the time bound is only there for clients that never say that it has ended.
+//! A notice ends when the client says so, when it sends a message, or when its connection closes. Existing frontends announce the
+//! start only once, however long somebody types, so the timeout is only for clients that never announce the end.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Rights are looked at again while a connection lives: when its token runs out, and when its account changes.
+//! Checks the rights of open connections again when a token expires or an account changes.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Weak};

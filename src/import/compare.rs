@@ -1,4 +1,4 @@
-//! Whether two stores hold the same.
+//! Compares two stores.
 
 use super::logs::messages_of;
 use super::{End, ImportError};
@@ -18,7 +18,7 @@ pub async fn compare(one: &End, other: &End, mut progress: impl FnMut(u64)) -> R
         let page = one.upkeep.conversations_after(after, MAX_PAGE).await?;
         let again = other.upkeep.conversations_after(after, MAX_PAGE).await?;
         if page.len() != again.len() {
-            return differs("one holds conversations that the other does not");
+            return differs("one has conversations that the other does not have");
         }
         let Some(last) = page.last() else { return Ok(compared) };
         after = Some(last.conversation.id);
@@ -28,7 +28,7 @@ pub async fn compare(one: &End, other: &End, mut progress: impl FnMut(u64)) -> R
             }
             let id = summary.conversation.id;
             if one.stores.conversations.receipts(id).await? != other.stores.conversations.receipts(id).await? {
-                return differs(format!("how far the sides of conversation {id} have come"));
+                return differs(format!("the receipts of conversation {id}"));
             }
             compared += compare_logs(one, other, &summary.conversation).await?;
             progress(compared);
@@ -61,8 +61,8 @@ async fn compare_extras(one: &End, other: &End, entries: &[Entry]) -> Result<(),
     extras.sort_by_key(|(message, _)| *message);
     again.sort_by_key(|(message, _)| *message);
     match extras.iter().zip(&again).find(|(extras, again)| extras != again) {
-        Some(((message, _), _)) => differs(format!("what goes with message {message}")),
-        None if extras.len() != again.len() => differs("something goes with a message in one and not in the other"),
+        Some(((message, _), _)) => differs(format!("the extras of message {message}")),
+        None if extras.len() != again.len() => differs("one has extras of a message that the other does not have"),
         None => Ok(()),
     }
 }
@@ -76,7 +76,7 @@ async fn compare_profiles(one: &End, other: &End) -> Result<(), ImportError> {
             return differs(format!("the profile of {}", profile.user));
         }
         if page.len() != again.len() {
-            return differs("one holds profiles that the other does not");
+            return differs("one has profiles that the other does not have");
         }
         let Some(last) = page.last() else { return Ok(()) };
         after = Some(last.user);
@@ -92,7 +92,7 @@ async fn compare_users(one: &End, other: &End) -> Result<(), ImportError> {
             return differs(format!("account {}", user.id));
         }
         if page.len() != again.len() {
-            return differs("one holds accounts that the other does not");
+            return differs("one has accounts that the other does not have");
         }
         let Some(last) = page.last() else { return Ok(()) };
         after = Some(last.id);
@@ -109,7 +109,7 @@ async fn compare_google_ids(one: &End, other: &End, users: &[User]) -> Result<()
     let mut again = other.upkeep.google_ids(&ids).await?;
     google_ids.sort_unstable();
     again.sort_unstable();
-    if google_ids == again { Ok(()) } else { differs("somebody's account with Google") }
+    if google_ids == again { Ok(()) } else { differs("a `googleId`") }
 }
 
 async fn compare_delivered(one: &End, other: &End, user: UserId) -> Result<(), ImportError> {
@@ -119,7 +119,7 @@ async fn compare_delivered(one: &End, other: &End, user: UserId) -> Result<(), I
         for mark in &page {
             let again = other.stores.conversations.delivered(mark.conversation, user).await?;
             if again != Some(mark.up_to) {
-                return differs(format!("how far {user} was delivered to in {}", mark.conversation));
+                return differs(format!("the delivery cursor of {user} in {}", mark.conversation));
             }
         }
         let Some(last) = page.last() else { return Ok(()) };

@@ -1,4 +1,4 @@
-//! The files of attachments.
+//! Copies the files of attachments.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! Conversations, entry by entry, and what goes with their messages.
+//! Copies conversations, entry by entry, and the extras of their messages.
 
 use super::{End, Folders, ImportError, Moved};
 use crate::domain::{ConversationId, Entry, MessageId, Seq, Side, Summary};

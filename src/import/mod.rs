@@ -1,7 +1,6 @@
-//! `deskline import`: moves everything from one store into another, entry by entry, and then compares the two.
+//! `deskline import`: copies one store into another, entry by entry, and then compares the two.
 //!
-//! Ids, numbers, seqs and stamps stay as they are. A second run finds everything there and changes nothing, so one that was
-//! stopped is simply run again.
+//! Ids, numbers, seqs and timestamps stay the same. A second run changes nothing, so an interrupted one is simply repeated.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Everything that belongs to people.
+//! Copies everything that belongs to people.
 
 use super::{End, ImportError, Moved};
 use crate::domain::{Clock as _, SystemClock, UserId};

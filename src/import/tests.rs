@@ -1,4 +1,4 @@
-//! Moves between data files; those to and from MongoDB are with its tests.
+//! Copies between data files. Copies to and from MongoDB are among its tests.
 
 use super::{End, Folders, Moved, import};
 use crate::store::{OpenStore, StoreLocation, upkeep_contract};

@@ -99,7 +99,7 @@ pub struct ActionRate {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ActionRateError {
     /// It has no `=`, or names no action.
-    #[error("{0:?} is not limited\nhint: write NAME=RATE, NAME one of {names}, or all", names = names())]
+    #[error("unknown limit {0:?}\nhint: write NAME=RATE, with NAME one of {names}, or all", names = names())]
     Action(String),
     /// The rate cannot be read.
     #[error("{0:?} is {1}\nhint: write registrations=60/10m, or registrations=off")]

@@ -13,7 +13,7 @@ use crate::domain::{Ban, Banned, Clock, Timestamp, UserId};
 
 /// Somebody is shut out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("shut out for a time, {0}")]
+#[error("banned: {0}")]
 pub struct StillBanned(pub RateLimited);
 
 /// The bans that hold. They are kept in the store, and read from there again and again.

@@ -40,13 +40,13 @@ pub struct ClientUrl {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ClientUrlError {
     /// Every origin at once.
-    #[error("pages send credentials, so no browser takes `*`\nhint: name each origin, like https://shop.example.com")]
+    #[error("browsers refuse `*` for requests with credentials\nhint: name each origin, like https://shop.example.com")]
     Everybody,
     /// A `*` that does not stand for the first part of a name.
-    #[error("a `*` can only stand for the first part of a host name\nhint: write https://*.example.com")]
+    #[error("`*` is only allowed as the first part of a host name\nhint: write https://*.example.com")]
     Wildcard,
     /// All else.
-    #[error("not an address like https://shop.example.com")]
+    #[error("not an origin like https://shop.example.com")]
     NoAddress,
 }
 

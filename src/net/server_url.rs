@@ -28,7 +28,7 @@ pub struct PublicUrl(Url);
 
 /// A text was given that is no such address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not an address like https://chat.example.com")]
+#[error("not a URL like https://chat.example.com")]
 pub struct PublicUrlError;
 
 impl PublicUrl {

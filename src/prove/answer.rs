@@ -66,7 +66,7 @@ mod tests {
         for wrong in [
             json!({"message": "Server error", "code": "invalid"}),
             json!({"success": false, "message": "Invalid token"}),
-            json!({"error": "nobody there to receive it"}),
+            json!({"error": "unknown recipient"}),
             json!({}),
         ] {
             assert!(matches!(refused("it", &wrong), ClientError::Unexpected(_)), "{wrong}");

@@ -1,4 +1,4 @@
-//! Files of attachments in their folder: under its own name, a file is whole and survives a loss of power.
+//! Files of attachments. Under its final name, a file is complete and survives a power loss.
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! Where a store is, and opening it: the one place that knows all adapters.
+//! The location of a store, and opening it: the only place that knows all adapters.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -36,7 +36,7 @@ pub enum StoreLocation {
 
 /// A text was given that names no store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a store: give sqlite:FILE or mongodb://HOST/DATABASE")]
+#[error("not a store: use sqlite:FILE or mongodb://HOST/DATABASE")]
 pub struct StoreLocationError;
 
 impl FromStr for StoreLocation {

@@ -1,8 +1,8 @@
-//! The store port: where users and logs are kept.
+//! The store port: accounts and conversations.
 //!
-//! [`UserStore`] keeps people, [`ConversationStore`] keeps logs and what follows from them, [`ProfileStore`] what some
-//! dialects know of people besides, [`BanStore`] who is shut out for a time. Every method is atomic and safe
-//! to retry; what is not found is `None`. `contract` is the suite that every adapter passes.
+//! [`UserStore`] stores accounts, [`ConversationStore`] the logs and their projections, [`ProfileStore`] what some dialects know about
+//! people besides, [`BanStore`] bans. Every method is atomic and safe to retry; not found is `None`. `contract` is the suite that
+//! every adapter passes.
 
 use std::sync::Arc;
 
@@ -41,7 +41,7 @@ pub enum StoreError {
     #[error("the store cannot be used with these settings: {0}")]
     Refused(String),
     /// What it holds cannot be understood.
-    #[error("the store holds something unreadable: {0}")]
+    #[error("the store has unreadable data: {0}")]
     Corrupt(String),
 }
 

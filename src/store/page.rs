@@ -1,4 +1,4 @@
-//! How much one call returns at the most.
+//! Limits on how much one call returns.
 
 use crate::domain::Entry;
 

@@ -1,4 +1,4 @@
-//! What a store keeps of people: accounts, profiles, and bans.
+//! What the store keeps about people: accounts, profiles, and bans.
 
 use async_trait::async_trait;
 
@@ -210,7 +210,7 @@ impl Profile {
 #[derive(Debug, thiserror::Error)]
 pub enum SaveProfileError {
     /// Somebody else has this username, or this session.
-    #[error("somebody else has this username")]
+    #[error("another account has this user name")]
     Taken,
     /// The store failed.
     #[error(transparent)]

@@ -1,5 +1,5 @@
-//! What looking after a store needs and the desk never does: reading it page by page, putting back what another store
-//! held, and repairing projections.
+//! Maintenance of a store, which the desk does not need: reads it page by page, writes what another store had, and repairs
+//! projections.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ use crate::domain::{Conversation, ConversationId, DeskId, Entry, Seq, Summary, U
 #[derive(Debug, thiserror::Error)]
 pub enum RestoreError {
     /// Something else stands in its place: the store is in use by others, or holds another history.
-    #[error("{0} stands where something else is to be put")]
+    #[error("the target already has {0}")]
     Occupied(String),
     /// The store failed.
     #[error(transparent)]

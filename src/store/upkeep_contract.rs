@@ -1,4 +1,4 @@
-//! What every store's upkeep must do: a store is filled, moved into another, and moved once more.
+//! The contract of `Upkeep`: a store is filled, copied into another, and copied again.
 
 use super::{Appended, Delivered, NewUser, OpenStore, Profile, Receipt, RestoreError, SessionsChange, UserChange};
 use crate::domain::{

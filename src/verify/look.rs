@@ -1,4 +1,4 @@
-//! A look at one conversation, which may be written to meanwhile.
+//! Checks one conversation, which may be written to meanwhile.
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
-//! `deskline verify`: recomputes from the log everything that follows from it, and says where what is kept differs.
+//! `deskline verify`: recomputes everything that can be derived from the log, and reports where the stored data differs.
 //!
-//! The log itself is looked at as well: a seq that is missing, or a stamp that runs a little backwards, cannot be repaired, only told.
+//! It also checks the log itself: missing seqs and timestamps that run backwards are reported, but cannot be repaired.
 
 use std::fmt;
 

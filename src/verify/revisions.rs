@@ -1,4 +1,4 @@
-//! What became of messages, as it is kept beside them and as it follows from the log.
+//! Compares stored edits and deletions with the log.
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};

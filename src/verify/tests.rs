@@ -1,4 +1,4 @@
-//! Differences that are planted in the embedded store.
+//! Differences planted in the embedded store.
 
 use tempfile::TempDir;
 

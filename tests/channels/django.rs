@@ -89,15 +89,15 @@ fn bearer(answer: &Answer, token: &Value) -> Who {
 async fn the_portals_people_go_on_where_they_were() {
     let Some(site) = Site::dumped("portal") else { return };
     let report = site.import_with_media();
-    assert_eq!(line(&report, "accounts.user"), "3 taken, 0 here already, 0 not taken");
-    assert_eq!(line(&report, "chat.chatroom"), "2 taken, 0 here already, 0 not taken");
-    assert_eq!(line(&report, "chat.chatmessage"), "5 taken, 0 here already, 0 not taken");
+    assert_eq!(line(&report, "accounts.user"), "3 imported, 0 existing, 0 skipped");
+    assert_eq!(line(&report, "chat.chatroom"), "2 imported, 0 existing, 0 skipped");
+    assert_eq!(line(&report, "chat.chatmessage"), "5 imported, 0 existing, 0 skipped");
     assert!(report.contains("shown under the customer's name [8]"), "{report}");
     assert!(
-        report.contains("the attachment's file was not found, only its name was kept (run again with --media) [9]")
+        report.contains("the attachment's file was not found; only its name was imported (run again with --media) [9]")
     );
-    for (model, why) in [("accounts.otp", "one-time codes"), ("chat.chatnotification", "notifications follow")] {
-        assert_eq!(line(&report, model), "0 taken, 0 here already, 1 not taken");
+    for (model, why) in [("accounts.otp", "one-time codes"), ("chat.chatnotification", "notifications are derived")] {
+        assert_eq!(line(&report, model), "0 imported, 0 existing, 1 skipped");
         assert!(report.contains(why), "{report}");
     }
 
@@ -134,11 +134,11 @@ async fn the_portals_people_go_on_where_they_were() {
 async fn the_shops_people_and_visitors_go_on_where_they_were() {
     let Some(site) = Site::dumped("shop") else { return };
     let report = site.import(&[]);
-    assert_eq!(line(&report, "auth.user"), "6 taken, 0 here already, 0 not taken");
-    assert_eq!(line(&report, "shop.chatroom"), "5 taken, 0 here already, 0 not taken");
-    assert_eq!(line(&report, "shop.chatmessage"), "8 taken, 0 here already, 1 not taken");
-    assert!(report.contains("2 taken: without an e-mail address of their own"), "{report}");
-    assert!(report.contains("2 taken: kept apart under the room's own link"), "{report}");
+    assert_eq!(line(&report, "auth.user"), "6 imported, 0 existing, 0 skipped");
+    assert_eq!(line(&report, "shop.chatroom"), "5 imported, 0 existing, 0 skipped");
+    assert_eq!(line(&report, "shop.chatmessage"), "8 imported, 0 existing, 1 skipped");
+    assert!(report.contains("2 imported: has no e-mail address of its own"), "{report}");
+    assert!(report.contains("2 imported: keeps its own link"), "{report}");
 
     let server = site.serve().await;
     let log_in = async |login: &str, password: &str| {
@@ -203,7 +203,10 @@ async fn a_second_run_changes_nothing_and_a_newer_dump_brings_what_is_new() {
         assert!(before.len() >= 20, "{before:?}");
         let again = site.import_with_media();
         assert_eq!(site.contents().await, before);
-        assert!(again.lines().filter(|line| !line.starts_with(' ')).all(|line| line.contains(": 0 taken")), "{again}");
+        assert!(
+            again.lines().filter(|line| !line.starts_with(' ')).all(|line| line.contains(": 0 imported")),
+            "{again}"
+        );
         let is_message = |row: &&Value| row["model"].as_str().unwrap().ends_with("chatmessage");
         site.edit(|rows| {
             let mut newer = rows.iter().find(is_message).unwrap().clone();
@@ -213,7 +216,7 @@ async fn a_second_run_changes_nothing_and_a_newer_dump_brings_what_is_new() {
         });
         let newer = site.import_with_media();
         let message = if product == "shop" { "shop.chatmessage" } else { "chat.chatmessage" };
-        assert!(line(&newer, message).starts_with("1 taken, "), "{newer}");
+        assert!(line(&newer, message).starts_with("1 imported, "), "{newer}");
         let after = site.contents().await;
         let messages = |contents: &[String]| contents.iter().filter(|row| row.contains("kind: Message(")).count();
         assert_eq!(messages(&after), messages(&before) + 1);
@@ -226,7 +229,7 @@ async fn a_second_run_changes_nothing_and_a_newer_dump_brings_what_is_new() {
 async fn files_that_were_missing_are_copied_by_the_next_run() {
     let Some(site) = Site::dumped("portal") else { return };
     let report = site.import(&[]);
-    assert!(report.contains("2 taken: the attachment's file was not found"), "{report}");
+    assert!(report.contains("2 imported: the attachment's file was not found"), "{report}");
     site.import_with_media();
     let files: Vec<_> = std::fs::read_dir(site.path("deskline.db.files")).unwrap().collect();
     assert_eq!(files.len(), 1);
@@ -244,13 +247,13 @@ async fn an_address_that_somebody_has_here_is_given_to_nobody_unasked() {
     site.import(&[]);
     std::fs::copy(other.path("dump.json"), site.path("dump.json")).unwrap();
     let report = site.import(&[]);
-    assert_eq!(line(&report, "accounts.user"), "2 taken, 0 here already, 1 not taken");
-    assert!(report.contains("another account here has the address (--join-accounts"), "{report}");
-    assert!(report.contains("kept apart under the room's own link"), "{report}");
-    assert!(report.contains("another number here: their old tokens must not be accepted"), "{report}");
+    assert_eq!(line(&report, "accounts.user"), "2 imported, 0 existing, 1 skipped");
+    assert!(report.contains("another account has the e-mail address (--join-accounts"), "{report}");
+    assert!(report.contains("keeps its own link"), "{report}");
+    assert!(report.contains("got another number, so their old tokens must not be accepted"), "{report}");
     let report = site.import(&["--join-accounts"]);
-    assert!(report.contains("1 taken: given to the account here that has the address"), "{report}");
-    assert_eq!(line(&report, "chat.chatmessage"), "0 taken, 5 here already, 0 not taken", "nothing twice");
+    assert!(report.contains("1 imported: merged into the account with the same e-mail address"), "{report}");
+    assert_eq!(line(&report, "chat.chatmessage"), "0 imported, 5 existing, 0 skipped", "nothing twice");
 }
 
 #[test]

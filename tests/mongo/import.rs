@@ -106,7 +106,10 @@ async fn a_database_that_holds_something_else_is_refused() {
     let Some((site, _)) = Site::with(&[("ann", Role::Customer)]).await else { return };
     fill(&site).await;
     let told = refusal(&move_all(&site, &sqlite("one.db"), &site.uri()).await);
-    assert!(told.contains("deskline: copying: another account with the number or address"), "{told}");
+    assert!(
+        told.contains("deskline: copying: the target already has another account with the number or address"),
+        "{told}"
+    );
     site.remove().await;
 
     let site = Site::new().unwrap();
@@ -132,9 +135,9 @@ async fn a_django_dump_in_mongodb_is_known_wherever_it_is_moved() {
             assert_worked(&import(&site, &words).await)
         };
         let there = take(["--mongodb-uri", &uri]).await;
-        assert!(line(&there, message).starts_with(&format!("{taken} taken, 0 here already, ")), "{there}");
+        assert!(line(&there, message).starts_with(&format!("{taken} imported, 0 existing, ")), "{there}");
         let again = take(["--mongodb-uri", &uri]).await;
-        assert!(line(&again, message).starts_with(&format!("0 taken, {taken} here already, ")), "{again}");
+        assert!(line(&again, message).starts_with(&format!("0 imported, {taken} existing, ")), "{again}");
         let moved = assert_worked(&move_all(&site, &uri, &sqlite("one.db")).await);
         assert!(moved.contains("Both stores are equal: "), "{moved}");
         let known = take(["--data", "one.db"]).await;

@@ -1,7 +1,7 @@
 //! The file that `manage.py dumpdata` has written: a list of rows, `{"model", "pk", "fields"}`.
 //!
-//! It is read through once, without being held: what is kept of a row is where it stands, and of a message the room and the
-//! time by which it is sorted. That is about 50 bytes a message.
+//! It is streamed. Only the position of each row is kept in memory, and of a message the room and the time by which it is sorted:
+//! about 50 bytes a message.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;

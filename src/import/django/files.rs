@@ -1,4 +1,4 @@
-//! Attachments: copied from the old server's `MEDIA_ROOT` into the folder where they are kept here.
+//! Copies attachments from the old server's `MEDIA_ROOT` to the folder for attachments.
 
 use std::path::{Component, Path, PathBuf};
 

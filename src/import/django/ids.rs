@@ -1,4 +1,4 @@
-//! Ids that follow from what a row was in its old database, so that a second run finds what the first one has made.
+//! Derives ids from the rows of the old database, so that a second run finds what the first one created.
 
 use sha2::{Digest as _, Sha256};
 

@@ -1,4 +1,4 @@
-//! Messages become the logs of their conversations.
+//! Imports messages into the logs of their conversations.
 
 use std::collections::HashMap;
 

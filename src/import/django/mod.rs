@@ -1,10 +1,10 @@
-//! `deskline import --django-dump`: takes in what `manage.py dumpdata` wrote of the shop or of the portal.
+//! `deskline import --django-dump`: imports a dump of the storefront or the portal, written by `manage.py dumpdata`.
 //!
-//! Reading order: [`dump`] (the file), [`rows`] (what is in it), [`ids`], then what is taken, in this order: [`people`],
+//! Reading order: [`dump`] (the file), [`rows`] (its content), [`ids`], then what is imported, in this order: [`people`],
 //! [`rooms`], [`logs`] with their [`files`]; [`report`].
 //!
-//! A second run changes nothing, and one with a newer dump takes what is new: accounts and conversations are known by ids
-//! that follow from their rows, messages by the client message id that they were kept with.
+//! A second run changes nothing, and one with a newer dump imports what is new: ids of accounts and conversations are derived from
+//! their rows, and messages have client message ids that are.
 
 use std::fmt;
 use std::io;
@@ -92,7 +92,7 @@ pub enum DjangoError {
     #[error("cannot read {0}")]
     File(PathBuf, #[source] io::Error),
     /// It is no dump, or a damaged one.
-    #[error("{0} is not what `manage.py dumpdata` writes")]
+    #[error("{0} is not a dump of `manage.py dumpdata`")]
     Dump(PathBuf, #[source] serde_json::Error),
     /// It is in UTF-16, as some shells write it.
     #[error(
@@ -100,14 +100,14 @@ pub enum DjangoError {
     )]
     Utf16(PathBuf),
     /// The file was changed meanwhile.
-    #[error("cannot read a row again")]
+    #[error("cannot re-read a row")]
     Reading(#[source] io::Error),
     /// It has rooms of both products.
-    #[error("the dump holds rooms of both products\nhint: dump them one by one")]
+    #[error("the dump has rooms of both products\nhint: make a dump of each product")]
     TwoProducts,
     /// It has nothing that is known.
     #[error(
-        "the dump holds no users and no rooms\nhint: dump the app with ChatRoom and ChatMessage, and the one with the users"
+        "the dump has no users and no rooms\nhint: dump the app with ChatRoom and ChatMessage, and the one with the users"
     )]
     Nothing,
     /// An attachment could not be copied.

@@ -1,4 +1,4 @@
-//! Users become accounts.
+//! Imports users as accounts.
 
 use std::collections::{HashMap, HashSet};
 

@@ -1,4 +1,4 @@
-//! What was taken of a dump and what was not, and why.
+//! The report: what was imported or skipped, and why.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,61 +16,61 @@ pub enum Note {
     #[error("not part of the chat")]
     Elsewhere,
     /// It is a one-time code.
-    #[error("one-time codes are good for minutes; new ones are mailed")]
+    #[error("one-time codes expire within minutes; new ones are mailed")]
     Code,
     /// It is a notification.
-    #[error("notifications follow from what is unread here")]
+    #[error("notifications are derived from unread messages")]
     Notification,
     /// Another account has the address.
-    #[error("another account here has the address (--join-accounts gives it what is theirs)")]
+    #[error("another account has the e-mail address (--join-accounts merges them)")]
     AddressTaken,
     /// Another conversation has the UUID.
-    #[error("another conversation here has the room's id")]
+    #[error("another conversation has the room's id")]
     RoomTaken,
     /// The room was not taken.
-    #[error("the room is not here")]
+    #[error("the room was not imported")]
     NoRoom,
     /// Nothing was said.
-    #[error("without text and file")]
+    #[error("has neither text nor file")]
     Blank,
     /// It went to the account that has the address.
-    #[error("given to the account here that has the address, with its password")]
+    #[error("merged into the account with the same e-mail address, which keeps its password")]
     Joined,
     /// Somebody else has the number.
-    #[error("another number here: their old tokens must not be accepted, so sign with another secret")]
+    #[error("got another number, so their old tokens must not be accepted: use another --jwt-secret")]
     UserNumberTaken,
     /// Another conversation has the number.
-    #[error("another number here: old links to /ws/chat/<number>/ lead elsewhere")]
+    #[error("got another number: old links to /ws/chat/<number>/ lead elsewhere")]
     RoomNumberTaken,
     /// Somebody else has the username.
-    #[error("without the username, which somebody else has")]
+    #[error("imported without the user name, which is taken")]
     UsernameTaken,
     /// No address, an unreadable one, or one that an account before has.
-    #[error("without an e-mail address of their own: the username logs in, no mail arrives")]
+    #[error("has no e-mail address of its own: can log in with the user name, gets no mail")]
     NoAddress,
     /// The hash is of a kind that is not known.
-    #[error("the password's hash is of a kind that is not known here: a new one has to be set")]
+    #[error("unsupported kind of password hash: the password must be reset")]
     Password,
     /// A customer has one conversation.
-    #[error("kept apart under the room's own link, since their customer has another conversation, or is an agent")]
+    #[error("keeps its own link, since its customer has another conversation or is an agent")]
     Apart,
     /// Somebody else wrote on the customer's side.
-    #[error("by somebody else than the room's customer, shown under the customer's name")]
+    #[error("not by the room's customer, but shown under the customer's name")]
     NotTheCustomer,
     /// Nobody knows which agent wrote.
-    #[error("by an agent who is not known here, shown as another's")]
+    #[error("by an unknown agent, shown as another agent's")]
     UnknownAgent,
     /// It was read before an older one was.
-    #[error("counts as unread, since an older one is")]
+    #[error("counts as unread, since an older one is unread")]
     UnreadAgain,
     /// What it answers is not here.
-    #[error("answers a message that is not here")]
+    #[error("replies to a message that was not imported")]
     NoAnswered,
     /// Its file was not found.
-    #[error("the attachment's file was not found, only its name was kept (run again with --media)")]
+    #[error("the attachment's file was not found; only its name was imported (run again with --media)")]
     NoFile,
     /// People have written since.
-    #[error("something was written here since: read marks and status stay as they are")]
+    #[error("has newer messages: read marks and status stay as they are")]
     MovedOn,
 }
 
@@ -138,9 +138,9 @@ impl fmt::Display for Report {
         for (model, tally) in &self.models {
             let left_out: u64 =
                 tally.notes.iter().filter(|(note, _)| note.is_left_out()).map(|(_, noted)| noted.count).sum();
-            writeln!(f, "{model}: {} taken, {} here already, {left_out} not taken", tally.taken, tally.already)?;
+            writeln!(f, "{model}: {} imported, {} existing, {left_out} skipped", tally.taken, tally.already)?;
             for (note, Noted { count, keys }) in &tally.notes {
-                let mark = if note.is_left_out() { "not taken" } else { "taken" };
+                let mark = if note.is_left_out() { "skipped" } else { "imported" };
                 write!(f, "  {count} {mark}: {note}")?;
                 if !keys.is_empty() {
                     let more = if keys.len() as u64 == *count { "" } else { ", ..." };

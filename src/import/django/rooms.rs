@@ -1,4 +1,4 @@
-//! Rooms become conversations with the desk.
+//! Imports rooms as conversations.
 //!
 //! A customer has one conversation here, while the shop made a room at every visit. So the one that was used last is theirs;
 //! the others belong to visitors that are nobody else, under the same link, and stay in the agents' list.

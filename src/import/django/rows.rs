@@ -1,4 +1,4 @@
-//! What rows of the two products hold, as Django's serializer writes them.
+//! Rows of the two products, as Django's serializer writes them.
 
 use std::borrow::Cow;
 use std::fmt;

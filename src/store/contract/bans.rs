@@ -1,4 +1,4 @@
-//! Who is shut out for a time.
+//! Bans.
 
 use super::{later, someone};
 use crate::domain::{Ban, Banned};

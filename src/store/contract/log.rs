@@ -1,4 +1,4 @@
-//! What enters a log, and how it is read.
+//! Appending to a log, and reading it.
 
 use std::collections::BTreeSet;
 

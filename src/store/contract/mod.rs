@@ -1,4 +1,4 @@
-//! What every store must do, as stories that run unchanged over each adapter.
+//! The contract of every store, as tests that run unchanged over each adapter.
 //!
 //! An adapter joins with one line: `store_contract!(name, open)`, where `open` is an async function that gives fresh,
 //! empty [`Stores`] and something to keep alive for as long as they are used. An adapter that needs a server says

@@ -1,4 +1,4 @@
-//! How much one page of a log brings.
+//! The size of one page of a log.
 
 use super::{append_new, say, support};
 use crate::domain::{DraftKind, Entry, MessageBody, Seq, Side};

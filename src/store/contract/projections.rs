@@ -1,4 +1,4 @@
-//! What follows from a log: counts, status, and what was missed.
+//! Projections of a log: counts, status, and missed messages.
 
 use super::{append, append_new, log, read, say, someone, support};
 use crate::domain::{ConversationId, Draft, DraftKind, EntryKind, Reach, Seq, Side, Status};

@@ -1,4 +1,4 @@
-//! Which tokens of an account still count.
+//! Which tokens of an account are valid.
 
 use super::people::account;
 use super::{later, someone};

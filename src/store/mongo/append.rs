@@ -1,4 +1,4 @@
-//! What becomes of a batch of drafts of one conversation.
+//! Appends a batch of drafts of one conversation.
 //!
 //! Decide for each draft what entry it would be, insert those entries in order, then move the projections: two round trips.
 //! An insert stops at the first entry whose number or client message id is taken. Then either the draft is there already,

@@ -1,4 +1,4 @@
-//! Who is shut out for a time: one document with a field for each ban, so that all are read together and each changes atomically.
+//! Bans: one document with a field for each, so that all are read together and each changes atomically.
 
 use async_trait::async_trait;
 use bson::{Bson, Document, doc};

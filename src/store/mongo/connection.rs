@@ -1,4 +1,4 @@
-//! What every call to the server has in common: how sure a write is, how long it may take, and what a failure means.
+//! What all calls to the server share: write concern, deadlines, and the meaning of errors.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The logs' half of the port.
+//! Implements the port for conversations.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;

@@ -1,7 +1,7 @@
-//! Whether the copy in `messages` says what the log says, and writing anew where it does not.
+//! Compares the copy in `messages` with the log, and rewrites it where it differs.
 //!
-//! The old server's own fields count only where the log knows better: who wrote what, and that it was read. What the log does
-//! not know to be read may be flagged so all the same, by the old server.
+//! The old server's own fields are compared only where the log is authoritative: who wrote what, and what was read. A message that the
+//! log does not know as read may still be flagged by the old server.
 
 use std::collections::HashMap;
 

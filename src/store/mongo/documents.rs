@@ -1,4 +1,4 @@
-//! Documents to values, and back: the log, the conversations, and how far people have been delivered to.
+//! Converts documents to values and back: the log, conversations, and delivery cursors.
 
 use bson::oid::ObjectId;
 use bson::{DateTime, Document, Uuid, doc};

@@ -1,4 +1,4 @@
-//! The indexes. Making one that is there already does nothing.
+//! The indexes. Creating an existing one has no effect.
 
 use bson::{Bson, Document, doc};
 use futures_util::TryStreamExt;

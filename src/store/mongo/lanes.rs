@@ -1,5 +1,5 @@
-//! One lane per conversation: what waits there goes in together, and one batch at a time, so that a process never competes
-//! with itself for a seq. Lanes of different conversations run at the same time, up to a bound.
+//! One queue per conversation, with one batch at a time, so that a process never competes with itself for a seq. Batches of
+//! different conversations run concurrently, up to a limit.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;

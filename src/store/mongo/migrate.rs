@@ -1,4 +1,4 @@
-//! Takes messages that only the old server knows into the log.
+//! Imports messages that only the old server knows into the log.
 //!
 //! Such a message has no `conversation`. It becomes an entry under its own id, after which the copier puts our fields beside
 //! its own: the field's absence is the work list, so that a pick-up that was killed goes on where it was, and one that has

@@ -1,4 +1,4 @@
-//! The copy of the log's messages in the replaced server's shape, written in the background.
+//! Writes the copy of messages in the replaced server's shape, in the background.
 //!
 //! The work list holds nothing but conversation ids: what is missing is found by comparing `mirrored` with the log, so that
 //! work which is lost, or done twice, changes nothing.

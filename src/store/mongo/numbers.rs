@@ -1,4 +1,4 @@
-//! Integers for the dialects that count. Each process takes a block at a time: they are unique, not in order.
+//! Integer ids for dialects that need them. Each process reserves a block at a time: they are unique, but not in order.
 
 use std::ops::RangeInclusive;
 

@@ -1,4 +1,4 @@
-//! Accounts whose documents are not as the old server writes them: each is logged once, by its id.
+//! Malformed accounts: each is logged once, by its id.
 
 use std::collections::HashSet;
 use std::sync::LazyLock;

@@ -1,4 +1,4 @@
-//! Which documents are not as the old server writes them, for `verify`.
+//! Finds malformed documents, for `verify`.
 
 use bson::{Bson, Document};
 use futures_util::TryStreamExt;

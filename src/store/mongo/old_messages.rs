@@ -1,4 +1,4 @@
-//! Messages as the old server wrote them, or as another program did past its schema.
+//! Messages as the old server, or another program, wrote them.
 
 use std::collections::HashSet;
 

@@ -1,4 +1,4 @@
-//! What looking after the database needs to know of people beside their accounts.
+//! Maintenance of what belongs to people beside their accounts.
 
 use bson::{Document, doc};
 use futures_util::TryStreamExt;

@@ -1,4 +1,4 @@
-//! The projections: read, moved forward, and healed from the log where they lag behind it.
+//! The projections: read, moved forward, and repaired from the log where they are behind.
 
 use bson::oid::ObjectId;
 use bson::{Document, doc};

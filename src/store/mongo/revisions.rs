@@ -1,7 +1,7 @@
-//! What became of messages: kept beside them in the log, healed from the edits and deletions that did it.
+//! Edits and deletions as stored with the messages, repaired from the entries of the log.
 //!
-//! It is written after the entry that did it and before the projections move on from there, so that wherever `lastSeq` is,
-//! all up to there is done. A message keeps the later of two entries, in whatever order they come to it.
+//! They are written after their entry and before the projections move past it, so that everything up to `lastSeq` is complete. A
+//! message keeps the later of two entries, in whatever order they arrive.
 
 use bson::oid::ObjectId;
 use bson::{Bson, DateTime, Document, doc};

@@ -1,4 +1,4 @@
-//! Which tokens of an account were ended, as two fields of its document.
+//! Revoked tokens of an account, as two fields of its document.
 
 use std::collections::BTreeMap;
 

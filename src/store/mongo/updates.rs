@@ -1,4 +1,4 @@
-//! Many updates in one command. The driver has no call for that which servers before 8.0 understand.
+//! Several updates in one command. The driver has a call for that only with servers from 8.0 on.
 
 use bson::{Document, doc, serialize_to_bson};
 use mongodb::error::ErrorKind;

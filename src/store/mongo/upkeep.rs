@@ -1,4 +1,4 @@
-//! Looking after the database.
+//! Maintenance of the database.
 
 use async_trait::async_trait;
 use bson::doc;

@@ -1,4 +1,4 @@
-//! People as the replaced server keeps them, with our fields beside its own.
+//! Accounts in the replaced server's shape, with our fields beside its own.
 
 use std::collections::BTreeMap;
 

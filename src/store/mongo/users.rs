@@ -1,4 +1,4 @@
-//! The people's half of the port.
+//! Implements the port for accounts.
 
 use async_trait::async_trait;
 use bson::doc;

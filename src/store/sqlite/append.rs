@@ -1,4 +1,4 @@
-//! What an append does inside the writer's transaction.
+//! Appends entries inside the writer's transaction.
 
 use std::collections::{HashMap, HashSet};
 

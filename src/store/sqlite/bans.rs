@@ -1,4 +1,4 @@
-//! Who is shut out for a time.
+//! Bans.
 
 use async_trait::async_trait;
 use rusqlite::types::Type;

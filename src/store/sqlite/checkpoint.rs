@@ -1,7 +1,7 @@
-//! Moves the write-ahead log into the file, away from the commit path: a whole checkpoint there would hold up every sender.
+//! Checkpoints the write-ahead log away from the commit path, where a whole checkpoint would delay every sender.
 //!
-//! A thread of its own moves most of it. While it does so, the writer goes on, so the log is never quite empty; the writer
-//! itself moves the small rest between two batches, and can then begin the log anew. Without that last step the log would
+//! A thread of its own copies most of it into the database. The writer continues meanwhile, so the log is never quite empty; the
+//! writer itself copies the last pages between two batches, after which the log can restart. Without that last step the log would
 //! grow for as long as somebody writes.
 
 use std::path::PathBuf;

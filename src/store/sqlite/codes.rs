@@ -1,4 +1,4 @@
-//! Mailed codes, as they stand in their column: a JSON object by purpose.
+//! Mailed codes in their column: a JSON object by purpose.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! What goes with messages beside their text.
+//! Extras of messages: replies and attachments.
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 

@@ -1,4 +1,4 @@
-//! One server per data file.
+//! A lock that allows one server per data file.
 
 use std::fs::{File, TryLockError};
 use std::io::ErrorKind;
@@ -20,15 +20,15 @@ pub enum DataFileLocked {
     #[error("another deskline is already serving {0}")]
     InUse(PathBuf),
     /// The folder is not there.
-    #[error("the folder of the data file {0} does not exist\nhint: make it, or choose another place with --data")]
+    #[error("the folder of the data file {0} does not exist\nhint: create it, or choose another path with --data")]
     NoFolder(PathBuf),
     /// The folder cannot be written.
     #[error(
-        "this user may not write to the folder of the data file {0}\nhint: make it writable, or choose another place with --data"
+        "the folder of the data file {0} is not writable for this user\nhint: make it writable, or choose another path with --data"
     )]
     NotWritable(PathBuf),
     /// The lock file cannot be made.
-    #[error("cannot make the lock file {0}")]
+    #[error("cannot create the lock file {0}")]
     Io(PathBuf, #[source] std::io::Error),
 }
 

@@ -1,4 +1,4 @@
-//! What looking after the file needs to know of people beside their accounts.
+//! Maintenance of what belongs to people beside their accounts.
 
 use rusqlite::{Connection, OptionalExtension, params};
 

@@ -1,4 +1,4 @@
-//! What belongs to people beside their accounts.
+//! Profiles: what belongs to people beside their accounts.
 
 use async_trait::async_trait;
 use rusqlite::types::Type;

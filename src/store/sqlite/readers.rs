@@ -1,4 +1,4 @@
-//! Read-only connections, lent to one read at a time.
+//! A pool of read-only connections.
 
 use std::path::Path;
 use std::sync::Arc;

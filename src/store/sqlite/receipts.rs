@@ -1,4 +1,4 @@
-//! How far each side has come to hear of what the other said.
+//! Receipts: how far each side has been sent, and has received, the other side's messages.
 
 use rusqlite::{Connection, OptionalExtension, params};
 

@@ -1,4 +1,4 @@
-//! What became of messages: kept beside them, and looked up for what follows from an entry.
+//! Edits and deletions as stored with the messages, and lookups for what depends on an entry.
 
 use rusqlite::{Connection, OptionalExtension, params};
 

@@ -1,4 +1,4 @@
-//! Which tokens of an account were ended, as it stands in its column: a JSON object.
+//! Revoked tokens of an account in their column: a JSON object.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The one order of all entries, whatever their conversation: by number, which follows the order of the commits.
+//! The order of all entries across conversations: by number, in commit order.
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 

@@ -1,4 +1,4 @@
-//! The contract over SQLite, and what only a file can show.
+//! The contract over SQLite, and tests of the file itself.
 
 use std::future::{Ready, ready};
 use std::sync::Arc;

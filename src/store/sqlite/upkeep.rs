@@ -1,4 +1,4 @@
-//! Looking after the file, on a connection of its own, so that a server's writer takes notice as of another process.
+//! Maintenance of the file, on its own connection, so that a server's writer treats it like another process.
 
 use std::path::Path;
 use std::sync::Arc;

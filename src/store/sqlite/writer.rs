@@ -1,4 +1,4 @@
-//! The thread that writes. Jobs that wait at the same time share one transaction, and so one sync.
+//! The writer thread. Jobs that wait at the same time share one transaction, and so one sync.
 
 use rusqlite::Connection;
 use std::thread;

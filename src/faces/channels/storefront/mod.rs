@@ -117,7 +117,7 @@ async fn identities(channels: &Channels, uri: &Uri, headers: &HeaderMap) -> Resu
 /// Why a socket is not let into a room.
 #[derive(Debug, thiserror::Error)]
 enum NotLetIn {
-    #[error("the panel's agent may not use it any more")]
+    #[error("the agent of the panel has lost their rights")]
     Panel,
     #[error(transparent)]
     Room(#[from] EnterError),
