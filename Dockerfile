@@ -1,7 +1,8 @@
 # syntax=docker/dockerfile:1
 
 FROM rust:1.95-slim-trixie AS build
-# The image has the C compiler that SQLite and ring need.
+# The image has the C compiler that SQLite, ring and jemalloc need; jemalloc is also built with make.
+RUN apt-get update && apt-get install --yes --no-install-recommends make && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY Cargo.toml Cargo.lock README.md ./
 COPY src src

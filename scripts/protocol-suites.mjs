@@ -1,4 +1,4 @@
-// Runs the official test suites of the Engine.IO and Socket.IO protocols three times against examples/protocol_echo.rs, which
+// Runs the official test suites of the Engine.IO and Socket.IO protocols three times against examples/protocol_echo, which
 // listens on port 3000. Fails if a test fails in two of the three runs that docs/decisions/protocol-suites.md does not list.
 //
 // The suites are fetched at a fixed commit into target/suites, and are no part of this repository.

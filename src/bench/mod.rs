@@ -4,7 +4,7 @@
 //! pair, its number and its send time, so that it is followed from the sender to the receiver and back.
 //!
 //! Reading order: [`options`], [`target`], [`room`], [`cast`], [`wire`], [`mod@line`], [`tally`], then one file per kind of load
-//! ([`traffic`], [`beside`], [`idle`], [`storm`], [`back_off`] with
+//! ([`traffic`], [`beside`], [`flooder`], [`idle`], [`storm`], [`flood`], [`back_off`] with
 //! [`restart`] and [`reconnect`]), [`report`] and [`compare`].
 
 use std::fs;
@@ -18,6 +18,8 @@ mod back_off;
 mod beside;
 mod cast;
 mod compare;
+mod flood;
+mod flooder;
 mod idle;
 mod line;
 mod options;
@@ -33,9 +35,11 @@ mod tests;
 mod traffic;
 mod wire;
 
+pub use flooder::Flooded;
 pub use options::{BenchOptions, Mode, Protocol};
 pub use report::{
-    BesideReport, IdleReport, Quantiles, ReconnectReport, Report, RestartReport, StormReport, TrafficReport,
+    Answers, BesideReport, FloodReport, IdleReport, Memory, Quantiles, ReconnectReport, Report, RestartReport,
+    StormReport, TrafficReport,
 };
 
 use crate::domain::Role;
@@ -86,7 +90,7 @@ async fn run_mode(options: &BenchOptions, mode: Mode) -> anyhow::Result<Report> 
     let people: Vec<_> = [("bench-agent".to_owned(), Role::Admin)].into_iter().chain(customers).collect();
     let (scratch, accounts) = Scratch::make(&options.rig, &people).await?;
     let cpu = (!options.no_pin).then_some(options.server_cpu);
-    let mut server = OwnServer::start(&options.rig, &scratch, &["--send-rate", "0"], cpu).await?;
+    let mut server = OwnServer::start(&options.rig, &scratch, options.server_flags(mode), cpu).await?;
     let (url, pid) = (server.url.clone(), server.pid());
     let target = Target { url, secret: SECRET.to_owned(), pid, accounts };
     let report = if mode.ends_the_server() {
@@ -105,6 +109,7 @@ async fn load(options: &BenchOptions, mode: Mode, target: &Target) -> anyhow::Re
         Mode::Idle => Report::Idle(idle::run(options, target).await?),
         Mode::Storm | Mode::Restart | Mode::Crash => Report::Storm(storm::run(options, target).await?),
         Mode::Reconnect => Report::Reconnect(Box::new(reconnect::run(options, target).await?)),
+        Mode::Flood => Report::Flood(Box::new(flood::run(options, target).await?)),
         Mode::Pairs | Mode::Rate => Report::Traffic(Box::new(traffic::run(options, mode, target).await?)),
     })
 }

@@ -27,6 +27,10 @@ pub enum Mode {
     /// All connections are cut at once while the agent keeps sending: time until all are back; each message must arrive once. Works
     /// with any server, since it keeps running.
     Reconnect,
+    /// Handshakes from one address over all connections, as fast as they are answered, and never continued: memory, whether it is
+    /// returned within a minute, and how long another address takes to connect. With `--url`, the server must trust this machine
+    /// as a proxy.
+    Flood,
 }
 
 impl Mode {
@@ -89,7 +93,7 @@ pub struct BenchOptions {
     /// still applies.
     #[arg(long, default_value_t = 1000)]
     pub rate: u64,
-    /// Measured time in modes `pairs` and `rate`, after the warm-up; in mode `reconnect`, how long the agent keeps sending after the cut.
+    /// Measured time in modes `pairs` and `rate`, after the warm-up; in mode `flood`, how long it lasts; in mode `reconnect`, how long the agent keeps sending after the cut.
     #[arg(long, default_value = "10s", value_parser = humantime::parse_duration)]
     pub duration: Duration,
     /// Warm-up before the measurement.
@@ -187,12 +191,24 @@ impl BenchOptions {
         Ok(())
     }
 
+    /// How a server is started for a mode.
+    pub(super) const fn server_flags(&self, mode: Mode) -> &'static [&'static str] {
+        match mode {
+            Mode::Flood => &["--trusted-proxy", "127.0.0.0/8"],
+            Mode::Pairs | Mode::Rate if self.flooded => &[],
+            _ => &["--send-rate", "0"],
+        }
+    }
+
     /// How many customers a mode needs.
     #[must_use]
     pub fn customers(&self, mode: Mode) -> usize {
         match mode {
             Mode::Idle | Mode::Storm | Mode::Restart | Mode::Crash | Mode::Reconnect => self.connections,
-            Mode::Pairs | Mode::Rate => self.customers_of_pairs() + self.in_a_pair() * self.beside,
+            Mode::Flood => 0,
+            Mode::Pairs | Mode::Rate => {
+                self.customers_of_pairs() + self.in_a_pair() * self.beside + usize::from(self.flooded)
+            }
         }
     }
 

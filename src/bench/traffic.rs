@@ -13,6 +13,7 @@ use tokio::time::sleep;
 
 use super::beside::Beside;
 use super::cast::Cast;
+use super::flooder::Flooder;
 use super::line::{Line, Run, Sender, since};
 use super::options::{BenchOptions, Mode};
 use super::report::{Spent, TrafficReport};
@@ -31,6 +32,7 @@ const NAP: Duration = Duration::from_micros(100);
 /// Runs one load of messages, and reports it.
 pub(super) async fn run(options: &BenchOptions, mode: Mode, target: &Target) -> anyhow::Result<TrafficReport> {
     let mut customers = target.customers(options.customers(mode))?;
+    let flooder = if options.flooded { customers.pop() } else { None };
     let outside = customers.split_off(options.customers_of_pairs());
     let Cast { senders, receivers, listeners } = if options.to_agent {
         Cast::to_agent(options, target, customers).await?
@@ -56,6 +58,7 @@ pub(super) async fn run(options: &BenchOptions, mode: Mode, target: &Target) -> 
         let span = options.warmup + options.duration;
         Some(Beside::begin(options, target, outside, &mut lines, span).await?)
     };
+    let flooder = flooder.map(|customer| Flooder::begin(target, customer)).transpose()?;
     let start = run.now();
     let opens = start + nanos(options.warmup);
     let window = opens..opens + nanos(options.duration);
@@ -86,6 +89,7 @@ pub(super) async fn run(options: &BenchOptions, mode: Mode, target: &Target) -> 
     let asked = asked.unwrap_or(tally.sent);
     let mut report = TrafficReport::new(options, mode, &tally, asked, connections, connecting, spent);
     report.beside = beside;
+    report.flooded = flooder.map(|flooder| flooder.flooded());
     Ok(report)
 }
 

@@ -1,10 +1,11 @@
 //! A request's head without the buffer it was read into.
 //!
-//! Header values are slices of the connection's read buffer, and a websocket keeps its handshake for as long as it lives: so
-//! eight kilobytes would stay with each idle client. Copying the few values that matter gives the buffer back.
+//! Header values are slices of the connection's read buffer. A session keeps its handshake for as long as it lives, and a poll or a
+//! handshake may wait for many seconds: so eight kilobytes would stay with each idle client. Copying the few values that matter
+//! gives the buffer back.
 
 use axum::extract::Request;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 use axum::middleware::Next;
 use axum::response::Response;
 
@@ -30,11 +31,14 @@ const COPIED: [HeaderName; 6] = [
     header::COOKIE,
 ];
 
-/// A layer that copies the head of websocket handshakes.
+/// A layer that copies the head of what may stay for long: websocket handshakes, handshakes by polling, and polls.
 pub(super) async fn compact_headers(mut request: Request, next: Next) -> Response {
-    if request.headers().contains_key(header::SEC_WEBSOCKET_KEY) {
+    let is_websocket = request.headers().contains_key(header::SEC_WEBSOCKET_KEY);
+    if is_websocket {
         let client = ClientMark::of(&request);
         request.extensions_mut().insert(client);
+    }
+    if is_websocket || is_poll(&request) {
         let mut kept = HeaderMap::with_capacity(6);
         for (name, usual) in USUAL {
             let Some(value) = request.headers().get(&name) else { continue };
@@ -58,6 +62,11 @@ pub(super) async fn compact_headers(mut request: Request, next: Next) -> Respons
         }
     }
     next.run(request).await
+}
+
+fn is_poll(request: &Request) -> bool {
+    let mut pairs = request.uri().query().unwrap_or_default().split('&');
+    request.method() == Method::GET && pairs.any(|pair| pair == "transport=polling")
 }
 
 fn copy(value: &HeaderValue) -> Option<HeaderValue> {

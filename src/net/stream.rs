@@ -264,7 +264,8 @@ impl<G: Unpin> AsyncRead for Shared<G> {
         }
         loop {
             ready!(self.stream.poll_read_ready(cx))?;
-            match self.stream.try_read(buf.initialize_unfilled()) {
+            // Without zeroing the buffer first: what was never touched takes no memory, and most connections say little.
+            match self.stream.try_read_buf(buf) {
                 Ok(count) => {
                     if count > 0 {
                         self.health.hear();
@@ -272,7 +273,6 @@ impl<G: Unpin> AsyncRead for Shared<G> {
                     if self.has_unsent() {
                         self.ahead = self.ahead.saturating_add(count);
                     }
-                    buf.advance(count);
                     let filled = buf.filled();
                     self.look_at(&filled[filled.len() - count..]);
                     return Poll::Ready(Ok(()));

@@ -36,6 +36,12 @@ impl Bar {
         self.tell();
     }
 
+    /// Says how far it is.
+    pub(crate) fn reach(&self, done: u64) {
+        self.bar.set_position(done);
+        self.tell();
+    }
+
     /// One more is done.
     pub(crate) fn step(&self) {
         self.bar.inc(1);

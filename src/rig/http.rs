@@ -1,7 +1,7 @@
 //! Requests to a server, one connection each.
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::{BodyExt as _, Empty, Full};
 use hyper::client::conn::http1;
 use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
@@ -18,6 +18,39 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     /// The body; `null` if it is no JSON.
     pub(crate) body: Value,
+}
+
+/// A connection for any number of requests, one after the other.
+pub(crate) struct KeptAlive {
+    sender: http1::SendRequest<Empty<Bytes>>,
+    host: String,
+}
+
+impl KeptAlive {
+    pub(crate) async fn open(url: &str) -> Result<Self, ClientError> {
+        let host = host_of(url)?;
+        let stream = TcpStream::connect(host).await?;
+        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
+        // It ends with the sender; what goes wrong shows there.
+        tokio::spawn(async move { drop(connection.await) });
+        Ok(Self { sender, host: host.to_owned() })
+    }
+
+    /// GETs as a client of this address, as a proxy says it; gives the status.
+    pub(crate) async fn get(&mut self, path: &str, from: &str) -> Result<u16, ClientError> {
+        let request = Request::get(path).header("host", &self.host).header("x-forwarded-for", from);
+        let request = request.body(Empty::new()).map_err(|error| ClientError::Http(error.to_string()))?;
+        self.sender.ready().await.map_err(failed)?;
+        let answer = self.sender.send_request(request).await.map_err(failed)?;
+        let status = answer.status().as_u16();
+        answer.into_body().collect().await.map_err(failed)?;
+        Ok(status)
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "what `map_err` gives")]
+fn failed(error: hyper::Error) -> ClientError {
+    ClientError::Http(error.to_string())
 }
 
 /// GETs JSON.
@@ -54,7 +87,6 @@ pub(super) async fn request(
     let exchange = async {
         let stream = TcpStream::connect(host).await?;
         stream.set_nodelay(true)?;
-        let failed = |error: hyper::Error| ClientError::Http(error.to_string());
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
         // It ends with the answer; what goes wrong shows there.
         tokio::spawn(async move { drop(connection.await) });

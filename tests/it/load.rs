@@ -14,18 +14,27 @@ use crate::support::{Account, PROGRAM, SECRET, SOON, ServerProcess, Site, enter,
 /// How long one run may take; far more than it needs.
 const PATIENCE: Duration = Duration::from_mins(1);
 
+/// The same for one that waits up to a minute for memory to be given back.
+#[cfg(target_os = "linux")]
+const FLOOD_PATIENCE: Duration = Duration::from_mins(3);
+
 /// Runs `deskline bench`, and gives its exit code and its figures.
 async fn bench(flags: &[&str]) -> (i32, Vec<Value>) {
     bench_pairs(5, flags).await
 }
 
 async fn bench_pairs(pairs: usize, flags: &[&str]) -> (i32, Vec<Value>) {
+    let pairs = ["--pairs", &pairs.to_string()];
+    bench_for(PATIENCE, &[pairs.as_slice(), flags].concat()).await
+}
+
+async fn bench_for(patience: Duration, flags: &[&str]) -> (i32, Vec<Value>) {
     let folder = tempfile::tempdir().unwrap();
     let json = folder.path().join("figures.json");
-    let usual = ["bench", "--no-pin", "--warmup", "200ms", "--pairs", &pairs.to_string(), "--json"];
+    let usual = ["bench", "--no-pin", "--warmup", "200ms", "--json"];
     let mut command = Command::new(PROGRAM);
     command.args(usual).arg(&json).args(flags).stdin(Stdio::null()).kill_on_drop(true);
-    let output = timeout(PATIENCE, command.output()).await.expect("the run does not end").unwrap();
+    let output = timeout(patience, command.output()).await.expect("the run does not end").unwrap();
     let (told, said) = (String::from_utf8_lossy(&output.stderr), String::from_utf8_lossy(&output.stdout));
     let figures = std::fs::read(&json).unwrap_or_else(|_| panic!("no figures: {told}{said}"));
     (output.status.code().unwrap(), serde_json::from_slice(&figures).unwrap())
@@ -214,4 +223,24 @@ async fn before_a_stop_everybody_is_told_when_to_come_back_and_then_let_go() {
     }
     let (status, log) = server.ended().await;
     assert!(status.success(), "{log}");
+}
+
+/// The bounds themselves are for a release build, and a machine that does nothing else.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_flood_of_handshakes_keeps_nobody_else_out_and_its_memory_is_given_back() {
+    let (_, runs) = bench_for(FLOOD_PATIENCE, &["--mode", "flood", "--connections", "300", "--duration", "3s"]).await;
+    let (flood, memory) = (&runs[0], &runs[0]["memory"]);
+    assert!(number(&flood["answers"], "opened") >= 100, "{flood}");
+    assert_eq!((number(flood, "others_failed"), number(&flood["answers"], "failed")), (0, 0), "{flood}");
+    let grown = number(memory, "most") - number(memory, "before");
+    assert!(grown <= 150_000_000, "{flood}");
+    assert!(memory["given_back"].is_object(), "{flood}");
+}
+
+#[tokio::test]
+async fn who_is_beside_a_client_that_floods_loses_nothing() {
+    let (code, runs) = bench(&["--mode", "rate", "--rate", "100", "--duration", "2s", "--flooded"]).await;
+    assert_eq!((code, &runs[0]["lost"], &runs[0]["refused"]), (0, &0.into(), &0.into()), "{runs:?}");
+    assert!(number(&runs[0]["flooded"], "sent") >= 200, "{runs:?}");
 }

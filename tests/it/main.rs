@@ -18,6 +18,7 @@ mod operation;
 mod own_entries;
 mod peers;
 mod presence;
+mod protocol;
 mod prove;
 mod recovery;
 mod settings_page;

@@ -37,8 +37,7 @@ const LENGTH: usize = 20_000;
 
 /// Has the allocator give back at once what is freed of more than a few bytes, so that what the process has is what it holds: by
 /// default it keeps more of that the busier the machine is.
-const EXACT: [(&str, &str); 3] =
-    [("MALLOC_MMAP_THRESHOLD_", "4096"), ("MALLOC_TRIM_THRESHOLD_", "65536"), ("MALLOC_ARENA_MAX", "1")];
+const EXACT: [(&str, &str); 1] = [("_RJEM_MALLOC_CONF", "narenas:1,dirty_decay_ms:0,muzzy_decay_ms:0")];
 
 /// Waves of them until the server is as large as it gets, and further ones, after which it may be larger by a part of what
 /// these were sent.

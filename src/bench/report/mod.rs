@@ -5,12 +5,14 @@ use std::fmt::Write as _;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
+mod flood;
 mod idle;
 mod reconnect;
 mod restart;
 mod storm;
 mod traffic;
 
+pub use flood::{Answers, FloodReport, Memory};
 pub use idle::IdleReport;
 pub use reconnect::ReconnectReport;
 pub use restart::RestartReport;
@@ -57,10 +59,12 @@ pub enum Report {
     Restart(RestartReport),
     /// Mode `reconnect`.
     Reconnect(Box<ReconnectReport>),
+    /// Mode `flood`.
+    Flood(Box<FloodReport>),
 }
 
 impl Report {
-    /// Whether every message was told exactly once, in order, and nobody was cut off or left outside.
+    /// Whether every message was told exactly once, in order, nobody was cut off or left outside, and a flood kept to its bounds.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         match self {
@@ -68,6 +72,7 @@ impl Report {
             Self::Storm(storm) => storm.failed == 0,
             Self::Restart(restart) => restart.is_clean(),
             Self::Reconnect(reconnect) => reconnect.is_clean(),
+            Self::Flood(flood) => flood.is_clean(),
             Self::Traffic(found) => found.is_clean(),
         }
     }
@@ -81,6 +86,7 @@ impl Report {
             Self::Storm(storm) => storm.rows(),
             Self::Restart(restart) => restart.rows(),
             Self::Reconnect(reconnect) => reconnect.rows(),
+            Self::Flood(flood) => flood.rows(),
         };
         let mut table = String::new();
         for (index, (what, figure)) in rows.iter().enumerate() {

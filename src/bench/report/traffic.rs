@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::{Quantiles, Row, count, figures, float, unknown};
+use crate::bench::flooder::Flooded;
 use crate::bench::options::{BenchOptions, Mode, Protocol};
 use crate::bench::tally::Tally;
 
@@ -68,6 +69,8 @@ pub struct TrafficReport {
     pub resident_bytes: Option<(u64, u64)>,
     /// Further pairs, which are not measured; `None` if there were none.
     pub beside: Option<BesideReport>,
+    /// What a client did that flooded; `None` if there was none.
+    pub flooded: Option<Flooded>,
     /// Share of one CPU that the server used.
     pub server_cpu_share: Option<f64>,
     /// Share of one CPU that the generator used; near 1 it measures itself.
@@ -130,6 +133,7 @@ impl TrafficReport {
             server_cpu_per_100k: spent.server_cpu.map(|cpu| cpu / in_window * 1e5),
             resident_bytes: spent.resident,
             beside: None,
+            flooded: None,
             server_cpu_share: spent.server_cpu.map(|cpu| cpu / spent.seconds),
             own_cpu_share: spent.own_cpu.map(|cpu| cpu / spent.seconds),
         }
@@ -167,6 +171,9 @@ impl TrafficReport {
         if let Some((before, after)) = self.resident_bytes {
             let resident = format!("{:.1} MiB, then {:.1} MiB", mebibytes(before), mebibytes(after));
             row("server's resident memory", resident);
+        }
+        if let Some(Flooded { sent, closed }) = self.flooded {
+            row("sent by one that floods / its connections closed", format!("{sent} / {closed}"));
         }
         if let Some(BesideReport { pairs, sent, bytes, stalled, cut_off }) = &self.beside {
             row(&format!("sent by {pairs} further pairs"), format!("{sent}, {:.1} MiB", mebibytes(*bytes)));

@@ -21,9 +21,8 @@ const LENGTH: usize = 20_000;
 const GROWTH: usize = 64 << 20;
 const LEFT: usize = 32 << 20;
 
-/// Has the allocator of a C library give back at once what is freed.
-const EXACT: [(&str, &str); 3] =
-    [("MALLOC_MMAP_THRESHOLD_", "4096"), ("MALLOC_TRIM_THRESHOLD_", "65536"), ("MALLOC_ARENA_MAX", "1")];
+/// Has the allocator give back at once what is freed.
+const EXACT: [(&str, &str); 1] = [("_RJEM_MALLOC_CONF", "narenas:1,dirty_decay_ms:0,muzzy_decay_ms:0")];
 
 fn resident(server: &ServerProcess) -> usize {
     let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();

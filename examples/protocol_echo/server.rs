@@ -1,13 +1,10 @@
-//! The server that the official test suites of Engine.IO 4 and Socket.IO 5 ask for, behind the same settings and layers as Deskline
-//! itself. `make suites` runs them against it. Part of no release.
+//! An echo of both protocols, behind the same settings and layers as Deskline itself.
 //!
-//! Engine.IO below `/engine.io/` echoes. Socket.IO below `/socket.io/` shows what it was given at the connect to `/` or
-//! `/custom`, and sends back what it is sent. Pings every 300 ms, which have 200 ms; packets of up to 1,000,000 bytes.
+//! Engine.IO below `/engine.io/` sends back what it is sent. Socket.IO below `/socket.io/` shows what it was given at the connect to
+//! `/` or `/custom`, and sends back what it is sent. Packets of up to 1,000,000 bytes.
 
-use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
@@ -25,11 +22,6 @@ use socketioxide::extract::{AckSender, Data, SocketRef, TryData};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-
-/// Where the suites look for it.
-const ADDRESS: &str = "127.0.0.1:3000";
-
-const HEARTBEAT: Heartbeat = Heartbeat { interval: Duration::from_millis(300), timeout: Duration::from_millis(200) };
 
 const MAX_MESSAGE: u32 = 1_000_000;
 
@@ -100,9 +92,9 @@ async fn connected(socket: SocketRef, TryData(auth): TryData<Value>) {
     socket.emit("auth", &auth.unwrap_or(Value::Map(Vec::new()))).ok();
 }
 
-#[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
-    let (layer, io) = socketio::transport(HEARTBEAT, MAX_MESSAGE).build_layer();
+/// Serves until `stop`.
+pub(crate) async fn serve(listener: TcpListener, heartbeat: Heartbeat, stop: CancellationToken) -> anyhow::Result<()> {
+    let (layer, io) = socketio::transport(heartbeat, MAX_MESSAGE).build_layer();
     io.ns("/", connected);
     io.ns("/custom", connected);
     let mut config = io.config().engine_config.clone();
@@ -112,8 +104,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .layer(EngineIoLayer::from_config(Arc::new(Echo), config))
         .layer(from_fn_with_state(Polls::without_desk("/socket.io/"), carry))
         .layer(from_fn_with_state(Polls::without_desk("/engine.io/"), carry));
-    let listener = TcpListener::bind(ADDRESS).await?;
     let router = net::in_front(router, &Origins::new(&[], &[]), TrustedProxies::new(&[]), &[])?;
-    net::serve(&listener, router, CancellationToken::new(), TaskTracker::new()).await;
+    net::serve(&listener, router, stop, TaskTracker::new()).await;
     Ok(())
 }
