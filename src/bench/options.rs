@@ -114,7 +114,11 @@ pub struct BenchOptions {
     /// The receivers of the background pairs never read.
     #[arg(long, requires = "beside")]
     pub stalled: bool,
-    /// Number of connections in modes `idle`, `storm`, `restart`, `crash` and `reconnect`, not counting the agent's.
+    /// An additional client that sends 1000 events a second in modes `pairs` and `rate`. A server started here keeps its default
+    /// `--send-rate` then.
+    #[arg(long)]
+    pub flooded: bool,
+    /// Number of connections in modes `idle`, `storm`, `restart`, `crash`, `reconnect` and `flood`, not counting the agent's.
     #[arg(long, default_value_t = 5000)]
     pub connections: usize,
     /// Fail if the last client is back later than this after the stop or the cut, in modes `restart`, `crash` and `reconnect`.
