@@ -107,7 +107,7 @@ async fn what_cannot_be_run_is_refused_before_anything_runs() {
         let output = timeout(PATIENCE, command.output()).await.expect("the run does not end").unwrap();
         let told = String::from_utf8_lossy(&output.stderr);
         assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{told}");
-        assert!(told.contains("leave --"), "{told}");
+        assert!(told.contains("modes `restart` and `crash`"), "{told}");
     }
 }
 
