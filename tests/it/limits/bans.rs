@@ -82,10 +82,14 @@ async fn who_polls_from_a_banned_address_is_offline_at_once() {
     let opened = get(POLLING).await.unwrap().text().await.unwrap();
     let opened: Value = serde_json::from_str(&opened[1..]).unwrap();
     let session = format!("{POLLING}&sid={}", opened["sid"].as_str().unwrap());
-    for packet in ["40".to_owned(), format!(r#"42["authenticate","{}"]"#, ann.token)] {
+    let say = async |packet: String| {
         let posted = http.post(format!("{}{session}", server.url)).header("x-forwarded-for", "192.0.2.7").body(packet);
         assert_eq!(posted.send().await.unwrap().status(), StatusCode::OK);
-    }
+    };
+    say("40".into()).await;
+    // Whoever speaks before they are connected loses their session.
+    while !get(&session).await.unwrap().text().await.unwrap().contains("40{") {}
+    say(format!(r#"42["authenticate","{}"]"#, ann.token)).await;
     while desk.wait_for("user-online", SOON).await.unwrap()["userId"] != ann.id.to_string() {}
     ban(&server, &["add", "192.0.2.7", "--for", "1h"]).await;
     assert_eq!(desk.wait_for("user-offline", PATIENCE).await.unwrap()["userId"], ann.id.to_string());

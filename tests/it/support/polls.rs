@@ -16,6 +16,8 @@ impl Polls {
         let open: Value = serde_json::from_str(open.strip_prefix('0').unwrap()).unwrap();
         let polls = Self { client, url: format!("{url}&sid={}", open["sid"].as_str().unwrap()) };
         polls.say("40").await;
+        // Whoever speaks before they are connected loses their session.
+        polls.poll_for("40{").await;
         polls
     }
 
