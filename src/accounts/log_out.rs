@@ -201,6 +201,13 @@ mod tests {
         for ended in &ended {
             assert!(!opens(&ann.desk, ended).await);
         }
+        // All of it in one second.
+        ann.desk.accounts.log_out_everywhere(ann.user.id).await.unwrap();
+        ended.push(token);
+        for ended in &ended {
+            assert!(!opens(&ann.desk, ended).await, "none outlives the end of all sessions");
+        }
+        only_new_ones_count(&ann, "secret1").await;
     }
 
     #[tokio::test]

@@ -159,12 +159,11 @@ impl Tokens {
     /// [`issue_time`](crate::domain::Sessions::issue_time).
     #[must_use]
     pub fn issue(&self, user: UserId, role: Role, now: Timestamp) -> String {
-        let claims = Issued {
-            id: user.to_string(),
-            role: role.word(),
-            iat: now.seconds(),
-            exp: now.after(self.lifetime).seconds(),
-        };
+        self.issue_until(user, role, now, now.after(self.lifetime))
+    }
+
+    fn issue_until(&self, user: UserId, role: Role, now: Timestamp, until: Timestamp) -> String {
+        let claims = Issued { id: user.to_string(), role: role.word(), iat: now.seconds(), exp: until.seconds() };
         encode(&Header::new(Algorithm::HS256), &claims, &self.signing).unwrap_or_else(|error| {
             // Four plain claims under HMAC cannot fail; were it to happen, an empty text opens nothing.
             tracing::error!(%error, "Could not sign a token");
@@ -175,16 +174,18 @@ impl Tokens {
     /// A token for this account that counts, whatever was logged out before.
     ///
     /// Tokens of one account that are issued in the same second are the same text. Where that text has been logged out already,
-    /// the token is dated the next second that is free.
+    /// the token expires a second later, until its text is a new one. Its time of issue stays what it is, so that whatever ends
+    /// all tokens issued so far ends this one, too.
     #[must_use]
     pub fn issue_to(&self, user: &User, now: Timestamp) -> String {
-        let mut at = user.sessions.issue_time(now);
+        let issued_at = user.sessions.issue_time(now);
+        let mut until = issued_at.after(self.lifetime);
         loop {
-            let token = self.issue(user.id, user.role, at);
+            let token = self.issue_until(user.id, user.role, issued_at, until);
             if !user.sessions.ended.contains_key(&digest(&token)) {
                 return token;
             }
-            at = at.after(Duration::from_secs(1));
+            until = until.after(Duration::from_secs(1));
         }
     }
 

@@ -167,7 +167,8 @@ impl Desk {
             for told in self.show(missed.conversation, page).await? {
                 let (conversation, seq) = (told.entry.conversation, told.entry.seq);
                 let told = Arc::new(told);
-                let is_to_send = told.author.id != person.id || stream.take_own(conversation, seq);
+                let is_own = told.author.id == person.id;
+                let is_to_send = !is_own || (told.entry.message().is_some() && stream.take_own(conversation, seq));
                 if told.is_message() && is_to_send {
                     if !replay_one(person, stream, told.clone()).await {
                         return Ok(false);

@@ -22,13 +22,15 @@ const USUAL: [(HeaderName, HeaderValue); 3] = [
 const BROWSER: HeaderValue = HeaderValue::from_static("Mozilla/");
 
 /// What a face may still want to know of it.
-const COPIED: [HeaderName; 6] = [
+const COPIED: [HeaderName; 7] = [
     header::SEC_WEBSOCKET_KEY,
     header::SEC_WEBSOCKET_PROTOCOL,
     header::HOST,
     header::ORIGIN,
     header::AUTHORIZATION,
     header::COOKIE,
+    // Shows a page of another site that asks without an `Origin`.
+    HeaderName::from_static("sec-fetch-site"),
 ];
 
 /// A layer that copies the head of what may stay for long: websocket handshakes, handshakes by polling, and polls.
@@ -65,8 +67,9 @@ pub(super) async fn compact_headers(mut request: Request, next: Next) -> Respons
 }
 
 fn is_poll(request: &Request) -> bool {
-    let mut pairs = request.uri().query().unwrap_or_default().split('&');
-    request.method() == Method::GET && pairs.any(|pair| pair == "transport=polling")
+    let pairs = request.uri().query().unwrap_or_default().split('&');
+    let says = |what: &str| pairs.clone().any(|pair| pair.starts_with(what));
+    request.method() == Method::GET && says("EIO=") && says("transport=polling")
 }
 
 fn copy(value: &HeaderValue) -> Option<HeaderValue> {

@@ -100,7 +100,13 @@ impl Desk {
             tick.tick().await;
             let mut due = self.0.receipts.take_due().into_iter();
             while let Some(key) = due.next() {
-                if !self.0.receipts.looking.note(&self.look_at(key).await) {
+                let looked = self.look_at(key).await;
+                if let Err(StoreError::Corrupt(what)) = &looked {
+                    // It stays so. The receipts of other conversations must not wait for it.
+                    tracing::error!("Could not read a conversation for its receipts: {what}");
+                    continue;
+                }
+                if !self.0.receipts.looking.note(&looked) {
                     self.0.receipts.put_back_due(due.chain([key]));
                     tokio::time::sleep(RETRY).await;
                     break;

@@ -14,6 +14,7 @@ use socketioxide::socket::Sid;
 
 use super::admission::{Admission, Bounds, Opener};
 use super::query::Query;
+use super::repeats::Repeats;
 use super::session::{End, Session, Sessions, Shown};
 use super::transports::Transports;
 use super::{PATH, SocketioSettings};
@@ -92,14 +93,23 @@ pub async fn guard(State(gate): State<Gate>, mut request: Request, next: Next) -
     }
     let is_poll = request.method() == Method::GET && query.is_polling;
     let is_post = request.method() == Method::POST;
+    if let Some(session) = query.session {
+        if is_poll && gate.sessions.polls_again(session, &query) {
+            gate.transports.lost_answer(&query);
+            let eio = query.eio();
+            end_session(End::Polling(session), eio, next).await;
+            return answer(closing_packet(eio));
+        }
+        if is_post && gate.sessions.posts_again(session, &query) {
+            return answer("ok");
+        }
+    }
     if is_poll {
         gate.transports.polled(&query);
-    } else if is_post && gate.transports.posts_again(&query) {
-        return ([(header::CONTENT_TYPE, "text/plain; charset=UTF-8")], "ok").into_response();
     }
     let response = next.run(request).await;
-    if is_post && response.status() == StatusCode::OK {
-        gate.transports.posted(&query);
+    if let Some(session) = query.session.filter(|_| is_post && response.status() == StatusCode::OK) {
+        gate.sessions.posted(session, &query);
     }
     if let (Some(session), Some(websocket), StatusCode::SWITCHING_PROTOCOLS) =
         (query.session, &hang_up, response.status())
@@ -135,12 +145,13 @@ impl Gate {
         {
             return too_many(limited);
         }
-        let eio = if query.is_eio3 { 3 } else { 4 };
+        let eio = query.eio();
         let place = match self.admission.admit(opener, |end| end_session(end, eio, next.clone())).await {
             Ok(place) => place,
             Err(limited) => return too_many(limited),
         };
-        let session = Session::open(place, shown, hang_up);
+        let repeats = Repeats::since(query, request.headers());
+        let session = Session::open(place, shown, hang_up, repeats);
         request.extensions_mut().insert(session.clone());
         let response = next.run(request).await;
         if query.is_polling && response.status() == StatusCode::OK {
@@ -175,13 +186,22 @@ async fn end_session(end: End, eio: u8, next: Next) {
         End::Websocket(websocket) => websocket.now(),
         End::Polling(session) => {
             let uri = format!("{PATH}?EIO={eio}&transport=polling&sid={session}");
-            let packet = if eio == 3 { "1:1" } else { "1" };
-            if let Ok(request) = Request::post(uri).body(Body::from(packet)) {
+            if let Ok(request) = Request::post(uri).body(Body::from(closing_packet(eio))) {
                 next.run(request).await;
             }
         }
         End::Nothing => {}
     }
+}
+
+/// The packet that closes a session.
+fn closing_packet(eio: u8) -> &'static str {
+    if eio == 3 { "1:1" } else { "1" }
+}
+
+/// What the library would answer.
+fn answer(text: &'static str) -> Response {
+    ([(header::CONTENT_TYPE, "text/plain; charset=UTF-8")], text).into_response()
 }
 
 /// Whether a path is this one, or one below it.

@@ -150,7 +150,7 @@ fn asks_for_websocket(request: &Request) -> bool {
 
 /// Takes out what has been looked at: the library keeps the headers for as long as the session lives.
 fn drop_asked(headers: &mut HeaderMap) {
-    for name in [header::CONNECTION, header::UPGRADE, header::SEC_WEBSOCKET_VERSION] {
+    for name in ["connection", "upgrade", "sec-websocket-version", "sec-fetch-site"] {
         headers.remove(name);
     }
     // A map gives no room back.

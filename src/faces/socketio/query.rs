@@ -11,11 +11,16 @@ pub(super) struct Query {
     pub(super) is_websocket: bool,
     pub(super) is_eio3: bool,
     pub(super) session: Option<Sid>,
-    /// A hash of `t`, which most clients make anew for each request, so that no cache answers it.
+    /// A hash of `t`, which clients in browsers make anew for each request, so that no cache answers it.
     pub(super) cache_buster: Option<u64>,
 }
 
 impl Query {
+    /// The version of Engine.IO.
+    pub(super) fn eio(&self) -> u8 {
+        if self.is_eio3 { 3 } else { 4 }
+    }
+
     pub(super) fn of(query: Option<&str>) -> Self {
         let mut found = Self::default();
         for pair in query.unwrap_or_default().split('&') {

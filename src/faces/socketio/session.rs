@@ -13,6 +13,8 @@ use socketioxide::extract::SocketRef;
 use socketioxide::socket::Sid;
 
 use super::admission::Place;
+use super::query::Query;
+use super::repeats::Repeats;
 use crate::accounts::Accounts;
 use crate::auth::{Subject, token_in_header};
 use crate::limits::Route;
@@ -87,15 +89,17 @@ pub(super) struct Session {
     websocket: OnceLock<HangUp>,
     /// Its place among those that nobody has claimed.
     place: Mutex<Option<Place>>,
+    repeats: Option<Box<Mutex<Repeats>>>,
 }
 
 impl Session {
-    pub(super) fn open(place: Place, shown: Shown, hang_up: Option<HangUp>) -> Arc<Self> {
+    pub(super) fn open(place: Place, shown: Shown, hang_up: Option<HangUp>, repeats: Option<Repeats>) -> Arc<Self> {
         let websocket = OnceLock::new();
         if let Some(hang_up) = hang_up.filter(|_| shown.is_websocket) {
             drop(websocket.set(hang_up));
         }
-        let session = Arc::new(Self { shown, id: OnceLock::new(), websocket, place: Mutex::new(None) });
+        let repeats = repeats.map(|repeats| Box::new(Mutex::new(repeats)));
+        let session = Arc::new(Self { shown, id: OnceLock::new(), websocket, place: Mutex::new(None), repeats });
         place.is_of(&session);
         *session.place.lock() = Some(place);
         session
@@ -142,6 +146,27 @@ impl Sessions {
     /// Whether a request may speak for a session. One that is not known is left to the library.
     pub(super) fn admits(&self, id: Sid, shown: &Shown) -> bool {
         self.find(id).is_none_or(|session| session.shown.admits(shown))
+    }
+
+    /// Whether a poll is the last one again, which a browser has repeated.
+    pub(super) fn polls_again(&self, id: Sid, poll: &Query) -> bool {
+        self.find(id)
+            .is_some_and(|session| session.repeats.as_ref().is_some_and(|repeats| repeats.lock().polls_again(poll)))
+    }
+
+    /// Whether a POST has been handled before, and is repeated by a browser.
+    pub(super) fn posts_again(&self, id: Sid, post: &Query) -> bool {
+        self.find(id)
+            .is_some_and(|session| session.repeats.as_ref().is_some_and(|repeats| repeats.lock().posts_again(post)))
+    }
+
+    /// A POST has been handled.
+    pub(super) fn posted(&self, id: Sid, post: &Query) {
+        if let Some(session) = self.find(id)
+            && let Some(repeats) = &session.repeats
+        {
+            repeats.lock().handled(post);
+        }
     }
 
     /// The session goes on by websocket.

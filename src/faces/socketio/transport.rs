@@ -15,8 +15,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::MAX_MESSAGE;
 use super::connect_answer::ConnectAnswer;
-use super::query::Query;
-use super::repeats::Repeats;
 use crate::domain::UserId;
 use crate::net::HangUp;
 use crate::presence::{ON_THE_WAY, ROUND_TRIP};
@@ -50,8 +48,6 @@ pub(super) struct Transport {
     waiting: Mutex<Waiting>,
     /// What tells the client that it is connected.
     pub(super) connect_answer: ConnectAnswer,
-    /// Tells requests from those that a browser repeats.
-    pub(super) repeats: Mutex<Repeats>,
     /// Cancelled when a client that polls shall come back with a new session; one with a websocket has none.
     ended: Option<CancellationToken>,
 }
@@ -69,13 +65,13 @@ struct Waiting {
     events: usize,
     /// The same of answers.
     answers: usize,
-    /// A part of what waited when it polled last is held back for its next polls.
+    /// A part of what waited when it polled last is held back for its next polls, or has been lost.
     is_held: bool,
 }
 
 impl Transport {
-    /// Of a socket that polls, as far as is known, and whose session was opened by this request.
-    pub(super) fn new(handshake: &Query) -> Self {
+    /// Of a socket that polls, as far as is known.
+    pub(super) fn new() -> Self {
         let now = Instant::now();
         Self {
             websocket: OnceLock::new(),
@@ -89,14 +85,13 @@ impl Transport {
                 is_held: false,
             }),
             connect_answer: ConnectAnswer::default(),
-            repeats: Mutex::new(Repeats::since(handshake)),
             ended: Some(CancellationToken::new()),
         }
     }
 
     /// Of a socket that was carried by this websocket from the start.
     pub(super) fn of_websocket(websocket: &HangUp) -> Self {
-        let transport = Self { ended: None, ..Self::new(&Query::default()) };
+        let transport = Self { ended: None, ..Self::new() };
         transport.carry(websocket);
         transport.carries_since.get_or_init(Instant::now);
         transport
@@ -189,7 +184,7 @@ impl Transport {
         }
     }
 
-    /// A part of the last answer to a poll is held back, or no longer.
+    /// A part of the last answer to a poll is held back, or has been lost, or is so no longer.
     pub(super) fn holds_back(&self, is_held: bool) {
         self.waiting().is_held = is_held;
     }
@@ -343,7 +338,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_waited_when_somebody_polled_has_arrived_when_they_poll_again() {
-        let transport = Transport::new(&Query::default());
+        let transport = Transport::new();
         let opened = Instant::now();
         tokio::time::advance(SECOND).await;
         transport.polled();
@@ -356,7 +351,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_ends_without_polling_again_has_not_taken_what_waits() {
-        let transport = Transport::new(&Query::default());
+        let transport = Transport::new();
         tokio::time::advance(SECOND).await;
         let polled_at = Instant::now();
         transport.polled();
@@ -368,7 +363,7 @@ mod tests {
     /// The library lets polls bring what waits until it has begun to change to the websocket.
     #[tokio::test]
     async fn a_poll_brings_the_page_id_also_when_a_websocket_has_come() {
-        let transport = Transport::new(&Query::default());
+        let transport = Transport::new();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let stream = Arc::new(TcpStream::connect(listener.local_addr().unwrap()).await.unwrap());
         transport.carry(&HangUp::of(&stream));
@@ -382,7 +377,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_waits_for_a_poll_fits_into_its_answer() {
-        let (transport, person) = (Transport::new(&Query::default()), UserId::from_bytes([1; 12]));
+        let (transport, person) = (Transport::new(), UserId::from_bytes([1; 12]));
         assert!(transport.has_room_for(person, UNPOLLED * 2), "one alone that is too long has to go, too");
         assert!(!transport.has_room_for(person, 1));
         transport.polled();

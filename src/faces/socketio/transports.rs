@@ -47,13 +47,12 @@ impl Known {
 impl Transports {
     /// What carries a new socket.
     pub(super) fn of(&self, session: Sid, handshake: &request::Parts) -> Arc<Transport> {
-        let query = Query::of(handshake.uri.query());
-        if query.is_websocket
+        if Query::of(handshake.uri.query()).is_websocket
             && let Some(websocket) = handshake.extensions.get::<HangUp>()
         {
             return Arc::new(Transport::of_websocket(websocket));
         }
-        let transport = Arc::new(Transport::new(&query));
+        let transport = Arc::new(Transport::new());
         let mut all = self.all();
         let before = insert(&mut all, session, Known::Socket(Arc::downgrade(&transport)));
         if let Some(websocket) = before.and_then(Known::websocket) {
@@ -124,26 +123,17 @@ impl Transports {
         }
     }
 
-    /// A poll is about to be handled. If it is one that a browser repeats, its session is over.
+    /// A poll is about to be handled.
     pub(super) fn polled(&self, query: &Query) {
         if let Some(transport) = self.polling(query) {
-            if transport.repeats.lock().polls_again(query) {
-                transport.end_session();
-            } else {
-                transport.polled();
-            }
+            transport.polled();
         }
     }
 
-    /// Whether a POST has been handled before, and is repeated by a browser.
-    pub(super) fn posts_again(&self, query: &Query) -> bool {
-        self.polling(query).is_some_and(|transport| transport.repeats.lock().posts_again(query))
-    }
-
-    /// A POST has been handled.
-    pub(super) fn posted(&self, query: &Query) {
+    /// The last poll was answered, and its client did not get the answer.
+    pub(super) fn lost_answer(&self, query: &Query) {
         if let Some(transport) = self.polling(query) {
-            transport.repeats.lock().handled(query);
+            transport.holds_back(true);
         }
     }
 

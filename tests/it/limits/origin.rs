@@ -34,3 +34,18 @@ async fn a_foreign_page_opens_no_session_on_what_a_browser_adds_by_itself() {
         }
     }
 }
+
+/// A page can ask without an `Origin`, for a picture or a script; browsers say then whether it is of another site.
+#[tokio::test]
+async fn a_picture_on_a_foreign_page_opens_no_session_on_a_cookie() {
+    let server = TestServer::start(&[]).await;
+    let token = server.customer("ann").await.token;
+    let http = reqwest::Client::new();
+    let ask = async |site: &str| {
+        let asked = http.get(format!("{}/socket.io/?EIO=4&transport=polling", server.url));
+        let asked = asked.header("cookie", format!("token={token}")).header("sec-fetch-site", site);
+        asked.send().await.unwrap().status()
+    };
+    assert_eq!(ask("cross-site").await, 403);
+    assert_eq!(ask("same-origin").await, 200);
+}

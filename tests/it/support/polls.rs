@@ -10,7 +10,15 @@ pub(crate) struct Polls {
 
 impl Polls {
     pub(crate) async fn open(url: &str) -> Self {
-        let client = reqwest::Client::new();
+        Self::open_by(reqwest::Client::new(), url).await
+    }
+
+    /// As a page in a browser.
+    pub(crate) async fn open_in_browser(url: &str) -> Self {
+        Self::open_by(reqwest::Client::builder().user_agent("Mozilla/5.0").build().unwrap(), url).await
+    }
+
+    async fn open_by(client: reqwest::Client, url: &str) -> Self {
         let url = format!("{url}/socket.io/?EIO=4&transport=polling");
         let open = client.get(format!("{url}&t=handshake")).send().await.unwrap().text().await.unwrap();
         let open: Value = serde_json::from_str(open.strip_prefix('0').unwrap()).unwrap();

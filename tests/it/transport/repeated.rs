@@ -9,7 +9,7 @@ const PATIENT: [&str; 4] = ["--ping-interval", "60s", "--ping-timeout", "60s"];
 
 /// A customer who polls and is signed in.
 async fn enter_by_polling(server: &TestServer, ann: &Account) -> Polls {
-    let polls = Polls::open(&server.url).await;
+    let polls = Polls::open_in_browser(&server.url).await;
     polls.say(&format!("42{}", json!(["authenticate", ann.token]))).await;
     polls.poll_for("authenticated").await;
     polls
@@ -66,5 +66,22 @@ async fn a_repeated_poll_ends_the_session_so_that_its_client_comes_back_for_what
     while heard != "two" {
         let message = back.wait_for("receive-message", SOON).await.expect("what was lost comes again");
         text(&message, "message").clone_into(&mut heard);
+    }
+}
+
+/// Its `t` may be a clock of whole seconds.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_is_no_browser_may_name_its_requests_alike() {
+    let server = TestServer::start(&PATIENT).await;
+    let (ann, ada) = (server.customer("ann").await, server.agent("ada").await);
+    let desk = enter(&server.url, &ada).await;
+    let polls = Polls::open(&server.url).await;
+    polls.say_as("1795", &format!("42{}", json!(["authenticate", ann.token]))).await;
+    while !polls.poll_as("1795").await.contains("authenticated") {}
+    for message in ["one", "two"] {
+        let said = json!(["send-message", {"receiverId": ada.id.to_string(), "message": message}]);
+        polls.say_as("1796", &format!("42{said}")).await;
+        let heard = desk.wait_for("receive-message", SOON).await.expect("a message is missing");
+        assert_eq!(text(&heard, "message"), message);
     }
 }

@@ -69,13 +69,19 @@ export class PollingTransport {
   async #poll() {
     while (!this.#isOver) {
       const payload = await this.#request({ method: 'GET' });
-      for (const packet of payload?.split(SEPARATOR) ?? []) {
-        if (this.#isOver) return;
-        if (packet.startsWith('0')) this.#opened(JSON.parse(packet.slice(1)));
-        this.#on.packet(packet);
-      }
-      if (payload === null) this.#lost();
+      if (payload === null || !this.#take(payload)) this.#lost();
     }
+  }
+
+  /** False if it is none of the server's: the log-in page of a proxy, say. */
+  #take(payload) {
+    for (const packet of payload.split(SEPARATOR)) {
+      if (this.#isOver) return true;
+      if (!/^[0-6]/.test(packet)) return false;
+      if (packet.startsWith('0')) this.#opened(JSON.parse(packet.slice(1)));
+      this.#on.packet(packet);
+    }
+    return true;
   }
 
   #opened({ sid, maxPayload }) {
@@ -106,7 +112,7 @@ export class PollingTransport {
     // By a new `t`, the server tells a new request from one that the browser repeats by itself.
     this.#url.searchParams.set('t', `${++this.#requests}`);
     try {
-      const fixed = { cache: 'no-store', credentials: 'omit', signal: this.#ended.signal };
+      const fixed = { cache: 'no-store', signal: this.#ended.signal };
       const answer = await fetch(this.#url, { ...fixed, ...options });
       return answer.ok ? await answer.text() : null;
     } catch {

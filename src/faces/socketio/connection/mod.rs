@@ -289,7 +289,7 @@ impl SocketConnection {
     /// False if it was over already.
     fn cut_off(&self) -> bool {
         let mut state = self.state();
-        if !matches!(state.stage, Stage::Open(_)) {
+        if matches!(state.stage, Stage::CutOff | Stage::Closed) {
             return false;
         }
         state.stage = Stage::CutOff;
