@@ -33,6 +33,9 @@ test('after the server was killed, both pages come back and show all messages on
   await ann.write('#input', 'before');
   const admin = await openChat(t, place, place.server.admin);
   await openPane(admin, place.server.ann);
+  // The page does not ask again for a history that it could not read.
+  await admin.reads('.message', ['before']);
+  await ann.reads('.message', ['before']);
   await place.server.kill();
   await ann.sees('#status', 'Offline');
   await ann.write('#input', 'kept in the input');
