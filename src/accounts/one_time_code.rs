@@ -9,16 +9,16 @@ use super::sign_in::{SignIn, SignedIn, username};
 use crate::domain::{AccountStatus, CodePurpose, User};
 use crate::store::{CodesChange, SaveUserError, StoreError, UserChange};
 
-/// How long the digits are good.
+/// Lifetime of a code.
 const LIFETIME: Duration = Duration::from_mins(5);
 
-/// Why a step was not taken.
+/// Why a step failed.
 #[derive(Debug, thiserror::Error)]
 pub enum OneTimeCodeError {
-    /// The password opens nothing.
+    /// The log-in failed.
     #[error(transparent)]
     LogIn(#[from] LogInError),
-    /// The digits are wrong, used or too old, or the account is no agent's.
+    /// The code is wrong, used or expired, or the account is not an agent's.
     #[error("the code is not valid")]
     Wrong,
     /// The store failed.
@@ -27,7 +27,7 @@ pub enum OneTimeCodeError {
 }
 
 impl Accounts {
-    /// The first step: the password is right, so digits are mailed.
+    /// First step: checks the password and mails a code.
     ///
     /// # Errors
     /// [`OneTimeCodeError`].

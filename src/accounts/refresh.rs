@@ -9,16 +9,16 @@ use crate::domain::AccountStatus;
 use crate::limits::StillBanned;
 use crate::store::StoreError;
 
-/// Why there is no other pair.
+/// Why a refresh was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum RefreshError {
     /// The token is none of ours, expired, or of an account that is not in use.
     #[error("the refresh token is not valid")]
     Invalid,
-    /// Whoever has it is shut out for a time.
+    /// The account is banned.
     #[error(transparent)]
     Banned(#[from] StillBanned),
-    /// The store failed; the token may be good.
+    /// The store failed; the token may still be valid.
     #[error(transparent)]
     Store(#[from] StoreError),
 }

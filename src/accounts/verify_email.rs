@@ -5,7 +5,7 @@ use super::codes::RedeemError;
 use crate::domain::{AccountStatus, CodePurpose, Email};
 use crate::store::UserChange;
 
-/// Somebody shows the code that was mailed to their address.
+/// A request to confirm an address with its mailed code.
 #[derive(Debug)]
 pub struct VerifyEmail {
     /// The address.
@@ -15,7 +15,7 @@ pub struct VerifyEmail {
 }
 
 impl Accounts {
-    /// Opens an account whose address is thereby confirmed.
+    /// Confirms the address and activates the account.
     ///
     /// # Errors
     /// [`RedeemError`].

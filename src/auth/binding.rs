@@ -24,7 +24,7 @@ const NO_TIME: i64 = i64::MIN;
 /// Keeps these signatures apart from those of tokens, which sign two texts joined by a dot.
 const PURPOSE: &str = "deskline page\n";
 
-/// Who authenticated on a page, and for how long that counts.
+/// Who authenticated on a page, and until when that is valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Binding {
     /// The account.

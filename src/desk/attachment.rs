@@ -1,4 +1,4 @@
-//! Somebody fetches the file that came with a message.
+//! Access to attachments: expiring links, and their renewal.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! To hear what was said while one was away: for clients that cannot name what they have.
+//! Replays missed messages to clients that cannot say what they have received.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,25 +12,25 @@ use crate::domain::{Conversation, ConversationId, DeskEvent, EntryTold, Person, 
 use crate::presence::{Delivery, Frames, Next, Older, Outcome, Stream};
 use crate::store::{Missed, StoreError, is_last_page};
 
-/// The most conversations that are caught up on.
+/// Conversations replayed at most.
 const CONVERSATIONS: usize = 500;
 
 /// How many entries are read at a time.
 pub(super) const PAGE: usize = 200;
 
-/// How long it takes at most until older connections of a client that has come back have answered, or are closed and gone.
+/// Upper bound for older connections of a reconnected client to answer or be closed.
 const SETTLED_WITHIN: Duration = Duration::from_secs(3);
 
-/// How often that is looked at, and whatever else is waited for.
+/// Polling interval while waiting for that, and for other conditions.
 pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
-/// How long a connection without room is waited for.
+/// How long to wait for a connection whose queue is full.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How often it is tried.
+/// Interval between attempts.
 const RETRY: Duration = Duration::from_millis(5);
 
-/// What became of the entries that were held back while a connection read the log.
+/// Result of sending the entries held back during the replay.
 pub(super) enum Held {
     /// They were sent, and the connection is live, or closed.
     PassedOn,
@@ -60,7 +60,7 @@ impl Desk {
         }
     }
 
-    /// Passes on what was told meanwhile, and goes live.
+    /// Sends the entries held back meanwhile, and goes live.
     pub(super) async fn pass_on_held(&self, person: &Arc<Person>, stream: &Stream) -> Held {
         loop {
             // Looked at first: what was told up to then is held now, if the connection was there.
@@ -232,7 +232,7 @@ impl Desk {
         }
     }
 
-    /// Replays an entry whoever is its author. False if the connection is closed.
+    /// Replays an entry, also the person's own. False if the connection is closed.
     pub(super) async fn replay_shown(&self, person: &Arc<Person>, stream: &Stream, told: EntryTold) -> bool {
         let told = Arc::new(told);
         let (conversation, seq) = (told.entry.conversation, told.entry.seq);

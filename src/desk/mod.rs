@@ -63,7 +63,7 @@ use recover::ToldUpTo;
 use typing::TypingBoard;
 use watch::Expiries;
 
-/// What the desk can be told to do differently.
+/// Settings of the desk.
 #[derive(Debug, Clone)]
 pub struct DeskSettings {
     /// The most characters of a message.
@@ -118,7 +118,7 @@ struct Parts {
     /// How often somebody may mark something as read.
     marks: Limits,
     own_marks: OwnMarks,
-    /// How often an arrival is told that is none.
+    /// Rate limit for presence announcements on a repeated `authenticate`.
     repeats: Limits,
     due_news: DueNews,
     visits: Visits,

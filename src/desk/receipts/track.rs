@@ -1,4 +1,4 @@
-//! How far one side has come in one conversation.
+//! How far one side has been sent, has received and has read a conversation.
 //!
 //! Live messages that are handed over one after the other make a *run*. Whether it joins what is known is looked up in the log
 //! once; from then on each message that is handed over moves the receipt by itself, until one is not.
@@ -10,7 +10,7 @@ use crate::domain::{MessageId, Reach, Seq};
 pub(super) struct Track {
     pub(super) reach: Reach,
     pub(super) read: Seq,
-    /// Whether what the store holds was taken into account.
+    /// Whether the stored receipt has been loaded.
     pub(super) is_loaded: bool,
     joint: Joint,
     /// The first and the last of what was handed over without a gap, up to the newest, where it is not known to join `reach`.
@@ -104,7 +104,7 @@ impl Track {
         }
     }
 
-    /// The run of which it has to be looked up whether it joins.
+    /// The run that still has to be checked against the log.
     pub(super) fn undecided(&self) -> Option<(Seq, Seq)> {
         self.run.filter(|_| self.joint == Joint::Unknown)
     }

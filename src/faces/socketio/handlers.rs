@@ -22,7 +22,7 @@ use crate::limits::Paced;
 use crate::presence::{Connection, Delivery, Frames};
 use crate::store::StoreError;
 
-/// The table of what this face hears.
+/// Dispatches one event.
 pub(super) async fn handle(connection: &Shared, Inbound { text, ack }: Inbound) {
     let event = match ClientEvent::read(&text) {
         Ok(event) => event,
