@@ -25,7 +25,7 @@ const PROOFS: [&str; 3] = ["token", "sessionid", "panel"];
 /// ```
 /// use deskline::net::ClientUrl;
 /// let url: ClientUrl = " https://Shop.Example.com:443/desk/".parse().unwrap();
-/// assert_eq!((url.as_str(), url.origin()), ("https://Shop.Example.com:443/desk", "https://shop.example.com".to_owned()));
+/// assert_eq!((url.as_str(), url.origin()), ("https://Shop.Example.com:443/desk", "https://shop.example.com"));
 /// assert!("*".parse::<ClientUrl>().is_err());
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
