@@ -64,7 +64,7 @@ impl Desk {
     pub(super) async fn pass_on_held(&self, person: &Arc<Person>, stream: &Stream) -> Held {
         loop {
             // Looked at first: what was told up to then is held now, if the connection was there.
-            let place = if stream.names_place() { self.place(person, stream).await } else { None };
+            let place = if stream.needs_place() { self.place(person, stream).await } else { None };
             let held = match stream.finish(place) {
                 Next::Live => return Held::PassedOn,
                 Next::ReadAgain { first } => return Held::TooMany { first },

@@ -2,18 +2,16 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{Request, State};
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
-use axum::http::{HeaderValue, Method, StatusCode};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
-use axum::response::{IntoResponse as _, Response};
-use serde_json::json;
+use axum::response::Response;
 
 use crate::accounts::Accounts;
 use crate::auth::token_in_header;
 use crate::limits::{Action, Limits, RateLimited};
-use crate::net::{ClientAddress, is_api};
+use crate::net::{ClientAddress, is_api, refusal};
 
 /// Routes by which something costly is asked for, without a final slash.
 const ROUTES: &[(&str, &[Action])] = &[
@@ -66,19 +64,10 @@ pub async fn limit_requests(State(state): State<RequestLimits>, request: Request
     next.run(request).await
 }
 
-/// 429 in the words of every dialect at once, with `code` and `retryAfterMs` for programs.
+/// 429, whatever the dialect.
 pub(crate) fn too_many(limited: RateLimited) -> Response {
     let message = "Too many requests. Please try again later.";
-    let body = json!({
-        "success": false,
-        "message": message,
-        "detail": message,
-        "error": message,
-        "code": "rate_limited",
-        "retryAfterMs": limited.retry_after_ms(),
-    });
-    let seconds = HeaderValue::from(limited.retry_after_secs());
-    (StatusCode::TOO_MANY_REQUESTS, [(RETRY_AFTER, seconds)], Json(body)).into_response()
+    refusal(StatusCode::TOO_MANY_REQUESTS, "rate_limited", message, Some(limited))
 }
 
 fn actions(request: &Request) -> &'static [Action] {

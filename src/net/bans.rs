@@ -3,15 +3,13 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{Request, State};
-use axum::http::header::RETRY_AFTER;
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::StatusCode;
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use parking_lot::Mutex;
-use serde_json::json;
 
+use super::refusal::refusal;
 use super::{ClientAddress, HangUp, TrustedProxies};
 use crate::limits::{Bans, StillBanned};
 
@@ -115,12 +113,12 @@ impl ShutOut {
 pub async fn refuse_banned(State(shut_out): State<ShutOut>, request: Request, next: Next) -> Response {
     let address = ClientAddress::of(request.extensions()).ip();
     if let Err(banned) = shut_out.check(address) {
-        return refusal(banned);
+        return refused(banned);
     }
     let socket = request.extensions().get::<HangUp>().cloned();
     let response = tokio::select! {
         response = next.run(request) => response,
-        banned = shut_out.banned(address) => return refusal(banned),
+        banned = shut_out.banned(address) => return refused(banned),
     };
     if response.status() == StatusCode::SWITCHING_PROTOCOLS
         && let Some(socket) = socket
@@ -130,17 +128,6 @@ pub async fn refuse_banned(State(shut_out): State<ShutOut>, request: Request, ne
     response
 }
 
-/// 403 in the words of every dialect at once, with `code` and `retryAfterMs` for programs.
-fn refusal(banned: StillBanned) -> Response {
-    let message = "This address is banned for a time.";
-    let body = json!({
-        "success": false,
-        "message": message,
-        "detail": message,
-        "error": message,
-        "code": "banned",
-        "retryAfterMs": banned.0.retry_after_ms(),
-    });
-    let seconds = HeaderValue::from(banned.0.retry_after_secs());
-    (StatusCode::FORBIDDEN, [(RETRY_AFTER, seconds)], Json(body)).into_response()
+fn refused(banned: StillBanned) -> Response {
+    refusal(StatusCode::FORBIDDEN, "banned", "This address is banned for a time.", Some(banned.0))
 }

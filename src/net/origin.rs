@@ -3,15 +3,14 @@
 use std::str::FromStr;
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use axum::response::Response;
 use url::{Origin, Position, Url};
 
 use super::cookies::has_cookie;
+use super::refusal::refusal;
 
 /// Schemes whose pages have no origin of their own, or that lead to no page.
 const NOT_PAGES: [&str; 9] = ["about", "blob", "data", "file", "ftp", "javascript", "mailto", "ws", "wss"];
@@ -194,10 +193,7 @@ impl Origins {
 /// as their original did. Programs send no `Origin`.
 pub async fn check_origin(State(origins): State<Origins>, request: Request, next: Next) -> Response {
     if is_forged(&origins, &request) {
-        let message = "Pages of this origin may not use this server";
-        let body =
-            json!({"success": false, "message": message, "detail": message, "error": message, "code": "forbidden"});
-        return (StatusCode::FORBIDDEN, Json(body)).into_response();
+        return refusal(StatusCode::FORBIDDEN, "forbidden", "Pages of this origin may not use this server", None);
     }
     next.run(request).await
 }

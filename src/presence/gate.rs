@@ -15,7 +15,7 @@ const HELD: usize = 1024;
 #[derive(Default)]
 pub(super) struct Gate {
     is_catching_up: bool,
-    /// The reading sends the person's own entries, too. Otherwise it sends those alone that are held.
+    /// The replay sends all of the person's own entries. Otherwise it sends only those that are held here.
     reads_own: bool,
     held: Vec<Held>,
     had_too_much: bool,
@@ -43,7 +43,7 @@ pub enum Next {
 }
 
 impl Gate {
-    /// Holds back entries from the start. `reads_own`: the reading sends the person's own entries, too.
+    /// Holds back entries from the start. `reads_own`: the replay sends all of the person's own entries.
     pub(super) fn closed(reads_own: bool) -> Self {
         Self { is_catching_up: true, reads_own, ..Self::default() }
     }
@@ -58,7 +58,7 @@ impl Gate {
         *known = up_to.max(*known);
     }
 
-    /// The reading has come to an own entry. True if it is held, and has to be sent now, so that it stands in its place.
+    /// Takes out an own entry when the replay reaches it, so that it is sent in its place. False if it is not held.
     pub(super) fn take_own(&mut self, conversation: ConversationId, seq: Seq) -> bool {
         let is_it =
             |held: &Held| held.is_own && held.told.entry.conversation == conversation && held.told.entry.seq == seq;
@@ -97,7 +97,7 @@ impl Gate {
             } else if is_read {
                 self.had_too_much = true;
             }
-            // Nothing else would send it.
+            // The replay would not send it either.
             return !has_room && !is_read;
         }
         match self.replayed.get(&told.entry.conversation) {

@@ -95,9 +95,9 @@ impl Stream {
         &self.connection
     }
 
-    /// Whether its page has to be told where it is once it is live: one that named its place knows.
+    /// Whether its page has to be sent its place once the connection is live. A page that named its place knows it.
     #[must_use]
-    pub fn names_place(&self) -> bool {
+    pub fn needs_place(&self) -> bool {
         self.begins == Begins::FromCursor
     }
 
@@ -147,8 +147,8 @@ impl Stream {
         outcome
     }
 
-    /// The reading has come to an entry of the person's own. True if it has to be sent, since it was told meanwhile; own entries
-    /// of earlier are known to the page.
+    /// Takes out an entry of the person's own that was published during the replay, when the replay reaches it. False if it was not
+    /// held back: the page knows older ones.
     #[must_use]
     pub fn take_own(&self, conversation: ConversationId, seq: Seq) -> bool {
         self.state().gate.take_own(conversation, seq)

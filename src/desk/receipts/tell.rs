@@ -102,8 +102,8 @@ impl Desk {
             while let Some(key) = due.next() {
                 let looked = self.look_at(key).await;
                 if let Err(StoreError::Corrupt(what)) = &looked {
-                    // It stays so. The receipts of other conversations must not wait for it.
-                    tracing::error!("Could not read a conversation for its receipts: {what}");
+                    // A retry cannot read it either, and would delay the receipts of other conversations.
+                    tracing::error!("Could not update the receipts of a conversation: {what}");
                     continue;
                 }
                 if !self.0.receipts.looking.note(&looked) {

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use socketioxide::socket::Sid;
 
 use super::admission::{Admission, Bounds, Opener};
+use super::polls::refuse;
 use super::query::Query;
 use super::repeats::Repeats;
 use super::session::{End, Session, Sessions, Shown};
@@ -83,7 +84,9 @@ pub async fn guard(State(gate): State<Gate>, mut request: Request, next: Next) -
     let hang_up = request.extensions().get::<HangUp>().cloned();
     let route = ClientAddress::of(request.extensions()).route();
     let shown = Shown::of(&gate.accounts, request.headers(), route, query.is_websocket);
-    if query.session.is_some_and(|session| !gate.sessions.admits(session, &shown)) {
+    // One that is not known is left to the library.
+    let session = query.session.and_then(|id| gate.sessions.find(id));
+    if session.as_ref().is_some_and(|session| !session.admits(&shown)) {
         return refuse(1, "Session ID unknown");
     }
     let names_a_session = request.uri().query().is_some_and(|query| query.contains("sid="));
@@ -93,28 +96,28 @@ pub async fn guard(State(gate): State<Gate>, mut request: Request, next: Next) -
     }
     let is_poll = request.method() == Method::GET && query.is_polling;
     let is_post = request.method() == Method::POST;
-    if let Some(session) = query.session {
-        if is_poll && gate.sessions.polls_again(session, &query) {
-            gate.transports.lost_answer(&query);
-            let eio = query.eio();
-            end_session(End::Polling(session), eio, next).await;
-            return answer(closing_packet(eio));
+    let repeats = session.as_ref().and_then(|session| session.repeats());
+    if let Some(repeats) = repeats {
+        if is_post && repeats.lock().posts_again(&query) {
+            return "ok".into_response();
         }
-        if is_post && gate.sessions.posts_again(session, &query) {
-            return answer("ok");
+        let has_lost_answer = is_poll && repeats.lock().polls_again(&query);
+        if let Some(id) = query.session.filter(|_| has_lost_answer) {
+            gate.transports.lost_answer(&query);
+            end_session(End::Polling(id), query, next).await;
+            return query.closing_packet().into_response();
         }
     }
     if is_poll {
         gate.transports.polled(&query);
     }
     let response = next.run(request).await;
-    if let Some(session) = query.session.filter(|_| is_post && response.status() == StatusCode::OK) {
-        gate.sessions.posted(session, &query);
+    match (response.status(), repeats) {
+        (StatusCode::OK, Some(repeats)) if is_post => repeats.lock().handled(&query),
+        _ => {}
     }
-    if let (Some(session), Some(websocket), StatusCode::SWITCHING_PROTOCOLS) =
-        (query.session, &hang_up, response.status())
-    {
-        gate.sessions.upgraded(session, websocket.clone());
+    if let (Some(session), Some(websocket), StatusCode::SWITCHING_PROTOCOLS) = (&session, &hang_up, response.status()) {
+        session.upgraded(websocket.clone());
     }
     gate.transports.answered(&query, response.status(), hang_up);
     let response = with_protocol(response, protocol);
@@ -145,8 +148,7 @@ impl Gate {
         {
             return too_many(limited);
         }
-        let eio = query.eio();
-        let place = match self.admission.admit(opener, |end| end_session(end, eio, next.clone())).await {
+        let place = match self.admission.admit(opener, |end| end_session(end, *query, next.clone())).await {
             Ok(place) => place,
             Err(limited) => return too_many(limited),
         };
@@ -181,27 +183,18 @@ fn session_id(body: &[u8]) -> Option<Sid> {
 }
 
 /// Ends a session to make room for another one. The stock client comes back by itself.
-async fn end_session(end: End, eio: u8, next: Next) {
+async fn end_session(end: End, query: Query, next: Next) {
     match end {
         End::Websocket(websocket) => websocket.now(),
         End::Polling(session) => {
+            let eio = if query.is_eio3 { 3 } else { 4 };
             let uri = format!("{PATH}?EIO={eio}&transport=polling&sid={session}");
-            if let Ok(request) = Request::post(uri).body(Body::from(closing_packet(eio))) {
+            if let Ok(request) = Request::post(uri).body(Body::from(query.closing_packet())) {
                 next.run(request).await;
             }
         }
         End::Nothing => {}
     }
-}
-
-/// The packet that closes a session.
-fn closing_packet(eio: u8) -> &'static str {
-    if eio == 3 { "1:1" } else { "1" }
-}
-
-/// What the library would answer.
-fn answer(text: &'static str) -> Response {
-    ([(header::CONTENT_TYPE, "text/plain; charset=UTF-8")], text).into_response()
 }
 
 /// Whether a path is this one, or one below it.
@@ -222,10 +215,6 @@ fn with_protocol(mut response: Response, protocol: Option<HeaderValue>) -> Respo
         response.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, protocol);
     }
     response
-}
-
-fn refuse(code: u8, message: &str) -> Response {
-    (StatusCode::BAD_REQUEST, Json(json!({"code": code, "message": message}))).into_response()
 }
 
 /// A browser does not tell its page why a handshake failed; the stock client tries again by itself.

@@ -2,6 +2,7 @@
 //! `connect_error` to learn that it is no good.
 
 use axum::extract::Query;
+use axum::http::{HeaderMap, header};
 use serde::Deserialize;
 use serde_json::Value;
 use socketioxide::extract::SocketRef;
@@ -15,6 +16,11 @@ use crate::net::cookie_value;
 
 /// Where clients connect. The first is the dashboard's; the others are its aliases, under the names that frontends use.
 pub(super) const NAMESPACES: [&str; 4] = ["/", "/chat", "/admin", "/support"];
+
+/// Whether a client is a browser: all of them begin their user agent like this.
+pub(super) fn is_browser(headers: &HeaderMap) -> bool {
+    headers.get(header::USER_AGENT).is_some_and(|agent| agent.as_bytes().starts_with(b"Mozilla/"))
+}
 
 #[derive(Deserialize)]
 struct Parameters {

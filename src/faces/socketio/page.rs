@@ -10,10 +10,10 @@
 
 use std::time::Duration;
 
-use axum::http::header::USER_AGENT;
 use axum::http::request;
 use serde_json::Value;
 
+use super::handshake::is_browser;
 use super::query::Query;
 use crate::accounts::identify::IdentifyError;
 use crate::desk::Desk;
@@ -90,8 +90,7 @@ impl Page {
 /// Whether a client takes part, and is not hurt by an argument more: browsers, and whoever has a `pid` already. In other
 /// languages, an argument more can change what a listener is called with.
 fn takes_part(handshake: &request::Parts, auth: Option<&Value>) -> bool {
-    let agent = handshake.headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
-    let is_browser = agent.starts_with("Mozilla/");
+    let is_browser = is_browser(&handshake.headers);
     let has_pid = auth.is_some_and(|auth| auth["pid"].is_string());
     !Query::of(handshake.uri.query()).is_eio3 && (is_browser || has_pid)
 }
@@ -140,6 +139,7 @@ fn shown(auth: &Value) -> Option<(&str, &str, Option<Place>)> {
 #[cfg(test)]
 mod tests {
     use axum::http::Request;
+    use axum::http::header::USER_AGENT;
     use serde_json::json;
 
     use super::*;

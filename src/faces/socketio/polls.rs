@@ -105,8 +105,8 @@ impl Polls {
     async fn poll(&self, session: Sid, query: &Query, request: Request, next: Next) -> Response {
         let ended = self.transports.ended(session);
         let is_changing = self.transports.is_changing(session);
-        let close = Close { uri: request.uri().clone(), is_eio3: query.is_eio3, next: next.clone() };
-        let packet = close.packet();
+        let packet = query.closing_packet();
+        let close = Close { uri: request.uri().clone(), packet, next: next.clone() };
         let mut if_abandoned = IfAbandoned(Some(close).filter(|_| !is_changing));
         let asked = Instant::now();
         let has_ended = async {
@@ -162,19 +162,13 @@ fn drop_asked(headers: &mut HeaderMap) {
 /// Ends a session in the library, by the packet with which a client would.
 struct Close {
     uri: Uri,
-    is_eio3: bool,
+    packet: &'static str,
     next: Next,
 }
 
 impl Close {
-    /// The packet that says so to either side.
-    fn packet(&self) -> &'static str {
-        if self.is_eio3 { "1:1" } else { "1" }
-    }
-
     async fn run(self) {
-        let body = Body::from(self.packet());
-        if let Ok(request) = Request::post(self.uri).body(body) {
+        if let Ok(request) = Request::post(self.uri).body(Body::from(self.packet)) {
             drop(self.next.run(request).await);
         }
     }
@@ -192,6 +186,6 @@ impl Drop for IfAbandoned {
 }
 
 /// A refusal in the words of the replaced server.
-fn refuse(code: u8, message: &str) -> Response {
+pub(super) fn refuse(code: u8, message: &str) -> Response {
     (StatusCode::BAD_REQUEST, Json(json!({"code": code, "message": message}))).into_response()
 }

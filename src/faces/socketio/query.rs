@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hasher as _};
 use socketioxide::socket::Sid;
 
 /// What a request says of its transport.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 pub(super) struct Query {
     pub(super) is_polling: bool,
     pub(super) is_websocket: bool,
@@ -16,9 +16,9 @@ pub(super) struct Query {
 }
 
 impl Query {
-    /// The version of Engine.IO.
-    pub(super) fn eio(&self) -> u8 {
-        if self.is_eio3 { 3 } else { 4 }
+    /// The packet by which either side closes a session.
+    pub(super) fn closing_packet(self) -> &'static str {
+        if self.is_eio3 { "1:1" } else { "1" }
     }
 
     pub(super) fn of(query: Option<&str>) -> Self {

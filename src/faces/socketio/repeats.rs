@@ -10,8 +10,9 @@
 //!
 //! Other clients are left alone. They repeat nothing, and for some of them `t` is a clock of whole seconds.
 
-use axum::http::{HeaderMap, header};
+use axum::http::HeaderMap;
 
+use super::handshake::is_browser;
 use super::query::Query;
 
 /// The requests that one browser sent last, by their `t`.
@@ -26,12 +27,11 @@ pub(super) struct Repeats {
 impl Repeats {
     /// Of a session that this request opens; `None` if it does not poll, or does not come from a browser.
     pub(super) fn since(handshake: &Query, headers: &HeaderMap) -> Option<Self> {
-        let is_browser = headers.get(header::USER_AGENT).is_some_and(|agent| agent.as_bytes().starts_with(b"Mozilla/"));
-        let polls = is_browser && handshake.is_polling;
+        let polls = handshake.is_polling && is_browser(headers);
         polls.then_some(Self { handshake: handshake.cache_buster, poll: None, post: None })
     }
 
-    /// Whether this poll is the last one again.
+    /// Whether this is the last poll again.
     pub(super) fn polls_again(&mut self, poll: &Query) -> bool {
         let Some(new) = poll.cache_buster.filter(|new| Some(*new) != self.handshake) else { return false };
         self.poll.replace(new) == Some(new)
@@ -50,7 +50,7 @@ impl Repeats {
 
 #[cfg(test)]
 mod tests {
-    use axum::http::HeaderValue;
+    use axum::http::{HeaderValue, header};
 
     use super::*;
 

@@ -13,7 +13,6 @@ use socketioxide::extract::SocketRef;
 use socketioxide::socket::Sid;
 
 use super::admission::Place;
-use super::query::Query;
 use super::repeats::Repeats;
 use crate::accounts::Accounts;
 use crate::auth::{Subject, token_in_header};
@@ -105,6 +104,21 @@ impl Session {
         session
     }
 
+    /// Whether a request that shows this may speak for it.
+    pub(super) fn admits(&self, shown: &Shown) -> bool {
+        self.shown.admits(shown)
+    }
+
+    /// It continues on this websocket.
+    pub(super) fn upgraded(&self, websocket: HangUp) {
+        drop(self.websocket.set(websocket));
+    }
+
+    /// Recognizes repeated requests; `None` if it does not poll from a browser.
+    pub(super) fn repeats(&self) -> Option<&Mutex<Repeats>> {
+        self.repeats.as_deref()
+    }
+
     /// Gives its place away, while the library may still keep the rest of it for some seconds.
     pub(super) fn vacate(&self) {
         drop(self.place.lock().take());
@@ -143,40 +157,8 @@ impl Sessions {
         }
     }
 
-    /// Whether a request may speak for a session. One that is not known is left to the library.
-    pub(super) fn admits(&self, id: Sid, shown: &Shown) -> bool {
-        self.find(id).is_none_or(|session| session.shown.admits(shown))
-    }
-
-    /// Whether a poll is the last one again, which a browser has repeated.
-    pub(super) fn polls_again(&self, id: Sid, poll: &Query) -> bool {
-        self.find(id)
-            .is_some_and(|session| session.repeats.as_ref().is_some_and(|repeats| repeats.lock().polls_again(poll)))
-    }
-
-    /// Whether a POST has been handled before, and is repeated by a browser.
-    pub(super) fn posts_again(&self, id: Sid, post: &Query) -> bool {
-        self.find(id)
-            .is_some_and(|session| session.repeats.as_ref().is_some_and(|repeats| repeats.lock().posts_again(post)))
-    }
-
-    /// A POST has been handled.
-    pub(super) fn posted(&self, id: Sid, post: &Query) {
-        if let Some(session) = self.find(id)
-            && let Some(repeats) = &session.repeats
-        {
-            repeats.lock().handled(post);
-        }
-    }
-
-    /// The session goes on by websocket.
-    pub(super) fn upgraded(&self, id: Sid, websocket: HangUp) {
-        if let Some(session) = self.find(id) {
-            drop(session.websocket.set(websocket));
-        }
-    }
-
-    fn find(&self, id: Sid) -> Option<Arc<Session>> {
+    /// The session of this id.
+    pub(super) fn find(&self, id: Sid) -> Option<Arc<Session>> {
         self.all().get(&id)?.upgrade()
     }
 

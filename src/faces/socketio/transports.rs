@@ -130,7 +130,7 @@ impl Transports {
         }
     }
 
-    /// The last poll was answered, and its client did not get the answer.
+    /// The client did not get the answer to its last poll.
     pub(super) fn lost_answer(&self, query: &Query) {
         if let Some(transport) = self.polling(query) {
             transport.holds_back(true);

@@ -1,5 +1,6 @@
 //! A browser sends a request once more when its kept connection closes before the answer came.
 
+use deskline::rig::client::Client;
 use serde_json::json;
 
 use crate::support::{Account, Polls, SOON, TestServer, enter, text};
@@ -7,45 +8,64 @@ use crate::support::{Account, Polls, SOON, TestServer, enter, text};
 /// These clients answer no ping.
 const PATIENT: [&str; 4] = ["--ping-interval", "60s", "--ping-timeout", "60s"];
 
-/// A customer who polls and is signed in.
-async fn enter_by_polling(server: &TestServer, ann: &Account) -> Polls {
-    let polls = Polls::open_in_browser(&server.url).await;
-    polls.say(&format!("42{}", json!(["authenticate", ann.token]))).await;
-    polls.poll_for("authenticated").await;
-    polls
+struct Scene {
+    server: TestServer,
+    ann: Account,
+    ada: Account,
+    desk: Client,
+}
+
+impl Scene {
+    async fn set() -> Self {
+        let server = TestServer::start(&PATIENT).await;
+        let (ann, ada) = (server.customer("ann").await, server.agent("ada").await);
+        let desk = enter(&server.url, &ada).await;
+        Self { server, ann, ada, desk }
+    }
+
+    /// The customer, who polls in a browser.
+    async fn enter_by_polling(&self) -> Polls {
+        let polls = Polls::open_in_browser(&self.server.url).await;
+        polls.say(&format!("42{}", json!(["authenticate", self.ann.token]))).await;
+        polls.poll_for("authenticated").await;
+        polls
+    }
+
+    /// The packet by which the customer sends a message.
+    fn send(&self, message: &str) -> String {
+        format!("42{}", json!(["send-message", {"receiverId": self.ada.id.to_string(), "message": message}]))
+    }
+
+    /// The next message that the desk receives.
+    async fn heard(&self) -> String {
+        let message = self.desk.wait_for("receive-message", SOON).await.expect("a message is missing");
+        text(&message, "message").to_owned()
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_repeated_post_is_handled_once() {
-    let server = TestServer::start(&PATIENT).await;
-    let (ann, ada) = (server.customer("ann").await, server.agent("ada").await);
-    let desk = enter(&server.url, &ada).await;
-    let polls = enter_by_polling(&server, &ann).await;
-    let send = |message: &str| {
-        format!("42{}", json!(["send-message", {"receiverId": ada.id.to_string(), "message": message}]))
-    };
+    let scene = Scene::set().await;
+    let polls = scene.enter_by_polling().await;
     for (t, message) in
         [("p1", "one"), ("p1", "one"), ("p1", "one"), ("p2", "one"), ("p3", "two"), ("p3", "two"), ("p4", "end")]
     {
-        polls.say_as(t, &send(message)).await;
+        polls.say_as(t, &scene.send(message)).await;
     }
     let mut heard = Vec::new();
     while heard.last().is_none_or(|last| last != "end") {
-        let message = desk.wait_for("receive-message", SOON).await.expect("a message is missing");
-        heard.push(text(&message, "message").to_owned());
+        heard.push(scene.heard().await);
     }
     assert_eq!(heard, ["one", "one", "two", "end"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_repeated_poll_ends_the_session_so_that_its_client_comes_back_for_what_it_missed() {
-    let server = TestServer::start(&PATIENT).await;
-    let (ann, ada) = (server.customer("ann").await, server.agent("ada").await);
-    let desk = enter(&server.url, &ada).await;
-    let polls = enter_by_polling(&server, &ann).await;
+    let scene = Scene::set().await;
+    let polls = scene.enter_by_polling().await;
     let say = async |message: &str| {
-        let said = json!({"receiverId": ann.id.to_string(), "message": message});
-        assert_eq!(desk.emit_ack("send-message", said).await.unwrap()["ok"], true);
+        let said = json!({"receiverId": scene.ann.id.to_string(), "message": message});
+        assert_eq!(scene.desk.emit_ack("send-message", said).await.unwrap()["ok"], true);
     };
     let mut turn = 0;
     let mut until = async |wanted: &str| {
@@ -61,7 +81,7 @@ async fn a_repeated_poll_ends_the_session_so_that_its_client_comes_back_for_what
     say("two").await;
     let lost = until("two").await;
     assert_eq!(polls.poll_as(&format!("g{lost}")).await, "1", "its session has ended");
-    let back = enter(&server.url, &ann).await;
+    let back = enter(&scene.server.url, &scene.ann).await;
     let mut heard = String::new();
     while heard != "two" {
         let message = back.wait_for("receive-message", SOON).await.expect("what was lost comes again");
@@ -72,16 +92,12 @@ async fn a_repeated_poll_ends_the_session_so_that_its_client_comes_back_for_what
 /// Its `t` may be a clock of whole seconds.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_is_no_browser_may_name_its_requests_alike() {
-    let server = TestServer::start(&PATIENT).await;
-    let (ann, ada) = (server.customer("ann").await, server.agent("ada").await);
-    let desk = enter(&server.url, &ada).await;
-    let polls = Polls::open(&server.url).await;
-    polls.say_as("1795", &format!("42{}", json!(["authenticate", ann.token]))).await;
+    let scene = Scene::set().await;
+    let polls = Polls::open(&scene.server.url).await;
+    polls.say_as("1795", &format!("42{}", json!(["authenticate", scene.ann.token]))).await;
     while !polls.poll_as("1795").await.contains("authenticated") {}
     for message in ["one", "two"] {
-        let said = json!(["send-message", {"receiverId": ada.id.to_string(), "message": message}]);
-        polls.say_as("1796", &format!("42{said}")).await;
-        let heard = desk.wait_for("receive-message", SOON).await.expect("a message is missing");
-        assert_eq!(text(&heard, "message"), message);
+        polls.say_as("1796", &scene.send(message)).await;
+        assert_eq!(scene.heard().await, message);
     }
 }

@@ -1,0 +1,19 @@
+//! Refusals of requests whose dialect is not known yet.
+
+use axum::Json;
+use axum::http::header::RETRY_AFTER;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+use crate::limits::RateLimited;
+
+/// A refusal in the words of every dialect at once, with `code` for programs; if a later try may succeed, with `retryAfterMs`
+/// and `Retry-After`.
+#[must_use]
+pub fn refusal(status: StatusCode, code: &str, message: &str, retry: Option<RateLimited>) -> Response {
+    let mut body = json!({"success": false, "message": message, "detail": message, "error": message, "code": code});
+    let Some(retry) = retry else { return (status, Json(body)).into_response() };
+    body["retryAfterMs"] = retry.retry_after_ms().into();
+    (status, [(RETRY_AFTER, HeaderValue::from(retry.retry_after_secs()))], Json(body)).into_response()
+}
