@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::Accounts;
-use super::change_own::ChangeOwnError;
 use super::log_in::{LogIn, LogInError};
+use super::profile::ChangeProfileError;
 use crate::auth::EmailChange;
 use crate::domain::{AccountStatus, Email, User};
 use crate::mail::Mail;
@@ -38,12 +38,12 @@ impl Accounts {
     /// Mails a link to the new address, and a notice to the present one. Nothing changes until the link is followed.
     ///
     /// # Errors
-    /// [`ChangeOwnError`]; [`LogInError::Wrong`] if the password is another.
-    pub async fn change_own_email(&self, user: &User, ask: ChangeEmail) -> Result<(), ChangeOwnError> {
+    /// [`ChangeProfileError`]; [`LogInError::Wrong`] if the password is another.
+    pub async fn change_email(&self, user: &User, ask: ChangeEmail) -> Result<(), ChangeProfileError> {
         let from = user.email.clone().ok_or(LogInError::Wrong)?;
         self.check_password(LogIn { email: from.clone(), password: ask.password, from: None }).await?;
         if self.parts.users.user_by_email(&ask.to).await?.is_some() {
-            return Err(ChangeOwnError::EmailTaken);
+            return Err(ChangeProfileError::EmailTaken);
         }
         let now = self.parts.clock.now();
         self.mails.attempt(&ask.to, now).map_err(LogInError::from)?;
@@ -55,11 +55,13 @@ impl Accounts {
              {server}/api/auth/confirm-email?token={token}\n\n\
              The link is good for one hour. If you did not ask for it, ignore this mail.\n"
         );
-        self.post.send(user.id, Mail { to: ask.to, subject: "Confirm your new e-mail address".into(), text }).await;
+        self.mail_queue
+            .send(user.id, Mail { to: ask.to, subject: "Confirm your new e-mail address".into(), text })
+            .await;
         let text = "A new e-mail address was given for your account, and waits to be confirmed there.\n\n\
                     If that was not you, choose a new password.\n";
         let notice = Mail { to: from, subject: "Your e-mail address is about to change".into(), text: text.into() };
-        self.post.send(user.id, notice).await;
+        self.mail_queue.send(user.id, notice).await;
         Ok(())
     }
 
@@ -103,13 +105,13 @@ mod tests {
         let mut desk = Fixture::new();
         let ann = desk.account("ann@x.test", Role::Customer, AccountStatus::Active).await;
         desk.account("bob@x.test", Role::Customer, AccountStatus::Active).await;
-        let refused = desk.accounts.change_own_email(&ann, ask("new@x.test", "wrong")).await;
-        assert!(matches!(refused, Err(ChangeOwnError::LogIn(LogInError::Wrong))));
-        let taken = desk.accounts.change_own_email(&ann, ask("bob@x.test", "secret1")).await;
-        assert!(matches!(taken, Err(ChangeOwnError::EmailTaken)));
+        let refused = desk.accounts.change_email(&ann, ask("new@x.test", "wrong")).await;
+        assert!(matches!(refused, Err(ChangeProfileError::LogIn(LogInError::Wrong))));
+        let taken = desk.accounts.change_email(&ann, ask("bob@x.test", "secret1")).await;
+        assert!(matches!(taken, Err(ChangeProfileError::EmailTaken)));
         assert!(desk.mails.try_recv().is_err());
 
-        desk.accounts.change_own_email(&ann, ask("new@x.test", "secret1")).await.unwrap();
+        desk.accounts.change_email(&ann, ask("new@x.test", "secret1")).await.unwrap();
         let link = desk.mails.recv().await.unwrap();
         let notice = desk.mails.recv().await.unwrap();
         assert_eq!((link.to.as_str(), notice.to.as_str()), ("new@x.test", "ann@x.test"));
@@ -128,7 +130,7 @@ mod tests {
         let mut desk = Fixture::new();
         let ann = desk.account("ann@x.test", Role::Customer, AccountStatus::Active).await;
         for is_late in [true, false] {
-            desk.accounts.change_own_email(&ann, ask("new@x.test", "secret1")).await.unwrap();
+            desk.accounts.change_email(&ann, ask("new@x.test", "secret1")).await.unwrap();
             let token = desk.mailed("token=").await;
             desk.mails.recv().await.unwrap();
             if is_late {

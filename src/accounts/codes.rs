@@ -117,7 +117,7 @@ impl Accounts {
                 CodeForm::Link => self.code_mail(email, purpose, &code),
                 CodeForm::Digits => digits_mail(email, "choose a new password", &code, lifetime(purpose)),
             };
-            self.post.send(user.id, mail).await;
+            self.mail_queue.send(user.id, mail).await;
         }
         Ok(())
     }

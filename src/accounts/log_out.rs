@@ -107,7 +107,7 @@ mod tests {
     async fn changing_ones_own_password_ends_all_sessions_and_gives_fresh_tokens() {
         let mut ann = ann().await;
         let new = NewPassword::parse("another1".into()).unwrap();
-        let changed = ann.desk.accounts.change_own_password(&ann.user, "secret1".into(), new).await.unwrap();
+        let changed = ann.desk.accounts.change_password(&ann.user, "secret1".into(), new).await.unwrap();
         assert_eq!(ann.desk.changed.try_recv(), Ok(ann.user.id), "live sockets are looked at");
         assert!(opens(&ann.desk, &changed.tokens.access).await);
         only_new_ones_count(&ann, "another1").await;

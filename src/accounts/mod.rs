@@ -18,7 +18,6 @@ use crate::mail::Mailer;
 use crate::store::{ProfileStore, UserStore};
 
 pub mod change_email;
-pub mod change_own;
 pub mod codes;
 pub mod create_user;
 pub mod delete_user;
@@ -30,8 +29,9 @@ pub mod list_customers;
 mod lock_out;
 pub mod log_in;
 pub mod log_out;
+mod mail_queue;
 pub mod one_time_code;
-mod post;
+pub mod profile;
 pub mod recover;
 pub mod refresh;
 pub mod register;
@@ -46,7 +46,7 @@ pub mod verify_email;
 pub mod visitors;
 
 use lock_out::LockOut;
-use post::Post;
+use mail_queue::MailQueue;
 use throttle::Throttle;
 
 /// What the accounts are built from.
@@ -77,7 +77,7 @@ pub struct Accounts {
     log_ins: LockOut,
     mails: Throttle,
     digits: Throttle,
-    post: Post,
+    mail_queue: MailQueue,
     /// Held from reading a code to having spent it, so that two who hold the same code do not both get in on it.
     redeeming: Mutex<()>,
 }
@@ -87,9 +87,9 @@ impl Accounts {
     #[must_use]
     pub fn new(mut parts: AccountParts) -> Arc<Self> {
         parts.client_url.truncate(parts.client_url.trim_end_matches('/').len());
-        let post = Post::new(Arc::clone(&parts.mailer));
+        let mail_queue = MailQueue::new(Arc::clone(&parts.mailer));
         let (log_ins, mails, digits) = (LockOut::default(), Throttle::of_mails(), Throttle::of_mails());
-        Arc::new(Self { parts, log_ins, mails, digits, post, redeeming: Mutex::new(()) })
+        Arc::new(Self { parts, log_ins, mails, digits, mail_queue, redeeming: Mutex::new(()) })
     }
 
     /// Where the pages of this server's frontend are, without a final slash.
@@ -106,7 +106,7 @@ impl Accounts {
 
     /// Waits until the mails under way have been handed over; for the end of the server. No mail is sent afterwards.
     pub async fn close(&self) {
-        self.post.close().await;
+        self.mail_queue.close().await;
     }
 
     fn tell_changed(&self, id: UserId) {

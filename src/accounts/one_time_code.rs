@@ -47,7 +47,7 @@ impl Accounts {
             Err(SaveUserError::Store(error)) => return Err(error.into()),
             Err(SaveUserError::EmailTaken) => return Err(OneTimeCodeError::Wrong),
         }
-        self.post.send(user.id, digits_mail(&email, "log in", &code, LIFETIME)).await;
+        self.mail_queue.send(user.id, digits_mail(&email, "log in", &code, LIFETIME)).await;
         Ok(user)
     }
 

@@ -130,12 +130,12 @@ impl Accounts {
             return Err(error.into());
         }
         let (accounts, id) = (Arc::clone(self), user.id);
-        self.post.run(async move {
+        self.mail_queue.run(async move {
             let mail = match ask.proof {
                 Proof::Link => accounts.code_mail(&ask.email, purpose, &code),
                 Proof::Digits => codes::digits_mail(&ask.email, "confirm your e-mail address", &code, LIFETIME),
             };
-            accounts.post.send(id, mail).await;
+            accounts.mail_queue.send(id, mail).await;
         });
         Ok(user)
     }

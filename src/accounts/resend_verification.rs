@@ -36,7 +36,7 @@ impl Accounts {
             return;
         }
         let accounts = Arc::clone(self);
-        self.post.run(async move {
+        self.mail_queue.run(async move {
             let user = match accounts.parts.users.user_by_email(&email).await {
                 Ok(user) => user.filter(|user| allowed(user.status)),
                 Err(error) => return tracing::error!(%error, "Could not mail a code: reading the account failed"),

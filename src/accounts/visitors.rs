@@ -11,7 +11,7 @@ pub const ANONYMOUS: &str = "Anonymous";
 
 /// What somebody says of themselves; `None` leaves a field as it is.
 #[derive(Debug, Clone, Default)]
-pub struct Card {
+pub struct VisitorDetails {
     /// What to call them.
     pub name: Option<String>,
     /// Where to write to, not confirmed.
@@ -70,12 +70,12 @@ impl Accounts {
     ///
     /// # Errors
     /// [`StoreError`] if the store fails.
-    pub async fn new_visitor(&self, card: Card) -> Result<NewVisitor, StoreError> {
+    pub async fn new_visitor(&self, details: VisitorDetails) -> Result<NewVisitor, StoreError> {
         let now = self.parts.clock.now();
         let secret = hex::encode(rand::random::<[u8; 20]>());
         let new = NewUser {
             id: UserId::generate(now),
-            name: card.name.filter(|name| !name.is_empty()).unwrap_or_else(|| ANONYMOUS.to_owned()),
+            name: details.name.filter(|name| !name.is_empty()).unwrap_or_else(|| ANONYMOUS.to_owned()),
             email: None,
             password_hash: None,
             role: Role::Customer,
@@ -85,8 +85,8 @@ impl Accounts {
         };
         let user = self.parts.users.create_user(new).await.map_err(store_error)?;
         let profile = Profile {
-            contact_email: card.email.unwrap_or_default(),
-            phone: card.phone.unwrap_or_default(),
+            contact_email: details.email.unwrap_or_default(),
+            phone: details.phone.unwrap_or_default(),
             session: Some(digest(&secret)),
             ..Profile::empty(user.id)
         };
@@ -98,9 +98,9 @@ impl Accounts {
     ///
     /// # Errors
     /// [`StoreError`] if the store fails.
-    pub async fn change_card(&self, user: &User, card: Card) -> Result<(), StoreError> {
+    pub async fn change_visitor(&self, user: &User, details: VisitorDetails) -> Result<(), StoreError> {
         if user.email.is_none()
-            && let Some(name) = card.name
+            && let Some(name) = details.name
         {
             let name = if name.is_empty() { ANONYMOUS.to_owned() } else { name };
             let change = UserChange { name: Some(name), ..UserChange::default() };
@@ -109,8 +109,8 @@ impl Accounts {
         }
         let before = self.profile(user).await?;
         let after = Profile {
-            contact_email: card.email.unwrap_or_else(|| before.contact_email.clone()),
-            phone: card.phone.unwrap_or_else(|| before.phone.clone()),
+            contact_email: details.email.unwrap_or_else(|| before.contact_email.clone()),
+            phone: details.phone.unwrap_or_else(|| before.phone.clone()),
             ..before.clone()
         };
         if after == before { Ok(()) } else { self.save_profile(after).await }

@@ -43,15 +43,15 @@ impl Verify {
             }
         };
         let done = |report: &crate::verify::Report| progress.set(report.conversations, report.conversations);
-        let upkeep = store.upkeep()?;
+        let maintenance = store.maintenance()?;
         let mut odd = 0_u64;
-        let listed = upkeep
-            .odd_records(&mut |record| {
+        let listed = maintenance
+            .malformed_records(&mut |record| {
                 odd += 1;
                 tell(&record);
             })
             .await;
-        let report = verify(&*store.stores().conversations, &*upkeep, repair, |finding| tell(finding), done).await;
+        let report = verify(&*store.stores().conversations, &*maintenance, repair, |finding| tell(finding), done).await;
         drop(progress);
         store.close().await;
         said?;

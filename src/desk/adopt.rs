@@ -17,7 +17,7 @@ impl Desk {
         let conversations = &self.0.stores.conversations;
         let members = Members::Support { customer: visitor.id };
         let Some(conversation) = conversations.find(members).await? else { return Ok(()) };
-        if conversations.give_to(conversation.id, account.id).await? {
+        if conversations.reassign(conversation.id, account.id).await? {
             self.0.directory.forget_conversation(conversation).await;
         } else {
             self.set_status(visitor, conversation.id, Side::Customer, Status::Closed).await?;

@@ -247,7 +247,7 @@ impl Desk {
                 Ok(Some(Sent { told, is_repeat: false }))
             }
             Ok(Appended::Already(entry)) => Ok(Some(Sent { told: told(entry, parties), is_repeat: true })),
-            Ok(Appended::NoNews) => Ok(None),
+            Ok(Appended::Unchanged) => Ok(None),
             Err(AppendError::NoConversation(_)) => Err(SendMessageError::NoAddressee),
             Err(AppendError::Store(error)) => Err(SendMessageError::Store(error)),
         };

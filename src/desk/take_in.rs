@@ -37,7 +37,7 @@ impl Desk {
 
 fn as_the_store_says_it(id: ConversationId, outcome: Outcome) -> Result<Appended, AppendError> {
     match outcome {
-        Ok(None) => Ok(Appended::NoNews),
+        Ok(None) => Ok(Appended::Unchanged),
         Ok(Some(sent)) if sent.is_repeat => Ok(Appended::Already(sent.told.entry.clone())),
         Ok(Some(sent)) => Ok(Appended::New(sent.told.entry.clone())),
         Err(SendMessageError::Store(error)) => Err(error.into()),

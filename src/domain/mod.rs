@@ -4,6 +4,7 @@
 //!
 //! Reading order: [`ids`], [`clock`], [`user`], [`message`], [`conversation`], [`entry`], [`event`].
 
+mod apply;
 pub mod attachment;
 pub mod ban;
 pub mod clock;
@@ -11,7 +12,6 @@ pub mod conversation;
 pub mod desk_identity;
 pub mod entry;
 pub mod event;
-mod follow;
 pub mod ids;
 pub mod message;
 mod name_parts;
@@ -21,6 +21,7 @@ mod replay;
 pub mod session;
 pub mod user;
 
+pub use apply::{ReadEffect, Recount};
 pub use attachment::Attachment;
 pub use ban::{Ban, Banned};
 pub use clock::{Clock, FixedClock, SystemClock, Timestamp};
@@ -28,12 +29,11 @@ pub use conversation::{Conversation, LastMessage, Members, Side, SideState, Stat
 pub use desk_identity::{DeskId, DeskIdentity};
 pub use entry::{Draft, DraftKind, Entry, EntryKind, Seq, Target};
 pub use event::{DeskEvent, EntryTold, Parties, PresenceChange, StatusChange, TypingChange};
-pub use follow::{ReadReach, Remainder};
 pub use ids::{ConnectionId, ConversationId, MessageId, UserId};
 pub use message::{BodyError, ClientMessageId, Message, MessageBody, MessageExtras, Revision};
 pub use name_parts::NameParts;
 pub use place::{NoPlace, Place};
-pub use receipt::{MessageStatus, Reach};
+pub use receipt::{MessageStatus, ReceiptCursor};
 pub use replay::{LastSpoken, Replay};
 pub use session::{Sessions, TokenDigest, TokenStamp};
 pub use user::{

@@ -4,14 +4,14 @@ use super::Seq;
 
 /// How far one side of a conversation has come to hear of what the other said. Moves forward only.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Reach {
+pub struct ReceiptCursor {
     /// Everything up to here was handed to a live connection of that side, or taken.
     pub sent: Seq,
     /// Everything up to here was taken: a client acknowledged it, or asked for the part of the log that has it.
     pub delivered: Seq,
 }
 
-impl Reach {
+impl ReceiptCursor {
     /// The further of both, for each step.
     #[must_use]
     pub fn max(self, other: Self) -> Self {
@@ -65,8 +65,8 @@ mod tests {
 
     #[test]
     fn a_message_has_the_furthest_status_that_covers_it() {
-        let reach = Reach { sent: Seq::new(4), delivered: Seq::new(3) };
-        let words: Vec<_> = (1..=5).map(|seq| reach.status_of(Seq::new(seq), Seq::new(2)).word()).collect();
+        let cursor = ReceiptCursor { sent: Seq::new(4), delivered: Seq::new(3) };
+        let words: Vec<_> = (1..=5).map(|seq| cursor.status_of(Seq::new(seq), Seq::new(2)).word()).collect();
         assert_eq!(words, ["read", "read", "delivered", "sent", "stored"]);
     }
 }

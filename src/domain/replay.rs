@@ -1,6 +1,6 @@
 //! A log, told from its beginning.
 
-use super::{Conversation, Entry, EntryKind, LastMessage, MessageBody, Remainder, Seq, Side, Summary, Timestamp};
+use super::{Conversation, Entry, EntryKind, LastMessage, MessageBody, Recount, Seq, Side, Summary, Timestamp};
 
 /// How matters stand after each entry of a log, with nothing looked up. What it remembers of a message has the same size
 /// whatever was said: texts stay in the log.
@@ -48,8 +48,8 @@ impl Replay {
     }
 
     /// Takes the next entry into account.
-    pub fn follow(&mut self, entry: &Entry) {
-        let mut remainder = Remainder::default();
+    pub fn apply(&mut self, entry: &Entry) {
+        let mut recount = Recount::default();
         match &entry.kind {
             EntryKind::Message(_) => {
                 self.unread[entry.side.other().index()].push(entry.seq);
@@ -58,7 +58,7 @@ impl Replay {
             EntryKind::Read { up_to } => {
                 let waiting = &mut self.unread[entry.side.index()];
                 waiting.retain(|seq| seq > up_to);
-                remainder.unread = waiting.len() as u64;
+                recount.unread = waiting.len() as u64;
             }
             EntryKind::StatusChanged { .. } => {}
             EntryKind::Edited { target, .. } => {
@@ -74,9 +74,9 @@ impl Replay {
             }
         }
         if self.summary.conversation.members.is_with_oneself() {
-            remainder.unread = 0;
+            recount.unread = 0;
         }
-        self.summary.follow(entry, remainder);
+        self.summary.apply(entry, recount);
         self.summary.last_message = None;
     }
 

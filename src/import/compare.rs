@@ -15,8 +15,8 @@ pub async fn compare(one: &End, other: &End, mut progress: impl FnMut(u64)) -> R
     compare_profiles(one, other).await?;
     let (mut compared, mut after): (u64, Option<ConversationId>) = (0, None);
     loop {
-        let page = one.upkeep.conversations_after(after, MAX_PAGE).await?;
-        let again = other.upkeep.conversations_after(after, MAX_PAGE).await?;
+        let page = one.maintenance.conversations_after(after, MAX_PAGE).await?;
+        let again = other.maintenance.conversations_after(after, MAX_PAGE).await?;
         if page.len() != again.len() {
             return differs("one has conversations that the other does not have");
         }
@@ -70,8 +70,8 @@ async fn compare_extras(one: &End, other: &End, entries: &[Entry]) -> Result<(),
 async fn compare_profiles(one: &End, other: &End) -> Result<(), ImportError> {
     let mut after: Option<UserId> = None;
     loop {
-        let page = one.upkeep.profiles_after(after, MAX_PAGE).await?;
-        let again = other.upkeep.profiles_after(after, MAX_PAGE).await?;
+        let page = one.maintenance.profiles_after(after, MAX_PAGE).await?;
+        let again = other.maintenance.profiles_after(after, MAX_PAGE).await?;
         if let Some((profile, _)) = page.iter().zip(&again).find(|(profile, again)| profile != again) {
             return differs(format!("the profile of {}", profile.user));
         }
@@ -86,8 +86,8 @@ async fn compare_profiles(one: &End, other: &End) -> Result<(), ImportError> {
 async fn compare_users(one: &End, other: &End) -> Result<(), ImportError> {
     let mut after: Option<UserId> = None;
     loop {
-        let page = one.upkeep.users_after(after, MAX_PAGE).await?;
-        let again = other.upkeep.users_after(after, MAX_PAGE).await?;
+        let page = one.maintenance.users_after(after, MAX_PAGE).await?;
+        let again = other.maintenance.users_after(after, MAX_PAGE).await?;
         if let Some((user, _)) = page.iter().zip(&again).find(|(user, again)| user != again) {
             return differs(format!("account {}", user.id));
         }
@@ -105,8 +105,8 @@ async fn compare_users(one: &End, other: &End) -> Result<(), ImportError> {
 
 async fn compare_google_ids(one: &End, other: &End, users: &[User]) -> Result<(), ImportError> {
     let ids: Vec<UserId> = users.iter().map(|user| user.id).collect();
-    let mut google_ids = one.upkeep.google_ids(&ids).await?;
-    let mut again = other.upkeep.google_ids(&ids).await?;
+    let mut google_ids = one.maintenance.google_ids(&ids).await?;
+    let mut again = other.maintenance.google_ids(&ids).await?;
     google_ids.sort_unstable();
     again.sort_unstable();
     if google_ids == again { Ok(()) } else { differs("a `googleId`") }
@@ -115,7 +115,7 @@ async fn compare_google_ids(one: &End, other: &End, users: &[User]) -> Result<()
 async fn compare_delivered(one: &End, other: &End, user: UserId) -> Result<(), ImportError> {
     let mut after = None;
     loop {
-        let page = one.upkeep.delivered_after(user, after, MAX_PAGE).await?;
+        let page = one.maintenance.delivered_after(user, after, MAX_PAGE).await?;
         for mark in &page {
             let again = other.stores.conversations.delivered(mark.conversation, user).await?;
             if again != Some(mark.up_to) {

@@ -13,7 +13,7 @@ pub(super) async fn move_logs(
 ) -> Result<(), ImportError> {
     let (mut looked_at, mut after): (u64, Option<ConversationId>) = (0, None);
     loop {
-        let page = from.upkeep.conversations_after(after, MAX_PAGE).await?;
+        let page = from.maintenance.conversations_after(after, MAX_PAGE).await?;
         let Some(last) = page.last() else { return Ok(()) };
         after = Some(last.conversation.id);
         for summary in page {
@@ -29,8 +29,8 @@ pub(super) async fn move_logs(
 }
 
 async fn move_receipts(from: &End, to: &End, conversation: ConversationId) -> Result<(), ImportError> {
-    let reaches = from.stores.conversations.receipts(conversation).await?;
-    let receipt = |side: Side| Receipt { conversation, side, reach: reaches[side.index()] };
+    let cursors = from.stores.conversations.receipts(conversation).await?;
+    let receipt = |side: Side| Receipt { conversation, side, cursor: cursors[side.index()] };
     let receipts = [Side::Customer, Side::Desk].map(receipt);
     Ok(to.stores.conversations.note_receipts(receipts.to_vec()).await?)
 }
@@ -49,7 +49,7 @@ async fn move_log(
         let (count, end) = (entries.len() as u64, entries.last().map(|entry| entry.seq));
         // Before the messages: nobody must find one without what goes with it.
         move_extras(from, to, folders, moved, &entries).await?;
-        moved.entries += to.upkeep.restore(summary.conversation, entries).await?;
+        moved.entries += to.maintenance.restore(summary.conversation, entries).await?;
         progress(count);
         let Some(end) = end else { return Ok(()) };
         seq = end;

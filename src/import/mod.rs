@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use crate::store::{MAX_PAGE, OpenStore, RestoreError, StoreError, Stores, Upkeep};
+use crate::store::{MAX_PAGE, Maintenance, OpenStore, RestoreError, StoreError, Stores};
 
 mod compare;
 pub mod django;
@@ -22,16 +22,16 @@ pub struct End {
     /// The port.
     pub stores: Stores,
     /// What the port does not give.
-    pub upkeep: Arc<dyn Upkeep>,
+    pub maintenance: Arc<dyn Maintenance>,
 }
 
 impl End {
     /// This store as an end.
     ///
     /// # Errors
-    /// [`StoreError`] if its upkeep cannot be opened.
+    /// [`StoreError`] if its maintenance cannot be opened.
     pub fn of(store: &OpenStore) -> Result<Self, StoreError> {
-        Ok(Self { stores: store.stores(), upkeep: store.upkeep()? })
+        Ok(Self { stores: store.stores(), maintenance: store.maintenance()? })
     }
 }
 
@@ -85,7 +85,7 @@ pub struct Moved {
 pub async fn count_entries(end: &End) -> Result<u64, StoreError> {
     let (mut entries, mut after) = (0, None);
     loop {
-        let page = end.upkeep.conversations_after(after, MAX_PAGE).await?;
+        let page = end.maintenance.conversations_after(after, MAX_PAGE).await?;
         let Some(last) = page.last() else { return Ok(entries) };
         after = Some(last.conversation.id);
         entries += page.iter().map(|summary| summary.last_seq.get()).sum::<u64>();

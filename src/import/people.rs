@@ -8,23 +8,23 @@ use crate::store::{MAX_PAGE, RestoreError, SaveProfileError};
 pub(super) async fn move_people(from: &End, to: &End, moved: &mut Moved) -> Result<(), ImportError> {
     let mut after: Option<UserId> = None;
     loop {
-        let page = from.upkeep.users_after(after, MAX_PAGE).await?;
+        let page = from.maintenance.users_after(after, MAX_PAGE).await?;
         let Some(last) = page.last() else { break };
         after = Some(last.id);
         let ids: Vec<UserId> = page.iter().map(|user| user.id).collect();
         for user in page {
-            moved.users += u64::from(to.upkeep.restore_user(user).await?);
+            moved.users += u64::from(to.maintenance.restore_user(user).await?);
         }
-        for (user, google_id) in from.upkeep.google_ids(&ids).await? {
-            to.upkeep.restore_google_id(user, &google_id).await?;
+        for (user, google_id) in from.maintenance.google_ids(&ids).await? {
+            to.maintenance.restore_google_id(user, &google_id).await?;
         }
     }
     for id in from.stores.users.desk_ids().await? {
-        to.upkeep.add_desk_id(id).await?;
+        to.maintenance.add_desk_id(id).await?;
     }
     let mut after: Option<UserId> = None;
     loop {
-        let page = from.upkeep.profiles_after(after, MAX_PAGE).await?;
+        let page = from.maintenance.profiles_after(after, MAX_PAGE).await?;
         let Some(last) = page.last() else { return Ok(()) };
         after = Some(last.user);
         let users: Vec<UserId> = page.iter().map(|profile| profile.user).collect();
@@ -53,13 +53,13 @@ pub(super) async fn move_bans(from: &End, to: &End) -> Result<(), ImportError> {
 pub(super) async fn move_delivered(from: &End, to: &End) -> Result<(), ImportError> {
     let mut user: Option<UserId> = None;
     loop {
-        let page = from.upkeep.users_after(user, MAX_PAGE).await?;
+        let page = from.maintenance.users_after(user, MAX_PAGE).await?;
         let Some(last) = page.last() else { return Ok(()) };
         user = Some(last.id);
         for user in page {
             let mut after = None;
             loop {
-                let marks = from.upkeep.delivered_after(user.id, after, MAX_PAGE).await?;
+                let marks = from.maintenance.delivered_after(user.id, after, MAX_PAGE).await?;
                 let Some(last) = marks.last() else { break };
                 after = Some(last.conversation);
                 to.stores.conversations.advance_delivered(marks).await?;

@@ -1,7 +1,7 @@
 //! Copies between data files. Copies to and from MongoDB are among its tests.
 
 use super::{End, Folders, Moved, import};
-use crate::store::{OpenStore, StoreLocation, upkeep_contract};
+use crate::store::{OpenStore, StoreLocation, maintenance_contract};
 
 async fn file(folder: &tempfile::TempDir, name: &str) -> OpenStore {
     StoreLocation::Sqlite(folder.path().join(name)).open().await.unwrap()
@@ -11,14 +11,14 @@ async fn file(folder: &tempfile::TempDir, name: &str) -> OpenStore {
 async fn a_data_file_moves_into_another() {
     let folder = tempfile::tempdir().unwrap();
     let (one, other) = (file(&folder, "one.db").await, file(&folder, "other.db").await);
-    upkeep_contract::a_store_moves_into_another_and_lives_on_there(&one, &other).await;
+    maintenance_contract::a_store_moves_into_another_and_lives_on_there(&one, &other).await;
 }
 
 #[tokio::test]
 async fn the_files_of_attachments_are_copied_if_their_folders_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let (one, other) = (file(&folder, "one.db").await, file(&folder, "other.db").await);
-    upkeep_contract::fill(&one).await;
+    maintenance_contract::fill(&one).await;
     let folders = Folders { from: folder.path().join("one.files"), to: folder.path().join("other.files") };
     let (from, to) = (End::of(&one).unwrap(), End::of(&other).unwrap());
     let moved = import(&from, &to, Some(&folders), |_| ()).await.unwrap();

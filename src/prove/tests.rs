@@ -135,12 +135,12 @@ async fn what_comes_late_twice_or_changed_is_found() {
 #[tokio::test]
 async fn a_projection_that_does_not_follow_from_the_log_is_found() {
     let scene = Scene::new().await;
-    let upkeep = scene.store.upkeep().unwrap();
+    let maintenance = scene.store.maintenance().unwrap();
     let kept = scene.store.stores().conversations.summary(scene.of_ann).await.unwrap().unwrap();
     let mut wrong = kept.clone();
     wrong.sides[1].unread = 7;
     wrong.sides[1].read = Seq::new(1);
-    assert!(upkeep.repair(&kept, &wrong).await.unwrap());
+    assert!(maintenance.repair(&kept, &wrong).await.unwrap());
     assert_eq!(scene.broken().await[6], 2);
 }
 

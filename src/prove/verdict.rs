@@ -154,8 +154,8 @@ async fn projections(store: &OpenStore) -> anyhow::Result<Promise> {
     let mut promise = Promise::of("no log has a hole; unread counts and lists follow from it");
     let mut broken = Vec::new();
     let tell = |finding: &crate::verify::Finding| broken.push(finding.to_string());
-    let upkeep = store.upkeep()?;
-    let report = verify(&*store.stores().conversations, &*upkeep, Repair::No, tell, |_| ()).await?;
+    let maintenance = store.maintenance()?;
+    let report = verify(&*store.stores().conversations, &*maintenance, Repair::No, tell, |_| ()).await?;
     promise.checked = report.entries;
     promise.broken = broken;
     Ok(promise)

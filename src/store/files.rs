@@ -21,7 +21,7 @@ pub fn part_of(whole: &Path) -> PathBuf {
 ///
 /// # Errors
 /// What the file system says; the file may then have either name.
-pub async fn settle(whole: &Path) -> io::Result<()> {
+pub async fn publish(whole: &Path) -> io::Result<()> {
     let part = part_of(whole);
     fs::File::options().write(true).open(&part).await?.sync_all().await?;
     fs::rename(&part, whole).await?;
@@ -36,13 +36,13 @@ pub async fn settle(whole: &Path) -> io::Result<()> {
 /// Copies a file into the folder, which is made if need be; gives how long it is.
 ///
 /// # Errors
-/// As [`settle`]; there is nothing under the file's own name then.
+/// As [`publish`]; there is nothing under the file's own name then.
 pub async fn copy(from: &Path, whole: &Path) -> io::Result<u64> {
     if let Some(folder) = whole.parent() {
         fs::create_dir_all(folder).await?;
     }
     let size = fs::copy(from, part_of(whole)).await?;
-    settle(whole).await?;
+    publish(whole).await?;
     Ok(size)
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::mongo::{MongoStore, Progress};
 use super::sqlite::SqliteStore;
-use super::{StoreError, Stores, Upkeep};
+use super::{Maintenance, StoreError, Stores};
 
 /// The database of a MongoDB address that names none.
 pub const DEFAULT_DATABASE: &str = "deskline";
@@ -129,9 +129,9 @@ impl OpenStore {
     ///
     /// # Errors
     /// [`StoreError`] if that cannot be opened.
-    pub fn upkeep(&self) -> Result<Arc<dyn Upkeep>, StoreError> {
+    pub fn maintenance(&self) -> Result<Arc<dyn Maintenance>, StoreError> {
         match self {
-            Self::Sqlite(store) => Ok(Arc::new(store.upkeep()?)),
+            Self::Sqlite(store) => Ok(Arc::new(store.maintenance()?)),
             Self::Mongo(store) => Ok(store.clone()),
         }
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::domain::{
-    Conversation, ConversationId, Draft, Entry, Members, MessageExtras, MessageId, Reach, Seq, Side, Summary,
+    Conversation, ConversationId, Draft, Entry, Members, MessageExtras, MessageId, ReceiptCursor, Seq, Side, Summary,
     Timestamp, UserId,
 };
 
@@ -17,19 +17,19 @@ use crate::domain::{
 pub(crate) mod contract;
 pub mod files;
 mod location;
+mod maintenance;
+#[cfg(test)]
+pub(crate) mod maintenance_contract;
 pub mod mongo;
 mod page;
 mod people;
 pub mod sqlite;
-mod upkeep;
-#[cfg(test)]
-pub(crate) mod upkeep_contract;
 
 pub use location::{DEFAULT_DATABASE, OpenStore, StoreLocation, StoreLocationError};
+pub use maintenance::{Maintenance, MalformedRecord, RestoreError};
 pub use page::{MAX_PAGE, MAX_PAGE_BYTES, page_bytes};
 pub(crate) use page::{Page, is_last_page};
 pub use people::*;
-pub use upkeep::{OddRecord, RestoreError, Upkeep};
 
 /// The store cannot do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -65,7 +65,7 @@ pub enum Appended {
     /// The same author had appended the same client message id to the conversation before: the first entry stands.
     Already(Entry),
     /// It would have changed nothing, so there is no entry.
-    NoNews,
+    Unchanged,
 }
 
 /// Whose conversations a list shows.
@@ -112,7 +112,7 @@ pub struct Receipt {
     /// The side that hears.
     pub side: Side,
     /// How far.
-    pub reach: Reach,
+    pub cursor: ReceiptCursor,
 }
 
 /// A conversation in which a person has something to catch up on.
@@ -160,7 +160,7 @@ pub trait ConversationStore: Send + Sync + 'static {
     /// Support conversations that were not removed, also those in which nothing was said, the one that changed last first.
     async fn support(&self, skip: u64, limit: usize) -> Result<SummaryPage, StoreError>;
     /// Gives a support conversation to another customer. False, and nothing changes, if they have one already.
-    async fn give_to(&self, id: ConversationId, customer: UserId) -> Result<bool, StoreError>;
+    async fn reassign(&self, id: ConversationId, customer: UserId) -> Result<bool, StoreError>;
     /// Conversations in which something was said, newest message first; for an agent without support conversations that were removed.
     async fn list(&self, list: ListFor, limit: usize) -> Result<Vec<Summary>, StoreError>;
     /// How many messages wait to be read by this person: by the whole desk where nothing was removed, and in direct
@@ -223,7 +223,7 @@ pub trait ConversationStore: Send + Sync + 'static {
     /// Notes how far sides have come. What is kept moves forward only.
     async fn note_receipts(&self, receipts: Vec<Receipt>) -> Result<(), StoreError>;
     /// How far both sides of a conversation have come, by [`Side::index`].
-    async fn receipts(&self, id: ConversationId) -> Result<[Reach; 2], StoreError>;
+    async fn receipts(&self, id: ConversationId) -> Result<[ReceiptCursor; 2], StoreError>;
 
     /// Whether the store can be read from and written to now.
     async fn check(&self) -> Result<(), StoreError>;

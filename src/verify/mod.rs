@@ -5,14 +5,14 @@
 use std::fmt;
 
 use crate::domain::{ConversationId, Seq};
-use crate::store::{ConversationStore, MAX_PAGE, StoreError, Upkeep};
+use crate::store::{ConversationStore, MAX_PAGE, Maintenance, StoreError};
 
-mod look;
+mod check;
 mod revisions;
 #[cfg(test)]
 mod tests;
 
-use look::{Looked, look};
+use check::{Looked, look};
 
 /// What is wrong with a conversation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,19 +111,19 @@ pub enum Repair {
 /// [`StoreError`] if the store fails.
 pub async fn verify(
     conversations: &dyn ConversationStore,
-    upkeep: &dyn Upkeep,
+    maintenance: &dyn Maintenance,
     repair: Repair,
     mut tell: impl FnMut(&Finding),
     mut progress: impl FnMut(&Report),
 ) -> Result<Report, StoreError> {
     let (mut report, mut after) = (Report::default(), None);
     loop {
-        let page = upkeep.conversations_after(after, MAX_PAGE).await?;
+        let page = maintenance.conversations_after(after, MAX_PAGE).await?;
         let Some(last) = page.last() else { return Ok(report) };
         let mut before = after.replace(last.conversation.id);
         for kept in page {
             let id = kept.conversation.id;
-            let looked = look(conversations, upkeep, before, kept).await?;
+            let looked = look(conversations, maintenance, before, kept).await?;
             before = Some(id);
             report.conversations += 1;
             report.entries += looked.right.last_seq.get();
@@ -138,7 +138,7 @@ pub async fn verify(
             let is_sound = looked.findings.iter().all(Difference::can_be_repaired);
             let is_right = match repair {
                 Repair::No => false,
-                Repair::WhatFollows => put_right(conversations, upkeep, &looked).await?,
+                Repair::WhatFollows => put_right(conversations, maintenance, &looked).await?,
             };
             report.repaired += u64::from(is_right && looked.findings.iter().any(Difference::can_be_repaired));
             report.left += u64::from(!is_sound || !is_right);
@@ -159,16 +159,16 @@ impl Difference {
 /// Puts right what follows from the log. Tells whether nothing was left.
 async fn put_right(
     conversations: &dyn ConversationStore,
-    upkeep: &dyn Upkeep,
+    maintenance: &dyn Maintenance,
     looked: &Looked,
 ) -> Result<bool, StoreError> {
     let Looked { kept, right, findings } = looked;
     // A conversation that somebody writes to has moved on by now, and what is kept of it need not be wrong.
     let is_wrong = findings.iter().any(|found| matches!(found, Difference::Projection { .. }));
-    let summary = !is_wrong || upkeep.repair(kept, right).await?;
-    let revisions = revisions::repair(conversations, upkeep, kept.conversation.id, findings).await?;
+    let summary = !is_wrong || maintenance.repair(kept, right).await?;
+    let revisions = revisions::repair(conversations, maintenance, kept.conversation.id, findings).await?;
     // Looked at again: what became of messages is right only now.
-    let wrong_copies = upkeep.wrong_copies(right).await?;
-    upkeep.mend_copies(right, &wrong_copies).await?;
+    let wrong_copies = maintenance.wrong_copies(right).await?;
+    maintenance.repair_copies(right, &wrong_copies).await?;
     Ok(summary && revisions)
 }

@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use super::Difference;
 use crate::domain::{ConversationId, Entry, EntryKind, MessageBody, Seq, Timestamp};
-use crate::store::{ConversationStore, StoreError, Upkeep};
+use crate::store::{ConversationStore, Maintenance, StoreError};
 
 /// By message: the entry that changed it last, and a digest of what that made of it, since texts may be many and long.
 #[derive(Default)]
@@ -16,7 +16,7 @@ pub(super) struct Revisions {
 
 impl Revisions {
     /// Takes the next entry of the log into account.
-    pub(super) fn follow(&mut self, entry: &Entry) {
+    pub(super) fn apply(&mut self, entry: &Entry) {
         match &entry.kind {
             EntryKind::Message(message) => {
                 if let Some(revision) = &message.revision {
@@ -55,7 +55,7 @@ fn digest(at: Timestamp, text: Option<&MessageBody>) -> u64 {
 /// Puts right what became of messages, where `found` says that it differs. Tells whether nothing was left.
 pub(super) async fn repair(
     conversations: &dyn ConversationStore,
-    upkeep: &dyn Upkeep,
+    maintenance: &dyn Maintenance,
     id: ConversationId,
     found: &[Difference],
 ) -> Result<bool, StoreError> {
@@ -66,7 +66,7 @@ pub(super) async fn repair(
                 Some(right) => conversations.entries_at(id, &[*right]).await?.pop(),
                 None => None,
             };
-            all &= upkeep.repair_revision(id, *message, *kept, by.as_ref()).await?;
+            all &= maintenance.repair_revision(id, *message, *kept, by.as_ref()).await?;
         }
     }
     Ok(all)

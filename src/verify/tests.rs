@@ -3,20 +3,20 @@
 use tempfile::TempDir;
 
 use super::*;
-use crate::store::{OpenStore, StoreLocation, upkeep_contract};
+use crate::store::{OpenStore, StoreLocation, maintenance_contract};
 
 async fn filled() -> (OpenStore, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let store = StoreLocation::Sqlite(folder.path().join("deskline.db")).open().await.unwrap();
-    upkeep_contract::fill(&store).await;
+    maintenance_contract::fill(&store).await;
     (store, folder)
 }
 
 async fn findings(store: &OpenStore, repair: Repair) -> (Vec<Difference>, Report) {
     let mut findings = Vec::new();
     let tell = |finding: &Finding| findings.push(finding.difference.clone());
-    let upkeep = store.upkeep().unwrap();
-    let report = verify(&*store.stores().conversations, &*upkeep, repair, tell, |_| ()).await.unwrap();
+    let maintenance = store.maintenance().unwrap();
+    let report = verify(&*store.stores().conversations, &*maintenance, repair, tell, |_| ()).await.unwrap();
     (findings, report)
 }
 
@@ -24,7 +24,7 @@ async fn findings(store: &OpenStore, repair: Repair) -> (Vec<Difference>, Report
 async fn wrong_projections_are_found_and_put_right() {
     let folder = tempfile::tempdir().unwrap();
     let store = StoreLocation::Sqlite(folder.path().join("deskline.db")).open().await.unwrap();
-    upkeep_contract::wrong_projections_are_found_and_put_right(&store).await;
+    maintenance_contract::wrong_projections_are_found_and_put_right(&store).await;
 }
 
 #[tokio::test]

@@ -52,13 +52,13 @@ impl Site {
     /// All that the data file holds.
     async fn contents(&self) -> Vec<String> {
         let store = OpenStore::Sqlite(SqliteStore::open(&self.path("deskline.db")).unwrap());
-        let (stores, upkeep) = (store.stores(), store.upkeep().unwrap());
+        let (stores, maintenance) = (store.stores(), store.maintenance().unwrap());
         let mut all = Vec::new();
-        for user in upkeep.users_after(None, MAX_PAGE).await.unwrap() {
+        for user in maintenance.users_after(None, MAX_PAGE).await.unwrap() {
             all.push(format!("{:?}", stores.profiles.profiles(&[user.id]).await.unwrap()));
             all.push(format!("{user:?}"));
         }
-        for summary in upkeep.conversations_after(None, MAX_PAGE).await.unwrap() {
+        for summary in maintenance.conversations_after(None, MAX_PAGE).await.unwrap() {
             let id = summary.conversation.id;
             all.push(format!("{summary:?}"));
             for entry in stores.conversations.entries_after(id, Seq::ZERO, MAX_PAGE).await.unwrap() {

@@ -48,7 +48,7 @@ pub(crate) async fn compare(opened: &OpenStore, agent: &Account, ledgers: &[(Acc
         }
     }
     let total: usize = kept.values().map(BTreeMap::len).sum();
-    let wrong = verify(&*store, &*opened.upkeep().unwrap(), Repair::No, |finding| eprintln!("{finding}"), |_| ())
+    let wrong = verify(&*store, &*opened.maintenance().unwrap(), Repair::No, |finding| eprintln!("{finding}"), |_| ())
         .await
         .unwrap();
     assert_eq!(wrong.found, 0, "the projections differ from the log");

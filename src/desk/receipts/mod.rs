@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::{Mutex, MutexGuard};
 
 use super::outage::Outage;
-use crate::domain::{ConversationId, MessageId, Reach, Seq, Side};
+use crate::domain::{ConversationId, MessageId, ReceiptCursor, Seq, Side};
 use crate::store::Receipt;
 use track::Track;
 
@@ -78,7 +78,7 @@ impl Receipts {
     }
 
     /// What the store holds.
-    fn load(&self, key: Key, reach: Reach, read: Seq) {
+    fn load(&self, key: Key, reach: ReceiptCursor, read: Seq) {
         self.change(key, |track| track.load(reach, read));
     }
 
@@ -88,7 +88,7 @@ impl Receipts {
     }
 
     /// The other side was told of this, and of `before` the last time.
-    fn told(&self, key: Key, before: (Reach, Seq), told: (Reach, Seq)) {
+    fn told(&self, key: Key, before: (ReceiptCursor, Seq), told: (ReceiptCursor, Seq)) {
         if let Some(track) = self.tracks().by_key.get_mut(&key) {
             track.tell(before, told);
         }
@@ -134,7 +134,7 @@ impl Receipts {
         let Tracks { by_key, unwritten, due } = &mut *self.tracks();
         let receipts = unwritten.drain().filter_map(|key| {
             let (conversation, side) = key;
-            by_key.get(&key).map(|track| Receipt { conversation, side, reach: track.reach })
+            by_key.get(&key).map(|track| Receipt { conversation, side, cursor: track.reach })
         });
         let receipts = receipts.collect();
         if by_key.len() > TRACKS {
@@ -149,7 +149,7 @@ impl Receipts {
         for receipt in receipts {
             let key = (receipt.conversation, receipt.side);
             let track = by_key.entry(key).or_default();
-            track.reach = track.reach.max(receipt.reach);
+            track.reach = track.reach.max(receipt.cursor);
             unwritten.insert(key);
         }
     }

@@ -7,8 +7,8 @@ use super::Key;
 use super::track::Track;
 use crate::desk::Desk;
 use crate::domain::{
-    DeskEvent, Entry, EntryKind, EntryTold, Members, MessageStatus, Person, Reach, Seq, Side, StatusChange, Summary,
-    UserId,
+    DeskEvent, Entry, EntryKind, EntryTold, Members, MessageStatus, Person, ReceiptCursor, Seq, Side, StatusChange,
+    Summary, UserId,
 };
 use crate::store::StoreError;
 
@@ -27,7 +27,7 @@ const PAGE: usize = 200;
 /// How far both sides of a conversation have come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Reaches {
-    reach: [Reach; 2],
+    reach: [ReceiptCursor; 2],
     read: [Seq; 2],
 }
 

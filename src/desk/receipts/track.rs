@@ -3,12 +3,12 @@
 //! Live messages that are handed over one after the other make a *run*. Whether it joins what is known is looked up in the log
 //! once; from then on each message that is handed over moves the receipt by itself, until one is not.
 
-use crate::domain::{MessageId, Reach, Seq};
+use crate::domain::{MessageId, ReceiptCursor, Seq};
 
 /// How far a side has come, as far as this process knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Track {
-    pub(super) reach: Reach,
+    pub(super) reach: ReceiptCursor,
     pub(super) read: Seq,
     /// Whether the stored receipt has been loaded.
     pub(super) is_loaded: bool,
@@ -16,7 +16,7 @@ pub(super) struct Track {
     /// The first and the last of what was handed over without a gap, up to the newest, where it is not known to join `reach`.
     run: Option<(Seq, Seq)>,
     /// What the other side was told of last, or knows.
-    pub(super) told: (Reach, Seq),
+    pub(super) told: (ReceiptCursor, Seq),
     /// The highest read mark that this process has told of.
     told_read: Seq,
     /// The last message that this process told of.
@@ -62,7 +62,7 @@ impl Track {
 
     /// A client has taken everything up to here.
     pub(super) fn taken(&mut self, up_to: Seq) {
-        self.reach = self.reach.max(Reach { sent: up_to, delivered: up_to });
+        self.reach = self.reach.max(ReceiptCursor { sent: up_to, delivered: up_to });
         self.reconsider();
     }
 
@@ -77,7 +77,7 @@ impl Track {
     }
 
     /// The other side was told of this, and of `before` the last time.
-    pub(super) fn tell(&mut self, before: (Reach, Seq), told: (Reach, Seq)) {
+    pub(super) fn tell(&mut self, before: (ReceiptCursor, Seq), told: (ReceiptCursor, Seq)) {
         if told.1 > before.1 {
             self.told_read = self.told_read.max(told.1);
         }
@@ -122,14 +122,14 @@ impl Track {
         }
     }
 
-    pub(super) fn load(&mut self, reach: Reach, read: Seq) {
+    pub(super) fn load(&mut self, reach: ReceiptCursor, read: Seq) {
         if !self.is_loaded {
             // A mark that this process knows of is news, though the store has it already.
             self.told = (reach, if self.read > Seq::ZERO { Seq::ZERO } else { read });
             self.is_loaded = true;
         }
         self.read = self.read.max(read);
-        self.reach = self.reach.max(reach).max(Reach { sent: read, delivered: read });
+        self.reach = self.reach.max(reach).max(ReceiptCursor { sent: read, delivered: read });
         self.reconsider();
     }
 }
@@ -144,7 +144,7 @@ mod tests {
 
     fn loaded(sent: u64, delivered: u64, read: u64) -> Track {
         let mut track = Track::default();
-        track.load(Reach { sent: seq(sent), delivered: seq(delivered) }, seq(read));
+        track.load(ReceiptCursor { sent: seq(sent), delivered: seq(delivered) }, seq(read));
         track
     }
 
@@ -187,7 +187,7 @@ mod tests {
         track.decide(seq(5), false);
         assert_eq!((track.reach.sent, track.undecided()), (seq(3), None), "it is not asked for again");
         track.taken(seq(4));
-        assert_eq!(track.reach, Reach { sent: seq(5), delivered: seq(4) });
+        assert_eq!(track.reach, ReceiptCursor { sent: seq(5), delivered: seq(4) });
     }
 
     #[test]
@@ -213,15 +213,15 @@ mod tests {
         let mut track = loaded(5, 4, 3);
         track.taken(seq(2));
         track.replayed(seq(0), seq(1));
-        track.load(Reach::default(), seq(1));
-        assert_eq!((track.reach, track.read), (Reach { sent: seq(5), delivered: seq(4) }, seq(3)));
+        track.load(ReceiptCursor::default(), seq(1));
+        assert_eq!((track.reach, track.read), (ReceiptCursor { sent: seq(5), delivered: seq(4) }, seq(3)));
     }
 
     #[test]
     fn a_mark_that_is_kept_before_the_store_is_asked_is_still_news() {
         let mut track = Track { read: seq(4), ..Track::default() };
-        track.load(Reach { sent: seq(2), delivered: seq(2) }, seq(4));
-        assert_eq!(track.told, (Reach { sent: seq(2), delivered: seq(2) }, Seq::ZERO));
+        track.load(ReceiptCursor { sent: seq(2), delivered: seq(2) }, seq(4));
+        assert_eq!(track.told, (ReceiptCursor { sent: seq(2), delivered: seq(2) }, Seq::ZERO));
         assert_eq!(loaded(2, 2, 1).told.1, seq(1), "what was read before is not");
     }
 

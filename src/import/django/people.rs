@@ -114,7 +114,7 @@ impl Taking<'_> {
     /// Under its old number, since old tokens name people by it, unless somebody else has that.
     async fn put(&mut self, user: User) -> Result<(), DjangoError> {
         if self.to.stores.users.user_by_number(user.number).await?.is_none() && user.number > 0 {
-            self.to.upkeep.restore_user(user).await?;
+            self.to.maintenance.restore_user(user).await?;
             return Ok(());
         }
         self.report.note(&self.dump.labels.user, Note::UserNumberTaken, user.number);

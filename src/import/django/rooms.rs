@@ -108,7 +108,7 @@ impl Taking<'_> {
             // Never after the first message, whose stamp would be moved.
             created_at: first.map_or(created_at, |first| first.at.min(created_at)),
         };
-        self.to.upkeep.restore(conversation, Vec::new()).await?;
+        self.to.maintenance.restore(conversation, Vec::new()).await?;
         self.report.taken(&self.dump.labels.room, true);
         Ok(Some(taken))
     }
@@ -178,7 +178,7 @@ impl Taking<'_> {
             }
             self.report.note(&self.dump.labels.room, Note::RoomNumberTaken, number);
         }
-        Ok(self.to.upkeep.fresh_conversation_number().await?)
+        Ok(self.to.maintenance.fresh_conversation_number().await?)
     }
 
     /// A room's key, as its product writes it.

@@ -91,8 +91,8 @@ pub(crate) async fn a_conversation_is_given_to_who_has_none(stores: Stores) {
     let conversation = support(&stores, 1).await;
     support(&stores, 2).await;
     append_new(&stores, say(&conversation, 1, Side::Customer, "before")).await;
-    assert!(!stores.conversations.give_to(conversation.id, someone(2)).await.unwrap(), "Bob has one");
-    assert!(stores.conversations.give_to(conversation.id, someone(3)).await.unwrap());
+    assert!(!stores.conversations.reassign(conversation.id, someone(2)).await.unwrap(), "Bob has one");
+    assert!(stores.conversations.reassign(conversation.id, someone(3)).await.unwrap());
     let given = Members::Support { customer: someone(3) };
     assert_eq!(stores.conversations.find(given).await.unwrap().map(|found| found.id), Some(conversation.id));
     assert_eq!(stores.conversations.find(Members::Support { customer: someone(1) }).await.unwrap(), None);

@@ -144,7 +144,7 @@ pub(crate) async fn a_batch_is_answered_in_its_order(stores: Stores) {
         .into_iter()
         .map(|answer| match answer.unwrap() {
             Appended::New(entry) => (entry.conversation == one.id, entry.seq.get()),
-            Appended::NoNews => (true, 0),
+            Appended::Unchanged => (true, 0),
             Appended::Already(_) => panic!("nothing was sent twice"),
         })
         .collect();

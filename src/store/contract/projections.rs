@@ -1,7 +1,7 @@
 //! Projections of a log: counts, status, and missed messages.
 
 use super::{append, append_new, log, read, say, someone, support};
-use crate::domain::{ConversationId, Draft, DraftKind, EntryKind, Reach, Seq, Side, Status};
+use crate::domain::{ConversationId, Draft, DraftKind, EntryKind, ReceiptCursor, Seq, Side, Status};
 use crate::store::{Appended, Delivered, ListFor, Receipt, Stores};
 
 pub(crate) async fn unread_counts_follow_messages_and_read_marks(stores: Stores) {
@@ -29,11 +29,11 @@ pub(crate) async fn a_partial_read_leaves_the_rest_unread(stores: Stores) {
 
 pub(crate) async fn a_read_mark_that_is_no_news_makes_no_entry(stores: Stores) {
     let conversation = support(&stores, 1).await;
-    assert_eq!(append(&stores, read(&conversation, 9, Side::Desk, 1)).await, Appended::NoNews);
+    assert_eq!(append(&stores, read(&conversation, 9, Side::Desk, 1)).await, Appended::Unchanged);
     append_new(&stores, say(&conversation, 1, Side::Customer, "one")).await;
-    assert_eq!(append(&stores, read(&conversation, 1, Side::Customer, 1)).await, Appended::NoNews);
+    assert_eq!(append(&stores, read(&conversation, 1, Side::Customer, 1)).await, Appended::Unchanged);
     append_new(&stores, read(&conversation, 9, Side::Desk, 1)).await;
-    assert_eq!(append(&stores, read(&conversation, 9, Side::Desk, 2)).await, Appended::NoNews);
+    assert_eq!(append(&stores, read(&conversation, 9, Side::Desk, 2)).await, Appended::Unchanged);
     assert_eq!(log(&stores, conversation.id).await.len(), 2);
 }
 
@@ -48,7 +48,7 @@ pub(crate) async fn the_status_follows_who_spoke_last_and_what_was_set(stores: S
         Draft { kind: DraftKind::ChangeStatus { status: Status::Closed }, ..read(&conversation, 9, Side::Desk, 0) };
     append_new(&stores, close.clone()).await;
     assert_eq!(status().await, Status::Closed);
-    assert_eq!(append(&stores, close).await, Appended::NoNews);
+    assert_eq!(append(&stores, close).await, Appended::Unchanged);
     append_new(&stores, say(&conversation, 1, Side::Customer, "once more")).await;
     assert_eq!(status().await, Status::Waiting);
 }
@@ -84,19 +84,19 @@ pub(crate) async fn what_was_not_delivered_is_missed_until_it_is(stores: Stores)
 
 pub(crate) async fn receipts_move_forward_only(stores: Stores) {
     let (ann, bob) = (support(&stores, 1).await, support(&stores, 2).await);
-    let reach = |sent, delivered| Reach { sent: Seq::new(sent), delivered: Seq::new(delivered) };
+    let cursor = |sent, delivered| ReceiptCursor { sent: Seq::new(sent), delivered: Seq::new(delivered) };
     let note = async |side, sent, delivered| {
-        let receipt = Receipt { conversation: ann.id, side, reach: reach(sent, delivered) };
+        let receipt = Receipt { conversation: ann.id, side, cursor: cursor(sent, delivered) };
         stores.conversations.note_receipts(vec![receipt]).await.unwrap();
     };
-    assert_eq!(stores.conversations.receipts(ann.id).await.unwrap(), [reach(0, 0); 2]);
+    assert_eq!(stores.conversations.receipts(ann.id).await.unwrap(), [cursor(0, 0); 2]);
     note(Side::Desk, 5, 2).await;
     note(Side::Desk, 3, 4).await;
     note(Side::Customer, 1, 0).await;
-    assert_eq!(stores.conversations.receipts(ann.id).await.unwrap(), [reach(1, 0), reach(5, 4)]);
+    assert_eq!(stores.conversations.receipts(ann.id).await.unwrap(), [cursor(1, 0), cursor(5, 4)]);
     append_new(&stores, say(&ann, 1, Side::Customer, "one")).await;
-    assert_eq!(stores.conversations.receipts(ann.id).await.unwrap(), [reach(1, 0), reach(5, 4)]);
-    assert_eq!(stores.conversations.receipts(bob.id).await.unwrap(), [reach(0, 0); 2]);
+    assert_eq!(stores.conversations.receipts(ann.id).await.unwrap(), [cursor(1, 0), cursor(5, 4)]);
+    assert_eq!(stores.conversations.receipts(bob.id).await.unwrap(), [cursor(0, 0); 2]);
     let unknown = ConversationId::from_bytes([7; 12]);
-    assert_eq!(stores.conversations.receipts(unknown).await.unwrap(), [reach(0, 0); 2]);
+    assert_eq!(stores.conversations.receipts(unknown).await.unwrap(), [cursor(0, 0); 2]);
 }

@@ -17,7 +17,7 @@ use super::connection::{DEADLINE, copy, late, stopped_by_duplicate, within};
 use super::documents::EntryDocument;
 use super::queries;
 use crate::domain::{
-    ClientMessageId, ConversationId, Draft, DraftKind, Entry, EntryKind, Message, MessageId, ReadReach, Remainder, Seq,
+    ClientMessageId, ConversationId, Draft, DraftKind, Entry, EntryKind, Message, MessageId, ReadEffect, Recount, Seq,
     Side, Summary, UserId,
 };
 use crate::store::{AppendError, Appended, MAX_PAGE, StoreError};
@@ -35,9 +35,9 @@ type Answer = Result<Appended, AppendError>;
 enum Step {
     Insert {
         entry: Entry,
-        remainder: Remainder,
+        recount: Recount,
     },
-    NoNews,
+    Unchanged,
     /// The same message as that of an earlier draft of the batch.
     Repeats(usize),
 }
@@ -120,7 +120,7 @@ impl Shared {
                 }
             }
             let stopped = within(self.insert(&steps)).await?;
-            let reached = work.settle(&steps, stopped, &mut summary);
+            let reached = work.record(&steps, stopped, &mut summary);
             let is_moved = summary.last_seq == before.last_seq || self.project(&before, &summary, &steps).await;
             let Some((index, entry)) = reached else { return Ok(is_moved.then_some(summary)) };
             if !is_moved {
@@ -178,10 +178,10 @@ impl Shared {
                 DraftKind::ChangeStatus { status } => {
                     (*status != ahead.status).then_some(EntryKind::StatusChanged { status: *status })
                 }
-                DraftKind::Read { up_to } => match ahead.read_reach(draft.side, *up_to) {
-                    ReadReach::Nothing => None,
-                    ReadReach::Everything => Some(EntryKind::Read { up_to: ahead.last_seq }),
-                    ReadReach::Part(up_to) => {
+                DraftKind::Read { up_to } => match ahead.read_effect(draft.side, *up_to) {
+                    ReadEffect::Nothing => None,
+                    ReadEffect::Everything => Some(EntryKind::Read { up_to: ahead.last_seq }),
+                    ReadEffect::Part(up_to) => {
                         let from = draft.side.other();
                         unread = planned(&steps, from, up_to)
                             + self.count_messages(summary, from, up_to, summary.last_seq.next()).await?;
@@ -199,7 +199,7 @@ impl Shared {
                 }
             };
             let Some(kind) = kind else {
-                steps.push((index, Step::NoNews));
+                steps.push((index, Step::Unchanged));
                 continue;
             };
             let entry = Entry {
@@ -211,12 +211,12 @@ impl Shared {
                 kind,
             };
             // Marks may cover what is planned before them, so that the log alone does not tell.
-            let remainder = match &entry.kind {
-                EntryKind::Read { .. } => Remainder { unread, ..Remainder::default() },
-                _ => self.remainder(&ahead, &entry).await?,
+            let recount = match &entry.kind {
+                EntryKind::Read { .. } => Recount { unread, ..Recount::default() },
+                _ => self.recount(&ahead, &entry).await?,
             };
-            ahead.follow(&entry, remainder.clone());
-            steps.push((index, Step::Insert { entry, remainder }));
+            ahead.apply(&entry, recount.clone());
+            steps.push((index, Step::Insert { entry, recount }));
         }
         Ok(steps)
     }
@@ -271,7 +271,7 @@ impl Step {
     const fn entry(&self) -> Option<&Entry> {
         match self {
             Self::Insert { entry, .. } => Some(entry),
-            Self::NoNews | Self::Repeats(_) => None,
+            Self::Unchanged | Self::Repeats(_) => None,
         }
     }
 }
@@ -279,7 +279,7 @@ impl Step {
 impl Work {
     /// Answers the drafts up to the entry that was `stopped`, and takes what went in into account. Gives that entry and
     /// its draft.
-    fn settle<'a>(
+    fn record<'a>(
         &mut self,
         steps: &'a [(usize, Step)],
         stopped: Option<usize>,
@@ -289,12 +289,12 @@ impl Work {
         for (index, step) in steps {
             let answer = match step {
                 Step::Insert { entry, .. } if stopped == Some(inserted) => return Some((*index, entry)),
-                Step::Insert { entry, remainder } => {
+                Step::Insert { entry, recount } => {
                     inserted += 1;
-                    summary.follow(entry, remainder.clone());
+                    summary.apply(entry, recount.clone());
                     Appended::New(entry.clone())
                 }
-                Step::NoNews => Appended::NoNews,
+                Step::Unchanged => Appended::Unchanged,
                 Step::Repeats(first) => match &self.answers[*first] {
                     Some(Ok(Appended::New(entry) | Appended::Already(entry))) => Appended::Already(entry.clone()),
                     // Its first is before it in the batch, and only an entry that went in lets us come this far.

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use super::connection::{DEADLINE, is_duplicate, late, within};
 use super::documents::{CONVERSATIONS, ConversationDocument, DELIVERED, EntryDocument, int, object_id, reached, whole};
 use super::projection::bounded;
-use super::updates::{Reach, Update};
+use super::updates::{Scope, Update};
 use super::{MongoStore, Shared, queries};
 use crate::domain::{
     self, Conversation, ConversationId, Draft, Entry, Members, MessageExtras, MessageId, Seq, Summary, Timestamp,
@@ -66,7 +66,7 @@ impl ConversationStore for MongoStore {
         .await
     }
 
-    async fn give_to(&self, id: ConversationId, customer: UserId) -> Result<bool, StoreError> {
+    async fn reassign(&self, id: ConversationId, customer: UserId) -> Result<bool, StoreError> {
         within(async {
             let change = doc! { "$set": { "customer": object_id(customer.bytes()) } };
             match self.shared.conversations.update_one(queries::support_conversation(id), change).await {
@@ -178,7 +178,7 @@ impl ConversationStore for MongoStore {
         let update = |mark: Delivered| Update {
             filter: queries::delivered(mark.user, mark.conversation),
             change: doc! { "$max": { "upTo": int(mark.up_to.get()) } },
-            reach: Reach::OneOrNew,
+            scope: Scope::OneOrNew,
         };
         within(self.shared.update_all(DELIVERED, marks.into_iter().map(update).collect())).await.map(drop)
     }
@@ -207,16 +207,16 @@ impl ConversationStore for MongoStore {
     async fn note_receipts(&self, receipts: Vec<Receipt>) -> Result<(), StoreError> {
         let update = |receipt: Receipt| Update {
             filter: queries::conversation(receipt.conversation),
-            change: reached(receipt.side, receipt.reach),
-            reach: Reach::One,
+            change: reached(receipt.side, receipt.cursor),
+            scope: Scope::One,
         };
         within(self.shared.update_all(CONVERSATIONS, receipts.into_iter().map(update).collect())).await.map(drop)
     }
 
-    async fn receipts(&self, id: ConversationId) -> Result<[domain::Reach; 2], StoreError> {
+    async fn receipts(&self, id: ConversationId) -> Result<[domain::ReceiptCursor; 2], StoreError> {
         within(async {
             let found = self.shared.conversations.find_one(queries::conversation(id)).await?;
-            Ok(found.map(|found| found.reaches()).unwrap_or_default())
+            Ok(found.map(|found| found.receipt_cursors()).unwrap_or_default())
         })
         .await
     }

@@ -12,7 +12,7 @@ use futures_util::TryStreamExt;
 use super::connection::within;
 use super::documents::{MESSAGES, object_id, our_fields, whole};
 use super::mirror::{NOBODY, old_shape};
-use super::updates::{Reach, Update};
+use super::updates::{Scope, Update};
 use super::{Shared, queries};
 use crate::domain::{Entry, Message, MessageBody, MessageId, Seq, Summary};
 use crate::store::{MAX_PAGE, StoreError};
@@ -42,7 +42,7 @@ impl Shared {
         }
     }
 
-    pub(super) async fn mend_copies(&self, right: &Summary, wrong: &[Seq]) -> Result<(), StoreError> {
+    pub(super) async fn repair_copies(&self, right: &Summary, wrong: &[Seq]) -> Result<(), StoreError> {
         let desk = within(self.first_agent()).await?.map_or(NOBODY, |user| user.id);
         for seqs in wrong.chunks(MAX_PAGE) {
             let entries = within(self.entries_at(right.conversation.id, seqs)).await?;
@@ -52,7 +52,7 @@ impl Shared {
                 let mut rest = old_shape(right, entry, text, desk);
                 truth.keys().for_each(|known| drop(rest.remove(known)));
                 let change = doc! { "$set": truth, "$setOnInsert": rest };
-                Some(Update { filter: queries::message(message.id), change, reach: Reach::OneOrNew })
+                Some(Update { filter: queries::message(message.id), change, scope: Scope::OneOrNew })
             };
             self.update_all(MESSAGES, messages(&entries).filter_map(mend).collect()).await?;
             let deleted = messages(&entries).filter(|(_, message)| message.text().is_none());

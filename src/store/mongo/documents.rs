@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::revisions::{RevisionDocument, TargetDocument};
 use crate::domain::{
-    Conversation, ConversationId, Entry, EntryKind, LastMessage, Members, Message, MessageBody, MessageId, Reach,
-    Revision, Seq, Side, SideState, Status, Summary, Timestamp, UserId,
+    Conversation, ConversationId, Entry, EntryKind, LastMessage, Members, Message, MessageBody, MessageId,
+    ReceiptCursor, Revision, Seq, Side, SideState, Status, Summary, Timestamp, UserId,
 };
 use crate::store::StoreError;
 
@@ -221,9 +221,9 @@ impl ConversationDocument {
     }
 
     /// How far both sides have come, by [`Side::index`].
-    pub(super) fn reaches(&self) -> [Reach; 2] {
+    pub(super) fn receipt_cursors(&self) -> [ReceiptCursor; 2] {
         [self.customer_reach, self.desk_reach].map(|reach| {
-            reach.map_or_else(Reach::default, |reach| Reach {
+            reach.map_or_else(ReceiptCursor::default, |reach| ReceiptCursor {
                 sent: Seq::new(whole(reach.sent)),
                 delivered: Seq::new(whole(reach.delivered)),
             })
@@ -246,7 +246,7 @@ impl ConversationDocument {
 }
 
 /// The change of a [`ConversationDocument`] that notes how far a side has come. What is kept moves forward only.
-pub(super) fn reached(side: Side, reach: Reach) -> Document {
+pub(super) fn reached(side: Side, reach: ReceiptCursor) -> Document {
     let field = match side {
         Side::Customer => "customerReach",
         Side::Desk => "deskReach",

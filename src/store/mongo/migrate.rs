@@ -17,7 +17,7 @@ use super::connection::within;
 use super::documents::{EntryDocument, MESSAGES, object_id, our_fields, whole};
 use super::mirror::NOBODY;
 use super::old_messages::OldMessage;
-use super::updates::{Reach, Update};
+use super::updates::{Scope, Update};
 use super::{MongoStore, Shared, queries};
 use crate::domain::{
     Conversation, ConversationId, Draft, DraftKind, Entry, Members, MessageBody, MessageId, Seq, Side, Summary,
@@ -99,7 +99,7 @@ impl MongoStore {
             match answer {
                 Ok(Appended::Already(entry)) => kept.push(entry),
                 // The copier puts our fields to these.
-                Ok(Appended::New(_) | Appended::NoNews) => {}
+                Ok(Appended::New(_) | Appended::Unchanged) => {}
                 Err(AppendError::Store(error)) => return Err(error),
                 Err(AppendError::NoConversation(id)) => {
                     return Err(StoreError::Corrupt(format!("conversation {id} is gone")));
@@ -112,7 +112,7 @@ impl MongoStore {
             entry.message().map(|message| Update {
                 filter: queries::message(message.id),
                 change: doc! { "$set": our_fields(entry, message) },
-                reach: Reach::One,
+                scope: Scope::One,
             })
         };
         self.shared.update_all(MESSAGES, kept.iter().filter_map(stamp).collect()).await.map(drop)
@@ -186,7 +186,7 @@ impl Shared {
             Update {
                 filter: queries::message(message.id),
                 change: doc! { "$set": message.odd.clone() },
-                reach: Reach::One,
+                scope: Scope::One,
             }
         });
         self.update_all(MESSAGES, straight.collect()).await.map(drop)

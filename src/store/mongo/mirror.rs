@@ -17,7 +17,7 @@ use super::Shared;
 use super::connection::within;
 use super::documents::{CONVERSATIONS, ConversationDocument, MESSAGES, date, int, old_fields, our_fields, whole};
 use super::queries;
-use super::updates::{Reach, Update};
+use super::updates::{Scope, Update};
 use crate::domain::{ConversationId, Entry, EntryKind, Members, MessageBody, MessageId, Seq, Summary, UserId};
 use crate::store::StoreError;
 
@@ -78,7 +78,7 @@ impl Mirror {
 /// Copies what is nudged, until told to stop. What was begun is finished first.
 pub(super) async fn keep_up(shared: Arc<Shared>, stop: CancellationToken) {
     while stop.run_until_cancelled(shared.mirror.nudged.notified()).await.is_some() {
-        while let Err(error) = shared.settle_mirror().await {
+        while let Err(error) = shared.flush_mirror().await {
             tracing::warn!(%error, "Could not update the copy in `messages`; retrying");
             if stop.run_until_cancelled(tokio::time::sleep(RETRY)).await.is_none() {
                 return;
@@ -89,7 +89,7 @@ pub(super) async fn keep_up(shared: Arc<Shared>, stop: CancellationToken) {
 
 impl Shared {
     /// Copies until nothing waits.
-    pub(super) async fn settle_mirror(&self) -> Result<(), StoreError> {
+    pub(super) async fn flush_mirror(&self) -> Result<(), StoreError> {
         loop {
             // Taken anew each round, so that others get their turn while much waits.
             let _copying = self.mirror.copying.lock().await;
@@ -151,7 +151,7 @@ impl Shared {
             // Another process has copied the same in the meantime, and knew more, or less. Whoever comes last sees to it that the
             // copies are as the log is now.
             for page in pages {
-                self.mend_copies(&page.summary, &page.messages()).await?;
+                self.repair_copies(&page.summary, &page.messages()).await?;
             }
             self.update_all(CONVERSATIONS, pages.iter().filter_map(Page::mark_at_least).collect()).await?;
         }
@@ -194,17 +194,17 @@ impl Page {
                     "$set": our_fields(entry, message),
                     "$setOnInsert": old_shape(&self.summary, entry, text, desk),
                 };
-                Some(Update { filter: queries::message(message.id), change, reach: Reach::OneOrNew })
+                Some(Update { filter: queries::message(message.id), change, scope: Scope::OneOrNew })
             }
             EntryKind::Read { up_to } => Some(Update {
                 filter: queries::flagged_unread(entry.conversation, across, *up_to),
                 change: doc! { "$set": { "read": true, "updatedAt": date(entry.at) } },
-                reach: Reach::All,
+                scope: Scope::All,
             }),
             EntryKind::Edited { target, body } => Some(Update {
                 filter: queries::message(target.id),
                 change: doc! { "$set": { "message": body.as_str(), "updatedAt": date(entry.at) } },
-                reach: Reach::One,
+                scope: Scope::One,
             }),
             EntryKind::StatusChanged { .. } | EntryKind::Deleted { .. } => None,
         }
@@ -242,7 +242,7 @@ impl Page {
     fn mark_at_least(&self) -> Option<Update> {
         let last = self.entries.last()?;
         let change = doc! { "$max": { "mirrored": int(last.seq.get()) } };
-        Some(Update { filter: queries::conversation(self.summary.conversation.id), change, reach: Reach::One })
+        Some(Update { filter: queries::conversation(self.summary.conversation.id), change, scope: Scope::One })
     }
 }
 

@@ -52,13 +52,14 @@ mod documents;
 mod extras;
 mod indexes;
 mod lanes;
+mod maintenance;
+mod malformed_accounts;
+mod malformed_records;
 mod migrate;
 mod mirror;
 mod numbers;
-mod odd_accounts;
-mod odd_records;
 mod old_messages;
-mod people_upkeep;
+mod people_maintenance;
 mod profiles;
 mod projection;
 mod queries;
@@ -67,7 +68,6 @@ mod session_documents;
 #[cfg(test)]
 mod tests;
 mod updates;
-mod upkeep;
 mod user_documents;
 mod users;
 
@@ -159,8 +159,8 @@ impl MongoStore {
     ///
     /// # Errors
     /// [`StoreError`] if the server fails meanwhile; the copying is then continued later.
-    pub async fn settle(&self) -> Result<(), StoreError> {
-        self.shared.settle_mirror().await
+    pub async fn flush(&self) -> Result<(), StoreError> {
+        self.shared.flush_mirror().await
     }
 
     /// Ends the background work, once what was begun is finished.
@@ -168,7 +168,7 @@ impl MongoStore {
         self.stop.cancel();
         self.tasks.close();
         self.tasks.wait().await;
-        if let Err(error) = self.settle().await {
+        if let Err(error) = self.flush().await {
             tracing::warn!(%error, "The copy in `messages` is behind; the next start updates it");
         }
     }

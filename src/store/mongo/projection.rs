@@ -58,8 +58,8 @@ impl Shared {
                 let id = summary.conversation.id;
                 return Err(StoreError::Corrupt(format!("the log of {id} has a hole before {}", entry.seq)));
             }
-            let remainder = self.remainder(summary, &entry).await?;
-            summary.follow(&entry, remainder);
+            let recount = self.recount(summary, &entry).await?;
+            summary.apply(&entry, recount);
         }
         Ok(())
     }

@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use super::documents::{ENTRIES, EntryDocument, date, int, object_id, side_of_int, side_to_int, time, whole};
 use super::queries;
-use super::updates::{Reach, Update};
+use super::updates::{Scope, Update};
 use super::{Shared, connection::within};
 use crate::domain::{
-    ConversationId, Entry, EntryKind, LastMessage, MessageBody, MessageId, Remainder, Revision, Seq, Side, Summary,
+    ConversationId, Entry, EntryKind, LastMessage, MessageBody, MessageId, Recount, Revision, Seq, Side, Summary,
     Target,
 };
 use crate::store::{MAX_PAGE, StoreError};
@@ -86,7 +86,7 @@ impl Shared {
         let update = |entry: &Entry| {
             let target = entry.target()?;
             let filter = queries::unrevised_since(entry.conversation, target.seq, entry.seq);
-            Some(Update { filter, change: change(entry), reach: Reach::One })
+            Some(Update { filter, change: change(entry), scope: Scope::One })
         };
         self.update_all(ENTRIES, entries.iter().filter_map(update).collect()).await.map(drop)
     }
@@ -107,24 +107,24 @@ impl Shared {
     }
 
     /// What is left after an entry that `summary` does not have yet, as it was when the entry was appended.
-    pub(super) async fn remainder(&self, summary: &Summary, entry: &Entry) -> Result<Remainder, StoreError> {
-        let mut remainder = Remainder::default();
+    pub(super) async fn recount(&self, summary: &Summary, entry: &Entry) -> Result<Recount, StoreError> {
+        let mut recount = Recount::default();
         match &entry.kind {
             EntryKind::Read { up_to } => {
                 let last_message = summary.last_message.as_ref().map_or(Seq::ZERO, |last| last.seq);
                 if *up_to < last_message {
-                    remainder.unread = self.count_messages(summary, entry.side.other(), *up_to, entry.seq).await?;
+                    recount.unread = self.count_messages(summary, entry.side.other(), *up_to, entry.seq).await?;
                 }
             }
             EntryKind::Deleted { target } if summary.is_last_message(target.seq) => {
-                remainder.last_message = self.last_message(summary, target.seq, entry.seq).await?;
+                recount.last_message = self.last_message(summary, target.seq, entry.seq).await?;
             }
             EntryKind::Message(_)
             | EntryKind::StatusChanged { .. }
             | EntryKind::Edited { .. }
             | EntryKind::Deleted { .. } => {}
         }
-        Ok(remainder)
+        Ok(recount)
     }
 
     /// Messages of `side` beyond `after` that were there when the entry `as_of` was appended.

@@ -18,12 +18,12 @@ const MOST_BYTES: usize = 4 << 20;
 pub(super) struct Update {
     pub(super) filter: Document,
     pub(super) change: Document,
-    pub(super) reach: Reach,
+    pub(super) scope: Scope,
 }
 
 /// What an update is applied to.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reach {
+pub(super) enum Scope {
     /// The one document that the filter names, if it is there.
     One,
     /// The same; it is made if it is not there.
@@ -59,8 +59,8 @@ impl Shared {
             let update = doc! {
                 "q": update.filter,
                 "u": update.change,
-                "upsert": update.reach == Reach::OneOrNew,
-                "multi": update.reach == Reach::All,
+                "upsert": update.scope == Scope::OneOrNew,
+                "multi": update.scope == Scope::All,
             };
             bytes += update.to_vec().map_or(0, |encoded| encoded.len());
             waiting.push(update);

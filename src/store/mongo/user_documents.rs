@@ -6,7 +6,7 @@ use bson::{Bson, DateTime, Document, bson, deserialize_from_document, doc};
 use serde::Deserialize;
 
 use super::documents::{USERS, date, int, object_id, time, whole};
-use super::{odd_accounts, session_documents};
+use super::{malformed_accounts, session_documents};
 use crate::domain::{AccountStatus, CodePurpose, Email, PendingCode, PendingCodes, Role, Timestamp, User, UserId};
 use crate::store::{CodesChange, NewUser, StoreError, UserChange};
 
@@ -159,7 +159,7 @@ impl TryFrom<UserDocument> for User {
         let id = UserId::from_bytes(object_id.bytes());
         let OldFields { name, email, password_hash, role, status, created_at, updated_at, odd } =
             OldFields::of(&document);
-        odd_accounts::note(id, &odd);
+        malformed_accounts::note(id, &odd);
         let only = document.code.as_ref().map(|only| (&only.purpose, &only.code));
         let pending_codes: Option<PendingCodes> = only.into_iter().chain(&document.codes).map(pending_code).collect();
         let created_at = created_at.unwrap_or_else(|| time(object_id.timestamp()));

@@ -8,7 +8,7 @@ use mongodb::options::ReturnDocument;
 use super::connection::{is_duplicate, within};
 use super::documents::{int, object_id};
 use super::user_documents::{UserDocument, changed, new_user};
-use super::{MongoStore, Shared, odd_accounts, projection, queries, session_documents};
+use super::{MongoStore, Shared, malformed_accounts, projection, queries, session_documents};
 use crate::domain::{DeskId, Email, Role, Timestamp, User, UserId};
 use crate::store::{MAX_PAGE, NewUser, SaveUserError, SessionsChange, StoreError, UserChange, UserPage, UserStore};
 
@@ -138,7 +138,7 @@ impl Shared {
         let id = document.raw_id().clone();
         match self.numbered(Some(document)).await {
             Err(StoreError::Corrupt(why)) => {
-                odd_accounts::note_unreadable(&id, &why);
+                malformed_accounts::note_unreadable(&id, &why);
                 Ok(None)
             }
             read => read,

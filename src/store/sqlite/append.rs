@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{revisions, rows};
 use crate::domain::{
-    ClientMessageId, ConversationId, Draft, DraftKind, Entry, EntryKind, Message, ReadReach, Seq, Summary, UserId,
+    ClientMessageId, ConversationId, Draft, DraftKind, Entry, EntryKind, Message, ReadEffect, Seq, Summary, UserId,
 };
 use crate::store::{AppendError, Appended, StoreError};
 
@@ -89,15 +89,15 @@ impl Appender {
             return Ok(Appended::Already(first));
         }
         let up_to = match &draft.kind {
-            DraftKind::ChangeStatus { status } if *status == summary.status => return Ok(Appended::NoNews),
+            DraftKind::ChangeStatus { status } if *status == summary.status => return Ok(Appended::Unchanged),
             DraftKind::Message { .. } | DraftKind::ChangeStatus { .. } => None,
-            DraftKind::Read { up_to } => match summary.read_reach(draft.side, *up_to) {
-                ReadReach::Nothing => return Ok(Appended::NoNews),
-                ReadReach::Everything => Some(summary.last_seq),
-                ReadReach::Part(up_to) => {
+            DraftKind::Read { up_to } => match summary.read_effect(draft.side, *up_to) {
+                ReadEffect::Nothing => return Ok(Appended::Unchanged),
+                ReadEffect::Everything => Some(summary.last_seq),
+                ReadEffect::Part(up_to) => {
                     let left = revisions::unread_beyond(connection, &summary.conversation, draft.side, up_to)?;
                     if left == summary.side(draft.side).unread {
-                        return Ok(Appended::NoNews);
+                        return Ok(Appended::Unchanged);
                     }
                     Some(up_to)
                 }
@@ -109,7 +109,7 @@ impl Appender {
                     _ => true,
                 });
                 if !is_news {
-                    return Ok(Appended::NoNews);
+                    return Ok(Appended::Unchanged);
                 }
                 None
             }
@@ -118,8 +118,8 @@ impl Appender {
         if let Some(target) = entry.target() {
             revisions::mark(connection, &summary.conversation, target, entry.seq)?;
         }
-        let remainder = revisions::remainder(connection, summary, &entry)?;
-        summary.follow(&entry, remainder);
+        let recount = revisions::recount(connection, summary, &entry)?;
+        summary.apply(&entry, recount);
         self.dirty.insert(entry.conversation);
         Ok(Appended::New(entry))
     }

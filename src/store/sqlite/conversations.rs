@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::rows::{self, select_entry, summary_columns};
 use super::{SqliteStore, extras, receipts, since};
 use crate::domain::{
-    Conversation, ConversationId, Draft, Entry, Members, MessageExtras, MessageId, Reach, Seq, Status, Summary,
+    Conversation, ConversationId, Draft, Entry, Members, MessageExtras, MessageId, ReceiptCursor, Seq, Status, Summary,
     Timestamp, UserId,
 };
 use crate::store::{
@@ -76,7 +76,7 @@ impl ConversationStore for SqliteStore {
         self.readers.read(read).await
     }
 
-    async fn give_to(&self, id: ConversationId, customer: UserId) -> Result<bool, StoreError> {
+    async fn reassign(&self, id: ConversationId, customer: UserId) -> Result<bool, StoreError> {
         let write = move |connection: &Connection| {
             let sql = "UPDATE OR IGNORE conversations SET customer = ?2 WHERE id = ?1 AND peer IS NULL";
             Ok::<bool, StoreError>(connection.prepare_cached(sql)?.execute(params![id.bytes(), customer.bytes()])? > 0)
@@ -301,7 +301,7 @@ impl ConversationStore for SqliteStore {
         self.writer.change(move |connection| receipts::note(connection, &receipts)).await
     }
 
-    async fn receipts(&self, id: ConversationId) -> Result<[Reach; 2], StoreError> {
+    async fn receipts(&self, id: ConversationId) -> Result<[ReceiptCursor; 2], StoreError> {
         self.readers.read(move |connection| receipts::of(connection, id)).await
     }
 

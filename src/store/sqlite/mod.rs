@@ -13,7 +13,7 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
-use super::{StoreError, Stores, Upkeep};
+use super::{Maintenance, StoreError, Stores};
 
 mod append;
 mod bans;
@@ -23,7 +23,8 @@ mod conversations;
 mod desk_ids;
 mod extras;
 mod lock;
-mod people_upkeep;
+mod maintenance;
+mod people_maintenance;
 mod profiles;
 mod readers;
 mod receipts;
@@ -34,14 +35,13 @@ mod sessions;
 mod since;
 #[cfg(test)]
 mod tests;
-mod upkeep;
 mod users;
 mod writer;
 
 pub use lock::{DataFileLock, DataFileLocked};
 
+use maintenance::SqliteMaintenance;
 use readers::Readers;
-use upkeep::SqliteUpkeep;
 use writer::Writer;
 
 /// Users and logs in one SQLite file.
@@ -72,8 +72,8 @@ impl SqliteStore {
     ///
     /// # Errors
     /// [`StoreError`] if the file cannot be opened once more.
-    pub fn upkeep(&self) -> Result<impl Upkeep + use<>, StoreError> {
-        SqliteUpkeep::open(&self.path)
+    pub fn maintenance(&self) -> Result<impl Maintenance + use<>, StoreError> {
+        SqliteMaintenance::open(&self.path)
     }
 
     /// All parts of the port.

@@ -2,11 +2,11 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::domain::{ConversationId, Reach, Seq, Side};
+use crate::domain::{ConversationId, ReceiptCursor, Seq, Side};
 use crate::store::{Receipt, StoreError};
 
 pub(super) fn note(connection: &Connection, receipts: &[Receipt]) -> Result<(), StoreError> {
-    for Receipt { conversation, side, reach } in receipts {
+    for Receipt { conversation, side, cursor } in receipts {
         let mut update = connection.prepare_cached(match side {
             Side::Customer => {
                 "UPDATE conversations SET customer_sent = max(customer_sent, ?2),
@@ -17,20 +17,23 @@ pub(super) fn note(connection: &Connection, receipts: &[Receipt]) -> Result<(), 
                      desk_delivered = max(desk_delivered, ?3) WHERE id = ?1"
             }
         })?;
-        update.execute(params![conversation.bytes(), reach.sent.get(), reach.delivered.get()])?;
+        update.execute(params![conversation.bytes(), cursor.sent.get(), cursor.delivered.get()])?;
     }
     Ok(())
 }
 
-pub(super) fn of(connection: &Connection, id: ConversationId) -> Result<[Reach; 2], StoreError> {
+pub(super) fn of(connection: &Connection, id: ConversationId) -> Result<[ReceiptCursor; 2], StoreError> {
     let mut select = connection.prepare_cached(
         "SELECT customer_sent, customer_delivered, desk_sent, desk_delivered FROM conversations WHERE id = ?1",
     )?;
-    let reaches = select.query_row([id.bytes()], |row| {
-        let reach = |sent, delivered| {
-            Ok::<_, rusqlite::Error>(Reach { sent: Seq::new(row.get(sent)?), delivered: Seq::new(row.get(delivered)?) })
+    let cursors = select.query_row([id.bytes()], |row| {
+        let cursor = |sent, delivered| {
+            Ok::<_, rusqlite::Error>(ReceiptCursor {
+                sent: Seq::new(row.get(sent)?),
+                delivered: Seq::new(row.get(delivered)?),
+            })
         };
-        Ok::<_, rusqlite::Error>([reach(0, 1)?, reach(2, 3)?])
+        Ok::<_, rusqlite::Error>([cursor(0, 1)?, cursor(2, 3)?])
     });
-    Ok(reaches.optional()?.unwrap_or_default())
+    Ok(cursors.optional()?.unwrap_or_default())
 }

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::rows;
-use crate::domain::{Conversation, Entry, EntryKind, LastMessage, MessageBody, Remainder, Seq, Side, Summary, Target};
+use crate::domain::{Conversation, Entry, EntryKind, LastMessage, MessageBody, Recount, Seq, Side, Summary, Target};
 use crate::store::StoreError;
 
 /// Messages that are still there as `e`, with what became of them as `r`.
@@ -57,15 +57,15 @@ pub(super) fn unread_beyond(
 }
 
 /// What is left after an entry which is the newest of the log, but not in `summary` yet.
-pub(super) fn remainder(connection: &Connection, summary: &Summary, entry: &Entry) -> Result<Remainder, StoreError> {
+pub(super) fn recount(connection: &Connection, summary: &Summary, entry: &Entry) -> Result<Recount, StoreError> {
     let conversation = &summary.conversation;
-    let mut remainder = Remainder::default();
+    let mut recount = Recount::default();
     match &entry.kind {
         EntryKind::Read { up_to } if !conversation.members.is_with_oneself() => {
-            remainder.unread = unread_beyond(connection, conversation, entry.side, *up_to)?;
+            recount.unread = unread_beyond(connection, conversation, entry.side, *up_to)?;
         }
         EntryKind::Deleted { target } if summary.is_last_message(target.seq) => {
-            remainder.last_message = last_before(connection, conversation, target.seq)?;
+            recount.last_message = last_before(connection, conversation, target.seq)?;
         }
         EntryKind::Message(_)
         | EntryKind::Read { .. }
@@ -73,7 +73,7 @@ pub(super) fn remainder(connection: &Connection, summary: &Summary, entry: &Entr
         | EntryKind::Edited { .. }
         | EntryKind::Deleted { .. } => {}
     }
-    Ok(remainder)
+    Ok(recount)
 }
 
 fn last_before(

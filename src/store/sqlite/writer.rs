@@ -17,7 +17,7 @@ const QUEUE: usize = 1024;
 const BATCH: usize = 256;
 
 /// Called once it is known whether the commit holds.
-type Settle = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
+type Reply = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 
 enum Job {
     Append {
@@ -25,7 +25,7 @@ enum Job {
         answer: oneshot::Sender<Vec<Result<Appended, AppendError>>>,
     },
     /// Any other change: runs inside the transaction, and answers after it.
-    Change(Box<dyn FnOnce(&Connection) -> Settle + Send>),
+    Change(Box<dyn FnOnce(&Connection) -> Reply + Send>),
 }
 
 pub(super) struct Writer {
@@ -103,7 +103,7 @@ fn write_until_closed(connection: &Connection, rest: &RestIsDue, mut waiting: mp
 }
 
 fn write_batch(connection: &Connection, appender: &mut Appender, batch: impl Iterator<Item = Job>) {
-    let mut settles: Vec<Settle> = Vec::new();
+    let mut replies: Vec<Reply> = Vec::new();
     let begun = connection.execute_batch("BEGIN IMMEDIATE").map_err(StoreError::from);
     let begun = begun.and_then(|()| appender.begin(connection));
     for job in batch {
@@ -111,11 +111,11 @@ fn write_batch(connection: &Connection, appender: &mut Appender, batch: impl Ite
             Job::Append { drafts, answer } => {
                 let results = match &begun {
                     Ok(()) => drafts.into_iter().map(|draft| appender.append(connection, draft)).collect(),
-                    Err(_) => drafts.iter().map(|_| Ok(Appended::NoNews)).collect::<Vec<_>>(),
+                    Err(_) => drafts.iter().map(|_| Ok(Appended::Unchanged)).collect::<Vec<_>>(),
                 };
-                settles.push(Box::new(move |committed| drop(answer.send(settle_all(results, &committed)))));
+                replies.push(Box::new(move |committed| drop(answer.send(unless_failed(results, &committed)))));
             }
-            Job::Change(change) => settles.push(change(connection)),
+            Job::Change(change) => replies.push(change(connection)),
         }
     }
     let committed = begun.and_then(|()| appender.finish(connection)).and_then(|()| {
@@ -131,13 +131,13 @@ fn write_batch(connection: &Connection, appender: &mut Appender, batch: impl Ite
             tracing::error!(%error, "Could not roll back a failed batch");
         }
     }
-    for settle in settles {
-        settle(copy(&committed));
+    for reply in replies {
+        reply(copy(&committed));
     }
 }
 
 /// A failed commit takes everything in it along.
-fn settle_all(
+fn unless_failed(
     results: Vec<Result<Appended, AppendError>>,
     committed: &Result<(), StoreError>,
 ) -> Vec<Result<Appended, AppendError>> {

@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 
 use super::auth::{digits, pair, redeem, secret};
 use super::wire::{OwnUserBody, UserBody};
-use crate::accounts::change_own::OwnDetails;
 use crate::accounts::fields::{Name, NewPassword};
 use crate::accounts::forgot_password::ForgotPassword;
+use crate::accounts::profile::ProfileDetails;
 use crate::accounts::register::{Details, Proof, Register};
 use crate::accounts::reset_password::{ResetPassword, ResetPasswordError};
 use crate::domain::{BirthDate, CodePurpose, Email, NameParts, User};
@@ -91,12 +91,12 @@ async fn update(
     fields: Fields,
 ) -> Result<Json<Value>, Problem> {
     let profile = channels.accounts.profile(&user).await?;
-    let details = OwnDetails {
+    let details = ProfileDetails {
         name: new_name(&user, &profile, &fields)?,
         phone: phone(&fields)?,
         birth_date: birth_date(&fields)?,
     };
-    let (user, profile) = channels.accounts.change_own_details(&user, details).await?;
+    let (user, profile) = channels.accounts.change_details(&user, details).await?;
     channels.desk.account_changed(user.id).await;
     Ok(Json(json!({"message": "Profile updated successfully", "user": OwnUserBody::new(&user, &profile)})))
 }

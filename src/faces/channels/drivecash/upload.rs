@@ -48,7 +48,7 @@ pub(super) struct Received {
 impl Received {
     /// The message is about to be there, so the file stays, whatever becomes of the client.
     pub(super) async fn keep(mut self) -> Result<Kept, Problem> {
-        files::settle(&self.whole).await.map_err(|error| not_kept(&error))?;
+        files::publish(&self.whole).await.map_err(|error| not_kept(&error))?;
         self.is_kept = true;
         Ok(Kept(self.whole.clone()))
     }

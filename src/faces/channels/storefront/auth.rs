@@ -10,11 +10,11 @@ use serde_json::{Value, json};
 
 use super::wire::UserBody;
 use crate::accounts::change_email::ChangeEmail;
-use crate::accounts::change_own::ChangeOwnError;
 use crate::accounts::fields::{Name, NewPassword, Username};
+use crate::accounts::profile::ChangeProfileError;
 use crate::accounts::register::{Details, Proof, Register};
 use crate::accounts::sign_in::{SignIn, SignedIn};
-use crate::accounts::visitors::Card;
+use crate::accounts::visitors::VisitorDetails;
 use crate::domain::{Email, User};
 use crate::faces::channels::Channels;
 use crate::faces::channels::body::Fields;
@@ -122,7 +122,10 @@ async fn adopt(channels: &Channels, headers: &HeaderMap, user: &User) -> Result<
     let said = channels.accounts.profile(&visitor).await?;
     let known = channels.accounts.profile(user).await?;
     if known.phone.is_empty() && !said.phone.is_empty() {
-        channels.accounts.change_card(user, Card { phone: Some(said.phone), ..Card::default() }).await?;
+        channels
+            .accounts
+            .change_visitor(user, VisitorDetails { phone: Some(said.phone), ..VisitorDetails::default() })
+            .await?;
     }
     channels.accounts.end_session(&visitor).await?;
     Ok(true)
@@ -167,20 +170,20 @@ async fn profile(
     };
     let accounts = &channels.accounts;
     let refused = |error| match error {
-        ChangeOwnError::EmailTaken => email_taken(),
-        ChangeOwnError::UsernameTaken => username_taken(),
-        ChangeOwnError::LogIn(error) => log_in_problem(error, wrong_password()),
-        ChangeOwnError::Store(error) => error.into(),
+        ChangeProfileError::EmailTaken => email_taken(),
+        ChangeProfileError::UsernameTaken => username_taken(),
+        ChangeProfileError::LogIn(error) => log_in_problem(error, wrong_password()),
+        ChangeProfileError::Store(error) => error.into(),
     };
     // First: who is refused keeps all as it was.
     if let Some(to) = email.filter(|to| user.email.as_ref() != Some(to)) {
         let password = fields.text("current_password").or_else(|| fields.text("password"));
         let password = password.ok_or_else(wrong_password)?.to_owned();
         let ask = ChangeEmail { to, password, server_url: server_url.as_str().to_owned() };
-        accounts.change_own_email(&user, ask).await.map_err(refused)?;
+        accounts.change_email(&user, ask).await.map_err(refused)?;
     }
     if let Some(username) = username {
-        accounts.change_own_username(&user, username).await.map_err(refused)?;
+        accounts.change_username(&user, username).await.map_err(refused)?;
     }
     let profile = accounts.profile(&user).await?;
     Ok(Json(json!(UserBody::new(&user, &profile))))
@@ -207,13 +210,13 @@ async fn password(
     }
     let new = NewPassword::parse(new)
         .map_err(|_| Problem::fields(&[("new_password", "Ensure this field has no more than 1024 bytes.")]))?;
-    let changed = channels.accounts.change_own_password(&user, present, new).await;
+    let changed = channels.accounts.change_password(&user, present, new).await;
     let signed_in = changed.map_err(|error| {
         let wrong = Problem::detail(StatusCode::BAD_REQUEST, "Current password is incorrect");
         match error {
-            ChangeOwnError::LogIn(error) => log_in_problem(error, wrong),
-            ChangeOwnError::Store(error) => error.into(),
-            ChangeOwnError::EmailTaken | ChangeOwnError::UsernameTaken => wrong,
+            ChangeProfileError::LogIn(error) => log_in_problem(error, wrong),
+            ChangeProfileError::Store(error) => error.into(),
+            ChangeProfileError::EmailTaken | ChangeProfileError::UsernameTaken => wrong,
         }
     })?;
     let body = json!({

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::pages::{self, PAGE, Paging};
 use super::wire::{MessageBody, RoomBody, messages};
-use crate::accounts::visitors::{ANONYMOUS, Card};
+use crate::accounts::visitors::{ANONYMOUS, VisitorDetails};
 use crate::desk::enter::Entered;
 use crate::desk::mark_read::MarkRead;
 use crate::desk::send_message::{Addressee, SendMessage};
@@ -68,7 +68,7 @@ async fn list(
         return Ok(Json(paging.page(full, count)?).into_response());
     }
     if is_visitors_page {
-        let made = channels.accounts.new_visitor(Card::default()).await?;
+        let made = channels.accounts.new_visitor(VisitorDetails::default()).await?;
         let response = own_page(&channels, Some(&made.user), &paging).await?;
         return Ok(with_session(server_url, response, &made.secret));
     }
@@ -110,7 +110,7 @@ async fn create(
     let (user, secret) = match who.user() {
         Some(user) if user.role.is_agent() => return Err(Problem::not_for_you()),
         Some(user) => {
-            channels.accounts.change_card(user, card).await?;
+            channels.accounts.change_visitor(user, card).await?;
             (user.clone(), None)
         }
         None => {
@@ -128,14 +128,14 @@ async fn create(
 }
 
 /// What somebody says of themselves, as far as they say it.
-pub(super) fn card(fields: &Fields) -> Result<Card, Problem> {
+pub(super) fn card(fields: &Fields) -> Result<VisitorDetails, Problem> {
     let field = |name: &'static str, longest: usize| match fields.text(name) {
         Some(text) if text.chars().count() > longest || text.contains(char::is_control) => {
             Err(Problem::fields(&[(name, "Not a valid value.")]))
         }
         given => Ok(given.map(|text| text.trim().to_owned())),
     };
-    let card = Card {
+    let card = VisitorDetails {
         name: field("customer_name", 200)?,
         email: field("customer_email", 254)?,
         phone: field("customer_phone", 50)?,
@@ -181,7 +181,7 @@ async fn change(
 pub(super) async fn change_customer(channels: &Channels, entered: &Entered, fields: &Fields) -> Result<(), Problem> {
     let card = card(fields)?;
     if let Some(customer) = channels.accounts.user(entered.customer.id).await? {
-        channels.accounts.change_card(&customer, card).await?;
+        channels.accounts.change_visitor(&customer, card).await?;
         channels.desk.account_changed(customer.id).await;
     }
     Ok(())

@@ -85,12 +85,12 @@ fn shapes(summary: &Summary) -> Vec<Shape> {
         ("conversations", queries::conversation_by_number(7), None),
         ("conversations", queries::all_support_conversations(), Some(queries::changed_last_first())),
         ("entries", queries::messages_by_number(&[7, 8]), None),
-        // Of upkeep.
+        // Of maintenance.
         ("delivered", queries::delivered_beyond(user, Some(id)), Some(queries::by_conversation())),
     ]
 }
 
-/// All but the first are of upkeep.
+/// All but the first are of maintenance.
 fn ranges_of_ids() -> [(&'static str, Document, Document); 5] {
     [
         ("entries", queries::all_entries(), queries::youngest_first()),
@@ -139,7 +139,7 @@ async fn every_query_is_served_by_an_index() {
     let mark = Delivered { conversation: conversation.id, user: someone(1), up_to: Seq::new(1) };
     fresh.store.advance_delivered(vec![mark]).await.unwrap();
     fresh.documents("users").insert_one(doc! { "_id": person(1), "email": "ann@x.test" }).await.unwrap();
-    fresh.store.settle().await.unwrap();
+    fresh.store.flush().await.unwrap();
 
     let (_, is_real) = explain(&fresh, doc! { "find": "entries" }).await;
     for (collection, mut filter, sort) in shapes(&Summary::opened(conversation)) {

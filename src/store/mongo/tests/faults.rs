@@ -98,7 +98,7 @@ async fn a_repetition_in_the_middle_of_a_batch_leaves_no_hole() {
         .map(|answer| match answer {
             Appended::New(entry) => ("new", entry.seq.get()),
             Appended::Already(entry) => ("already", entry.seq.get()),
-            Appended::NoNews => ("no news", 0),
+            Appended::Unchanged => ("no news", 0),
         })
         .collect();
     assert_eq!(seqs, [("new", 2), ("already", 1), ("new", 3), ("already", 3)]);
@@ -159,7 +159,7 @@ async fn a_start_heals_what_a_crash_left_behind_and_the_copy_too() {
     }
     let (fresh, conversation) = crashed().await;
     let next = fresh.another().await;
-    next.settle().await.unwrap();
+    next.flush().await.unwrap();
     assert_eq!(next.unread(ListFor::Agent(someone(9))).await.unwrap(), 1);
     let copies = fresh.documents("messages");
     let of_it = doc! { "conversation": object_id(conversation.id.bytes()) };
@@ -200,7 +200,7 @@ async fn the_copy_has_the_old_shape_with_our_fields_beside_it() {
     let DraftKind::Message { id, .. } = &draft.kind else { panic!("it is a message") };
     let id = object_id(id.bytes());
     fresh.store.append(vec![draft]).await.remove(0).unwrap();
-    fresh.store.settle().await.unwrap();
+    fresh.store.flush().await.unwrap();
     let copies = fresh.documents("messages");
     let mut copy = copies.find_one(doc! { "_id": id }).await.unwrap().unwrap();
     assert!(copy.remove("number").is_some());
@@ -212,7 +212,7 @@ async fn the_copy_has_the_old_shape_with_our_fields_beside_it() {
     };
     assert_eq!(sorted(&copy), sorted(&expected));
     fresh.store.append(vec![read(&conversation, 9, Side::Desk, 1)]).await.remove(0).unwrap();
-    fresh.store.settle().await.unwrap();
+    fresh.store.flush().await.unwrap();
     assert!(copies.find_one(doc! { "_id": id }).await.unwrap().unwrap().get_bool("read").unwrap());
 }
 

@@ -126,7 +126,7 @@ async fn the_old_fields_stay_as_they_were_and_a_second_run_changes_nothing() {
     }
     let fresh = old_database().await;
     fresh.store.migrate(&|_, _| ()).await.unwrap();
-    fresh.store.settle().await.unwrap();
+    fresh.store.flush().await.unwrap();
     let mut kept = dump(&fresh, "messages").await;
     for message in &mut kept {
         for ours in ["conversation", "seq", "side", "number"] {
@@ -143,7 +143,7 @@ async fn the_old_fields_stay_as_they_were_and_a_second_run_changes_nothing() {
         first.push(dump(&fresh, collection).await);
     }
     assert_eq!(fresh.store.migrate(&|_, _| panic!("there is nothing to do")).await.unwrap(), 0);
-    fresh.store.settle().await.unwrap();
+    fresh.store.flush().await.unwrap();
     for (collection, first) in collections.into_iter().zip(first) {
         assert_eq!(dump(&fresh, collection).await, first, "{collection} changed");
     }
@@ -186,7 +186,7 @@ async fn a_migration_that_was_killed_goes_on_where_it_was() {
         let documents = vec![draft];
         assert!(matches!(killed.store.append(documents).await.remove(0).unwrap(), Appended::New(_)));
     }
-    killed.store.settle().await.unwrap();
+    killed.store.flush().await.unwrap();
     let forget = doc! { "$unset": { "conversation": "", "seq": "", "side": "", "number": "" } };
     killed.documents("messages").update_many(doc! {}, forget).await.unwrap();
     assert_eq!(killed.store.migrate(&|_, _| ()).await.unwrap(), 9);
@@ -205,8 +205,8 @@ async fn a_migration_that_was_killed_goes_on_where_it_was() {
             texts.sort();
             texts
         };
-        killed.store.settle().await.unwrap();
-        whole.store.settle().await.unwrap();
+        killed.store.flush().await.unwrap();
+        whole.store.flush().await.unwrap();
         assert_eq!(comparable(dump(&killed, collection).await), comparable(dump(&whole, collection).await));
     }
     let left = killed.documents("messages").count_documents(doc! { "conversation": null }).await.unwrap();

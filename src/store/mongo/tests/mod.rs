@@ -28,12 +28,12 @@ mod explain;
 mod faults;
 mod golden;
 mod indexes;
-mod odd_accounts;
-mod odd_messages;
+mod maintenance;
+mod malformed_accounts;
+mod malformed_messages;
 mod outages;
 mod revisions;
 mod round_trips;
-mod upkeep;
 
 const START: Timestamp = Timestamp::from_millis(1_795_249_336_000);
 

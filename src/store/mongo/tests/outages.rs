@@ -194,7 +194,7 @@ async fn a_process_killed_at_any_point_leaves_a_whole_log() {
         .await;
     }
     let next = fresh.another().await;
-    next.settle().await.unwrap();
+    next.flush().await.unwrap();
     let acknowledged = acknowledged.lock().clone();
     assert!(!acknowledged.is_empty(), "nothing was acknowledged at all");
     let mut unread = 0;

@@ -35,8 +35,8 @@ async fn assert_sound(store: &Arc<MongoStore>) {
     let mut findings = Vec::new();
     let tell = |finding: &Finding| findings.push(finding.to_string());
     let open = OpenStore::Mongo(store.clone());
-    let upkeep = open.upkeep().unwrap();
-    verify(&*open.stores().conversations, &*upkeep, Repair::No, tell, |_| ()).await.unwrap();
+    let maintenance = open.maintenance().unwrap();
+    verify(&*open.stores().conversations, &*maintenance, Repair::No, tell, |_| ()).await.unwrap();
     assert_eq!(findings, [""; 0]);
 }
 
@@ -92,7 +92,7 @@ async fn the_copy_says_what_an_edited_message_says_and_a_deleted_one_is_gone() {
     let fresh = Fresh::open().await;
     let conversation = fresh.support(1).await;
     let said = say_all(&fresh.store, &conversation, &["one", "two", "three"]).await;
-    fresh.store.settle().await.unwrap();
+    fresh.store.flush().await.unwrap();
     let copies = fresh.documents("messages");
     let texts = async || {
         let mut texts = Vec::new();
@@ -107,14 +107,14 @@ async fn the_copy_says_what_an_edited_message_says_and_a_deleted_one_is_gone() {
     for draft in [edit(&said[0], "uno"), Draft { author: someone(9), side: Side::Desk, ..delete(&said[1]) }] {
         fresh.store.append(vec![draft]).await.remove(0).unwrap();
     }
-    fresh.store.settle().await.unwrap();
+    fresh.store.flush().await.unwrap();
     assert_eq!(texts().await, expected);
 
     // Copied once more from the beginning, as after a crash.
     let from_the_beginning = doc! { "$set": { "mirrored": 0_i64 } };
     fresh.documents("conversations").update_one(doc! {}, from_the_beginning).await.unwrap();
     let next = fresh.another().await;
-    next.settle().await.unwrap();
+    next.flush().await.unwrap();
     assert_eq!(texts().await, expected, "what was deleted does not come back");
     next.close().await;
 }

@@ -27,7 +27,7 @@ async fn an_append_costs_two_round_trips_and_a_history_one() {
     let store = open_on(&counted).await;
     let conversation = store.open(Members::Support { customer: someone(1) }, super::START).await.unwrap();
     store.append(vec![say(&conversation, 1, Side::Customer, "warm")]).await.remove(0).unwrap();
-    store.settle().await.unwrap();
+    store.flush().await.unwrap();
     // The copy is made later, by somebody else.
     store.stop.cancel();
     sent.lock().clear();
@@ -64,7 +64,7 @@ async fn an_append_costs_two_round_trips_and_a_history_one() {
     assert_eq!(took(), ["find"; 2]);
     // As after a start: how matters stand in the conversation, and numbers for its messages.
     let started = open_on(&counted).await;
-    started.settle().await.unwrap();
+    started.flush().await.unwrap();
     started.stop.cancel();
     took();
     started.append(vec![read(&conversation, 1, Side::Customer, 100)]).await.remove(0).unwrap();
@@ -120,7 +120,7 @@ async fn a_call_of_the_desk_costs_the_same_however_many_people_it_shows() {
     let heard = sent.clone();
     let count = move |command: &str| *heard.lock().entry(command.to_owned()).or_default() += 1;
     let store = open_on(&observed(fresh.raw.name(), count).await).await;
-    store.settle().await.unwrap();
+    store.flush().await.unwrap();
     // The copy is made later, by somebody else.
     store.stop.cancel();
     let fixture = Fixture::new();

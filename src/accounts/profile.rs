@@ -9,7 +9,7 @@ use crate::store::{CodesChange, Profile, SaveProfileError, SaveUserError, StoreE
 
 /// Why an account stays as it is.
 #[derive(Debug, thiserror::Error)]
-pub enum ChangeOwnError {
+pub enum ChangeProfileError {
     /// Another account has this address.
     #[error("another account has this e-mail address")]
     EmailTaken,
@@ -26,7 +26,7 @@ pub enum ChangeOwnError {
 
 /// What somebody says of themselves; `None` leaves a field as it is.
 #[derive(Debug, Default)]
-pub struct OwnDetails {
+pub struct ProfileDetails {
     /// What they are called.
     pub name: Option<Name>,
     /// Empty for none.
@@ -39,12 +39,12 @@ impl Accounts {
     /// Changes one's own username.
     ///
     /// # Errors
-    /// [`ChangeOwnError`].
-    pub async fn change_own_username(&self, user: &User, username: Username) -> Result<(), ChangeOwnError> {
+    /// [`ChangeProfileError`].
+    pub async fn change_username(&self, user: &User, username: Username) -> Result<(), ChangeProfileError> {
         let profile = Profile { username: Some(username.into_string()), ..self.profile(user).await? };
         self.parts.profiles.save_profile(profile).await.map_err(|error| match error {
-            SaveProfileError::Taken => ChangeOwnError::UsernameTaken,
-            SaveProfileError::Store(error) => ChangeOwnError::Store(error),
+            SaveProfileError::Taken => ChangeProfileError::UsernameTaken,
+            SaveProfileError::Store(error) => ChangeProfileError::Store(error),
         })?;
         self.tell_changed(user.id);
         Ok(())
@@ -54,7 +54,7 @@ impl Accounts {
     ///
     /// # Errors
     /// [`StoreError`] if the store fails.
-    pub async fn change_own_details(&self, user: &User, details: OwnDetails) -> Result<(User, Profile), StoreError> {
+    pub async fn change_details(&self, user: &User, details: ProfileDetails) -> Result<(User, Profile), StoreError> {
         let before = self.profile(user).await?;
         let given = details.name.as_ref().and_then(Name::parts).cloned();
         let profile = Profile {
@@ -78,21 +78,21 @@ impl Accounts {
     /// most often the one of the page that changes the password. The answer holds fresh tokens for clients that take them.
     ///
     /// # Errors
-    /// [`ChangeOwnError`]; [`LogInError::Wrong`] if the present password is another.
-    pub async fn change_own_password(
+    /// [`ChangeProfileError`]; [`LogInError::Wrong`] if the present password is another.
+    pub async fn change_password(
         &self,
         user: &User,
         present: String,
         new: NewPassword,
-    ) -> Result<SignedIn, ChangeOwnError> {
+    ) -> Result<SignedIn, ChangeProfileError> {
         let email = user.email.clone().ok_or(LogInError::Wrong)?;
         self.check_password(LogIn { email, password: present, from: None }).await?;
         let hash = self.parts.passwords.hash(new.into_string()).await.map_err(LogInError::from)?;
         let change = UserChange { password_hash: Some(hash), codes: CodesChange::RemoveAll, ..UserChange::default() };
         let now = self.parts.clock.now();
         let updated = self.parts.users.update_user(user.id, change, now).await.map_err(|error| match error {
-            SaveUserError::Store(error) => ChangeOwnError::Store(error),
-            SaveUserError::EmailTaken => ChangeOwnError::EmailTaken,
+            SaveUserError::Store(error) => ChangeProfileError::Store(error),
+            SaveUserError::EmailTaken => ChangeProfileError::EmailTaken,
         })?;
         let user = updated.ok_or(LogInError::Wrong)?;
         self.tell_changed(user.id);
@@ -121,9 +121,9 @@ mod tests {
         desk.mailed("token=").await;
         let change = async |present: &str| {
             let new = NewPassword::parse("another1".to_owned()).unwrap();
-            desk.accounts.change_own_password(&ann, present.to_owned(), new).await
+            desk.accounts.change_password(&ann, present.to_owned(), new).await
         };
-        assert!(matches!(change("wrong").await, Err(ChangeOwnError::LogIn(LogInError::Wrong))));
+        assert!(matches!(change("wrong").await, Err(ChangeProfileError::LogIn(LogInError::Wrong))));
         assert_eq!(desk.user(ann.id).await.password_hash, ann.password_hash);
         assert!(!desk.user(ann.id).await.pending_codes.is_empty(), "a wrong guess takes nothing from anybody");
         change("secret1").await.unwrap();
@@ -138,13 +138,13 @@ mod tests {
         let ann = desk.account("ann@x.test", Role::Customer, AccountStatus::Active).await;
         let change = async |present: &str| {
             let new = NewPassword::parse("another1".to_owned()).unwrap();
-            desk.accounts.change_own_password(&ann, present.to_owned(), new).await
+            desk.accounts.change_password(&ann, present.to_owned(), new).await
         };
         for _ in 0..10 {
-            assert!(matches!(change("wrong").await, Err(ChangeOwnError::LogIn(LogInError::Wrong))));
+            assert!(matches!(change("wrong").await, Err(ChangeProfileError::LogIn(LogInError::Wrong))));
         }
         let refused = change("secret1").await;
-        assert!(matches!(refused, Err(ChangeOwnError::LogIn(LogInError::TooManyTries(_)))));
+        assert!(matches!(refused, Err(ChangeProfileError::LogIn(LogInError::TooManyTries(_)))));
     }
 
     #[tokio::test]
@@ -153,10 +153,10 @@ mod tests {
         let bob = desk.account("bob@x.test", Role::Customer, AccountStatus::Active).await;
         let ann = desk.account("ann@x.test", Role::Customer, AccountStatus::Active).await;
         let change = async |who: &User, username: &str| {
-            desk.accounts.change_own_username(who, Username::parse(username).unwrap()).await
+            desk.accounts.change_username(who, Username::parse(username).unwrap()).await
         };
         change(&bob, "bobby").await.unwrap();
-        assert!(matches!(change(&ann, "bobby").await, Err(ChangeOwnError::UsernameTaken)));
+        assert!(matches!(change(&ann, "bobby").await, Err(ChangeProfileError::UsernameTaken)));
         assert_eq!(desk.accounts.profile(&ann).await.unwrap(), Profile::empty(ann.id));
         change(&ann, "annie").await.unwrap();
         assert_eq!(desk.accounts.profile(&ann).await.unwrap().username.as_deref(), Some("annie"));
@@ -166,10 +166,10 @@ mod tests {
     async fn what_is_not_said_stays_and_live_sockets_hear_of_the_rest() {
         let mut desk = Fixture::new();
         let ann = desk.account("ann@x.test", Role::Customer, AccountStatus::Active).await;
-        let said = OwnDetails { phone: Some("+49 1".into()), ..OwnDetails::default() };
-        desk.accounts.change_own_details(&ann, said).await.unwrap();
-        let said = OwnDetails { name: Some(Name::parse("Ann Lee").unwrap()), ..OwnDetails::default() };
-        let (user, profile) = desk.accounts.change_own_details(&ann, said).await.unwrap();
+        let said = ProfileDetails { phone: Some("+49 1".into()), ..ProfileDetails::default() };
+        desk.accounts.change_details(&ann, said).await.unwrap();
+        let said = ProfileDetails { name: Some(Name::parse("Ann Lee").unwrap()), ..ProfileDetails::default() };
+        let (user, profile) = desk.accounts.change_details(&ann, said).await.unwrap();
         assert_eq!((user.name.as_str(), profile.phone.as_str(), profile.birth_date), ("Ann Lee", "+49 1", None));
         assert_eq!(desk.changed.try_recv(), Ok(ann.id));
     }

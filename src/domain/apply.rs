@@ -4,7 +4,7 @@ use super::{Entry, EntryKind, LastMessage, Seq, Side, Status, Summary};
 
 /// How far a read mark reaches.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum ReadReach {
+pub enum ReadEffect {
     /// Nothing new: no entry is due.
     Nothing,
     /// To the end of the log: nothing stays unread.
@@ -15,7 +15,7 @@ pub enum ReadReach {
 
 /// What is left after an entry has taken something away: only the log knows, so it has to be looked up there.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Remainder {
+pub struct Recount {
     /// After a read mark: how many messages of the other side lie beyond it, without those that were deleted.
     pub unread: u64,
     /// After the deletion of the last message: the last of those that are left.
@@ -27,15 +27,15 @@ impl Summary {
     ///
     /// Only a mark that covers a message of the other side is news, else two readers would mark each other's marks.
     #[must_use]
-    pub fn read_reach(&self, side: Side, up_to: Seq) -> ReadReach {
+    pub fn read_effect(&self, side: Side, up_to: Seq) -> ReadEffect {
         let state = self.side(side);
         let last_message = self.last_message.as_ref().map_or(Seq::ZERO, |last| last.seq);
         if state.unread == 0 || up_to <= state.read {
-            ReadReach::Nothing
+            ReadEffect::Nothing
         } else if up_to >= last_message {
-            ReadReach::Everything
+            ReadEffect::Everything
         } else {
-            ReadReach::Part(up_to)
+            ReadEffect::Part(up_to)
         }
     }
 
@@ -45,8 +45,8 @@ impl Summary {
         self.last_message.as_ref().is_some_and(|last| last.seq == seq)
     }
 
-    /// Takes one more entry into account, given what [`Remainder`] says of it.
-    pub fn follow(&mut self, entry: &Entry, remainder: Remainder) {
+    /// Takes one more entry into account, given what [`Recount`] says of it.
+    pub fn apply(&mut self, entry: &Entry, recount: Recount) {
         self.last_seq = entry.seq;
         self.updated_at = entry.at;
         match &entry.kind {
@@ -65,7 +65,7 @@ impl Summary {
             EntryKind::Read { up_to } => {
                 let side = &mut self.sides[entry.side.index()];
                 side.read = side.read.max(*up_to);
-                side.unread = remainder.unread;
+                side.unread = recount.unread;
             }
             EntryKind::StatusChanged { status } => self.status = *status,
             EntryKind::Edited { target, body } => {
@@ -80,7 +80,7 @@ impl Summary {
                     reader.unread = reader.unread.saturating_sub(1);
                 }
                 if self.is_last_message(target.seq) {
-                    self.last_message = remainder.last_message;
+                    self.last_message = recount.last_message;
                 }
             }
         }
@@ -112,10 +112,10 @@ mod tests {
             client_id: None,
             revision: None,
         };
-        follow(summary, side, EntryKind::Message(message), Remainder::default());
+        apply(summary, side, EntryKind::Message(message), Recount::default());
     }
 
-    fn follow(summary: &mut Summary, side: Side, kind: EntryKind, remainder: Remainder) {
+    fn apply(summary: &mut Summary, side: Side, kind: EntryKind, recount: Recount) {
         let entry = Entry {
             conversation: summary.conversation.id,
             seq: summary.last_seq.next(),
@@ -124,7 +124,7 @@ mod tests {
             at: Timestamp::from_millis(7),
             kind,
         };
-        summary.follow(&entry, remainder);
+        summary.apply(&entry, recount);
     }
 
     fn target(seq: u64, side: Side) -> Target {
@@ -143,12 +143,12 @@ mod tests {
     #[test]
     fn a_read_mark_is_news_once() {
         let mut summary = summary();
-        assert_eq!(summary.read_reach(Side::Desk, Seq::new(9)), ReadReach::Nothing);
+        assert_eq!(summary.read_effect(Side::Desk, Seq::new(9)), ReadEffect::Nothing);
         say(&mut summary, Side::Customer);
         say(&mut summary, Side::Customer);
-        assert_eq!(summary.read_reach(Side::Desk, Seq::new(1)), ReadReach::Part(Seq::new(1)));
-        assert_eq!(summary.read_reach(Side::Desk, Seq::new(9)), ReadReach::Everything);
-        assert_eq!(summary.read_reach(Side::Customer, Seq::new(9)), ReadReach::Nothing);
+        assert_eq!(summary.read_effect(Side::Desk, Seq::new(1)), ReadEffect::Part(Seq::new(1)));
+        assert_eq!(summary.read_effect(Side::Desk, Seq::new(9)), ReadEffect::Everything);
+        assert_eq!(summary.read_effect(Side::Customer, Seq::new(9)), ReadEffect::Nothing);
     }
 
     #[test]
@@ -158,14 +158,14 @@ mod tests {
             say(&mut summary, Side::Customer);
         }
         let mark = EntryKind::Read { up_to: Seq::new(1) };
-        follow(&mut summary, Side::Desk, mark, Remainder { unread: 2, ..Remainder::default() });
+        apply(&mut summary, Side::Desk, mark, Recount { unread: 2, ..Recount::default() });
         let delete = |seq| EntryKind::Deleted { target: target(seq, Side::Customer) };
-        follow(&mut summary, Side::Customer, delete(1), Remainder::default());
+        apply(&mut summary, Side::Customer, delete(1), Recount::default());
         assert_eq!((summary.side(Side::Desk).unread, summary.last_seq.get()), (2, 5));
-        follow(&mut summary, Side::Customer, delete(2), Remainder::default());
+        apply(&mut summary, Side::Customer, delete(2), Recount::default());
         assert_eq!(summary.side(Side::Desk).unread, 1);
         assert!(summary.is_last_message(Seq::new(3)), "another one was deleted");
-        follow(&mut summary, Side::Customer, delete(3), Remainder::default());
+        apply(&mut summary, Side::Customer, delete(3), Recount::default());
         assert_eq!((summary.side(Side::Desk).unread, summary.last_message), (0, None));
     }
 
@@ -178,8 +178,8 @@ mod tests {
             target: target(seq, Side::Customer),
             body: MessageBody::stored(text.into()),
         };
-        follow(&mut summary, Side::Customer, edit(1, "not the last"), Remainder::default());
-        follow(&mut summary, Side::Customer, edit(2, "the last"), Remainder::default());
+        apply(&mut summary, Side::Customer, edit(1, "not the last"), Recount::default());
+        apply(&mut summary, Side::Customer, edit(2, "the last"), Recount::default());
         let last = summary.last_message.unwrap();
         assert_eq!((last.seq.get(), last.body.as_str()), (2, "the last"));
     }

@@ -9,32 +9,32 @@ use tokio_util::task::TaskTracker;
 use crate::domain::UserId;
 use crate::mail::{Mail, Mailer};
 
-/// How many errands may be under way at once; further ones are dropped, and whoever waits for a letter asks again.
+/// How many tasks may be under way at once; further ones are dropped, and whoever waits for a letter asks again.
 const AT_ONCE: usize = 64;
 
-pub(super) struct Post {
+pub(super) struct MailQueue {
     mailer: Arc<dyn Mailer>,
-    errands: TaskTracker,
-    room: Arc<Semaphore>,
+    tasks: TaskTracker,
+    permits: Arc<Semaphore>,
 }
 
-impl Post {
+impl MailQueue {
     pub(super) fn new(mailer: Arc<dyn Mailer>) -> Self {
-        Self { mailer, errands: TaskTracker::new(), room: Arc::new(Semaphore::new(AT_ONCE)) }
+        Self { mailer, tasks: TaskTracker::new(), permits: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 
     /// Does something in the background.
-    pub(super) fn run(&self, errand: impl Future<Output = ()> + Send + 'static) {
-        let Ok(place) = Arc::clone(&self.room).try_acquire_owned() else {
+    pub(super) fn run(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else {
             tracing::warn!("Dropped a mail: {AT_ONCE} are already being sent");
             return;
         };
-        if self.errands.is_closed() {
+        if self.tasks.is_closed() {
             return;
         }
-        self.errands.spawn(async move {
-            errand.await;
-            drop(place);
+        self.tasks.spawn(async move {
+            task.await;
+            drop(permit);
         });
     }
 
@@ -46,7 +46,7 @@ impl Post {
     }
 
     pub(super) async fn close(&self) {
-        self.errands.close();
-        self.errands.wait().await;
+        self.tasks.close();
+        self.tasks.wait().await;
     }
 }

@@ -1,9 +1,9 @@
-//! The contract of `Upkeep`: a store is filled, copied into another, and copied again.
+//! The contract of `Maintenance`: a store is filled, copied into another, and copied again.
 
 use super::{Appended, Delivered, NewUser, OpenStore, Profile, Receipt, RestoreError, SessionsChange, UserChange};
 use crate::domain::{
     AccountStatus, Attachment, Conversation, ConversationId, DeskId, Draft, DraftKind, Entry, Members, MessageBody,
-    MessageExtras, MessageId, PendingCodes, Reach, Role, Seq, Side, Status, Timestamp, TokenDigest, UserId,
+    MessageExtras, MessageId, PendingCodes, ReceiptCursor, Role, Seq, Side, Status, Timestamp, TokenDigest, UserId,
 };
 use crate::import::{End, ImportError, Moved, compare, count_entries, import};
 use crate::verify::{Repair, verify};
@@ -82,8 +82,8 @@ pub(crate) async fn fill(store: &OpenStore) -> Conversation {
     append(store, draft(&bob, 2, Side::Customer, DraftKind::Delete { target: bobs[4] })).await;
     let mark = Delivered { conversation: ann.id, user: someone(1), up_to: Seq::new(4) };
     conversations.advance_delivered(vec![mark]).await.unwrap();
-    let reach = Reach { sent: Seq::new(5), delivered: Seq::new(4) };
-    conversations.note_receipts(vec![Receipt { conversation: ann.id, side: Side::Desk, reach }]).await.unwrap();
+    let cursor = ReceiptCursor { sent: Seq::new(5), delivered: Seq::new(4) };
+    conversations.note_receipts(vec![Receipt { conversation: ann.id, side: Side::Desk, cursor }]).await.unwrap();
     add_what_goes_with_it(store, &ann).await;
     end_sessions(store).await;
     ann
@@ -105,14 +105,14 @@ async fn add_what_goes_with_it(store: &OpenStore, conversation: &Conversation) {
     for (message, extras) in [(messages[1], answer), (messages[2], picture)] {
         stores.conversations.save_extras(message.id, someone(2), extras).await.unwrap();
     }
-    store.upkeep().unwrap().restore_google_id(someone(2), "1122334455").await.unwrap();
+    store.maintenance().unwrap().restore_google_id(someone(2), "1122334455").await.unwrap();
 }
 
 async fn found(store: &OpenStore, repair: Repair) -> (Vec<String>, u64, u64) {
     let mut findings = Vec::new();
-    let (stores, upkeep) = (store.stores(), store.upkeep().unwrap());
+    let (stores, maintenance) = (store.stores(), store.maintenance().unwrap());
     let tell = |finding: &crate::verify::Finding| findings.push(finding.to_string());
-    let report = verify(&*stores.conversations, &*upkeep, repair, tell, |_| ()).await.unwrap();
+    let report = verify(&*stores.conversations, &*maintenance, repair, tell, |_| ()).await.unwrap();
     (findings, report.repaired, report.left)
 }
 
@@ -122,10 +122,10 @@ pub(crate) async fn a_store_moves_into_another_and_lives_on_there(one: &OpenStor
     let (from, to) = (End::of(one).unwrap(), End::of(other).unwrap());
     // An earlier run was stopped before it came to what became of these.
     let first = from.stores.conversations.entries_after(ann.id, Seq::ZERO, 3).await.unwrap();
-    to.upkeep.restore(ann, first).await.unwrap();
+    to.maintenance.restore(ann, first).await.unwrap();
     let desk = [9, 7].map(|n| DeskId { user: someone(n), number: u64::from(n) });
     from.stores.users.pin_desk(desk[0]).await.unwrap();
-    from.upkeep.add_desk_id(desk[1]).await.unwrap();
+    from.maintenance.add_desk_id(desk[1]).await.unwrap();
     let moved = import(&from, &to, None, |_| ()).await.unwrap();
     let there = Moved { conversations: 3, attachments: 1, files_missing: 1, ..Moved::default() };
     assert_eq!(moved, Moved { users: 3, profiles: 2, entries: 14, extras: 2, ..there });
@@ -135,7 +135,10 @@ pub(crate) async fn a_store_moves_into_another_and_lives_on_there(one: &OpenStor
     let again = import(&from, &to, None, |_| ()).await.unwrap();
     assert_eq!(again, there, "a second run changes nothing");
     assert_eq!(to.stores.users.desk_ids().await.unwrap(), desk, "customers reach the desk by all the ids they know");
-    assert_eq!(to.upkeep.google_ids(&[someone(1), someone(2)]).await.unwrap(), [(someone(2), "1122334455".into())]);
+    assert_eq!(
+        to.maintenance.google_ids(&[someone(1), someone(2)]).await.unwrap(),
+        [(someone(2), "1122334455".into())]
+    );
 
     let kept = one.stores().conversations.append(vec![say(&ann, 1, Side::Customer, "ann 1")]).await.remove(0).unwrap();
     let moved =
@@ -151,11 +154,11 @@ pub(crate) async fn a_store_moves_into_another_and_lives_on_there(one: &OpenStor
     assert_eq!(numbers.len(), 7, "no number is given twice");
     assert!(matches!(compare(&from, &to, |_| ()).await, Err(ImportError::Differs(_))), "they are no longer the same");
 
-    let fresh = to.upkeep.fresh_conversation_number().await.unwrap();
+    let fresh = to.maintenance.fresh_conversation_number().await.unwrap();
     assert_eq!(to.stores.conversations.summary_by_number(fresh).await.unwrap(), None);
     let members = Members::Support { customer: someone(7) };
     let put_back = Conversation { id: ConversationId::from_bytes([7; 12]), number: fresh, uuid: 7, members, ..ann };
-    to.upkeep.restore(put_back, vec![]).await.unwrap();
+    to.maintenance.restore(put_back, vec![]).await.unwrap();
     assert_eq!(to.stores.conversations.find(members).await.unwrap(), Some(put_back));
     let next = to.stores.conversations.open(Members::Support { customer: someone(8) }, START).await.unwrap();
     assert_ne!(next.number, fresh);
@@ -170,22 +173,22 @@ pub(crate) async fn a_store_moves_into_another_and_lives_on_there(one: &OpenStor
 pub(crate) async fn wrong_projections_are_found_and_put_right(store: &OpenStore) {
     let ann = fill(store).await;
     assert_eq!(found(store, Repair::No).await, (vec![], 0, 0));
-    let (conversations, upkeep) = (store.stores().conversations, store.upkeep().unwrap());
+    let (conversations, maintenance) = (store.stores().conversations, store.maintenance().unwrap());
     let right = conversations.summary(ann.id).await.unwrap().unwrap();
     let mut wrong = right.clone();
     wrong.status = Status::Closed;
     wrong.sides[1].unread = 40;
     wrong.sides[1].read = Seq::new(2);
     wrong.last_message = None;
-    assert!(upkeep.repair(&right, &wrong).await.unwrap());
+    assert!(maintenance.repair(&right, &wrong).await.unwrap());
     let id = ann.id;
     let log = conversations.entries_after(id, Seq::ZERO, 100).await.unwrap();
     let (edit, deletion) = (&log[7], &log[8]);
-    assert!(upkeep.repair_revision(id, Seq::new(1), Some(edit.seq), None).await.unwrap());
-    assert!(upkeep.repair_revision(id, Seq::new(4), Some(deletion.seq), Some(edit)).await.unwrap());
-    assert!(upkeep.repair_revision(id, Seq::new(5), None, Some(edit)).await.unwrap());
+    assert!(maintenance.repair_revision(id, Seq::new(1), Some(edit.seq), None).await.unwrap());
+    assert!(maintenance.repair_revision(id, Seq::new(4), Some(deletion.seq), Some(edit)).await.unwrap());
+    assert!(maintenance.repair_revision(id, Seq::new(5), None, Some(edit)).await.unwrap());
     assert!(
-        !upkeep.repair_revision(id, Seq::new(2), Some(edit.seq), None).await.unwrap(),
+        !maintenance.repair_revision(id, Seq::new(2), Some(edit.seq), None).await.unwrap(),
         "it is not as it was believed"
     );
     let expected = vec![
@@ -204,5 +207,5 @@ pub(crate) async fn wrong_projections_are_found_and_put_right(store: &OpenStore)
     assert_eq!(found(store, Repair::No).await, (vec![], 0, 0));
     let mut elsewhere = right.clone();
     elsewhere.last_seq = Seq::new(3);
-    assert!(!upkeep.repair(&elsewhere, &wrong).await.unwrap(), "what has moved on is left alone");
+    assert!(!maintenance.repair(&elsewhere, &wrong).await.unwrap(), "what has moved on is left alone");
 }

@@ -6,7 +6,7 @@ use futures_util::FutureExt as _;
 
 use super::{Fresh, available, person};
 use crate::domain::{Entry, Members, MessageBody, Seq, UserId};
-use crate::store::{ConversationStore as _, ListFor, OddRecord, Upkeep as _};
+use crate::store::{ConversationStore as _, ListFor, Maintenance as _, MalformedRecord};
 use crate::verify::{Repair, verify};
 
 fn message(n: u8, from: u8, to: u8, text: impl Into<Bson>) -> Document {
@@ -40,7 +40,7 @@ async fn odd(fresh: &Fresh) -> Vec<(&'static str, String, Vec<&'static str>)> {
     let mut odd = Vec::new();
     fresh
         .store
-        .odd_records(&mut |OddRecord { collection, id, fields }| odd.push((collection, id, fields)))
+        .malformed_records(&mut |MalformedRecord { collection, id, fields }| odd.push((collection, id, fields)))
         .await
         .unwrap();
     odd.sort();
@@ -99,7 +99,7 @@ async fn an_odd_message_is_taken_in_as_well_as_can_be_and_stops_no_other() {
         .into_iter()
         .collect::<Vec<_>>()
     );
-    fresh.store.settle().await.unwrap();
+    fresh.store.flush().await.unwrap();
     let report = verify(&*fresh.store, &*fresh.store, Repair::No, |finding| panic!("{finding}"), |_| ()).await.unwrap();
     assert_eq!(report.left, 0, "the copies say what the log says");
 }

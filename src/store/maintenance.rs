@@ -21,7 +21,7 @@ pub enum RestoreError {
 
 /// A record that is not as it should be. It is read as well as can be, or left out, and holds up no other.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OddRecord {
+pub struct MalformedRecord {
     /// Where it is.
     pub collection: &'static str,
     /// Its id, as its store writes it.
@@ -30,7 +30,7 @@ pub struct OddRecord {
     pub fields: Vec<&'static str>,
 }
 
-impl fmt::Display for OddRecord {
+impl fmt::Display for MalformedRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { collection, id, fields } = self;
         match fields.as_slice() {
@@ -42,7 +42,7 @@ impl fmt::Display for OddRecord {
 
 /// Looks after a store that no server is writing to.
 #[async_trait]
-pub trait Upkeep: Send + Sync + 'static {
+pub trait Maintenance: Send + Sync + 'static {
     /// Accounts by id, beyond `after`, at most `limit`.
     async fn users_after(&self, after: Option<UserId>, limit: usize) -> Result<Vec<User>, StoreError>;
     /// Conversations by id, beyond `after`, at most `limit`, with their projections exactly as they are kept.
@@ -59,7 +59,7 @@ pub trait Upkeep: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<Delivered>, StoreError>;
     /// Tells of each record that is odd. Only a database that other programs write to holds any.
-    async fn odd_records(&self, tell: &mut (dyn FnMut(OddRecord) + Send)) -> Result<(), StoreError>;
+    async fn malformed_records(&self, tell: &mut (dyn FnMut(MalformedRecord) + Send)) -> Result<(), StoreError>;
     /// The accounts that these people have with Google, as far as the replaced server has noted them; we only keep the note.
     async fn google_ids(&self, users: &[UserId]) -> Result<Vec<(UserId, String)>, StoreError>;
     /// Profiles by person, beyond `after`, at most `limit`.
@@ -97,7 +97,7 @@ pub trait Upkeep: Send + Sync + 'static {
     /// Nothing, if the store makes no copies. `right` says how matters stand there.
     async fn wrong_copies(&self, right: &Summary) -> Result<Vec<Seq>, StoreError>;
     /// Writes these copies anew from the log.
-    async fn mend_copies(&self, right: &Summary, wrong: &[Seq]) -> Result<(), StoreError>;
+    async fn repair_copies(&self, right: &Summary, wrong: &[Seq]) -> Result<(), StoreError>;
 }
 
 /// The entries that are not in the log yet, given those that stand in their place there.

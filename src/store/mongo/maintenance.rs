@@ -10,11 +10,11 @@ use super::projection::bounded;
 use super::user_documents::new_user;
 use super::{MongoStore, Shared, queries, session_documents};
 use crate::domain::{Conversation, ConversationId, DeskId, Entry, Seq, Summary, User, UserId};
-use crate::store::upkeep::news;
-use crate::store::{Delivered, NewUser, OddRecord, Profile, RestoreError, StoreError, Upkeep};
+use crate::store::maintenance::news;
+use crate::store::{Delivered, Maintenance, MalformedRecord, NewUser, Profile, RestoreError, StoreError};
 
 #[async_trait]
-impl Upkeep for MongoStore {
+impl Maintenance for MongoStore {
     async fn users_after(&self, after: Option<UserId>, limit: usize) -> Result<Vec<User>, StoreError> {
         within(async {
             let after = after.map(|after| object_id(after.bytes()));
@@ -59,8 +59,8 @@ impl Upkeep for MongoStore {
         .await
     }
 
-    async fn odd_records(&self, tell: &mut (dyn FnMut(OddRecord) + Send)) -> Result<(), StoreError> {
-        self.shared.odd_records(tell).await
+    async fn malformed_records(&self, tell: &mut (dyn FnMut(MalformedRecord) + Send)) -> Result<(), StoreError> {
+        self.shared.malformed_records(tell).await
     }
 
     async fn google_ids(&self, users: &[UserId]) -> Result<Vec<(UserId, String)>, StoreError> {
@@ -117,8 +117,8 @@ impl Upkeep for MongoStore {
         self.shared.wrong_copies(right).await
     }
 
-    async fn mend_copies(&self, right: &Summary, wrong: &[Seq]) -> Result<(), StoreError> {
-        self.shared.mend_copies(right, wrong).await
+    async fn repair_copies(&self, right: &Summary, wrong: &[Seq]) -> Result<(), StoreError> {
+        self.shared.repair_copies(right, wrong).await
     }
 }
 

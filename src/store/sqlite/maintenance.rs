@@ -8,17 +8,17 @@ use parking_lot::Mutex;
 use rusqlite::{Connection, TransactionBehavior, params};
 
 use super::rows::{self, select_entry, summary_columns, user_columns};
-use super::{codes, desk_ids, people_upkeep, revisions, sessions};
+use super::{codes, desk_ids, people_maintenance, revisions, sessions};
 use crate::domain::{
     ClientMessageId, Conversation, ConversationId, DeskId, Email, Entry, EntryKind, Members, Seq, Summary, User, UserId,
 };
-use crate::store::upkeep::news;
-use crate::store::{Delivered, MAX_PAGE, OddRecord, Profile, RestoreError, StoreError, Upkeep};
+use crate::store::maintenance::news;
+use crate::store::{Delivered, MAX_PAGE, Maintenance, MalformedRecord, Profile, RestoreError, StoreError};
 
-/// A connection for upkeep.
-pub(super) struct SqliteUpkeep(Arc<Mutex<Connection>>);
+/// A connection for maintenance.
+pub(super) struct SqliteMaintenance(Arc<Mutex<Connection>>);
 
-impl SqliteUpkeep {
+impl SqliteMaintenance {
     pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
         Ok(Self(Arc::new(Mutex::new(super::connect(path)?))))
     }
@@ -65,7 +65,7 @@ impl SqliteUpkeep {
 }
 
 #[async_trait]
-impl Upkeep for SqliteUpkeep {
+impl Maintenance for SqliteMaintenance {
     async fn users_after(&self, after: Option<UserId>, limit: usize) -> Result<Vec<User>, StoreError> {
         let read = move |connection: &Connection| {
             let sql = concat!("SELECT ", user_columns!(), " FROM users WHERE id > ?1 ORDER BY id LIMIT ?2");
@@ -115,17 +115,17 @@ impl Upkeep for SqliteUpkeep {
         self.read(read).await
     }
 
-    async fn odd_records(&self, _: &mut (dyn FnMut(OddRecord) + Send)) -> Result<(), StoreError> {
+    async fn malformed_records(&self, _: &mut (dyn FnMut(MalformedRecord) + Send)) -> Result<(), StoreError> {
         Ok(())
     }
 
     async fn google_ids(&self, users: &[UserId]) -> Result<Vec<(UserId, String)>, StoreError> {
         let users = users.to_vec();
-        self.read(move |connection| people_upkeep::google_ids(connection, &users)).await
+        self.read(move |connection| people_maintenance::google_ids(connection, &users)).await
     }
 
     async fn profiles_after(&self, after: Option<UserId>, limit: usize) -> Result<Vec<Profile>, StoreError> {
-        self.read(move |connection| people_upkeep::profiles_after(connection, after, limit)).await
+        self.read(move |connection| people_maintenance::profiles_after(connection, after, limit)).await
     }
 
     async fn fresh_conversation_number(&self) -> Result<u64, StoreError> {
@@ -146,7 +146,7 @@ impl Upkeep for SqliteUpkeep {
 
     async fn restore_google_id(&self, user: UserId, google_id: &str) -> Result<(), StoreError> {
         let google_id = google_id.to_owned();
-        self.change(move |connection| people_upkeep::note_google_id(connection, user, &google_id)).await
+        self.change(move |connection| people_maintenance::note_google_id(connection, user, &google_id)).await
     }
 
     async fn restore(&self, conversation: Conversation, entries: Vec<Entry>) -> Result<u64, RestoreError> {
@@ -189,7 +189,7 @@ impl Upkeep for SqliteUpkeep {
         Ok(Vec::new())
     }
 
-    async fn mend_copies(&self, _: &Summary, _: &[Seq]) -> Result<(), StoreError> {
+    async fn repair_copies(&self, _: &Summary, _: &[Seq]) -> Result<(), StoreError> {
         Ok(())
     }
 }
@@ -239,8 +239,8 @@ fn restore(connection: &Connection, conversation: Conversation, entries: Vec<Ent
     let mut summary = summary;
     for entry in &news {
         insert_entry(connection, &conversation, entry)?;
-        let remainder = revisions::remainder(connection, &summary, entry)?;
-        summary.follow(entry, remainder);
+        let recount = revisions::recount(connection, &summary, entry)?;
+        summary.apply(entry, recount);
     }
     if summary.last_seq > base {
         rows::update_summary(connection, &summary)?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Difference;
 use super::revisions::Revisions;
 use crate::domain::{ConversationId, Replay, Seq, Summary};
-use crate::store::{ConversationStore, MAX_PAGE, StoreError, Upkeep};
+use crate::store::{ConversationStore, MAX_PAGE, Maintenance, StoreError};
 
 /// How often a conversation that differs is looked at before that is told, in case it is being written to: if nothing is written
 /// meanwhile, and if something is.
@@ -25,14 +25,14 @@ pub(super) struct Looked {
 /// Looks at one conversation, again if it may have been written to meanwhile. `before` is the one before it.
 pub(super) async fn look(
     conversations: &dyn ConversationStore,
-    upkeep: &dyn Upkeep,
+    maintenance: &dyn Maintenance,
     before: Option<ConversationId>,
     mut kept: Summary,
 ) -> Result<Looked, StoreError> {
     let (mut looks, mut quiet_looks) = (0, 0);
     let mut last_time: Option<Look> = None;
     loop {
-        let this = look_once(conversations, upkeep, &kept, last_time.as_ref()).await?;
+        let this = look_once(conversations, maintenance, &kept, last_time.as_ref()).await?;
         looks += 1;
         let is_quiet = last_time.is_none_or(|last| last.stood_at == this.stood_at);
         quiet_looks = if is_quiet { quiet_looks + 1 } else { 1 };
@@ -43,7 +43,7 @@ pub(super) async fn look(
         }
         last_time = Some(this);
         tokio::time::sleep(PAUSE).await;
-        if let Some(again) = upkeep.conversations_after(before, 1).await?.pop()
+        if let Some(again) = maintenance.conversations_after(before, 1).await?.pop()
             && again.conversation.id == kept.conversation.id
         {
             kept = again;
@@ -75,7 +75,7 @@ impl Look {
 /// Of what may be right in a moment, only that is shown which the `last` look has shown, too.
 async fn look_once(
     conversations: &dyn ConversationStore,
-    upkeep: &dyn Upkeep,
+    maintenance: &dyn Maintenance,
     kept: &Summary,
     last: Option<&Look>,
 ) -> Result<Look, StoreError> {
@@ -87,7 +87,7 @@ async fn look_once(
     // Copies show what became of messages, so they are looked at once that is right.
     let mut copies = Vec::new();
     if !fleeting.iter().any(|found| matches!(found, Difference::Revision { .. })) {
-        copies = upkeep.wrong_copies(&right).await?;
+        copies = maintenance.wrong_copies(&right).await?;
     }
     if let Some(last) = last {
         fleeting.retain(|found| last.fleeting.contains(found));
@@ -133,8 +133,8 @@ async fn recompute(conversations: &dyn ConversationStore, kept: &Summary) -> Res
             if entry.seq > Seq::new(1) && !entry.at.may_follow(replay.summary().updated_at) {
                 wrong.push(Difference::Backwards { seq: entry.seq });
             }
-            replay.follow(&entry);
-            revisions.follow(&entry);
+            replay.apply(&entry);
+            revisions.apply(&entry);
         }
     }
     let right = summarize(conversations, &replay).await?;

@@ -8,7 +8,7 @@ use super::{Fresh, available, person, read, say, someone};
 use crate::domain::{Draft, DraftKind, Side};
 use crate::import::{End, compare, import};
 use crate::store::{
-    Appended, ConversationStore as _, OpenStore, StoreLocation, Upkeep as _, UserStore as _, upkeep_contract,
+    Appended, ConversationStore as _, Maintenance as _, OpenStore, StoreLocation, UserStore as _, maintenance_contract,
 };
 use crate::verify::{Repair, verify};
 
@@ -18,8 +18,8 @@ async fn a_data_file_moves_in() {
         let (fresh, folder) = (Fresh::open().await, tempfile::tempdir().unwrap());
         let file = StoreLocation::Sqlite(folder.path().join("deskline.db")).open().await.unwrap();
         let mongo = OpenStore::Mongo(fresh.store.clone());
-        upkeep_contract::a_store_moves_into_another_and_lives_on_there(&file, &mongo).await;
-        fresh.store.settle().await.unwrap();
+        maintenance_contract::a_store_moves_into_another_and_lives_on_there(&file, &mongo).await;
+        fresh.store.flush().await.unwrap();
         assert_eq!(fresh.documents("messages").count_documents(Document::new()).await.unwrap(), 11);
     }
 }
@@ -30,7 +30,7 @@ async fn a_database_moves_out() {
         let (fresh, folder) = (Fresh::open().await, tempfile::tempdir().unwrap());
         let file = StoreLocation::Sqlite(folder.path().join("deskline.db")).open().await.unwrap();
         let mongo = OpenStore::Mongo(fresh.store.clone());
-        upkeep_contract::a_store_moves_into_another_and_lives_on_there(&mongo, &file).await;
+        maintenance_contract::a_store_moves_into_another_and_lives_on_there(&mongo, &file).await;
     }
 }
 
@@ -38,7 +38,7 @@ async fn a_database_moves_out() {
 async fn wrong_projections_are_found_and_put_right() {
     if available() {
         let fresh = Fresh::open().await;
-        upkeep_contract::wrong_projections_are_found_and_put_right(&OpenStore::Mongo(fresh.store.clone())).await;
+        maintenance_contract::wrong_projections_are_found_and_put_right(&OpenStore::Mongo(fresh.store.clone())).await;
     }
 }
 
@@ -82,7 +82,7 @@ async fn what_was_put_right_beside_a_running_server_stays_right() {
     assert_eq!((found.len(), repaired, left), (1, 1, 0), "{found:?}");
     for unread in 3..5 {
         running.append(vec![hello()]).await.remove(0).unwrap();
-        running.settle().await.unwrap();
+        running.flush().await.unwrap();
         assert_eq!(findings(&fresh, Repair::No).await, (vec![], 0, 0));
         let summary = fresh.store.summary(conversation.id).await.unwrap().unwrap();
         assert_eq!(summary.side(Side::Desk).unread, unread);
@@ -100,14 +100,14 @@ async fn two_processes_copy_the_same_and_nothing_that_was_deleted_comes_back() {
     let conversation = fresh.support(1).await;
     let hello = say(&conversation, 1, Side::Customer, "hello");
     let Appended::New(entry) = other.append(vec![hello]).await.remove(0).unwrap() else { panic!("it is new") };
-    other.settle().await.unwrap();
+    other.flush().await.unwrap();
     // One process has read the message, and is slow to copy it; another copies all there is meanwhile.
     fresh.documents("conversations").update_one(doc! {}, doc! { "$set": { "mirrored": 0_i64 } }).await.unwrap();
     let slow = fresh.store.shared.read_pages(&[conversation.id]).await.unwrap();
     let delete = DraftKind::Delete { target: entry.as_target().unwrap() };
     let delete = Draft { kind: delete, ..read(&conversation, 9, Side::Desk, 0) };
     other.append(vec![delete]).await.remove(0).unwrap();
-    other.settle().await.unwrap();
+    other.flush().await.unwrap();
     fresh.store.shared.write_pages(&slow).await.unwrap();
     assert_eq!(dump(&fresh.documents("messages")).await, []);
     assert_eq!(findings(&fresh, Repair::No).await, (vec![], 0, 0));
