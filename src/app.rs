@@ -19,7 +19,8 @@ use crate::config::{Config, MailConfig};
 use crate::desk::Desk;
 use crate::domain::{Clock, SystemClock, UserId};
 use crate::faces::channels::ChannelsSettings;
-use crate::faces::{self, RequestLimits, channels, console, ops, rest, socketio};
+use crate::faces::dashboard::{self, rest};
+use crate::faces::{self, RequestLimits, channels, console, ops, socketio, storefront_and_portal};
 use crate::limits::Bans;
 use crate::mail::{LogMailer, Mailer, NoMailer, SmtpMailer};
 use crate::net::{self, ShutOut};
@@ -125,7 +126,8 @@ pub async fn serve(
     tasks.spawn(async move { stopped.run_until_cancelled_owned(enforcing).await });
     let (router, sockets, channels) = router(&desk, &accounts, shut_out, config)?;
     let (settings, stopped) = (channels_settings(config), stop.clone());
-    let tidying = restarting("attachment cleanup", move || channels::keep_tidy(settings.clone(), clock.clone()));
+    let tidying =
+        restarting("attachment cleanup", move || storefront_and_portal::keep_tidy(settings.clone(), clock.clone()));
     tasks.spawn(async move { stopped.run_until_cancelled_owned(tidying).await });
     if let OpenStore::Mongo(store) = &store {
         let (store, desk, stop) = (store.clone(), desk.clone(), stop.clone());
@@ -169,8 +171,8 @@ fn router(
     let counted = RequestLimits { limits: limits.clone(), accounts: accounts.clone() };
     let settings = config.socketio.settings(config.heartbeat.heartbeat());
     let (socketio, sockets, gate, polls) =
-        socketio::layer(desk, accounts.clone(), limits.clone(), shut_out.clone(), &settings);
-    let (dialects, channels) = channels::routes(desk.clone(), accounts.clone(), channels_settings(config));
+        dashboard::socketio::layer(desk, accounts.clone(), limits.clone(), shut_out.clone(), &settings);
+    let (dialects, channels) = storefront_and_portal::routes(desk.clone(), accounts.clone(), channels_settings(config));
     let origins = config.listen.origins();
     let router = Router::new()
         .merge(dialects)

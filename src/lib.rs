@@ -8,7 +8,7 @@
 //! |---|---|
 //! | [`cli`], [`config`] | commands and settings |
 //! | [`app`] | the only place that joins the parts |
-//! | [`faces`] | protocols towards clients: `socketio` and `rest` (dashboard), `channels` (storefront and portal), `console`, `ops` |
+//! | [`faces`] | protocols towards clients, by dialect: `dashboard`, `storefront`, `drivecash` (the portal); `console`, `ops` |
 //! | [`net`] | from a socket to a request: accept loop, timeouts, proxies, CORS |
 //! | [`desk`] | use cases of conversations: send, read, type, connect, catch up, resume. One verb per file |
 //! | [`accounts`] | use cases of accounts: log in, register, reset a password |
@@ -28,7 +28,7 @@
 //! | [`mod@bench`], [`prove`] | `deskline bench`, `deskline prove`: load generator and crash test, both built on [`rig`] |
 //!
 //! To follow a message, read [`desk::send_message`], `desk/journal.rs`, [`store`], `desk/tell.rs` and [`presence`], in this order. To
-//! follow a reconnect, read `faces/socketio/handshake.rs`, [`desk::connect`], `desk/catch_up.rs` and `presence/stream.rs`.
+//! follow a reconnect, read `faces/dashboard/socketio/handshake.rs`, [`desk::connect`], `desk/catch_up.rs` and `presence/stream.rs`.
 //! `docs/ARCHITECTURE.md` tells both stories, and `CONTRIBUTING.md` where a change lands.
 //!
 //! ---

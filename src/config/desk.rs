@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::desk::DeskSettings;
-use crate::faces::socketio::SocketioSettings;
+use crate::faces::dashboard::socketio::SocketioSettings;
 use crate::net::Heartbeat;
 
 /// Settings of the desk.
@@ -120,7 +120,7 @@ impl SocketioConfig {
     pub fn settings(&self, heartbeat: Heartbeat) -> SocketioSettings {
         SocketioSettings {
             heartbeat,
-            silence: self.silence,
+            remind_after: self.silence,
             allow_eio3: self.allow_eio3,
             path: self.path.clone(),
             recover_within: self.recover_within,

@@ -1,10 +1,19 @@
-//! Faces: the protocols towards clients. Each decodes, calls one use-case, and encodes; none names another.
+//! Faces: protocols towards clients. Each decodes, calls one use case, and encodes.
+//!
+//! By dialect, one for each replaced product: [`dashboard`], [`storefront`] and [`drivecash`] (the portal). None of them names
+//! another. Below them lies what they share: [`socketio`] (the transport of the dashboard) and [`channels`] (plain websockets and
+//! Django-like REST of the other two, which [`storefront_and_portal`] joins).
+//!
+//! Besides: [`console`] (pages for developers), [`ops`] (health checks), and the rate limits of all routes.
 
 pub mod channels;
 pub mod console;
+pub mod dashboard;
+mod drivecash;
 mod limits;
 pub mod ops;
-pub mod rest;
 pub mod socketio;
+mod storefront;
+pub mod storefront_and_portal;
 
 pub use limits::{RequestLimits, limit_requests};

@@ -14,16 +14,16 @@ const MAX_BODY: usize = 256 << 10;
 
 /// A JSON object; no body at all counts as `{}`.
 #[derive(Debug, Default)]
-pub(super) struct Fields(pub(super) Map<String, Value>);
+pub(in crate::faces) struct Fields(pub(in crate::faces) Map<String, Value>);
 
 impl Fields {
     /// The text of a field; `None` if it is missing or no text.
-    pub(super) fn text(&self, name: &str) -> Option<&str> {
+    pub(in crate::faces) fn text(&self, name: &str) -> Option<&str> {
         self.0.get(name).and_then(Value::as_str)
     }
 
     /// A number, given as one or in digits.
-    pub(super) fn number(&self, name: &str) -> Option<u64> {
+    pub(in crate::faces) fn number(&self, name: &str) -> Option<u64> {
         match self.0.get(name)? {
             Value::Number(number) => number.as_u64(),
             Value::String(text) => text.parse().ok(),
@@ -32,7 +32,7 @@ impl Fields {
     }
 
     /// The text of each of these fields, or which of them are missing or blank.
-    pub(super) fn required<const N: usize>(&self, names: [&'static str; N]) -> Result<[String; N], Problem> {
+    pub(in crate::faces) fn required<const N: usize>(&self, names: [&'static str; N]) -> Result<[String; N], Problem> {
         let missing = |name: &&str| self.text(name).is_none_or(str::is_empty);
         let missing: Vec<_> =
             names.iter().filter(|name| missing(name)).map(|name| (*name, "This field is required.")).collect();

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use axum::extract::{FromRequestParts, Query};
+use axum::extract::{FromRef, FromRequestParts, Query};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Uri, header};
 
@@ -14,30 +14,34 @@ use crate::desk::connect::Authenticated;
 use crate::domain::{Person, Role, User};
 
 /// Whoever asks. A bad token is refused everywhere, also where none is needed.
-pub(super) struct Anybody {
+pub(in crate::faces) struct Anybody {
     /// The account of the token.
-    pub(super) account: Option<User>,
+    pub(in crate::faces) account: Option<User>,
     /// The visitor of the cookie.
-    pub(super) visitor: Option<User>,
+    pub(in crate::faces) visitor: Option<User>,
 }
 
 /// Somebody with an account.
-pub(super) struct Caller(pub(super) User);
+pub(in crate::faces) struct Caller(pub(in crate::faces) User);
 
 /// Somebody who answers customers.
-pub(super) struct Agent(pub(super) User);
+pub(in crate::faces) struct Agent(pub(in crate::faces) User);
 
 impl Anybody {
     /// The account, else the visitor.
-    pub(super) fn user(&self) -> Option<&User> {
+    pub(in crate::faces) fn user(&self) -> Option<&User> {
         self.account.as_ref().or(self.visitor.as_ref())
     }
 }
 
-impl FromRequestParts<Channels> for Anybody {
+impl<S: Send + Sync> FromRequestParts<S> for Anybody
+where
+    Channels: FromRef<S>,
+{
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, channels: &Channels) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let channels = Channels::from_ref(state);
         let account = match bearer(&parts.headers)? {
             None => None,
             Some(token) => match channels.accounts.identify(&token).await {
@@ -57,31 +61,37 @@ impl FromRequestParts<Channels> for Anybody {
     }
 }
 
-impl FromRequestParts<Channels> for Caller {
+impl<S: Send + Sync> FromRequestParts<S> for Caller
+where
+    Channels: FromRef<S>,
+{
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, channels: &Channels) -> Result<Self, Problem> {
-        let anybody = Anybody::from_request_parts(parts, channels).await?;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let anybody = Anybody::from_request_parts(parts, state).await?;
         anybody.account.map(Self).ok_or_else(Problem::no_credentials)
     }
 }
 
-impl FromRequestParts<Channels> for Agent {
+impl<S: Send + Sync> FromRequestParts<S> for Agent
+where
+    Channels: FromRef<S>,
+{
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, channels: &Channels) -> Result<Self, Problem> {
-        let Caller(user) = Caller::from_request_parts(parts, channels).await?;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Caller(user) = Caller::from_request_parts(parts, state).await?;
         if user.role.is_agent() { Ok(Self(user)) } else { Err(Problem::not_for_you()) }
     }
 }
 
 /// Somebody as the desk knows them.
-pub(super) fn person(user: &User) -> Arc<Person> {
+pub(in crate::faces) fn person(user: &User) -> Arc<Person> {
     Arc::new(Person::from(user))
 }
 
 /// Whether somebody is the storefront's superuser.
-pub(super) const fn is_superuser(user: &User) -> bool {
+pub(in crate::faces) const fn is_superuser(user: &User) -> bool {
     matches!(user.role, Role::Admin)
 }
 
@@ -96,7 +106,7 @@ fn bearer(headers: &HeaderMap) -> Result<Option<String>, Problem> {
 }
 
 /// The token in a websocket's address: `token` or `access`, with or without `Bearer `.
-pub(super) fn token_in(uri: &Uri) -> Option<String> {
+pub(in crate::faces) fn token_in(uri: &Uri) -> Option<String> {
     let query = Query::<HashMap<String, String>>::try_from_uri(uri).ok()?.0;
     let token = query.get("token").or_else(|| query.get("access"))?;
     let token = crate::auth::without_bearer(token);
@@ -104,7 +114,7 @@ pub(super) fn token_in(uri: &Uri) -> Option<String> {
 }
 
 /// Whoever a websocket's token names; `Ok(None)` if it names nobody.
-pub(super) async fn from_token(
+pub(in crate::faces) async fn from_token(
     channels: &Channels,
     uri: &Uri,
 ) -> Result<Option<Authenticated>, crate::store::StoreError> {

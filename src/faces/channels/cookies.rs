@@ -10,17 +10,18 @@ use crate::auth::token::REFRESH_LIFETIME;
 use crate::net::{ServerUrl, cookie_value};
 
 /// A visitor's session: its secret.
-pub(super) const SESSION: Cookie = Cookie { name: "sessionid", path: "/", age: Duration::from_hours(14 * 24) };
+pub(in crate::faces) const SESSION: Cookie =
+    Cookie { name: "sessionid", path: "/", age: Duration::from_hours(14 * 24) };
 
 /// An agents' panel, known by the refresh token of who signed in; see [`panel`](super::storefront).
-pub(super) const PANEL: Cookie = Cookie { name: "panel", path: "/ws/", age: REFRESH_LIFETIME };
+pub(in crate::faces) const PANEL: Cookie = Cookie { name: "panel", path: "/ws/", age: REFRESH_LIFETIME };
 
 /// Whoever asks for a file after its link has expired, known by their refresh token.
-pub(super) const MEDIA: Cookie = Cookie { name: "media", path: "/media/", age: REFRESH_LIFETIME };
+pub(in crate::faces) const MEDIA: Cookie = Cookie { name: "media", path: "/media/", age: REFRESH_LIFETIME };
 
 /// A kind of cookie. Scripts cannot read it, and other sites' forms do not send it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Cookie {
+pub(in crate::faces) struct Cookie {
     name: &'static str,
     /// Where browsers send it.
     path: &'static str,
@@ -30,17 +31,17 @@ pub(super) struct Cookie {
 
 impl Cookie {
     /// What it says, if it came with a request and is not empty.
-    pub(super) fn of<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
+    pub(in crate::faces) fn of<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
         cookie_value(headers, self.name).filter(|value| !value.is_empty())
     }
 
     /// Has a browser keep it, over TLS alone if pages find this server there.
-    pub(super) fn set(&self, response: &mut Response, value: &str, server: &ServerUrl) {
+    pub(in crate::faces) fn set(&self, response: &mut Response, value: &str, server: &ServerUrl) {
         self.append(response, value, self.age, server.as_str().starts_with("https://"));
     }
 
     /// Has a browser forget it.
-    pub(super) fn remove(&self, response: &mut Response) {
+    pub(in crate::faces) fn remove(&self, response: &mut Response) {
         self.append(response, "", Duration::ZERO, false);
     }
 

@@ -20,7 +20,7 @@ use crate::auth::token_in_header;
 use crate::domain::Person;
 use crate::net::cookie_value;
 
-pub(super) fn routes() -> Router<Channels> {
+pub(in crate::faces) fn routes() -> Router<Channels> {
     Router::new().route("/media/{link}", get(file))
 }
 

@@ -1,43 +1,37 @@
-//! The Channels face: plain websockets and REST, for the frontends of two Django Channels products.
+//! What the storefront and the portal share: plain websockets and REST in the manner of Django Channels and Django REST framework.
 //!
-//! One server carries both dialects, told apart by how a conversation is named: [`storefront`] by UUID
-//! (`/ws/chat/{uuid}/`, `/ws/admin/chat/`), [`drivecash`] by number (`/ws/chat/{digits}/`). What they share: [`socket`] (the
-//! handshake and the loop of one websocket), [`live`] (what each one has), [`line`] (what waits to be sent on it), [`caller`] (who asks), [`body`] and
-//! [`reply`] (requests), [`stamp`] (times), [`echo`] (an answer comes before its echo).
+//! * [`socket`]: the handshake and the loop of one websocket; [`client`]: its state; [`send_queue`]: what is queued for it;
+//!   [`probe`]: pings that show what it has received;
+//! * [`caller`] and [`cookies`]: who makes a request; [`body`] and [`reply`]: what it carries and how it is answered;
+//! * [`response_first`]: a response is sent before the events that its request caused;
+//! * [`media`]: attachments; [`timestamps`]: times in Django's format.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::extract::{Path, Request, State};
-use axum::response::Response;
-use axum::routing::get;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-mod body;
-mod caller;
-mod cookies;
-mod drivecash;
-mod echo;
-mod line;
-mod live;
-mod media;
+pub(super) mod body;
+pub(super) mod caller;
+pub(super) mod client;
+pub(super) mod cookies;
+pub(super) mod media;
 mod probe;
-mod reply;
-mod socket;
-mod stamp;
-mod storefront;
+pub(super) mod reply;
+mod response_first;
+pub(super) mod send_queue;
+pub(super) mod socket;
+pub(super) mod timestamps;
 
 use crate::accounts::Accounts;
 use crate::desk::Desk;
-use crate::domain::{Clock, Timestamp};
+use crate::domain::Timestamp;
 use crate::net::Heartbeat;
-use echo::Echoes;
-use storefront::overview::Overviews;
+use response_first::PendingResponses;
 
-/// What this face can be told to do differently.
+/// Settings of the storefront and the portal.
 #[derive(Debug, Clone)]
 pub struct ChannelsSettings {
     /// Everybody may list, read and write every conversation of the storefront, as on the replaced server.
@@ -56,22 +50,28 @@ pub struct ChannelsSettings {
     pub heartbeat: Heartbeat,
 }
 
-/// What all routes and sockets of this face need.
+/// What the routes and sockets of both dialects need.
 #[derive(Clone)]
-struct Channels {
-    desk: Desk,
-    accounts: Arc<Accounts>,
-    settings: ChannelsSettings,
-    echoes: Arc<Echoes>,
-    sockets: Sockets,
-    overviews: Arc<Overviews>,
+pub(super) struct Channels {
+    pub(super) desk: Desk,
+    pub(super) accounts: Arc<Accounts>,
+    pub(super) settings: ChannelsSettings,
+    pub(super) pending_responses: Arc<PendingResponses>,
+    pub(super) sockets: Sockets,
 }
 
-/// The sockets of this face, to be closed together.
+impl Channels {
+    pub(super) fn new(desk: Desk, accounts: Arc<Accounts>, settings: ChannelsSettings) -> Self {
+        let sockets = Sockets::new(settings.heartbeat);
+        Self { desk, accounts, settings, pending_responses: Arc::default(), sockets }
+    }
+}
+
+/// The websockets of both dialects, to be closed together.
 #[derive(Debug, Clone)]
 pub struct Sockets {
-    tasks: TaskTracker,
-    stop: CancellationToken,
+    pub(super) tasks: TaskTracker,
+    pub(super) stop: CancellationToken,
     heartbeat: Heartbeat,
 }
 
@@ -88,50 +88,8 @@ impl Sockets {
     }
 }
 
-/// How long a proof without an end lasts.
-const FOREVER: Timestamp = Timestamp::from_millis(i64::MAX / 2);
+/// Expiry of an identity that does not expire.
+pub(super) const FOREVER: Timestamp = Timestamp::from_millis(i64::MAX / 2);
 
-/// How long a client is waited for that is to take its leave.
+/// How long to wait for the close frame of a client.
 const FAREWELL: Duration = Duration::from_secs(2);
-
-/// All routes of this face. The second value closes its sockets.
-pub fn routes(desk: Desk, accounts: Arc<Accounts>, settings: ChannelsSettings) -> (Router, Sockets) {
-    let sockets = Sockets::new(settings.heartbeat);
-    let overviews = Overviews::start(&desk, &sockets);
-    let state = Channels { desk, accounts, settings, echoes: Arc::default(), sockets: sockets.clone(), overviews };
-    let router = Router::new()
-        .route("/ws/chat/{room}/", get(room))
-        .merge(storefront::routes())
-        .merge(drivecash::routes())
-        .merge(media::routes())
-        .method_not_allowed_fallback(reply::wrong_method)
-        .with_state(state);
-    (router, sockets)
-}
-
-/// How often the rests of uploads that were cut short are looked for.
-const SWEEP: Duration = Duration::from_hours(1);
-
-/// Deletes the rests of uploads that were cut short by the end of a server, now and then.
-pub async fn keep_tidy(settings: ChannelsSettings, clock: Arc<dyn Clock>) {
-    loop {
-        if let Err(error) = drivecash::upload::sweep(&settings.files, clock.now()).await {
-            tracing::warn!(%error, "Could not clean up the attachments folder");
-        }
-        tokio::time::sleep(SWEEP).await;
-    }
-}
-
-/// What a page of the portal opens that has no room yet.
-const NO_ROOM: [&str; 3] = ["undefined", "null", "NaN"];
-
-/// One path, two dialects: digits are drivecash's, everything else is the storefront's. A page of the portal may ask for a room
-/// before it knows its number. It has to be refused in the handshake, like any other room that it may not enter: it comes back
-/// every second after an accept.
-async fn room(State(channels): State<Channels>, Path(room): Path<String>, request: Request) -> Response {
-    if NO_ROOM.contains(&room.as_str()) || (!room.is_empty() && room.bytes().all(|byte| byte.is_ascii_digit())) {
-        drivecash::room(channels, &room, request).await
-    } else {
-        storefront::room(channels, &room, request).await
-    }
-}

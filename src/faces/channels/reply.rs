@@ -23,38 +23,38 @@ use crate::store::StoreError;
 
 /// A request that is refused.
 #[derive(Debug)]
-pub(super) struct Problem {
+pub(in crate::faces) struct Problem {
     status: StatusCode,
     body: Value,
     retry_after: Option<u64>,
 }
 
 impl Problem {
-    pub(super) const fn new(status: StatusCode, body: Value) -> Self {
+    pub(in crate::faces) const fn new(status: StatusCode, body: Value) -> Self {
         Self { status, body, retry_after: None }
     }
 
     /// `{"detail": ...}`: what the framework says.
-    pub(super) fn detail(status: StatusCode, detail: &str) -> Self {
+    pub(in crate::faces) fn detail(status: StatusCode, detail: &str) -> Self {
         Self::new(status, json!({ "detail": detail }))
     }
 
     /// `{"error": ...}`: what the products say themselves.
-    pub(super) fn error(status: StatusCode, error: &str) -> Self {
+    pub(in crate::faces) fn error(status: StatusCode, error: &str) -> Self {
         Self::new(status, json!({ "error": error }))
     }
 
     /// 400 with the fields that are wrong, and why.
-    pub(super) fn fields(fields: &[(&str, &str)]) -> Self {
+    pub(in crate::faces) fn fields(fields: &[(&str, &str)]) -> Self {
         let fields = fields.iter().map(|(field, why)| ((*field).to_owned(), json!([why])));
         Self::new(StatusCode::BAD_REQUEST, Value::Object(fields.collect()))
     }
 
-    pub(super) fn no_credentials() -> Self {
+    pub(in crate::faces) fn no_credentials() -> Self {
         Self::detail(StatusCode::UNAUTHORIZED, "Authentication credentials were not provided.")
     }
 
-    pub(super) fn bad_token() -> Self {
+    pub(in crate::faces) fn bad_token() -> Self {
         let body = json!({
             "detail": "Given token not valid for any token type",
             "code": "token_not_valid",
@@ -63,24 +63,24 @@ impl Problem {
         Self::new(StatusCode::UNAUTHORIZED, body)
     }
 
-    pub(super) fn bad_refresh_token() -> Self {
+    pub(in crate::faces) fn bad_refresh_token() -> Self {
         Self::new(StatusCode::UNAUTHORIZED, json!({"detail": "Token is invalid", "code": "token_not_valid"}))
     }
 
-    pub(super) fn not_for_you() -> Self {
+    pub(in crate::faces) fn not_for_you() -> Self {
         Self::detail(StatusCode::FORBIDDEN, "You do not have permission to perform this action.")
     }
 
-    pub(super) fn no_such_room() -> Self {
+    pub(in crate::faces) fn no_such_room() -> Self {
         Self::detail(StatusCode::NOT_FOUND, "No ChatRoom matches the given query.")
     }
 
-    pub(super) fn not_found() -> Self {
+    pub(in crate::faces) fn not_found() -> Self {
         Self::detail(StatusCode::NOT_FOUND, "Not found.")
     }
 
     /// The same, because whoever asks is shut out for a time.
-    pub(super) fn banned(mut self, banned: StillBanned) -> Self {
+    pub(in crate::faces) fn banned(mut self, banned: StillBanned) -> Self {
         self.body["code"] = json!("banned");
         self.body["retryAfterMs"] = json!(banned.0.retry_after_ms());
         self.retry_after = Some(banned.0.retry_after_secs());
@@ -113,7 +113,7 @@ impl IntoResponse for Problem {
 }
 
 /// The answer to a method that a path does not have.
-pub(super) async fn wrong_method(method: Method) -> Response {
+pub(in crate::faces) async fn wrong_method(method: Method) -> Response {
     let detail = format!("Method \"{method}\" not allowed.");
     Problem::detail(StatusCode::METHOD_NOT_ALLOWED, &detail).into_response()
 }
@@ -221,27 +221,27 @@ impl From<RegisterError> for Problem {
     }
 }
 
-pub(super) fn bad_email() -> Problem {
+pub(in crate::faces) fn bad_email() -> Problem {
     Problem::fields(&[("email", "Enter a valid email address.")])
 }
 
-pub(super) fn email_taken() -> Problem {
+pub(in crate::faces) fn email_taken() -> Problem {
     Problem::fields(&[("email", "user with this email already exists.")])
 }
 
-pub(super) fn username_taken() -> Problem {
+pub(in crate::faces) fn username_taken() -> Problem {
     Problem::fields(&[("username", "A user with that username already exists.")])
 }
 
 /// A password could not be hashed or judged.
-pub(super) fn password_problem(error: PasswordError) -> Problem {
+pub(in crate::faces) fn password_problem(error: PasswordError) -> Problem {
     tracing::warn!(%error, "Could not hash a password");
     Problem::detail(StatusCode::SERVICE_UNAVAILABLE, "Server is busy. Please try again.")
         .later(Duration::from_secs(5).into())
 }
 
 /// Why a log-in failed: `wrong` says it in the dialect's words, also for an account that is shut.
-pub(super) fn log_in_problem(error: LogInError, wrong: Problem) -> Problem {
+pub(in crate::faces) fn log_in_problem(error: LogInError, wrong: Problem) -> Problem {
     match error {
         LogInError::Banned(banned) => wrong.banned(banned),
         LogInError::Wrong | LogInError::Blocked | LogInError::Unverified => wrong,

@@ -21,9 +21,9 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 
-use super::line::Item;
-use super::live::Dialect;
+use super::client::Dialect;
 use super::probe::Probe;
+use super::send_queue::Item;
 use super::{FAREWELL, Sockets};
 use crate::net::{HangUp, Pulse, ServerUrl};
 use crate::presence::Ending;
@@ -36,7 +36,7 @@ const MAX_MESSAGE: usize = 256 << 10;
 const ANSWER: Duration = Duration::from_millis(2500);
 
 /// The close code of a server that stops, unless a dialect has another.
-pub(super) const GOING_AWAY: u16 = 1001;
+pub(in crate::faces) const GOING_AWAY: u16 = 1001;
 
 /// A close frame from the server with the code 1000 and no reason.
 const CLOSE_1000: [u8; 4] = [0x88, 0x02, 0x03, 0xE8];
@@ -44,18 +44,18 @@ const CLOSE_1000: [u8; 4] = [0x88, 0x02, 0x03, 0xE8];
 type WebSocket = WebSocketStream<TokioIo<Upgraded>>;
 
 /// A request that wants to become a websocket.
-pub(super) struct Handshake {
+pub(in crate::faces) struct Handshake {
     key: HeaderValue,
     upgrade: OnUpgrade,
     /// Ends its TCP connection.
-    pub(super) hang_up: Option<HangUp>,
+    pub(in crate::faces) hang_up: Option<HangUp>,
     /// Where its client finds this server.
-    pub(super) server_url: ServerUrl,
+    pub(in crate::faces) server_url: ServerUrl,
 }
 
 /// A request that is none.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct NoHandshake;
+pub(in crate::faces) struct NoHandshake;
 
 impl IntoResponse for NoHandshake {
     fn into_response(self) -> Response {
@@ -65,7 +65,7 @@ impl IntoResponse for NoHandshake {
 
 impl Handshake {
     /// Reads the request.
-    pub(super) fn read(request: &mut Request) -> Result<Self, NoHandshake> {
+    pub(in crate::faces) fn read(request: &mut Request) -> Result<Self, NoHandshake> {
         let headers = request.headers();
         let says = |name: header::HeaderName, wanted: &str| {
             let value = headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -88,21 +88,21 @@ impl Handshake {
     }
 
     /// Accepts, and closes at once with a code: before the accept a browser would not see it.
-    pub(super) fn close_with(self, sockets: &Sockets, code: u16, reason: &'static str) -> Response {
+    pub(in crate::faces) fn close_with(self, sockets: &Sockets, code: u16, reason: &'static str) -> Response {
         self.accept(sockets, move |mut socket| async move { say_goodbye(&mut socket, code, reason).await })
     }
 
     /// Accepts, and serves the socket.
-    pub(super) fn serve<D: Dialect>(
+    pub(in crate::faces) fn serve<D: Dialect>(
         self,
         sockets: &Sockets,
         dialect: std::sync::Arc<D>,
-        waiting: mpsc::Receiver<Item<D::Look>>,
+        waiting: mpsc::Receiver<Item<D::Deferred>>,
     ) -> Response {
         let (stop, heartbeat) = (sockets.stop.clone(), sockets.heartbeat);
         self.accept(sockets, move |socket| async move {
             let served = stop_or_serve(socket, &*dialect, waiting, stop, Pulse::start(heartbeat));
-            dialect.live().ended(contained(served).await.unwrap_or(Ending::Broken));
+            dialect.client().ended(contained(served).await.unwrap_or(Ending::Broken));
         })
     }
 
@@ -139,7 +139,7 @@ impl Handshake {
 async fn stop_or_serve<D: Dialect>(
     mut socket: WebSocket,
     dialect: &D,
-    mut waiting: mpsc::Receiver<Item<D::Look>>,
+    mut waiting: mpsc::Receiver<Item<D::Deferred>>,
     stop: tokio_util::sync::CancellationToken,
     mut pulse: Pulse,
 ) -> Ending {
@@ -147,12 +147,12 @@ async fn stop_or_serve<D: Dialect>(
     let mut answer_by: Option<Instant> = None;
     let mut probe = Probe::new();
     loop {
-        let probe_at = if dialect.live().line.is_in_doubt() { probe.due() } else { None };
+        let probe_at = if dialect.client().queue.is_in_doubt() { probe.due() } else { None };
         let due = [answer_by, probe_at].into_iter().flatten().fold(pulse.due(), Instant::min);
         let read = tokio::select! {
             item = waiting.recv() => {
                 let Some(item) = item else { return Ending::Closed };
-                dialect.live().line.taken(&item);
+                dialect.client().queue.taken(&item);
                 let asks = if let Item::Ask { must } = item { Some(must) } else { None };
                 if let Some(end) = send(&mut socket, dialect, item, &pulse).await {
                     return end;
@@ -197,7 +197,7 @@ async fn stop_or_serve<D: Dialect>(
             answer_by = None;
         }
         match read {
-            Some(Ok(Message::Text(text))) if !dialect.live().line.is_over() => dialect.hear(text.as_str()).await,
+            Some(Ok(Message::Text(text))) if !dialect.client().queue.is_over() => dialect.hear(text.as_str()).await,
             Some(Ok(Message::Close(None))) => {
                 answer_bare_close(socket).await;
                 return Ending::Closed;
@@ -208,7 +208,7 @@ async fn stop_or_serve<D: Dialect>(
             }
             Some(Ok(Message::Pong(payload))) => {
                 if let Some(before) = probe.answered(&payload) {
-                    dialect.live().line.arrived_before(before);
+                    dialect.client().queue.arrived_before(before);
                 }
             }
             // The library answers pings.
@@ -223,17 +223,22 @@ async fn stop_or_serve<D: Dialect>(
 }
 
 /// Sends one item. Gives how the socket ended, if that was the last.
-async fn send<D: Dialect>(socket: &mut WebSocket, dialect: &D, item: Item<D::Look>, pulse: &Pulse) -> Option<Ending> {
+async fn send<D: Dialect>(
+    socket: &mut WebSocket,
+    dialect: &D,
+    item: Item<D::Deferred>,
+    pulse: &Pulse,
+) -> Option<Ending> {
     let is_sent = match item {
         Item::Frame(text) => write(socket, Message::text(text.as_str()), pulse).await,
         Item::Ask { .. } => true,
-        Item::Echo(text, gate) => {
+        Item::AfterResponse(text, gate) => {
             // Should the answer never be fetched, the echo comes all the same.
             drop(timeout(Duration::from_secs(2), gate.cancelled()).await);
             write(socket, Message::text(text.as_str()), pulse).await
         }
-        Item::Look(what) => {
-            for text in dialect.look(what).await {
+        Item::Deferred(what) => {
+            for text in dialect.load(what).await {
                 if !write(socket, Message::text(text), pulse).await {
                     return Some(Ending::Broken);
                 }

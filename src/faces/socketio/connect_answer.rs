@@ -20,7 +20,7 @@ use crate::net::HangUp;
 
 /// The packet of one session, as long as it may still be sent in the answer to a poll.
 #[derive(Debug, Default)]
-pub(super) struct ConnectAnswer(Mutex<Option<Packet>>);
+pub(in crate::faces) struct ConnectAnswer(Mutex<Option<Packet>>);
 
 #[derive(Debug, Clone)]
 struct Packet {
@@ -31,7 +31,7 @@ struct Packet {
 impl ConnectAnswer {
     /// From now on the packet of this session in this namespace carries this `pid` in the answer to a poll.
     /// [`carry`](Self::carry) does the same for a websocket.
-    pub(super) fn add(&self, session: impl Display, namespace: &str, pid: &str) {
+    pub(in crate::faces) fn add(&self, session: impl Display, namespace: &str, pid: &str) {
         let namespace = if namespace == "/" { String::new() } else { format!("{namespace},") };
         let without = format!(r#"40{namespace}{{"sid":"{session}"}}"#);
         let with = format!(r#"40{namespace}{{"sid":"{session}","pid":"{pid}"}}"#);
@@ -39,24 +39,24 @@ impl ConnectAnswer {
     }
 
     /// This websocket may be what the packet is sent on. While a client changes to it, polls may still bring the packet.
-    pub(super) fn carry(&self, websocket: &HangUp) {
+    pub(in crate::faces) fn carry(&self, websocket: &HangUp) {
         if let Some(packet) = self.packet().as_ref() {
             packet.replace_on(websocket);
         }
     }
 
     /// No poll brings the packet any more.
-    pub(super) fn leave_to_websocket(&self) {
+    pub(in crate::faces) fn leave_to_websocket(&self) {
         drop(self.packet().take());
     }
 
     /// Whether a poll may be answered with it.
-    pub(super) fn is_due(&self) -> bool {
+    pub(in crate::faces) fn is_due(&self) -> bool {
         self.packet().is_some()
     }
 
     /// The answer to a poll, with the `pid` if the packet is in it.
-    pub(super) async fn in_answer(&self, response: Response) -> Response {
+    pub(in crate::faces) async fn in_answer(&self, response: Response) -> Response {
         let Some(Packet { without, with }) = self.packet().clone() else { return response };
         let (mut head, body) = response.into_parts();
         // The library makes the whole body before it answers.

@@ -44,7 +44,7 @@ pub struct Polls {
 }
 
 impl Polls {
-    pub(super) fn new(path: &'static str, transports: Transports, upgrades: Upgrades) -> Self {
+    pub(in crate::faces) fn new(path: &'static str, transports: Transports, upgrades: Upgrades) -> Self {
         Self { path, transports, upgrades }
     }
 

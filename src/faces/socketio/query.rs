@@ -6,22 +6,22 @@ use socketioxide::socket::Sid;
 
 /// What a request says of its transport.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Query {
-    pub(super) is_polling: bool,
-    pub(super) is_websocket: bool,
-    pub(super) is_eio3: bool,
-    pub(super) session: Option<Sid>,
+pub(in crate::faces) struct Query {
+    pub(in crate::faces) is_polling: bool,
+    pub(in crate::faces) is_websocket: bool,
+    pub(in crate::faces) is_eio3: bool,
+    pub(in crate::faces) session: Option<Sid>,
     /// A hash of `t`, which clients in browsers make anew for each request, so that no cache answers it.
-    pub(super) cache_buster: Option<u64>,
+    pub(in crate::faces) cache_buster: Option<u64>,
 }
 
 impl Query {
     /// The packet by which either side closes a session.
-    pub(super) fn closing_packet(self) -> &'static str {
+    pub(in crate::faces) fn closing_packet(self) -> &'static str {
         if self.is_eio3 { "1:1" } else { "1" }
     }
 
-    pub(super) fn of(query: Option<&str>) -> Self {
+    pub(in crate::faces) fn of(query: Option<&str>) -> Self {
         let mut found = Self::default();
         for pair in query.unwrap_or_default().split('&') {
             match pair.split_once('=') {

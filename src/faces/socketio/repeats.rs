@@ -12,7 +12,7 @@
 
 use axum::http::HeaderMap;
 
-use super::handshake::is_browser;
+use super::is_browser;
 use super::query::Query;
 
 /// The requests that one browser sent last, by their `t`.

@@ -135,7 +135,7 @@ impl Session {
 }
 
 /// The client on this socket has shown who it is.
-pub(super) fn claim(socket: &SocketRef) {
+pub(in crate::faces) fn claim(socket: &SocketRef) {
     if let Some(session) = socket.req_parts().extensions.get::<Arc<Session>>() {
         session.vacate();
     }

@@ -40,14 +40,14 @@ const HEARD_WITHIN: Duration = Duration::from_millis(1);
 
 /// What carries one socket.
 #[derive(Debug)]
-pub(super) struct Transport {
+pub(in crate::faces) struct Transport {
     /// The websocket, and when it came.
     websocket: OnceLock<(HangUp, Instant)>,
     /// Since when the websocket is known to carry the socket: what waited for a request has been sent on it by then.
     carries_since: OnceLock<Instant>,
     waiting: Mutex<Waiting>,
     /// What tells the client that it is connected.
-    pub(super) connect_answer: ConnectAnswer,
+    pub(in crate::faces) connect_answer: ConnectAnswer,
     /// Cancelled when a client that polls shall come back with a new session; one with a websocket has none.
     ended: Option<CancellationToken>,
 }
@@ -71,7 +71,7 @@ struct Waiting {
 
 impl Transport {
     /// Of a socket that polls, as far as is known.
-    pub(super) fn new() -> Self {
+    pub(in crate::faces) fn new() -> Self {
         let now = Instant::now();
         Self {
             websocket: OnceLock::new(),
@@ -90,7 +90,7 @@ impl Transport {
     }
 
     /// Of a socket that was carried by this websocket from the start.
-    pub(super) fn of_websocket(websocket: &HangUp) -> Self {
+    pub(in crate::faces) fn of_websocket(websocket: &HangUp) -> Self {
         let transport = Self { ended: None, ..Self::new() };
         transport.carry(websocket);
         transport.carries_since.get_or_init(Instant::now);
@@ -98,25 +98,25 @@ impl Transport {
     }
 
     /// What ends the websocket; `None` while there is none.
-    pub(super) fn hang_up(&self) -> Option<&HangUp> {
+    pub(in crate::faces) fn hang_up(&self) -> Option<&HangUp> {
         self.websocket.get().map(|(websocket, _)| websocket)
     }
 
     /// Ends the session of a client that polls: its next request finds that out, also the one that waits at present.
-    pub(super) fn end_session(&self) {
+    pub(in crate::faces) fn end_session(&self) {
         if let Some(ended) = &self.ended {
             ended.cancel();
         }
     }
 
     /// Cancelled once the session has been ended.
-    pub(super) fn ended(&self) -> Option<CancellationToken> {
+    pub(in crate::faces) fn ended(&self) -> Option<CancellationToken> {
         self.ended.clone()
     }
 
     /// Asks the client for a sign of life, if a websocket carries the socket: one that polls gives enough of them. False if it
     /// cannot be asked at present.
-    pub(super) fn ask(&self) -> bool {
+    pub(in crate::faces) fn ask(&self) -> bool {
         let Some(websocket) = self.hang_up().filter(|_| self.is_websocket()) else { return false };
         websocket.ping(self.written_before(websocket))
     }
@@ -134,7 +134,7 @@ impl Transport {
 
     /// The same, and waits for an answer. False if there is none, so that the client is not there any more. A client that polls is
     /// asked by what was sent to it. One that has not taken everything yet is waited for as any other.
-    pub(super) async fn answers(&self) -> bool {
+    pub(in crate::faces) async fn answers(&self) -> bool {
         let asked_at = Instant::now();
         let polls = self.hang_up().is_none();
         if polls && self.waiting().events == 0 {
@@ -158,17 +158,17 @@ impl Transport {
     }
 
     /// Whether a websocket has come that does not carry the socket yet, as far as is known.
-    pub(super) fn is_changing(&self) -> bool {
+    pub(in crate::faces) fn is_changing(&self) -> bool {
         self.hang_up().is_some_and(HangUp::is_open) && !self.is_websocket()
     }
 
     /// Whether the socket was carried by a websocket when it was last looked at.
-    pub(super) fn is_websocket(&self) -> bool {
+    pub(in crate::faces) fn is_websocket(&self) -> bool {
         self.carries_since.get().is_some()
     }
 
     /// Takes note of what carries the socket by now.
-    pub(super) fn look_at(&self, socket: Option<&SocketRef>) {
+    pub(in crate::faces) fn look_at(&self, socket: Option<&SocketRef>) {
         if !self.is_websocket()
             && let Some((_, came_at)) = self.websocket.get()
             && socket.is_some_and(|socket| socket.transport_type() == TransportType::Websocket)
@@ -185,12 +185,12 @@ impl Transport {
     }
 
     /// A part of the last answer to a poll is held back, or has been lost, or is so no longer.
-    pub(super) fn holds_back(&self, is_held: bool) {
+    pub(in crate::faces) fn holds_back(&self, is_held: bool) {
         self.waiting().is_held = is_held;
     }
 
     /// The packet that tells the client that it is connected shall carry this `pid`, whatever brings it.
-    pub(super) fn add_pid(&self, session: impl Display, namespace: &str, pid: &str) {
+    pub(in crate::faces) fn add_pid(&self, session: impl Display, namespace: &str, pid: &str) {
         self.connect_answer.add(session, namespace, pid);
         // A websocket that comes at this moment finds the packet by itself.
         if let Some(websocket) = self.hang_up() {
@@ -202,7 +202,7 @@ impl Transport {
     }
 
     /// Whether an event of so many bytes may still wait for this client of a person. Then it counts as sent.
-    pub(super) fn has_room_for(&self, person: UserId, bytes: usize) -> bool {
+    pub(in crate::faces) fn has_room_for(&self, person: UserId, bytes: usize) -> bool {
         let mut waiting = self.waiting();
         let bound = if self.is_websocket() { UNREAD } else { UNPOLLED };
         if self.is_websocket() && self.takes_all() {
@@ -219,13 +219,13 @@ impl Transport {
     }
 
     /// Bytes of an answer wait, whether there is room for them or not.
-    pub(super) fn count_answer(&self, bytes: usize) {
+    pub(in crate::faces) fn count_answer(&self, bytes: usize) {
         let mut waiting = self.waiting();
         waiting.answers = waiting.answers.saturating_add(bytes);
     }
 
     /// Whether answers should wait until the client takes what there is.
-    pub(super) fn is_stalled(&self) -> bool {
+    pub(in crate::faces) fn is_stalled(&self) -> bool {
         if self.is_websocket() { !self.takes_all() } else { self.waiting().answers > UNPOLLED }
     }
 
@@ -235,7 +235,7 @@ impl Transport {
     }
 
     /// The client said something, which shows what it has.
-    pub(super) fn hear(&self) {
+    pub(in crate::faces) fn hear(&self) {
         if self.takes_all()
             && let Some(before) = self.carried_at(Instant::now(), ROUND_TRIP)
         {
@@ -244,12 +244,12 @@ impl Transport {
     }
 
     /// Everything that was sent has arrived: the client is at the other end and takes all there is.
-    pub(super) fn confirm_all(&self) {
+    pub(in crate::faces) fn confirm_all(&self) {
         self.confirm(Instant::now());
     }
 
     /// Nothing is sent any more. Whoever polls has said so in a request, or was polling still: their last answer may be on its way.
-    pub(super) fn end(&self) {
+    pub(in crate::faces) fn end(&self) {
         if !self.is_websocket()
             && let Some(read) = Instant::now().checked_sub(ON_THE_WAY)
         {
@@ -264,7 +264,7 @@ impl Transport {
     }
 
     /// Everything that was sent before this has arrived.
-    pub(super) fn arrived(&self) -> Instant {
+    pub(in crate::faces) fn arrived(&self) -> Instant {
         let shown = self.waiting().arrived;
         let Some(websocket) = self.hang_up() else { return shown };
         let answered = self.carried_at(websocket.answered(), Duration::ZERO);
@@ -287,7 +287,7 @@ impl Transport {
 
     /// Whoever asks for more has taken what the last request was answered with: all that waited when it came. Only while a
     /// websocket is on its way is it answered with nothing.
-    pub(super) fn polled(&self) {
+    pub(in crate::faces) fn polled(&self) {
         if self.websocket.get().is_none() {
             let mut waiting = self.waiting();
             if waiting.is_held {
@@ -300,14 +300,14 @@ impl Transport {
     }
 
     /// A poll has been waiting since then, so its client had taken everything that was sent before.
-    pub(super) fn polls_since(&self, asked: Instant) {
+    pub(in crate::faces) fn polls_since(&self, asked: Instant) {
         if self.hang_up().is_none() {
             self.confirm(asked);
         }
     }
 
     /// A websocket has come, and is to carry the socket.
-    pub(super) fn carry(&self, websocket: &HangUp) {
+    pub(in crate::faces) fn carry(&self, websocket: &HangUp) {
         // A second one is refused by the library.
         drop(self.websocket.set((websocket.clone(), Instant::now())));
         self.connect_answer.carry(websocket);
@@ -315,7 +315,7 @@ impl Transport {
 
     /// When it polled last.
     #[cfg(test)]
-    pub(super) fn polled_at(&self) -> Instant {
+    pub(in crate::faces) fn polled_at(&self) -> Instant {
         self.waiting().polled_at
     }
 

@@ -17,7 +17,7 @@ use crate::net::HangUp;
 
 /// The transports of all sockets that began by polling, by their session. Clones share them.
 #[derive(Clone, Default)]
-pub(super) struct Transports {
+pub(in crate::faces) struct Transports {
     known: Arc<Mutex<HashMap<Sid, Known>>>,
     portions: Portions,
 }
@@ -46,7 +46,7 @@ impl Known {
 
 impl Transports {
     /// What carries a new socket.
-    pub(super) fn of(&self, session: Sid, handshake: &request::Parts) -> Arc<Transport> {
+    pub(in crate::faces) fn of(&self, session: Sid, handshake: &request::Parts) -> Arc<Transport> {
         if Query::of(handshake.uri.query()).is_websocket
             && let Some(websocket) = handshake.extensions.get::<HangUp>()
         {
@@ -62,7 +62,7 @@ impl Transports {
     }
 
     /// The socket has closed. Its client may connect to the namespace once more, on the same websocket.
-    pub(super) fn closed(&self, session: Sid, transport: &Arc<Transport>) {
+    pub(in crate::faces) fn closed(&self, session: Sid, transport: &Arc<Transport>) {
         let mut all = self.all();
         if let Some(Known::Socket(known)) = all.get(&session)
             && std::ptr::eq(known.as_ptr(), &raw const **transport)
@@ -80,7 +80,7 @@ impl Transports {
     }
 
     /// The next portion of what a poll of this session was not answered with before; `None` if nothing is held.
-    pub(super) fn next_portion(&self, session: Sid) -> Option<Response> {
+    pub(in crate::faces) fn next_portion(&self, session: Sid) -> Option<Response> {
         let portion = self.portions.next(session, self.is_changing(session))?;
         self.note_held(session);
         Some(portion)
@@ -88,7 +88,7 @@ impl Transports {
 
     /// What a poll of this session is answered with now; the rest is held. Of one that is about to poll no more, or of which
     /// nothing is known, nothing is held.
-    pub(super) async fn first_portion(&self, session: Sid, response: Response) -> Response {
+    pub(in crate::faces) async fn first_portion(&self, session: Sid, response: Response) -> Response {
         if self.is_changing(session) || !self.all().contains_key(&session) {
             return response;
         }
@@ -107,7 +107,7 @@ impl Transports {
     }
 
     /// What is cancelled when a session that polls has been ended; `None` if nothing is known of it.
-    pub(super) fn ended(&self, session: Sid) -> Option<CancellationToken> {
+    pub(in crate::faces) fn ended(&self, session: Sid) -> Option<CancellationToken> {
         match self.all().get(&session)? {
             Known::Socket(transport) => transport.upgrade()?.ended(),
             Known::Websocket(_) => None,
@@ -115,7 +115,7 @@ impl Transports {
     }
 
     /// Whether a session is about to change to a websocket.
-    pub(super) fn is_changing(&self, session: Sid) -> bool {
+    pub(in crate::faces) fn is_changing(&self, session: Sid) -> bool {
         match self.all().get(&session) {
             Some(Known::Socket(transport)) => transport.upgrade().is_some_and(|transport| transport.is_changing()),
             Some(Known::Websocket(websocket)) => websocket.is_open(),
@@ -124,14 +124,14 @@ impl Transports {
     }
 
     /// A poll is about to be handled.
-    pub(super) fn polled(&self, query: &Query) {
+    pub(in crate::faces) fn polled(&self, query: &Query) {
         if let Some(transport) = self.polling(query) {
             transport.polled();
         }
     }
 
     /// The client did not get the answer to its last poll.
-    pub(super) fn lost_answer(&self, query: &Query) {
+    pub(in crate::faces) fn lost_answer(&self, query: &Query) {
         if let Some(transport) = self.polling(query) {
             transport.holds_back(true);
         }
@@ -146,7 +146,7 @@ impl Transports {
     }
 
     /// A poll of this session has been waiting since then.
-    pub(super) fn waits(&self, session: Sid, asked: Instant) {
+    pub(in crate::faces) fn waits(&self, session: Sid, asked: Instant) {
         if let Some(Known::Socket(transport)) = self.all().get(&session)
             && let Some(transport) = transport.upgrade()
         {
@@ -155,7 +155,7 @@ impl Transports {
     }
 
     /// A request was answered.
-    pub(super) fn answered(&self, query: &Query, status: StatusCode, hang_up: Option<HangUp>) {
+    pub(in crate::faces) fn answered(&self, query: &Query, status: StatusCode, hang_up: Option<HangUp>) {
         let (Some(session), Some(websocket)) = (query.session, hang_up) else { return };
         if !query.is_websocket || status != StatusCode::SWITCHING_PROTOCOLS {
             return;
@@ -173,7 +173,7 @@ impl Transports {
     }
 
     /// The transport of a session that polls, if it has still to be told that it is connected.
-    pub(super) fn awaiting_connect_answer(&self, query: &Query) -> Option<Arc<Transport>> {
+    pub(in crate::faces) fn awaiting_connect_answer(&self, query: &Query) -> Option<Arc<Transport>> {
         match self.all().get(&query.session?)? {
             Known::Socket(transport) => transport.upgrade().filter(|transport| transport.connect_answer.is_due()),
             Known::Websocket(_) => None,

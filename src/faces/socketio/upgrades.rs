@@ -31,7 +31,7 @@ const CLIENTS: usize = 10_000;
 
 /// Upgrades that began, and those that failed. Clones share them.
 #[derive(Clone, Default)]
-pub(super) struct Upgrades(Arc<Mutex<Known>>);
+pub(in crate::faces) struct Upgrades(Arc<Mutex<Known>>);
 
 #[derive(Default)]
 struct Known {
@@ -47,13 +47,13 @@ struct Failed {
 
 impl Upgrades {
     /// Whether this client had better stay on polling.
-    pub(super) fn refuses(&self, client: ClientMark) -> bool {
+    pub(in crate::faces) fn refuses(&self, client: ClientMark) -> bool {
         let known = self.known();
         known.failed.get(&client).is_some_and(|failed| failed.times >= FAILURES && failed.last.elapsed() < REFUSED)
     }
 
     /// A session's change to a websocket has begun.
-    pub(super) fn began(&self, session: Sid, client: ClientMark) {
+    pub(in crate::faces) fn began(&self, session: Sid, client: ClientMark) {
         let mut known = self.known();
         if known.begun.len() == known.begun.capacity() {
             known.begun.retain(|_, (_, at)| at.elapsed() < WORKS);
@@ -62,7 +62,7 @@ impl Upgrades {
     }
 
     /// A session has ended; whether its websocket ever carried it, and whether it ended by an error, not by a farewell.
-    pub(super) fn ended(&self, session: Sid, has_carried: bool, by_error: bool) {
+    pub(in crate::faces) fn ended(&self, session: Sid, has_carried: bool, by_error: bool) {
         let mut known = self.known();
         if let Some((client, at)) = known.begun.remove(&session)
             && at.elapsed() < WORKS

@@ -105,8 +105,8 @@ pub(super) const RULES: &[Rule] = &[
         forbids: &[&["mongodb", "bson"]],
     },
     Rule {
-        says: "only faces/socketio knows Socket.IO; app.rs joins it to the rest",
-        binds: |place| !within_any(place, &["faces::socketio", "app"]),
+        says: "only faces/socketio and faces/dashboard/socketio know Socket.IO; app.rs joins them to the rest",
+        binds: |place| !within_any(place, &["faces::socketio", "faces::dashboard::socketio", "app"]),
         forbids: &[&["socketioxide", "engineioxide"]],
     },
     Rule {
@@ -131,8 +131,9 @@ pub(super) const RULES: &[Rule] = &[
             &["Desk::open", "crate::desk::Desk::open"],
             &["Accounts::new", "crate::accounts::Accounts::new"],
             &["SmtpMailer::new", "crate::mail::SmtpMailer::new"],
-            &["socketio::layer", "crate::faces::socketio::layer"],
-            &["rest::routes", "crate::faces::rest::routes"],
+            &["socketio::layer", "crate::faces::dashboard::socketio::layer"],
+            &["rest::routes", "crate::faces::dashboard::rest::routes"],
+            &["storefront_and_portal::routes", "crate::faces::storefront_and_portal::routes"],
             &["ops::routes", "crate::faces::ops::routes"],
             &["console::routes", "crate::faces::console::routes"],
         ],

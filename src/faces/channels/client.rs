@@ -1,0 +1,156 @@
+//! What every live socket has, whatever its dialect, and how the desk reaches it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::send_queue::{Item, SendQueue};
+use super::socket::GOING_AWAY;
+use crate::desk::Desk;
+use crate::desk::send_message::{Addressee, SendMessage, SendMessageError, Sent};
+use crate::domain::{ConnectionId, ConversationId, MessageExtras, Person};
+use crate::limits::{Pace, Paced};
+use crate::net::HangUp;
+use crate::presence::{Connection, Delivery, Ending, Outcome, Recognized, Revoked};
+
+/// The close code for a client that breaks the server's rules.
+const POLICY: u16 = 1008;
+
+/// One live socket of one person.
+pub(in crate::faces) struct Client<L> {
+    pub(in crate::faces) id: ConnectionId,
+    pub(in crate::faces) desk: Desk,
+    pub(in crate::faces) person: Arc<Person>,
+    pub(in crate::faces) queue: SendQueue<L>,
+    pub(in crate::faces) pace: Pace,
+    /// The conversation in which it is a guest: nobody's connection, however its person is called.
+    pub(in crate::faces) guest_in: Option<ConversationId>,
+    /// The one conversation that it is for; `None` of a socket for all.
+    room: Option<ConversationId>,
+}
+
+/// What a dialect makes of a socket.
+#[async_trait]
+pub(in crate::faces) trait Dialect: Send + Sync + 'static {
+    /// What it looks up when its turn to be sent comes.
+    type Deferred: Send + 'static;
+    /// What it has in common with every other.
+    fn client(&self) -> &Client<Self::Deferred>;
+    /// Puts an event in line, if there is a word for it.
+    fn pass_on(&self, delivery: &Delivery<'_>) -> Outcome;
+    /// The code and the reason with which it ends for somebody who has lost their rights.
+    fn farewell(&self, reason: Revoked) -> (u16, &'static str);
+    /// Whether its client drops a message that it has already.
+    fn drops_what_it_has(&self) -> bool {
+        false
+    }
+    /// The code with which it ends when the server stops.
+    fn stopping(&self) -> u16 {
+        GOING_AWAY
+    }
+    /// The client has sent a text.
+    async fn hear(&self, text: &str);
+    /// The frames for something that is to be looked up.
+    async fn load(&self, what: Self::Deferred) -> Vec<String>;
+}
+
+impl<L> Client<L> {
+    pub(in crate::faces) fn new(
+        desk: &Desk,
+        person: Arc<Person>,
+        room: Option<ConversationId>,
+        hang_up: Option<HangUp>,
+    ) -> (Self, mpsc::Receiver<Item<L>>) {
+        let id = ConnectionId::next();
+        let (queue, waiting) = SendQueue::new(id, person.id, hang_up);
+        let (desk, pace) = (desk.clone(), Pace::default());
+        (Self { id, desk, person, queue, pace, guest_in: None, room }, waiting)
+    }
+
+    /// Says something in somebody's name, and waits for the outcome.
+    pub(in crate::faces) async fn say(
+        &self,
+        author: Arc<Person>,
+        conversation: ConversationId,
+        text: String,
+    ) -> Result<Sent, SendMessageError> {
+        let ask = SendMessage {
+            author,
+            to: Addressee::Conversation(conversation),
+            text,
+            client_id: None,
+            origin: Some(self.id),
+            extras: MessageExtras::default(),
+        };
+        self.desk.send_and_wait(ask).await
+    }
+
+    /// Refuses a frame: with these words, unless there are too many of them. A client that causes nothing but refusals is closed.
+    pub(in crate::faces) fn refuse(&self, words: Option<String>) {
+        if self.pace.refused() {
+            tracing::warn!(connection.id = %self.id, "Closed a connection after ten seconds of refused requests");
+            return self.queue.close(POLICY, "Too many refused messages");
+        }
+        if let Some(words) = words
+            && self.pace.take(Paced::Told).is_ok()
+        {
+            self.queue.frame(words);
+        }
+    }
+
+    /// The socket has ended.
+    pub(in crate::faces) fn ended(&self, ending: Ending) {
+        match self.guest_in {
+            Some(conversation) => self.desk.disconnect_guest(conversation, self.id),
+            None => self.desk.disconnect(&self.person, self.id, self.queue.arrived(), ending),
+        }
+    }
+}
+
+impl<D: Dialect> Connection for D {
+    fn id(&self) -> ConnectionId {
+        self.client().id
+    }
+
+    fn send(&self, delivery: &Delivery<'_>) -> Outcome {
+        self.client().queue.deliver(delivery, || self.pass_on(delivery))
+    }
+
+    fn revoke(&self, reason: Revoked) {
+        let (code, reason) = self.farewell(reason);
+        self.client().queue.close(code, reason);
+    }
+
+    // No dialect has a word for it.
+    fn reassure(&self) {}
+
+    fn arrived(&self) -> Instant {
+        self.client().queue.arrived()
+    }
+
+    fn recognized(&self) -> Recognized {
+        self.client().room.map_or(Recognized::ByPerson, Recognized::ByRoom)
+    }
+
+    fn ask(&self) {
+        self.client().queue.push(Item::Ask { must: false }, true);
+    }
+
+    fn drops_what_it_has(&self) -> bool {
+        Dialect::drops_what_it_has(self)
+    }
+
+    fn ask_or_close(&self) {
+        self.client().queue.push(Item::Ask { must: true }, true);
+    }
+
+    // No dialect has a word for it.
+    fn announce_stop(&self, _: Duration) {}
+
+    fn dismiss(&self) {
+        self.client().queue.close(self.stopping(), "The server is shutting down");
+    }
+}

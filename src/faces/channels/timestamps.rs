@@ -1,0 +1,35 @@
+//! Times, as Django writes them: microseconds, which here end in three zeros.
+
+use crate::domain::Timestamp;
+
+/// For requests: `2026-11-21T08:24:51.211000Z`; the fraction is left out when it is zero.
+pub(in crate::faces) fn rest(at: Timestamp) -> String {
+    with_zone(at, "Z")
+}
+
+/// For frames: `2026-11-21T08:24:51.211000+00:00`.
+pub(in crate::faces) fn frame(at: Timestamp) -> String {
+    with_zone(at, "+00:00")
+}
+
+fn with_zone(at: Timestamp, zone: &str) -> String {
+    let text = at.to_string();
+    let text = text.trim_end_matches('Z');
+    match text.strip_suffix(".000") {
+        Some(whole) => format!("{whole}{zone}"),
+        None => format!("{text}000{zone}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stamps_look_like_djangos() {
+        let at = Timestamp::from_millis(1_795_249_336_956);
+        assert_eq!(rest(at), "2026-11-21T08:22:16.956000Z");
+        assert_eq!(frame(at), "2026-11-21T08:22:16.956000+00:00");
+        assert_eq!(frame(Timestamp::from_millis(1_795_249_336_000)), "2026-11-21T08:22:16+00:00");
+    }
+}

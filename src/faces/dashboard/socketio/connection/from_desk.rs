@@ -1,0 +1,170 @@
+//! What the desk tells a client, and asks of it.
+
+use std::sync::Weak;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use serde_json::value::RawValue;
+use tokio::time::Instant;
+
+use super::{SocketConnection, Stage, State, outcome};
+use crate::domain::{ConnectionId, DeskEvent, Place};
+use crate::faces::dashboard::wire::encode::{self, Encoded};
+use crate::faces::dashboard::wire::{Authenticated, CaughtUp, ServerStopping, event};
+use crate::net::{Closable, ServerUrl};
+use crate::presence::{Connection, Delivery, Ending, Outcome, Recognized, Revoked};
+
+impl Connection for SocketConnection {
+    fn id(&self) -> ConnectionId {
+        self.id
+    }
+
+    fn arrived(&self) -> Instant {
+        self.transport.look_at(self.state().socket());
+        self.transport.arrived()
+    }
+
+    fn recognized(&self) -> Recognized {
+        self.page_id().map_or(Recognized::ByPerson, Recognized::ByPage)
+    }
+
+    fn ask(&self) {
+        self.transport.ask();
+    }
+
+    fn ask_or_close(&self) {
+        let Some(connection) = self.itself.upgrade() else { return };
+        tokio::spawn(async move {
+            if !connection.transport.answers().await {
+                tracing::debug!(connection.id = %connection.id, "Closed a dead connection: its person has reconnected");
+                connection.give_to(None, connection.transport.arrived(), Ending::Silent);
+                connection.cut_off();
+            }
+        });
+    }
+
+    fn caught_up(&self, place: Place) {
+        let mut state = self.state();
+        let Some(page) = &mut state.page else { return };
+        page.set_place(Some(place));
+        let offset = page.offset();
+        let Some(socket) = state.socket().cloned() else { return };
+        let sent = socket.emit(event::CAUGHT_UP, &(CaughtUp {}, offset));
+        drop(state);
+        self.settle(sent);
+    }
+
+    fn retire(&self, has_named_place: bool) {
+        let ending = if has_named_place { Ending::Closed } else { Ending::Broken };
+        self.give_to(None, self.transport.arrived(), ending);
+        self.cut_off();
+    }
+
+    fn announce_stop(&self, come_back: Duration) {
+        self.emit(event::SERVER_STOPPING, &ServerStopping::new(come_back));
+    }
+
+    /// The stock client comes back by itself when it loses its transport, but not when it is told to disconnect. One that
+    /// polls loses it together with the server.
+    fn dismiss(&self) {
+        let mut state = self.state();
+        let Some(websocket) = self.transport.hang_up().filter(|_| state.socket().is_some()) else {
+            return self.transport.end();
+        };
+        state.stage = Stage::CutOff;
+        drop(state);
+        if self.transport.is_websocket() && !websocket.has_unsent() {
+            self.transport.confirm_all();
+        }
+        websocket.now();
+    }
+
+    fn wants_receipts(&self) -> bool {
+        self.wants_receipts.load(Ordering::Relaxed)
+    }
+
+    fn send(&self, delivery: &Delivery<'_>) -> Outcome {
+        if matches!(delivery.event, DeskEvent::Status(_)) && !self.wants_receipts() {
+            return Outcome::NotTaken;
+        }
+        let server_url = delivery.shows_link().then(|| self.server_url());
+        let server_url = server_url.as_ref().map(ServerUrl::as_str);
+        let encoded = delivery.frames.get_or_encode("socketio", server_url, || {
+            encode::encode(delivery.event, delivery.viewer, server_url.unwrap_or_default())
+        });
+        let Some(encoded) = encoded.as_ref() else { return Outcome::NotTaken };
+        let mut state = self.state();
+        // It may have become somebody else's since the event was addressed; once they are told so, nothing else may follow.
+        if state.person.as_ref().is_none_or(|person| person.id != delivery.viewer.id) {
+            return Outcome::Closed;
+        }
+        let sent = self.send_encoded(&mut state, encoded, delivery);
+        drop(state);
+        if sent == Outcome::Full && !delivery.is_replay {
+            self.cut_off_slow();
+            return Outcome::Closed;
+        }
+        sent
+    }
+
+    fn revoke(&self, reason: Revoked) {
+        // It may be dead as well as alive.
+        self.give_to(None, self.transport.arrived(), Ending::Closed);
+        let message = match reason {
+            Revoked::TokenExpired => "Token expired",
+            Revoked::Blocked => "Account is blocked.",
+            Revoked::Deleted => "Account no longer exists",
+            Revoked::RoleChanged => "Account has changed",
+            Revoked::SessionEnded => "Session has ended",
+        };
+        self.denials.note();
+        self.emit_authenticated(&Authenticated::no(message));
+    }
+
+    fn reassure(&self) {
+        if let Some(person) = self.person() {
+            self.emit_authenticated(&Authenticated::yes(&person));
+        }
+    }
+}
+
+impl Closable for Weak<SocketConnection> {
+    fn is_open(&self) -> bool {
+        self.strong_count() > 0
+    }
+
+    fn close(&self) {
+        if let Some(connection) = self.upgrade() {
+            connection.retire(false);
+        }
+    }
+}
+
+impl SocketConnection {
+    fn send_encoded(&self, state: &mut State, encoded: &Encoded, delivery: &Delivery<'_>) -> Outcome {
+        let Some(socket) = state.socket().cloned() else { return Outcome::Closed };
+        self.transport.look_at(Some(&socket));
+        if !self.transport.has_room_for(delivery.viewer.id, encoded.0.get().len()) {
+            return Outcome::Full;
+        }
+        let names = encode::names_for(delivery, self.id);
+        let offset = match (delivery.event, &mut state.page) {
+            (DeskEvent::Entry(told), Some(page)) if told.entry.message().is_some() && !names.is_empty() => {
+                page.advance(told, delivery.viewer.id)
+            }
+            _ => None,
+        };
+        let mut sent = Outcome::NotTaken;
+        for name in names {
+            let payload: &RawValue = &encoded.0;
+            sent = outcome(match &offset {
+                Some(offset) => socket.emit(name, &(payload, offset)),
+                None => socket.emit(name, payload),
+            });
+            if sent != Outcome::Sent {
+                return sent;
+            }
+        }
+        sent
+    }
+}

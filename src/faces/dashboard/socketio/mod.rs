@@ -1,0 +1,162 @@
+//! The dashboard's events over Socket.IO, for the stock `socket.io-client`, by websocket or long-polling.
+//!
+//! * [`connection`]: one socket, the only place that emits;
+//! * [`inbox`]: queues a socket's events, which are handled one after the other;
+//! * [`handlers`]: decode, one call of the desk, encode: one function per event; [`resume`] and [`revise`] have files of their own;
+//! * [`handshake`]: namespaces, and the token that a client sends while it connects;
+//! * [`page`]: connection state recovery;
+//! * [`auth_reminder`] and [`denials`]: clients that do not authenticate; [`unknown`]: events of other dialects.
+//!
+//! This face uses neither rooms nor broadcasts of the library: the desk decides who receives what.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use socketioxide::SocketIo;
+use socketioxide::extract::{SocketRef, TryData};
+use socketioxide::handler::ConnectHandler;
+use socketioxide::layer::SocketIoLayer;
+use socketioxide::socket::DisconnectReason;
+
+mod auth_reminder;
+mod connection;
+mod denials;
+mod handlers;
+mod handshake;
+mod inbox;
+mod page;
+mod resume;
+mod revise;
+mod unknown;
+
+use crate::accounts::Accounts;
+use crate::desk::Desk;
+use crate::faces::socketio::transports::Transports;
+use crate::faces::socketio::upgrades::Upgrades;
+use crate::faces::socketio::{Gate, MAX_MESSAGE, PATH, Polls, transport};
+use crate::limits::Limits;
+use crate::net::{ClientAddress, Heartbeat, ShutOut};
+use auth_reminder::AuthReminder;
+use connection::SocketConnection;
+use inbox::{EveryEvent, Inbound};
+use page::Returning;
+
+/// What this face can be told to do differently.
+#[derive(Debug, Clone)]
+pub struct SocketioSettings {
+    /// How clients are asked for signs of life.
+    pub heartbeat: Heartbeat,
+    /// How long a client may stay connected without authenticating before it is reminded.
+    pub remind_after: Duration,
+    /// Whether clients of Engine.IO 3 are let in.
+    pub allow_eio3: bool,
+    /// How long after it authenticated a page that lost its connection can go on where it was; zero for never.
+    pub recover_within: Duration,
+    /// Another path at which this face answers, beside its usual one; without a final slash.
+    pub path: Option<String>,
+}
+
+/// Makes the layer that answers below `/socket.io/`. The second value closes all sockets; the others are
+/// the states of [`guard`] and [`carry`], in this order in front of the layer.
+#[must_use]
+pub fn layer(
+    desk: &Desk,
+    accounts: Arc<Accounts>,
+    limits: Arc<Limits>,
+    shut_out: ShutOut,
+    settings: &SocketioSettings,
+) -> (SocketIoLayer, SocketIo, Gate, Polls) {
+    let (layer, io) = transport(settings.heartbeat, MAX_MESSAGE).build_layer();
+    let reminder = AuthReminder::start(settings.remind_after);
+    let desk = desk.clone();
+    let transports = Transports::default();
+    let gate = Gate::new(settings.allow_eio3, settings.path.as_deref(), transports.clone(), accounts, limits);
+    let upgrades = Upgrades::default();
+    let polls = Polls::new(PATH, transports.clone(), upgrades.clone());
+    // A client sends as soon as it is told that it is connected, and the library tells it so before it runs the handler: so
+    // all that listens is set up before that, as a middleware, and nothing is answered until the handler runs.
+    let within = settings.recover_within;
+    let listens = desk.clone();
+    let listen = move |socket: SocketRef, auth: TryData<Value>| {
+        let transport = transports.of(socket.id, socket.req_parts());
+        let connection = SocketConnection::new(listens.clone(), transport.clone());
+        // A websocket is closed where all are.
+        if !transport.is_websocket() {
+            let address = ClientAddress::of(&socket.req_parts().extensions).ip();
+            shut_out.close_when_banned(address, Box::new(Arc::downgrade(&connection)));
+        }
+        socket.on_fallback(EveryEvent(connection.clone()));
+        socket.on_disconnect({
+            let (connection, transport) = (connection.clone(), transport.clone());
+            let (transports, upgrades, session) = (transports.clone(), upgrades.clone(), socket.id);
+            move |reason: DisconnectReason| {
+                let by_error = reason == DisconnectReason::TransportError;
+                connection.closed(reason);
+                upgrades.ended(session, transport.is_websocket(), by_error);
+                transports.closed(session, &transport);
+                std::future::ready(())
+            }
+        });
+        async move {
+            let auth = auth.as_ref().ok();
+            let returning = match page::page_of(&connection.desk, socket.req_parts(), auth, within).await {
+                Ok(Some((page, returning))) => {
+                    transport.add_pid(socket.id, socket.ns(), &page.id);
+                    connection.set_page(page);
+                    returning
+                }
+                Ok(None) => None,
+                Err(error) => {
+                    tracing::warn!(%error, "Could not look up who comes back");
+                    // A client whose websocket breaks tries again; one that polls begins anew.
+                    if let Some(websocket) = transport.hang_up() {
+                        websocket.now();
+                    }
+                    None
+                }
+            };
+            socket.extensions.insert(Arrival { connection, returning });
+            Ok::<(), Infallible>(())
+        }
+    };
+    let begin = move |socket: SocketRef, auth: TryData<Value>| {
+        if let Some(Arrival { connection, returning }) = socket.extensions.remove::<Arrival>() {
+            let token = handshake::token(&socket, auth.as_ref().ok());
+            connection.open(socket);
+            if let Some(returning) = returning {
+                tokio::spawn(async move {
+                    handlers::recover(&connection, returning).await;
+                    inbox::open(&connection, token.as_deref().map(Inbound::from_handshake));
+                });
+                return std::future::ready(());
+            }
+            if token.is_none() {
+                reminder.add(&connection);
+            }
+            inbox::open(&connection, token.as_deref().map(Inbound::from_handshake));
+        }
+        std::future::ready(())
+    };
+    // Before all that, so that nothing is left of a client that is refused.
+    let check = move |socket: SocketRef, auth: TryData<Value>| {
+        let (desk, token) = (desk.clone(), handshake::explicit_token(&socket, auth.as_ref().ok()));
+        async move { handshake::check(&desk, token).await }
+    };
+    for namespace in handshake::NAMESPACES {
+        io.ns(namespace, begin.clone().with(listen.clone()).with(check.clone()));
+    }
+    (layer, io, gate, polls)
+}
+
+/// A client that is about to be told that it is connected.
+#[derive(Clone)]
+struct Arrival {
+    connection: Shared,
+    /// What its page shows, if it was there before.
+    returning: Option<Returning>,
+}
+
+/// A connection and its inbox are one object; both modules extend it.
+type Shared = Arc<SocketConnection>;

@@ -1,0 +1,205 @@
+//! A page, which outlives its connections: connection state recovery of the stock client.
+//!
+//! A page is named by the `pid` that it was given when it connected first. The last argument of what it is sent is its *offset*:
+//! who authenticated on it ([`Binding`](crate::auth::Binding), signed for this page), and the place in the log that it has come
+//! to. Coming back, the client shows both, and goes on from there. Nothing is kept on the server, so that this also works
+//! after a restart. Only the binding is signed: whoever changes their place harms nobody but themselves.
+//!
+//! Shape: `<binding>.<place>`; the place is written as a [`Place`] is, or `-` where it is not known, so that the page is caught
+//! up instead. [`NOBODY`] alone: nobody is authenticated any more.
+
+use std::time::Duration;
+
+use axum::http::request;
+use serde_json::Value;
+
+use crate::accounts::identify::IdentifyError;
+use crate::desk::Desk;
+use crate::desk::connect::Authenticated;
+use crate::domain::{EntryTold, Place, UserId};
+use crate::faces::socketio::is_browser;
+use crate::faces::socketio::query::Query;
+use crate::store::StoreError;
+
+/// The offset of a page on which nobody is authenticated.
+pub(super) const NOBODY: &str = "-";
+
+/// Characters of a page's id: 128 random bits in hex.
+const ID: usize = 32;
+
+/// Longer texts are no offsets.
+const MAX_OFFSET: usize = 512;
+
+/// A page, as its present connection knows it.
+#[derive(Debug)]
+pub(super) struct Page {
+    pub(super) id: String,
+    /// Who authenticated on it; `None` for nobody.
+    binding: Option<String>,
+    /// What it got; `None` while it is caught up.
+    place: Option<Place>,
+}
+
+/// What a page shows that comes back.
+#[derive(Debug, Clone)]
+pub(super) struct Returning {
+    pub(super) who: Authenticated,
+    pub(super) binding: String,
+    /// What it got; `None` if it cannot say.
+    pub(super) place: Option<Place>,
+}
+
+impl Page {
+    /// A page that nobody has seen before.
+    fn new() -> Self {
+        let id = hex::encode(rand::random::<[u8; ID / 2]>());
+        Self { id, binding: None, place: None }
+    }
+
+    /// Somebody has authenticated on it.
+    pub(super) fn bind(&mut self, binding: String) {
+        self.binding = Some(binding);
+    }
+
+    /// It is at this place, and is sent live entries from there on.
+    pub(super) fn set_place(&mut self, place: Option<Place>) {
+        self.place = place;
+    }
+
+    /// Nobody is authenticated on it any more.
+    pub(super) fn unbind(&mut self) {
+        (self.binding, self.place) = (None, None);
+    }
+
+    /// A message was sent to it. Gives the offset that goes with it, unless the page is still caught up.
+    pub(super) fn advance(&mut self, told: &EntryTold, viewer: UserId) -> Option<String> {
+        self.place = Some(self.place?.after(told, viewer));
+        Some(self.offset())
+    }
+
+    /// Where it is now.
+    pub(super) fn offset(&self) -> String {
+        match (&self.binding, self.place) {
+            (Some(binding), Some(place)) => format!("{binding}.{place}"),
+            (Some(binding), None) => format!("{binding}.-"),
+            (None, _) => NOBODY.to_owned(),
+        }
+    }
+}
+
+/// Whether a client takes part, and is not hurt by an argument more: browsers, and whoever has a `pid` already. In other
+/// languages, an argument more can change what a listener is called with.
+fn takes_part(handshake: &request::Parts, auth: Option<&Value>) -> bool {
+    let is_browser = is_browser(&handshake.headers);
+    let has_pid = auth.is_some_and(|auth| auth["pid"].is_string());
+    !Query::of(handshake.uri.query()).is_eio3 && (is_browser || has_pid)
+}
+
+/// The page of a client that connects, and what it shows if it comes back; `None` for one that does not take part.
+///
+/// # Errors
+/// [`StoreError`] if it could not be looked up who it is.
+pub(super) async fn page_of(
+    desk: &Desk,
+    handshake: &request::Parts,
+    auth: Option<&Value>,
+    within: Duration,
+) -> Result<Option<(Page, Option<Returning>)>, StoreError> {
+    if within.is_zero() || !takes_part(handshake, auth) {
+        return Ok(None);
+    }
+    let returning = match auth.and_then(shown) {
+        Some((id, binding, place)) => match desk.identify_page(id, binding, within).await {
+            Ok(who) => Some((id, Returning { who, binding: binding.to_owned(), place })),
+            Err(IdentifyError::Store(error)) => return Err(error),
+            Err(error) => {
+                tracing::debug!(%error, "Refused to recover a page");
+                None
+            }
+        },
+        None => None,
+    };
+    Ok(Some(match returning {
+        Some((id, returning)) => (Page { id: id.to_owned(), ..Page::new() }, Some(returning)),
+        None => (Page::new(), None),
+    }))
+}
+
+/// The id, the binding and the place that a client shows in its connect packet: `{"pid": ..., "offset": ...}`.
+fn shown(auth: &Value) -> Option<(&str, &str, Option<Place>)> {
+    let (id, offset) = (auth["pid"].as_str()?, auth["offset"].as_str()?);
+    if id.len() != ID || offset.len() > MAX_OFFSET {
+        return None;
+    }
+    let (binding, place) = offset.rsplit_once('.')?;
+    let place = if place == "-" { None } else { Some(place.parse().ok()?) };
+    Some((id, binding, place))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::Request;
+    use axum::http::header::USER_AGENT;
+    use serde_json::json;
+
+    use super::*;
+    use crate::domain::Seq;
+
+    #[test]
+    fn browsers_take_part_and_whoever_has_done_so_before() {
+        let handshake = |agent: &str, query: &str| {
+            let request = Request::get(format!("/socket.io/?transport=websocket&{query}")).header(USER_AGENT, agent);
+            request.body(()).unwrap().into_parts().0
+        };
+        let with_pid = json!({"pid": "x"});
+        assert!(takes_part(&handshake("Mozilla/5.0 (X11)", "EIO=4"), None));
+        assert!(!takes_part(&handshake("Mozilla/5.0 (X11)", "EIO=3"), None));
+        assert!(!takes_part(&handshake("okhttp/4", "EIO=4"), Some(&json!({"token": "x"}))));
+        assert!(takes_part(&handshake("okhttp/4", "EIO=4"), Some(&with_pid)));
+    }
+
+    #[test]
+    fn an_offset_is_read_back_as_it_was_given() {
+        let mut page = Page::new();
+        assert_eq!(page.offset(), NOBODY);
+        page.bind("signed_text".into());
+        let read = |page: &Page| {
+            let auth = json!({"pid": page.id, "offset": page.offset()});
+            shown(&auth).map(|(id, binding, place)| (id.to_owned(), binding.to_owned(), place))
+        };
+        assert_eq!(read(&page), Some((page.id.clone(), "signed_text".into(), None)));
+        for (place, written) in [(Place::InAll(7), "signed_text.7"), (Place::InOwn(Seq::new(8)), "signed_text.s8")] {
+            page.set_place(Some(place));
+            assert_eq!(page.offset(), written);
+            assert_eq!(read(&page), Some((page.id.clone(), "signed_text".into(), Some(place))));
+        }
+        page.unbind();
+        assert_eq!(read(&page), None);
+    }
+
+    #[test]
+    fn what_is_no_offset_is_not_read() {
+        let id = Page::new().id;
+        for offset in [
+            "",
+            ".",
+            "x",
+            "x.y",
+            "x.-1",
+            "x.99999999999999999999",
+            "x.1.",
+            "x.s",
+            "x.s-1",
+            "x.t1",
+            &"x".repeat(MAX_OFFSET + 1),
+        ] {
+            assert!(
+                shown(&json!({"pid": id, "offset": offset})).is_none_or(|(_, _, place)| place.is_none()),
+                "{offset}"
+            );
+        }
+        assert!(shown(&json!({"pid": 7, "offset": "x.1"})).is_none());
+        assert!(shown(&json!({"pid": "short", "offset": "x.1"})).is_none());
+        assert!(shown(&json!("text")).is_none());
+    }
+}

@@ -1,0 +1,274 @@
+//! What clients are sent. Exhaustive: a new kind of event does not compile until it has its words here.
+#![deny(clippy::wildcard_enum_match_arm)]
+
+use std::borrow::Cow;
+
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
+
+use super::event;
+use crate::domain::event::SeenPerson;
+use crate::domain::{
+    ConnectionId, DeskEvent, EntryKind, EntryTold, Message, MessageStatus, Person, PresenceChange, Role, StatusChange,
+    TypingChange,
+};
+use crate::presence::Delivery;
+
+/// A payload, encoded once for all connections of a person.
+pub(in crate::faces::dashboard) struct Encoded(pub(in crate::faces::dashboard) Box<RawValue>);
+
+/// The payload for this viewer, who finds this server at this address; `None` if this face has no word for it.
+pub(in crate::faces::dashboard) fn encode(event: &DeskEvent, viewer: &Person, server_url: &str) -> Option<Encoded> {
+    let payload = match event {
+        DeskEvent::Entry(told) => encode_entry(told, viewer, server_url),
+        DeskEvent::Typing(change) => encode_typing(change, viewer),
+        DeskEvent::Presence(change) => to_raw_value(&PresenceBody::from(&**change)),
+        DeskEvent::Status(change) => to_raw_value(&MessageStatusBody::from(&**change)),
+    };
+    payload.map(Encoded).inspect_err(|error| tracing::error!(%error, "Could not encode an event")).ok()
+}
+
+/// Under which names a connection is sent this event, in this order.
+///
+/// The connection that a message came from gets it as its confirmation, and so does its author's every other tab, but an
+/// agent's: a client shows a confirmation in whatever conversation is open, and an agent has many.
+pub(in crate::faces::dashboard) fn names_for(delivery: &Delivery<'_>, connection: ConnectionId) -> Vec<&'static str> {
+    let told = match delivery.event {
+        DeskEvent::Entry(told) => told,
+        DeskEvent::Typing(change) if change.is_typing => return vec![event::USER_TYPING],
+        DeskEvent::Typing(_) => return vec![event::USER_STOP_TYPING],
+        DeskEvent::Presence(change) if change.is_online => return vec![event::USER_ONLINE],
+        DeskEvent::Presence(_) => return vec![event::USER_OFFLINE],
+        DeskEvent::Status(_) => return vec![event::MESSAGE_STATUS],
+    };
+    let is_author = told.author.id == delivery.viewer.id;
+    let is_origin = told.origin == Some(connection);
+    match &told.entry.kind {
+        EntryKind::Message(_) if !is_author => vec![event::RECEIVE_MESSAGE],
+        EntryKind::Message(_) if told.parties.conversation.members.is_with_oneself() && is_origin => {
+            vec![event::RECEIVE_MESSAGE, event::MESSAGE_SENT]
+        }
+        EntryKind::Message(_) if is_origin || delivery.viewer.role == Role::Customer => vec![event::MESSAGE_SENT],
+        EntryKind::Message(_) => vec![event::RECEIVE_MESSAGE],
+        EntryKind::Read { .. } if is_author && is_origin => Vec::new(),
+        EntryKind::Read { .. } => vec![event::MESSAGES_READ],
+        EntryKind::StatusChanged { .. } => vec![event::CONVERSATION_STATUS],
+        EntryKind::Edited { .. } => vec![event::MESSAGE_EDITED],
+        EntryKind::Deleted { .. } => vec![event::MESSAGE_DELETED],
+    }
+}
+
+/// An entry as [`resume`](crate::desk::resume) gives it: with its kind, since all kinds come in one list.
+pub(in crate::faces::dashboard) fn encode_for_resume(
+    told: &EntryTold,
+    viewer: &Person,
+    status: Option<MessageStatus>,
+    server_url: &str,
+) -> serde_json::Result<Box<RawValue>> {
+    #[derive(Serialize)]
+    struct Body<'a> {
+        seq: u64,
+        kind: &'static str,
+        entry: &'a RawValue,
+    }
+    let kind = match &told.entry.kind {
+        EntryKind::Message(_) => "message",
+        EntryKind::Read { .. } => "read",
+        EntryKind::StatusChanged { .. } => "status",
+        EntryKind::Edited { .. } => "edit",
+        EntryKind::Deleted { .. } => "delete",
+    };
+    let entry = match told.entry.message() {
+        Some(message) => {
+            let body = MessageBody::new(told, message, viewer, server_url);
+            to_raw_value(&MessageBody { status: status.map(MessageStatus::word), ..body })?
+        }
+        None => encode_entry(told, viewer, server_url)?,
+    };
+    to_raw_value(&Body { seq: told.entry.seq.get(), kind, entry: &entry })
+}
+
+fn encode_entry(told: &EntryTold, viewer: &Person, server_url: &str) -> serde_json::Result<Box<RawValue>> {
+    let seq = told.entry.seq.get();
+    let conversation_id = told.entry.conversation.to_string();
+    match &told.entry.kind {
+        EntryKind::Message(message) => to_raw_value(&MessageBody::new(told, message, viewer, server_url)),
+        EntryKind::Read { up_to } => {
+            let read_by = told.author_and_addressee(viewer).0.id.to_string();
+            to_raw_value(&ReadBody { read_by, conversation_id, seq, up_to: up_to.get() })
+        }
+        EntryKind::StatusChanged { status } => {
+            to_raw_value(&StatusBody { conversation_id, seq, status: status.shown() })
+        }
+        EntryKind::Edited { target, .. } => to_raw_value(&EditedBody {
+            message_id: target.id.to_string(),
+            conversation_id,
+            seq,
+            message: told.text_with_link(server_url),
+            edited_at: told.entry.at.to_string(),
+            edited_by: told.author_and_addressee(viewer).0.id.to_string(),
+        }),
+        EntryKind::Deleted { target } => to_raw_value(&DeletedBody {
+            message_id: target.id.to_string(),
+            conversation_id,
+            seq,
+            deleted_at: told.entry.at.to_string(),
+            deleted_by: told.author_and_addressee(viewer).0.id.to_string(),
+        }),
+    }
+}
+
+fn encode_typing(change: &TypingChange, viewer: &Person) -> serde_json::Result<Box<RawValue>> {
+    let typist = change.typist_seen_by(viewer);
+    let conversation_id = change.parties.conversation.id.to_string();
+    to_raw_value(&TypingBody { user_id: typist.id.to_string(), conversation_id, name: &typist.shown.name })
+}
+
+/// A message: `receive-message`, `message-sent`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct MessageBody<'a> {
+    #[serde(rename = "_id")]
+    id: String,
+    sender: PersonBody<'a>,
+    receiver: PersonBody<'a>,
+    /// Missing if it was deleted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<Cow<'a, str>>,
+    created_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    edited_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deleted_at: Option<String>,
+    read: bool,
+    seq: u64,
+    conversation_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_message_id: Option<&'a str>,
+    /// How far it has come, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<&'static str>,
+}
+
+impl<'a> MessageBody<'a> {
+    fn new(told: &'a EntryTold, message: &'a Message, viewer: &'a Person, server_url: &str) -> Self {
+        let (author, addressee) = told.author_and_addressee(viewer);
+        // Only its author's own clients know what they called it.
+        let own = told.author.id == viewer.id;
+        let client_id = message.client_id.as_ref().filter(|_| own);
+        Self {
+            id: message.id.to_string(),
+            sender: PersonBody::from(author),
+            receiver: PersonBody::from(addressee),
+            message: told.text_with_link(server_url),
+            created_at: told.entry.at.to_string(),
+            edited_at: message.edited_at().map(|at| at.to_string()),
+            deleted_at: message.deleted_at().map(|at| at.to_string()),
+            read: false,
+            seq: told.entry.seq.get(),
+            conversation_id: told.entry.conversation.to_string(),
+            client_message_id: client_id.map(crate::domain::ClientMessageId::as_str),
+            status: None,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct PersonBody<'a> {
+    #[serde(rename = "_id")]
+    id: String,
+    name: &'a str,
+    email: &'a str,
+}
+
+impl<'a> From<SeenPerson<'a>> for PersonBody<'a> {
+    fn from(seen: SeenPerson<'a>) -> Self {
+        Self { id: seen.id.to_string(), name: &seen.shown.name, email: &seen.shown.email }
+    }
+}
+
+/// `messages-read` — the other side has read.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ReadBody {
+    read_by: String,
+    conversation_id: String,
+    seq: u64,
+    up_to: u64,
+}
+
+/// `conversation-status` — an agent closed or opened a conversation.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct StatusBody {
+    conversation_id: String,
+    seq: u64,
+    status: &'static str,
+}
+
+/// `message-status` — all messages of the hearer's side up to `upTo` have come this far; `messageId` is the newest of them.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct MessageStatusBody {
+    conversation_id: String,
+    status: &'static str,
+    up_to: u64,
+    message_id: String,
+}
+
+impl From<&StatusChange> for MessageStatusBody {
+    fn from(change: &StatusChange) -> Self {
+        Self {
+            conversation_id: change.conversation.to_string(),
+            status: change.status.word(),
+            up_to: change.up_to.get(),
+            message_id: change.message.to_string(),
+        }
+    }
+}
+
+/// `message-edited` — a message says something else now. Without a text, it was deleted since.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct EditedBody<'a> {
+    message_id: String,
+    conversation_id: String,
+    seq: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<Cow<'a, str>>,
+    edited_at: String,
+    edited_by: String,
+}
+
+/// `message-deleted` — a message was taken back.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct DeletedBody {
+    message_id: String,
+    conversation_id: String,
+    seq: u64,
+    deleted_at: String,
+    deleted_by: String,
+}
+
+/// `user-typing`, `user-stop-typing`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct TypingBody<'a> {
+    user_id: String,
+    conversation_id: String,
+    name: &'a str,
+}
+
+/// `user-online`, `user-offline`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PresenceBody {
+    user_id: String,
+}
+
+impl From<&PresenceChange> for PresenceBody {
+    fn from(change: &PresenceChange) -> Self {
+        Self { user_id: change.user.to_string() }
+    }
+}

@@ -1,0 +1,176 @@
+//! One socket: one person in one room.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::sync::mpsc;
+
+use super::messages::linker;
+use super::wire::{self, ClientFrame, Encoded, Receipt};
+use crate::desk::enter::Entered;
+use crate::desk::mark_read::{MarkRead, MarkReadError};
+use crate::desk::send_message::SendMessageError;
+use crate::domain::{ConversationId, DeskEvent, DeskId, EntryTold, Side, UserId};
+use crate::faces::channels::Channels;
+use crate::faces::channels::client::{Client, Dialect};
+use crate::faces::channels::send_queue::Item;
+use crate::faces::channels::socket::Handshake;
+use crate::limits::Paced;
+use crate::net::ServerUrl;
+use crate::presence::{Delivery, Outcome, Revoked};
+use crate::store::StoreError;
+
+/// What is looked up when its turn to be sent comes.
+pub(super) enum Deferred {
+    /// The message that a read mark is about.
+    Receipt(Receipt),
+    /// The message with this number, which this one answers.
+    Answered(Arc<EntryTold>, u64),
+}
+
+/// One live socket of this dialect.
+pub(super) struct DrivecashConnection {
+    client: Client<Deferred>,
+    side: Side,
+    conversation: ConversationId,
+    customer: UserId,
+    server: ServerUrl,
+}
+
+impl DrivecashConnection {
+    pub(super) fn open(
+        channels: &Channels,
+        entered: &Entered,
+        handshake: &Handshake,
+    ) -> (Arc<Self>, mpsc::Receiver<Item<Deferred>>) {
+        let hang_up = handshake.hang_up.clone();
+        let (client, waiting) =
+            Client::new(&channels.desk, entered.person.clone(), Some(entered.summary.conversation.id), hang_up);
+        let (side, conversation) = (entered.side, entered.summary.conversation.id);
+        let server = handshake.server_url.clone();
+        (Arc::new(Self { client, side, conversation, customer: entered.customer.id, server }), waiting)
+    }
+
+    async fn say(&self, text: String) {
+        if let Err(error) = self.client.say(self.client.person.clone(), self.conversation, text).await {
+            let words = match &error {
+                SendMessageError::Store(_) => "Server error".to_owned(),
+                other => other.to_string(),
+            };
+            let mut frame = serde_json::json!({"error": words, "code": error.code()});
+            if let Some(limited) = error.retry_after() {
+                frame["retryAfterMs"] = limited.retry_after_ms().into();
+            }
+            self.client.refuse(Some(frame.to_string()));
+        }
+    }
+
+    async fn type_(&self, is_typing: bool) -> Result<(), StoreError> {
+        let to = match self.side {
+            Side::Desk => self.customer,
+            Side::Customer => DeskId::RESERVED.user,
+        };
+        if is_typing {
+            self.client.desk.start_typing(&self.client.person, to, Some(self.client.id)).await
+        } else {
+            self.client.desk.stop_typing(&self.client.person, to, Some(self.client.id)).await
+        }
+    }
+
+    /// Receipts are for the other side's messages of this room alone.
+    async fn read(&self, number: u64) -> Result<(), MarkReadError> {
+        let Some(told) = self.client.desk.message(self.conversation, number).await? else { return Ok(()) };
+        if told.entry.side == self.side {
+            return Ok(());
+        }
+        let what = MarkRead::In(self.conversation, Some(told.entry.seq));
+        self.client.desk.mark_read(&self.client.person, what, Some(self.client.id)).await
+    }
+}
+
+#[async_trait]
+impl Dialect for DrivecashConnection {
+    type Deferred = Deferred;
+
+    fn client(&self) -> &Client<Deferred> {
+        &self.client
+    }
+
+    fn pass_on(&self, delivery: &Delivery<'_>) -> Outcome {
+        let place = match delivery.event {
+            DeskEvent::Entry(told) => Some(told.entry.conversation),
+            DeskEvent::Typing(change) => Some(change.parties.conversation.id),
+            DeskEvent::Presence(_) => None,
+            DeskEvent::Status(_) => return Outcome::NotTaken,
+        };
+        if place.is_some_and(|place| place != self.conversation) {
+            return Outcome::NotTaken;
+        }
+        let item =
+            match (wire::encode(delivery.event, delivery.viewer, self.customer, &linker(&self.server)), delivery.event)
+            {
+                (Some(Encoded::Frame(text)), _) => Item::Frame(Arc::new(text)),
+                (Some(Encoded::Receipt(receipt)), _) => Item::Deferred(Deferred::Receipt(receipt)),
+                (Some(Encoded::Answer(number)), DeskEvent::Entry(told)) => {
+                    Item::Deferred(Deferred::Answered(told.clone(), number))
+                }
+                (Some(Encoded::Answer(_)) | None, _) => return Outcome::NotTaken,
+            };
+        self.client.queue.push(item, delivery.is_replay)
+    }
+
+    fn farewell(&self, reason: Revoked) -> (u16, &'static str) {
+        let why = match reason {
+            Revoked::TokenExpired => "The token has expired",
+            Revoked::Blocked | Revoked::Deleted => "The account is not in use",
+            Revoked::RoleChanged => "The account has changed",
+            Revoked::SessionEnded => "The session has ended",
+        };
+        (1008, why)
+    }
+
+    async fn hear(&self, text: &str) {
+        match ClientFrame::read(text) {
+            None => self.client.refuse(Some(wire::INVALID_JSON.to_owned())),
+            Some(ClientFrame::ChatMessage(text)) => self.say(text).await,
+            Some(ClientFrame::Typing(_)) if self.client.pace.take(Paced::Typing).is_err() => self.client.refuse(None),
+            Some(ClientFrame::Typing(is_typing)) => {
+                if let Err(error) = self.type_(is_typing).await {
+                    tracing::warn!(%error, "Could not pass on a typing notice");
+                }
+            }
+            Some(ClientFrame::ReadReceipt(number)) => {
+                if let Err(error) = self.read(number).await {
+                    tracing::warn!(%error, "Could not mark a message as read");
+                    self.client.refuse(None);
+                }
+            }
+            Some(ClientFrame::Ignored) => self.client.refuse(None),
+        }
+    }
+
+    async fn load(&self, what: Deferred) -> Vec<String> {
+        let desk = &self.client.desk;
+        match what {
+            Deferred::Receipt(receipt) => {
+                match desk.newest_of_side(self.conversation, receipt.of_side, receipt.up_to).await {
+                    Ok(message) => message.iter().map(|message| wire::receipt(receipt, message)).collect(),
+                    Err(error) => {
+                        tracing::warn!(%error, "Could not pass on a receipt");
+                        Vec::new()
+                    }
+                }
+            }
+            Deferred::Answered(told, number) => {
+                // The message is sent all the same: what it answers is the lesser part of it.
+                let answered = desk.message(self.conversation, number).await.unwrap_or_else(|error| {
+                    tracing::warn!(%error, "Could not read the message that a message replies to");
+                    None
+                });
+                wire::message(&told, &self.client.person, answered.as_ref(), &linker(&self.server))
+                    .into_iter()
+                    .collect()
+            }
+        }
+    }
+}

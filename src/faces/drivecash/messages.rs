@@ -1,0 +1,259 @@
+//! `/api/chat/messages/...`
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use axum::extract::{DefaultBodyLimit, FromRequest as _, Path, Query, Request, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde_json::{Value, json};
+
+use super::wire::{MessageBody, messages};
+use super::{enter, revise, upload};
+use crate::desk::enter::{EnterError, Entered};
+use crate::desk::mark_read::MarkRead;
+use crate::desk::send_message::{Addressee, SendMessage};
+use crate::domain::{EntryTold, MessageExtras, User};
+use crate::faces::channels::Channels;
+use crate::faces::channels::body::Fields;
+use crate::faces::channels::caller::{self, Caller};
+use crate::faces::channels::reply::Problem;
+use crate::net::ServerUrl;
+
+/// How many rooms an agent gets the messages of who names none, and how many of each.
+const ROOMS: usize = 50;
+const OF_EACH: usize = 100;
+
+pub(super) fn routes() -> Router<Channels> {
+    Router::new()
+        .route("/api/chat/messages/", get(list).post(send).layer(DefaultBodyLimit::disable()))
+        .route("/api/chat/messages/room_messages/", get(room_messages))
+        .route(
+            "/api/chat/messages/{message}/",
+            get(message).put(revise::change).patch(revise::change).delete(revise::delete),
+        )
+        .route("/api/chat/messages/{message}/mark_read/", post(mark_read))
+}
+
+type Asked = Query<HashMap<String, String>>;
+
+/// Lets somebody into the room of a request, in this dialect's words.
+async fn enter_to(channels: &Channels, user: &User, room: &str, what: &str) -> Result<Entered, Problem> {
+    let none = || Problem::error(StatusCode::NOT_FOUND, "Chat room not found");
+    let number = room.parse().map_err(|_| none())?;
+    enter(channels, user, number).await.map_err(|error| match error {
+        EnterError::NotFound | EnterError::Banned(_) => none(),
+        EnterError::Forbidden => {
+            Problem::error(StatusCode::FORBIDDEN, &format!("You do not have permission to {what} room"))
+        }
+        EnterError::Store(error) => error.into(),
+    })
+}
+
+/// Where a message's attachment can be fetched: browsers want the whole address.
+pub(super) fn linker(server: &ServerUrl) -> impl Fn(&EntryTold) -> Option<String> + Send + Sync {
+    |told| told.attachment_path.as_ref().map(|path| format!("{}{path}", server.as_str()))
+}
+
+/// Lets somebody into the room that they are about to write to.
+pub(super) async fn enter_to_send(channels: &Channels, user: &User, room: &str) -> Result<Entered, Problem> {
+    enter_to(channels, user, room, "send messages in this").await
+}
+
+/// The newest messages of a room, oldest first; those before a message with `before=<id>`, so many with `limit=`.
+async fn log_of(
+    channels: &Channels,
+    entered: &Entered,
+    server: &ServerUrl,
+    asked: &HashMap<String, String>,
+) -> Result<Vec<Value>, Problem> {
+    let number = |name: &str| asked.get(name).and_then(|text| text.parse::<u64>().ok());
+    let limit = number("limit").and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
+    let log = match number("before") {
+        Some(before) => channels.desk.room_log_before(entered, before, limit).await?,
+        None => channels.desk.room_log(entered, limit).await?,
+    };
+    shown(channels, entered, server, log).await
+}
+
+/// Messages with when they were read, and what they answer.
+async fn shown(
+    channels: &Channels,
+    entered: &Entered,
+    server: &ServerUrl,
+    log: Vec<EntryTold>,
+) -> Result<Vec<Value>, Problem> {
+    let log = channels.desk.in_context(entered, log).await?;
+    let link = linker(server);
+    Ok(messages(&log, &entered.summary, &entered.person, &link).iter().map(|body| json!(body)).collect())
+}
+
+/// `?room_id=`: the messages of a room; without one, of the caller's own, or for an agent of those that changed last.
+async fn list(
+    State(channels): State<Channels>,
+    Caller(user): Caller,
+    Query(asked): Asked,
+    server: ServerUrl,
+) -> Result<Json<Value>, Problem> {
+    if let Some(room) = asked.get("room_id") {
+        let entered = enter_to(&channels, &user, room, "view this").await?;
+        return Ok(Json(log_of(&channels, &entered, &server, &asked).await?.into()));
+    }
+    if !user.role.is_agent() {
+        let (entered, _) = channels.desk.own_conversation(&caller::person(&user)).await?;
+        return Ok(Json(log_of(&channels, &entered, &server, &asked).await?.into()));
+    }
+    let mut all = Vec::new();
+    for room in channels.desk.rooms(0, ROOMS).await?.0 {
+        let entered = enter(&channels, &user, room.summary.conversation.number).await?;
+        let log = channels.desk.room_log(&entered, OF_EACH).await?;
+        all.extend(shown(&channels, &entered, &server, log).await?);
+    }
+    Ok(Json(Value::Array(all)))
+}
+
+async fn room_messages(
+    State(channels): State<Channels>,
+    Caller(user): Caller,
+    Query(asked): Asked,
+    server: ServerUrl,
+) -> Result<Json<Value>, Problem> {
+    let room = asked.get("room_id").filter(|room| !room.is_empty());
+    let room = room.ok_or_else(|| Problem::error(StatusCode::BAD_REQUEST, "room_id is required"))?;
+    let entered = enter_to(&channels, &user, room, "view this").await?;
+    let log = log_of(&channels, &entered, &server, &asked).await?;
+    Ok(Json(json!({"room_id": entered.summary.conversation.number, "messages": log})))
+}
+
+/// What a message is sent with.
+#[derive(Default)]
+pub(super) struct ToSend {
+    pub(super) room: Option<String>,
+    pub(super) text: String,
+    pub(super) reply_to: Option<u64>,
+}
+
+impl From<&Fields> for ToSend {
+    fn from(fields: &Fields) -> Self {
+        Self {
+            room: fields.number("room_id").map(|room| room.to_string()),
+            text: fields.text("message").unwrap_or_default().to_owned(),
+            reply_to: fields.number("reply_to"),
+        }
+    }
+}
+
+/// `{room_id, message, reply_to?}`, or a form that may have a file as `attachment`: 201 with the message. A file may come
+/// without a text; its name stands for it.
+async fn send(
+    State(channels): State<Channels>,
+    Caller(user): Caller,
+    server: ServerUrl,
+    request: Request,
+) -> Result<Response, Problem> {
+    let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let content_type = content_type.unwrap_or_default();
+    let (mut to_send, received) = if content_type.to_ascii_lowercase().starts_with("multipart/form-data") {
+        upload::receive(&channels, &user, request).await?
+    } else {
+        (ToSend::from(&Fields::from_request(request, &channels).await?), None)
+    };
+    let required = || Problem::error(StatusCode::BAD_REQUEST, "room_id and message are required");
+    let mut extras = MessageExtras::default();
+    if let Some(received) = &received {
+        extras.attachment = Some(received.attachment.clone());
+        if to_send.text.trim().is_empty() {
+            to_send.text.clone_from(&received.attachment.name);
+        }
+    }
+    if to_send.text.trim().is_empty() {
+        return Err(required());
+    }
+    let room = to_send.room.as_deref().ok_or_else(required)?;
+    let entered = enter_to_send(&channels, &user, room).await?;
+    let conversation = entered.summary.conversation.id;
+    let answered = match to_send.reply_to {
+        None => None,
+        Some(number) => {
+            let answered = channels.desk.message(conversation, number).await?;
+            let none = || Problem::error(StatusCode::NOT_FOUND, "Reply target message not found");
+            Some(answered.ok_or_else(none)?)
+        }
+    };
+    extras.reply_to = to_send.reply_to;
+    // Kept first: a client that leaves meanwhile must not take along the file of a message that is there.
+    let kept = match received {
+        Some(received) => Some(received.keep().await?),
+        None => None,
+    };
+    let answering = channels.pending_responses.hold();
+    let ask = SendMessage {
+        author: Arc::clone(&entered.person),
+        to: Addressee::Conversation(conversation),
+        text: to_send.text,
+        client_id: None,
+        origin: Some(answering.origin),
+        extras,
+    };
+    let outcome = channels.desk.send_and_wait(ask).await;
+    if let (Err(error), Some(kept)) = (&outcome, kept)
+        && error.is_final()
+    {
+        kept.delete().await;
+    }
+    let link = linker(&server);
+    let body = json!(MessageBody::new(&outcome?.told, &entered.person, answered.as_ref(), &link));
+    Ok(answering.until_sent((StatusCode::CREATED, Json(body)).into_response()))
+}
+
+/// The message of this number, if it is of a room that the caller may enter.
+pub(super) async fn find(channels: &Channels, user: &User, number: &str) -> Result<(Entered, EntryTold), Problem> {
+    let none = || Problem::detail(StatusCode::NOT_FOUND, "No ChatMessage matches the given query.");
+    let number = number.parse().map_err(|_| none())?;
+    let room = channels.desk.conversation_of_message(number).await?.ok_or_else(none)?;
+    let entered = enter(channels, user, room).await.map_err(|error| match error {
+        EnterError::NotFound | EnterError::Forbidden | EnterError::Banned(_) => none(),
+        EnterError::Store(error) => error.into(),
+    })?;
+    let told = channels.desk.message(entered.summary.conversation.id, number).await?;
+    Ok((entered, told.ok_or_else(none)?))
+}
+
+/// The message as it stands, as somebody in its room sees it.
+pub(super) async fn body_of(
+    channels: &Channels,
+    entered: &Entered,
+    told: EntryTold,
+    server: &ServerUrl,
+) -> Result<Json<Value>, Problem> {
+    let body = shown(channels, entered, server, vec![told]).await?.pop();
+    body.map(Json).ok_or_else(Problem::not_found)
+}
+
+async fn message(
+    State(channels): State<Channels>,
+    Caller(user): Caller,
+    Path(number): Path<String>,
+    server: ServerUrl,
+) -> Result<Json<Value>, Problem> {
+    let (entered, told) = find(&channels, &user, &number).await?;
+    body_of(&channels, &entered, told, &server).await
+}
+
+/// Marks the other side's message, and all before it, as read.
+async fn mark_read(
+    State(channels): State<Channels>,
+    Caller(user): Caller,
+    Path(number): Path<String>,
+    server: ServerUrl,
+) -> Result<Json<Value>, Problem> {
+    let (mut entered, mut told) = find(&channels, &user, &number).await?;
+    if told.entry.side != entered.side {
+        let what = MarkRead::In(told.entry.conversation, Some(told.entry.seq));
+        channels.desk.mark_read(&entered.person, what, None).await?;
+        (entered, told) = find(&channels, &user, &number).await?;
+    }
+    body_of(&channels, &entered, told, &server).await
+}

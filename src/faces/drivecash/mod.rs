@@ -1,0 +1,73 @@
+//! The portal's dialect: one room per customer by number, one socket per person and room, REST with bare arrays.
+//!
+//! [`wire`] (names and shapes), [`connection`] (one socket), and routes by noun: [`auth`], [`accounts`], [`rooms`], [`messages`] (with
+//! [`upload`] and [`revise`]), [`notifications`].
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+
+mod accounts;
+mod auth;
+mod bounded_body;
+mod connection;
+mod messages;
+mod notifications;
+mod revise;
+mod rooms;
+pub(super) mod upload;
+mod wire;
+
+use crate::desk::enter::{Claim, ConversationName, EnterError, Entered};
+use crate::domain::User;
+use crate::faces::channels::reply::Problem;
+use crate::faces::channels::socket::Handshake;
+use crate::faces::channels::{Channels, caller};
+use crate::presence::Connection;
+use connection::DrivecashConnection;
+
+pub(super) fn routes() -> Router<Channels> {
+    Router::new()
+        .merge(auth::routes())
+        .merge(accounts::routes())
+        .merge(rooms::routes())
+        .merge(messages::routes())
+        .merge(notifications::routes())
+}
+
+/// `/ws/chat/{digits}/?token=`. Refused with 403 in the handshake: after an accept, this client would come back every second.
+pub(super) async fn room(channels: Channels, room: &str, mut request: Request) -> Response {
+    let handshake = match Handshake::read(&mut request) {
+        Ok(handshake) => handshake,
+        Err(none) => return none.into_response(),
+    };
+    let who = match caller::from_token(&channels, request.uri()).await {
+        Ok(Some(who)) => who,
+        Ok(None) => return StatusCode::FORBIDDEN.into_response(),
+        Err(error) => return Problem::from(error).into_response(),
+    };
+    let Ok(number) = room.parse() else { return StatusCode::FORBIDDEN.into_response() };
+    let claim = Claim::Identity(who.person.clone());
+    let entered = match channels.desk.enter(ConversationName::Number(number), &claim).await {
+        Ok(entered) => entered,
+        Err(EnterError::NotFound | EnterError::Forbidden | EnterError::Banned(_)) => {
+            return StatusCode::FORBIDDEN.into_response();
+        }
+        Err(EnterError::Store(error)) => return Problem::from(error).into_response(),
+    };
+    let (connection, waiting) = DrivecashConnection::open(&channels, &entered, &handshake);
+    let port: Arc<dyn Connection> = connection.clone();
+    channels.desk.connect_to(&who, entered.summary.conversation, &port).await;
+    channels.desk.tell_who_is_in(&entered, &port).await;
+    channels.desk.tell_who_is_away_in_room_later(&entered.person, entered.customer.id, &port);
+    handshake.serve(&channels.sockets, connection, waiting)
+}
+
+/// Lets somebody into a room that they name by its number.
+async fn enter(channels: &Channels, user: &User, number: u64) -> Result<Entered, EnterError> {
+    let claim = Claim::Identity(caller::person(user));
+    channels.desk.enter(ConversationName::Number(number), &claim).await
+}

@@ -1,0 +1,88 @@
+//! `/api/chat/notifications/...`: what a customer has not read of the desk's answers. Nothing of it is kept: it follows from
+//! the log.
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::routing::{get, patch, post};
+use axum::{Json, Router};
+use serde_json::{Value, json};
+
+use crate::desk::enter::Entered;
+use crate::desk::mark_read::MarkRead;
+use crate::domain::{EntryTold, Side, User};
+use crate::faces::channels::caller::{self, Caller};
+use crate::faces::channels::reply::Problem;
+use crate::faces::channels::{Channels, timestamps};
+
+pub(super) fn routes() -> Router<Channels> {
+    Router::new()
+        .route("/api/chat/notifications/", get(list))
+        .route("/api/chat/notifications/{notification}/mark_read/", post(mark_read))
+        .route("/api/chat/notifications/mark_all_read/", post(mark_all_read))
+        .route("/api/notifications/", get(others))
+        .route("/api/notifications/{notification}/", patch(no_other))
+        .route("/api/notifications/mark_all_as_read/", post(none_to_mark))
+}
+
+/// A customer's own room; `None` for agents.
+async fn own_room(channels: &Channels, user: &User) -> Result<Option<Entered>, Problem> {
+    if user.role.is_agent() {
+        return Ok(None);
+    }
+    Ok(Some(channels.desk.own_conversation(&caller::person(user)).await?.0))
+}
+
+fn body(told: &EntryTold, user: &User, is_read: bool) -> Option<Value> {
+    let message = told.entry.message()?;
+    let desk = &told.parties.desk;
+    Some(json!({
+        "id": message.number,
+        "room": told.parties.conversation.number,
+        "recipient": user.number,
+        "message": format!("New message from {}", desk.email),
+        "is_read": is_read,
+        "created_at": timestamps::rest(told.entry.at),
+    }))
+}
+
+async fn list(State(channels): State<Channels>, Caller(user): Caller) -> Result<Json<Value>, Problem> {
+    let Some(entered) = own_room(&channels, &user).await? else { return Ok(Json(json!([]))) };
+    let unread = channels.desk.unread_messages(&entered).await?;
+    Ok(Json(unread.iter().filter_map(|told| body(told, &user, false)).collect()))
+}
+
+async fn mark_read(
+    State(channels): State<Channels>,
+    Caller(user): Caller,
+    Path(notification): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    let none = || Problem::detail(StatusCode::NOT_FOUND, "No ChatNotification matches the given query.");
+    let number: u64 = notification.parse().map_err(|_| none())?;
+    let entered = own_room(&channels, &user).await?.ok_or_else(none)?;
+    let told = channels.desk.message(entered.summary.conversation.id, number).await?;
+    let told = told.filter(|told| told.entry.side == Side::Desk).ok_or_else(none)?;
+    let what = MarkRead::In(told.entry.conversation, Some(told.entry.seq));
+    channels.desk.mark_read(&entered.person, what, None).await?;
+    body(&told, &user, true).map(Json).ok_or_else(none)
+}
+
+async fn mark_all_read(State(channels): State<Channels>, Caller(user): Caller) -> Result<Json<Value>, Problem> {
+    let count = match own_room(&channels, &user).await? {
+        Some(entered) => channels.desk.mark_room_read(&entered).await?,
+        None => 0,
+    };
+    Ok(Json(json!({"message": "All notifications marked as read", "count": count})))
+}
+
+/// Those of the portal's other parts: there are none here.
+async fn others(_: Caller) -> Json<Value> {
+    Json(json!([]))
+}
+
+async fn none_to_mark(_: Caller) -> StatusCode {
+    StatusCode::NO_CONTENT
+}
+
+async fn no_other(_: Caller) -> Problem {
+    Problem::not_found()
+}

@@ -1,0 +1,258 @@
+//! `POST messages/` as multipart: a message with a file, which is streamed to disk in constant memory.
+//!
+//! A file has `.part` at the end of its name until its message is about to be kept; what is left of uploads that were cut
+//! short is deleted by [`sweep`].
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, UNIX_EPOCH};
+
+use axum::body::Body;
+use axum::extract::multipart::{Field, MultipartError};
+use axum::extract::{FromRequest as _, Multipart, Request};
+use axum::http::{HeaderMap, StatusCode, header};
+use bytes::Bytes;
+use serde_json::json;
+use tokio::fs::{self, File};
+use tokio::io::AsyncWriteExt as _;
+use tokio::time::timeout;
+
+use super::bounded_body::BoundedBody;
+use super::messages::{ToSend, enter_to_send};
+use crate::domain::attachment::{SNIFFED, sanitised, sniff};
+use crate::domain::{Attachment, Timestamp, User};
+use crate::faces::channels::Channels;
+use crate::faces::channels::reply::Problem;
+use crate::net::BodyDeadline;
+use crate::store::files;
+
+/// How long a client may take for the next piece, and for the whole.
+const PIECE: Duration = Duration::from_secs(30);
+const WHOLE: Duration = Duration::from_mins(30);
+
+/// The longest a field other than the file may be, in bytes.
+const MAX_FIELD: usize = 256 << 10;
+
+/// The most fields.
+const MAX_FIELDS: u64 = 20;
+
+/// How old the rest of an upload has to be to be nobody's: other servers may use the folder, too.
+const ABANDONED: Duration = Duration::from_hours(1);
+
+/// A file that was received. Unless it is kept, it is deleted.
+pub(super) struct Received {
+    pub(super) attachment: Attachment,
+    whole: PathBuf,
+    is_kept: bool,
+}
+
+impl Received {
+    /// The message is about to be there, so the file stays, whatever becomes of the client.
+    pub(super) async fn keep(mut self) -> Result<Kept, Problem> {
+        files::publish(&self.whole).await.map_err(|error| not_kept(&error))?;
+        self.is_kept = true;
+        Ok(Kept(self.whole.clone()))
+    }
+}
+
+/// A file that is in its place.
+pub(super) struct Kept(PathBuf);
+
+impl Kept {
+    /// There is no message that it belongs to, and never will be.
+    pub(super) async fn delete(self) {
+        if let Err(error) = fs::remove_file(&self.0).await {
+            tracing::warn!(%error, "Could not delete an unused file");
+        }
+    }
+}
+
+impl Drop for Received {
+    fn drop(&mut self) {
+        if !self.is_kept
+            && let Err(error) = std::fs::remove_file(files::part_of(&self.whole))
+        {
+            tracing::warn!(%error, "Could not delete an unused file");
+        }
+    }
+}
+
+/// Reads a whole form. What is refused is read on for a while, so that its client gets to read why.
+pub(super) async fn receive(
+    channels: &Channels,
+    user: &User,
+    request: Request,
+) -> Result<(ToSend, Option<Received>), Problem> {
+    let largest = channels.settings.max_attachment;
+    let limit = Limit { largest, left: left(channels, user).await? };
+    let (parts, body) = request.into_parts();
+    if let Some(deadline) = parts.extensions.get::<BodyDeadline>() {
+        deadline.allow_upload();
+    }
+    let body = BoundedBody::new(body);
+    let received = if length(&parts.headers).is_some_and(|length| length > largest + MAX_FIELDS * MAX_FIELD as u64) {
+        Err(too_large(largest))
+    } else {
+        let request = Request::from_parts(parts, Body::from_stream(body.stream()));
+        timeout(WHOLE, read(channels, user, limit, request, &body)).await.unwrap_or_else(|_| Err(too_slow()))
+    };
+    if received.is_err() {
+        body.discard().await;
+    }
+    received
+}
+
+fn length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+async fn read(
+    channels: &Channels,
+    user: &User,
+    limit: Limit,
+    request: Request,
+    body: &BoundedBody,
+) -> Result<(ToSend, Option<Received>), Problem> {
+    let bad = |error: MultipartError| unreadable(&error);
+    let mut form = Multipart::from_request(request, &()).await.map_err(|_| bad_form())?;
+    let (mut to_send, mut received) = (ToSend::default(), None);
+    for _ in 0..MAX_FIELDS {
+        let next = timeout(PIECE, form.next_field()).await.map_err(|_| too_slow())?.map_err(bad)?;
+        body.got_on();
+        let Some(field) = next else { return Ok((to_send, received)) };
+        match field.name() {
+            Some("room_id") => {
+                let room = text(field, body).await?;
+                // Before the file is read, if it comes after.
+                enter_to_send(channels, user, &room).await?;
+                to_send.room = Some(room);
+            }
+            Some("message") => to_send.text = text(field, body).await?,
+            Some("reply_to") => to_send.reply_to = text(field, body).await?.trim().parse().ok(),
+            Some("attachment") if field.file_name().is_some_and(|name| !name.is_empty()) => {
+                received = Some(file(channels, limit, field, body).await?);
+            }
+            _ => drop(text(field, body).await?),
+        }
+    }
+    Err(bad_form())
+}
+
+async fn text(mut field: Field<'_>, body: &BoundedBody) -> Result<String, Problem> {
+    let mut bytes = Vec::new();
+    while let Some(piece) = piece(&mut field, body).await? {
+        if bytes.len() + piece.len() > MAX_FIELD {
+            return Err(Problem::error(StatusCode::PAYLOAD_TOO_LARGE, "A field is too long"));
+        }
+        bytes.extend_from_slice(&piece);
+    }
+    String::from_utf8(bytes).map_err(|_| bad_form())
+}
+
+async fn piece(field: &mut Field<'_>, body: &BoundedBody) -> Result<Option<Bytes>, Problem> {
+    let piece = timeout(PIECE, field.chunk()).await.map_err(|_| too_slow())?.map_err(|error| unreadable(&error))?;
+    body.got_on();
+    Ok(piece)
+}
+
+/// Streams a file to disk: what it is is told by its content alone, what it is called by nobody but us.
+async fn file(
+    channels: &Channels,
+    limit: Limit,
+    mut field: Field<'_>,
+    body: &BoundedBody,
+) -> Result<Received, Problem> {
+    let settings = &channels.settings;
+    let name = sanitised(field.file_name().unwrap_or_default());
+    let file = uuid::Uuid::new_v4().simple().to_string();
+    let whole = settings.files.join(&file);
+    fs::create_dir_all(&settings.files).await.map_err(|error| not_kept(&error))?;
+    let mut out = File::create_new(files::part_of(&whole)).await.map_err(|error| not_kept(&error))?;
+    let attachment = Attachment { file, name, media_type: String::new(), size: 0 };
+    let mut received = Received { attachment, whole, is_kept: false };
+    let mut head: Vec<u8> = Vec::with_capacity(SNIFFED);
+    let mut size: u64 = 0;
+    while let Some(piece) = piece(&mut field, body).await? {
+        size += piece.len() as u64;
+        if size > limit.largest {
+            return Err(too_large(limit.largest));
+        }
+        if size > limit.left {
+            return Err(over_quota());
+        }
+        if head.len() < SNIFFED {
+            let missing = SNIFFED - head.len();
+            head.extend_from_slice(&piece[..piece.len().min(missing)]);
+        }
+        out.write_all(&piece).await.map_err(|error| not_kept(&error))?;
+    }
+    let Some(media_type) = sniff(&head) else {
+        return Err(Problem::error(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Files of this type are not allowed"));
+    };
+    out.flush().await.map_err(|error| not_kept(&error))?;
+    media_type.clone_into(&mut received.attachment.media_type);
+    received.attachment.size = size;
+    Ok(received)
+}
+
+/// How long a file may be.
+#[derive(Clone, Copy)]
+struct Limit {
+    /// Of anybody, in bytes.
+    largest: u64,
+    /// Of this person, in bytes: what their quota leaves.
+    left: u64,
+}
+
+/// What somebody's quota leaves, in bytes. Files that come at the same moment do not know of each other.
+async fn left(channels: &Channels, user: &User) -> Result<u64, Problem> {
+    let Some(quota) = channels.settings.attachment_quota else { return Ok(u64::MAX) };
+    Ok(quota.saturating_sub(channels.desk.stored_by(user.id).await?))
+}
+
+fn over_quota() -> Problem {
+    let error = "You have stored as much in attachments as one person may";
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, json!({ "error": error, "code": "quota_exceeded" }))
+}
+
+fn too_large(limit: u64) -> Problem {
+    let error = format!("The attachment is larger than {} MiB", limit >> 20);
+    Problem::error(StatusCode::PAYLOAD_TOO_LARGE, &error)
+}
+
+/// Deletes what is left of uploads that were cut short by the end of a server.
+pub(in crate::faces) async fn sweep(files: &Path, now: Timestamp) -> std::io::Result<()> {
+    let mut entries = match fs::read_dir(files).await {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    while let Some(entry) = entries.next_entry().await? {
+        let path = entry.path();
+        if path.extension().is_some_and(|extension| extension == files::PART) {
+            let changed = entry.metadata().await?.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
+            let changed = Timestamp::from_millis(i64::try_from(changed.as_millis()).unwrap_or(i64::MAX));
+            if changed.until(now) >= ABANDONED {
+                fs::remove_file(&path).await?;
+                tracing::info!("Deleted the remains of an interrupted upload");
+            }
+        }
+    }
+    Ok(())
+}
+
+fn bad_form() -> Problem {
+    Problem::error(StatusCode::BAD_REQUEST, "The form could not be read")
+}
+
+fn too_slow() -> Problem {
+    Problem::error(StatusCode::REQUEST_TIMEOUT, "The upload took too long")
+}
+
+fn unreadable(error: &MultipartError) -> Problem {
+    tracing::debug!(%error, "Could not read a form");
+    bad_form()
+}
+
+fn not_kept(error: &std::io::Error) -> Problem {
+    tracing::error!(%error, "Could not store a file");
+    Problem::error(StatusCode::SERVICE_UNAVAILABLE, "Server error")
+}

@@ -1,0 +1,399 @@
+//! Names and shapes of the portal's dialect: flat frames, bare arrays.
+#![deny(clippy::wildcard_enum_match_arm)]
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::desk::in_context::RoomLog;
+use crate::desk::room_log::Room;
+use crate::domain::event::SeenPerson;
+use crate::domain::{
+    DeskEvent, EntryKind, EntryTold, Message, NameParts, Person, Seq, Side, Summary, Timestamp, User, UserId,
+};
+use crate::faces::channels::timestamps;
+use crate::json;
+use crate::store::Profile;
+
+/// How many characters of the last message a list shows.
+const EXCERPT: usize = 100;
+
+/// The answer to what is no JSON.
+pub(super) const INVALID_JSON: &str = r#"{"error": "Invalid JSON"}"#;
+
+/// What a client may send.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum ClientFrame {
+    /// `{"type":"chat_message","message"}`; without a type, too.
+    ChatMessage(String),
+    /// `{"type":"typing","is_typing"}`.
+    Typing(bool),
+    /// `{"type":"read_receipt","message_id"}`.
+    ReadReceipt(u64),
+    /// All that means nothing.
+    Ignored,
+}
+
+impl ClientFrame {
+    /// What a text says; `None` if it is no JSON.
+    pub(super) fn read(text: &str) -> Option<Self> {
+        let frame: Value = json::read(text.as_bytes()).ok()?;
+        if !frame.is_object() {
+            return Some(Self::Ignored);
+        }
+        let kind = match frame.get("type") {
+            None => "chat_message",
+            Some(kind) => kind.as_str().unwrap_or_default(),
+        };
+        let read = match kind {
+            "chat_message" => {
+                let text = frame.get("message").and_then(Value::as_str).filter(|text| !text.trim().is_empty());
+                text.map(|text| Self::ChatMessage(text.to_owned()))
+            }
+            "typing" => Some(Self::Typing(frame.get("is_typing").and_then(Value::as_bool).unwrap_or_default())),
+            "read_receipt" => frame.get("message_id").and_then(number).map(Self::ReadReceipt),
+            _ => None,
+        };
+        Some(read.unwrap_or(Self::Ignored))
+    }
+}
+
+fn number(value: &Value) -> Option<u64> {
+    value.as_u64().or_else(|| value.as_str()?.parse().ok())
+}
+
+/// `user` or `admin`.
+const fn sender_type(side: Side) -> &'static str {
+    match side {
+        Side::Customer => "user",
+        Side::Desk => "admin",
+    }
+}
+
+fn name(person: &Person) -> &str {
+    if person.name.is_empty() { &person.email } else { &person.name }
+}
+
+/// Where an attachment of a message can be fetched.
+pub(super) type Link<'a> = &'a dyn Fn(&EntryTold) -> Option<String>;
+
+/// What a server sends.
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum ServerFrame<'a> {
+    ChatMessage {
+        message_id: u64,
+        message: &'a str,
+        sender_id: u64,
+        sender_type: &'static str,
+        sender_name: &'a str,
+        created_at: String,
+        is_read: bool,
+        attachment: Option<String>,
+        attachment_name: Option<&'a str>,
+        reply_to: Option<ReplyBody<'a>>,
+    },
+    Typing {
+        user_id: u64,
+        user_name: &'a str,
+        is_typing: bool,
+    },
+    ReadReceipt {
+        message_id: u64,
+        read_by: u64,
+    },
+    UserStatus {
+        user_id: u64,
+        status: &'static str,
+    },
+}
+
+fn text(frame: &ServerFrame<'_>) -> String {
+    serde_json::to_string(frame).unwrap_or_else(|error| {
+        tracing::error!(%error, "Could not encode a frame");
+        String::new()
+    })
+}
+
+/// A read mark, whose frame needs the message that it is about.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Receipt {
+    pub(super) reader: u64,
+    pub(super) of_side: Side,
+    pub(super) up_to: Seq,
+}
+
+/// What becomes of an event in a room.
+pub(super) enum Encoded {
+    Frame(String),
+    Receipt(Receipt),
+    /// A message that answers the one with this number, which its frame shows.
+    Answer(u64),
+}
+
+/// What a socket in the room of this customer is sent; `None` if it does not concern it, or there is no word for it.
+pub(super) fn encode(event: &DeskEvent, viewer: &Person, customer: UserId, link: Link<'_>) -> Option<Encoded> {
+    match event {
+        DeskEvent::Entry(told) => encode_entry(told, viewer, link),
+        DeskEvent::Typing(change) => {
+            let SeenPerson { shown, .. } = change.typist_seen_by(viewer);
+            let (user_id, user_name) = (shown.number, name(shown));
+            Some(Encoded::Frame(text(&ServerFrame::Typing { user_id, user_name, is_typing: change.is_typing })))
+        }
+        DeskEvent::Presence(change) => {
+            // To a customer the desk is one person; an agent hears of the room's customer, and of themselves.
+            let concerns = viewer.id == customer || change.user == customer || change.user == viewer.id;
+            let status = if change.is_online { "online" } else { "offline" };
+            concerns.then(|| Encoded::Frame(text(&ServerFrame::UserStatus { user_id: change.number, status })))
+        }
+        DeskEvent::Status(_) => None,
+    }
+}
+
+fn encode_entry(told: &EntryTold, viewer: &Person, link: Link<'_>) -> Option<Encoded> {
+    let author = told.author_and_addressee(viewer).0.shown;
+    match &told.entry.kind {
+        EntryKind::Message(_) => match told.extras.reply_to {
+            Some(number) => Some(Encoded::Answer(number)),
+            None => message(told, viewer, None, link).map(Encoded::Frame),
+        },
+        EntryKind::Read { up_to } => {
+            let of_side = told.entry.side.other();
+            Some(Encoded::Receipt(Receipt { reader: author.number, of_side, up_to: *up_to }))
+        }
+        // The dialect has no frame for these: a page sees them when it asks for the messages again.
+        EntryKind::StatusChanged { .. } | EntryKind::Edited { .. } | EntryKind::Deleted { .. } => None,
+    }
+}
+
+/// The frame of a message; `None` if the entry is no message. `answered` is the message that it answers.
+pub(super) fn message(
+    told: &EntryTold,
+    viewer: &Person,
+    answered: Option<&EntryTold>,
+    link: Link<'_>,
+) -> Option<String> {
+    let author = told.author_and_addressee(viewer).0.shown;
+    Some(text(&ServerFrame::ChatMessage {
+        message_id: told.entry.message()?.number,
+        message: told.text()?,
+        sender_id: author.number,
+        sender_type: sender_type(told.entry.side),
+        sender_name: name(author),
+        created_at: timestamps::frame(told.entry.at),
+        is_read: false,
+        attachment: link(told),
+        attachment_name: told.extras.attachment.as_ref().map(|attachment| attachment.name.as_str()),
+        reply_to: answered.and_then(|answered| ReplyBody::new(answered, viewer)),
+    }))
+}
+
+pub(super) fn receipt(receipt: Receipt, message: &Message) -> String {
+    text(&ServerFrame::ReadReceipt { message_id: message.number, read_by: receipt.reader })
+}
+
+#[derive(Serialize)]
+struct LastMessageBody {
+    message: String,
+    sender_type: &'static str,
+    created_at: String,
+}
+
+/// An account.
+#[derive(Serialize)]
+pub(super) struct UserBody<'a> {
+    first_name: String,
+    last_name: String,
+    email: &'a str,
+    phone_number: Option<&'a str>,
+    date_of_birth: Option<String>,
+}
+
+impl<'a> UserBody<'a> {
+    pub(super) fn new(user: &'a User, profile: &'a Profile) -> Self {
+        let NameParts { first, last } = NameParts::of(&user.name, profile.name_parts.as_ref());
+        Self {
+            first_name: first,
+            last_name: last,
+            email: user.email_text(),
+            phone_number: Some(profile.phone.as_str()).filter(|phone| !phone.is_empty()),
+            date_of_birth: profile.birth_date.map(|date| date.to_string()),
+        }
+    }
+}
+
+/// An account as its owner's profile page shows it.
+#[derive(Serialize)]
+pub(super) struct OwnUserBody<'a> {
+    id: u64,
+    full_name: &'a str,
+    is_verified: bool,
+    user_type: &'static str,
+    created_at: String,
+    #[serde(flatten)]
+    user: UserBody<'a>,
+}
+
+impl<'a> OwnUserBody<'a> {
+    pub(super) fn new(user: &'a User, profile: &'a Profile) -> Self {
+        let side = if user.role.is_agent() { Side::Desk } else { Side::Customer };
+        Self {
+            id: user.number,
+            full_name: &user.name,
+            // An account that is not verified has no token.
+            is_verified: true,
+            user_type: sender_type(side),
+            created_at: timestamps::rest(user.created_at),
+            user: UserBody::new(user, profile),
+        }
+    }
+}
+
+/// A room.
+#[derive(Serialize)]
+pub(super) struct RoomBody<'a> {
+    id: u64,
+    user: u64,
+    user_email: &'a str,
+    user_name: &'a str,
+    is_active: bool,
+    user_unread_count: u64,
+    admin_unread_count: u64,
+    last_message: Option<LastMessageBody>,
+    unread_count: u64,
+    created_at: String,
+    updated_at: String,
+}
+
+impl<'a> RoomBody<'a> {
+    /// The room as this side of it sees it.
+    pub(super) fn new(room: &'a Room, side: Side) -> Self {
+        let Room { summary, customer, profile } = room;
+        let last_message = summary.last_message.as_ref().map(|last| LastMessageBody {
+            message: last.body.as_str().chars().take(EXCERPT).collect(),
+            sender_type: sender_type(last.side),
+            created_at: timestamps::rest(last.at),
+        });
+        Self {
+            id: summary.conversation.number,
+            user: customer.number,
+            user_email: if customer.email.is_empty() { &profile.contact_email } else { &customer.email },
+            user_name: name(customer),
+            is_active: summary.status != crate::domain::Status::Closed,
+            user_unread_count: summary.side(Side::Customer).unread,
+            admin_unread_count: summary.side(Side::Desk).unread,
+            last_message,
+            unread_count: summary.side(side).unread,
+            created_at: timestamps::rest(summary.conversation.created_at),
+            updated_at: timestamps::rest(summary.updated_at),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct ReplyBody<'a> {
+    id: u64,
+    message: &'a str,
+    sender_type: &'static str,
+    sender_name: &'a str,
+    created_at: String,
+}
+
+impl<'a> ReplyBody<'a> {
+    /// `None` if that message is gone.
+    fn new(answered: &'a EntryTold, viewer: &'a Person) -> Option<Self> {
+        Some(Self {
+            id: answered.entry.message()?.number,
+            message: answered.text()?,
+            sender_type: sender_type(answered.entry.side),
+            sender_name: name(answered.author_and_addressee(viewer).0.shown),
+            created_at: timestamps::rest(answered.entry.at),
+        })
+    }
+}
+
+/// A message.
+#[derive(Serialize)]
+pub(super) struct MessageBody<'a> {
+    pub(super) id: u64,
+    room: u64,
+    sender: u64,
+    sender_type: &'static str,
+    sender_name: &'a str,
+    sender_email: &'a str,
+    message: &'a str,
+    reply_to: Option<ReplyBody<'a>>,
+    attachment: Option<String>,
+    attachment_name: Option<&'a str>,
+    pub(super) is_read: bool,
+    pub(super) read_at: Option<String>,
+    created_at: String,
+    updated_at: String,
+}
+
+impl<'a> MessageBody<'a> {
+    /// `None` if the entry is no message. `answered` is the message that it answers.
+    pub(super) fn new(
+        told: &'a EntryTold,
+        viewer: &'a Person,
+        answered: Option<&'a EntryTold>,
+        link: Link<'_>,
+    ) -> Option<Self> {
+        let message = told.entry.message()?;
+        let author = told.author_and_addressee(viewer).0.shown;
+        let reply_to = answered.and_then(|answered| ReplyBody::new(answered, viewer));
+        Some(Self {
+            id: message.number,
+            room: told.parties.conversation.number,
+            sender: author.number,
+            sender_type: sender_type(told.entry.side),
+            sender_name: name(author),
+            sender_email: &author.email,
+            message: told.text()?,
+            reply_to,
+            attachment: link(told),
+            attachment_name: told.extras.attachment.as_ref().map(|attachment| attachment.name.as_str()),
+            is_read: false,
+            read_at: None,
+            created_at: timestamps::rest(told.entry.at),
+            updated_at: timestamps::rest(message.edited_at().unwrap_or(told.entry.at)),
+        })
+    }
+
+    pub(super) fn read_at(self, at: Option<Timestamp>) -> Self {
+        Self { is_read: true, read_at: at.map(timestamps::rest), ..self }
+    }
+}
+
+/// All messages of a log.
+pub(super) fn messages<'a>(
+    log: &'a RoomLog,
+    summary: &Summary,
+    viewer: &'a Person,
+    link: Link<'_>,
+) -> Vec<MessageBody<'a>> {
+    let show = |told: &'a EntryTold| {
+        let answered = told.extras.reply_to.and_then(|number| log.answered.get(&number));
+        let body = MessageBody::new(told, viewer, answered, link)?;
+        let is_read = told.entry.seq <= summary.side(told.entry.side.other()).read;
+        Some(if is_read { body.read_at(log.read_at(told)) } else { body })
+    };
+    log.messages.iter().filter_map(show).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_no_json_is_answered() {
+        for text in ["", "junk", "{", "{]"] {
+            assert_eq!(ClientFrame::read(text), None, "{text}");
+        }
+        for text in ["[]", "1", "null", r#"{"type":"ping"}"#, r#"{"type":5,"message":"x"}"#, r#"{"message":" "}"#] {
+            assert_eq!(ClientFrame::read(text), Some(ClientFrame::Ignored), "{text}");
+        }
+        let typeless = ClientFrame::read(r#"{"message":"hi"}"#);
+        assert_eq!(typeless, Some(ClientFrame::ChatMessage("hi".into())));
+        assert_eq!(ClientFrame::read(r#"{"type":"typing"}"#), Some(ClientFrame::Typing(false)));
+    }
+}

@@ -1,0 +1,228 @@
+//! What a request passes before it gets to a socket.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http_body_util::BodyExt as _;
+use serde_json::{Value, json};
+use socketioxide::socket::Sid;
+
+use super::PATH;
+use super::admission::{Admission, Bounds, Opener};
+use super::polls::refuse;
+use super::query::Query;
+use super::repeats::Repeats;
+use super::session::{End, Session, Sessions, Shown};
+use super::transports::Transports;
+use crate::accounts::Accounts;
+use crate::auth::Subject;
+use crate::limits::{Action, Limits, RateLimited};
+use crate::net::{ClientAddress, HangUp};
+
+/// What is known at the gate.
+#[derive(Clone)]
+pub struct Gate {
+    allow_eio3: bool,
+    /// Another path, which is taken for the usual one.
+    path: Option<Arc<str>>,
+    transports: Transports,
+    accounts: Arc<Accounts>,
+    limits: Arc<Limits>,
+    admission: Admission,
+    sessions: Arc<Sessions>,
+}
+
+impl Gate {
+    /// `path`: another path at which the endpoint answers, without a final slash.
+    pub(in crate::faces) fn new(
+        allow_eio3: bool,
+        path: Option<&str>,
+        transports: Transports,
+        accounts: Arc<Accounts>,
+        limits: Arc<Limits>,
+    ) -> Self {
+        let (admission, sessions) = (Admission::new(Bounds::default()), Arc::default());
+        let path = path.map(Arc::from);
+        Self { allow_eio3, path, transports, accounts, limits, admission, sessions }
+    }
+
+    /// Whether a request is for a socket. One to the other path becomes one to the usual path.
+    fn is_for_a_socket(&self, request: &mut Request) -> bool {
+        let path = request.uri().path();
+        if is_below(path, PATH) {
+            return true;
+        }
+        let Some(rest) = self.path.as_deref().filter(|other| is_below(path, other)).map(|other| &path[other.len()..])
+        else {
+            return false;
+        };
+        let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
+        match format!("{PATH}{rest}{query}").parse() {
+            Ok(uri) => *request.uri_mut() = uri,
+            Err(_) => return false,
+        }
+        true
+    }
+}
+
+/// Refuses what is no handshake, and clients of Engine.IO 3 unless they are let in, in the words of the replaced server; sessions that
+/// are too many, or somebody else's; and notes who is heard.
+pub async fn guard(State(gate): State<Gate>, mut request: Request, next: Next) -> Response {
+    if !gate.is_for_a_socket(&mut request) {
+        return next.run(request).await;
+    }
+    let query = Query::of(request.uri().query());
+    if !query.is_polling && !query.is_websocket {
+        return refuse(0, "Transport unknown");
+    }
+    if query.is_eio3 && !gate.allow_eio3 {
+        return refuse(5, "Unsupported protocol version");
+    }
+    let hang_up = request.extensions().get::<HangUp>().cloned();
+    let route = ClientAddress::of(request.extensions()).route();
+    let shown = Shown::of(&gate.accounts, request.headers(), route, query.is_websocket);
+    // One that is not known is left to the library.
+    let session = query.session.and_then(|id| gate.sessions.find(id));
+    if session.as_ref().is_some_and(|session| !session.admits(&shown)) {
+        return refuse(1, "Session ID unknown");
+    }
+    let names_a_session = request.uri().query().is_some_and(|query| query.contains("sid="));
+    let protocol = first_protocol(&request);
+    if !names_a_session && request.method() == Method::GET {
+        return with_protocol(gate.open(&query, request, next, shown, hang_up).await, protocol);
+    }
+    let is_poll = request.method() == Method::GET && query.is_polling;
+    let is_post = request.method() == Method::POST;
+    let repeats = session.as_ref().and_then(|session| session.repeats());
+    if let Some(repeats) = repeats {
+        if is_post && repeats.lock().posts_again(&query) {
+            return "ok".into_response();
+        }
+        let has_lost_answer = is_poll && repeats.lock().polls_again(&query);
+        if let Some(id) = query.session.filter(|_| has_lost_answer) {
+            gate.transports.lost_answer(&query);
+            end_session(End::Polling(id), query, next).await;
+            return query.closing_packet().into_response();
+        }
+    }
+    if is_poll {
+        gate.transports.polled(&query);
+    }
+    let response = next.run(request).await;
+    match (response.status(), repeats) {
+        (StatusCode::OK, Some(repeats)) if is_post => repeats.lock().handled(&query),
+        _ => {}
+    }
+    if let (Some(session), Some(websocket), StatusCode::SWITCHING_PROTOCOLS) = (&session, &hang_up, response.status()) {
+        session.upgraded(websocket.clone());
+    }
+    gate.transports.answered(&query, response.status(), hang_up);
+    let response = with_protocol(response, protocol);
+    match gate.transports.awaiting_connect_answer(&query) {
+        Some(transport) if is_poll => transport.connect_answer.in_answer(response).await,
+        Some(_) | None => response,
+    }
+}
+
+impl Gate {
+    /// A handshake, once there is room for another session.
+    async fn open(
+        &self,
+        query: &Query,
+        mut request: Request,
+        next: Next,
+        shown: Shown,
+        hang_up: Option<HangUp>,
+    ) -> Response {
+        let source = ClientAddress::of(request.extensions()).source();
+        let opener = match shown.subject() {
+            Some(Subject::Id(id)) => Opener::Account(id),
+            Some(Subject::Number(number)) => Opener::Number(number),
+            None => Opener::Source(source),
+        };
+        if let Opener::Source(_) = opener
+            && let Err(limited) = self.limits.take(Action::Handshake, source)
+        {
+            return too_many(limited);
+        }
+        let place = match self.admission.admit(opener, |end| end_session(end, *query, next.clone())).await {
+            Ok(place) => place,
+            Err(limited) => return too_many(limited),
+        };
+        let repeats = Repeats::since(query, request.headers());
+        let session = Session::open(place, shown, hang_up, repeats);
+        request.extensions_mut().insert(session.clone());
+        let response = next.run(request).await;
+        if query.is_polling && response.status() == StatusCode::OK {
+            self.opened(response, &session).await
+        } else {
+            response
+        }
+    }
+
+    /// Reads the session's id in the answer to a handshake by polling.
+    async fn opened(&self, response: Response, session: &Arc<Session>) -> Response {
+        let (parts, body) = response.into_parts();
+        let Ok(body) = body.collect().await else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
+        let body = body.to_bytes();
+        if let Some(id) = session_id(&body) {
+            self.sessions.opened(id, session);
+        }
+        Response::from_parts(parts, Body::from(body))
+    }
+}
+
+/// The `sid` of an open packet, whatever stands around it: Engine.IO 3 puts its length before it, and another packet after it.
+fn session_id(body: &[u8]) -> Option<Sid> {
+    let from = body.iter().position(|byte| *byte == b'{')?;
+    let open = serde_json::Deserializer::from_slice(body.get(from..)?).into_iter::<Value>().next()?.ok()?;
+    open.get("sid")?.as_str()?.parse().ok()
+}
+
+/// Ends a session to make room for another one. The stock client comes back by itself.
+async fn end_session(end: End, query: Query, next: Next) {
+    match end {
+        End::Websocket(websocket) => websocket.now(),
+        End::Polling(session) => {
+            let eio = if query.is_eio3 { 3 } else { 4 };
+            let uri = format!("{PATH}?EIO={eio}&transport=polling&sid={session}");
+            if let Ok(request) = Request::post(uri).body(Body::from(query.closing_packet())) {
+                next.run(request).await;
+            }
+        }
+        End::Nothing => {}
+    }
+}
+
+/// Whether a path is this one, or one below it.
+fn is_below(path: &str, top: &str) -> bool {
+    path.strip_prefix(top).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// The first of the subprotocols that a client offers. It means nothing here, but a browser that offers some gives up unless one
+/// is chosen.
+fn first_protocol(request: &Request) -> Option<HeaderValue> {
+    let offered = request.headers().get(header::SEC_WEBSOCKET_PROTOCOL)?.to_str().ok()?;
+    offered.split(',').next()?.trim().parse().ok().filter(|first: &HeaderValue| !first.is_empty())
+}
+
+/// Names the chosen subprotocol in the answer that opens a websocket.
+fn with_protocol(mut response: Response, protocol: Option<HeaderValue>) -> Response {
+    if let Some(protocol) = protocol.filter(|_| response.status() == StatusCode::SWITCHING_PROTOCOLS) {
+        response.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, protocol);
+    }
+    response
+}
+
+/// A browser does not tell its page why a handshake failed; the stock client tries again by itself.
+fn too_many(limited: RateLimited) -> Response {
+    let message = "Too many sessions";
+    let body = json!({"code": "rate_limited", "message": message, "retryAfterMs": limited.retry_after_ms()});
+    let seconds = HeaderValue::from(limited.retry_after_secs());
+    (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, seconds)], Json(body)).into_response()
+}

@@ -1,0 +1,255 @@
+//! `/api/auth/...` with a final slash, `/api/login` and its kin without, and the doubled `/api/api/auth/...` that one
+//! generation's admin panel asks for.
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post, put};
+use axum::{Json, Router};
+use serde_json::{Value, json};
+
+use super::Storefront;
+use super::wire::UserBody;
+use crate::accounts::change_email::ChangeEmail;
+use crate::accounts::fields::{Name, NewPassword, Username};
+use crate::accounts::profile::ChangeProfileError;
+use crate::accounts::register::{Details, Proof, Register};
+use crate::accounts::sign_in::{SignIn, SignedIn};
+use crate::accounts::visitors::VisitorDetails;
+use crate::domain::{Email, User};
+use crate::faces::channels::Channels;
+use crate::faces::channels::body::Fields;
+use crate::faces::channels::caller::{self, Caller};
+use crate::faces::channels::cookies;
+use crate::faces::channels::reply::{Problem, bad_email, email_taken, log_in_problem, username_taken};
+use crate::net::{ClientAddress, ServerUrl};
+
+pub(super) fn routes() -> Router<Storefront> {
+    let mut router = Router::new();
+    for prefix in ["/api/auth", "/api/api/auth"] {
+        router = router
+            .route(&format!("{prefix}/login/"), post(log_in))
+            .route(&format!("{prefix}/refresh/"), post(refresh))
+            .route(&format!("{prefix}/me/"), get(me))
+            .route(&format!("{prefix}/profile/"), put(profile))
+            .route(&format!("{prefix}/password/"), post(password));
+    }
+    router
+        .route("/api/login", post(log_in_wrapped))
+        .route("/api/refresh", post(refresh))
+        .route("/api/me", get(me_wrapped))
+        .route("/api/register", post(register))
+}
+
+/// `POST login/` `{username, password}`; the username may be an address. A visitor's conversation goes over to the account.
+async fn log_in(
+    State(channels): State<Channels>,
+    address: ClientAddress,
+    headers: HeaderMap,
+    server_url: ServerUrl,
+    fields: Fields,
+) -> Result<Response, Problem> {
+    let signed_in = sign_in(&channels, address, &fields).await?;
+    let body = json!({
+        "refresh": signed_in.tokens.refresh,
+        "access": signed_in.tokens.access,
+        "user": UserBody::new(&signed_in.user, &signed_in.profile),
+    });
+    answer(&channels, &headers, &server_url, &signed_in, &body).await
+}
+
+/// The same for the shop's later generation, which looks for `success` and `data.user`.
+async fn log_in_wrapped(
+    State(channels): State<Channels>,
+    address: ClientAddress,
+    headers: HeaderMap,
+    server_url: ServerUrl,
+    fields: Fields,
+) -> Result<Response, Problem> {
+    let signed_in = sign_in(&channels, address, &fields).await?;
+    let user = json!(UserBody::new(&signed_in.user, &signed_in.profile));
+    let body = json!({
+        "refresh": signed_in.tokens.refresh,
+        "access": signed_in.tokens.access,
+        "user": user,
+        "success": true,
+        "data": {"user": user},
+    });
+    answer(&channels, &headers, &server_url, &signed_in, &body).await
+}
+
+async fn sign_in(channels: &Channels, address: ClientAddress, fields: &Fields) -> Result<SignedIn, Problem> {
+    // One generation's customers sign in with `email`.
+    let login = if fields.text("username").is_none() && fields.text("email").is_some() { "email" } else { "username" };
+    let [login, password] = fields.required([login, "password"])?;
+    let wrong = Problem::detail(StatusCode::UNAUTHORIZED, "No active account found with the given credentials");
+    channels
+        .accounts
+        .sign_in(SignIn { login, password, from: Some(address.route()) })
+        .await
+        .map_err(|error| log_in_problem(error, wrong))
+}
+
+async fn answer(
+    channels: &Channels,
+    headers: &HeaderMap,
+    server_url: &ServerUrl,
+    signed_in: &SignedIn,
+    body: &Value,
+) -> Result<Response, Problem> {
+    let was_visitor = adopt(channels, headers, &signed_in.user).await?;
+    let mut response = ([(header::CACHE_CONTROL, "no-store")], Json(body)).into_response();
+    if was_visitor {
+        cookies::SESSION.remove(&mut response);
+    }
+    mark_browser(&mut response, signed_in, server_url);
+    Ok(response)
+}
+
+/// Lets a browser be known where its page shows no token: when it asks for files, and as a panel if it is an agent's.
+fn mark_browser(response: &mut Response, signed_in: &SignedIn, server_url: &ServerUrl) {
+    cookies::MEDIA.set(response, &signed_in.tokens.refresh, server_url);
+    if signed_in.user.role.is_agent() {
+        cookies::PANEL.set(response, &signed_in.tokens.refresh, server_url);
+    }
+}
+
+/// What a visitor said belongs to the account of whoever logs in with their cookie; the session ends. Agents have no
+/// conversation of their own, so theirs goes on.
+async fn adopt(channels: &Channels, headers: &HeaderMap, user: &User) -> Result<bool, Problem> {
+    let Some(secret) = cookies::SESSION.of(headers).filter(|_| !user.role.is_agent()) else { return Ok(false) };
+    let Some(visitor) = channels.accounts.visitor(secret).await? else { return Ok(false) };
+    channels.desk.adopt(&caller::person(&visitor), &caller::person(user)).await?;
+    let said = channels.accounts.profile(&visitor).await?;
+    let known = channels.accounts.profile(user).await?;
+    if known.phone.is_empty() && !said.phone.is_empty() {
+        channels
+            .accounts
+            .change_visitor(user, VisitorDetails { phone: Some(said.phone), ..VisitorDetails::default() })
+            .await?;
+    }
+    channels.accounts.end_session(&visitor).await?;
+    Ok(true)
+}
+
+/// `POST refresh/` `{refresh}`: another pair. A refresh token is good for its lifetime.
+async fn refresh(State(channels): State<Channels>, server_url: ServerUrl, fields: Fields) -> Result<Response, Problem> {
+    let [token] = fields.required(["refresh"])?;
+    let signed_in = channels.accounts.refresh(&token).await?;
+    let tokens = &signed_in.tokens;
+    let body = json!({"access": tokens.access, "refresh": tokens.refresh});
+    let mut response = ([(header::CACHE_CONTROL, "no-store")], Json(body)).into_response();
+    mark_browser(&mut response, &signed_in, &server_url);
+    Ok(response)
+}
+
+async fn me(State(channels): State<Channels>, Caller(user): Caller) -> Result<Json<Value>, Problem> {
+    let profile = channels.accounts.profile(&user).await?;
+    Ok(Json(json!(UserBody::new(&user, &profile))))
+}
+
+/// The fields themselves, and once more under `user`.
+async fn me_wrapped(State(channels): State<Channels>, Caller(user): Caller) -> Result<Json<Value>, Problem> {
+    let profile = channels.accounts.profile(&user).await?;
+    let mut body = json!(UserBody::new(&user, &profile));
+    body["user"] = json!(UserBody::new(&user, &profile));
+    Ok(Json(body))
+}
+
+/// `PUT profile/` `{username?, email?, current_password?}`. Another address takes the password, and changes once a mail to it is
+/// answered; until then the account is shown as it is.
+async fn profile(
+    State(channels): State<Channels>,
+    Caller(user): Caller,
+    server_url: ServerUrl,
+    fields: Fields,
+) -> Result<Json<Value>, Problem> {
+    let username = fields.text("username").map(Username::parse).transpose().map_err(|_| bad_username())?;
+    let email = match fields.text("email") {
+        None => None,
+        Some(text) => Some(text.parse::<Email>().map_err(|_| bad_email())?),
+    };
+    let accounts = &channels.accounts;
+    let refused = |error| match error {
+        ChangeProfileError::EmailTaken => email_taken(),
+        ChangeProfileError::UsernameTaken => username_taken(),
+        ChangeProfileError::LogIn(error) => log_in_problem(error, wrong_password()),
+        ChangeProfileError::Store(error) => error.into(),
+    };
+    // First: who is refused keeps all as it was.
+    if let Some(to) = email.filter(|to| user.email.as_ref() != Some(to)) {
+        let password = fields.text("current_password").or_else(|| fields.text("password"));
+        let password = password.ok_or_else(wrong_password)?.to_owned();
+        let ask = ChangeEmail { to, password, server_url: server_url.as_str().to_owned() };
+        accounts.change_email(&user, ask).await.map_err(refused)?;
+    }
+    if let Some(username) = username {
+        accounts.change_username(&user, username).await.map_err(refused)?;
+    }
+    let profile = accounts.profile(&user).await?;
+    Ok(Json(json!(UserBody::new(&user, &profile))))
+}
+
+fn wrong_password() -> Problem {
+    Problem::fields(&[("email", "Changing the address takes your current password (current_password).")])
+}
+
+fn bad_username() -> Problem {
+    Problem::fields(&[("username", "Enter a valid username.")])
+}
+
+/// `POST password/` `{current_password, new_password}`, at least 8 characters. All sessions end; the answer has fresh tokens.
+async fn password(
+    State(channels): State<Channels>,
+    Caller(user): Caller,
+    server_url: ServerUrl,
+    fields: Fields,
+) -> Result<Response, Problem> {
+    let [present, new] = fields.required(["current_password", "new_password"])?;
+    if new.chars().count() < 8 {
+        return Err(Problem::fields(&[("new_password", "Ensure this field has at least 8 characters.")]));
+    }
+    let new = NewPassword::parse(new)
+        .map_err(|_| Problem::fields(&[("new_password", "Ensure this field has no more than 1024 bytes.")]))?;
+    let changed = channels.accounts.change_password(&user, present, new).await;
+    let signed_in = changed.map_err(|error| {
+        let wrong = Problem::detail(StatusCode::BAD_REQUEST, "Current password is incorrect");
+        match error {
+            ChangeProfileError::LogIn(error) => log_in_problem(error, wrong),
+            ChangeProfileError::Store(error) => error.into(),
+            ChangeProfileError::EmailTaken | ChangeProfileError::UsernameTaken => wrong,
+        }
+    })?;
+    let body = json!({
+        "detail": "Password changed successfully",
+        "access": signed_in.tokens.access,
+        "refresh": signed_in.tokens.refresh,
+    });
+    let mut response = ([(header::CACHE_CONTROL, "no-store")], Json(body)).into_response();
+    mark_browser(&mut response, &signed_in, &server_url);
+    Ok(response)
+}
+
+/// `POST /api/register`: 201. The account opens with the mailed link, as everywhere on this server.
+async fn register(State(channels): State<Channels>, fields: Fields) -> Result<Response, Problem> {
+    let [username, email, password] = fields.required(["username", "email", "password"])?;
+    let email: Email = email.parse().map_err(|_| bad_email())?;
+    let password = NewPassword::parse(password)
+        .map_err(|_| Problem::fields(&[("password", "Ensure this field has at least 6 characters.")]))?;
+    let [first, last] = ["first_name", "last_name"].map(|field| fields.text(field).unwrap_or_default().trim());
+    let name =
+        if first.is_empty() && last.is_empty() { Name::parse(&username) } else { Name::parse_parts(first, last) };
+    let name = name.map_err(|_| bad_username())?;
+    let username = Username::parse(&username).map_err(|_| bad_username())?;
+    let details = Details { username: Some(username.clone()), ..Details::default() };
+    let user = channels.accounts.register(Register { name, email, password, details, proof: Proof::Link }).await?;
+    let message = "User registered successfully. Please confirm your e-mail address.";
+    let user = json!({
+        "id": user.number,
+        "username": username.into_string(),
+        "email": user.email_text(),
+        "is_staff": false,
+        "is_superuser": false,
+    });
+    Ok((StatusCode::CREATED, Json(json!({"message": message, "user": user}))).into_response())
+}

@@ -1,0 +1,257 @@
+//! One socket: a room's, or an agent's for all rooms.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use tokio::sync::mpsc;
+
+use super::Storefront;
+use super::overview::{self, Overviews};
+use super::wire::{self, ClientFrame, ServerFrame};
+use crate::desk::enter::{Claim, ConversationName, Entered};
+use crate::desk::send_message::SendMessageError;
+use crate::domain::{ConversationId, DeskEvent, Members, Person, Side};
+use crate::faces::channels::Channels;
+use crate::faces::channels::client::{Client, Dialect};
+use crate::faces::channels::send_queue::Item;
+use crate::faces::channels::socket::Handshake;
+use crate::limits::Paced;
+use crate::net::ServerUrl;
+use crate::presence::{Delivery, Outcome, Revoked};
+
+/// The close code of a server that will be back.
+const SERVICE_RESTART: u16 = 1012;
+
+/// The agents' overview, which is looked up when its turn comes.
+pub(super) enum Overview {
+    /// As it is then: the first one.
+    First,
+    /// The newest that all share.
+    Newest,
+}
+
+/// What a socket is for.
+enum Scope {
+    /// One room.
+    Room { conversation: ConversationId, uuid: u128, speaks_by_id: bool },
+    /// All rooms.
+    Agents { overview_is_due: AtomicBool, overviews: Arc<Overviews> },
+}
+
+/// One live socket of this dialect.
+pub(super) struct StorefrontConnection {
+    client: Client<Overview>,
+    channels: Channels,
+    scope: Scope,
+    /// Where its client finds this server.
+    server_url: ServerUrl,
+}
+
+type Opened = (Arc<StorefrontConnection>, mpsc::Receiver<Item<Overview>>);
+
+impl StorefrontConnection {
+    pub(super) fn in_room(channels: &Channels, entered: &Entered, is_panel: bool, handshake: &Handshake) -> Opened {
+        let conversation = entered.summary.conversation;
+        let scope = Scope::Room {
+            conversation: conversation.id,
+            uuid: conversation.uuid,
+            speaks_by_id: is_panel || !entered.is_identified,
+        };
+        let (room, hang_up) = (Some(conversation.id), handshake.hang_up.clone());
+        let (mut client, waiting) = Client::new(&channels.desk, entered.person.clone(), room, hang_up);
+        client.guest_in = (!entered.is_identified).then_some(conversation.id);
+        (
+            Arc::new(Self { client, channels: channels.clone(), scope, server_url: handshake.server_url.clone() }),
+            waiting,
+        )
+    }
+
+    pub(super) fn for_agent(storefront: &Storefront, agent: Arc<Person>, handshake: &Handshake) -> Opened {
+        let Storefront { channels, overviews } = storefront;
+        let scope = Scope::Agents { overview_is_due: AtomicBool::new(false), overviews: overviews.clone() };
+        let (client, waiting) = Client::new(&channels.desk, agent, None, handshake.hang_up.clone());
+        let server_url = handshake.server_url.clone();
+        let connection = Arc::new(Self { client, channels: channels.clone(), scope, server_url });
+        connection.client.queue.push(Item::Deferred(Overview::First), false);
+        overviews.show_to(&connection);
+        (connection, waiting)
+    }
+
+    /// Sees to it that the newest overview is sent, once however often it is asked for meanwhile.
+    pub(super) fn send_overview(&self) {
+        if let Scope::Agents { overview_is_due, .. } = &self.scope
+            && !overview_is_due.swap(true, Ordering::SeqCst)
+        {
+            self.client.queue.push(Item::Deferred(Overview::Newest), false);
+        }
+    }
+
+    pub(super) fn send_frame(&self, text: String) {
+        self.client.queue.frame(text);
+    }
+
+    /// Enters a room anew before something is said there: an account may have been blocked meanwhile.
+    async fn say_in(&self, room: u128, text: String) {
+        let claim = Claim::Identity(self.client.person.clone());
+        self.say_as(&claim, room, text).await;
+    }
+
+    async fn say_as(&self, claim: &Claim, room: u128, text: String) {
+        match self.client.desk.enter(ConversationName::Uuid(room), claim).await {
+            Ok(entered) if entered.may_write => {
+                self.say(entered.person, entered.summary.conversation.id, text).await;
+            }
+            Ok(_) => {
+                tracing::debug!("A client sent a message for an account that is not in use");
+                self.client.refuse(None);
+            }
+            Err(error) => {
+                tracing::debug!(%error, "A client sent a message to a room that does not exist");
+                self.client.refuse(None);
+            }
+        }
+    }
+
+    async fn say(&self, author: Arc<Person>, conversation: ConversationId, text: String) {
+        if let Err(error) = self.client.say(author, conversation, text).await {
+            self.refuse(&error);
+        }
+    }
+
+    /// What cannot be a message is ignored, as on the replaced server; what could have been one is not lost in silence.
+    fn refuse(&self, error: &SendMessageError) {
+        let message = match error {
+            SendMessageError::NoAddressee => return self.client.refuse(None),
+            SendMessageError::Store(error) => {
+                tracing::warn!(%error, connection.id = %self.client.id, "Could not store a message");
+                "Server error".to_owned()
+            }
+            SendMessageError::Body(_)
+            | SendMessageError::RateLimited(_)
+            | SendMessageError::Busy
+            | SendMessageError::ShuttingDown => error.to_string(),
+        };
+        let retry_after_ms = error.retry_after().map(|limited| limited.retry_after_ms());
+        let frame = ServerFrame::Error { message: &message, code: error.code(), retry_after_ms };
+        self.client.refuse(Some(frame.text()));
+    }
+
+    /// An item for the line, held back while the request that caused it is being answered, if it may have come from this page. A page may
+    /// ask as somebody else than its socket is: a panel sends with a token, and opens rooms by their id alone.
+    fn item(&self, text: Arc<String>, delivery: &Delivery<'_>) -> Item<Overview> {
+        let is_agents = self.client.person.role.is_agent();
+        let gate = match delivery.event {
+            DeskEvent::Entry(told)
+                if self.client.guest_in.is_some() || is_agents == (told.entry.side == Side::Desk) =>
+            {
+                self.channels.pending_responses.gate(told.origin)
+            }
+            DeskEvent::Entry(_) | DeskEvent::Typing(_) | DeskEvent::Presence(_) | DeskEvent::Status(_) => None,
+        };
+        match gate {
+            Some(gate) => Item::AfterResponse(text, gate),
+            None => Item::Frame(text),
+        }
+    }
+}
+
+fn place(event: &DeskEvent) -> Option<(ConversationId, bool)> {
+    let DeskEvent::Entry(told) = event else { return None };
+    let is_support = matches!(told.parties.conversation.members, Members::Support { .. });
+    Some((told.entry.conversation, is_support))
+}
+
+#[async_trait]
+impl Dialect for StorefrontConnection {
+    type Deferred = Overview;
+
+    fn client(&self) -> &Client<Overview> {
+        &self.client
+    }
+
+    fn pass_on(&self, delivery: &Delivery<'_>) -> Outcome {
+        let Some((conversation, true)) = place(delivery.event) else { return Outcome::NotTaken };
+        let (frames, server_url) = (delivery.frames, self.server_url.as_str());
+        let link = delivery.shows_link().then_some(server_url);
+        let encoded = match &self.scope {
+            Scope::Room { conversation: own, .. } if *own != conversation => return Outcome::NotTaken,
+            Scope::Room { .. } => {
+                let viewer = self.channels.viewer(delivery.viewer, server_url);
+                let encode = || wire::encode_in_room(delivery.event, viewer).map(Arc::new);
+                frames.get_or_encode("storefront room", link, encode)
+            }
+            Scope::Agents { .. } => {
+                let encode = || wire::encode_for_agent(delivery.event, server_url).map(Arc::new);
+                frames.get_or_encode("storefront agents", link, encode)
+            }
+        };
+        let outcome = match encoded.as_ref() {
+            Some(text) => self.client.queue.push(self.item(text.clone(), delivery), delivery.is_replay),
+            None => Outcome::NotTaken,
+        };
+        if let Scope::Agents { overviews, .. } = &self.scope
+            && wire::changes_overview(delivery.event)
+        {
+            overviews.change();
+        }
+        outcome
+    }
+
+    fn farewell(&self, reason: Revoked) -> (u16, &'static str) {
+        let is_agents = self.client.person.role.is_agent();
+        match reason {
+            Revoked::TokenExpired => (4401, "The token has expired"),
+            Revoked::SessionEnded => (4401, "The session has ended"),
+            Revoked::Blocked | Revoked::Deleted if is_agents => (4401, "The account is not in use"),
+            Revoked::RoleChanged if is_agents => (4403, "The account is no agent's"),
+            Revoked::Blocked | Revoked::Deleted => (4404, "The room is gone"),
+            Revoked::RoleChanged => (1000, "Come in again"),
+        }
+    }
+
+    /// Its pages know messages by their ids.
+    fn drops_what_it_has(&self) -> bool {
+        true
+    }
+
+    /// Its pages never come back by themselves: at 1001 they stay without a word, at every other code they offer to try again.
+    fn stopping(&self) -> u16 {
+        SERVICE_RESTART
+    }
+
+    async fn hear(&self, text: &str) {
+        match (&self.scope, ClientFrame::read(text)) {
+            (_, Some(ClientFrame::Ping)) => match self.client.pace.take(Paced::Ping) {
+                Ok(()) => self.send_frame(ServerFrame::Pong {}.text()),
+                Err(_) => self.client.refuse(None),
+            },
+            // A room's frame is its customer's, whoever's browser it comes from, unless a token or a session says otherwise.
+            (Scope::Room { uuid, speaks_by_id: true, .. }, Some(ClientFrame::ChatMessage { content })) => {
+                self.say_as(&Claim::NameAlone, *uuid, content).await;
+            }
+            (Scope::Room { conversation, .. }, Some(ClientFrame::ChatMessage { content })) => {
+                self.say(self.client.person.clone(), *conversation, content).await;
+            }
+            (Scope::Agents { .. }, Some(ClientFrame::AdminMessage { room, content })) => {
+                self.say_in(room, content).await;
+            }
+            (Scope::Room { .. } | Scope::Agents { .. }, _) => self.client.refuse(None),
+        }
+    }
+
+    async fn load(&self, what: Overview) -> Vec<String> {
+        if let (Overview::Newest, Scope::Agents { overview_is_due, overviews }) = (what, &self.scope) {
+            // What changes from now on is worth another one.
+            overview_is_due.store(false, Ordering::SeqCst);
+            return vec![overviews.newest()];
+        }
+        match overview::read(&self.client.desk).await {
+            Ok(first) => vec![first],
+            Err(error) => {
+                tracing::warn!(%error, "Could not read the overview");
+                Vec::new()
+            }
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! The shop's dialect: rooms by UUID, one socket for all agents, REST with pages.
+//!
+//! [`wire`] (names and shapes), [`connection`] (one socket), [`overview`] (what all agents share), and routes by noun: [`auth`], [`public`] (customers' rooms),
+//! [`admin`] (agents' rooms), [`pages`]. [`panel`] tells the sockets of panels from customers'.
+
+use std::sync::Arc;
+
+use axum::extract::{FromRef, Request, State};
+use axum::http::{HeaderMap, Uri};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+mod admin;
+mod auth;
+mod connection;
+mod overview;
+mod pages;
+mod panel;
+mod public;
+mod wire;
+
+use crate::accounts::visitors::VisitorError;
+use crate::desk::connect::Authenticated;
+use crate::desk::enter::{Claim, ConversationName, EnterError, Entered};
+use crate::domain::Person;
+use crate::faces::channels::socket::Handshake;
+use crate::faces::channels::{Channels, FOREVER, caller, cookies};
+use crate::presence::Connection;
+use crate::store::StoreError;
+use connection::StorefrontConnection;
+use overview::Overviews;
+use panel::Panel;
+use wire::{DeskName, Viewer};
+
+/// What the storefront's routes and sockets need.
+#[derive(Clone)]
+pub(super) struct Storefront {
+    pub(super) channels: Channels,
+    overviews: Arc<Overviews>,
+}
+
+impl Storefront {
+    /// Keeps the agents' overview up to date until the sockets are closed.
+    pub(super) fn start(channels: Channels) -> Self {
+        let overviews = Overviews::start(&channels.desk, &channels.sockets);
+        Self { channels, overviews }
+    }
+}
+
+impl FromRef<Storefront> for Channels {
+    fn from_ref(storefront: &Storefront) -> Self {
+        storefront.channels.clone()
+    }
+}
+
+pub(super) fn routes() -> Router<Storefront> {
+    Router::new()
+        .route("/ws/admin/chat/", get(agents))
+        .route("/api/admin/health/ping/", get(ping))
+        .merge(auth::routes())
+        .merge(public::routes())
+        .merge(admin::routes())
+}
+
+/// `/ws/chat/{uuid}/`: one room. Refusals are told after the accept: 4404 for a room that is not there, 4401 for the panel of
+/// somebody who may not use it any more, 1011 for what cannot be a room's id, or if the store fails.
+pub(super) async fn room(storefront: Storefront, room: &str, mut request: Request) -> Response {
+    let channels = &storefront.channels;
+    let handshake = match Handshake::read(&mut request) {
+        Ok(handshake) => handshake,
+        Err(none) => return none.into_response(),
+    };
+    let Ok(uuid) = Uuid::try_parse(room) else {
+        return handshake.close_with(&channels.sockets, 1011, "Not a room's id");
+    };
+    let LetIn { who, entered, is_panel } = match let_in(channels, request.uri(), request.headers(), uuid).await {
+        Ok(let_in) => let_in,
+        Err(NotLetIn::Panel) => return handshake.close_with(&channels.sockets, 4401, "The account is not in use"),
+        Err(NotLetIn::Room(EnterError::NotFound | EnterError::Forbidden | EnterError::Banned(_))) => {
+            return handshake.close_with(&channels.sockets, 4404, "Chat room not found");
+        }
+        Err(NotLetIn::Room(EnterError::Store(error))) => {
+            tracing::warn!(%error, "Could not open a room");
+            return handshake.close_with(&channels.sockets, 1011, "Server error");
+        }
+    };
+    if who.is_none() {
+        panel::warn_of_other_host(request.headers(), handshake.server_url.as_str());
+    }
+    let (connection, waiting) = StorefrontConnection::in_room(channels, &entered, is_panel, &handshake);
+    match channels.desk.room(&entered).await {
+        Ok(room) => connection.send_frame(wire::room_info(&room)),
+        Err(error) => {
+            tracing::warn!(%error, "Could not read a room");
+            return handshake.close_with(&channels.sockets, 1011, "Server error");
+        }
+    }
+    let port: Arc<dyn Connection> = connection.clone();
+    match who {
+        Some(who) => channels.desk.connect_to(&who, entered.summary.conversation, &port).await,
+        None => channels.desk.connect_guest(&entered, port),
+    }
+    handshake.serve(&channels.sockets, connection, waiting)
+}
+
+impl Channels {
+    /// How this person sees messages, whose client finds this server here.
+    fn viewer<'a>(&'a self, person: &Person, server_url: &'a str) -> Viewer<'a> {
+        if person.role.is_agent() {
+            Viewer { desk: DeskName::Colleague, server_url }
+        } else {
+            self.customers_view(server_url)
+        }
+    }
+
+    /// How customers see messages.
+    fn customers_view<'a>(&'a self, server_url: &'a str) -> Viewer<'a> {
+        Viewer { desk: DeskName::Public(self.settings.desk_name.as_deref()), server_url }
+    }
+}
+
+/// Whose token and session cookie came with a handshake. A token that names nobody is as good as none, as it always was.
+async fn identities(channels: &Channels, uri: &Uri, headers: &HeaderMap) -> Result<Vec<Authenticated>, StoreError> {
+    let mut who = Vec::from_iter(caller::from_token(channels, uri).await?);
+    let Some(secret) = cookies::SESSION.of(headers) else { return Ok(who) };
+    let visitor = match channels.accounts.visitor(secret).await {
+        Ok(visitor) => visitor,
+        Err(VisitorError::Banned(_)) => None,
+        Err(VisitorError::Store(error)) => return Err(error),
+    };
+    if let Some(visitor) = visitor {
+        who.push(Authenticated { person: caller::person(&visitor), expires_at: FOREVER, token: None });
+    }
+    Ok(who)
+}
+
+/// Why a socket is not let into a room.
+#[derive(Debug, thiserror::Error)]
+enum NotLetIn {
+    #[error("the agent of the panel has lost their rights")]
+    Panel,
+    #[error(transparent)]
+    Room(#[from] EnterError),
+}
+
+/// A socket that is let into a room.
+struct LetIn {
+    /// As whom, if it showed that.
+    who: Option<Authenticated>,
+    entered: Entered,
+    is_panel: bool,
+}
+
+/// Lets a socket into a room.
+async fn let_in(channels: &Channels, uri: &Uri, headers: &HeaderMap, room: Uuid) -> Result<LetIn, NotLetIn> {
+    let who = identities(channels, uri, headers).await.map_err(EnterError::from)?;
+    if let Some(entered) = enter_as(channels, who.iter().map(|who| who.person.clone()), room).await? {
+        let who = who.into_iter().find(|who| who.person.id == entered.person.id);
+        return Ok(LetIn { who, entered, is_panel: false });
+    }
+    let name = ConversationName::Uuid(room.as_u128());
+    match panel::of(channels, headers).await.map_err(EnterError::from)? {
+        Panel::Of(agent) => {
+            let entered = channels.desk.enter(name, &Claim::Identity(agent.person.clone())).await?;
+            Ok(LetIn { who: Some(agent), entered, is_panel: true })
+        }
+        Panel::Shut => Err(NotLetIn::Panel),
+        Panel::None => {
+            let entered = channels.desk.enter(name, &Claim::NameAlone).await?;
+            Ok(LetIn { who: None, entered, is_panel: false })
+        }
+    }
+}
+
+/// Enters a room as the first of these people whose room it is, else by its id alone: showing more never gives less.
+async fn enter(
+    channels: &Channels,
+    people: impl Iterator<Item = Arc<Person>>,
+    room: Uuid,
+) -> Result<Entered, EnterError> {
+    match enter_as(channels, people, room).await? {
+        Some(entered) => Ok(entered),
+        None => channels.desk.enter(ConversationName::Uuid(room.as_u128()), &Claim::NameAlone).await,
+    }
+}
+
+/// Enters a room as the first of these people whose room it is, if it is anybody's of them.
+async fn enter_as(
+    channels: &Channels,
+    people: impl Iterator<Item = Arc<Person>>,
+    room: Uuid,
+) -> Result<Option<Entered>, EnterError> {
+    let name = ConversationName::Uuid(room.as_u128());
+    for person in people {
+        match channels.desk.enter(name, &Claim::Identity(person)).await {
+            Ok(entered) => return Ok(Some(entered)),
+            Err(EnterError::Forbidden) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(None)
+}
+
+/// `/ws/admin/chat/?token=`: all rooms, for agents. Refusals are told after the accept: 4401 without a good token, 4403 for
+/// somebody who is no agent, 1011 if the store fails.
+async fn agents(State(storefront): State<Storefront>, mut request: Request) -> Response {
+    let channels = &storefront.channels;
+    let handshake = match Handshake::read(&mut request) {
+        Ok(handshake) => handshake,
+        Err(none) => return none.into_response(),
+    };
+    let who = match caller::from_token(channels, request.uri()).await {
+        Ok(Some(who)) => who,
+        Ok(None) => return handshake.close_with(&channels.sockets, 4401, "Authentication required"),
+        Err(error) => {
+            tracing::warn!(%error, "Could not read an agent's account");
+            return handshake.close_with(&channels.sockets, 1011, "Server error");
+        }
+    };
+    if !who.person.role.is_agent() {
+        return handshake.close_with(&channels.sockets, 4403, "Agents only");
+    }
+    let (connection, waiting) = StorefrontConnection::for_agent(&storefront, who.person.clone(), &handshake);
+    let port: Arc<dyn Connection> = connection.clone();
+    channels.desk.connect_live(&who, &port).await;
+    handshake.serve(&channels.sockets, connection, waiting)
+}
+
+/// `GET /api/admin/health/ping/`: the newer panel covers every page with a warning unless this is 200.
+async fn ping() -> Json<Value> {
+    Json(json!({"status": "healthy", "message": "Server is running"}))
+}

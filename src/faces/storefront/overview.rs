@@ -1,0 +1,85 @@
+//! The agents' overview: read once for all who look at it, and at most ten times a second, however much is said.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use parking_lot::{Mutex, MutexGuard};
+use tokio::sync::Notify;
+
+use super::connection::StorefrontConnection;
+use super::wire;
+use crate::desk::Desk;
+use crate::faces::channels::Sockets;
+use crate::store::StoreError;
+use crate::supervise::restarting;
+
+/// How many rooms it names.
+const ROOMS: usize = 500;
+
+/// How long after one the next may follow. The first after a silence comes at once.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// The newest overview, and whom to show it to.
+#[derive(Default)]
+pub(super) struct Overviews {
+    changed: Notify,
+    shown: Mutex<Shown>,
+}
+
+#[derive(Default)]
+struct Shown {
+    newest: String,
+    to: Vec<Weak<StorefrontConnection>>,
+}
+
+impl Overviews {
+    /// Overviews that keep up with what changes until the sockets are closed.
+    pub(super) fn start(desk: &Desk, sockets: &Sockets) -> Arc<Self> {
+        let overviews = Arc::<Self>::default();
+        let (kept, desk, stop) = (overviews.clone(), desk.clone(), sockets.stop.clone());
+        sockets.tasks.spawn(async move {
+            stop.run_until_cancelled_owned(restarting("room overview", || kept.keep_up(&desk))).await;
+        });
+        overviews
+    }
+
+    /// From now on, this socket is shown what changes.
+    pub(super) fn show_to(&self, connection: &Arc<StorefrontConnection>) {
+        let mut shown = self.shown();
+        shown.to.retain(|there| there.strong_count() > 0);
+        shown.to.push(Arc::downgrade(connection));
+    }
+
+    /// The newest one is out of date.
+    pub(super) fn change(&self) {
+        self.changed.notify_one();
+    }
+
+    pub(super) fn newest(&self) -> String {
+        self.shown().newest.clone()
+    }
+
+    async fn keep_up(&self, desk: &Desk) {
+        loop {
+            self.changed.notified().await;
+            match read(desk).await {
+                Ok(newest) => {
+                    let mut shown = self.shown();
+                    shown.newest = newest;
+                    shown.to.iter().filter_map(Weak::upgrade).for_each(|connection| connection.send_overview());
+                }
+                Err(error) => tracing::warn!(%error, "Could not read the overview"),
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    fn shown(&self) -> MutexGuard<'_, Shown> {
+        self.shown.lock()
+    }
+}
+
+/// The overview as it is now.
+pub(super) async fn read(desk: &Desk) -> Result<String, StoreError> {
+    Ok(wire::room_list(&desk.rooms(0, ROOMS).await?.0))
+}

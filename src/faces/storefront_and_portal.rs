@@ -1,0 +1,57 @@
+//! Joins the storefront and the portal, which share a path, the attachments and the settings.
+//!
+//! One server carries both dialects. They differ in how a conversation is named in `/ws/chat/{room}/`: the storefront uses a
+//! UUID, the portal a number.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Path, Request, State};
+use axum::response::Response;
+use axum::routing::get;
+
+use super::channels::{Channels, ChannelsSettings, Sockets, media, reply};
+use super::storefront::Storefront;
+use super::{drivecash, storefront};
+use crate::accounts::Accounts;
+use crate::desk::Desk;
+use crate::domain::Clock;
+
+/// How often remains of interrupted uploads are looked for.
+const SWEEP: Duration = Duration::from_hours(1);
+
+/// All routes of both dialects. The second value closes their sockets.
+pub fn routes(desk: Desk, accounts: Arc<Accounts>, settings: ChannelsSettings) -> (Router, Sockets) {
+    let channels = Channels::new(desk, accounts, settings);
+    let sockets = channels.sockets.clone();
+    let storefront = Storefront::start(channels.clone());
+    let rooms = Router::new().route("/ws/chat/{room}/", get(room)).merge(storefront::routes()).with_state(storefront);
+    let others = drivecash::routes().merge(media::routes()).with_state(channels);
+    (rooms.merge(others).method_not_allowed_fallback(reply::wrong_method), sockets)
+}
+
+/// Deletes the remains of interrupted uploads, regularly.
+pub async fn keep_tidy(settings: ChannelsSettings, clock: Arc<dyn Clock>) {
+    loop {
+        if let Err(error) = drivecash::upload::sweep(&settings.files, clock.now()).await {
+            tracing::warn!(%error, "Could not clean up the attachments folder");
+        }
+        tokio::time::sleep(SWEEP).await;
+    }
+}
+
+/// What a page of the portal opens while it has no room yet.
+const NO_ROOM: [&str; 3] = ["undefined", "null", "NaN"];
+
+/// `/ws/chat/{room}/`: digits are a room of the portal, anything else one of the storefront.
+///
+/// A page of the portal may ask for a room before it knows its number. The handshake must be refused, as for any other room that
+/// the page may not enter: after an accepted handshake it would reconnect every second.
+async fn room(State(storefront): State<Storefront>, Path(room): Path<String>, request: Request) -> Response {
+    if NO_ROOM.contains(&room.as_str()) || (!room.is_empty() && room.bytes().all(|byte| byte.is_ascii_digit())) {
+        drivecash::room(storefront.channels, &room, request).await
+    } else {
+        storefront::room(storefront, &room, request).await
+    }
+}
