@@ -25,7 +25,7 @@
 //! |---|---|
 //! | [`import`] | `deskline import`: copies one store into another, or imports a Django dump |
 //! | [`verify`] | `deskline verify`: checks stored data against the logs |
-//! | [`mod@bench`], [`prove`] | `deskline bench`, `deskline prove`: load generator and crash test, both built on [`rig`] |
+//! | [`lab`] | `deskline bench`, `deskline prove`: load generator and crash test. Not part of the server: it starts one and talks to it |
 //!
 //! To follow a message, read [`desk::send_message`], `desk/journal.rs`, [`store`], `desk/tell.rs` and [`presence`], in this order. To
 //! follow a reconnect, read `faces/dashboard/socketio/handshake.rs`, [`desk::connect`], `desk/catch_up.rs` and `presence/stream.rs`.
@@ -38,7 +38,6 @@
 pub mod accounts;
 pub mod app;
 pub mod auth;
-pub mod bench;
 pub mod cli;
 pub mod config;
 pub mod desk;
@@ -46,12 +45,11 @@ pub mod domain;
 pub mod faces;
 pub mod import;
 mod json;
+pub mod lab;
 pub mod limits;
 pub mod mail;
 pub mod net;
 pub mod presence;
-pub mod prove;
-pub mod rig;
 pub mod store;
 pub mod supervise;
 pub mod verify;

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::Args;
 
+use super::Progress;
 use super::import_django::DjangoImport;
 use super::{logging, say};
 use crate::config::LogConfig;
 use crate::import::{End, Folders, Moved, compare, count_entries, import};
-use crate::rig::Bar;
 use crate::store::sqlite::DataFileLock;
 use crate::store::{OpenStore, StoreLocation};
 
@@ -54,7 +54,7 @@ impl Import {
 async fn run(from: &OpenStore, to: &OpenStore, folders: Option<&Folders>) -> anyhow::Result<()> {
     let (from, to) = (End::of(from)?, End::of(to)?);
     let total = count_entries(&from).await.context("counting entries")?;
-    let moving = Bar::of("Copying entries", 0);
+    let moving = Progress::of("Copying entries", 0);
     let moved = import(&from, &to, folders, |done| moving.set(done, total)).await.context("copying")?;
     drop(moving);
     say(format_args!(
@@ -62,7 +62,7 @@ async fn run(from: &OpenStore, to: &OpenStore, folders: Option<&Folders>) -> any
         moved.users, moved.profiles, moved.entries, moved.conversations
     ))?;
     tell_of_files(&moved, folders)?;
-    let comparing = Bar::of("Comparing entries", 0);
+    let comparing = Progress::of("Comparing entries", 0);
     let compared = compare(&from, &to, |done| comparing.set(done, total)).await.context("comparing")?;
     drop(comparing);
     say(format_args!("Both stores are equal: {compared} entries compared."))
@@ -91,7 +91,7 @@ pub(super) fn lock(location: &StoreLocation) -> anyhow::Result<Option<DataFileLo
 
 pub(super) async fn open(location: &StoreLocation) -> anyhow::Result<OpenStore> {
     let store = location.open().await.with_context(|| format!("opening the store, {location}"))?;
-    let progress = Bar::of("Importing messages of the old server", 0);
+    let progress = Progress::of("Importing messages of the old server", 0);
     store.migrate(&|done, total| progress.set(done, total)).await?;
     Ok(store)
 }

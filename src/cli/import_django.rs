@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::Args;
 
+use super::Progress;
 use super::import::{lock, open};
 use super::say;
 use crate::config::{FilesConfig, StoreConfig};
 use crate::import::End;
 use crate::import::django::{Dump, Options, Report, Source, import};
-use crate::rig::Bar;
 use crate::store::OpenStore;
 
 /// Options for importing a Django dump.
@@ -48,7 +48,7 @@ impl DjangoImport {
             joins_accounts: self.join_accounts,
         };
         let _lock = lock(&location)?;
-        let reading = Bar::of("Reading the dump", 0);
+        let reading = Progress::of("Reading the dump", 0);
         let dump = tokio::task::spawn_blocking(move || Dump::read(&path, |done, total| reading.set(done, total)));
         let dump = dump.await.context("reading the dump")??;
         let store = open(&location).await?;
@@ -59,6 +59,6 @@ impl DjangoImport {
 }
 
 async fn take(dump: &Dump, store: &OpenStore, options: &Options) -> anyhow::Result<Report> {
-    let (to, taking, total) = (End::of(store)?, Bar::of("Importing rows", 0), dump.rows());
+    let (to, taking, total) = (End::of(store)?, Progress::of("Importing rows", 0), dump.rows());
     Ok(import(dump, &to, options, |done| taking.set(done, total)).await?)
 }

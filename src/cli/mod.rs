@@ -10,9 +10,9 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-use crate::bench::{self, BenchOptions};
 use crate::config::{self, Config};
-use crate::prove::{self, ProveOptions};
+use crate::lab::bench::{self, BenchOptions};
+use crate::lab::prove::{self, ProveOptions};
 
 mod ban;
 mod check_config;
@@ -23,11 +23,14 @@ mod import_django;
 mod log_writer;
 mod logging;
 mod opening;
+mod progress;
 mod serve;
 mod throttle;
 mod token;
 mod user;
 mod verify;
+
+pub(crate) use progress::Progress;
 
 /// How long to wait at the end for work on blocking threads.
 const BLOCKING: Duration = Duration::from_secs(4);

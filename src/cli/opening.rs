@@ -10,9 +10,9 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::Progress;
 use crate::faces::ops;
 use crate::net;
-use crate::rig::Bar;
 use crate::store::{OpenStore, StoreError, StoreLocation};
 
 /// Pause between two attempts to open the store. An attempt itself takes up to five seconds.
@@ -63,7 +63,7 @@ async fn try_ready(location: &StoreLocation, store: &mut Option<OpenStore>) -> R
         None => location.open().await?,
     };
     let opened = store.insert(opened);
-    let progress = Bar::of("Importing messages of the old server", 0);
+    let progress = Progress::of("Importing messages of the old server", 0);
     let taken = opened.migrate(&|done, total| progress.set(done, total)).await?;
     drop(progress);
     if taken > 0 {

@@ -3,9 +3,9 @@
 use anyhow::{Context, bail};
 use clap::Args;
 
+use super::Progress;
 use super::{logging, say};
 use crate::config::{LogConfig, StoreConfig};
-use crate::rig::Bar;
 use crate::verify::{Repair, verify};
 
 /// Check stored data against the logs of the conversations.
@@ -35,7 +35,7 @@ impl Verify {
         let location = self.store.location();
         let store = location.open().await.with_context(|| format!("opening the store, {location}"))?;
         let repair = if self.fix { Repair::WhatFollows } else { Repair::No };
-        let progress = Bar::of("Conversations", 0);
+        let progress = Progress::of("Conversations", 0);
         let mut said = Ok(());
         let mut tell = |finding: &dyn std::fmt::Display| {
             if said.is_ok() {

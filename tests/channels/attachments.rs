@@ -3,7 +3,7 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use deskline::domain::{Role, User};
-use deskline::rig::client::Client;
+use deskline::lab::testkit::socketio::Client;
 use reqwest::multipart::{Form, Part};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

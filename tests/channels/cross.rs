@@ -1,7 +1,7 @@
 //! Customer on each dialect × agent on each dialect, with real sockets on both ends.
 
 use deskline::domain::{MessageId, Role, User};
-use deskline::rig::client::Client;
+use deskline::lab::testkit::socketio::Client;
 use serde_json::{Value, json};
 
 use crate::harness::{PATIENCE, Socket, TestServer, Who};

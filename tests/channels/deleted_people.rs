@@ -1,7 +1,7 @@
 //! What a deleted account has said is in no list and in no search.
 
 use deskline::domain::{Members, Role};
-use deskline::rig::client::Client;
+use deskline::lab::testkit::socketio::Client;
 use serde_json::{Value, json};
 
 use crate::harness::{PATIENCE, TestServer, Who};

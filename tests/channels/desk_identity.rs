@@ -2,7 +2,7 @@
 //! on reaching the desk, and nobody else.
 
 use deskline::domain::{DeskId, Role, User};
-use deskline::rig::client::Client;
+use deskline::lab::testkit::socketio::Client;
 use serde_json::{Value, json};
 
 use crate::harness::{PATIENCE, SILENCE, Socket, TestServer, Who};

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use deskline::domain::{Role, User};
-use deskline::rig::client::Client;
+use deskline::lab::testkit::socketio::Client;
 use serde_json::json;
 use tokio::time::{Instant, timeout};
 

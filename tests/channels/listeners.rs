@@ -1,7 +1,7 @@
 //! One program on three addresses: each serves every face, to the pages of every product, with the tokens of every product.
 
 use deskline::domain::User;
-use deskline::rig::client::Client;
+use deskline::lab::testkit::socketio::Client;
 use jsonwebtoken::{EncodingKey, Header, encode};
 use reqwest::{Method, Response};
 use serde_json::{Value, json};

@@ -1,7 +1,7 @@
 //! What a message has come to, when the other side is in the portal: a live frame is no proof that it was taken, a fetch is.
 
 use deskline::domain::{Role, User};
-use deskline::rig::client::Client;
+use deskline::lab::testkit::socketio::Client;
 use serde_json::{Value, json};
 
 use crate::harness::{PATIENCE, TestServer, Who};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deskline::domain::{Clock, EntryKind, FixedClock, Role, SystemClock};
-use deskline::rig::client::{Client, ClientError};
+use deskline::lab::testkit::socketio::{Client, ClientError};
 use deskline::store::UserChange;
 use serde_json::{Value, json};
 use tokio::process::Command;

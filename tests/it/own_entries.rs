@@ -1,6 +1,6 @@
 //! What somebody writes while their page is still being caught up.
 
-use deskline::rig::client::Client;
+use deskline::lab::testkit::socketio::Client;
 use serde_json::{Value, json};
 
 use crate::support::{SOON, TestServer, enter};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use deskline::rig::client::Client;
+use deskline::lab::testkit::socketio::Client;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::timeout;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use deskline::domain::{Entry, Members, Seq, UserId};
-use deskline::rig::client::Client;
+use deskline::lab::testkit::socketio::Client;
 use deskline::store::ConversationStore as _;
 use deskline::verify::{Repair, verify};
 use serde_json::Value;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use deskline::domain::{Role, Seq};
-use deskline::rig::client::Client;
+use deskline::lab::testkit::socketio::Client;
 use tokio::time::{Instant, sleep};
 
 use crate::support::{PATIENCE, Site, enter, say};

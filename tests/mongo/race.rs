@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use deskline::domain::Role;
-use deskline::rig::client::Client;
+use deskline::lab::testkit::socketio::Client;
 use serde_json::json;
 
 use crate::shared::{Account, number, text};

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use deskline::auth::{Secret, Tokens};
 use deskline::domain::{Clock as _, Role, SystemClock, UserId};
-use deskline::rig::client::Client;
+use deskline::lab::testkit::socketio::Client;
 use deskline::store::OpenStore;
 use deskline::store::mongo::MongoStore;
 use serde_json::{Value, json};

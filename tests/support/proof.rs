@@ -1,7 +1,7 @@
 //! `deskline prove`, as CI holds it: `kill -9` of the server under load over all faces, again and again.
 
 use clap::Parser;
-use deskline::prove::{ProveOptions, prove};
+use deskline::lab::prove::{ProveOptions, prove};
 
 use super::PROGRAM;
 

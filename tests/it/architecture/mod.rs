@@ -110,6 +110,7 @@ fn planted_violations_are_found() {
         ("desk::watch", "fn f() { let now = std::time::SystemTime::now(); }"),
         ("desk::watch", "use std::time::{Duration, SystemTime};"),
         ("accounts", "fn f() { time::OffsetDateTime::now_utc() }"),
+        ("app", "use crate::lab::testkit::socketio::Client;"),
     ] {
         assert!(!violations(&at(place), source).is_empty(), "not found in {place}: {source}");
     }

@@ -44,8 +44,7 @@ const FORMATS: &[&str] = &["serde", "serde_json"];
 const DRIVERS: &[&str] = &["rusqlite", "mongodb", "bson", "lettre"];
 
 /// What the program is built from last: whatever is below must not know of it.
-const PROGRAM: &[&str] =
-    &["clap", "crate::app", "crate::bench", "crate::prove", "crate::rig", "crate::cli", "crate::config"];
+const PROGRAM: &[&str] = &["clap", "crate::app", "crate::lab", "crate::cli", "crate::config"];
 
 /// What stands between clients and the desk.
 const FACES: &[&str] = &["crate::faces", "crate::net"];
@@ -90,13 +89,18 @@ pub(super) const RULES: &[Rule] = &[
         forbids: &[PROGRAM],
     },
     Rule {
+        says: "the lab is no part of the server: only its commands lead there",
+        binds: |place| !within_any(place, &["lab", "cli"]),
+        forbids: &[&["crate::lab"]],
+    },
+    Rule {
         says: "the console is a client: what it knows comes over the wire",
         binds: |place| within(place, "faces::console"),
         forbids: &[&["crate"]],
     },
     Rule {
         says: "only store/sqlite knows SQLite (scratch stores are seeded in a file of their own)",
-        binds: |place| !within_any(place, &["store::sqlite", "rig::scratch"]),
+        binds: |place| !within_any(place, &["store::sqlite", "lab::testkit::scratch"]),
         forbids: &[&["rusqlite"]],
     },
     Rule {
@@ -111,7 +115,7 @@ pub(super) const RULES: &[Rule] = &[
     },
     Rule {
         says: "only faces, net and app.rs know HTTP (and the clients that try them out)",
-        binds: |place| !within_any(place, &["faces", "net", "app", "rig"]),
+        binds: |place| !within_any(place, &["faces", "net", "app", "lab::testkit"]),
         forbids: &[&["axum", "hyper", "tower_http"]],
     },
     Rule {

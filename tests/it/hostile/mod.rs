@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use deskline::domain::{ConversationId, EntryKind, Role};
-use deskline::rig::client::Client;
+use deskline::lab::testkit::socketio::Client;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use serde_json::{Value, json};

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use crate::support::{SOON, TestServer, Wire, email_of, run};
-use deskline::rig::client::{Client, ClientError};
+use deskline::lab::testkit::socketio::{Client, ClientError};
 
 /// A ban holds within half a second. This is for a machine that is overloaded.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use deskline::rig::client::{Client, ClientError};
+use deskline::lab::testkit::socketio::{Client, ClientError};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use deskline::rig::client::Client;
+use deskline::lab::testkit::socketio::Client;
 use serde_json::{Value, json};
 
 use super::TABS;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use deskline::rig::client::{Client, ClientError};
+use deskline::lab::testkit::socketio::{Client, ClientError};
 use serde_json::{Value, json};
 
 use super::Account;

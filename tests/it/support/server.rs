@@ -19,7 +19,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::{Account, SECRET, STOP, enter, make_account};
-use deskline::rig::client::Client;
+use deskline::lab::testkit::socketio::Client;
 
 #[derive(Parser)]
 struct Cli {

@@ -1,6 +1,6 @@
 //! A browser sends a request once more when its kept connection closes before the answer came.
 
-use deskline::rig::client::Client;
+use deskline::lab::testkit::socketio::Client;
 use serde_json::json;
 
 use crate::support::{Account, Polls, SOON, TestServer, enter, text};

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use deskline::domain::Role;
-use deskline::rig::client::Client;
+use deskline::lab::testkit::socketio::Client;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
