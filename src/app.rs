@@ -140,7 +140,7 @@ pub async fn serve(
         tasks.spawn(essential("accept loop", accepting));
     }
     stop.cancelled().await;
-    finish("draining connections", desk.dismiss()).await;
+    finish("draining connections", desk.drain()).await;
     finish("closing sockets", async {
         let ((), ()) = tokio::join!(sockets.close(), channels.close());
     })
@@ -208,7 +208,7 @@ async fn judge_changes(desk: Desk, mut changes: broadcast::Receiver<UserId>, sto
 
 /// Takes in what the replaced server writes while both run side by side.
 async fn pick_up(store: Arc<MongoStore>, desk: Desk, stop: CancellationToken) {
-    let append = |drafts| desk.take_in(drafts).boxed();
+    let append = |drafts| desk.ingest(drafts).boxed();
     while stop.run_until_cancelled(tokio::time::sleep(PICK_UP)).await.is_some() {
         match stop.run_until_cancelled(store.pick_up(&append)).await {
             None | Some(Ok(0)) => {}

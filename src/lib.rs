@@ -27,8 +27,8 @@
 //! | [`verify`] | `deskline verify`: checks stored data against the logs |
 //! | [`lab`] | `deskline bench`, `deskline prove`: load generator and crash test. Not part of the server: it starts one and talks to it |
 //!
-//! To follow a message, read [`desk::send_message`], `desk/journal.rs`, [`store`], `desk/tell.rs` and [`presence`], in this order. To
-//! follow a reconnect, read `faces/dashboard/socketio/handshake.rs`, [`desk::connect`], `desk/catch_up.rs` and `presence/stream.rs`.
+//! To follow a message, read `desk/messages/send_message.rs`, [`desk::log`], [`store`] and [`presence`], in this order. To
+//! follow a reconnect, read `faces/dashboard/socketio/handshake.rs`, `desk/attendance/connect.rs`, [`desk::delivery`] and `presence/stream.rs`.
 //! `docs/ARCHITECTURE.md` tells both stories, and `CONTRIBUTING.md` where a change lands.
 //!
 //! ---

@@ -18,50 +18,22 @@ use crate::presence::Presence;
 use crate::store::Stores;
 use crate::supervise::restarting;
 
-pub mod absence_news;
-pub mod acknowledge;
-pub mod adopt;
-pub mod attachment;
-pub mod catch_up;
-pub mod change_status;
-pub mod connect;
-pub mod delivered;
-pub mod directory;
-mod dismiss;
-mod elsewhere;
-pub mod enter;
+pub mod attendance;
+pub mod conversations;
+pub mod delivery;
+mod directory;
+mod failure_log;
 pub mod history;
-pub mod in_context;
-pub mod journal;
-pub mod limits;
-pub mod list_conversations;
-pub mod mark_read;
-mod outage;
-mod own_marks;
-pub mod presence_news;
-pub mod receipts;
-pub mod recover;
-pub mod resume;
-pub mod revise_message;
-pub mod room_log;
-pub mod send_message;
-mod shown;
-pub mod take_in;
-mod tell;
-pub mod typing;
-pub mod watch;
+pub mod log;
+pub mod messages;
+mod rate_limit;
 
-use absence_news::Visits;
-use delivered::Cursors;
+use attendance::{DueNews, Expiries, TypingBoard, Visits};
+use delivery::{Cursors, PublishedUpTo, Receipts};
 use directory::Directory;
-use journal::Journal;
-use limits::Limits;
-use own_marks::OwnMarks;
-use presence_news::DueNews;
-use receipts::Receipts;
-use recover::ToldUpTo;
-use typing::TypingBoard;
-use watch::Expiries;
+use log::Journal;
+use messages::OwnMarks;
+use rate_limit::RateLimit;
 
 /// Settings of the desk.
 #[derive(Debug, Clone)]
@@ -109,17 +81,17 @@ struct Parts {
     directory: Directory,
     journal: Journal,
     cursors: Cursors,
-    told_up_to: ToldUpTo,
+    published_up_to: PublishedUpTo,
     receipts: Receipts,
     typing: TypingBoard,
-    limits: Limits,
+    limits: RateLimit,
     /// How much somebody without an account may send.
-    visitors: Limits,
+    visitors: RateLimit,
     /// How often somebody may mark something as read.
-    marks: Limits,
+    marks: RateLimit,
     own_marks: OwnMarks,
     /// Rate limit for presence announcements on a repeated `authenticate`.
-    repeats: Limits,
+    repeats: RateLimit,
     due_news: DueNews,
     visits: Visits,
     expiries: Expiries,
@@ -135,14 +107,14 @@ impl Desk {
         let desk = Self(Arc::new(Parts {
             directory: Directory::new(stores.clone()),
             cursors: Cursors::default(),
-            told_up_to: ToldUpTo::default(),
+            published_up_to: PublishedUpTo::default(),
             receipts: Receipts::default(),
             typing: TypingBoard::default(),
-            limits: Limits::new(settings.send_rate),
-            visitors: Limits::new(settings.send_rate.map(|rate| rate.min(VISITOR_RATE))),
-            marks: Limits::new(settings.send_rate),
+            limits: RateLimit::new(settings.send_rate),
+            visitors: RateLimit::new(settings.send_rate.map(|rate| rate.min(VISITOR_RATE))),
+            marks: RateLimit::new(settings.send_rate),
             own_marks: OwnMarks::default(),
-            repeats: Limits::new(Some(1)),
+            repeats: RateLimit::new(Some(1)),
             due_news: DueNews::default(),
             visits: Visits::default(),
             expiries: Expiries::default(),
@@ -156,7 +128,7 @@ impl Desk {
             journal,
         }));
         desk.run_journal(submissions);
-        desk.keep_running("check of accounts", |desk| async move { desk.watch().await });
+        desk.keep_running("check of accounts", |desk| async move { desk.revalidate().await });
         desk.keep_running("expiry of typing notices", |desk| async move { desk.expire_typing().await });
         desk.keep_running("telling who is away", |desk| async move { desk.tell_who_is_away().await });
         desk.keep_running("writing of delivered cursors", |desk| async move { desk.keep_cursors().await });

@@ -16,12 +16,12 @@ use super::{
 #[derive(Clone, Debug)]
 pub enum DeskEvent {
     /// An entry was appended to a conversation.
-    Entry(Arc<EntryTold>),
+    Entry(Arc<EntryEvent>),
     /// Somebody began or ceased to type.
     Typing(Arc<TypingChange>),
     /// Somebody came or went.
     Presence(Arc<PresenceChange>),
-    /// What the hearer's side said has come further.
+    /// What the recipient's side said has come further.
     Status(Arc<StatusChange>),
 }
 
@@ -62,7 +62,7 @@ pub struct SeenPerson<'a> {
 
 /// An entry, with all that is needed to show it.
 #[derive(Debug, Clone)]
-pub struct EntryTold {
+pub struct EntryEvent {
     /// Where it happened.
     pub parties: Parties,
     /// What happened.
@@ -79,7 +79,7 @@ pub struct EntryTold {
     pub about: Option<Message>,
 }
 
-impl EntryTold {
+impl EntryEvent {
     /// Author and addressee, as `viewer` sees them.
     #[must_use]
     pub fn author_and_addressee<'a>(&'a self, viewer: &'a Person) -> (SeenPerson<'a>, SeenPerson<'a>) {
@@ -162,7 +162,7 @@ pub struct StatusChange {
     pub conversation: ConversationId,
     /// How far.
     pub status: MessageStatus,
-    /// All messages of the hearer's side up to here.
+    /// All messages of the recipient's side up to here.
     pub up_to: Seq,
     /// The newest of them.
     pub message: MessageId,
@@ -171,7 +171,7 @@ pub struct StatusChange {
 /// Somebody came or went.
 #[derive(Debug)]
 pub struct PresenceChange {
-    /// Who, under the id by which the hearers know them: for customers the desk is one.
+    /// Who, under the id by which the recipients know them: for customers the desk is one.
     pub user: UserId,
     /// The same as an integer.
     pub number: u64,
@@ -189,7 +189,7 @@ mod tests {
         Arc::new(Person { id, number: u64::from(byte), name: name.into(), email: String::new(), role })
     }
 
-    fn told(side: Side, author: &Arc<Person>, customer: &Arc<Person>, desk: &Arc<Person>) -> EntryTold {
+    fn told(side: Side, author: &Arc<Person>, customer: &Arc<Person>, desk: &Arc<Person>) -> EntryEvent {
         let conversation = Conversation {
             id: ConversationId::from_bytes([9; 12]),
             number: 1,
@@ -204,7 +204,7 @@ mod tests {
             client_id: None,
             revision: None,
         };
-        EntryTold {
+        EntryEvent {
             parties: Parties { conversation, customer: customer.clone(), desk: desk.clone() },
             entry: Entry {
                 conversation: conversation.id,

@@ -28,7 +28,7 @@ pub use clock::{Clock, FixedClock, SystemClock, Timestamp};
 pub use conversation::{Conversation, LastMessage, Members, Side, SideState, Status, Summary};
 pub use desk_identity::{DeskId, DeskIdentity};
 pub use entry::{Draft, DraftKind, Entry, EntryKind, Seq, Target};
-pub use event::{DeskEvent, EntryTold, Parties, PresenceChange, StatusChange, TypingChange};
+pub use event::{DeskEvent, EntryEvent, Parties, PresenceChange, StatusChange, TypingChange};
 pub use ids::{ConnectionId, ConversationId, MessageId, UserId};
 pub use message::{BodyError, ClientMessageId, Message, MessageBody, MessageExtras, Revision};
 pub use name_parts::NameParts;

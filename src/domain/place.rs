@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{EntryTold, Members, Seq, UserId};
+use super::{EntryEvent, Members, Seq, UserId};
 
 /// A place in what a person is told: everything up to it was sent to a page, and nothing beyond.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub enum Place {
 impl Place {
     /// Where a page is that was here, once a message was sent to it.
     #[must_use]
-    pub fn after(self, told: &EntryTold, viewer: UserId) -> Self {
+    pub fn after(self, told: &EntryEvent, viewer: UserId) -> Self {
         match (self, told.entry.message()) {
             (Self::InAll(number), Some(message)) => Self::InAll(number.max(message.number)),
             (Self::InOwn(seq), Some(_))

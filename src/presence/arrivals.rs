@@ -39,16 +39,16 @@ impl Presence {
         within: Duration,
     ) -> Left {
         let mut state = self.state();
-        let Some(attendance) = state.people.get_mut(&user) else { return Left::default() };
-        let Some(place) = attendance.streams.iter().position(|stream| stream.id() == connection) else {
+        let Some(online) = state.people.get_mut(&user) else { return Left::default() };
+        let Some(place) = online.streams.iter().position(|stream| stream.id() == connection) else {
             return Left::default();
         };
-        let stream = attendance.streams.remove(place);
+        let stream = online.streams.remove(place);
         let arrived_here = stream.take_arrived(arrived);
         let in_doubt = stream.end(arrived);
         let mut is_back = false;
         if ending != Ending::Closed {
-            for newer in attendance.streams.iter().filter(|newer| newer.may_succeed(&stream, arrived)) {
+            for newer in online.streams.iter().filter(|newer| newer.may_succeed(&stream, arrived)) {
                 newer.begin_with(&in_doubt);
                 is_back = true;
             }
@@ -58,9 +58,9 @@ impl Presence {
             Ending::Broken => true,
             Ending::Silent => !is_back,
         };
-        let leaving = attendance.streams.is_empty().then(|| {
-            attendance.turn += 1;
-            Leaving { user, turn: attendance.turn }
+        let leaving = online.streams.is_empty().then(|| {
+            online.turn += 1;
+            Leaving { user, turn: online.turn }
         });
         if may_come_back && stream.is_made_up_for() {
             state.lost.add(user, stream.connection().recognized(), stream, within);

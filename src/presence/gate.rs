@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::domain::{ConversationId, EntryTold, Seq};
+use crate::domain::{ConversationId, EntryEvent, Seq};
 
 /// The most entries that are held; beyond that, the log is read again.
 const HELD: usize = 1024;
@@ -24,7 +24,7 @@ pub(super) struct Gate {
 }
 
 struct Held {
-    told: Arc<EntryTold>,
+    told: Arc<EntryEvent>,
     is_own: bool,
 }
 
@@ -34,7 +34,7 @@ pub enum Next {
     /// Nothing: it is live now.
     Live,
     /// To pass these on, in this order, and ask again.
-    PassOn(Vec<Arc<EntryTold>>),
+    PassOn(Vec<Arc<EntryEvent>>),
     /// To read the log again, and ask again.
     ReadAgain {
         /// The place of the first entry that was held back, in its conversation.
@@ -82,13 +82,13 @@ impl Gate {
             return Next::Live;
         }
         let is_new =
-            |told: &EntryTold| self.replayed.get(&told.entry.conversation).is_none_or(|up_to| told.entry.seq > *up_to);
+            |told: &EntryEvent| self.replayed.get(&told.entry.conversation).is_none_or(|up_to| told.entry.seq > *up_to);
         let still_to_send = |held: Held| (held.is_own && !reads_own || is_new(&held.told)).then_some(held.told);
         Next::PassOn(held.into_iter().filter_map(still_to_send).collect())
     }
 
     /// Whether this entry may be passed on now. If not, it has been replayed, or will be. `is_own`: the person is its author.
-    pub(super) fn admits(&mut self, told: &Arc<EntryTold>, is_own: bool) -> bool {
+    pub(super) fn admits(&mut self, told: &Arc<EntryEvent>, is_own: bool) -> bool {
         let is_read = !is_own || self.reads_own;
         if self.is_catching_up {
             let has_room = self.held.len() < HELD;
@@ -118,7 +118,7 @@ mod tests {
         Conversation, Entry, EntryKind, Members, MessageExtras, Parties, Person, Side, Status, Timestamp, UserId,
     };
 
-    fn told(seq: u64) -> Arc<EntryTold> {
+    fn told(seq: u64) -> Arc<EntryEvent> {
         let (id, ann) = (ConversationId::from_bytes([1; 12]), Arc::new(Person::deleted(UserId::from_bytes([2; 12]))));
         let members = Members::Support { customer: ann.id };
         let conversation = Conversation { id, number: 1, uuid: 1, members, created_at: Timestamp::default() };
@@ -132,7 +132,7 @@ mod tests {
         };
         let parties = Parties { conversation, customer: ann.clone(), desk: ann.clone() };
         let extras = MessageExtras::default();
-        Arc::new(EntryTold { parties, entry, author: ann, origin: None, extras, attachment_path: None, about: None })
+        Arc::new(EntryEvent { parties, entry, author: ann, origin: None, extras, attachment_path: None, about: None })
     }
 
     fn passed_on(next: Next) -> Vec<u64> {

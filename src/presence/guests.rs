@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{Connection, Delivery, Frames, Presence};
-use crate::domain::{ConnectionId, ConversationId, DeskEvent, EntryTold, Seq};
+use crate::domain::{ConnectionId, ConversationId, DeskEvent, EntryEvent, Seq};
 
 /// The guests of each conversation.
 #[derive(Default)]
@@ -56,7 +56,7 @@ impl Presence {
     }
 
     /// Sends an entry to the guests of its conversation, who see it as its customer does.
-    pub fn tell_guests(&self, told: &Arc<EntryTold>) {
+    pub fn tell_guests(&self, told: &Arc<EntryEvent>) {
         let due: Vec<Arc<dyn Connection>> = {
             let guests = &mut self.state().guests.0;
             let Some(here) = guests.get_mut(&told.entry.conversation) else { return };

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{Recognized, Stream};
-use crate::domain::{ConversationId, EntryTold, Seq, UserId};
+use crate::domain::{ConversationId, EntryEvent, Seq, UserId};
 
 /// The most lost connections of one person that are remembered.
 const EACH: usize = 16;
@@ -60,7 +60,7 @@ impl LostStreams {
     }
 
     /// An entry is told to a person.
-    pub(super) fn note(&self, user: UserId, told: &EntryTold) {
+    pub(super) fn note(&self, user: UserId, told: &EntryEvent) {
         for lost in self.0.get(&user).into_iter().flatten() {
             if lost.by.room().is_none_or(|room| room == told.entry.conversation) {
                 lost.stream.note_missed(told);

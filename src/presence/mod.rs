@@ -75,7 +75,7 @@ pub enum Recognized {
     ByPerson,
     /// By its person and the one conversation that its connection is for.
     ByRoom(ConversationId),
-    /// By the page that it names; see [`recover`](crate::desk::recover).
+    /// By the page that it names; see [`recover`](crate::desk::delivery).
     ByPage(String),
 }
 
@@ -104,7 +104,7 @@ pub trait Connection: Send + Sync + 'static {
     /// Tells the client that it has lost its rights, and treats it as unknown from now on.
     fn revoke(&self, reason: Revoked);
     /// Tells the client once more that it is authenticated: it may have lost track of it.
-    fn reassure(&self);
+    fn resend_authenticated(&self);
     /// Whether its client wants to be told how far messages have come.
     fn wants_receipts(&self) -> bool {
         false
@@ -132,14 +132,14 @@ pub trait Connection: Send + Sync + 'static {
     /// it.
     fn announce_stop(&self, come_back: Duration);
     /// Ends it because the server stops, once all that was sent has gone out.
-    fn dismiss(&self);
+    fn close_gracefully(&self);
 }
 
 type Connections = Vec<Arc<dyn Connection>>;
 type Streams = Vec<Arc<Stream>>;
 
 /// Somebody who is, or just was, there.
-struct Attendance {
+struct OnlineUser {
     person: Arc<Person>,
     streams: Streams,
     /// Counts arrivals and departures, so that a late timer knows it is late.
@@ -158,7 +158,7 @@ struct State {
     /// Connections that follow one conversation and are nobody's.
     guests: guests::Guests,
     lost: LostStreams,
-    people: HashMap<UserId, Attendance>,
+    people: HashMap<UserId, OnlineUser>,
     /// Those of them who answer: few, and told of nearly everything.
     agents: BTreeSet<UserId>,
 }
@@ -240,14 +240,14 @@ impl Presence {
             agents.remove(&person.id);
         }
         let mut came_online = false;
-        let attendance = people.entry(person.id).or_insert_with(|| {
+        let online = people.entry(person.id).or_insert_with(|| {
             came_online = true;
-            Attendance { person: person.clone(), streams: Vec::with_capacity(1), turn: 0 }
+            OnlineUser { person: person.clone(), streams: Vec::with_capacity(1), turn: 0 }
         });
-        attendance.turn += 1;
-        let has_changed = attendance.person.role != person.role;
-        let known = attendance.streams.iter().find(|stream| stream.id() == connection.id()).cloned();
-        let others = attendance.streams.iter().filter(|other| other.id() != connection.id());
+        online.turn += 1;
+        let has_changed = online.person.role != person.role;
+        let known = online.streams.iter().find(|stream| stream.id() == connection.id()).cloned();
+        let others = online.streams.iter().filter(|other| other.id() != connection.id());
         let others =
             others.filter(|_| has_changed || known.is_none()).map(|other| other.connection().clone()).collect();
         let (stream, older) = if let Some(stream) = known {
@@ -255,16 +255,16 @@ impl Presence {
         } else {
             let by = connection.recognized();
             let lost = if begins == Begins::LiveAlone { Vec::new() } else { lost.take(person.id, &by) };
-            let older = attendance.streams.iter().filter(|older| by.may_be(&older.connection().recognized()));
+            let older = online.streams.iter().filter(|older| by.may_be(&older.connection().recognized()));
             let older: Vec<Older> =
                 older.map(|older| Older { in_flight: older.spans(), stream: older.clone() }).collect();
             let has_unsettled = older.iter().any(|older| !older.in_flight.is_empty());
             let stream = Stream::new(person.id, connection, self.listed.clone(), begins, lost, has_unsettled);
             let stream = Arc::new(stream);
-            attendance.streams.push(stream.clone());
+            online.streams.push(stream.clone());
             (stream, older)
         };
-        attendance.person = person;
+        online.person = person;
         let desk_opened = desk_was_empty && !agents.is_empty();
         Joined { stream, older, others, came_online, desk_opened, has_changed }
     }
@@ -292,12 +292,12 @@ impl Presence {
 
     /// Everybody who counts as online.
     pub fn everybody(&self) -> Vec<Arc<Person>> {
-        self.state().people.values().map(|attendance| attendance.person.clone()).collect()
+        self.state().people.values().map(|online| online.person.clone()).collect()
     }
 
     /// Somebody who counts as online.
     pub fn person(&self, user: UserId) -> Option<Arc<Person>> {
-        self.state().people.get(&user).map(|attendance| attendance.person.clone())
+        self.state().people.get(&user).map(|online| online.person.clone())
     }
 
     /// Whether a person counts as online.
@@ -307,7 +307,7 @@ impl Presence {
 
     /// Whether a person has a connection at this moment.
     pub fn is_connected(&self, user: UserId) -> bool {
-        self.state().people.get(&user).is_some_and(|attendance| !attendance.streams.is_empty())
+        self.state().people.get(&user).is_some_and(|online| !online.streams.is_empty())
     }
 
     /// All connections of a person.
@@ -318,13 +318,13 @@ impl Presence {
     /// Whether a connection is this person's.
     pub fn has(&self, user: UserId, connection: ConnectionId) -> bool {
         let state = self.state();
-        state.people.get(&user).is_some_and(|attendance| attendance.streams.iter().any(|it| it.id() == connection))
+        state.people.get(&user).is_some_and(|online| online.streams.iter().any(|it| it.id() == connection))
     }
 
     /// All connections of everybody, and those that are nobody's.
     pub fn all_connections(&self) -> Connections {
         let state = self.state();
-        let streams = state.people.values().flat_map(|attendance| &attendance.streams);
+        let streams = state.people.values().flat_map(|online| &online.streams);
         streams.map(|stream| stream.connection()).chain(state.guests.connections()).cloned().collect()
     }
 
@@ -337,8 +337,8 @@ impl Presence {
             if let DeskEvent::Entry(told) = event {
                 state.lost.note(user, told);
             }
-            let Some(attendance) = state.people.get(&user) else { return Outcome::Closed };
-            (attendance.person.clone(), attendance.streams.clone())
+            let Some(online) = state.people.get(&user) else { return Outcome::Closed };
+            (online.person.clone(), online.streams.clone())
         };
         let delivery = Delivery { event, viewer: &person, is_replay: false, frames: &frames };
         let mut best = Outcome::Closed;
@@ -353,7 +353,7 @@ impl Presence {
     }
 
     fn streams(&self, user: UserId) -> Streams {
-        self.state().people.get(&user).map(|attendance| attendance.streams.clone()).unwrap_or_default()
+        self.state().people.get(&user).map(|online| online.streams.clone()).unwrap_or_default()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::gate::{Gate, Next};
 use super::in_flight::InFlight;
 use super::{Connection, Delivery, Outcome};
-use crate::domain::{ConnectionId, ConversationId, DeskEvent, EntryTold, Place, Seq, UserId};
+use crate::domain::{ConnectionId, ConversationId, DeskEvent, EntryEvent, Place, Seq, UserId};
 
 /// How a connection gets what was said before it began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +56,7 @@ struct State {
 }
 
 impl State {
-    fn note_early(&mut self, told: &EntryTold) {
+    fn note_early(&mut self, told: &EntryEvent) {
         let number = told.entry.message().map_or(0, |message| message.number);
         self.early_number = number.max(self.early_number);
     }
@@ -130,7 +130,7 @@ impl Stream {
     }
 
     /// An entry was told to the person after the end of this connection.
-    pub(super) fn note_missed(&self, told: &EntryTold) {
+    pub(super) fn note_missed(&self, told: &EntryEvent) {
         self.state().in_flight.note(told.entry.conversation, told.entry.seq);
     }
 
@@ -161,7 +161,7 @@ impl Stream {
     }
 
     /// An entry that was held back has been sent.
-    pub fn passed_on(&self, told: &EntryTold) {
+    pub fn passed_on(&self, told: &EntryEvent) {
         self.note(&mut self.state(), told.entry.conversation, told.entry.seq);
     }
 

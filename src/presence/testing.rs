@@ -65,7 +65,7 @@ impl Connection for Recorder {
     fn revoke(&self, reason: Revoked) {
         self.told.send_modify(|told| told.revoked = Some((reason, Instant::now())));
     }
-    fn reassure(&self) {}
+    fn resend_authenticated(&self) {}
     fn arrived(&self) -> Instant {
         *self.arrived.lock()
     }
@@ -78,7 +78,7 @@ impl Connection for Recorder {
     fn announce_stop(&self, come_back: Duration) {
         self.told.send_modify(|told| told.come_back = Some(come_back));
     }
-    fn dismiss(&self) {
+    fn close_gracefully(&self) {
         self.told.send_modify(|told| told.dismissed = Some(Instant::now()));
     }
 }

@@ -5,7 +5,7 @@ use tokio::time::advance;
 use super::testing::Recorder;
 use super::*;
 use crate::domain::{
-    Conversation, Entry, EntryKind, EntryTold, Members, MessageExtras, Parties, Side, Status, Timestamp,
+    Conversation, Entry, EntryEvent, EntryKind, Members, MessageExtras, Parties, Side, Status, Timestamp,
 };
 
 const ROOM: ConversationId = ConversationId::from_bytes([1; 12]);
@@ -17,7 +17,7 @@ fn ann() -> Arc<Person> {
     Arc::new(Person::deleted(ANN))
 }
 
-fn told(seq: u64) -> Arc<EntryTold> {
+fn told(seq: u64) -> Arc<EntryEvent> {
     let desk = Arc::new(Person::deleted(UserId::from_bytes([3; 12])));
     let members = Members::Support { customer: ANN };
     let conversation = Conversation { id: ROOM, number: 1, uuid: 1, members, created_at: Timestamp::default() };
@@ -31,7 +31,7 @@ fn told(seq: u64) -> Arc<EntryTold> {
     };
     let parties = Parties { conversation, customer: ann(), desk: desk.clone() };
     let extras = MessageExtras::default();
-    Arc::new(EntryTold { parties, entry, author: desk, origin: None, extras, attachment_path: None, about: None })
+    Arc::new(EntryEvent { parties, entry, author: desk, origin: None, extras, attachment_path: None, about: None })
 }
 
 /// Ann, and what her connections are told.

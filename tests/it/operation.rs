@@ -268,7 +268,7 @@ async fn history(server: &ServerProcess, agent: &Account, customer: &Account) ->
     list.as_array().unwrap().iter().map(|message| text(message, "message").to_owned()).collect()
 }
 
-/// The socket hears that it has no rights any more, stays open, and may do nothing. How soon it hears so, `desk::watch` tests.
+/// The socket hears that it has no rights any more, stays open, and may do nothing. How soon it hears so, `desk::attendance` tests.
 async fn assert_shut_out(client: &Client, to: &Account) {
     let told = client.wait_for("authenticated", SOON).await.unwrap();
     assert_eq!(told["success"], false, "{told}");

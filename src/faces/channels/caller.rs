@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, Uri, header};
 use super::reply::Problem;
 use super::{Channels, cookies};
 use crate::accounts::identify::IdentifyError;
-use crate::desk::connect::Authenticated;
+use crate::desk::attendance::Authenticated;
 use crate::domain::{Person, Role, User};
 
 /// Whoever asks. A bad token is refused everywhere, also where none is needed.

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::send_queue::{Item, SendQueue};
 use super::socket::GOING_AWAY;
 use crate::desk::Desk;
-use crate::desk::send_message::{Addressee, SendMessage, SendMessageError, Sent};
+use crate::desk::messages::{Addressee, SendMessage, SendMessageError, Sent};
 use crate::domain::{ConnectionId, ConversationId, MessageExtras, Person};
 use crate::limits::{Pace, Paced};
 use crate::net::HangUp;
@@ -125,7 +125,7 @@ impl<D: Dialect> Connection for D {
     }
 
     // No dialect has a word for it.
-    fn reassure(&self) {}
+    fn resend_authenticated(&self) {}
 
     fn arrived(&self) -> Instant {
         self.client().queue.arrived()
@@ -150,7 +150,7 @@ impl<D: Dialect> Connection for D {
     // No dialect has a word for it.
     fn announce_stop(&self, _: Duration) {}
 
-    fn dismiss(&self) {
+    fn close_gracefully(&self) {
         self.client().queue.close(self.stopping(), "The server is shutting down");
     }
 }

@@ -12,11 +12,11 @@ use crate::accounts::refresh::RefreshError;
 use crate::accounts::register::RegisterError;
 use crate::accounts::visitors::VisitorError;
 use crate::auth::PasswordError;
-use crate::desk::change_status::ChangeStatusError;
-use crate::desk::enter::EnterError;
-use crate::desk::mark_read::MarkReadError;
-use crate::desk::revise_message::ReviseError;
-use crate::desk::send_message::SendMessageError;
+use crate::desk::conversations::AccessError;
+use crate::desk::messages::ChangeStatusError;
+use crate::desk::messages::MarkReadError;
+use crate::desk::messages::ReviseError;
+use crate::desk::messages::SendMessageError;
 use crate::domain::BodyError;
 use crate::limits::{RateLimited, StillBanned};
 use crate::store::StoreError;
@@ -144,13 +144,13 @@ impl From<VisitorError> for Problem {
     }
 }
 
-impl From<EnterError> for Problem {
-    fn from(error: EnterError) -> Self {
+impl From<AccessError> for Problem {
+    fn from(error: AccessError) -> Self {
         match error {
             // Whether somebody else has a conversation of that name is told to nobody.
-            EnterError::NotFound | EnterError::Forbidden => Self::no_such_room(),
-            EnterError::Banned(banned) => Self::not_for_you().banned(banned),
-            EnterError::Store(error) => error.into(),
+            AccessError::NotFound | AccessError::Forbidden => Self::no_such_room(),
+            AccessError::Banned(banned) => Self::not_for_you().banned(banned),
+            AccessError::Store(error) => error.into(),
         }
     }
 }

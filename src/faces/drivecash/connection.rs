@@ -7,10 +7,10 @@ use tokio::sync::mpsc;
 
 use super::messages::linker;
 use super::wire::{self, ClientFrame, Encoded, Receipt};
-use crate::desk::enter::Entered;
-use crate::desk::mark_read::{MarkRead, MarkReadError};
-use crate::desk::send_message::SendMessageError;
-use crate::domain::{ConversationId, DeskEvent, DeskId, EntryTold, Side, UserId};
+use crate::desk::conversations::ConversationAccess;
+use crate::desk::messages::SendMessageError;
+use crate::desk::messages::{MarkRead, MarkReadError};
+use crate::domain::{ConversationId, DeskEvent, DeskId, EntryEvent, Side, UserId};
 use crate::faces::channels::Channels;
 use crate::faces::channels::client::{Client, Dialect};
 use crate::faces::channels::send_queue::Item;
@@ -25,7 +25,7 @@ pub(super) enum Deferred {
     /// The message that a read mark is about.
     Receipt(Receipt),
     /// The message with this number, which this one answers.
-    Answered(Arc<EntryTold>, u64),
+    Answered(Arc<EntryEvent>, u64),
 }
 
 /// One live socket of this dialect.
@@ -40,7 +40,7 @@ pub(super) struct DrivecashConnection {
 impl DrivecashConnection {
     pub(super) fn open(
         channels: &Channels,
-        entered: &Entered,
+        entered: &ConversationAccess,
         handshake: &Handshake,
     ) -> (Arc<Self>, mpsc::Receiver<Item<Deferred>>) {
         let hang_up = handshake.hang_up.clone();

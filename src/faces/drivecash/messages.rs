@@ -12,10 +12,10 @@ use serde_json::{Value, json};
 
 use super::wire::{MessageBody, messages};
 use super::{enter, revise, upload};
-use crate::desk::enter::{EnterError, Entered};
-use crate::desk::mark_read::MarkRead;
-use crate::desk::send_message::{Addressee, SendMessage};
-use crate::domain::{EntryTold, MessageExtras, User};
+use crate::desk::conversations::{AccessError, ConversationAccess};
+use crate::desk::messages::MarkRead;
+use crate::desk::messages::{Addressee, SendMessage};
+use crate::domain::{EntryEvent, MessageExtras, User};
 use crate::faces::channels::Channels;
 use crate::faces::channels::body::Fields;
 use crate::faces::channels::caller::{self, Caller};
@@ -40,32 +40,32 @@ pub(super) fn routes() -> Router<Channels> {
 type Asked = Query<HashMap<String, String>>;
 
 /// Lets somebody into the room of a request, in this dialect's words.
-async fn enter_to(channels: &Channels, user: &User, room: &str, what: &str) -> Result<Entered, Problem> {
+async fn enter_to(channels: &Channels, user: &User, room: &str, what: &str) -> Result<ConversationAccess, Problem> {
     let none = || Problem::error(StatusCode::NOT_FOUND, "Chat room not found");
     let number = room.parse().map_err(|_| none())?;
     enter(channels, user, number).await.map_err(|error| match error {
-        EnterError::NotFound | EnterError::Banned(_) => none(),
-        EnterError::Forbidden => {
+        AccessError::NotFound | AccessError::Banned(_) => none(),
+        AccessError::Forbidden => {
             Problem::error(StatusCode::FORBIDDEN, &format!("You do not have permission to {what} room"))
         }
-        EnterError::Store(error) => error.into(),
+        AccessError::Store(error) => error.into(),
     })
 }
 
 /// Where a message's attachment can be fetched: browsers want the whole address.
-pub(super) fn linker(server: &ServerUrl) -> impl Fn(&EntryTold) -> Option<String> + Send + Sync {
+pub(super) fn linker(server: &ServerUrl) -> impl Fn(&EntryEvent) -> Option<String> + Send + Sync {
     |told| told.attachment_path.as_ref().map(|path| format!("{}{path}", server.as_str()))
 }
 
 /// Lets somebody into the room that they are about to write to.
-pub(super) async fn enter_to_send(channels: &Channels, user: &User, room: &str) -> Result<Entered, Problem> {
+pub(super) async fn enter_to_send(channels: &Channels, user: &User, room: &str) -> Result<ConversationAccess, Problem> {
     enter_to(channels, user, room, "send messages in this").await
 }
 
 /// The newest messages of a room, oldest first; those before a message with `before=<id>`, so many with `limit=`.
 async fn log_of(
     channels: &Channels,
-    entered: &Entered,
+    entered: &ConversationAccess,
     server: &ServerUrl,
     asked: &HashMap<String, String>,
 ) -> Result<Vec<Value>, Problem> {
@@ -81,11 +81,11 @@ async fn log_of(
 /// Messages with when they were read, and what they answer.
 async fn shown(
     channels: &Channels,
-    entered: &Entered,
+    entered: &ConversationAccess,
     server: &ServerUrl,
-    log: Vec<EntryTold>,
+    log: Vec<EntryEvent>,
 ) -> Result<Vec<Value>, Problem> {
-    let log = channels.desk.in_context(entered, log).await?;
+    let log = channels.desk.annotate(entered, log).await?;
     let link = linker(server);
     Ok(messages(&log, &entered.summary, &entered.person, &link).iter().map(|body| json!(body)).collect())
 }
@@ -209,13 +209,17 @@ async fn send(
 }
 
 /// The message of this number, if it is of a room that the caller may enter.
-pub(super) async fn find(channels: &Channels, user: &User, number: &str) -> Result<(Entered, EntryTold), Problem> {
+pub(super) async fn find(
+    channels: &Channels,
+    user: &User,
+    number: &str,
+) -> Result<(ConversationAccess, EntryEvent), Problem> {
     let none = || Problem::detail(StatusCode::NOT_FOUND, "No ChatMessage matches the given query.");
     let number = number.parse().map_err(|_| none())?;
     let room = channels.desk.conversation_of_message(number).await?.ok_or_else(none)?;
     let entered = enter(channels, user, room).await.map_err(|error| match error {
-        EnterError::NotFound | EnterError::Forbidden | EnterError::Banned(_) => none(),
-        EnterError::Store(error) => error.into(),
+        AccessError::NotFound | AccessError::Forbidden | AccessError::Banned(_) => none(),
+        AccessError::Store(error) => error.into(),
     })?;
     let told = channels.desk.message(entered.summary.conversation.id, number).await?;
     Ok((entered, told.ok_or_else(none)?))
@@ -224,8 +228,8 @@ pub(super) async fn find(channels: &Channels, user: &User, number: &str) -> Resu
 /// The message as it stands, as somebody in its room sees it.
 pub(super) async fn body_of(
     channels: &Channels,
-    entered: &Entered,
-    told: EntryTold,
+    entered: &ConversationAccess,
+    told: EntryEvent,
     server: &ServerUrl,
 ) -> Result<Json<Value>, Problem> {
     let body = shown(channels, entered, server, vec![told]).await?.pop();

@@ -21,7 +21,7 @@ mod rooms;
 pub(super) mod upload;
 mod wire;
 
-use crate::desk::enter::{Claim, ConversationName, EnterError, Entered};
+use crate::desk::conversations::{AccessError, ConversationAccess, ConversationName, Credential};
 use crate::domain::User;
 use crate::faces::channels::reply::Problem;
 use crate::faces::channels::socket::Handshake;
@@ -50,13 +50,13 @@ pub(super) async fn room(channels: Channels, room: &str, mut request: Request) -
         Err(error) => return Problem::from(error).into_response(),
     };
     let Ok(number) = room.parse() else { return StatusCode::FORBIDDEN.into_response() };
-    let claim = Claim::Identity(who.person.clone());
-    let entered = match channels.desk.enter(ConversationName::Number(number), &claim).await {
+    let claim = Credential::Identity(who.person.clone());
+    let entered = match channels.desk.access(ConversationName::Number(number), &claim).await {
         Ok(entered) => entered,
-        Err(EnterError::NotFound | EnterError::Forbidden | EnterError::Banned(_)) => {
+        Err(AccessError::NotFound | AccessError::Forbidden | AccessError::Banned(_)) => {
             return StatusCode::FORBIDDEN.into_response();
         }
-        Err(EnterError::Store(error)) => return Problem::from(error).into_response(),
+        Err(AccessError::Store(error)) => return Problem::from(error).into_response(),
     };
     let (connection, waiting) = DrivecashConnection::open(&channels, &entered, &handshake);
     let port: Arc<dyn Connection> = connection.clone();
@@ -67,7 +67,7 @@ pub(super) async fn room(channels: Channels, room: &str, mut request: Request) -
 }
 
 /// Lets somebody into a room that they name by its number.
-async fn enter(channels: &Channels, user: &User, number: u64) -> Result<Entered, EnterError> {
-    let claim = Claim::Identity(caller::person(user));
-    channels.desk.enter(ConversationName::Number(number), &claim).await
+async fn enter(channels: &Channels, user: &User, number: u64) -> Result<ConversationAccess, AccessError> {
+    let claim = Credential::Identity(caller::person(user));
+    channels.desk.access(ConversationName::Number(number), &claim).await
 }

@@ -7,9 +7,9 @@ use axum::routing::{get, patch, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
-use crate::desk::enter::Entered;
-use crate::desk::mark_read::MarkRead;
-use crate::domain::{EntryTold, Side, User};
+use crate::desk::conversations::ConversationAccess;
+use crate::desk::messages::MarkRead;
+use crate::domain::{EntryEvent, Side, User};
 use crate::faces::channels::caller::{self, Caller};
 use crate::faces::channels::reply::Problem;
 use crate::faces::channels::{Channels, timestamps};
@@ -25,14 +25,14 @@ pub(super) fn routes() -> Router<Channels> {
 }
 
 /// A customer's own room; `None` for agents.
-async fn own_room(channels: &Channels, user: &User) -> Result<Option<Entered>, Problem> {
+async fn own_room(channels: &Channels, user: &User) -> Result<Option<ConversationAccess>, Problem> {
     if user.role.is_agent() {
         return Ok(None);
     }
     Ok(Some(channels.desk.own_conversation(&caller::person(user)).await?.0))
 }
 
-fn body(told: &EntryTold, user: &User, is_read: bool) -> Option<Value> {
+fn body(told: &EntryEvent, user: &User, is_read: bool) -> Option<Value> {
     let message = told.entry.message()?;
     let desk = &told.parties.desk;
     Some(json!({

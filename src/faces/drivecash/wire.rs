@@ -4,11 +4,11 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::desk::in_context::RoomLog;
-use crate::desk::room_log::Room;
+use crate::desk::history::AnnotatedMessages;
+use crate::desk::history::Room;
 use crate::domain::event::SeenPerson;
 use crate::domain::{
-    DeskEvent, EntryKind, EntryTold, Message, NameParts, Person, Seq, Side, Summary, Timestamp, User, UserId,
+    DeskEvent, EntryEvent, EntryKind, Message, NameParts, Person, Seq, Side, Summary, Timestamp, User, UserId,
 };
 use crate::faces::channels::timestamps;
 use crate::json;
@@ -74,7 +74,7 @@ fn name(person: &Person) -> &str {
 }
 
 /// Where an attachment of a message can be fetched.
-pub(super) type Link<'a> = &'a dyn Fn(&EntryTold) -> Option<String>;
+pub(super) type Link<'a> = &'a dyn Fn(&EntryEvent) -> Option<String>;
 
 /// What a server sends.
 #[derive(Serialize)]
@@ -149,7 +149,7 @@ pub(super) fn encode(event: &DeskEvent, viewer: &Person, customer: UserId, link:
     }
 }
 
-fn encode_entry(told: &EntryTold, viewer: &Person, link: Link<'_>) -> Option<Encoded> {
+fn encode_entry(told: &EntryEvent, viewer: &Person, link: Link<'_>) -> Option<Encoded> {
     let author = told.author_and_addressee(viewer).0.shown;
     match &told.entry.kind {
         EntryKind::Message(_) => match told.extras.reply_to {
@@ -167,9 +167,9 @@ fn encode_entry(told: &EntryTold, viewer: &Person, link: Link<'_>) -> Option<Enc
 
 /// The frame of a message; `None` if the entry is no message. `answered` is the message that it answers.
 pub(super) fn message(
-    told: &EntryTold,
+    told: &EntryEvent,
     viewer: &Person,
-    answered: Option<&EntryTold>,
+    answered: Option<&EntryEvent>,
     link: Link<'_>,
 ) -> Option<String> {
     let author = told.author_and_addressee(viewer).0.shown;
@@ -300,7 +300,7 @@ struct ReplyBody<'a> {
 
 impl<'a> ReplyBody<'a> {
     /// `None` if that message is gone.
-    fn new(answered: &'a EntryTold, viewer: &'a Person) -> Option<Self> {
+    fn new(answered: &'a EntryEvent, viewer: &'a Person) -> Option<Self> {
         Some(Self {
             id: answered.entry.message()?.number,
             message: answered.text()?,
@@ -333,9 +333,9 @@ pub(super) struct MessageBody<'a> {
 impl<'a> MessageBody<'a> {
     /// `None` if the entry is no message. `answered` is the message that it answers.
     pub(super) fn new(
-        told: &'a EntryTold,
+        told: &'a EntryEvent,
         viewer: &'a Person,
-        answered: Option<&'a EntryTold>,
+        answered: Option<&'a EntryEvent>,
         link: Link<'_>,
     ) -> Option<Self> {
         let message = told.entry.message()?;
@@ -366,12 +366,12 @@ impl<'a> MessageBody<'a> {
 
 /// All messages of a log.
 pub(super) fn messages<'a>(
-    log: &'a RoomLog,
+    log: &'a AnnotatedMessages,
     summary: &Summary,
     viewer: &'a Person,
     link: Link<'_>,
 ) -> Vec<MessageBody<'a>> {
-    let show = |told: &'a EntryTold| {
+    let show = |told: &'a EntryEvent| {
         let answered = told.extras.reply_to.and_then(|number| log.answered.get(&number));
         let body = MessageBody::new(told, viewer, answered, link)?;
         let is_read = told.entry.seq <= summary.side(told.entry.side.other()).read;

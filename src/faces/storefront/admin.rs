@@ -12,7 +12,7 @@ use super::Storefront;
 use super::pages::{PAGE, Paging};
 use super::public::{change_customer, full, say};
 use super::wire::{RoomBody, messages};
-use crate::desk::enter::{Claim, ConversationName, Entered};
+use crate::desk::conversations::{ConversationAccess, ConversationName, Credential};
 use crate::domain::{Status, User};
 use crate::faces::channels::Channels;
 use crate::faces::channels::body::Fields;
@@ -31,10 +31,10 @@ pub(super) fn routes() -> Router<Storefront> {
         .route("/api/admin/chat-messages/", get(paged_log))
 }
 
-async fn enter(channels: &Channels, agent: &User, room: &str) -> Result<Entered, Problem> {
+async fn enter(channels: &Channels, agent: &User, room: &str) -> Result<ConversationAccess, Problem> {
     let uuid = Uuid::try_parse(room).map_err(|_| Problem::not_found())?;
-    let claim = Claim::Identity(caller::person(agent));
-    let entered = channels.desk.enter(ConversationName::Uuid(uuid.as_u128()), &claim).await?;
+    let claim = Credential::Identity(caller::person(agent));
+    let entered = channels.desk.access(ConversationName::Uuid(uuid.as_u128()), &claim).await?;
     if entered.summary.status == Status::Removed { Err(Problem::no_such_room()) } else { Ok(entered) }
 }
 

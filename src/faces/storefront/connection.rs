@@ -9,8 +9,8 @@ use tokio::sync::mpsc;
 use super::Storefront;
 use super::overview::{self, Overviews};
 use super::wire::{self, ClientFrame, ServerFrame};
-use crate::desk::enter::{Claim, ConversationName, Entered};
-use crate::desk::send_message::SendMessageError;
+use crate::desk::conversations::{ConversationAccess, ConversationName, Credential};
+use crate::desk::messages::SendMessageError;
 use crate::domain::{ConversationId, DeskEvent, Members, Person, Side};
 use crate::faces::channels::Channels;
 use crate::faces::channels::client::{Client, Dialect};
@@ -51,7 +51,12 @@ pub(super) struct StorefrontConnection {
 type Opened = (Arc<StorefrontConnection>, mpsc::Receiver<Item<Overview>>);
 
 impl StorefrontConnection {
-    pub(super) fn in_room(channels: &Channels, entered: &Entered, is_panel: bool, handshake: &Handshake) -> Opened {
+    pub(super) fn in_room(
+        channels: &Channels,
+        entered: &ConversationAccess,
+        is_panel: bool,
+        handshake: &Handshake,
+    ) -> Opened {
         let conversation = entered.summary.conversation;
         let scope = Scope::Room {
             conversation: conversation.id,
@@ -93,12 +98,12 @@ impl StorefrontConnection {
 
     /// Enters a room anew before something is said there: an account may have been blocked meanwhile.
     async fn say_in(&self, room: u128, text: String) {
-        let claim = Claim::Identity(self.client.person.clone());
+        let claim = Credential::Identity(self.client.person.clone());
         self.say_as(&claim, room, text).await;
     }
 
-    async fn say_as(&self, claim: &Claim, room: u128, text: String) {
-        match self.client.desk.enter(ConversationName::Uuid(room), claim).await {
+    async fn say_as(&self, claim: &Credential, room: u128, text: String) {
+        match self.client.desk.access(ConversationName::Uuid(room), claim).await {
             Ok(entered) if entered.may_write => {
                 self.say(entered.person, entered.summary.conversation.id, text).await;
             }
@@ -228,7 +233,7 @@ impl Dialect for StorefrontConnection {
             },
             // A room's frame is its customer's, whoever's browser it comes from, unless a token or a session says otherwise.
             (Scope::Room { uuid, speaks_by_id: true, .. }, Some(ClientFrame::ChatMessage { content })) => {
-                self.say_as(&Claim::NameAlone, *uuid, content).await;
+                self.say_as(&Credential::NameAlone, *uuid, content).await;
             }
             (Scope::Room { conversation, .. }, Some(ClientFrame::ChatMessage { content })) => {
                 self.say(self.client.person.clone(), *conversation, content).await;

@@ -23,8 +23,8 @@ mod public;
 mod wire;
 
 use crate::accounts::visitors::VisitorError;
-use crate::desk::connect::Authenticated;
-use crate::desk::enter::{Claim, ConversationName, EnterError, Entered};
+use crate::desk::attendance::Authenticated;
+use crate::desk::conversations::{AccessError, ConversationAccess, ConversationName, Credential};
 use crate::domain::Person;
 use crate::faces::channels::socket::Handshake;
 use crate::faces::channels::{Channels, FOREVER, caller, cookies};
@@ -79,10 +79,10 @@ pub(super) async fn room(storefront: Storefront, room: &str, mut request: Reques
     let LetIn { who, entered, is_panel } = match let_in(channels, request.uri(), request.headers(), uuid).await {
         Ok(let_in) => let_in,
         Err(NotLetIn::Panel) => return handshake.close_with(&channels.sockets, 4401, "The account is not in use"),
-        Err(NotLetIn::Room(EnterError::NotFound | EnterError::Forbidden | EnterError::Banned(_))) => {
+        Err(NotLetIn::Room(AccessError::NotFound | AccessError::Forbidden | AccessError::Banned(_))) => {
             return handshake.close_with(&channels.sockets, 4404, "Chat room not found");
         }
-        Err(NotLetIn::Room(EnterError::Store(error))) => {
+        Err(NotLetIn::Room(AccessError::Store(error))) => {
             tracing::warn!(%error, "Could not open a room");
             return handshake.close_with(&channels.sockets, 1011, "Server error");
         }
@@ -143,33 +143,33 @@ enum NotLetIn {
     #[error("the agent of the panel has lost their rights")]
     Panel,
     #[error(transparent)]
-    Room(#[from] EnterError),
+    Room(#[from] AccessError),
 }
 
 /// A socket that is let into a room.
 struct LetIn {
     /// As whom, if it showed that.
     who: Option<Authenticated>,
-    entered: Entered,
+    entered: ConversationAccess,
     is_panel: bool,
 }
 
 /// Lets a socket into a room.
 async fn let_in(channels: &Channels, uri: &Uri, headers: &HeaderMap, room: Uuid) -> Result<LetIn, NotLetIn> {
-    let who = identities(channels, uri, headers).await.map_err(EnterError::from)?;
+    let who = identities(channels, uri, headers).await.map_err(AccessError::from)?;
     if let Some(entered) = enter_as(channels, who.iter().map(|who| who.person.clone()), room).await? {
         let who = who.into_iter().find(|who| who.person.id == entered.person.id);
         return Ok(LetIn { who, entered, is_panel: false });
     }
     let name = ConversationName::Uuid(room.as_u128());
-    match panel::of(channels, headers).await.map_err(EnterError::from)? {
+    match panel::of(channels, headers).await.map_err(AccessError::from)? {
         Panel::Of(agent) => {
-            let entered = channels.desk.enter(name, &Claim::Identity(agent.person.clone())).await?;
+            let entered = channels.desk.access(name, &Credential::Identity(agent.person.clone())).await?;
             Ok(LetIn { who: Some(agent), entered, is_panel: true })
         }
         Panel::Shut => Err(NotLetIn::Panel),
         Panel::None => {
-            let entered = channels.desk.enter(name, &Claim::NameAlone).await?;
+            let entered = channels.desk.access(name, &Credential::NameAlone).await?;
             Ok(LetIn { who: None, entered, is_panel: false })
         }
     }
@@ -180,10 +180,10 @@ async fn enter(
     channels: &Channels,
     people: impl Iterator<Item = Arc<Person>>,
     room: Uuid,
-) -> Result<Entered, EnterError> {
+) -> Result<ConversationAccess, AccessError> {
     match enter_as(channels, people, room).await? {
         Some(entered) => Ok(entered),
-        None => channels.desk.enter(ConversationName::Uuid(room.as_u128()), &Claim::NameAlone).await,
+        None => channels.desk.access(ConversationName::Uuid(room.as_u128()), &Credential::NameAlone).await,
     }
 }
 
@@ -192,12 +192,12 @@ async fn enter_as(
     channels: &Channels,
     people: impl Iterator<Item = Arc<Person>>,
     room: Uuid,
-) -> Result<Option<Entered>, EnterError> {
+) -> Result<Option<ConversationAccess>, AccessError> {
     let name = ConversationName::Uuid(room.as_u128());
     for person in people {
-        match channels.desk.enter(name, &Claim::Identity(person)).await {
+        match channels.desk.access(name, &Credential::Identity(person)).await {
             Ok(entered) => return Ok(Some(entered)),
-            Err(EnterError::Forbidden) => {}
+            Err(AccessError::Forbidden) => {}
             Err(error) => return Err(error),
         }
     }

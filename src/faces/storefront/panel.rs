@@ -10,7 +10,7 @@ use std::sync::Once;
 use axum::http::{HeaderMap, Uri, header};
 
 use crate::accounts::refresh::RefreshError;
-use crate::desk::connect::Authenticated;
+use crate::desk::attendance::Authenticated;
 use crate::faces::channels::{Channels, caller, cookies};
 use crate::store::StoreError;
 

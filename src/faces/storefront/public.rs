@@ -15,10 +15,10 @@ use super::Storefront;
 use super::pages::{self, PAGE, Paging};
 use super::wire::{MessageBody, RoomBody, messages};
 use crate::accounts::visitors::{ANONYMOUS, VisitorDetails};
-use crate::desk::enter::Entered;
-use crate::desk::mark_read::MarkRead;
-use crate::desk::send_message::{Addressee, SendMessage};
-use crate::domain::{Email, EntryTold, MessageExtras, Side, User};
+use crate::desk::conversations::ConversationAccess;
+use crate::desk::messages::MarkRead;
+use crate::desk::messages::{Addressee, SendMessage};
+use crate::domain::{Email, EntryEvent, MessageExtras, Side, User};
 use crate::faces::channels::body::Fields;
 use crate::faces::channels::caller::{self, Anybody, Caller};
 use crate::faces::channels::cookies;
@@ -92,7 +92,11 @@ async fn own_page(channels: &Channels, user: Option<&User>, paging: &Paging) -> 
 }
 
 /// `RoomFull` of a room that somebody is in.
-pub(super) async fn full(channels: &Channels, entered: &Entered, server_url: &ServerUrl) -> Result<Value, Problem> {
+pub(super) async fn full(
+    channels: &Channels,
+    entered: &ConversationAccess,
+    server_url: &ServerUrl,
+) -> Result<Value, Problem> {
     let log = channels.desk.room_log(entered, usize::MAX).await?;
     let room = channels.desk.room(entered).await?;
     let messages = messages(&log, &room.summary, channels.viewer(&entered.person, server_url.as_str()));
@@ -148,7 +152,7 @@ pub(super) fn card(fields: &Fields) -> Result<VisitorDetails, Problem> {
 }
 
 /// Lets a caller into a room that they name.
-async fn enter(channels: &Channels, who: &Anybody, room: &str) -> Result<Entered, Problem> {
+async fn enter(channels: &Channels, who: &Anybody, room: &str) -> Result<ConversationAccess, Problem> {
     let uuid = Uuid::try_parse(room).map_err(|_| Problem::not_found())?;
     let people = [&who.account, &who.visitor].into_iter().flatten().map(caller::person);
     Ok(super::enter(channels, people, uuid).await?)
@@ -179,7 +183,11 @@ async fn change(
     Ok(Json(full(&channels, &entered, &server_url).await?))
 }
 
-pub(super) async fn change_customer(channels: &Channels, entered: &Entered, fields: &Fields) -> Result<(), Problem> {
+pub(super) async fn change_customer(
+    channels: &Channels,
+    entered: &ConversationAccess,
+    fields: &Fields,
+) -> Result<(), Problem> {
     let card = card(fields)?;
     if let Some(customer) = channels.accounts.user(entered.customer.id).await? {
         channels.accounts.change_visitor(&customer, card).await?;
@@ -201,7 +209,7 @@ async fn send(
 }
 
 /// A visitor whose room was made by a first look has no name yet: the newer frontend tells it with each message, as `customer_name`.
-async fn name_visitor(channels: &Channels, entered: &mut Entered, fields: &Fields) -> Result<(), Problem> {
+async fn name_visitor(channels: &Channels, entered: &mut ConversationAccess, fields: &Fields) -> Result<(), Problem> {
     let is_nameless = entered.customer.email.is_empty() && entered.customer.name == ANONYMOUS;
     let given = fields.text("customer_name").is_some_and(|name| !name.trim().is_empty());
     if entered.is_identified && is_nameless && given {
@@ -217,7 +225,7 @@ async fn name_visitor(channels: &Channels, entered: &mut Entered, fields: &Field
 /// `{content}`: 201 with the message, bare and once more under `data`. The answer comes before its echo on the sockets.
 pub(super) async fn say(
     channels: &Channels,
-    entered: &Entered,
+    entered: &ConversationAccess,
     server_url: &ServerUrl,
     fields: &Fields,
 ) -> Result<Response, Problem> {
@@ -247,7 +255,7 @@ pub(super) async fn say(
 }
 
 /// An agent who answers has read what was said before. The answer is kept already, so a failure is only logged.
-async fn read_what_was_answered(channels: &Channels, answer: &EntryTold) {
+async fn read_what_was_answered(channels: &Channels, answer: &EntryEvent) {
     let read = MarkRead::In(answer.entry.conversation, Some(answer.entry.seq));
     if let Err(error) = channels.desk.mark_read(&answer.author, read, None).await {
         tracing::warn!(%error, "Could not mark an agent's replies as read");

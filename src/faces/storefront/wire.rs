@@ -9,8 +9,8 @@ use uuid::Uuid;
 
 use crate::accounts::sign_in::username;
 use crate::accounts::visitors::ANONYMOUS;
-use crate::desk::room_log::Room;
-use crate::domain::{DeskEvent, EntryKind, EntryTold, NameParts, Person, Role, Side, Summary, Timestamp, User};
+use crate::desk::history::Room;
+use crate::domain::{DeskEvent, EntryEvent, EntryKind, NameParts, Person, Role, Side, Summary, Timestamp, User};
 use crate::faces::channels::caller::is_superuser;
 use crate::faces::channels::timestamps;
 use crate::json;
@@ -83,7 +83,7 @@ pub(super) enum DeskName<'a> {
 impl<'a> MessageBody<'a> {
     /// `None` if the entry is no message.
     pub(super) fn new(
-        told: &'a EntryTold,
+        told: &'a EntryEvent,
         viewer: Viewer<'_>,
         is_read: bool,
         stamp: fn(Timestamp) -> String,
@@ -115,7 +115,7 @@ impl<'a> MessageBody<'a> {
 }
 
 /// Messages, as far as the desk has read them.
-pub(super) fn messages<'a>(log: &'a [EntryTold], summary: &Summary, viewer: Viewer<'_>) -> Vec<MessageBody<'a>> {
+pub(super) fn messages<'a>(log: &'a [EntryEvent], summary: &Summary, viewer: Viewer<'_>) -> Vec<MessageBody<'a>> {
     let read = summary.side(Side::Desk).read;
     log.iter().filter_map(|told| MessageBody::new(told, viewer, told.entry.seq <= read, timestamps::rest)).collect()
 }

@@ -18,7 +18,7 @@ export default function stories(start) {
     assert.deepEqual(client.all('<disconnect>'), [], 'it was never disconnected');
     admin.close();
   };
-  /** How soon, the tests of `src/desk/watch.rs` see to. */
+  /** How soon, the tests of `src/desk/attendance/revalidate.rs` see to. */
   const revoked = async (client, act) => {
     const [ended] = await Promise.all([client.waitFor('authenticated', ({ success }) => !success), act]);
     assert.equal(typeof ended.message, 'string');

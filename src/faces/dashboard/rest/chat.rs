@@ -17,10 +17,10 @@ use serde_json::{Value, json};
 use super::body::ApiJson;
 use super::{Caller, ChatState};
 use crate::desk::Desk;
-use crate::desk::list_conversations::ListedConversation;
-use crate::desk::send_message::{Addressee, SendMessage, SendMessageError};
+use crate::desk::conversations::ListedConversation;
+use crate::desk::messages::{Addressee, SendMessage, SendMessageError};
 use crate::domain::event::SeenPerson;
-use crate::domain::{BodyError, ClientMessageId, EntryTold, MessageExtras, MessageStatus, Person, Seq, UserId};
+use crate::domain::{BodyError, ClientMessageId, EntryEvent, MessageExtras, MessageStatus, Person, Seq, UserId};
 use crate::net::ServerUrl;
 use crate::store::StoreError;
 
@@ -77,7 +77,7 @@ async fn conversations(
 /// The chat screen was opened anew, perhaps on a socket that was open before: it shows "connecting" until it hears that it
 /// is authenticated, and nobody online until it hears who is, which it can use only once it has its list.
 fn revive(desk: &Desk, viewer: &Arc<Person>) {
-    desk.reassure(viewer.id);
+    desk.resend_authenticated(viewer.id);
     desk.tell_who_is_there_after(viewer, LIST_RENDERED);
 }
 
@@ -264,7 +264,7 @@ struct MessageBody<'a> {
 }
 
 impl<'a> MessageBody<'a> {
-    fn new(told: &'a EntryTold, viewer: &'a Person, status: MessageStatus, server_url: &str) -> Option<Self> {
+    fn new(told: &'a EntryEvent, viewer: &'a Person, status: MessageStatus, server_url: &str) -> Option<Self> {
         let message = told.entry.message()?;
         let (author, addressee) = told.author_and_addressee(viewer);
         let changed_at = message.revision.as_ref().map_or(told.entry.at, |revision| revision.at);

@@ -10,10 +10,10 @@ use super::page::Returning;
 use super::{Shared, denials, resume, revise, unknown};
 use crate::accounts::identify::IdentifyError;
 use crate::auth::TokenError;
-use crate::desk::acknowledge::AcknowledgeError;
-use crate::desk::connect::Begun;
-use crate::desk::mark_read::{MarkRead, MarkReadError};
-use crate::desk::send_message::{SendMessage, SendMessageError, Sent};
+use crate::desk::attendance::Begun;
+use crate::desk::delivery::AcknowledgeError;
+use crate::desk::messages::{MarkRead, MarkReadError};
+use crate::desk::messages::{SendMessage, SendMessageError, Sent};
 use crate::domain::{BodyError, ConversationId, DeskEvent, MessageExtras, MessageStatus, Person, Place, Seq, UserId};
 use crate::faces::dashboard::wire::{
     Authenticate, Authenticated, ClientEvent, Done, ErrorCode, Identity, MessageToSend, NO_TOKEN, Nothing, Problem,
@@ -123,7 +123,7 @@ async fn authenticate(connection: &Shared, shown: Authenticate, ack: Option<AckS
     match begun {
         Some(begun) => start_catch_up(connection, &who.person, begun).await,
         None if is_new => {
-            if let Some(number) = desk.told_up_to().await {
+            if let Some(number) = desk.published_up_to().await {
                 port.caught_up(Place::InAll(number));
             }
         }

@@ -15,8 +15,8 @@ use serde_json::Value;
 
 use crate::accounts::identify::IdentifyError;
 use crate::desk::Desk;
-use crate::desk::connect::Authenticated;
-use crate::domain::{EntryTold, Place, UserId};
+use crate::desk::attendance::Authenticated;
+use crate::domain::{EntryEvent, Place, UserId};
 use crate::faces::socketio::is_browser;
 use crate::faces::socketio::query::Query;
 use crate::store::StoreError;
@@ -72,7 +72,7 @@ impl Page {
     }
 
     /// A message was sent to it. Gives the offset that goes with it, unless the page is still caught up.
-    pub(super) fn advance(&mut self, told: &EntryTold, viewer: UserId) -> Option<String> {
+    pub(super) fn advance(&mut self, told: &EntryEvent, viewer: UserId) -> Option<String> {
         self.place = Some(self.place?.after(told, viewer));
         Some(self.offset())
     }

@@ -9,7 +9,7 @@ use socketioxide::extract::AckSender;
 
 use super::Shared;
 use super::handlers::unavailable;
-use crate::desk::resume::{ResumeError, Resumed};
+use crate::desk::delivery::{ResumeError, Resumed};
 use crate::domain::{ConversationId, Person, Seq};
 use crate::faces::dashboard::wire::encode;
 use crate::faces::dashboard::wire::{Done, ErrorCode, Problem};

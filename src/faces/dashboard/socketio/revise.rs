@@ -7,7 +7,7 @@ use socketioxide::extract::AckSender;
 
 use super::Shared;
 use super::handlers::unavailable;
-use crate::desk::revise_message::{ReviseError, Revised};
+use crate::desk::messages::{ReviseError, Revised};
 use crate::domain::{MessageId, Person};
 use crate::faces::dashboard::wire::{Done, ErrorCode, MessageEdit, Problem};
 use crate::presence::Connection as _;

@@ -9,7 +9,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use super::event;
 use crate::domain::event::SeenPerson;
 use crate::domain::{
-    ConnectionId, DeskEvent, EntryKind, EntryTold, Message, MessageStatus, Person, PresenceChange, Role, StatusChange,
+    ConnectionId, DeskEvent, EntryEvent, EntryKind, Message, MessageStatus, Person, PresenceChange, Role, StatusChange,
     TypingChange,
 };
 use crate::presence::Delivery;
@@ -58,9 +58,9 @@ pub(in crate::faces::dashboard) fn names_for(delivery: &Delivery<'_>, connection
     }
 }
 
-/// An entry as [`resume`](crate::desk::resume) gives it: with its kind, since all kinds come in one list.
+/// An entry as [`resume`](crate::desk::delivery) gives it: with its kind, since all kinds come in one list.
 pub(in crate::faces::dashboard) fn encode_for_resume(
-    told: &EntryTold,
+    told: &EntryEvent,
     viewer: &Person,
     status: Option<MessageStatus>,
     server_url: &str,
@@ -88,7 +88,7 @@ pub(in crate::faces::dashboard) fn encode_for_resume(
     to_raw_value(&Body { seq: told.entry.seq.get(), kind, entry: &entry })
 }
 
-fn encode_entry(told: &EntryTold, viewer: &Person, server_url: &str) -> serde_json::Result<Box<RawValue>> {
+fn encode_entry(told: &EntryEvent, viewer: &Person, server_url: &str) -> serde_json::Result<Box<RawValue>> {
     let seq = told.entry.seq.get();
     let conversation_id = told.entry.conversation.to_string();
     match &told.entry.kind {
@@ -151,7 +151,7 @@ struct MessageBody<'a> {
 }
 
 impl<'a> MessageBody<'a> {
-    fn new(told: &'a EntryTold, message: &'a Message, viewer: &'a Person, server_url: &str) -> Self {
+    fn new(told: &'a EntryEvent, message: &'a Message, viewer: &'a Person, server_url: &str) -> Self {
         let (author, addressee) = told.author_and_addressee(viewer);
         // Only its author's own clients know what they called it.
         let own = told.author.id == viewer.id;
@@ -206,7 +206,7 @@ struct StatusBody {
     status: &'static str,
 }
 
-/// `message-status` — all messages of the hearer's side up to `upTo` have come this far; `messageId` is the newest of them.
+/// `message-status` — all messages of the recipient's side up to `upTo` have come this far; `messageId` is the newest of them.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct MessageStatusBody {

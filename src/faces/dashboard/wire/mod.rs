@@ -9,8 +9,8 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::desk::mark_read::MarkRead;
-use crate::desk::send_message::Addressee;
+use crate::desk::messages::Addressee;
+use crate::desk::messages::MarkRead;
 use crate::domain::{ClientMessageId, ConversationId, MessageId, Person, Seq, UserId};
 use crate::json;
 use crate::limits::{RateLimited, StillBanned};

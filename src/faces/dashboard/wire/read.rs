@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::{Authenticate, ErrorCode, MessageEdit, MessageToSend, Problem};
 use crate::auth::without_bearer;
-use crate::desk::mark_read::MarkRead;
-use crate::desk::send_message::Addressee;
+use crate::desk::messages::Addressee;
+use crate::desk::messages::MarkRead;
 use crate::domain::message::ClientMessageIdError;
 use crate::domain::{ConversationId, Seq, UserId};
 

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 
 use super::{Fresh, START, available, observed, open_on, read, say, someone};
 use crate::accounts::testing::Fixture;
-use crate::desk::send_message::{Addressee, SendMessage};
+use crate::desk::messages::{Addressee, SendMessage};
 use crate::desk::{Desk, DeskSettings};
 use crate::domain::{
     AccountStatus, Draft, DraftKind, Members, MessageBody, MessageExtras, PendingCodes, Person, Role, Seq, Side, UserId,

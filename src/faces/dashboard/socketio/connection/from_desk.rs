@@ -66,7 +66,7 @@ impl Connection for SocketConnection {
 
     /// The stock client comes back by itself when it loses its transport, but not when it is told to disconnect. One that
     /// polls loses it together with the server.
-    fn dismiss(&self) {
+    fn close_gracefully(&self) {
         let mut state = self.state();
         let Some(websocket) = self.transport.hang_up().filter(|_| state.socket().is_some()) else {
             return self.transport.end();
@@ -121,7 +121,7 @@ impl Connection for SocketConnection {
         self.emit_authenticated(&Authenticated::no(message));
     }
 
-    fn reassure(&self) {
+    fn resend_authenticated(&self) {
         if let Some(person) = self.person() {
             self.emit_authenticated(&Authenticated::yes(&person));
         }

@@ -1,0 +1,99 @@
+//! Drains all connections when the server stops.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::seq::SliceRandom as _;
+use tokio::time::sleep;
+
+use crate::desk::Desk;
+use crate::presence::Connection;
+
+/// Connections that are told to come back in a second: what a server that starts can take in, with something to spare.
+const BACK_PER_SECOND: u32 = 2_500;
+
+/// Connections that are ended in a second. Whoever is ended early finds nobody when they try at once, so this must not take
+/// long.
+const ENDED_PER_SECOND: u32 = 10_000;
+
+/// The longest time over which either is spread, however many there are.
+const LONGEST: Duration = Duration::from_secs(3);
+
+/// How many are ended at a time.
+const AT_ONCE: usize = 50;
+
+/// How long what was sent last may take to go out.
+const GOING_OUT: Duration = Duration::from_millis(50);
+
+impl Desk {
+    /// Tells every connection that the server stops and when to come back, then ends one after the other, in no order.
+    ///
+    /// The more there are, the longer it takes, so that whoever serves next is not run over by all of them in one moment:
+    /// clients without a word for it come back a fixed time after they have lost their connection.
+    pub async fn drain(&self) {
+        dismiss_all(self.0.presence.all_connections()).await;
+    }
+}
+
+async fn dismiss_all(mut connections: Vec<Arc<dyn Connection>>) {
+    connections.shuffle(&mut rand::rng());
+    let count = u32::try_from(connections.len()).unwrap_or(u32::MAX);
+    let spread = |per_second: u32| (Duration::from_secs(1) * count / per_second).min(LONGEST);
+    let (back, end) = (spread(BACK_PER_SECOND), spread(ENDED_PER_SECOND));
+    for connection in &connections {
+        connection.announce_stop(back.mul_f64(rand::random()));
+    }
+    if count > 0 {
+        sleep(GOING_OUT).await;
+    }
+    let turns = u32::try_from(connections.len().div_ceil(AT_ONCE)).unwrap_or(u32::MAX).max(1);
+    for some in connections.chunks(AT_ONCE) {
+        for connection in some {
+            connection.close_gracefully();
+        }
+        sleep(end / turns).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::presence::testing::Recorder;
+
+    /// The most of the values in one of the slices of a tenth of a second that they fall into.
+    fn most_in_a_slice(values: impl Iterator<Item = Duration>) -> usize {
+        let mut slices = HashMap::<u128, usize>::new();
+        for value in values {
+            *slices.entry(value.as_millis() / 100).or_default() += 1;
+        }
+        slices.into_values().max().unwrap_or_default()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn many_are_told_to_come_back_spread_over_time_and_are_ended_one_after_the_other() {
+        let connections: Vec<_> = (0..5000).map(|_| Recorder::new()).collect();
+        let begun = Instant::now();
+        dismiss_all(connections.iter().map(|one| one.clone() as _).collect()).await;
+        let told: Vec<_> = connections.iter().map(|one| one.told()).collect();
+        let come_back: Vec<Duration> = told.iter().map(|one| one.borrow().come_back.unwrap()).collect();
+        assert!(come_back.iter().all(|after| *after <= Duration::from_secs(2)), "{:?}", come_back.iter().max());
+        assert!(most_in_a_slice(come_back.into_iter()) <= 500, "many come back in one moment");
+
+        let ended = || told.iter().map(|one| one.borrow().dismissed.unwrap() - begun);
+        assert!(ended().min().unwrap() >= GOING_OUT, "ended before they could have been told");
+        assert!(ended().max().unwrap() <= Duration::from_secs(1), "{:?}", ended().max());
+        assert!(most_in_a_slice(ended()) <= 1250, "many are ended in one moment");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_few_are_told_to_come_back_at_once() {
+        let connection = Recorder::new();
+        dismiss_all(vec![connection.clone()]).await;
+        assert!(connection.told().borrow().come_back.unwrap() < Duration::from_millis(1));
+        assert!(connection.told().borrow().dismissed.is_some());
+    }
+}

@@ -1,0 +1,67 @@
+//! Access to attachments: expiring links, and their renewal.
+
+use std::sync::Arc;
+
+use crate::desk::Desk;
+use crate::domain::{Attachment, Entry, MessageExtras, MessageId, Person, Status, UserId};
+use crate::store::StoreError;
+
+impl Desk {
+    /// Where the file of a message can be fetched for a while, if it has one.
+    pub(in crate::desk) fn attachment_path(
+        &self,
+        message: Option<MessageId>,
+        extras: &MessageExtras,
+    ) -> Option<String> {
+        let attachment = extras.attachment.as_ref()?;
+        Some(self.0.accounts.file_path(message?, &attachment.name))
+    }
+
+    /// The file to which a path leads that ends like this; `None` if the link is not good any more, or its message was deleted.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store fails.
+    pub async fn linked_attachment(&self, link: &str) -> Result<Option<Attachment>, StoreError> {
+        let Some(id) = self.0.accounts.linked_message(link) else { return Ok(None) };
+        Ok(self.file_of(id).await?.map(|(_, attachment)| attachment))
+    }
+
+    /// A fresh path to the file of a link that has expired, for one of these people who may see its message. Nobody gets one
+    /// while the conversation is removed.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store fails.
+    pub async fn renewed_path(&self, link: &str, people: &[Arc<Person>]) -> Result<Option<String>, StoreError> {
+        let Some(id) = self.0.accounts.once_linked_message(link).filter(|_| !people.is_empty()) else {
+            return Ok(None);
+        };
+        let Some((entry, attachment)) = self.file_of(id).await? else { return Ok(None) };
+        let Some(summary) = self.0.stores.conversations.summary(entry.conversation).await? else { return Ok(None) };
+        let conversation = summary.conversation;
+        if summary.status == Status::Removed || self.0.directory.is_of_the_deleted(conversation).await? {
+            return Ok(None);
+        }
+        let may_see = |person: &Arc<Person>| conversation.members.side_of(person.id, person.role.is_agent()).is_some();
+        Ok(people.iter().any(may_see).then(|| self.0.accounts.file_path(id, &attachment.name)))
+    }
+
+    /// How many bytes somebody has stored in the files of their messages.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store fails.
+    pub async fn stored_by(&self, person: UserId) -> Result<u64, StoreError> {
+        self.0.stores.conversations.stored_by(person).await
+    }
+
+    /// The file of a message that was not deleted.
+    async fn file_of(&self, id: MessageId) -> Result<Option<(Entry, Attachment)>, StoreError> {
+        let conversations = &self.0.stores.conversations;
+        let Some(entry) = conversations.message(id).await? else { return Ok(None) };
+        if entry.message().is_none_or(|message| message.text().is_none()) {
+            return Ok(None);
+        }
+        let extras = conversations.extras(&[id]).await?;
+        let attachment = extras.into_iter().find_map(|(message, extras)| extras.attachment.filter(|_| message == id));
+        Ok(attachment.map(|attachment| (entry, attachment)))
+    }
+}

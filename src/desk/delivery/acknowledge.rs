@@ -1,0 +1,32 @@
+//! A client says what it has received.
+
+use crate::desk::Desk;
+use crate::domain::{ConversationId, Person, Seq};
+use crate::store::StoreError;
+
+/// Why not.
+#[derive(Debug, thiserror::Error)]
+pub enum AcknowledgeError {
+    /// There is no such conversation, or it is none of theirs.
+    #[error("no such conversation")]
+    NotFound,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Desk {
+    /// Everything up to `up_to` has arrived at a client of this person's. What was never given to them cannot have.
+    ///
+    /// # Errors
+    /// [`AcknowledgeError`] says why not.
+    pub async fn acknowledge(&self, person: &Person, id: ConversationId, up_to: Seq) -> Result<(), AcknowledgeError> {
+        let conversation = self.0.directory.conversation(id).await?.ok_or(AcknowledgeError::NotFound)?;
+        let side = conversation.members.side_of(person.id, person.role.is_agent()).ok_or(AcknowledgeError::NotFound)?;
+        let given = self.delivered(person.id, id).await?.unwrap_or_default();
+        let taken = up_to.min(given);
+        self.confirm(person.id, id, taken);
+        self.0.receipts.taken((id, side), taken);
+        Ok(())
+    }
+}

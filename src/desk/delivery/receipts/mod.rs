@@ -1,0 +1,160 @@
+//! What each side was handed and has taken of what the other said: noted in memory at once, written down a moment later.
+//!
+//! A receipt claims that *everything* up to a seq has come so far. Handing over the newest message says that only if nothing
+//! before it was left out, see [`track`]. A process that dies may forget the newest, and invents nothing.
+//!
+//! [`announce`] looks at what has changed, writes it down, and tells whoever asked.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::{Mutex, MutexGuard};
+
+use crate::desk::failure_log::FailureLog;
+use crate::domain::{ConversationId, MessageId, ReceiptCursor, Seq, Side};
+use crate::store::Receipt;
+use track::Track;
+
+mod announce;
+mod track;
+
+pub use announce::Reaches;
+
+/// Conversations remembered; beyond this many, those already written down are dropped.
+const TRACKS: usize = 200_000;
+
+/// A conversation, and the side that hears.
+type Key = (ConversationId, Side);
+
+pub(in crate::desk) struct Receipts {
+    tracks: Mutex<Tracks>,
+    /// Whether any client of this process ever asked to be told.
+    is_asked_for: AtomicBool,
+    looking: FailureLog,
+    writing: FailureLog,
+}
+
+impl Default for Receipts {
+    fn default() -> Self {
+        Self {
+            tracks: Mutex::default(),
+            is_asked_for: AtomicBool::default(),
+            looking: FailureLog::new("process receipts"),
+            writing: FailureLog::new("persist receipts"),
+        }
+    }
+}
+
+#[derive(Default)]
+struct Tracks {
+    by_key: HashMap<Key, Track>,
+    unwritten: HashSet<Key>,
+    /// To be looked at: whether a run joins, or whom to tell.
+    due: HashSet<Key>,
+}
+
+impl Receipts {
+    /// A message was told: to the other side's live connections, or to none.
+    fn live(&self, key: Key, (seq, message): (Seq, MessageId), is_handed: bool) {
+        self.change(key, |track| {
+            track.newest = Some((seq, message));
+            track.live(seq, is_handed);
+        });
+    }
+
+    /// Everything beyond `after` and up to `last` was handed over from the log.
+    fn replayed(&self, key: Key, after: Seq, last: Seq) {
+        self.change(key, |track| track.replayed(after, last));
+    }
+
+    /// A client of that side has taken everything up to here.
+    pub(in crate::desk) fn taken(&self, key: Key, up_to: Seq) {
+        self.change(key, |track| track.taken(up_to));
+    }
+
+    /// That side has read everything up to here.
+    fn read(&self, key: Key, up_to: Seq) {
+        self.change(key, |track| track.read(up_to));
+    }
+
+    /// What the store holds.
+    fn load(&self, key: Key, reach: ReceiptCursor, read: Seq) {
+        self.change(key, |track| track.load(reach, read));
+    }
+
+    /// Whether the run that began with `first` joins what is known.
+    fn decide(&self, key: Key, first: Seq, joins: bool) {
+        self.change(key, |track| track.decide(first, joins));
+    }
+
+    /// The other side was told of this, and of `before` the last time.
+    fn told(&self, key: Key, before: (ReceiptCursor, Seq), told: (ReceiptCursor, Seq)) {
+        if let Some(track) = self.tracks().by_key.get_mut(&key) {
+            track.tell(before, told);
+        }
+    }
+
+    fn change(&self, key: Key, change: impl FnOnce(&mut Track)) {
+        let is_asked_for = self.is_asked_for();
+        let Tracks { by_key, unwritten, due } = &mut *self.tracks();
+        let track = by_key.entry(key).or_default();
+        let before = (track.reach, track.read);
+        change(track);
+        if track.reach != before.0 {
+            unwritten.insert(key);
+        }
+        let is_news = (track.reach, track.read) != before || track.has_read_news();
+        if track.undecided().is_some() || (is_asked_for && is_news) {
+            due.insert(key);
+        }
+    }
+
+    fn track(&self, key: Key) -> Option<Track> {
+        self.tracks().by_key.get(&key).copied()
+    }
+
+    /// From now on, news are kept for those who want to be told.
+    fn ask(&self) {
+        self.is_asked_for.store(true, Ordering::Relaxed);
+    }
+
+    fn is_asked_for(&self) -> bool {
+        self.is_asked_for.load(Ordering::Relaxed)
+    }
+
+    fn take_due(&self) -> Vec<Key> {
+        self.tracks().due.drain().collect()
+    }
+
+    fn put_back_due(&self, keys: impl IntoIterator<Item = Key>) {
+        self.tracks().due.extend(keys);
+    }
+
+    fn take_unwritten(&self) -> Vec<Receipt> {
+        let Tracks { by_key, unwritten, due } = &mut *self.tracks();
+        let receipts = unwritten.drain().filter_map(|key| {
+            let (conversation, side) = key;
+            by_key.get(&key).map(|track| Receipt { conversation, side, cursor: track.reach })
+        });
+        let receipts = receipts.collect();
+        if by_key.len() > TRACKS {
+            by_key.clear();
+            due.clear();
+        }
+        receipts
+    }
+
+    fn put_back(&self, receipts: &[Receipt]) {
+        let Tracks { by_key, unwritten, .. } = &mut *self.tracks();
+        for receipt in receipts {
+            let key = (receipt.conversation, receipt.side);
+            let track = by_key.entry(key).or_default();
+            track.reach = track.reach.max(receipt.cursor);
+            unwritten.insert(key);
+        }
+    }
+
+    fn tracks(&self) -> MutexGuard<'_, Tracks> {
+        self.tracks.lock()
+    }
+}

@@ -1,0 +1,123 @@
+//! To get every entry beyond a seq that the client names.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::desk::Desk;
+use crate::desk::conversations::list_for;
+use crate::desk::delivery::Reaches;
+use crate::domain::{Conversation, ConversationId, EntryEvent, Person, Seq, Summary};
+use crate::store::StoreError;
+
+/// The most conversations one request may name.
+pub(super) const CONVERSATIONS: usize = 100;
+
+/// The most entries of one conversation in one answer.
+pub(super) const PAGE: usize = 200;
+
+/// Bytes of an answer, about. Once they are used up, the other conversations have to be asked for again.
+const BYTES: usize = 512 << 10;
+
+/// Bytes of an entry beside its text, about.
+const BESIDE_THE_TEXT: usize = 256;
+
+/// One conversation, from where the client left off.
+#[derive(Debug)]
+pub struct Resumed {
+    /// The entries beyond, oldest first.
+    pub entries: Vec<EntryEvent>,
+    /// The newest entry there is.
+    pub last_seq: Seq,
+    /// How far each side had come before.
+    pub reaches: Reaches,
+    /// Whether there are more than these: ask again from the last one.
+    pub has_more: bool,
+    /// The client names a seq that was never given: it must forget what it has, and begin at zero.
+    pub must_resync: bool,
+}
+
+/// Why not.
+#[derive(Debug, thiserror::Error)]
+pub enum ResumeError {
+    /// More conversations were named than one request may.
+    #[error("at most {CONVERSATIONS} conversations can be resumed in one request")]
+    TooMany,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Desk {
+    /// What `person` has missed in each conversation they name; `None` for one that is none of theirs.
+    ///
+    /// Somebody who is no agent gets all their conversations: those they do not name, from the beginning.
+    ///
+    /// # Errors
+    /// [`ResumeError`] says why not.
+    pub async fn resume(
+        &self,
+        person: &Arc<Person>,
+        mut from: BTreeMap<ConversationId, Seq>,
+    ) -> Result<BTreeMap<ConversationId, Option<Resumed>>, ResumeError> {
+        if from.len() > CONVERSATIONS {
+            return Err(ResumeError::TooMany);
+        }
+        if !person.role.is_agent() {
+            for summary in self.0.stores.conversations.list(list_for(person), CONVERSATIONS).await? {
+                from.entry(summary.conversation.id).or_default();
+            }
+        }
+        let (mut resumed, mut room) = (BTreeMap::new(), BYTES);
+        for (id, after) in from {
+            let found = self.0.directory.conversation(id).await?;
+            let theirs = found.filter(|found| found.members.side_of(person.id, person.role.is_agent()).is_some());
+            let part = match theirs {
+                Some(conversation) if self.0.directory.is_of_the_deleted(conversation).await? => None,
+                Some(conversation) => Some(self.resume_one(person, conversation, after, &mut room).await?),
+                None => None,
+            };
+            resumed.insert(id, part);
+        }
+        Ok(resumed)
+    }
+
+    async fn resume_one(
+        &self,
+        person: &Arc<Person>,
+        conversation: Conversation,
+        after: Seq,
+        room: &mut usize,
+    ) -> Result<Resumed, StoreError> {
+        let summary = self.0.stores.conversations.summary(conversation.id).await?;
+        let summary = summary.unwrap_or_else(|| Summary::opened(conversation));
+        let last_seq = summary.last_seq;
+        let reaches = self.reaches(&summary).await?;
+        if after > last_seq {
+            return Ok(Resumed { entries: Vec::new(), last_seq, reaches, has_more: false, must_resync: true });
+        }
+        let mut entries = Vec::new();
+        if after < last_seq && *room > 0 {
+            let page = self.0.stores.conversations.entries_after(conversation.id, after, PAGE).await?;
+            entries = self.show(conversation, page).await?;
+            fill(&mut entries, room);
+        }
+        let newest = entries.last().map_or(after, |told| told.entry.seq);
+        self.0.cursors.advance(person.id, conversation.id, newest);
+        if let Some(side) = conversation.members.side_of(person.id, person.role.is_agent()) {
+            // It has what it names, and asks for what comes after.
+            self.0.receipts.taken((conversation.id, side), newest);
+        }
+        let last_seq = last_seq.max(newest);
+        Ok(Resumed { entries, last_seq, reaches, has_more: newest < last_seq, must_resync: false })
+    }
+}
+
+/// Leaves those that there is room for; the last may take more than is left.
+fn fill(entries: &mut Vec<EntryEvent>, room: &mut usize) {
+    let mut count = 0;
+    while let Some(told) = entries.get(count).filter(|_| *room > 0) {
+        *room = room.saturating_sub(BESIDE_THE_TEXT + told.text().map_or(0, str::len));
+        count += 1;
+    }
+    entries.truncate(count);
+}
