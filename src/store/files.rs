@@ -17,6 +17,29 @@ pub fn part_of(whole: &Path) -> PathBuf {
     part.into()
 }
 
+/// Creates the [`part_of`] a file, and the folder if need be. Both can be read by their owner alone.
+///
+/// # Errors
+/// What the file system says, also if the file exists.
+pub async fn create(whole: &Path) -> io::Result<fs::File> {
+    create_folder(whole).await?;
+    let mut options = fs::File::options();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    options.mode(0o600);
+    options.open(part_of(whole)).await
+}
+
+/// Creates the folder of a file, unless it exists.
+async fn create_folder(whole: &Path) -> io::Result<()> {
+    let Some(folder) = whole.parent() else { return Ok(()) };
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    builder.mode(0o700);
+    builder.create(folder).await
+}
+
 /// Gives what was written to its [`part_of`] the file's own name, and returns once that is durable.
 ///
 /// # Errors
@@ -33,15 +56,17 @@ pub async fn publish(whole: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Copies a file into the folder, which is made if need be; gives how long it is.
+/// Copies a file into the folder, which is made if need be; gives how long it is. The copy can be read by its owner alone.
 ///
 /// # Errors
 /// As [`publish`]; there is nothing under the file's own name then.
 pub async fn copy(from: &Path, whole: &Path) -> io::Result<u64> {
-    if let Some(folder) = whole.parent() {
-        fs::create_dir_all(folder).await?;
-    }
-    let size = fs::copy(from, part_of(whole)).await?;
+    create_folder(whole).await?;
+    let part = part_of(whole);
+    let size = fs::copy(from, &part).await?;
+    // It has been copied with the rights of the original.
+    #[cfg(unix)]
+    fs::set_permissions(&part, std::os::unix::fs::PermissionsExt::from_mode(0o600)).await?;
     publish(whole).await?;
     Ok(size)
 }
@@ -62,5 +87,21 @@ mod tests {
         std::fs::remove_file(&to).unwrap();
         assert_eq!(copy(&folder.path().join("none"), &to).await.unwrap_err().kind(), io::ErrorKind::NotFound);
         assert!(!to.exists());
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_file_and_its_folder_are_their_owners_alone() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let (from, files) = (folder.path().join("from"), folder.path().join("files"));
+        std::fs::write(&from, "words").unwrap();
+        std::fs::set_permissions(&from, std::fs::Permissions::from_mode(0o644)).unwrap();
+        drop(create(&files.join("new")).await.unwrap());
+        publish(&files.join("new")).await.unwrap();
+        copy(&from, &files.join("copied")).await.unwrap();
+        let modes = [&files, &files.join("new"), &files.join("copied")].map(|path| mode(path));
+        assert_eq!(modes, [0o700, 0o600, 0o600]);
     }
 }

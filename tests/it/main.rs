@@ -4,6 +4,8 @@
 #![cfg(test)]
 
 mod architecture;
+mod caching;
+mod data_files;
 mod delivery;
 mod dependencies;
 mod exit_codes;
@@ -11,6 +13,7 @@ mod faults;
 mod hostile;
 mod limits;
 mod load;
+mod mistakes;
 mod model;
 mod odd_json;
 mod older_connections;

@@ -12,7 +12,7 @@ use axum::extract::{FromRequest as _, Multipart, Request};
 use axum::http::{HeaderMap, StatusCode, header};
 use bytes::Bytes;
 use serde_json::json;
-use tokio::fs::{self, File};
+use tokio::fs;
 use tokio::io::AsyncWriteExt as _;
 use tokio::time::timeout;
 
@@ -165,8 +165,7 @@ async fn file(
     let name = sanitised(field.file_name().unwrap_or_default());
     let file = uuid::Uuid::new_v4().simple().to_string();
     let whole = settings.files.join(&file);
-    fs::create_dir_all(&settings.files).await.map_err(|error| not_kept(&error))?;
-    let mut out = File::create_new(files::part_of(&whole)).await.map_err(|error| not_kept(&error))?;
+    let mut out = files::create(&whole).await.map_err(|error| not_kept(&error))?;
     let attachment = Attachment { file, name, media_type: String::new(), size: 0 };
     let mut received = Received { attachment, whole, is_kept: false };
     let mut head: Vec<u8> = Vec::with_capacity(SNIFFED);

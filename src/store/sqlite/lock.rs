@@ -27,8 +27,16 @@ pub enum DataFileLocked {
         "the folder of the data file {0} is not writable for this user\nhint: make it writable, or choose another path with --data"
     )]
     NotWritable(PathBuf),
-    /// The lock file cannot be made.
-    #[error("cannot create the lock file {0}")]
+    /// The data file, or the lock file beside it, belongs to somebody else.
+    #[error(
+        "{0} is not writable for this user\nhint: it may belong to another user who has run deskline here; change its owner"
+    )]
+    NotOurs(PathBuf),
+    /// The data file is a folder.
+    #[error("the data file {0} is a folder\nhint: name a file in it with --data")]
+    IsFolder(PathBuf),
+    /// Another error of the file system.
+    #[error("cannot open {0} to lock it")]
     Io(PathBuf, #[source] std::io::Error),
 }
 
@@ -39,17 +47,26 @@ impl DataFileLock {
     /// # Errors
     /// [`DataFileLocked`] says why not.
     pub fn take(path: &Path) -> Result<Self, DataFileLocked> {
+        if path.is_dir() {
+            return Err(DataFileLocked::IsFolder(path.to_owned()));
+        }
         let mut lock_path = path.as_os_str().to_owned();
         lock_path.push(".lock");
         let lock_path = PathBuf::from(lock_path);
         let open = File::options().create(true).truncate(false).write(true).open(&lock_path);
-        let beside = open.map_err(|error| match error.kind() {
-            ErrorKind::NotFound => DataFileLocked::NoFolder(path.to_owned()),
-            ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => DataFileLocked::NotWritable(path.to_owned()),
-            _ => DataFileLocked::Io(lock_path.clone(), error),
-        })?;
+        let beside = open.map_err(|error| not_opened(error, &lock_path, path))?;
         lock(&beside, &lock_path, path)?;
         Ok(Self { beside, data: lock_data(path)? })
+    }
+}
+
+/// Why `file`, the data file or the lock file beside it, cannot be opened.
+fn not_opened(error: std::io::Error, file: &Path, data: &Path) -> DataFileLocked {
+    match error.kind() {
+        ErrorKind::NotFound => DataFileLocked::NoFolder(data.to_owned()),
+        ErrorKind::PermissionDenied if file.exists() => DataFileLocked::NotOurs(file.to_owned()),
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => DataFileLocked::NotWritable(data.to_owned()),
+        _ => DataFileLocked::Io(file.to_owned(), error),
     }
 }
 
@@ -68,7 +85,7 @@ fn lock_data(path: &Path) -> Result<Option<File>, DataFileLocked> {
     use std::os::unix::fs::OpenOptionsExt as _;
 
     let open = File::options().create(true).truncate(false).read(true).write(true).mode(0o600).open(path);
-    let data = open.map_err(|error| DataFileLocked::Io(path.to_owned(), error))?;
+    let data = open.map_err(|error| not_opened(error, path, path))?;
     lock(&data, path, path)?;
     Ok(Some(data))
 }
@@ -88,5 +105,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let refused = DataFileLock::take(&folder.path().join("none/desk.db")).unwrap_err().to_string();
         assert!(refused.contains("none/desk.db does not exist") && refused.contains("hint: "), "{refused}");
+    }
+
+    #[test]
+    fn a_file_of_somebody_else_is_named_and_not_its_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let (data, lock) = (folder.path().join("desk.db"), folder.path().join("desk.db.lock"));
+        let refused = || not_opened(ErrorKind::PermissionDenied.into(), &lock, &data).to_string();
+        assert!(refused().starts_with("the folder of the data file"), "{}", refused());
+        std::fs::write(&lock, "").unwrap();
+        assert!(refused().starts_with(&format!("{} is not writable", lock.display())), "{}", refused());
     }
 }
