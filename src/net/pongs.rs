@@ -1,7 +1,9 @@
-//! Finds the pongs in what a websocket's client sends.
+//! Finds the pongs in what a websocket's client sends, and hands the beginnings of its messages to [`EventNames`].
 //!
 //! The library answers pings and drops pongs, but only a pong shows that its client has received everything that was sent before
 //! the ping which it repeats.
+
+use super::event_names::EventNames;
 
 /// The longest head of a frame, and a pong of ours: two bytes, eight of the length, four of the mask.
 const HEAD: usize = 14;
@@ -10,6 +12,8 @@ const HEAD: usize = 14;
 pub(super) const PAYLOAD: u8 = 4;
 
 const PONG: u8 = 0xA;
+const TEXT: u8 = 0x1;
+const CONTINUATION: u8 = 0x0;
 
 /// Follows the frames of one client.
 #[derive(Debug, Default)]
@@ -19,6 +23,20 @@ pub(super) struct Pongs {
     read: u8,
     /// Bytes of a payload that are still to come.
     payload: u64,
+    /// The next four bytes of the payload are masked with this.
+    mask: [u8; 4],
+    /// The payload is that of a text, or of a part of one.
+    is_text: bool,
+    names: EventNames,
+}
+
+/// What was found in a part of the stream.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Found {
+    /// The number of the newest pong.
+    pub(super) pong: Option<u32>,
+    /// Bytes at the end that cannot be passed on yet; they are to be read again, in front of what follows.
+    pub(super) unfinished: usize,
 }
 
 /// What the bytes of a frame say that were read so far.
@@ -27,32 +45,64 @@ enum Beginning {
     Pong(u32),
     /// Another frame, of which so many bytes follow.
     Other {
+        opcode: u8,
         payload: u64,
+        mask: [u8; 4],
     },
 }
 
 impl Pongs {
-    /// The client has sent this. Gives the number of the newest pong in it.
-    pub(super) fn read(&mut self, mut bytes: &[u8]) -> Option<u32> {
-        let mut newest = None;
+    /// The client has sent this. Escapes in the names of its events are replaced.
+    pub(super) fn read(&mut self, mut bytes: &mut [u8]) -> Found {
+        let mut found = Found::default();
         while !bytes.is_empty() {
             if self.payload > 0 {
-                let skipped = usize::try_from(self.payload).unwrap_or(usize::MAX).min(bytes.len());
-                self.payload -= skipped as u64;
-                bytes = &bytes[skipped..];
+                let length = usize::try_from(self.payload).unwrap_or(usize::MAX).min(bytes.len());
+                let (payload, rest) = bytes.split_at_mut(length);
+                let unfinished = self.look_at_text(payload);
+                self.payload -= (length - unfinished) as u64;
+                self.mask.rotate_left((length - unfinished) % 4);
+                // A name that does not end in its frame is left to the library.
+                if self.payload == unfinished as u64 {
+                    self.payload = 0;
+                } else {
+                    found.unfinished = unfinished;
+                }
+                bytes = rest;
                 continue;
             }
             self.frame[usize::from(self.read)] = bytes[0];
             self.read += 1;
-            bytes = &bytes[1..];
+            bytes = &mut bytes[1..];
             match self.beginning() {
                 Beginning::Unfinished => continue,
-                Beginning::Pong(number) => newest = Some(number),
-                Beginning::Other { payload } => self.payload = payload,
+                Beginning::Pong(number) => found.pong = Some(number),
+                Beginning::Other { opcode, payload, mask } => self.begin(opcode, payload, mask),
             }
             self.read = 0;
         }
-        newest
+        found
+    }
+
+    /// A frame begins whose payload follows.
+    fn begin(&mut self, opcode: u8, payload: u64, mask: [u8; 4]) {
+        (self.payload, self.mask, self.is_text) = (payload, mask, matches!(opcode, TEXT | CONTINUATION));
+        if opcode == TEXT {
+            self.names.begin();
+        }
+    }
+
+    /// The name that has begun is passed on as it is.
+    pub(super) fn leave_name(&mut self) {
+        self.names.leave();
+    }
+
+    /// Returns how many bytes at the end are an unfinished name.
+    fn look_at_text(&mut self, payload: &mut [u8]) -> usize {
+        if !self.is_text || self.names.have_passed() {
+            return 0;
+        }
+        self.names.replace(payload, self.mask)
     }
 
     fn beginning(&self) -> Beginning {
@@ -73,7 +123,9 @@ impl Pongs {
             _ => frame[2..2 + length_bytes].iter().fold(0, |length, byte| length << 8 | u64::from(*byte)),
         };
         if first & 0xF != PONG || payload != u64::from(PAYLOAD) {
-            return Beginning::Other { payload };
+            let mut mask = [0; 4];
+            mask[..mask_bytes].copy_from_slice(&frame[head - mask_bytes..head]);
+            return Beginning::Other { opcode: first & 0xF, payload, mask };
         }
         let Some(payload) = frame.get(head..head + usize::from(PAYLOAD)) else { return Beginning::Unfinished };
         let masks = frame[head - mask_bytes..head].iter().chain(std::iter::repeat_n(&0, payload.len()));
@@ -123,7 +175,8 @@ mod tests {
         let bytes = conversation();
         for cut in [1, 2, 3, 7, 1000, bytes.len()] {
             let mut pongs = Pongs::default();
-            let found: Vec<u32> = bytes.chunks(cut).filter_map(|chunk| pongs.read(chunk)).collect();
+            let mut bytes = bytes.clone();
+            let found: Vec<u32> = bytes.chunks_mut(cut).filter_map(|chunk| pongs.read(chunk).pong).collect();
             let all = [1, 2, 3, 0x0102_0304, 5];
             assert!(found.last() == Some(&5) && found.iter().all(|number| all.contains(number)), "{cut}: {found:?}");
             assert!(cut > 3 || found == all, "{cut}: {found:?}");
@@ -133,7 +186,37 @@ mod tests {
     #[test]
     fn what_is_no_websocket_is_no_pong() {
         let mut pongs = Pongs::default();
-        assert_eq!(pongs.read(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"), None);
-        assert_eq!(Pongs::default().read(&[0xFF; 100]), None);
+        assert_eq!(pongs.read(&mut b"GET / HTTP/1.1\r\nHost: a\r\n\r\n".to_owned()), Found::default());
+        assert_eq!(Pongs::default().read(&mut [0xFF; 100]), Found::default());
+    }
+
+    #[test]
+    fn names_are_replaced_in_texts_alone_and_the_frames_keep_their_length() {
+        let (written, plain) = (br#"42["\u0061",{"b":"\u0062"}]"#, br#"42["a"     ,{"b":"\u0062"}]"#);
+        let stream = |text: &[u8]| [frame(1, text), frame(9, b"42"), frame(2, written), frame(1, text)].concat();
+        // A ping may come between the parts of a text.
+        let parts = |(begin, end): (&[u8], &[u8])| {
+            let mut bytes = [frame(1, begin), frame(9, br#"["\u0061"#), frame(0, end), frame(1, plain)].concat();
+            bytes[0] &= 0x7F;
+            bytes
+        };
+        let in_frames = (parts(written.split_at(3)), parts(plain.split_at(3)));
+        for (bytes, expected) in [(stream(written), stream(plain)), in_frames] {
+            for cut in [1, 2, 5, 1000] {
+                let (mut pongs, mut passed, mut part) = (Pongs::default(), Vec::new(), Vec::new());
+                for chunk in bytes.chunks(cut) {
+                    part.extend_from_slice(chunk);
+                    let unfinished = pongs.read(&mut part).unfinished;
+                    passed.extend(part.drain(..part.len() - unfinished));
+                }
+                assert_eq!(passed, expected, "cut into {cut}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_name_that_does_not_end_in_its_frame_holds_nothing_up() {
+        let mut bytes = [frame(1, br#"42["\u00"#), frame(PONG, &7_u32.to_be_bytes())].concat();
+        assert_eq!(Pongs::default().read(&mut bytes), Found { pong: Some(7), unfinished: 0 });
     }
 }

@@ -219,6 +219,8 @@ pub(super) struct Shared<G> {
     replaced: Vec<u8>,
     line_ends: LineEnds,
     pongs: Pongs,
+    /// What was read and cannot be passed on before more has come.
+    unfinished: Vec<u8>,
     patience: Patience,
 }
 
@@ -232,18 +234,48 @@ impl<G> Shared<G> {
             replaced: Vec::new(),
             line_ends: LineEnds::default(),
             pongs: Pongs::default(),
+            unfinished: Vec::new(),
             patience: Patience::default(),
         }
     }
 
-    /// Looks at what was read: at the lines of a request, or for pongs.
-    fn look_at(&mut self, read: &[u8]) {
+    /// Looks at what was read: at the lines of a request, or at the frames of a websocket. Returns how many bytes at the end
+    /// cannot be passed on yet.
+    fn look_at(&mut self, read: &mut [u8]) -> usize {
         if self.health.is_http.load(Ordering::Relaxed) {
             self.line_ends.read(read);
             self.health.has_bare_lf.store(self.line_ends.has_bare_lf(), Ordering::Relaxed);
-        } else if let Some(number) = self.pongs.read(read) {
+            return 0;
+        }
+        let found = self.pongs.read(read);
+        if let Some(number) = found.pong {
             self.health.pong(number);
         }
+        found.unfinished
+    }
+
+    /// Reads behind what was read before and could not be passed on yet. Returns how many bytes are new.
+    fn try_read(&mut self, buf: &mut ReadBuf<'_>) -> io::Result<usize> {
+        if self.unfinished.is_empty() {
+            // Without zeroing the buffer first: what was never touched takes no memory, and most connections say little.
+            return self.stream.try_read_buf(buf);
+        }
+        let held = self.unfinished.len();
+        let room = buf.initialize_unfilled();
+        if room.len() <= held {
+            // Nothing fits behind it, so it is passed on as it is.
+            self.pongs.leave_name();
+            let passed = room.len();
+            room.copy_from_slice(&self.unfinished[..passed]);
+            buf.advance(passed);
+            self.unfinished.drain(..passed);
+            return Ok(passed);
+        }
+        room[..held].copy_from_slice(&self.unfinished);
+        let count = self.stream.try_read(&mut room[held..])?;
+        buf.advance(held + count);
+        self.unfinished = Vec::new();
+        Ok(count)
     }
 
     pub(super) fn hang_up(&self) -> HangUp {
@@ -262,10 +294,10 @@ impl<G: Unpin> AsyncRead for Shared<G> {
         if self.has_unsent() && self.ahead >= AHEAD {
             ready!(self.stream.poll_write_ready(cx))?;
         }
+        let from = buf.filled().len();
         loop {
             ready!(self.stream.poll_read_ready(cx))?;
-            // Without zeroing the buffer first: what was never touched takes no memory, and most connections say little.
-            match self.stream.try_read_buf(buf) {
+            match self.try_read(buf) {
                 Ok(count) => {
                     if count > 0 {
                         self.health.hear();
@@ -273,8 +305,16 @@ impl<G: Unpin> AsyncRead for Shared<G> {
                     if self.has_unsent() {
                         self.ahead = self.ahead.saturating_add(count);
                     }
-                    let filled = buf.filled();
-                    self.look_at(&filled[filled.len() - count..]);
+                    let unfinished = self.look_at(&mut buf.filled_mut()[from..]);
+                    let end = buf.filled().len() - unfinished;
+                    if unfinished > 0 {
+                        self.unfinished = buf.filled()[end..].to_vec();
+                        buf.set_filled(end);
+                    }
+                    // Nothing at all would mean that the stream has ended.
+                    if end == from && count > 0 {
+                        continue;
+                    }
                     return Poll::Ready(Ok(()));
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -405,6 +445,35 @@ mod tests {
 
     fn pong(number: u8) -> [u8; 10] {
         [0x8A, 0x84, 0, 0, 0, 0, 0, 0, 0, number]
+    }
+
+    #[tokio::test]
+    async fn an_escaped_name_is_replaced_whatever_the_buffer_and_however_it_comes() {
+        let (written, plain) = (br#"42["\u0072\u0065sume"]"#, br#"42["resume"          ]"#);
+        let frame = |text: &[u8]| [&[0x81, 0x80 | u8::try_from(text.len()).unwrap(), 0, 0, 0, 0], text].concat();
+        for room in [4, 9, 30, 512] {
+            let (mut server, mut client) = pair().await;
+            server.hang_up().leave_http();
+            let (bytes, mut read) = (frame(written), Vec::new());
+            client.set_nodelay(true).unwrap();
+            let write = async {
+                for part in bytes.chunks(7) {
+                    client.write_all(part).await.unwrap();
+                    tokio::task::yield_now().await;
+                }
+            };
+            let read_all = async {
+                while read.len() < bytes.len() {
+                    let mut buffer = vec![0; room];
+                    let count = server.read(&mut buffer).await.unwrap();
+                    assert!(count > 0, "the stream has ended");
+                    read.extend_from_slice(&buffer[..count]);
+                }
+            };
+            tokio::join!(write, read_all);
+            let as_written = room < 30 && read == bytes;
+            assert!(as_written || read == frame(plain), "{room}: {:?}", String::from_utf8_lossy(&read));
+        }
     }
 
     #[tokio::test]

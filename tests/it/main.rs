@@ -8,6 +8,7 @@ mod caching;
 mod data_files;
 mod delivery;
 mod dependencies;
+mod escaped_names;
 mod exit_codes;
 mod faults;
 mod hostile;

@@ -19,6 +19,7 @@ use socketioxide::{SocketIo, SocketIoBuilder};
 mod admission;
 mod connect_answer;
 mod middleware;
+mod plain_names;
 mod polls;
 mod portions;
 pub(super) mod query;

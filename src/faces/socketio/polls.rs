@@ -21,6 +21,7 @@ use serde_json::json;
 use socketioxide::socket::Sid;
 use tokio::time::{Instant, sleep};
 
+use super::plain_names::PlainNames;
 use super::query::Query;
 use super::transports::Transports;
 use super::upgrades::Upgrades;
@@ -75,6 +76,8 @@ pub async fn carry(State(polls): State<Polls>, mut request: Request, next: Next)
         Some(session) if polls.transports.ended(session).is_some_and(|ended| ended.is_cancelled()) => {
             refuse(1, "Session ID unknown")
         }
+        // Packets are parted in another way before Engine.IO 4.
+        Some(_) if request.method() == Method::POST && !query.is_eio3 => next.run(request.map(PlainNames::of)).await,
         Some(_) | None => next.run(request).await,
     }
 }
