@@ -110,6 +110,7 @@ mod tests {
             number: 1,
             original: MessageBody::stored("hi".into()),
             client_id: None,
+            extras: None,
             revision: None,
         };
         apply(summary, side, EntryKind::Message(message), Recount::default());

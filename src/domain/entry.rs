@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use super::{ClientMessageId, ConversationId, Message, MessageBody, MessageId, Side, Status, Timestamp, UserId};
+use super::{
+    ClientMessageId, ConversationId, Message, MessageBody, MessageExtras, MessageId, Side, Status, Timestamp, UserId,
+};
 
 /// An entry's number in its conversation: 1, 2, 3 ... without holes, in commit order. Zero is before the first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
@@ -167,6 +169,8 @@ pub enum DraftKind {
         body: MessageBody,
         /// What the author's client calls it: the same one again changes nothing.
         client_id: Option<ClientMessageId>,
+        /// What it has besides its text.
+        extras: Option<Box<MessageExtras>>,
     },
     /// To mark everything up to `up_to` as read; changes nothing if that is no news.
     Read {

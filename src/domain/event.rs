@@ -8,8 +8,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::{
-    ConnectionId, Conversation, ConversationId, Entry, EntryKind, Members, Message, MessageBody, MessageExtras,
-    MessageId, MessageStatus, Person, Seq, Side, UserId,
+    ConnectionId, Conversation, ConversationId, Entry, EntryKind, Members, Message, MessageBody, MessageId,
+    MessageStatus, Person, Seq, Side, UserId,
 };
 
 /// Something that connections are told.
@@ -71,9 +71,7 @@ pub struct EntryEvent {
     pub author: Arc<Person>,
     /// The connection it came from; `None` if it came by a request.
     pub origin: Option<ConnectionId>,
-    /// What goes with it beside its text, if it is a message.
-    pub extras: MessageExtras,
-    /// Where its attachment can be fetched for a while, if it has one.
+    /// Where the attachment of the message that it is, or is about, can be fetched for a while, if it has one.
     pub attachment_path: Option<String>,
     /// Of an edit or a deletion that is told later than it happened: the message that it is about, as it is now.
     pub about: Option<Message>,
@@ -202,6 +200,7 @@ mod tests {
             number: 1,
             original: MessageBody::stored("hi".into()),
             client_id: None,
+            extras: None,
             revision: None,
         };
         EntryEvent {
@@ -216,7 +215,6 @@ mod tests {
             },
             author: author.clone(),
             origin: None,
-            extras: MessageExtras::default(),
             attachment_path: None,
             about: None,
         }

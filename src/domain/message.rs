@@ -106,6 +106,8 @@ pub struct Message {
     pub original: MessageBody,
     /// What the author's client called it.
     pub client_id: Option<ClientMessageId>,
+    /// What it has besides its text; `None` for most messages, which are the smaller for it.
+    pub extras: Option<Box<MessageExtras>>,
     /// What became of it since; `None` if it stands as it was said. A projection of the log.
     pub revision: Option<Revision>,
 }
@@ -131,6 +133,18 @@ impl Message {
         }
     }
 
+    /// The number of the message that it answers.
+    #[must_use]
+    pub fn reply_to(&self) -> Option<u64> {
+        self.extras.as_ref()?.reply_to
+    }
+
+    /// The file that it was sent with.
+    #[must_use]
+    pub fn attachment(&self) -> Option<&Attachment> {
+        self.extras.as_ref()?.attachment.as_ref()
+    }
+
     /// When it was edited last, if it was and is still there.
     #[must_use]
     pub fn edited_at(&self) -> Option<Timestamp> {
@@ -144,7 +158,7 @@ impl Message {
     }
 }
 
-/// What goes with a message beside its text.
+/// What a message has besides its text.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct MessageExtras {
     /// The number of the message that it answers.
@@ -154,10 +168,11 @@ pub struct MessageExtras {
 }
 
 impl MessageExtras {
-    /// Whether there is nothing.
+    /// As [`Message::extras`]: `None` if there is nothing.
     #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.reply_to.is_none() && self.attachment.is_none()
+    pub fn boxed(self) -> Option<Box<Self>> {
+        let is_empty = self.reply_to.is_none() && self.attachment.is_none();
+        (!is_empty).then(|| Box::new(self))
     }
 }
 

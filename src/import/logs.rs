@@ -1,7 +1,7 @@
-//! Copies conversations, entry by entry, and the extras of their messages.
+//! Copies conversations, entry by entry, and the files of their messages.
 
 use super::{End, Folders, ImportError, Moved};
-use crate::domain::{ConversationId, Entry, MessageId, Seq, Side, Summary};
+use crate::domain::{ConversationId, Entry, Message, Seq, Side, Summary};
 use crate::store::{MAX_PAGE, Receipt};
 
 pub(super) async fn move_logs(
@@ -47,47 +47,28 @@ async fn move_log(
     loop {
         let entries = from.stores.conversations.entries_after(summary.conversation.id, seq, MAX_PAGE).await?;
         let (count, end) = (entries.len() as u64, entries.last().map(|entry| entry.seq));
-        // Before the messages: nobody must find one without what goes with it.
-        move_extras(from, to, folders, moved, &entries).await?;
-        moved.entries += to.maintenance.restore(summary.conversation, entries).await?;
+        copy_files(folders, moved, &entries).await?;
+        let with_extras: Vec<bool> =
+            entries.iter().map(|entry| entry.message().is_some_and(|it| it.extras.is_some())).collect();
+        let restored = to.maintenance.restore(summary.conversation, entries).await?;
+        moved.entries += restored;
+        // Those that were not there are the last.
+        let new = with_extras.iter().rev().take(usize::try_from(restored).unwrap_or(usize::MAX));
+        moved.extras += new.filter(|has_extras| **has_extras).count() as u64;
         progress(count);
         let Some(end) = end else { return Ok(()) };
         seq = end;
     }
 }
 
-async fn move_extras(
-    from: &End,
-    to: &End,
-    folders: Option<&Folders>,
-    moved: &mut Moved,
-    entries: &[Entry],
-) -> Result<(), ImportError> {
-    let messages = messages_of(entries);
-    let extras = from.stores.conversations.extras(&messages).await?;
-    if extras.is_empty() {
-        return Ok(());
-    }
-    let there = to.stores.conversations.extras(&messages).await?;
-    for (message, extras) in extras {
-        if let Some(attachment) = &extras.attachment {
-            moved.attachments += 1;
-            match folders {
-                Some(folders) => folders.copy(&attachment.file, moved).await?,
-                None => moved.files_missing += 1,
-            }
-        }
-        if there.iter().all(|(known, _)| *known != message) {
-            let of = |entry: &&Entry| entry.message().is_some_and(|said| said.id == message);
-            if let Some(entry) = entries.iter().find(of) {
-                to.stores.conversations.save_extras(message, entry.author, extras).await?;
-            }
-            moved.extras += 1;
+/// Copies the files that these messages were sent with.
+async fn copy_files(folders: Option<&Folders>, moved: &mut Moved, entries: &[Entry]) -> Result<(), ImportError> {
+    for attachment in entries.iter().filter_map(Entry::message).filter_map(Message::attachment) {
+        moved.attachments += 1;
+        match folders {
+            Some(folders) => folders.copy(&attachment.file, moved).await?,
+            None => moved.files_missing += 1,
         }
     }
     Ok(())
-}
-
-pub(super) fn messages_of(entries: &[Entry]) -> Vec<MessageId> {
-    entries.iter().filter_map(Entry::message).map(|message| message.id).collect()
 }

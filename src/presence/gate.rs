@@ -114,9 +114,7 @@ impl Gate {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{
-        Conversation, Entry, EntryKind, Members, MessageExtras, Parties, Person, Side, Status, Timestamp, UserId,
-    };
+    use crate::domain::{Conversation, Entry, EntryKind, Members, Parties, Person, Side, Status, Timestamp, UserId};
 
     fn told(seq: u64) -> Arc<EntryEvent> {
         let (id, ann) = (ConversationId::from_bytes([1; 12]), Arc::new(Person::deleted(UserId::from_bytes([2; 12]))));
@@ -131,8 +129,7 @@ mod tests {
             kind: EntryKind::StatusChanged { status: Status::Active },
         };
         let parties = Parties { conversation, customer: ann.clone(), desk: ann.clone() };
-        let extras = MessageExtras::default();
-        Arc::new(EntryEvent { parties, entry, author: ann, origin: None, extras, attachment_path: None, about: None })
+        Arc::new(EntryEvent { parties, entry, author: ann, origin: None, attachment_path: None, about: None })
     }
 
     fn passed_on(next: Next) -> Vec<u64> {

@@ -4,9 +4,7 @@ use tokio::time::advance;
 
 use super::testing::Recorder;
 use super::*;
-use crate::domain::{
-    Conversation, Entry, EntryEvent, EntryKind, Members, MessageExtras, Parties, Side, Status, Timestamp,
-};
+use crate::domain::{Conversation, Entry, EntryEvent, EntryKind, Members, Parties, Side, Status, Timestamp};
 
 const ROOM: ConversationId = ConversationId::from_bytes([1; 12]);
 const ANN: UserId = UserId::from_bytes([2; 12]);
@@ -30,8 +28,7 @@ fn told(seq: u64) -> Arc<EntryEvent> {
         kind: EntryKind::StatusChanged { status: Status::Active },
     };
     let parties = Parties { conversation, customer: ann(), desk: desk.clone() };
-    let extras = MessageExtras::default();
-    Arc::new(EntryEvent { parties, entry, author: desk, origin: None, extras, attachment_path: None, about: None })
+    Arc::new(EntryEvent { parties, entry, author: desk, origin: None, attachment_path: None, about: None })
 }
 
 /// Ann, and what her connections are told.

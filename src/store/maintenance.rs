@@ -6,7 +6,9 @@ use std::fmt;
 use async_trait::async_trait;
 
 use super::{Delivered, Profile, StoreError};
-use crate::domain::{Conversation, ConversationId, DeskId, Entry, Seq, Summary, User, UserId};
+use crate::domain::{
+    Conversation, ConversationId, DeskId, Entry, EntryKind, MessageExtras, MessageId, Seq, Summary, User, UserId,
+};
 
 /// Why something could not be put back.
 #[derive(Debug, thiserror::Error)]
@@ -79,7 +81,8 @@ pub trait Maintenance: Send + Sync + 'static {
     /// to date; opens the conversation first if it is not there. Gives how many entries were news.
     ///
     /// Entries that are there already must be the same, and the first that is not must follow the end of the log. What became
-    /// of messages follows from the entries that did it, and is not looked at.
+    /// of messages follows from the entries that did it, and is not compared; nor are extras, which
+    /// [`replace_extras`](Self::replace_extras) may have changed.
     async fn restore(&self, conversation: Conversation, entries: Vec<Entry>) -> Result<u64, RestoreError>;
     /// Puts the right projections in the place of wrong ones, unless the log has moved on from `last_seq` of `wrong`. Tells
     /// whether it did.
@@ -93,6 +96,8 @@ pub trait Maintenance: Send + Sync + 'static {
         wrong: Option<Seq>,
         right: Option<&Entry>,
     ) -> Result<bool, StoreError>;
+    /// Replaces what a message has besides its text. Nothing happens if there is no such message.
+    async fn replace_extras(&self, message: MessageId, extras: MessageExtras) -> Result<(), StoreError>;
     /// Messages of a conversation whose copy for the replaced server is missing, or says something else than the log.
     /// Nothing, if the store makes no copies. `right` says how matters stand there.
     async fn wrong_copies(&self, right: &Summary) -> Result<Vec<Seq>, StoreError>;
@@ -112,9 +117,18 @@ pub(super) fn news(kept: &[Entry], entries: Vec<Entry>, end: Seq) -> Result<Vec<
             }
             last = entry.seq;
             news.push(entry);
-        } else if kept.next().cloned().map(Entry::as_appended) != Some(entry.clone().as_appended()) {
+        } else if kept.next().map(comparable) != Some(comparable(&entry)) {
             return Err(RestoreError::Occupied(format!("entry {} of {}", entry.seq, entry.conversation)));
         }
     }
     Ok(news)
+}
+
+/// An entry without what may have changed since it was appended.
+fn comparable(entry: &Entry) -> Entry {
+    let mut entry = entry.clone().as_appended();
+    if let EntryKind::Message(message) = &mut entry.kind {
+        message.extras = None;
+    }
+    entry
 }

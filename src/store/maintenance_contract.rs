@@ -3,7 +3,8 @@
 use super::{Appended, Delivered, NewUser, OpenStore, Profile, Receipt, RestoreError, SessionsChange, UserChange};
 use crate::domain::{
     AccountStatus, Attachment, Conversation, ConversationId, DeskId, Draft, DraftKind, Entry, Members, MessageBody,
-    MessageExtras, MessageId, PendingCodes, ReceiptCursor, Role, Seq, Side, Status, Timestamp, TokenDigest, UserId,
+    MessageExtras, MessageId, PendingCodes, ReceiptCursor, Role, Seq, Side, Status, Target, Timestamp, TokenDigest,
+    UserId,
 };
 use crate::import::{End, ImportError, Moved, compare, count_entries, import};
 use crate::verify::{Repair, verify};
@@ -23,6 +24,7 @@ fn say(conversation: &Conversation, author: u8, side: Side, text: &str) -> Draft
         id: MessageId::generate(START),
         body: MessageBody::stored(text.to_owned()),
         client_id: (side == Side::Customer).then(|| format!("c-{text}").parse().unwrap()),
+        extras: None,
     };
     draft(conversation, author, side, kind)
 }
@@ -58,6 +60,13 @@ async fn end_sessions(store: &OpenStore) {
     }
 }
 
+/// The second message answers the first, the fifth is sent with a file.
+fn extras_of(i: u64, before: &[Target]) -> Option<Box<MessageExtras>> {
+    let file = || Attachment { file: "kept".into(), name: "a b.txt".into(), media_type: "text/plain".into(), size: 2 };
+    let reply_to = (i == 2).then(|| before[0].number);
+    MessageExtras { reply_to, attachment: (i == 5).then(file) }.boxed()
+}
+
 /// Two support conversations and a direct one, with entries of every kind.
 pub(crate) async fn fill(store: &OpenStore) -> Conversation {
     for (n, role) in [(1, Role::Customer), (2, Role::Customer), (9, Role::Admin)] {
@@ -69,7 +78,11 @@ pub(crate) async fn fill(store: &OpenStore) -> Conversation {
     let pair = conversations.open(Members::direct(someone(1), someone(2)), START).await.unwrap();
     let (mut anns, mut bobs) = (Vec::new(), Vec::new());
     for i in 1..=5 {
-        anns.push(append(store, say(&ann, 1, Side::Customer, &format!("ann {i}"))).await.as_target().unwrap());
+        let mut draft = say(&ann, 1, Side::Customer, &format!("ann {i}"));
+        if let DraftKind::Message { extras, .. } = &mut draft.kind {
+            *extras = extras_of(i, &anns);
+        }
+        anns.push(append(store, draft).await.as_target().unwrap());
         bobs.push(append(store, say(&bob, 2, Side::Customer, &format!("bob {i}"))).await.as_target().unwrap());
     }
     append(store, draft(&ann, 9, Side::Desk, DraftKind::Read { up_to: Seq::new(3) })).await;
@@ -84,26 +97,18 @@ pub(crate) async fn fill(store: &OpenStore) -> Conversation {
     conversations.advance_delivered(vec![mark]).await.unwrap();
     let cursor = ReceiptCursor { sent: Seq::new(5), delivered: Seq::new(4) };
     conversations.note_receipts(vec![Receipt { conversation: ann.id, side: Side::Desk, cursor }]).await.unwrap();
-    add_what_goes_with_it(store, &ann).await;
+    add_profiles(store).await;
     end_sessions(store).await;
     ann
 }
 
-/// Profiles, extras, and what the replaced server has noted.
-async fn add_what_goes_with_it(store: &OpenStore, conversation: &Conversation) {
+/// Profiles, and what the replaced server has noted.
+async fn add_profiles(store: &OpenStore) {
     let stores = store.stores();
     let ann = Profile { username: Some("ann".into()), phone: "1".into(), ..Profile::empty(someone(1)) };
     let visitor = Profile { session: Some("digest".into()), ..Profile::empty(someone(2)) };
     for profile in [ann, visitor] {
         stores.profiles.save_profile(profile).await.unwrap();
-    }
-    let file = Attachment { file: "kept".into(), name: "a b.txt".into(), media_type: "text/plain".into(), size: 2 };
-    let log = stores.conversations.entries_after(conversation.id, Seq::ZERO, 10).await.unwrap();
-    let messages: Vec<_> = log.iter().filter_map(Entry::message).collect();
-    let answer = MessageExtras { reply_to: Some(messages[0].number), attachment: None };
-    let picture = MessageExtras { reply_to: None, attachment: Some(file) };
-    for (message, extras) in [(messages[1], answer), (messages[2], picture)] {
-        stores.conversations.save_extras(message.id, someone(2), extras).await.unwrap();
     }
     store.maintenance().unwrap().restore_google_id(someone(2), "1122334455").await.unwrap();
 }
@@ -128,7 +133,7 @@ pub(crate) async fn a_store_moves_into_another_and_lives_on_there(one: &OpenStor
     from.maintenance.add_desk_id(desk[1]).await.unwrap();
     let moved = import(&from, &to, None, |_| ()).await.unwrap();
     let there = Moved { conversations: 3, attachments: 1, files_missing: 1, ..Moved::default() };
-    assert_eq!(moved, Moved { users: 3, profiles: 2, entries: 14, extras: 2, ..there });
+    assert_eq!(moved, Moved { users: 3, profiles: 2, entries: 14, extras: 1, ..there });
     assert_eq!(count_entries(&to).await.unwrap(), 17);
     assert_eq!(compare(&from, &to, |_| ()).await.unwrap(), 17);
     assert_eq!(found(other, Repair::No).await, (vec![], 0, 0));

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::domain::{
-    Conversation, ConversationId, Draft, Entry, Members, MessageExtras, MessageId, ReceiptCursor, Seq, Side, Summary,
-    Timestamp, UserId,
+    Conversation, ConversationId, Draft, Entry, Members, MessageId, ReceiptCursor, Seq, Side, Summary, Timestamp,
+    UserId,
 };
 
 #[cfg(test)]
@@ -195,12 +195,8 @@ pub trait ConversationStore: Send + Sync + 'static {
     async fn message(&self, id: MessageId) -> Result<Option<Entry>, StoreError>;
     /// The same, for messages that are known by their numbers, in no particular order; at most [`MAX_PAGE`] are looked at.
     async fn messages_by_number(&self, numbers: &[u64]) -> Result<Vec<Entry>, StoreError>;
-    /// Keeps what goes with a message of this author, before the message itself is appended.
-    async fn save_extras(&self, message: MessageId, author: UserId, extras: MessageExtras) -> Result<(), StoreError>;
-    /// The bytes of all files that came with messages of this author.
+    /// The bytes of all files that were sent with messages of this author.
     async fn stored_by(&self, author: UserId) -> Result<u64, StoreError>;
-    /// What goes with these messages; most have nothing. At most [`MAX_PAGE`] are looked at.
-    async fn extras(&self, messages: &[MessageId]) -> Result<Vec<(MessageId, MessageExtras)>, StoreError>;
 
     /// Notes how far people have been delivered to. Not a projection; what is kept moves forward only.
     async fn advance_delivered(&self, marks: Vec<Delivered>) -> Result<(), StoreError>;

@@ -62,9 +62,6 @@ impl Site {
             let id = summary.conversation.id;
             all.push(format!("{summary:?}"));
             for entry in stores.conversations.entries_after(id, Seq::ZERO, MAX_PAGE).await.unwrap() {
-                if let Some(message) = entry.message() {
-                    all.push(format!("{:?}", stores.conversations.extras(&[message.id]).await.unwrap()));
-                }
                 all.push(format!("{entry:?}"));
             }
         }
@@ -200,7 +197,7 @@ async fn a_second_run_changes_nothing_and_a_newer_dump_brings_what_is_new() {
         let Some(site) = Site::dumped(product) else { return };
         site.import_with_media();
         let before = site.contents().await;
-        assert!(before.len() >= 20, "{before:?}");
+        assert!(before.len() >= 10, "{before:?}");
         let again = site.import_with_media();
         assert_eq!(site.contents().await, before);
         assert!(

@@ -18,7 +18,7 @@ async fn fill(server: &TestServer, customer: &User) {
     let conversation = conversations.open(Members::Support { customer: customer.id }, now).await.unwrap();
     let say = |n: usize| {
         let body = MessageBody::parse(&n.to_string(), 100).unwrap();
-        let kind = DraftKind::Message { id: MessageId::generate(now), body, client_id: None };
+        let kind = DraftKind::Message { id: MessageId::generate(now), body, client_id: None, extras: None };
         Draft { conversation: conversation.id, author: customer.id, side: Side::Customer, at: now, kind }
     };
     for kept in conversations.append((0..MESSAGES).map(say).collect()).await {

@@ -3,18 +3,13 @@
 use std::sync::Arc;
 
 use crate::desk::Desk;
-use crate::domain::{Attachment, Entry, MessageExtras, MessageId, Person, Status, UserId};
+use crate::domain::{Attachment, Entry, Message, MessageId, Person, Status, UserId};
 use crate::store::StoreError;
 
 impl Desk {
     /// Where the file of a message can be fetched for a while, if it has one.
-    pub(in crate::desk) fn attachment_path(
-        &self,
-        message: Option<MessageId>,
-        extras: &MessageExtras,
-    ) -> Option<String> {
-        let attachment = extras.attachment.as_ref()?;
-        Some(self.0.accounts.file_path(message?, &attachment.name))
+    pub(in crate::desk) fn attachment_path(&self, message: &Message) -> Option<String> {
+        Some(self.0.accounts.file_path(message.id, &message.attachment()?.name))
     }
 
     /// The file to which a path leads that ends like this; `None` if the link is not good any more, or its message was deleted.
@@ -55,13 +50,9 @@ impl Desk {
 
     /// The file of a message that was not deleted.
     async fn file_of(&self, id: MessageId) -> Result<Option<(Entry, Attachment)>, StoreError> {
-        let conversations = &self.0.stores.conversations;
-        let Some(entry) = conversations.message(id).await? else { return Ok(None) };
-        if entry.message().is_none_or(|message| message.text().is_none()) {
-            return Ok(None);
-        }
-        let extras = conversations.extras(&[id]).await?;
-        let attachment = extras.into_iter().find_map(|(message, extras)| extras.attachment.filter(|_| message == id));
+        let Some(entry) = self.0.stores.conversations.message(id).await? else { return Ok(None) };
+        let attachment = entry.message().filter(|message| message.text().is_some()).and_then(Message::attachment);
+        let attachment = attachment.cloned();
         Ok(attachment.map(|attachment| (entry, attachment)))
     }
 }

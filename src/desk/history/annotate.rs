@@ -84,7 +84,7 @@ impl Desk {
         conversation: Conversation,
         messages: &[EntryEvent],
     ) -> Result<HashMap<u64, EntryEvent>, StoreError> {
-        let mut wanted: HashSet<u64> = messages.iter().filter_map(|told| told.extras.reply_to).collect();
+        let mut wanted: HashSet<u64> = messages.iter().filter_map(|told| told.entry.message()?.reply_to()).collect();
         let mut answered = HashMap::new();
         for told in messages {
             if let Some(number) = told.entry.message().map(|message| message.number)

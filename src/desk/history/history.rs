@@ -9,8 +9,8 @@ use crate::desk::Desk;
 use crate::desk::delivery::Reaches;
 use crate::desk::messages::MarkReadError;
 use crate::domain::{
-    Conversation, ConversationId, Entry, EntryEvent, Message, MessageExtras, MessageId, MessageStatus, Parties, Person,
-    Seq, Summary, UserId,
+    Conversation, ConversationId, Entry, EntryEvent, Message, MessageId, MessageStatus, Parties, Person, Seq, Summary,
+    UserId,
 };
 use crate::store::StoreError;
 
@@ -127,11 +127,6 @@ impl Desk {
             let found = self.0.stores.conversations.entries_at(conversation.id, &targets).await?;
             about.extend(found.iter().filter_map(Entry::message).map(|message| (message.id, message.clone())));
         }
-        let messages: Vec<MessageId> = entries.iter().filter_map(message_of).collect();
-        let mut extras: HashMap<MessageId, MessageExtras> = HashMap::new();
-        if !messages.is_empty() {
-            extras.extend(self.0.stores.conversations.extras(&messages).await?);
-        }
         self.0.directory.look_up(entries.iter().map(|entry| entry.author)).await?;
         let mut shown = Vec::with_capacity(entries.len());
         for entry in entries {
@@ -139,17 +134,12 @@ impl Desk {
                 Occupied(known) => known.get().clone(),
                 Vacant(place) => place.insert(self.0.directory.person_or_deleted(entry.author).await?).clone(),
             };
-            let extras = message_of(&entry).and_then(|message| extras.get(&message).cloned()).unwrap_or_default();
             let about = entry.target().and_then(|target| about.get(&target.id).cloned());
-            let attachment_path = self.attachment_path(message_of(&entry), &extras);
+            let message = entry.message().or(about.as_ref());
+            let attachment_path = message.and_then(|message| self.attachment_path(message));
             let parties = parties.clone();
-            shown.push(EntryEvent { parties, entry, author, origin: None, extras, attachment_path, about });
+            shown.push(EntryEvent { parties, entry, author, origin: None, attachment_path, about });
         }
         Ok(shown)
     }
-}
-
-/// The message that an entry is, or is about.
-fn message_of(entry: &Entry) -> Option<MessageId> {
-    entry.message().map(|message| message.id).or_else(|| entry.target().map(|target| target.id))
 }

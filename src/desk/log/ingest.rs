@@ -3,7 +3,7 @@
 use super::journal::{Outcome, Submission};
 use crate::desk::Desk;
 use crate::desk::messages::SendMessageError;
-use crate::domain::{ConversationId, Draft, MessageExtras};
+use crate::domain::{ConversationId, Draft};
 use crate::store::{AppendError, Appended, StoreError};
 
 impl Desk {
@@ -31,7 +31,7 @@ impl Desk {
         let conversation = self.0.directory.conversation(id).await?.ok_or(AppendError::NoConversation(id))?;
         let parties = self.0.directory.parties(conversation).await?;
         let author = self.0.directory.person_or_deleted(draft.author).await?;
-        Ok(Submission { draft, parties, author, origin: None, extras: MessageExtras::default(), waiting: None })
+        Ok(Submission { draft, parties, author, origin: None, attachment_path: None, waiting: None })
     }
 }
 

@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use super::follow_log::Told;
 use crate::desk::Desk;
 use crate::desk::messages::{SendMessageError, Sent};
-use crate::domain::{ConnectionId, Draft, DraftKind, Entry, EntryEvent, MessageExtras, Parties, Person};
+use crate::domain::{ConnectionId, Draft, DraftKind, Entry, EntryEvent, Parties, Person};
 use crate::store::{AppendError, Appended, StoreError};
 use crate::supervise::essential;
 
@@ -71,8 +71,8 @@ pub(in crate::desk) struct Submission {
     pub(in crate::desk) parties: Parties,
     pub(in crate::desk) author: Arc<Person>,
     pub(in crate::desk) origin: Option<ConnectionId>,
-    /// What goes with a message; kept already.
-    pub(in crate::desk) extras: MessageExtras,
+    /// Of an edit or a deletion: the path to the attachment of the message that it is about.
+    pub(in crate::desk) attachment_path: Option<String>,
     /// `None` for what nobody waits for.
     pub(in crate::desk) waiting: Option<Waiting>,
 }
@@ -91,7 +91,7 @@ struct Kept {
     parties: Parties,
     author: Arc<Person>,
     origin: Option<ConnectionId>,
-    extras: MessageExtras,
+    attachment_path: Option<String>,
     waiting: Option<Waiting>,
     result: Result<Appended, AppendError>,
 }
@@ -194,20 +194,20 @@ impl Desk {
             let bytes: usize = waiting.iter().map(Submission::bytes).sum();
             let mut drafts = Vec::with_capacity(waiting.len());
             let mut rests = Vec::with_capacity(waiting.len());
-            for Submission { draft, parties, author, origin, extras, waiting } in waiting.drain(..) {
+            for Submission { draft, parties, author, origin, attachment_path, waiting } in waiting.drain(..) {
                 drafts.push(draft);
-                rests.push((parties, author, origin, extras, waiting));
+                rests.push((parties, author, origin, attachment_path, waiting));
             }
             let results = self.0.stores.conversations.append(drafts).await;
             self.0.journal.bytes.fetch_sub(bytes, Ordering::Relaxed);
             say_what_failed(&results);
             let results = results.into_iter().chain(std::iter::repeat_with(|| Err(unanswered().into())));
             let kept = rests.into_iter().zip(results);
-            let kept = kept.map(|((parties, author, origin, extras, waiting), result)| Kept {
+            let kept = kept.map(|((parties, author, origin, attachment_path, waiting), result)| Kept {
                 parties,
                 author,
                 origin,
-                extras,
+                attachment_path,
                 waiting,
                 result,
             });
@@ -232,10 +232,10 @@ impl Desk {
     }
 
     fn tell_and_answer(&self, kept: Kept) {
-        let Kept { parties, author, origin, extras, waiting, result } = kept;
+        let Kept { parties, author, origin, attachment_path, waiting, result } = kept;
         let told = |entry: Entry, parties: Parties| {
-            let attachment_path = self.attachment_path(entry.message().map(|message| message.id), &extras);
-            Arc::new(EntryEvent { parties, entry, author, origin, extras, attachment_path, about: None })
+            let attachment_path = attachment_path.or_else(|| self.attachment_path(entry.message()?));
+            Arc::new(EntryEvent { parties, entry, author, origin, attachment_path, about: None })
         };
         let outcome = match result {
             Ok(Appended::New(entry)) => {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::desk::Desk;
 use crate::desk::log::Submission;
 use crate::desk::messages::SendMessageError;
-use crate::domain::{ConversationId, Draft, DraftKind, Members, MessageExtras, Person, Side, Status};
+use crate::domain::{ConversationId, Draft, DraftKind, Members, Person, Side, Status};
 use crate::store::StoreError;
 
 /// Why a status stays as it is.
@@ -61,7 +61,7 @@ impl Desk {
             parties,
             author: author.clone(),
             origin: None,
-            extras: MessageExtras::default(),
+            attachment_path: None,
             waiting: None,
         })
         .await?;

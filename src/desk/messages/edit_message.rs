@@ -114,13 +114,12 @@ impl Desk {
         self.0.limits.take(author.id).map_err(SendMessageError::RateLimited)?;
         let id = found.entry.conversation;
         let conversation = self.0.directory.conversation(id).await?.ok_or(ReviseError::NotFound)?;
-        let extras = self.0.stores.conversations.extras(&[found.message.id]).await?.pop();
         let submission = Submission {
             draft: Draft { conversation: id, author: author.id, side: found.side, at: self.0.clock.now(), kind },
             parties: self.0.directory.parties(conversation).await?,
             author: author.clone(),
             origin,
-            extras: extras.map(|(_, extras)| extras).unwrap_or_default(),
+            attachment_path: self.attachment_path(&found.message),
             waiting: None,
         };
         let sent = self.append(submission).await?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::desk::Desk;
 use crate::desk::log::Submission;
 use crate::desk::messages::SendMessageError;
-use crate::domain::{ConnectionId, Conversation, ConversationId, Draft, DraftKind, MessageExtras, Person, Seq, UserId};
+use crate::domain::{ConnectionId, Conversation, ConversationId, Draft, DraftKind, Person, Seq, UserId};
 use crate::store::StoreError;
 
 /// What shall count as read.
@@ -93,7 +93,6 @@ impl Desk {
         let kind = DraftKind::Read { up_to };
         let draft = Draft { conversation: conversation.id, author: reader.id, side, at: self.0.clock.now(), kind };
         let parties = self.0.directory.parties(conversation).await?;
-        let (author, extras) = (reader.clone(), MessageExtras::default());
-        Ok(Submission { draft, parties, author, origin, extras, waiting: None })
+        Ok(Submission { draft, parties, author: reader.clone(), origin, attachment_path: None, waiting: None })
     }
 }

@@ -152,16 +152,13 @@ impl Desk {
         limits.take_text(ask.author.id, body.as_str()).map_err(SendMessageError::RateLimited)?;
         let at = self.0.clock.now();
         let id = MessageId::generate(at);
-        if !ask.extras.is_empty() {
-            self.0.stores.conversations.save_extras(id, ask.author.id, ask.extras.clone()).await?;
-        }
-        let kind = DraftKind::Message { id, body, client_id: ask.client_id };
+        let kind = DraftKind::Message { id, body, client_id: ask.client_id, extras: ask.extras.boxed() };
         Ok(Submission {
             draft: Draft { conversation: conversation.id, author: ask.author.id, side, at, kind },
             parties: self.0.directory.parties(conversation).await?,
             author: ask.author,
             origin: ask.origin,
-            extras: ask.extras,
+            attachment_path: None,
             waiting: None,
         })
     }

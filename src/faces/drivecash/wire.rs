@@ -152,9 +152,9 @@ pub(super) fn encode(event: &DeskEvent, viewer: &Person, customer: UserId, link:
 fn encode_entry(told: &EntryEvent, viewer: &Person, link: Link<'_>) -> Option<Encoded> {
     let author = told.author_and_addressee(viewer).0.shown;
     match &told.entry.kind {
-        EntryKind::Message(_) => match told.extras.reply_to {
+        EntryKind::Message(message) => match message.reply_to() {
             Some(number) => Some(Encoded::Answer(number)),
-            None => message(told, viewer, None, link).map(Encoded::Frame),
+            None => self::message(told, viewer, None, link).map(Encoded::Frame),
         },
         EntryKind::Read { up_to } => {
             let of_side = told.entry.side.other();
@@ -173,8 +173,9 @@ pub(super) fn message(
     link: Link<'_>,
 ) -> Option<String> {
     let author = told.author_and_addressee(viewer).0.shown;
+    let message = told.entry.message()?;
     Some(text(&ServerFrame::ChatMessage {
-        message_id: told.entry.message()?.number,
+        message_id: message.number,
         message: told.text()?,
         sender_id: author.number,
         sender_type: sender_type(told.entry.side),
@@ -182,7 +183,7 @@ pub(super) fn message(
         created_at: timestamps::frame(told.entry.at),
         is_read: false,
         attachment: link(told),
-        attachment_name: told.extras.attachment.as_ref().map(|attachment| attachment.name.as_str()),
+        attachment_name: message.attachment().map(|attachment| attachment.name.as_str()),
         reply_to: answered.and_then(|answered| ReplyBody::new(answered, viewer)),
     }))
 }
@@ -351,7 +352,7 @@ impl<'a> MessageBody<'a> {
             message: told.text()?,
             reply_to,
             attachment: link(told),
-            attachment_name: told.extras.attachment.as_ref().map(|attachment| attachment.name.as_str()),
+            attachment_name: message.attachment().map(|attachment| attachment.name.as_str()),
             is_read: false,
             read_at: None,
             created_at: timestamps::rest(told.entry.at),
@@ -372,7 +373,7 @@ pub(super) fn messages<'a>(
     link: Link<'_>,
 ) -> Vec<MessageBody<'a>> {
     let show = |told: &'a EntryEvent| {
-        let answered = told.extras.reply_to.and_then(|number| log.answered.get(&number));
+        let answered = told.entry.message()?.reply_to().and_then(|number| log.answered.get(&number));
         let body = MessageBody::new(told, viewer, answered, link)?;
         let is_read = told.entry.seq <= summary.side(told.entry.side.other()).read;
         Some(if is_read { body.read_at(log.read_at(told)) } else { body })

@@ -50,11 +50,12 @@ impl Taking<'_> {
             return Ok(());
         }
         let conversations = &self.to.stores.conversations;
-        let kept = conversations.extras(&[id]).await?.pop().map(|(_, extras)| extras).unwrap_or_default();
-        if kept.attachment.as_ref().is_none_or(|kept| kept.size == 0) {
+        let Some(entry) = conversations.message(id).await? else { return Ok(()) };
+        let Some(kept) = entry.message() else { return Ok(()) };
+        if kept.attachment().is_none_or(|kept| kept.size == 0) {
             let attachment = self.attachment(pk, fields).await?;
-            let Some(entry) = conversations.message(id).await? else { return Ok(()) };
-            conversations.save_extras(id, entry.author, MessageExtras { attachment, ..kept }).await?;
+            let extras = MessageExtras { reply_to: kept.reply_to(), attachment };
+            self.to.maintenance.replace_extras(id, extras).await?;
         }
         Ok(())
     }

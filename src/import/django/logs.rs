@@ -36,7 +36,6 @@ struct Waiting {
     pk: u64,
     is_read: bool,
     draft: Draft,
-    extras: MessageExtras,
 }
 
 /// How far a side has read: up to the message before the first that it has not.
@@ -131,9 +130,9 @@ impl Taking<'_> {
             author: self.author(log.room, message.pk, side, &fields),
             side,
             at: message.at,
-            kind: DraftKind::Message { id, body, client_id: self.ids.client_id(message.pk) },
+            kind: DraftKind::Message { id, body, client_id: self.ids.client_id(message.pk), extras: extras.boxed() },
         };
-        log.waiting.push(Waiting { pk: message.pk, is_read: fields.is_read, draft, extras });
+        log.waiting.push(Waiting { pk: message.pk, is_read: fields.is_read, draft });
         Ok(())
     }
 
@@ -171,10 +170,7 @@ impl Taking<'_> {
         let waiting = std::mem::take(&mut log.waiting);
         let conversations = &self.to.stores.conversations;
         let mut drafts = Vec::with_capacity(waiting.len());
-        for Waiting { draft, extras, .. } in &waiting {
-            if let (DraftKind::Message { id, .. }, false) = (&draft.kind, extras.is_empty()) {
-                conversations.save_extras(*id, draft.author, extras.clone()).await?;
-            }
+        for Waiting { draft, .. } in &waiting {
             drafts.push(draft.clone());
         }
         let appended = conversations.append(drafts).await;

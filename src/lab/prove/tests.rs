@@ -58,7 +58,7 @@ async fn say(stores: &Stores, author: UserId, text: &str) -> ConversationId {
     let members = Members::Support { customer: author };
     let conversation = stores.conversations.open(members, Timestamp::default()).await.unwrap().id;
     let (id, body) = (MessageId::generate(Timestamp::default()), MessageBody::stored(text.into()));
-    let kind = DraftKind::Message { id, body, client_id: None };
+    let kind = DraftKind::Message { id, body, client_id: None, extras: None };
     let draft = Draft { conversation, author, side: Side::Customer, at: Timestamp::default(), kind };
     for appended in stores.conversations.append(vec![draft]).await {
         appended.unwrap();

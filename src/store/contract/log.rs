@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::revisions::delete;
 use super::{START, append, append_new, later, log, read, say, say_as, someone, support, texts};
 use crate::domain::{
-    Attachment, Conversation, ConversationId, Draft, Entry, Members, MessageExtras, MessageId, Seq, Side,
+    Attachment, Conversation, ConversationId, Draft, DraftKind, Entry, Members, MessageBody, MessageExtras, Seq, Side,
 };
 use crate::store::{AppendError, Appended, ListFor, Stores};
 
@@ -196,7 +196,7 @@ pub(crate) async fn texts_of_every_kind_come_back_as_they_were(stores: Stores) {
     assert_eq!(texts(&log(&stores, conversation.id).await), kinds);
 }
 
-pub(crate) async fn a_message_is_found_by_its_number_with_what_goes_with_it(stores: Stores) {
+pub(crate) async fn messages_are_found_by_their_numbers(stores: Stores) {
     let conversation = support(&stores, 1).await;
     let said = append_new(&stores, say(&conversation, 1, Side::Customer, "hi")).await;
     append_new(&stores, read(&conversation, 9, Side::Desk, 1)).await;
@@ -208,15 +208,50 @@ pub(crate) async fn a_message_is_found_by_its_number_with_what_goes_with_it(stor
     let mut found = stores.conversations.messages_by_number(&numbers).await.unwrap();
     found.sort_by_key(|entry| entry.seq);
     assert_eq!(found, [said.clone(), again]);
-    let file = Attachment { file: "f".into(), name: "a b.txt".into(), media_type: "text/plain".into(), size: 9 };
-    for extras in [
-        MessageExtras { reply_to: Some(7), attachment: None },
-        MessageExtras { reply_to: None, attachment: Some(file.clone()) },
-        MessageExtras { reply_to: Some(message.number), attachment: Some(file) },
-    ] {
-        stores.conversations.save_extras(message.id, someone(1), extras.clone()).await.unwrap();
-        let found = stores.conversations.extras(&[MessageId::from_bytes([7; 12]), message.id]).await.unwrap();
-        assert_eq!(found, [(message.id, extras)]);
+}
+
+/// A message that has this besides its text.
+fn say_with(conversation: &Conversation, author: u8, side: Side, extras: MessageExtras) -> Draft {
+    let mut draft = say(conversation, author, side, "with extras");
+    if let DraftKind::Message { extras: given, client_id, .. } = &mut draft.kind {
+        *given = extras.boxed();
+        *client_id = Some("m1".parse().unwrap());
+    }
+    draft
+}
+
+fn file(size: u64) -> Attachment {
+    Attachment { file: "f".into(), name: "a b.txt".into(), media_type: "text/plain".into(), size }
+}
+
+pub(crate) async fn extras_are_read_with_their_message_wherever_it_is_read(stores: Stores) {
+    let conversations = &stores.conversations;
+    let answered = append_new(&stores, say(&support(&stores, 9).await, 9, Side::Customer, "plain")).await;
+    assert_eq!(answered.message().unwrap().extras, None);
+    let number = answered.message().unwrap().number;
+    let all = [(None, Some(file(9))), (Some(number), None), (Some(7), Some(file(0))), (None, None)];
+    for (n, (reply_to, attachment)) in (1..).zip(all) {
+        let (conversation, extras) = (support(&stores, n).await, MessageExtras { reply_to, attachment });
+        let said = append_new(&stores, say_with(&conversation, n, Side::Customer, extras.clone())).await;
+        let message = said.message().unwrap();
+        assert_eq!((message.reply_to(), message.attachment()), (extras.reply_to, extras.attachment.as_ref()));
+        assert_eq!(message.extras, extras.boxed());
+        let repeated = say_with(&conversation, n, Side::Customer, MessageExtras::default());
+        assert_eq!(
+            append(&stores, repeated).await,
+            Appended::Already(said.clone()),
+            "the first stands, extras included"
+        );
+        let edit = DraftKind::Edit { target: said.as_target().unwrap(), body: MessageBody::parse("b", 9).unwrap() };
+        append_new(&stores, Draft { kind: edit, ..say(&conversation, n, Side::Customer, "edit") }).await;
+        let found = conversations.message(message.id).await.unwrap().unwrap();
+        assert_eq!(found.clone().as_appended(), said, "an edit leaves them");
+        let (id, seq, expected) = (conversation.id, said.seq, [found]);
+        assert_eq!(conversations.messages_by_number(&[message.number]).await.unwrap(), expected);
+        assert_eq!(conversations.entries_at(id, &[seq]).await.unwrap(), expected);
+        assert_eq!(conversations.entries_after(id, Seq::ZERO, 1).await.unwrap(), expected);
+        assert_eq!(conversations.messages_before(id, None, 9).await.unwrap(), expected);
+        assert_eq!(conversations.messages_from(id, 0, 9).await.unwrap().messages, expected);
     }
 }
 
@@ -260,20 +295,17 @@ pub(crate) async fn all_entries_have_one_order_or_the_store_says_that_they_have_
 }
 
 pub(crate) async fn what_a_person_has_stored_is_counted(stores: Stores) {
-    let conversation = support(&stores, 1).await;
-    let file = |size| {
-        let (file, name, media_type) = ("f".into(), "a.txt".into(), "text/plain".into());
-        MessageExtras { reply_to: None, attachment: Some(Attachment { file, name, media_type, size }) }
-    };
-    for (n, size) in [(1, 7), (1, 5), (9, 100)] {
-        let side = if n == 1 { Side::Customer } else { Side::Desk };
-        let said = append_new(&stores, say(&conversation, n, side, "look")).await;
-        stores.conversations.save_extras(said.message().unwrap().id, someone(n), file(size)).await.unwrap();
+    for (n, size) in [(1, 7), (2, 5), (9, 100), (3, 0)] {
+        let (conversation, side) = (support(&stores, n).await, if n == 9 { Side::Desk } else { Side::Customer });
+        let author = if n == 2 { 1 } else { n };
+        let extras = MessageExtras { reply_to: None, attachment: Some(file(size)) };
+        append_new(&stores, say_with(&conversation, author, side, extras.clone())).await;
+        append(&stores, say_with(&conversation, author, side, extras)).await;
     }
-    let answer = append_new(&stores, say(&conversation, 1, Side::Customer, "yes")).await;
+    let conversation = support(&stores, 4).await;
     let extras = MessageExtras { reply_to: Some(1), attachment: None };
-    stores.conversations.save_extras(answer.message().unwrap().id, someone(1), extras).await.unwrap();
-    for (n, stored) in [(1, 12), (9, 100), (2, 0)] {
+    append_new(&stores, say_with(&conversation, 1, Side::Customer, extras)).await;
+    for (n, stored) in [(1, 12), (9, 100), (2, 0), (3, 0)] {
         assert_eq!(stores.conversations.stored_by(someone(n)).await.unwrap(), stored, "{n}");
     }
 }

@@ -64,7 +64,8 @@ macro_rules! store_contract {
                 tokens_are_ended_one_by_one_and_all_at_once,
                 a_new_password_and_a_block_end_all_tokens,
                 a_conversation_is_found_by_its_uuid_and_its_number,
-                a_message_is_found_by_its_number_with_what_goes_with_it,
+                messages_are_found_by_their_numbers,
+                extras_are_read_with_their_message_wherever_it_is_read,
                 support_conversations_come_in_pages_also_empty_ones,
                 a_conversation_is_given_to_who_has_none,
                 profiles_are_found_by_session_and_username,
@@ -124,6 +125,7 @@ fn say(conversation: &Conversation, author: u8, side: Side, text: &str) -> Draft
         id: MessageId::generate(START),
         body: MessageBody::parse(text, 100_000).unwrap(),
         client_id: None,
+        extras: None,
     };
     Draft { conversation: conversation.id, author: someone(author), side, at: START, kind }
 }

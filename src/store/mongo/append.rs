@@ -168,11 +168,12 @@ impl Shared {
             }
             let mut unread = 0;
             let kind = match &draft.kind {
-                DraftKind::Message { id, body, client_id } => Some(EntryKind::Message(Message {
+                DraftKind::Message { id, body, client_id, extras } => Some(EntryKind::Message(Message {
                     id: *id,
                     number: work.numbers[index],
                     original: body.clone(),
                     client_id: client_id.clone(),
+                    extras: extras.clone(),
                     revision: None,
                 })),
                 DraftKind::ChangeStatus { status } => {

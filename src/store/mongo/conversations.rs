@@ -18,8 +18,7 @@ use super::projection::bounded;
 use super::updates::{Scope, Update};
 use super::{MongoStore, Shared, queries};
 use crate::domain::{
-    self, Conversation, ConversationId, Draft, Entry, Members, MessageExtras, MessageId, Seq, Summary, Timestamp,
-    UserId,
+    self, Conversation, ConversationId, Draft, Entry, Members, MessageId, Seq, Summary, Timestamp, UserId,
 };
 use crate::store::{
     AppendError, Appended, ConversationStore, Delivered, ListFor, MAX_PAGE, MessagePage, Missed, Page, Receipt,
@@ -162,16 +161,8 @@ impl ConversationStore for MongoStore {
         .await
     }
 
-    async fn save_extras(&self, message: MessageId, author: UserId, extras: MessageExtras) -> Result<(), StoreError> {
-        within(self.shared.save_extras(message, author, extras)).await
-    }
-
     async fn stored_by(&self, author: UserId) -> Result<u64, StoreError> {
         within(self.shared.stored_by(author)).await
-    }
-
-    async fn extras(&self, messages: &[MessageId]) -> Result<Vec<(MessageId, MessageExtras)>, StoreError> {
-        within(self.shared.extras_of(messages)).await
     }
 
     async fn advance_delivered(&self, marks: Vec<Delivered>) -> Result<(), StoreError> {

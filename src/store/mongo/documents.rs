@@ -4,6 +4,7 @@ use bson::oid::ObjectId;
 use bson::{DateTime, Document, Uuid, doc};
 use serde::{Deserialize, Serialize};
 
+use super::extras::{self, AttachmentDocument};
 use super::revisions::{RevisionDocument, TargetDocument};
 use crate::domain::{
     Conversation, ConversationId, Entry, EntryKind, LastMessage, Members, Message, MessageBody, MessageId,
@@ -48,6 +49,12 @@ pub(super) struct EntryDocument {
     /// Of an edit or a deletion.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     target: Option<TargetDocument>,
+    /// Of a message that answers another: the number of that one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reply_to: Option<i64>,
+    /// Of a message that was sent with a file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    attachment: Option<AttachmentDocument>,
     /// Of a message that was edited or deleted: a projection of the log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     revision: Option<RevisionDocument>,
@@ -80,6 +87,8 @@ impl From<&Entry> for EntryDocument {
             up_to: None,
             status: None,
             target: entry.target().map(TargetDocument::from),
+            reply_to: None,
+            attachment: None,
             revision: None,
         };
         match &entry.kind {
@@ -88,6 +97,8 @@ impl From<&Entry> for EntryDocument {
                 document.number = Some(int(message.number));
                 document.client_message_id = message.client_id.as_ref().map(|id| id.as_str().to_owned());
                 document.body = Some(message.original.as_str().to_owned());
+                document.reply_to = message.reply_to().map(int);
+                document.attachment = message.attachment().map(AttachmentDocument::from);
             }
             EntryKind::Read { up_to } => {
                 document.kind = Kind::Read;
@@ -121,6 +132,7 @@ impl TryFrom<EntryDocument> for Entry {
                     None => None,
                     Some(text) => Some(text.parse().map_err(|_| unreadable())?),
                 },
+                extras: extras::read(document.reply_to, document.attachment.as_ref()),
                 revision: document.revision.clone().map(Revision::from),
             }),
             Kind::Read => EntryKind::Read { up_to: Seq::new(whole(document.up_to.ok_or_else(unreadable)?)) },

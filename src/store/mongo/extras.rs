@@ -1,95 +1,150 @@
-//! Extras of messages: replies and attachments.
+//! Extras of messages: fields of their entries.
+//!
+//! Earlier versions stored them in a collection of their own, which is emptied into the entries when a database is opened. That can be
+//! killed and run again, and several processes may do it at once: an entry is updated before the document that it was read from is
+//! removed, and both have the same result however often they are done.
 
-use bson::doc;
 use bson::oid::ObjectId;
+use bson::{Document, doc};
 use futures_util::TryStreamExt;
 use serde::{Deserialize, Serialize};
 
-use super::documents::{int, object_id, whole};
-use super::{Shared, queries};
+use super::documents::{ENTRIES, int, whole};
+use super::updates::{Scope, Update};
+use super::{Shared, connection::within, queries};
 use crate::domain::{Attachment, MessageExtras, MessageId, UserId};
 use crate::store::{MAX_PAGE, StoreError};
 
-pub(super) const EXTRAS: &str = "messageExtras";
+/// Where earlier versions stored them, by the ids of their messages.
+const SUPERSEDED: &str = "messageExtras";
 
-/// What goes with one message.
-#[derive(Debug, Serialize, Deserialize)]
+/// A file, in an entry.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct ExtrasDocument {
-    /// The message's.
-    #[serde(rename = "_id")]
-    id: ObjectId,
-    /// Whose message it is; an earlier version has not noted it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    author: Option<ObjectId>,
-    reply_to: Option<i64>,
-    attachment: Option<AttachmentDocument>,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct AttachmentDocument {
+pub(super) struct AttachmentDocument {
     file: String,
     name: String,
     media_type: String,
     size: i64,
 }
 
-impl ExtrasDocument {
-    fn new(message: MessageId, author: UserId, extras: MessageExtras) -> Self {
-        let attachment = extras.attachment.map(|attachment| AttachmentDocument {
-            file: attachment.file,
-            name: attachment.name,
-            media_type: attachment.media_type,
+impl From<&Attachment> for AttachmentDocument {
+    fn from(attachment: &Attachment) -> Self {
+        Self {
+            file: attachment.file.clone(),
+            name: attachment.name.clone(),
+            media_type: attachment.media_type.clone(),
             size: int(attachment.size),
-        });
-        let author = Some(object_id(author.bytes()));
-        Self { id: object_id(message.bytes()), author, reply_to: extras.reply_to.map(int), attachment }
-    }
-
-    fn read(self) -> (MessageId, MessageExtras) {
-        let attachment = self.attachment.map(|attachment| Attachment {
-            file: attachment.file,
-            name: attachment.name,
-            media_type: attachment.media_type,
-            size: whole(attachment.size),
-        });
-        let extras = MessageExtras { reply_to: self.reply_to.map(whole), attachment };
-        (MessageId::from_bytes(self.id.bytes()), extras)
+        }
     }
 }
 
+impl AttachmentDocument {
+    fn read(&self) -> Attachment {
+        Attachment {
+            file: self.file.clone(),
+            name: self.name.clone(),
+            media_type: self.media_type.clone(),
+            size: whole(self.size),
+        }
+    }
+
+    fn written(&self) -> Document {
+        doc! { "file": &self.file, "name": &self.name, "mediaType": &self.media_type, "size": self.size }
+    }
+}
+
+pub(super) fn read(reply_to: Option<i64>, attachment: Option<&AttachmentDocument>) -> Option<Box<MessageExtras>> {
+    MessageExtras { reply_to: reply_to.map(whole), attachment: attachment.map(AttachmentDocument::read) }.boxed()
+}
+
+/// A document of the superseded collection.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SupersededDocument {
+    #[serde(rename = "_id")]
+    message: ObjectId,
+    reply_to: Option<i64>,
+    attachment: Option<AttachmentDocument>,
+}
+
+/// The fields of an entry.
+fn fields(reply_to: Option<i64>, attachment: Option<&AttachmentDocument>) -> Document {
+    let mut fields = Document::new();
+    if let Some(reply_to) = reply_to {
+        fields.insert("replyTo", reply_to);
+    }
+    if let Some(attachment) = attachment {
+        fields.insert("attachment", attachment.written());
+    }
+    fields
+}
+
+#[derive(Deserialize)]
+struct Sized {
+    attachment: AttachmentDocument,
+}
+
 impl Shared {
-    pub(super) async fn save_extras(
-        &self,
-        message: MessageId,
-        author: UserId,
-        extras: MessageExtras,
-    ) -> Result<(), StoreError> {
-        let document = ExtrasDocument::new(message, author, extras);
-        self.extras.replace_one(queries::message(message), document).upsert(true).await?;
+    pub(super) async fn replace_extras(&self, message: MessageId, extras: MessageExtras) -> Result<(), StoreError> {
+        let attachment = extras.attachment.as_ref().map(AttachmentDocument::from);
+        let fields = fields(extras.reply_to.map(int), attachment.as_ref());
+        let mut change = Document::new();
+        let missing: Document = ["replyTo", "attachment"]
+            .into_iter()
+            .filter(|field| !fields.contains_key(field))
+            .map(|field| (field.to_owned(), "".into()))
+            .collect();
+        for (operator, fields) in [("$set", fields), ("$unset", missing)] {
+            if !fields.is_empty() {
+                change.insert(operator, fields);
+            }
+        }
+        self.entries.update_one(queries::message_entry(message), change).await?;
         Ok(())
     }
 
-    /// What an earlier version has kept does not say whose it is, and does not count.
     pub(super) async fn stored_by(&self, author: UserId) -> Result<u64, StoreError> {
-        let mut found = self.extras.find(queries::extras_of_author(author)).await?;
+        let entries = self.entries.clone_with_type::<Sized>();
+        let mut found = entries.find(queries::attachments_of(author)).projection(doc! { "attachment": 1 }).await?;
         let mut stored = 0;
-        while let Some(document) = found.try_next().await? {
-            stored += document.attachment.map_or(0, |attachment| whole(attachment.size));
+        while let Some(entry) = found.try_next().await? {
+            stored += whole(entry.attachment.size);
         }
         Ok(stored)
     }
 
-    pub(super) async fn extras_of(
-        &self,
-        messages: &[MessageId],
-    ) -> Result<Vec<(MessageId, MessageExtras)>, StoreError> {
-        if messages.is_empty() {
-            return Ok(Vec::new());
+    /// Moves what an earlier version has stored into the entries.
+    pub(super) async fn move_extras(&self) -> Result<(), StoreError> {
+        let superseded = self.database.collection::<SupersededDocument>(SUPERSEDED);
+        let mut moved = 0;
+        loop {
+            let batch = within(async {
+                let found = superseded.find(queries::everything()).sort(queries::by_id());
+                let limit = i64::try_from(MAX_PAGE).unwrap_or(i64::MAX);
+                Ok::<Vec<SupersededDocument>, StoreError>(found.limit(limit).await?.try_collect().await?)
+            });
+            let batch = batch.await?;
+            if batch.is_empty() {
+                break;
+            }
+            let update = |document: &SupersededDocument| {
+                let fields = fields(document.reply_to, document.attachment.as_ref());
+                // Extras of a message that was never stored are of no use to anybody.
+                (!fields.is_empty()).then(|| Update {
+                    filter: queries::message_entry(MessageId::from_bytes(document.message.bytes())),
+                    change: doc! { "$set": fields },
+                    scope: Scope::One,
+                })
+            };
+            self.update_all(ENTRIES, batch.iter().filter_map(update).collect()).await?;
+            let ids: Vec<MessageId> = batch.iter().map(|it| MessageId::from_bytes(it.message.bytes())).collect();
+            moved += ids.len();
+            within(async { Ok::<_, StoreError>(superseded.delete_many(queries::with_ids_of(&ids)).await?) }).await?;
         }
-        let wanted = &messages[..messages.len().min(MAX_PAGE)];
-        let found: Vec<ExtrasDocument> = self.extras.find(queries::with_ids_of(wanted)).await?.try_collect().await?;
-        Ok(found.into_iter().map(ExtrasDocument::read).collect())
+        if moved > 0 {
+            tracing::info!(moved, "Moved the extras of messages into their entries");
+        }
+        Ok(())
     }
 }

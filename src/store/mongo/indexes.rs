@@ -8,7 +8,6 @@ use mongodb::{Collection, Database, IndexModel};
 
 use super::connection::write_concern;
 use super::documents::{CONVERSATIONS, DELIVERED, ENTRIES, MESSAGES, USERS};
-use super::extras::EXTRAS;
 use super::profiles::PROFILES;
 use crate::store::StoreError;
 
@@ -28,7 +27,6 @@ pub(super) async fn create(database: &Database) -> Result<(), StoreError> {
         (USERS, users()),
         (MESSAGES, messages()),
         (PROFILES, profiles()),
-        (EXTRAS, vec![plain(doc! { "author": 1 })]),
     ] {
         let collection = database.collection::<Document>(collection);
         let existing = existing(&collection).await?;
@@ -112,6 +110,8 @@ fn entries() -> Vec<IndexModel> {
         ),
         // Finds messages by their number, for the dialects that count.
         partial(doc! { "number": 1 }, doc! { "number": { "$gt": 0_i64 } }, false),
+        // Adds up what each person has stored. Only messages that were sent with a file are in it.
+        partial(doc! { "author": 1, "attachment.size": 1 }, doc! { "attachment.size": { "$gt": 0_i64 } }, false),
     ]
 }
 

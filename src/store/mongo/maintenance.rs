@@ -9,7 +9,9 @@ use super::documents::{ConversationDocument, DeliveredDocument, EntryDocument, d
 use super::projection::bounded;
 use super::user_documents::new_user;
 use super::{MongoStore, Shared, queries, session_documents};
-use crate::domain::{Conversation, ConversationId, DeskId, Entry, Seq, Summary, User, UserId};
+use crate::domain::{
+    Conversation, ConversationId, DeskId, Entry, MessageExtras, MessageId, Seq, Summary, User, UserId,
+};
 use crate::store::maintenance::news;
 use crate::store::{Delivered, Maintenance, MalformedRecord, NewUser, Profile, RestoreError, StoreError};
 
@@ -111,6 +113,10 @@ impl Maintenance for MongoStore {
         right: Option<&Entry>,
     ) -> Result<bool, StoreError> {
         self.shared.repair_revision(id, message, wrong, right).await
+    }
+
+    async fn replace_extras(&self, message: MessageId, extras: MessageExtras) -> Result<(), StoreError> {
+        within(self.shared.replace_extras(message, extras)).await
     }
 
     async fn wrong_copies(&self, right: &Summary) -> Result<Vec<Seq>, StoreError> {

@@ -171,7 +171,7 @@ impl Shared {
                 author: message.sender,
                 side,
                 at: message.at,
-                kind: DraftKind::Message { id: message.id, body, client_id: None },
+                kind: DraftKind::Message { id: message.id, body, client_id: None, extras: None },
             })
         };
         Ok(messages.into_iter().filter_map(draft).collect())

@@ -75,7 +75,6 @@ pub use migrate::{Append, Progress};
 
 use connection::within;
 use documents::{ConversationDocument, DeliveredDocument, EntryDocument};
-use extras::ExtrasDocument;
 use lanes::Lanes;
 use mirror::Mirror;
 use numbers::Numbers;
@@ -99,7 +98,6 @@ struct Shared {
     users: Collection<Box<UserDocument>>,
     messages: Collection<Document>,
     profiles: Collection<ProfileDocument>,
-    extras: Collection<ExtrasDocument>,
     /// Small documents of the store's own: counters, the health check, what a pick-up has begun, the ids of the desk.
     state: Collection<Document>,
     numbers: Numbers,
@@ -127,7 +125,6 @@ impl MongoStore {
             users: database.collection(documents::USERS),
             messages: database.collection(documents::MESSAGES),
             profiles: database.collection(profiles::PROFILES),
-            extras: database.collection(extras::EXTRAS),
             numbers: Numbers::new(state.clone()),
             lanes: Lanes::default(),
             mirror: Mirror::default(),
@@ -135,6 +132,7 @@ impl MongoStore {
             database,
         });
         let store = Self { shared, tasks: TaskTracker::new(), stop: CancellationToken::new() };
+        store.shared.move_extras().await?;
         within(store.shared.pin_first_agent()).await?;
         within(store.shared.find_lagging()).await?;
         let (shared, stop) = (store.shared.clone(), store.stop.clone());

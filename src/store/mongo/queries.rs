@@ -243,7 +243,7 @@ pub(super) fn messages_by_number(numbers: &[u64]) -> Document {
     doc! { "number": { "$in": numbers, "$gt": 0_i64 }, "kind": "message" }
 }
 
-/// What has the ids of these messages: entries, copies, or extras.
+/// What has the ids of these messages: entries, or copies.
 pub(super) fn with_ids_of(messages: &[MessageId]) -> Document {
     let ids: Vec<Bson> = messages.iter().map(|id| object_id(id.bytes()).into()).collect();
     doc! { "_id": { "$in": ids } }
@@ -292,9 +292,9 @@ pub(super) fn oldest_first() -> Document {
     doc! { "createdAt": 1, "_id": 1 }
 }
 
-/// What goes with messages of this author.
-pub(super) fn extras_of_author(author: UserId) -> Document {
-    doc! { "author": object_id(author.bytes()) }
+/// Messages of this author that were sent with a file. Names the range of the partial index, which serves the query only then.
+pub(super) fn attachments_of(author: UserId) -> Document {
+    doc! { "author": object_id(author.bytes()), "attachment.size": { "$gt": 0_i64 } }
 }
 
 /// What was found to be no message of the old server.
@@ -317,7 +317,7 @@ pub(super) fn flagged_unread(conversation: ConversationId, side: Side, up_to: Se
     }
 }
 
-/// What has the id of this message: a copy, or extras.
+/// The copy of this message.
 pub(super) fn message(id: MessageId) -> Document {
     doc! { "_id": object_id(id.bytes()) }
 }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{revisions, rows};
+use super::{extras, revisions, rows};
 use crate::domain::{
     ClientMessageId, ConversationId, Draft, DraftKind, Entry, EntryKind, Message, ReadEffect, Seq, Summary, UserId,
 };
@@ -168,8 +168,12 @@ fn insert(connection: &Connection, summary: &Summary, draft: Draft, up_to: Optio
         target,
     ])?;
     let kind = match draft.kind {
-        DraftKind::Message { id, body, client_id } => {
-            EntryKind::Message(Message { id, number: number.unsigned_abs(), original: body, client_id, revision: None })
+        DraftKind::Message { id, body, client_id, extras } => {
+            let number = number.unsigned_abs();
+            if let Some(extras) = &extras {
+                extras::insert(connection, number, draft.author, extras)?;
+            }
+            EntryKind::Message(Message { id, number, original: body, client_id, extras, revision: None })
         }
         DraftKind::Read { up_to: asked } => EntryKind::Read { up_to: up_to.unwrap_or(asked) },
         DraftKind::ChangeStatus { status } => EntryKind::StatusChanged { status },

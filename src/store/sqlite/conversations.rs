@@ -8,8 +8,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::rows::{self, select_entry, summary_columns};
 use super::{SqliteStore, extras, receipts, since};
 use crate::domain::{
-    Conversation, ConversationId, Draft, Entry, Members, MessageExtras, MessageId, ReceiptCursor, Seq, Status, Summary,
-    Timestamp, UserId,
+    Conversation, ConversationId, Draft, Entry, Members, MessageId, ReceiptCursor, Seq, Status, Summary, Timestamp,
+    UserId,
 };
 use crate::store::{
     AppendError, Appended, ConversationStore, Delivered, ListFor, MAX_PAGE, MessagePage, Missed, Page, Receipt,
@@ -218,17 +218,8 @@ impl ConversationStore for SqliteStore {
         self.readers.read(read).await
     }
 
-    async fn save_extras(&self, message: MessageId, author: UserId, extras: MessageExtras) -> Result<(), StoreError> {
-        self.writer.change(move |connection| extras::save(connection, message, author, &extras)).await
-    }
-
     async fn stored_by(&self, author: UserId) -> Result<u64, StoreError> {
         self.readers.read(move |connection| extras::stored_by(connection, author)).await
-    }
-
-    async fn extras(&self, messages: &[MessageId]) -> Result<Vec<(MessageId, MessageExtras)>, StoreError> {
-        let messages: Vec<MessageId> = messages.iter().copied().take(MAX_PAGE).collect();
-        self.readers.read(move |connection| extras::of(connection, &messages)).await
     }
 
     async fn advance_delivered(&self, marks: Vec<Delivered>) -> Result<(), StoreError> {

@@ -8,9 +8,10 @@ use parking_lot::Mutex;
 use rusqlite::{Connection, TransactionBehavior, params};
 
 use super::rows::{self, select_entry, summary_columns, user_columns};
-use super::{codes, desk_ids, people_maintenance, revisions, sessions};
+use super::{codes, desk_ids, extras, people_maintenance, revisions, sessions};
 use crate::domain::{
-    ClientMessageId, Conversation, ConversationId, DeskId, Email, Entry, EntryKind, Members, Seq, Summary, User, UserId,
+    ClientMessageId, Conversation, ConversationId, DeskId, Email, Entry, EntryKind, Members, MessageExtras, MessageId,
+    Seq, Summary, User, UserId,
 };
 use crate::store::maintenance::news;
 use crate::store::{Delivered, MAX_PAGE, Maintenance, MalformedRecord, Profile, RestoreError, StoreError};
@@ -184,6 +185,10 @@ impl Maintenance for SqliteMaintenance {
         self.change(repair).await
     }
 
+    async fn replace_extras(&self, message: MessageId, extras: MessageExtras) -> Result<(), StoreError> {
+        self.change(move |connection| extras::replace(connection, message, &extras)).await
+    }
+
     /// There are none.
     async fn wrong_copies(&self, _: &Summary) -> Result<Vec<Seq>, StoreError> {
         Ok(Vec::new())
@@ -322,6 +327,11 @@ fn insert_entry(connection: &Connection, conversation: &Conversation, entry: &En
     inserted.map_err(|error| clash(error, what))?;
     if let Some(target) = entry.target() {
         revisions::mark(connection, conversation, target, entry.seq)?;
+    }
+    if let Some(message) = message
+        && let Some(extras) = &message.extras
+    {
+        extras::insert(connection, message.number, entry.author, extras)?;
     }
     Ok(())
 }

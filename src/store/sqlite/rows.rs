@@ -3,7 +3,7 @@
 use rusqlite::types::{FromSqlError, Type};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{codes, sessions};
+use super::{codes, extras, sessions};
 use crate::domain::{
     ClientMessageId, Conversation, ConversationId, Email, Entry, EntryKind, LastMessage, Members, Message, MessageBody,
     MessageId, PendingCodes, Revision, Seq, Sessions, Side, SideState, Summary, Target, Timestamp, User, UserId,
@@ -24,16 +24,18 @@ macro_rules! summary_columns {
          c.customer_read, c.customer_unread, c.desk_read, c.desk_unread"
     };
 }
-/// Columns of [`entry`], in its order, and the tables they come from: the entry, its conversation, what became of it if it
-/// is a message, and the message it is about if it is an edit or a deletion.
+/// Columns of [`entry`], in its order, and the tables they come from: the entry, its conversation, the edit or deletion and the
+/// extras of a message, and the message that an edit or a deletion is about.
 macro_rules! select_entry {
     ($rest:literal) => {
         concat!(
             "SELECT c.id, e.seq, e.author, e.side, e.at, e.kind, e.message_id, e.number, e.body, e.client_id, e.up_to, \
-             r.seq, r.at, r.body, t.message_id, t.number, t.seq, t.side \
+             r.seq, r.at, r.body, t.message_id, t.number, t.seq, t.side, \
+             x.reply_to, x.file, x.name, x.media_type, x.size \
              FROM entries e JOIN conversations c ON c.number = e.conversation \
              LEFT JOIN entries r ON r.conversation = e.conversation AND r.seq = e.revision \
-             LEFT JOIN entries t ON t.number = e.target WHERE ",
+             LEFT JOIN entries t ON t.number = e.target \
+             LEFT JOIN extras x ON x.entry = e.number WHERE ",
             $rest
         )
     };
@@ -142,6 +144,7 @@ pub(super) fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
                 None => None,
                 Some(text) => Some(text.parse::<ClientMessageId>().map_err(|_| unreadable(9))?),
             },
+            extras: extras::of(row, 18)?,
             revision: revision(row)?,
         }),
         "read" => EntryKind::Read { up_to: Seq::new(row.get(10)?) },

@@ -179,6 +179,7 @@ mod tests {
                 id: MessageId::generate(Timestamp::default()),
                 body: MessageBody::parse("hi", 9).unwrap(),
                 client_id: None,
+                extras: None,
             },
         };
         let append = || {

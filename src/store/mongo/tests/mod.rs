@@ -34,6 +34,7 @@ mod malformed_messages;
 mod outages;
 mod revisions;
 mod round_trips;
+mod superseded;
 
 const START: Timestamp = Timestamp::from_millis(1_795_249_336_000);
 
@@ -219,6 +220,7 @@ fn say(conversation: &Conversation, author: u8, side: Side, text: &str) -> Draft
         id: MessageId::generate(START),
         body: MessageBody::stored(text.to_owned()),
         client_id: None,
+        extras: None,
     };
     Draft { conversation: conversation.id, author: someone(author), side, at: START, kind }
 }

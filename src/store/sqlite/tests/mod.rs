@@ -13,6 +13,8 @@ use crate::domain::{
 use crate::store::contract::store_contract;
 use crate::store::{Appended, Profile, Stores};
 
+mod migrations;
+
 fn fresh() -> Ready<(Stores, (Arc<SqliteStore>, TempDir))> {
     let folder = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(&folder.path().join("deskline.db")).unwrap();
@@ -64,8 +66,8 @@ async fn a_file_of_an_earlier_version_keeps_its_log_and_its_promises() {
     let path = folder.path().join("deskline.db");
     let raw = rusqlite::Connection::open(&path).unwrap();
     raw.execute_batch(concat!(
-        include_str!("schema_1.sql"),
-        include_str!("schema_2.sql"),
+        include_str!("../schema_1.sql"),
+        include_str!("../schema_2.sql"),
         "PRAGMA user_version = 2;
          INSERT INTO conversations (id, uuid, customer, created_at, status, last_seq, updated_at, last_message_seq,
              last_message_side, last_message_body, last_message_at, customer_read, customer_unread, desk_read, desk_unread)
@@ -82,6 +84,7 @@ async fn a_file_of_an_earlier_version_keeps_its_log_and_its_promises() {
         id: MessageId::from_bytes([12; 12]),
         body: MessageBody::stored("again".into()),
         client_id: Some("m1".parse().unwrap()),
+        extras: None,
     };
     let draft = Draft { conversation, author, side: Side::Customer, at: Timestamp::from_millis(5), kind };
     let again = store.stores().conversations.append(vec![draft]).await.remove(0).unwrap();
@@ -95,10 +98,10 @@ async fn the_one_code_of_an_earlier_version_is_still_good() {
     let path = folder.path().join("deskline.db");
     let raw = rusqlite::Connection::open(&path).unwrap();
     raw.execute_batch(concat!(
-        include_str!("schema_1.sql"),
-        include_str!("schema_2.sql"),
-        include_str!("schema_3.sql"),
-        include_str!("schema_4.sql"),
+        include_str!("../schema_1.sql"),
+        include_str!("../schema_2.sql"),
+        include_str!("../schema_3.sql"),
+        include_str!("../schema_4.sql"),
         "PRAGMA user_version = 4;
          INSERT INTO users (id, name, role, status, code_purpose, code_digest, code_expires, code_failures, created_at,
              updated_at)
@@ -120,11 +123,11 @@ async fn a_file_of_an_earlier_version_pins_the_id_by_which_its_customers_know_th
     let path = folder.path().join("deskline.db");
     let raw = rusqlite::Connection::open(&path).unwrap();
     raw.execute_batch(concat!(
-        include_str!("schema_1.sql"),
-        include_str!("schema_2.sql"),
-        include_str!("schema_3.sql"),
-        include_str!("schema_4.sql"),
-        include_str!("schema_5.sql"),
+        include_str!("../schema_1.sql"),
+        include_str!("../schema_2.sql"),
+        include_str!("../schema_3.sql"),
+        include_str!("../schema_4.sql"),
+        include_str!("../schema_5.sql"),
         "PRAGMA user_version = 5;
          INSERT INTO users (id, name, role, status, created_at, updated_at)
          VALUES (x'010101010101010101010101', 'Cid', 'agent', 'active', 1, 1),
@@ -145,14 +148,14 @@ async fn a_profile_of_an_earlier_version_is_kept_and_has_no_parts_of_a_name() {
     let path = folder.path().join("deskline.db");
     let raw = rusqlite::Connection::open(&path).unwrap();
     for step in [
-        include_str!("schema_1.sql"),
-        include_str!("schema_2.sql"),
-        include_str!("schema_3.sql"),
-        include_str!("schema_4.sql"),
-        include_str!("schema_5.sql"),
-        include_str!("schema_6.sql"),
-        include_str!("schema_7.sql"),
-        include_str!("schema_8.sql"),
+        include_str!("../schema_1.sql"),
+        include_str!("../schema_2.sql"),
+        include_str!("../schema_3.sql"),
+        include_str!("../schema_4.sql"),
+        include_str!("../schema_5.sql"),
+        include_str!("../schema_6.sql"),
+        include_str!("../schema_7.sql"),
+        include_str!("../schema_8.sql"),
         "PRAGMA user_version = 8;
          INSERT INTO profiles (user, username, contact_email, phone) VALUES (x'010101010101010101010101', 'ann', '', '1')",
     ] {
