@@ -20,7 +20,7 @@ use crate::desk::Desk;
 use crate::domain::{Clock, SystemClock, UserId};
 use crate::faces::channels::ChannelsSettings;
 use crate::faces::dashboard::{self, rest};
-use crate::faces::{self, RequestLimits, channels, console, ops, socketio, storefront_and_portal};
+use crate::faces::{self, Checks, RequestLimits, channels, console, ops, socketio, storefront_and_portal};
 use crate::limits::Bans;
 use crate::mail::{LogMailer, Mailer, NoMailer, SmtpMailer};
 use crate::net::{self, ShutOut};
@@ -168,12 +168,13 @@ fn router(
     config: &Config,
 ) -> anyhow::Result<(Router, SocketIo, channels::Sockets)> {
     let limits = Arc::new(config.limits.limits(config.demo));
-    let counted = RequestLimits { limits: limits.clone(), accounts: accounts.clone() };
     let settings = config.socketio.settings(config.heartbeat.heartbeat());
     let (socketio, sockets, gate, polls) =
         dashboard::socketio::layer(desk, accounts.clone(), limits.clone(), shut_out.clone(), &settings);
     let (dialects, channels) = storefront_and_portal::routes(desk.clone(), accounts.clone(), channels_settings(config));
     let origins = config.listen.origins();
+    let limits = RequestLimits { limits, accounts: accounts.clone() };
+    let checks = Checks { shut_out, origins: origins.clone(), limits };
     let router = Router::new()
         .merge(dialects)
         .merge(rest::routes(desk.clone(), accounts.clone()))
@@ -183,9 +184,7 @@ fn router(
         .layer(socketio)
         .layer(axum::middleware::from_fn_with_state(polls, socketio::carry))
         .layer(axum::middleware::from_fn_with_state(gate, socketio::guard))
-        .layer(axum::middleware::from_fn_with_state(counted, faces::limit_requests))
-        .layer(axum::middleware::from_fn_with_state(origins.clone(), net::check_origin))
-        .layer(axum::middleware::from_fn_with_state(shut_out, net::refuse_banned));
+        .layer(axum::middleware::from_fn_with_state(checks, faces::check_request));
     let router = net::in_front(router, &origins, config.limits.proxies(), &config.listen.public_urls)?;
     Ok((router, sockets, channels))
 }

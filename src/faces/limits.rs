@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::{Method, StatusCode};
-use axum::middleware::Next;
 use axum::response::Response;
 
 use crate::accounts::Accounts;
@@ -37,7 +36,7 @@ const ROUTES: &[(&str, &[Action])] = &[
     ("/api/public/user-chat", &[Action::Room]),
 ];
 
-/// What [`limit_requests`] needs.
+/// The rate limits of the routes.
 #[derive(Clone)]
 pub struct RequestLimits {
     /// The counts.
@@ -50,18 +49,19 @@ fn token_of(request: &Request) -> Option<&str> {
     Some(token_in_header(request.headers().get(AUTHORIZATION)?.to_str().ok()?)).filter(|token| !token.is_empty())
 }
 
-/// A layer that counts what is costly, by address and by person, and refuses what is too much with 429.
-pub async fn limit_requests(State(state): State<RequestLimits>, request: Request, next: Next) -> Response {
-    let RequestLimits { limits, accounts } = &state;
-    let source = ClientAddress::of(request.extensions()).source();
-    for action in actions(&request) {
-        let person = action.by_person().and_then(|_| accounts.subject_of(token_of(&request)?));
-        if let Err(limited) = limits.take_for(*action, source, person) {
-            tracing::debug!(%source, action = action.name(), "Rate limit reached");
-            return too_many(limited);
+impl RequestLimits {
+    /// Counts a request if it is costly, by address and by person. The refusal if there were too many: 429.
+    pub(super) fn refuse(&self, request: &Request) -> Option<Response> {
+        let source = ClientAddress::of(request.extensions()).source();
+        for action in actions(request) {
+            let person = action.by_person().and_then(|_| self.accounts.subject_of(token_of(request)?));
+            if let Err(limited) = self.limits.take_for(*action, source, person) {
+                tracing::debug!(%source, action = action.name(), "Rate limit reached");
+                return Some(too_many(limited));
+            }
         }
+        None
     }
-    next.run(request).await
 }
 
 /// 429, whatever the dialect.

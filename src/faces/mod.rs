@@ -4,9 +4,10 @@
 //! another. Below them lies what they share: [`socketio`] (the transport of the dashboard) and [`channels`] (plain websockets and
 //! Django-like REST of the other two, which [`storefront_and_portal`] joins).
 //!
-//! Besides: [`console`] (pages for developers), [`ops`] (health checks), and the rate limits of all routes.
+//! Besides: [`console`] (pages for developers), [`ops`] (health checks), and the checks that every request has to pass.
 
 pub mod channels;
+mod checks;
 pub mod console;
 pub mod dashboard;
 mod drivecash;
@@ -16,4 +17,5 @@ pub mod socketio;
 mod storefront;
 pub mod storefront_and_portal;
 
-pub use limits::{RequestLimits, limit_requests};
+pub use checks::{Checks, check_request};
+pub use limits::RequestLimits;

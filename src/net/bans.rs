@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::middleware::Next;
 use axum::response::Response;
@@ -106,26 +106,29 @@ impl ShutOut {
             }
         }
     }
-}
 
-/// A layer that refuses what comes from a banned address with 403. What is being answered when an address is banned, such as a poll
-/// that waits for something to happen, ends in the same way.
-pub async fn refuse_banned(State(shut_out): State<ShutOut>, request: Request, next: Next) -> Response {
-    let address = ClientAddress::of(request.extensions()).ip();
-    if let Err(banned) = shut_out.check(address) {
-        return refused(banned);
+    /// The refusal of a request from a banned address: 403.
+    #[must_use]
+    pub fn refuse(&self, request: &Request) -> Option<Response> {
+        self.check(ClientAddress::of(request.extensions()).ip()).err().map(refused)
     }
-    let socket = request.extensions().get::<HangUp>().cloned();
-    let response = tokio::select! {
-        response = next.run(request) => response,
-        banned = shut_out.banned(address) => return refused(banned),
-    };
-    if response.status() == StatusCode::SWITCHING_PROTOCOLS
-        && let Some(socket) = socket
-    {
-        shut_out.close_when_banned(address, Box::new(socket));
+
+    /// Lets a request pass. If its address is banned meanwhile, the request is refused and its websocket closed, also while it waits
+    /// for something to happen.
+    pub async fn run(&self, request: Request, next: Next) -> Response {
+        let address = ClientAddress::of(request.extensions()).ip();
+        let socket = request.extensions().get::<HangUp>().cloned();
+        let response = tokio::select! {
+            response = next.run(request) => response,
+            banned = self.banned(address) => return refused(banned),
+        };
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS
+            && let Some(socket) = socket
+        {
+            self.close_when_banned(address, Box::new(socket));
+        }
+        response
     }
-    response
 }
 
 fn refused(banned: StillBanned) -> Response {

@@ -4,11 +4,9 @@ use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
+use axum::extract::{ConnectInfo, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap, HeaderName, header};
-use axum::middleware::Next;
-use axum::response::Response;
 use ipnet::IpNet;
 
 use super::PublicUrl;
@@ -52,7 +50,7 @@ pub struct ClientAddress {
 }
 
 impl ClientAddress {
-    /// Of a request, which has passed [`client_address`]. One that has not, as in tests, comes from nowhere.
+    /// Of a request, which has passed [`find_address`]. One that has not, as in tests, comes from nowhere.
     #[must_use]
     pub fn of(extensions: &Extensions) -> Self {
         let nowhere = Self { ip: IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), claimed: None };
@@ -91,13 +89,12 @@ impl<S: Send + Sync> FromRequestParts<S> for ClientAddress {
     }
 }
 
-/// A layer that finds out where each request comes from, and leaves it as a [`ClientAddress`] with the request, together with what
+/// Finds out where a request comes from, and leaves it as a [`ClientAddress`] with the request, together with what
 /// [`ServerUrl`](super::ServerUrl) needs.
 ///
 /// `X-Forwarded-For`, else `Forwarded`, is read from the right for as long as each hop is trusted: the first one that is not is the
 /// client. What stands further left was written by that client.
-pub(super) async fn client_address(State(front): State<Front>, mut request: Request, next: Next) -> Response {
-    // Taken out, since a websocket keeps what lies with its handshake: one entry more, and the map doubles.
+pub(super) fn find_address(front: &Front, request: &mut Request) {
     if let Some(ConnectInfo(peer)) = request.extensions_mut().remove::<ConnectInfo<std::net::SocketAddr>>() {
         let peer = peer.ip();
         let address = find(&front.proxies, peer, request.headers());
@@ -105,7 +102,6 @@ pub(super) async fn client_address(State(front): State<Front>, mut request: Requ
         request.extensions_mut().insert(address);
         request.extensions_mut().insert(reached_at);
     }
-    next.run(request).await
 }
 
 fn find(trusted: &TrustedProxies, peer: IpAddr, headers: &HeaderMap) -> ClientAddress {

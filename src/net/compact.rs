@@ -6,8 +6,6 @@
 
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
-use axum::middleware::Next;
-use axum::response::Response;
 
 use super::ClientMark;
 
@@ -33,14 +31,14 @@ const COPIED: [HeaderName; 7] = [
     HeaderName::from_static("sec-fetch-site"),
 ];
 
-/// A layer that copies the head of what may stay for long: websocket handshakes, handshakes by polling, and polls.
-pub(super) async fn compact_headers(mut request: Request, next: Next) -> Response {
+/// Copies the head of a request that may stay for long: websocket handshakes, handshakes by polling, and polls.
+pub(super) fn compact_head(request: &mut Request) {
     let is_websocket = request.headers().contains_key(header::SEC_WEBSOCKET_KEY);
     if is_websocket {
-        let client = ClientMark::of(&request);
+        let client = ClientMark::of(request);
         request.extensions_mut().insert(client);
     }
-    if is_websocket || is_poll(&request) {
+    if is_websocket || is_poll(request) {
         let mut kept = HeaderMap::with_capacity(6);
         for (name, usual) in USUAL {
             let Some(value) = request.headers().get(&name) else { continue };
@@ -63,7 +61,6 @@ pub(super) async fn compact_headers(mut request: Request, next: Next) -> Respons
             *request.uri_mut() = uri;
         }
     }
-    next.run(request).await
 }
 
 fn is_poll(request: &Request) -> bool {

@@ -10,9 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::ConnectInfo;
+use axum::extract::{ConnectInfo, State};
 use axum::http::StatusCode;
-use axum::middleware;
+use axum::middleware::{self, Next};
 use axum::response::Response;
 use hyper::Request;
 use hyper::body::Incoming;
@@ -48,18 +48,18 @@ mod rewrite;
 mod server_url;
 mod stream;
 
-pub use bans::{Closable, ShutOut, refuse_banned};
+pub use bans::{Closable, ShutOut};
 pub use body::BodyDeadline;
-use caching::no_store;
+use caching::forbid_caching;
 pub use client_address::{ClientAddress, TrustedProxies};
-use client_address::{Front, client_address};
+use client_address::{Front, find_address};
 pub use client_mark::ClientMark;
-use compact::compact_headers;
+use compact::compact_head;
 pub use cookies::cookie_value;
-use cors::{cors, preflight_without_content};
+use cors::{cors, is_preflight, leave_out_content};
 pub use event_names::EventNames;
 pub use heartbeat::{Heartbeat, Pulse};
-pub use origin::{ClientUrl, ClientUrlError, Origins, check_origin};
+pub use origin::{ClientUrl, ClientUrlError, Origins};
 pub use refusal::refusal;
 pub(crate) use refuse_head::is_api;
 pub use refuse_head::refuse_head;
@@ -101,7 +101,7 @@ pub async fn serve(listener: &TcpListener, router: Router, stop: CancellationTok
         };
         match accepted {
             Ok((stream, peer, permit)) => {
-                if let Err(error) = prepare(&stream) {
+                if let Err(error) = set_options(&stream) {
                     tracing::debug!(%error, "Could not set up a connection");
                     continue;
                 }
@@ -161,12 +161,22 @@ pub fn in_front(
     public_urls: &[PublicUrl],
 ) -> anyhow::Result<Router> {
     let front = Front { proxies, public_urls: public_urls.into() };
-    Ok(router
-        .layer(middleware::from_fn(no_store))
-        .layer(cors(pages)?)
-        .layer(middleware::from_fn(preflight_without_content))
-        .layer(middleware::from_fn(compact_headers))
-        .layer(middleware::from_fn_with_state(front, client_address)))
+    Ok(router.layer(cors(pages)?).layer(middleware::from_fn_with_state(front, prepare)))
+}
+
+/// Finds out where a request comes from, copies its head if it may stay for long, and completes the response. One layer, because a
+/// request that waits holds memory for each layer that it has passed.
+async fn prepare(State(front): State<Front>, mut request: axum::extract::Request, next: Next) -> Response {
+    find_address(&front, &mut request);
+    compact_head(&mut request);
+    let is_preflight = is_preflight(&request);
+    let mut response = next.run(request).await;
+    if is_preflight {
+        leave_out_content(&mut response);
+    } else {
+        forbid_caching(&mut response);
+    }
+    response
 }
 
 /// Answers one request.
@@ -194,7 +204,7 @@ async fn answer(router: Router, hang_up: HangUp, peer: SocketAddr, request: Requ
     response
 }
 
-fn prepare(stream: &TcpStream) -> io::Result<()> {
+fn set_options(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     // A peer that stops reading would otherwise keep its buffers, and its descriptor, for many minutes.
     #[cfg(target_os = "linux")]

@@ -3,9 +3,8 @@
 use std::str::FromStr;
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::{HeaderMap, Method, StatusCode, header};
-use axum::middleware::Next;
 use axum::response::Response;
 use url::{Origin, Position, Url};
 
@@ -184,18 +183,17 @@ impl Origins {
                 .any(|scheme| read_origin(&format!("{scheme}://{host}")).as_ref() == Some(&said))
         })
     }
-}
 
-/// A layer that refuses requests of foreign pages which only a browser has made credible: with a cookie or a password that it adds
-/// by itself. They are answered with 403 before a socket is opened or anything is changed.
-///
-/// A token counts from anywhere, since no page has it that was not given it. The portal's sockets check the origin in any case,
-/// as their original did. Programs send no `Origin`.
-pub async fn check_origin(State(origins): State<Origins>, request: Request, next: Next) -> Response {
-    if is_forged(&origins, &request) {
-        return refusal(StatusCode::FORBIDDEN, "forbidden", "Pages of this origin may not use this server", None);
+    /// The refusal of a request of a foreign page that only a browser has made credible, with a cookie or a password that it adds
+    /// by itself: 403, before a socket is opened or anything is changed.
+    ///
+    /// A token counts from anywhere, since no page has it that was not given it. The portal's sockets check the origin in any
+    /// case, as their original did. Programs send no `Origin`.
+    #[must_use]
+    pub fn refuse(&self, request: &Request) -> Option<Response> {
+        let message = "Pages of this origin may not use this server";
+        is_forged(self, request).then(|| refusal(StatusCode::FORBIDDEN, "forbidden", message, None))
     }
-    next.run(request).await
 }
 
 fn is_forged(origins: &Origins, request: &Request) -> bool {

@@ -14,6 +14,7 @@ use socketioxide::socket::Sid;
 
 use super::PATH;
 use super::admission::{Admission, Bounds, Opener};
+use super::handshake::Handshake;
 use super::polls::refuse;
 use super::query::Query;
 use super::repeats::Repeats;
@@ -155,7 +156,8 @@ impl Gate {
             Err(limited) => return too_many(limited),
         };
         let repeats = Repeats::since(query, request.headers());
-        let session = Session::open(place, shown, hang_up, repeats);
+        let handshake = Handshake::read(query, &request);
+        let session = Session::open(place, shown, handshake, hang_up, repeats);
         request.extensions_mut().insert(session.clone());
         let response = next.run(request).await;
         if query.is_polling && response.status() == StatusCode::OK {

@@ -14,13 +14,14 @@ use std::time::Duration;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, Method, StatusCode, Uri, Version, header};
+use axum::http::{Method, StatusCode, Uri, Version, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use socketioxide::socket::Sid;
 use tokio::time::{Instant, sleep};
 
+use super::handshake::strip;
 use super::plain_names::PlainNames;
 use super::query::Query;
 use super::transports::Transports;
@@ -78,6 +79,10 @@ pub async fn carry(State(polls): State<Polls>, mut request: Request, next: Next)
         }
         // Packets are parted in another way before Engine.IO 4.
         Some(_) if request.method() == Method::POST && !query.is_eio3 => next.run(request.map(PlainNames::of)).await,
+        None if request.method() == Method::GET => {
+            strip(&mut request);
+            next.run(request).await
+        }
         Some(_) | None => next.run(request).await,
     }
 }
@@ -93,7 +98,7 @@ impl Polls {
         if !asks_for_websocket(&request) {
             return refuse(3, "Bad request");
         }
-        drop_asked(request.headers_mut());
+        strip(&mut request);
         let (Some(session), Some(client)) = (query.session, client) else { return next.run(request).await };
         if self.upgrades.refuses(client) {
             return refuse(3, "Bad request");
@@ -149,17 +154,6 @@ fn asks_for_websocket(request: &Request) -> bool {
         && says(header::CONNECTION, "upgrade")
         && says(header::UPGRADE, "websocket")
         && says(header::SEC_WEBSOCKET_VERSION, "13")
-}
-
-/// Takes out what has been looked at: the library keeps the headers for as long as the session lives.
-fn drop_asked(headers: &mut HeaderMap) {
-    for name in ["connection", "upgrade", "sec-websocket-version", "sec-fetch-site"] {
-        headers.remove(name);
-    }
-    // A map gives no room back.
-    let mut kept = HeaderMap::with_capacity(headers.len());
-    kept.extend(std::mem::take(headers));
-    *headers = kept;
 }
 
 /// Ends a session in the library, by the packet with which a client would.

@@ -13,6 +13,7 @@ use socketioxide::extract::SocketRef;
 use socketioxide::socket::Sid;
 
 use super::admission::Place;
+use super::handshake::Handshake;
 use super::repeats::Repeats;
 use crate::accounts::Accounts;
 use crate::auth::{Subject, token_in_header};
@@ -84,6 +85,7 @@ pub(super) enum End {
 /// One session. It lies with the request of its handshake, which the library keeps for as long as the session is there.
 pub(super) struct Session {
     shown: Shown,
+    pub(super) handshake: Handshake,
     id: OnceLock<Sid>,
     websocket: OnceLock<HangUp>,
     /// Its place among those that nobody has claimed.
@@ -92,16 +94,28 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) fn open(place: Place, shown: Shown, hang_up: Option<HangUp>, repeats: Option<Repeats>) -> Arc<Self> {
+    pub(super) fn open(
+        place: Place,
+        shown: Shown,
+        handshake: Handshake,
+        hang_up: Option<HangUp>,
+        repeats: Option<Repeats>,
+    ) -> Arc<Self> {
         let websocket = OnceLock::new();
-        if let Some(hang_up) = hang_up.filter(|_| shown.is_websocket) {
+        if let Some(hang_up) = hang_up.filter(|_| handshake.is_websocket) {
             drop(websocket.set(hang_up));
         }
         let repeats = repeats.map(|repeats| Box::new(Mutex::new(repeats)));
-        let session = Arc::new(Self { shown, id: OnceLock::new(), websocket, place: Mutex::new(None), repeats });
+        let session =
+            Arc::new(Self { shown, handshake, id: OnceLock::new(), websocket, place: Mutex::new(None), repeats });
         place.is_of(&session);
         *session.place.lock() = Some(place);
         session
+    }
+
+    /// The session that a socket belongs to; `None` if the request of its handshake did not pass the guard.
+    pub(super) fn of(socket: &SocketRef) -> Option<&Arc<Self>> {
+        socket.req_parts().extensions.get()
     }
 
     /// Whether a request that shows this may speak for it.
@@ -117,6 +131,11 @@ impl Session {
     /// Recognizes repeated requests; `None` if it does not poll from a browser.
     pub(super) fn repeats(&self) -> Option<&Mutex<Repeats>> {
         self.repeats.as_deref()
+    }
+
+    /// The websocket that it began with; `None` if it began by polling.
+    pub(super) fn first_websocket(&self) -> Option<&HangUp> {
+        self.websocket.get().filter(|_| self.handshake.is_websocket)
     }
 
     /// Gives its place away, while the library may still keep the rest of it for some seconds.
@@ -136,7 +155,7 @@ impl Session {
 
 /// The client on this socket has shown who it is.
 pub(in crate::faces) fn claim(socket: &SocketRef) {
-    if let Some(session) = socket.req_parts().extensions.get::<Arc<Session>>() {
+    if let Some(session) = Session::of(socket) {
         session.vacate();
     }
 }

@@ -3,15 +3,17 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
-use axum::http::{StatusCode, request};
+use axum::http::StatusCode;
 use axum::response::Response;
 use parking_lot::{Mutex, MutexGuard};
+use socketioxide::extract::SocketRef;
 use socketioxide::socket::Sid;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::portions::Portions;
 use super::query::Query;
+use super::session::Session;
 use super::transport::Transport;
 use crate::net::HangUp;
 
@@ -46,12 +48,15 @@ impl Known {
 
 impl Transports {
     /// What carries a new socket.
-    pub(in crate::faces) fn of(&self, session: Sid, handshake: &request::Parts) -> Arc<Transport> {
-        if Query::of(handshake.uri.query()).is_websocket
-            && let Some(websocket) = handshake.extensions.get::<HangUp>()
-        {
-            return Arc::new(Transport::of_websocket(websocket));
+    pub(in crate::faces) fn of(&self, socket: &SocketRef) -> Arc<Transport> {
+        match Session::of(socket).and_then(|session| session.first_websocket()) {
+            Some(websocket) => Arc::new(Transport::of_websocket(websocket)),
+            None => self.of_polling(socket.id),
         }
+    }
+
+    /// Of a socket that began by polling.
+    fn of_polling(&self, session: Sid) -> Arc<Transport> {
         let transport = Arc::new(Transport::new());
         let mut all = self.all();
         let before = insert(&mut all, session, Known::Socket(Arc::downgrade(&transport)));
@@ -195,16 +200,13 @@ fn insert(all: &mut HashMap<Sid, Known>, session: Sid, known: Known) -> Option<K
 
 #[cfg(test)]
 mod tests {
-    use axum::http::Request;
-
     use super::*;
 
     #[tokio::test]
     async fn sessions_that_nobody_takes_out_do_not_add_up() {
         let transports = Transports::default();
-        let (handshake, ()) = Request::get("/?transport=polling").body(()).unwrap().into_parts();
         for _ in 0..1000 {
-            drop(transports.of(Sid::new(), &handshake));
+            drop(transports.of_polling(Sid::new()));
         }
         assert!(transports.all().len() < 10, "{}", transports.all().len());
     }
@@ -212,8 +214,7 @@ mod tests {
     #[tokio::test]
     async fn a_session_is_remembered_for_as_long_as_its_socket_is_there() {
         let (transports, session) = (Transports::default(), Sid::new());
-        let (handshake, ()) = Request::get("/socket.io/?EIO=4&transport=polling").body(()).unwrap().into_parts();
-        let (older, newer) = (transports.of(session, &handshake), transports.of(session, &handshake));
+        let (older, newer) = (transports.of_polling(session), transports.of_polling(session));
         transports.closed(session, &older);
         assert_eq!(transports.all().len(), 1, "it has connected once more");
         let poll = Query::of(Some(&format!("EIO=4&transport=polling&sid={session}")));

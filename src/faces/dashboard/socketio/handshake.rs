@@ -1,49 +1,27 @@
 //! What a client shows while it connects. Frontends put their token in many places, and those who put it here wait for
 //! `connect_error` to learn that it is no good.
 
-use axum::extract::Query;
-use serde::Deserialize;
 use serde_json::Value;
-use socketioxide::extract::SocketRef;
 
 use crate::accounts::identify::IdentifyError;
-use crate::auth::{TokenError, token_in_header, without_bearer};
+use crate::auth::TokenError;
 use crate::desk::Desk;
 use crate::faces::dashboard::wire::read_authenticate;
+use crate::faces::socketio::handshake::Handshake;
 use crate::limits::StillBanned;
-use crate::net::cookie_value;
 
 /// Where clients connect. The first is the dashboard's; the others are its aliases, under the names that frontends use.
 pub(super) const NAMESPACES: [&str; 4] = ["/", "/chat", "/admin", "/support"];
 
-#[derive(Deserialize)]
-struct Parameters {
-    token: Option<String>,
-}
-
 /// The token that is shown on purpose: in the connect packet's `auth`, in the address, or in an `Authorization` header.
-pub(super) fn explicit_token(socket: &SocketRef, auth: Option<&Value>) -> Option<String> {
-    let parts = socket.req_parts();
-    let in_payload = || auth.and_then(|auth| read_authenticate(auth).token);
-    let in_address = || {
-        let token = Query::<Parameters>::try_from_uri(&parts.uri).ok()?.0.token?;
-        Some(without_bearer(&token).to_owned()).filter(|token| !token.is_empty())
-    };
-    let in_header = || {
-        let token = token_in_header(parts.headers.get("authorization")?.to_str().ok()?);
-        Some(token.to_owned()).filter(|token| !token.is_empty())
-    };
-    in_payload().or_else(in_address).or_else(in_header)
-}
-
-/// The token in a cookie named `token`.
-fn cookie_token(socket: &SocketRef) -> Option<String> {
-    cookie_value(&socket.req_parts().headers, "token").filter(|token| !token.is_empty()).map(str::to_owned)
+pub(super) fn explicit_token(handshake: &Handshake, auth: Option<&Value>) -> Option<String> {
+    let in_payload = auth.and_then(|auth| read_authenticate(auth).token);
+    in_payload.or_else(|| handshake.token.as_deref().map(str::to_owned))
 }
 
 /// The token that stands in for a first `authenticate`.
-pub(super) fn token(socket: &SocketRef, auth: Option<&Value>) -> Option<String> {
-    explicit_token(socket, auth).or_else(|| cookie_token(socket))
+pub(super) fn token(handshake: &Handshake, auth: Option<&Value>) -> Option<String> {
+    explicit_token(handshake, auth).or_else(|| handshake.cookie.as_deref().map(str::to_owned))
 }
 
 /// Why a client is refused: the `message` of its `connect_error`.

@@ -33,11 +33,12 @@ mod unknown;
 
 use crate::accounts::Accounts;
 use crate::desk::Desk;
+use crate::faces::socketio::handshake::Handshake;
 use crate::faces::socketio::transports::Transports;
 use crate::faces::socketio::upgrades::Upgrades;
 use crate::faces::socketio::{Gate, MAX_MESSAGE, PATH, Polls, transport};
 use crate::limits::Limits;
-use crate::net::{ClientAddress, Heartbeat, ShutOut};
+use crate::net::{Heartbeat, ShutOut};
 use auth_reminder::AuthReminder;
 use connection::SocketConnection;
 use inbox::{EveryEvent, Inbound};
@@ -80,12 +81,11 @@ pub fn layer(
     let within = settings.recover_within;
     let listens = desk.clone();
     let listen = move |socket: SocketRef, auth: TryData<Value>| {
-        let transport = transports.of(socket.id, socket.req_parts());
+        let transport = transports.of(&socket);
         let connection = SocketConnection::new(listens.clone(), transport.clone());
         // A websocket is closed where all are.
         if !transport.is_websocket() {
-            let address = ClientAddress::of(&socket.req_parts().extensions).ip();
-            shut_out.close_when_banned(address, Box::new(Arc::downgrade(&connection)));
+            shut_out.close_when_banned(Handshake::of(&socket).address, Box::new(Arc::downgrade(&connection)));
         }
         socket.on_fallback(EveryEvent(connection.clone()));
         socket.on_disconnect({
@@ -101,7 +101,7 @@ pub fn layer(
         });
         async move {
             let auth = auth.as_ref().ok();
-            let returning = match page::page_of(&connection.desk, socket.req_parts(), auth, within).await {
+            let returning = match page::page_of(&connection.desk, Handshake::of(&socket), auth, within).await {
                 Ok(Some((page, returning))) => {
                     transport.add_pid(socket.id, socket.ns(), &page.id);
                     connection.set_page(page);
@@ -123,7 +123,7 @@ pub fn layer(
     };
     let begin = move |socket: SocketRef, auth: TryData<Value>| {
         if let Some(Arrival { connection, returning }) = socket.extensions.remove::<Arrival>() {
-            let token = handshake::token(&socket, auth.as_ref().ok());
+            let token = handshake::token(Handshake::of(&socket), auth.as_ref().ok());
             connection.open(socket);
             if let Some(returning) = returning {
                 tokio::spawn(async move {
@@ -141,7 +141,7 @@ pub fn layer(
     };
     // Before all that, so that nothing is left of a client that is refused.
     let check = move |socket: SocketRef, auth: TryData<Value>| {
-        let (desk, token) = (desk.clone(), handshake::explicit_token(&socket, auth.as_ref().ok()));
+        let (desk, token) = (desk.clone(), handshake::explicit_token(Handshake::of(&socket), auth.as_ref().ok()));
         async move { handshake::check(&desk, token).await }
     };
     for namespace in handshake::NAMESPACES {

@@ -10,15 +10,13 @@
 
 use std::time::Duration;
 
-use axum::http::request;
 use serde_json::Value;
 
 use crate::accounts::identify::IdentifyError;
 use crate::desk::Desk;
 use crate::desk::attendance::Authenticated;
 use crate::domain::{EntryEvent, Place, UserId};
-use crate::faces::socketio::is_browser;
-use crate::faces::socketio::query::Query;
+use crate::faces::socketio::handshake::Handshake;
 use crate::store::StoreError;
 
 /// The offset of a page on which nobody is authenticated.
@@ -89,10 +87,9 @@ impl Page {
 
 /// Whether a client takes part, and is not hurt by an argument more: browsers, and whoever has a `pid` already. In other
 /// languages, an argument more can change what a listener is called with.
-fn takes_part(handshake: &request::Parts, auth: Option<&Value>) -> bool {
-    let is_browser = is_browser(&handshake.headers);
+fn takes_part(handshake: &Handshake, auth: Option<&Value>) -> bool {
     let has_pid = auth.is_some_and(|auth| auth["pid"].is_string());
-    !Query::of(handshake.uri.query()).is_eio3 && (is_browser || has_pid)
+    !handshake.is_eio3 && (handshake.is_browser || has_pid)
 }
 
 /// The page of a client that connects, and what it shows if it comes back; `None` for one that does not take part.
@@ -101,7 +98,7 @@ fn takes_part(handshake: &request::Parts, auth: Option<&Value>) -> bool {
 /// [`StoreError`] if it could not be looked up who it is.
 pub(super) async fn page_of(
     desk: &Desk,
-    handshake: &request::Parts,
+    handshake: &Handshake,
     auth: Option<&Value>,
     within: Duration,
 ) -> Result<Option<(Page, Option<Returning>)>, StoreError> {
@@ -138,18 +135,21 @@ fn shown(auth: &Value) -> Option<(&str, &str, Option<Place>)> {
 
 #[cfg(test)]
 mod tests {
+    use axum::body::Body;
     use axum::http::Request;
     use axum::http::header::USER_AGENT;
     use serde_json::json;
 
     use super::*;
     use crate::domain::Seq;
+    use crate::faces::socketio::query::Query;
 
     #[test]
     fn browsers_take_part_and_whoever_has_done_so_before() {
         let handshake = |agent: &str, query: &str| {
             let request = Request::get(format!("/socket.io/?transport=websocket&{query}")).header(USER_AGENT, agent);
-            request.body(()).unwrap().into_parts().0
+            let request = request.body(Body::empty()).unwrap();
+            Handshake::read(&Query::of(request.uri().query()), &request)
         };
         let with_pid = json!({"pid": "x"});
         assert!(takes_part(&handshake("Mozilla/5.0 (X11)", "EIO=4"), None));

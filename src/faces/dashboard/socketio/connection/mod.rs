@@ -20,6 +20,7 @@ use super::page::{NOBODY, Page, Returning};
 use crate::desk::Desk;
 use crate::domain::{ConnectionId, Person};
 use crate::faces::dashboard::wire::{Authenticated, event};
+use crate::faces::socketio::handshake::Handshake;
 use crate::faces::socketio::transport::Transport;
 use crate::limits::Pace;
 use crate::net::ServerUrl;
@@ -120,7 +121,7 @@ impl SocketConnection {
     pub(super) fn server_url(&self) -> ServerUrl {
         let socket = self.state().socket().cloned();
         match &socket {
-            Some(socket) => ServerUrl::of(&socket.req_parts().headers, &socket.req_parts().extensions),
+            Some(socket) => Handshake::of(socket).server_url.clone(),
             None => ServerUrl::of(&HeaderMap::new(), &Extensions::new()),
         }
     }

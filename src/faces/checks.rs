@@ -1,0 +1,28 @@
+//! What every request has to pass before it reaches a face: bans, origins and rate limits.
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+
+use super::RequestLimits;
+use crate::net::{Origins, ShutOut};
+
+/// What [`check_request`] checks.
+#[derive(Clone)]
+pub struct Checks {
+    /// Banned addresses.
+    pub shut_out: ShutOut,
+    /// The pages that may use the server.
+    pub origins: Origins,
+    /// How often costly requests may be made.
+    pub limits: RequestLimits,
+}
+
+/// A layer that refuses requests. One for all checks, because a request that waits holds memory for each layer that it has passed.
+pub async fn check_request(State(checks): State<Checks>, request: Request, next: Next) -> Response {
+    let refusal = checks.shut_out.refuse(&request).or_else(|| checks.origins.refuse(&request));
+    match refusal.or_else(|| checks.limits.refuse(&request)) {
+        Some(refusal) => refusal,
+        None => checks.shut_out.run(request, next).await,
+    }
+}
