@@ -4,7 +4,7 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 
-use super::RequestLimits;
+use super::limits::RequestLimits;
 use crate::net::{Origins, ShutOut};
 
 /// What [`check_request`] checks.

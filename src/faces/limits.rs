@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use axum::extract::Request;
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use axum::http::header::CONTENT_TYPE;
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
 
+use super::http::credentials::header_token;
 use crate::accounts::Accounts;
-use crate::auth::token_in_header;
 use crate::limits::{Action, Limits, RateLimited};
 use crate::net::{ClientAddress, is_api, refusal};
 
@@ -45,16 +45,12 @@ pub struct RequestLimits {
     pub accounts: Arc<Accounts>,
 }
 
-fn token_of(request: &Request) -> Option<&str> {
-    Some(token_in_header(request.headers().get(AUTHORIZATION)?.to_str().ok()?)).filter(|token| !token.is_empty())
-}
-
 impl RequestLimits {
     /// Counts a request if it is costly, by address and by person. The refusal if there were too many: 429.
     pub(super) fn refuse(&self, request: &Request) -> Option<Response> {
         let source = ClientAddress::of(request.extensions()).source();
         for action in actions(request) {
-            let person = action.by_person().and_then(|_| self.accounts.subject_of(token_of(request)?));
+            let person = action.by_person().and_then(|_| self.accounts.subject_of(header_token(request.headers()).ok()??));
             if let Err(limited) = self.limits.take_for(*action, source, person) {
                 tracing::debug!(%source, action = action.name(), "Rate limit reached");
                 return Some(too_many(limited));

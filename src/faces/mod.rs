@@ -1,7 +1,7 @@
 //! Faces: protocols towards clients. Each decodes, calls one use case, and encodes.
 //!
 //! By dialect, one for each replaced product: [`dashboard`], [`storefront`] and [`drivecash`] (the portal). None of them names
-//! another. Below them lies what they share: [`socketio`] (the transport of the dashboard) and [`channels`] (plain websockets and
+//! another. Below them lies what they share: [`http`], [`socketio`] (the transport of the dashboard) and [`channels`] (plain websockets and
 //! Django-like REST of the other two, which [`storefront_and_portal`] joins).
 //!
 //! Besides: [`console`] (pages for developers), [`ops`] (health checks), and the checks that every request has to pass.
@@ -11,6 +11,7 @@ mod checks;
 pub mod console;
 pub mod dashboard;
 mod drivecash;
+mod http;
 mod limits;
 pub mod ops;
 pub mod socketio;

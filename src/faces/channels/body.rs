@@ -1,12 +1,11 @@
 //! What requests carry: a JSON object of bounded size.
 
-use axum::body::to_bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::StatusCode;
-use http_body_util::LengthLimitError;
 use serde_json::{Map, Value};
 
 use super::reply::Problem;
+use crate::faces::http::body::{BodyError, read_json_text};
 use crate::json;
 
 /// The most bytes a body may have.
@@ -48,17 +47,14 @@ impl<S: Send + Sync> FromRequest<S> for Fields {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        let bytes = to_bytes(request.into_body(), MAX_BODY).await.map_err(|error| {
-            if error.into_inner().is::<LengthLimitError>() {
-                Problem::error(StatusCode::PAYLOAD_TOO_LARGE, "The request body is too large")
-            } else {
-                Problem::error(StatusCode::BAD_REQUEST, "The request body could not be read")
-            }
+        let text = read_json_text(request, MAX_BODY).await.map_err(|error| {
+            let status = match error {
+                BodyError::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+                BodyError::Unreadable => StatusCode::BAD_REQUEST,
+            };
+            Problem::error(status, &error.to_string())
         })?;
-        if bytes.trim_ascii().is_empty() {
-            return Ok(Self::default());
-        }
-        match json::read(&bytes) {
+        match json::read(&text) {
             Ok(Value::Object(fields)) => Ok(Self(fields)),
             Ok(_) => Err(Problem::detail(StatusCode::BAD_REQUEST, "Invalid data. Expected a dictionary.")),
             Err(error) => Err(Problem::detail(StatusCode::BAD_REQUEST, &format!("JSON parse error - {error}"))),

@@ -7,11 +7,12 @@ use async_trait::async_trait;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::message;
 use super::send_queue::{Item, SendQueue};
 use super::socket::GOING_AWAY;
 use crate::desk::Desk;
-use crate::desk::messages::{Addressee, SendMessage, SendMessageError, Sent};
-use crate::domain::{ConnectionId, ConversationId, MessageExtras, Person};
+use crate::desk::messages::{SendMessageError, Sent};
+use crate::domain::{ConnectionId, ConversationId, Person};
 use crate::limits::{Pace, Paced};
 use crate::net::HangUp;
 use crate::presence::{Connection, Delivery, Ending, Outcome, Recognized, Revoked};
@@ -77,15 +78,7 @@ impl<L> Client<L> {
         conversation: ConversationId,
         text: String,
     ) -> Result<Sent, SendMessageError> {
-        let ask = SendMessage {
-            author,
-            to: Addressee::Conversation(conversation),
-            text,
-            client_id: None,
-            origin: Some(self.id),
-            extras: MessageExtras::default(),
-        };
-        self.desk.send_and_wait(ask).await
+        self.desk.send_and_wait(message(author, conversation, text, self.id)).await
     }
 
     /// Refuses a frame: with these words, unless there are too many of them. A client that causes nothing but refusals is closed.

@@ -16,9 +16,8 @@ use super::{Channels, caller, cookies};
 use crate::accounts::codes::percent_encoded;
 use crate::accounts::identify::IdentifyError;
 use crate::accounts::refresh::RefreshError;
-use crate::auth::token_in_header;
 use crate::domain::Person;
-use crate::net::cookie_value;
+use crate::faces::http::credentials::{cookie_token, header_token};
 
 pub(in crate::faces) fn routes() -> Router<Channels> {
     Router::new().route("/media/{link}", get(file))
@@ -27,8 +26,7 @@ pub(in crate::faces) fn routes() -> Router<Channels> {
 /// Everybody whose token or cookie came with a request.
 async fn askers(channels: &Channels, headers: &HeaderMap) -> Result<Vec<Arc<Person>>, Problem> {
     let mut people = Vec::new();
-    let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).map(token_in_header);
-    for token in bearer.into_iter().chain(cookie_value(headers, "token")).filter(|token| !token.is_empty()) {
+    for token in header_token(headers).ok().flatten().into_iter().chain(cookie_token(headers)) {
         match channels.accounts.identify(token).await {
             Ok(identified) => people.push(caller::person(&identified.user)),
             Err(IdentifyError::Store(error)) => return Err(error.into()),

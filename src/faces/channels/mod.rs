@@ -27,7 +27,8 @@ pub(super) mod timestamps;
 
 use crate::accounts::Accounts;
 use crate::desk::Desk;
-use crate::domain::Timestamp;
+use crate::desk::messages::{Addressee, SendMessage};
+use crate::domain::{ConnectionId, ConversationId, MessageExtras, Person, Timestamp};
 use crate::net::Heartbeat;
 use response_first::PendingResponses;
 
@@ -64,6 +65,23 @@ impl Channels {
     pub(super) fn new(desk: Desk, accounts: Arc<Accounts>, settings: ChannelsSettings) -> Self {
         let sockets = Sockets::new(settings.heartbeat);
         Self { desk, accounts, settings, pending_responses: Arc::default(), sockets }
+    }
+}
+
+/// A message of this person to a conversation. `origin`: the connection or the request that it came from.
+pub(super) fn message(
+    author: Arc<Person>,
+    conversation: ConversationId,
+    text: String,
+    origin: ConnectionId,
+) -> SendMessage {
+    SendMessage {
+        author,
+        to: Addressee::Conversation(conversation),
+        text,
+        client_id: None,
+        origin: Some(origin),
+        extras: MessageExtras::default(),
     }
 }
 

@@ -18,6 +18,7 @@ use crate::desk::messages::MarkReadError;
 use crate::desk::messages::ReviseError;
 use crate::desk::messages::SendMessageError;
 use crate::domain::BodyError;
+use crate::faces::http::reply::{retry_later, status_of};
 use crate::limits::{RateLimited, StillBanned};
 use crate::store::StoreError;
 
@@ -26,7 +27,7 @@ use crate::store::StoreError;
 pub(in crate::faces) struct Problem {
     status: StatusCode,
     body: Value,
-    retry_after: Option<u64>,
+    retry_after: Option<RateLimited>,
 }
 
 impl Problem {
@@ -83,7 +84,7 @@ impl Problem {
     pub(in crate::faces) fn banned(mut self, banned: StillBanned) -> Self {
         self.body["code"] = json!("banned");
         self.body["retryAfterMs"] = json!(banned.0.retry_after_ms());
-        self.retry_after = Some(banned.0.retry_after_secs());
+        self.retry_after = Some(banned.0);
         self
     }
 
@@ -91,7 +92,7 @@ impl Problem {
         let is_limit = self.status == StatusCode::TOO_MANY_REQUESTS;
         self.body["code"] = json!(if is_limit { "rate_limited" } else { "busy" });
         self.body["retryAfterMs"] = json!(limited.retry_after_ms());
-        self.retry_after = Some(limited.retry_after_secs());
+        self.retry_after = Some(limited);
         self
     }
 }
@@ -99,14 +100,14 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let is_the_frameworks = self.body.get("detail").is_some();
-        let mut response = (self.status, Json(self.body)).into_response();
+        let mut response = match self.retry_after {
+            Some(limited) => retry_later(self.status, self.body, limited),
+            None => (self.status, Json(self.body)).into_response(),
+        };
         // The framework's own refusals say how to come in; those of the products do not.
         if self.status == StatusCode::UNAUTHORIZED && is_the_frameworks {
             let realm = HeaderValue::from_static("Bearer realm=\"api\"");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, realm);
-        }
-        if let Some(seconds) = self.retry_after {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }
@@ -190,18 +191,16 @@ impl From<ReviseError> for Problem {
 impl From<SendMessageError> for Problem {
     fn from(error: SendMessageError) -> Self {
         let later = error.retry_after();
-        let status = match &error {
-            SendMessageError::Body(BodyError::TooLong { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
-            SendMessageError::Body(BodyError::Blank) => {
-                return Self::error(StatusCode::BAD_REQUEST, "Message content is required");
-            }
-            SendMessageError::Body(BodyError::Nul) => StatusCode::BAD_REQUEST,
+        let status = status_of(&error);
+        let problem = match &error {
+            SendMessageError::Body(BodyError::Blank) => return Self::error(status, "Message content is required"),
             SendMessageError::NoAddressee => return Self::no_such_room(),
-            SendMessageError::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,
-            SendMessageError::Busy | SendMessageError::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
-            SendMessageError::Store(_) => return Self::error(StatusCode::SERVICE_UNAVAILABLE, "Server error"),
+            SendMessageError::Store(_) => return Self::error(status, "Server error"),
+            SendMessageError::Body(BodyError::TooLong { .. } | BodyError::Nul)
+            | SendMessageError::RateLimited(_)
+            | SendMessageError::Busy
+            | SendMessageError::ShuttingDown => Self::error(status, &error.to_string()),
         };
-        let problem = Self::error(status, &error.to_string());
         match later {
             Some(limited) => problem.later(limited),
             None => problem,

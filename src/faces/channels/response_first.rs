@@ -33,7 +33,7 @@ pub(in crate::faces) struct PendingResponse {
 
 impl PendingResponses {
     /// Begins to hold back the echoes of a request.
-    pub(in crate::faces) fn hold(self: &Arc<Self>) -> PendingResponse {
+    pub(in crate::faces) fn begin(self: &Arc<Self>) -> PendingResponse {
         let (origin, gate) = (ConnectionId::next(), CancellationToken::new());
         self.gates().insert(origin, gate.clone());
         PendingResponse { origin, pending_responses: self.clone(), gate }

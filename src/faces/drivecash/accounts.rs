@@ -7,7 +7,7 @@ use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
-use super::auth::{digits, pair, redeem, secret};
+use super::auth::{digits, pair, redeem};
 use super::wire::{OwnUserBody, UserBody};
 use crate::accounts::fields::{Name, NewPassword};
 use crate::accounts::forgot_password::ForgotPassword;
@@ -19,6 +19,7 @@ use crate::faces::channels::Channels;
 use crate::faces::channels::body::Fields;
 use crate::faces::channels::caller::Caller;
 use crate::faces::channels::reply::{Problem, bad_email, password_problem};
+use crate::faces::http::reply::uncached;
 use crate::store::Profile;
 
 /// The shortest a new password may be, in characters, as Django has it.
@@ -64,7 +65,7 @@ async fn register(State(channels): State<Channels>, fields: Fields) -> Result<Re
 /// `POST verify-otp/` `{user_id, otp_code}`: opens the account, and logs in.
 async fn verify(State(channels): State<Channels>, fields: Fields) -> Result<Response, Problem> {
     let signed_in = redeem(&channels, &fields, CodePurpose::VerifyEmail).await?;
-    Ok(secret(&json!({
+    Ok(uncached(json!({
         "message": "Email verified successfully.",
         "user": UserBody::new(&signed_in.user, &signed_in.profile),
         "tokens": pair(&signed_in.tokens),

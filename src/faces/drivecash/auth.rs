@@ -1,8 +1,8 @@
 //! `/api/accounts/...` and `/api/token/...`: log in, for agents in two steps, and refresh.
 
 use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse as _, Response};
+use axum::http::StatusCode;
+use axum::response::Response;
 use axum::routing::post;
 use axum::{Json, Router};
 use serde_json::{Value, json};
@@ -17,6 +17,7 @@ use crate::domain::{CodePurpose, User};
 use crate::faces::channels::body::Fields;
 use crate::faces::channels::reply::{Problem, log_in_problem};
 use crate::faces::channels::{Channels, cookies};
+use crate::faces::http::reply::uncached;
 use crate::net::{ClientAddress, ServerUrl};
 
 const ADMINS_ELSEWHERE: &str = "Admin login requires a different process. Please use the admin login page.";
@@ -33,13 +34,11 @@ pub(super) fn routes() -> Router<Channels> {
         .route("/api/accounts/token/verify/", post(verify))
 }
 
+/// What a log-in is extracted from.
+type LogIn = (State<Channels>, ClientAddress, ServerUrl, Fields);
+
 /// `POST login/` `{email, password}`, for customers.
-async fn log_in(
-    State(channels): State<Channels>,
-    address: ClientAddress,
-    server: ServerUrl,
-    fields: Fields,
-) -> Result<Response, Problem> {
+async fn log_in((State(channels), address, server, fields): LogIn) -> Result<Response, Problem> {
     let signed_in = sign_in(&channels, address, &fields, wrong()).await?;
     if signed_in.user.role.is_agent() {
         return Err(Problem::error(StatusCode::FORBIDDEN, ADMINS_ELSEWHERE));
@@ -49,12 +48,7 @@ async fn log_in(
 }
 
 /// `POST token/` `{email, password}`, for customers: agents have to take both steps.
-async fn token(
-    State(channels): State<Channels>,
-    address: ClientAddress,
-    server: ServerUrl,
-    fields: Fields,
-) -> Result<Response, Problem> {
+async fn token((State(channels), address, server, fields): LogIn) -> Result<Response, Problem> {
     let unknown = || Problem::detail(StatusCode::UNAUTHORIZED, "No active account found with the given credentials");
     let signed_in = sign_in(&channels, address, &fields, unknown()).await?;
     if signed_in.user.role.is_agent() {
@@ -148,11 +142,7 @@ pub(super) fn pair(tokens: &TokenPair) -> Value {
 
 /// The same, which also lets the browser renew links to files.
 fn secret_for(signed_in: &SignedIn, server: &ServerUrl, body: &Value) -> Response {
-    let mut response = secret(body);
+    let mut response = uncached(body);
     cookies::MEDIA.set(&mut response, &signed_in.tokens.refresh, server);
     response
-}
-
-pub(super) fn secret(body: &Value) -> Response {
-    ([(header::CACHE_CONTROL, "no-store")], Json(body)).into_response()
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::sync::mpsc;
 
-use super::messages::linker;
+use super::in_room::linker;
 use super::wire::{self, ClientFrame, Encoded, Receipt};
 use crate::desk::conversations::ConversationAccess;
 use crate::desk::messages::SendMessageError;

@@ -1,25 +1,25 @@
 //! `/api/chat/messages/...`
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
-use axum::extract::{DefaultBodyLimit, FromRequest as _, Path, Query, Request, State};
+use axum::extract::{DefaultBodyLimit, FromRequest as _, Query, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
-use super::wire::{MessageBody, messages};
-use super::{enter, revise, upload};
-use crate::desk::conversations::{AccessError, ConversationAccess};
+use super::in_room::{AtMessage, enter, enter_to, enter_to_send, linker, shown};
+use super::wire::MessageBody;
+use super::{revise, upload};
+use crate::desk::conversations::ConversationAccess;
 use crate::desk::messages::MarkRead;
-use crate::desk::messages::{Addressee, SendMessage};
-use crate::domain::{EntryEvent, MessageExtras, User};
-use crate::faces::channels::Channels;
+use crate::desk::messages::SendMessage;
+use crate::domain::MessageExtras;
 use crate::faces::channels::body::Fields;
 use crate::faces::channels::caller::{self, Caller};
 use crate::faces::channels::reply::Problem;
+use crate::faces::channels::{self, Channels};
 use crate::net::ServerUrl;
 
 /// How many rooms an agent gets the messages of who names none, and how many of each.
@@ -39,29 +39,6 @@ pub(super) fn routes() -> Router<Channels> {
 
 type Asked = Query<HashMap<String, String>>;
 
-/// Lets somebody into the room of a request, in this dialect's words.
-async fn enter_to(channels: &Channels, user: &User, room: &str, what: &str) -> Result<ConversationAccess, Problem> {
-    let none = || Problem::error(StatusCode::NOT_FOUND, "Chat room not found");
-    let number = room.parse().map_err(|_| none())?;
-    enter(channels, user, number).await.map_err(|error| match error {
-        AccessError::NotFound | AccessError::Banned(_) => none(),
-        AccessError::Forbidden => {
-            Problem::error(StatusCode::FORBIDDEN, &format!("You do not have permission to {what} room"))
-        }
-        AccessError::Store(error) => error.into(),
-    })
-}
-
-/// Where a message's attachment can be fetched: browsers want the whole address.
-pub(super) fn linker(server: &ServerUrl) -> impl Fn(&EntryEvent) -> Option<String> + Send + Sync {
-    |told| told.attachment_path.as_ref().map(|path| format!("{}{path}", server.as_str()))
-}
-
-/// Lets somebody into the room that they are about to write to.
-pub(super) async fn enter_to_send(channels: &Channels, user: &User, room: &str) -> Result<ConversationAccess, Problem> {
-    enter_to(channels, user, room, "send messages in this").await
-}
-
 /// The newest messages of a room, oldest first; those before a message with `before=<id>`, so many with `limit=`.
 async fn log_of(
     channels: &Channels,
@@ -76,18 +53,6 @@ async fn log_of(
         None => channels.desk.room_log(entered, limit).await?,
     };
     shown(channels, entered, server, log).await
-}
-
-/// Messages with when they were read, and what they answer.
-async fn shown(
-    channels: &Channels,
-    entered: &ConversationAccess,
-    server: &ServerUrl,
-    log: Vec<EntryEvent>,
-) -> Result<Vec<Value>, Problem> {
-    let log = channels.desk.annotate(entered, log).await?;
-    let link = linker(server);
-    Ok(messages(&log, &entered.summary, &entered.person, &link).iter().map(|body| json!(body)).collect())
 }
 
 /// `?room_id=`: the messages of a room; without one, of the caller's own, or for an agent of those that changed last.
@@ -188,15 +153,9 @@ async fn send(
         Some(received) => Some(received.keep().await?),
         None => None,
     };
-    let answering = channels.pending_responses.hold();
-    let ask = SendMessage {
-        author: Arc::clone(&entered.person),
-        to: Addressee::Conversation(conversation),
-        text: to_send.text,
-        client_id: None,
-        origin: Some(answering.origin),
-        extras,
-    };
+    let pending = channels.pending_responses.begin();
+    let ask = channels::message(entered.person.clone(), conversation, to_send.text, pending.origin);
+    let ask = SendMessage { extras, ..ask };
     let outcome = channels.desk.send_and_wait(ask).await;
     if let (Err(error), Some(kept)) = (&outcome, kept)
         && error.is_final()
@@ -205,59 +164,20 @@ async fn send(
     }
     let link = linker(&server);
     let body = json!(MessageBody::new(&outcome?.told, &entered.person, answered.as_ref(), &link));
-    Ok(answering.until_sent((StatusCode::CREATED, Json(body)).into_response()))
+    Ok(pending.until_sent((StatusCode::CREATED, Json(body)).into_response()))
 }
 
-/// The message of this number, if it is of a room that the caller may enter.
-pub(super) async fn find(
-    channels: &Channels,
-    user: &User,
-    number: &str,
-) -> Result<(ConversationAccess, EntryEvent), Problem> {
-    let none = || Problem::detail(StatusCode::NOT_FOUND, "No ChatMessage matches the given query.");
-    let number = number.parse().map_err(|_| none())?;
-    let room = channels.desk.conversation_of_message(number).await?.ok_or_else(none)?;
-    let entered = enter(channels, user, room).await.map_err(|error| match error {
-        AccessError::NotFound | AccessError::Forbidden | AccessError::Banned(_) => none(),
-        AccessError::Store(error) => error.into(),
-    })?;
-    let told = channels.desk.message(entered.summary.conversation.id, number).await?;
-    Ok((entered, told.ok_or_else(none)?))
-}
-
-/// The message as it stands, as somebody in its room sees it.
-pub(super) async fn body_of(
-    channels: &Channels,
-    entered: &ConversationAccess,
-    told: EntryEvent,
-    server: &ServerUrl,
-) -> Result<Json<Value>, Problem> {
-    let body = shown(channels, entered, server, vec![told]).await?.pop();
-    body.map(Json).ok_or_else(Problem::not_found)
-}
-
-async fn message(
-    State(channels): State<Channels>,
-    Caller(user): Caller,
-    Path(number): Path<String>,
-    server: ServerUrl,
-) -> Result<Json<Value>, Problem> {
-    let (entered, told) = find(&channels, &user, &number).await?;
-    body_of(&channels, &entered, told, &server).await
+async fn message(message: AtMessage) -> Result<Json<Value>, Problem> {
+    message.body().await
 }
 
 /// Marks the other side's message, and all before it, as read.
-async fn mark_read(
-    State(channels): State<Channels>,
-    Caller(user): Caller,
-    Path(number): Path<String>,
-    server: ServerUrl,
-) -> Result<Json<Value>, Problem> {
-    let (mut entered, mut told) = find(&channels, &user, &number).await?;
+async fn mark_read(mut message: AtMessage) -> Result<Json<Value>, Problem> {
+    let AtMessage { channels, entered, told, .. } = &message;
     if told.entry.side != entered.side {
         let what = MarkRead::In(told.entry.conversation, Some(told.entry.seq));
         channels.desk.mark_read(&entered.person, what, None).await?;
-        (entered, told) = find(&channels, &user, &number).await?;
+        message.reload().await?;
     }
-    body_of(&channels, &entered, told, &server).await
+    message.body().await
 }

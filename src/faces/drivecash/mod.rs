@@ -14,6 +14,7 @@ mod accounts;
 mod auth;
 mod bounded_body;
 mod connection;
+mod in_room;
 mod messages;
 mod notifications;
 mod revise;
@@ -21,8 +22,7 @@ mod rooms;
 pub(super) mod upload;
 mod wire;
 
-use crate::desk::conversations::{AccessError, ConversationAccess, ConversationName, Credential};
-use crate::domain::User;
+use crate::desk::conversations::{AccessError, ConversationName, Credential};
 use crate::faces::channels::reply::Problem;
 use crate::faces::channels::socket::Handshake;
 use crate::faces::channels::{Channels, caller};
@@ -64,10 +64,4 @@ pub(super) async fn room(channels: Channels, room: &str, mut request: Request) -
     channels.desk.tell_who_is_in(&entered, &port).await;
     channels.desk.tell_who_is_away_in_room_later(&entered.person, entered.customer.id, &port);
     handshake.serve(&channels.sockets, connection, waiting)
-}
-
-/// Lets somebody into a room that they name by its number.
-async fn enter(channels: &Channels, user: &User, number: u64) -> Result<ConversationAccess, AccessError> {
-    let claim = Credential::Identity(caller::person(user));
-    channels.desk.access(ConversationName::Number(number), &claim).await
 }

@@ -6,7 +6,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
-use super::enter;
+use super::in_room::InRoom;
 use super::wire::RoomBody;
 use crate::domain::Side;
 use crate::faces::channels::Channels;
@@ -73,21 +73,11 @@ async fn room_of(
     Ok(Json(json!(RoomBody::new(&channels.desk.room(&entered).await?, Side::Desk))))
 }
 
-async fn room(
-    State(channels): State<Channels>,
-    Caller(user): Caller,
-    Path(room): Path<String>,
-) -> Result<Json<Value>, Problem> {
-    let entered = enter(&channels, &user, room.parse().map_err(|_| Problem::not_found())?).await?;
-    Ok(Json(json!(RoomBody::new(&channels.desk.room(&entered).await?, entered.side))))
+async fn room(room: InRoom) -> Result<Json<Value>, Problem> {
+    room.body().await
 }
 
-async fn mark_as_read(
-    State(channels): State<Channels>,
-    Caller(user): Caller,
-    Path(room): Path<String>,
-) -> Result<Json<Value>, Problem> {
-    let entered = enter(&channels, &user, room.parse().map_err(|_| Problem::not_found())?).await?;
+async fn mark_as_read(InRoom { channels, entered }: InRoom) -> Result<Json<Value>, Problem> {
     let count = channels.desk.mark_room_read(&entered).await?;
     Ok(Json(json!({"message": "Messages marked as read", "count": count})))
 }

@@ -17,7 +17,8 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::time::timeout;
 
 use super::bounded_body::BoundedBody;
-use super::messages::{ToSend, enter_to_send};
+use super::in_room::enter_to_send;
+use super::messages::ToSend;
 use crate::domain::attachment::{SNIFFED, sanitised, sniff};
 use crate::domain::{Attachment, Timestamp, User};
 use crate::faces::channels::Channels;

@@ -15,8 +15,9 @@ use socketioxide::extract::SocketRef;
 use super::is_browser;
 use super::query::Query;
 use super::session::Session;
-use crate::auth::{token_in_header, without_bearer};
-use crate::net::{ClientAddress, ServerUrl, cookie_value};
+use crate::auth::without_bearer;
+use crate::faces::http::credentials::{cookie_token, header_token};
+use crate::net::{ClientAddress, ServerUrl};
 
 /// What is needed of the request that opened a session, for as long as the session lives.
 #[derive(Debug)]
@@ -56,15 +57,14 @@ impl Handshake {
     }
 
     fn new(query: &Query, token: Option<&str>, headers: &HeaderMap, extensions: &Extensions) -> Self {
-        let is_token = |token: &&str| !token.is_empty();
-        let in_header = || headers.get(header::AUTHORIZATION)?.to_str().ok().map(token_in_header);
+        let in_address = token.filter(|token| !token.is_empty());
         Self {
             address: ClientAddress::of(extensions).ip(),
             is_browser: is_browser(headers),
             is_eio3: query.is_eio3,
             is_websocket: query.is_websocket,
-            token: token.filter(is_token).or_else(|| in_header().filter(is_token)).map(Into::into),
-            cookie: cookie_value(headers, "token").filter(is_token).map(Into::into),
+            token: in_address.or_else(|| header_token(headers).ok().flatten()).map(Into::into),
+            cookie: cookie_token(headers).map(Into::into),
             server_url: ServerUrl::of(headers, extensions),
         }
     }

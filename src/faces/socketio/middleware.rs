@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, header};
@@ -22,6 +21,7 @@ use super::session::{End, Session, Sessions, Shown};
 use super::transports::Transports;
 use crate::accounts::Accounts;
 use crate::auth::Subject;
+use crate::faces::http::reply::retry_later;
 use crate::limits::{Action, Limits, RateLimited};
 use crate::net::{ClientAddress, HangUp};
 
@@ -225,6 +225,5 @@ fn with_protocol(mut response: Response, protocol: Option<HeaderValue>) -> Respo
 fn too_many(limited: RateLimited) -> Response {
     let message = "Too many sessions";
     let body = json!({"code": "rate_limited", "message": message, "retryAfterMs": limited.retry_after_ms()});
-    let seconds = HeaderValue::from(limited.retry_after_secs());
-    (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, seconds)], Json(body)).into_response()
+    retry_later(StatusCode::TOO_MANY_REQUESTS, body, limited)
 }

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock, Weak};
 
-use axum::http::{HeaderMap, header};
+use axum::http::HeaderMap;
 use parking_lot::{Mutex, MutexGuard};
 use sha2::{Digest as _, Sha256};
 use socketioxide::extract::SocketRef;
@@ -16,9 +16,10 @@ use super::admission::Place;
 use super::handshake::Handshake;
 use super::repeats::Repeats;
 use crate::accounts::Accounts;
-use crate::auth::{Subject, token_in_header};
+use crate::auth::Subject;
+use crate::faces::http::credentials::{cookie_token, header_token};
 use crate::limits::Route;
-use crate::net::{HangUp, cookie_value};
+use crate::net::HangUp;
 
 /// What a request has shown of who it comes from.
 #[derive(Debug, Clone)]
@@ -65,10 +66,7 @@ impl Shown {
 
 /// The token in an `Authorization` header, or in a cookie named `token`.
 fn token(headers: &HeaderMap) -> Option<&str> {
-    let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).map(token_in_header);
-    let cookie = || cookie_value(headers, "token");
-    let is_token = |token: &&str| !token.is_empty();
-    bearer.filter(is_token).or_else(cookie).filter(is_token)
+    header_token(headers).ok().flatten().or_else(|| cookie_token(headers))
 }
 
 /// How a session can be ended.

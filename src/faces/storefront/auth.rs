@@ -2,7 +2,7 @@
 //! generation's admin panel asks for.
 
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
@@ -22,6 +22,7 @@ use crate::faces::channels::body::Fields;
 use crate::faces::channels::caller::{self, Caller};
 use crate::faces::channels::cookies;
 use crate::faces::channels::reply::{Problem, bad_email, email_taken, log_in_problem, username_taken};
+use crate::faces::http::reply::uncached;
 use crate::net::{ClientAddress, ServerUrl};
 
 pub(super) fn routes() -> Router<Storefront> {
@@ -41,14 +42,11 @@ pub(super) fn routes() -> Router<Storefront> {
         .route("/api/register", post(register))
 }
 
+/// What a log-in is extracted from.
+type LogIn = (State<Channels>, ClientAddress, HeaderMap, ServerUrl, Fields);
+
 /// `POST login/` `{username, password}`; the username may be an address. A visitor's conversation goes over to the account.
-async fn log_in(
-    State(channels): State<Channels>,
-    address: ClientAddress,
-    headers: HeaderMap,
-    server_url: ServerUrl,
-    fields: Fields,
-) -> Result<Response, Problem> {
+async fn log_in((State(channels), address, headers, server_url, fields): LogIn) -> Result<Response, Problem> {
     let signed_in = sign_in(&channels, address, &fields).await?;
     let body = json!({
         "refresh": signed_in.tokens.refresh,
@@ -59,13 +57,7 @@ async fn log_in(
 }
 
 /// The same for the shop's later generation, which looks for `success` and `data.user`.
-async fn log_in_wrapped(
-    State(channels): State<Channels>,
-    address: ClientAddress,
-    headers: HeaderMap,
-    server_url: ServerUrl,
-    fields: Fields,
-) -> Result<Response, Problem> {
+async fn log_in_wrapped((State(channels), address, headers, server_url, fields): LogIn) -> Result<Response, Problem> {
     let signed_in = sign_in(&channels, address, &fields).await?;
     let user = json!(UserBody::new(&signed_in.user, &signed_in.profile));
     let body = json!({
@@ -98,7 +90,7 @@ async fn answer(
     body: &Value,
 ) -> Result<Response, Problem> {
     let was_visitor = adopt(channels, headers, &signed_in.user).await?;
-    let mut response = ([(header::CACHE_CONTROL, "no-store")], Json(body)).into_response();
+    let mut response = uncached(body);
     if was_visitor {
         cookies::SESSION.remove(&mut response);
     }
@@ -138,7 +130,7 @@ async fn refresh(State(channels): State<Channels>, server_url: ServerUrl, fields
     let signed_in = channels.accounts.refresh(&token).await?;
     let tokens = &signed_in.tokens;
     let body = json!({"access": tokens.access, "refresh": tokens.refresh});
-    let mut response = ([(header::CACHE_CONTROL, "no-store")], Json(body)).into_response();
+    let mut response = uncached(body);
     mark_browser(&mut response, &signed_in, &server_url);
     Ok(response)
 }
@@ -225,7 +217,7 @@ async fn password(
         "access": signed_in.tokens.access,
         "refresh": signed_in.tokens.refresh,
     });
-    let mut response = ([(header::CACHE_CONTROL, "no-store")], Json(body)).into_response();
+    let mut response = uncached(body);
     mark_browser(&mut response, &signed_in, &server_url);
     Ok(response)
 }

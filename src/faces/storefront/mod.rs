@@ -16,10 +16,13 @@ use uuid::Uuid;
 mod admin;
 mod auth;
 mod connection;
+mod customer;
+mod in_room;
 mod overview;
 mod pages;
 mod panel;
 mod public;
+mod send;
 mod wire;
 
 use crate::accounts::visitors::VisitorError;

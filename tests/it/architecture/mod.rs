@@ -71,9 +71,11 @@ fn violations(place: &Place, source: &str) -> Vec<String> {
 /// Whether what lies in one folder of the faces may name another.
 fn may_name(own: &str, other: &str) -> bool {
     let shared: &[&str] = match own {
-        "dashboard" => &["socketio"],
-        "storefront" | "drivecash" => &["channels"],
+        "dashboard" => &["http", "socketio"],
+        "storefront" | "drivecash" => &["http", "channels"],
         "storefront_and_portal" => &["channels", "storefront", "drivecash"],
+        "channels" | "socketio" | "limits" => &["http"],
+        "checks" => &["limits"],
         _ => &[],
     };
     own == other || shared.contains(&other)

@@ -2,12 +2,12 @@
 //!
 //! Every body is a JSON object; every answer is `{success, message}`, but for the token of a log-in.
 
+use axum::Router;
 use axum::extract::State;
 use axum::http::header::{ACCEPT, CACHE_CONTROL, LOCATION};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
-use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
 use super::body::{ApiJson, Text, given};
@@ -22,6 +22,7 @@ use crate::accounts::resend_verification::ResendVerification;
 use crate::accounts::reset_password::{ResetPassword, ResetPasswordError};
 use crate::accounts::verify_email::VerifyEmail;
 use crate::domain::EmailError;
+use crate::faces::http::reply::uncached;
 use crate::net::ClientAddress;
 
 const INVALID_CODE: &str = "Invalid or expired code";
@@ -93,7 +94,7 @@ async fn log_in(
     let logged_in = accounts.log_in(LogIn { email, password, from: Some(address.route()) }).await?;
     let role = logged_in.role.word();
     let reply = LogInReply { success: true, token: logged_in.token, role, name: logged_in.name };
-    Ok(([(CACHE_CONTROL, "no-store")], Json(reply)).into_response())
+    Ok(uncached(reply))
 }
 
 /// `POST /api/auth/register` `{name, email, password}`: 201.

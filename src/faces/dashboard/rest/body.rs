@@ -1,12 +1,11 @@
 //! What clients may send: a JSON object of bounded size, with texts of bounded length.
 
-use axum::body::to_bytes;
 use axum::extract::{FromRequest, Request};
-use http_body_util::LengthLimitError;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::Refusal;
+use crate::faces::http::body::{BodyError, read_json_text};
 use crate::json;
 
 /// The most bytes a body may have.
@@ -47,20 +46,15 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for ApiJson<T> {
     type Rejection = Refusal;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Refusal> {
-        let bytes = to_bytes(request.into_body(), MAX_BODY).await.map_err(|error| {
-            if error.into_inner().is::<LengthLimitError>() {
-                Refusal::too_large("The request body is too large")
-            } else {
-                Refusal::bad_request("The request body could not be read")
-            }
+        let object = read_json_text(request, MAX_BODY).await.map_err(|error| match error {
+            BodyError::TooLarge => Refusal::too_large("The request body is too large"),
+            BodyError::Unreadable => Refusal::bad_request("The request body could not be read"),
         })?;
-        let text = bytes.trim_ascii();
-        let object = if text.is_empty() { b"{}" } else { text };
         // Lists are refused here: serde would take one for a struct, field by field.
         if !object.starts_with(b"{") {
             return Err(Refusal::bad_request("The request body must be a JSON object"));
         }
-        json::read(object).map(Self).map_err(|error| {
+        json::read(&object).map(Self).map_err(|error| {
             Refusal::bad_request(if error.is_data() {
                 "The request body has a field of the wrong type"
             } else {

@@ -2,13 +2,13 @@
 
 use axum::extract::{FromRef, FromRequestParts};
 use axum::http::HeaderMap;
-use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 
 use super::{AccountsState, Refusal};
 use crate::accounts::identify::{Identified, IdentifyError};
-use crate::auth::{TokenError, token_in_header};
+use crate::auth::TokenError;
 use crate::domain::{Role, User};
+use crate::faces::http::credentials::header_token;
 
 /// The account whose bearer token came with the request, as the store has it now.
 ///
@@ -48,10 +48,7 @@ where
 
 /// The token in the `Authorization` header; empty if there is none.
 pub(super) fn bare_token(headers: &HeaderMap) -> Result<&str, TokenError> {
-    match headers.get(AUTHORIZATION) {
-        Some(value) => Ok(token_in_header(value.to_str().map_err(|_| TokenError::Invalid)?)),
-        None => Ok(""),
-    }
+    Ok(header_token(headers)?.unwrap_or_default())
 }
 
 impl From<TokenError> for Refusal {

@@ -1,26 +1,25 @@
 //! `/api/chat/...`: what the dashboards' chat screen asks for. Its errors are `{message}` alone.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
-use axum::http::header::RETRY_AFTER;
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::body::ApiJson;
 use super::{Caller, ChatState};
 use crate::desk::Desk;
-use crate::desk::conversations::ListedConversation;
 use crate::desk::messages::{Addressee, SendMessage, SendMessageError};
 use crate::domain::event::SeenPerson;
-use crate::domain::{BodyError, ClientMessageId, EntryEvent, MessageExtras, MessageStatus, Person, Seq, UserId};
+use crate::domain::{ClientMessageId, MessageExtras, MessageStatus, Person, Seq, UserId};
+use crate::faces::dashboard::wire::records::{ConversationBody, MessageBody, PersonBody};
+use crate::faces::http::reply::{retry_later, status_of};
 use crate::net::ServerUrl;
 use crate::store::StoreError;
 
@@ -97,7 +96,7 @@ async fn messages(
     let reader = Arc::new(Person::from(&user));
     let limit = paging.limit.unwrap_or(usize::MAX);
     let history = desk.history_with(&reader, other, paging.before.map(Seq::new), limit).await?;
-    let body = |told| MessageBody::new(told, &reader, history.status_of(told)?, server_url.as_str());
+    let body = |told| MessageBody::stored(told, &reader, history.status_of(told)?, server_url.as_str());
     let body: Vec<MessageBody<'_>> = history.messages.iter().filter_map(body).collect();
     Ok(Json(body).into_response())
 }
@@ -136,7 +135,7 @@ async fn send(
     };
     match desk.send_and_wait(ask).await {
         Ok(sent) => {
-            let body = MessageBody::new(&sent.told, &author, MessageStatus::Stored, server_url.as_str());
+            let body = MessageBody::stored(&sent.told, &author, MessageStatus::Stored, server_url.as_str());
             (StatusCode::CREATED, Json(body)).into_response()
         }
         Err(error) => refuse_message(&error),
@@ -160,17 +159,13 @@ fn bad_paging() -> Response {
 }
 
 fn refuse_message(error: &SendMessageError) -> Response {
-    let status = match error {
-        SendMessageError::Body(BodyError::TooLong { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
-        SendMessageError::Body(BodyError::Blank | BodyError::Nul) => StatusCode::BAD_REQUEST,
-        SendMessageError::NoAddressee => StatusCode::NOT_FOUND,
-        SendMessageError::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,
-        SendMessageError::Busy | SendMessageError::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
-        SendMessageError::Store(_) => return refuse(StatusCode::SERVICE_UNAVAILABLE, "Server error"),
-    };
+    let status = status_of(error);
+    if let SendMessageError::Store(_) = error {
+        return refuse(status, "Server error");
+    }
     let Some(limited) = error.retry_after() else { return refuse(status, &error.to_string()) };
     let body = json!({"message": error.to_string(), "code": error.code(), "retryAfterMs": limited.retry_after_ms()});
-    (status, [(RETRY_AFTER, HeaderValue::from(limited.retry_after_secs()))], Json(body)).into_response()
+    retry_later(status, body, limited)
 }
 
 /// The store failed; the caller is told no more than that.
@@ -186,102 +181,5 @@ impl IntoResponse for ChatRefusal {
     fn into_response(self) -> Response {
         tracing::warn!(error = %self.0, "A request failed: store error");
         refuse(StatusCode::SERVICE_UNAVAILABLE, "Server error")
-    }
-}
-
-#[derive(Serialize)]
-struct PersonBody<'a> {
-    #[serde(rename = "_id")]
-    id: String,
-    name: &'a str,
-    email: &'a str,
-}
-
-impl<'a> From<SeenPerson<'a>> for PersonBody<'a> {
-    fn from(seen: SeenPerson<'a>) -> Self {
-        Self { id: seen.id.to_string(), name: &seen.shown.name, email: &seen.shown.email }
-    }
-}
-
-/// One line of the agent's list.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ConversationBody<'a> {
-    #[serde(rename = "_id")]
-    id: String,
-    user_id: String,
-    name: &'a str,
-    email: &'a str,
-    last_message: &'a str,
-    last_message_time: String,
-    unread_count: u64,
-    conversation_id: String,
-    last_seq: u64,
-    status: &'static str,
-}
-
-impl<'a> From<&'a ListedConversation> for ConversationBody<'a> {
-    fn from(listed: &'a ListedConversation) -> Self {
-        let user_id = listed.other.id.to_string();
-        Self {
-            id: user_id.clone(),
-            user_id,
-            name: &listed.other.name,
-            email: &listed.other.email,
-            last_message: listed.last_message.body.as_str(),
-            last_message_time: listed.last_message.at.to_string(),
-            unread_count: listed.unread,
-            conversation_id: listed.summary.conversation.id.to_string(),
-            last_seq: listed.summary.last_seq.get(),
-            status: listed.summary.status.shown(),
-        }
-    }
-}
-
-/// A message as the history has it.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct MessageBody<'a> {
-    #[serde(rename = "_id")]
-    id: String,
-    sender: PersonBody<'a>,
-    receiver: PersonBody<'a>,
-    /// Missing if it was deleted meanwhile.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    message: Option<Cow<'a, str>>,
-    read: bool,
-    created_at: String,
-    updated_at: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    edited_at: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    deleted_at: Option<String>,
-    #[serde(rename = "__v")]
-    version: u8,
-    seq: u64,
-    conversation_id: String,
-    status: &'static str,
-}
-
-impl<'a> MessageBody<'a> {
-    fn new(told: &'a EntryEvent, viewer: &'a Person, status: MessageStatus, server_url: &str) -> Option<Self> {
-        let message = told.entry.message()?;
-        let (author, addressee) = told.author_and_addressee(viewer);
-        let changed_at = message.revision.as_ref().map_or(told.entry.at, |revision| revision.at);
-        Some(Self {
-            id: message.id.to_string(),
-            sender: PersonBody::from(author),
-            receiver: PersonBody::from(addressee),
-            message: told.text_with_link(server_url),
-            read: status == MessageStatus::Read,
-            created_at: told.entry.at.to_string(),
-            updated_at: changed_at.to_string(),
-            edited_at: message.edited_at().map(|at| at.to_string()),
-            deleted_at: message.deleted_at().map(|at| at.to_string()),
-            version: 0,
-            seq: told.entry.seq.get(),
-            conversation_id: told.entry.conversation.to_string(),
-            status: status.word(),
-        })
     }
 }

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use axum::Json;
-use axum::http::header::RETRY_AFTER;
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use crate::accounts::throttle::TooManyTries;
 use crate::auth::PasswordError;
+use crate::faces::http::reply::retry_later;
 use crate::limits::{RateLimited, StillBanned};
 use crate::store::StoreError;
 
@@ -106,11 +106,10 @@ impl IntoResponse for Refusal {
             code: self.retry_after.map(|_| code),
             retry_after_ms: self.retry_after.map(|limited| limited.retry_after_ms()),
         };
-        let mut response = (self.status, Json(body)).into_response();
-        if let Some(limited) = self.retry_after {
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(limited.retry_after_secs()));
+        match self.retry_after {
+            Some(limited) => retry_later(self.status, body, limited),
+            None => (self.status, Json(body)).into_response(),
         }
-        response
     }
 }
 

@@ -7,9 +7,9 @@ use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::event;
-use crate::domain::event::SeenPerson;
+use super::records::MessageBody;
 use crate::domain::{
-    ConnectionId, DeskEvent, EntryEvent, EntryKind, Message, MessageStatus, Person, PresenceChange, Role, StatusChange,
+    ConnectionId, DeskEvent, EntryEvent, EntryKind, MessageStatus, Person, PresenceChange, Role, StatusChange,
     TypingChange,
 };
 use crate::presence::Delivery;
@@ -58,7 +58,7 @@ pub(in crate::faces::dashboard) fn names_for(delivery: &Delivery<'_>, connection
     }
 }
 
-/// An entry as [`resume`](crate::desk::delivery) gives it: with its kind, since all kinds come in one list.
+/// An entry as [`resume`](crate::desk::resume) gives it: with its kind, since all kinds come in one list.
 pub(in crate::faces::dashboard) fn encode_for_resume(
     told: &EntryEvent,
     viewer: &Person,
@@ -79,10 +79,7 @@ pub(in crate::faces::dashboard) fn encode_for_resume(
         EntryKind::Deleted { .. } => "delete",
     };
     let entry = match told.entry.message() {
-        Some(message) => {
-            let body = MessageBody::new(told, message, viewer, server_url);
-            to_raw_value(&MessageBody { status: status.map(MessageStatus::word), ..body })?
-        }
+        Some(message) => to_raw_value(&MessageBody::sent(told, message, viewer, status, server_url))?,
         None => encode_entry(told, viewer, server_url)?,
     };
     to_raw_value(&Body { seq: told.entry.seq.get(), kind, entry: &entry })
@@ -92,7 +89,7 @@ fn encode_entry(told: &EntryEvent, viewer: &Person, server_url: &str) -> serde_j
     let seq = told.entry.seq.get();
     let conversation_id = told.entry.conversation.to_string();
     match &told.entry.kind {
-        EntryKind::Message(message) => to_raw_value(&MessageBody::new(told, message, viewer, server_url)),
+        EntryKind::Message(message) => to_raw_value(&MessageBody::sent(told, message, viewer, None, server_url)),
         EntryKind::Read { up_to } => {
             let read_by = told.author_and_addressee(viewer).0.id.to_string();
             to_raw_value(&ReadBody { read_by, conversation_id, seq, up_to: up_to.get() })
@@ -124,69 +121,6 @@ fn encode_typing(change: &TypingChange, viewer: &Person) -> serde_json::Result<B
     to_raw_value(&TypingBody { user_id: typist.id.to_string(), conversation_id, name: &typist.shown.name })
 }
 
-/// A message: `receive-message`, `message-sent`.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct MessageBody<'a> {
-    #[serde(rename = "_id")]
-    id: String,
-    sender: PersonBody<'a>,
-    receiver: PersonBody<'a>,
-    /// Missing if it was deleted.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    message: Option<Cow<'a, str>>,
-    created_at: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    edited_at: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    deleted_at: Option<String>,
-    read: bool,
-    seq: u64,
-    conversation_id: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    client_message_id: Option<&'a str>,
-    /// How far it has come, where that is known.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<&'static str>,
-}
-
-impl<'a> MessageBody<'a> {
-    fn new(told: &'a EntryEvent, message: &'a Message, viewer: &'a Person, server_url: &str) -> Self {
-        let (author, addressee) = told.author_and_addressee(viewer);
-        // Only its author's own clients know what they called it.
-        let own = told.author.id == viewer.id;
-        let client_id = message.client_id.as_ref().filter(|_| own);
-        Self {
-            id: message.id.to_string(),
-            sender: PersonBody::from(author),
-            receiver: PersonBody::from(addressee),
-            message: told.text_with_link(server_url),
-            created_at: told.entry.at.to_string(),
-            edited_at: message.edited_at().map(|at| at.to_string()),
-            deleted_at: message.deleted_at().map(|at| at.to_string()),
-            read: false,
-            seq: told.entry.seq.get(),
-            conversation_id: told.entry.conversation.to_string(),
-            client_message_id: client_id.map(crate::domain::ClientMessageId::as_str),
-            status: None,
-        }
-    }
-}
-
-#[derive(Serialize)]
-struct PersonBody<'a> {
-    #[serde(rename = "_id")]
-    id: String,
-    name: &'a str,
-    email: &'a str,
-}
-
-impl<'a> From<SeenPerson<'a>> for PersonBody<'a> {
-    fn from(seen: SeenPerson<'a>) -> Self {
-        Self { id: seen.id.to_string(), name: &seen.shown.name, email: &seen.shown.email }
-    }
-}
-
 /// `messages-read` — the other side has read.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -206,7 +140,7 @@ struct StatusBody {
     status: &'static str,
 }
 
-/// `message-status` — all messages of the recipient's side up to `upTo` have come this far; `messageId` is the newest of them.
+/// `message-status` — all messages of the hearer's side up to `upTo` have come this far; `messageId` is the newest of them.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct MessageStatusBody {

@@ -19,6 +19,7 @@ use read::{read_edit, read_id, read_mark, read_message, read_received, read_rece
 
 pub(super) mod encode;
 mod read;
+pub(super) mod records;
 
 /// Events of the server.
 pub(super) mod event {

@@ -1,0 +1,147 @@
+//! The room or the message that a request names, once it is known that the caller may enter the room.
+
+use axum::Json;
+use axum::extract::{FromRequestParts, Path};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use axum::response::{IntoResponse as _, Response};
+use serde_json::{Value, json};
+
+use super::wire::{RoomBody, messages};
+use crate::desk::conversations::{AccessError, ConversationAccess, ConversationName, Credential};
+use crate::domain::{EntryEvent, User};
+use crate::faces::channels::Channels;
+use crate::faces::channels::caller::{self, Caller};
+use crate::faces::channels::reply::Problem;
+use crate::net::ServerUrl;
+
+/// A room, as the caller sees it. As an extractor: the room whose number is in the path.
+pub(super) struct InRoom {
+    pub(super) channels: Channels,
+    pub(super) entered: ConversationAccess,
+}
+
+impl FromRequestParts<Channels> for InRoom {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, channels: &Channels) -> Result<Self, Response> {
+        let (user, number) = caller_and_number(parts, channels).await?;
+        let enter = async {
+            let number = number.parse().map_err(|_| Problem::not_found())?;
+            Ok(Self { entered: enter(channels, &user, number).await?, channels: channels.clone() })
+        };
+        enter.await.map_err(Problem::into_response)
+    }
+}
+
+impl InRoom {
+    pub(super) async fn body(&self) -> Result<Json<Value>, Problem> {
+        let room = self.channels.desk.room(&self.entered).await?;
+        Ok(Json(json!(RoomBody::new(&room, self.entered.side))))
+    }
+}
+
+/// The message whose number is in the path.
+pub(super) struct AtMessage {
+    pub(super) channels: Channels,
+    pub(super) entered: ConversationAccess,
+    pub(super) told: EntryEvent,
+    user: User,
+    number: u64,
+    server: ServerUrl,
+}
+
+impl FromRequestParts<Channels> for AtMessage {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, channels: &Channels) -> Result<Self, Response> {
+        let (user, number) = caller_and_number(parts, channels).await?;
+        let server = ServerUrl::of(&parts.headers, &parts.extensions);
+        let find = async {
+            let number = number.parse().map_err(|_| no_such_message())?;
+            let (entered, told) = find(channels, &user, number).await?;
+            Ok(Self { channels: channels.clone(), entered, told, user, number, server })
+        };
+        find.await.map_err(Problem::into_response)
+    }
+}
+
+impl AtMessage {
+    /// Reads the message again, after it was changed.
+    pub(super) async fn reload(&mut self) -> Result<(), Problem> {
+        (self.entered, self.told) = find(&self.channels, &self.user, self.number).await?;
+        Ok(())
+    }
+
+    /// The message as the caller sees it.
+    pub(super) async fn body(self) -> Result<Json<Value>, Problem> {
+        let body = shown(&self.channels, &self.entered, &self.server, vec![self.told]).await?.pop();
+        body.map(Json).ok_or_else(Problem::not_found)
+    }
+}
+
+async fn caller_and_number(parts: &mut Parts, channels: &Channels) -> Result<(User, String), Response> {
+    let Caller(user) = Caller::from_request_parts(parts, channels).await.map_err(Problem::into_response)?;
+    let Path(number) = Path::from_request_parts(parts, channels).await.map_err(|error| error.into_response())?;
+    Ok((user, number))
+}
+
+fn no_such_message() -> Problem {
+    Problem::detail(StatusCode::NOT_FOUND, "No ChatMessage matches the given query.")
+}
+
+async fn find(channels: &Channels, user: &User, number: u64) -> Result<(ConversationAccess, EntryEvent), Problem> {
+    let room = channels.desk.conversation_of_message(number).await?.ok_or_else(no_such_message)?;
+    let entered = enter(channels, user, room).await.map_err(|error| match error {
+        AccessError::NotFound | AccessError::Forbidden | AccessError::Banned(_) => no_such_message(),
+        AccessError::Store(error) => error.into(),
+    })?;
+    let told = channels.desk.message(entered.summary.conversation.id, number).await?;
+    Ok((entered, told.ok_or_else(no_such_message)?))
+}
+
+/// Enters a room by its number.
+pub(super) async fn enter(channels: &Channels, user: &User, number: u64) -> Result<ConversationAccess, AccessError> {
+    let claim = Credential::Identity(caller::person(user));
+    channels.desk.access(ConversationName::Number(number), &claim).await
+}
+
+/// Enters the room that a query or a body names. `what` completes "You do not have permission to ... room".
+pub(super) async fn enter_to(
+    channels: &Channels,
+    user: &User,
+    room: &str,
+    what: &str,
+) -> Result<ConversationAccess, Problem> {
+    let none = || Problem::error(StatusCode::NOT_FOUND, "Chat room not found");
+    let number = room.parse().map_err(|_| none())?;
+    enter(channels, user, number).await.map_err(|error| match error {
+        AccessError::NotFound | AccessError::Banned(_) => none(),
+        AccessError::Forbidden => {
+            Problem::error(StatusCode::FORBIDDEN, &format!("You do not have permission to {what} room"))
+        }
+        AccessError::Store(error) => error.into(),
+    })
+}
+
+/// Enters a room to send a message there.
+pub(super) async fn enter_to_send(channels: &Channels, user: &User, room: &str) -> Result<ConversationAccess, Problem> {
+    enter_to(channels, user, room, "send messages in this").await
+}
+
+/// The URL of a message's attachment: absolute, as browsers need it.
+pub(super) fn linker(server: &ServerUrl) -> impl Fn(&EntryEvent) -> Option<String> + Send + Sync {
+    |told| told.attachment_path.as_ref().map(|path| format!("{}{path}", server.as_str()))
+}
+
+/// Messages as somebody in their room sees them: with when they were read, and what they reply to.
+pub(super) async fn shown(
+    channels: &Channels,
+    entered: &ConversationAccess,
+    server: &ServerUrl,
+    log: Vec<EntryEvent>,
+) -> Result<Vec<Value>, Problem> {
+    let log = channels.desk.annotate(entered, log).await?;
+    let link = linker(server);
+    Ok(messages(&log, &entered.summary, &entered.person, &link).iter().map(|body| json!(body)).collect())
+}

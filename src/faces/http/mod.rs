@@ -1,0 +1,9 @@
+//! HTTP that all dialects have in common. What an error looks like is a dialect's own business.
+//!
+//! * [`body`]: reads a request's body, up to a limit;
+//! * [`credentials`]: the token that came with a request;
+//! * [`reply`]: headers and statuses of responses.
+
+pub(super) mod body;
+pub(super) mod credentials;
+pub(super) mod reply;

@@ -1,0 +1,56 @@
+//! What a room's customer is called: names and addresses that nobody has verified.
+
+use super::in_room::InRoom;
+use crate::accounts::visitors::{ANONYMOUS, VisitorDetails};
+use crate::domain::Email;
+use crate::faces::channels::body::Fields;
+use crate::faces::channels::caller;
+use crate::faces::channels::reply::Problem;
+
+/// `{customer_name?, customer_email?, customer_phone?}`.
+pub(super) fn details(fields: &Fields) -> Result<VisitorDetails, Problem> {
+    let field = |name: &'static str, longest: usize| match fields.text(name) {
+        Some(text) if text.chars().count() > longest || text.contains(char::is_control) => {
+            Err(Problem::fields(&[(name, "Not a valid value.")]))
+        }
+        given => Ok(given.map(|text| text.trim().to_owned())),
+    };
+    let details = VisitorDetails {
+        name: field("customer_name", 200)?,
+        email: field("customer_email", 254)?,
+        phone: field("customer_phone", 50)?,
+    };
+    if details.email.as_ref().is_some_and(|email| !email.is_empty() && email.parse::<Email>().is_err()) {
+        return Err(Problem::fields(&[("customer_email", "Enter a valid email address.")]));
+    }
+    Ok(details)
+}
+
+impl InRoom {
+    /// Changes the customer's details, as far as they are given.
+    pub(super) async fn change_customer(&self, fields: &Fields) -> Result<(), Problem> {
+        let details = details(fields)?;
+        let InRoom { channels, entered, .. } = self;
+        if let Some(customer) = channels.accounts.user(entered.customer.id).await? {
+            channels.accounts.change_visitor(&customer, details).await?;
+            channels.desk.account_changed(customer.id).await;
+        }
+        Ok(())
+    }
+
+    /// Names a visitor who has no name yet because the room was created by a page load. The newer frontend sends `customer_name`
+    /// with each message.
+    pub(super) async fn name_visitor(&mut self, fields: &Fields) -> Result<(), Problem> {
+        let customer = &self.entered.customer;
+        let is_nameless = customer.email.is_empty() && customer.name == ANONYMOUS;
+        let is_given = fields.text("customer_name").is_some_and(|name| !name.trim().is_empty());
+        if self.entered.is_identified && is_nameless && is_given {
+            self.change_customer(fields).await?;
+            if let Some(named) = self.channels.accounts.user(self.entered.customer.id).await? {
+                self.entered.person = caller::person(&named);
+                self.entered.customer = self.entered.person.clone();
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,130 @@
+//! The room that a request names, once it is known that the caller may enter it.
+
+use axum::Json;
+use axum::extract::{FromRef, FromRequestParts, Path};
+use axum::http::request::Parts;
+use axum::response::{IntoResponse as _, Response};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::pages::{PAGE, Paging};
+use super::wire::{RoomBody, Viewer, messages};
+use super::{Storefront, enter};
+use crate::desk::conversations::{ConversationAccess, ConversationName, Credential};
+use crate::domain::{ConversationId, Status, User};
+use crate::faces::channels::Channels;
+use crate::faces::channels::caller::{self, Agent, Anybody};
+use crate::faces::channels::reply::Problem;
+use crate::net::ServerUrl;
+
+/// A room, as the caller sees it.
+pub(super) struct InRoom {
+    pub(super) channels: Channels,
+    pub(super) entered: ConversationAccess,
+    /// Where the caller finds this server.
+    pub(super) server_url: ServerUrl,
+}
+
+/// The room in the path, for anybody who may enter it. Its id is enough.
+pub(super) struct CallersRoom(pub(super) InRoom);
+
+/// The room in the path, for agents. A room that an agent has deleted does not exist for them.
+pub(super) struct AgentsRoom(pub(super) InRoom);
+
+impl FromRequestParts<Storefront> for CallersRoom {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, state: &Storefront) -> Result<Self, Response> {
+        let who = Anybody::from_request_parts(parts, state).await.map_err(Problem::into_response)?;
+        let (room, server_url) = named_room(parts).await?;
+        let room = InRoom::of_caller(Channels::from_ref(state), &who, &room, server_url).await;
+        room.map(Self).map_err(Problem::into_response)
+    }
+}
+
+impl FromRequestParts<Storefront> for AgentsRoom {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, state: &Storefront) -> Result<Self, Response> {
+        let Agent(agent) = Agent::from_request_parts(parts, state).await.map_err(Problem::into_response)?;
+        let (room, server_url) = named_room(parts).await?;
+        let room = InRoom::of_agent(Channels::from_ref(state), &agent, &room, server_url).await;
+        room.map(Self).map_err(Problem::into_response)
+    }
+}
+
+async fn named_room(parts: &mut Parts) -> Result<(String, ServerUrl), Response> {
+    let Path(room) = Path::from_request_parts(parts, &()).await.map_err(|error| error.into_response())?;
+    Ok((room, ServerUrl::of(&parts.headers, &parts.extensions)))
+}
+
+impl InRoom {
+    /// Enters the room with this id as anybody may.
+    pub(super) async fn of_caller(
+        channels: Channels,
+        who: &Anybody,
+        room: &str,
+        server_url: ServerUrl,
+    ) -> Result<Self, Problem> {
+        let uuid = Uuid::try_parse(room).map_err(|_| Problem::not_found())?;
+        let people = [&who.account, &who.visitor].into_iter().flatten().map(caller::person);
+        let entered = enter(&channels, people, uuid).await?;
+        Ok(Self { channels, entered, server_url })
+    }
+
+    /// Enters the room with this id as an agent.
+    pub(super) async fn of_agent(
+        channels: Channels,
+        agent: &User,
+        room: &str,
+        server_url: ServerUrl,
+    ) -> Result<Self, Problem> {
+        let uuid = Uuid::try_parse(room).map_err(|_| Problem::not_found())?;
+        let claim = Credential::Identity(caller::person(agent));
+        let entered = channels.desk.access(ConversationName::Uuid(uuid.as_u128()), &claim).await?;
+        if entered.summary.status == Status::Removed {
+            return Err(Problem::no_such_room());
+        }
+        Ok(Self { channels, entered, server_url })
+    }
+
+    /// Enters the room of a customer, which is created if there is none. The second value says whether it was.
+    pub(super) async fn of_customer(
+        channels: Channels,
+        customer: &User,
+        server_url: ServerUrl,
+    ) -> Result<(Self, bool), Problem> {
+        let (entered, is_new) = channels.desk.own_conversation(&caller::person(customer)).await?;
+        Ok((Self { channels, entered, server_url }, is_new))
+    }
+
+    pub(super) fn conversation(&self) -> ConversationId {
+        self.entered.summary.conversation.id
+    }
+
+    /// How the caller sees messages.
+    pub(super) fn viewer(&self) -> Viewer<'_> {
+        self.channels.viewer(&self.entered.person, self.server_url.as_str())
+    }
+
+    /// The room with all its messages.
+    pub(super) async fn full(&self) -> Result<Value, Problem> {
+        let log = self.channels.desk.room_log(&self.entered, usize::MAX).await?;
+        let room = self.channels.desk.room(&self.entered).await?;
+        let body = json!(RoomBody::new(&room, Some(messages(&log, &room.summary, self.viewer()))));
+        Ok(body)
+    }
+
+    /// All messages, oldest first. Fetching them counts as delivery, not as reading: a page may fetch what nobody looks at.
+    pub(super) async fn log(&self) -> Result<Value, Problem> {
+        let log = self.channels.desk.room_log(&self.entered, usize::MAX).await?;
+        Ok(json!(messages(&log, &self.entered.summary, self.viewer())))
+    }
+
+    /// One page of the messages.
+    pub(super) async fn page_of_log(&self, paging: &Paging) -> Result<Response, Problem> {
+        let (log, total) = self.channels.desk.room_page(&self.entered, paging.skip(), PAGE).await?;
+        let page = paging.page(messages(&log, &self.entered.summary, self.viewer()), total)?;
+        Ok(Json(page).into_response())
+    }
+}
