@@ -1,4 +1,4 @@
-//! What every request has to pass before it reaches a face: bans, origins and rate limits.
+//! Checks on every request before it reaches a face: bans, origins and rate limits.
 
 use axum::extract::{Request, State};
 use axum::middleware::Next;
@@ -7,18 +7,18 @@ use axum::response::Response;
 use super::limits::RequestLimits;
 use crate::net::{Origins, ShutOut};
 
-/// What [`check_request`] checks.
+/// State of [`check_request`].
 #[derive(Clone)]
 pub struct Checks {
     /// Banned addresses.
     pub shut_out: ShutOut,
-    /// The pages that may use the server.
+    /// Origins of the pages that may use the server.
     pub origins: Origins,
-    /// How often costly requests may be made.
+    /// Rate limits of costly requests.
     pub limits: RequestLimits,
 }
 
-/// A layer that refuses requests. One for all checks, because a request that waits holds memory for each layer that it has passed.
+/// Middleware that rejects requests. One for all checks, because a waiting request holds memory for each layer that it has passed.
 pub async fn check_request(State(checks): State<Checks>, request: Request, next: Next) -> Response {
     let refusal = checks.shut_out.refuse(&request).or_else(|| checks.origins.refuse(&request));
     match refusal.or_else(|| checks.limits.refuse(&request)) {

@@ -1,4 +1,4 @@
-//! What each address may ask of the routes of all faces, by what a request costs.
+//! Rate limits on the routes of all faces, by address and by person.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::accounts::Accounts;
 use crate::limits::{Action, Limits, RateLimited};
 use crate::net::{ClientAddress, is_api, refusal};
 
-/// Routes by which something costly is asked for, without a final slash.
+/// Routes with a rate limit, without a final slash.
 const ROUTES: &[(&str, &[Action])] = &[
     ("/api/auth/login", &[Action::LogIn]),
     ("/api/login", &[Action::LogIn]),
@@ -41,12 +41,12 @@ const ROUTES: &[(&str, &[Action])] = &[
 pub struct RequestLimits {
     /// The counts.
     pub limits: Arc<Limits>,
-    /// Tells whose a token is.
+    /// Finds the account of a token.
     pub accounts: Arc<Accounts>,
 }
 
 impl RequestLimits {
-    /// Counts a request if it is costly, by address and by person. The refusal if there were too many: 429.
+    /// Counts a costly request, by address and by person. Returns 429 if there were too many.
     pub(super) fn refuse(&self, request: &Request) -> Option<Response> {
         let source = ClientAddress::of(request.extensions()).source();
         for action in actions(request) {
@@ -60,7 +60,7 @@ impl RequestLimits {
     }
 }
 
-/// 429, whatever the dialect.
+/// 429, in the format of all dialects at once.
 pub(crate) fn too_many(limited: RateLimited) -> Response {
     let message = "Too many requests. Please try again later.";
     refusal(StatusCode::TOO_MANY_REQUESTS, "rate_limited", message, Some(limited))

@@ -1,4 +1,4 @@
-//! The operator's face: whether the server is well.
+//! Health checks for operators and load balancers.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use crate::desk::Desk;
 use crate::store::StoreError;
 
-/// How long the store may take to show that it is well.
+/// How long the store may take to answer.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 #[derive(Serialize)]
@@ -23,7 +23,7 @@ struct Health {
     message: &'static str,
 }
 
-/// `/` and `/health`: it runs. `/readyz`: it can also keep what is said.
+/// `/`, `/health` and `/livez`: the server runs. `/readyz`: it can also persist messages.
 pub fn routes(desk: Desk) -> Router {
     Router::new()
         .route("/", get(health))
@@ -33,7 +33,7 @@ pub fn routes(desk: Desk) -> Router {
         .with_state(desk)
 }
 
-/// While the server waits for its store: `/livez` says that it runs, everything else that it is not ready.
+/// Routes while the server waits for its store: `/livez` answers 200, everything else 503.
 pub fn starting_routes() -> Router {
     Router::new().route("/livez", get(health)).fallback(starting)
 }

@@ -225,7 +225,7 @@ async fn who_does_not_read_is_cut_off_and_others_never_wait() {
     for (path, word) in
         [(format!("/ws/chat/{room}/"), "content"), (format!("/ws/chat/{number}/?token={token}"), "message")]
     {
-        let cut_off = || program.log().matches("Cut off a connection that reads too slowly").count();
+        let cut_off = || program.log().matches("Closed a connection that reads too slowly").count();
         let (before, cut_off_before) = (program.peak(), cut_off());
         let mut lazy = Socket::connect(address, &path).await;
         let mut keen = Socket::connect(address, &path).await;

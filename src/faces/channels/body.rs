@@ -1,4 +1,4 @@
-//! What requests carry: a JSON object of bounded size.
+//! The body of a request: a JSON object of bounded size.
 
 use axum::extract::{FromRequest, Request};
 use axum::http::StatusCode;
@@ -8,20 +8,20 @@ use super::reply::Problem;
 use crate::faces::http::body::{BodyError, read_json_text};
 use crate::json;
 
-/// The most bytes a body may have.
+/// Largest body, in bytes.
 const MAX_BODY: usize = 256 << 10;
 
-/// A JSON object; no body at all counts as `{}`.
+/// A JSON object. An empty body counts as `{}`.
 #[derive(Debug, Default)]
 pub(in crate::faces) struct Fields(pub(in crate::faces) Map<String, Value>);
 
 impl Fields {
-    /// The text of a field; `None` if it is missing or no text.
+    /// A string field; `None` if it is missing or not a string.
     pub(in crate::faces) fn text(&self, name: &str) -> Option<&str> {
         self.0.get(name).and_then(Value::as_str)
     }
 
-    /// A number, given as one or in digits.
+    /// A number field: a JSON number, or a string of digits.
     pub(in crate::faces) fn number(&self, name: &str) -> Option<u64> {
         match self.0.get(name)? {
             Value::Number(number) => number.as_u64(),
@@ -30,7 +30,7 @@ impl Fields {
         }
     }
 
-    /// The text of each of these fields, or which of them are missing or blank.
+    /// Several string fields. The error names those that are missing or empty.
     pub(in crate::faces) fn required<const N: usize>(&self, names: [&'static str; N]) -> Result<[String; N], Problem> {
         let missing = |name: &&str| self.text(name).is_none_or(str::is_empty);
         let missing: Vec<_> =

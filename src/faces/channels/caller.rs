@@ -1,4 +1,4 @@
-//! Who asks: a bearer token, or a visitor's session cookie.
+//! Who makes a request: the account of a bearer token, or the visitor of a session cookie.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,22 +13,22 @@ use crate::accounts::identify::IdentifyError;
 use crate::desk::attendance::Authenticated;
 use crate::domain::{Person, Role, User};
 
-/// Whoever asks. A bad token is refused everywhere, also where none is needed.
+/// Anybody. An invalid token is rejected even where none is required.
 pub(in crate::faces) struct Anybody {
-    /// The account of the token.
+    /// The account that the token belongs to.
     pub(in crate::faces) account: Option<User>,
-    /// The visitor of the cookie.
+    /// The visitor that the session cookie belongs to.
     pub(in crate::faces) visitor: Option<User>,
 }
 
-/// Somebody with an account.
+/// A caller with an account.
 pub(in crate::faces) struct Caller(pub(in crate::faces) User);
 
-/// Somebody who answers customers.
+/// A caller who is an agent or an admin.
 pub(in crate::faces) struct Agent(pub(in crate::faces) User);
 
 impl Anybody {
-    /// The account, else the visitor.
+    /// The account, or else the visitor.
     pub(in crate::faces) fn user(&self) -> Option<&User> {
         self.account.as_ref().or(self.visitor.as_ref())
     }
@@ -85,12 +85,12 @@ where
     }
 }
 
-/// Somebody as the desk knows them.
+/// A user in the form that the desk takes.
 pub(in crate::faces) fn person(user: &User) -> Arc<Person> {
     Arc::new(Person::from(user))
 }
 
-/// Whether somebody is the storefront's superuser.
+/// Whether a user is a superuser of the storefront.
 pub(in crate::faces) const fn is_superuser(user: &User) -> bool {
     matches!(user.role, Role::Admin)
 }
@@ -100,12 +100,12 @@ fn bearer(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let value = value.to_str().map_err(|_| Problem::bad_token())?.trim();
     match value.split_once(' ') {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(Some(token.trim().to_owned())),
-        // Other schemes are none of ours.
+        // Stricter than the dashboard: as in Django REST framework, other schemes and bare tokens are ignored.
         _ => Ok(None),
     }
 }
 
-/// The token in a websocket's address: `token` or `access`, with or without `Bearer `.
+/// The token in the URL of a websocket: `token` or `access`, with or without `Bearer `.
 pub(in crate::faces) fn token_in(uri: &Uri) -> Option<String> {
     let query = Query::<HashMap<String, String>>::try_from_uri(uri).ok()?.0;
     let token = query.get("token").or_else(|| query.get("access"))?;
@@ -113,7 +113,7 @@ pub(in crate::faces) fn token_in(uri: &Uri) -> Option<String> {
     (!token.is_empty()).then(|| token.to_owned())
 }
 
-/// Whoever a websocket's token names; `Ok(None)` if it names nobody.
+/// The account of a websocket's token; `None` without a valid one.
 pub(in crate::faces) async fn from_token(
     channels: &Channels,
     uri: &Uri,

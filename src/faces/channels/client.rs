@@ -1,4 +1,4 @@
-//! What every live socket has, whatever its dialect, and how the desk reaches it.
+//! A connected client: the state of one websocket, whatever its dialect, and how the desk reaches it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,44 +17,44 @@ use crate::limits::{Pace, Paced};
 use crate::net::HangUp;
 use crate::presence::{Connection, Delivery, Ending, Outcome, Recognized, Revoked};
 
-/// The close code for a client that breaks the server's rules.
+/// Close code: policy violation.
 const POLICY: u16 = 1008;
 
-/// One live socket of one person.
+/// One connected client of one person.
 pub(in crate::faces) struct Client<L> {
     pub(in crate::faces) id: ConnectionId,
     pub(in crate::faces) desk: Desk,
     pub(in crate::faces) person: Arc<Person>,
     pub(in crate::faces) queue: SendQueue<L>,
     pub(in crate::faces) pace: Pace,
-    /// The conversation in which it is a guest: nobody's connection, however its person is called.
+    /// Set for a guest, who knows the conversation by its id alone: the connection then does not count as the person's.
     pub(in crate::faces) guest_in: Option<ConversationId>,
-    /// The one conversation that it is for; `None` of a socket for all.
+    /// The only conversation that it receives; `None` for all.
     room: Option<ConversationId>,
 }
 
-/// What a dialect makes of a socket.
+/// A dialect's part of a connection. Everything that implements it is a [`Connection`].
 #[async_trait]
 pub(in crate::faces) trait Dialect: Send + Sync + 'static {
-    /// What it looks up when its turn to be sent comes.
+    /// Something whose frames are built only when it is sent; see [`Item::Deferred`].
     type Deferred: Send + 'static;
-    /// What it has in common with every other.
+    /// The part that all dialects share.
     fn client(&self) -> &Client<Self::Deferred>;
-    /// Puts an event in line, if there is a word for it.
+    /// Queues an event, if the dialect has a frame for it.
     fn pass_on(&self, delivery: &Delivery<'_>) -> Outcome;
-    /// The code and the reason with which it ends for somebody who has lost their rights.
+    /// Close code and reason when the person's access is revoked.
     fn farewell(&self, reason: Revoked) -> (u16, &'static str);
-    /// Whether its client drops a message that it has already.
+    /// Whether clients ignore a message that they have already received.
     fn drops_what_it_has(&self) -> bool {
         false
     }
-    /// The code with which it ends when the server stops.
+    /// Close code when the server stops.
     fn stopping(&self) -> u16 {
         GOING_AWAY
     }
-    /// The client has sent a text.
+    /// Handles a text message from the client.
     async fn hear(&self, text: &str);
-    /// The frames for something that is to be looked up.
+    /// Builds the frames of something deferred.
     async fn load(&self, what: Self::Deferred) -> Vec<String>;
 }
 
@@ -71,7 +71,7 @@ impl<L> Client<L> {
         (Self { id, desk, person, queue, pace, guest_in: None, room }, waiting)
     }
 
-    /// Says something in somebody's name, and waits for the outcome.
+    /// Sends a message on behalf of `author`, and waits until it is stored.
     pub(in crate::faces) async fn say(
         &self,
         author: Arc<Person>,
@@ -81,7 +81,8 @@ impl<L> Client<L> {
         self.desk.send_and_wait(message(author, conversation, text, self.id)).await
     }
 
-    /// Refuses a frame: with these words, unless there are too many of them. A client that causes nothing but refusals is closed.
+    /// Rejects a frame. Sends the error frame `words`, up to a rate. A client that sends nothing but rejected frames is
+    /// disconnected.
     pub(in crate::faces) fn refuse(&self, words: Option<String>) {
         if self.pace.refused() {
             tracing::warn!(connection.id = %self.id, "Closed a connection after ten seconds of refused requests");
@@ -94,7 +95,7 @@ impl<L> Client<L> {
         }
     }
 
-    /// The socket has ended.
+    /// Must be called once, when the socket has closed.
     pub(in crate::faces) fn ended(&self, ending: Ending) {
         match self.guest_in {
             Some(conversation) => self.desk.disconnect_guest(conversation, self.id),
@@ -117,7 +118,7 @@ impl<D: Dialect> Connection for D {
         self.client().queue.close(code, reason);
     }
 
-    // No dialect has a word for it.
+    // No dialect has an event for it.
     fn resend_authenticated(&self) {}
 
     fn arrived(&self) -> Instant {
@@ -140,7 +141,7 @@ impl<D: Dialect> Connection for D {
         self.client().queue.push(Item::Ask { must: true }, true);
     }
 
-    // No dialect has a word for it.
+    // No dialect has an event for it.
     fn announce_stop(&self, _: Duration) {}
 
     fn close_gracefully(&self) {

@@ -1,4 +1,4 @@
-//! The cookies by which browsers are known that show no token.
+//! Cookies that identify browsers where their pages send no token.
 
 use std::time::Duration;
 
@@ -9,38 +9,38 @@ use cookie::SameSite;
 use crate::auth::token::REFRESH_LIFETIME;
 use crate::net::{ServerUrl, cookie_value};
 
-/// A visitor's session: its secret.
+/// The secret of a visitor's session.
 pub(in crate::faces) const SESSION: Cookie =
     Cookie { name: "sessionid", path: "/", age: Duration::from_hours(14 * 24) };
 
-/// An agents' panel, known by the refresh token of who signed in; see [`panel`](super::storefront).
+/// Marks the sockets of an agents' panel. Holds the refresh token of the agent; see `storefront/panel.rs`.
 pub(in crate::faces) const PANEL: Cookie = Cookie { name: "panel", path: "/ws/", age: REFRESH_LIFETIME };
 
-/// Whoever asks for a file after its link has expired, known by their refresh token.
+/// Lets a browser fetch a file whose link has expired. Holds a refresh token.
 pub(in crate::faces) const MEDIA: Cookie = Cookie { name: "media", path: "/media/", age: REFRESH_LIFETIME };
 
-/// A kind of cookie. Scripts cannot read it, and other sites' forms do not send it.
+/// A kind of cookie. Scripts cannot read it (`HttpOnly`), and forms of other sites do not send it (`SameSite=Lax`).
 #[derive(Debug, Clone, Copy)]
 pub(in crate::faces) struct Cookie {
     name: &'static str,
-    /// Where browsers send it.
+    /// Path for which browsers send it.
     path: &'static str,
-    /// How long they keep it.
+    /// How long browsers keep it.
     age: Duration,
 }
 
 impl Cookie {
-    /// What it says, if it came with a request and is not empty.
+    /// Its value in a request; `None` if it is missing or empty.
     pub(in crate::faces) fn of<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
         cookie_value(headers, self.name).filter(|value| !value.is_empty())
     }
 
-    /// Has a browser keep it, over TLS alone if pages find this server there.
+    /// Sets it in a response; `Secure` if the server's public URL uses HTTPS.
     pub(in crate::faces) fn set(&self, response: &mut Response, value: &str, server: &ServerUrl) {
         self.append(response, value, self.age, server.as_str().starts_with("https://"));
     }
 
-    /// Has a browser forget it.
+    /// Removes it from the browser.
     pub(in crate::faces) fn remove(&self, response: &mut Response) {
         self.append(response, "", Duration::ZERO, false);
     }

@@ -1,4 +1,4 @@
-//! Files that came with messages, given out in both dialects.
+//! `/media/...`: attachments.
 
 use std::sync::Arc;
 
@@ -23,8 +23,8 @@ pub(in crate::faces) fn routes() -> Router<Channels> {
     Router::new().route("/media/{link}", get(file))
 }
 
-/// Everybody whose token or cookie came with a request.
-async fn askers(channels: &Channels, headers: &HeaderMap) -> Result<Vec<Arc<Person>>, Problem> {
+/// The accounts and visitors of all tokens and cookies in a request.
+async fn callers(channels: &Channels, headers: &HeaderMap) -> Result<Vec<Arc<Person>>, Problem> {
     let mut people = Vec::new();
     for token in header_token(headers).ok().flatten().into_iter().chain(cookie_token(headers)) {
         match channels.accounts.identify(token).await {
@@ -48,15 +48,15 @@ async fn askers(channels: &Channels, headers: &HeaderMap) -> Result<Vec<Arc<Pers
     Ok(people)
 }
 
-/// A signed link, good for a while: an `<img>` sends no header, so the address itself says who let one in. One that has expired in
-/// an open page leads to a fresh one if the browser is known as somebody who may see the message.
+/// Serves an attachment by a signed link. The signature is in the URL because an `<img>` sends no headers. A link that has expired
+/// redirects to a fresh one if a cookie or token of the request belongs to somebody who may see the message.
 async fn file(
     State(channels): State<Channels>,
     Path(link): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let Some(attachment) = channels.desk.linked_attachment(&link).await? else {
-        let people = askers(&channels, &headers).await?;
+        let people = callers(&channels, &headers).await?;
         let renewed = channels.desk.renewed_path(&link, &people).await?.ok_or_else(Problem::not_found)?;
         return Ok((StatusCode::FOUND, [(header::LOCATION, renewed), (header::CACHE_CONTROL, "no-store".to_owned())])
             .into_response());

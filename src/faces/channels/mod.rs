@@ -35,19 +35,19 @@ use response_first::PendingResponses;
 /// Settings of the storefront and the portal.
 #[derive(Debug, Clone)]
 pub struct ChannelsSettings {
-    /// Everybody may list, read and write every conversation of the storefront, as on the replaced server.
+    /// Anybody may list, read and write all conversations of the storefront, as on the replaced server.
     pub open_public_rooms: bool,
-    /// The folder in which attachments are kept.
+    /// Folder for attachments.
     pub files: PathBuf,
-    /// The most bytes of an attachment.
+    /// Largest attachment, in bytes.
     pub max_attachment: u64,
-    /// The most bytes that one person may store in attachments; `None` for any number.
+    /// Bytes that one person may store in attachments; `None` for no limit.
     pub attachment_quota: Option<u64>,
-    /// What the shop's customers see as the name of whoever answers them; without it, the support identity's name.
+    /// Name that the storefront's customers see on answers; `None` for the name of the support identity.
     pub desk_name: Option<String>,
-    /// The origins of the pages that may use it, as browsers name them.
+    /// Origins of the pages that may use the server, in the form of the `Origin` header.
     pub page_origins: Vec<String>,
-    /// How clients are asked for signs of life.
+    /// Heartbeat of the websockets.
     pub heartbeat: Heartbeat,
 }
 

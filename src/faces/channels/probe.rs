@@ -9,13 +9,13 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::{Bytes, Message};
 
-/// The shortest time between two such pings of one connection, which limits what a burst of messages costs.
+/// Shortest time between two such pings of one connection. Limits the cost of a burst of messages.
 pub(in crate::faces) const GAP: Duration = Duration::from_millis(250);
 
 /// The pings of one connection.
 #[derive(Debug)]
 pub(in crate::faces) struct Probe {
-    /// The newest ping, unless it was answered.
+    /// The newest ping, until it is answered.
     unanswered: Option<Ping>,
     number: u32,
     not_before: Instant,
@@ -24,7 +24,7 @@ pub(in crate::faces) struct Probe {
 #[derive(Debug)]
 struct Ping {
     number: u32,
-    /// Everything that was queued before this had been written when the ping was; `None` if that is not known.
+    /// Everything that was queued before this had been written before the ping; `None` if unknown.
     covers: Option<Instant>,
 }
 
@@ -33,7 +33,7 @@ impl Probe {
         Self { unanswered: None, number: 0, not_before: Instant::now() }
     }
 
-    /// When to ping a client to which something was sent that it has not confirmed; `None` until the last ping is answered.
+    /// When to ping a client that has not confirmed everything; `None` while a ping is unanswered.
     pub(in crate::faces) fn due(&self) -> Option<Instant> {
         self.unanswered.is_none().then_some(self.not_before)
     }
@@ -48,7 +48,7 @@ impl Probe {
         Message::Ping(Bytes::copy_from_slice(&self.number.to_be_bytes()))
     }
 
-    /// A pong came. Everything that was queued before the returned time has arrived.
+    /// Handles a pong. Everything that was queued before the returned time has arrived.
     pub(in crate::faces) fn answered(&mut self, payload: &[u8]) -> Option<Instant> {
         self.unanswered.take_if(|ping| payload == ping.number.to_be_bytes())?.covers
     }

@@ -1,4 +1,4 @@
-//! How requests are answered, in the words of the Django REST framework.
+//! Error responses, in the format of Django REST framework.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ use crate::faces::http::reply::{retry_later, status_of};
 use crate::limits::{RateLimited, StillBanned};
 use crate::store::StoreError;
 
-/// A request that is refused.
+/// An error response.
 #[derive(Debug)]
 pub(in crate::faces) struct Problem {
     status: StatusCode,
@@ -35,17 +35,17 @@ impl Problem {
         Self { status, body, retry_after: None }
     }
 
-    /// `{"detail": ...}`: what the framework says.
+    /// `{"detail": ...}`: the format of the framework's own errors.
     pub(in crate::faces) fn detail(status: StatusCode, detail: &str) -> Self {
         Self::new(status, json!({ "detail": detail }))
     }
 
-    /// `{"error": ...}`: what the products say themselves.
+    /// `{"error": ...}`: the format of the products' errors.
     pub(in crate::faces) fn error(status: StatusCode, error: &str) -> Self {
         Self::new(status, json!({ "error": error }))
     }
 
-    /// 400 with the fields that are wrong, and why.
+    /// 400 with the invalid fields, and why each is invalid.
     pub(in crate::faces) fn fields(fields: &[(&str, &str)]) -> Self {
         let fields = fields.iter().map(|(field, why)| ((*field).to_owned(), json!([why])));
         Self::new(StatusCode::BAD_REQUEST, Value::Object(fields.collect()))
@@ -80,7 +80,7 @@ impl Problem {
         Self::detail(StatusCode::NOT_FOUND, "Not found.")
     }
 
-    /// The same, because whoever asks is shut out for a time.
+    /// Adds that the caller is banned, and until when.
     pub(in crate::faces) fn banned(mut self, banned: StillBanned) -> Self {
         self.body["code"] = json!("banned");
         self.body["retryAfterMs"] = json!(banned.0.retry_after_ms());
@@ -104,7 +104,7 @@ impl IntoResponse for Problem {
             Some(limited) => retry_later(self.status, self.body, limited),
             None => (self.status, Json(self.body)).into_response(),
         };
-        // The framework's own refusals say how to come in; those of the products do not.
+        // Only the framework's own errors carry the challenge.
         if self.status == StatusCode::UNAUTHORIZED && is_the_frameworks {
             let realm = HeaderValue::from_static("Bearer realm=\"api\"");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, realm);
@@ -113,7 +113,7 @@ impl IntoResponse for Problem {
     }
 }
 
-/// The answer to a method that a path does not have.
+/// 405.
 pub(in crate::faces) async fn wrong_method(method: Method) -> Response {
     let detail = format!("Method \"{method}\" not allowed.");
     Problem::detail(StatusCode::METHOD_NOT_ALLOWED, &detail).into_response()
@@ -148,7 +148,7 @@ impl From<VisitorError> for Problem {
 impl From<AccessError> for Problem {
     fn from(error: AccessError) -> Self {
         match error {
-            // Whether somebody else has a conversation of that name is told to nobody.
+            // The same response for both, so that nobody learns which rooms exist.
             AccessError::NotFound | AccessError::Forbidden => Self::no_such_room(),
             AccessError::Banned(banned) => Self::not_for_you().banned(banned),
             AccessError::Store(error) => error.into(),
@@ -232,14 +232,14 @@ pub(in crate::faces) fn username_taken() -> Problem {
     Problem::fields(&[("username", "A user with that username already exists.")])
 }
 
-/// A password could not be hashed or judged.
+/// A password could not be hashed or checked.
 pub(in crate::faces) fn password_problem(error: PasswordError) -> Problem {
     tracing::warn!(%error, "Could not hash a password");
     Problem::detail(StatusCode::SERVICE_UNAVAILABLE, "Server is busy. Please try again.")
         .later(Duration::from_secs(5).into())
 }
 
-/// Why a log-in failed: `wrong` says it in the dialect's words, also for an account that is shut.
+/// A failed log-in. `wrong` is the dialect's response to wrong credentials, and also to a closed account.
 pub(in crate::faces) fn log_in_problem(error: LogInError, wrong: Problem) -> Problem {
     match error {
         LogInError::Banned(banned) => wrong.banned(banned),

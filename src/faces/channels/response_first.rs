@@ -1,8 +1,8 @@
-//! The answer to a request comes before the echo of what it did, on every socket that the same page may have: the frontends drop the echo
-//! of what they know already, but not the answer.
+//! Sends the response to a request before the event that the request caused, on every socket that may belong to the same page.
 //!
-//! The two travel on connections of their own, often through a proxy, and a busy browser handles them in any order. Nothing tells when a
-//! page has the answer, so the echo waits long enough for all of that. A socket which can only be somebody else's gets it at once.
+//! The frontends ignore an event about a message that they show already, but they append every response. Response and event travel
+//! on different connections, often through a proxy, and a busy browser may handle them in any order. The server cannot see when a page
+//! has handled the response, so the event is held back for a while. Sockets of other people receive it at once.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,41 +16,41 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::ConnectionId;
 
-/// How much longer an echo waits once its answer was handed to the connection: more than a proxy and a busy page need, and
-/// hardly noticed in a second tab.
+/// How long an event is held back after the response was handed to its connection: longer than a proxy and a busy page need, and
+/// hardly noticeable in a second tab.
 const HEAD_START: Duration = Duration::from_millis(300);
 
-/// Requests that are being answered, under the origin that their entries carry.
+/// Requests without a complete response, by the origin of the entries that they append.
 #[derive(Debug, Default)]
 pub(in crate::faces) struct PendingResponses(Mutex<HashMap<ConnectionId, CancellationToken>>);
 
-/// A request that is being answered. Once this is dropped, its echoes go out.
+/// A request without a complete response. Its events are released [`HEAD_START`] after this is dropped.
 pub(in crate::faces) struct PendingResponse {
     pub(in crate::faces) origin: ConnectionId,
     pending_responses: Arc<PendingResponses>,
-    gate: CancellationToken,
+    release: CancellationToken,
 }
 
 impl PendingResponses {
-    /// Begins to hold back the echoes of a request.
+    /// Starts to hold back the events of a request.
     pub(in crate::faces) fn begin(self: &Arc<Self>) -> PendingResponse {
-        let (origin, gate) = (ConnectionId::next(), CancellationToken::new());
-        self.gates().insert(origin, gate.clone());
-        PendingResponse { origin, pending_responses: self.clone(), gate }
+        let (origin, release) = (ConnectionId::next(), CancellationToken::new());
+        self.releases().insert(origin, release.clone());
+        PendingResponse { origin, pending_responses: self.clone(), release }
     }
 
-    /// What the echo of this origin has to wait for.
-    pub(in crate::faces) fn gate(&self, origin: Option<ConnectionId>) -> Option<CancellationToken> {
-        self.gates().get(&origin?).cloned()
+    /// Cancelled when an event with this origin may be sent; `None` if it may be sent at once.
+    pub(in crate::faces) fn release_of(&self, origin: Option<ConnectionId>) -> Option<CancellationToken> {
+        self.releases().get(&origin?).cloned()
     }
 
-    fn gates(&self) -> MutexGuard<'_, HashMap<ConnectionId, CancellationToken>> {
+    fn releases(&self) -> MutexGuard<'_, HashMap<ConnectionId, CancellationToken>> {
         self.0.lock()
     }
 }
 
 impl PendingResponse {
-    /// Ties this to the answer: the server drops a body when it has been handed to the connection.
+    /// Ties this to the response: the server drops a body once it was handed to the connection.
     pub(in crate::faces) fn until_sent(self, response: Response) -> Response {
         response.map(|body| {
             Body::new(body.map_frame(move |frame| {
@@ -63,14 +63,14 @@ impl PendingResponse {
 
 impl Drop for PendingResponse {
     fn drop(&mut self) {
-        self.pending_responses.gates().remove(&self.origin);
-        let gate = self.gate.clone();
+        self.pending_responses.releases().remove(&self.origin);
+        let release = self.release.clone();
         match tokio::runtime::Handle::try_current() {
             Ok(runtime) => drop(runtime.spawn(async move {
                 tokio::time::sleep(HEAD_START).await;
-                gate.cancel();
+                release.cancel();
             })),
-            Err(_) => gate.cancel(),
+            Err(_) => release.cancel(),
         }
     }
 }

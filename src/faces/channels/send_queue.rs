@@ -1,4 +1,4 @@
-//! What waits to be sent on one websocket: bounded in frames and in bytes. Who does not keep up is cut off.
+//! What is queued for one websocket, bounded in frames and in bytes. A client that does not keep up is disconnected.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -12,23 +12,23 @@ use crate::domain::{ConnectionId, DeskEvent, UserId};
 use crate::net::HangUp;
 use crate::presence::{Delivery, Outcome};
 
-/// Frames that may wait for a client.
+/// Most frames in a queue.
 const FRAMES: usize = 512;
 
-/// Bytes that may wait for a client.
+/// Most bytes in a queue.
 const BYTES: usize = 4 << 20;
 
-/// One thing to send.
+/// Something to send.
 pub(in crate::faces) enum Item<L> {
     /// A frame.
     Frame(Arc<String>),
-    /// A frame that waits until this request was answered.
+    /// A frame that is held back until the token is cancelled; see [`response_first`](super::response_first).
     AfterResponse(Arc<String>, CancellationToken),
-    /// Frames that have to be made from what the store holds when their turn comes.
+    /// Frames that are built from the store when they are sent.
     Deferred(L),
-    /// A question whether the client is there, which it has to answer soon if it `must`.
+    /// A ping. If `must`, the connection is closed unless the client answers soon.
     Ask { must: bool },
-    /// The end, with a close code.
+    /// Closes the connection, with a code and a reason.
     Close(u16, &'static str),
 }
 
@@ -41,15 +41,15 @@ impl<L> Item<L> {
     }
 }
 
-/// What is known of the entries that were pushed.
+/// Which of the entries that were pushed have arrived.
 struct Entries {
-    /// When the last one was.
+    /// When the last one was pushed.
     pushed_at: Option<Instant>,
-    /// Everything that was pushed before has arrived.
+    /// Everything that was pushed before this has arrived.
     arrived: Instant,
 }
 
-/// The sending end.
+/// The sending end of the queue.
 pub(in crate::faces) struct SendQueue<L> {
     connection: ConnectionId,
     person: UserId,
@@ -79,7 +79,7 @@ impl<L> SendQueue<L> {
         (queue, waiting)
     }
 
-    /// Puts something in line. Never waits: a client that does not keep up is cut off, unless this is part of a replay.
+    /// Queues an item. Never waits: if the queue is full, the client is disconnected, unless this is part of a replay.
     pub(in crate::faces) fn push(&self, item: Item<L>, is_replay: bool) -> Outcome {
         if self.is_over() {
             return Outcome::Closed;
@@ -108,7 +108,7 @@ impl<L> SendQueue<L> {
         self.push(Item::Frame(Arc::new(text)), false);
     }
 
-    /// Ends the connection once everything before has been sent. Nothing is taken any more.
+    /// Closes the connection once everything queued has been sent. Nothing more can be queued.
     pub(in crate::faces) fn close(&self, code: u16, reason: &'static str) {
         let outcome = self.push(Item::Close(code, reason), false);
         self.is_over.store(true, Ordering::Relaxed);
@@ -117,14 +117,14 @@ impl<L> SendQueue<L> {
         }
     }
 
-    /// To be called for each item that was taken out of the line.
+    /// Must be called for each item that was taken out of the queue.
     pub(in crate::faces) fn taken(&self, item: &Item<L>) {
         self.waiting.fetch_sub(item.bytes(), Ordering::Relaxed);
     }
 
-    /// Pushes an event with `push`. If it was an entry, it is in doubt until the client confirms it.
+    /// Queues an event with `push`. An entry is unconfirmed until the client has received it.
     pub(in crate::faces) fn deliver(&self, delivery: &Delivery<'_>, push: impl FnOnce() -> Outcome) -> Outcome {
-        // Locked meanwhile: whoever has written the entry must find it noted, or would never ask for its confirmation.
+        // Locked while pushing: the writer must find the entry noted, or it would never ask for a confirmation.
         let mut entries = self.entries();
         let outcome = push();
         if let (Outcome::Sent, DeskEvent::Entry(_)) = (outcome, delivery.event) {
@@ -133,13 +133,13 @@ impl<L> SendQueue<L> {
         outcome
     }
 
-    /// Whether something was sent that the client has not confirmed.
-    pub(in crate::faces) fn is_in_doubt(&self) -> bool {
+    /// Whether an entry was sent that the client has not confirmed.
+    pub(in crate::faces) fn has_unconfirmed(&self) -> bool {
         let entries = self.entries();
         entries.pushed_at.is_some_and(|pushed_at| pushed_at >= entries.arrived)
     }
 
-    /// Everything that was pushed before this has arrived.
+    /// Notes that everything that was pushed before this has arrived.
     pub(in crate::faces) fn arrived_before(&self, pushed: Instant) {
         let mut entries = self.entries();
         entries.arrived = entries.arrived.max(pushed);
@@ -154,7 +154,7 @@ impl<L> SendQueue<L> {
         self.entries.lock()
     }
 
-    /// Whether nothing may be said or heard on it any more.
+    /// Whether the connection is closing: nothing more is sent or received.
     pub(in crate::faces) fn is_over(&self) -> bool {
         self.is_over.load(Ordering::Relaxed)
     }
@@ -164,7 +164,7 @@ impl<L> SendQueue<L> {
             return Outcome::Full;
         }
         if !self.is_over.swap(true, Ordering::Relaxed) {
-            tracing::warn!(connection.id = %self.connection, "Cut off a connection that reads too slowly");
+            tracing::warn!(connection.id = %self.connection, "Closed a connection that reads too slowly");
             if let Some(hang_up) = &self.hang_up {
                 hang_up.now();
             }

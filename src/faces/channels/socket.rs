@@ -1,7 +1,7 @@
 //! One websocket: the handshake, and the loop that reads and writes it.
 //!
-//! The library echoes a close frame as it came. A browser that closes without a code then reports 1005, where the replaced
-//! servers made it 1000; so that answer is written by hand.
+//! The library echoes a close frame unchanged. A browser that closes without a code then reports 1005, while the replaced servers
+//! answered 1000. That response is therefore written here.
 
 use std::time::Duration;
 
@@ -29,13 +29,13 @@ use crate::net::{HangUp, Pulse, ServerUrl};
 use crate::presence::Ending;
 use crate::supervise::contained;
 
-/// The largest message a client may send, in bytes: the longest text that can be kept, however it is escaped.
+/// Largest message from a client, in bytes: enough for the longest text that can be stored, however it is escaped.
 const MAX_MESSAGE: usize = 256 << 10;
 
-/// How long a client may take to answer once its person has come back on another socket.
+/// How long a client may take to answer once its person has connected on another socket.
 const ANSWER: Duration = Duration::from_millis(2500);
 
-/// The close code of a server that stops, unless a dialect has another.
+/// Close code when the server stops, unless a dialect has its own.
 pub(in crate::faces) const GOING_AWAY: u16 = 1001;
 
 /// A close frame from the server with the code 1000 and no reason.
@@ -47,13 +47,13 @@ type WebSocket = WebSocketStream<TokioIo<Upgraded>>;
 pub(in crate::faces) struct Handshake {
     key: HeaderValue,
     upgrade: OnUpgrade,
-    /// Ends its TCP connection.
+    /// Closes its TCP connection.
     pub(in crate::faces) hang_up: Option<HangUp>,
-    /// Where its client finds this server.
+    /// URL at which its client reaches this server.
     pub(in crate::faces) server_url: ServerUrl,
 }
 
-/// A request that is none.
+/// A request that is not a websocket handshake.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::faces) struct NoHandshake;
 
@@ -87,9 +87,9 @@ impl Handshake {
         }
     }
 
-    /// Accepts, and closes at once with a code: before the accept a browser would not see it.
+    /// Accepts, and closes with a code at once. Browsers show the code to a page only after an accepted handshake.
     pub(in crate::faces) fn close_with(self, sockets: &Sockets, code: u16, reason: &'static str) -> Response {
-        self.accept(sockets, move |mut socket| async move { say_goodbye(&mut socket, code, reason).await })
+        self.accept(sockets, move |mut socket| async move { close(&mut socket, code, reason).await })
     }
 
     /// Accepts, and serves the socket.
@@ -143,11 +143,11 @@ async fn stop_or_serve<D: Dialect>(
     stop: tokio_util::sync::CancellationToken,
     mut pulse: Pulse,
 ) -> Ending {
-    // Since its person has come back on another socket: when it has to have answered.
+    // When the client must have answered, after its person has connected on another socket.
     let mut answer_by: Option<Instant> = None;
     let mut probe = Probe::new();
     loop {
-        let probe_at = if dialect.client().queue.is_in_doubt() { probe.due() } else { None };
+        let probe_at = if dialect.client().queue.has_unconfirmed() { probe.due() } else { None };
         let due = [answer_by, probe_at].into_iter().flatten().fold(pulse.due(), Instant::min);
         let read = tokio::select! {
             item = waiting.recv() => {
@@ -170,7 +170,7 @@ async fn stop_or_serve<D: Dialect>(
             read = socket.next() => read,
             () = sleep_until(due) => {
                 let is_silent = answer_by.is_some_and(|by| by <= Instant::now());
-                // What has come in time may not have been read in time.
+                // Something may have arrived in time without having been read yet.
                 let come = if pulse.is_gone() || is_silent { socket.next().now_or_never() } else { None };
                 match come {
                     Some(read) => read,
@@ -188,7 +188,7 @@ async fn stop_or_serve<D: Dialect>(
                 }
             }
             () = stop.cancelled() => {
-                say_goodbye(&mut socket, dialect.stopping(), "The server is shutting down").await;
+                close(&mut socket, dialect.stopping(), "The server is shutting down").await;
                 return Ending::Closed;
             }
         };
@@ -214,7 +214,7 @@ async fn stop_or_serve<D: Dialect>(
             // The library answers pings.
             Some(Ok(_)) => {}
             Some(Err(error)) => {
-                give_up(socket, &error).await;
+                fail(socket, &error).await;
                 return Ending::Broken;
             }
             None => return Ending::Broken,
@@ -222,7 +222,7 @@ async fn stop_or_serve<D: Dialect>(
     }
 }
 
-/// Sends one item. Gives how the socket ended, if that was the last.
+/// Sends one item. Returns how the socket ended if it was the last.
 async fn send<D: Dialect>(
     socket: &mut WebSocket,
     dialect: &D,
@@ -233,7 +233,7 @@ async fn send<D: Dialect>(
         Item::Frame(text) => write(socket, Message::text(text.as_str()), pulse).await,
         Item::Ask { .. } => true,
         Item::AfterResponse(text, gate) => {
-            // Should the answer never be fetched, the echo comes all the same.
+            // Bounded, in case the client never reads the response.
             drop(timeout(Duration::from_secs(2), gate.cancelled()).await);
             write(socket, Message::text(text.as_str()), pulse).await
         }
@@ -246,14 +246,14 @@ async fn send<D: Dialect>(
             true
         }
         Item::Close(code, reason) => {
-            say_goodbye(socket, code, reason).await;
+            close(socket, code, reason).await;
             return Some(Ending::Closed);
         }
     };
     (!is_sent).then_some(Ending::Broken)
 }
 
-/// Pings the client. Its pong shows that it is there, and that it has received what was sent before.
+/// Pings the client. The pong proves that it is there and has received everything that was sent before.
 async fn ask<L>(
     socket: &mut WebSocket,
     probe: &mut Probe,
@@ -266,20 +266,20 @@ async fn ask<L>(
     write(socket, probe.ping(covers), pulse).await
 }
 
-/// Nothing is heard meanwhile, so it may take no longer than the client may be silent.
+/// Nothing is read while writing, so this may take no longer than a client may be silent.
 async fn write(socket: &mut WebSocket, message: Message, pulse: &Pulse) -> bool {
     matches!(timeout_at(pulse.end(), socket.send(message)).await, Ok(Ok(())))
 }
 
-/// Closes with a code, and waits a little for the answer, so that the code is not lost with the connection.
-async fn say_goodbye(socket: &mut WebSocket, code: u16, reason: &'static str) {
+/// Closes with a code, and waits shortly for the close frame of the client: otherwise the code may be lost with the connection.
+async fn close(socket: &mut WebSocket, code: u16, reason: &'static str) {
     let frame = CloseFrame { code: CloseCode::from(code), reason: reason.into() };
     if let Ok(Ok(())) = timeout(FAREWELL, socket.close(Some(frame))).await {
         drain(socket).await;
     }
 }
 
-/// Reads to the end, which also sends what the library still has to say.
+/// Reads to the end. This also sends what the library still has queued.
 async fn drain(socket: &mut WebSocket) {
     let rest = async { while let Some(Ok(_)) = socket.next().await {} };
     if timeout(FAREWELL, rest).await.is_err() {
@@ -298,16 +298,16 @@ async fn answer_bare_close(socket: WebSocket) {
     }
 }
 
-/// The client broke the rules.
-async fn give_up(mut socket: WebSocket, error: &Error) {
+/// Closes with the code that fits a protocol error.
+async fn fail(mut socket: WebSocket, error: &Error) {
     tracing::debug!(%error, "A websocket ended with an error");
     match error {
         Error::Capacity(CapacityError::MessageTooLong { .. }) => {
-            say_goodbye(&mut socket, 1009, "The message is too long").await;
+            close(&mut socket, 1009, "The message is too long").await;
         }
-        Error::Utf8(_) => say_goodbye(&mut socket, 1007, "Not UTF-8").await,
+        Error::Utf8(_) => close(&mut socket, 1007, "Not UTF-8").await,
         Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => {}
-        Error::Protocol(_) => say_goodbye(&mut socket, 1002, "Protocol error").await,
+        Error::Protocol(_) => close(&mut socket, 1002, "Protocol error").await,
         _ => {}
     }
 }

@@ -1,4 +1,4 @@
-//! Times, as Django writes them: microseconds, which here end in three zeros.
+//! Times in the format of Django: with microseconds, the last three digits of which are zeros here.
 
 use crate::domain::Timestamp;
 

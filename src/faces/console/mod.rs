@@ -1,7 +1,7 @@
-//! The console: a page with which agents answer, below `/console/`.
+//! The console: a page for agents, below `/console/`.
 //!
-//! It is a client like any other, and knows nothing but what docs/PROTOCOL.md says: so this face only hands out its files,
-//! which are part of the program. They need no build, and load nothing from elsewhere.
+//! The page is a client like any other and uses the protocol in docs/PROTOCOL.md, so this module only serves its files. They are
+//! compiled into the program, need no build step, and load nothing from other servers.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,8 +24,8 @@ use sha2::{Digest as _, Sha256};
 #[cfg(test)]
 mod tests;
 
-/// What the page may do: run its own scripts, and talk to this server, which `'self'` lets it do by websocket, too. A text
-/// cannot become a script, whoever wrote it: no such sink is left open.
+/// The page may run its own scripts and connect to this server; `'self'` includes websockets. Trusted types rule out that a text becomes a
+/// script.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
     base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
 
@@ -35,17 +35,17 @@ const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 const SVG: &str = "image/svg+xml";
 const TEXT: &str = "text/plain; charset=utf-8";
 
-/// Where the page itself is kept.
+/// File name of the page itself.
 const PAGE: &str = "index.html";
 
-/// A file's name, its type, and what is in it.
+/// The name, media type and content of each file.
 macro_rules! assets {
     ($($name:literal: $kind:expr),* $(,)?) => {
         [$(($name, $kind, include_bytes!(concat!("assets/", $name)).as_slice())),*]
     };
 }
 
-/// All files there are: nothing is read from the disk, so that nothing else can be asked for.
+/// All files. Nothing is read from the disk, so no other file can be requested.
 const ASSETS: [(&str, &str, &[u8]); 21] = assets![
     "index.html": HTML,
     "console.css": CSS,
@@ -70,7 +70,7 @@ const ASSETS: [(&str, &str, &[u8]); 21] = assets![
     "transports.js": JAVASCRIPT,
 ];
 
-/// A file as it is handed out.
+/// A file as it is served.
 struct Asset {
     kind: HeaderValue,
     etag: HeaderValue,
@@ -91,21 +91,20 @@ pub fn routes() -> Router {
 }
 
 impl Asset {
-    /// `None` if a header cannot say so, which a test rules out.
+    /// `None` if the entity tag is no header value, which a test rules out.
     fn new(kind: &'static str, body: &'static [u8]) -> Option<Self> {
         let etag = HeaderValue::try_from(format!("\"{}\"", URL_SAFE_NO_PAD.encode(Sha256::digest(body)))).ok()?;
         Some(Self { kind: HeaderValue::from_static(kind), etag, body: Bytes::from_static(body) })
     }
 
-    /// Whether the browser says that it has this already.
+    /// Whether the browser has the current version.
     fn is_known(&self, headers: &HeaderMap) -> bool {
         let known = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
         let mut tags = known.flat_map(|value| value.split(',')).map(|tag| tag.trim().trim_start_matches("W/"));
         tags.any(|tag| tag == "*" || tag.as_bytes() == self.etag.as_bytes())
     }
 
-    /// A browser asks each time whether there is something new, so that the parts of the page always fit together and fit
-    /// the server.
+    /// The file, or 304. Browsers ask for each file every time, so that all parts of the page come from the same version of the server.
     fn answer(&self, headers: &HeaderMap) -> Response {
         let caching = [(ETAG, self.etag.clone()), (CACHE_CONTROL, HeaderValue::from_static("no-cache"))];
         if self.is_known(headers) {
@@ -115,7 +114,7 @@ impl Asset {
     }
 }
 
-/// `GET /console`: the page's own address ends in a slash, from which it finds its files.
+/// `GET /console`: redirects to the address with a slash, to which the page's links are relative.
 async fn to_page(uri: Uri) -> Redirect {
     match uri.query() {
         Some(query) => Redirect::permanent(&format!("/console/?{query}")),
@@ -134,7 +133,7 @@ async fn asset(State(assets): State<Assets>, Path(name): Path<String>, headers: 
     }
 }
 
-/// What every answer says, also one that is no file.
+/// Adds the security headers to every response.
 async fn guard(mut response: Response) -> Response {
     const GUARDS: [(HeaderName, HeaderValue); 3] = [
         (CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),

@@ -1,4 +1,4 @@
-//! `/api/accounts/...`: register, with six digits that are mailed, one's own profile, and forgotten passwords.
+//! `/api/accounts/...`: registration with a mailed code of six digits, the caller's profile, and password resets.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -22,12 +22,12 @@ use crate::faces::channels::reply::{Problem, bad_email, password_problem};
 use crate::faces::http::reply::uncached;
 use crate::store::Profile;
 
-/// The shortest a new password may be, in characters, as Django has it.
+/// Shortest new password, in characters: Django's default.
 const SHORTEST: usize = 8;
 
 const TOO_SHORT: &str = "This password is too short. It must contain at least 8 characters.";
 
-/// The longest a phone number may be, in characters.
+/// Longest phone number, in characters.
 const MAX_PHONE: usize = 20;
 
 pub(super) fn routes() -> Router<Channels> {
@@ -41,7 +41,7 @@ pub(super) fn routes() -> Router<Channels> {
 }
 
 /// `POST register/` `{first_name, last_name, email, phone_number?, date_of_birth?, password, password2}`: 201. The account is
-/// closed until `verify-otp/`.
+/// inactive until `verify-otp/`.
 async fn register(State(channels): State<Channels>, fields: Fields) -> Result<Response, Problem> {
     let [first, last, email, password, again] =
         fields.required(["first_name", "last_name", "email", "password", "password2"])?;
@@ -62,7 +62,7 @@ async fn register(State(channels): State<Channels>, fields: Fields) -> Result<Re
     Ok((StatusCode::CREATED, Json(json!({"message": message, "user_id": user.number}))).into_response())
 }
 
-/// `POST verify-otp/` `{user_id, otp_code}`: opens the account, and logs in.
+/// `POST verify-otp/` `{user_id, otp_code}`: activates the account, and logs in.
 async fn verify(State(channels): State<Channels>, fields: Fields) -> Result<Response, Problem> {
     let signed_in = redeem(&channels, &fields, CodePurpose::VerifyEmail).await?;
     Ok(uncached(json!({
@@ -72,7 +72,7 @@ async fn verify(State(channels): State<Channels>, fields: Fields) -> Result<Resp
     })))
 }
 
-/// `GET profile/`. The page reads the name from `user`. The other sections are about loans, of which this server knows nothing.
+/// `GET profile/`. The page reads the name from `user`. The other sections are about loans, which this server does not have.
 async fn profile(State(channels): State<Channels>, Caller(user): Caller) -> Result<Json<Value>, Problem> {
     let profile = channels.accounts.profile(&user).await?;
     Ok(Json(json!({
@@ -84,8 +84,8 @@ async fn profile(State(channels): State<Channels>, Caller(user): Caller) -> Resu
     })))
 }
 
-/// `profile/update/` `{first_name?, last_name?, phone_number?, date_of_birth?}`: `{message, user}`. The address stays: it was
-/// confirmed.
+/// `profile/update/` `{first_name?, last_name?, phone_number?, date_of_birth?}`: `{message, user}`. The address cannot
+/// be changed here.
 async fn update(
     State(channels): State<Channels>,
     Caller(user): Caller,
@@ -102,7 +102,8 @@ async fn update(
     Ok(Json(json!({"message": "Profile updated successfully", "user": OwnUserBody::new(&user, &profile)})))
 }
 
-/// `POST password-reset-request/` `{email}`: mails twelve digits, if the address has an account, which is not told.
+/// `POST password-reset-request/` `{email}`: mails a code of twelve digits if the address has an account. The response is the same
+/// if not.
 async fn request_reset(State(channels): State<Channels>, fields: Fields) -> Result<Json<Value>, Problem> {
     let [email] = fields.required(["email"])?;
     let email: Email = email.parse().map_err(|_| bad_email())?;
@@ -110,8 +111,8 @@ async fn request_reset(State(channels): State<Channels>, fields: Fields) -> Resu
     Ok(Json(json!({"message": "If the address has an account, a code to choose a new password was sent to it."})))
 }
 
-/// `POST password-reset/` `{email, otp_code, password, password2}`, or `new_password` in place of these two. The page shows `error`
-/// alone, so all that can be wrong is said there.
+/// `POST password-reset/` `{email, otp_code, password, password2}`, or `new_password` in place of the passwords. The page shows
+/// `error` only, so every error is written there.
 async fn reset(State(channels): State<Channels>, fields: Fields) -> Result<Json<Value>, Problem> {
     let refuse = |why: &str| Problem::error(StatusCode::BAD_REQUEST, why);
     let password = fields.text("password").or_else(|| fields.text("new_password"));
@@ -140,7 +141,7 @@ fn name(first: &str, last: &str) -> Result<Name, Problem> {
     Name::parse_parts(first, last).map_err(|_| Problem::fields(&[("first_name", "Enter a valid name.")]))
 }
 
-/// The name with the part that is given in the place of the former one.
+/// The name after an update of one or both of its parts; `None` if neither is given.
 fn new_name(user: &User, profile: &Profile, fields: &Fields) -> Result<Option<Name>, Problem> {
     let (first, last) = (fields.text("first_name"), fields.text("last_name"));
     if first.is_none() && last.is_none() {
@@ -162,7 +163,7 @@ fn birth_date(fields: &Fields) -> Result<Option<BirthDate>, Problem> {
     const WRONG: &str = "Date has wrong format. Use one of these formats instead: YYYY-MM-DD.";
     match fields.0.get("date_of_birth") {
         None | Some(Value::Null) => Ok(None),
-        // The page's form sends the field even if it is left blank.
+        // The page's form sends the field even when it is blank.
         Some(Value::String(blank)) if blank.is_empty() => Ok(None),
         Some(value) => {
             let date = value.as_str().and_then(|text| text.parse().ok());

@@ -1,4 +1,4 @@
-//! `/api/accounts/...` and `/api/token/...`: log in, for agents in two steps, and refresh.
+//! `/api/accounts/...` and `/api/token/...`: log-in, in two steps for agents, and refreshing tokens.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -34,7 +34,7 @@ pub(super) fn routes() -> Router<Channels> {
         .route("/api/accounts/token/verify/", post(verify))
 }
 
-/// What a log-in is extracted from.
+/// What a log-in needs of a request.
 type LogIn = (State<Channels>, ClientAddress, ServerUrl, Fields);
 
 /// `POST login/` `{email, password}`, for customers.
@@ -44,17 +44,17 @@ async fn log_in((State(channels), address, server, fields): LogIn) -> Result<Res
         return Err(Problem::error(StatusCode::FORBIDDEN, ADMINS_ELSEWHERE));
     }
     let body = json!({"user": UserBody::new(&signed_in.user, &signed_in.profile), "tokens": pair(&signed_in.tokens)});
-    Ok(secret_for(&signed_in, &server, &body))
+    Ok(with_tokens(&signed_in, &server, &body))
 }
 
-/// `POST token/` `{email, password}`, for customers: agents have to take both steps.
+/// `POST token/` `{email, password}`, for customers. Agents must log in in two steps.
 async fn token((State(channels), address, server, fields): LogIn) -> Result<Response, Problem> {
     let unknown = || Problem::detail(StatusCode::UNAUTHORIZED, "No active account found with the given credentials");
     let signed_in = sign_in(&channels, address, &fields, unknown()).await?;
     if signed_in.user.role.is_agent() {
         return Err(unknown());
     }
-    Ok(secret_for(&signed_in, &server, &pair(&signed_in.tokens)))
+    Ok(with_tokens(&signed_in, &server, &pair(&signed_in.tokens)))
 }
 
 async fn sign_in(
@@ -74,7 +74,7 @@ async fn sign_in(
         .map_err(|error| log_in_problem(error, wrong))
 }
 
-/// `POST admin/login/step1/` `{username, password}`: mails six digits, good for five minutes.
+/// `POST admin/login/step1/` `{username, password}`: mails a code of six digits, which is valid for five minutes.
 async fn first_step(
     State(channels): State<Channels>,
     address: ClientAddress,
@@ -93,10 +93,10 @@ async fn first_step(
 /// `POST admin/login/step2/` `{user_id, otp_code}`.
 async fn second_step(State(channels): State<Channels>, server: ServerUrl, fields: Fields) -> Result<Response, Problem> {
     let signed_in = redeem(&channels, &fields, CodePurpose::LogIn).await?;
-    Ok(secret_for(&signed_in, &server, &pair(&signed_in.tokens)))
+    Ok(with_tokens(&signed_in, &server, &pair(&signed_in.tokens)))
 }
 
-/// `{user_id, otp_code}` for a pair of tokens.
+/// Exchanges `{user_id, otp_code}` for a pair of tokens.
 pub(super) async fn redeem(channels: &Channels, fields: &Fields, purpose: CodePurpose) -> Result<SignedIn, Problem> {
     let (Some(number), Some(code)) = (fields.number("user_id"), digits(fields, "otp_code")) else {
         return Err(Problem::error(StatusCode::BAD_REQUEST, "user_id and otp_code are required"));
@@ -109,17 +109,17 @@ pub(super) async fn redeem(channels: &Channels, fields: &Fields, purpose: CodePu
     })
 }
 
-/// A code, given as a text, or as a number that has lost its zeros.
+/// A code of digits: a string, or a number without its leading zeros.
 pub(super) fn digits(fields: &Fields, name: &str) -> Option<String> {
     let text = fields.text(name).map(|text| text.trim().to_owned());
     text.or_else(|| fields.number(name).map(|number| format!("{number:06}")))
 }
 
-/// Another pair. A refresh token is good for its lifetime.
+/// A new pair. A refresh token can be used until it expires.
 async fn refresh(State(channels): State<Channels>, server: ServerUrl, fields: Fields) -> Result<Response, Problem> {
     let [token] = fields.required(["refresh"])?;
     let signed_in = channels.accounts.refresh(&token).await?;
-    Ok(secret_for(&signed_in, &server, &pair(&signed_in.tokens)))
+    Ok(with_tokens(&signed_in, &server, &pair(&signed_in.tokens)))
 }
 
 async fn verify(State(channels): State<Channels>, fields: Fields) -> Result<Json<Value>, Problem> {
@@ -140,8 +140,8 @@ pub(super) fn pair(tokens: &TokenPair) -> Value {
     json!({"refresh": tokens.refresh, "access": tokens.access})
 }
 
-/// The same, which also lets the browser renew links to files.
-fn secret_for(signed_in: &SignedIn, server: &ServerUrl, body: &Value) -> Response {
+/// A response with tokens. Its cookie lets the browser renew expired links to files.
+fn with_tokens(signed_in: &SignedIn, server: &ServerUrl, body: &Value) -> Response {
     let mut response = uncached(body);
     cookies::MEDIA.set(&mut response, &signed_in.tokens.refresh, server);
     response

@@ -1,5 +1,7 @@
-//! A request's body, lent to the parser of forms: that one would hold without bounds what it cannot make sense of, and what it
-//! leaves unread is read on here, since a client that is still sending would find a broken connection instead of the answer.
+//! A request body for the multipart parser, with two bounds that the parser lacks.
+//!
+//! The parser buffers what it cannot parse yet without a limit. And it leaves the rest of a rejected body unread; a client that is still
+//! sending would then see a broken connection instead of the response, so the rest is drained here.
 
 use std::future::poll_fn;
 use std::io;
@@ -16,46 +18,46 @@ use futures_util::Stream;
 use parking_lot::Mutex;
 use tokio::time::timeout;
 
-/// How many bytes the parser may hold without getting on: the head of a part, or what is before the first one.
-const MAX_HELD: usize = 1 << 20;
+/// Bytes that the parser may buffer without producing anything: the headers of a part, or what comes before the first part.
+const MAX_BUFFERED: usize = 1 << 20;
 
-/// How much of what was refused is read, and how long.
-const MAX_DISCARDED: usize = 4 << 30;
-const DISCARDING: Duration = Duration::from_mins(1);
+/// Bytes of a rejected body that are drained, and for how long.
+const MAX_DRAINED: usize = 4 << 30;
+const DRAINING: Duration = Duration::from_mins(1);
 
-/// The body, and how much was taken of it since the parser last got on.
+/// The body, and how many bytes the parser has taken since it last produced something.
 #[derive(Clone)]
 pub(super) struct BoundedBody {
     body: Arc<Mutex<Body>>,
-    held: Arc<AtomicUsize>,
+    buffered: Arc<AtomicUsize>,
 }
 
 impl BoundedBody {
     pub(super) fn new(body: Body) -> Self {
-        Self { body: Arc::new(Mutex::new(body)), held: Arc::default() }
+        Self { body: Arc::new(Mutex::new(body)), buffered: Arc::default() }
     }
 
-    /// What the parser reads.
+    /// The stream that the parser reads.
     pub(super) fn stream(&self) -> BoundedStream {
-        BoundedStream { body: self.clone(), rests: false }
+        BoundedStream { body: self.clone(), has_yielded: false }
     }
 
-    /// The parser has given something back.
-    pub(super) fn got_on(&self) {
-        self.held.store(0, Ordering::Relaxed);
+    /// Notes that the parser has produced something.
+    pub(super) fn progressed(&self) {
+        self.buffered.store(0, Ordering::Relaxed);
     }
 
-    /// Reads what is left.
-    pub(super) async fn discard(&self) {
+    /// Reads the rest.
+    pub(super) async fn drain(&self) {
         let rest = async {
-            let mut discarded = 0;
-            while discarded < MAX_DISCARDED
-                && let Some(Ok(piece)) = poll_fn(|cx| self.poll(cx)).await
+            let mut drained = 0;
+            while drained < MAX_DRAINED
+                && let Some(Ok(chunk)) = poll_fn(|cx| self.poll(cx)).await
             {
-                discarded += piece.len();
+                drained += chunk.len();
             }
         };
-        if timeout(DISCARDING, rest).await.is_err() {
+        if timeout(DRAINING, rest).await.is_err() {
             tracing::debug!("Stopped draining a rejected request body: it took too long");
         }
     }
@@ -66,10 +68,10 @@ impl BoundedBody {
             match ready!(Pin::new(&mut *body).poll_frame(cx)) {
                 None => return Poll::Ready(None),
                 Some(Err(error)) => return Poll::Ready(Some(Err(error))),
-                // Trailers are of no interest.
+                // Trailers are ignored.
                 Some(Ok(frame)) => {
-                    if let Ok(piece) = frame.into_data() {
-                        return Poll::Ready(Some(Ok(piece)));
+                    if let Ok(chunk) = frame.into_data() {
+                        return Poll::Ready(Some(Ok(chunk)));
                     }
                 }
             }
@@ -77,28 +79,28 @@ impl BoundedBody {
     }
 }
 
-/// Gives one piece at a time: the parser would else take all that is there before it looks at any of it.
+/// Yields one chunk at a time: the parser would otherwise take everything available before it parses any of it.
 pub(super) struct BoundedStream {
     body: BoundedBody,
-    rests: bool,
+    has_yielded: bool,
 }
 
 impl Stream for BoundedStream {
     type Item = Result<Bytes, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if self.rests {
-            self.rests = false;
+        if self.has_yielded {
+            self.has_yielded = false;
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        let piece = ready!(self.body.poll(cx));
-        self.rests = true;
-        if let Some(Ok(piece)) = &piece
-            && self.body.held.fetch_add(piece.len(), Ordering::Relaxed) > MAX_HELD
+        let chunk = ready!(self.body.poll(cx));
+        self.has_yielded = true;
+        if let Some(Ok(chunk)) = &chunk
+            && self.body.buffered.fetch_add(chunk.len(), Ordering::Relaxed) > MAX_BUFFERED
         {
             return Poll::Ready(Some(Err(Error::new(io::Error::other("the head of a part is too long")))));
         }
-        Poll::Ready(piece)
+        Poll::Ready(chunk)
     }
 }

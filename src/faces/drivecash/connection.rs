@@ -20,15 +20,15 @@ use crate::net::ServerUrl;
 use crate::presence::{Delivery, Outcome, Revoked};
 use crate::store::StoreError;
 
-/// What is looked up when its turn to be sent comes.
+/// Something whose frame is built when it is sent.
 pub(super) enum Deferred {
-    /// The message that a read mark is about.
+    /// A read mark, whose frame names the message that was read.
     Receipt(Receipt),
-    /// The message with this number, which this one answers.
+    /// A message that replies to the message with this number.
     Answered(Arc<EntryEvent>, u64),
 }
 
-/// One live socket of this dialect.
+/// One socket.
 pub(super) struct DrivecashConnection {
     client: Client<Deferred>,
     side: Side,
@@ -77,7 +77,7 @@ impl DrivecashConnection {
         }
     }
 
-    /// Receipts are for the other side's messages of this room alone.
+    /// Marks a message as read. Ignored for messages of the own side and of other rooms.
     async fn read(&self, number: u64) -> Result<(), MarkReadError> {
         let Some(told) = self.client.desk.message(self.conversation, number).await? else { return Ok(()) };
         if told.entry.side == self.side {
@@ -111,10 +111,10 @@ impl Dialect for DrivecashConnection {
             {
                 (Some(Encoded::Frame(text)), _) => Item::Frame(Arc::new(text)),
                 (Some(Encoded::Receipt(receipt)), _) => Item::Deferred(Deferred::Receipt(receipt)),
-                (Some(Encoded::Answer(number)), DeskEvent::Entry(told)) => {
+                (Some(Encoded::Reply(number)), DeskEvent::Entry(told)) => {
                     Item::Deferred(Deferred::Answered(told.clone(), number))
                 }
-                (Some(Encoded::Answer(_)) | None, _) => return Outcome::NotTaken,
+                (Some(Encoded::Reply(_)) | None, _) => return Outcome::NotTaken,
             };
         self.client.queue.push(item, delivery.is_replay)
     }
@@ -136,7 +136,7 @@ impl Dialect for DrivecashConnection {
             Some(ClientFrame::Typing(_)) if self.client.pace.take(Paced::Typing).is_err() => self.client.refuse(None),
             Some(ClientFrame::Typing(is_typing)) => {
                 if let Err(error) = self.type_(is_typing).await {
-                    tracing::warn!(%error, "Could not pass on a typing notice");
+                    tracing::warn!(%error, "Could not forward a typing notice");
                 }
             }
             Some(ClientFrame::ReadReceipt(number)) => {
@@ -156,13 +156,13 @@ impl Dialect for DrivecashConnection {
                 match desk.newest_of_side(self.conversation, receipt.of_side, receipt.up_to).await {
                     Ok(message) => message.iter().map(|message| wire::receipt(receipt, message)).collect(),
                     Err(error) => {
-                        tracing::warn!(%error, "Could not pass on a receipt");
+                        tracing::warn!(%error, "Could not forward a read receipt");
                         Vec::new()
                     }
                 }
             }
             Deferred::Answered(told, number) => {
-                // The message is sent all the same: what it answers is the lesser part of it.
+                // On an error the message is sent without it.
                 let answered = desk.message(self.conversation, number).await.unwrap_or_else(|error| {
                     tracing::warn!(%error, "Could not read the message that a message replies to");
                     None

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::{FromRequestParts, Path};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use super::wire::{RoomBody, messages};
@@ -82,7 +82,7 @@ impl AtMessage {
 
 async fn caller_and_number(parts: &mut Parts, channels: &Channels) -> Result<(User, String), Response> {
     let Caller(user) = Caller::from_request_parts(parts, channels).await.map_err(Problem::into_response)?;
-    let Path(number) = Path::from_request_parts(parts, channels).await.map_err(|error| error.into_response())?;
+    let Path(number) = Path::from_request_parts(parts, channels).await.map_err(IntoResponse::into_response)?;
     Ok((user, number))
 }
 

@@ -1,4 +1,4 @@
-//! `/api/chat/messages/...`
+//! `/api/chat/messages/...`: messages of a room.
 
 use std::collections::HashMap;
 
@@ -22,7 +22,7 @@ use crate::faces::channels::reply::Problem;
 use crate::faces::channels::{self, Channels};
 use crate::net::ServerUrl;
 
-/// How many rooms an agent gets the messages of who names none, and how many of each.
+/// Rooms, and messages per room, in the list of an agent who names no room.
 const ROOMS: usize = 50;
 const OF_EACH: usize = 100;
 
@@ -39,7 +39,7 @@ pub(super) fn routes() -> Router<Channels> {
 
 type Asked = Query<HashMap<String, String>>;
 
-/// The newest messages of a room, oldest first; those before a message with `before=<id>`, so many with `limit=`.
+/// The newest messages of a room, oldest first. `before=<id>`: those before a message; `limit=`: at most so many.
 async fn log_of(
     channels: &Channels,
     entered: &ConversationAccess,
@@ -55,7 +55,7 @@ async fn log_of(
     shown(channels, entered, server, log).await
 }
 
-/// `?room_id=`: the messages of a room; without one, of the caller's own, or for an agent of those that changed last.
+/// `?room_id=`: the messages of a room. Without it, those of the caller's own room; for an agent, those of the rooms that changed last.
 async fn list(
     State(channels): State<Channels>,
     Caller(user): Caller,
@@ -92,7 +92,7 @@ async fn room_messages(
     Ok(Json(json!({"room_id": entered.summary.conversation.number, "messages": log})))
 }
 
-/// What a message is sent with.
+/// A message to send.
 #[derive(Default)]
 pub(super) struct ToSend {
     pub(super) room: Option<String>,
@@ -110,8 +110,8 @@ impl From<&Fields> for ToSend {
     }
 }
 
-/// `{room_id, message, reply_to?}`, or a form that may have a file as `attachment`: 201 with the message. A file may come
-/// without a text; its name stands for it.
+/// `{room_id, message, reply_to?}`, or a form with a file as `attachment`: 201 with the message. A file without a text
+/// gets its name as the text.
 async fn send(
     State(channels): State<Channels>,
     Caller(user): Caller,
@@ -148,7 +148,7 @@ async fn send(
         }
     };
     extras.reply_to = to_send.reply_to;
-    // Kept first: a client that leaves meanwhile must not take along the file of a message that is there.
+    // Before the message is stored: if the client disconnects in between, the message must still have its file.
     let kept = match received {
         Some(received) => Some(received.keep().await?),
         None => None,

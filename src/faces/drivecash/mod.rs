@@ -1,7 +1,8 @@
-//! The portal's dialect: one room per customer by number, one socket per person and room, REST with bare arrays.
+//! The portal's dialect: one room per customer, named by number, one socket per person and room, REST with bare arrays.
 //!
-//! [`wire`] (names and shapes), [`connection`] (one socket), and routes by noun: [`auth`], [`accounts`], [`rooms`], [`messages`] (with
-//! [`upload`] and [`revise`]), [`notifications`].
+//! * [`wire`]: names and shapes; [`connection`]: one socket;
+//! * routes: [`auth`], [`accounts`], [`rooms`], [`messages`] with [`upload`] and [`revise`], [`notifications`];
+//! * [`in_room`]: the room or message of a request.
 
 use std::sync::Arc;
 
@@ -38,7 +39,7 @@ pub(super) fn routes() -> Router<Channels> {
         .merge(notifications::routes())
 }
 
-/// `/ws/chat/{digits}/?token=`. Refused with 403 in the handshake: after an accept, this client would come back every second.
+/// `/ws/chat/{digits}/?token=`. Errors are 403 in the handshake: after an accepted one, this client would reconnect every second.
 pub(super) async fn room(channels: Channels, room: &str, mut request: Request) -> Response {
     let handshake = match Handshake::read(&mut request) {
         Ok(handshake) => handshake,

@@ -1,5 +1,4 @@
-//! `/api/chat/notifications/...`: what a customer has not read of the desk's answers. Nothing of it is kept: it follows from
-//! the log.
+//! `/api/chat/notifications/...`: messages of the desk that a customer has not read. They are computed from the log.
 
 use axum::extract::{Path, State};
 use axum::http::StatusCode;

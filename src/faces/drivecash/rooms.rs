@@ -1,4 +1,4 @@
-//! `/api/chat/rooms/...`
+//! `/api/chat/rooms/...`: rooms.
 
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -14,7 +14,7 @@ use crate::faces::channels::caller::{self, Caller};
 use crate::faces::channels::reply::Problem;
 use crate::store::MAX_PAGE;
 
-/// The most rooms that are listed, those that changed last; this dialect has no pages.
+/// Most rooms in a list, those that changed last. The dialect has no pages.
 const MAX_ROOMS: u64 = 10_000;
 
 pub(super) fn routes() -> Router<Channels> {
@@ -26,7 +26,7 @@ pub(super) fn routes() -> Router<Channels> {
         .route("/api/chat/rooms/{room}/mark_as_read/", post(mark_as_read))
 }
 
-/// To an agent all rooms, to a customer their own; no pages.
+/// All rooms for an agent, their own for a customer.
 async fn list(State(channels): State<Channels>, Caller(user): Caller) -> Result<Json<Value>, Problem> {
     if user.role.is_agent() {
         let mut all = Vec::new();
@@ -43,7 +43,7 @@ async fn list(State(channels): State<Channels>, Caller(user): Caller) -> Result<
     Ok(Json(json!([RoomBody::new(&room, Side::Customer)])))
 }
 
-/// Rooms are made by coming in, see `my_room`.
+/// Always 400: `my_room/` creates rooms.
 async fn create(_: Caller) -> Problem {
     Problem::fields(&[("user", "This field is required.")])
 }
@@ -57,7 +57,7 @@ async fn my_room(State(channels): State<Channels>, Caller(user): Caller) -> Resu
     Ok(Json(json!({"room": RoomBody::new(&room, Side::Customer), "created": created})))
 }
 
-/// The room of a customer, for agents; opened if need be.
+/// The room of a customer, for agents. Created if there is none.
 async fn room_of(
     State(channels): State<Channels>,
     Caller(user): Caller,

@@ -1,7 +1,6 @@
 //! `POST messages/` as multipart: a message with a file, which is streamed to disk in constant memory.
 //!
-//! A file has `.part` at the end of its name until its message is about to be kept; what is left of uploads that were cut
-//! short is deleted by [`sweep`].
+//! The name of a file ends in `.part` until its message is about to be stored. [`sweep`] deletes what interrupted uploads leave.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
@@ -26,20 +25,20 @@ use crate::faces::channels::reply::Problem;
 use crate::net::BodyDeadline;
 use crate::store::files;
 
-/// How long a client may take for the next piece, and for the whole.
-const PIECE: Duration = Duration::from_secs(30);
+/// How long a client may take for the next chunk, and for the whole form.
+const CHUNK: Duration = Duration::from_secs(30);
 const WHOLE: Duration = Duration::from_mins(30);
 
-/// The longest a field other than the file may be, in bytes.
+/// Longest field other than the file, in bytes.
 const MAX_FIELD: usize = 256 << 10;
 
-/// The most fields.
+/// Most fields of a form.
 const MAX_FIELDS: u64 = 20;
 
-/// How old the rest of an upload has to be to be nobody's: other servers may use the folder, too.
+/// Age at which an unfinished file counts as abandoned. Other servers may be writing to the same folder.
 const ABANDONED: Duration = Duration::from_hours(1);
 
-/// A file that was received. Unless it is kept, it is deleted.
+/// A file that was received. Deleted when dropped, unless it is kept.
 pub(super) struct Received {
     pub(super) attachment: Attachment,
     whole: PathBuf,
@@ -47,7 +46,7 @@ pub(super) struct Received {
 }
 
 impl Received {
-    /// The message is about to be there, so the file stays, whatever becomes of the client.
+    /// Keeps the file, because its message is about to be stored.
     pub(super) async fn keep(mut self) -> Result<Kept, Problem> {
         files::publish(&self.whole).await.map_err(|error| not_kept(&error))?;
         self.is_kept = true;
@@ -55,11 +54,11 @@ impl Received {
     }
 }
 
-/// A file that is in its place.
+/// A file under its final name.
 pub(super) struct Kept(PathBuf);
 
 impl Kept {
-    /// There is no message that it belongs to, and never will be.
+    /// Deletes the file, because its message was not stored.
     pub(super) async fn delete(self) {
         if let Err(error) = fs::remove_file(&self.0).await {
             tracing::warn!(%error, "Could not delete an unused file");
@@ -77,7 +76,7 @@ impl Drop for Received {
     }
 }
 
-/// Reads a whole form. What is refused is read on for a while, so that its client gets to read why.
+/// Reads a whole form. A rejected one is drained, so that its client receives the response.
 pub(super) async fn receive(
     channels: &Channels,
     user: &User,
@@ -97,7 +96,7 @@ pub(super) async fn receive(
         timeout(WHOLE, read(channels, user, limit, request, &body)).await.unwrap_or_else(|_| Err(too_slow()))
     };
     if received.is_err() {
-        body.discard().await;
+        body.drain().await;
     }
     received
 }
@@ -117,13 +116,13 @@ async fn read(
     let mut form = Multipart::from_request(request, &()).await.map_err(|_| bad_form())?;
     let (mut to_send, mut received) = (ToSend::default(), None);
     for _ in 0..MAX_FIELDS {
-        let next = timeout(PIECE, form.next_field()).await.map_err(|_| too_slow())?.map_err(bad)?;
-        body.got_on();
+        let next = timeout(CHUNK, form.next_field()).await.map_err(|_| too_slow())?.map_err(bad)?;
+        body.progressed();
         let Some(field) = next else { return Ok((to_send, received)) };
         match field.name() {
             Some("room_id") => {
                 let room = text(field, body).await?;
-                // Before the file is read, if it comes after.
+                // Checked before a file that comes later is read.
                 enter_to_send(channels, user, &room).await?;
                 to_send.room = Some(room);
             }
@@ -150,8 +149,8 @@ async fn text(mut field: Field<'_>, body: &BoundedBody) -> Result<String, Proble
 }
 
 async fn piece(field: &mut Field<'_>, body: &BoundedBody) -> Result<Option<Bytes>, Problem> {
-    let piece = timeout(PIECE, field.chunk()).await.map_err(|_| too_slow())?.map_err(|error| unreadable(&error))?;
-    body.got_on();
+    let piece = timeout(CHUNK, field.chunk()).await.map_err(|_| too_slow())?.map_err(|error| unreadable(&error))?;
+    body.progressed();
     Ok(piece)
 }
 
@@ -194,16 +193,16 @@ async fn file(
     Ok(received)
 }
 
-/// How long a file may be.
+/// Limits on a file's size.
 #[derive(Clone, Copy)]
 struct Limit {
-    /// Of anybody, in bytes.
+    /// For everybody, in bytes.
     largest: u64,
-    /// Of this person, in bytes: what their quota leaves.
+    /// For this person, in bytes: what is left of their quota.
     left: u64,
 }
 
-/// What somebody's quota leaves, in bytes. Files that come at the same moment do not know of each other.
+/// What is left of a person's quota, in bytes. Uploads at the same time may exceed it together.
 async fn left(channels: &Channels, user: &User) -> Result<u64, Problem> {
     let Some(quota) = channels.settings.attachment_quota else { return Ok(u64::MAX) };
     Ok(quota.saturating_sub(channels.desk.stored_by(user.id).await?))
@@ -219,7 +218,7 @@ fn too_large(limit: u64) -> Problem {
     Problem::error(StatusCode::PAYLOAD_TOO_LARGE, &error)
 }
 
-/// Deletes what is left of uploads that were cut short by the end of a server.
+/// Deletes unfinished files that a stopped server has left.
 pub(in crate::faces) async fn sweep(files: &Path, now: Timestamp) -> std::io::Result<()> {
     let mut entries = match fs::read_dir(files).await {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
@@ -232,7 +231,7 @@ pub(in crate::faces) async fn sweep(files: &Path, now: Timestamp) -> std::io::Re
             let changed = Timestamp::from_millis(i64::try_from(changed.as_millis()).unwrap_or(i64::MAX));
             if changed.until(now) >= ABANDONED {
                 fs::remove_file(&path).await?;
-                tracing::info!("Deleted the remains of an interrupted upload");
+                tracing::info!("Deleted what an interrupted upload had left");
             }
         }
     }

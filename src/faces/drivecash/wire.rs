@@ -17,24 +17,24 @@ use crate::store::Profile;
 /// How many characters of the last message a list shows.
 const EXCERPT: usize = 100;
 
-/// The answer to what is no JSON.
+/// Response to a frame that is not JSON.
 pub(super) const INVALID_JSON: &str = r#"{"error": "Invalid JSON"}"#;
 
-/// What a client may send.
+/// A frame from a client.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum ClientFrame {
-    /// `{"type":"chat_message","message"}`; without a type, too.
+    /// `{"type":"chat_message","message"}`; the type may be missing.
     ChatMessage(String),
     /// `{"type":"typing","is_typing"}`.
     Typing(bool),
     /// `{"type":"read_receipt","message_id"}`.
     ReadReceipt(u64),
-    /// All that means nothing.
+    /// Anything else.
     Ignored,
 }
 
 impl ClientFrame {
-    /// What a text says; `None` if it is no JSON.
+    /// Reads a frame; `None` if it is not JSON.
     pub(super) fn read(text: &str) -> Option<Self> {
         let frame: Value = json::read(text.as_bytes()).ok()?;
         if !frame.is_object() {
@@ -73,10 +73,10 @@ fn name(person: &Person) -> &str {
     if person.name.is_empty() { &person.email } else { &person.name }
 }
 
-/// Where an attachment of a message can be fetched.
+/// Returns the URL of a message's attachment.
 pub(super) type Link<'a> = &'a dyn Fn(&EntryEvent) -> Option<String>;
 
-/// What a server sends.
+/// A frame from the server.
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum ServerFrame<'a> {
@@ -114,7 +114,7 @@ fn text(frame: &ServerFrame<'_>) -> String {
     })
 }
 
-/// A read mark, whose frame needs the message that it is about.
+/// A read mark. Its frame names the message that was read.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Receipt {
     pub(super) reader: u64,
@@ -122,15 +122,15 @@ pub(super) struct Receipt {
     pub(super) up_to: Seq,
 }
 
-/// What becomes of an event in a room.
+/// An event, encoded as far as possible without the store.
 pub(super) enum Encoded {
     Frame(String),
     Receipt(Receipt),
-    /// A message that answers the one with this number, which its frame shows.
-    Answer(u64),
+    /// A message that replies to the message with this number. Its frame quotes that message.
+    Reply(u64),
 }
 
-/// What a socket in the room of this customer is sent; `None` if it does not concern it, or there is no word for it.
+/// The frame for a socket in this customer's room; `None` if the event does not concern it, or the dialect has no frame for it.
 pub(super) fn encode(event: &DeskEvent, viewer: &Person, customer: UserId, link: Link<'_>) -> Option<Encoded> {
     match event {
         DeskEvent::Entry(told) => encode_entry(told, viewer, link),
@@ -140,7 +140,7 @@ pub(super) fn encode(event: &DeskEvent, viewer: &Person, customer: UserId, link:
             Some(Encoded::Frame(text(&ServerFrame::Typing { user_id, user_name, is_typing: change.is_typing })))
         }
         DeskEvent::Presence(change) => {
-            // To a customer the desk is one person; an agent hears of the room's customer, and of themselves.
+            // A customer sees the desk as one person; an agent sees the room's customer and themselves.
             let concerns = viewer.id == customer || change.user == customer || change.user == viewer.id;
             let status = if change.is_online { "online" } else { "offline" };
             concerns.then(|| Encoded::Frame(text(&ServerFrame::UserStatus { user_id: change.number, status })))
@@ -153,19 +153,19 @@ fn encode_entry(told: &EntryEvent, viewer: &Person, link: Link<'_>) -> Option<En
     let author = told.author_and_addressee(viewer).0.shown;
     match &told.entry.kind {
         EntryKind::Message(message) => match message.reply_to() {
-            Some(number) => Some(Encoded::Answer(number)),
+            Some(number) => Some(Encoded::Reply(number)),
             None => self::message(told, viewer, None, link).map(Encoded::Frame),
         },
         EntryKind::Read { up_to } => {
             let of_side = told.entry.side.other();
             Some(Encoded::Receipt(Receipt { reader: author.number, of_side, up_to: *up_to }))
         }
-        // The dialect has no frame for these: a page sees them when it asks for the messages again.
+        // The dialect has no frames for these: a page sees the change when it fetches the messages again.
         EntryKind::StatusChanged { .. } | EntryKind::Edited { .. } | EntryKind::Deleted { .. } => None,
     }
 }
 
-/// The frame of a message; `None` if the entry is no message. `answered` is the message that it answers.
+/// The frame of a message; `None` if the entry is no message. `answered`: the message that it replies to.
 pub(super) fn message(
     told: &EntryEvent,
     viewer: &Person,
@@ -240,7 +240,7 @@ impl<'a> OwnUserBody<'a> {
         Self {
             id: user.number,
             full_name: &user.name,
-            // An account that is not verified has no token.
+            // Accounts that are not verified have no token.
             is_verified: true,
             user_type: sender_type(side),
             created_at: timestamps::rest(user.created_at),
@@ -266,7 +266,7 @@ pub(super) struct RoomBody<'a> {
 }
 
 impl<'a> RoomBody<'a> {
-    /// The room as this side of it sees it.
+    /// The room as one of its sides sees it.
     pub(super) fn new(room: &'a Room, side: Side) -> Self {
         let Room { summary, customer, profile } = room;
         let last_message = summary.last_message.as_ref().map(|last| LastMessageBody {
@@ -300,7 +300,7 @@ struct ReplyBody<'a> {
 }
 
 impl<'a> ReplyBody<'a> {
-    /// `None` if that message is gone.
+    /// `None` if that message was deleted.
     fn new(answered: &'a EntryEvent, viewer: &'a Person) -> Option<Self> {
         Some(Self {
             id: answered.entry.message()?.number,
@@ -332,7 +332,7 @@ pub(super) struct MessageBody<'a> {
 }
 
 impl<'a> MessageBody<'a> {
-    /// `None` if the entry is no message. `answered` is the message that it answers.
+    /// `None` if the entry is no message. `answered`: the message that it replies to.
     pub(super) fn new(
         told: &'a EntryEvent,
         viewer: &'a Person,

@@ -1,5 +1,5 @@
-//! `/api/auth/...` with a final slash, `/api/login` and its kin without, and the doubled `/api/api/auth/...` that one
-//! generation's admin panel asks for.
+//! Log-in and accounts: `/api/auth/...` with a final slash, `/api/login` and the like without, and `/api/api/auth/...`, which the
+//! admin panel of one generation requests.
 
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
@@ -42,10 +42,10 @@ pub(super) fn routes() -> Router<Storefront> {
         .route("/api/register", post(register))
 }
 
-/// What a log-in is extracted from.
+/// What a log-in needs of a request.
 type LogIn = (State<Channels>, ClientAddress, HeaderMap, ServerUrl, Fields);
 
-/// `POST login/` `{username, password}`; the username may be an address. A visitor's conversation goes over to the account.
+/// `POST login/` `{username, password}`. The username may be an email address. A visitor's conversation becomes the account's.
 async fn log_in((State(channels), address, headers, server_url, fields): LogIn) -> Result<Response, Problem> {
     let signed_in = sign_in(&channels, address, &fields).await?;
     let body = json!({
@@ -56,7 +56,7 @@ async fn log_in((State(channels), address, headers, server_url, fields): LogIn) 
     answer(&channels, &headers, &server_url, &signed_in, &body).await
 }
 
-/// The same for the shop's later generation, which looks for `success` and `data.user`.
+/// The same for the newer frontend, which reads `success` and `data.user`.
 async fn log_in_wrapped((State(channels), address, headers, server_url, fields): LogIn) -> Result<Response, Problem> {
     let signed_in = sign_in(&channels, address, &fields).await?;
     let user = json!(UserBody::new(&signed_in.user, &signed_in.profile));
@@ -71,7 +71,7 @@ async fn log_in_wrapped((State(channels), address, headers, server_url, fields):
 }
 
 async fn sign_in(channels: &Channels, address: ClientAddress, fields: &Fields) -> Result<SignedIn, Problem> {
-    // One generation's customers sign in with `email`.
+    // Customers of one generation log in with `email`.
     let login = if fields.text("username").is_none() && fields.text("email").is_some() { "email" } else { "username" };
     let [login, password] = fields.required([login, "password"])?;
     let wrong = Problem::detail(StatusCode::UNAUTHORIZED, "No active account found with the given credentials");
@@ -98,7 +98,7 @@ async fn answer(
     Ok(response)
 }
 
-/// Lets a browser be known where its page shows no token: when it asks for files, and as a panel if it is an agent's.
+/// Sets the cookies that identify a browser where its page sends no token: for files, and for the sockets of an agent's panel.
 fn mark_browser(response: &mut Response, signed_in: &SignedIn, server_url: &ServerUrl) {
     cookies::MEDIA.set(response, &signed_in.tokens.refresh, server_url);
     if signed_in.user.role.is_agent() {
@@ -106,8 +106,8 @@ fn mark_browser(response: &mut Response, signed_in: &SignedIn, server_url: &Serv
     }
 }
 
-/// What a visitor said belongs to the account of whoever logs in with their cookie; the session ends. Agents have no
-/// conversation of their own, so theirs goes on.
+/// Moves a visitor's conversation to the account that logs in with the visitor's cookie, and ends the visitor's session. Agents have no
+/// conversation of their own, so their visitor sessions stay.
 async fn adopt(channels: &Channels, headers: &HeaderMap, user: &User) -> Result<bool, Problem> {
     let Some(secret) = cookies::SESSION.of(headers).filter(|_| !user.role.is_agent()) else { return Ok(false) };
     let Some(visitor) = channels.accounts.visitor(secret).await? else { return Ok(false) };
@@ -124,7 +124,7 @@ async fn adopt(channels: &Channels, headers: &HeaderMap, user: &User) -> Result<
     Ok(true)
 }
 
-/// `POST refresh/` `{refresh}`: another pair. A refresh token is good for its lifetime.
+/// `POST refresh/` `{refresh}`: a new pair. A refresh token can be used until it expires.
 async fn refresh(State(channels): State<Channels>, server_url: ServerUrl, fields: Fields) -> Result<Response, Problem> {
     let [token] = fields.required(["refresh"])?;
     let signed_in = channels.accounts.refresh(&token).await?;
@@ -140,7 +140,7 @@ async fn me(State(channels): State<Channels>, Caller(user): Caller) -> Result<Js
     Ok(Json(json!(UserBody::new(&user, &profile))))
 }
 
-/// The fields themselves, and once more under `user`.
+/// The fields, and the same once more under `user`.
 async fn me_wrapped(State(channels): State<Channels>, Caller(user): Caller) -> Result<Json<Value>, Problem> {
     let profile = channels.accounts.profile(&user).await?;
     let mut body = json!(UserBody::new(&user, &profile));
@@ -148,8 +148,8 @@ async fn me_wrapped(State(channels): State<Channels>, Caller(user): Caller) -> R
     Ok(Json(body))
 }
 
-/// `PUT profile/` `{username?, email?, current_password?}`. Another address takes the password, and changes once a mail to it is
-/// answered; until then the account is shown as it is.
+/// `PUT profile/` `{username?, email?, current_password?}`. Changing the address requires the password, and takes effect when the
+/// link mailed to the new address is opened.
 async fn profile(
     State(channels): State<Channels>,
     Caller(user): Caller,
@@ -168,7 +168,7 @@ async fn profile(
         ChangeProfileError::LogIn(error) => log_in_problem(error, wrong_password()),
         ChangeProfileError::Store(error) => error.into(),
     };
-    // First: who is refused keeps all as it was.
+    // The address first: if it is refused, nothing has changed yet.
     if let Some(to) = email.filter(|to| user.email.as_ref() != Some(to)) {
         let password = fields.text("current_password").or_else(|| fields.text("password"));
         let password = password.ok_or_else(wrong_password)?.to_owned();
@@ -190,7 +190,7 @@ fn bad_username() -> Problem {
     Problem::fields(&[("username", "Enter a valid username.")])
 }
 
-/// `POST password/` `{current_password, new_password}`, at least 8 characters. All sessions end; the answer has fresh tokens.
+/// `POST password/` `{current_password, new_password}`, at least 8 characters. Ends all sessions; the response has new tokens.
 async fn password(
     State(channels): State<Channels>,
     Caller(user): Caller,
@@ -222,7 +222,7 @@ async fn password(
     Ok(response)
 }
 
-/// `POST /api/register`: 201. The account opens with the mailed link, as everywhere on this server.
+/// `POST /api/register`: 201. The account is active once the mailed link was opened.
 async fn register(State(channels): State<Channels>, fields: Fields) -> Result<Response, Problem> {
     let [username, email, password] = fields.required(["username", "email", "password"])?;
     let email: Email = email.parse().map_err(|_| bad_email())?;

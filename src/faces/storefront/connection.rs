@@ -1,4 +1,4 @@
-//! One socket: a room's, or an agent's for all rooms.
+//! One socket: a customer's for one room, or an agent's for all rooms.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,18 +20,18 @@ use crate::limits::Paced;
 use crate::net::ServerUrl;
 use crate::presence::{Delivery, Outcome, Revoked};
 
-/// The close code of a server that will be back.
+/// Close code: service restart.
 const SERVICE_RESTART: u16 = 1012;
 
-/// The agents' overview, which is looked up when its turn comes.
+/// Which version of the agents' overview to send.
 pub(super) enum Overview {
-    /// As it is then: the first one.
+    /// Read for this socket: the first one.
     First,
-    /// The newest that all share.
+    /// The newest that all sockets share.
     Newest,
 }
 
-/// What a socket is for.
+/// What a socket receives.
 enum Scope {
     /// One room.
     Room { conversation: ConversationId, uuid: u128, speaks_by_id: bool },
@@ -39,12 +39,12 @@ enum Scope {
     Agents { overview_is_due: AtomicBool, overviews: Arc<Overviews> },
 }
 
-/// One live socket of this dialect.
+/// One socket.
 pub(super) struct StorefrontConnection {
     client: Client<Overview>,
     channels: Channels,
     scope: Scope,
-    /// Where its client finds this server.
+    /// URL at which its client reaches this server.
     server_url: ServerUrl,
 }
 
@@ -83,7 +83,7 @@ impl StorefrontConnection {
         (connection, waiting)
     }
 
-    /// Sees to it that the newest overview is sent, once however often it is asked for meanwhile.
+    /// Queues the newest overview, unless it is queued already.
     pub(super) fn send_overview(&self) {
         if let Scope::Agents { overview_is_due, .. } = &self.scope
             && !overview_is_due.swap(true, Ordering::SeqCst)
@@ -96,7 +96,7 @@ impl StorefrontConnection {
         self.client.queue.frame(text);
     }
 
-    /// Enters a room anew before something is said there: an account may have been blocked meanwhile.
+    /// Sends a message of an agent. Access to the room is checked each time, since the account may have been blocked.
     async fn say_in(&self, room: u128, text: String) {
         let claim = Credential::Identity(self.client.person.clone());
         self.say_as(&claim, room, text).await;
@@ -124,7 +124,7 @@ impl StorefrontConnection {
         }
     }
 
-    /// What cannot be a message is ignored, as on the replaced server; what could have been one is not lost in silence.
+    /// Sends an error for a message that was not sent, except to an unknown room: the replaced server ignored that.
     fn refuse(&self, error: &SendMessageError) {
         let message = match error {
             SendMessageError::NoAddressee => return self.client.refuse(None),
@@ -142,20 +142,20 @@ impl StorefrontConnection {
         self.client.refuse(Some(frame.text()));
     }
 
-    /// An item for the line, held back while the request that caused it is being answered, if it may have come from this page. A page may
-    /// ask as somebody else than its socket is: a panel sends with a token, and opens rooms by their id alone.
+    /// A frame for the queue. It is held back until the response if its request may have come from this page: a panel sends requests with a
+    /// token, but opens rooms by their id alone.
     fn item(&self, text: Arc<String>, delivery: &Delivery<'_>) -> Item<Overview> {
         let is_agents = self.client.person.role.is_agent();
-        let gate = match delivery.event {
+        let release = match delivery.event {
             DeskEvent::Entry(told)
                 if self.client.guest_in.is_some() || is_agents == (told.entry.side == Side::Desk) =>
             {
-                self.channels.pending_responses.gate(told.origin)
+                self.channels.pending_responses.release_of(told.origin)
             }
             DeskEvent::Entry(_) | DeskEvent::Typing(_) | DeskEvent::Presence(_) | DeskEvent::Status(_) => None,
         };
-        match gate {
-            Some(gate) => Item::AfterResponse(text, gate),
+        match release {
+            Some(release) => Item::AfterResponse(text, release),
             None => Item::Frame(text),
         }
     }
@@ -215,12 +215,12 @@ impl Dialect for StorefrontConnection {
         }
     }
 
-    /// Its pages know messages by their ids.
+    /// The pages compare the ids of messages.
     fn drops_what_it_has(&self) -> bool {
         true
     }
 
-    /// Its pages never come back by themselves: at 1001 they stay without a word, at every other code they offer to try again.
+    /// The pages do not reconnect by themselves. They show nothing after 1001, and a Retry button after any other code.
     fn stopping(&self) -> u16 {
         SERVICE_RESTART
     }
@@ -231,7 +231,7 @@ impl Dialect for StorefrontConnection {
                 Ok(()) => self.send_frame(ServerFrame::Pong {}.text()),
                 Err(_) => self.client.refuse(None),
             },
-            // A room's frame is its customer's, whoever's browser it comes from, unless a token or a session says otherwise.
+            // A message in a room counts as the customer's unless a token or a session identifies somebody else.
             (Scope::Room { uuid, speaks_by_id: true, .. }, Some(ClientFrame::ChatMessage { content })) => {
                 self.say_as(&Credential::NameAlone, *uuid, content).await;
             }
@@ -247,7 +247,7 @@ impl Dialect for StorefrontConnection {
 
     async fn load(&self, what: Overview) -> Vec<String> {
         if let (Overview::Newest, Scope::Agents { overview_is_due, overviews }) = (what, &self.scope) {
-            // What changes from now on is worth another one.
+            // Changes from now on require another one.
             overview_is_due.store(false, Ordering::SeqCst);
             return vec![overviews.newest()];
         }

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{FromRef, FromRequestParts, Path};
 use axum::http::request::Parts;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -54,7 +54,7 @@ impl FromRequestParts<Storefront> for AgentsRoom {
 }
 
 async fn named_room(parts: &mut Parts) -> Result<(String, ServerUrl), Response> {
-    let Path(room) = Path::from_request_parts(parts, &()).await.map_err(|error| error.into_response())?;
+    let Path(room) = Path::from_request_parts(parts, &()).await.map_err(IntoResponse::into_response)?;
     Ok((room, ServerUrl::of(&parts.headers, &parts.extensions)))
 }
 

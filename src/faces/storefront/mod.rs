@@ -1,7 +1,9 @@
-//! The shop's dialect: rooms by UUID, one socket for all agents, REST with pages.
+//! The storefront's dialect: rooms by UUID, one socket for all rooms of an agent, REST with pages.
 //!
-//! [`wire`] (names and shapes), [`connection`] (one socket), [`overview`] (what all agents share), and routes by noun: [`auth`], [`public`] (customers' rooms),
-//! [`admin`] (agents' rooms), [`pages`]. [`panel`] tells the sockets of panels from customers'.
+//! * [`wire`]: names and shapes; [`connection`]: one socket; [`overview`]: the list of rooms that all agents receive;
+//! * routes: [`auth`], [`public`] (customers' rooms), [`admin`] (all rooms, for agents);
+//! * for these: [`in_room`] (the room of a request), [`customer`], [`send`], [`pages`];
+//! * [`panel`]: recognizes the sockets of agents' panels.
 
 use std::sync::Arc;
 
@@ -38,7 +40,7 @@ use overview::Overviews;
 use panel::Panel;
 use wire::{DeskName, Viewer};
 
-/// What the storefront's routes and sockets need.
+/// State of the routes and sockets.
 #[derive(Clone)]
 pub(super) struct Storefront {
     pub(super) channels: Channels,
@@ -46,7 +48,7 @@ pub(super) struct Storefront {
 }
 
 impl Storefront {
-    /// Keeps the agents' overview up to date until the sockets are closed.
+    /// Starts the task that keeps the agents' overview up to date, until the sockets are closed.
     pub(super) fn start(channels: Channels) -> Self {
         let overviews = Overviews::start(&channels.desk, &channels.sockets);
         Self { channels, overviews }
@@ -68,8 +70,8 @@ pub(super) fn routes() -> Router<Storefront> {
         .merge(admin::routes())
 }
 
-/// `/ws/chat/{uuid}/`: one room. Refusals are told after the accept: 4404 for a room that is not there, 4401 for the panel of
-/// somebody who may not use it any more, 1011 for what cannot be a room's id, or if the store fails.
+/// `/ws/chat/{uuid}/`: one room. Errors are close codes after an accepted handshake: 4404 for an unknown room, 4401 for the panel of a
+/// closed account, 1011 for an invalid id or if the store fails.
 pub(super) async fn room(storefront: Storefront, room: &str, mut request: Request) -> Response {
     let channels = &storefront.channels;
     let handshake = match Handshake::read(&mut request) {
@@ -79,13 +81,13 @@ pub(super) async fn room(storefront: Storefront, room: &str, mut request: Reques
     let Ok(uuid) = Uuid::try_parse(room) else {
         return handshake.close_with(&channels.sockets, 1011, "Not a room's id");
     };
-    let LetIn { who, entered, is_panel } = match let_in(channels, request.uri(), request.headers(), uuid).await {
-        Ok(let_in) => let_in,
-        Err(NotLetIn::Panel) => return handshake.close_with(&channels.sockets, 4401, "The account is not in use"),
-        Err(NotLetIn::Room(AccessError::NotFound | AccessError::Forbidden | AccessError::Banned(_))) => {
+    let Admitted { who, entered, is_panel } = match admit(channels, request.uri(), request.headers(), uuid).await {
+        Ok(admit) => admit,
+        Err(Rejected::Panel) => return handshake.close_with(&channels.sockets, 4401, "The account is not in use"),
+        Err(Rejected::Room(AccessError::NotFound | AccessError::Forbidden | AccessError::Banned(_))) => {
             return handshake.close_with(&channels.sockets, 4404, "Chat room not found");
         }
-        Err(NotLetIn::Room(AccessError::Store(error))) => {
+        Err(Rejected::Room(AccessError::Store(error))) => {
             tracing::warn!(%error, "Could not open a room");
             return handshake.close_with(&channels.sockets, 1011, "Server error");
         }
@@ -110,7 +112,7 @@ pub(super) async fn room(storefront: Storefront, room: &str, mut request: Reques
 }
 
 impl Channels {
-    /// How this person sees messages, whose client finds this server here.
+    /// How a person sees messages. `server_url`: where their client reaches this server.
     fn viewer<'a>(&'a self, person: &Person, server_url: &'a str) -> Viewer<'a> {
         if person.role.is_agent() {
             Viewer { desk: DeskName::Colleague, server_url }
@@ -125,7 +127,7 @@ impl Channels {
     }
 }
 
-/// Whose token and session cookie came with a handshake. A token that names nobody is as good as none, as it always was.
+/// The identities in a handshake: of its token and of its session cookie. An invalid token counts as none, as on the replaced server.
 async fn identities(channels: &Channels, uri: &Uri, headers: &HeaderMap) -> Result<Vec<Authenticated>, StoreError> {
     let mut who = Vec::from_iter(caller::from_token(channels, uri).await?);
     let Some(secret) = cookies::SESSION.of(headers) else { return Ok(who) };
@@ -140,45 +142,46 @@ async fn identities(channels: &Channels, uri: &Uri, headers: &HeaderMap) -> Resu
     Ok(who)
 }
 
-/// Why a socket is not let into a room.
+/// Why a socket may not enter a room.
 #[derive(Debug, thiserror::Error)]
-enum NotLetIn {
+enum Rejected {
     #[error("the agent of the panel has lost their rights")]
     Panel,
     #[error(transparent)]
     Room(#[from] AccessError),
 }
 
-/// A socket that is let into a room.
-struct LetIn {
-    /// As whom, if it showed that.
+/// A socket that may enter a room.
+struct Admitted {
+    /// The identity that gave access; `None` if it was the room's id.
     who: Option<Authenticated>,
     entered: ConversationAccess,
     is_panel: bool,
 }
 
-/// Lets a socket into a room.
-async fn let_in(channels: &Channels, uri: &Uri, headers: &HeaderMap, room: Uuid) -> Result<LetIn, NotLetIn> {
+/// Checks whether a socket may enter a room.
+async fn admit(channels: &Channels, uri: &Uri, headers: &HeaderMap, room: Uuid) -> Result<Admitted, Rejected> {
     let who = identities(channels, uri, headers).await.map_err(AccessError::from)?;
     if let Some(entered) = enter_as(channels, who.iter().map(|who| who.person.clone()), room).await? {
         let who = who.into_iter().find(|who| who.person.id == entered.person.id);
-        return Ok(LetIn { who, entered, is_panel: false });
+        return Ok(Admitted { who, entered, is_panel: false });
     }
     let name = ConversationName::Uuid(room.as_u128());
     match panel::of(channels, headers).await.map_err(AccessError::from)? {
         Panel::Of(agent) => {
             let entered = channels.desk.access(name, &Credential::Identity(agent.person.clone())).await?;
-            Ok(LetIn { who: Some(agent), entered, is_panel: true })
+            Ok(Admitted { who: Some(agent), entered, is_panel: true })
         }
-        Panel::Shut => Err(NotLetIn::Panel),
+        Panel::Revoked => Err(Rejected::Panel),
         Panel::None => {
             let entered = channels.desk.access(name, &Credential::NameAlone).await?;
-            Ok(LetIn { who: None, entered, is_panel: false })
+            Ok(Admitted { who: None, entered, is_panel: false })
         }
     }
 }
 
-/// Enters a room as the first of these people whose room it is, else by its id alone: showing more never gives less.
+/// Enters a room as the first of these people who has access to it, or else by its id alone: presenting an identity never takes access
+/// away.
 async fn enter(
     channels: &Channels,
     people: impl Iterator<Item = Arc<Person>>,
@@ -190,7 +193,7 @@ async fn enter(
     }
 }
 
-/// Enters a room as the first of these people whose room it is, if it is anybody's of them.
+/// Enters a room as the first of these people who has access to it; `None` if nobody has.
 async fn enter_as(
     channels: &Channels,
     people: impl Iterator<Item = Arc<Person>>,
@@ -207,8 +210,8 @@ async fn enter_as(
     Ok(None)
 }
 
-/// `/ws/admin/chat/?token=`: all rooms, for agents. Refusals are told after the accept: 4401 without a good token, 4403 for
-/// somebody who is no agent, 1011 if the store fails.
+/// `/ws/admin/chat/?token=`: all rooms, for agents. Errors are close codes after an accepted handshake: 4401 without a
+/// valid token, 4403 for customers, 1011 if the store fails.
 async fn agents(State(storefront): State<Storefront>, mut request: Request) -> Response {
     let channels = &storefront.channels;
     let handshake = match Handshake::read(&mut request) {
@@ -232,7 +235,7 @@ async fn agents(State(storefront): State<Storefront>, mut request: Request) -> R
     handshake.serve(&channels.sockets, connection, waiting)
 }
 
-/// `GET /api/admin/health/ping/`: the newer panel covers every page with a warning unless this is 200.
+/// `GET /api/admin/health/ping/`: the newer panel covers every page with a warning unless this answers 200.
 async fn ping() -> Json<Value> {
     Json(json!({"status": "healthy", "message": "Server is running"}))
 }

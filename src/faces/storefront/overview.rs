@@ -1,4 +1,4 @@
-//! The agents' overview: read once for all who look at it, and at most ten times a second, however much is said.
+//! The agents' overview, a list of rooms. It is read once for all sockets, and at most ten times a second.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -13,13 +13,13 @@ use crate::faces::channels::Sockets;
 use crate::store::StoreError;
 use crate::supervise::restarting;
 
-/// How many rooms it names.
+/// Rooms in the overview.
 const ROOMS: usize = 500;
 
-/// How long after one the next may follow. The first after a silence comes at once.
+/// Shortest time between two overviews.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// The newest overview, and whom to show it to.
+/// The newest overview, and the sockets that receive it.
 #[derive(Default)]
 pub(super) struct Overviews {
     changed: Notify,
@@ -33,7 +33,7 @@ struct Shown {
 }
 
 impl Overviews {
-    /// Overviews that keep up with what changes until the sockets are closed.
+    /// Starts the task that reads the overview after changes, until the sockets are closed.
     pub(super) fn start(desk: &Desk, sockets: &Sockets) -> Arc<Self> {
         let overviews = Arc::<Self>::default();
         let (kept, desk, stop) = (overviews.clone(), desk.clone(), sockets.stop.clone());
@@ -43,14 +43,14 @@ impl Overviews {
         overviews
     }
 
-    /// From now on, this socket is shown what changes.
+    /// Adds a socket.
     pub(super) fn show_to(&self, connection: &Arc<StorefrontConnection>) {
         let mut shown = self.shown();
         shown.to.retain(|there| there.strong_count() > 0);
         shown.to.push(Arc::downgrade(connection));
     }
 
-    /// The newest one is out of date.
+    /// Marks the newest overview as out of date.
     pub(super) fn change(&self) {
         self.changed.notify_one();
     }
@@ -79,7 +79,7 @@ impl Overviews {
     }
 }
 
-/// The overview as it is now.
+/// Reads the overview.
 pub(super) async fn read(desk: &Desk) -> Result<String, StoreError> {
     Ok(wire::room_list(&desk.rooms(0, ROOMS).await?.0))
 }

@@ -1,4 +1,4 @@
-//! Lists come in pages: `{count, next, previous, results}`.
+//! Pages of a list: `{count, next, previous, results}`.
 
 use std::collections::HashMap;
 
@@ -11,16 +11,16 @@ use crate::faces::channels::Channels;
 use crate::faces::channels::reply::Problem;
 use crate::net::ServerUrl;
 
-/// How many are on a page.
+/// Items per page.
 pub(super) const PAGE: usize = 250;
 
-/// Which page is asked for, and where.
+/// The requested page, and the URL of the list.
 pub(super) struct Paging {
     page: u64,
     base: String,
-    /// All that the address says beside the path.
+    /// All query parameters.
     pub(super) query: HashMap<String, String>,
-    /// Where the client finds this server.
+    /// URL at which the client reaches this server.
     pub(super) server_url: ServerUrl,
 }
 
@@ -49,12 +49,15 @@ impl<S: Sync> FromRequestParts<S> for Paging {
 }
 
 impl Paging {
-    /// How many come before this page.
+    /// Items before this page.
     pub(super) const fn skip(&self) -> u64 {
         (self.page - 1).saturating_mul(PAGE as u64)
     }
 
-    /// The page; 404 if there is none of this number.
+    /// The page with these items, of `count` in all.
+    ///
+    /// # Errors
+    /// 404 if the list has no such page.
     pub(super) fn page<T>(&self, results: Vec<T>, count: u64) -> Result<Page<T>, Problem> {
         if self.page > 1 && self.skip() >= count {
             return Err(invalid());
@@ -69,7 +72,7 @@ impl Paging {
         })
     }
 
-    /// The page of a list that is there as a whole.
+    /// The page of a list that was read as a whole.
     pub(super) fn cut<T>(&self, all: Vec<T>) -> Result<Page<T>, Problem> {
         let count = all.len() as u64;
         let skip = usize::try_from(self.skip()).unwrap_or(usize::MAX);
@@ -77,7 +80,8 @@ impl Paging {
     }
 }
 
-/// Whether a script of an allowed page asks, and not a crawler: a browser names the page's origin, or that it is the server's own.
+/// Whether a request comes from a script of an allowed page, and not from a crawler: browsers send the page's `Origin`, or say that it
+/// is the same as the server's.
 pub(super) fn asks_from_a_page(channels: &Channels, headers: &HeaderMap) -> bool {
     let says = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     match says("origin") {

@@ -1,9 +1,8 @@
-//! The cookie by which the sockets of an agents' panel are told from customers'.
+//! Recognizes the sockets of agents' panels by a cookie.
 //!
-//! One generation's panel opens each room by its id alone, without the token that it signed in with. Such a socket would be nobody's: it
-//! would go on hearing the room after its agent was blocked, demoted or logged out everywhere. So an agent's sign-in leaves a cookie
-//! that browsers send with websocket handshakes and with nothing else. It opens no room whose id is not known, and gives no right to
-//! write as the agent.
+//! The panel of one generation opens each room by its id alone, without its agent's token. Such a socket would belong to nobody, and would
+//! still receive the room's messages after the agent was blocked, demoted or logged out everywhere. So an agent's log-in sets a cookie
+//! that browsers send with websocket handshakes only. The cookie alone opens no room, and gives no right to write as the agent.
 
 use std::sync::Once;
 
@@ -14,17 +13,17 @@ use crate::desk::attendance::Authenticated;
 use crate::faces::channels::{Channels, caller, cookies};
 use crate::store::StoreError;
 
-/// Whose panel it is.
+/// The panel that a handshake comes from.
 pub(super) enum Panel {
-    /// No panel, as far as can be told.
+    /// None, as far as can be seen.
     None,
     /// The panel of this agent.
     Of(Authenticated),
-    /// The panel of somebody who may not use it any more.
-    Shut,
+    /// The panel of somebody who has no access any more.
+    Revoked,
 }
 
-/// Whose panel a handshake comes from.
+/// Finds the panel that a handshake comes from.
 pub(super) async fn of(channels: &Channels, headers: &HeaderMap) -> Result<Panel, StoreError> {
     let Some(token) = cookies::PANEL.of(headers) else { return Ok(Panel::None) };
     match channels.accounts.holder_of(token).await {
@@ -33,27 +32,27 @@ pub(super) async fn of(channels: &Channels, headers: &HeaderMap) -> Result<Panel
             expires_at: holder.expires_at,
             token: Some(holder.token),
         })),
-        Ok(_) | Err(RefreshError::Invalid | RefreshError::Banned(_)) => Ok(Panel::Shut),
+        Ok(_) | Err(RefreshError::Invalid | RefreshError::Banned(_)) => Ok(Panel::Revoked),
         Err(RefreshError::Store(error)) => Err(error),
     }
 }
 
-/// Tells the operator, once, that a page opens rooms by their id alone from another host than this server's: no cookie can come
-/// along from there, so nobody can tell a panel from a customer.
+/// Warns, once, that a page on another host opens rooms by their id alone. Its browser sends no cookies, so a panel cannot be told from a
+/// customer's page.
 pub(super) fn warn_of_other_host(headers: &HeaderMap, server_url: &str) {
-    static TOLD: Once = Once::new();
+    static WARNED: Once = Once::new();
     let Some(origin) = headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok()) else { return };
     if is_other_host(origin, server_url) {
-        TOLD.call_once(|| {
+        WARNED.call_once(|| {
             tracing::warn!(
-                "A page at {origin} opens rooms at {server_url}, which is another host, so that no cookie comes along: visitors get a new room \
-                 after a reload, and a panel that is open goes on receiving after its agent was blocked. Open both under one host (docs/MOVING.md)"
+                "A page at {origin} opens rooms at {server_url}. Browsers send no cookies from one host to another: visitors get a new room after \
+                 a reload, and an open panel still receives messages after its agent was blocked. Serve both under one host (docs/MOVING.md)"
             );
         });
     }
 }
 
-/// Whether a page and this server have different hosts, whatever the ports.
+/// Whether a page and this server have different hosts. Ports do not count.
 fn is_other_host(origin: &str, server_url: &str) -> bool {
     let host = |url: &str| Some(url.parse::<Uri>().ok()?.host()?.to_ascii_lowercase());
     match (host(origin), host(server_url)) {

@@ -1,5 +1,5 @@
-//! `/api/public/...`: customers' rooms. A room's id is a capability: whoever has it may read the room and write for its customer.
-//! Lists show the caller's own alone.
+//! `/api/public/...`: customers' rooms. A room's id is a capability: whoever has it may read the room and write as its customer.
+//! Lists contain the caller's own room only.
 
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Method, StatusCode};
@@ -21,7 +21,7 @@ use crate::faces::channels::reply::Problem;
 use crate::faces::channels::{Channels, cookies};
 use crate::net::ServerUrl;
 
-/// How many messages of each room the list of an open server has.
+/// Messages per room in the list of a server with `open_public_rooms`.
 const OF_EACH: usize = 100;
 
 pub(super) fn routes() -> Router<Storefront> {
@@ -37,8 +37,8 @@ pub(super) fn routes() -> Router<Storefront> {
         .route("/health/ws/", get(health))
 }
 
-/// The caller's own room; on an open server everybody's, for agents and for programs that show no identity. A visitor's first
-/// request from a page makes them a room, since the newer frontend sends nothing until it has found one here.
+/// The caller's own room. With `open_public_rooms` all rooms, for agents and for programs without credentials. A visitor's first request
+/// from a page creates their room: the newer frontend sends nothing until it has found one here.
 async fn list(
     State(channels): State<Channels>,
     who: Anybody,
@@ -50,7 +50,7 @@ async fn list(
     let is_agent = who.user().is_some_and(|user| user.role.is_agent());
     let is_visitors_page =
         who.user().is_none() && method == Method::GET && pages::asks_from_a_page(&channels, &headers);
-    // A customer's page takes one of the rooms in the answer for its own.
+    // Not for a visitor's page, which would take one of these rooms for its own.
     if channels.settings.open_public_rooms && (is_agent || (who.user().is_none() && !is_visitors_page)) {
         let (rooms, count) = channels.desk.rooms(paging.skip(), PAGE).await?;
         let mut full = Vec::with_capacity(rooms.len());
@@ -64,14 +64,14 @@ async fn list(
         return Ok(Json(paging.page(full, count)?).into_response());
     }
     if is_visitors_page {
-        let made = channels.accounts.new_visitor(VisitorDetails::default()).await?;
-        let response = own_page(&channels, Some(&made.user), &paging).await?;
-        return Ok(with_session(server_url, response, &made.secret));
+        let visitor = channels.accounts.new_visitor(VisitorDetails::default()).await?;
+        let response = own_page(&channels, Some(&visitor.user), &paging).await?;
+        return Ok(with_session(server_url, response, &visitor.secret));
     }
     own_page(&channels, who.user(), &paging).await
 }
 
-/// Gives a browser its session.
+/// Sets a visitor's session cookie.
 fn with_session(server_url: &ServerUrl, mut response: Response, secret: &str) -> Response {
     cookies::SESSION.set(&mut response, secret, server_url);
     response

@@ -1,4 +1,4 @@
-//! Names and shapes of the shop's dialect. Both generations of its frontends get all that either of them knows.
+//! Names and shapes of the storefront's dialect. Both generations of its frontends receive the fields of either.
 #![deny(clippy::wildcard_enum_match_arm)]
 
 use std::borrow::Cow;
@@ -16,7 +16,7 @@ use crate::faces::channels::timestamps;
 use crate::json;
 use crate::store::Profile;
 
-/// What a client may send.
+/// A frame from a client.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum ClientFrame {
     /// `{"type":"chat_message","content"}`, in a room.
@@ -28,7 +28,7 @@ pub(super) enum ClientFrame {
 }
 
 impl ClientFrame {
-    /// What a text says; `None` for all that is ignored.
+    /// Reads a frame; `None` for one that is ignored.
     pub(super) fn read(text: &str) -> Option<Self> {
         let frame: Value = json::read(text.as_bytes()).ok()?;
         let content = || frame.get("content").and_then(Value::as_str).filter(|text| !text.trim().is_empty());
@@ -44,12 +44,12 @@ impl ClientFrame {
     }
 }
 
-/// A room's id, as this dialect writes it.
+/// A room's id in this dialect: its UUID with hyphens.
 pub(super) fn room_id(uuid: u128) -> String {
     Uuid::from_u128(uuid).hyphenated().to_string()
 }
 
-/// A message, in requests and frames alike.
+/// A message, in responses and in frames.
 #[derive(Serialize)]
 pub(super) struct MessageBody<'a> {
     pub(super) id: u64,
@@ -62,19 +62,19 @@ pub(super) struct MessageBody<'a> {
     sender_user: Option<u64>,
 }
 
-/// Who looks at a message.
+/// For whom a message is encoded.
 #[derive(Clone, Copy)]
 pub(super) struct Viewer<'a> {
     pub(super) desk: DeskName<'a>,
-    /// Where their client finds this server, e.g. `https://chat.example.com`.
+    /// URL at which their client reaches this server, e.g. `https://chat.example.com`.
     pub(super) server_url: &'a str,
 }
 
-/// Under which name the desk's messages are shown.
+/// The name shown on the desk's messages.
 #[derive(Clone, Copy)]
 pub(super) enum DeskName<'a> {
-    /// To customers, and to clients that have shown a room's id alone: one public name, whoever wrote. Without this one it is the
-    /// support identity's.
+    /// To customers, and to clients that know the room's id only: one public name for all agents, by default that of the support
+    /// identity.
     Public(Option<&'a str>),
     /// To agents: the colleague who wrote.
     Colleague,
@@ -105,7 +105,7 @@ impl<'a> MessageBody<'a> {
             sender_type: if by_desk { "admin" } else { "customer" },
             sender_name,
             content: told.text_with_link(viewer.server_url)?,
-            // What the desk says counts as read at once: this dialect has no word for a customer's reading.
+            // Messages of the desk count as read at once: the dialect has no event for a customer's read mark.
             is_read: is_read || by_desk,
             created_at: stamp(told.entry.at),
             room: room_id(told.parties.conversation.uuid),
@@ -114,7 +114,7 @@ impl<'a> MessageBody<'a> {
     }
 }
 
-/// Messages, as far as the desk has read them.
+/// Messages, with what the desk has read.
 pub(super) fn messages<'a>(log: &'a [EntryEvent], summary: &Summary, viewer: Viewer<'_>) -> Vec<MessageBody<'a>> {
     let read = summary.side(Side::Desk).read;
     log.iter().filter_map(|told| MessageBody::new(told, viewer, told.entry.seq <= read, timestamps::rest)).collect()
@@ -137,14 +137,14 @@ impl<'a> LastMessageBody<'a> {
     }
 }
 
-/// A room in requests: the shapes of both generations in one.
+/// A room in responses: the fields of both generations.
 #[derive(Serialize)]
 pub(super) struct RoomBody<'a> {
     id: String,
     customer_name: &'a str,
     customer_email: &'a str,
     customer_phone: &'a str,
-    /// Always empty: the session is the customer's secret.
+    /// Always empty: the session is a secret of the customer.
     customer_session: &'static str,
     user: Option<u64>,
     status: &'static str,
@@ -193,7 +193,7 @@ pub(super) struct RoomFrame<'a> {
     listed: Option<ListedFrame<'a>>,
 }
 
-/// What the agents' overview has besides: panels put it in place of the list that they fetched.
+/// Fields that rooms have in the agents' overview only. Panels replace the list that they fetched with it.
 #[derive(Serialize)]
 struct ListedFrame<'a> {
     unread_count: u64,
@@ -229,7 +229,7 @@ fn customer_email<'a>(customer: &'a Person, profile: &'a Profile) -> &'a str {
     if customer.email.is_empty() { &profile.contact_email } else { &customer.email }
 }
 
-/// What a server sends.
+/// A frame from the server.
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(super) enum ServerFrame<'a> {
@@ -278,7 +278,7 @@ pub(super) fn room_list(rooms: &[Room]) -> String {
     ServerFrame::RoomList { rooms: rooms.iter().map(RoomFrame::listed).collect() }.text()
 }
 
-/// What a socket in a room is sent; `None` if the dialect has no word for it.
+/// The frame for a socket in a room; `None` if the dialect has none for this event.
 pub(super) fn encode_in_room(event: &DeskEvent, viewer: Viewer<'_>) -> Option<String> {
     match event {
         DeskEvent::Entry(told) => match &told.entry.kind {
@@ -295,7 +295,7 @@ pub(super) fn encode_in_room(event: &DeskEvent, viewer: Viewer<'_>) -> Option<St
     }
 }
 
-/// What the socket of an agent is sent, whose client finds this server here.
+/// The frame for an agent's socket; `None` if the dialect has none for this event.
 pub(super) fn encode_for_agent(event: &DeskEvent, server_url: &str) -> Option<String> {
     let viewer = Viewer { desk: DeskName::Colleague, server_url };
     match event {
@@ -317,7 +317,7 @@ pub(super) fn encode_for_agent(event: &DeskEvent, server_url: &str) -> Option<St
     }
 }
 
-/// Whether the agents' overview is out of date after this.
+/// Whether an event changes the agents' overview.
 pub(super) fn changes_overview(event: &DeskEvent) -> bool {
     match event {
         DeskEvent::Entry(told) => match &told.entry.kind {
@@ -386,7 +386,7 @@ mod tests {
         ] {
             assert_eq!(ClientFrame::read(text), None, "{text}");
         }
-        let said = ClientFrame::read(r#"{"type":"chat_message","content":" hi "}"#);
-        assert_eq!(said, Some(ClientFrame::ChatMessage { content: " hi ".into() }));
+        let message = ClientFrame::read(r#"{"type":"chat_message","content":" hi "}"#);
+        assert_eq!(message, Some(ClientFrame::ChatMessage { content: " hi ".into() }));
     }
 }

@@ -43,7 +43,7 @@ export default function stories(start, transports) {
       const some = texts.splice(0, 30);
       await Promise.all(some.map((message) => admin.send(server.ann, message)));
     }
-    await eventually(() => server.log.includes('Cut off a connection that reads too slowly'));
+    await eventually(() => server.log.includes('Closed a connection that reads too slowly'));
     line.resume();
     await ann.waitFor('<disconnect>');
     const last = (received) => received.message.startsWith('399 ');

@@ -1,4 +1,4 @@
-//! `/api/admin/...`: who keeps the accounts. Every route is for admins alone.
+//! `/api/admin/...`: administration of accounts, for admins only.
 
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
@@ -32,7 +32,7 @@ struct PageQuery {
     page: Option<String>,
 }
 
-/// An account as the dashboard's table shows it.
+/// An account in the dashboard's table.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct UserRow {
@@ -63,7 +63,7 @@ struct UserReply {
     data: UserRow,
 }
 
-/// What an account may be made of or changed to; both routes take the same fields.
+/// The fields of an account, to create or to update it.
 #[derive(Deserialize)]
 struct UserBody {
     name: Option<Text>,
@@ -75,7 +75,7 @@ struct UserBody {
 
 /// `GET /api/admin/getusers?page=N`: 200 `{success, page, totalPages, totalRecords, data}`, ten customers a page.
 ///
-/// A page that is no number is taken for the first: the dashboard asks before it knows.
+/// A page that is not a number counts as the first: the dashboard requests it before it knows the number.
 async fn get_users(
     _: AdminCaller,
     State(AccountsState(accounts)): State<AccountsState>,
@@ -88,8 +88,8 @@ async fn get_users(
     Ok(Json(reply).into_response())
 }
 
-/// `POST /api/admin/createuser` `{name, email, password, role?, status?}`: 201 `{success, message, data}`. Unless it says
-/// otherwise, the account is an active customer's.
+/// `POST /api/admin/createuser` `{name, email, password, role?, status?}`: 201 `{success, message, data}`. By default
+/// the account is an active customer.
 async fn create_user(
     _: AdminCaller,
     State(AccountsState(accounts)): State<AccountsState>,
@@ -110,8 +110,8 @@ async fn create_user(
     Ok((StatusCode::CREATED, Json(reply)).into_response())
 }
 
-/// `PUT /api/admin/updateuser/{id}` `{name?, email?, password?, role?, status?}`: 200 `{success, message, data}`. What is
-/// missing or empty stays as it is.
+/// `PUT /api/admin/updateuser/{id}` `{name?, email?, password?, role?, status?}`: 200 `{success, message, data}`. Fields that
+/// are missing or empty stay unchanged.
 async fn update_user(
     AdminCaller(admin): AdminCaller,
     State(AccountsState(accounts)): State<AccountsState>,
@@ -131,7 +131,7 @@ async fn update_user(
     Ok(Json(UserReply { success: true, message: "User updated successfully", data }).into_response())
 }
 
-/// `DELETE /api/admin/deleteuser/{id}`: 200. What the account said stays.
+/// `DELETE /api/admin/deleteuser/{id}`: 200. The account's messages stay.
 async fn delete_user(
     AdminCaller(admin): AdminCaller,
     State(AccountsState(accounts)): State<AccountsState>,

@@ -1,6 +1,6 @@
-//! `/api/auth/...`: log in, register, and what is mailed.
+//! `/api/auth/...`: log-in, registration, and mailed codes.
 //!
-//! Every body is a JSON object; every answer is `{success, message}`, but for the token of a log-in.
+//! Bodies are JSON objects; responses are `{success, message}`, except for a log-in.
 
 use axum::Router;
 use axum::extract::State;
@@ -89,7 +89,7 @@ async fn log_in(
     let (Some(email), Some(password)) = (given(body.email), given(body.password)) else {
         return Err(Refusal::bad_request("Email and password are required"));
     };
-    // What is no address is nobody's, and is answered like any other stranger.
+    // Something that is no address is answered like an unknown one.
     let email = email.parse().map_err(|_: EmailError| LogInError::Wrong)?;
     let logged_in = accounts.log_in(LogIn { email, password, from: Some(address.route()) }).await?;
     let role = logged_in.role.word();
@@ -123,7 +123,7 @@ async fn verify_email(
     Ok(done(StatusCode::OK, "Email verified successfully"))
 }
 
-/// `POST /api/auth/resend-verification` `{email}`: 200, whether or not there is such an account.
+/// `POST /api/auth/resend-verification` `{email}`: 200, whether or not the account exists.
 async fn resend_verification(
     State(AccountsState(accounts)): State<AccountsState>,
     ApiJson(body): ApiJson<EmailBody>,
@@ -133,7 +133,7 @@ async fn resend_verification(
     Ok(done(StatusCode::OK, "If this address waits to be verified, a new link has been sent"))
 }
 
-/// `POST /api/auth/forgot-password` `{email}`: 200, whether or not there is such an account.
+/// `POST /api/auth/forgot-password` `{email}`: 200, whether or not the account exists.
 async fn forgot_password(
     State(AccountsState(accounts)): State<AccountsState>,
     ApiJson(body): ApiJson<EmailBody>,
@@ -157,8 +157,8 @@ async fn reset_password(
     Ok(done(StatusCode::OK, "Password reset successfully"))
 }
 
-/// `GET /api/auth/google`: this server knows no Google accounts. A browser that was sent here by a page's button goes back to the
-/// page, which has a sentence for it; whoever else asks gets 501.
+/// `GET /api/auth/google`: Google accounts are not supported. A browser that follows the page's button is redirected to the page,
+/// which shows an error; other clients get 501.
 async fn google(State(AccountsState(accounts)): State<AccountsState>, headers: HeaderMap) -> Response {
     let accepted = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if accepted.contains("text/html") {

@@ -1,4 +1,4 @@
-//! What clients may send: a JSON object of bounded size, with texts of bounded length.
+//! The body of a request: a JSON object of bounded size, with strings of bounded length.
 
 use axum::extract::{FromRequest, Request};
 use serde::Deserialize;
@@ -8,21 +8,21 @@ use super::Refusal;
 use crate::faces::http::body::{BodyError, read_json_text};
 use crate::json;
 
-/// The most bytes a body may have.
+/// Largest body, in bytes.
 pub const MAX_BODY: usize = 64 * 1024;
 
-/// A JSON object from a request's body, whatever its content type says; no body at all counts as `{}`.
+/// A JSON object, whatever the content type of the request. An empty body counts as `{}`.
 ///
-/// Anything else is answered as `{success: false, message}`: 413 if it is larger than [`MAX_BODY`], else 400.
+/// Errors are `{success: false, message}`: 413 if it is larger than [`MAX_BODY`], otherwise 400.
 #[derive(Debug, Clone, Copy)]
 pub struct ApiJson<T>(pub T);
 
-/// A text from outside: at most 4096 bytes, without NUL.
+/// A string from a client: at most 4096 bytes, without NUL.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(try_from = "String")]
 pub(super) struct Text(String);
 
-/// The longest a text may be, in bytes.
+/// Longest string, in bytes.
 const MAX_TEXT: usize = 4096;
 
 impl TryFrom<String> for Text {
@@ -37,7 +37,7 @@ impl TryFrom<String> for Text {
     }
 }
 
-/// The text of a field; `None` if it is missing, `null` or empty, which these clients do not tell apart.
+/// The value of a field; `None` if it is missing, `null` or empty, between which these clients do not distinguish.
 pub(super) fn given(field: Option<Text>) -> Option<String> {
     field.map(|text| text.0).filter(|text| !text.is_empty())
 }
@@ -50,7 +50,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for ApiJson<T> {
             BodyError::TooLarge => Refusal::too_large("The request body is too large"),
             BodyError::Unreadable => Refusal::bad_request("The request body could not be read"),
         })?;
-        // Lists are refused here: serde would take one for a struct, field by field.
+        // Serde would read a list as a struct, field by field.
         if !object.starts_with(b"{") {
             return Err(Refusal::bad_request("The request body must be a JSON object"));
         }

@@ -1,4 +1,4 @@
-//! Who asks: the bearer token of a request, and the account behind it.
+//! Who makes a request: the account of its bearer token.
 
 use axum::extract::{FromRef, FromRequestParts};
 use axum::http::HeaderMap;
@@ -10,10 +10,10 @@ use crate::auth::TokenError;
 use crate::domain::{Role, User};
 use crate::faces::http::credentials::header_token;
 
-/// The account whose bearer token came with the request, as the store has it now.
+/// The account of the bearer token, as it is in the store now.
 ///
-/// Refusals are 401 with `No token provided`, `Token expired` or `Invalid token`; the last also for an account that is
-/// blocked or deleted. The dashboards log out on each of them, so a failure of the store is never told as one.
+/// Errors are 401 with `No token provided`, `Token expired` or `Invalid token`; the last also for an account that is
+/// blocked or deleted. The dashboard logs out on each of them, so a failure of the store is never reported as one.
 #[derive(Debug, Clone)]
 pub struct Caller(pub User);
 

@@ -1,4 +1,4 @@
-//! `/api/chat/...`: what the dashboards' chat screen asks for. Its errors are `{message}` alone.
+//! `/api/chat/...`: the chat screen. Errors are `{message}` only.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,10 +23,10 @@ use crate::faces::http::reply::{retry_later, status_of};
 use crate::net::ServerUrl;
 use crate::store::StoreError;
 
-/// How many conversations a list shows unless it is asked for fewer.
+/// Conversations in a list without `limit`.
 const LISTED: usize = 500;
 
-/// How long after a list was answered its reader can make use of news about who is there.
+/// How long after the list of conversations the page can handle presence events.
 const LIST_RENDERED: Duration = Duration::from_millis(150);
 
 /// The routes under `/api/chat`.
@@ -45,17 +45,17 @@ struct Paging {
     before: Option<u64>,
 }
 
-/// Whom to write to for help.
+/// The support identity, to which customers write.
 async fn support(State(desk): State<Desk>, Caller(user): Caller) -> Result<Response, ChatRefusal> {
     let viewer = Arc::new(Person::from(&user));
     let Some(support) = desk.support_identity(&viewer).await? else {
         return Ok(refuse(StatusCode::NOT_FOUND, "Admin not found"));
     };
-    revive(&desk, &viewer);
+    refresh_screen(&desk, &viewer);
     Ok(Json(PersonBody::from(SeenPerson { id: support.id, shown: &support })).into_response())
 }
 
-/// The agent's list, newest message first.
+/// An agent's list of conversations, newest message first.
 async fn conversations(
     State(desk): State<Desk>,
     Caller(user): Caller,
@@ -69,18 +69,18 @@ async fn conversations(
     let listed = desk.list_conversations(&viewer, paging.limit.unwrap_or(LISTED)).await?;
     let body: Vec<ConversationBody<'_>> = listed.iter().map(ConversationBody::from).collect();
     let response = Json(body).into_response();
-    revive(&desk, &viewer);
+    refresh_screen(&desk, &viewer);
     Ok(response)
 }
 
-/// The chat screen was opened anew, perhaps on a socket that was open before: it shows "connecting" until it hears that it
-/// is authenticated, and nobody online until it hears who is, which it can use only once it has its list.
-fn revive(desk: &Desk, viewer: &Arc<Person>) {
+/// Sends `authenticated` and who is online once more, because the chat screen was opened, perhaps on a socket that was open before. The
+/// screen shows "connecting" until it receives `authenticated`, and nobody as online; it can handle presence only after its list.
+fn refresh_screen(desk: &Desk, viewer: &Arc<Person>) {
     desk.resend_authenticated(viewer.id);
     desk.tell_who_is_there_after(viewer, LIST_RENDERED);
 }
 
-/// The conversation with somebody, oldest message first. A reading marks it as read, after the snapshot.
+/// The conversation with somebody, oldest message first. Marks it as read, after reading it.
 async fn messages(
     State(desk): State<Desk>,
     Caller(user): Caller,
@@ -89,7 +89,7 @@ async fn messages(
     paging: Result<Query<Paging>, QueryRejection>,
 ) -> Result<Response, ChatRefusal> {
     let Ok(other) = other.parse::<UserId>() else {
-        // The dialect's word for it; nothing failed.
+        // The replaced server answered this way; nothing failed.
         return Ok(refuse(StatusCode::INTERNAL_SERVER_ERROR, "Server error"));
     };
     let Ok(Query(paging)) = paging else { return Ok(bad_paging()) };
@@ -168,7 +168,7 @@ fn refuse_message(error: &SendMessageError) -> Response {
     retry_later(status, body, limited)
 }
 
-/// The store failed; the caller is told no more than that.
+/// The store failed. The response is 503 without a reason.
 struct ChatRefusal(StoreError);
 
 impl From<StoreError> for ChatRefusal {

@@ -1,6 +1,6 @@
-//! The page behind a mailed link that confirms a new e-mail address.
+//! The page that a mailed link opens to confirm a new e-mail address. The frontends have no page for it.
 //!
-//! The frontends have none for it. Following the link only shows a button: mail scanners follow links, too.
+//! Opening the link only shows a button, because mail scanners open links, too.
 
 use axum::Router;
 use axum::extract::{Query, State};
@@ -28,7 +28,7 @@ async fn ask() -> Response {
     page(StatusCode::OK, "<form method=\"post\"><button>Confirm my new e-mail address</button></form>")
 }
 
-/// `POST /api/auth/confirm-email?token=`: 200 if the address has changed, 400 if the link is no good.
+/// `POST /api/auth/confirm-email?token=`: 200 if the address has changed, 400 if the link is invalid.
 async fn confirm(State(AccountsState(accounts)): State<AccountsState>, Query(link): Query<Link>) -> Response {
     match accounts.confirm_email(&link.token).await {
         Ok(()) => page(StatusCode::OK, "<p>Your e-mail address has been changed.</p>"),

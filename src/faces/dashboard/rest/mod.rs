@@ -1,8 +1,8 @@
-//! The REST face: plain requests of the dashboards.
+//! The dashboard's REST routes.
 //!
-//! Routes: [`auth`] (log in, register, codes), [`admin`] (who keeps the accounts),
-//! [`sessions`] (log out), [`chat`] (the chat screen). Shared: [`body`] (what may be sent),
-//! [`caller`] (who asks), [`reply`] (how it is answered).
+//! * Routes: [`auth`] (log-in, registration, mailed codes), [`confirm_email`], [`sessions`] (log-out), [`admin`] (accounts), [`chat`]
+//!   (the chat screen);
+//! * for these: [`body`] (what a request carries), [`caller`] (who makes it), [`reply`] (responses).
 
 use std::sync::Arc;
 
@@ -31,11 +31,11 @@ pub use body::ApiJson;
 pub use caller::{AdminCaller, Caller};
 pub use reply::Refusal;
 
-/// What the routes about accounts need of a router's state.
+/// State of the routes that work on accounts.
 #[derive(Clone)]
 pub struct AccountsState(pub Arc<Accounts>);
 
-/// What the routes of the chat screen need.
+/// State of the routes of the chat screen.
 #[derive(Clone)]
 struct ChatState {
     desk: Desk,
@@ -54,7 +54,7 @@ impl FromRef<ChatState> for AccountsState {
     }
 }
 
-/// All routes of this face, and the answer to a path that none has.
+/// All routes, and the response to unknown paths.
 pub fn routes(desk: Desk, accounts: Arc<Accounts>) -> Router {
     let accounts = AccountsState(accounts);
     let about_accounts = Router::new()
@@ -67,12 +67,12 @@ pub fn routes(desk: Desk, accounts: Arc<Accounts>) -> Router {
         about_accounts.with_state(accounts.clone()).merge(about_chat).method_not_allowed_fallback(wrong_method);
     let nothing = Router::new().fallback(not_found).with_state(accounts);
     let usual = routes.clone().fallback_service(nothing.clone());
-    // With its state, a fallback is a service that layers wrap once. Without, they would wrap it anew for each request, and the
-    // Socket.IO layer would forget its sessions.
+    // With state, a fallback is a service that layers wrap once. Without it, they would wrap it for each request, and the Socket.IO layer
+    // would lose its sessions.
     routes.fallback(move |request: Request| as_usual(usual.clone(), nothing.clone(), request)).with_state(())
 }
 
-/// Answers a path in another spelling: Express takes any letter case, and a slash at the end.
+/// Serves a path in another spelling. Express accepts any letter case, and a slash at the end.
 async fn as_usual(routes: Router, nothing: Router, mut request: Request) -> Response {
     let routes = match usual_spelling(request.uri()) {
         Some(usual) => {
@@ -84,7 +84,7 @@ async fn as_usual(routes: Router, nothing: Router, mut request: Request) -> Resp
     routes.oneshot(request).await.unwrap_or_else(|never| match never {})
 }
 
-/// A path of the dashboard in the spelling of its routes; `None` if it has that already, or is none.
+/// A path of the dashboard in the spelling of its routes; `None` if it is spelled so already, or is none of the dashboard's.
 fn usual_spelling(uri: &Uri) -> Option<Uri> {
     let path = uri.path();
     let usual = path.strip_suffix('/').unwrap_or(path).to_ascii_lowercase();
@@ -96,8 +96,8 @@ fn usual_spelling(uri: &Uri) -> Option<Uri> {
     format!("{usual}{query}").parse().ok()
 }
 
-/// Nothing is here. A bad token is refused all the same: the shop's panels get a new one at any 401, and ask for much that this
-/// server does not have.
+/// An unknown path: 404, but 401 with an invalid token. The storefront's panels refresh their token at any 401, and request many paths
+/// that this server does not have.
 async fn not_found(caller: Result<Caller, Refusal>, headers: HeaderMap) -> Response {
     if let Err(refusal) = caller
         && !matches!(caller::bare_token(&headers), Ok(""))

@@ -1,4 +1,4 @@
-//! How requests are answered: `{success, message}`, and what belongs to it.
+//! Responses: `{success, message}`.
 
 use std::time::Duration;
 
@@ -13,17 +13,17 @@ use crate::faces::http::reply::retry_later;
 use crate::limits::{RateLimited, StillBanned};
 use crate::store::StoreError;
 
-/// A request that is refused, as `{success: false, message}`. The message is for people and never holds a cause.
+/// An error response: `{success: false, message}`. The message is for people and never contains a cause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Refusal {
     status: StatusCode,
     message: &'static str,
     retry_after: Option<RateLimited>,
-    /// Whoever asks is shut out until then.
+    /// The caller is banned until then.
     is_ban: bool,
 }
 
-/// The body of every answer that carries no more than a sentence.
+/// The body of a response with a message only.
 #[derive(Serialize)]
 struct Sentence {
     success: bool,
@@ -34,19 +34,19 @@ struct Sentence {
     retry_after_ms: Option<u64>,
 }
 
-/// A request that was done, as `{success: true, message}`.
+/// A successful response: `{success: true, message}`.
 pub(super) fn done(status: StatusCode, message: &'static str) -> Response {
     (status, Json(Sentence { success: true, message, code: None, retry_after_ms: None })).into_response()
 }
 
 impl Refusal {
-    /// A refusal with this status.
+    /// An error with this status.
     #[must_use]
     pub const fn new(status: StatusCode, message: &'static str) -> Self {
         Self { status, message, retry_after: None, is_ban: false }
     }
 
-    /// 400: the client should send something else.
+    /// 400: the request is invalid.
     #[must_use]
     pub const fn bad_request(message: &'static str) -> Self {
         Self::new(StatusCode::BAD_REQUEST, message)
@@ -58,31 +58,31 @@ impl Refusal {
         Self::new(StatusCode::UNAUTHORIZED, message)
     }
 
-    /// 403: not for this account.
+    /// 403: the account may not do this.
     #[must_use]
     pub const fn forbidden(message: &'static str) -> Self {
         Self::new(StatusCode::FORBIDDEN, message)
     }
 
-    /// 404: there is none.
+    /// 404: it does not exist.
     #[must_use]
     pub const fn not_found(message: &'static str) -> Self {
         Self::new(StatusCode::NOT_FOUND, message)
     }
 
-    /// 409: something else is in the way.
+    /// 409: it conflicts with something that exists.
     #[must_use]
     pub const fn conflict(message: &'static str) -> Self {
         Self::new(StatusCode::CONFLICT, message)
     }
 
-    /// 413: less, please.
+    /// 413: the request is too large.
     #[must_use]
     pub const fn too_large(message: &'static str) -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, message)
     }
 
-    /// The same, because whoever asks is shut out for a time.
+    /// Adds that the caller is banned, and until when.
     #[must_use]
     pub const fn banned(self, banned: StillBanned) -> Self {
         Self { retry_after: Some(banned.0), is_ban: true, ..self }
@@ -113,7 +113,7 @@ impl IntoResponse for Refusal {
     }
 }
 
-/// The cause is for the log: clients learn only whether a later try may help.
+/// The cause is only logged. The status says whether a retry may succeed.
 impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
         tracing::error!(%error, "A request failed: store error");

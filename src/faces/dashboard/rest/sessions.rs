@@ -1,4 +1,4 @@
-//! `/api/auth/logout` and its kin: sessions end.
+//! `/api/auth/logout`, `/api/auth/logout-everywhere`: end sessions.
 
 use axum::Router;
 use axum::extract::State;
@@ -36,7 +36,7 @@ async fn log_out(
     Ok(done(StatusCode::OK, "Logged out"))
 }
 
-/// `POST /api/auth/logout-everywhere`: 200. Ends all sessions of the account, this one too.
+/// `POST /api/auth/logout-everywhere`: 200. Ends all sessions of the account, including this one.
 async fn log_out_everywhere(
     State(AccountsState(accounts)): State<AccountsState>,
     Caller(user): Caller,

@@ -1,8 +1,8 @@
-//! Clients that connect and never say who they are.
+//! Reminds clients that connect without authenticating.
 //!
-//! A client can lose its own listener for `connect`, and then comes back from a reconnect without authenticating: it shows
-//! "connected", and what its user writes goes nowhere. Telling it `authenticated {success: false}` makes an intact client
-//! authenticate, and a broken one at least show that it is offline.
+//! A client can lose its own `connect` listener, and then does not authenticate after a reconnect: it shows "connected", but its
+//! messages are rejected. `authenticated {success: false}` makes an intact client authenticate, and a broken one at least show that it
+//! is offline.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
@@ -15,50 +15,51 @@ use super::connection::SocketConnection;
 use super::{Shared, denials};
 use crate::supervise::restarting;
 
-/// How often it is looked who is silent.
+/// How often connections are checked.
 const PERIOD: Duration = Duration::from_millis(500);
 
-type Line = VecDeque<(Instant, Weak<SocketConnection>)>;
+type Queue = VecDeque<(Instant, Weak<SocketConnection>)>;
 
-/// The connections that have not spoken yet, oldest first. Clones share one line.
+/// Connections that have not authenticated yet, oldest first. Clones share one queue.
 #[derive(Clone)]
 pub(super) struct AuthReminder {
     allowed: Duration,
-    line: Arc<Mutex<Line>>,
+    queue: Arc<Mutex<Queue>>,
 }
 
 impl AuthReminder {
-    /// Watches for as long as the value or a clone lives.
+    /// Starts the task that sends the reminders. It ends when the last clone is dropped.
     pub(super) fn start(allowed: Duration) -> Self {
-        let line = Arc::new(Mutex::new(Line::new()));
-        let watched = Arc::downgrade(&line);
+        let queue = Arc::new(Mutex::new(Queue::new()));
+        let watched = Arc::downgrade(&queue);
         tokio::spawn(restarting("authentication reminder", move || {
             let watched = watched.clone();
             async move {
                 let mut tick = tokio::time::interval(PERIOD);
-                while let Some(line) = watched.upgrade() {
-                    remind(&line);
-                    drop(line);
+                while let Some(queue) = watched.upgrade() {
+                    remind(&queue);
+                    drop(queue);
                     tick.tick().await;
                 }
             }
         }));
-        Self { allowed, line }
+        Self { allowed, queue }
     }
 
+    /// Adds a connection whose client has not authenticated.
     pub(super) fn add(&self, connection: &Shared) {
         let due = Instant::now() + self.allowed;
-        self.line.lock().push_back((due, Arc::downgrade(connection)));
+        self.queue.lock().push_back((due, Arc::downgrade(connection)));
     }
 }
 
-fn remind(line: &Mutex<Line>) {
+fn remind(queue: &Mutex<Queue>) {
     let now = Instant::now();
     loop {
         let connection = {
-            let mut line = line.lock();
-            match line.front() {
-                Some((due, _)) if *due <= now => line.pop_front().and_then(|(_, connection)| connection.upgrade()),
+            let mut queue = queue.lock();
+            match queue.front() {
+                Some((due, _)) if *due <= now => queue.pop_front().and_then(|(_, connection)| connection.upgrade()),
                 Some(_) | None => return,
             }
         };

@@ -1,8 +1,8 @@
-//! How often a client is told that it is not authenticated, without having asked.
+//! Limits how often a client is reminded that it is not authenticated.
 //!
-//! Existing frontends answer each `authenticated {success: false}` with another `authenticate` two seconds later, for ever. So one
-//! such event starts an endless chain, and a reminder for each refused message would start as many chains. An `authenticate`
-//! is always answered; a reminder is left out while a chain is going on.
+//! Existing frontends answer each `authenticated {success: false}` with another `authenticate` two seconds later, forever. One such
+//! event starts an endless chain, and a reminder for each rejected message would start as many. An `authenticate` is always
+//! answered; a reminder is skipped while a chain is running.
 
 use std::time::Duration;
 
@@ -13,20 +13,20 @@ use super::Shared;
 use super::connection::SocketConnection;
 use crate::faces::dashboard::wire::{Authenticated, NO_TOKEN};
 
-/// A client that was denied this long ago has tried again since, or will not: two seconds, and time for the way there and back.
+/// A client that was denied longer ago has tried again since, or will not try again: two seconds, plus a round trip.
 const PERIOD: Duration = Duration::from_secs(4);
 
-/// When a socket was denied last.
+/// When a client was last told that it is not authenticated.
 #[derive(Default)]
 pub(super) struct Denials(Mutex<Option<Instant>>);
 
 impl Denials {
-    /// A denial is being sent.
+    /// Notes that the client is being told.
     pub(super) fn note(&self) {
         *self.0.lock() = Some(Instant::now());
     }
 
-    /// True if a reminder is due; it then counts as sent.
+    /// Whether a reminder is due. It then counts as sent.
     fn take_reminder(&self) -> bool {
         let mut denied_at = self.0.lock();
         let is_due = denied_at.is_none_or(|denied_at| denied_at.elapsed() >= PERIOD);
@@ -43,7 +43,7 @@ pub(super) fn deny(connection: &Shared, message: &'static str) {
     connection.emit_authenticated(&Authenticated::no(message));
 }
 
-/// Tells a client that it is not authenticated, unless it was told so a moment ago.
+/// Tells a client that it is not authenticated, unless it was told a moment ago.
 pub(super) fn remind(connection: &SocketConnection) {
     if connection.denials.take_reminder() {
         connection.emit_authenticated(&Authenticated::no(NO_TOKEN));

@@ -1,4 +1,4 @@
-//! Decode → one desk call → encode: one function per event.
+//! Handles events: decode, one call of the desk, encode. One function per event.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ pub(super) async fn handle(connection: &Shared, Inbound { text, ack }: Inbound) 
         Ok(event) => event,
         Err(problem) => return connection.refuse(ack, &problem),
     };
-    // The text may be a slice of a large read buffer, which nothing should keep alive meanwhile.
+    // The text may be a slice of a large read buffer, which is freed here.
     drop(text);
     if let ClientEvent::Unknown(name) = &event {
         unknown::note(name);
@@ -36,7 +36,7 @@ pub(super) async fn handle(connection: &Shared, Inbound { text, ack }: Inbound) 
     if let ClientEvent::Authenticate(shown) = event {
         return authenticate(connection, shown, ack).await;
     }
-    let Some(person) = connection.person() else { return refuse_stranger(connection, &event, ack) };
+    let Some(person) = connection.person() else { return refuse_unauthenticated(connection, &event, ack) };
     match event {
         ClientEvent::Authenticate(_) => {}
         ClientEvent::SendMessage(Ok(message)) => send_message(connection, person, message, ack).await,
@@ -56,9 +56,9 @@ pub(super) async fn handle(connection: &Shared, Inbound { text, ack }: Inbound) 
     }
 }
 
-/// Tells no more than that one has to authenticate, whatever was asked. Only a message is worth an `error`: nothing else is
-/// lost. The client is also told that it is not authenticated, since it may believe that it is.
-fn refuse_stranger(connection: &Shared, event: &ClientEvent, ack: Option<AckSender>) {
+/// Rejects an event of a client that is not authenticated. Only a message is answered by an `error` event: nothing else is lost. The
+/// client is also reminded that it is not authenticated, since it may believe that it is.
+fn refuse_unauthenticated(connection: &Shared, event: &ClientEvent, ack: Option<AckSender>) {
     let problem = Problem::new(ErrorCode::Unauthenticated, "Not authenticated");
     if matches!(event, ClientEvent::SendMessage(_)) {
         connection.refuse(ack, &problem);
@@ -69,7 +69,7 @@ fn refuse_stranger(connection: &Shared, event: &ClientEvent, ack: Option<AckSend
 }
 
 async fn authenticate(connection: &Shared, shown: Authenticate, ack: Option<AckSender>) {
-    // Whoever it was before, it still is: `authenticated` is not the word for this.
+    // Without `authenticated {success: false}`: the connection keeps the person that it had.
     if let Err(limited) = connection.pace.take(Paced::Authenticate) {
         return connection.refuse(ack, &Problem::limited(limited, "Too many attempts"));
     }
@@ -131,7 +131,7 @@ async fn authenticate(connection: &Shared, shown: Authenticate, ack: Option<AckS
     }
 }
 
-/// What the client sends meanwhile is not held up, should older connections have to answer first.
+/// Catches up in the background if older connections must answer first, so that later events of the client are not delayed.
 async fn start_catch_up(connection: &Shared, person: &Arc<Person>, begun: Begun) {
     if begun.is_unsettled() {
         let (connection, person) = (connection.clone(), person.clone());
@@ -152,7 +152,7 @@ fn give_up(connection: &Shared, person: &Person, error: &StoreError) {
     connection.give_up();
 }
 
-/// A page has come back, and goes on where it was.
+/// Recovers a page that has reconnected.
 pub(super) async fn recover(connection: &Shared, returning: Returning) {
     let Returning { who, place, .. } = &returning;
     connection.rebind(Some(&who.person));
@@ -198,14 +198,14 @@ async fn send_message(connection: &Shared, author: Arc<Person>, message: Message
     connection.desk.send_message(ask, Box::new(answer)).await;
 }
 
-/// A retry is answered as the first time, and told to no one else.
+/// Sends a retried message to its author once more, and to nobody else.
 fn confirm_again(connection: &Shared, author: &Arc<Person>, sent: &Sent) {
     let event = DeskEvent::Entry(sent.told.clone());
     let frames = Frames::default();
     connection.send(&Delivery { event: &event, viewer: author, is_replay: false, frames: &frames });
 }
 
-/// The answer to `send-message`.
+/// The acknowledgement of `send-message`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct SentBody {
@@ -215,7 +215,7 @@ struct SentBody {
     created_at: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     client_message_id: Option<String>,
-    /// At least that.
+    /// Always `stored`; the message may be further by now.
     status: &'static str,
 }
 
@@ -273,7 +273,7 @@ async fn typing(
     answer(connection, ack, told.map_err(|error| unavailable(&error)));
 }
 
-/// Answers a client that asked for an answer; one that did not is left alone, as the replaced server did.
+/// Acknowledges an event. A client that asked for no acknowledgement is sent nothing, as by the replaced server.
 fn answer(connection: &Shared, ack: Option<AckSender>, outcome: Result<(), Problem>) {
     match outcome {
         Ok(()) => connection.acknowledge(ack, &Done::with(Nothing {})),

@@ -1,5 +1,5 @@
-//! What a client shows while it connects. Frontends put their token in many places, and those who put it here wait for
-//! `connect_error` to learn that it is no good.
+//! The token that a client sends while it connects. Frontends put it in several places. Those that send it here expect a
+//! `connect_error` if it is invalid.
 
 use serde_json::Value;
 
@@ -10,21 +10,21 @@ use crate::faces::dashboard::wire::read_authenticate;
 use crate::faces::socketio::handshake::Handshake;
 use crate::limits::StillBanned;
 
-/// Where clients connect. The first is the dashboard's; the others are its aliases, under the names that frontends use.
+/// Namespaces. The dashboard uses the first; the others are aliases, for other frontends.
 pub(super) const NAMESPACES: [&str; 4] = ["/", "/chat", "/admin", "/support"];
 
-/// The token that is shown on purpose: in the connect packet's `auth`, in the address, or in an `Authorization` header.
+/// A token that the page sends itself: in the `auth` of the CONNECT packet, in the URL, or in an `Authorization` header.
 pub(super) fn explicit_token(handshake: &Handshake, auth: Option<&Value>) -> Option<String> {
     let in_payload = auth.and_then(|auth| read_authenticate(auth).token);
     in_payload.or_else(|| handshake.token.as_deref().map(str::to_owned))
 }
 
-/// The token that stands in for a first `authenticate`.
+/// The token that replaces a first `authenticate`.
 pub(super) fn token(handshake: &Handshake, auth: Option<&Value>) -> Option<String> {
     explicit_token(handshake, auth).or_else(|| handshake.cookie.as_deref().map(str::to_owned))
 }
 
-/// Why a client is refused: the `message` of its `connect_error`.
+/// Why a connection is refused: the `message` of `connect_error`.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Refused {
     #[error("Token expired")]
@@ -37,10 +37,10 @@ pub(super) enum Refused {
     Invalid,
 }
 
-/// Judges the token that a client shows while it connects.
+/// Checks the token that a client sends while it connects.
 ///
-/// A client without one is let in, and says later who it is. So is one with a cookie alone: the browser sends that unasked, and the
-/// page may be about to authenticate with another token. If the store fails, the client is let in, too, and told so then.
+/// A client without a token is accepted, and authenticates later. So is one with only a cookie: the browser adds it, and the page may
+/// be about to authenticate with another token. If the store fails, the client is accepted and gets the error when it authenticates.
 pub(super) async fn check(desk: &Desk, token: Option<String>) -> Result<(), Refused> {
     let Some(token) = token else { return Ok(()) };
     match desk.authenticate(&token).await {

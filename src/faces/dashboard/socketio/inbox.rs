@@ -1,10 +1,10 @@
-//! A socket's events, handled one after the other in the order in which they came.
+//! The queue of a socket's events, which are handled one after the other, in order.
 //!
-//! The library runs each handler as a task of its own, which loses the order. So one listener takes every event, puts it
-//! into the connection's own bounded line, and a task empties that line; an idle connection has no task.
+//! The library runs each handler in a task of its own, which loses the order. So one listener receives every event and puts it in the
+//! connection's bounded queue, and a task handles the queue; an idle connection has no task.
 //!
-//! A stock client flushes what was written while it was offline *before* its `connect` listener runs, which is where most
-//! clients authenticate. So the events of a fresh socket are held until its first `authenticate` has been answered.
+//! The stock client sends what was written while it was offline *before* its `connect` listener runs, where most pages authenticate.
+//! So events of a new socket are held until its first `authenticate` has been answered.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -24,105 +24,106 @@ use crate::faces::dashboard::wire::{ErrorCode, Problem};
 use crate::limits::RateLimited;
 use crate::supervise::contained;
 
-/// Events that may wait per connection; what comes beyond is refused with `busy`.
+/// Most events in the queue of a connection. Further events are rejected with `busy`.
 const WAITING: usize = 4096;
 
-/// Bytes of events that may wait per connection. One event may always wait, however large.
+/// Most bytes in the queue of a connection. A single event is always accepted, however large.
 const WAITING_BYTES: usize = 4 << 20;
 
-/// What a client is told to wait when there is no room.
-const COME_BACK: Duration = Duration::from_secs(1);
+/// `retryAfterMs` when the queue is full.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// How long events are held for an `authenticate`, counted from the moment at which the first of them was held.
+/// How long events are held for an `authenticate`, counted from the first of them.
 const HOLD: Duration = Duration::from_secs(2);
 
-/// Events that are held per connection, and their bytes. What comes beyond is handled as a stranger's, at once.
+/// Most events that are held per connection, and their bytes. With more, all are handled at once, without authentication.
 const HELD: usize = 256;
 const HELD_BYTES: usize = 2 << 20;
 
-/// Bytes that are held on all connections together: none of them has shown yet who it is.
-const HELD_BYTES_IN_ALL: usize = 64 << 20;
+/// Most bytes that are held on all connections together, since none of them is authenticated.
+const HELD_BYTES_TOTAL: usize = 64 << 20;
 
-static HELD_IN_ALL: AtomicUsize = AtomicUsize::new(0);
+static HELD_TOTAL: AtomicUsize = AtomicUsize::new(0);
 
-/// How often a client that takes nothing is looked at again.
+/// How often a client that reads nothing is checked again.
 const STALLED: Duration = Duration::from_millis(20);
 
-/// An event as it came.
+/// An event as it was received.
 pub(super) struct Inbound {
     /// A JSON array: the event's name, then its arguments. Binary attachments are placeholders in it.
     pub(super) text: Bytes,
-    /// How the client is answered, if it asked for an answer.
+    /// The acknowledgement, if the client asked for one.
     pub(super) ack: Option<AckSender>,
 }
 
 impl Inbound {
-    /// What a client means that shows its token in the handshake.
+    /// The `authenticate` that a token in the handshake stands for.
     pub(super) fn from_handshake(token: &str) -> Self {
         Self { text: serde_json::json!(["authenticate", token]).to_string().into(), ack: None }
     }
 
-    /// Whether the client says who it is. Clients write JSON without blanks; one that does not is merely held for a while.
+    /// Whether this is an `authenticate`. Clients write JSON without spaces; one with spaces is only held for a while.
     fn is_authenticate(&self) -> bool {
         self.text.starts_with(br#"["authenticate""#) || self.text.starts_with(br#"["auth""#)
     }
 }
 
-/// Whether events are handled.
+/// Which events are handled.
 #[derive(Default, Clone, Copy, PartialEq, Eq)]
 enum Stage {
-    /// The client has not been told yet that it is connected.
+    /// None: the CONNECT packet has not been sent yet.
     #[default]
     Connecting,
-    /// Only `authenticate` is.
+    /// Only `authenticate`.
     Holding,
+    /// All.
     Open,
 }
 
-/// What waits to be handled.
+/// The events of a connection that have not been handled yet.
 #[derive(Default)]
-pub(super) struct Inbox(Mutex<Line>);
+pub(super) struct Inbox(Mutex<Queue>);
 
 #[derive(Default)]
-struct Line {
+struct Queue {
     waiting: VecDeque<Inbound>,
     bytes: usize,
     stage: Stage,
-    /// How many bytes of those that wait count as held, here and in [`HELD_IN_ALL`].
+    /// Bytes of the waiting events that count as held, here and in [`HELD_TOTAL`].
     held_bytes: usize,
-    is_being_emptied: bool,
-    /// The client has been told that there is no room, and there has been none since.
+    has_task: bool,
+    /// The client has been told that the queue is full, and it has been full since.
     is_overflowing: bool,
 }
 
 impl Inbox {
-    fn line(&self) -> MutexGuard<'_, Line> {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
         self.0.lock()
     }
 }
 
-impl Drop for Line {
+impl Drop for Queue {
     fn drop(&mut self) {
         self.release();
     }
 }
 
-impl Line {
-    /// Whether an event may be held until the client says who it is.
+impl Queue {
+    /// Whether an event may be held until the client authenticates.
     fn may_hold(&self, inbound: &Inbound) -> bool {
-        let (bytes, in_all) = (inbound.text.len(), HELD_IN_ALL.load(Ordering::Relaxed));
+        let (bytes, total) = (inbound.text.len(), HELD_TOTAL.load(Ordering::Relaxed));
         self.waiting.len() < HELD
             && self.held_bytes.saturating_add(bytes) <= HELD_BYTES
-            && in_all.saturating_add(bytes) <= HELD_BYTES_IN_ALL
+            && total.saturating_add(bytes) <= HELD_BYTES_TOTAL
     }
 
-    /// Everything may be handled from now on.
+    /// Lets all events be handled from now on.
     fn release(&mut self) {
         self.stage = Stage::Open;
-        HELD_IN_ALL.fetch_sub(std::mem::take(&mut self.held_bytes), Ordering::Relaxed);
+        HELD_TOTAL.fetch_sub(std::mem::take(&mut self.held_bytes), Ordering::Relaxed);
     }
 
-    /// Puts an event in line. While others are held, an `authenticate` goes before them, behind those that came before it.
+    /// Queues an event. While events are held, an `authenticate` goes before them, after earlier ones.
     fn put(&mut self, inbound: Inbound) {
         self.bytes += inbound.text.len();
         if self.stage == Stage::Open {
@@ -134,7 +135,7 @@ impl Line {
         }
         if self.may_hold(&inbound) {
             self.held_bytes += inbound.text.len();
-            HELD_IN_ALL.fetch_add(inbound.text.len(), Ordering::Relaxed);
+            HELD_TOTAL.fetch_add(inbound.text.len(), Ordering::Relaxed);
         } else if self.stage == Stage::Holding {
             self.release();
         }
@@ -160,7 +161,7 @@ impl Line {
 /// The one listener of a socket.
 pub(super) struct EveryEvent(pub(super) Shared);
 
-/// Tells the library's handler kinds apart.
+/// Marks the kind of handler for the library.
 pub(super) struct Raw;
 
 impl MessageHandler<LocalAdapter, Raw> for EveryEvent {
@@ -177,55 +178,55 @@ impl MessageHandler<LocalAdapter, Raw> for EveryEvent {
     }
 }
 
-/// Puts an event in line, and sees to it that the line is emptied.
+/// Queues an event, and starts the task that handles the queue if there is none.
 pub(super) fn push(connection: &Shared, inbound: Inbound) {
     connection.heard_from();
-    let mut line = connection.inbox.line();
-    if !line.has_room_for(&inbound) {
-        let is_told = std::mem::replace(&mut line.is_overflowing, true);
-        drop(line);
+    let mut queue = connection.inbox.queue();
+    if !queue.has_room_for(&inbound) {
+        let was_told = std::mem::replace(&mut queue.is_overflowing, true);
+        drop(queue);
         let problem = Problem {
-            retry_after_ms: Some(RateLimited::from(COME_BACK).retry_after_ms()),
+            retry_after_ms: Some(RateLimited::from(RETRY_AFTER).retry_after_ms()),
             ..Problem::new(ErrorCode::Busy, "Too many events at once")
         };
-        // Told once a flood, else the answers would be a flood themselves; but whoever asks for an answer gets one.
-        if is_told {
+        // The `error` event is sent once per overflow, or the responses would be a flood themselves. Acknowledgements are always sent.
+        if was_told {
             connection.decline(inbound.ack, &problem);
         } else {
             connection.refuse(inbound.ack, &problem);
         }
         return;
     }
-    let held = line.held_bytes;
-    line.put(inbound);
-    if held == 0 && line.held_bytes > 0 && line.stage == Stage::Holding {
+    let held = queue.held_bytes;
+    queue.put(inbound);
+    if held == 0 && queue.held_bytes > 0 && queue.stage == Stage::Holding {
         hold(connection);
     }
-    see_to(connection, &mut line);
+    ensure_task(connection, &mut queue);
 }
 
-/// From now on events are handled: the token that the client showed in its handshake first, if it did, else only once it has
-/// shown one. What came before has waited: the library may pass events on before the socket can be answered.
+/// Starts to handle events, once the socket can be answered: first the token in the handshake, if there is one. Without one, other events
+/// are held until the client authenticates.
 pub(super) fn open(connection: &Shared, handshake: Option<Inbound>) {
-    // A page that came back goes on as whom it was.
+    // A recovered page is authenticated already.
     let is_known = handshake.is_some() || connection.person().is_some();
-    let mut line = connection.inbox.line();
+    let mut queue = connection.inbox.queue();
     if let Some(first) = handshake {
-        line.bytes += first.text.len();
-        line.waiting.push_front(first);
+        queue.bytes += first.text.len();
+        queue.waiting.push_front(first);
     }
     if is_known {
-        line.release();
+        queue.release();
     } else {
-        line.stage = Stage::Holding;
-        if !line.waiting.is_empty() {
+        queue.stage = Stage::Holding;
+        if !queue.waiting.is_empty() {
             hold(connection);
         }
     }
-    see_to(connection, &mut line);
+    ensure_task(connection, &mut queue);
 }
 
-/// Ends the holding of events after a while, whatever the client does.
+/// Handles the held events after a while, even if the client does not authenticate.
 fn hold(connection: &Shared) {
     let connection = connection.clone();
     tokio::spawn(async move {
@@ -234,32 +235,29 @@ fn hold(connection: &Shared) {
     });
 }
 
-/// It is decided who the client is, or that it will not say so: what was held is handled.
+/// Handles the held events.
 fn release(connection: &Shared) {
-    let mut line = connection.inbox.line();
-    if line.stage == Stage::Holding {
-        line.release();
-        see_to(connection, &mut line);
+    let mut queue = connection.inbox.queue();
+    if queue.stage == Stage::Holding {
+        queue.release();
+        ensure_task(connection, &mut queue);
     }
 }
 
-fn see_to(connection: &Shared, line: &mut Line) {
-    if line.stage != Stage::Connecting
-        && !line.waiting.is_empty()
-        && !std::mem::replace(&mut line.is_being_emptied, true)
-    {
+fn ensure_task(connection: &Shared, queue: &mut Queue) {
+    if queue.stage != Stage::Connecting && !queue.waiting.is_empty() && !std::mem::replace(&mut queue.has_task, true) {
         let connection = connection.clone();
         tokio::spawn(async move {
-            if contained(empty(&connection)).await.is_none() {
+            if contained(handle_all(&connection)).await.is_none() {
                 connection.give_up();
             }
         });
     }
 }
 
-async fn empty(connection: &Shared) {
+async fn handle_all(connection: &Shared) {
     while let Some(inbound) = next(connection) {
-        // Whoever takes no answers gets no more of them: they may be long.
+        // No more events of a client that does not read the acknowledgements, which may be large.
         while connection.is_stalled() {
             tokio::time::sleep(STALLED).await;
         }
@@ -272,13 +270,13 @@ async fn empty(connection: &Shared) {
 }
 
 fn next(connection: &SocketConnection) -> Option<Inbound> {
-    let mut line = connection.inbox.line();
-    let inbound = line.take();
+    let mut queue = connection.inbox.queue();
+    let inbound = queue.take();
     if inbound.is_none() {
-        line.is_being_emptied = false;
-        if line.waiting.is_empty() {
-            line.is_overflowing = false;
-            line.waiting = VecDeque::new();
+        queue.has_task = false;
+        if queue.waiting.is_empty() {
+            queue.is_overflowing = false;
+            queue.waiting = VecDeque::new();
         }
     }
     inbound

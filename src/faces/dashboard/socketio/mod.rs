@@ -44,23 +44,23 @@ use connection::SocketConnection;
 use inbox::{EveryEvent, Inbound};
 use page::Returning;
 
-/// What this face can be told to do differently.
+/// Settings of the Socket.IO endpoint.
 #[derive(Debug, Clone)]
 pub struct SocketioSettings {
-    /// How clients are asked for signs of life.
+    /// Heartbeat of the connections.
     pub heartbeat: Heartbeat,
     /// How long a client may stay connected without authenticating before it is reminded.
     pub remind_after: Duration,
-    /// Whether clients of Engine.IO 3 are let in.
+    /// Whether clients of Engine.IO 3 are accepted.
     pub allow_eio3: bool,
-    /// How long after it authenticated a page that lost its connection can go on where it was; zero for never.
+    /// How long a page can recover its connection state, counted from its authentication; zero to disable recovery.
     pub recover_within: Duration,
-    /// Another path at which this face answers, beside its usual one; without a final slash.
+    /// Additional path of the endpoint, without a final slash.
     pub path: Option<String>,
 }
 
-/// Makes the layer that answers below `/socket.io/`. The second value closes all sockets; the others are
-/// the states of [`guard`] and [`carry`], in this order in front of the layer.
+/// Makes the layer that serves `/socket.io/`. The second value closes all sockets. The others are the states of the middlewares
+/// [`guard`](crate::faces::socketio::guard) and [`carry`](crate::faces::socketio::carry), which stand in front of the layer in this order.
 #[must_use]
 pub fn layer(
     desk: &Desk,
@@ -76,14 +76,14 @@ pub fn layer(
     let gate = Gate::new(settings.allow_eio3, settings.path.as_deref(), transports.clone(), accounts, limits);
     let upgrades = Upgrades::default();
     let polls = Polls::new(PATH, transports.clone(), upgrades.clone());
-    // A client sends as soon as it is told that it is connected, and the library tells it so before it runs the handler: so
-    // all that listens is set up before that, as a middleware, and nothing is answered until the handler runs.
+    // The library sends the CONNECT packet before it runs the connect handler, and a client sends events as soon as it has it. So
+    // listeners are registered earlier, in a middleware, and nothing is answered until the handler runs.
     let within = settings.recover_within;
     let listens = desk.clone();
     let listen = move |socket: SocketRef, auth: TryData<Value>| {
         let transport = transports.of(&socket);
         let connection = SocketConnection::new(listens.clone(), transport.clone());
-        // A websocket is closed where all are.
+        // Websockets are closed with their TCP connections.
         if !transport.is_websocket() {
             shut_out.close_when_banned(Handshake::of(&socket).address, Box::new(Arc::downgrade(&connection)));
         }
@@ -109,8 +109,8 @@ pub fn layer(
                 }
                 Ok(None) => None,
                 Err(error) => {
-                    tracing::warn!(%error, "Could not look up who comes back");
-                    // A client whose websocket breaks tries again; one that polls begins anew.
+                    tracing::warn!(%error, "Could not read the account of a page that reconnects");
+                    // A client whose websocket breaks retries; one that polls starts over.
                     if let Some(websocket) = transport.hang_up() {
                         websocket.now();
                     }
@@ -139,7 +139,7 @@ pub fn layer(
         }
         std::future::ready(())
     };
-    // Before all that, so that nothing is left of a client that is refused.
+    // Runs before the other two, so that nothing is left of a client that is refused.
     let check = move |socket: SocketRef, auth: TryData<Value>| {
         let (desk, token) = (desk.clone(), handshake::explicit_token(Handshake::of(&socket), auth.as_ref().ok()));
         async move { handshake::check(&desk, token).await }
@@ -150,11 +150,11 @@ pub fn layer(
     (layer, io, gate, polls)
 }
 
-/// A client that is about to be told that it is connected.
+/// A client whose CONNECT packet is about to be sent.
 #[derive(Clone)]
 struct Arrival {
     connection: Shared,
-    /// What its page shows, if it was there before.
+    /// What its page sent, if it reconnects.
     returning: Option<Returning>,
 }
 

@@ -1,12 +1,12 @@
-//! A page, which outlives its connections: connection state recovery of the stock client.
+//! Connection state recovery of the stock client, for pages, which outlive their connections.
 //!
-//! A page is named by the `pid` that it was given when it connected first. The last argument of what it is sent is its *offset*:
-//! who authenticated on it ([`Binding`](crate::auth::Binding), signed for this page), and the place in the log that it has come
-//! to. Coming back, the client shows both, and goes on from there. Nothing is kept on the server, so that this also works
-//! after a restart. Only the binding is signed: whoever changes their place harms nobody but themselves.
+//! A page has a `pid`, which it gets when it first connects. The last argument of each message event is the page's *offset*: who is
+//! authenticated on it (a [`Binding`](crate::auth::Binding), signed for this page), and its place in the log. When the client
+//! reconnects, it sends both and continues from there. The server stores nothing, so this works after a restart, too. Only the binding
+//! is signed: a client that changes its place harms only itself.
 //!
-//! Shape: `<binding>.<place>`; the place is written as a [`Place`] is, or `-` where it is not known, so that the page is caught
-//! up instead. [`NOBODY`] alone: nobody is authenticated any more.
+//! Shape: `<binding>.<place>`. The place is a [`Place`], or `-` if it is unknown; the page then catches up instead. [`NOBODY`]
+//! alone means that nobody is authenticated any more.
 
 use std::time::Duration;
 
@@ -25,57 +25,57 @@ pub(super) const NOBODY: &str = "-";
 /// Characters of a page's id: 128 random bits in hex.
 const ID: usize = 32;
 
-/// Longer texts are no offsets.
+/// Longest offset, in characters.
 const MAX_OFFSET: usize = 512;
 
-/// A page, as its present connection knows it.
+/// A page, as its current connection knows it.
 #[derive(Debug)]
 pub(super) struct Page {
     pub(super) id: String,
-    /// Who authenticated on it; `None` for nobody.
+    /// Who is authenticated on it; `None` for nobody.
     binding: Option<String>,
-    /// What it got; `None` while it is caught up.
+    /// How far it has come; `None` while it catches up.
     place: Option<Place>,
 }
 
-/// What a page shows that comes back.
+/// What a page sends when it reconnects.
 #[derive(Debug, Clone)]
 pub(super) struct Returning {
     pub(super) who: Authenticated,
     pub(super) binding: String,
-    /// What it got; `None` if it cannot say.
+    /// How far it has come; `None` if unknown.
     pub(super) place: Option<Place>,
 }
 
 impl Page {
-    /// A page that nobody has seen before.
+    /// A new page.
     fn new() -> Self {
         let id = hex::encode(rand::random::<[u8; ID / 2]>());
         Self { id, binding: None, place: None }
     }
 
-    /// Somebody has authenticated on it.
+    /// Somebody has authenticated on the page.
     pub(super) fn bind(&mut self, binding: String) {
         self.binding = Some(binding);
     }
 
-    /// It is at this place, and is sent live entries from there on.
+    /// The page is at this place, and receives live entries from there on.
     pub(super) fn set_place(&mut self, place: Option<Place>) {
         self.place = place;
     }
 
-    /// Nobody is authenticated on it any more.
+    /// Nobody is authenticated on the page any more.
     pub(super) fn unbind(&mut self) {
         (self.binding, self.place) = (None, None);
     }
 
-    /// A message was sent to it. Gives the offset that goes with it, unless the page is still caught up.
+    /// Moves past a message that is about to be sent. Returns the offset to send with it; `None` while the page catches up.
     pub(super) fn advance(&mut self, told: &EntryEvent, viewer: UserId) -> Option<String> {
         self.place = Some(self.place?.after(told, viewer));
         Some(self.offset())
     }
 
-    /// Where it is now.
+    /// The current offset.
     pub(super) fn offset(&self) -> String {
         match (&self.binding, self.place) {
             (Some(binding), Some(place)) => format!("{binding}.{place}"),
@@ -85,17 +85,17 @@ impl Page {
     }
 }
 
-/// Whether a client takes part, and is not hurt by an argument more: browsers, and whoever has a `pid` already. In other
-/// languages, an argument more can change what a listener is called with.
+/// Whether a client takes part in recovery: browsers, and clients that send a `pid`. In other languages, an additional argument can
+/// change what a listener is called with.
 fn takes_part(handshake: &Handshake, auth: Option<&Value>) -> bool {
     let has_pid = auth.is_some_and(|auth| auth["pid"].is_string());
     !handshake.is_eio3 && (handshake.is_browser || has_pid)
 }
 
-/// The page of a client that connects, and what it shows if it comes back; `None` for one that does not take part.
+/// The page of a client that connects, and what it sent if it reconnects; `None` if it does not take part in recovery.
 ///
 /// # Errors
-/// [`StoreError`] if it could not be looked up who it is.
+/// [`StoreError`] if its account could not be read.
 pub(super) async fn page_of(
     desk: &Desk,
     handshake: &Handshake,
@@ -122,7 +122,7 @@ pub(super) async fn page_of(
     }))
 }
 
-/// The id, the binding and the place that a client shows in its connect packet: `{"pid": ..., "offset": ...}`.
+/// The id, the binding and the place in a CONNECT packet: `{"pid": ..., "offset": ...}`.
 fn shown(auth: &Value) -> Option<(&str, &str, Option<Place>)> {
     let (id, offset) = (auth["pid"].as_str()?, auth["offset"].as_str()?);
     if id.len() != ID || offset.len() > MAX_OFFSET {

@@ -1,4 +1,4 @@
-//! `resume`: decode → one desk call → encode.
+//! `resume`: reads entries after given seqs.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -41,7 +41,7 @@ pub(super) async fn resume(
     connection.acknowledge(ack, &Done::with(ResumeBody { conversations: conversations.unwrap_or_default() }));
 }
 
-/// The answer to `resume`.
+/// The acknowledgement of `resume`.
 #[derive(Serialize)]
 struct ResumeBody {
     conversations: BTreeMap<String, ResumedBody>,

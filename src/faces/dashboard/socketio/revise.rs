@@ -1,4 +1,4 @@
-//! Edits and deletions: decode → one desk call → encode.
+//! `edit-message` and `delete-message`.
 
 use std::sync::Arc;
 
@@ -36,7 +36,7 @@ pub(super) async fn delete_message(
     answer(connection, ack, deleted, "Failed to delete message");
 }
 
-/// The answer to `edit-message` and `delete-message`.
+/// The acknowledgement of `edit-message` and `delete-message`.
 ///
 /// Shape: `{"messageId": "6b01...", "conversationId": "6b01...", "seq": 7, "at": "2026-11-21T11:56:42.508Z"}`.
 #[derive(Serialize)]

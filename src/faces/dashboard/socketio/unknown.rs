@@ -1,14 +1,14 @@
-//! Events that this face does not know. A frontend that speaks another dialect shows an empty chat; the log says why.
+//! Logs unknown events. A frontend with another dialect shows an empty chat; the log says why.
 
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use parking_lot::Mutex;
 
-/// Names that are logged, at most: they come from clients.
+/// Most names that are logged, since they come from clients.
 const NAMES: usize = 100;
 
-/// Characters of a name that are logged.
+/// Longest part of a name that is logged, in characters.
 const LENGTH: usize = 60;
 
 /// The events that clients send.
@@ -39,7 +39,7 @@ const SYNONYMS: [(&str, &str); 10] = [
     ("typingstop", "stop-typing"),
 ];
 
-/// Events by which clients of other servers say who they are, or ask to hear of a conversation.
+/// Events with which clients of other servers join a conversation.
 const JOINING: [&str; 6] = ["join", "joinroom", "joinchat", "userjoin", "userconnected", "register"];
 
 static LOGGED: LazyLock<Mutex<HashSet<String>>> = LazyLock::new(Mutex::default);
@@ -56,18 +56,18 @@ pub(super) fn note(name: &str) {
     tracing::warn!(event = ?name, hint, "Unknown event from a client (each name is logged once)");
 }
 
-/// What an operator can do about it.
+/// What the event may have been meant to be.
 fn hint(name: &str) -> String {
     let plain = plain(name);
     if JOINING.contains(&plain.as_str()) {
-        return "nobody has to join here: whoever has sent `authenticate` hears of all their conversations".into();
+        return "clients need not join: after `authenticate` they receive all their conversations".into();
     }
     let meant = KNOWN.iter().find(|known| self::plain(known) == plain).copied();
     let meant = meant.or_else(|| SYNONYMS.iter().find(|(other, _)| *other == plain).map(|(_, known)| *known));
     meant.map_or_else(|| format!("known are: {}", KNOWN.join(", ")), |known| format!("it may mean `{known}`"))
 }
 
-/// A name without what spellings differ in.
+/// A name without case and punctuation.
 fn plain(name: &str) -> String {
     name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }

@@ -1,4 +1,4 @@
-//! What clients are sent. Exhaustive: a new kind of event does not compile until it has its words here.
+//! Encodes events. Exhaustive: a new kind of event does not compile until it is handled here.
 #![deny(clippy::wildcard_enum_match_arm)]
 
 use std::borrow::Cow;
@@ -14,10 +14,10 @@ use crate::domain::{
 };
 use crate::presence::Delivery;
 
-/// A payload, encoded once for all connections of a person.
+/// A payload. It is encoded once for all connections of a person.
 pub(in crate::faces::dashboard) struct Encoded(pub(in crate::faces::dashboard) Box<RawValue>);
 
-/// The payload for this viewer, who finds this server at this address; `None` if this face has no word for it.
+/// The payload for this viewer, whose client reaches this server at `server_url`; `None` if it cannot be encoded.
 pub(in crate::faces::dashboard) fn encode(event: &DeskEvent, viewer: &Person, server_url: &str) -> Option<Encoded> {
     let payload = match event {
         DeskEvent::Entry(told) => encode_entry(told, viewer, server_url),
@@ -28,10 +28,10 @@ pub(in crate::faces::dashboard) fn encode(event: &DeskEvent, viewer: &Person, se
     payload.map(Encoded).inspect_err(|error| tracing::error!(%error, "Could not encode an event")).ok()
 }
 
-/// Under which names a connection is sent this event, in this order.
+/// The names under which a connection receives an event, in this order.
 ///
-/// The connection that a message came from gets it as its confirmation, and so does its author's every other tab, but an
-/// agent's: a client shows a confirmation in whatever conversation is open, and an agent has many.
+/// The connection that sent a message receives it as `message-sent`, and so do a customer's other tabs. An agent's other tabs receive it as
+/// `receive-message`: clients show `message-sent` in whatever conversation is open, and agents have several.
 pub(in crate::faces::dashboard) fn names_for(delivery: &Delivery<'_>, connection: ConnectionId) -> Vec<&'static str> {
     let told = match delivery.event {
         DeskEvent::Entry(told) => told,
@@ -58,7 +58,7 @@ pub(in crate::faces::dashboard) fn names_for(delivery: &Delivery<'_>, connection
     }
 }
 
-/// An entry as [`resume`](crate::desk::resume) gives it: with its kind, since all kinds come in one list.
+/// An entry in the acknowledgement of `resume`: with its kind, since all kinds are in one list.
 pub(in crate::faces::dashboard) fn encode_for_resume(
     told: &EntryEvent,
     viewer: &Person,
@@ -121,7 +121,7 @@ fn encode_typing(change: &TypingChange, viewer: &Person) -> serde_json::Result<B
     to_raw_value(&TypingBody { user_id: typist.id.to_string(), conversation_id, name: &typist.shown.name })
 }
 
-/// `messages-read` — the other side has read.
+/// `messages-read` — the other side has read messages.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ReadBody {
@@ -140,7 +140,7 @@ struct StatusBody {
     status: &'static str,
 }
 
-/// `message-status` — all messages of the hearer's side up to `upTo` have come this far; `messageId` is the newest of them.
+/// `message-status` — all messages of the hearer's side up to `upTo` have reached this status; `messageId` is the newest of them.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct MessageStatusBody {
@@ -161,7 +161,7 @@ impl From<&StatusChange> for MessageStatusBody {
     }
 }
 
-/// `message-edited` — a message says something else now. Without a text, it was deleted since.
+/// `message-edited` — a message has a new text. Without the text, it was deleted later.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct EditedBody<'a> {
@@ -174,7 +174,7 @@ struct EditedBody<'a> {
     edited_by: String,
 }
 
-/// `message-deleted` — a message was taken back.
+/// `message-deleted` — a message was deleted.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct DeletedBody {

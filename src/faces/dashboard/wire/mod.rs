@@ -1,7 +1,10 @@
-//! Names and shapes of this face: what clients send, and what they are answered.
+//! Names and shapes of the dashboard's events and records.
 //!
-//! Source: docs/PROTOCOL.md#socketio. Reading is tolerant, as other frontends of the same event family need it; what is not
-//! understood is refused with a code. Identity is never read from a payload.
+//! [`encode`] encodes events, [`records`] has the people, messages and conversations in them and in REST responses, `read` parses what
+//! clients send. Parsing is tolerant, for other frontends of the same event family; what cannot be parsed is rejected with a code.
+//! Identities are never read from a payload.
+//!
+//! Source: docs/PROTOCOL.md#socketio.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -21,7 +24,7 @@ pub(super) mod encode;
 mod read;
 pub(super) mod records;
 
-/// Events of the server.
+/// Names of the server's events.
 pub(super) mod event {
     pub(in super::super) const AUTHENTICATED: &str = "authenticated";
     pub(in super::super) const CAUGHT_UP: &str = "caught-up";
@@ -40,10 +43,10 @@ pub(super) mod event {
     pub(in super::super) const SERVER_STOPPING: &str = "server-stopping";
 }
 
-/// Said to a client that shows no token.
+/// Message to a client that sends no token.
 pub(super) const NO_TOKEN: &str = "No token provided";
 
-/// A stable word for what is wrong: clients branch on it.
+/// A stable error code for programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum ErrorCode {
@@ -66,7 +69,7 @@ impl ErrorCode {
     }
 }
 
-/// `error` — something a client sent was refused.
+/// `error` — an event of the client was rejected.
 ///
 /// Shape: `{"message": "Failed to send message", "error": "message is blank", "code": "invalid"}`.
 #[derive(Debug, Clone, Serialize)]
@@ -84,28 +87,28 @@ impl Problem {
         Self { message, error: None, code, retry_after_ms: None }
     }
 
-    /// Something is wrong with a message: the default dialect has one sentence for all of these, and says why beside it.
+    /// A message was not sent. `message` is the same sentence for all reasons, `error` says why.
     pub(super) fn not_sent(code: ErrorCode, why: impl Into<String>) -> Self {
         Self { error: Some(why.into()), ..Self::new(code, "Failed to send message") }
     }
 
-    /// Too much in too short a time.
+    /// A rate limit was reached.
     pub(super) fn limited(limited: RateLimited, message: &'static str) -> Self {
         Self { retry_after_ms: Some(limited.retry_after_ms()), ..Self::new(ErrorCode::RateLimited, message) }
     }
 
-    /// Whoever it is is shut out for a time.
+    /// The account is banned for a time.
     pub(super) fn banned(banned: StillBanned) -> Self {
         Self { retry_after_ms: Some(banned.0.retry_after_ms()), ..Self::new(ErrorCode::Banned, "Account is banned") }
     }
 
-    /// The same as an answer.
+    /// The problem as an acknowledgement.
     pub(super) fn as_answer(&self) -> Refusal<'_> {
         Refusal { ok: false, success: false, retryable: self.code.is_retryable(), problem: self }
     }
 }
 
-/// The answer to what was refused: `{"ok": false, "success": false, "code": ..., "message": ..., "retryable": ...}`.
+/// The acknowledgement of a rejected event: `{"ok": false, "success": false, "code": ..., "message": ..., "retryable": ...}`.
 #[derive(Debug, Serialize)]
 pub(super) struct Refusal<'a> {
     ok: bool,
@@ -115,7 +118,7 @@ pub(super) struct Refusal<'a> {
     problem: &'a Problem,
 }
 
-/// The answer to what was done: `{"ok": true, "success": true}` and what belongs to it.
+/// The acknowledgement of a successful event: `{"ok": true, "success": true}`, and more fields of the event.
 #[derive(Debug, Serialize)]
 pub(super) struct Done<T: Serialize> {
     ok: bool,
@@ -130,11 +133,11 @@ impl<T: Serialize> Done<T> {
     }
 }
 
-/// Nothing belongs to it.
+/// No more fields.
 #[derive(Debug, Serialize)]
 pub(super) struct Nothing {}
 
-/// `authenticated` — whether the client is known now.
+/// `authenticated` — whether the client is authenticated.
 ///
 /// Shape: `{"success": true, "userId": "6b01...", "role": "user"}` or `{"success": false, "message": "Invalid token"}`.
 #[derive(Debug, Serialize)]
@@ -162,7 +165,7 @@ impl Authenticated {
     }
 }
 
-/// What the answer to an `authenticate` that succeeded has besides.
+/// The fields of a successful `authenticate`.
 #[derive(Debug, Serialize)]
 pub(super) struct Identity {
     #[serde(rename = "userId")]
@@ -176,14 +179,13 @@ impl From<&Person> for Identity {
     }
 }
 
-/// `caught-up`: everything that was missed has been sent. Told to pages that take part in recovery, for the offset that goes with
-/// it.
+/// `caught-up` — everything missed has been sent. Emitted to pages that take part in recovery, for its offset.
 ///
 /// Shape: `{}`
 #[derive(Debug, Serialize)]
 pub(super) struct CaughtUp {}
 
-/// `server-stopping`: the connection is about to end, and the client shall come back after so long.
+/// `server-stopping` — the connection is about to close, and the client should reconnect after this time.
 ///
 /// Shape: `{"comeBackAfterMs": 420}`
 #[derive(Debug, Serialize)]
@@ -198,7 +200,7 @@ impl ServerStopping {
     }
 }
 
-/// What a client asks for.
+/// An event from a client.
 #[derive(Debug)]
 pub(super) enum ClientEvent {
     Authenticate(Authenticate),
@@ -206,7 +208,7 @@ pub(super) enum ClientEvent {
     EditMessage(Result<MessageEdit, Problem>),
     /// `None` if it names no message.
     DeleteMessage(Option<MessageId>),
-    /// `None` if it is no such thing.
+    /// `None` if it is malformed.
     Received(Option<(ConversationId, Seq)>),
     MarkRead(Option<MarkRead>),
     Typing {
@@ -218,18 +220,18 @@ pub(super) enum ClientEvent {
     Unknown(String),
 }
 
-/// `authenticate` — who the client is: a bare token, `"Bearer " + token`, or `{"token": ..., "catchUp": true, "receipts": false}`.
+/// `authenticate` — identifies the client: a bare token, `"Bearer " + token`, or `{"token": ..., "catchUp": true, "receipts": false}`.
 #[derive(Debug)]
 pub(super) struct Authenticate {
-    /// `None` if nothing was shown, or something empty.
+    /// `None` if it is missing or empty.
     pub(super) token: Option<String>,
-    /// Whether missed messages shall be replayed; a client that resumes says `false`.
+    /// Whether to replay missed messages; clients that use `resume` send `false`.
     pub(super) catch_up: bool,
-    /// Whether the client wants to be told how far messages have come.
+    /// Whether the client wants `message-status`.
     pub(super) receipts: bool,
 }
 
-/// `send-message` — to say something.
+/// `send-message` — sends a message.
 ///
 /// Shape: `{"receiverId": "6b01...", "message": "hi", "clientMessageId": "m1"}`, or `conversationId` in place of `receiverId`.
 #[derive(Debug)]
@@ -239,7 +241,7 @@ pub(super) struct MessageToSend {
     pub(super) client_id: Option<ClientMessageId>,
 }
 
-/// `edit-message` — to have a message say something else.
+/// `edit-message` — replaces the text of a message.
 ///
 /// Shape: `{"messageId": "6b01...", "message": "hi!"}`.
 #[derive(Debug)]
@@ -249,7 +251,7 @@ pub(super) struct MessageEdit {
 }
 
 impl ClientEvent {
-    /// Reads an event: a JSON array of its name and its arguments. `Err` if it is no such thing.
+    /// Parses an event: a JSON array of its name and its arguments. `Err` if it is something else.
     pub(super) fn read(text: &[u8]) -> Result<Self, Problem> {
         let unreadable = || Problem::new(ErrorCode::Invalid, "Unreadable event");
         let parts: Vec<Value> = json::read(text).map_err(|_| unreadable())?;

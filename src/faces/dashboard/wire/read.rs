@@ -1,4 +1,4 @@
-//! Payloads to what they mean. Tolerant, as the frontends of this event family need it.
+//! Parses payloads. Tolerant, for other frontends of the same event family.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ pub(in super::super) fn read_authenticate(argument: &Value) -> Authenticate {
         Value::String(text) if text.is_empty() => None,
         Value::Number(number) if number.as_f64() == Some(0.0) => None,
         Value::String(text) => Some(without_bearer(text).to_owned()),
-        // Something was shown, but it is no token.
+        // Not a token, but not nothing either: rejected as an invalid token.
         Value::Bool(true) | Value::Number(_) | Value::Array(_) | Value::Object(_) => Some("?".into()),
     };
     Authenticate { token, catch_up: argument["catchUp"] != false, receipts: argument["receipts"] == true }
@@ -86,7 +86,7 @@ pub(super) fn read_mark(argument: &Value) -> Option<MarkRead> {
     read_id(fields.get("conversationId")?).map(|conversation| MarkRead::In(conversation, up_to))
 }
 
-/// `{"conversations": {"6c02...": 17}}`, or nothing for "all I have".
+/// `{"conversations": {"6c02...": 17}}`, or nothing for all conversations.
 pub(super) fn read_resume(argument: &Value) -> Option<BTreeMap<ConversationId, Seq>> {
     let conversations = match argument {
         Value::Null => return Some(BTreeMap::new()),
@@ -121,7 +121,7 @@ pub(super) fn read_id<T: std::str::FromStr>(value: &Value) -> Option<T> {
     value.as_str().and_then(|text| text.parse().ok())
 }
 
-/// As JavaScript sees it, which the replaced server went by.
+/// Truthiness in JavaScript, which the replaced server checked.
 fn is_truthy(value: &Value) -> bool {
     match value {
         Value::Null => false,

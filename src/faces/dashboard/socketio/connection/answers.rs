@@ -1,4 +1,4 @@
-//! What a client is answered, and how a client is refused.
+//! Acknowledgements and errors.
 
 use std::time::Duration;
 
@@ -10,14 +10,14 @@ use super::SocketConnection;
 use crate::faces::dashboard::wire::{Problem, event};
 use crate::limits::{Paced, RateLimited};
 
-/// What a client that was closed for flooding is told to wait.
+/// `retryAfterMs` for a client that is disconnected for flooding.
 const FLOOD_PAUSE: Duration = Duration::from_secs(10);
 
-/// How long the reason of a close has for its way to the client.
+/// How long to wait after the error before the connection is closed.
 const REASON_SENT: Duration = Duration::from_millis(250);
 
 impl SocketConnection {
-    /// Answers a client that asked for an answer.
+    /// Acknowledges an event, if the client asked for it.
     pub(in crate::faces::dashboard::socketio) fn acknowledge<T: Serialize>(&self, ack: Option<AckSender>, answer: &T) {
         let Some(ack) = ack else { return };
         if self.state().socket().is_none() {
@@ -30,8 +30,7 @@ impl SocketConnection {
         self.settle(ack.send(&answer));
     }
 
-    /// Tells a client what is wrong with what it sent: by an `error` event unless there are too many, and by an answer if it asked
-    /// for one.
+    /// Rejects an event: with an `error` event, up to a rate, and in the acknowledgement if the client asked for one.
     pub(in crate::faces::dashboard::socketio) fn refuse(&self, ack: Option<AckSender>, problem: &Problem) {
         self.count_refusal();
         if self.pace.take(Paced::Told).is_ok() {
@@ -40,20 +39,20 @@ impl SocketConnection {
         self.acknowledge(ack, &problem.as_answer());
     }
 
-    /// Tells a client that waits for an answer what is wrong.
+    /// Rejects an event in the acknowledgement only.
     pub(in crate::faces::dashboard::socketio) fn decline(&self, ack: Option<AckSender>, problem: &Problem) {
         self.count_refusal();
         self.acknowledge(ack, &problem.as_answer());
     }
 
-    /// Counts a refusal. A client that causes nothing else is closed.
+    /// Counts a rejected event. A client that sends nothing else is disconnected.
     fn count_refusal(&self) {
         if self.pace.refused() {
             self.close_flood();
         }
     }
 
-    /// Says why, and then ends the transport: told to leave its namespace, a stock client would stay away for good.
+    /// Sends the reason and closes the transport. After a DISCONNECT packet, a stock client would not reconnect.
     fn close_flood(&self) {
         tracing::warn!(connection.id = %self.id, "Closed a connection after ten seconds of refused requests");
         let limited = RateLimited::from(FLOOD_PAUSE);

@@ -1,4 +1,4 @@
-//! What the desk tells a client, and asks of it.
+//! The connection as the desk sees it.
 
 use std::sync::Weak;
 use std::sync::atomic::Ordering;
@@ -37,7 +37,7 @@ impl Connection for SocketConnection {
         tokio::spawn(async move {
             if !connection.transport.answers().await {
                 tracing::debug!(connection.id = %connection.id, "Closed a dead connection: its person has reconnected");
-                connection.give_to(None, connection.transport.arrived(), Ending::Silent);
+                connection.change_person(None, connection.transport.arrived(), Ending::Silent);
                 connection.cut_off();
             }
         });
@@ -56,7 +56,7 @@ impl Connection for SocketConnection {
 
     fn retire(&self, has_named_place: bool) {
         let ending = if has_named_place { Ending::Closed } else { Ending::Broken };
-        self.give_to(None, self.transport.arrived(), ending);
+        self.change_person(None, self.transport.arrived(), ending);
         self.cut_off();
     }
 
@@ -64,8 +64,8 @@ impl Connection for SocketConnection {
         self.emit(event::SERVER_STOPPING, &ServerStopping::new(come_back));
     }
 
-    /// The stock client comes back by itself when it loses its transport, but not when it is told to disconnect. One that
-    /// polls loses it together with the server.
+    /// The stock client reconnects when it loses its transport, but not after a DISCONNECT packet. A client that polls loses its transport
+    /// when the server stops.
     fn close_gracefully(&self) {
         let mut state = self.state();
         let Some(websocket) = self.transport.hang_up().filter(|_| state.socket().is_some()) else {
@@ -94,7 +94,7 @@ impl Connection for SocketConnection {
         });
         let Some(encoded) = encoded.as_ref() else { return Outcome::NotTaken };
         let mut state = self.state();
-        // It may have become somebody else's since the event was addressed; once they are told so, nothing else may follow.
+        // Somebody else may have authenticated since the event was addressed.
         if state.person.as_ref().is_none_or(|person| person.id != delivery.viewer.id) {
             return Outcome::Closed;
         }
@@ -108,8 +108,8 @@ impl Connection for SocketConnection {
     }
 
     fn revoke(&self, reason: Revoked) {
-        // It may be dead as well as alive.
-        self.give_to(None, self.transport.arrived(), Ending::Closed);
+        // The client may be dead.
+        self.change_person(None, self.transport.arrived(), Ending::Closed);
         let message = match reason {
             Revoked::TokenExpired => "Token expired",
             Revoked::Blocked => "Account is blocked.",

@@ -1,4 +1,4 @@
-//! One socket: the only place in this face that emits.
+//! One socket: the only place that emits events.
 
 mod answers;
 mod from_desk;
@@ -26,7 +26,7 @@ use crate::limits::Pace;
 use crate::net::ServerUrl;
 use crate::presence::{Ending, Outcome};
 
-/// One live Socket.IO socket.
+/// One Socket.IO socket.
 pub(super) struct SocketConnection {
     id: ConnectionId,
     itself: Weak<Self>,
@@ -41,21 +41,21 @@ pub(super) struct SocketConnection {
 
 struct State {
     stage: Stage,
-    /// Whose it is; `None` while nobody has authenticated.
+    /// Who is authenticated; `None` for nobody.
     person: Option<Arc<Person>>,
-    /// Whether anybody ever tried to authenticate.
-    has_spoken: bool,
-    /// `None` of a client that does not take part in recovery.
+    /// Whether the client ever tried to authenticate.
+    has_tried: bool,
+    /// `None` if the client does not take part in recovery.
     page: Option<Box<Page>>,
 }
 
 enum Stage {
-    /// The client has not been told yet that it is connected.
+    /// The CONNECT packet has not been sent yet.
     Connecting,
     Open(SocketRef),
-    /// Nothing may follow what could not be sent: the client shall come back and catch up.
+    /// Something could not be sent, so nothing may follow: the client must reconnect and catch up.
     CutOff,
-    /// Nothing keeps the socket alive any more.
+    /// The socket has closed.
     Closed,
 }
 
@@ -70,7 +70,7 @@ impl State {
 
 impl SocketConnection {
     pub(super) fn new(desk: Desk, transport: Arc<Transport>) -> Arc<Self> {
-        let state = State { stage: Stage::Connecting, person: None, has_spoken: false, page: None };
+        let state = State { stage: Stage::Connecting, person: None, has_tried: false, page: None };
         Arc::new_cyclic(|itself| Self {
             id: ConnectionId::next(),
             itself: itself.clone(),
@@ -84,7 +84,7 @@ impl SocketConnection {
         })
     }
 
-    /// From now on it can be sent to, unless it has closed already.
+    /// Allows events to be sent, unless the socket has closed already.
     pub(super) fn open(&self, socket: SocketRef) {
         let mut state = self.state();
         if matches!(state.stage, Stage::Connecting) {
@@ -92,13 +92,13 @@ impl SocketConnection {
         }
     }
 
-    /// Whose connection it is.
+    /// Who is authenticated.
     pub(super) fn person(&self) -> Option<Arc<Person>> {
         self.state().person.clone()
     }
 
-    /// To be called once the desk has connected it to this person. It may have closed, or been given to somebody else, before
-    /// that: then nobody else takes it from them. False if it is not theirs any more.
+    /// Must be called once the desk has connected it to a person. If it has closed in the meantime, or somebody else has authenticated, it is
+    /// disconnected from that person here. Returns whether it is still theirs and open.
     pub(super) fn is_connected_to(&self, who: &Arc<Person>) -> bool {
         let state = self.state();
         let is_theirs = state.person.as_ref().is_some_and(|person| person.id == who.id);
@@ -110,14 +110,13 @@ impl SocketConnection {
         is_theirs && is_open
     }
 
-    /// Makes it somebody's, or nobody's; whoever had it before loses it completely. False if it was theirs already, and
-    /// still is.
+    /// Changes who is authenticated; `None` for nobody. Disconnects the person before. Returns false if the person is the same.
     pub(super) fn rebind(&self, person: Option<&Arc<Person>>) -> bool {
-        // The client is alive, so what was sent to it has arrived or will.
-        self.give_to(person, Instant::now(), Ending::Closed)
+        // The client is alive, so everything that was sent arrives.
+        self.change_person(person, Instant::now(), Ending::Closed)
     }
 
-    /// Where its client finds this server.
+    /// URL at which its client reaches this server.
     pub(super) fn server_url(&self) -> ServerUrl {
         let socket = self.state().socket().cloned();
         match &socket {
@@ -126,7 +125,7 @@ impl SocketConnection {
         }
     }
 
-    /// Its client has shown who it is, so its session counts as claimed from now on.
+    /// Marks its session as claimed: the client has authenticated.
     pub(super) fn claim(&self) {
         let socket = self.state().socket().cloned();
         if let Some(socket) = socket {
@@ -134,10 +133,10 @@ impl SocketConnection {
         }
     }
 
-    /// What was sent before `arrived` to whoever had it before has arrived.
-    fn give_to(&self, person: Option<&Arc<Person>>, arrived: Instant, ending: Ending) -> bool {
+    /// As [`rebind`](Self::rebind). Everything that was sent to the person before until `arrived` has arrived.
+    fn change_person(&self, person: Option<&Arc<Person>>, arrived: Instant, ending: Ending) -> bool {
         let mut state = self.state();
-        state.has_spoken = true;
+        state.has_tried = true;
         if matches!(state.stage, Stage::Closed) {
             return true;
         }
@@ -156,24 +155,24 @@ impl SocketConnection {
         true
     }
 
-    /// The client is this page's.
+    /// Sets the page that the client runs in.
     pub(super) fn set_page(&self, page: Page) {
         self.state().page = Some(Box::new(page));
     }
 
-    /// The id of its page, if it has one.
+    /// The `pid` of its page, if it takes part in recovery.
     pub(super) fn page_id(&self) -> Option<String> {
         self.state().page.as_ref().map(|page| page.id.clone())
     }
 
-    /// Somebody has authenticated on its page.
+    /// Sets who is authenticated on its page.
     pub(super) fn bind_page(&self, binding: String) {
         if let Some(page) = &mut self.state().page {
             page.bind(binding);
         }
     }
 
-    /// Its page has come back.
+    /// Restores the state of its page, which has reconnected.
     pub(super) fn resume_page(&self, returning: &Returning) {
         if let Some(page) = &mut self.state().page {
             page.bind(returning.binding.clone());
@@ -181,13 +180,13 @@ impl SocketConnection {
         }
     }
 
-    /// Whether nobody ever tried to authenticate on it, though it is open.
+    /// Whether it is open, and the client never tried to authenticate.
     pub(super) fn is_silent(&self) -> bool {
         let state = self.state();
-        state.socket().is_some() && !state.has_spoken
+        state.socket().is_some() && !state.has_tried
     }
 
-    /// Whether the client wants to be told how far messages have come.
+    /// Sets whether the client wants `message-status`.
     pub(super) fn want_receipts(&self, wants: bool) {
         self.wants_receipts.store(wants, Ordering::Relaxed);
         if wants {
@@ -195,18 +194,18 @@ impl SocketConnection {
         }
     }
 
-    /// Whether answers wait that the client does not take at present.
+    /// Whether acknowledgements wait that the client does not read.
     pub(super) fn is_stalled(&self) -> bool {
         self.state().socket().is_some() && self.transport.is_stalled()
     }
 
-    /// The client said something.
+    /// Notes that the client has sent something.
     pub(super) fn heard_from(&self) {
         self.transport.look_at(self.state().socket());
         self.transport.hear();
     }
 
-    /// To be called once, when the socket is closed.
+    /// Must be called once, when the socket has closed.
     pub(super) fn closed(&self, reason: DisconnectReason) {
         let mut state = self.state();
         self.transport.look_at(state.socket());
@@ -216,7 +215,7 @@ impl SocketConnection {
         let ending = match reason {
             _ if was_cut_off => Ending::Broken,
             DisconnectReason::ClosingServer => {
-                // The server sends all it has to a websocket before it closes.
+                // The library sends everything queued before it closes a websocket.
                 if self.transport.is_websocket() {
                     self.transport.confirm_all();
                 }
@@ -243,19 +242,19 @@ impl SocketConnection {
         }
     }
 
-    /// Emits an event that concerns this connection alone.
+    /// Emits an event to this connection only.
     pub(super) fn emit<T: Serialize + ?Sized>(&self, name: &'static str, payload: &T) -> Outcome {
         let Some(socket) = self.state().socket().cloned() else { return Outcome::Closed };
         self.settle(socket.emit(name, payload))
     }
 
-    /// Tells whether the client is authenticated. A page learns with it where it is, or that nobody is authenticated on it.
+    /// Emits `authenticated`, to pages with their offset.
     pub(super) fn emit_authenticated(&self, answer: &Authenticated) {
         let state = self.state();
         let Some(socket) = state.socket().cloned() else { return };
         let offset =
             state.page.as_ref().map(|page| if answer.is_success() { page.offset() } else { NOBODY.to_owned() });
-        // Sent while nothing else is, so that offsets arrive in order.
+        // Sent under the lock, so that offsets arrive in order.
         let sent = match offset {
             Some(offset) => socket.emit(event::AUTHENTICATED, &(answer, offset)),
             None => socket.emit(event::AUTHENTICATED, answer),
@@ -264,7 +263,7 @@ impl SocketConnection {
         self.settle(sent);
     }
 
-    /// What became of something that cannot be tried again: if there was no room for it, the connection is cut off.
+    /// The outcome of an event that is not retried: if the queue was full, the connection is closed.
     fn settle(&self, result: Result<(), SendError>) -> Outcome {
         match outcome(result) {
             Outcome::Full => {
@@ -275,19 +274,19 @@ impl SocketConnection {
         }
     }
 
-    /// Its stream has a hole now, so the client must come back and catch up.
+    /// Closes the connection after an event was lost: the client must reconnect and catch up.
     fn cut_off_slow(&self) {
         if self.cut_off() {
-            tracing::warn!(connection.id = %self.id, "Cut off a connection that reads too slowly");
+            tracing::warn!(connection.id = %self.id, "Closed a connection that reads too slowly");
         }
     }
 
-    /// The client must come back and try again, since what it has missed could not be read.
+    /// Closes the connection after a failure: the client must reconnect and try again.
     pub(super) fn give_up(&self) {
         self.cut_off();
     }
 
-    /// False if it was over already.
+    /// Returns false if it was closed or cut off already.
     fn cut_off(&self) -> bool {
         let mut state = self.state();
         if matches!(state.stage, Stage::CutOff | Stage::Closed) {
@@ -299,7 +298,7 @@ impl SocketConnection {
             websocket.now();
             return true;
         }
-        // Not by a farewell to the namespace: stock clients stay away after that.
+        // Not by a DISCONNECT packet, after which stock clients do not reconnect.
         self.transport.end_session();
         true
     }
