@@ -50,7 +50,8 @@ impl RequestLimits {
     pub(super) fn refuse(&self, request: &Request) -> Option<Response> {
         let source = ClientAddress::of(request.extensions()).source();
         for action in actions(request) {
-            let person = action.by_person().and_then(|_| self.accounts.subject_of(header_token(request.headers()).ok()??));
+            let person =
+                action.by_person().and_then(|_| self.accounts.subject_of(header_token(request.headers()).ok()??));
             if let Err(limited) = self.limits.take_for(*action, source, person) {
                 tracing::debug!(%source, action = action.name(), "Rate limit reached");
                 return Some(too_many(limited));
