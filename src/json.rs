@@ -1,19 +1,19 @@
-//! JSON as pages write it.
+//! JSON as browsers write it.
 //!
-//! JavaScript strings may hold half of a character: a lone surrogate, as an emoji that was cut in two leaves it. Its
-//! `JSON.stringify` writes that as an escape, which strict parsers refuse. It reads as U+FFFD here, as a browser would show it.
+//! JavaScript strings may contain lone surrogates, e.g. of an emoji that was cut in half. `JSON.stringify` writes them as escapes, which
+//! strict parsers reject. Here they become U+FFFD, which is also what a browser shows.
 
 use std::borrow::Cow;
 
 use serde::de::DeserializeOwned;
 
-/// What stands in place of half a character.
+/// Replaces a lone surrogate.
 const REPLACEMENT: &[u8] = br"\ufffd";
 
-/// Reads JSON; lone surrogates become U+FFFD.
+/// Parses JSON; lone surrogates become U+FFFD.
 ///
 /// # Errors
-/// [`serde_json::Error`] if it is none, or of another shape.
+/// [`serde_json::Error`] if the text is not JSON, or has another shape than `T`.
 pub(crate) fn read<T: DeserializeOwned>(text: &[u8]) -> serde_json::Result<T> {
     serde_json::from_slice(text).or_else(|error| match without_lone_surrogates(text) {
         Cow::Owned(mended) => serde_json::from_slice(&mended),
@@ -45,7 +45,7 @@ fn without_lone_surrogates(text: &[u8]) -> Cow<'_, [u8]> {
     mended.map_or(Cow::Borrowed(text), Cow::Owned)
 }
 
-/// The UTF-16 unit that a text begins with, if that is an escape.
+/// The UTF-16 code unit of the escape that a text begins with; `None` if it begins with something else.
 fn unit(text: &[u8]) -> Option<u16> {
     let digits = text.strip_prefix(br"\u")?.get(..4)?;
     let mut unit = [0; 2];

@@ -39,7 +39,7 @@ const ROUTES: &[(&str, &[Action])] = &[
 /// The rate limits of the routes.
 #[derive(Clone)]
 pub struct RequestLimits {
-    /// The counts.
+    /// Counters.
     pub limits: Arc<Limits>,
     /// Finds the account of a token.
     pub accounts: Arc<Accounts>,

@@ -1,8 +1,8 @@
-//! Sessions that nobody has claimed are bounded: so many at once, so many of one address. Whoever comes beyond waits a little for
-//! others to say who they are; then the oldest that has not goes, or the newcomer is asked to come later.
+//! Limits unauthenticated sessions, in total and per address. Beyond the limit, a handshake waits shortly for others to authenticate. Then
+//! the oldest unauthenticated session is closed, or the handshake is rejected.
 //!
-//! A session is claimed when its client has shown who it is, in the handshake or later. Each has a [`Session`], which lies with the
-//! request of its handshake and so lives exactly as long as the library's own.
+//! A session is claimed once its client has authenticated, in the handshake or later. Its [`Session`] is stored with the request of its
+//! handshake, and so lives exactly as long as the library's own session.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -17,28 +17,28 @@ use super::session::{End, Session};
 use crate::domain::UserId;
 use crate::limits::{RateLimited, Source};
 
-/// How long a handshake waits for its turn.
+/// How long a handshake waits for a place.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How often a handshake that waits looks whether a session has been silent for too long.
+/// How often a waiting handshake checks for sessions to close.
 const GLANCE: Duration = Duration::from_secs(1);
 
-/// A session that is younger than this may still be about to say who it is.
+/// Age below which a session is not closed, since it may be about to authenticate.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// When a handshake that was refused is asked to come back.
+/// `Retry-After` of a rejected handshake.
 const COME_BACK: Duration = Duration::from_secs(2);
 
-/// How many sessions there may be.
+/// Limits on sessions.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
-    /// Unclaimed, in total.
+    /// Unclaimed sessions, in total.
     pub(super) total: usize,
-    /// Unclaimed, of one address.
+    /// Unclaimed sessions of one address.
     pub(super) per_source: usize,
-    /// That were opened with a token of the same account and have not used it yet.
+    /// Unclaimed sessions that were opened with a token of the same account.
     pub(super) per_account: usize,
-    /// Handshakes that wait.
+    /// Waiting handshakes.
     pub(super) waiting: usize,
 }
 
@@ -51,15 +51,15 @@ impl Default for Bounds {
 /// Who opens a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Opener {
-    /// Somebody at this address.
+    /// A client without a valid token, by its address.
     Source(Source),
-    /// Whoever has a good token of this account.
+    /// A client with a valid token of this account.
     Account(UserId),
-    /// The same, of a token that names its account by number.
+    /// The same, for a token that names the account by number.
     Number(u64),
 }
 
-/// Lets sessions in. Clones share the bounds.
+/// Admits sessions. Clones share the limits.
 #[derive(Clone)]
 pub(super) struct Admission(Arc<Shared>);
 
@@ -72,9 +72,9 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    /// Those that are unclaimed, the oldest first.
+    /// The unclaimed sessions, oldest first.
     unclaimed: BTreeMap<u64, Unclaimed>,
-    /// What each opener may still open. Those who have nothing open are forgotten when there is need of room.
+    /// Free places per opener. Openers without a session are removed before the map grows.
     openers: HashMap<Opener, Arc<Semaphore>>,
     next: u64,
 }
@@ -85,7 +85,7 @@ struct Unclaimed {
     session: std::sync::Weak<Session>,
 }
 
-/// A place among the unclaimed sessions; given back when it is dropped.
+/// A place among the unclaimed sessions. Released when dropped.
 pub(super) struct Place {
     shared: Arc<Shared>,
     number: u64,
@@ -99,7 +99,7 @@ impl Drop for Place {
     }
 }
 
-/// Counts a handshake as waiting for as long as it is there.
+/// Counts a handshake as waiting until it is dropped.
 struct Waiting<'a>(&'a AtomicUsize);
 
 impl Drop for Waiting<'_> {
@@ -114,10 +114,10 @@ impl Admission {
         Self(Arc::new(Shared { bounds, total, waiting: AtomicUsize::new(0), state: Mutex::default() }))
     }
 
-    /// Waits for a place. `end` is called for each session that has to go for it.
+    /// Waits for a place. `end` is called for each session that is closed for it.
     ///
     /// # Errors
-    /// [`RateLimited`] if there is none in time.
+    /// [`RateLimited`] if none is free in time.
     pub(super) async fn admit<W: Future<Output = ()>>(
         &self,
         opener: Opener,
@@ -127,7 +127,7 @@ impl Admission {
         let own = self.0.semaphore(opener);
         let acquiring = async {
             let own = own.acquire_owned().await.ok()?;
-            // Whoever has shown a token is not in the way of those who have not.
+            // Clients with a token do not take places from those without.
             let total = match opener {
                 Opener::Source(_) => Some(self.0.total.clone().acquire_owned().await.ok()?),
                 Opener::Account(_) | Opener::Number(_) => None,
@@ -185,8 +185,7 @@ impl Shared {
         Place { shared: self.clone(), number, permits: Some(permits) }
     }
 
-    /// Takes out the oldest session that has been silent for too long: of this opener if it has all that it may have, else of
-    /// everybody.
+    /// Removes the oldest session past [`GRACE`]: one of this opener if the opener is at its limit, otherwise any.
     fn oldest(&self, opener: Opener) -> Option<Arc<Session>> {
         let mut state = self.state();
         let is_full = state.openers.get(&opener).is_some_and(|own| own.available_permits() == 0);
@@ -203,7 +202,7 @@ impl Shared {
 }
 
 impl Place {
-    /// Names the session that has this place.
+    /// Sets the session that has this place.
     pub(super) fn is_of(&self, session: &Arc<Session>) {
         if let Some(unclaimed) = self.shared.state().unclaimed.get_mut(&self.number) {
             unclaimed.session = Arc::downgrade(session);

@@ -1,12 +1,12 @@
-//! Adds a `pid` to the packet that tells a client that it is connected.
+//! Adds a `pid` to the CONNECT packet.
 //!
-//! The stock client (4.6 and later) recovers its state after a lost connection if that packet carries one. socketioxide has no
-//! way to add it: it makes the packet of the session's id alone, `40{"sid":"..."}`. Since that id is known before the packet
-//! is sent, so are its exact bytes, and they are replaced where they pass through this server: in what a websocket writes
-//! (`HangUp::replace_once`), and in the body that answers a poll ([`in_answer`]). If the library changes the packet's form,
-//! nothing is replaced, no client recovers, and `tests/it/recovery.rs` fails.
+//! The stock client (4.6 and later) recovers its state after a lost connection if that packet carries one. socketioxide
+//! cannot add it: it sends `40{"sid":"..."}`. The session id is known before the packet is sent, and so are its exact bytes. They are
+//! replaced where they pass through this server: in the writes of a websocket (`HangUp::replace_once`), and in the response to a poll
+//! ([`in_answer`](ConnectAnswer::in_answer)). If the library changes the packet, nothing is replaced, no client recovers, and
+//! `tests/it/recovery.rs` fails.
 //!
-//! To be deleted, with `net/rewrite.rs`, once socketioxide can send it (its issue 729).
+//! To be deleted, together with `net/rewrite.rs`, once socketioxide can send a `pid` (its issue 729).
 
 use std::fmt::Display;
 
@@ -18,7 +18,7 @@ use parking_lot::Mutex;
 
 use crate::net::HangUp;
 
-/// The packet of one session, as long as it may still be sent in the answer to a poll.
+/// The packet of one session, until it was sent in the response to a poll or a websocket carries the socket.
 #[derive(Debug, Default)]
 pub(in crate::faces) struct ConnectAnswer(Mutex<Option<Packet>>);
 
@@ -29,8 +29,8 @@ struct Packet {
 }
 
 impl ConnectAnswer {
-    /// From now on the packet of this session in this namespace carries this `pid` in the answer to a poll.
-    /// [`carry`](Self::carry) does the same for a websocket.
+    /// Adds this `pid` to the packet of this session and namespace in the response to a poll. For a websocket, call
+    /// [`carry`](Self::carry), too.
     pub(in crate::faces) fn add(&self, session: impl Display, namespace: &str, pid: &str) {
         let namespace = if namespace == "/" { String::new() } else { format!("{namespace},") };
         let without = format!(r#"40{namespace}{{"sid":"{session}"}}"#);
@@ -38,28 +38,28 @@ impl ConnectAnswer {
         *self.packet() = Some(Packet { without, with });
     }
 
-    /// This websocket may be what the packet is sent on. While a client changes to it, polls may still bring the packet.
+    /// Adds the `pid` if the packet is sent on this websocket. During an upgrade, it may still be sent in the response to a poll.
     pub(in crate::faces) fn carry(&self, websocket: &HangUp) {
         if let Some(packet) = self.packet().as_ref() {
             packet.replace_on(websocket);
         }
     }
 
-    /// No poll brings the packet any more.
+    /// The packet can no longer be sent in the response to a poll.
     pub(in crate::faces) fn leave_to_websocket(&self) {
         drop(self.packet().take());
     }
 
-    /// Whether a poll may be answered with it.
+    /// Whether the packet may still be sent in the response to a poll.
     pub(in crate::faces) fn is_due(&self) -> bool {
         self.packet().is_some()
     }
 
-    /// The answer to a poll, with the `pid` if the packet is in it.
+    /// The response to a poll, with the `pid` if it contains the packet.
     pub(in crate::faces) async fn in_answer(&self, response: Response) -> Response {
         let Some(Packet { without, with }) = self.packet().clone() else { return response };
         let (mut head, body) = response.into_parts();
-        // The library makes the whole body before it answers.
+        // The library has the whole body before it responds.
         let Ok(body) = body.collect().await else {
             tracing::debug!("The response to a poll was cut short");
             return Response::from_parts(head, Body::empty());
@@ -88,7 +88,7 @@ impl Packet {
     }
 }
 
-/// A text frame as servers send them: final, not masked; `None` if it is longer than the shortest form can say.
+/// A text frame as servers send it: final, and not masked. `None` if the text is too long for the short form.
 fn frame(text: &str) -> Option<Vec<u8>> {
     let length = u8::try_from(text.len()).ok().filter(|length| *length < 126)?;
     Some([&[0x81, length], text.as_bytes()].concat())

@@ -1,7 +1,7 @@
 //! The request that opens a session.
 //!
-//! The library keeps the head of that request for as long as the session lives. So what is needed later is read once, into a
-//! [`Handshake`], and [`strip`] removes the rest before the library gets the request. An idle connection is 1 KB smaller that way.
+//! The library keeps the head of that request as long as the session lives. So everything needed later is read once, into a
+//! [`Handshake`], and [`strip`] removes the rest before the library gets the request. This saves 1 KB per idle connection.
 
 use std::net::IpAddr;
 use std::sync::LazyLock;
@@ -19,7 +19,7 @@ use crate::auth::without_bearer;
 use crate::faces::http::credentials::{cookie_token, header_token};
 use crate::net::{ClientAddress, ServerUrl};
 
-/// What is needed of the request that opened a session, for as long as the session lives.
+/// What is needed of the request that opened a session, as long as the session lives.
 #[derive(Debug)]
 pub(in crate::faces) struct Handshake {
     /// The client's address.
@@ -30,15 +30,15 @@ pub(in crate::faces) struct Handshake {
     pub(in crate::faces) is_eio3: bool,
     /// Whether it asked for a websocket.
     pub(super) is_websocket: bool,
-    /// The token in the address, else in an `Authorization` header.
+    /// The token in the URL, or else in an `Authorization` header.
     pub(in crate::faces) token: Option<Box<str>>,
     /// The token in a cookie named `token`.
     pub(in crate::faces) cookie: Option<Box<str>>,
-    /// Where the client finds this server.
+    /// URL at which the client reaches this server.
     pub(in crate::faces) server_url: ServerUrl,
 }
 
-/// Of a socket whose request did not pass the guard.
+/// For a socket whose request did not pass the guard.
 static UNKNOWN: LazyLock<Handshake> =
     LazyLock::new(|| Handshake::new(&Query::default(), None, &HeaderMap::new(), &Extensions::new()));
 
@@ -48,7 +48,7 @@ struct TokenParameter {
 }
 
 impl Handshake {
-    /// Reads the request of a handshake.
+    /// Reads a handshake request.
     pub(in crate::faces) fn read(query: &Query, request: &Request) -> Self {
         let in_address = Parameters::<TokenParameter>::try_from_uri(request.uri()).ok();
         let in_address = in_address.and_then(|parameters| parameters.0.token);
@@ -75,11 +75,11 @@ impl Handshake {
     }
 }
 
-/// The only header that the library reads when it opens a websocket. Those that ask for one have been checked before.
+/// The only header that the library needs to open a websocket. The others have been checked already.
 const NEEDED: HeaderName = header::SEC_WEBSOCKET_KEY;
 
-/// Removes everything that the library does not need from a request that opens a session or a websocket. Maps are made anew, since
-/// they do not shrink.
+/// Removes everything that the library does not need from a request that opens a session or a websocket. The maps are
+/// replaced, since they do not shrink.
 pub(super) fn strip(request: &mut Request) {
     let mut headers = HeaderMap::new();
     if let Some(key) = request.headers_mut().remove(NEEDED) {

@@ -1,4 +1,4 @@
-//! What a request passes before it gets to a socket.
+//! Checks requests before they reach the library.
 
 use std::sync::Arc;
 
@@ -25,11 +25,11 @@ use crate::faces::http::reply::retry_later;
 use crate::limits::{Action, Limits, RateLimited};
 use crate::net::{ClientAddress, HangUp};
 
-/// What is known at the gate.
+/// State of [`guard`].
 #[derive(Clone)]
 pub struct Gate {
     allow_eio3: bool,
-    /// Another path, which is taken for the usual one.
+    /// Additional path of the endpoint.
     path: Option<Arc<str>>,
     transports: Transports,
     accounts: Arc<Accounts>,
@@ -39,7 +39,7 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// `path`: another path at which the endpoint answers, without a final slash.
+    /// `path`: additional path of the endpoint, without a final slash.
     pub(in crate::faces) fn new(
         allow_eio3: bool,
         path: Option<&str>,
@@ -52,7 +52,7 @@ impl Gate {
         Self { allow_eio3, path, transports, accounts, limits, admission, sessions }
     }
 
-    /// Whether a request is for a socket. One to the other path becomes one to the usual path.
+    /// Whether a request is for the endpoint. The additional path is rewritten to the usual one.
     fn is_for_a_socket(&self, request: &mut Request) -> bool {
         let path = request.uri().path();
         if is_below(path, PATH) {
@@ -71,8 +71,8 @@ impl Gate {
     }
 }
 
-/// Refuses what is no handshake, and clients of Engine.IO 3 unless they are let in, in the words of the replaced server; sessions that
-/// are too many, or somebody else's; and notes who is heard.
+/// Middleware that rejects malformed requests, clients of Engine.IO 3 unless they are accepted, requests that may not use their session,
+/// and handshakes beyond the limits. Error responses are those of the replaced server.
 pub async fn guard(State(gate): State<Gate>, mut request: Request, next: Next) -> Response {
     if !gate.is_for_a_socket(&mut request) {
         return next.run(request).await;
@@ -87,7 +87,7 @@ pub async fn guard(State(gate): State<Gate>, mut request: Request, next: Next) -
     let hang_up = request.extensions().get::<HangUp>().cloned();
     let route = ClientAddress::of(request.extensions()).route();
     let shown = Shown::of(&gate.accounts, request.headers(), route, query.is_websocket);
-    // One that is not known is left to the library.
+    // The library rejects unknown ids.
     let session = query.session.and_then(|id| gate.sessions.find(id));
     if session.as_ref().is_some_and(|session| !session.admits(&shown)) {
         return refuse(1, "Session ID unknown");
@@ -131,7 +131,7 @@ pub async fn guard(State(gate): State<Gate>, mut request: Request, next: Next) -
 }
 
 impl Gate {
-    /// A handshake, once there is room for another session.
+    /// Serves a handshake, once there is a place for another session.
     async fn open(
         &self,
         query: &Query,
@@ -167,7 +167,7 @@ impl Gate {
         }
     }
 
-    /// Reads the session's id in the answer to a handshake by polling.
+    /// Reads the session's id in the response to a handshake by polling.
     async fn opened(&self, response: Response, session: &Arc<Session>) -> Response {
         let (parts, body) = response.into_parts();
         let Ok(body) = body.collect().await else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
@@ -179,14 +179,14 @@ impl Gate {
     }
 }
 
-/// The `sid` of an open packet, whatever stands around it: Engine.IO 3 puts its length before it, and another packet after it.
+/// The `sid` of an OPEN packet. Engine.IO 3 puts its length before it and another packet after it.
 fn session_id(body: &[u8]) -> Option<Sid> {
     let from = body.iter().position(|byte| *byte == b'{')?;
     let open = serde_json::Deserializer::from_slice(body.get(from..)?).into_iter::<Value>().next()?.ok()?;
     open.get("sid")?.as_str()?.parse().ok()
 }
 
-/// Ends a session to make room for another one. The stock client comes back by itself.
+/// Closes a session. The stock client reconnects by itself.
 async fn end_session(end: End, query: Query, next: Next) {
     match end {
         End::Websocket(websocket) => websocket.now(),
@@ -206,14 +206,14 @@ fn is_below(path: &str, top: &str) -> bool {
     path.strip_prefix(top).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// The first of the subprotocols that a client offers. It means nothing here, but a browser that offers some gives up unless one
-/// is chosen.
+/// The first of the subprotocols that a client offers. They have no meaning here, but a browser that offers any requires the server to
+/// choose one.
 fn first_protocol(request: &Request) -> Option<HeaderValue> {
     let offered = request.headers().get(header::SEC_WEBSOCKET_PROTOCOL)?.to_str().ok()?;
     offered.split(',').next()?.trim().parse().ok().filter(|first: &HeaderValue| !first.is_empty())
 }
 
-/// Names the chosen subprotocol in the answer that opens a websocket.
+/// Adds the chosen subprotocol to the response that opens a websocket.
 fn with_protocol(mut response: Response, protocol: Option<HeaderValue>) -> Response {
     if let Some(protocol) = protocol.filter(|_| response.status() == StatusCode::SWITCHING_PROTOCOLS) {
         response.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, protocol);
@@ -221,7 +221,7 @@ fn with_protocol(mut response: Response, protocol: Option<HeaderValue>) -> Respo
     response
 }
 
-/// A browser does not tell its page why a handshake failed; the stock client tries again by itself.
+/// 429. Browsers do not tell pages why a handshake failed; the stock client retries by itself.
 fn too_many(limited: RateLimited) -> Response {
     let message = "Too many sessions";
     let body = json!({"code": "rate_limited", "message": message, "retryAfterMs": limited.retry_after_ms()});

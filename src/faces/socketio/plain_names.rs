@@ -1,4 +1,4 @@
-//! The body of a request that polls, in which no event's name has an escape any more.
+//! Removes JSON escapes from event names in the body of a POST.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -9,11 +9,11 @@ use hyper::body::{Body as HttpBody, Frame};
 
 use crate::net::EventNames;
 
-/// Passes on a body. See [`EventNames`] for why.
+/// A body whose event names have no escapes. See [`EventNames`] for why.
 pub(super) struct PlainNames {
     body: Body,
     names: EventNames,
-    /// A name whose end has not come yet.
+    /// The beginning of a name that is not complete yet.
     unfinished: Vec<u8>,
 }
 
@@ -22,8 +22,8 @@ impl PlainNames {
         Body::new(Self { body, names: EventNames::default(), unfinished: Vec::new() })
     }
 
-    /// What can be passed on of what has come.
-    fn pass_on(&mut self, data: Bytes) -> Bytes {
+    /// Replaces the names in a chunk. Holds back a name that is not complete.
+    fn replace(&mut self, data: Bytes) -> Bytes {
         let data = if self.unfinished.is_empty() {
             data
         } else {
@@ -47,7 +47,7 @@ impl HttpBody for PlainNames {
         loop {
             let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
             let data = match frame.map(|frame| frame.map(Frame::into_data)) {
-                Some(Ok(Ok(data))) => self.pass_on(data),
+                Some(Ok(Ok(data))) => self.replace(data),
                 Some(Ok(Err(other))) => return Poll::Ready(Some(Ok(other))),
                 Some(Err(error)) => return Poll::Ready(Some(Err(error))),
                 None if self.unfinished.is_empty() => return Poll::Ready(None),

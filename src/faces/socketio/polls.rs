@@ -1,11 +1,10 @@
-//! What the library does not do for clients that poll, and for those that change to a websocket:
+//! Long-polling and upgrades to a websocket, as far as the library does not handle them:
 //!
-//! * a session that was cut off ends like a lost connection, after which stock clients come back (they do not after the
-//!   library's farewell to a namespace);
-//! * a poll that its client abandons ends the session, since what it was answered with is lost;
-//! * an answer has no more packets than every client takes ([`portions`](super::portions));
-//! * while a change to a websocket is under way, polls are not answered with nothing as fast as they come;
-//! * a request for a websocket that could not carry one is refused, and so is a client whose websockets keep failing.
+//! * a session that is cut off ends like a lost connection, after which stock clients reconnect (they do not after a DISCONNECT packet);
+//! * a poll that its client abandons ends the session, since its response is lost;
+//! * a response has no more packets than every client accepts ([`portions`](super::portions));
+//! * during an upgrade, polls are not answered with empty responses in a busy loop;
+//! * a websocket request that cannot become a websocket is rejected, and so are clients whose websockets keep failing.
 
 use std::convert::Infallible;
 use std::future::pending;
@@ -28,16 +27,16 @@ use super::transports::Transports;
 use super::upgrades::Upgrades;
 use crate::net::ClientMark;
 
-/// How long a poll waits that would be answered with nothing at once.
+/// Delay of an empty response during an upgrade.
 const PACE: Duration = Duration::from_millis(100);
 
-/// An answer that took less time did not wait for anything.
+/// A response that took less time did not wait for anything.
 const AT_ONCE: Duration = Duration::from_millis(20);
 
-/// The length of a poll's answer that holds the packet "nothing" alone.
+/// Content length of a response with a NOOP packet only.
 const NOTHING: &str = "1";
 
-/// What is known of the sessions that poll, and of changes to websockets.
+/// State of [`carry`].
 #[derive(Clone)]
 pub struct Polls {
     path: &'static str,
@@ -50,14 +49,14 @@ impl Polls {
         Self { path, transports, upgrades }
     }
 
-    /// Of a server at this path that has no desk behind it.
+    /// For a server at this path without a desk.
     #[must_use]
     pub fn without_desk(path: &'static str) -> Self {
         Self::new(path, Transports::default(), Upgrades::default())
     }
 }
 
-/// Stands right in front of the library.
+/// Middleware right in front of the library.
 pub async fn carry(State(polls): State<Polls>, mut request: Request, next: Next) -> Response {
     let client = request.extensions_mut().remove::<ClientMark>();
     if !request.uri().path().starts_with(polls.path) {
@@ -77,7 +76,7 @@ pub async fn carry(State(polls): State<Polls>, mut request: Request, next: Next)
         Some(session) if polls.transports.ended(session).is_some_and(|ended| ended.is_cancelled()) => {
             refuse(1, "Session ID unknown")
         }
-        // Packets are parted in another way before Engine.IO 4.
+        // Packets are separated differently before Engine.IO 4.
         Some(_) if request.method() == Method::POST && !query.is_eio3 => next.run(request.map(PlainNames::of)).await,
         None if request.method() == Method::GET => {
             strip(&mut request);
@@ -123,7 +122,7 @@ impl Polls {
                 None => pending().await,
             }
         };
-        // Whatever had waited for this request would have been its answer by then.
+        // If anything had been queued, it would have been the response by then.
         let waits = async {
             sleep(AT_ONCE).await;
             self.transports.waits(session, asked);
@@ -144,7 +143,7 @@ impl Polls {
     }
 }
 
-/// Whether the connection of a request can become a websocket. The library answers 101 without looking.
+/// Whether a request can become a websocket. The library answers 101 without checking.
 fn asks_for_websocket(request: &Request) -> bool {
     let says = |name: header::HeaderName, wanted: &str| {
         let values = request.headers().get_all(name).iter().filter_map(|value| value.to_str().ok());
@@ -156,7 +155,7 @@ fn asks_for_websocket(request: &Request) -> bool {
         && says(header::SEC_WEBSOCKET_VERSION, "13")
 }
 
-/// Ends a session in the library, by the packet with which a client would.
+/// Closes a session in the library, by sending a CLOSE packet as its client would.
 struct Close {
     uri: Uri,
     packet: &'static str,
@@ -171,7 +170,7 @@ impl Close {
     }
 }
 
-/// Ends the session when it is dropped: when the poll was answered with the session's end, or not at all.
+/// Closes the session when dropped: after the poll was answered with a CLOSE packet, or was abandoned.
 struct IfAbandoned(Option<Close>);
 
 impl Drop for IfAbandoned {
@@ -182,7 +181,7 @@ impl Drop for IfAbandoned {
     }
 }
 
-/// A refusal in the words of the replaced server.
+/// An error response as of the replaced server.
 pub(super) fn refuse(code: u8, message: &str) -> Response {
     (StatusCode::BAD_REQUEST, Json(json!({"code": code, "message": message}))).into_response()
 }

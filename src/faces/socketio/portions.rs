@@ -1,7 +1,7 @@
-//! A poll is answered with a few packets at a time: clients in Python refuse an answer of more than sixteen, and are lost.
+//! Splits the response to a poll into portions of a few packets. Python clients fail on a response with more than sixteen.
 //!
-//! The library puts all that waits into one answer. What is beyond the bound is held here, and answers the next polls before
-//! anything else does. Until the last of it has been taken, nothing of that answer counts as arrived.
+//! The library puts everything queued into one response. What exceeds the limit is held here, and answers the next polls. Nothing of the
+//! response counts as arrived until the client has fetched all of it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,41 +15,41 @@ use http_body_util::BodyExt as _;
 use parking_lot::{Mutex, MutexGuard};
 use socketioxide::socket::Sid;
 
-/// The most packets in one answer.
+/// Most packets in one response.
 const PACKETS: usize = 16;
 
-/// Stands between packets, and in none of them.
+/// Separates packets, and occurs in none of them.
 const SEPARATOR: u8 = 0x1e;
 
-/// What is held of each session. Clones share it.
+/// What is held per session. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Portions(Arc<Mutex<HashMap<Sid, Bytes>>>);
 
 impl Portions {
-    /// Whether anything is held of a session.
+    /// Whether anything is held for a session.
     pub(super) fn holds(&self, session: Sid) -> bool {
         self.all().contains_key(&session)
     }
 
-    /// The session is over.
+    /// Drops what is held for a session that has ended.
     pub(super) fn forget(&self, session: Sid) {
         self.all().remove(&session);
     }
 
-    /// The next portion of what is held; all of it if the client is about to poll no more.
+    /// The next portion; with `all_of_it` everything, for a client that is about to stop polling.
     pub(super) fn next(&self, session: Sid, all_of_it: bool) -> Option<Response> {
         let held = self.all().remove(&session)?;
         let portion = if all_of_it { held } else { self.portion(session, held) };
         Some(([(CONTENT_TYPE, "text/plain; charset=UTF-8")], portion).into_response())
     }
 
-    /// The first portion of an answer. The rest is held.
+    /// The first portion of a response. Holds the rest.
     pub(super) async fn first(&self, session: Sid, response: Response) -> Response {
         if response.status() != StatusCode::OK {
             return response;
         }
         let (mut head, body) = response.into_parts();
-        // The library makes the whole body before it answers.
+        // The library has the whole body before it responds.
         let Ok(body) = body.collect().await else {
             tracing::debug!("The response to a poll was cut short");
             return Response::from_parts(head, Body::empty());

@@ -1,22 +1,22 @@
-//! What a request to the transport says in its address.
+//! The query string of a request to the endpoint.
 
 use std::hash::{DefaultHasher, Hasher as _};
 
 use socketioxide::socket::Sid;
 
-/// What a request says of its transport.
+/// The parameters of a request.
 #[derive(Clone, Copy, Default)]
 pub(in crate::faces) struct Query {
     pub(in crate::faces) is_polling: bool,
     pub(in crate::faces) is_websocket: bool,
     pub(in crate::faces) is_eio3: bool,
     pub(in crate::faces) session: Option<Sid>,
-    /// A hash of `t`, which clients in browsers make anew for each request, so that no cache answers it.
+    /// A hash of `t`, which clients in browsers change with each request, so that it is not answered by a cache.
     pub(in crate::faces) cache_buster: Option<u64>,
 }
 
 impl Query {
-    /// The packet by which either side closes a session.
+    /// The CLOSE packet.
     pub(in crate::faces) fn closing_packet(self) -> &'static str {
         if self.is_eio3 { "1:1" } else { "1" }
     }

@@ -1,48 +1,48 @@
-//! Requests that a browser sends again on its own.
+//! Recognizes requests that a browser repeats.
 //!
-//! A browser whose kept connection closes before the response came sends the request once more on another one, a POST like any
-//! other, and neither the page nor the client notices. In browsers, a client makes a new `t` for each request, so a repeated
-//! request has the `t` of the one before:
+//! When a kept-alive connection closes before the response, a browser sends the request again on another one, also a POST, and neither the
+//! page nor the client notices. Clients in browsers use a new `t` for each request, so a repeated request has the `t` of the previous
+//! one:
 //!
-//! * a repeated poll shows that the response to the first one was lost. The session ends, and the client reconnects for what it
+//! * a repeated poll proves that the response to the first one was lost. The session ends, and the client reconnects for what it
 //!   missed;
-//! * a repeated POST has been handled already, and must not be handled again.
+//! * a repeated POST was handled already, and must not be handled again.
 //!
-//! Other clients are left alone. They repeat nothing, and for some of them `t` is a clock of whole seconds.
+//! Other clients repeat nothing, and some of them use the time in seconds as `t`, so they are not checked.
 
 use axum::http::HeaderMap;
 
 use super::is_browser;
 use super::query::Query;
 
-/// The requests that one browser sent last, by their `t`.
+/// The last requests of one browser, by their `t`.
 #[derive(Debug)]
 pub(super) struct Repeats {
-    /// That of the handshake. A client that sends the same one again does not make new ones, so nothing can be said of it.
+    /// The `t` of the handshake. If later requests have the same one, the client does not change it, so repetitions cannot be recognized.
     handshake: Option<u64>,
     poll: Option<u64>,
     post: Option<u64>,
 }
 
 impl Repeats {
-    /// Of a session that this request opens; `None` if it does not poll, or does not come from a browser.
+    /// For the session that this request opens; `None` if it does not poll, or is not from a browser.
     pub(super) fn since(handshake: &Query, headers: &HeaderMap) -> Option<Self> {
         let polls = handshake.is_polling && is_browser(headers);
         polls.then_some(Self { handshake: handshake.cache_buster, poll: None, post: None })
     }
 
-    /// Whether this is the last poll again.
+    /// Whether a poll repeats the last one.
     pub(super) fn polls_again(&mut self, poll: &Query) -> bool {
         let Some(new) = poll.cache_buster.filter(|new| Some(*new) != self.handshake) else { return false };
         self.poll.replace(new) == Some(new)
     }
 
-    /// Whether this is the last POST that was handled, again.
+    /// Whether a POST repeats the last one that was handled.
     pub(super) fn posts_again(&self, post: &Query) -> bool {
         post.cache_buster.is_some() && post.cache_buster != self.handshake && post.cache_buster == self.post
     }
 
-    /// This POST has been handled.
+    /// Notes that a POST was handled.
     pub(super) fn handled(&mut self, post: &Query) {
         self.post = post.cache_buster;
     }

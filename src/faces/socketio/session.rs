@@ -1,7 +1,7 @@
-//! One session of the transport: what its handshake has shown, and how it can be ended.
+//! A session of the transport: the credentials of its handshake, and how to close it.
 //!
-//! A session id is no credential: it has 96 random bits, and stands in addresses, which end up in logs. So a request that names a
-//! session has to show what its handshake has shown, or to come the same way.
+//! A session id is no credential: it has 96 random bits only, and is part of URLs, which are logged. So a request for a session must carry
+//! the same credentials as its handshake, or come from the same address.
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock, Weak};
@@ -21,19 +21,19 @@ use crate::faces::http::credentials::{cookie_token, header_token};
 use crate::limits::Route;
 use crate::net::HangUp;
 
-/// What a request has shown of who it comes from.
+/// The credentials of a request.
 #[derive(Debug, Clone)]
 pub(super) struct Shown {
     token: Option<Token>,
     route: Route,
-    /// Browsers let no page add a header to a websocket's handshake.
+    /// Pages cannot add headers to the handshake of a websocket.
     is_websocket: bool,
 }
 
 #[derive(Debug, Clone)]
 struct Token {
     digest: [u8; 32],
-    /// Whose it is, if it is good.
+    /// The account, if the token is valid.
     subject: Option<Subject>,
 }
 
@@ -46,12 +46,12 @@ impl Shown {
         Self { token, route, is_websocket }
     }
 
-    /// Whose good token it is.
+    /// The account of the token, if it is valid.
     pub(super) fn subject(&self) -> Option<Subject> {
         self.token.as_ref()?.subject
     }
 
-    /// Whether a request that shows `other` may speak for a session whose handshake has shown this.
+    /// Whether a request with the credentials `other` may use a session whose handshake had these.
     fn admits(&self, other: &Self) -> bool {
         let is_same_way = self.route == other.route;
         match (&self.token, &other.token) {
@@ -69,24 +69,24 @@ fn token(headers: &HeaderMap) -> Option<&str> {
     header_token(headers).ok().flatten().or_else(|| cookie_token(headers))
 }
 
-/// How a session can be ended.
+/// How to close a session.
 #[derive(Debug)]
 pub(super) enum End {
-    /// By ending its websocket.
+    /// By closing its websocket.
     Websocket(HangUp),
-    /// By a closing packet in its name.
+    /// By a CLOSE packet in its name.
     Polling(Sid),
-    /// It is not known yet.
+    /// Not known yet.
     Nothing,
 }
 
-/// One session. It lies with the request of its handshake, which the library keeps for as long as the session is there.
+/// A session. It is stored with the request of its handshake, which the library keeps as long as the session lives.
 pub(super) struct Session {
     shown: Shown,
     pub(super) handshake: Handshake,
     id: OnceLock<Sid>,
     websocket: OnceLock<HangUp>,
-    /// Its place among those that nobody has claimed.
+    /// Its place among the unclaimed sessions.
     place: Mutex<Option<Place>>,
     repeats: Option<Box<Mutex<Repeats>>>,
 }
@@ -116,17 +116,17 @@ impl Session {
         socket.req_parts().extensions.get()
     }
 
-    /// Whether a request that shows this may speak for it.
+    /// Whether a request with these credentials may use it.
     pub(super) fn admits(&self, shown: &Shown) -> bool {
         self.shown.admits(shown)
     }
 
-    /// It continues on this websocket.
+    /// Notes that it was upgraded to this websocket.
     pub(super) fn upgraded(&self, websocket: HangUp) {
         drop(self.websocket.set(websocket));
     }
 
-    /// Recognizes repeated requests; `None` if it does not poll from a browser.
+    /// Recognizes repeated requests; `None` if it is not a polling browser's.
     pub(super) fn repeats(&self) -> Option<&Mutex<Repeats>> {
         self.repeats.as_deref()
     }
@@ -136,12 +136,12 @@ impl Session {
         self.websocket.get().filter(|_| self.handshake.is_websocket)
     }
 
-    /// Gives its place away, while the library may still keep the rest of it for some seconds.
+    /// Releases its place. The library may keep the rest for some seconds.
     pub(super) fn vacate(&self) {
         drop(self.place.lock().take());
     }
 
-    /// How it can be ended.
+    /// How to close it.
     pub(super) fn end(&self) -> End {
         match (self.websocket.get(), self.id.get()) {
             (Some(websocket), _) => End::Websocket(websocket.clone()),
@@ -151,19 +151,19 @@ impl Session {
     }
 }
 
-/// The client on this socket has shown who it is.
+/// Marks the session of a socket as claimed: its client has authenticated.
 pub(in crate::faces) fn claim(socket: &SocketRef) {
     if let Some(session) = Session::of(socket) {
         session.vacate();
     }
 }
 
-/// The sessions that began by polling, by their ids.
+/// The sessions that began by polling, by id.
 #[derive(Default)]
 pub(super) struct Sessions(Mutex<HashMap<Sid, Weak<Session>>>);
 
 impl Sessions {
-    /// The handshake was answered with this id.
+    /// Adds a session with the id in the response to its handshake.
     pub(super) fn opened(&self, id: Sid, session: &Arc<Session>) {
         if session.id.set(id).is_ok() {
             let mut all = self.all();
@@ -174,7 +174,7 @@ impl Sessions {
         }
     }
 
-    /// The session of this id.
+    /// The session with this id.
     pub(super) fn find(&self, id: Sid) -> Option<Arc<Session>> {
         self.all().get(&id)?.upgrade()
     }

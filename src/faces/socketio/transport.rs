@@ -1,7 +1,7 @@
-//! What a socket is carried by: a websocket from the start, requests that poll, or first these and then a websocket.
+//! The transport of a socket: a websocket from the start, long-polling, or long-polling and then a websocket.
 //!
-//! The library keeps all that to itself, and shows of a socket the request of its handshake alone. What is needed beyond: when
-//! the client was last heard, and what ends a websocket.
+//! The library shows only the handshake request of a socket. This module tracks the rest: when the client was last heard from, what it has
+//! received, and how to close its websocket.
 
 use std::fmt::Display;
 use std::sync::OnceLock;
@@ -19,58 +19,58 @@ use crate::domain::UserId;
 use crate::net::HangUp;
 use crate::presence::{ON_THE_WAY, ROUND_TRIP};
 
-/// Bytes of events that may wait for a websocket whose client takes nothing at present; the library bounds their number alone.
+/// Most bytes of events that are queued for a websocket whose client is not reading. The library limits only their number.
 const UNREAD: usize = 4 << 20;
 
-/// Bytes of events, and of answers before the last one, that may wait for a client that polls. Together with that last one they
-/// fit into what a request is answered with, so that each brings all.
+/// Most bytes of events, and of acknowledgements before the last one, that are queued for a polling client. Together with the last one they
+/// fit into one response.
 const UNPOLLED: usize = MAX_MESSAGE as usize / 4;
 
-/// The library gives up a change to a websocket that takes longer.
+/// The library aborts an upgrade that takes longer.
 const CHANGE: Duration = Duration::from_secs(10);
 
-/// How long a client may take to answer once its person has come back on another connection.
+/// How long a client may take to answer once its person has connected elsewhere.
 const ANSWER: Duration = Duration::from_millis(2500);
 
-/// How long the library takes at most to hand what it was given to a connection, if it has written something since.
+/// The library hands an event to its connection within this time, if it has written anything since.
 const HANDED_ON: Duration = Duration::from_millis(20);
 
-/// How exactly it is known when a websocket was heard last.
+/// Precision of the time at which a websocket was last heard from.
 const HEARD_WITHIN: Duration = Duration::from_millis(1);
 
-/// What carries one socket.
+/// The transport of one socket.
 #[derive(Debug)]
 pub(in crate::faces) struct Transport {
-    /// The websocket, and when it came.
+    /// The websocket, and when it was opened.
     websocket: OnceLock<(HangUp, Instant)>,
-    /// Since when the websocket is known to carry the socket: what waited for a request has been sent on it by then.
+    /// When the websocket was first seen to carry the socket. Everything queued for polls has been sent on it by then.
     carries_since: OnceLock<Instant>,
     waiting: Mutex<Waiting>,
-    /// What tells the client that it is connected.
+    /// Adds the `pid` to the CONNECT packet.
     pub(in crate::faces) connect_answer: ConnectAnswer,
-    /// Cancelled when a client that polls shall come back with a new session; one with a websocket has none.
+    /// Cancelled to close the session of a polling client; `None` for a websocket.
     ended: Option<CancellationToken>,
 }
 
-/// What waits for the client, at most.
+/// What may be queued for the client, and what it has received.
 #[derive(Debug)]
 struct Waiting {
-    /// When it polled last.
+    /// When the client last polled.
     polled_at: Instant,
-    /// Everything that was sent before has arrived, as far as polls and events of the client show.
+    /// Everything that was sent before this has arrived, as far as polls and events of the client prove.
     arrived: Instant,
     /// When the last event was sent.
     sent_at: Instant,
-    /// Bytes of events since it last took all there was.
+    /// Bytes of events since the client last read everything.
     events: usize,
-    /// The same of answers.
+    /// The same for acknowledgements.
     answers: usize,
-    /// A part of what waited when it polled last is held back for its next polls, or has been lost.
+    /// A part of the last response is held for the next polls, or was lost.
     is_held: bool,
 }
 
 impl Transport {
-    /// Of a socket that polls, as far as is known.
+    /// For a socket that began by polling.
     pub(in crate::faces) fn new() -> Self {
         let now = Instant::now();
         Self {
@@ -89,7 +89,7 @@ impl Transport {
         }
     }
 
-    /// Of a socket that was carried by this websocket from the start.
+    /// For a socket that began with this websocket.
     pub(in crate::faces) fn of_websocket(websocket: &HangUp) -> Self {
         let transport = Self { ended: None, ..Self::new() };
         transport.carry(websocket);
@@ -97,32 +97,30 @@ impl Transport {
         transport
     }
 
-    /// What ends the websocket; `None` while there is none.
+    /// Closes the websocket; `None` while there is none.
     pub(in crate::faces) fn hang_up(&self) -> Option<&HangUp> {
         self.websocket.get().map(|(websocket, _)| websocket)
     }
 
-    /// Ends the session of a client that polls: its next request finds that out, also the one that waits at present.
+    /// Closes the session of a polling client, with the response to its current or next poll.
     pub(in crate::faces) fn end_session(&self) {
         if let Some(ended) = &self.ended {
             ended.cancel();
         }
     }
 
-    /// Cancelled once the session has been ended.
+    /// Cancelled once the session was closed.
     pub(in crate::faces) fn ended(&self) -> Option<CancellationToken> {
         self.ended.clone()
     }
 
-    /// Asks the client for a sign of life, if a websocket carries the socket: one that polls gives enough of them. False if it
-    /// cannot be asked at present.
+    /// Pings the client, if a websocket carries the socket; polls prove enough otherwise. Returns false if it cannot be pinged now.
     pub(in crate::faces) fn ask(&self) -> bool {
         let Some(websocket) = self.hang_up().filter(|_| self.is_websocket()) else { return false };
         websocket.ping(self.written_before(websocket))
     }
 
-    /// Everything that was sent before this has been written. The library keeps what it was given in a queue of its own, whose task
-    /// may be late.
+    /// Everything that was sent before this has been written to the websocket. The library has a queue of its own, whose task may be late.
     fn written_before(&self, websocket: &HangUp) -> Instant {
         let (now, sent_at, flushed_at) = (Instant::now(), self.waiting().sent_at, websocket.flushed_at());
         if flushed_at > sent_at && now > sent_at + HANDED_ON {
@@ -132,8 +130,7 @@ impl Transport {
         before(now, ROUND_TRIP).min(before(flushed_at, HANDED_ON))
     }
 
-    /// The same, and waits for an answer. False if there is none, so that the client is not there any more. A client that polls is
-    /// asked by what was sent to it. One that has not taken everything yet is waited for as any other.
+    /// Pings the client and waits. Returns false if it does not answer, and so is gone. A polling client is asked by what was sent to it.
     pub(in crate::faces) async fn answers(&self) -> bool {
         let asked_at = Instant::now();
         let polls = self.hang_up().is_none();
@@ -146,7 +143,7 @@ impl Transport {
             }
         };
         drop(timeout_at(asked_at + ANSWER, is_asked).await);
-        // The first one may not have covered what was sent just before it.
+        // The first ping may not cover what was sent just before it.
         sleep_until(asked_at + ROUND_TRIP).await;
         let _is_asked = self.ask();
         sleep_until(asked_at + ANSWER).await;
@@ -157,17 +154,17 @@ impl Transport {
         waiting.is_held || waiting.polled_at > asked_at
     }
 
-    /// Whether a websocket has come that does not carry the socket yet, as far as is known.
+    /// Whether an upgrade is in progress: a websocket is open, and was not seen to carry the socket yet.
     pub(in crate::faces) fn is_changing(&self) -> bool {
         self.hang_up().is_some_and(HangUp::is_open) && !self.is_websocket()
     }
 
-    /// Whether the socket was carried by a websocket when it was last looked at.
+    /// Whether a websocket carried the socket when it was last checked.
     pub(in crate::faces) fn is_websocket(&self) -> bool {
         self.carries_since.get().is_some()
     }
 
-    /// Takes note of what carries the socket by now.
+    /// Checks what carries the socket now.
     pub(in crate::faces) fn look_at(&self, socket: Option<&SocketRef>) {
         if !self.is_websocket()
             && let Some((_, came_at)) = self.websocket.get()
@@ -175,7 +172,7 @@ impl Transport {
         {
             self.carries_since.get_or_init(|| (*came_at + CHANGE).min(Instant::now()));
             self.connect_answer.leave_to_websocket();
-            // It polls no more, so what is held back for its polls is lost. It comes back, and is sent that again.
+            // What is held for its polls is lost, since it stops polling. It reconnects and gets that again.
             if self.waiting().is_held
                 && let Some(websocket) = self.hang_up()
             {
@@ -184,15 +181,15 @@ impl Transport {
         }
     }
 
-    /// A part of the last answer to a poll is held back, or has been lost, or is so no longer.
+    /// Sets whether a part of the last response to a poll is held back, or was lost.
     pub(in crate::faces) fn holds_back(&self, is_held: bool) {
         self.waiting().is_held = is_held;
     }
 
-    /// The packet that tells the client that it is connected shall carry this `pid`, whatever brings it.
+    /// Adds this `pid` to the CONNECT packet, on any transport.
     pub(in crate::faces) fn add_pid(&self, session: impl Display, namespace: &str, pid: &str) {
         self.connect_answer.add(session, namespace, pid);
-        // A websocket that comes at this moment finds the packet by itself.
+        // A websocket that is opened at this moment finds the packet by itself.
         if let Some(websocket) = self.hang_up() {
             self.connect_answer.carry(websocket);
         }
@@ -201,7 +198,7 @@ impl Transport {
         }
     }
 
-    /// Whether an event of so many bytes may still wait for this client of a person. Then it counts as sent.
+    /// Whether another event of this size fits into the queue of this person's client. If so, it counts as sent.
     pub(in crate::faces) fn has_room_for(&self, person: UserId, bytes: usize) -> bool {
         let mut waiting = self.waiting();
         let bound = if self.is_websocket() { UNREAD } else { UNPOLLED };
@@ -218,23 +215,23 @@ impl Transport {
         has_room
     }
 
-    /// Bytes of an answer wait, whether there is room for them or not.
+    /// Counts the bytes of an acknowledgement, which is sent in any case.
     pub(in crate::faces) fn count_answer(&self, bytes: usize) {
         let mut waiting = self.waiting();
         waiting.answers = waiting.answers.saturating_add(bytes);
     }
 
-    /// Whether answers should wait until the client takes what there is.
+    /// Whether acknowledgements should wait until the client reads.
     pub(in crate::faces) fn is_stalled(&self) -> bool {
         if self.is_websocket() { !self.takes_all() } else { self.waiting().answers > UNPOLLED }
     }
 
-    /// Whether nothing waits because the client takes nothing at present.
+    /// Whether the client reads everything that is written.
     fn takes_all(&self) -> bool {
         self.hang_up().is_none_or(|websocket| !websocket.has_unsent())
     }
 
-    /// The client said something, which shows what it has.
+    /// Notes that the client has sent something, which proves what it has received.
     pub(in crate::faces) fn hear(&self) {
         if self.takes_all()
             && let Some(before) = self.carried_at(Instant::now(), ROUND_TRIP)
@@ -243,12 +240,12 @@ impl Transport {
         }
     }
 
-    /// Everything that was sent has arrived: the client is at the other end and takes all there is.
+    /// Notes that everything that was sent has arrived.
     pub(in crate::faces) fn confirm_all(&self) {
         self.confirm(Instant::now());
     }
 
-    /// Nothing is sent any more. Whoever polls has said so in a request, or was polling still: their last answer may be on its way.
+    /// Notes that the socket is closing. A polling client closes in a request or during a poll, so the last response may not have arrived.
     pub(in crate::faces) fn end(&self) {
         if !self.is_websocket()
             && let Some(read) = Instant::now().checked_sub(ON_THE_WAY)
@@ -268,7 +265,7 @@ impl Transport {
         let shown = self.waiting().arrived;
         let Some(websocket) = self.hang_up() else { return shown };
         let answered = self.carried_at(websocket.answered(), Duration::ZERO);
-        // It may have been heard for the last time when it closed.
+        // What was heard last may be the close.
         let heard = self.carried_at(websocket.heard_at(), ON_THE_WAY);
         [answered, heard].into_iter().flatten().fold(shown, Instant::max)
     }
@@ -278,15 +275,15 @@ impl Transport {
         waiting.arrived = waiting.arrived.max(before);
     }
 
-    /// So long before it was heard, if a websocket carried the socket then: nothing that a client says brings it what still waits
-    /// for its next request.
+    /// `heard_at` minus `on_the_way`, if a websocket carried the socket then. On long-polling, hearing from the client proves nothing about
+    /// what is queued for its next poll.
     fn carried_at(&self, heard_at: Instant, on_the_way: Duration) -> Option<Instant> {
         let sent_at = heard_at.checked_sub(on_the_way)?;
         self.carries_since.get().filter(|since| sent_at >= **since).map(|_| sent_at)
     }
 
-    /// Whoever asks for more has taken what the last request was answered with: all that waited when it came. Only while a
-    /// websocket is on its way is it answered with nothing.
+    /// Notes a new poll, which proves that the last response has arrived: everything that was queued then. Not during an upgrade, when
+    /// responses are empty.
     pub(in crate::faces) fn polled(&self) {
         if self.websocket.get().is_none() {
             let mut waiting = self.waiting();
@@ -299,21 +296,21 @@ impl Transport {
         }
     }
 
-    /// A poll has been waiting since then, so its client had taken everything that was sent before.
+    /// A poll has been waiting since `asked`, so the client has received everything that was sent before.
     pub(in crate::faces) fn polls_since(&self, asked: Instant) {
         if self.hang_up().is_none() {
             self.confirm(asked);
         }
     }
 
-    /// A websocket has come, and is to carry the socket.
+    /// Sets the websocket that is to carry the socket.
     pub(in crate::faces) fn carry(&self, websocket: &HangUp) {
-        // A second one is refused by the library.
+        // The library rejects a second one.
         drop(self.websocket.set((websocket.clone(), Instant::now())));
         self.connect_answer.carry(websocket);
     }
 
-    /// When it polled last.
+    /// When the client last polled.
     #[cfg(test)]
     pub(in crate::faces) fn polled_at(&self) -> Instant {
         self.waiting().polled_at

@@ -1,4 +1,4 @@
-//! What carries which socket: seen by the requests that pass the gate.
+//! The transports of all sockets, as seen from their requests.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
@@ -17,7 +17,7 @@ use super::session::Session;
 use super::transport::Transport;
 use crate::net::HangUp;
 
-/// The transports of all sockets that began by polling, by their session. Clones share them.
+/// The transports of sockets that began by polling, by session. Clones share them.
 #[derive(Clone, Default)]
 pub(in crate::faces) struct Transports {
     known: Arc<Mutex<HashMap<Sid, Known>>>,
@@ -26,7 +26,7 @@ pub(in crate::faces) struct Transports {
 
 enum Known {
     Socket(Weak<Transport>),
-    /// A client may change to a websocket before it has connected to the namespace.
+    /// A websocket to which the client was upgraded before it connected to a namespace.
     Websocket(HangUp),
 }
 
@@ -47,7 +47,7 @@ impl Known {
 }
 
 impl Transports {
-    /// What carries a new socket.
+    /// The transport of a new socket.
     pub(in crate::faces) fn of(&self, socket: &SocketRef) -> Arc<Transport> {
         match Session::of(socket).and_then(|session| session.first_websocket()) {
             Some(websocket) => Arc::new(Transport::of_websocket(websocket)),
@@ -55,7 +55,7 @@ impl Transports {
         }
     }
 
-    /// Of a socket that began by polling.
+    /// The transport of a new socket that began by polling.
     fn of_polling(&self, session: Sid) -> Arc<Transport> {
         let transport = Arc::new(Transport::new());
         let mut all = self.all();
@@ -66,7 +66,7 @@ impl Transports {
         transport
     }
 
-    /// The socket has closed. Its client may connect to the namespace once more, on the same websocket.
+    /// Removes a closed socket. Its client may connect to the namespace again on the same websocket.
     pub(in crate::faces) fn closed(&self, session: Sid, transport: &Arc<Transport>) {
         let mut all = self.all();
         if let Some(Known::Socket(known)) = all.get(&session)
@@ -84,15 +84,14 @@ impl Transports {
         }
     }
 
-    /// The next portion of what a poll of this session was not answered with before; `None` if nothing is held.
+    /// The next portion of an earlier response; `None` if nothing is held.
     pub(in crate::faces) fn next_portion(&self, session: Sid) -> Option<Response> {
         let portion = self.portions.next(session, self.is_changing(session))?;
         self.note_held(session);
         Some(portion)
     }
 
-    /// What a poll of this session is answered with now; the rest is held. Of one that is about to poll no more, or of which
-    /// nothing is known, nothing is held.
+    /// The first portion of a response. Holds the rest, unless the session is unknown or about to stop polling.
     pub(in crate::faces) async fn first_portion(&self, session: Sid, response: Response) -> Response {
         if self.is_changing(session) || !self.all().contains_key(&session) {
             return response;
@@ -111,7 +110,7 @@ impl Transports {
         }
     }
 
-    /// What is cancelled when a session that polls has been ended; `None` if nothing is known of it.
+    /// Cancelled when a polling session was closed; `None` if the session is unknown.
     pub(in crate::faces) fn ended(&self, session: Sid) -> Option<CancellationToken> {
         match self.all().get(&session)? {
             Known::Socket(transport) => transport.upgrade()?.ended(),
@@ -119,7 +118,7 @@ impl Transports {
         }
     }
 
-    /// Whether a session is about to change to a websocket.
+    /// Whether an upgrade of a session is in progress.
     pub(in crate::faces) fn is_changing(&self, session: Sid) -> bool {
         match self.all().get(&session) {
             Some(Known::Socket(transport)) => transport.upgrade().is_some_and(|transport| transport.is_changing()),
@@ -128,14 +127,14 @@ impl Transports {
         }
     }
 
-    /// A poll is about to be handled.
+    /// Notes a new poll.
     pub(in crate::faces) fn polled(&self, query: &Query) {
         if let Some(transport) = self.polling(query) {
             transport.polled();
         }
     }
 
-    /// The client did not get the answer to its last poll.
+    /// Notes that the response to the last poll was lost.
     pub(in crate::faces) fn lost_answer(&self, query: &Query) {
         if let Some(transport) = self.polling(query) {
             transport.holds_back(true);
@@ -150,7 +149,7 @@ impl Transports {
         }
     }
 
-    /// A poll of this session has been waiting since then.
+    /// Notes that a poll of this session has been waiting since `asked`.
     pub(in crate::faces) fn waits(&self, session: Sid, asked: Instant) {
         if let Some(Known::Socket(transport)) = self.all().get(&session)
             && let Some(transport) = transport.upgrade()
@@ -159,7 +158,7 @@ impl Transports {
         }
     }
 
-    /// A request was answered.
+    /// Notes the response to a request.
     pub(in crate::faces) fn answered(&self, query: &Query, status: StatusCode, hang_up: Option<HangUp>) {
         let (Some(session), Some(websocket)) = (query.session, hang_up) else { return };
         if !query.is_websocket || status != StatusCode::SWITCHING_PROTOCOLS {
@@ -177,7 +176,7 @@ impl Transports {
         }
     }
 
-    /// The transport of a session that polls, if it has still to be told that it is connected.
+    /// The transport of a polling session whose CONNECT packet has not been sent yet.
     pub(in crate::faces) fn awaiting_connect_answer(&self, query: &Query) -> Option<Arc<Transport>> {
         match self.all().get(&query.session?)? {
             Known::Socket(transport) => transport.upgrade().filter(|transport| transport.connect_answer.is_due()),
@@ -190,7 +189,7 @@ impl Transports {
     }
 }
 
-/// Nobody else would take out sessions that end without another word.
+/// Inserts an entry. Removes dead ones before the map grows, since some sessions end without a notification.
 fn insert(all: &mut HashMap<Sid, Known>, session: Sid, known: Known) -> Option<Known> {
     if all.len() == all.capacity() {
         all.retain(|_, known| known.is_alive());

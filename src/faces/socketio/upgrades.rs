@@ -1,8 +1,8 @@
-//! Clients whose websockets fail although their handshakes succeed.
+//! Keeps clients on polling whose websockets fail after a successful handshake.
 //!
-//! Some proxies let the handshake of a websocket through and cut the connection then. The library ends a session whose change to
-//! a websocket fails; the stock client comes back, tries the same again, and never settles. So a client whose upgrades failed
-//! twice in a minute is refused further ones for ten minutes, and stays on polling.
+//! Some proxies pass the handshake of a websocket and then close the connection. The library ends a session whose upgrade fails; the stock
+//! client reconnects and tries the same again, forever. So after two failed upgrades in a minute, further ones are rejected for ten
+//! minutes.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,22 +14,22 @@ use tokio::time::Instant;
 
 use crate::net::ClientMark;
 
-/// A websocket that has lived so long works: what ends it later is no fault of the way there.
+/// A websocket that has lived longer works: it was not closed by a proxy that cannot carry it.
 const WORKS: Duration = Duration::from_secs(30);
 
-/// Failures that lie further apart have nothing to do with each other.
+/// Failures further apart are counted separately.
 const TOGETHER: Duration = Duration::from_mins(1);
 
-/// Failures until a client is refused.
+/// Failures until upgrades are rejected.
 const FAILURES: u32 = 2;
 
-/// How long it is refused.
+/// How long upgrades are rejected.
 const REFUSED: Duration = Duration::from_mins(10);
 
-/// The most clients that are remembered.
+/// Most clients that are remembered.
 const CLIENTS: usize = 10_000;
 
-/// Upgrades that began, and those that failed. Clones share them.
+/// Upgrades that have begun, and those that failed. Clones share them.
 #[derive(Clone, Default)]
 pub(in crate::faces) struct Upgrades(Arc<Mutex<Known>>);
 
@@ -46,13 +46,13 @@ struct Failed {
 }
 
 impl Upgrades {
-    /// Whether this client had better stay on polling.
+    /// Whether to reject upgrades of this client.
     pub(in crate::faces) fn refuses(&self, client: ClientMark) -> bool {
         let known = self.known();
         known.failed.get(&client).is_some_and(|failed| failed.times >= FAILURES && failed.last.elapsed() < REFUSED)
     }
 
-    /// A session's change to a websocket has begun.
+    /// Notes that an upgrade has begun.
     pub(in crate::faces) fn began(&self, session: Sid, client: ClientMark) {
         let mut known = self.known();
         if known.begun.len() == known.begun.capacity() {
@@ -61,7 +61,7 @@ impl Upgrades {
         known.begun.insert(session, (client, Instant::now()));
     }
 
-    /// A session has ended; whether its websocket ever carried it, and whether it ended by an error, not by a farewell.
+    /// Notes that a session has ended. `has_carried`: its websocket carried the socket; `by_error`: it was not closed regularly.
     pub(in crate::faces) fn ended(&self, session: Sid, has_carried: bool, by_error: bool) {
         let mut known = self.known();
         if let Some((client, at)) = known.begun.remove(&session)
