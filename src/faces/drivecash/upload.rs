@@ -154,7 +154,7 @@ async fn piece(field: &mut Field<'_>, body: &BoundedBody) -> Result<Option<Bytes
     Ok(piece)
 }
 
-/// Streams a file to disk: what it is is told by its content alone, what it is called by nobody but us.
+/// Streams a file to disk. Its type is detected from its content, and its name on disk is our own.
 async fn file(
     channels: &Channels,
     limit: Limit,

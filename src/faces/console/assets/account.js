@@ -1,9 +1,9 @@
-// Who is logged in, and what is asked for over REST. The token lives as long as the browser's tab.
+// The logged-in account, and REST requests. The token is kept as long as the browser's tab.
 
 const KEY = 'deskline.account';
 const AGENTS = ['admin', 'agent'];
 
-/** The server, or this page, has said no; the message is for people. */
+/** A request was rejected, by the server or by this page. The message is for people. */
 export class Refused extends Error {
   constructor(message, status = 0) {
     super(message);
@@ -11,7 +11,7 @@ export class Refused extends Error {
   }
 }
 
-/** `{token, name, email}` of whoever is logged in, or `null`. */
+/** `{token, name, email}` of the logged-in account, or `null`. */
 export function account() {
   try {
     return JSON.parse(sessionStorage.getItem(KEY));
@@ -24,10 +24,10 @@ export function forget() {
   sessionStorage.removeItem(KEY);
 }
 
-/** Whether this role answers customers. */
+/** Whether a role may use the console. */
 export const isAgent = (role) => AGENTS.includes(role);
 
-/** Logs in and remembers it. Throws `Refused`. */
+/** Logs in, and stores the token in the tab. Throws `Refused`. */
 export async function logIn(email, password) {
   const headers = { 'content-type': 'application/json' };
   const body = JSON.stringify({ email, password });
@@ -38,7 +38,7 @@ export async function logIn(email, password) {
   return found;
 }
 
-/** What a route answers. Throws `Refused`. */
+/** Sends a request and returns the response's body. Throws `Refused`. */
 export function get(path) {
   return ask(path, { headers: { authorization: `Bearer ${account()?.token}` } });
 }

@@ -1,8 +1,8 @@
-// Links to attachments are good for an hour, and a page may be open for longer: whoever is logged in gets a fresh one.
+// Renews links to attachments, which expire after an hour.
 
 import { isAttachment } from './dom.js';
 
-/** Fetches an attachment that is clicked on with the agent's token, by which the server renews a link that has expired. */
+/** Requests a clicked attachment with the agent's token, so that the server renews an expired link. */
 export function renewLinks(token, signal) {
   const follow = async (event) => {
     const link = event.target.closest?.('a[href]');
@@ -10,11 +10,11 @@ export function renewLinks(token, signal) {
     event.preventDefault();
     try {
       const answer = await fetch(link.href, { headers: { authorization: `Bearer ${token}` }, signal });
-      // The browser itself fetches the file: here only the address was wanted.
+      // The browser fetches the file itself. Only the URL is needed here.
       answer.body?.cancel();
       if (answer.ok) link.href = answer.url;
     } catch {
-      // Without an answer the old address is as good as any.
+      // Without a response, the old URL is used.
     }
     if (!signal.aborted) window.open(link.href, '_blank', 'noopener');
   };

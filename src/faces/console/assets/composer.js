@@ -1,8 +1,8 @@
-// Where messages are written, and changed afterwards.
+// The input for new messages and for edits.
 
 import { byId, say, withoutAttachment } from './dom.js';
 
-/** How often the other side is told that somebody goes on writing, in milliseconds: it forgets after six seconds. */
+/** How often `typing` is repeated, in milliseconds. Clients show it for six seconds. */
 const RENEW = 3_000;
 
 export class Composer {
@@ -16,7 +16,7 @@ export class Composer {
   #toldAt = 0;
   #on;
 
-  /** @param {{send, edit, typing, stopTyping}} on what to do with what is written */
+  /** @param {{send, edit, typing, stopTyping}} on actions */
   constructor(on) {
     this.#on = on;
     this.listening = new AbortController();
@@ -33,7 +33,7 @@ export class Composer {
     this.listening.abort();
   }
 
-  /** Turns to another person; what was begun stays with the one it was for. */
+  /** Switches to another person. Each person has a draft of their own. */
   open(userId) {
     this.#stopTyping();
     if (this.#userId && !this.#editing) this.#drafts.set(this.#userId, this.#box.value);
@@ -42,11 +42,11 @@ export class Composer {
     this.#showEditing();
     this.#write(this.#drafts.get(userId) ?? '');
     say(this.#problem, '');
-    // On a phone, the keyboard would cover what one came to read.
+    // On a phone, the keyboard would cover the messages.
     if (userId && !isTouch()) this.#box.focus();
   }
 
-  /** Puts a text back that could not be sent. */
+  /** Restores a text that could not be sent. */
   rewrite(text) {
     const begun = this.#box.value;
     this.#write(begun ? `${text}\n${begun}` : text);
@@ -69,7 +69,7 @@ export class Composer {
     this.#box.focus();
   }
 
-  /** The message that is being edited is gone. */
+  /** Ends an edit whose message was deleted. */
   forget(messageId) {
     if (this.#editing?.id === messageId) this.stopEditing();
   }
@@ -115,7 +115,7 @@ export class Composer {
       event.stopPropagation();
       this.stopEditing();
     }
-    // On a phone, Enter is the only way to a new line; while a word is being composed, it ends that.
+    // On a phone, Enter is the only way to a new line. In an input method, it ends a word.
     if (event.key !== 'Enter' || event.shiftKey || event.isComposing || isTouch()) return;
     event.preventDefault();
     this.#form.requestSubmit();

@@ -1,4 +1,4 @@
-// The console of one agent who is logged in: joins the connection, what is known, and the screen.
+// The console of one agent: joins the connection, the data and the screen.
 
 import { account, isAgent } from './account.js';
 import { renewLinks } from './attachments.js';
@@ -23,11 +23,11 @@ export class Console {
   #leave;
   #listening = new AbortController();
 
-  /** @param {(message?: string) => void} leave called when the log-in is good no more, with the reason */
+  /** @param {(message?: string) => void} leave called with the reason when the log-in has become invalid */
   constructor(leave) {
     const { token, name, email } = account();
     this.#leave = leave;
-    // The id comes with the first `authenticated`; until then nothing is shown that depends on it.
+    // The id comes with the first `authenticated`. Nothing that depends on it is shown before.
     this.#me = { id: null, name, email };
     say(byId('me'), name);
     this.#conversations = new Conversations(this.#me);
@@ -99,7 +99,7 @@ export class Console {
 
   #heard(event, payload) {
     const isTheirs = event === 'receive-message' && payload.sender._id !== this.#me.id;
-    // It has arrived here, whether or not somebody looks.
+    // It has arrived, whether or not somebody reads it.
     if (isTheirs) this.#link.tell('received', { conversationId: payload.conversationId, seq: payload.seq });
     if (event === 'message-deleted') this.#composer.forget(payload.messageId);
     this.#thread?.take(event, payload);
@@ -114,13 +114,13 @@ export class Console {
     const { name, email } = this.#conversations.with(userId) ?? {};
     say(byId('with'), name || email || 'Visitor');
     const isOnline = this.#conversations.isOnline(userId);
-    // Without a connection, nobody knows.
+    // Presence is unknown without a connection.
     const presence = !this.#link.isUp ? '' : isOnline ? 'online' : 'offline';
     say(byId('presence'), this.#conversations.isTyping(userId) ? 'is writing…' : presence);
     byId('presence').classList.toggle('is-online', isOnline);
   }
 
-  /** The address says which conversation is open, so that a browser's back button and a reload do what they should. */
+  /** Puts the open conversation into the URL, for the back button and reloads. */
   #openAddressed() {
     const wanted = this.#conversations.with(location.hash.slice(1));
     if (wanted?.userId === this.#thread?.userId) return;
@@ -149,7 +149,7 @@ export class Console {
     if (problem) say(byId('composer-problem'), problem);
   }
 
-  /** Asks for a change; gives what is wrong, for people, or nothing. */
+  /** Requests a change. Returns an error message for people, or nothing. */
   async #ask(event, payload) {
     const answer = await this.#link.ask(event, payload);
     return answer.ok ? undefined : (answer.error ?? answer.message);

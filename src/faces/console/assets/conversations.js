@@ -1,15 +1,15 @@
-// The list of conversations: who, what was said last, and how much waits to be read.
+// The list of conversations: person, last message and unread count.
 
 import { get } from './account.js';
 import { Synced } from './synced.js';
 
-/** How long to gather reasons to ask for the list anew, in milliseconds. */
+/** How long to collect changes before the list is fetched again, in milliseconds. */
 const GATHER = 200;
 
 export class Conversations extends Synced {
   /** By its id: `{conversationId, userId, name, email, lastMessage, lastMessageTime, unreadCount, lastSeq, newest, status}`. */
   #all = new Map();
-  /** Ids of people who are there. */
+  /** Ids of people who are online. */
   #online = new Set();
   /** Ids of people who are typing. */
   #typing = new Set();
@@ -47,7 +47,7 @@ export class Conversations extends Synced {
     super.halt();
   }
 
-  /** The connection is lost, so nobody is known to be there. The server tells after each `authenticate` who is. */
+  /** The connection is lost, so presence is unknown. The server sends it after each `authenticate`. */
   forgetPresence() {
     this.#online.clear();
     this.#typing.clear();
@@ -59,11 +59,11 @@ export class Conversations extends Synced {
   }
 
   accept(rows) {
-    // Which message was the newest is not told; it cannot be beyond the last entry.
+    // The list does not have the seq of the last message; it is at most that of the last entry.
     this.#all = new Map(rows.map((row) => [row.conversationId, { ...row, newest: row.lastSeq }]));
   }
 
-  /** Presence is no part of what is fetched, and must not wait for it. */
+  /** Presence is not part of the fetched list, and is applied at once. */
   take(name, payload) {
     const set = { 'user-online': this.#online, 'user-typing': this.#typing }[name];
     if (set) {
@@ -88,11 +88,11 @@ export class Conversations extends Synced {
     known.lastSeq = payload.seq;
     if (name === 'messages-read' && payload.readBy === this.#me.id) this.#read(known, payload.upTo);
     if (name === 'conversation-status') known.status = payload.status;
-    // It may have been the last message, or one that was not read.
+    // It may have been the last message, or an unread one.
     if (name === 'message-edited' || name === 'message-deleted') this.#askAgain();
   }
 
-  /** The desk has read up to a place: told by this page itself, which is not told what it did. */
+  /** The desk has read up to a seq. Called by this page, which gets no event about its own read marks. */
   markRead(conversationId, upTo) {
     const known = this.#all.get(conversationId);
     if (known?.unreadCount) this.#read(known, upTo);
@@ -106,7 +106,7 @@ export class Conversations extends Synced {
     if (fromDesk) return;
     conversation.unreadCount++;
     this.#typing.delete(conversation.userId);
-    // A message opens what was closed.
+    // A message reopens a closed conversation.
     if (conversation.status === 'closed') this.#askAgain();
   }
 
@@ -119,7 +119,7 @@ export class Conversations extends Synced {
 
   #read(conversation, upTo) {
     if (upTo >= conversation.newest) conversation.unreadCount = 0;
-    // How many are left is the server's to count.
+    // Only the server can count what is left.
     else if (conversation.unreadCount) this.#askAgain();
   }
 

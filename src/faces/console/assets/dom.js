@@ -1,9 +1,9 @@
-// Small helpers around the page. What a person wrote becomes text nodes here, and never markup.
+// Helpers for the page. Texts of people become text nodes, never markup.
 
 /** The element with this id. */
 export const byId = (id) => document.getElementById(id);
 
-/** An element with attributes and children; `onclick` and the like listen, what is false or missing is left out. */
+/** An element with attributes and children; `onclick` etc. add listeners; false and missing values are skipped. */
 export function el(tag, attributes = {}, ...children) {
   const node = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
@@ -15,12 +15,12 @@ export function el(tag, attributes = {}, ...children) {
   return node;
 }
 
-/** Says this, unless it is said already: a screen reader repeats what is written again. */
+/** Sets a text, unless it is set already: a screen reader reads out every change. */
 export function say(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
-/** Puts these nodes into a parent, in this order, and leaves those alone that are in their places. */
+/** Makes these nodes the children of a parent, in this order. Does not move those that are in place. */
 export function arrange(parent, nodes) {
   const wanted = new Set(nodes);
   for (const node of [...parent.children]) if (!wanted.has(node)) node.remove();
@@ -28,18 +28,18 @@ export function arrange(parent, nodes) {
   nodes.forEach((node, place) => {
     if (parent.children[place] !== node) parent.insertBefore(node, parent.children[place] ?? null);
   });
-  // An element that is moved loses the focus.
+  // Moving an element takes the focus away.
   if (focused !== document.activeElement && parent.contains(focused)) focused.focus({ preventScroll: true });
 }
 
-/** Addresses in a text. */
+/** URLs in a text. */
 const LINK = /https?:\/\/[^\s<>"']+/g;
 
-/** Where the server gives out attachments. The link to one is the last line of its message. */
+/** Path of attachments. The link to an attachment is the last line of its message. */
 const ATTACHMENT = /^\/media\/f-[\w-]{22}-[\w-]{22}-/;
 const ATTACHED = /\nhttps?:\/\/[^\s/]+\/media\/f-[\w-]{22}-[\w-]{22}-\S+$/;
 
-/** A text with its addresses as links: a list of strings and elements. */
+/** A text with links: a list of strings and elements. */
 export function linked(text) {
   const parts = [];
   let end = 0;
@@ -52,11 +52,11 @@ export function linked(text) {
   return [...parts, text.slice(end)];
 }
 
-/** Whether an address leads to an attachment of this server. */
+/** Whether a URL is that of an attachment on this server. */
 export const isAttachment = (address) =>
   address.startsWith(`${location.origin}/`) && ATTACHMENT.test(address.slice(location.origin.length));
 
-/** An attachment is called by its name, since its address is long; only where the server is known, as a name could mislead. */
+/** The text of a link: for an attachment its name, since the URL is long. On this server only, since a name could mislead. */
 function label(address) {
   if (!isAttachment(address)) return address;
   const name = address.slice(location.origin.length).replace(ATTACHMENT, '');
@@ -67,7 +67,7 @@ function label(address) {
   }
 }
 
-/** A text without the link to its attachment, which is not its author's to change. */
+/** A text without the link to its attachment, which authors cannot edit. */
 export const withoutAttachment = (text) => text.replace(ATTACHED, '');
 
 const HOUR = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
@@ -76,7 +76,7 @@ const DATE = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'long',
 const SHORT = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short' });
 const FULL = new Intl.DateTimeFormat(undefined, { dateStyle: 'full', timeStyle: 'short' });
 
-/** How many midnights lie between this and now. */
+/** Number of midnights between a time and now. */
 function daysAgo(at) {
   const midnight = (time) => new Date(time.getFullYear(), time.getMonth(), time.getDate());
   return Math.round((midnight(new Date()) - midnight(at)) / 86_400_000);
@@ -85,7 +85,7 @@ function daysAgo(at) {
 /** 14:05 */
 export const timeOf = (stamp) => HOUR.format(new Date(stamp));
 
-/** The whole of it, for who wants to know exactly. */
+/** The full date and time. */
 export const fullTimeOf = (stamp) => FULL.format(new Date(stamp));
 
 /** Today, yesterday, a weekday or a date. */
@@ -97,7 +97,7 @@ export function dayOf(stamp) {
   return days > 1 && days < 7 ? WEEKDAY.format(at) : DATE.format(at);
 }
 
-/** As short as a list wants it: a time today, a day before. */
+/** The short form for a list: a time today, otherwise a day. */
 export function briefly(stamp) {
   const at = new Date(stamp);
   const days = daysAgo(at);

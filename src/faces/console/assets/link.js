@@ -1,14 +1,14 @@
-// Who this is, on a connection that comes back by itself: authenticates on each, and passes on what it hears.
+// A connection that authenticates after each reconnect.
 
 import { NO_ANSWER, Socket } from './socket.js';
 
-/** How long an answer may take, in milliseconds. */
+/** How long an acknowledgement may take, in milliseconds. */
 const PATIENCE = 10_000;
-/** How long to wait before asking again for what the server could not do now. */
+/** How long to wait before an `authenticate` is retried, in milliseconds. */
 const AGAIN = 2_000;
 
 export class Link {
-  /** Whether the server knows who this is, on the connection of now. */
+  /** Whether the current connection is authenticated. */
   isUp = false;
   #socket;
   #token;
@@ -19,8 +19,8 @@ export class Link {
 
   /**
    * @param {string} token
-   * @param {{up, down, ended, event}} hear `up({userId, role})` at each connection, `down()` when it is lost,
-   *   `ended(message)` when the token is good no more, `event(name, payload)` for everything else
+   * @param {{up, down, ended, event}} hear `up({userId, role})` after each `authenticate`, `down()` when the connection is lost,
+   *   `ended(message)` when the token has become invalid, `event(name, payload)` for other events
    */
   constructor(token, hear) {
     this.#token = token;
@@ -30,18 +30,18 @@ export class Link {
       disconnected: () => this.#lost(),
       event: (name, payload) => this.#heard(name, payload),
     });
-    // A network that is gone takes a while to be noticed otherwise, and one that is back is worth a try at once.
+    // Detects a lost network early, and reconnects at once when it is back.
     const { signal } = this.#listening;
     window.addEventListener('offline', () => this.#socket.reconnect(), { signal });
     window.addEventListener('online', () => this.#socket.hurry(), { signal });
   }
 
-  /** Asks for something, and gives its answer: `{ok, code, message, retryable, ...}`. Never throws. */
+  /** Emits an event and returns its acknowledgement: `{ok, code, message, retryable, ...}`. Never throws. */
   ask(name, payload) {
     return new Promise((answered) => this.#socket.ask(name, payload, PATIENCE, answered));
   }
 
-  /** Says something that is worth nothing later. */
+  /** Emits an event, or drops it without a connection. */
   tell(name, payload) {
     if (this.isUp) this.#socket.emit(name, payload);
   }
@@ -55,9 +55,9 @@ export class Link {
 
   #authenticate(connection) {
     const shown = { token: this.#token, catchUp: false, receipts: true };
-    // By callback: what comes right behind the answer must find that the link is up.
+    // A callback, because events right after the acknowledgement must find the link up.
     this.#socket.ask('authenticate', shown, PATIENCE, (answer) => {
-      // Another connection may have taken the place of the one that was asked on.
+      // The connection may have been replaced.
       const isOver = () => !this.#token || connection !== this.#connection || !this.#socket.isConnected;
       if (isOver()) return;
       if (answer.ok) {
@@ -72,10 +72,10 @@ export class Link {
   }
 
   #heard(name, payload) {
-    // Each client is told another moment, so that they do not all come back in one.
+    // Each client gets a delay of its own, so that they do not all reconnect at once.
     if (name === 'server-stopping') return this.#socket.reconnect(payload.comeBackAfterMs);
     if (!this.isUp) return;
-    // Before the answer to `authenticate`, this is a reminder for those who have not said who they are.
+    // Before the acknowledgement of `authenticate`, this is only a reminder to authenticate.
     if (name === 'authenticated' && !payload.success) return this.#end(payload.message);
     this.#hear.event(name, payload);
   }

@@ -38,7 +38,7 @@ export class ListView {
     if (document.title !== title) document.title = title;
   }
 
-  /** Arrow keys go from one conversation to the next. */
+  /** Moves between conversations with the arrow keys. */
   #walk(event) {
     const links = [...this.#list.querySelectorAll('a')];
     const here = links.indexOf(document.activeElement);

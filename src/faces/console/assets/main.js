@@ -1,4 +1,4 @@
-// The entrance: who is not logged in is asked to, who is gets the console.
+// The entry point: shows the log-in form, or the console to an agent who is logged in.
 
 import { account, forget, logIn, Refused } from './account.js';
 import { Console } from './console.js';
@@ -7,7 +7,7 @@ import { byId, say } from './dom.js';
 const form = byId('log-in');
 let open = null;
 
-/** Shows what fits: the console, or the form and why one is back at it. */
+/** Shows the console, or the form and why the agent was logged out. */
 function show(problem = '') {
   const isIn = Boolean(account());
   byId('entrance').hidden = isIn;
@@ -43,7 +43,7 @@ form.addEventListener('submit', async (event) => {
 });
 
 byId('log-out').addEventListener('click', () => {
-  // What the next person at this screen must not see goes with the page.
+  // A reload clears everything that the next person at this screen must not see.
   location.hash = '';
   leave();
 });

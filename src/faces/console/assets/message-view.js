@@ -6,7 +6,7 @@ const SVG = 'http://www.w3.org/2000/svg';
 
 const LABELS = { sending: 'Sending…', stored: 'Stored', sent: 'Sent', delivered: 'Delivered', read: 'Read' };
 
-/** A clock, a ring, one tick, two ticks; two in colour mean read. */
+/** Icons: a clock, a ring, one tick, two ticks; two coloured ticks mean read. */
 const SHAPES = {
   sending: 'M8 4v4l2.5 1.5M8 2a6 6 0 1 0 0 12A6 6 0 0 0 8 2',
   stored: 'M8 4.5a3.5 3.5 0 1 0 0 7a3.5 3.5 0 0 0 0-7',
@@ -70,7 +70,7 @@ export class MessageView {
     this.#showMenu(message);
   }
 
-  /** What is kept, and one's own, can be changed. */
+  /** Whether a message can be edited: it is stored, and the agent's own. */
   #showMenu({ id, isOwn, deletedAt }) {
     if (!id || !isOwn) return;
     if (deletedAt) return this.#menu?.remove();
@@ -104,7 +104,7 @@ export class MessageView {
   }
 }
 
-/** A menu that opens by mouse, touch and keyboard, and closes when it is left. */
+/** A menu that opens by mouse, touch and keyboard, and closes when it loses the focus. */
 function menu(entries) {
   const close = () => details.removeAttribute('open');
   const buttons = Object.entries(entries).map(([label, chosen]) => {
@@ -117,7 +117,7 @@ function menu(entries) {
   const summary = el('summary', { 'aria-label': 'Change this message', title: 'Change this message' }, '⋯');
   const choices = el('div', { class: 'choices' }, ...buttons);
   const details = el('details', { class: 'menu' }, summary, choices);
-  // Below the last message, it would open out of sight.
+  // Below the last message, it would open outside the screen.
   details.addEventListener('toggle', () => details.open && choices.scrollIntoView({ block: 'nearest' }));
   details.addEventListener('focusout', ({ relatedTarget }) => details.contains(relatedTarget) || close());
   details.addEventListener('keydown', (event) => {

@@ -1,15 +1,15 @@
-// What was written and is not kept yet. Each message has an id of its own, so that sending it again never doubles it.
+// Messages that are not stored yet. Each has a client id, so that a retry never duplicates it.
 
-/** How long to wait before sending again what nobody answered, in milliseconds. */
+/** How long to wait before an unacknowledged message is sent again, in milliseconds. */
 const AGAIN = 2_000;
 
-/** After these, sending again is a matter of waiting, and nobody needs to be asked. */
+/** Error codes after which a message is retried without asking the agent. */
 const WAITS = ['no_answer', 'shutting_down', 'rate_limited'];
 
 export class Outbox {
   /** Called after each change. */
   changed = () => {};
-  /** In the order in which they were written: `{clientMessageId, userId, text, at, problem, canRetry, messageId}`. */
+  /** In the order of writing: `{clientMessageId, userId, text, at, problem, canRetry, messageId}`. */
   #items = [];
   #link;
 
@@ -17,12 +17,12 @@ export class Outbox {
     this.#link = link;
   }
 
-  /** What waits for this person. */
+  /** The messages to a person. */
   to(userId) {
     return this.#items.filter((item) => item.userId === userId);
   }
 
-  /** Whether something would be lost if the page were closed now. */
+  /** Whether closing the page now would lose a message. */
   get isWaiting() {
     return this.#items.some(({ messageId }) => !messageId);
   }
@@ -40,13 +40,13 @@ export class Outbox {
     this.#send(item);
   }
 
-  /** It stands in the conversation, or is not wanted any more. */
+  /** Removes a message that is in the conversation, or was discarded. */
   drop(item) {
     this.#items = this.#items.filter((other) => other !== item);
     this.changed();
   }
 
-  /** The connection is back: whatever was on its way may not have arrived. */
+  /** Sends everything again after a reconnect: messages on their way may be lost. */
   flush() {
     for (const item of this.#items) if (!item.problem && !item.messageId) this.#send(item);
   }
@@ -56,7 +56,7 @@ export class Outbox {
     const attempt = (item.attempt = (item.attempt ?? 0) + 1);
     if (!this.#link.isUp) return;
     const answer = await this.#link.ask('send-message', { receiverId, message, clientMessageId });
-    // A later attempt has its own answer.
+    // A later attempt has an acknowledgement of its own.
     if (item.attempt !== attempt || item.messageId) return;
     if (answer.ok) {
       item.messageId = answer.messageId;
@@ -71,7 +71,7 @@ export class Outbox {
   }
 }
 
-/** `crypto.randomUUID` is there only where the page came by TLS or from this machine. */
+/** `crypto.randomUUID` exists only on pages from HTTPS or localhost. */
 function randomId() {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('');
 }

@@ -1,22 +1,22 @@
-// A connection that comes back by itself: Socket.IO 5, as far as the console needs it (docs/PROTOCOL.md). Events with one argument and
+// A connection that reconnects by itself: Socket.IO 5, as far as the console needs it (docs/PROTOCOL.md). Events with one argument and
 // acknowledgements, in the namespace `/`.
 
 import { PollingTransport, WebSocketTransport } from './transports.js';
 
-/** Tried in this order, at each connection. */
+/** The transports, in the order in which they are tried for each connection. */
 const TRANSPORTS = [WebSocketTransport, PollingTransport];
 
-/** How long a server may take to open a connection, in milliseconds. */
+/** How long opening a connection may take, in milliseconds. */
 const HANDSHAKE = 10_000;
 
-/** How long to wait before connecting again, in milliseconds: about so long at first, twice as long each time, never longer. */
+/** Delay before a reconnect, in milliseconds: about the first value, doubled each time, up to the second. */
 const FIRST_WAIT = 300;
 const LONGEST_WAIT = 5_000;
 
-/** A connection that lasted so long was a good one, in milliseconds: the next wait is short again. */
+/** Age at which a connection counts as stable, in milliseconds: the next delay is short again. */
 const GOOD = 5_000;
 
-/** What is answered in place of a server that did not: whether it did what it was asked for is not known. */
+/** The acknowledgement when the server sent none: whether it has handled the event is unknown. */
 export const NO_ANSWER = { ok: false, retryable: true, code: 'no_answer', message: 'The server did not answer.' };
 
 const TOO_LARGE = { ok: false, retryable: false, code: 'too_large', message: 'The message is too long.' };
@@ -28,19 +28,19 @@ export class Socket {
   #isClosed = false;
   #connectedAt = 0;
   #failures = 0;
-  /** Runs until the next packet has to be there; without a transport, until the next try. */
+  /** Runs until the next packet must have arrived; without a transport, until the next attempt. */
   #timer;
   #patience = HANDSHAKE;
   #maxPayload = 0;
-  /** Who waits for an answer, by number: `{answered, timer}`. */
+  /** Pending acknowledgements, by number: `{answered, timer}`. */
   #asked = new Map();
   #number = 0;
-  /** By what the server recognises this page, and what it has sent it already. */
+  /** The `pid` and offset with which the server recovers this page. */
   #page = {};
 
   /**
-   * @param {string} server its address
-   * @param {{connected, disconnected, event}} on `connected()`; `disconnected()`, also when a try to connect has failed;
+   * @param {string} server its URL
+   * @param {{connected, disconnected, event}} on `connected()`; `disconnected()`, also after a failed attempt;
    *   `event(name, argument)`
    */
   constructor(server, on) {
@@ -57,24 +57,24 @@ export class Socket {
     if (this.isConnected) this.#transport.send(`42${JSON.stringify([name, argument])}`);
   }
 
-  /** Calls `answered` once: with the answer, or with `NO_ANSWER` after `patience` milliseconds or if the connection is lost. */
+  /** Calls `answered` once: with the acknowledgement, or with `NO_ANSWER` after `patience` milliseconds or if the connection is lost. */
   ask(name, argument, patience, answered) {
     if (!this.isConnected) return answered(NO_ANSWER);
     const number = this.#number++;
     const packet = `42${number}${JSON.stringify([name, argument])}`;
-    // The server closes a connection on which a packet is larger than it takes.
+    // The server closes a connection that sends a larger packet.
     if (3 * packet.length > this.#maxPayload && new Blob([packet]).size > this.#maxPayload) return answered(TOO_LARGE);
     const timer = setTimeout(() => this.#answered(number, NO_ANSWER), patience);
     this.#asked.set(number, { answered, timer });
     this.#transport.send(packet);
   }
 
-  /** Ends this connection, and connects again after so many milliseconds; without a number, when it thinks best. */
+  /** Closes the connection, and reconnects after this many milliseconds, or after the usual delay. */
   reconnect(after) {
     if (this.#transport) this.#lost(after);
   }
 
-  /** Does not wait any longer before the next try. */
+  /** Reconnects without waiting any longer. */
   hurry() {
     if (!this.#transport && !this.#isClosed) this.#open();
   }
@@ -135,7 +135,7 @@ export class Socket {
     } else if (type === '3') {
       this.#answered(Number(number), content[0]);
     } else {
-      // Disconnected, or not let in.
+      // Disconnected, or rejected.
       this.#lost();
     }
   }

@@ -1,40 +1,40 @@
-// What is fetched once and kept current by events, without gaps and without telling anything twice.
+// Data that is fetched once and kept current by events, without gaps or duplicates.
 
 import { Refused } from './account.js';
 
-/** How long to wait before fetching again what could not be had, in milliseconds. */
+/** How long to wait before a failed fetch is retried, in milliseconds. */
 const AGAIN = 2_000;
 
 /**
- * Subscribe first, fetch second: what is heard while something is being fetched waits, and is applied afterwards. So `apply`
- * has to know by itself what the fetched state contains already.
+ * Subscribe first, fetch second: events during a fetch are held and applied afterwards. So `apply` must ignore events that the
+ * fetched state already contains.
  *
- * Those who extend this say how to `fetch`, to `accept` what was fetched, and to `apply` an event.
+ * Subclasses implement `fetch`, `accept` for the fetched state, and `apply` for an event.
  */
 export class Synced {
-  /** Whether it is as the server has it, but for what is on its way. */
+  /** Whether the data is current, apart from events on their way. */
   isCurrent = false;
   /** Called after each change. */
   changed = () => {};
-  /** Called with a `Refused` that no waiting will mend. */
+  /** Called with a `Refused` that a retry cannot fix. */
   refused = () => {};
   #held = [];
   #turn = 0;
 
-  /** An event. */
+  /** Handles an event. */
   take(name, payload) {
     if (!this.isCurrent) return void this.#held.push([name, payload]);
     if (this.apply(name, payload) !== false) this.changed();
   }
 
-  /** The connection is lost: whatever comes next may come after a gap. */
+  /** The connection is lost: there may be a gap before the next event. */
   halt() {
     this.#turn++;
     this.#held = [];
     this.isCurrent = false;
   }
 
-  /** Fetches what is missing. What was heard before is part of it, since nothing is told before it is kept. */
+  /** Fetches the state. It contains all earlier events, since nothing is published before it is stored. */
   async sync() {
     this.halt();
     const turn = this.#turn;

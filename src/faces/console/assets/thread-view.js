@@ -1,11 +1,11 @@
-// The open conversation on the screen: its messages with their days, and what happens at its ends.
+// The open conversation on the screen: its messages by day, and scrolling at both ends.
 
 import { arrange, byId, dayOf, el, say } from './dom.js';
 import { MessageView } from './message-view.js';
 
-/** How far from the end still counts as the end, in pixels. */
+/** Distance to the end that counts as the end, in pixels. */
 const NEAR = 40;
-/** Messages of one person within so long stand together, in milliseconds. */
+/** Messages of one person within this time form a group, in milliseconds. */
 const TOGETHER = 5 * 60_000;
 
 export class ThreadView {
@@ -31,10 +31,10 @@ export class ThreadView {
     this.#log.addEventListener('scroll', () => this.#scrolled(), { signal, passive: true });
     this.#earlier.addEventListener('click', () => this.#loadEarlier(), { signal });
     this.#toEnd.addEventListener('click', () => this.toEnd(), { signal });
-    // What was hidden behind another window is seen now.
+    // Messages that were behind another window are visible now.
     window.addEventListener('focus', () => this.#seen(), { signal });
     document.addEventListener('visibilitychange', () => this.#seen(), { signal });
-    // A keyboard that opens, or a long answer that is written, must not cover the newest message.
+    // An opening keyboard, or a long draft, must not cover the newest message.
     this.#resized.observe(this.#log);
   }
 
@@ -66,7 +66,7 @@ export class ThreadView {
     else if (this.#earlier.textContent === 'Loading…') say(this.#earlier, 'Earlier messages');
     const messages = thread.messages;
     const nodes = this.#rows(messages, this.#waiting(thread, messages));
-    // What comes in above must not push away what is being read.
+    // Messages that are loaded above must not move what is being read.
     const fromEnd = this.#log.scrollHeight - this.#log.scrollTop;
     arrange(this.#items, nodes);
     byId('nothing-said').hidden = !thread.isLoaded || nodes.length > 0;
@@ -78,13 +78,13 @@ export class ThreadView {
     this.#keepToEnd();
   }
 
-  /** Goes to the end, where one's own new message appears. */
+  /** Scrolls to the end, where a new message appears. */
   toEnd() {
     this.#isAtEnd = true;
     this.#keepToEnd();
   }
 
-  /** What is in the outbox, but for what stands in the conversation already. */
+  /** The messages of the outbox that are not in the conversation yet. */
   #waiting(thread, messages) {
     const ids = new Set(messages.map(({ clientMessageId }) => clientMessageId));
     const arrived = (item) => ids.has(item.clientMessageId) || thread.has(item.messageId);
@@ -101,7 +101,7 @@ export class ThreadView {
     }));
     for (const item of waiting) {
       Object.assign(item, { fromDesk: true, isOwn: true });
-      // The same key as it will have in the conversation, so that it is the same element.
+      // The key that it will have in the conversation, so that the element stays the same.
       rows.push({ key: item.clientMessageId, message: item, by: 'waits', status: 'sending', isNewest: true });
     }
     const nodes = [];
@@ -122,7 +122,7 @@ export class ThreadView {
     return nodes;
   }
 
-  /** A day's name above its first message. An imported log may come back to a day. */
+  /** The heading above a day's first message. In an imported log, a day may occur twice. */
   #day(label, first) {
     const key = `${label} ${first}`;
     if (!this.#days.has(key)) this.#days.set(key, el('h3', { class: 'day' }, el('span', {}, label)));
@@ -148,7 +148,7 @@ export class ThreadView {
     this.#seen();
   }
 
-  /** Says what was read: what somebody has before their eyes. */
+  /** Marks the visible messages as read. */
   #seen() {
     if (!this.#isAtEnd) return;
     this.#toEnd.hidden = true;

@@ -1,17 +1,17 @@
-// One open conversation: what was said in it, and how far one's own messages have come.
+// One open conversation: its messages, and the status of the desk's own.
 
 import { get, Refused } from './account.js';
 import { Synced } from './synced.js';
 
 /** How many messages are fetched at once. */
 const PAGE = 50;
-/** How long to wait before saying again that something was read, in milliseconds. */
+/** How long to wait before a failed read mark is retried, in milliseconds. */
 const AGAIN = 3_000;
 
-/** How far a message comes, in this order. */
+/** The statuses of a message, in order. */
 const STEPS = ['stored', 'sent', 'delivered', 'read'];
 
-/** Under which event's name an entry of `resume` comes when it is live. */
+/** The event name of each kind of entry in `resume`. */
 const LIVE = {
   message: 'receive-message',
   read: 'messages-read',
@@ -24,15 +24,15 @@ export class Thread extends Synced {
   hasEarlier = false;
   isLoadingEarlier = false;
   isLoaded = false;
-  /** Called with the place up to which the desk has read. */
+  /** Called with the seq up to which the desk has read. */
   wasRead = () => {};
-  /** By their ids: `{id, seq, at, text, editedAt, deletedAt, fromDesk, isOwn, author, clientMessageId, step, revisedBy}`. */
+  /** By id: `{id, seq, at, text, editedAt, deletedAt, fromDesk, isOwn, author, clientMessageId, step, revisedBy}`. */
   #messages = new Map();
-  /** Up to which place one's own side's messages have come how far. */
+  /** For each status, the seq up to which the desk's messages have reached it. */
   #reached = STEPS.map(() => 0);
-  /** What was done to messages that are not loaded: a page that is on its way may not know it. */
+  /** Edits and deletions of messages that are not loaded. A page that is being fetched may not contain them. */
   #revised = new Map();
-  /** The last entry that is known. */
+  /** The seq of the last known entry. */
   #cursor = 0;
   #readUpTo = 0;
   #link;
@@ -55,7 +55,7 @@ export class Thread extends Synced {
     return this.#messages.has(messageId);
   }
 
-  /** How far this message has come: a word. */
+  /** The status of a message. */
   statusOf({ seq, step }) {
     const reached = this.#reached.findLastIndex((upTo) => seq <= upTo);
     return STEPS[Math.max(step, reached, 0)];
@@ -74,7 +74,7 @@ export class Thread extends Synced {
     }
   }
 
-  /** Says that everything that is here was read. */
+  /** Marks all loaded messages as read. */
   async markRead() {
     const upTo = this.messages.findLast(({ fromDesk }) => !fromDesk)?.seq ?? 0;
     if (!this.isCurrent || upTo <= this.#readUpTo) return;
@@ -89,7 +89,7 @@ export class Thread extends Synced {
 
   async fetch(isOver) {
     if (this.isLoaded) return this.#missed(isOver);
-    // A reading of the history tells the customer that it was read: not before somebody can see it.
+    // Fetching the history marks it as read, so it is not fetched before somebody can see it.
     await visible();
     return { page: await this.#page() };
   }
@@ -114,7 +114,7 @@ export class Thread extends Synced {
       case 'message-sent':
         return this.#add(payload);
       case 'message-edited':
-        // Without a text, it was deleted since.
+        // Without a text, the message was deleted later.
         return this.#revise(messageId, payload.seq, payload.message && { text: payload.message, editedAt: payload.editedAt });
       case 'message-deleted':
         return this.#revise(messageId, payload.seq, { text: null, deletedAt: payload.deletedAt });
@@ -131,14 +131,14 @@ export class Thread extends Synced {
     return get(`/api/chat/messages/${this.userId}?limit=${PAGE}${more}`);
   }
 
-  /** What was said and done since the last entry that is known. */
+  /** Fetches the entries after the last known one. */
   async #missed(isOver) {
     const entries = [];
     for (let after = this.#cursor; ; after = entries.at(-1).seq) {
       const answer = await this.#link.ask('resume', { conversations: { [this.conversationId]: after } });
       if (!answer.ok) throw new Refused(answer.message);
       const part = answer.conversations[this.conversationId];
-      // The server has less than this page: its data was put back to an earlier day.
+      // The server has fewer entries than this page: an older backup was restored.
       if (part.code) return { page: await this.#page() };
       entries.push(...part.entries);
       if (!part.hasMore || isOver()) return { entries };
@@ -146,7 +146,7 @@ export class Thread extends Synced {
   }
 
   #addPage(page) {
-    // It shows what became of its messages, at least up to its end.
+    // The page has the current state of its messages, at least up to its end.
     const end = page.at(-1)?.seq ?? 0;
     for (const message of page) this.#add(message, end);
     this.hasEarlier = page.length === PAGE;
@@ -156,7 +156,7 @@ export class Thread extends Synced {
   #add({ _id: id, seq, sender, message, createdAt, editedAt, deletedAt, clientMessageId, status }, revisedBy = 0) {
     if (this.#messages.has(id)) return false;
     const fromDesk = sender._id === this.#me.id;
-    // The whole desk has one id towards an agent; which of them wrote is told by the address.
+    // To an agent, the whole desk has one id. The e-mail address says who wrote.
     const isOwn = fromDesk && sender.email.toLowerCase() === this.#me.email;
     const revised = this.#revised.get(id);
     this.#revised.delete(id);
@@ -166,7 +166,7 @@ export class Thread extends Synced {
     });
   }
 
-  /** What was heard while something was fetched may be older than that. */
+  /** An event during a fetch may be older than the fetched state. */
   #revise(id, revisedBy, change) {
     if (!change) return false;
     const message = this.#messages.get(id);

@@ -1,19 +1,19 @@
-// The two ways in which packets of Engine.IO 4 travel: in a websocket, or by long-polling where a proxy lets no websocket through.
+// The transports of Engine.IO 4: websocket, and long-polling for proxies that pass no websockets.
 
-/** Between the packets of one request's body. */
+/** Separates the packets in a body. */
 const SEPARATOR = '\x1e';
 
 /** How many packets are sent in one request. */
 const AT_ONCE = 16;
 
-/** How long saying goodbye may take, in milliseconds. */
+/** How long the CLOSE packet may take, in milliseconds. */
 const GOODBYE = 5_000;
 
 const address = (server, transport) => new URL(`/socket.io/?EIO=4&transport=${transport}`, server);
 
 /**
- * Both are used alike. They connect when they are made, call `on.packet(text)` for each packet and `on.closed()` once, when the
- * connection is lost or could not be had. After `close()` they call nothing.
+ * Both have the same interface. They connect when constructed, call `on.packet(text)` for each packet, and `on.closed()` once, when the
+ * connection was lost or could not be opened. After `close()` they call nothing.
  */
 export class WebSocketTransport {
   #socket;
@@ -60,7 +60,7 @@ export class PollingTransport {
   close() {
     if (this.#isOver) return;
     this.#isOver = true;
-    // Nothing else tells the server while it has no poll to miss.
+    // Otherwise the server would not notice while no poll is pending.
     const goodbye = { method: 'POST', body: '1', keepalive: true, signal: AbortSignal.timeout(GOODBYE) };
     const isKnown = this.#url.searchParams.has('sid');
     Promise.resolve(isKnown && this.#request(goodbye)).finally(() => this.#ended.abort());
@@ -73,7 +73,7 @@ export class PollingTransport {
     }
   }
 
-  /** False if it is none of the server's: the log-in page of a proxy, say. */
+  /** False for a response that is not the server's, e.g. the log-in page of a proxy. */
   #take(payload) {
     for (const packet of payload.split(SEPARATOR)) {
       if (this.#isOver) return true;
@@ -107,9 +107,9 @@ export class PollingTransport {
     return batch.join(SEPARATOR);
   }
 
-  /** The body of the answer, or `null`. */
+  /** The body of the response, or `null`. */
   async #request(options) {
-    // By a new `t`, the server tells a new request from one that the browser repeats by itself.
+    // A new `t` lets the server tell a new request from one that the browser repeats.
     this.#url.searchParams.set('t', `${++this.#requests}`);
     try {
       const fixed = { cache: 'no-store', signal: this.#ended.signal };
@@ -128,5 +128,5 @@ export class PollingTransport {
   }
 }
 
-/** At most so many bytes, with what stands between packets. */
+/** As many packets as fit into this many bytes, with their separators. */
 const worstSize = (packet) => 3 * packet.length + 1;
