@@ -1,7 +1,7 @@
 //! Signed text that binds a page to the person who authenticated on it.
 //!
-//! A page that lost its connection shows it, with the page's id, to be let in again without a token. It holds on every process
-//! with the same secret, and after a restart.
+//! A page that lost its connection presents it, together with the page's id, to recover without a token. It is valid in every
+//! process with the same secret, and after a restart.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -12,28 +12,28 @@ use subtle::ConstantTimeEq as _;
 use super::Tokens;
 use crate::domain::{Timestamp, TokenDigest, TokenStamp, UserId};
 
-/// Characters of the signature that are kept: 132 bits.
+/// Characters of the truncated signature: 132 bits.
 const SIGNATURE: usize = 22;
 
-/// Bytes of what is signed beside the page's id: person, two times, time of issue and digest of the token.
+/// Bytes that are signed beside the page's id: person, two times, and time of issue and digest of the token.
 const BYTES: usize = 12 + 8 + 8 + 8 + 16;
 
-/// Stands for a token that does not say when it was issued.
+/// Stands for a token without a time of issue.
 const NO_TIME: i64 = i64::MIN;
 
-/// Keeps these signatures apart from those of tokens, which sign two texts joined by a dot.
+/// Domain separation from the signatures of tokens, which sign two texts joined by a dot.
 const PURPOSE: &str = "deskline page\n";
 
-/// Who authenticated on a page, and until when that is valid.
+/// The person who authenticated on a page, and until when that is valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Binding {
     /// The account.
     pub user: UserId,
-    /// When the token was shown.
+    /// When the page authenticated.
     pub bound_at: Timestamp,
     /// When the token expires.
     pub expires_at: Timestamp,
-    /// The token that was shown: the page is let in again only while it counts.
+    /// The token it authenticated with. The page can recover only while that token is valid.
     pub token: TokenStamp,
 }
 
@@ -68,14 +68,14 @@ impl Tokens {
         text + &signature
     }
 
-    /// What a signed text says; `None` if it is none of ours, of another page, or damaged.
+    /// Verifies and parses a signed text; `None` if it is not ours, is for another page, or is damaged.
     #[must_use]
     pub fn verify_binding(&self, page: &str, signed: &str) -> Option<Binding> {
         let (text, signature) = signed.split_at_checked(signed.len().checked_sub(SIGNATURE)?)?;
         self.is_signature_of(&page_text(page, text), signature).then(|| Binding::decode(text)).flatten()
     }
 
-    /// The first characters of a text's signature; empty if it cannot be signed.
+    /// The truncated signature of a text; empty if signing failed.
     pub(super) fn signature_of(&self, text: &str) -> String {
         let mut signature = sign(text.as_bytes(), self.signing_key(), Algorithm::HS256).unwrap_or_else(|error| {
             tracing::error!(%error, "Could not sign a text");
@@ -85,14 +85,14 @@ impl Tokens {
         signature
     }
 
-    /// Whether this is a text's signature.
+    /// Verifies a signature.
     pub(super) fn is_signature_of(&self, text: &str, signature: &str) -> bool {
         let expected = self.signature_of(text);
         !expected.is_empty() && bool::from(expected.as_bytes().ct_eq(signature.as_bytes()))
     }
 }
 
-/// What is signed for a page.
+/// The bytes that are signed for a page.
 fn page_text(page: &str, text: &str) -> String {
     format!("{PURPOSE}{page}\n{text}")
 }

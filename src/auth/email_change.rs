@@ -1,6 +1,6 @@
-//! Signed text that shows that somebody reads the mails to an address which their account is to have.
+//! Signed text that proves that an account's owner can read mail at a new address.
 //!
-//! It is mailed in a link, and kept nowhere. It names the address that the account has now, so it is good for one change alone.
+//! It is mailed in a link and not stored. It contains the account's present address, so it is valid for one change only.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -8,19 +8,19 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use super::Tokens;
 use crate::domain::{Email, Timestamp, UserId};
 
-/// Keeps these signatures apart from all others.
+/// Domain separation from all other signatures.
 const PURPOSE: &str = "deskline e-mail change\n";
 
-/// A change of an account's address that waits to be confirmed.
+/// An unconfirmed change of an account's address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EmailChange {
     /// The account.
     pub user: UserId,
-    /// The address that it has.
+    /// Its present address.
     pub from: Email,
-    /// The address that it is to have.
+    /// Its new address.
     pub to: Email,
-    /// Until when it can be confirmed.
+    /// When it expires.
     pub expires_at: Timestamp,
 }
 
@@ -48,7 +48,7 @@ impl Tokens {
         format!("{text}.{signature}")
     }
 
-    /// What a signed text says; `None` if it is none of ours, or damaged.
+    /// Verifies and parses a signed text; `None` if it is not ours, or damaged.
     #[must_use]
     pub fn verify_email_change(&self, signed: &str) -> Option<EmailChange> {
         let (text, signature) = signed.split_once('.')?;

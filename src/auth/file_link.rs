@@ -1,6 +1,6 @@
-//! Signed links to the files of messages. An `<img>` sends no header, so the address itself says what may be fetched.
+//! Signed links to the files of messages. An `<img>` sends no `Authorization` header, so the URL itself grants access.
 //!
-//! They are short, because some pages show them as text: the message and the expiry in 22 characters, and a signature in 22.
+//! They are short, because some pages show them as text: 22 characters for the message and the expiry, 22 for the signature.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -14,11 +14,11 @@ pub const FILE_LINK_PART: usize = 22;
 /// Bytes that are signed: the message, and the second of the expiry.
 const BYTES: usize = 12 + 4;
 
-/// Keeps these signatures apart from all others.
+/// Domain separation from all other signatures.
 const PURPOSE: &str = "deskline file\n";
 
 impl Tokens {
-    /// A link to the file of this message, in two parts: what it opens, and its signature. Both are letters, digits, `-` and `_`.
+    /// A link to the file of this message, in two parts: content and signature. Both consist of letters, digits, `-` and `_`.
     #[must_use]
     pub fn sign_file_link(&self, message: MessageId, expires_at: Timestamp) -> (String, String) {
         let mut bytes = [0; BYTES];
@@ -29,14 +29,14 @@ impl Tokens {
         (opens, signature)
     }
 
-    /// The message whose file a link opens; `None` if the link has expired, is damaged or is none of ours.
+    /// The message whose file a link opens; `None` if the link has expired, is damaged, or is not ours.
     #[must_use]
     pub fn verify_file_link(&self, opens: &str, signature: &str, now: Timestamp) -> Option<MessageId> {
         let (message, expires_at) = self.read_file_link(opens, signature)?;
         (expires_at > now).then_some(message)
     }
 
-    /// The message whose file a link opens, or has opened until then; `None` if it is damaged or none of ours.
+    /// Like the above, but also accepts an expired link.
     #[must_use]
     pub fn read_file_link(&self, opens: &str, signature: &str) -> Option<(MessageId, Timestamp)> {
         if !self.is_signature_of(&format!("{PURPOSE}{opens}"), signature) {

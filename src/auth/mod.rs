@@ -1,7 +1,7 @@
-//! Who is there: tokens and passwords.
+//! Authentication: tokens and passwords.
 //!
-//! A [`Tokens`] turns a bearer token into an [`Identity`], a [`Passwords`] tells whether a password is the right one. Neither
-//! knows what anybody may do: rights come from the account in the store, which the identity names.
+//! [`Tokens`] turns a bearer token into an [`Identity`], [`Passwords`] verifies passwords. Neither knows about rights: those are
+//! read from the account that the identity names.
 //!
 //! Reading order: [`secret`], [`token`], [`binding`], [`password`].
 

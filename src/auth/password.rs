@@ -1,4 +1,4 @@
-//! Passwords: new ones are kept as argon2id; hashes of the replaced servers still open their accounts.
+//! Password hashes: argon2id for new ones; those of the replaced servers are still accepted.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,24 +11,24 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::pbkdf2_sha256;
 
-/// Longer passwords are refused: hashing them would cost and gain nothing.
+/// Longest password in bytes. Hashing longer ones would add cost and no security.
 pub const MAX_PASSWORD: usize = 1024;
 
-/// How many passwords are hashed at once: each takes a core and 19 MiB for a while.
+/// Passwords hashed concurrently. Each takes a core and 19 MiB.
 const AT_ONCE: usize = 2;
 
-/// How long a password waits for its turn.
+/// Longest time that a password waits to be hashed.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// No refusal comes sooner than this, see [`Passwords::verify`].
+/// Shortest time until a refusal, see [`Passwords::verify`].
 const REFUSAL: Duration = Duration::from_millis(300);
 
-/// Stored hashes that ask for more than these are damaged or a trap: they would block the server.
+/// Upper bounds for stored hashes. More expensive ones are damaged or malicious, and would block the server.
 const MAX_MEMORY_KIB: u32 = 256 * 1024;
 const MAX_PASSES: u32 = 64;
 const MAX_BCRYPT_COST: u32 = 16;
 
-/// Hashes passwords and tells whether one is right, off the runtime and two at a time.
+/// Hashes and verifies passwords on blocking threads, two at a time.
 #[derive(Clone, Debug)]
 pub struct Passwords {
     turns: Arc<Semaphore>,
@@ -36,16 +36,16 @@ pub struct Passwords {
     refusal: Duration,
 }
 
-/// Why a password was neither hashed nor judged.
+/// Why a password could not be hashed or verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PasswordError {
     /// It is longer than [`MAX_PASSWORD`] bytes.
     #[error("the password is too long")]
     TooLong,
-    /// Too many others wait. A later try may succeed.
+    /// Too many passwords are waiting. A retry may succeed.
     #[error("too many passwords wait to be hashed")]
     Busy,
-    /// Hashing failed, which it never should.
+    /// Hashing failed unexpectedly.
     #[error("the password could not be hashed")]
     Failed,
 }
@@ -80,12 +80,11 @@ impl Passwords {
         self.in_turn(move || hashed(&argon2, &password)).await?
     }
 
-    /// Whether the password gives the hash: argon2id, bcrypt (`$2a$`, `$2b$`, `$2y$`) or Django's `pbkdf2_sha256$`.
+    /// Verifies a password against a hash: argon2id, bcrypt (`$2a$`, `$2b$`, `$2y$`) or Django's `pbkdf2_sha256$`.
     ///
-    /// `None` stands for an account that does not exist or has no password: it is refused after as much work as any other.
-    /// Since the kinds of hashes differ in cost, and a migrated database holds several, no refusal comes sooner than 300 ms
-    /// after the question, so that the time taken does not tell which addresses have accounts. bcrypt looks at the first 72
-    /// bytes only, as it always does. An overlong password is refused unseen.
+    /// `None` stands for an account that does not exist or has no password; it is refused after the same work. A migrated database
+    /// holds hashes that differ in cost, so no refusal is returned within 300 ms: response times do not reveal which addresses
+    /// have accounts. bcrypt uses the first 72 bytes only. A password that is too long is refused without hashing it.
     ///
     /// # Errors
     /// [`PasswordError`].
@@ -100,7 +99,7 @@ impl Passwords {
         Ok(right)
     }
 
-    /// Whether a hash is of another kind or strength than new ones are.
+    /// Whether a hash differs in kind or strength from new ones, and should be replaced.
     #[must_use]
     pub fn needs_rehash(&self, hash: &str) -> bool {
         let current = PasswordHash::new(hash).ok().filter(|hash| hash.algorithm.as_str() == "argon2id");
@@ -112,7 +111,7 @@ impl Passwords {
     async fn in_turn<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, PasswordError> {
         let turn = timeout(PATIENCE, Arc::clone(&self.turns).acquire_owned()).await;
         let turn = turn.map_err(|_| PasswordError::Busy)?.map_err(|_| PasswordError::Failed)?;
-        // The turn moves along: work goes on when whoever asked has left, and must still count.
+        // The permit moves into the task: hashing goes on after the caller has gone, and must still be counted.
         let done = tokio::task::spawn_blocking(move || {
             let result = work();
             drop(turn);
@@ -133,7 +132,7 @@ fn is_right(argon2: &Argon2<'_>, password: &str, hash: Option<&str>) -> bool {
         Some(hash) if hash.starts_with("$2") => is_right_bcrypt(password, hash),
         Some(hash) if hash.starts_with(pbkdf2_sha256::PREFIX) => pbkdf2_sha256::verify(password, hash),
         Some(_) | None => {
-            // Work for nothing, so that a stranger waits as long as anybody.
+            // Hashes anyway, so that an unknown account takes as long as a known one.
             let _: Result<String, PasswordError> = hashed(argon2, password);
             false
         }
@@ -208,7 +207,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn no_refusal_comes_sooner_than_another() {
+    async fn all_refusals_take_the_same_time() {
         let passwords = Passwords { refusal: REFUSAL, ..Passwords::quick() };
         let hash = bcrypt::hash("secret1", 4).unwrap();
         for hash in [None, Some(hash), Some("damaged".to_owned())] {
@@ -219,14 +218,14 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_waits_too_long_for_a_turn_is_told_so() {
+    async fn a_password_that_waits_too_long_is_refused() {
         let passwords = Passwords::quick();
         let _both = Arc::clone(&passwords.turns).acquire_many_owned(2).await.unwrap();
         assert_eq!(passwords.hash("secret1".into()).await, Err(PasswordError::Busy));
     }
 
     #[tokio::test]
-    async fn only_hashes_of_todays_kind_and_strength_are_kept() {
+    async fn only_hashes_of_the_present_kind_and_strength_are_kept() {
         let hash = Passwords::quick().hash("secret1".into()).await.unwrap();
         assert!(!Passwords::quick().needs_rehash(&hash));
         assert!(Passwords::default().needs_rehash(&hash));

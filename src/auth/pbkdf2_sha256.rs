@@ -5,13 +5,13 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
-/// What every such hash starts with.
+/// Prefix of every such hash.
 pub(super) const PREFIX: &str = "pbkdf2_sha256$";
 
-/// More rounds than any Django release asks for by far; a stored hash that wants more would only block the server.
+/// Most rounds that are accepted, far more than any Django release uses. A stored hash with more would block the server.
 const MAX_ROUNDS: u32 = 10_000_000;
 
-/// Whether the password gives this hash; a hash that cannot be read is nobody's.
+/// Verifies a password. A malformed hash matches no password.
 pub(super) fn verify(password: &str, hash: &str) -> bool {
     let Some((rounds, salt, expected)) = parse(hash) else { return false };
     let mut computed = [0; 32];

@@ -1,10 +1,10 @@
-//! Text that must not show up anywhere.
+//! Text that must not appear in logs or output.
 
 use std::convert::Infallible;
 use std::fmt;
 use std::str::FromStr;
 
-/// A secret text, such as the key of the tokens. Its debug form hides it, and there is no other way to print it.
+/// A secret text, such as the signing key of tokens. `Debug` hides it, and there is no `Display`.
 ///
 /// ```
 /// use deskline::auth::Secret;
@@ -16,7 +16,7 @@ use std::str::FromStr;
 pub struct Secret(String);
 
 impl Secret {
-    /// The text itself, for the one place that needs it.
+    /// The text itself.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0

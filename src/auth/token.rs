@@ -13,10 +13,10 @@ use crate::domain::{Role, Timestamp, TokenDigest, TokenStamp, User, UserId};
 /// How long a token lasts unless configured otherwise.
 pub const DEFAULT_LIFETIME: Duration = Duration::from_hours(24);
 
-/// Longer texts are no tokens: the longest of the accepted claim sets is far below this.
+/// Longest accepted token, in bytes; the accepted claim sets are far shorter.
 const MAX_TOKEN: usize = 4096;
 
-/// Issues tokens and tells whom a token names.
+/// Issues and verifies tokens.
 #[derive(Debug)]
 pub struct Tokens {
     signing: EncodingKey,
@@ -25,21 +25,21 @@ pub struct Tokens {
     lifetime: Duration,
 }
 
-/// Whom a token names.
+/// The account that a token names.
 ///
-/// The token says *who*; what they may do is asked of the account in the store each time. A `role` or `is_staff` claim is
-/// deliberately not read: it would outlive the moment an account is blocked, deleted or loses its role.
+/// A token says *who*; rights are read from the account each time. A `role` or `is_staff` claim is deliberately ignored: it would
+/// outlive a block, a deletion or a change of role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Identity {
-    /// Which account.
+    /// The account.
     pub subject: Subject,
-    /// From this moment on the token is worth nothing.
+    /// When the token expires.
     pub expires_at: Timestamp,
-    /// What the account needs to tell whether the token still counts.
+    /// What the account needs to check that the token was not revoked.
     pub token: TokenStamp,
 }
 
-/// How a token names an account: the dialects disagree.
+/// How a token names an account, which differs between dialects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Subject {
     /// By its id.
@@ -59,16 +59,16 @@ impl Subject {
     }
 }
 
-/// Why a token names nobody.
+/// Why a token was rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
-    /// There is none.
+    /// No token was given.
     #[error("no token was given")]
     Missing,
-    /// It was good once.
+    /// It has expired.
     #[error("the token has expired")]
     Expired,
-    /// It is none of ours, is damaged, or is not for this use.
+    /// It is not ours, is damaged, or is of the wrong kind.
     #[error("the token is not valid")]
     Invalid,
 }
@@ -94,36 +94,36 @@ struct PairClaims<'a> {
     username: &'a str,
 }
 
-/// A token to show, and one to get the next pair with.
+/// An access token, and the refresh token for the next pair.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenPair {
-    /// Opens what the account may do.
+    /// The access token.
     pub access: String,
-    /// Good once, for another pair.
+    /// The refresh token, valid once.
     pub refresh: String,
 }
 
-/// Whom a refresh token names.
+/// The account that a refresh token names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefreshIdentity {
-    /// Which account.
+    /// The account.
     pub subject: Subject,
-    /// Tells the token from all others.
+    /// Unique id of the token.
     pub token_id: String,
-    /// From this moment on it is worth nothing.
+    /// When it expires.
     pub expires_at: Timestamp,
-    /// What the account needs to tell whether the token still counts.
+    /// What the account needs to check that the token was not revoked.
     pub token: TokenStamp,
 }
 
-/// How long a refresh token lasts.
+/// Lifetime of a refresh token.
 pub const REFRESH_LIFETIME: Duration = Duration::from_hours(7 * 24);
 
-/// The claims that are read of any of the three accepted sets.
+/// The claims of the three accepted sets that are used.
 #[derive(Deserialize)]
 struct Claims {
     exp: i64,
-    /// Other servers may have written a fraction.
+    /// May be a fraction in tokens of other servers.
     iat: Option<f64>,
     nbf: Option<i64>,
     id: Option<String>,
@@ -140,12 +140,12 @@ enum NumberOrText {
 }
 
 impl Tokens {
-    /// Tokens under this secret, good for `lifetime` from their issue.
+    /// Tokens signed with this secret, valid for `lifetime`.
     #[must_use]
     pub fn new(secret: &Secret, lifetime: Duration) -> Self {
         let key = secret.expose().as_bytes();
         let mut validation = Validation::new(Algorithm::HS256);
-        // The library reads the machine's clock, so both stamps are judged in `verify` against the given moment.
+        // The library would use the system clock, so `verify` checks both times against the given one.
         validation.validate_exp = false;
         validation.validate_nbf = false;
         validation.required_spec_claims.clear();
@@ -171,7 +171,7 @@ impl Tokens {
         })
     }
 
-    /// A token for this account that counts, whatever was logged out before.
+    /// A valid token for this account, whatever was logged out before.
     ///
     /// Tokens of one account that are issued in the same second are the same text. Where that text has been logged out already,
     /// the token expires a second later, until its text is a new one. Its time of issue stays what it is, so that whatever ends
@@ -212,7 +212,7 @@ impl Tokens {
         TokenPair { access: sign("access", self.lifetime), refresh: sign("refresh", REFRESH_LIFETIME) }
     }
 
-    /// Tells whom a refresh token names. Whether it was used already is not known here.
+    /// Verifies a refresh token. The caller has to check that it was not used before.
     ///
     /// # Errors
     /// [`TokenError`]; access tokens are `Invalid`.
@@ -233,7 +233,7 @@ impl Tokens {
         Ok(RefreshIdentity { subject, token_id, expires_at, token: stamp(token, &as_access) })
     }
 
-    /// Tells whom a bare token (see [`without_bearer`]) names at the moment `now`.
+    /// Verifies a bare token (see [`without_bearer`]) at the time `now`.
     ///
     /// Accepted claim sets, each with an integer `exp`: `{id}`; `{user_id, token_type: "access"}`, with or without
     /// `is_staff` and `username`. `id` is 24 hex digits, `user_id` may also be the account's number, as an integer or in digits.
@@ -253,12 +253,12 @@ impl Tokens {
         Ok(Identity { subject, expires_at, token: stamp(token, &claims) })
     }
 
-    /// What signs.
+    /// The signing key.
     pub(super) const fn signing_key(&self) -> &EncodingKey {
         &self.signing
     }
 
-    /// What a token says, if it is one of ours.
+    /// Checks the signature of a token and decodes its claims.
     fn claims(&self, token: &str) -> Result<Claims, TokenError> {
         if token.is_empty() {
             return Err(TokenError::Missing);
@@ -270,7 +270,7 @@ impl Tokens {
             ErrorKind::ExpiredSignature => TokenError::Expired,
             _ => TokenError::Invalid,
         })?;
-        // RFC 7515: who does not understand a critical header must refuse the token, and we understand none.
+        // RFC 7515: a token with a critical header that is not understood must be rejected, and none is understood here.
         if token.header.crit.is_some() {
             return Err(TokenError::Invalid);
         }
@@ -293,8 +293,8 @@ pub fn without_bearer(value: &str) -> &str {
     }
 }
 
-/// The same, but empty for another scheme: a browser repeats the `Basic` that some proxy in front has asked it for, and means
-/// nobody here by it.
+/// The same, but empty for another scheme: a browser repeats the `Basic` credentials of a proxy in front, which are not meant for
+/// this server.
 #[must_use]
 pub fn token_in_header(value: &str) -> &str {
     let token = without_bearer(value);
@@ -317,7 +317,7 @@ fn digest(token: &str) -> TokenDigest {
 fn subject(claims: &Claims) -> Option<Subject> {
     match (&claims.id, &claims.user_id, claims.token_type.as_deref()) {
         (Some(id), None, None | Some("access")) => id.parse().ok().map(Subject::Id),
-        // Refresh tokens have the same claims but for this word, and must never open anything.
+        // Refresh tokens differ from access tokens in this claim only, and must not grant access.
         (None, Some(NumberOrText::Number(number)), Some("access")) => Some(Subject::Number(*number)),
         (None, Some(NumberOrText::Text(text)), Some("access")) => text.parse().map(Subject::Id).ok().or_else(|| {
             let digits = text.bytes().all(|byte| byte.is_ascii_digit());

@@ -1,4 +1,4 @@
-//! Tokens as they should be, and as somebody with bad intentions would like them to be.
+//! Valid, expired, forged and malformed tokens.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -110,7 +110,7 @@ fn the_expiry_must_be_there_and_be_an_integer() {
 }
 
 #[test]
-fn a_token_is_not_good_before_its_time() {
+fn a_token_is_not_valid_before_its_time_of_issue() {
     assert!(verified(&json!({"id": ID, "exp": later(), "nbf": NOW.seconds()})).is_ok());
     for nbf in [json!(NOW.seconds() + 1), json!("0"), json!(0.5)] {
         assert_eq!(verified(&json!({"id": ID, "exp": later(), "nbf": nbf})), Err(TokenError::Invalid), "{nbf}");

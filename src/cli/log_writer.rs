@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_dropped_while_nobody_takes_them_and_written_before_the_end() {
+    fn lines_are_dropped_while_the_output_blocks_and_flushed_before_the_end() {
         let held = Held::default();
         let (mut writer, flush) = LogWriter::start(held.clone()).unwrap();
         let standing_still = held.0.lock();

@@ -45,7 +45,7 @@ fn a_secret_that_is_known_or_can_be_guessed_is_refused_outside_the_demo() {
 }
 
 #[test]
-fn a_generated_secret_is_kept_and_private() {
+fn a_generated_secret_is_saved_and_private() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("deskline.db");
     let auth = AuthConfig { jwt_secret: None, ..config(&[]).auth };

@@ -1,36 +1,36 @@
-//! What is limited, and how often it may be done unless the settings say otherwise.
+//! The limited actions, and their default rates.
 
 use std::str::FromStr;
 
 use super::{Rate, RateError};
 
-/// Something that costs a server more than it costs a client.
+/// An action that costs the server more than its client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
     /// A Socket.IO handshake without a token.
     Handshake,
-    /// A try of a password.
+    /// A log-in with a password.
     LogIn,
-    /// A new account.
+    /// A registration.
     Registration,
-    /// A mail to an address that the client names.
+    /// A mail to an address that the client supplies.
     Mail,
-    /// A guess at a code that was mailed.
+    /// Entering a mailed code.
     Code,
-    /// A new conversation of the storefront, opened or asked for.
+    /// Opening a storefront conversation.
     Room,
-    /// A file.
+    /// An upload.
     Upload,
-    /// A search, or another request that looks through many rows.
+    /// A search, or another request that scans many rows.
     Search,
-    /// A file of one person, wherever they are.
+    /// An upload, counted by person.
     PersonUpload,
-    /// A search of one person, wherever they are.
+    /// A search, counted by person.
     PersonSearch,
 }
 
 impl Action {
-    /// All of them.
+    /// All actions.
     pub const ALL: [Self; 10] = [
         Self::Handshake,
         Self::LogIn,
@@ -61,8 +61,8 @@ impl Action {
         }
     }
 
-    /// Its default rate for one address, or one person. An address may be that of a proxy: it may do several times what the busiest
-    /// ten minutes of a shop with 10,000 visitors a day need (some 250 visitors, of whom few register or upload).
+    /// Default rate per address, or per person. An address may be an undeclared proxy, so the rates are several times what the
+    /// busiest ten minutes of a shop with 10,000 visitors a day need (some 250 visitors, few of whom register or upload).
     const fn usual(self) -> &'static str {
         match self {
             Self::Handshake => "20000/1m",
@@ -75,7 +75,7 @@ impl Action {
         }
     }
 
-    /// The same action as it is counted by person; `None` if it is not.
+    /// The counterpart that is counted by person, if there is one.
     #[must_use]
     pub const fn by_person(self) -> Option<Self> {
         match self {
@@ -86,22 +86,22 @@ impl Action {
     }
 }
 
-/// How often one action may be done, as the settings say it: `registrations=60/10m`, `mails=off`, or `all=off`.
+/// A rate from the settings: `registrations=60/10m`, `mails=off`, or `all=off`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ActionRate {
     /// `None` for all actions.
     action: Option<Action>,
-    /// `None` for any number.
+    /// `None` for no limit.
     rate: Option<Rate>,
 }
 
-/// A text that sets no rate.
+/// The text is not a valid rate setting.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ActionRateError {
-    /// It has no `=`, or names no action.
+    /// There is no `=`, or no such action.
     #[error("unknown limit {0:?}\nhint: write NAME=RATE, with NAME one of {names}, or all", names = names())]
     Action(String),
-    /// The rate cannot be read.
+    /// The rate is malformed.
     #[error("{0:?} is {1}\nhint: write registrations=60/10m, or registrations=off")]
     Rate(String, RateError),
 }
@@ -111,7 +111,7 @@ fn names() -> String {
 }
 
 impl ActionRate {
-    /// The rate of an action: what the last of `changes` that concerns it says, or the default.
+    /// The rate of an action: the last of `changes` that applies to it, or the default.
     pub(super) fn of(action: Action, changes: &[Self]) -> Option<Rate> {
         let change = changes.iter().rev().find(|change| change.action.is_none_or(|named| named == action));
         match change {

@@ -1,4 +1,4 @@
-//! Who is shut out at present, as this process knows it.
+//! The bans in effect, cached in this process.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -11,16 +11,16 @@ use tokio::sync::watch;
 use super::RateLimited;
 use crate::domain::{Ban, Banned, Clock, Timestamp, UserId};
 
-/// Somebody is shut out.
+/// The client is banned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("banned: {0}")]
 pub struct StillBanned(pub RateLimited);
 
-/// The bans that hold. They are kept in the store, and read from there again and again.
+/// The bans in effect. The store holds them; they are reloaded periodically.
 pub struct Bans {
     clock: Arc<dyn Clock>,
     in_force: RwLock<InForce>,
-    /// Counts the changes.
+    /// Number of changes so far.
     changes: watch::Sender<u64>,
 }
 
@@ -31,13 +31,13 @@ struct InForce {
 }
 
 impl Bans {
-    /// None at first.
+    /// No bans.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self { clock, in_force: RwLock::default(), changes: watch::Sender::new(0) }
     }
 
-    /// From now on it is these that hold. Tells whether others did before.
+    /// Replaces the bans. Returns whether they changed.
     pub fn replace(&self, bans: &[Ban]) -> bool {
         let mut new = InForce::default();
         for ban in bans {
@@ -56,31 +56,31 @@ impl Bans {
         true
     }
 
-    /// Hears of every change from now on.
+    /// A receiver that is notified of every change.
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
     }
 
-    /// Whether anybody is shut out by name.
+    /// Whether any person is banned, as opposed to an address.
     #[must_use]
     pub fn has_people(&self) -> bool {
         !self.in_force.read().people.is_empty()
     }
 
-    /// Whether somebody may come in.
+    /// Checks that a person is not banned.
     ///
     /// # Errors
-    /// [`StillBanned`] if not.
+    /// [`StillBanned`].
     pub fn check_person(&self, id: UserId) -> Result<(), StillBanned> {
         let until = self.in_force.read().people.get(&id).copied();
         self.check(until)
     }
 
-    /// Whether requests may come from an address.
+    /// Checks that an address is not banned.
     ///
     /// # Errors
-    /// [`StillBanned`] if not.
+    /// [`StillBanned`].
     pub fn check_address(&self, address: IpAddr) -> Result<(), StillBanned> {
         let in_force = self.in_force.read();
         let address = address.to_canonical();

@@ -9,30 +9,30 @@ use tokio::time::Instant;
 
 use super::{Rate, RateLimited};
 
-/// Keys remembered at most: some 5 MB. Those beyond share one allowance until others are forgotten.
+/// Most keys that are tracked, some 5 MB. Further keys share one allowance until there is room.
 const REMEMBERED: usize = 50_000;
 
-/// How often keys with a whole allowance are looked for when there is no room.
+/// Shortest time between two purges of keys with a full allowance.
 const SWEEP: Duration = Duration::from_secs(1);
 
-/// Counts by key. A key whose allowance is whole takes no memory once there is need of it.
+/// A token bucket per key. Keys with a full allowance are purged when memory is needed.
 #[derive(Debug)]
 pub struct Limiter<K> {
     rate: Rate,
     state: Mutex<State<K>>,
 }
 
-/// An allowance is kept as the time at which it will be whole again.
+/// An allowance is represented by the time at which it will be full again.
 #[derive(Debug)]
 struct State<K> {
     by_key: HashMap<K, Instant>,
-    /// Of all keys that there is no room for.
+    /// Shared by all keys that there is no room for.
     others: Option<Instant>,
     swept: Option<Instant>,
 }
 
 impl<K: Eq + Hash + Clone> Limiter<K> {
-    /// Every key may do so much.
+    /// A limiter with this rate per key.
     #[must_use]
     pub fn new(rate: Rate) -> Self {
         let state = State { by_key: HashMap::new(), others: None, swept: None };
@@ -42,7 +42,7 @@ impl<K: Eq + Hash + Clone> Limiter<K> {
     /// Takes one from the allowance of `key`.
     ///
     /// # Errors
-    /// [`RateLimited`] if there is none left; nothing is taken then.
+    /// [`RateLimited`] if none is left; nothing is taken then.
     pub fn take(&self, key: &K) -> Result<(), RateLimited> {
         let now = Instant::now();
         let mut state = self.state.lock();
@@ -51,16 +51,16 @@ impl<K: Eq + Hash + Clone> Limiter<K> {
         Ok(())
     }
 
-    /// Whether one could be taken now.
+    /// Like [`take`](Self::take), without taking anything.
     ///
     /// # Errors
-    /// [`RateLimited`] if not.
+    /// [`RateLimited`] if none is left.
     pub fn check(&self, key: &K) -> Result<(), RateLimited> {
         let state = self.state.lock();
         self.rate.take_from(state.whole_at(key), Instant::now()).map(drop)
     }
 
-    /// Makes the allowance of `key` whole.
+    /// Refills the allowance of `key`.
     pub fn forgive(&self, key: &K) {
         self.state.lock().by_key.remove(key);
     }
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_allowance_is_used_up_and_comes_back() {
+    async fn an_allowance_is_used_up_and_refills() {
         let limiter = limiter("2/1s:20");
         for _ in 0..20 {
             limiter.take(&1).unwrap();

@@ -1,8 +1,8 @@
-//! How often something may be done: by one address, by one person, by one connection.
+//! Rate limits by address, by person and by connection; and bans.
 //!
-//! [`Rate`] says how often, [`Limiter`] counts by any key, [`Limits`] holds one limiter by address for each [`Action`] that
-//! costs a server more than it costs a client, [`Pace`] counts what comes on one connection. [`Source`] is an address as it
-//! is counted. [`Bans`] knows who is shut out altogether. Counts are kept in memory and are lost when the process ends.
+//! [`Rate`] is a rate, [`Limiter`] a token bucket per key. [`Limits`] holds a limiter by address for each [`Action`] that costs
+//! the server more than its client, [`Pace`] limits one connection. [`Source`] is an address, or the network that counts as one.
+//! [`Bans`] are the bans in effect. Counts are in memory and are lost when the process ends.
 
 use std::time::Duration;
 
@@ -22,11 +22,11 @@ pub use pace::{Pace, Paced};
 pub use rate::{Rate, RateError};
 pub use source::{Route, Source};
 
-/// Too much of something in too short a time.
+/// A rate limit was exceeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("too many requests, try again in {retry_after:?}")]
 pub struct RateLimited {
-    /// When the next try is worth it.
+    /// When a retry can succeed.
     pub retry_after: Duration,
 }
 
@@ -43,21 +43,21 @@ impl RateLimited {
         u64::try_from(self.retry_after.as_millis()).unwrap_or(u64::MAX).max(1)
     }
 
-    /// The same in whole seconds, rounded up: what a `Retry-After` header says.
+    /// The same in whole seconds, rounded up, for a `Retry-After` header.
     #[must_use]
     pub fn retry_after_secs(&self) -> u64 {
         self.retry_after_ms().div_ceil(1000)
     }
 }
 
-/// Whom an allowance is for.
+/// The key of an allowance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Key {
     Source(Source),
     Person(Subject),
 }
 
-/// What each address, and each person, may do.
+/// The limits of every address and every person.
 #[derive(Debug)]
 pub struct Limits {
     limiters: Vec<(Action, Option<Limiter<Key>>)>,
@@ -65,7 +65,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// The default rate of every action, except where one of `changes` says otherwise.
+    /// The default rates, with `changes` applied.
     ///
     /// With `spares_loopback`, clients on this machine are not counted.
     #[must_use]
@@ -77,7 +77,7 @@ impl Limits {
     /// Counts one `action` of `source`.
     ///
     /// # Errors
-    /// [`RateLimited`] if it is one too many; it is not counted then.
+    /// [`RateLimited`] if the limit is reached; it is not counted then.
     pub fn take(&self, action: Action, source: Source) -> Result<(), RateLimited> {
         match self.limiter(action, source) {
             Some(limiter) => limiter.take(&Key::Source(source)),
@@ -85,10 +85,10 @@ impl Limits {
         }
     }
 
-    /// Counts one `action` of `source`, and of the person who asks if it is counted by person.
+    /// Counts one `action` of `source`, and of the person if the action is also limited by person.
     ///
     /// # Errors
-    /// [`RateLimited`] if it is one too many for either.
+    /// [`RateLimited`] if either limit is reached.
     pub fn take_for(&self, action: Action, source: Source, person: Option<Subject>) -> Result<(), RateLimited> {
         let personal = action.by_person().zip(person);
         if let Some((action, person)) = personal
@@ -99,10 +99,10 @@ impl Limits {
         self.take(action, source)
     }
 
-    /// Whether one more `action` of `source` would be refused. Counts nothing.
+    /// Checks that one more `action` of `source` would be allowed, without counting it.
     ///
     /// # Errors
-    /// [`RateLimited`] if so.
+    /// [`RateLimited`] if it would not.
     pub fn check(&self, action: Action, source: Source) -> Result<(), RateLimited> {
         match self.limiter(action, source) {
             Some(limiter) => limiter.check(&Key::Source(source)),

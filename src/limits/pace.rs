@@ -1,4 +1,4 @@
-//! What one connection may ask for in a second, and when refusing it is no longer enough.
+//! Limits of one connection, and when it is closed for exceeding them.
 
 use std::time::Duration;
 
@@ -7,34 +7,33 @@ use tokio::time::Instant;
 
 use super::{Rate, RateLimited};
 
-/// How many refusals make a second one of flood. A client that waits as long as it is told causes fewer by far.
+/// Refusals in a second that count as flooding. A client that honours `retryAfterMs` causes far fewer.
 const FLOOD: u32 = 10;
 
-/// How many such seconds in a row end the connection.
+/// Consecutive seconds of flooding after which the connection is closed.
 const PATIENCE: u32 = 10;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A kind of request that is counted by connection. Messages and read marks are counted by person.
+/// A kind of request that is limited by connection. Messages and read marks are limited by person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Paced {
-    /// Saying who one is.
+    /// `authenticate`.
     Authenticate,
-    /// Fetching what was missed.
+    /// `resume`.
     Resume,
-    /// Typing, and ceasing to.
+    /// `typing` and `stop-typing`.
     Typing,
-    /// Asking for a sign of life.
+    /// `ping`.
     Ping,
-    /// Being told of a refusal without having asked for an answer.
+    /// An `error` event for a request without an acknowledgement.
     Told,
 }
 
 impl Paced {
     const COUNT: usize = 5;
 
-    /// Several times what the busiest page does: one `typing` for each key that is held down, some resumes one after the other
-    /// for a long absence.
+    /// Several times what the busiest page does: one `typing` per repeated key, several resumes in a row after a long absence.
     const fn rate(self) -> Rate {
         match self {
             Self::Authenticate => Rate::per_second(5, 50),
@@ -53,9 +52,9 @@ pub struct Pace(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     whole_at: [Option<Instant>; Paced::COUNT],
-    /// When the second began in which refusals are counted, and how many there were.
+    /// Start of the current second, and the refusals in it.
     second: Option<(Instant, u32)>,
-    /// How many seconds of flood came before it without a pause.
+    /// Consecutive seconds of flooding before it.
     seconds: u32,
     is_over: bool,
 }
@@ -72,7 +71,7 @@ impl Pace {
         Ok(())
     }
 
-    /// Counts a refusal, for whatever reason. True, once, if the connection is to be closed.
+    /// Counts a refusal. Returns true, once, if the connection is to be closed.
     pub fn refused(&self) -> bool {
         let now = Instant::now();
         let mut state = self.state();
@@ -102,7 +101,7 @@ impl Pace {
 mod tests {
     use super::*;
 
-    /// So many refusals a second for so many seconds; whether the connection was to be closed.
+    /// Counts refusals at a rate for some seconds. Returns whether the connection was to be closed.
     async fn flood(pace: &Pace, a_second: u32, seconds: u32) -> bool {
         let mut is_over = false;
         for _ in 0..seconds * a_second {

@@ -1,4 +1,4 @@
-//! How often.
+//! Rates.
 
 use std::num::NonZeroU32;
 use std::str::FromStr;
@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::RateLimited;
 
-/// So many in a period, evenly over it in the long run, and so many at once.
+/// A number of actions per period, and how many of them may come in a burst.
 ///
 /// ```
 /// use std::time::Duration;
@@ -24,13 +24,13 @@ pub struct Rate {
     burst: u32,
 }
 
-/// A text that is no rate.
+/// The text is not a rate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a rate like 30/1m (30 a minute) or 100/1m:20 (100 a minute, 20 at once)")]
 pub struct RateError;
 
 impl Rate {
-    /// `count` in every `period`, `burst` at once.
+    /// `count` per `period`, in bursts of at most `burst`.
     #[must_use]
     pub const fn with_burst(count: NonZeroU32, period: Duration, burst: NonZeroU32) -> Self {
         let interval = match period.checked_div(count.get()) {
@@ -40,7 +40,7 @@ impl Rate {
         Self { interval, burst: burst.get() }
     }
 
-    /// `count` a second, `burst` at once; both at least one.
+    /// `count` per second, in bursts of at most `burst`; both are at least one.
     #[must_use]
     pub const fn per_second(count: u32, burst: u32) -> Self {
         let count = if count == 0 { 1 } else { count };
@@ -48,10 +48,10 @@ impl Rate {
         Self { interval: Duration::from_nanos(1_000_000_000 / count as u64), burst }
     }
 
-    /// When an allowance that will be whole at `whole_at` will be whole again after one more.
+    /// Takes one from an allowance that is full at `whole_at`. Returns when it will be full then.
     ///
     /// # Errors
-    /// [`RateLimited`] if none of it is left.
+    /// [`RateLimited`] if none is left.
     pub(super) fn take_from(&self, whole_at: Option<Instant>, now: Instant) -> Result<Instant, RateLimited> {
         let then = whole_at.map_or(now, |at| at.max(now)) + self.interval;
         match (then - now).checked_sub(self.recovery()) {
@@ -60,19 +60,19 @@ impl Rate {
         }
     }
 
-    /// The time after which one more may be done.
+    /// Average time between two actions.
     #[must_use]
     pub const fn interval(&self) -> Duration {
         self.interval
     }
 
-    /// How many may be done at once.
+    /// Size of a burst.
     #[must_use]
     pub const fn burst(&self) -> u32 {
         self.burst
     }
 
-    /// The time in which an allowance that is used up is whole again.
+    /// Time in which an empty allowance refills.
     #[must_use]
     pub const fn recovery(&self) -> Duration {
         self.interval.saturating_mul(self.burst)

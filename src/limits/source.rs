@@ -1,4 +1,4 @@
-//! Where requests come from, as it is counted.
+//! Client addresses, as limits count them.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
@@ -35,22 +35,22 @@ impl Source {
     }
 }
 
-/// The way that a client's requests take, as far as it can be told: all requests of one session take the same.
+/// The route of a client's requests. All requests of one session take the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Route {
     source: Source,
-    /// The source is what a proxy says that is not declared, so it may be anybody's invention.
+    /// The source was supplied by an undeclared proxy, so it cannot be trusted.
     is_claimed: bool,
 }
 
 impl Route {
-    /// Of a client whose address is known.
+    /// The route of a client whose address is known.
     #[must_use]
     pub const fn direct(source: Source) -> Self {
         Self { source, is_claimed: false }
     }
 
-    /// Of a client that a proxy names which is not declared.
+    /// The route of a client that an undeclared proxy names.
     #[must_use]
     pub const fn through_a_proxy(claimed: Source) -> Self {
         Self { source: claimed, is_claimed: true }

@@ -1,13 +1,13 @@
-//! Letters of the demo: written to the log.
+//! Mail of the demo: written to the log.
 
 use async_trait::async_trait;
 
 use super::{Mail, MailError, Mailer};
 
-/// Sends nothing; writes each letter to the log instead, at level `info` of the target `deskline::mail`.
+/// Sends nothing. Writes each mail to the log instead, at level `info` of the target `deskline::mail`.
 ///
-/// Logs never hold one-time codes anywhere else. Here they must, since without a mail server there is nowhere else to see
-/// them; so this adapter is for the demo and for tests only, and `deskline::mail=warn` silences it.
+/// This is the only place where one-time codes are logged, because without a mail server there is no other way to see them. For
+/// the demo and for tests only; `deskline::mail=warn` silences it.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct LogMailer;
 

@@ -1,10 +1,10 @@
-//! Where no mail server is set.
+//! The mailer if no mail server is set.
 
 use async_trait::async_trait;
 
 use super::{Mail, MailError, Mailer};
 
-/// Sends nothing. A letter holds a code that opens an account, so what it says is shown nowhere.
+/// Sends and logs nothing: a mail may contain a code that gives access to an account.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoMailer;
 

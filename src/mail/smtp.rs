@@ -1,4 +1,4 @@
-//! Letters over SMTP.
+//! Mail over SMTP.
 
 use std::time::Duration;
 
@@ -11,43 +11,43 @@ use url::Url;
 use super::{Mail, MailError, Mailer};
 use crate::auth::Secret;
 
-/// How long each step of the talk with the mail server may take.
+/// Timeout of one SMTP command.
 const STEP_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long the whole hand-over may take, whatever the server does.
+/// Timeout of sending one mail.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What this machine calls itself.
+/// Name of this machine in `EHLO`.
 const HERE: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 
-/// Hands letters to a mail server.
+/// Sends mail through an SMTP server.
 #[derive(Debug)]
 pub struct SmtpMailer {
     transport: AsyncSmtpTransport<Tokio1Executor>,
     from: Mailbox,
 }
 
-/// Why the settings name no mail server.
+/// Why the mail settings cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SmtpError {
     /// The URL is not one of the two forms.
     #[error("not an SMTP URL such as smtps://user:password@mail.example.org")]
     Url(#[source] lettre::transport::smtp::Error),
-    /// The sender is no address.
+    /// The sender is not an address.
     #[error("not a sender such as Support <support@example.org>")]
     From(#[source] lettre::address::AddressError),
 }
 
 impl SmtpMailer {
-    /// Letters from `from` (`support@example.org` or `Support <support@example.org>`) through the server at `url`.
+    /// Sends from `from` (`support@example.org` or `Support <support@example.org>`) through the server at `url`.
     ///
-    /// `smtps://user:password@host` speaks TLS from the start, `smtp://user:password@host` turns to TLS by STARTTLS. A
-    /// password is never sent in the clear to another machine: `smtp://` with a password insists on STARTTLS. Without one, TLS is
-    /// used if the server offers it. `?tls=required` and `?tls=opportunistic` say so explicitly.
-    /// User and password are percent-encoded where they hold special characters. Nothing is connected to until the first letter.
+    /// `smtps://user:password@host` uses TLS from the start, `smtp://user:password@host` STARTTLS. A password is never sent
+    /// unencrypted to another machine: `smtp://` with a password requires STARTTLS. Without one, TLS is used if the server offers
+    /// it. `?tls=required` and `?tls=opportunistic` override this. Special characters in user and password are percent-encoded.
+    /// Connects at the first mail.
     ///
     /// # Errors
-    /// [`SmtpError`]; it never repeats the URL, which holds the password.
+    /// [`SmtpError`]; it never contains the URL, which may hold the password.
     pub fn new(url: &Secret, from: &str) -> Result<Self, SmtpError> {
         let url = with_tls(url.expose());
         let builder = AsyncSmtpTransport::<Tokio1Executor>::from_url(&url).map_err(SmtpError::Url)?;
@@ -58,7 +58,7 @@ impl SmtpMailer {
     fn letter(&self, mail: Mail) -> Result<Message, MailError> {
         let unwritable = |error: &dyn std::error::Error| MailError::Unwritable(error.to_string());
         let to = mail.to.as_str().parse().map_err(|error| unwritable(&error))?;
-        // A subject is one line: what could end it, and start a header of its own, becomes a blank.
+        // Line breaks would end the subject and could inject a header, so they become spaces.
         let subject = mail.subject.replace(char::is_control, " ");
         Message::builder()
             .from(self.from.clone())
@@ -82,7 +82,7 @@ impl Mailer for SmtpMailer {
     }
 }
 
-/// The URL with an explicit word about TLS: the library takes `smtp://` without one as "never".
+/// The URL with an explicit `tls` parameter: the library takes `smtp://` without one as "no TLS".
 fn with_tls(given: &str) -> String {
     let Ok(mut url) = Url::parse(given) else { return given.to_owned() };
     if url.scheme() != "smtp" || url.query_pairs().any(|(name, _)| name == "tls") {
@@ -103,7 +103,7 @@ mod tests {
 
     use super::*;
 
-    /// A mail server that takes one letter and gives back every line it was sent.
+    /// A mail server that accepts one mail and returns every line it received.
     async fn mail_server() -> (String, JoinHandle<Vec<String>>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let host = listener.local_addr().unwrap().to_string();

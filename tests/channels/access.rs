@@ -4,6 +4,7 @@ use deskline::domain::Role;
 use serde_json::{Value, json};
 
 use crate::harness::{TestServer, Who};
+use crate::shared::SECRET;
 
 /// Everything one can do to a room by request.
 fn attempts(room: &str) -> Vec<(&'static str, String, Option<Value>)> {
@@ -77,7 +78,7 @@ async fn the_rooms_id_alone_lets_one_talk_but_not_rename_also_when_it_is_closed(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_message_is_shown_to_who_may_see_its_room() {
+async fn a_message_is_shown_only_to_people_who_may_see_its_room() {
     let server = TestServer::start().await;
     let (room, owner) = server.visit("Ann").await;
     let (other, stranger) = server.visit("Bob").await;
@@ -138,7 +139,7 @@ async fn a_session_that_the_client_has_thought_up_opens_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_visitors_room_goes_over_to_their_account_at_log_in() {
+async fn a_visitors_room_moves_to_their_account_at_log_in() {
     let server = TestServer::start().await;
     let ann = server.account("Ann Lee", "ann@example.com", Role::Customer).await;
     let (room, session) = server.visit("Ann").await;
@@ -164,7 +165,7 @@ async fn claims_that_a_dialect_does_not_define_never_widen_rights() {
     use jsonwebtoken::{EncodingKey, Header, encode};
     let server = TestServer::start().await;
     let ann = server.account("Ann Lee", "ann@example.com", Role::Customer).await;
-    let key = EncodingKey::from_secret(b"a-secret-for-tests");
+    let key = EncodingKey::from_secret(SECRET.as_bytes());
     let exp = 4_000_000_000_i64;
     for claims in [
         json!({"id": ann.id.to_string(), "role": "admin", "is_staff": true, "exp": exp}),

@@ -42,7 +42,7 @@ impl Room {
         // The file comes first: who may send is known only later.
         let form = form.part("attachment", part).text("room_id", self.number.to_string());
         let form = if text.is_empty() { form } else { form.text("message", text.to_owned()) };
-        let request = self.server.http.post(format!("http://{}/api/chat/messages/", self.server.address));
+        let request = self.server.http.post(format!("http://{}/api/chat/messages/", self.server.address()));
         let response = request.bearer_auth(self.server.token(by)).multipart(form).send().await.unwrap();
         (response.status().as_u16(), serde_json::from_slice(&response.bytes().await.unwrap()).unwrap())
     }
@@ -55,7 +55,7 @@ fn picture(bytes: usize) -> Vec<u8> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn twenty_mebibytes_come_back_byte_for_byte() {
+async fn twenty_mebibytes_are_returned_byte_for_byte() {
     let room = Room::open().await;
     let sent = picture(20 << 20);
     let (status, json) = room.upload(&room.uma, "../a b.png", sent.clone(), "with file").await;
@@ -70,9 +70,9 @@ async fn twenty_mebibytes_come_back_byte_for_byte() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_is_told_on_every_dialect() {
+async fn an_attachment_is_delivered_on_every_dialect() {
     let room = Room::open().await;
-    let client = Client::connect(&format!("http://{}", room.server.address)).await.unwrap();
+    let client = Client::connect(&format!("http://{}", room.server.address())).await.unwrap();
     client.authenticate(&room.server.token(&room.admin)).await.unwrap();
     let path = format!("/ws/chat/{}/?token={}", room.number, room.server.token(&room.admin));
     let mut socket = room.server.socket(&path).await;
@@ -157,7 +157,7 @@ async fn behind_a_trusted_proxy_links_begin_as_the_client_sees_the_server() {
         room.upload(&room.uma, "a.png", picture(100), "look").await;
         let token = room.server.token(&room.uma);
         let proxied = [("host", "a.test"), ("x-forwarded-proto", "https"), ("x-forwarded-host", "shop.test")];
-        let request = room.server.http.get(format!("http://{}/api/public/chat-rooms/", room.server.address));
+        let request = room.server.http.get(format!("http://{}/api/public/chat-rooms/", room.server.address()));
         let request =
             proxied.iter().fold(request.bearer_auth(token), |request, (name, value)| request.header(*name, *value));
         let answer: Value = serde_json::from_slice(&request.send().await.unwrap().bytes().await.unwrap()).unwrap();
@@ -217,7 +217,7 @@ async fn only_a_signed_link_opens_a_file() {
     let room = Room::open().await;
     let (_, json) = room.upload(&room.uma, "a.png", picture(100), "look").await;
     let link = json["attachment"].as_str().unwrap().to_owned();
-    let path = link.strip_prefix(&format!("http://{}", room.server.address)).unwrap();
+    let path = link.strip_prefix(&format!("http://{}", room.server.address())).unwrap();
     assert!(path.len() < 70, "short enough to be shown as text: {path}");
     let parts = path.strip_prefix("/media/f-").unwrap();
     let (opens, signature) = (&parts[..22], &parts[23..45]);
@@ -233,7 +233,7 @@ async fn only_a_signed_link_opens_a_file() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_file_of_a_deleted_message_is_given_to_nobody() {
+async fn the_file_of_a_deleted_message_is_served_to_nobody() {
     let room = Room::open().await;
     let (_, json) = room.upload(&room.uma, "a.png", picture(100), "look").await;
     let link = json["attachment"].as_str().unwrap().to_owned();
@@ -258,7 +258,7 @@ fn form(room: u64, file: &[u8]) -> Vec<u8> {
 
 /// A connection on which the head of an upload was sent.
 async fn begin(room: &Room, by: &User, length: usize) -> TcpStream {
-    let mut stream = TcpStream::connect(&room.server.address).await.unwrap();
+    let mut stream = TcpStream::connect(room.server.address()).await.unwrap();
     let head = format!(
         "POST /api/chat/messages/ HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\nContent-Length: {length}\r\n\
          Content-Type: multipart/form-data; boundary=b\r\n\r\n",
@@ -295,7 +295,7 @@ async fn an_upload_that_breaks_off_leaves_nothing_behind() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_may_not_send_is_told_before_the_file_is_kept() {
+async fn an_upload_without_permission_is_refused_before_it_is_stored() {
     let room = Room::open().await;
     let stranger = room.server.account("Mal Lory", "mal@example.com", Role::Customer).await;
     let file = form(room.number, &picture(5 << 20));
@@ -374,7 +374,7 @@ async fn the_rest_of_an_old_upload_is_deleted_at_the_start() {
 async fn links_begin_with_what_is_configured_and_not_with_what_a_client_says() {
     let forged = async |server: &TestServer, who: &Who, host: &str| {
         let Who::Bearer(token) = who else { panic!("a token") };
-        let request = server.http.get(format!("http://{}/api/chat/messages/", server.address)).bearer_auth(token);
+        let request = server.http.get(format!("http://{}/api/chat/messages/", server.address())).bearer_auth(token);
         let request = request.header("host", host).header("x-forwarded-proto", "https");
         let answer = request.header("x-forwarded-host", "evil.test").send().await.unwrap();
         let body: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
@@ -408,7 +408,7 @@ async fn what_is_no_link_finds_nothing() {
         "chat_attachments/a.png",
         &long,
     ] {
-        let url = format!("http://{}/media/{link}", room.server.address);
+        let url = format!("http://{}/media/{link}", room.server.address());
         assert_eq!(room.server.http.get(url).send().await.unwrap().status(), 404, "{link}");
     }
 }

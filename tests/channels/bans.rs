@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::harness::{PATIENCE, TestServer, Who};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_banned_visitor_loses_every_socket_and_may_not_ask_write_or_come_back() {
+async fn a_banned_visitor_loses_every_socket_and_cannot_read_write_or_reconnect() {
     let server = TestServer::start().await;
     let ada = server.account("Ada Min", "ada@example.com", Role::Admin).await;
     let (room, ann) = server.visit("Ann").await;

@@ -17,7 +17,7 @@ fn texts(log: &Value) -> Vec<&str> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_shows_the_id_alone_makes_nobody_present_and_reads_for_nobody() {
+async fn a_room_id_without_credentials_does_not_affect_presence_or_read_marks() {
     let server = TestServer::start().await;
     let ada = server.account("Ada Min", "ada@example.com", Role::Admin).await;
     let agent = Who::Bearer(server.token(&ada));

@@ -148,7 +148,7 @@ async fn a_message_that_crossed_a_pong_is_confirmed_by_the_next_one() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whoever_fetches_the_history_instead_does_not_get_it_again() {
+async fn fetched_history_is_not_sent_again() {
     for dialect in [Dialect::Storefront, Dialect::Drivecash] {
         let scene = Scene::new(dialect).await;
         let socket = scene.open().await;

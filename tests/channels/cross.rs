@@ -36,7 +36,7 @@ async fn open(server: &TestServer, dialect: Dialect, person: &User, place: &Plac
     let token = server.token(person);
     match dialect {
         Dialect::Socketio => {
-            let client = Client::connect(&format!("http://{}", server.address)).await.unwrap();
+            let client = Client::connect(&format!("http://{}", server.address())).await.unwrap();
             let answer = client.authenticate(&token).await.unwrap();
             assert_eq!(answer["success"], true, "{answer}");
             End::Socketio(client)

@@ -58,7 +58,7 @@ async fn what_deleted_people_said_is_in_no_list_and_in_no_search() {
         let answer = server.get(&path, &agent).await;
         assert!(!answer.json.to_string().contains("words of Uma"), "{path}: {}", answer.json);
     }
-    let client = Client::connect(&format!("http://{}", server.address)).await.unwrap();
+    let client = Client::connect(&format!("http://{}", server.address())).await.unwrap();
     let token = json!({"token": server.token(&ada), "catchUp": false});
     assert_eq!(client.emit_ack("authenticate", token).await.unwrap()["ok"], true);
     let resumed = client.emit_ack("resume", json!({"conversations": {room.id.to_string(): 0}})).await.unwrap();
@@ -66,9 +66,9 @@ async fn what_deleted_people_said_is_in_no_list_and_in_no_search() {
 }
 
 #[tokio::test]
-async fn what_deleted_people_said_does_not_come_to_who_was_away() {
+async fn messages_of_deleted_people_are_not_sent_when_catching_up() {
     let server = TestServer::start().await;
-    let (url, nothing) = (format!("http://{}", server.address), json!({"pid": "", "offset": ""}));
+    let (url, nothing) = (format!("http://{}", server.address()), json!({"pid": "", "offset": ""}));
     let [uma, bob] = [("Uma One", "uma@x.test"), ("Bob Two", "bob@x.test")];
     let uma = server.account(uma.0, uma.1, Role::Customer).await;
     let bob = server.account(bob.0, bob.1, Role::Customer).await;

@@ -233,7 +233,7 @@ async fn files_that_were_missing_are_copied_by_the_next_run() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_address_that_somebody_has_here_is_given_to_nobody_unasked() {
+async fn an_address_of_an_existing_account_is_not_assigned_without_consent() {
     let Some(site) = Site::dumped("shop") else { return };
     let other = Site::dumped("portal").unwrap();
     other.edit(|rows| {

@@ -67,7 +67,7 @@ async fn log_ins_answer_as_recorded() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refresh_token_is_good_again_and_again() {
+async fn a_refresh_token_can_be_reused() {
     let server = start().await;
     server.account("Cu St", "cust@example.com", Role::Customer).await;
     let body = json!({"username": "cust", "password": "secret-1"});
@@ -325,19 +325,19 @@ async fn bare_close(mut socket: Socket) -> u16 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_answer_comes_before_the_senders_own_echo() {
+async fn the_answer_is_sent_before_the_senders_own_copy() {
     let server = start().await;
     let (room, session) = server.visit("Joe").await;
     let Who::Session(secret) = session else { panic!() };
     let mut socket = server.socket(&format!("/ws/chat/{room}/")).await;
     socket.next().await;
-    let mut wire = TcpStream::connect(&server.address).unwrap();
+    let mut wire = TcpStream::connect(server.address()).unwrap();
     for n in 0..20 {
         let body = json!({"content": format!("message {n}")}).to_string();
         let head = format!(
             "POST /api/public/chat-rooms/{room}/send_message/ HTTP/1.1\r\nhost: {}\r\ncookie: sessionid={secret}\r\n\
              content-type: application/json\r\ncontent-length: {}\r\n\r\n",
-            server.address,
+            server.address(),
             body.len()
         );
         wire.write_all(format!("{head}{body}").as_bytes()).unwrap();

@@ -1,93 +1,45 @@
-//! The real server on port 0 over a temporary data file, and clients for both dialects.
+//! Servers and clients of this suite. The websocket stays raw: the tests look at close codes, refused handshakes and invalid frames.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use clap::Parser;
-use deskline::app::{self, Parts};
-use deskline::auth::{Secret, Tokens};
-use deskline::config::Config;
 use deskline::domain::{AccountStatus, Clock as _, PendingCodes, Role, SystemClock, User, UserId};
-use deskline::mail::{Mail, MailError, Mailer};
-use deskline::store::sqlite::SqliteStore;
-use deskline::store::{NewUser, OpenStore, Profile, Stores};
+use deskline::store::{NewUser, Profile, Stores};
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::Value;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Mutex, mpsc};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
-use tokio_util::sync::CancellationToken;
 
-/// How long anything that shall happen may take.
+pub(crate) use crate::shared::server::TestServer;
+
+/// Timeout of anything that has to happen.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long is listened for what shall not happen.
+/// How long to wait for something that must not happen.
 pub(crate) const SILENCE: Duration = Duration::from_millis(250);
-
-pub(crate) struct TestServer {
-    pub(crate) address: String,
-    pub(crate) stores: Stores,
-    pub(crate) tokens: Arc<Tokens>,
-    pub(crate) http: reqwest::Client,
-    mails: Mutex<mpsc::UnboundedReceiver<Mail>>,
-    stop: CancellationToken,
-    folder: tempfile::TempDir,
-}
-
-/// Keeps what it is given.
-struct Outbox(mpsc::UnboundedSender<Mail>);
-
-#[async_trait]
-impl Mailer for Outbox {
-    async fn send(&self, mail: Mail) -> Result<(), MailError> {
-        self.0.send(mail).map_err(|_| MailError::NotTaken("the test is over".into()))
-    }
-}
-
-#[derive(Parser)]
-struct Cli {
-    #[command(flatten)]
-    config: Config,
-}
 
 impl TestServer {
     pub(crate) async fn start() -> Self {
         Self::start_with(&[]).await
     }
 
-    pub(crate) async fn start_with(arguments: &[&str]) -> Self {
-        Self::start_in(tempfile::tempdir().unwrap(), arguments).await
+    pub(crate) async fn start_with(flags: &[&str]) -> Self {
+        Self::start_in(tempfile::tempdir().unwrap(), flags).await
     }
 
-    /// A server on what is in this folder.
-    pub(crate) async fn start_in(folder: tempfile::TempDir, arguments: &[&str]) -> Self {
-        let data = folder.path().join("deskline.db");
-        let fixed = ["deskline", "--data", data.to_str().unwrap(), "--offline-grace", "300ms"];
-        let config = Cli::try_parse_from(fixed.iter().chain(arguments)).unwrap().config.complete().unwrap();
-        let store = OpenStore::Sqlite(SqliteStore::open(&data).unwrap());
-        let stores = store.stores();
-        let tokens = Arc::new(Tokens::new(&Secret::from("a-secret-for-tests"), Duration::from_hours(1)));
-        let (outbox, mails) = mpsc::unbounded_channel();
-        let parts = Parts {
-            store,
-            tokens: tokens.clone(),
-            clock: Arc::new(SystemClock),
-            mailer: Arc::new(Outbox(outbox)),
-            lock: None,
-        };
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap().to_string();
-        let stop = CancellationToken::new();
-        let stopped = stop.clone();
-        tokio::spawn(async move { app::serve(vec![listener], parts, &config, stopped).await.unwrap() });
-        let http = reqwest::Client::builder().build().unwrap();
-        Self { address, stores, tokens, http, mails: Mutex::new(mails), stop, folder }
+    /// A server on the data file in this folder.
+    pub(crate) async fn start_in(folder: tempfile::TempDir, flags: &[&str]) -> Self {
+        Self::open(folder, &[&["--offline-grace", "300ms"], flags].concat(), Arc::new(SystemClock)).await
     }
 
-    /// An account with the password `secret-1`, and the beginning of its address as its username.
+    /// `HOST:PORT`.
+    pub(crate) fn address(&self) -> &str {
+        self.url.strip_prefix("http://").unwrap()
+    }
+
+    /// Creates an account with the password `secret-1`, and the beginning of its address as its user name.
     pub(crate) async fn account(&self, name: &str, email: &str, role: Role) -> User {
         make_account(&self.stores, name, email, role).await
     }
@@ -103,7 +55,7 @@ impl TestServer {
     }
 
     pub(crate) async fn ask(&self, method: &str, path: &str, who: &Who, body: Option<Value>) -> Answer {
-        let mut request = self.http.request(method.parse().unwrap(), format!("http://{}{path}", self.address));
+        let mut request = self.http.request(method.parse().unwrap(), format!("{}{path}", self.url));
         request = match who {
             Who::Nobody => request,
             Who::Bearer(token) => request.bearer_auth(token),
@@ -118,7 +70,7 @@ impl TestServer {
     /// Sends a form with a message.
     pub(crate) async fn upload(&self, who: &Who, form: reqwest::multipart::Form) -> Answer {
         let Who::Bearer(token) = who else { panic!("who sends files has a token") };
-        let request = self.http.post(format!("http://{}/api/chat/messages/", self.address));
+        let request = self.http.post(format!("{}/api/chat/messages/", self.url));
         Answer::of(request.bearer_auth(token).multipart(form).send().await.unwrap()).await
     }
 
@@ -134,33 +86,28 @@ impl TestServer {
         self.try_socket(path, None).await.unwrap()
     }
 
-    /// A socket that a page of this origin opens, or the status with which the handshake was refused.
+    /// The same, from a page of this origin.
     pub(crate) async fn try_socket_from(&self, path: &str, origin: &str) -> Result<Socket, u16> {
-        Socket::try_connect(&self.address, path, &[("origin", origin.to_owned())]).await
+        Socket::try_connect(self.address(), path, &[("origin", origin.to_owned())]).await
     }
 
-    /// A socket, or the status with which the handshake was refused.
+    /// Opens a socket; an error is the status of a refused handshake.
     pub(crate) async fn try_socket(&self, path: &str, session: Option<&str>) -> Result<Socket, u16> {
         let cookie = session.map(|session| ("cookie", format!("sessionid={session}")));
-        Socket::try_connect(&self.address, path, cookie.as_slice()).await
+        Socket::try_connect(self.address(), path, cookie.as_slice()).await
     }
 
-    /// A socket whose handshake has these headers besides, or the status with which it was refused.
+    /// The same, with these headers.
     pub(crate) async fn try_socket_with(&self, path: &str, headers: &[(&'static str, String)]) -> Result<Socket, u16> {
-        Socket::try_connect(&self.address, path, headers).await
+        Socket::try_connect(self.address(), path, headers).await
     }
 
-    /// Stops it, as an operator would.
-    pub(crate) fn stop(&self) {
-        self.stop.cancel();
-    }
-
-    /// How many attachments are kept.
+    /// Number of stored attachments.
     pub(crate) fn files(&self) -> usize {
-        std::fs::read_dir(self.folder.path().join("deskline.db.files")).map_or(0, Iterator::count)
+        std::fs::read_dir(self.folder().join("deskline.db.files")).map_or(0, Iterator::count)
     }
 
-    /// A room made by a visitor: its id, and the session.
+    /// Opens a visitor's conversation. Returns its id and the session.
     pub(crate) async fn visit(&self, name: &str) -> (String, Who) {
         let body = serde_json::json!({"customer_name": name, "customer_email": format!("{name}@example.com")});
         let made = self.post("/api/public/chat-rooms/", &Who::Nobody, body).await;
@@ -169,7 +116,7 @@ impl TestServer {
     }
 }
 
-/// An account with the password `secret-1`, and the beginning of its address as its username.
+/// Creates an account with the password `secret-1`, and the beginning of its address as its user name.
 pub(crate) async fn make_account(stores: &Stores, name: &str, email: &str, role: Role) -> User {
     let now = SystemClock.now();
     let new = NewUser {
@@ -188,13 +135,7 @@ pub(crate) async fn make_account(stores: &Stores, name: &str, email: &str, role:
     user
 }
 
-impl Drop for TestServer {
-    fn drop(&mut self) {
-        self.stop.cancel();
-    }
-}
-
-/// Who asks.
+/// Credentials of a request.
 #[derive(Debug, Clone)]
 pub(crate) enum Who {
     Nobody,
@@ -206,7 +147,7 @@ pub(crate) enum Who {
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) json: Value,
-    /// The first that it sets, but for that by which a browser is known that fetches files: every sign-in sets that one.
+    /// The first cookie it sets, apart from the one for attachments, which every sign-in sets.
     pub(crate) cookie: Option<String>,
     pub(crate) challenge: Option<String>,
 }
@@ -223,19 +164,19 @@ impl Answer {
         Answer { status, json, cookie, challenge: header("www-authenticate") }
     }
 
-    /// The session that came with it.
+    /// The session that it starts.
     pub(crate) fn session(&self) -> Option<Who> {
         let secret = self.cookie.as_ref()?.strip_prefix("sessionid=")?.split(';').next()?;
         Some(Who::Session(secret.to_owned()))
     }
 }
 
-/// The names of an object's fields, in the order of the alphabet.
+/// The names of an object's fields, sorted.
 pub(crate) fn keys(object: &Value) -> Vec<&str> {
     object.as_object().unwrap().keys().map(String::as_str).collect()
 }
 
-/// A websocket client that answers pings only when it is read, like a page that is busy.
+/// A websocket. Answers pings only while it is read, like a busy page.
 pub(crate) struct Socket(pub(crate) WebSocketStream<MaybeTlsStream<TcpStream>>);
 
 impl Socket {
@@ -243,7 +184,7 @@ impl Socket {
         Self::try_connect(address, path, &[]).await.unwrap()
     }
 
-    /// A socket, or the status with which the handshake was refused.
+    /// Opens a socket; an error is the status of a refused handshake.
     async fn try_connect(address: &str, path: &str, headers: &[(&'static str, String)]) -> Result<Self, u16> {
         use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
         let mut request = format!("ws://{address}{path}").into_client_request().unwrap();
@@ -265,7 +206,7 @@ impl Socket {
         self.0.send(Message::text(text)).await.unwrap();
     }
 
-    /// Sends a frame, unless the socket has ended.
+    /// Sends a frame, unless the socket is closed.
     pub(crate) async fn try_send(&mut self, frame: &Value) {
         drop(self.0.send(Message::text(frame.to_string())).await);
     }
@@ -285,7 +226,7 @@ impl Socket {
         }
     }
 
-    /// The next frame, or the code with which the socket was closed.
+    /// The next frame; an error is the close code.
     pub(crate) async fn next_or_end(&mut self) -> Result<Value, u16> {
         loop {
             match self.0.next().await {
@@ -297,7 +238,7 @@ impl Socket {
         }
     }
 
-    /// The code with which the socket is closed; frames before that are dropped.
+    /// The close code; frames before it are dropped.
     pub(crate) async fn end(&mut self) -> u16 {
         let end = async {
             loop {
@@ -309,12 +250,12 @@ impl Socket {
         timeout(PATIENCE, end).await.expect("the end in time")
     }
 
-    /// The next frame, if one comes in a moment.
+    /// The next frame, if one arrives within [`SILENCE`].
     pub(crate) async fn hears(&mut self) -> Option<Value> {
         timeout(SILENCE, self.next()).await.ok()
     }
 
-    /// Asserts that no frame of these types comes for a moment.
+    /// Asserts that no frame of these types arrives within [`SILENCE`].
     pub(crate) async fn hears_none_of(&mut self, kinds: &[&str]) {
         let unwanted = async {
             loop {

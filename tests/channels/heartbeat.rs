@@ -79,7 +79,7 @@ impl Scene {
     }
 
     async fn enter(&self, person: &User) -> Client {
-        let client = Client::connect(&format!("http://{}", self.server.address)).await.unwrap();
+        let client = Client::connect(&format!("http://{}", self.server.address())).await.unwrap();
         assert_eq!(client.authenticate(&self.server.token(person)).await.unwrap()["success"], true);
         client
     }
@@ -128,7 +128,7 @@ async fn silent_sockets_of_the_shop_are_found_out_in_time_and_cost_no_message() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_only_listens_stays() {
+async fn a_client_that_only_listens_stays_connected() {
     let scene = Scene::new().await;
     let room = format!("/ws/chat/{}/?token={}", scene.uuid().await, scene.server.token(&scene.uma));
     let mut socket = scene.server.socket(&room).await;

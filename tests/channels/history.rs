@@ -49,7 +49,7 @@ async fn a_long_log_is_read_to_its_beginning_in_both_dialects() {
             all.extend(numbers(&page["results"], "content"));
             pages += 1;
             let Some(next) = page["next"].as_str() else { break };
-            path = next.strip_prefix(&format!("http://{}", server.address)).unwrap().to_owned();
+            path = next.strip_prefix(&format!("http://{}", server.address())).unwrap().to_owned();
         }
         assert_eq!((pages, all), (10, (0..MESSAGES).collect::<Vec<_>>()));
         assert_eq!(server.get(&format!("{first}&page=11"), who).await.status, 404);

@@ -149,7 +149,7 @@ fn endings() -> Vec<(&'static str, Vec<u8>, &'static [u16])> {
 
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread")]
-async fn hostile_frames_harm_nobody_else() {
+async fn hostile_frames_do_not_affect_other_clients() {
     let program = Program::start(1, &["--send-rate", "0"]).await;
     let address = program.address();
     let (attacked, calm, number) = (program.visit().await, program.visit().await, program.room_number().await);
@@ -218,7 +218,7 @@ const SAID: usize = 150;
 
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread")]
-async fn who_does_not_read_is_cut_off_and_others_never_wait() {
+async fn a_client_that_does_not_read_is_disconnected_and_others_never_wait() {
     let program = Program::start(1, &["--send-rate", "0"]).await;
     let (address, room, number) = (program.address(), program.visit().await, program.room_number().await);
     let token = program.token(&program.ada);

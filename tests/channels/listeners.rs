@@ -7,7 +7,8 @@ use reqwest::{Method, Response};
 use serde_json::{Value, json};
 
 use crate::harness::{PATIENCE, Socket};
-use crate::program::{Program, SECRET};
+use crate::program::Program;
+use crate::shared::SECRET;
 
 const SHOP: &str = "http://shop.test";
 const PORTAL: &str = "http://localhost:3001";

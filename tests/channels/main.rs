@@ -37,6 +37,9 @@ mod revise;
 mod rooms;
 mod routes;
 mod sessions;
+#[expect(dead_code, unused_imports, reason = "this suite has accounts and clients of its own")]
+#[path = "../support/mod.rs"]
+mod shared;
 mod typing;
 mod unknown_paths;
 mod usernames;

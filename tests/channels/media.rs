@@ -27,7 +27,7 @@ async fn id_of(server: &TestServer, number: u64) -> MessageId {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_expired_link_leads_to_a_fresh_one_for_whoever_may_see_the_message_and_for_nobody_else() {
+async fn an_expired_link_is_renewed_only_for_people_who_may_see_the_message() {
     let server = TestServer::start().await;
     let uma = server.account("Uma One", "u1@example.com", Role::Customer).await;
     let eve = server.account("Eve Two", "u2@example.com", Role::Customer).await;
@@ -37,7 +37,7 @@ async fn an_expired_link_leads_to_a_fresh_one_for_whoever_may_see_the_message_an
     let id = id_of(&server, said["id"].as_u64().unwrap()).await;
     let hour_ago = Timestamp::from_millis(SystemClock.now().millis() - 3_600_000);
     let (opens, signature) = server.tokens.sign_file_link(id, hour_ago);
-    let expired = format!("http://{}/media/f-{opens}-{signature}-a.png", server.address);
+    let expired = format!("http://{}/media/f-{opens}-{signature}-a.png", server.address());
 
     let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
     let refresh = |user: &User| server.tokens.issue_pair(user, "u", SystemClock.now()).refresh;
@@ -58,7 +58,7 @@ async fn an_expired_link_leads_to_a_fresh_one_for_whoever_may_see_the_message_an
             continue;
         }
         assert_eq!((answer.status().as_u16(), &answer.headers()["cache-control"]), (302, &"no-store".parse().unwrap()));
-        let fresh = format!("http://{}{}", server.address, answer.headers()[LOCATION].to_str().unwrap());
+        let fresh = format!("http://{}{}", server.address(), answer.headers()[LOCATION].to_str().unwrap());
         let file = http.get(&fresh).send().await.unwrap();
         assert_eq!(file.status(), 200, "{who}");
         assert_eq!(file.bytes().await.unwrap().len(), 100, "{who}");
@@ -83,7 +83,7 @@ async fn a_portals_sign_in_marks_the_browser_for_links_to_files_alone() {
     let server = TestServer::start().await;
     server.account("Uma One", "u1@example.com", Role::Customer).await;
     let body = json!({"email": "u1@example.com", "password": "secret-1"});
-    let asked = server.http.post(format!("http://{}/api/accounts/login/", server.address)).json(&body);
+    let asked = server.http.post(format!("http://{}/api/accounts/login/", server.address())).json(&body);
     let answer = asked.send().await.unwrap();
     let set: Vec<_> = answer.headers().get_all("set-cookie").iter().map(|value| value.to_str().unwrap()).collect();
     assert!(

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::harness::{TestServer, Who, keys};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_doubled_prefix_of_one_generation_is_as_good_as_the_single_one() {
+async fn the_doubled_path_prefix_of_one_generation_works_like_the_single_one() {
     let server = TestServer::start().await;
     for (n, prefix) in ["/api/auth", "/api/api/auth"].into_iter().enumerate() {
         let ann = server.account("Ann Lee", &format!("ann{n}@x.test"), Role::Customer).await;
@@ -44,7 +44,7 @@ async fn the_doubled_prefix_of_one_generation_is_as_good_as_the_single_one() {
         assert_eq!((waiting.status, &waiting.json), (200, &expected), "{prefix}: it waits to be confirmed");
         let link = format!("/api/auth/confirm-email?token={}", server.mailed("confirm-email?token=").await);
         let visit = async |method: &str| {
-            let asked = server.http.request(method.parse().unwrap(), format!("http://{}{link}", server.address));
+            let asked = server.http.request(method.parse().unwrap(), format!("http://{}{link}", server.address()));
             asked.send().await.unwrap().status().as_u16()
         };
         assert_eq!(visit("GET").await, 200);

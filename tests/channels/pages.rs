@@ -13,7 +13,7 @@ async fn the_panels_health_check_is_answered() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refresh_token_is_good_for_its_lifetime() {
+async fn a_refresh_token_is_valid_for_its_lifetime() {
     let server = TestServer::start().await;
     server.account("Ada Min", "ada@example.com", Role::Admin).await;
     let body = json!({"username": "ada", "password": "secret-1"});
@@ -26,7 +26,7 @@ async fn a_refresh_token_is_good_for_its_lifetime() {
 }
 
 async fn first_look(server: &TestServer, method: &str, headers: &[(&str, &str)]) -> Answer {
-    let url = format!("http://{}/api/public/chat-rooms/", server.address);
+    let url = format!("http://{}/api/public/chat-rooms/", server.address());
     let request = server.http.request(method.parse().unwrap(), url);
     let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
     Answer::of(request.send().await.unwrap()).await
@@ -77,7 +77,7 @@ async fn visitors_see_the_desks_public_name_and_agents_see_who_wrote() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_answers_by_request_has_read_what_was_said() {
+async fn a_reply_over_rest_marks_the_conversation_as_read() {
     let server = TestServer::start().await;
     let ada = server.account("Ada Min", "ada@example.com", Role::Admin).await;
     let agent = Who::Bearer(server.token(&ada));
@@ -108,7 +108,7 @@ async fn a_visitor_without_a_name_gets_the_one_that_comes_with_a_message() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn on_an_open_server_a_page_is_not_given_somebody_elses_room() {
+async fn an_open_server_does_not_give_a_page_the_room_of_another_customer() {
     let arguments = ["--open-public-rooms", "--client-url", "http://shop.test:5173"];
     let server = TestServer::start_with(&arguments).await;
     let (other, owner) = server.visit("Ann").await;

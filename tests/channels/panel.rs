@@ -25,7 +25,7 @@ async fn say(server: &TestServer, room: &str, by: &Who, content: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_blocked_agents_panel_hears_no_room_that_it_opened_by_its_id() {
+async fn a_blocked_agents_panel_receives_nothing_from_rooms_it_opened_by_id() {
     let server = TestServer::start().await;
     let ada = server.account("Ada Min", "ada@example.com", Role::Admin).await;
     let (room, owner) = server.visit("Ann").await;

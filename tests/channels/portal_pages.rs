@@ -84,7 +84,7 @@ async fn what_a_message_answers_has_one_shape() {
 
 /// The page of a room shows its partner as online until it hears otherwise, also if it was cut off when they left.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_socket_that_comes_back_hears_who_is_away() {
+async fn a_reconnected_socket_learns_who_is_offline() {
     let server = TestServer::start().await;
     let ada = server.account("Ada", "ada@x.test", Role::Admin).await;
     let uma = server.account("Uma One", "uma@x.test", Role::Customer).await;

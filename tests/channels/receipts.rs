@@ -49,7 +49,7 @@ async fn a_frame_is_sent_and_a_fetch_is_delivered() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_only_asks_whether_there_is_something_has_taken_nothing() {
+async fn asking_for_new_messages_does_not_count_as_receiving_them() {
     let server = TestServer::start().await;
     let uma = server.account("Uma One", "u1@example.com", Role::Customer).await;
     let admin = server.account("Ad Min", "adm@example.com", Role::Admin).await;
@@ -78,7 +78,7 @@ async fn who_only_asks_whether_there_is_something_has_taken_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_sent_just_before_the_line_broke_comes_again_on_another_dialect() {
+async fn messages_sent_just_before_the_connection_broke_are_sent_again_on_another_dialect() {
     let server = TestServer::start().await;
     let uma = server.account("Uma One", "u1@example.com", Role::Customer).await;
     let admin = server.account("Ad Min", "adm@example.com", Role::Admin).await;
@@ -89,11 +89,11 @@ async fn what_was_sent_just_before_the_line_broke_comes_again_on_another_dialect
     assert_eq!(server.post("/api/chat/send", &agent, body).await.status, 201);
     // It says something, but reads nothing, so that nothing shows whether the message has arrived.
     socket.send(json!({"type": "ping"})).await;
-    let watcher = Client::connect(&format!("http://{}", server.address)).await.unwrap();
+    let watcher = Client::connect(&format!("http://{}", server.address())).await.unwrap();
     watcher.authenticate(&server.token(&admin)).await.unwrap();
     drop(socket);
     while watcher.wait_for("user-offline", PATIENCE).await.unwrap()["userId"] != uma.id.to_string() {}
-    let client = Client::connect(&format!("http://{}", server.address)).await.unwrap();
+    let client = Client::connect(&format!("http://{}", server.address())).await.unwrap();
     client.authenticate(&server.token(&uma)).await.unwrap();
     let again = client.wait_for("receive-message", PATIENCE).await.unwrap();
     assert_eq!(again["message"], "did you get this?");

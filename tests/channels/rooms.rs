@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::harness::{TestServer, Who};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_agent_makes_a_room_for_somebody_who_has_only_rung_up() {
+async fn an_agent_opens_a_room_for_a_customer_who_called_by_phone() {
     let server = TestServer::start().await;
     let ada = server.account("Ada Min", "ada@x.test", Role::Admin).await;
     let agent = Who::Bearer(server.token(&ada));

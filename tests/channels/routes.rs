@@ -4,6 +4,7 @@ use deskline::domain::{Clock as _, Role, SystemClock, User};
 use serde_json::{Value, json};
 
 use crate::harness::{Answer, TestServer, Who, keys};
+use crate::shared::SECRET;
 
 /// No room's id, and good enough for who does not get as far as a room.
 const ROOM: &str = "00000000-0000-4000-8000-000000000000";
@@ -104,12 +105,12 @@ async fn customer(server: &TestServer) -> (User, Who, Value) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_does_not_say_who_they_are_gets_nothing() {
+async fn a_client_that_does_not_authenticate_receives_nothing() {
     let server = TestServer::start().await;
     let (ann, customer, tokens) = customer(&server).await;
     let expired = SystemClock.now().seconds() - 1;
     let claims = json!({"token_type": "access", "user_id": ann.number.to_string(), "exp": expired});
-    let key = jsonwebtoken::EncodingKey::from_secret(b"a-secret-for-tests");
+    let key = jsonwebtoken::EncodingKey::from_secret(SECRET.as_bytes());
     let expired = jsonwebtoken::encode(&jsonwebtoken::Header::default(), &claims, &key).unwrap();
     let wrong = ["bad".to_owned(), expired, tokens["refresh"].as_str().unwrap().to_owned()].map(Who::Bearer);
     for (method, path) in of_accounts().into_iter().chain(of_agents()) {
@@ -180,7 +181,7 @@ async fn every_way_to_refresh_gives_another_pair_each_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_portals_page_may_ask_whether_a_token_is_good() {
+async fn the_portals_page_can_verify_a_token() {
     let server = TestServer::start().await;
     let (_, _, tokens) = customer(&server).await;
     for path in VERIFY {

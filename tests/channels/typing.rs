@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::harness::{TestServer, Who};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_tab_of_the_typist_hears_it_and_every_tab_of_the_other_does() {
+async fn typing_is_sent_to_every_tab_of_the_other_person_and_no_tab_of_the_typist() {
     let server = TestServer::start().await;
     let uma = server.account("Uma One", "uma@x.test", Role::Customer).await;
     let ada = server.account("Ada Min", "ada@x.test", Role::Admin).await;

@@ -18,7 +18,7 @@ async fn a_bad_token_is_refused_even_where_there_is_nothing() {
         ] {
             assert_eq!(server.get(path, &who).await.status, status, "{path} {who:?}");
         }
-        let url = format!("http://{}{path}", server.address);
+        let url = format!("http://{}{path}", server.address());
         let proxied = server.http.get(url).header("authorization", "Basic eDp5").send().await.unwrap();
         assert_eq!(proxied.status(), 404, "what a proxy in front has asked for is no token of ours");
     }

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::harness::{TestServer, Who};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_is_added_with_a_username_signs_in_with_it() {
+async fn an_account_added_with_a_username_can_sign_in_with_it() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("deskline.db");
     let mut command = Command::new(env!("CARGO_BIN_EXE_deskline"));

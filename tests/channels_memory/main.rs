@@ -10,6 +10,9 @@ use reqwest::multipart::{Form, Part};
 #[expect(dead_code, reason = "shared with the channels tests, which use all of it")]
 #[path = "../channels/harness.rs"]
 mod harness;
+#[expect(dead_code, unused_imports, reason = "this suite needs the server alone")]
+#[path = "../support/mod.rs"]
+mod shared;
 
 use harness::{TestServer, Who};
 
@@ -38,7 +41,7 @@ async fn upload(server: &TestServer, token: &str, room: u64, bytes: usize, is_an
     };
     let part = part.file_name("big.png");
     let form = Form::new().text("room_id", room.to_string()).text("message", "look").part("attachment", part);
-    let request = server.http.post(format!("http://{}/api/chat/messages/", server.address));
+    let request = server.http.post(format!("http://{}/api/chat/messages/", server.address()));
     request.bearer_auth(token).multipart(form).send().await.unwrap()
 }
 

@@ -33,7 +33,7 @@ async fn next_message(client: &Client) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn what_a_client_says_as_soon_as_it_is_connected_is_heard() {
+async fn messages_sent_right_after_the_connect_are_handled() {
     let server = Arc::new(TestServer::start(&[]).await);
     let ann = server.customer("ann").await;
     let mut entering = JoinSet::new();
@@ -109,7 +109,7 @@ async fn a_client_that_authenticates_again_and_again_during_a_conversation_hears
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_tab_that_authenticates_again_and_again_misses_nothing_that_the_other_tab_hears() {
+async fn a_tab_that_authenticates_repeatedly_misses_nothing_that_the_other_tab_receives() {
     let server = TestServer::start(&[]).await;
     let (ann, ada) = (server.customer("ann").await, server.agent("ada").await);
     let (restless, calm) = (server.enter(&ann).await, server.enter(&ann).await);
@@ -159,7 +159,7 @@ async fn an_agent_who_arrives_in_the_middle_of_a_rush_can_answer_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn four_authors_at_once_are_heard_in_one_order_by_everybody() {
+async fn four_concurrent_authors_are_received_in_one_order_by_everybody() {
     const EACH: u64 = 60;
     let server = TestServer::start(&[]).await;
     let ann = server.customer("ann").await;
@@ -249,7 +249,7 @@ async fn a_client_that_does_not_read_is_cut_off_and_delays_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_retry_is_answered_as_the_first_time_and_told_to_no_one() {
+async fn a_retry_gets_the_first_answer_and_is_not_delivered_again() {
     let server = TestServer::start(&[]).await;
     let (ann, ada) = (server.customer("ann").await, server.agent("ada").await);
     let (desk, one, two) = (server.enter(&ada).await, server.enter(&ann).await, server.enter(&ann).await);

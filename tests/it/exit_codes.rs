@@ -38,7 +38,7 @@ async fn a_run_that_is_slower_than_allowed_fails_the_comparison() {
 }
 
 #[tokio::test]
-async fn a_proof_in_which_nobody_came_to_speak_proves_nothing() {
+async fn a_proof_without_messages_fails() {
     let prove = async |server: &str| {
         run(&["prove", "--server", server, "--kill", "0", "--life", "0s", "--customers", "1"]).await
     };

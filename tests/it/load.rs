@@ -52,7 +52,7 @@ async fn every_protocol_can_be_loaded_and_loses_nothing() {
 }
 
 #[tokio::test]
-async fn rooms_can_be_loaded_with_connections_alone_and_with_pairs_beside() {
+async fn rooms_can_be_loaded_with_idle_connections_and_with_background_pairs() {
     for protocol in ["storefront", "drivecash"] {
         let few = ["--protocol", protocol, "--connections", "30", "--settle", "200ms"];
         let beside = ["--beside", "2", "--rate", "100", "--duration", "1s"];
@@ -68,7 +68,7 @@ async fn rooms_can_be_loaded_with_connections_alone_and_with_pairs_beside() {
 }
 
 #[tokio::test]
-async fn everybody_comes_in_at_once_and_back_after_a_restart_or_a_crash_with_nothing_lost_or_doubled() {
+async fn all_clients_connect_at_once_and_reconnect_after_a_restart_or_a_crash_without_loss_or_duplicates() {
     // A client whose first tries come too early waits some seconds until the next.
     let modes = ["--mode", "storm", "--mode", "restart", "--mode", "crash"];
     let (code, runs) = bench(&[modes.as_slice(), &["--connections", "200", "--back-within", "10s"]].concat()).await;
@@ -89,7 +89,7 @@ fn assert_all_is_well_after_the_cut(run: &Value, connections: u64, sent: u64) {
 }
 
 #[tokio::test]
-async fn everybody_comes_back_after_a_cut_over_every_protocol_and_has_missed_nothing() {
+async fn all_clients_reconnect_after_a_cut_over_every_protocol_and_miss_nothing() {
     for (protocol, haste) in [("socketio", &[][..]), ("storefront", &["--at-once"]), ("drivecash", &[])] {
         let flags = ["--mode", "reconnect", "--connections", "40", "--rate", "100", "--duration", "3s"];
         let (code, runs) = bench(&[flags.as_slice(), haste, &["--protocol", protocol]].concat()).await;
@@ -112,7 +112,7 @@ async fn what_cannot_be_run_is_refused_before_anything_runs() {
 }
 
 #[tokio::test]
-async fn two_runs_are_held_against_a_bound_whose_noise_can_be_set() {
+async fn two_runs_are_compared_with_a_bound_whose_tolerance_can_be_set() {
     let folder = tempfile::tempdir().unwrap();
     let [quick, slow] = [("quick", 4.0), ("slow", 12.0)].map(|(name, p99)| {
         let file = folder.path().join(name);
@@ -159,7 +159,7 @@ async fn a_server_that_runs_already_can_be_loaded_and_its_idle_connections_weigh
 }
 
 #[tokio::test]
-async fn rooms_of_a_server_that_runs_already_can_be_loaded_and_all_who_are_in_them_cut_off() {
+async fn rooms_of_a_running_server_can_be_loaded_and_all_their_clients_cut_off() {
     let people = [("ada", Role::Admin), ("ann", Role::Customer), ("bob", Role::Customer)];
     let (site, people) = Site::with(&people).await;
     // The limits of every day: what is said at this rate is within them.
@@ -209,7 +209,7 @@ async fn connections_that_never_read_are_cut_off_and_cost_the_others_nothing() {
 }
 
 #[tokio::test]
-async fn before_a_stop_everybody_is_told_when_to_come_back_and_then_let_go() {
+async fn before_a_stop_clients_are_told_when_to_reconnect_and_are_disconnected() {
     let (site, people) = Site::with(&[("ann", Role::Customer), ("bob", Role::Customer)]).await;
     let server = site.start(&[]).await;
     let (ann, bob) = (enter(&server.url, &people[0]).await, enter(&server.url, &people[1]).await);
@@ -228,7 +228,7 @@ async fn before_a_stop_everybody_is_told_when_to_come_back_and_then_let_go() {
 /// The bounds themselves are for a release build, and a machine that does nothing else.
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn a_flood_of_handshakes_keeps_nobody_else_out_and_its_memory_is_given_back() {
+async fn a_flood_of_handshakes_does_not_block_others_and_its_memory_is_returned() {
     let (_, runs) = bench_for(FLOOD_PATIENCE, &["--mode", "flood", "--connections", "300", "--duration", "3s"]).await;
     let (flood, memory) = (&runs[0], &runs[0]["memory"]);
     assert!(number(&flood["answers"], "opened") >= 100, "{flood}");
@@ -239,7 +239,7 @@ async fn a_flood_of_handshakes_keeps_nobody_else_out_and_its_memory_is_given_bac
 }
 
 #[tokio::test]
-async fn who_is_beside_a_client_that_floods_loses_nothing() {
+async fn clients_beside_a_flooding_one_lose_nothing() {
     let (code, runs) = bench(&["--mode", "rate", "--rate", "100", "--duration", "2s", "--flooded"]).await;
     assert_eq!((code, &runs[0]["lost"], &runs[0]["refused"]), (0, &0.into(), &0.into()), "{runs:?}");
     assert!(number(&runs[0]["flooded"], "sent") >= 200, "{runs:?}");

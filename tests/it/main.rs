@@ -26,6 +26,7 @@ mod protocol;
 mod prove;
 mod recovery;
 mod settings_page;
+#[expect(dead_code, reason = "the other suites need a little more")]
 #[path = "../support/mod.rs"]
 mod shared;
 mod spelling;

@@ -42,7 +42,7 @@ impl Scene {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_comes_back_beside_a_dead_websocket_gets_what_went_to_it_before_what_is_said_now() {
+async fn a_client_beside_its_dead_websocket_receives_older_messages_before_new_ones() {
     let scene = Scene::set().await;
     let mut dead = Wire::connect(&scene.server.url).await;
     dead.authenticate(&scene.ann).await;
@@ -57,7 +57,7 @@ async fn who_comes_back_beside_a_dead_websocket_gets_what_went_to_it_before_what
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_comes_back_beside_polls_that_have_ended_gets_what_went_to_them_before_what_is_said_now() {
+async fn a_client_beside_its_dead_polling_session_receives_older_messages_before_new_ones() {
     let scene = Scene::set().await;
     let polls = Polls::open(&scene.server.url).await;
     polls.say(&format!("42{}", json!(["authenticate", scene.ann.token]))).await;
@@ -71,7 +71,7 @@ async fn who_comes_back_beside_polls_that_have_ended_gets_what_went_to_them_befo
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_second_tab_is_not_told_again_what_the_first_one_has() {
+async fn a_second_tab_does_not_receive_again_what_the_first_one_has() {
     let scene = Scene::set().await;
     let polling = Client::connect_by_polling(&scene.server.url).await.unwrap();
     polling.emit_ack("authenticate", json!({"token": scene.ann.token})).await.unwrap();

@@ -90,7 +90,7 @@ async fn assert_kept_once(site: &Site, agent: &Account, acked: &[String]) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_second_server_on_the_same_data_file_is_refused_and_the_first_goes_on() {
+async fn a_second_server_on_a_data_file_is_refused_and_the_first_continues() {
     let (site, people) = Site::with(&PEOPLE).await;
     let server = site.start(&[]).await;
     let usual = site.usual();
@@ -294,7 +294,7 @@ async fn a_token_that_runs_out_takes_its_socket_along() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_account_that_another_process_blocks_is_shut_out_at_once_on_all_its_sockets() {
+async fn an_account_blocked_by_another_process_loses_all_its_sockets_at_once() {
     let server = TestServer::start(&[]).await;
     let (ann, ada) = (server.customer("ann").await, server.agent("ada").await);
     let desk = server.enter(&ada).await;
@@ -312,7 +312,7 @@ async fn an_account_that_another_process_blocks_is_shut_out_at_once_on_all_its_s
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_deleted_account_is_shut_out_at_once() {
+async fn a_deleted_account_loses_access_at_once() {
     let server = TestServer::start(&[]).await;
     let (ann, ada) = (server.customer("ann").await, server.agent("ada").await);
     let client = server.enter(&ann).await;

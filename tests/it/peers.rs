@@ -78,7 +78,7 @@ async fn polling(server: &ServerProcess, who: &Account) -> Client {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whoever_vanishes_is_found_out_within_the_heartbeat_and_gets_what_was_sent_meanwhile() {
+async fn a_vanished_client_is_detected_within_the_heartbeat_and_gets_missed_messages_later() {
     let (site, people) = Site::with(&[("ada", Role::Admin), ("ann", Role::Customer), ("bob", Role::Customer)]).await;
     let [ada, ann, bob] = people.as_slice() else { panic!() };
     let server = site.start(&HEARTBEAT).await;
@@ -116,7 +116,7 @@ async fn a_machine_that_stands_still_for_a_while_finds_the_dead_late_and_loses_n
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_client_has_shown_to_have_is_not_told_again_after_it_has_died() {
+async fn messages_a_client_has_confirmed_are_not_sent_again_after_it_died() {
     let (site, people) = Site::with(&[("ada", Role::Admin), ("ann", Role::Customer)]).await;
     let [ada, ann] = people.as_slice() else { panic!() };
     let server = site.start(&HEARTBEAT).await;

@@ -33,7 +33,7 @@ async fn closing_one_of_two_tabs_changes_nothing_and_closing_the_last_one_does()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_comes_back_within_the_grace_period_was_never_away() {
+async fn a_reconnect_within_the_grace_period_is_not_announced() {
     let server = TestServer::start(&["--offline-grace", "2s"]).await;
     let (ann, ada) = (server.customer("ann").await, server.agent("ada").await);
     let desk = server.enter(&ada).await;
@@ -69,7 +69,7 @@ async fn customers_hear_of_the_desk_and_never_of_each_other() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_socket_that_closes_while_it_authenticates_leaves_nobody_behind() {
+async fn a_socket_that_closes_while_it_authenticates_leaves_nobody_online() {
     let server = TestServer::start(&["--offline-grace", "50ms"]).await;
     let (ann, ada, eve) = (server.customer("ann").await, server.agent("ada").await, server.customer("eve").await);
     let frame = format!("42{}", json!(["authenticate", ann.token]));
@@ -139,7 +139,7 @@ async fn a_client_that_gives_no_sign_of_life_is_gone_and_gets_later_what_it_miss
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_comes_back_before_the_old_socket_is_known_to_be_dead_misses_nothing() {
+async fn a_client_that_reconnects_before_its_old_socket_is_known_to_be_dead_misses_nothing() {
     let server = TestServer::start(&HEARTBEAT).await;
     let (ann, ada) = (server.customer("ann").await, server.agent("ada").await);
     let (_desk, _frozen) = talk_into_the_void(&server, &ada, &ann).await;

@@ -49,7 +49,7 @@ async fn by_polling(server: &TestServer, agent: &str) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn browsers_are_told_a_page_id_with_the_answer_to_connect_and_others_are_not() {
+async fn browsers_receive_a_page_id_in_connect_and_other_clients_do_not() {
     let server = TestServer::start(&[]).await;
     for answer in [by_websocket(&server, BROWSER).await, by_polling(&server, BROWSER).await] {
         assert_eq!(answer["pid"].as_str().map(str::len), Some(32), "{answer}");

@@ -66,7 +66,7 @@ async fn a_log_on_a_full_disk_stops_neither_messages_nor_signals() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_log_whose_reader_has_gone_stops_neither_messages_nor_signals() {
+async fn a_closed_log_pipe_blocks_neither_messages_nor_signals() {
     let (site, people) = site().await;
     let mut server = Unread::start(&site, Stdio::piped()).await;
     drop(server.stderr());
@@ -75,7 +75,7 @@ async fn a_log_whose_reader_has_gone_stops_neither_messages_nor_signals() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_log_whose_reader_stands_still_stops_neither_messages_nor_signals() {
+async fn a_full_log_pipe_blocks_neither_messages_nor_signals() {
     let (site, people) = site().await;
     let mut server = Unread::start(&site, Stdio::piped()).await;
     let _unread = server.stderr();

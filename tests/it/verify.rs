@@ -54,7 +54,7 @@ async fn a_store_that_is_written_to_meanwhile_is_found_sound() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_wrong_is_told_with_a_failure_and_put_right_when_that_is_asked_for() {
+async fn violations_fail_the_command_and_are_repaired_on_request() {
     let (site, people) = Site::with(&[("ada", Role::Admin), ("ann", Role::Customer)]).await;
     let server = site.start(&[]).await;
     let ann = enter(&server.url, &people[1]).await;

@@ -3,17 +3,18 @@
 use std::time::Duration;
 
 use deskline::domain::Role;
+use deskline::lab::prove::Outcome;
 use deskline::lab::testkit::socketio::Client;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::time::{Instant, timeout};
 
-use crate::line::Line;
+use crate::proxy::Proxy;
 use crate::shared::{Account, ServerProcess, how_long};
 use crate::support::{
-    PATIENCE, Site, becomes_ready, becomes_unready, enter, probe, say, somebody_was_refused, stop, told_the_truth,
+    PATIENCE, Site, assert_nothing_lost, assert_some_refused, becomes_ready, becomes_unready, enter, probe, say, stop,
+    talk,
 };
-use crate::talker::{Ledger, Talk};
 
 /// How long the database is away.
 const AWAY: Duration = Duration::from_secs(30);
@@ -34,63 +35,59 @@ const HANG: Duration = Duration::from_secs(10);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_is_away_for_half_a_minute_costs_nobody_a_message_or_a_socket() {
-    let Some((site, agent, ledgers)) = talk_while(Line::cut, Duration::from_secs(5), AWAY).await else { return };
-    told_the_truth(&site, &agent, &ledgers).await;
-    somebody_was_refused(&ledgers);
+    let Some((site, agent, outcome)) = talk_while(Proxy::cut, Duration::from_secs(5), AWAY).await else { return };
+    assert_nothing_lost(&site, &agent, &outcome).await;
+    assert_some_refused(&outcome);
     site.remove().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_hangs_costs_nobody_a_message() {
-    let Some((site, agent, ledgers)) = talk_while(Line::silence, SILENT, how_long(HANG)).await else { return };
+    let Some((site, agent, outcome)) = talk_while(Proxy::silence, SILENT, how_long(HANG)).await else { return };
     // Who is still coming in when it begins to hang cannot be caught up, and has to come again: sockets are not counted.
-    site.compare(&agent, &ledgers).await;
-    somebody_was_refused(&ledgers);
+    site.assert_consistent(&agent, &outcome).await;
+    assert_some_refused(&outcome);
     site.remove().await;
 }
 
 /// People talk, the database goes away in this way for so long, which readiness shows so soon, and comes back. Gives an agent,
 /// and what everybody has said and heard.
-async fn talk_while(
-    go_away: fn(&Line),
-    unready_within: Duration,
-    away: Duration,
-) -> Option<(Site, Account, Vec<(Account, Ledger)>)> {
+async fn talk_while(go_away: fn(&Proxy), unready_within: Duration, away: Duration) -> Option<(Site, Account, Outcome)> {
     let (site, accounts) = Site::with(&PEOPLE).await?;
-    let line = Line::to(&site, true).await;
-    let server = site.start_on(&line.uri(&site)).await;
-    let talk = Talk::start(&accounts, &[&server.url]);
-    assert!(talk.is_acknowledged(200, PATIENCE).await, "nobody is acknowledged: {}", server.log());
+    let proxy = Proxy::to(&site, true).await;
+    let server = site.start_on(&proxy.uri(&site)).await;
+    let crowd = talk(&accounts, &[&server.url]);
+    assert!(crowd.is_acknowledged(200, PATIENCE).await, "nobody is acknowledged: {}", server.log());
 
-    go_away(&line);
+    go_away(&proxy);
     let went = Instant::now();
     becomes_unready(&server, unready_within).await;
     assert_eq!(probe(&server.url, "livez").await, 200);
     tokio::time::sleep_until(went + away).await;
     assert_eq!(probe(&server.url, "readyz").await, 503);
-    line.mend();
+    proxy.mend();
     becomes_ready(&server, PATIENCE).await;
-    assert!(talk.is_acknowledged(200, PATIENCE).await, "it does not recover: {}", server.log());
-    let ledgers = talk.end().await;
+    assert!(crowd.is_acknowledged(200, PATIENCE).await, "it does not recover: {}", server.log());
+    let outcome = crowd.end().await.unwrap();
     stop(server).await;
-    Some((site, accounts[0].clone(), ledgers))
+    Some((site, accounts[0].clone(), outcome))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whoever_sends_while_the_database_is_away_is_told_so_in_time() {
+async fn a_message_sent_while_the_database_is_away_is_refused_in_time() {
     let Some((site, accounts)) = Site::with(&PEOPLE[..2]).await else { return };
     let [ada, ann] = &accounts[..] else { panic!() };
-    let (ada, line) = (ada.id.to_string(), Line::to(&site, true).await);
-    let server = site.start_on(&line.uri(&site)).await;
+    let (ada, proxy) = (ada.id.to_string(), Proxy::to(&site, true).await);
+    let server = site.start_on(&proxy.uri(&site)).await;
     let client = enter(&server, &ann.token).await;
     say(&client, &ada, "before").await;
-    line.cut();
+    proxy.cut();
     assert_refused_within(UNREACHABLE, &client, &ada).await;
-    line.mend();
+    proxy.mend();
     say(&client, &ada, "in between").await;
-    line.silence();
+    proxy.silence();
     assert_refused_within(SILENT, &client, &ada).await;
-    line.mend();
+    proxy.mend();
     say(&client, &ada, "after").await;
     stop(server).await;
     site.remove().await;
@@ -109,9 +106,9 @@ async fn assert_refused_within(deadline: Duration, client: &Client, to: &str) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_waits_for_a_database_that_is_away_at_its_start() {
     let Some(site) = Site::new() else { return };
-    let line = Line::to(&site, false).await;
+    let proxy = Proxy::to(&site, false).await;
     let address = free_address().await;
-    let mut command = site.command(&line.uri(&site));
+    let mut command = site.command(&proxy.uri(&site));
     command.args(["--listen", &address]);
     let url = format!("http://{address}");
     let starting = tokio::spawn(ServerProcess::start(command));
@@ -123,7 +120,7 @@ async fn a_server_waits_for_a_database_that_is_away_at_its_start() {
     assert_eq!(probe(&url, "readyz").await, 503);
     tokio::time::sleep(Duration::from_secs(6)).await;
     assert_eq!((probe(&url, "livez").await, probe(&url, "readyz").await), (200, 503));
-    line.mend();
+    proxy.mend();
     let server = timeout(PATIENCE, starting).await.expect("it does not start").unwrap();
     becomes_ready(&server, PATIENCE).await;
     let log = stop(server).await;

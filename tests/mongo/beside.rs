@@ -41,7 +41,7 @@ async fn hear(client: &Client, ids: &[&str]) -> BTreeMap<String, Vec<u64>> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_the_old_server_writes_is_kept_once_and_told_in_order() {
+async fn messages_of_the_old_server_are_stored_once_and_delivered_in_order() {
     let Some(site) = Site::new() else { return };
     let ids = write(&site).await;
     let id = |name: &str| text(&ids, name).to_owned();

@@ -38,7 +38,7 @@ async fn a_tab_that_was_cut_off_gets_what_another_tab_got_and_nothing_twice() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_arrived_before_a_kill_is_not_told_again_and_what_did_not_is() {
+async fn messages_that_arrived_before_a_kill_are_not_sent_again_and_the_others_are() {
     let Some((site, people)) = Site::with(&[("ada", Role::Admin), ("ann", Role::Customer)]).await else { return };
     let (ada, ann) = (&people[0], &people[1]);
     let (server, to) = (site.start().await, ann.id.to_string());

@@ -8,9 +8,9 @@ use rand::{RngExt, SeedableRng};
 use crate::away::PEOPLE;
 use crate::own_database::{Failure, OwnDatabase};
 use crate::support::{
-    PATIENCE, Site, becomes_ready, becomes_unready, is_there_a_server, somebody_was_refused, stop, told_the_truth,
+    PATIENCE, Site, assert_nothing_lost, assert_some_refused, becomes_ready, becomes_unready, is_there_a_server, stop,
+    talk,
 };
-use crate::talker::Talk;
 
 const SEED: u64 = 0x2026_1121;
 
@@ -28,18 +28,18 @@ async fn a_database_that_is_killed_costs_nobody_a_message_or_a_socket() {
     let mut database = OwnDatabase::start(&[]).await;
     let (site, accounts) = Site::on(&database.uri(), &PEOPLE).await;
     let server = site.start().await;
-    let talk = Talk::start(&accounts, &[&server.url]);
+    let crowd = talk(&accounts, &[&server.url]);
     for _ in 0..3 {
-        assert!(talk.is_acknowledged(100, PATIENCE).await, "nobody is acknowledged: {}", server.log());
+        assert!(crowd.is_acknowledged(100, PATIENCE).await, "nobody is acknowledged: {}", server.log());
         database.kill().await;
         becomes_unready(&server, PATIENCE).await;
         database.restart().await;
         becomes_ready(&server, PATIENCE).await;
     }
-    assert!(talk.is_acknowledged(100, PATIENCE).await, "it does not recover: {}", server.log());
-    let ledgers = talk.end().await;
+    assert!(crowd.is_acknowledged(100, PATIENCE).await, "it does not recover: {}", server.log());
+    let outcome = crowd.end().await.unwrap();
     stop(server).await;
-    told_the_truth(&site, &accounts[0], &ledgers).await;
+    assert_nothing_lost(&site, &accounts[0], &outcome).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -64,7 +64,7 @@ async fn writes_fail_for_a_while(flags: &[&str]) {
     let database = OwnDatabase::start(flags).await;
     let (site, accounts) = Site::on(&database.uri(), &PEOPLE).await;
     let server = site.start().await;
-    let talk = Talk::start(&accounts, &[&server.url]);
+    let crowd = talk(&accounts, &[&server.url]);
     for round in 0..40 {
         let code = STEPPED_DOWN[random.random_range(0..STEPPED_DOWN.len())];
         let how = match round % 5 {
@@ -73,7 +73,7 @@ async fn writes_fail_for_a_while(flags: &[&str]) {
             _ => Failure::HangUp,
         };
         database.fail(random.random_range(1..6), &how).await;
-        assert!(talk.is_acknowledged(5, PATIENCE).await, "round {round}: nobody is acknowledged: {}", server.log());
+        assert!(crowd.is_acknowledged(5, PATIENCE).await, "round {round}: nobody is acknowledged: {}", server.log());
     }
     database.fail_always(&Failure::DoAndDoubt(189)).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
@@ -82,9 +82,9 @@ async fn writes_fail_for_a_while(flags: &[&str]) {
     tokio::time::sleep(TOO_LONG).await;
     database.heal().await;
     becomes_ready(&server, PATIENCE).await;
-    assert!(talk.is_acknowledged(20, PATIENCE).await, "it does not recover: {}", server.log());
-    let ledgers = talk.end().await;
+    assert!(crowd.is_acknowledged(20, PATIENCE).await, "it does not recover: {}", server.log());
+    let outcome = crowd.end().await.unwrap();
     stop(server).await;
-    told_the_truth(&site, &accounts[0], &ledgers).await;
-    somebody_was_refused(&ledgers);
+    assert_nothing_lost(&site, &accounts[0], &outcome).await;
+    assert_some_refused(&outcome);
 }

@@ -7,19 +7,18 @@
 mod away;
 mod beside;
 mod coming_back;
-mod compare;
 mod desk_identity;
 #[path = "../support/dump.rs"]
 mod dump;
 mod failover;
 mod golden;
 mod import;
-mod line;
 mod migration;
 mod own_database;
 mod prove;
+mod proxy;
 mod race;
+#[expect(dead_code, reason = "the server in this process is not needed here")]
 #[path = "../support/mod.rs"]
 mod shared;
 mod support;
-mod talker;

@@ -69,7 +69,7 @@ async fn killed_at(site: &Site, entries: u64) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_program_killed_in_the_middle_of_taking_in_goes_on_where_it_was() {
+async fn an_import_killed_halfway_continues_where_it_was() {
     let Some(site) = Site::new() else { return };
     old_database(&site).await;
     let messages = u64::from(CUSTOMERS) * EACH.unsigned_abs();

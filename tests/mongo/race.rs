@@ -7,11 +7,10 @@ use deskline::lab::testkit::socketio::Client;
 use serde_json::json;
 
 use crate::shared::{Account, number, text};
-use crate::support::{Site, stop};
-use crate::talker::Talk;
+use crate::support::{Site, stop, talk};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_said_on_another_server_is_heard_before_what_follows_it() {
+async fn a_message_from_another_server_is_received_before_the_next_one() {
     let people = [("ada", Role::Admin), ("bea", Role::Admin), ("ann", Role::Customer)];
     let Some((site, accounts)) = Site::with(&people).await else { return };
     let [ada, bea, ann] = &accounts[..] else { panic!("three people") };
@@ -91,17 +90,17 @@ async fn two_programs_append_to_the_same_conversations_without_hole_or_double() 
     let people = [("ada", Role::Admin), ("bea", Role::Admin), ("ann", Role::Customer), ("bob", Role::Customer)];
     let Some((site, accounts)) = Site::with(&people).await else { return };
     let (one, other) = (site.start().await, site.start().await);
-    let talk = Talk::start(&accounts, &[&one.url, &other.url]);
-    let enough = talk.is_acknowledged(500, Duration::from_mins(3)).await;
+    let crowd = talk(&accounts, &[&one.url, &other.url]);
+    let enough = crowd.is_acknowledged(500, Duration::from_mins(3)).await;
     assert!(enough, "too few are acknowledged: {} {}", one.log(), other.log());
-    let ledgers = talk.end().await;
+    let outcome = crowd.end().await.unwrap();
     // A database that is too slow may be told of; the race may not.
     for server in [&one, &other] {
         assert!(!server.log().contains(RACE), "somebody lost the race: {}", server.log());
     }
     stop(one).await;
     stop(other).await;
-    let acked = site.compare(&accounts[0], &ledgers).await;
+    let acked = site.assert_consistent(&accounts[0], &outcome).await;
     assert!(acked >= 500);
     site.remove().await;
 }

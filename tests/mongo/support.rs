@@ -1,4 +1,4 @@
-//! A database of its own for each test, and the program on it.
+//! A database per test, and servers on it.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use deskline::auth::{Secret, Tokens};
 use deskline::domain::{Clock as _, Role, SystemClock, UserId};
+use deskline::lab::prove::{Crowd, Invariant, Outcome, Person};
 use deskline::lab::testkit::socketio::Client;
 use deskline::store::OpenStore;
 use deskline::store::mongo::MongoStore;
@@ -15,17 +16,15 @@ use tempfile::TempDir;
 use tokio::process::Command;
 use tokio::time::Instant;
 
-use crate::compare::compare;
 use crate::shared::{Account, PROGRAM, SECRET, ServerProcess, make_account};
-use crate::talker::Ledger;
 
-/// How long anything may take that has to happen sooner or later.
+/// Timeout of anything that has to happen eventually.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How long to wait before something is asked again.
+/// Pause before a retry.
 const AGAIN: Duration = Duration::from_millis(100);
 
-/// The database server, if there is one. If there is none, that is said aloud, and where all tests must run it is a failure.
+/// The database server. If there is none, prints a warning; in CI, fails.
 #[expect(clippy::disallowed_methods, reason = "names the server that the suite runs on")]
 pub(crate) fn database_server() -> Option<String> {
     static SAID: Once = Once::new();
@@ -34,7 +33,7 @@ pub(crate) fn database_server() -> Option<String> {
     }
     assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "DESKLINE_TEST_MONGO_URI is not set: no MongoDB to test on");
     SAID.call_once(|| {
-        // Not by a macro: the test harness would keep that for itself.
+        // The test harness would capture the output of a macro.
         let text =
             "\n*** The tests of the program on MongoDB were LEFT OUT: DESKLINE_TEST_MONGO_URI is not set. ***\n\n";
         std::io::stderr().write_all(text.as_bytes()).unwrap();
@@ -42,22 +41,22 @@ pub(crate) fn database_server() -> Option<String> {
     None
 }
 
-/// Whether the suite runs at all.
+/// Whether the suite can run.
 pub(crate) fn is_there_a_server() -> bool {
     database_server().is_some()
 }
 
-/// A database on which one server after the other may run.
+/// A database for one test.
 pub(crate) struct Site {
-    /// The database's name.
+    /// Name of the database.
     pub(crate) name: String,
-    /// Its server, without a database.
+    /// URI of the database server, without a database.
     pub(crate) server: String,
     folder: TempDir,
 }
 
 impl Site {
-    /// A new name on the database server; `None` if there is no server.
+    /// A new database; `None` if there is no database server.
     pub(crate) fn new() -> Option<Self> {
         Some(Self::at(&database_server()?))
     }
@@ -85,12 +84,12 @@ impl Site {
         Self { name, server: with_database(uri, ""), folder: tempfile::tempdir().unwrap() }
     }
 
-    /// The database's address.
+    /// URI of the database.
     pub(crate) fn uri(&self) -> String {
         with_database(&self.server, &self.name)
     }
 
-    /// The store, past any program.
+    /// Opens the store directly.
     pub(crate) async fn store(&self) -> Arc<MongoStore> {
         MongoStore::open(&self.uri(), "unused").await.unwrap()
     }
@@ -102,7 +101,7 @@ impl Site {
         if host.contains(':') { host.to_owned() } else { format!("{host}:27017") }
     }
 
-    /// The database itself.
+    /// The database, through the driver.
     pub(crate) async fn raw(&self) -> mongodb::Database {
         mongodb::Client::with_uri_str(&self.server).await.unwrap().database(&self.name)
     }
@@ -112,52 +111,55 @@ impl Site {
         self.start_on(&self.uri()).await
     }
 
-    /// Starts a server that reaches the database by another address.
+    /// Starts a server that reaches the database through another URI.
     pub(crate) async fn start_on(&self, uri: &str) -> ServerProcess {
         let server = ServerProcess::start(self.command(uri)).await;
         becomes_ready(&server, PATIENCE).await;
         server
     }
 
-    /// A server's command line.
+    /// The command line of a server.
     pub(crate) fn command(&self, uri: &str) -> Command {
         self.serve(&["--mongodb-uri", uri])
     }
 
-    /// The command line of a server with these flags besides the usual ones.
+    /// The command line of a server with these additional flags.
     pub(crate) fn serve(&self, flags: &[&str]) -> Command {
         let mut command = self.program(&["--listen", "127.0.0.1:0", "--send-rate", "0", "--jwt-secret", SECRET]);
         command.args(flags);
         command
     }
 
-    /// The program with these words, in a folder of its own.
+    /// The program with these arguments, in the test's folder.
     pub(crate) fn program(&self, words: &[&str]) -> Command {
         let mut command = Command::new(PROGRAM);
         command.env_clear().current_dir(self.folder()).args(words).kill_on_drop(true);
         command
     }
 
-    /// That folder.
+    /// The test's folder.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    /// Compares what people were told with what is kept. Gives how much was acknowledged.
-    pub(crate) async fn compare(&self, agent: &Account, ledgers: &[(Account, Ledger)]) -> usize {
-        let opened = OpenStore::Mongo(self.store().await);
-        let acked = compare(&opened, agent, ledgers).await;
-        opened.close().await;
-        acked
+    /// Compares what people sent and received with what is stored. Returns how many messages were acknowledged.
+    pub(crate) async fn assert_consistent(&self, agent: &Account, outcome: &Outcome) -> u64 {
+        let store = OpenStore::Mongo(self.store().await);
+        let invariants = outcome.check(&store, agent.id).await.unwrap();
+        store.close().await;
+        for Invariant { says, broken, .. } in &invariants {
+            assert!(broken.is_empty(), "{says}: {broken:#?}");
+        }
+        outcome.acknowledged()
     }
 
-    /// Drops the database. Not called when a test fails, so that it can be looked at.
+    /// Drops the database. Not called if a test fails, so that it can be inspected.
     pub(crate) async fn remove(self) {
         self.raw().await.drop().await.unwrap();
     }
 }
 
-/// The address with this database in the place of its own.
+/// Replaces the database of a URI.
 fn with_database(uri: &str, name: &str) -> String {
     let (scheme, rest) = uri.split_once("://").unwrap();
     let (rest, options) = rest.split_once('?').map_or((rest, String::new()), |(rest, all)| (rest, format!("?{all}")));
@@ -165,12 +167,12 @@ fn with_database(uri: &str, name: &str) -> String {
     format!("{scheme}://{hosts}/{name}{options}")
 }
 
-/// What a probe of a server answers now, 0 if nothing.
+/// Status of a probe; 0 if there is no response.
 pub(crate) async fn probe(url: &str, what: &str) -> u16 {
     reqwest::get(format!("{url}/{what}")).await.map_or(0, |answer| answer.status().as_u16())
 }
 
-/// Waits until `/readyz` is green.
+/// Waits until `/readyz` succeeds.
 pub(crate) async fn becomes_ready(server: &ServerProcess, deadline: Duration) {
     let until = Instant::now() + deadline;
     while probe(&server.url, "readyz").await != 200 {
@@ -179,7 +181,7 @@ pub(crate) async fn becomes_ready(server: &ServerProcess, deadline: Duration) {
     }
 }
 
-/// Waits until `/readyz` is red.
+/// Waits until `/readyz` fails.
 pub(crate) async fn becomes_unready(server: &ServerProcess, deadline: Duration) {
     let until = Instant::now() + deadline;
     while probe(&server.url, "readyz").await == 200 {
@@ -188,7 +190,7 @@ pub(crate) async fn becomes_unready(server: &ServerProcess, deadline: Duration) 
     }
 }
 
-/// Asks until the store has answered. A database server that is slow is truly called away, and then the client has to ask again.
+/// Retries while the store is unavailable. A slow database server counts as unavailable, too.
 pub(crate) async fn insist(ask: impl AsyncFn() -> Value) -> Value {
     let until = Instant::now() + PATIENCE;
     loop {
@@ -209,7 +211,7 @@ pub(crate) async fn enter(server: &ServerProcess, token: &str) -> Client {
     client
 }
 
-/// Sends a message until it is acknowledged, and gives the acknowledgement. Its text is its name as well, so it is kept once.
+/// Sends a message until it is acknowledged, and returns the acknowledgement. Its text is also its client id, so it is stored once.
 pub(crate) async fn say(client: &Client, to: &str, message: &str) -> Value {
     let ask = json!({"receiverId": to, "message": message, "clientMessageId": message});
     let answer = insist(async || client.emit_ack("send-message", ask.clone()).await.unwrap()).await;
@@ -217,28 +219,34 @@ pub(crate) async fn say(client: &Client, to: &str, message: &str) -> Value {
     answer
 }
 
-/// What must be true after the database failed for a while and the server did not: nothing acknowledged is lost or doubled,
-/// and nobody lost the socket.
-pub(crate) async fn told_the_truth(site: &Site, agent: &Account, ledgers: &[(Account, Ledger)]) {
-    for (who, ledger) in ledgers {
-        assert_eq!(ledger.connections, 1, "{} lost the socket", who.name);
-    }
-    site.compare(agent, ledgers).await;
+/// Lets these people talk without a pause, spread over the servers at `urls`.
+pub(crate) fn talk(accounts: &[Account], urls: &[&str]) -> Crowd {
+    let person = |account: &Account| {
+        let Account { id, role, token, .. } = account.clone();
+        Person { id: id.to_string(), role, token }
+    };
+    Crowd::of_people(&accounts.iter().map(person).collect::<Vec<_>>(), urls)
 }
 
-/// Where the database was away for longer than anybody waits for it, somebody was told so. Where it came back sooner, those whose
-/// messages were still waiting may all have got a late true answer instead.
-pub(crate) fn somebody_was_refused(ledgers: &[(Account, Ledger)]) {
-    let refused: u64 = ledgers.iter().map(|(_, ledger)| ledger.refused).sum();
-    assert!(refused > 0, "nobody was told that the store is away");
+/// After the database failed for a while and the server did not: nothing acknowledged is lost or duplicated, and no connection
+/// was closed.
+pub(crate) async fn assert_nothing_lost(site: &Site, agent: &Account, outcome: &Outcome) {
+    assert_eq!(outcome.reconnects(), 0, "connections were closed");
+    site.assert_consistent(agent, outcome).await;
 }
 
-/// Asks a server to stop, and waits until it has; gives what it logged.
+/// If the database was unavailable for longer than requests wait for it, some were refused. If it was back sooner, all of them may
+/// have been answered late instead.
+pub(crate) fn assert_some_refused(outcome: &Outcome) {
+    assert!(outcome.refused() > 0, "no request was refused while the store was unavailable");
+}
+
+/// Stops a server and returns its log.
 pub(crate) async fn stop(server: ServerProcess) -> String {
     server.signal("TERM").await;
     let (status, log) = server.ended().await;
     assert!(status.success(), "{log}");
-    // While the runtime ends, the driver's tasks are dropped one by one, and unwrap what the dropped ones owed them.
+    // When the runtime shuts down, tasks of the driver are dropped one by one, and panic on results of dropped ones.
     let (running, stopping) =
         log.split_once("Stopping").unwrap_or_else(|| panic!("it does not say that it stops:\n{log}"));
     let of_ours = |line: &str| line.contains("panicked") && !line.contains("/mongodb-");

@@ -1,11 +1,11 @@
-//! Dumps that a real Django writes, for `deskline import --django-dump`.
+//! Dumps written by a real Django, for `deskline import --django-dump`.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
-/// A Python with Django. Where there is none, that is said aloud, and in CI it is a failure.
+/// A Python with Django. If there is none, prints a warning; in CI, fails.
 #[expect(clippy::disallowed_methods, reason = "knows from the environment whether it may be left out")]
 fn python() -> Option<&'static Path> {
     static PYTHON: OnceLock<Option<PathBuf>> = OnceLock::new();
@@ -17,7 +17,7 @@ fn python() -> Option<&'static Path> {
         }
         assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "scripts/test-django found no Django");
         let text = "\n*** The tests with a real Django were LEFT OUT: scripts/test-django failed. ***\n\n";
-        // Not by a macro: the test harness would keep that for itself.
+        // The test harness would capture the output of a macro.
         std::io::stderr().write_all(text.as_bytes()).unwrap();
         None
     };
@@ -33,13 +33,13 @@ pub(crate) fn dump(product: &str, folder: &Path) -> Option<()> {
     Some(())
 }
 
-/// What the program has printed, if it says that all went well.
+/// The program's output. Panics if it failed.
 pub(crate) fn assert_worked(output: &Output) -> String {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
-/// The report's line about a model.
+/// The line of a report about a model.
 pub(crate) fn line<'a>(report: &'a str, model: &str) -> &'a str {
     report.lines().find_map(|line| line.strip_prefix(&format!("{model}: "))).unwrap_or_else(|| panic!("{report}"))
 }

@@ -1,5 +1,4 @@
-//! What the tests of the program share, whichever store it runs on: accounts, the program as a process, and a proof. Everything
-//! here is used by every suite that includes it.
+//! Helpers shared by the test suites: accounts, the server in this process or as one of its own, and a proof.
 
 use std::path::Path;
 use std::time::Duration;
@@ -14,14 +13,15 @@ use serde_json::Value;
 
 pub(crate) mod process;
 mod proof;
+pub(crate) mod server;
 
 pub(crate) use process::{PROGRAM, ServerProcess};
 pub(crate) use proof::assert_proven;
 
-/// What tokens are signed with.
+/// Secret of the servers' tokens.
 pub(crate) const SECRET: &str = "a secret of the tests alone, and of nothing else";
 
-/// Somebody who can come in.
+/// An account with a token.
 #[derive(Debug, Clone)]
 pub(crate) struct Account {
     pub(crate) id: UserId,
@@ -30,12 +30,12 @@ pub(crate) struct Account {
     pub(crate) token: String,
 }
 
-/// The address of somebody of this name.
+/// The e-mail address of an account with this name.
 pub(crate) fn email_of(name: &str) -> Email {
     format!("{name}@desk.test").parse().unwrap()
 }
 
-/// Makes an account in a store.
+/// Creates an account in a store.
 pub(crate) async fn make_account(
     users: &dyn UserStore,
     tokens: &Tokens,
@@ -58,10 +58,10 @@ pub(crate) async fn make_account(
     Account { id: user.id, name: name.into(), role, token: tokens.issue(user.id, user.role, at) }
 }
 
-/// Makes a data file with these accounts.
+/// Creates a data file with these accounts.
 ///
-/// It is made elsewhere and copied, for a store goes on looking after a file that it has opened, and what a killed server left
-/// behind must be put right by the next one alone.
+/// It is created elsewhere and copied: an open store runs background work on its file, and only the next server may repair what a
+/// killed one left behind.
 pub(crate) async fn seed(data: &Path, people: &[(&str, Role)]) -> Vec<Account> {
     let seeds = tempfile::tempdir().unwrap();
     let file = seeds.path().join("seeds.db");
@@ -76,7 +76,7 @@ pub(crate) async fn seed(data: &Path, people: &[(&str, Role)]) -> Vec<Account> {
     accounts
 }
 
-/// A whole log, whose numbers have to be 1, 2, 3 ... without a hole.
+/// A whole log. Panics if its seqs have a gap.
 pub(crate) async fn log_of(store: &dyn ConversationStore, id: ConversationId) -> Vec<Entry> {
     let mut log: Vec<Entry> = Vec::new();
     loop {
@@ -88,12 +88,12 @@ pub(crate) async fn log_of(store: &dyn ConversationStore, id: ConversationId) ->
         log.extend(page);
     }
     for (index, entry) in log.iter().enumerate() {
-        assert_eq!(entry.seq.get(), index as u64 + 1, "the log of {id} has a hole or a double");
+        assert_eq!(entry.seq.get(), index as u64 + 1, "the log of {id} has a gap or a duplicate");
     }
     log
 }
 
-/// The logs of all conversations that an agent sees.
+/// The logs of all conversations that an agent can see.
 pub(crate) async fn all_logs(store: &dyn ConversationStore, agent: UserId) -> Vec<(ConversationId, Vec<Entry>)> {
     let mut logs = Vec::new();
     for summary in store.list(ListFor::Agent(agent), 1000).await.unwrap() {
@@ -102,18 +102,18 @@ pub(crate) async fn all_logs(store: &dyn ConversationStore, agent: UserId) -> Ve
     logs
 }
 
-/// How long a store hangs that usually does for so long: `DESKLINE_HANG_SECONDS` asks for a longer run.
+/// How long a store hangs: `DESKLINE_HANG_SECONDS`, or `usually`.
 #[expect(clippy::disallowed_methods, reason = "a long run is asked for by hand")]
 pub(crate) fn how_long(usually: Duration) -> Duration {
     std::env::var("DESKLINE_HANG_SECONDS").map_or(usually, |seconds| Duration::from_secs(seconds.parse().unwrap()))
 }
 
-/// A field that has to be a number.
+/// A number field. Panics if it is not one.
 pub(crate) fn number(value: &Value, field: &str) -> u64 {
     value[field].as_u64().unwrap_or_else(|| panic!("no number {field} in {value}"))
 }
 
-/// A field that has to be a text.
+/// A text field. Panics if it is not one.
 pub(crate) fn text<'a>(value: &'a Value, field: &str) -> &'a str {
     value[field].as_str().unwrap_or_else(|| panic!("no text {field} in {value}"))
 }

@@ -1,4 +1,4 @@
-//! The program itself, as a process that can be killed.
+//! The server as a process.
 
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
@@ -9,24 +9,27 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
-/// How long a server may take to start; it may have to hash passwords first, or to take an old database in.
+/// Timeout for a server to start. It may have to hash passwords or to migrate a database first.
 const START: Duration = Duration::from_mins(2);
 
-/// How long a server may take to stop. It allows itself most of that.
+/// Timeout for a server to stop. Its own deadline is a little shorter.
 pub(crate) const STOP: Duration = Duration::from_secs(30);
 
-/// Where the program is.
+/// Path of the program.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_deskline");
 
-/// A running server. Killed when it is dropped.
+/// A running server. Killed on drop.
 pub(crate) struct ServerProcess {
+    /// Where it listens: `http://HOST:PORT`.
     pub(crate) url: String,
+    /// All addresses, if it listens at several.
+    pub(crate) urls: Vec<String>,
     child: Child,
     log: Arc<Mutex<String>>,
 }
 
 impl ServerProcess {
-    /// Runs the command until it says where it listens.
+    /// Runs the command and waits until it prints where it listens.
     pub(crate) async fn start(mut command: Command) -> Self {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().unwrap();
@@ -40,39 +43,41 @@ impl ServerProcess {
             }
         });
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let find_url = async {
+        let mut urls = Vec::new();
+        let find_urls = async {
             while let Some(line) = lines.next_line().await.unwrap() {
-                if let Some((_, url)) = line.split_once("listens on ") {
-                    return Some(url.to_owned());
+                match line.split_once("listens on ") {
+                    Some((_, url)) => urls.push(url.to_owned()),
+                    None if urls.is_empty() => {}
+                    None => break,
                 }
             }
-            None
         };
-        let url = timeout(START, find_url).await.expect("the server does not say where it listens");
-        let Some(url) = url else { panic!("the server ended: {}", log.lock()) };
+        timeout(START, find_urls).await.expect("the server does not print where it listens");
+        let Some(url) = urls.first().cloned() else { panic!("the server ended: {}", log.lock()) };
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        Self { url, child, log }
+        Self { url, urls, child, log }
     }
 
-    /// Its process id.
+    /// Process id.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id().unwrap()
     }
 
-    /// Sends it a signal: `TERM` asks it to stop, `KILL` ends it as a power cut would.
+    /// Sends a signal, such as `TERM` or `KILL`.
     pub(crate) async fn signal(&self, name: &str) {
         let (signal, pid) = (format!("-{name}"), self.pid().to_string());
         let sent = Command::new("sh").args(["-c", "kill \"$0\" \"$1\"", &signal, &pid]).status().await.unwrap();
         assert!(sent.success(), "the server had gone before");
     }
 
-    /// Waits until it has ended; gives how, and what it logged.
+    /// Waits for its exit. Returns the status and its log.
     pub(crate) async fn ended(mut self) -> (ExitStatus, String) {
         let status = timeout(STOP, self.child.wait()).await.expect("the server does not end").unwrap();
         (status, self.log())
     }
 
-    /// What it has logged so far.
+    /// Its log so far.
     pub(crate) fn log(&self) -> String {
         self.log.lock().clone()
     }

@@ -8,15 +8,15 @@ use super::options::BenchOptions;
 use super::target::{Endpoint, Target};
 use crate::lab::testkit::socketio::{Dial, Socket};
 
-/// What the stock client waits before it tries again: at first, and at most, each time half more or less.
+/// First and longest pause of the stock client between attempts, randomised by half.
 pub(super) const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(5));
 
-/// When a client tries to come back.
+/// When a client attempts to reconnect.
 #[derive(Clone, Copy)]
 pub(super) struct BackOff {
-    /// The first try waits for nothing.
+    /// Without a pause before the first attempt.
     at_once: bool,
-    /// No longer than this.
+    /// When to give up.
     gave_up: Duration,
 }
 
@@ -25,7 +25,7 @@ impl BackOff {
         Self { at_once: options.at_once, gave_up: options.drain }
     }
 
-    /// Tries until it is in again; `None` if that takes too long, also if the server takes it in and then says nothing.
+    /// Retries until it is connected and authenticated; `None` if that takes too long.
     pub(super) async fn come_back(self, target: &Target, endpoint: &Endpoint) -> Option<Socket> {
         let trying = async {
             let mut pause = if self.at_once { Duration::ZERO } else { PAUSE.0 };

@@ -20,17 +20,17 @@ use super::traffic::{nanos, pace};
 use crate::lab::testkit::Account;
 use crate::lab::testkit::socketio::{Dial, Socket};
 
-/// Bytes of a message's text. The system takes some megabytes for a connection whose peer does not read; long messages have
-/// used that up soon, and what comes then is the server's to deal with.
+/// Size of a message's text in bytes. The kernel buffers some megabytes for a peer that does not read; long messages fill that
+/// quickly, and the rest has to be buffered by the server.
 const SIZE: usize = 16 << 10;
 
-/// Bytes that the system may keep for a connection, unread, on this side.
+/// Receive buffer of a connection that never reads, in bytes.
 const RECEIVE_BUFFER: u32 = 4096;
 
-/// How long it may take until a connection that the server has given up says so.
+/// Timeout for detecting that the server has closed a connection.
 const ECHO: Duration = Duration::from_secs(1);
 
-/// They talk until this goes out of scope.
+/// Running background pairs.
 pub(super) struct Background {
     pairs: usize,
     unread: Vec<Socket>,
@@ -39,7 +39,7 @@ pub(super) struct Background {
 }
 
 impl Background {
-    /// Opens them, and has them talk for `span`.
+    /// Connects them and lets them send for `span`.
     pub(super) async fn begin(
         options: &BenchOptions,
         target: &Target,
@@ -67,7 +67,7 @@ impl Background {
         Ok(Self { pairs: options.background, unread, run, _pacer: pacer })
     }
 
-    /// Ends it; gives what they sent, and how many of those who never read the server has cut off.
+    /// Stops them and reports what they sent, and how many stalled receivers the server has disconnected.
     pub(super) async fn end(self) -> BackgroundReport {
         let sent = self.run.tally.borrow().sent;
         let stalled = self.unread.len();
@@ -76,8 +76,8 @@ impl Background {
     }
 }
 
-/// Whether the server has given up a connection. Nothing shows that to somebody who does not read; but to what is said on such a
-/// connection the system answers with a reset.
+/// Whether the server has closed a connection. A client that does not read cannot see that, but writing to such a connection is
+/// answered with a reset.
 async fn is_cut_off(mut socket: Socket) -> bool {
     let is_over = async {
         if socket.send(Message::Ping(Vec::new().into())).await.is_ok() {

@@ -9,27 +9,27 @@ use std::time::Duration;
 use anyhow::Context as _;
 use serde_json::Value;
 
-/// Figures by their names; of the runs of a file, by what the load was.
+/// Figures by name.
 type Figures = BTreeMap<String, f64>;
 
-/// How much longer a latency may be.
+/// How much a latency may increase.
 #[derive(Clone, Copy)]
 pub(super) struct Bound {
-    /// So many times as long,
+    /// Largest ratio.
     pub(super) factor: f64,
-    /// and this much longer: a machine that does something else for a moment.
+    /// Tolerance added to that, for a busy machine.
     pub(super) noise: Duration,
 }
 
-/// Two runs side by side.
+/// The comparison of two runs.
 pub(super) struct Compared {
-    /// Every figure that both have of the same load: the first, the second, and the second as a multiple of the first.
+    /// Every figure that both have for the same load: A, B and B / A.
     pub(super) table: String,
-    /// Whether no latency is beyond the bound.
+    /// Whether all latencies are within the bound.
     pub(super) is_within: bool,
 }
 
-/// Compares the figures of two files. With a bound, it does not hold either if they have no latency in common.
+/// Compares the figures of two files. A bound is not met if they have no latency in common.
 pub(super) fn compare(before: &Path, after: &Path, within: Option<Bound>) -> anyhow::Result<Compared> {
     let (before, after) = (read(before)?, read(after)?);
     let mut table = String::new();
@@ -62,7 +62,7 @@ pub(super) fn compare(before: &Path, after: &Path, within: Option<Bound>) -> any
     Ok(Compared { table, is_within: within.is_none() || (bounded > 0 && beyond.is_empty()) })
 }
 
-/// Whether a figure is the 99th percentile of a latency that the server has a part in.
+/// Whether a figure is the 99th percentile of a latency that depends on the server.
 fn is_latency(name: &str) -> bool {
     name.ends_with("_ms.p99") && name != "pacing_ms.p99"
 }
@@ -79,7 +79,7 @@ fn read(file: &Path) -> anyhow::Result<Vec<(String, Figures)>> {
     Ok(titled.collect())
 }
 
-/// All numbers, those of an inner object as `outer.inner`.
+/// Collects all numbers; those of nested objects as `outer.inner`.
 fn collect(name: &str, value: &Value, figures: &mut Figures) {
     match value {
         Value::Number(number) => {

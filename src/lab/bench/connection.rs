@@ -1,7 +1,7 @@
 //! One connection under load.
 //!
-//! A [`Connection`] is a future that reads what has arrived, sends what is due and then flushes once, so that a burst costs
-//! one read and one write however many messages it has.
+//! A [`Connection`] is a future that reads what has arrived, sends what is due and then flushes once, so that a burst takes one
+//! read and one write.
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
@@ -19,37 +19,37 @@ use super::tally::Tally;
 use super::wire::{Incoming, RunTag, Stamp, read_channels_frame, read_packet, send_frame};
 use crate::lab::testkit::socketio::Socket;
 
-/// How many frames a connection reads before it lets others run.
+/// Frames that a connection reads before it yields.
 const BURST: usize = 128;
 
-/// What all connections of a run share.
+/// State shared by all connections of a run.
 pub(super) struct Run {
-    /// What is spoken.
+    /// Protocol of the connections.
     pub(super) protocol: Protocol,
-    /// Tells this run's messages from others.
+    /// Marks the messages of this run.
     pub(super) tag: RunTag,
-    /// The least bytes of a message's text.
+    /// Shortest text of a message, in bytes.
     pub(super) size: usize,
-    /// When, on this run's clock, closed-loop senders stop.
+    /// When closed-loop senders stop, on the run's clock.
     pub(super) stop_at: Cell<u64>,
-    /// What has happened.
+    /// Counts of the run.
     pub(super) tally: RefCell<Tally>,
     began: Instant,
 }
 
 impl Run {
-    /// A run whose clock begins now and whose senders do not stop by themselves.
+    /// A run whose clock starts now and whose senders have no end yet.
     pub(super) fn new(protocol: Protocol, size: usize, tally: Tally) -> Rc<Self> {
         let (tag, stop_at) = (RunTag::random(), Cell::new(u64::MAX));
         Rc::new(Self { protocol, tag, size, stop_at, tally: RefCell::new(tally), began: Instant::now() })
     }
 
-    /// Nanoseconds since the run's clock began.
+    /// Nanoseconds since the run's clock started.
     pub(super) fn now(&self) -> u64 {
         since(self.began)
     }
 
-    /// When the run's clock began.
+    /// When the run's clock started.
     pub(super) fn began(&self) -> Instant {
         self.began
     }
@@ -62,28 +62,28 @@ pub(super) fn since(began: Instant) -> u64 {
 
 /// When a sender's next message is due.
 enum Due {
-    /// As soon as fewer than the allowed number are unconfirmed: this many may be sent at once.
+    /// At once, while fewer than the window are unconfirmed. Holds the remaining window.
     Credit(usize),
-    /// At times that a pacer gives.
+    /// At the times that a pacer sends.
     Paced {
         /// The times, in order.
         times: mpsc::UnboundedReceiver<u64>,
-        /// One that has been taken and not been sent.
+        /// A time that was received, whose message is not sent yet.
         taken: Option<u64>,
     },
 }
 
-/// The sending half of a pair, or of several whose receivers have their turns.
+/// The sender of a pair, or of several pairs in turn.
 pub(super) struct Sender {
-    /// Which pair; of several, the first.
+    /// Index of the pair; of the first one, if there are several.
     pair: usize,
-    /// Whom to send to, 24 hex digits each; empty where a message names nobody.
+    /// Ids of the receivers; empty texts if messages have no recipient.
     receivers: Vec<String>,
-    /// Whose turn it is.
+    /// Index of the next receiver.
     turn: usize,
-    /// How many have been sent to each whose turn it has been.
+    /// Messages sent to each receiver so far this turn.
     counter: u64,
-    /// When to send.
+    /// When the next message is due.
     due: Due,
 }
 
@@ -93,7 +93,7 @@ impl Sender {
         Self::line_up(receivers, || (Due::Credit(window), ())).0
     }
 
-    /// Senders that send at the times that they are given, and where to give them these.
+    /// Senders that send at given times, and the channels for these times.
     pub(super) fn paced(receivers: Vec<Vec<String>>) -> (Vec<Self>, Vec<mpsc::UnboundedSender<u64>>) {
         Self::line_up(receivers, || {
             let (give, times) = mpsc::unbounded_channel();
@@ -111,7 +111,7 @@ impl Sender {
         senders.unzip()
     }
 
-    /// The time at which the next message is due, if that has come.
+    /// When the next message was due, if it is due.
     fn poll_due(&mut self, cx: &mut Context<'_>, run: &Run) -> Option<u64> {
         match &mut self.due {
             Due::Credit(0) => None,
@@ -151,7 +151,7 @@ impl Sender {
     }
 }
 
-/// One authenticated connection; without a sender it only listens. Ready when the connection has gone.
+/// One authenticated connection; without a sender it only receives. Resolves when the connection is closed.
 pub(super) struct Connection {
     socket: Socket,
     run: Rc<Run>,
@@ -160,7 +160,7 @@ pub(super) struct Connection {
     unflushed: bool,
 }
 
-/// The connection cannot be used any more.
+/// The connection is closed.
 struct Gone;
 
 impl Connection {
@@ -169,7 +169,7 @@ impl Connection {
         Self { socket, run, sender, owes_pong: false, unflushed: false }
     }
 
-    /// Reads what has come; tells whether there may be more at once.
+    /// Reads what has arrived. Returns whether there may be more.
     fn read(&mut self, cx: &mut Context<'_>) -> Result<bool, Gone> {
         for _ in 0..BURST {
             let Poll::Ready(message) = Pin::new(&mut self.socket).poll_next(cx) else { return Ok(false) };
@@ -199,7 +199,7 @@ impl Connection {
         Ok(true)
     }
 
-    /// Sends what is due, as far as the socket takes it.
+    /// Sends what is due, as far as the socket accepts it.
     fn write(&mut self, cx: &mut Context<'_>) -> Result<(), Gone> {
         loop {
             let due = self.sender.as_mut().and_then(|sender| sender.poll_due(cx, &self.run));

@@ -1,4 +1,4 @@
-//! Rooms of the Channels-style protocols: a room is a customer's conversation with the desk.
+//! Conversations over the Channels-style protocols, which call them rooms.
 
 use anyhow::{Context as _, bail, ensure};
 use serde_json::Value;
@@ -8,27 +8,27 @@ use super::wire::{RunTag, Stamp, find_stamp};
 use crate::lab::testkit::http;
 use crate::lab::testkit::socketio::{ClientError, Dial, Socket, next_packet, open_websocket};
 
-/// Somebody's way into one room.
+/// One person's access to a conversation.
 #[derive(Clone, Debug)]
 pub(super) struct Conversation {
-    /// The dialect in which it is entered.
+    /// Dialect.
     protocol: Protocol,
-    /// What the dialect calls it.
+    /// Name of the room in the dialect.
     name: String,
-    /// Who comes in.
+    /// Token of the person.
     token: String,
 }
 
 impl Conversation {
-    /// The room of the customer whose token this is, which is made if there is none yet.
+    /// The conversation of the customer with this token, which is opened if there is none yet.
     pub(super) async fn of_customer(url: &str, protocol: Protocol, token: String) -> anyhow::Result<Self> {
         let room = if protocol == Protocol::Drivecash {
             http::get(url, "/api/chat/rooms/my_room/", &token).await
         } else {
-            http::post(url, "/api/public/chat-rooms/", &token, &serde_json::json!({})).await
+            http::post(url, "/api/public/chat-rooms/", Some(&token), &serde_json::json!({})).await
         };
         let room = room.context("asking for a room")?;
-        // One dialect answers with the room, the other with the room and whether it is new.
+        // One dialect responds with the room, the other with an object that contains it.
         let name = match room.body.get("room").unwrap_or(&room.body).get("id").unwrap_or_default() {
             Value::String(uuid) => uuid.clone(),
             Value::Number(number) => number.to_string(),
@@ -37,15 +37,15 @@ impl Conversation {
         Ok(Self { protocol, name, token })
     }
 
-    /// The same room for somebody else.
+    /// The same conversation for another person.
     pub(super) fn with_token(&self, token: &str) -> Self {
         Self { token: token.to_owned(), ..self.clone() }
     }
 
-    /// Opens its websocket, and waits until it is clear that whoever comes may stay.
+    /// Opens its websocket and waits until access is granted.
     pub(super) async fn enter(&self, url: &str, how: &Dial) -> Result<Socket, ClientError> {
         let mut socket = open_websocket(url, &format!("/ws/chat/{}/?token={}", self.name, self.token), how).await?;
-        // The storefront takes everybody in and closes then; drivecash refuses in the handshake.
+        // The storefront accepts every handshake and closes refused sockets; drivecash refuses the handshake.
         if self.protocol == Protocol::Storefront {
             let first = next_packet(&mut socket).await?;
             if !first.contains(r#""room_info""#) {
@@ -55,7 +55,7 @@ impl Conversation {
         Ok(socket)
     }
 
-    /// The messages of a run that its history holds, as the client's page reads it after coming in.
+    /// The messages of a run in its history, which a page reads after it connects.
     pub(super) async fn read_history(&self, url: &str, run: RunTag) -> anyhow::Result<Vec<Stamp>> {
         let path = if self.protocol == Protocol::Drivecash {
             format!("/api/chat/messages/?room_id={}", self.name)

@@ -1,4 +1,4 @@
-//! Handshakes from one address that nobody follows up, as fast as they are answered, while another address connects now and then.
+//! Handshakes from one address that are never continued, as fast as they are answered, while another address connects regularly.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -18,21 +18,21 @@ use crate::lab::testkit::procfs::resident_bytes;
 
 const HANDSHAKE: &str = "/socket.io/?EIO=4&transport=polling";
 
-/// Who floods, and who else is there. Both are for documentation alone (RFC 5737).
+/// The flooding address and the other one; both are reserved for documentation (RFC 5737).
 const FLOODING: &str = "192.0.2.1";
 const OTHER: &str = "192.0.2.2";
 
-/// How often the other address connects, and memory is read.
+/// Interval at which the other address connects and memory is read.
 const PERIOD: Duration = Duration::from_millis(50);
 
-/// How long a connection of the other address may take until it counts as failed.
+/// Timeout of the other address's connections.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How long the server has to give memory back, and what it may keep.
+/// Time within which the server has to return memory, and what it may keep.
 const GIVE_BACK: Duration = Duration::from_mins(1);
 pub(super) const LEFT: u64 = 32 << 20;
 
-/// Floods the server, and reports what that cost it and others. The server has to trust this machine as a proxy.
+/// Floods the server and reports what it costs the server and other clients. The server has to trust this machine as a proxy.
 pub(super) async fn run(options: &BenchOptions, target: &Target) -> anyhow::Result<FloodReport> {
     let before = resident(target);
     let answers = Rc::new(RefCell::new(Answers::default()));
@@ -72,7 +72,7 @@ pub(super) async fn run(options: &BenchOptions, target: &Target) -> anyhow::Resu
     Ok(FloodReport::new(options, answers, failed, &latency, memory))
 }
 
-/// Asks again as soon as it is answered, for as long as it is let.
+/// Sends handshakes in sequence until it is aborted.
 async fn flood(url: String, answers: Rc<RefCell<Answers>>) {
     loop {
         let Ok(mut connection) = KeptAlive::open(&url).await else {
@@ -86,7 +86,7 @@ async fn flood(url: String, answers: Rc<RefCell<Answers>>) {
     }
 }
 
-/// One handshake of somebody else, on a connection of its own; gives the status.
+/// One handshake from the other address, on a new connection. Returns the status.
 async fn connect(url: &str) -> Option<u16> {
     KeptAlive::open(url).await.ok()?.get(HANDSHAKE, OTHER).await.ok()
 }

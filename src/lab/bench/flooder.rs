@@ -1,4 +1,4 @@
-//! One client that sends a thousand events a second, far more than it may, beside those that are measured.
+//! A client that sends 1000 events a second, far above its limits, beside the measured ones.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -15,27 +15,27 @@ use crate::domain::UserId;
 use crate::lab::testkit::Account;
 use crate::lab::testkit::socketio::{Dial, Socket};
 
-/// How often it sends, and how many events each time: 1000 a second.
+/// Interval and size of its bursts: 1000 events a second.
 const PERIOD: Duration = Duration::from_millis(5);
 const AT_ONCE: usize = 5;
 
-/// What it sent.
+/// What the flooding client did.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Flooded {
-    /// Events.
+    /// Events sent.
     pub sent: u64,
-    /// How often the server closed its connection. It came back at once.
+    /// Times the server closed its connection. It reconnects at once.
     pub closed: u64,
 }
 
-/// Floods until it goes out of scope.
+/// A flooding client; stops on drop.
 pub(super) struct Flooder {
     flooded: Rc<Cell<Flooded>>,
     flooding: JoinHandle<()>,
 }
 
 impl Flooder {
-    /// Begins to flood, as this customer.
+    /// Starts flooding as this customer.
     pub(super) fn begin(target: &Target, customer: Account) -> anyhow::Result<Self> {
         let (target, agent) = (target.clone(), target.agent()?.id);
         let flooded = Rc::new(Cell::new(Flooded::default()));
@@ -75,7 +75,7 @@ async fn flood(mut socket: Socket, agent: UserId, counted: &Cell<Flooded>) {
         r#"42["mark-read",{"senderId":"nobody"}]"#.to_owned(),
         r#"42["resume",{"conversations":{}}]"#.to_owned(),
     ];
-    // Most of them are sends, which cost the server most.
+    // Mostly messages, which are the most expensive for the server.
     let mut events = [0, 0, 1, 0, 0, 2, 0, 3, 0, 4].map(|index: usize| &events[index]).into_iter().cycle();
     let mut due = interval(PERIOD);
     loop {

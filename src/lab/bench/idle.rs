@@ -17,7 +17,7 @@ use crate::cli::Progress;
 use crate::lab::testkit::procfs::resident_bytes;
 use crate::lab::testkit::socketio::Dial;
 
-/// Opens the connections, waits, and reports what the server's memory has grown by.
+/// Opens the connections, waits, and reports the growth of the server's memory.
 pub(super) async fn run(options: &BenchOptions, target: &Target) -> anyhow::Result<IdleReport> {
     let customers = target.customers_up_to(options.connections);
     ensure!(!customers.is_empty(), "there are no accounts with role user");
@@ -34,7 +34,7 @@ pub(super) async fn run(options: &BenchOptions, target: &Target) -> anyhow::Resu
     Ok(IdleReport::new(options, connecting, resident_before.zip(resident_after), disconnects))
 }
 
-/// Opens connections that only listen.
+/// Opens connections that only receive.
 pub(super) async fn fill(
     options: &BenchOptions,
     target: &Target,

@@ -1,7 +1,7 @@
-//! `deskline bench`: a load generator over real websockets, for any server of these protocols.
+//! `deskline bench`: a load generator over real websockets, for any server that speaks these protocols.
 //!
-//! It runs on one thread, so that it uses one CPU and leaves the others to the server. Every message carries its run, its
-//! pair, its number and its send time, so that it is followed from the sender to the receiver and back.
+//! It runs on one thread, so that it uses one CPU and leaves the others to the server. Every message carries its run, pair,
+//! number and send time, so that it can be followed from the sender to the receiver and back.
 //!
 //! Reading order: [`options`], [`target`], [`conversation`], [`pairs`], [`wire`], [`mod@connection`], [`tally`], then one file per kind of load
 //! ([`traffic`], [`background`], [`flooder`], [`idle`], [`storm`], [`flood`], [`back_off`] with
@@ -47,10 +47,10 @@ use crate::lab::testkit::{ChildServer, SECRET, Scratch};
 use compare::Bound;
 use target::{Target, read_accounts};
 
-/// Runs the modes that are asked for one after another and prints what they find, or compares what two runs found. Tells
-/// whether every message was told exactly once and in order, and whether the bounds that were asked for hold.
+/// Runs the requested modes in sequence and prints their figures, or compares two runs. Returns whether every message was delivered
+/// exactly once and in order, and all bounds were met.
 ///
-/// To be called before this process has a second thread, so that it can be kept to one CPU.
+/// Has to be called before this process has a second thread, because it pins the process to one CPU.
 ///
 /// # Errors
 /// If the server cannot be started, reached or stopped, or a file cannot be read or written.
@@ -64,7 +64,7 @@ pub fn run(options: &BenchOptions) -> anyhow::Result<bool> {
     options.check()?;
     let mut options = options.clone();
     options.no_pin = options.no_pin || !pin(options.own_cpu);
-    // Children inherit the limit. What cannot be raised shows when a connection is refused.
+    // Children inherit the limit. If it cannot be raised, connections will fail and say so.
     let _limit = rlimit::increase_nofile_limit(u64::MAX);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting the runtime")?;
     let mut reports = Vec::new();
@@ -114,7 +114,7 @@ async fn load(options: &BenchOptions, mode: Mode, target: &Target) -> anyhow::Re
     })
 }
 
-/// Pins this process to one CPU; tells whether that is possible here.
+/// Pins this process to one CPU. Returns whether that worked.
 fn pin(cpu: usize) -> bool {
     let pid = std::process::id().to_string();
     let mut taskset = Command::new("taskset");

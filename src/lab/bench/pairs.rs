@@ -1,21 +1,21 @@
-//! The pairs: who sends to whom.
+//! Pairs of a sender and a receiver.
 
 use super::options::BenchOptions;
 use super::target::{Endpoint, Target};
 use crate::lab::testkit::Account;
 
-/// Senders, and who listens to them.
+/// Senders and their receivers.
 pub(super) struct Pairs {
-    /// Where each sender comes in.
+    /// Endpoint of each sender.
     pub(super) senders: Vec<Endpoint>,
-    /// Whom each of them sends to in turn; empty where a message names nobody.
+    /// Per sender, the ids that it sends to in turn; empty texts if messages have no recipient.
     pub(super) receivers: Vec<Vec<String>>,
-    /// Where those come in who listen for that.
+    /// Endpoints of the receivers.
     pub(super) listeners: Vec<Endpoint>,
 }
 
 impl Pairs {
-    /// The first half of the customers to the second, one to one; in rooms, each of them to the agent.
+    /// The first half of the customers to the second, one to one. Over the Channels protocols, each customer to the agent.
     pub(super) async fn in_pairs(
         options: &BenchOptions,
         target: &Target,
@@ -28,7 +28,7 @@ impl Pairs {
         Ok(Self::by_name(customers, listeners))
     }
 
-    /// All customers to one agent, which is on a single connection unless each room needs its own.
+    /// All customers to one agent, who has one connection, or one per conversation over the Channels protocols.
     pub(super) async fn to_agent(
         options: &BenchOptions,
         target: &Target,
@@ -40,7 +40,7 @@ impl Pairs {
         Ok(Self::by_name(customers, vec![target.agent()?]))
     }
 
-    /// One agent to all customers, on a single connection unless each room needs its own.
+    /// One agent to all customers, with connections as above.
     pub(super) async fn from_agent(
         options: &BenchOptions,
         target: &Target,

@@ -1,7 +1,8 @@
 //! All connections are cut at the same moment and reconnect, while the agent keeps sending to them.
 //!
 //! Nothing is sent before the cut, so a message that arrives twice afterwards is a duplicate. Over Socket.IO the server sends
-//! missed messages; in a room, a client requests the history, as its page does, and may receive the same message live.
+//! missed messages; over the Channels protocols a client requests the history, as its page does, and may receive the same message
+//! live as well.
 
 use std::pin::pin;
 use std::rc::Rc;
@@ -26,7 +27,7 @@ use super::traffic::{nanos, pace, settle};
 use crate::cli::Progress;
 use crate::lab::testkit::socketio::Dial;
 
-/// Runs it, and reports how long everybody took to be back, and what became of what was said to them.
+/// Runs this mode. Reports how long the clients took to reconnect, and what became of the messages to them.
 pub(super) async fn run(options: &BenchOptions, target: &Target) -> anyhow::Result<ReconnectReport> {
     let customers = target.customers(options.connections)?;
     ensure!(!customers.is_empty(), "somebody has to be connected: --connections 1 or more");
@@ -75,31 +76,31 @@ pub(super) async fn run(options: &BenchOptions, target: &Target) -> anyhow::Resu
     Ok(ReconnectReport::new(options, &tally, asked, left_out, &back))
 }
 
-/// One client, after the cut.
+/// A client after the cut.
 struct Returning {
     endpoint: Endpoint,
     target: Rc<Target>,
     run: Rc<Run>,
     back_off: BackOff,
-    /// How long it tries to read what it has missed.
+    /// Timeout for reading what it missed.
     patience: Duration,
     cut: Instant,
-    /// Told the nanoseconds from the cut to being in again, once it has read what it missed; `None` if it is not back.
+    /// Receives the nanoseconds from the cut to being authenticated, once what was missed is read; `None` if it is not back.
     tell: mpsc::UnboundedSender<Option<u64>>,
 }
 
 impl Returning {
     async fn live(self) {
         let Some(socket) = self.back_off.come_back(&self.target, &self.endpoint).await else {
-            // With nobody left to be told, the run has failed already; here and below.
+            // If the receiver is gone, the run has failed already; here and below.
             let _gone = self.tell.send(None);
             return;
         };
         let back = since(self.cut);
-        // It listens first and reads then, so that nothing falls in between.
+        // Subscribes first and reads the history second, so that no message falls in between.
         let reading = async {
             if let Endpoint::Conversation(room) = &self.endpoint {
-                // What cannot be read in time counts as lost.
+                // Messages that cannot be read in time count as lost.
                 let _ends = timeout(self.patience, self.read_history(room)).await;
             }
             let _gone = self.tell.send(Some(back));

@@ -28,42 +28,42 @@ use crate::lab::testkit::socketio::{Dial, Socket};
 use crate::lab::testkit::{Account, ChildServer, Scratch};
 use crate::store::{ListFor, MAX_PAGE};
 
-/// After so much of the sending the server is asked to stop.
+/// Time between the first message and the stop.
 const HEAD_START: Duration = Duration::from_millis(50);
 
-/// Bytes of a message's text.
+/// Size of a message's text in bytes.
 const SIZE: usize = 64;
 
-/// What all clients share.
+/// State shared by all clients.
 struct Run {
     target: Target,
     tag: RunTag,
     agent: String,
-    /// Everybody is in: they send.
+    /// Cancelled once all clients are connected and may send.
     sending: CancellationToken,
-    /// Everybody is back, or has given up.
+    /// Cancelled once all clients are back or have given up.
     over: CancellationToken,
-    /// Told by each client once it is back, or has given up.
+    /// Receives one item per client once it is back or has given up.
     settled: mpsc::UnboundedSender<()>,
-    /// When the server was asked to stop.
+    /// When the server was stopped.
     stopped: Cell<Option<Instant>>,
     back_off: BackOff,
     gave_up: Duration,
 }
 
-/// What one client saw.
+/// What one client observed.
 #[derive(Default)]
 struct Seen {
-    /// Nanoseconds from the stop to being in again; `None` if it never was, or did not stay.
+    /// Nanoseconds from the stop to being authenticated again; `None` if that failed, or was cut off again.
     back: Option<u64>,
-    /// Nanoseconds from the cut to being in again.
+    /// Nanoseconds from the lost connection to being authenticated again.
     outage: u64,
     confirmed: bool,
-    /// How often the server said that it is stopping, or anything else in the way of a refusal.
+    /// Refusals, most of them because the server is stopping.
     refused: u64,
 }
 
-/// Runs it, and reports how long everybody took to be back, and what became of their messages.
+/// Runs this mode. Reports how long the clients took to reconnect, and what became of their messages.
 pub(super) async fn run(
     options: &BenchOptions,
     mode: Mode,
@@ -117,7 +117,7 @@ pub(super) async fn run(
     Ok(report)
 }
 
-/// Connects everybody.
+/// Connects all clients.
 async fn fill(options: &BenchOptions, run: &Rc<Run>, accounts: &[Account]) -> anyhow::Result<JoinSet<Seen>> {
     let bar = Progress::of("Connecting", accounts.len() as u64);
     let endpoints = accounts.iter().cloned().map(Endpoint::Socketio).collect();
@@ -132,7 +132,7 @@ async fn fill(options: &BenchOptions, run: &Rc<Run>, accounts: &[Account]) -> an
     Ok(clients)
 }
 
-/// Stops the server and starts it again; gives how long each took.
+/// Restarts the server. Returns how long stopping and starting took.
 async fn restart(server: &mut ChildServer, mode: Mode) -> anyhow::Result<(Duration, Duration)> {
     let began = Instant::now();
     if mode == Mode::Crash {
@@ -152,7 +152,7 @@ struct Returning {
     run: Rc<Run>,
 }
 
-/// The connection is cut.
+/// The connection is closed.
 struct Cut;
 
 impl Returning {
@@ -163,11 +163,11 @@ impl Returning {
             () = self.stay(&mut socket, &mut seen) => {}
         }
         if self.say(&mut socket).await.is_ok() {
-            // A server that hangs is not waited for.
+            // A server that hangs must not block the run.
             let _ends = timeout(run.gave_up, self.stay(&mut socket, &mut seen)).await;
         }
         let back = self.come_back(&mut seen).await;
-        // With nobody left to be told, the run has failed already.
+        // If the receiver is gone, the run has failed already.
         let _gone = run.settled.send(());
         if let Some(mut socket) = back {
             tokio::select! {
@@ -178,7 +178,7 @@ impl Returning {
         seen
     }
 
-    /// Tries until it is in again, and its message confirmed.
+    /// Reconnects, and sends its message until it is confirmed.
     async fn come_back(&self, seen: &mut Seen) -> Option<Socket> {
         let (run, cut) = (&self.run, Instant::now());
         let endpoint = Endpoint::Socketio(self.account.clone());
@@ -194,7 +194,7 @@ impl Returning {
             }
             Ok::<(), Cut>(())
         };
-        // What is not confirmed in time is counted.
+        // Messages that are not confirmed in time are counted.
         let _ends = timeout(run.gave_up, confirming).await;
         Some(socket)
     }
@@ -206,7 +206,7 @@ impl Returning {
         socket.send(Message::text(frame)).await.map_err(|_| Cut)
     }
 
-    /// Listens until the connection is cut.
+    /// Receives until the connection is closed.
     async fn stay(&self, socket: &mut Socket, seen: &mut Seen) {
         while self.hear_next(socket, seen).await.is_ok() {}
     }
@@ -225,7 +225,7 @@ impl Returning {
     }
 }
 
-/// Looks for everybody's message in the store; gives how many are not there, and how many more than once.
+/// Looks for each client's message in the store. Returns how many are missing, and how many are stored more than once.
 async fn count(scratch: &Scratch, accounts: &[Account], tag: RunTag) -> anyhow::Result<(u64, u64)> {
     let opened = scratch.open().await?;
     let store = opened.stores().conversations;

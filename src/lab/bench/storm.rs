@@ -13,10 +13,10 @@ use super::target::Target;
 use crate::cli::Progress;
 use crate::lab::testkit::socketio::Dial;
 
-/// How long one attempt may take until it is counted as failed.
+/// Timeout of an attempt to connect.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Opens all connections at once, and reports how long each took until it was authenticated.
+/// Opens all connections at once and reports how long each took to be authenticated.
 pub(super) async fn run(options: &BenchOptions, target: &Target) -> anyhow::Result<StormReport> {
     let endpoints = target.endpoints(options, &target.customers(options.connections)?).await?;
     let target = Rc::new(target.clone());

@@ -17,7 +17,7 @@ impl Numbers {
         word.is_some_and(|word| word & (1 << (number % 64)) != 0)
     }
 
-    /// Tells whether it is new.
+    /// Returns whether it is new.
     fn insert(&mut self, number: u64) -> bool {
         let (is_new, Ok(word)) = (!self.contains(number), usize::try_from(number / 64)) else { return false };
         if self.0.len() <= word {
@@ -28,30 +28,30 @@ impl Numbers {
     }
 }
 
-/// What one pair's messages did on one of the two ways: to the receiver, or back to the sender.
+/// Messages of one pair that arrived on one leg.
 #[derive(Debug, Default)]
 struct Arrivals {
-    /// The counters that have come by themselves.
+    /// Counters of messages that arrived live.
     come: Numbers,
-    /// Those that were read in a history.
+    /// Counters of messages that were read from the history.
     read: Numbers,
-    /// The counter after the highest that has come by itself.
+    /// One more than the highest counter that arrived live.
     next: u64,
 }
 
-/// One of the two ways that an accepted message is told.
+/// One of the two legs of a message: to its receiver, or the confirmation to its sender.
 #[derive(Debug)]
 pub(super) struct Leg {
     arrivals: Vec<Arrivals>,
-    /// From sending to telling, in nanoseconds, of the messages sent within the window.
+    /// Nanoseconds from sending to arrival, of messages sent within the window.
     pub(super) latency: Histogram<u64>,
-    /// How many messages came, each counted once.
+    /// Messages that arrived, each counted once.
     pub(super) come: u64,
-    /// How many of those came within the window.
+    /// Those that arrived within the window.
     pub(super) in_window: u64,
-    /// How many came again.
+    /// Duplicates.
     pub(super) doubled: u64,
-    /// How many came after a later one.
+    /// Messages that arrived after a later one.
     pub(super) out_of_order: u64,
 }
 
@@ -62,7 +62,7 @@ impl Leg {
         Ok(Self { arrivals, latency: histogram()?, come: 0, in_window: 0, doubled: 0, out_of_order: 0 })
     }
 
-    /// Takes note of one message that came at `now`. Stamps of pairs that do not exist are not of this run.
+    /// Records a message that arrived live at `now`. Stamps of unknown pairs are ignored.
     fn record(&mut self, stamp: Stamp, now: u64, window: &Range<u64>) {
         let Some(arrivals) = self.arrivals.get_mut(stamp.pair) else { return };
         if !arrivals.come.insert(stamp.counter) {
@@ -79,8 +79,7 @@ impl Leg {
         }
     }
 
-    /// Takes note of one message that a history holds. It may still come by itself, or have come; a reader tells that by
-    /// its id.
+    /// Records a message of the history. It may also arrive live, before or afterwards: pages recognise it by its id.
     fn read(&mut self, stamp: Stamp, now: u64, window: &Range<u64>) {
         let Some(arrivals) = self.arrivals.get_mut(stamp.pair) else { return };
         if !arrivals.read.insert(stamp.counter) {
@@ -104,29 +103,29 @@ pub(super) fn histogram() -> anyhow::Result<Histogram<u64>> {
     Histogram::new_with_bounds(1000, 60_000_000_000, 3).context("making a histogram")
 }
 
-/// Everything that happened in a run.
+/// Counts of a run.
 #[derive(Debug)]
 pub(super) struct Tally {
-    /// The time that counts, after the warm-up.
+    /// The measured time, after the warm-up.
     window: Range<u64>,
-    /// How many messages have been sent.
+    /// Messages sent.
     pub(super) sent: u64,
-    /// To the receiver.
+    /// Deliveries to receivers.
     pub(super) delivered: Leg,
-    /// Back to the sender.
+    /// Confirmations to senders.
     pub(super) confirmed: Leg,
-    /// From when a message was due to when it was sent: the generator's own share of a latency at a fixed rate.
+    /// Nanoseconds from when a message was due to when it was sent: the generator's share of a latency at a fixed rate.
     pub(super) pacing: Histogram<u64>,
-    /// How many `error` events came.
+    /// `error` events received.
     pub(super) refused: u64,
     /// The first of them.
     pub(super) first_refusal: Option<String>,
-    /// How many connections went away.
+    /// Connections that were closed.
     pub(super) disconnects: u64,
 }
 
 impl Tally {
-    /// An empty tally for so many pairs.
+    /// An empty tally for this number of pairs.
     pub(super) fn new(pairs: usize) -> anyhow::Result<Self> {
         Ok(Self {
             window: 0..0,
@@ -140,7 +139,7 @@ impl Tally {
         })
     }
 
-    /// Says which time counts.
+    /// Sets the measured time.
     pub(super) fn count_within(&mut self, window: Range<u64>) {
         self.window = window;
     }
@@ -153,28 +152,28 @@ impl Tally {
         }
     }
 
-    /// A receiver got this message.
+    /// A receiver received this message live.
     pub(super) fn deliver(&mut self, stamp: Stamp, now: u64) {
         self.delivered.record(stamp, now, &self.window);
     }
 
-    /// A receiver read this message in the history, which is read once.
+    /// A receiver read this message from the history, which is read once.
     pub(super) fn read(&mut self, stamp: Stamp, now: u64) {
         self.delivered.read(stamp, now, &self.window);
     }
 
-    /// A sender was told that this message is accepted.
+    /// A sender received the confirmation of this message.
     pub(super) fn confirm(&mut self, stamp: Stamp, now: u64) {
         self.confirmed.record(stamp, now, &self.window);
     }
 
-    /// A sender was told that something is not accepted.
+    /// A sender received a refusal.
     pub(super) fn refuse(&mut self, frame: &str) {
         self.refused += 1;
         self.first_refusal.get_or_insert_with(|| frame.to_owned());
     }
 
-    /// Whether everything that was sent has been told both ways.
+    /// Whether everything that was sent is delivered and confirmed.
     pub(super) fn is_settled(&self) -> bool {
         self.delivered.come >= self.sent && self.confirmed.come >= self.sent
     }
@@ -189,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_lost_doubled_or_late_is_counted() {
+    fn lost_duplicated_and_late_messages_are_counted() {
         let mut tally = Tally::new(1).unwrap();
         tally.count_within(50..500);
         for counter in [0, 1, 3, 3, 2, 70] {
@@ -203,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_by_itself_and_in_the_history_is_there_once() {
+    fn a_message_received_live_and_in_the_history_counts_once() {
         let mut tally = Tally::new(1).unwrap();
         tally.deliver(stamp(2), 300);
         for counter in [0, 1, 2] {

@@ -12,25 +12,25 @@ use super::options::BenchOptions;
 use crate::lab::testkit::Account;
 use crate::lab::testkit::socketio::{ClientError, Dial, Socket, dial, next_packet};
 
-/// Where to connect, and as whom.
+/// The server under load and its accounts.
 #[derive(Clone, Debug)]
 pub(super) struct Target {
     /// `http://HOST:PORT`.
     pub(super) url: String,
-    /// What it signs tokens with.
+    /// The secret that it signs tokens with.
     pub(super) secret: String,
-    /// The server's process, if it is known.
+    /// The server's process id, if it is known.
     pub(super) pid: Option<u32>,
-    /// Who there is.
+    /// Accounts of the clients.
     pub(super) accounts: Vec<Account>,
 }
 
-/// Where one connection goes.
+/// The target of one connection.
 #[derive(Clone, Debug)]
 pub(super) enum Endpoint {
-    /// To `/socket.io/`, as this account.
+    /// `/socket.io/`, as this account.
     Socketio(Account),
-    /// To a room's websocket.
+    /// The websocket of a conversation.
     Conversation(Conversation),
 }
 
@@ -53,7 +53,7 @@ impl Target {
         found.cloned().context("an account with role admin is needed, there is none")
     }
 
-    /// Where these customers come in.
+    /// The endpoints of these customers.
     pub(super) async fn endpoints(
         &self,
         options: &BenchOptions,
@@ -66,7 +66,7 @@ impl Target {
         }
     }
 
-    /// Each customer's room.
+    /// Each customer's conversation.
     pub(super) async fn rooms(
         &self,
         options: &BenchOptions,
@@ -78,7 +78,7 @@ impl Target {
         stream::iter(opening).buffered(options.connecting.max(1)).try_collect().await
     }
 
-    /// Goes through each of the endpoints, in their order, several at a time.
+    /// Connects to the endpoints in their order, several at a time.
     pub(super) fn connect(
         &self,
         options: &BenchOptions,
@@ -92,7 +92,7 @@ impl Target {
         stream::iter(opening).buffered(options.connecting.max(1))
     }
 
-    /// Connects, and authenticates.
+    /// Connects and authenticates.
     pub(super) async fn enter(&self, endpoint: &Endpoint, how: &Dial) -> anyhow::Result<Socket> {
         let context = || format!("connecting to {}", self.url);
         match endpoint {
@@ -106,7 +106,7 @@ impl Target {
     }
 }
 
-/// The loopback address to connect from; `None` leaves it to the system.
+/// The loopback address to connect from; `None` for any.
 fn source(index: usize, sources: u8) -> Option<SocketAddr> {
     let turn = u8::try_from(index.checked_rem(sources.into())?).ok()?;
     Some(SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 0, 1, turn.saturating_add(1))), 0))

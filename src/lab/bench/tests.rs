@@ -1,4 +1,4 @@
-//! The generator and the test client against a relay of our own that can be told to misbehave.
+//! The generator and the client, against a relay that can misbehave.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,13 +19,13 @@ use crate::domain::{Role, UserId};
 use crate::lab::testkit::Account;
 use crate::lab::testkit::socketio::{Client, ClientError};
 
-/// How often a message reaches its receiver, by its number.
+/// Number of copies that reach the receiver, by the message's number.
 type Copies = fn(u64) -> usize;
 
 #[derive(Clone)]
 struct Relay {
     online: Arc<Mutex<HashMap<String, mpsc::UnboundedSender<String>>>>,
-    /// All that each was told, for when they come back.
+    /// All messages to each person, for when they reconnect.
     told: Arc<Mutex<HashMap<String, Vec<String>>>>,
     copies: Copies,
 }
@@ -69,7 +69,7 @@ impl Relay {
         };
         let event: Value = serde_json::from_str(&packet[array..]).unwrap();
         match event[0].as_str().unwrap() {
-            // The token is only the account's id in disguise here, so it is taken as it is.
+            // The relay does not verify tokens; it reads the account's id from them.
             "authenticate" => {
                 let claims =
                     jsonwebtoken::dangerous::insecure_decode::<Value>(event[1].as_str().unwrap()).unwrap().claims;
@@ -88,7 +88,7 @@ impl Relay {
                 for _ in 0..(self.copies)(number) {
                     let packet = format!("42{}", json!(["receive-message", { "message": text }]));
                     self.told.lock().entry(id.clone()).or_default().push(packet.clone());
-                    // Whoever has gone gets it later.
+                    // A person who is gone receives it later.
                     let _gone = receiver.send(packet);
                 }
                 tell.send(format!("42{}", json!(["message-sent", { "message": text }]))).unwrap();
@@ -143,7 +143,7 @@ async fn a_fixed_rate_sends_what_was_asked_for_to_one_agent() {
 }
 
 #[tokio::test]
-async fn a_server_that_drops_or_repeats_is_found_out() {
+async fn a_server_that_drops_or_repeats_messages_is_found() {
     let (clean, found) = traffic(Mode::Rate, |number| usize::from(number != 5), &["--rate", "200"]).await;
     assert_eq!((clean, found.lost, found.doubled), (false, 3, 0));
     let (clean, found) = traffic(Mode::Rate, |number| 1 + usize::from(number == 5), &["--rate", "200"]).await;
@@ -158,7 +158,7 @@ async fn reconnect(copies: Copies) -> (bool, ReconnectReport) {
 }
 
 #[tokio::test]
-async fn everybody_is_back_and_a_server_that_drops_or_repeats_what_they_missed_is_found_out() {
+async fn clients_reconnect_and_a_server_that_drops_or_repeats_missed_messages_is_found() {
     let (clean, found) = reconnect(|_| 1).await;
     assert!(clean && found.back_ms.p50 > 0.0, "{found:?}");
     assert_eq!((found.sent, found.connections, found.left_out), (40, 3, 0));
@@ -169,7 +169,7 @@ async fn everybody_is_back_and_a_server_that_drops_or_repeats_what_they_missed_i
 }
 
 #[tokio::test]
-async fn the_test_client_answers_pings_and_keeps_events_while_it_waits_for_an_ack() {
+async fn the_client_answers_pings_and_keeps_events_while_it_waits_for_an_acknowledgement() {
     let client = Client::connect(&Relay::start(|_| 1).await).await.unwrap();
     let second = Duration::from_secs(1);
     assert_eq!(client.wait_for("ponged", second).await.unwrap(), Value::Null);

@@ -23,13 +23,13 @@ use crate::cli::Progress;
 use crate::lab::testkit::procfs::{cpu_seconds, resident_bytes};
 use crate::lab::testkit::socketio::Dial;
 
-/// Bytes of buffer per connection and direction.
+/// Buffer per connection and direction, in bytes.
 const BUFFER: usize = 32 * 1024;
 
-/// The shortest time the pacer sleeps. It bounds what the generator adds to a latency, and what it costs.
+/// Shortest sleep of the pacer. It bounds what the generator adds to latencies, and its CPU time.
 const NAP: Duration = Duration::from_micros(100);
 
-/// Runs one load of messages, and reports it.
+/// Runs one load and reports it.
 pub(super) async fn run(options: &BenchOptions, mode: Mode, target: &Target) -> anyhow::Result<TrafficReport> {
     let mut customers = target.customers(options.customers(mode))?;
     let flooder = if options.flooded { customers.pop() } else { None };
@@ -93,7 +93,7 @@ pub(super) async fn run(options: &BenchOptions, mode: Mode, target: &Target) -> 
     Ok(report)
 }
 
-/// Waits until everything that was asked for has been sent and told both ways, as long as there is patience.
+/// Waits until everything is sent, delivered and confirmed, at most for `patience`.
 pub(super) async fn settle(run: &Run, asked: u64, patience: Duration) {
     let gave_up = Instant::now() + patience;
     while Instant::now() < gave_up && !(run.tally.borrow().is_settled() && run.tally.borrow().sent >= asked) {
@@ -101,7 +101,7 @@ pub(super) async fn settle(run: &Run, asked: u64, patience: Duration) {
     }
 }
 
-/// Gives each sender in turn the time at which its next message is due, at that time; tells how many it gave.
+/// Starts a thread that tells each sender in turn when its next message is due, at that time. It returns the number of messages.
 pub(super) fn pace(
     began: Instant,
     span: Range<u64>,
@@ -119,7 +119,7 @@ pub(super) fn pace(
             if !wait.is_zero() {
                 thread::sleep(wait.max(NAP));
             }
-            // A sender that has gone is counted by what it did not send.
+            // The messages of a closed sender are counted as unsent.
             let _gone = sender.send(due);
             given += 1;
         }
@@ -128,7 +128,7 @@ pub(super) fn pace(
     thread::Builder::new().name("bench-pacer".into()).spawn(give).context("starting the pacer")
 }
 
-/// Measures what a stretch of time costs the server and the generator.
+/// Measures CPU time and memory of the server and the generator.
 struct Spending {
     began: Instant,
     pid: Option<u32>,

@@ -1,14 +1,14 @@
-//! The frames that load is made of. They are written by formatting and read by looking for bytes: parsing JSON would cost
-//! the generator more than the sockets do.
+//! Frames of the load. They are formatted, and read by searching for bytes: parsing JSON would cost the generator more than the
+//! sockets do.
 
 use std::fmt::Write as _;
 
 use super::options::Protocol;
 
-/// Marks where a stamp begins. No JSON around it holds this byte unless somebody's name does.
+/// Marks the start of a stamp. The JSON around it does not contain this byte, unless a person's name does.
 const MARK: u8 = b'~';
 
-/// Tells the messages of one run from those of any other.
+/// Distinguishes the messages of one run from others.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct RunTag([u8; 8]);
 
@@ -18,7 +18,7 @@ impl RunTag {
         Self(rand::random::<[u8; 8]>().map(|byte| b'a' + byte % 26))
     }
 
-    /// Whether a message is of this run.
+    /// Whether a message belongs to this run.
     pub(super) fn is_in(self, text: &str) -> bool {
         find_stamp(text.as_bytes(), self).is_some()
     }
@@ -28,18 +28,18 @@ impl RunTag {
     }
 }
 
-/// What a message's text tells about itself.
+/// The stamp in a message's text.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Stamp {
-    /// Which sender and receiver.
+    /// Index of the pair.
     pub(super) pair: usize,
-    /// Which message of that pair, from 0.
+    /// Number of the message within the pair, from 0.
     pub(super) counter: u64,
-    /// When it was sent or, at a fixed rate, should have been: nanoseconds since the run's clock began.
+    /// When it was sent or, at a fixed rate, was due: nanoseconds since the run's clock started.
     pub(super) at: u64,
 }
 
-/// What one received frame means to the generator.
+/// A received frame.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Incoming<'a> {
     /// `2`: to be answered with `3`.
@@ -48,15 +48,15 @@ pub(super) enum Incoming<'a> {
     Delivered(Stamp),
     /// A message of this run, back at its sender.
     Confirmed(Stamp),
-    /// `error`, or an `authenticated` that takes the session away.
+    /// `error`, or an `authenticated` that ends the session.
     Refused(&'a str),
-    /// `41`: the server ends the session.
+    /// `41`: the server closes the session.
     Closed,
     /// Anything else: presence, typing, other runs.
     Other,
 }
 
-/// The frame that sends one message, its text at least `size` bytes long.
+/// The frame that sends a message whose text is at least `size` bytes long.
 pub(super) fn send_frame(protocol: Protocol, run: RunTag, receiver: &str, stamp: Stamp, size: usize) -> String {
     let Stamp { pair, counter, at } = stamp;
     let run = run.text();
@@ -102,8 +102,8 @@ pub(super) fn read_packet(frame: &str, run: RunTag) -> Incoming<'_> {
     }
 }
 
-/// Reads one frame of a Channels-style websocket in a room, where the sender hears the same as the receiver. `own` is the
-/// pair whose sender reads.
+/// Reads one frame of a Channels-style websocket, where the sender receives the same frame as the receiver. `own` is the pair
+/// whose sender reads.
 pub(super) fn read_channels_frame(frame: &str, run: RunTag, own: Option<usize>) -> Incoming<'_> {
     match find_stamp(frame.as_bytes(), run) {
         Some(stamp) if own == Some(stamp.pair) => Incoming::Confirmed(stamp),
@@ -146,7 +146,7 @@ mod tests {
     const STAMP: Stamp = Stamp { pair: 7, counter: 12, at: 3_456_789 };
 
     #[test]
-    fn a_message_is_json_and_is_read_back_whoever_else_is_marked() {
+    fn a_message_is_json_and_its_stamp_is_found_beside_other_marks() {
         let frame = send_frame(Protocol::Socketio, RUN, "aaaaaaaaaaaaaaaaaaaaaaaa", STAMP, 64);
         let sent: serde_json::Value = serde_json::from_str(&frame[2..]).unwrap();
         let text = sent[1]["message"].as_str().unwrap();
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn in_a_room_the_sender_hears_a_confirmation_and_the_others_a_delivery() {
+    fn over_channels_the_sender_gets_a_confirmation_and_the_others_a_delivery() {
         for protocol in [Protocol::Storefront, Protocol::Drivecash] {
             let frame = send_frame(protocol, RUN, "", STAMP, 64);
             assert!(serde_json::from_str::<serde_json::Value>(&frame).is_ok(), "{frame}");
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn other_frames_are_told_apart() {
+    fn other_frames_are_recognised() {
         assert_eq!(read_packet("2", RUN), Incoming::Ping);
         assert_eq!(read_packet("41", RUN), Incoming::Closed);
         assert_eq!(read_packet(r#"42["user-online",{"userId":"a"}]"#, RUN), Incoming::Other);

@@ -1,4 +1,4 @@
-//! What all clients have in common, whatever they speak.
+//! Actors: clients that behave at random. This file has what all protocols share.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -9,59 +9,65 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 use super::page::Screen;
-use super::socketio::Ask;
-use super::transcript::{Naming, Transcript};
+use super::socketio::Request;
+use super::transcript::{Acked, Naming, Transcript};
 use crate::domain::Role;
 use crate::lab::testkit::socketio::ClientError;
 
-/// How long a client that was cut off waits before it tries again.
+/// Pause before a reconnect.
 const RETRY: Duration = Duration::from_millis(20);
 
-/// A client loses its connection by itself after at most so long.
-const LINK: Duration = Duration::from_secs(4);
-
-/// How long an answer may take, while the server runs.
+/// Timeout of an answer while the server is running.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
-/// After so long, what was told last has surely come.
+/// Time after which everything that was sent has arrived.
 pub(super) const QUIET: Duration = Duration::from_secs(1);
 
-/// What everybody is told.
+/// What all actors do at the moment.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum Phase {
-    /// Say things.
+    /// Send messages.
     Talk,
-    /// Say nothing new; see to what was not acknowledged.
+    /// Send nothing new; retry what is not acknowledged.
     Finish,
-    /// Nothing is said any more: read what is missing, and end.
+    /// Nothing is sent any more: read what is missing, and end.
     Leave,
 }
 
-/// Somebody.
-#[derive(Clone, Debug)]
-pub(super) struct Person {
-    /// Their id.
-    pub(super) id: String,
-    /// What they may do.
-    pub(super) role: Role,
-    /// Shown to the server.
-    pub(super) token: String,
+/// What all actors have done so far.
+#[derive(Clone, Copy, Default, Debug)]
+pub(super) struct Counts {
+    /// Messages that were acknowledged.
+    pub(super) acknowledged: u64,
+    /// Actors to whom everything is acknowledged after [`Phase::Talk`].
+    pub(super) finished: usize,
 }
 
-/// What a client speaks.
+/// A person with an account.
+#[derive(Clone, Debug)]
+pub struct Person {
+    /// Account id.
+    pub id: String,
+    /// Role of the account.
+    pub role: Role,
+    /// Token of the account.
+    pub token: String,
+}
+
+/// Protocol and behaviour of a client.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Face {
-    /// Socket.IO by websocket: names its messages, and resumes.
+    /// Socket.IO over a websocket, with `clientMessageId` and `resume`.
     Socketio,
-    /// The same by long-polling.
+    /// The same over long-polling.
     Polling,
-    /// Socket.IO by a client that can say nothing of what it has: names nothing, and is caught up.
+    /// Socket.IO without ids or `resume`: the server has to find out what it has.
     Classic,
-    /// Socket.IO as the unchanged frontend's page speaks it, in a browser: with the stock client's recovery, by either transport.
+    /// Socket.IO as in the unchanged frontend's page: with the stock client's connection state recovery, over either transport.
     Page,
-    /// The shop's websockets and requests.
+    /// Websockets and REST routes of the storefront.
     Storefront,
-    /// The portal's.
+    /// Websockets and REST routes of the portal.
     Drivecash,
 }
 
@@ -85,25 +91,33 @@ impl Face {
     }
 }
 
-/// The part that a client plays: a tab of somebody.
-pub(super) struct Part {
-    /// What it is called in findings.
+/// How an actor behaves: one tab of a person.
+#[derive(Clone)]
+pub(super) struct Script {
+    /// Name in findings.
     pub(super) name: String,
     pub(super) me: Person,
     pub(super) face: Face,
-    /// Whom it writes to, in turn.
+    /// URL of the server.
+    pub(super) url: String,
+    /// The people it writes to, at random.
     pub(super) others: Vec<Person>,
-    /// The longest that it thinks.
+    /// Longest pause between two messages.
     pub(super) think: Duration,
-    /// What its choices follow from.
+    /// Longest time until it drops its connection; `None`: it never does.
+    pub(super) link: Option<Duration>,
+    /// Seed of its random choices.
     pub(super) seed: u64,
-    /// Whether a page's place can be named.
+    /// Whether the store can name a page's place in the log.
     pub(super) is_exact: bool,
+    /// Whether everything has to arrive live within [`QUIET`]. Several servers poll each other's entries, which may take longer.
+    pub(super) expects_live: bool,
 }
 
-/// One client.
+/// One client, which retries and reconnects until everything is acknowledged.
+#[derive(Debug)]
 pub(super) struct Actor {
-    /// What it is called in findings.
+    /// Name in findings.
     pub(super) name: String,
     pub(super) me: Person,
     pub(super) face: Face,
@@ -111,31 +125,32 @@ pub(super) struct Actor {
     pub(super) phase: watch::Receiver<Phase>,
     pub(super) transcript: Transcript,
     pub(super) random: StdRng,
-    /// Asked and not answered, in the order in which it was first asked.
-    pub(super) unanswered: VecDeque<Ask>,
-    /// The ids of messages that it said.
+    /// Unanswered requests, in the order of their first attempt.
+    pub(super) unanswered: VecDeque<Request>,
+    /// Ids of its own messages.
     pub(super) messages: Vec<String>,
-    /// What stands on the screen of a page.
+    /// Screen of a page.
     pub(super) screen: Screen,
-    /// The room it is in, if it is in one at a time.
+    /// Its conversation, for faces that have one at a time.
     pub(super) room: Option<String>,
     others: Vec<Person>,
     think: Duration,
-    /// Told once it has seen to everything.
-    finished: watch::Sender<usize>,
+    link: Option<Duration>,
+    pub(super) expects_live: bool,
+    counts: watch::Sender<Counts>,
     count: u64,
     has_finished: bool,
 }
 
 impl Actor {
-    /// A client of the server at `url`, that has said nothing.
-    pub(super) fn new(part: Part, url: &str, phase: watch::Receiver<Phase>, finished: watch::Sender<usize>) -> Self {
-        let Part { name, me, face, others, think, seed, is_exact } = part;
+    /// An actor that has not connected yet.
+    pub(super) fn new(script: Script, phase: watch::Receiver<Phase>, counts: watch::Sender<Counts>) -> Self {
+        let Script { name, me, face, url, others, think, link, seed, is_exact, expects_live } = script;
         Self {
             name,
             me,
             face,
-            url: url.to_owned(),
+            url,
             phase,
             transcript: Transcript::new(face.naming()),
             random: StdRng::seed_from_u64(seed),
@@ -145,34 +160,36 @@ impl Actor {
             room: None,
             others,
             think,
-            finished,
+            link,
+            expects_live,
+            counts,
             count: 0,
             has_finished: false,
         }
     }
 
-    /// Talks until everybody leaves. Comes back whenever the connection breaks.
+    /// Runs until [`Phase::Leave`]. Reconnects whenever the connection is lost.
     pub(super) async fn run(mut self) -> Self {
         loop {
-            let conversed = match self.face {
-                Face::Socketio | Face::Polling => self.converse_over_socketio().await,
-                Face::Classic => self.converse_as_classic().await,
-                Face::Page => self.converse_as_page().await,
-                Face::Storefront => self.converse_over_storefront().await,
-                Face::Drivecash => self.converse_over_drivecash().await,
+            let ended = match self.face {
+                Face::Socketio | Face::Polling => self.run_socketio().await,
+                Face::Classic => self.run_classic().await,
+                Face::Page => self.run_page().await,
+                Face::Storefront => self.run_storefront().await,
+                Face::Drivecash => self.run_drivecash().await,
             };
-            match conversed {
+            match ended {
                 Ok(()) => return self,
-                Err(ClientError::Unexpected(what)) => self.transcript.wrong.push(what),
-                // The server is gone, or going, or this client has lost its link.
+                Err(ClientError::Unexpected(what)) => self.transcript.violations.push(what),
+                // The server is down or stopping, or this client has dropped its connection.
                 Err(_) => {}
             }
             sleep(RETRY).await;
         }
     }
 
-    /// Something that nobody has said yet, and the person to say it to.
-    pub(super) fn something_new(&mut self) -> (String, Person) {
+    /// A unique text, and a random recipient.
+    pub(super) fn new_message(&mut self) -> (String, Person) {
         self.count += 1;
         let text = format!("{} says {}", self.name, self.count);
         self.transcript.sent.insert(text.clone());
@@ -180,34 +197,40 @@ impl Actor {
         (text, self.others[other].clone())
     }
 
-    /// One of so many.
+    /// A random index below `of`.
     pub(super) fn pick(&mut self, of: usize) -> usize {
         self.random.random_range(0..of)
     }
 
-    /// How long it thinks now.
+    /// A random pause.
     pub(super) fn pause(&mut self) -> Duration {
         self.think.mul_f64(self.random.random())
     }
 
-    /// When the present link will break by itself; never once everybody is finishing.
-    pub(super) fn link_breaks(&mut self) -> Instant {
-        Instant::now() + LINK.mul_f64(self.random.random())
+    /// When to drop the present connection, if it is dropped at all.
+    pub(super) fn link_breaks(&mut self) -> Option<Instant> {
+        self.link.map(|longest| Instant::now() + longest.mul_f64(self.random.random()))
     }
 
-    /// Whether that is now.
-    pub(super) fn is_broken(&self, at: Instant) -> bool {
-        self.phase() == Phase::Talk && Instant::now() >= at
+    /// Whether to drop the connection now; not once the actors are finishing.
+    pub(super) fn is_broken(&self, at: Option<Instant>) -> bool {
+        self.phase() == Phase::Talk && at.is_some_and(|at| Instant::now() >= at)
+    }
+
+    /// Records a message as acknowledged.
+    pub(super) fn acknowledged(&mut self, message: Acked) {
+        self.transcript.acked.push(message);
+        self.counts.send_modify(|counts| counts.acknowledged += 1);
     }
 
     pub(super) fn phase(&self) -> Phase {
         *self.phase.borrow()
     }
 
-    /// All it said is answered.
+    /// Everything it sent is acknowledged.
     pub(super) fn finish(&mut self) {
         if !std::mem::replace(&mut self.has_finished, true) {
-            self.finished.send_modify(|count| *count += 1);
+            self.counts.send_modify(|counts| counts.finished += 1);
         }
     }
 }

@@ -1,5 +1,4 @@
-//! Clients of the two Channels-style dialects: they read the history by requests, talk on sockets, and never say anything
-//! twice.
+//! Clients of the two Channels-style dialects: they read the history over REST, send on websockets, and never retry a message.
 
 use std::time::Duration;
 
@@ -13,37 +12,37 @@ use crate::lab::testkit::channels::ChannelsClient;
 use crate::lab::testkit::http;
 use crate::lab::testkit::socketio::ClientError;
 
-/// How often a client that only waits looks whether it is time to leave.
+/// How often an idle client checks the phase.
 const GLANCE: Duration = Duration::from_millis(50);
 
-/// How a dialect writes things.
+/// The shapes of a dialect.
 struct Dialect {
-    /// The rooms that this client is in, as the dialect names them.
+    /// Names of this client's rooms.
     rooms: Vec<String>,
-    /// The path of a room's history, an array of messages.
+    /// Path of a room's history, an array of messages.
     history: fn(room: &str, is_agent: bool) -> String,
-    /// Whether to read the history marks it as read.
+    /// Whether reading the history marks it as read.
     is_read: bool,
-    /// The field of a message's text.
+    /// Field of a message's text.
     text: &'static str,
-    /// What a frame tells, if it tells a message.
-    told: fn(frame: &Value) -> Option<Told<'_>>,
-    /// The frame that says something in a room.
+    /// The message in a frame, if it has one.
+    message_in: fn(frame: &Value) -> Option<FrameMessage<'_>>,
+    /// The frame that sends a message.
     say: fn(room: &str, text: &str, is_agent: bool) -> Value,
-    /// The field of a message's number in frames.
+    /// Field of a message's number in frames.
     number: &'static str,
 }
 
 /// A message in a frame.
-struct Told<'a> {
-    /// Where, if the frame says so.
+struct FrameMessage<'a> {
+    /// The room, if the frame names it.
     room: Option<&'a str>,
     message: &'a Value,
 }
 
 impl Actor {
-    /// The shop: a customer in their room, or an agent on the agents' socket.
-    pub(super) async fn converse_over_storefront(&mut self) -> Result<(), ClientError> {
+    /// The storefront: a customer in their room, or an agent on the agents' socket.
+    pub(super) async fn run_storefront(&mut self) -> Result<(), ClientError> {
         let is_agent = self.me.role.is_agent();
         let rooms = if is_agent {
             let page = self.get("/api/admin/chat-rooms/").await?;
@@ -51,9 +50,9 @@ impl Actor {
             let rooms = rooms.ok_or_else(|| unexpected("chat-rooms", &page))?;
             rooms.iter().map(|room| word(room, "id")).collect()
         } else {
-            // The room comes with its messages.
+            // The response contains the room's messages.
             let asked = self.transcript.ask(false);
-            let room = http::post(&self.url, "/api/public/chat-rooms/", &self.me.token, &json!({})).await;
+            let room = http::post(&self.url, "/api/public/chat-rooms/", Some(&self.me.token), &json!({})).await;
             self.transcript.answered(asked, None);
             let room = checked(room?)?;
             let id = word(&room, "id");
@@ -73,11 +72,11 @@ impl Actor {
             is_read: !is_agent,
             text: "content",
             number: "id",
-            told: |frame| {
+            message_in: |frame| {
                 let message = frame.get("message")?;
                 let tells = ["chat_message", "new_customer_message", "admin_message_sent"];
-                let is_told = tells.iter().any(|kind| frame["type"] == **kind);
-                is_told.then(|| Told { room: message["room"].as_str(), message })
+                let has_message = tells.iter().any(|kind| frame["type"] == **kind);
+                has_message.then(|| FrameMessage { room: message["room"].as_str(), message })
             },
             say: |room, text, is_agent| {
                 if is_agent {
@@ -87,11 +86,11 @@ impl Actor {
                 }
             },
         };
-        self.converse_over_channels(&path, &dialect).await
+        self.run_channels(&path, &dialect).await
     }
 
-    /// The portal: somebody in one room.
-    pub(super) async fn converse_over_drivecash(&mut self) -> Result<(), ClientError> {
+    /// The portal: one room.
+    pub(super) async fn run_drivecash(&mut self) -> Result<(), ClientError> {
         let room = match &self.room {
             Some(room) => room.clone(),
             None if self.me.role.is_agent() => {
@@ -110,14 +109,16 @@ impl Actor {
             is_read: false,
             text: "message",
             number: "message_id",
-            told: |frame| (frame["type"] == "chat_message").then_some(Told { room: None, message: frame }),
+            message_in: |frame| {
+                (frame["type"] == "chat_message").then_some(FrameMessage { room: None, message: frame })
+            },
             say: |_, text, _| json!({"type": "chat_message", "message": text}),
         };
-        self.converse_over_channels(&path, &dialect).await
+        self.run_channels(&path, &dialect).await
     }
 
-    async fn converse_over_channels(&mut self, path: &str, dialect: &Dialect) -> Result<(), ClientError> {
-        // Subscribe first, read second.
+    async fn run_channels(&mut self, path: &str, dialect: &Dialect) -> Result<(), ClientError> {
+        // Subscribes first and reads second, so that no message falls in between.
         let mut socket = ChannelsClient::connect(&self.url, path).await?;
         self.transcript.connected();
         self.read_history(dialect).await?;
@@ -127,7 +128,7 @@ impl Actor {
             if self.is_broken(breaks) {
                 return Err(ClientError::Closed);
             }
-            let (text, _) = self.something_new();
+            let (text, _) = self.new_message();
             let room = &dialect.rooms[self.pick(dialect.rooms.len())];
             socket.send(&(dialect.say)(room, &text, self.me.role.is_agent())).await?;
             let deadline = Instant::now() + PATIENCE;
@@ -153,7 +154,7 @@ impl Actor {
         self.read_history(dialect).await
     }
 
-    /// Takes note of the next frame; gives the text, if it is a message of its own.
+    /// Records the next frame. Returns the text if it is a message of its own.
     async fn listen(
         &mut self,
         socket: &mut ChannelsClient,
@@ -167,15 +168,15 @@ impl Actor {
         if frame["type"] == "error" || frame["error"].is_string() {
             return Err(refused("a message", &frame));
         }
-        let Some(Told { room, message }) = (dialect.told)(&frame) else { return Ok(None) };
+        let Some(FrameMessage { room, message }) = (dialect.message_in)(&frame) else { return Ok(None) };
         let room = room.or(dialect.rooms.first().map(String::as_str)).unwrap_or_default();
         let (called, text) = (number(message, dialect.number), word(message, dialect.text));
-        self.transcript.hear(room, called);
+        self.transcript.receive(room, called);
         self.transcript.read(room, called, Some(&text));
         if !self.transcript.sent.contains(&text) {
             return Ok(None);
         }
-        self.transcript.acked.push(Acked { conversation: room.to_owned(), number: called, text: text.clone() });
+        self.acknowledged(Acked { conversation: room.to_owned(), number: called, text: text.clone() });
         Ok(Some(text))
     }
 
@@ -200,7 +201,7 @@ impl Actor {
     }
 }
 
-/// The number of the last of these messages; 0 if there is none.
+/// The number of the last message; 0 if there is none.
 fn newest(messages: &Value) -> u64 {
     messages.as_array().and_then(|messages| messages.last()).map_or(0, |last| number(last, "id"))
 }

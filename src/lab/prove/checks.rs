@@ -1,4 +1,4 @@
-//! What was acknowledged, what is kept, and what everybody heard, held against each other.
+//! Compares what was acknowledged, what is stored and what every client received.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,14 +10,17 @@ use crate::domain::UserId;
 use crate::store::OpenStore;
 use crate::verify::{Repair, verify};
 
-/// One invariant, and where it was broken.
+/// The invariant that fails if a run was too short.
+pub(super) const COVERAGE: &str = "every face had messages acknowledged";
+
+/// An invariant and its violations.
 #[derive(Debug, Clone)]
 pub struct Invariant {
-    /// What must hold.
+    /// What has to hold.
     pub says: &'static str,
-    /// How often it was put to the test.
+    /// Number of checks.
     pub checked: u64,
-    /// Where it was broken: empty, or the proof has failed.
+    /// Violations.
     pub broken: Vec<String>,
 }
 
@@ -34,20 +37,20 @@ impl Invariant {
     }
 }
 
-/// Reads the store, which no server uses any more, and judges.
+/// Checks all invariants. No server may use the store any more.
 pub(super) async fn check_all(store: &OpenStore, agent: UserId, actors: &[Actor]) -> anyhow::Result<Vec<Invariant>> {
     let logs = Logs::read(&*store.stores().conversations, agent).await?;
-    let mut invariants = vec![acknowledged_is_kept(&logs, actors), kept_once(&logs, actors)];
+    let mut invariants = vec![acknowledged_is_stored(&logs, actors), stored_once(&logs, actors)];
     invariants.extend(transcripts(&logs, actors));
-    invariants.push(as_it_went(actors));
+    invariants.push(per_connection(actors));
     invariants.push(receipts(&logs, actors));
     invariants.push(projections(store).await?);
-    invariants.push(everybody_was_heard(actors));
+    invariants.push(every_face_was_used(actors));
     Ok(invariants)
 }
 
-fn acknowledged_is_kept(logs: &Logs, actors: &[Actor]) -> Invariant {
-    let mut invariant = Invariant::of("what was acknowledged is kept, as it was said");
+fn acknowledged_is_stored(logs: &Logs, actors: &[Actor]) -> Invariant {
+    let mut invariant = Invariant::of("acknowledged messages are stored, with their text");
     for actor in actors {
         let log = |name: &str| logs.called(actor.face, name);
         for Acked { conversation, number, text } in &actor.transcript.acked {
@@ -60,36 +63,36 @@ fn acknowledged_is_kept(logs: &Logs, actors: &[Actor]) -> Invariant {
             let is_kept = there.is_some_and(|(id, now)| id == message && now == text);
             invariant.check(is_kept, || format!("{}: {conversation}/{seq} changes {message}", actor.name));
         }
-        for ask in &actor.unanswered {
-            invariant.check(false, || format!("{}: never answered: {ask:?}", actor.name));
+        for request in &actor.unanswered {
+            invariant.check(false, || format!("{}: never answered: {request:?}", actor.name));
         }
     }
     invariant
 }
 
-fn kept_once(logs: &Logs, actors: &[Actor]) -> Invariant {
-    let mut invariant = Invariant::of("everything is kept once, and was said by somebody");
+fn stored_once(logs: &Logs, actors: &[Actor]) -> Invariant {
+    let mut invariant = Invariant::of("every message is stored once, and was sent by a client");
     let sent: BTreeSet<&String> = actors.iter().flat_map(|actor| &actor.transcript.sent).collect();
     let mut seen = BTreeSet::new();
     let said = logs.all.iter().flat_map(|kept| kept.messages.values());
     for text in said.flat_map(|message| &message.texts) {
-        invariant.check(seen.insert(text), || format!("kept again: {text:?}"));
-        invariant.check(sent.contains(text), || format!("nobody said {text:?}"));
+        invariant.check(seen.insert(text), || format!("stored twice: {text:?}"));
+        invariant.check(sent.contains(text), || format!("no client sent {text:?}"));
     }
     invariant
 }
 
 fn transcripts(logs: &Logs, actors: &[Actor]) -> [Invariant; 2] {
-    let mut equal = Invariant::of("everybody's transcript is the log, whole and in order");
-    let mut private = Invariant::of("nobody heard what is not theirs");
+    let mut equal = Invariant::of("every client has the whole log, in order");
+    let mut private = Invariant::of("no client received a conversation of others");
     for actor in actors {
         for kept in &logs.all {
             let name = kept.name(actor.face);
             if kept.side_of(actor).is_none() {
-                let heard = actor.transcript.heard.contains_key(name);
-                private.check(!heard, || format!("{} heard of {name}", actor.name));
+                let received = actor.transcript.texts.contains_key(name);
+                private.check(!received, || format!("{} received {name}", actor.name));
             } else if actor.room.as_ref().is_none_or(|room| *room == name) {
-                // In the portal, an agent is in one room.
+                // An agent of the portal is in one room at a time.
                 compare(kept, actor, name, &mut equal);
             }
         }
@@ -97,14 +100,14 @@ fn transcripts(logs: &Logs, actors: &[Actor]) -> [Invariant; 2] {
     [equal, private]
 }
 
-/// Holds what a client heard of a conversation against what is kept of it.
+/// Compares what a client received of a conversation with the log.
 fn compare(kept: &StoredConversation, actor: &Actor, name: &str, invariant: &mut Invariant) {
-    let mut heard = actor.transcript.heard.get(name).cloned().unwrap_or_default();
-    let hears_changes = matches!(actor.face, Face::Socketio | Face::Polling);
+    let mut received = actor.transcript.texts.get(name).cloned().unwrap_or_default();
+    let receives_changes = matches!(actor.face, Face::Socketio | Face::Polling);
     for (seq, message) in &kept.messages {
         let number = if actor.transcript.naming == Naming::Seq { *seq } else { message.number };
-        let said = heard.remove(&number);
-        // These are not told again what their person said, on whatever tab.
+        let said = received.remove(&number);
+        // These do not receive their person's own messages again, whichever tab sent them.
         let misses_own = match actor.face {
             Face::Classic => true,
             Face::Page => !actor.screen.is_exact,
@@ -114,31 +117,31 @@ fn compare(kept: &StoredConversation, actor: &Actor, name: &str, invariant: &mut
             continue;
         }
         let holds = match &said {
-            // The others are shown changes when they ask for the history, and what was deleted not at all.
-            Some(Some(text)) if !hears_changes => message.texts.contains(text),
+            // The others see edits in the history only, and deleted messages not at all.
+            Some(Some(text)) if !receives_changes => message.texts.contains(text),
             Some(now) => *now == message.now,
-            None => !hears_changes && message.now.is_none(),
+            None => !receives_changes && message.now.is_none(),
         };
         let now = &message.now;
-        invariant.check(holds, || format!("{} heard {name}/{number} as {said:?}, not {now:?}", actor.name));
+        invariant.check(holds, || format!("{} received {name}/{number} as {said:?}, not {now:?}", actor.name));
     }
-    for (number, text) in heard {
-        invariant.broken.push(format!("{} heard {name}/{number} {text:?}, which is not kept", actor.name));
+    for (number, text) in received {
+        invariant.broken.push(format!("{} received {name}/{number} {text:?}, which is not stored", actor.name));
     }
 }
 
-fn as_it_went(actors: &[Actor]) -> Invariant {
-    let mut invariant = Invariant::of("on every connection: in order, nothing twice, no wrong answer");
+fn per_connection(actors: &[Actor]) -> Invariant {
+    let mut invariant = Invariant::of("per connection: in order, no duplicates, no wrong answer");
     for actor in actors {
         invariant.checked += actor.transcript.connects;
-        invariant.broken.extend(actor.transcript.wrong.iter().map(|wrong| format!("{}: {wrong}", actor.name)));
+        invariant.broken.extend(actor.transcript.violations.iter().map(|found| format!("{}: {found}", actor.name)));
     }
     invariant
 }
 
-/// What is not tried is not proven.
-fn everybody_was_heard(actors: &[Actor]) -> Invariant {
-    let mut invariant = Invariant::of("over each face, something was acknowledged");
+/// A face without traffic proves nothing.
+fn every_face_was_used(actors: &[Actor]) -> Invariant {
+    let mut invariant = Invariant::of(COVERAGE);
     let mut acknowledged: BTreeMap<&str, usize> = BTreeMap::new();
     for actor in actors {
         *acknowledged.entry(actor.face.word()).or_default() += actor.transcript.acked.len();
@@ -149,9 +152,9 @@ fn everybody_was_heard(actors: &[Actor]) -> Invariant {
     invariant
 }
 
-/// No holes in the logs, and every projection as the log says.
+/// Logs have no gaps, and projections match them.
 async fn projections(store: &OpenStore) -> anyhow::Result<Invariant> {
-    let mut invariant = Invariant::of("no log has a hole; unread counts and lists follow from it");
+    let mut invariant = Invariant::of("logs have no gaps; unread counts and lists match them");
     let mut broken = Vec::new();
     let tell = |finding: &crate::verify::Finding| broken.push(finding.to_string());
     let maintenance = store.maintenance()?;

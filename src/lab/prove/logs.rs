@@ -1,4 +1,4 @@
-//! What the store holds.
+//! The stored logs.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,12 +10,12 @@ use crate::store::{ConversationStore, ListFor, MAX_PAGE, StoreError};
 /// All conversations.
 pub(super) struct Logs {
     pub(super) all: Vec<StoredConversation>,
-    /// Where each is, by each of its names.
+    /// Index of each, by each of its names.
     places: HashMap<String, usize>,
 }
 
 impl Logs {
-    /// Reads them all.
+    /// Reads all conversations.
     pub(super) async fn read(store: &dyn ConversationStore, agent: UserId) -> Result<Self, StoreError> {
         let mut all = Vec::new();
         for summary in store.list(ListFor::Agent(agent), MAX_PAGE).await? {
@@ -37,36 +37,36 @@ impl Logs {
         Ok(Self { all, places })
     }
 
-    /// The conversation that a face calls so.
+    /// The conversation with this name on a face.
     pub(super) fn called(&self, face: Face, name: &str) -> Option<&StoredConversation> {
         self.places.get(name).map(|place| &self.all[*place]).filter(|kept| kept.name(face) == name)
     }
 }
 
-/// What the store holds of one conversation.
+/// A stored conversation.
 pub(super) struct StoredConversation {
     pub(super) conversation: Conversation,
-    /// By seq.
+    /// Messages by seq.
     pub(super) messages: BTreeMap<u64, StoredMessage>,
-    /// By seq: the changes, each with the id of its message and what that says since.
+    /// Edits and deletions by seq: the id of the message, and its new text.
     pub(super) changes: BTreeMap<u64, (String, Option<String>)>,
     /// The seq of the newest entry.
     pub(super) last: u64,
-    /// By number: the seqs of the messages.
+    /// Seqs of the messages by number.
     seqs: HashMap<u64, u64>,
-    /// The id, the UUID and the number.
+    /// Id, UUID and number.
     names: [String; 3],
 }
 
-/// What the store holds of one message.
+/// A stored message.
 pub(super) struct StoredMessage {
     pub(super) number: u64,
     pub(super) author: UserId,
     pub(super) side: Side,
     pub(super) at: Timestamp,
-    /// Everything that it ever said: first what it said first.
+    /// All its texts, oldest first.
     pub(super) texts: Vec<String>,
-    /// What it says now; `None` if it was deleted.
+    /// Current text; `None` if it is deleted.
     pub(super) now: Option<String>,
 }
 
@@ -99,7 +99,7 @@ impl StoredConversation {
         }
     }
 
-    /// What a face calls the conversation.
+    /// Name of the conversation on a face.
     pub(super) fn name(&self, face: Face) -> &str {
         let [id, uuid, number] = &self.names;
         match face {
@@ -109,7 +109,7 @@ impl StoredConversation {
         }
     }
 
-    /// The seq of what a client names.
+    /// The seq of a message that a client names.
     pub(super) fn seq_of(&self, naming: Naming, named: u64) -> Option<u64> {
         match naming {
             Naming::Seq => Some(named),
@@ -117,12 +117,12 @@ impl StoredConversation {
         }
     }
 
-    /// The message that a client names.
+    /// A message that a client names.
     pub(super) fn message(&self, naming: Naming, named: u64) -> Option<&StoredMessage> {
         self.messages.get(&self.seq_of(naming, named)?)
     }
 
-    /// The side that a client's person is on.
+    /// The side of a client's person; `None` if they are not a member.
     pub(super) fn side_of(&self, actor: &Actor) -> Option<Side> {
         let me = actor.me.id.parse().ok()?;
         self.conversation.members.side_of(me, actor.me.role.is_agent())

@@ -1,12 +1,12 @@
-//! `deskline prove`: that nothing is lost, doubled, out of order or shown to the wrong person, whatever happens to the server.
+//! `deskline prove`: checks that no message is lost, duplicated, reordered or shown to the wrong person, whatever happens to the
+//! server.
 //!
-//! It starts a server on a scratch store, lets clients of all kinds talk, kills the server again and again, and then holds
-//! what was acknowledged, what is kept and what everybody heard against each other.
+//! It starts a server on a scratch store, runs clients of all protocols, kills the server repeatedly, and then compares what was
+//! acknowledged, what is stored and what every client received.
 //!
-//! All random choices follow from one seed. What happens in which order does not: that is the machine's, so a seed makes a
-//! failure likely to come again, not certain.
+//! All random choices follow from one seed. Scheduling does not, so a seed makes a failure likely to recur, not certain.
 //!
-//! Reading order: [`actor`], [`socketio`], [`classic`], [`page`], [`channels`], [`transcript`], [`logs`], [`checks`], [`receipts`].
+//! Reading order: [`actor`], [`socketio`], [`classic`], [`page`], [`channels`], [`transcript`], [`crowd`], [`logs`], [`checks`], [`receipts`].
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
@@ -15,14 +15,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
-use tokio::sync::watch;
-use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 mod actor;
 mod channels;
 mod checks;
 mod classic;
+mod crowd;
 mod logs;
 mod options;
 mod page;
@@ -33,61 +32,69 @@ mod socketio;
 mod tests;
 mod transcript;
 
+pub use actor::Person;
 pub use checks::Invariant;
+pub use crowd::{Crowd, Outcome};
 pub use options::ProveOptions;
 
 use crate::cli::Progress;
 use crate::domain::Role;
 use crate::lab::testkit::{Account, ChildServer, SECRET, Scratch, http};
-use actor::{Actor, Face, Part, Person, Phase};
+use actor::{Face, Script};
 
-/// How long clients may take to finish once nobody is killed any more.
-const PATIENCE: Duration = Duration::from_mins(1);
+/// Longest time until a client drops its connection.
+const LINK: Duration = Duration::from_secs(4);
 
-/// How many findings of a broken invariant are shown.
+/// Violations shown per invariant.
 const SHOWN: usize = 5;
 
-/// What a proof has found.
+/// The result of a run.
 #[derive(Debug)]
 pub struct Proof {
-    /// What all random choices followed from.
+    /// Seed of all random choices.
     pub seed: u64,
-    /// How many clients talked.
+    /// Number of clients.
     pub clients: usize,
-    /// How often they connected.
+    /// Connections of all clients.
     pub connects: u64,
     /// Messages that were acknowledged.
     pub acknowledged: u64,
-    /// Messages that were sent again under the same name.
+    /// Messages that were sent again with the same id.
     pub repeats: u64,
-    /// Messages that came again to an agent's page on MongoDB, where its place cannot be named. Elsewhere that is a broken invariant.
+    /// Duplicates on agents' pages on MongoDB, which cannot name their place in the log. Elsewhere a duplicate is a violation.
     pub doubled: u64,
-    /// How often the server was killed.
+    /// Number of kills.
     pub kills: u32,
-    /// From being started again to listening, the longest.
+    /// Longest time from a restart to listening.
     pub slowest_start: Duration,
-    /// How long it took.
+    /// Duration of the run.
     pub took: Duration,
-    /// What was checked.
+    /// The invariants that were checked.
     pub invariants: Vec<Invariant>,
 }
 
 impl Proof {
-    /// Whether every invariant was put to the test and held.
+    /// Whether every invariant was checked and holds.
     #[must_use]
     pub fn holds(&self) -> bool {
         self.acknowledged > 0
             && self.invariants.iter().all(|invariant| invariant.checked > 0 && invariant.broken.is_empty())
     }
 
-    /// A table that a person understands.
+    /// Whether an invariant was violated, rather than not checked enough.
+    #[must_use]
+    pub fn is_violated(&self) -> bool {
+        self.invariants.iter().any(|invariant| invariant.says != checks::COVERAGE && !invariant.broken.is_empty())
+    }
+
+    /// A table for the terminal.
     #[must_use]
     pub fn table(&self) -> String {
         let mut table = String::new();
         // Writing to a string cannot fail.
         let _ok = writeln!(
             table,
-            "{} clients, {} connects, {} messages acknowledged, {} sent again, {} told again to pages without a place, {} kills (back within {:.2} s), {:.1} s\n",
+            "{} clients, {} connects, {} messages acknowledged, {} sent again, {} duplicates on pages without a place, {} kills (back within {:.2} s), {:.1} s\n",
             self.clients,
             self.connects,
             self.acknowledged,
@@ -110,7 +117,7 @@ impl Proof {
     }
 }
 
-/// Holds a proof, and prints what it finds. Tells whether every invariant held.
+/// Runs a proof and prints its result. Returns whether every invariant holds.
 ///
 /// # Errors
 /// If the server cannot be started or stopped, or the store cannot be read.
@@ -120,7 +127,7 @@ pub async fn run(options: &ProveOptions) -> anyhow::Result<bool> {
     Ok(proof.holds())
 }
 
-/// Holds a proof.
+/// Runs a proof.
 ///
 /// # Errors
 /// As [`run`].
@@ -133,17 +140,12 @@ pub async fn prove(options: &ProveOptions) -> anyhow::Result<Proof> {
     let people: Vec<Person> = accounts.iter().map(person).collect();
     for customer in people.iter().filter(|person| !person.role.is_agent()) {
         let nothing = serde_json::json!({});
-        let opened = http::post(&server.url, "/api/public/chat-rooms/", &customer.token, &nothing).await;
+        let opened = http::post(&server.url, "/api/public/chat-rooms/", Some(&customer.token), &nothing).await;
         let opened = opened.context("opening a conversation")?;
         ensure!(opened.status < 300, "opening a conversation: {} {}", opened.status, opened.body);
     }
-    let (tell, phase) = watch::channel(Phase::Talk);
-    let (count, mut finished) = watch::channel(0);
-    let mut talking = JoinSet::new();
-    for part in cast(&people, options, &mut random) {
-        talking.spawn(Actor::new(part, &server.url, phase.clone(), count.clone()).run());
-    }
-    let clients = talking.len();
+    let crowd = Crowd::start(scripts(&people, options, &server.url, &mut random));
+    let clients = crowd.len();
     let mut slowest_start = Duration::ZERO;
     let bar = Progress::of("Kills", u64::from(options.kill));
     for _ in 0..options.kill {
@@ -156,30 +158,21 @@ pub async fn prove(options: &ProveOptions) -> anyhow::Result<Proof> {
     }
     drop(bar);
     sleep(options.life).await;
-    tell.send_replace(Phase::Finish);
-    let all_finished = timeout(PATIENCE, finished.wait_for(|finished| *finished == clients)).await;
-    let is_late = all_finished.is_err();
-    tell.send_replace(Phase::Leave);
-    let mut actors = Vec::new();
-    while let Ok(Some(actor)) = timeout(PATIENCE, talking.join_next()).await {
-        actors.push(actor.context("a client failed")?);
-    }
-    ensure!(!is_late && actors.len() == clients, "not every client could finish: seed {seed}");
+    let outcome = crowd.end().await.with_context(|| format!("seed {seed}"))?;
     server.stop().await?;
     let agent = accounts.iter().find(|account| account.role.is_agent()).context("an agent is needed")?.id;
     let store = scratch.open().await?;
-    let invariants = checks::check_all(&store, agent, &actors).await?;
+    let invariants = outcome.check(&store, agent).await?;
     store.close().await;
     drop(store);
     scratch.remove().await?;
-    let sum = |count: fn(&Actor) -> u64| actors.iter().map(count).sum();
     Ok(Proof {
         seed,
         clients,
-        connects: sum(|actor| actor.transcript.connects),
-        acknowledged: sum(|actor| actor.transcript.acked.len() as u64),
-        repeats: sum(|actor| actor.transcript.repeats),
-        doubled: sum(|actor| actor.screen.doubled),
+        connects: outcome.sum(|actor| actor.transcript.connects),
+        acknowledged: outcome.acknowledged(),
+        repeats: outcome.sum(|actor| actor.transcript.repeats),
+        doubled: outcome.sum(|actor| actor.screen.doubled),
         kills: options.kill,
         slowest_start,
         took: began.elapsed(),
@@ -187,7 +180,7 @@ pub async fn prove(options: &ProveOptions) -> anyhow::Result<Proof> {
     })
 }
 
-/// Everybody, by name: agents and customers.
+/// Names and roles of agents and customers.
 fn people(options: &ProveOptions) -> Vec<(String, Role)> {
     let agents = ["Ada", "Bea", "Cy", "Dan"].map(|name| (name.to_owned(), Role::Admin));
     let customers = (1..=options.customers).map(|index| (format!("customer-{index}"), Role::Customer));
@@ -198,9 +191,9 @@ fn person(account: &Account) -> Person {
     Person { id: account.id.to_string(), role: account.role, token: account.token(SECRET) }
 }
 
-/// Who has which tabs open. All faces are there on both sides. Who speaks the classic face has one tab, and so has an agent with a page
-/// on MongoDB: after a kill, what another tab was delivered counts for them, and they cannot say that they lack it.
-fn cast(people: &[Person], options: &ProveOptions, random: &mut StdRng) -> Vec<Part> {
+/// The tabs of every person, with all faces on both sides. People with a classic tab have no other, nor have agents with a page on
+/// MongoDB: after a kill, what was delivered to another tab counts as delivered to them, and they cannot report that they lack it.
+fn scripts(people: &[Person], options: &ProveOptions, url: &str, random: &mut StdRng) -> Vec<Script> {
     let tabs: [&[Face]; 8] = [
         &[Face::Socketio, Face::Polling],
         &[Face::Page, Face::Page],
@@ -211,11 +204,11 @@ fn cast(people: &[Person], options: &ProveOptions, random: &mut StdRng) -> Vec<P
         &[Face::Polling],
         &[Face::Storefront, Face::Storefront],
     ];
-    let mut cast = Vec::new();
+    let mut scripts = Vec::new();
     for (index, me) in people.iter().enumerate() {
         let is_agent = me.role.is_agent();
         let side = if is_agent { "agent" } else { "customer" };
-        // MongoDB has no order of all entries, so an agent's page can name no place in it.
+        // MongoDB has no total order of entries, so an agent's page cannot name its place in the log.
         let is_exact = options.server_options.mongodb_uri.is_none() || !is_agent;
         for (tab, face) in tabs[index % tabs.len()].iter().copied().enumerate() {
             if face == Face::Page && !is_exact && tab > 0 {
@@ -224,8 +217,9 @@ fn cast(people: &[Person], options: &ProveOptions, random: &mut StdRng) -> Vec<P
             let name = format!("{side} {index}.{tab} ({})", face.word());
             let others = people.iter().filter(|other| other.role.is_agent() != is_agent).cloned().collect();
             let (think, seed) = (options.think, random.random());
-            cast.push(Part { name, me: me.clone(), face, others, think, seed, is_exact });
+            let (me, url, link) = (me.clone(), url.to_owned(), Some(LINK));
+            scripts.push(Script { name, me, face, url, others, think, link, seed, is_exact, expects_live: true });
         }
     }
-    cast
+    scripts
 }

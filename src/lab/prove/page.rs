@@ -1,5 +1,5 @@
-//! A page in a browser, with the stock client's connection state recovery, that neither drops what it has nor fetches anything
-//! once it is open: what it is told stands on its screen.
+//! A page with the stock client's connection state recovery. It neither drops duplicates nor fetches anything once it is open: its
+//! screen shows exactly what it received.
 
 use std::collections::BTreeMap;
 
@@ -12,27 +12,27 @@ use super::responses::{number, refused, unexpected, word};
 use super::transcript::Acked;
 use crate::lab::testkit::socketio::{Client, ClientError};
 
-/// The end of an offset that names no place in the log: the page is still caught up, or the store has no order of all entries.
+/// Suffix of an offset without a place in the log: the page is catching up, or the store has no total order of entries.
 const NO_PLACE: &str = ".-";
 
-/// One of so many connections polls.
+/// One in this many connections polls.
 const POLLS: u32 = 3;
 
-/// What the page keeps from one connection to the next.
+/// State of the page, which survives reconnects.
 #[derive(Debug, Default)]
 pub(super) struct Screen {
-    /// The page's id and the last offset, as the stock client shows them; empty at first.
+    /// `pid` and last offset of the stock client; empty at first.
     pid: String,
     offset: String,
-    /// Everything that there was has been fetched.
+    /// Whether the history has been fetched.
     is_open: bool,
-    /// By conversation: the newest message when the page was opened, which it fetched.
+    /// Newest fetched message per conversation.
     pub(super) fetched: BTreeMap<String, u64>,
-    /// By conversation: the newest message that stands there.
+    /// Newest shown message per conversation.
     newest: BTreeMap<String, u64>,
-    /// The store can name the page's place: then each message has to stand there, the page's own included, and once.
+    /// Whether the store can name the page's place. Then every message has to be shown once, its own included.
     pub(super) is_exact: bool,
-    /// Messages that stand there twice or out of order, if it can't.
+    /// Messages shown twice or out of order, if it cannot.
     pub(super) doubled: u64,
 }
 
@@ -41,7 +41,7 @@ impl Screen {
         Self { is_exact, ..Self::default() }
     }
 
-    /// A message is told. False if it stands there already, or a newer one does.
+    /// Shows a message. Returns false if it or a newer one is shown already.
     pub(super) fn show(&mut self, conversation: &str, seq: u64) -> bool {
         if self.fetched.get(conversation).is_some_and(|fetched| seq <= *fetched) {
             return true;
@@ -54,8 +54,8 @@ impl Screen {
 }
 
 impl Actor {
-    /// Talks until the connection breaks, or everything is said.
-    pub(super) async fn converse_as_page(&mut self) -> Result<(), ClientError> {
+    /// Sends and receives until the connection is lost or the phase ends.
+    pub(super) async fn run_page(&mut self) -> Result<(), ClientError> {
         let shown = json!({"pid": self.screen.pid, "offset": self.screen.offset});
         let polls = self.random.random_ratio(1, POLLS);
         let client = Client::connect_page(&self.url, &shown, polls).await?;
@@ -63,7 +63,7 @@ impl Actor {
         let pid = client.connected()["pid"].as_str().unwrap_or_default().to_owned();
         if pid != self.screen.pid {
             if !self.screen.offset.is_empty() {
-                self.transcript.wrong.push("the page was not known any more".into());
+                self.transcript.violations.push("the page could not recover".into());
             }
             (self.screen.pid, self.screen.is_open) = (pid, false);
             client.emit("authenticate", json!(self.me.token))?;
@@ -76,7 +76,7 @@ impl Actor {
             if self.is_broken(breaks) {
                 return Err(ClientError::Closed);
             }
-            let (text, to) = self.something_new();
+            let (text, to) = self.new_message();
             client.emit("send-message", json!({"receiverId": to.id, "message": text}))?;
             let sent_by = Instant::now() + PATIENCE;
             while !self.shows_until(&client, sent_by, Some(&text)).await? {
@@ -95,7 +95,7 @@ impl Actor {
         Ok(())
     }
 
-    /// Opens the page: fetches what there is, once it is told who it is and, if it can have a place, where.
+    /// Opens the page: fetches the history once it is authenticated and, if it can have a place in the log, has one.
     async fn open(&mut self, client: &Client) -> Result<(), ClientError> {
         let has_place = !self.screen.offset.is_empty() && !self.screen.offset.ends_with(NO_PLACE);
         let last = if self.screen.is_exact && !has_place { "caught-up" } else { "authenticated" };
@@ -114,12 +114,12 @@ impl Actor {
         Ok(())
     }
 
-    /// Shows what comes until then, or until its own text does. Tells whether that came.
+    /// Shows messages until the deadline or until its own text arrives. Returns whether that arrived.
     async fn shows_until(&mut self, client: &Client, until: Instant, own: Option<&str>) -> Result<bool, ClientError> {
         loop {
             let (name, event) = match self.next_shown(client, until).await {
                 Err(ClientError::TimedOut(_)) => return Ok(false),
-                told => told?,
+                event => event?,
             };
             if name == "error" {
                 return Err(refused("something", &event));
@@ -131,16 +131,15 @@ impl Actor {
                 (word(&event, "conversationId"), number(&event, "seq"), word(&event, "message"));
             if !self.screen.show(&conversation, seq) {
                 if self.screen.is_exact {
-                    self.transcript
-                        .wrong
-                        .push(format!("{conversation}/{seq} stands on the page twice, or after a later one"));
+                    let found = format!("{conversation}/{seq} is shown twice, or after a later one");
+                    self.transcript.violations.push(found);
                 }
                 self.screen.doubled += 1;
             }
-            self.transcript.know(&conversation, seq);
+            self.transcript.learn(&conversation, seq);
             self.transcript.read(&conversation, seq, Some(&text));
             if self.transcript.sent.contains(&text) {
-                self.transcript.acked.push(Acked { conversation, number: seq, text: text.clone() });
+                self.acknowledged(Acked { conversation, number: seq, text: text.clone() });
             }
             if own == Some(text.as_str()) {
                 return Ok(true);
@@ -148,10 +147,10 @@ impl Actor {
         }
     }
 
-    /// The next event and its first argument. The last one, if it is a text, is the page's offset from now on.
+    /// The next event and its first argument. If the last argument is a text, it is the page's new offset.
     async fn next_shown(&mut self, client: &Client, until: Instant) -> Result<(String, Value), ClientError> {
-        let told = timeout_at(until, client.next_event(PATIENCE)).await;
-        let (name, arguments) = told.unwrap_or(Err(ClientError::TimedOut(PATIENCE)))?;
+        let event = timeout_at(until, client.next_event(PATIENCE)).await;
+        let (name, arguments) = event.unwrap_or(Err(ClientError::TimedOut(PATIENCE)))?;
         let Value::Array(mut arguments) = arguments else { return Ok((name, arguments)) };
         if let Some(offset) = arguments.last().and_then(Value::as_str) {
             offset.clone_into(&mut self.screen.offset);

@@ -1,18 +1,18 @@
-//! What the server's answers say.
+//! Reads the server's answers.
 
 use serde_json::Value;
 
 use crate::lab::testkit::http::Answer;
 use crate::lab::testkit::socketio::ClientError;
 
-/// The codes of refusals that pass: the server is away, going or full, says so, and has promised nothing.
+/// Codes of transient refusals.
 const PASSING: [&str; 4] = ["storage_unavailable", "busy", "shutting_down", "rate_limited"];
 
-/// How those begin that speak in sentences alone: a denied `authenticate`, and the Channels-style dialects.
+/// Beginnings of transient refusals without a code: of `authenticate`, and of the Channels-style dialects.
 const PASSING_WORDS: [&str; 4] =
     ["Server error", "the server is busy", "the server is shutting down", "too many messages"];
 
-/// Something was refused: a truthful refusal that passes is as if the connection broke, any other one must not be.
+/// The error for a refusal: [`ClientError::Closed`] if it is transient, else [`ClientError::Unexpected`].
 pub(super) fn refused(what: &str, answer: &Value) -> ClientError {
     let is_passing = match (answer["code"].as_str(), answer["message"].as_str().or(answer["error"].as_str())) {
         (Some(code), _) => PASSING.contains(&code),
@@ -22,12 +22,12 @@ pub(super) fn refused(what: &str, answer: &Value) -> ClientError {
     if is_passing { ClientError::Closed } else { unexpected(what, answer) }
 }
 
-/// The server said what it must not.
+/// The error for an answer that violates the protocol.
 pub(super) fn unexpected(what: &str, answer: &Value) -> ClientError {
     ClientError::Unexpected(format!("{what} was answered with {answer}"))
 }
 
-/// The body of a good answer to a request. A server that cannot answer now is one that is gone.
+/// The body of a successful response. A transient failure counts as a lost connection.
 pub(super) fn checked(Answer { status, body }: Answer) -> Result<Value, ClientError> {
     match status {
         200 | 201 => Ok(body),
@@ -36,12 +36,12 @@ pub(super) fn checked(Answer { status, body }: Answer) -> Result<Value, ClientEr
     }
 }
 
-/// A text; empty if there is none, which no invariant allows.
+/// A text; empty if there is none, which the checks will report.
 pub(super) fn word(value: &Value, field: &str) -> String {
     value[field].as_str().unwrap_or_default().to_owned()
 }
 
-/// A number; 0 if there is none, which no invariant allows.
+/// A number; 0 if there is none, which the checks will report.
 pub(super) fn number(value: &Value, field: &str) -> u64 {
     value[field].as_u64().unwrap_or_default()
 }
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_refusal_that_passes_is_none_that_breaks_a_promise() {
+    fn only_transient_refusals_are_accepted() {
         for passing in [
             json!({"message": "Failed to send message", "error": "why", "code": "storage_unavailable"}),
             json!({"ok": false, "code": "rate_limited", "retryable": true}),

@@ -1,7 +1,7 @@
-//! A client that names its messages and resumes, by websocket or long-polling.
+//! A client with `clientMessageId` and `resume`, over a websocket or long-polling.
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
@@ -11,38 +11,41 @@ use tokio::time::{sleep, timeout_at};
 
 use super::actor::{Actor, Face, PATIENCE, Phase, QUIET};
 use super::responses::{checked, number, refused, unexpected, word};
-use super::transcript::{Acked, Revised, Told, Transcript};
+use super::transcript::{Acked, Receipt, Revised, Transcript};
 use crate::lab::testkit::http;
 use crate::lab::testkit::socketio::{Client, ClientError};
 
-/// Messages that a client has under way at once.
+/// Pause before a refused request is sent again.
+const AGAIN: Duration = Duration::from_millis(100);
+
+/// Unanswered requests at a time.
 const OUTSTANDING: usize = 3;
 
-/// One message of so many is sent twice at once, as a client does that is not sure of its network.
+/// One in this many messages is sent twice at once, like a client does on an unreliable network.
 const REPEATED: u32 = 10;
 
-/// One of so many things that a client asks for is a change of a message; and as often it marks something as read.
+/// One in this many requests edits or deletes a message; read marks are as frequent.
 const REVISED: u32 = 8;
 
-/// The kinds of entries that every connection is told of: not to somebody who marks something as read is that told.
-const TOLD: [&str; 3] = ["message", "edit", "delete"];
+/// Kinds of entries that are sent to every connection. Read marks are not sent to the reader.
+const LIVE: [&str; 3] = ["message", "edit", "delete"];
 
-/// How a message is taken note of: as it was told, or as the log has it.
+/// How a message is recorded: as it was received, or as the log has it.
 type Read = fn(&mut Transcript, &str, u64, Option<&str>);
 
-/// Something that has to be answered.
+/// A request that has to be answered.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Ask {
-    /// To say something to somebody.
-    Say { text: String, to: String },
-    /// To have a message say something else, or nothing any more. Asking it again changes nothing.
+pub(super) enum Request {
+    /// Send a message.
+    Send { text: String, to: String },
+    /// Edit a message, or delete it. Idempotent.
     Revise { message: String, text: Option<String> },
 }
 
-impl Ask {
+impl Request {
     fn event(&self) -> (&'static str, Value) {
         match self {
-            Self::Say { text, to } => {
+            Self::Send { text, to } => {
                 ("send-message", json!({"receiverId": to, "message": text, "clientMessageId": text}))
             }
             Self::Revise { message, text: Some(text) } => {
@@ -54,8 +57,8 @@ impl Ask {
 }
 
 impl Actor {
-    /// Talks until the connection breaks, or everything is said and heard.
-    pub(super) async fn converse_over_socketio(&mut self) -> Result<(), ClientError> {
+    /// Sends and receives until the connection is lost or the phase ends.
+    pub(super) async fn run_socketio(&mut self) -> Result<(), ClientError> {
         let client = if self.face == Face::Polling {
             Client::connect_by_polling(&self.url).await?
         } else {
@@ -69,24 +72,26 @@ impl Actor {
         }
         self.resume(&client).await?;
         self.transcript.settle();
-        self.say_and_hear(&client).await?;
+        self.send_and_receive(&client).await?;
         self.finish();
         while self.phase() != Phase::Leave {
             tokio::select! {
                 event = client.next_event(PATIENCE) => match event {
                     Err(ClientError::TimedOut(_)) => {}
-                    event => self.heard(&event?)?,
+                    event => self.record(&event?)?,
                 },
                 changed = self.phase.changed() => changed.map_err(|_| ClientError::Closed)?,
             }
         }
-        self.listen_until(&client, tokio::time::Instant::now() + QUIET).await?;
-        self.transcript.expect_nothing_new();
+        self.receive_until(&client, tokio::time::Instant::now() + QUIET).await?;
+        if self.expects_live {
+            self.transcript.expect_nothing_new();
+        }
         self.resume(&client).await
     }
 
-    /// Takes note of what comes meanwhile.
-    pub(super) async fn listen_until(
+    /// Records events until the deadline.
+    pub(super) async fn receive_until(
         &mut self,
         client: &Client,
         until: tokio::time::Instant,
@@ -95,15 +100,15 @@ impl Actor {
             match timeout_at(until, client.next_event(PATIENCE)).await {
                 Err(_) => return Ok(()),
                 Ok(Err(ClientError::TimedOut(_))) => {}
-                Ok(event) => self.heard(&event?)?,
+                Ok(event) => self.record(&event?)?,
             }
         }
     }
 
-    async fn say_and_hear(&mut self, client: &Client) -> Result<(), ClientError> {
+    async fn send_and_receive(&mut self, client: &Client) -> Result<(), ClientError> {
         let breaks = self.link_breaks();
         let mut under_way = FuturesUnordered::new();
-        // What was not acknowledged comes first, under its old name.
+        // Unanswered requests come first, with their old ids.
         let mut again: VecDeque<_> = self.unanswered.clone();
         self.transcript.repeats += again.len() as u64;
         let mut thinking = Box::pin(sleep(self.pause()));
@@ -116,19 +121,24 @@ impl Actor {
                 return Err(ClientError::Closed);
             }
             tokio::select! {
-                Some(answered) = under_way.next() => self.answered(answered)?,
+                Some(answered) = under_way.next() => if let Some(refused) = self.answered(answered)? {
+                    if !again.contains(&refused) {
+                        again.push_back(refused);
+                    }
+                    thinking = Box::pin(sleep(AGAIN));
+                },
                 event = client.next_event(PATIENCE) => match event {
                     Err(ClientError::TimedOut(_)) => {}
-                    event => self.heard(&event?)?,
+                    event => self.record(&event?)?,
                 },
                 () = &mut thinking, if under_way.len() < OUTSTANDING && (is_talking || !again.is_empty()) => {
-                    let ask = again.pop_front().unwrap_or_else(|| self.something_to_ask());
+                    let request = again.pop_front().unwrap_or_else(|| self.new_request());
                     let times = 1 + usize::from(self.random.random_ratio(1, REPEATED));
                     self.transcript.repeats += times as u64 - 1;
                     for _ in 0..times {
-                        let (event, argument) = ask.event();
-                        let (ask, sent) = (ask.clone(), client.emit_ack(event, argument));
-                        under_way.push(async move { (ask, sent.await) });
+                        let (event, argument) = request.event();
+                        let (request, sent) = (request.clone(), client.emit_ack(event, argument));
+                        under_way.push(async move { (request, sent.await) });
                     }
                     self.acknowledge(client)?;
                     thinking = Box::pin(sleep(self.pause()));
@@ -138,23 +148,23 @@ impl Actor {
         }
     }
 
-    /// Something new: most often a message, now and then a change of one that it said before.
-    fn something_to_ask(&mut self) -> Ask {
-        // A change that is asked for again must not undo a later one.
-        let may_revise = !self.unanswered.iter().any(|ask| matches!(ask, Ask::Revise { .. }));
-        let ask = if may_revise && !self.messages.is_empty() && self.random.random_ratio(1, REVISED) {
+    /// A new request: usually a message, sometimes a change of an earlier one.
+    fn new_request(&mut self) -> Request {
+        // A retried change must not undo a later one.
+        let may_revise = !self.unanswered.iter().any(|request| matches!(request, Request::Revise { .. }));
+        let request = if may_revise && !self.messages.is_empty() && self.random.random_ratio(1, REVISED) {
             let message = self.messages[self.random.random_range(0..self.messages.len())].clone();
-            let text = self.random.random_ratio(2, 3).then(|| self.something_new().0);
-            Ask::Revise { message, text }
+            let text = self.random.random_ratio(2, 3).then(|| self.new_message().0);
+            Request::Revise { message, text }
         } else {
-            let (text, to) = self.something_new();
-            Ask::Say { text, to: to.id }
+            let (text, to) = self.new_message();
+            Request::Send { text, to: to.id }
         };
-        self.unanswered.push_back(ask.clone());
-        ask
+        self.unanswered.push_back(request.clone());
+        request
     }
 
-    /// Now and then, says of a conversation that what it knows of it has arrived, or marks that as read. Nobody is answered.
+    /// Sometimes confirms a conversation or marks it as read, without an acknowledgement.
     fn acknowledge(&mut self, client: &Client) -> Result<(), ClientError> {
         if !self.random.random_ratio(1, REVISED) {
             return Ok(());
@@ -164,35 +174,53 @@ impl Actor {
             Some((id, seq)) => {
                 let is_read = self.random.random_ratio(1, 2);
                 let event = if is_read { "mark-read" } else { "received" };
-                self.transcript.take(id, *seq, is_read);
+                self.transcript.confirm(id, *seq, is_read);
                 client.emit(event, json!({"conversationId": id, "seq": seq}))
             }
             None => Ok(()),
         }
     }
 
-    fn answered(&mut self, (ask, answer): (Ask, Result<Value, ClientError>)) -> Result<(), ClientError> {
+    /// Handles an answer. Returns the request if it has to be sent again, because it was refused for the moment.
+    fn answered(
+        &mut self,
+        (request, answer): (Request, Result<Value, ClientError>),
+    ) -> Result<Option<Request>, ClientError> {
         let answer = answer?;
-        let is_gone = matches!(ask, Ask::Revise { .. }) && answer["code"] == "not_found";
+        let is_gone = matches!(request, Request::Revise { .. }) && answer["code"] == "not_found";
         if answer["ok"] != true && !is_gone {
-            // It is to be sent again, which happens after the next connect.
-            return Err(refused(ask.event().0, &answer));
+            self.refused_for_now(request.event().0, &answer)?;
+            // A duplicate may have been answered already; sent once more, it might undo a later change.
+            return Ok(Some(request).filter(|request| self.unanswered.contains(request)));
         }
-        self.unanswered.retain(|unanswered| *unanswered != ask);
+        self.unanswered.retain(|unanswered| *unanswered != request);
         let (conversation, seq) = (word(&answer, "conversationId"), number(&answer, "seq"));
-        match ask {
-            Ask::Say { text, .. } => {
+        match request {
+            Request::Send { text, .. } => {
                 self.messages.push(word(&answer, "messageId"));
-                self.transcript.acked.push(Acked { conversation, number: seq, text });
+                self.acknowledged(Acked { conversation, number: seq, text });
             }
-            Ask::Revise { .. } if is_gone => {}
-            Ask::Revise { message, text } => self.transcript.revised.push(Revised { conversation, seq, message, text }),
+            Request::Revise { .. } if is_gone => {}
+            Request::Revise { message, text } => {
+                self.transcript.revised.push(Revised { conversation, seq, message, text });
+            }
         }
-        Ok(())
+        Ok(None)
     }
 
-    /// Takes note of an event.
-    pub(super) fn heard(&mut self, (name, event): &(String, Value)) -> Result<(), ClientError> {
+    /// Counts a transient refusal; any other one is an error.
+    fn refused_for_now(&mut self, what: &str, answer: &Value) -> Result<(), ClientError> {
+        match refused(what, answer) {
+            ClientError::Closed => {
+                self.transcript.refused += 1;
+                Ok(())
+            }
+            wrong => Err(wrong),
+        }
+    }
+
+    /// Records an event.
+    pub(super) fn record(&mut self, (name, event): &(String, Value)) -> Result<(), ClientError> {
         let kind = match name.as_str() {
             "receive-message" | "message-sent" => "message",
             "message-edited" => "edit",
@@ -201,28 +229,28 @@ impl Actor {
             "message-status" => {
                 let (conversation, status) = (word(event, "conversationId"), word(event, "status"));
                 let (up_to, at) = (number(event, "upTo"), Instant::now());
-                self.transcript.statuses.push(Told { conversation, status, up_to, at });
+                self.transcript.statuses.push(Receipt { conversation, status, up_to, at });
                 return Ok(());
             }
-            // What has been changed cannot be changed again once it is deleted.
-            "error" if event["code"] != "not_found" => return Err(refused("something", event)),
+            // A deleted message cannot be changed again.
+            "error" if event["code"] != "not_found" => return self.refused_for_now("something", event),
             _ => return Ok(()),
         };
         let (conversation, seq) = (word(event, "conversationId"), number(event, "seq"));
-        // A confirmation comes as often as it is asked for.
+        // A confirmation is sent once per request, also for duplicates.
         let is_own =
             name == "message-sent" && event["message"].as_str().is_some_and(|text| self.transcript.sent.contains(text));
         if is_own {
-            self.transcript.know(&conversation, seq);
+            self.transcript.learn(&conversation, seq);
         } else {
-            self.transcript.hear(&conversation, seq);
+            self.transcript.receive(&conversation, seq);
         }
-        self.take_in(Transcript::read, kind, &conversation, seq, event);
+        self.record_entry(Transcript::read, kind, &conversation, seq, event);
         Ok(())
     }
 
-    /// Takes note of what an entry says; `read` of a message.
-    fn take_in(&mut self, read: Read, kind: &str, conversation: &str, seq: u64, entry: &Value) {
+    /// Records an entry; `read` records a message.
+    fn record_entry(&mut self, read: Read, kind: &str, conversation: &str, seq: u64, entry: &Value) {
         let text = entry["message"].as_str();
         match kind {
             "message" => {
@@ -238,7 +266,7 @@ impl Actor {
     pub(super) async fn resume(&mut self, client: &Client) -> Result<(), ClientError> {
         let mut cursors = self.transcript.cursors();
         if self.me.role.is_agent() {
-            // An agent names the conversations, also those that began while it was away.
+            // Agents name the conversations, including those opened meanwhile.
             let list = checked(http::get(&self.url, "/api/chat/conversations", &self.me.token).await?)?;
             for listed in list.as_array().ok_or_else(|| unexpected("conversations", &list))? {
                 cursors.entry(word(listed, "conversationId")).or_default();
@@ -249,18 +277,22 @@ impl Actor {
             let answer = client.emit_ack("resume", json!({"conversations": cursors})).await;
             self.transcript.answered(asked, None);
             let answer = answer?;
-            let parts = answer["conversations"].as_object().ok_or_else(|| refused("resume", &answer))?;
+            let Some(parts) = answer["conversations"].as_object() else {
+                self.refused_for_now("resume", &answer)?;
+                sleep(AGAIN).await;
+                continue;
+            };
             let mut has_more = false;
             for (id, part) in parts {
                 let entries = part["entries"].as_array().ok_or_else(|| unexpected("resume", &answer))?;
                 for entry in entries {
                     let (kind, seq) = (word(entry, "kind"), number(entry, "seq"));
-                    if TOLD.contains(&kind.as_str()) {
+                    if LIVE.contains(&kind.as_str()) {
                         self.transcript.fetch(id, seq);
                     } else {
-                        self.transcript.know(id, seq);
+                        self.transcript.learn(id, seq);
                     }
-                    self.take_in(Transcript::read_anew, &kind, id, seq, &entry["entry"]);
+                    self.record_entry(Transcript::read_anew, &kind, id, seq, &entry["entry"]);
                 }
                 let after = cursors.entry(id.clone()).or_default();
                 *after = entries.last().map_or(*after, |last| number(last, "seq"));

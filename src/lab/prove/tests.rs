@@ -1,13 +1,13 @@
-//! That a proof finds what is wrong.
+//! Violations are found.
 
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::actor::{Actor, Face, Part, Person, Phase};
+use super::actor::{Actor, Counts, Face, Person, Phase, Script};
 use super::checks::{Invariant, check_all};
 use super::page::Screen;
-use super::transcript::{Acked, Naming, Told, Transcript};
+use super::transcript::{Acked, Naming, Receipt, Transcript};
 use crate::domain::{
     ConversationId, Draft, DraftKind, Members, MessageBody, MessageId, Role, Seq, Side, Timestamp, UserId,
 };
@@ -17,7 +17,7 @@ const ANN: UserId = UserId::from_bytes([1; 12]);
 const BOB: UserId = UserId::from_bytes([2; 12]);
 const AGENT: UserId = UserId::from_bytes([9; 12]);
 
-/// A store in which Ann and Bob each said something to the desk, and what clients made of it.
+/// A store with messages from Ann and Bob to the desk, and the matching clients.
 struct Scene {
     _folder: tempfile::TempDir,
     store: OpenStore,
@@ -41,8 +41,8 @@ impl Scene {
         }
         hear(&mut bob, of_bob, 1, "three", true);
         hear(&mut agent, of_bob, 1, "three", false);
-        agent.transcript.take(&of_ann.to_string(), 1, false);
-        told(&mut ann, of_ann, "delivered", 1);
+        agent.transcript.confirm(&of_ann.to_string(), 1, false);
+        receipt(&mut ann, of_ann, "delivered", 1);
         Self { _folder: folder, store, of_ann, actors: vec![ann, bob, agent] }
     }
 
@@ -68,16 +68,27 @@ async fn say(stores: &Stores, author: UserId, text: &str) -> ConversationId {
 
 fn actor(id: UserId, role: Role) -> Actor {
     let (name, me) = (id.to_string(), Person { id: id.to_string(), role, token: String::new() });
-    let part =
-        Part { name, me, face: Face::Socketio, others: Vec::new(), think: Duration::ZERO, is_exact: true, seed: 1 };
-    let mut actor = Actor::new(part, "", watch::channel(Phase::Talk).1, watch::channel(0).0);
+    let (url, others, face) = (String::new(), Vec::new(), Face::Socketio);
+    let script = Script {
+        name,
+        me,
+        face,
+        url,
+        others,
+        think: Duration::ZERO,
+        link: None,
+        is_exact: true,
+        expects_live: true,
+        seed: 1,
+    };
+    let mut actor = Actor::new(script, watch::channel(Phase::Talk).1, watch::channel(Counts::default()).0);
     actor.transcript.connected();
     actor
 }
 
 fn hear(actor: &mut Actor, conversation: ConversationId, seq: u64, text: &str, is_own: bool) {
     let conversation = conversation.to_string();
-    actor.transcript.hear(&conversation, seq);
+    actor.transcript.receive(&conversation, seq);
     actor.transcript.read(&conversation, seq, Some(text));
     if is_own {
         actor.transcript.sent.insert(text.into());
@@ -85,18 +96,18 @@ fn hear(actor: &mut Actor, conversation: ConversationId, seq: u64, text: &str, i
     }
 }
 
-fn told(actor: &mut Actor, conversation: ConversationId, status: &str, up_to: u64) {
+fn receipt(actor: &mut Actor, conversation: ConversationId, status: &str, up_to: u64) {
     let (conversation, status) = (conversation.to_string(), status.to_owned());
-    actor.transcript.statuses.push(Told { conversation, status, up_to, at: Instant::now() });
+    actor.transcript.statuses.push(Receipt { conversation, status, up_to, at: Instant::now() });
 }
 
 #[tokio::test]
-async fn what_is_as_it_should_be_is_proven() {
+async fn a_correct_run_passes() {
     assert_eq!(Scene::new().await.broken().await, [0; 8]);
 }
 
 #[tokio::test]
-async fn an_acknowledged_message_that_is_not_kept_is_found() {
+async fn an_acknowledged_message_that_is_not_stored_is_found() {
     let mut scene = Scene::new().await;
     let conversation = scene.of_ann.to_string();
     scene.actors[0].transcript.acked.push(Acked { conversation, number: 3, text: "lost".into() });
@@ -104,7 +115,7 @@ async fn an_acknowledged_message_that_is_not_kept_is_found() {
 }
 
 #[tokio::test]
-async fn a_message_that_is_kept_twice_and_one_that_nobody_said_are_found() {
+async fn a_message_stored_twice_and_one_that_nobody_sent_are_found() {
     let scene = Scene::new().await;
     say(&scene.store.stores(), ANN, "two").await;
     say(&scene.store.stores(), ANN, "made up").await;
@@ -114,7 +125,7 @@ async fn a_message_that_is_kept_twice_and_one_that_nobody_said_are_found() {
 }
 
 #[tokio::test]
-async fn what_somebody_should_not_have_heard_is_found() {
+async fn a_message_received_by_the_wrong_person_is_found() {
     let mut scene = Scene::new().await;
     let of_ann = scene.of_ann;
     hear(&mut scene.actors[1], of_ann, 1, "one", false);
@@ -122,7 +133,7 @@ async fn what_somebody_should_not_have_heard_is_found() {
 }
 
 #[tokio::test]
-async fn what_comes_late_twice_or_changed_is_found() {
+async fn late_duplicated_and_changed_messages_are_found() {
     let mut scene = Scene::new().await;
     let of_ann = scene.of_ann;
     hear(&mut scene.actors[2], of_ann, 1, "one", false);
@@ -145,38 +156,38 @@ async fn a_projection_that_does_not_follow_from_the_log_is_found() {
 }
 
 #[tokio::test]
-async fn a_receipt_that_comes_before_its_cause_is_found() {
+async fn a_receipt_sent_before_its_cause_is_found() {
     let mut scene = Scene::new().await;
     let of_ann = scene.of_ann;
     for status in ["sent", "delivered", "read"] {
-        told(&mut scene.actors[0], of_ann, status, 2);
+        receipt(&mut scene.actors[0], of_ann, status, 2);
     }
-    scene.actors[2].transcript.take(&of_ann.to_string(), 2, true);
+    scene.actors[2].transcript.confirm(&of_ann.to_string(), 2, true);
     assert_eq!(scene.broken().await[5], 2, "that it was handed over needs no doing of the agent's");
     for status in ["delivered", "read"] {
-        told(&mut scene.actors[0], of_ann, status, 2);
+        receipt(&mut scene.actors[0], of_ann, status, 2);
     }
     assert_eq!(scene.broken().await[5], 2, "now the agent has");
-    told(&mut scene.actors[0], of_ann, "delivered", 3);
+    receipt(&mut scene.actors[0], of_ann, "delivered", 3);
     assert_eq!(scene.broken().await[5], 3, "there is no third message");
 }
 
 #[tokio::test]
-async fn a_receipt_does_not_count_as_checked_if_an_unanswered_question_may_have_caused_it() {
+async fn a_receipt_is_not_checked_if_an_unanswered_request_may_have_caused_it() {
     let mut scene = Scene::new().await;
     let of_ann = scene.of_ann;
     let asked = scene.actors[2].transcript.ask(false);
     scene.actors[2].transcript.answered(asked, None);
-    told(&mut scene.actors[0], of_ann, "delivered", 2);
+    receipt(&mut scene.actors[0], of_ann, "delivered", 2);
     assert_eq!(scene.broken().await[5], 0);
-    told(&mut scene.actors[0], of_ann, "read", 2);
+    receipt(&mut scene.actors[0], of_ann, "read", 2);
     assert_eq!(scene.broken().await[5], 1, "the question was not whether it is read");
     scene.actors[2].transcript.answered(asked, Some(vec![(of_ann.to_string(), 1)]));
     assert_eq!(scene.broken().await[5], 2, "it was answered, and not with that");
 }
 
 #[tokio::test]
-async fn a_face_over_which_nothing_was_acknowledged_is_found() {
+async fn a_face_without_acknowledged_messages_is_found() {
     let mut scene = Scene::new().await;
     let bob = &mut scene.actors[1];
     (bob.face, bob.transcript) = (Face::Polling, Transcript::new(Naming::Seq));
@@ -184,36 +195,36 @@ async fn a_face_over_which_nothing_was_acknowledged_is_found() {
 }
 
 #[test]
-fn what_did_not_come_by_itself_on_a_settled_connection_is_found_when_it_is_read() {
+fn a_message_that_was_not_received_live_on_a_settled_connection_is_found() {
     let mut transcript = Transcript::new(Naming::Seq);
     transcript.connected();
-    transcript.hear("c", 3);
+    transcript.receive("c", 3);
     transcript.fetch("c", 2);
-    assert!(transcript.wrong.is_empty(), "it was still catching up");
+    assert!(transcript.violations.is_empty(), "it was still catching up");
     transcript.settle();
-    transcript.hear("c", 6);
+    transcript.receive("c", 6);
     transcript.connected();
     transcript.fetch("c", 7);
     transcript.fetch("c", 6);
-    assert!(transcript.wrong.is_empty(), "it was away, and knew the other");
+    assert!(transcript.violations.is_empty(), "it was away, and knew the other");
     transcript.fetch("c", 5);
-    assert_eq!(transcript.wrong.len(), 1, "{:?}", transcript.wrong);
+    assert_eq!(transcript.violations.len(), 1, "{:?}", transcript.violations);
     transcript.settle();
     transcript.expect_nothing_new();
     transcript.fetch("c", 7);
     transcript.fetch("c", 8);
-    assert_eq!(transcript.wrong.len(), 2, "{:?}", transcript.wrong);
+    assert_eq!(transcript.violations.len(), 2, "{:?}", transcript.violations);
 }
 
 #[test]
-fn what_is_looked_at_late_does_not_undo_what_was_done_since() {
+fn an_old_event_does_not_undo_a_newer_change() {
     let mut transcript = actor(ANN, Role::Customer).transcript;
     transcript.identify("m", "c", 3);
     transcript.read("c", 3, Some("first"));
     transcript.revise("m", 7, Some("second"));
     transcript.revise("m", 5, Some("between"));
     transcript.read("c", 3, Some("first"));
-    assert_eq!(transcript.heard["c"][&3].as_deref(), Some("second"));
+    assert_eq!(transcript.texts["c"][&3].as_deref(), Some("second"));
 }
 
 #[test]
@@ -227,13 +238,13 @@ fn a_page_shows_each_message_once_and_in_order_beyond_what_it_fetched() {
 }
 
 #[tokio::test]
-async fn a_page_that_is_not_shown_its_own_words_is_found_unless_its_place_cannot_be_named() {
+async fn a_page_that_misses_its_own_message_is_found_unless_its_place_cannot_be_named() {
     for (is_exact, broken) in [(true, 1), (false, 0)] {
         let mut scene = Scene::new().await;
         let of_ann = scene.of_ann.to_string();
         let ann = &mut scene.actors[0];
         (ann.face, ann.screen) = (Face::Page, Screen::new(is_exact));
-        ann.transcript.heard.get_mut(&of_ann).unwrap().remove(&2);
+        ann.transcript.texts.get_mut(&of_ann).unwrap().remove(&2);
         assert_eq!(scene.broken().await[2], broken);
     }
 }

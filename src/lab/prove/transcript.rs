@@ -1,4 +1,4 @@
-//! What one client has said and heard.
+//! What one client has sent and received.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -17,104 +17,106 @@ pub(super) enum Naming {
 /// A message that the server has acknowledged.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Acked {
-    /// Where: as the client names conversations.
+    /// Conversation, as the client names it.
     pub(super) conversation: String,
-    /// What it is called there.
+    /// Number of the message.
     pub(super) number: u64,
-    /// What was said.
+    /// Its text.
     pub(super) text: String,
 }
 
 /// A change of a message that the server has acknowledged.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Revised {
-    /// Where.
+    /// Conversation.
     pub(super) conversation: String,
-    /// The entry that did it.
+    /// Seq of the entry.
     pub(super) seq: u64,
-    /// The id of the message.
+    /// Id of the message.
     pub(super) message: String,
-    /// What it says since; `None` if it was deleted.
+    /// New text; `None` if it was deleted.
     pub(super) text: Option<String>,
 }
 
-/// How far messages of one's own side have come, as the server says.
+/// A `message-status`: how far messages of one's own side have come.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Told {
-    /// Where.
+pub(super) struct Receipt {
+    /// Conversation.
     pub(super) conversation: String,
     /// `sent`, `delivered` or `read`.
     pub(super) status: String,
-    /// All messages up to here.
+    /// Last message it applies to.
     pub(super) up_to: u64,
-    /// When.
+    /// Time of receipt.
     pub(super) at: Instant,
 }
 
-/// That a client took messages: it said so, or asked for them.
+/// A client confirmed or requested messages.
 #[derive(Clone, Debug)]
-pub(super) struct Taken {
-    /// When, at the earliest.
+pub(super) struct Received {
+    /// Earliest time.
     pub(super) at: Instant,
-    /// Whether that was to mark them as read.
+    /// Whether this marks them as read.
     pub(super) is_read: bool,
-    /// Up to where, by conversation, as the client names things.
+    /// How far, per conversation.
     pub(super) up_to: Extent,
 }
 
-/// How far something went.
+/// How far messages were received.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Extent {
-    /// By conversation.
+    /// Last message per conversation.
     Known(Vec<(String, u64)>),
-    /// It asked and was not answered: as far as anything was said until it gave up. `None`: it still waits.
+    /// The request was not answered: any message sent before this time may have been received. `None`: still pending.
     Unknown(Option<Timestamp>),
 }
 
-/// What one client has said and heard, and what struck it as wrong meanwhile.
+/// What one client has sent and received, and the violations it noticed.
 #[derive(Debug)]
 pub(super) struct Transcript {
     /// How it names messages.
     pub(super) naming: Naming,
-    /// By conversation: what each message says by the last it heard, by its number; `None` if it was deleted.
-    pub(super) heard: BTreeMap<String, BTreeMap<u64, Option<String>>>,
-    /// What it knows to be kept.
+    /// Per conversation: current text of each message by number; `None` if it was deleted.
+    pub(super) texts: BTreeMap<String, BTreeMap<u64, Option<String>>>,
+    /// Acknowledged messages.
     pub(super) acked: Vec<Acked>,
-    /// The same of changes.
+    /// Acknowledged changes.
     pub(super) revised: Vec<Revised>,
-    /// What it was told of how far messages of its own side have come.
-    pub(super) statuses: Vec<Told>,
-    /// What it took.
-    pub(super) taken: Vec<Taken>,
-    /// Everything that it ever sent.
+    /// Receipts for messages of its own side.
+    pub(super) statuses: Vec<Receipt>,
+    /// What it confirmed or requested.
+    pub(super) received: Vec<Received>,
+    /// All texts it ever sent.
     pub(super) sent: BTreeSet<String>,
-    /// How often it connected.
+    /// Number of connections.
     pub(super) connects: u64,
-    /// How often it sent something again.
+    /// Number of retries.
     pub(super) repeats: u64,
-    /// What must not be.
-    pub(super) wrong: Vec<String>,
-    /// By message id: where it is.
+    /// Transient refusals.
+    pub(super) refused: u64,
+    /// Violations.
+    pub(super) violations: Vec<String>,
+    /// Conversation and seq by message id.
     places: BTreeMap<String, (String, u64)>,
-    /// By message, where it is: the entry that changed it last.
+    /// Per message: seq of its last change.
     revised_by: BTreeMap<(String, u64), u64>,
-    /// By conversation: the numbers of all entries it knows of.
+    /// Per conversation: all known entries.
     known: BTreeMap<String, BTreeSet<u64>>,
-    /// By conversation: the numbers that came live on the present connection.
+    /// Per conversation: entries received live on the present connection.
     live: BTreeMap<String, BTreeSet<u64>>,
-    /// By conversation: the highest number that came live on a connection after all before it was read.
+    /// Per conversation: highest entry received live after the connection had caught up.
     settled: BTreeMap<String, u64>,
     stage: Stage,
 }
 
-/// What a connection is at.
+/// Stage of a connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Stage {
-    /// What was missed is still being read.
+    /// Still reading what it missed.
     CatchingUp,
-    /// All before was read: from now on everything comes by itself.
+    /// Caught up: everything new arrives live.
     Settled,
-    /// Nothing is said any more, and all that was said has come.
+    /// Nothing is sent any more, and everything has arrived.
     Quiet,
 }
 
@@ -122,15 +124,16 @@ impl Transcript {
     pub(super) const fn new(naming: Naming) -> Self {
         Self {
             naming,
-            heard: BTreeMap::new(),
+            texts: BTreeMap::new(),
             acked: Vec::new(),
             revised: Vec::new(),
             statuses: Vec::new(),
-            taken: Vec::new(),
+            received: Vec::new(),
             sent: BTreeSet::new(),
             connects: 0,
             repeats: 0,
-            wrong: Vec::new(),
+            refused: 0,
+            violations: Vec::new(),
             places: BTreeMap::new(),
             revised_by: BTreeMap::new(),
             known: BTreeMap::new(),
@@ -140,94 +143,93 @@ impl Transcript {
         }
     }
 
-    /// A connection begins.
+    /// A new connection.
     pub(super) fn connected(&mut self) {
         self.connects += 1;
         self.live.clear();
         self.stage = Stage::CatchingUp;
     }
 
-    /// All that was said before the connection has been read.
+    /// The connection has caught up.
     pub(super) fn settle(&mut self) {
         self.stage = Stage::Settled;
     }
 
-    /// All that was ever said must have come.
+    /// Everything must have arrived.
     pub(super) fn expect_nothing_new(&mut self) {
         self.stage = Stage::Quiet;
     }
 
-    /// It says that it took everything up to here.
-    pub(super) fn take(&mut self, conversation: &str, up_to: u64, is_read: bool) {
+    /// Records a confirmation.
+    pub(super) fn confirm(&mut self, conversation: &str, up_to: u64, is_read: bool) {
         let up_to = Extent::Known(vec![(conversation.to_owned(), up_to)]);
-        self.taken.push(Taken { at: Instant::now(), is_read, up_to });
+        self.received.push(Received { at: Instant::now(), is_read, up_to });
     }
 
-    /// It asks for messages, and so takes what it will be given. To be told by [`answered`](Self::answered) what that was.
+    /// Records a request for messages, which counts as receiving them. Returns a handle for [`answered`](Self::answered).
     pub(super) fn ask(&mut self, is_read: bool) -> usize {
-        self.taken.push(Taken { at: Instant::now(), is_read, up_to: Extent::Unknown(None) });
-        self.taken.len() - 1
+        self.received.push(Received { at: Instant::now(), is_read, up_to: Extent::Unknown(None) });
+        self.received.len() - 1
     }
 
-    /// It was given messages up to here; `None` if it was not answered.
+    /// Records the response to a request; `None` if there was none.
     pub(super) fn answered(&mut self, asked: usize, up_to: Option<Vec<(String, u64)>>) {
-        if let Some(taken) = self.taken.get_mut(asked) {
+        if let Some(taken) = self.received.get_mut(asked) {
             taken.up_to = up_to.map_or_else(|| Extent::Unknown(Some(SystemClock.now())), Extent::Known);
         }
     }
 
-    /// What a message says, as it was told or read from the log. What came by itself may be looked at only after what was read
-    /// later.
+    /// Records a message's text. Live events may be recorded after a response that is newer.
     pub(super) fn read(&mut self, conversation: &str, number: u64, text: Option<&str>) {
         if !self.revised_by.contains_key(&(conversation.to_owned(), number)) {
-            self.say(conversation, number, text);
+            self.set_text(conversation, number, text);
         }
     }
 
-    /// What a message says by the log, which was asked after all that was looked at so far.
+    /// Records a message's text from a response that is newer than everything recorded so far.
     pub(super) fn read_anew(&mut self, conversation: &str, number: u64, text: Option<&str>) {
-        let known = self.heard.get(conversation).and_then(|heard| heard.get(&number));
+        let known = self.texts.get(conversation).and_then(|texts| texts.get(&number));
         if text.is_some() && matches!(known, Some(None)) {
-            self.wrong.push(format!("{conversation}/{number} was deleted, and is shown again"));
+            self.violations.push(format!("{conversation}/{number} was deleted, and is shown again"));
         }
         self.read(conversation, number, text);
     }
 
-    /// A message says something else, or nothing any more, since entry `by`.
+    /// Records an edit or a deletion by the entry `by`.
     pub(super) fn revise(&mut self, message: &str, by: u64, text: Option<&str>) {
         let Some(place) = self.places.get(message).cloned() else {
-            return self.wrong.push(format!("message {message} was changed before it was said"));
+            return self.violations.push(format!("message {message} was changed before it was received"));
         };
         let last = self.revised_by.entry(place.clone()).or_default();
         if by >= *last {
             *last = by;
-            self.say(&place.0, place.1, text);
+            self.set_text(&place.0, place.1, text);
         }
     }
 
-    fn say(&mut self, conversation: &str, number: u64, text: Option<&str>) {
-        let known = self.heard.entry(conversation.to_owned()).or_default();
+    fn set_text(&mut self, conversation: &str, number: u64, text: Option<&str>) {
+        let known = self.texts.entry(conversation.to_owned()).or_default();
         known.insert(number, text.map(str::to_owned));
     }
 
-    /// A message has this id.
+    /// Records a message's id.
     pub(super) fn identify(&mut self, message: &str, conversation: &str, seq: u64) {
         let here = (conversation.to_owned(), seq);
         let known = self.places.entry(message.to_owned()).or_insert_with(|| here.clone());
         if *known != here {
-            self.wrong.push(format!("message {message} is {known:?} and {here:?}"));
+            self.violations.push(format!("message {message} has two places: {known:?} and {here:?}"));
         }
     }
 
-    /// An entry came by itself.
-    pub(super) fn hear(&mut self, conversation: &str, number: u64) {
-        self.know(conversation, number);
+    /// Records an entry that was received live.
+    pub(super) fn receive(&mut self, conversation: &str, number: u64) {
+        self.learn(conversation, number);
         let live = self.live.entry(conversation.to_owned()).or_default();
         if live.last().is_some_and(|last| *last > number) {
-            self.wrong.push(format!("{conversation}/{number} came after a later one"));
+            self.violations.push(format!("{conversation}/{number} arrived after a later one"));
         }
         if !live.insert(number) {
-            self.wrong.push(format!("{conversation}/{number} came twice on one connection"));
+            self.violations.push(format!("{conversation}/{number} arrived twice on one connection"));
         }
         if self.stage != Stage::CatchingUp {
             let highest = self.settled.entry(conversation.to_owned()).or_default();
@@ -235,29 +237,29 @@ impl Transcript {
         }
     }
 
-    /// An entry that is told to everybody was read from the log. It is news only if it was said while there was no connection.
+    /// Records an entry read from the log. If it should have arrived live before, that is a violation.
     pub(super) fn fetch(&mut self, conversation: &str, number: u64) {
-        if !self.know(conversation, number) {
+        if !self.learn(conversation, number) {
             return;
         }
         if self.stage == Stage::Quiet {
-            self.wrong.push(format!("{conversation}/{number} never came by itself"));
+            self.violations.push(format!("{conversation}/{number} never arrived live"));
         } else if self.settled.get(conversation).is_some_and(|highest| number < *highest) {
-            self.wrong.push(format!("{conversation}/{number} was left out: a later one had come by itself"));
+            self.violations.push(format!("{conversation}/{number} was skipped: a later one had arrived live"));
         }
     }
 
-    /// It knows of an entry. Tells whether that is news.
-    pub(super) fn know(&mut self, conversation: &str, number: u64) -> bool {
+    /// Records that an entry exists. Returns whether it is new.
+    pub(super) fn learn(&mut self, conversation: &str, number: u64) -> bool {
         self.known.entry(conversation.to_owned()).or_default().insert(number)
     }
 
-    /// The newest entry that it knows of in each conversation.
+    /// The newest known entry per conversation.
     pub(super) fn newest(&self) -> BTreeMap<String, u64> {
         self.known.iter().filter_map(|(id, seqs)| Some((id.clone(), *seqs.last()?))).collect()
     }
 
-    /// How far each conversation is known without a hole, as `resume` wants it.
+    /// Per conversation, the seq up to which it is known without a gap, for `resume`.
     pub(super) fn cursors(&self) -> BTreeMap<String, u64> {
         let known = |seqs: &BTreeSet<u64>| {
             seqs.iter().zip(1..).take_while(|(seq, next)| **seq == *next).last().map_or(0, |(seq, _)| *seq)

@@ -1,4 +1,4 @@
-//! Who the clients are.
+//! Accounts of the clients.
 
 use anyhow::Context as _;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
@@ -8,25 +8,25 @@ use crate::auth::{Secret, Tokens};
 use crate::domain::{AccountStatus, Clock as _, PendingCodes, Role, SystemClock, UserId};
 use crate::store::{NewUser, UserStore};
 
-/// Accounts that are being made at the same time.
+/// Accounts created concurrently.
 const AT_ONCE: usize = 64;
 
-/// One account of the server.
+/// An account on the server.
 #[derive(Clone, Debug)]
 pub(crate) struct Account {
-    /// Its id.
+    /// Account id.
     pub(crate) id: UserId,
-    /// `user` or `admin`, as tokens say it.
+    /// Role, as in tokens.
     pub(crate) role: Role,
 }
 
 impl Account {
-    /// A token for this account, good for a day.
+    /// A token for this account, valid for a day.
     pub(crate) fn token(&self, secret: &str) -> String {
         Tokens::new(&Secret::from(secret), DEFAULT_LIFETIME).issue(self.id, self.role, SystemClock.now())
     }
 
-    /// Makes accounts that cannot log in with a password, in this order.
+    /// Creates accounts without passwords, in this order.
     pub(crate) async fn make(users: &dyn UserStore, people: &[(String, Role)]) -> anyhow::Result<Vec<Self>> {
         let now = SystemClock.now();
         let making = people.iter().map(|(name, role)| async move {

@@ -1,4 +1,4 @@
-//! A client of the Channels-style websockets: JSON frames, spoken by hand.
+//! A client of the Channels-style websockets, whose frames are JSON.
 
 use std::time::Duration;
 
@@ -9,11 +9,11 @@ use tokio_tungstenite::tungstenite::Message;
 
 use super::socketio::{ClientError, Dial, PATIENCE, Socket, open_websocket};
 
-/// One websocket. Dropping it cuts the connection without a word.
+/// One websocket. Dropping it closes the TCP connection without a close frame.
 pub(crate) struct ChannelsClient(Socket);
 
 impl ChannelsClient {
-    /// Opens the websocket at a path, token included.
+    /// Opens the websocket at a path, which includes the token.
     pub(crate) async fn connect(url: &str, path: &str) -> Result<Self, ClientError> {
         let how = Dial::default();
         let opening = open_websocket(url, path, &how);
@@ -25,7 +25,7 @@ impl ChannelsClient {
         Ok(self.0.send(Message::text(frame.to_string())).await?)
     }
 
-    /// The next frame that is JSON. May be dropped half-way: nothing is lost.
+    /// The next frame that is JSON. Cancel safe.
     pub(crate) async fn next(&mut self, deadline: Duration) -> Result<Value, ClientError> {
         let next = async {
             loop {

@@ -1,4 +1,4 @@
-//! Requests to a server, one connection each.
+//! HTTP requests, one connection each.
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Empty, Full};
@@ -11,16 +11,16 @@ use tokio::time::timeout;
 
 use super::socketio::{ClientError, PATIENCE, host_of};
 
-/// An answer.
+/// A response.
 #[derive(Debug)]
 pub(crate) struct Answer {
     /// The status code.
     pub(crate) status: u16,
-    /// The body; `null` if it is no JSON.
+    /// The body; `null` if it is not JSON.
     pub(crate) body: Value,
 }
 
-/// A connection for any number of requests, one after the other.
+/// A keep-alive connection.
 pub(crate) struct KeptAlive {
     sender: http1::SendRequest<Empty<Bytes>>,
     host: String,
@@ -31,12 +31,12 @@ impl KeptAlive {
         let host = host_of(url)?;
         let stream = TcpStream::connect(host).await?;
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
-        // It ends with the sender; what goes wrong shows there.
+        // It ends with the sender, which reports errors.
         tokio::spawn(async move { drop(connection.await) });
         Ok(Self { sender, host: host.to_owned() })
     }
 
-    /// GETs as a client of this address, as a proxy says it; gives the status.
+    /// GETs with this address in `X-Forwarded-For`. Returns the status.
     pub(crate) async fn get(&mut self, path: &str, from: &str) -> Result<u16, ClientError> {
         let request = Request::get(path).header("host", &self.host).header("x-forwarded-for", from);
         let request = request.body(Empty::new()).map_err(|error| ClientError::Http(error.to_string()))?;
@@ -58,9 +58,9 @@ pub(crate) async fn get(url: &str, path: &str, token: &str) -> Result<Answer, Cl
     as_json(url, Method::GET, path, Some(token), None).await
 }
 
-/// POSTs JSON.
-pub(crate) async fn post(url: &str, path: &str, token: &str, body: &Value) -> Result<Answer, ClientError> {
-    as_json(url, Method::POST, path, Some(token), Some(body)).await
+/// POSTs JSON, with or without a token.
+pub(crate) async fn post(url: &str, path: &str, token: Option<&str>, body: &Value) -> Result<Answer, ClientError> {
+    as_json(url, Method::POST, path, token, Some(body)).await
 }
 
 async fn as_json(
@@ -75,7 +75,7 @@ async fn as_json(
     Ok(Answer { status, body: serde_json::from_slice(&bytes).unwrap_or_default() })
 }
 
-/// Sends one request, and gives the status and the whole body.
+/// Sends one request. Returns the status and the whole body.
 pub(super) async fn request(
     url: &str,
     method: Method,
@@ -88,7 +88,7 @@ pub(super) async fn request(
         let stream = TcpStream::connect(host).await?;
         stream.set_nodelay(true)?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
-        // It ends with the answer; what goes wrong shows there.
+        // It ends with the response; errors show there.
         tokio::spawn(async move { drop(connection.await) });
         let mut request = Request::builder().method(method).uri(path).header("host", host);
         if let Some(token) = token {

@@ -1,5 +1,5 @@
-//! What the load generator and the prover are built on: servers of one's own on scratch stores, accounts, and clients
-//! that are spoken by hand, with nothing hidden and nothing retried.
+//! Building blocks of the load generator, the prover and the tests: child servers on scratch stores, accounts, and clients that
+//! show every frame and retry nothing.
 //!
 //! Reading order: [`scratch`], [`server`], [`account`], then the clients: [`socketio`] and [`polling`] for Socket.IO,
 //! [`channels`] for the other two dialects, [`http`] for REST.
@@ -24,7 +24,7 @@ pub(crate) use account::Account;
 pub(crate) use scratch::Scratch;
 pub(crate) use server::{ChildServer, SECRET};
 
-/// Which server to start, and where its data goes.
+/// The server to start, and where its data is stored.
 #[derive(Args, Clone, Debug)]
 pub struct ServerOptions {
     /// Server program to start [default: this program].

@@ -1,4 +1,4 @@
-//! Long-polling under a Socket.IO client: the same packets, by GET and POST.
+//! The long-polling transport of the Socket.IO client: packets by GET and POST.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -9,29 +9,29 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::http::request;
-use super::socketio::{ClientError, Conversation, Heard, Outgoing};
+use super::socketio::{ClientError, Dispatcher, Events, Outgoing};
 
-/// Stands between the packets of one body.
+/// Separates the packets of one body.
 const SEPARATOR: char = '\u{1e}';
 
-/// How long a poll may take: the server answers within its ping interval.
+/// Timeout of a poll. The server responds within its ping interval.
 const POLL: Duration = Duration::from_mins(1);
 
-/// One session.
+/// One Engine.IO session.
 pub(super) struct Polling {
     url: String,
     path: String,
-    /// Packets that have come and were not asked for yet.
-    come: VecDeque<String>,
+    /// Packets that were received and not read yet.
+    received: VecDeque<String>,
 }
 
 impl Polling {
-    /// Goes through both handshakes, up to the server's `40`, which it gives, too.
+    /// Opens a session: both handshakes, up to the server's `40`, which is returned as well.
     pub(super) async fn open(url: &str, auth: &str) -> Result<(Self, String), ClientError> {
         let base = "/socket.io/?EIO=4&transport=polling";
-        let mut session = Self { url: url.to_owned(), path: base.to_owned(), come: VecDeque::new() };
+        let mut session = Self { url: url.to_owned(), path: base.to_owned(), received: VecDeque::new() };
         session.poll().await?;
-        let opened = session.come.pop_front().unwrap_or_default();
+        let opened = session.received.pop_front().unwrap_or_default();
         let unexpected = || ClientError::Unexpected(opened.clone());
         let open: Value = serde_json::from_str(opened.strip_prefix('0').ok_or_else(unexpected)?).unwrap_or_default();
         let sid = open["sid"].as_str().ok_or_else(unexpected)?;
@@ -48,7 +48,7 @@ impl Polling {
 
     async fn next(&mut self) -> Result<String, ClientError> {
         loop {
-            if let Some(packet) = self.come.pop_front() {
+            if let Some(packet) = self.received.pop_front() {
                 return Ok(packet);
             }
             self.poll().await?;
@@ -61,7 +61,7 @@ impl Polling {
         if status != 200 {
             return Err(ClientError::Closed);
         }
-        self.come.extend(String::from_utf8_lossy(&body).split(SEPARATOR).map(str::to_owned));
+        self.received.extend(String::from_utf8_lossy(&body).split(SEPARATOR).map(str::to_owned));
         Ok(())
     }
 
@@ -72,16 +72,16 @@ impl Polling {
         }
     }
 
-    /// Carries packets both ways until either side is gone.
-    pub(super) async fn attend(self, mut to_send: mpsc::UnboundedReceiver<Outgoing>, heard: Heard) {
-        let mut conversation = Conversation::new(heard);
-        let poster = Self { url: self.url.clone(), path: self.path.clone(), come: VecDeque::new() };
-        let (come, mut packets) = mpsc::unbounded_channel();
+    /// Forwards packets both ways until either side is closed.
+    pub(super) async fn forward(self, mut to_send: mpsc::UnboundedReceiver<Outgoing>, events: Events) {
+        let mut dispatcher = Dispatcher::new(events);
+        let poster = Self { url: self.url.clone(), path: self.path.clone(), received: VecDeque::new() };
+        let (received, mut packets) = mpsc::unbounded_channel();
         let mut poller = self;
-        // A poll that is dropped half-way would take its packets along.
+        // Not cancel safe: a poll that is dropped loses its packets.
         let polling = async move {
             while let Ok(packet) = poller.next().await {
-                if come.send(packet).is_err() {
+                if received.send(packet).is_err() {
                     return;
                 }
             }
@@ -95,14 +95,14 @@ impl Polling {
                     continue;
                 }
                 asked = to_send.recv() => match asked {
-                    Some(asked) => conversation.ask(asked),
+                    Some(asked) => dispatcher.register(asked),
                     None => return,
                 },
                 packet = packets.recv() => match packet {
                     Some(packet) if packet == "2" => "3".to_owned(),
                     Some(packet) if packet.starts_with("41") || packet == "1" => return,
                     Some(packet) => {
-                        conversation.hear(&packet);
+                        dispatcher.dispatch(&packet);
                         continue;
                     }
                     None => return,

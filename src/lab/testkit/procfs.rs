@@ -1,11 +1,11 @@
-//! What Linux tells about a process. Elsewhere, and for processes that have gone, nothing is told.
+//! Memory and CPU time of a process, on Linux. `None` elsewhere, and for processes that have ended.
 
 use std::fs;
 
 /// Clock ticks per second in `/proc`, the same on every Linux that Rust's standard library runs on.
 const TICKS: f64 = 100.0;
 
-/// Memory that is resident now, in bytes.
+/// Resident memory in bytes.
 pub(crate) fn resident_bytes(pid: u32) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
@@ -13,10 +13,10 @@ pub(crate) fn resident_bytes(pid: u32) -> Option<u64> {
     Some(kibibytes * 1024)
 }
 
-/// CPU time used so far by all threads, in seconds.
+/// CPU time of all threads so far, in seconds.
 pub(crate) fn cpu_seconds(pid: u32) -> Option<f64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name before the last parenthesis may hold spaces; user and system time are the 12th and 13th word after it.
+    // The name in parentheses may contain spaces; user and system time are the 12th and 13th word after it.
     let mut words = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
     let user: f64 = words.next()?.parse().ok()?;
     let system: f64 = words.next()?.parse().ok()?;

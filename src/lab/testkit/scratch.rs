@@ -1,4 +1,4 @@
-//! A store that nobody else uses, and of which nothing is left behind.
+//! A temporary store.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -9,18 +9,17 @@ use super::{Account, ServerOptions};
 use crate::domain::Role;
 use crate::store::{OpenStore, StoreLocation};
 
-/// A scratch store, and the folder for what goes with it. The folder is removed when this goes out of scope, a database by
-/// [`Scratch::remove`].
+/// A temporary store, and its folder. The folder is removed on drop, a database by [`Scratch::remove`].
 pub(crate) struct Scratch {
     folder: PathBuf,
     location: StoreLocation,
 }
 
 impl Scratch {
-    /// A store with these accounts.
+    /// Creates a store with these accounts.
     ///
-    /// A data file is made elsewhere and then copied, for a store goes on looking after a file that it has opened, and this
-    /// process must not do the server's work.
+    /// A data file is created elsewhere and then copied: an open store runs background work on its file, which would interfere
+    /// with the server.
     pub(crate) async fn make(
         options: &ServerOptions,
         people: &[(String, Role)],
@@ -56,7 +55,7 @@ impl Scratch {
         Ok(accounts)
     }
 
-    /// What a server's command line needs to use this store.
+    /// The flags of a server that uses this store.
     pub(crate) fn arguments(&self) -> Vec<OsString> {
         let files = ["--files".into(), self.folder.join("files").into()];
         let store = match &self.location {
@@ -66,14 +65,14 @@ impl Scratch {
         store.into_iter().chain(files).collect()
     }
 
-    /// Opens the store in this process, for when no server uses it.
+    /// Opens the store in this process. No server may be using it.
     pub(crate) async fn open(&self) -> anyhow::Result<OpenStore> {
         let store = self.location.open().await.with_context(|| format!("opening {}", self.location))?;
         store.migrate(&|_, _| ()).await?;
         Ok(store)
     }
 
-    /// Removes a database. What is on disk goes by itself.
+    /// Removes the database, if it is one. Files are removed on drop.
     pub(crate) async fn remove(self) -> anyhow::Result<()> {
         if self.location.file().is_none() {
             self.open().await?.erase().await.context("removing the scratch database")?;
@@ -84,7 +83,7 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // What cannot be removed stays in the system's scratch folder.
+        // Files that cannot be removed stay in the temporary folder.
         let _left = std::fs::remove_dir_all(&self.folder);
     }
 }

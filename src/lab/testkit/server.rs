@@ -1,4 +1,4 @@
-//! A server of one's own: a child process on a scratch store, which can be asked to stop, killed, and started again.
+//! A server as a child process, which can be stopped, killed and restarted.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::{Ipv4Addr, TcpListener};
@@ -12,27 +12,25 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::{Scratch, ServerOptions};
 
-/// How long the server may take to listen, and to stop.
+/// Timeout for the server to listen, and to stop.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How often it is looked whether it has stopped.
+/// How often a stopping server is polled.
 const GLANCE: Duration = Duration::from_millis(5);
 
 /// The secret that it signs tokens with.
 pub(crate) const SECRET: &str = "a-secret-for-scratch-servers-and-nothing-else";
 
-/// How a server is started.
+/// A server, running or not. Killed on drop.
 pub(crate) struct ChildServer {
-    /// Where it listens whenever it runs: `http://127.0.0.1:PORT`.
+    /// `http://127.0.0.1:PORT`, the same after each restart.
     pub(crate) url: String,
     command: Command,
     child: Option<Child>,
 }
 
 impl ChildServer {
-    /// Starts a server on a store, with these flags besides the usual ones, on one CPU if so wished and possible.
-    ///
-    /// It keeps its port when it is started again, as a real one does.
+    /// Starts a server on a store with these additional flags, pinned to a CPU if one is given.
     pub(crate) async fn start(
         options: &ServerOptions,
         scratch: &Scratch,
@@ -54,14 +52,14 @@ impl ChildServer {
         let port = free_port()?;
         command.args(["serve", "--listen", &format!("127.0.0.1:{port}"), "--jwt-secret", SECRET]);
         command.args(scratch.arguments()).args(flags).args(&options.server_arg);
-        // What is said about a server that is treated like this would be of no use.
+        // Its warnings about killed connections would be noise.
         command.env("DESKLINE_LOG", "error").stdin(Stdio::null()).stdout(Stdio::piped());
         let mut server = Self { url: format!("http://127.0.0.1:{port}"), command, child: None };
         server.start_again().await.with_context(|| format!("starting {}", program.display()))?;
         Ok(server)
     }
 
-    /// Starts it after it was killed or stopped; returns once it listens.
+    /// Starts it again after it was killed or stopped. Returns once it listens.
     pub(crate) async fn start_again(&mut self) -> anyhow::Result<()> {
         let mut child = self.command.spawn()?;
         let listens = listening(&mut child)?;
@@ -70,21 +68,21 @@ impl ChildServer {
         heard.context("the server ended before it listened")
     }
 
-    /// Its process id, while it runs.
+    /// Its process id, if it is running.
     pub(crate) fn pid(&self) -> Option<u32> {
         self.child.as_ref().map(Child::id)
     }
 
-    /// Ends it at once, as a power cut would.
+    /// Kills it with SIGKILL.
     pub(crate) fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
-            // It may have ended already.
+            // It may have exited already.
             let _ended = child.kill();
             let _ended = child.wait();
         }
     }
 
-    /// Asks it to stop, and waits until it has.
+    /// Stops it with SIGTERM and waits for it.
     pub(crate) async fn stop(&mut self) -> anyhow::Result<()> {
         let child = self.child.as_mut().context("the server does not run")?;
         let pid = child.id().to_string();
@@ -110,25 +108,25 @@ impl Drop for ChildServer {
     }
 }
 
-/// A port that nobody listens on at this moment.
+/// A port that is free at the moment.
 fn free_port() -> anyhow::Result<u16> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("looking for a free port")?;
     Ok(listener.local_addr()?.port())
 }
 
-/// Is told once the child has printed where it listens. What it prints afterwards is read and dropped.
+/// Resolves once the child has printed where it listens. Later output is read and dropped.
 fn listening(child: &mut Child) -> anyhow::Result<oneshot::Receiver<()>> {
     let output = child.stdout.take().context("the server has no output")?;
-    let (tell, told) = oneshot::channel();
+    let (sender, receiver) = oneshot::channel();
     thread::spawn(move || {
-        let mut tell = Some(tell);
+        let mut sender = Some(sender);
         for line in BufReader::new(output).lines().map_while(Result::ok) {
             if line.contains("listens on")
-                && let Some(tell) = tell.take()
+                && let Some(sender) = sender.take()
             {
-                let _gone = tell.send(());
+                let _gone = sender.send(());
             }
         }
     });
-    Ok(told)
+    Ok(receiver)
 }

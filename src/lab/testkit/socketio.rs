@@ -1,7 +1,6 @@
-//! A Socket.IO client: one websocket or one polling session, spoken by hand, with nothing hidden and nothing retried.
+//! A Socket.IO client over one websocket or one polling session, which shows every packet and retries nothing.
 //!
-//! A background task answers the server's pings, so one may look away from a [`Client`] for as long as one likes. The
-//! load generator shares only [`dial`] with it.
+//! A background task answers pings, so a [`Client`] need not be polled. The load generator uses only [`dial`].
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -23,16 +22,16 @@ use super::polling::Polling;
 /// A websocket over plain TCP.
 pub(crate) type Socket = WebSocketStream<TcpStream>;
 
-/// How long clients wait for the server in a handshake, and for an answer.
+/// Timeout of handshakes and acknowledgements.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Why the client got no further.
+/// An error of a client.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// The address is not of the form `http://HOST:PORT`.
     #[error("not an address of the form http://HOST:PORT: {0}")]
     BadUrl(String),
-    /// There was no TCP connection.
+    /// The TCP connection failed.
     #[error("could not connect: {0}")]
     Connect(#[from] std::io::Error),
     /// The websocket failed, or the server refused the upgrade.
@@ -41,13 +40,13 @@ pub enum ClientError {
     /// A request failed.
     #[error("HTTP: {0}")]
     Http(String),
-    /// The server said something that does not belong here.
+    /// The server sent something unexpected.
     #[error("unexpected from the server: {0}")]
     Unexpected(String),
-    /// The connection is closed, and everything that came before has been read.
+    /// The connection is closed, and everything received before has been read.
     #[error("the connection is closed")]
     Closed,
-    /// Nothing came in time.
+    /// Nothing was received in time.
     #[error("nothing came within {0:?}")]
     TimedOut(Duration),
 }
@@ -64,21 +63,21 @@ impl From<tungstenite::Error> for ClientError {
 /// How [`dial`] connects.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Dial {
-    /// The local address, if it matters.
+    /// Local address to connect from.
     pub(crate) from: Option<SocketAddr>,
     /// The payload of the Socket.IO CONNECT as JSON; empty for none.
     pub(crate) auth: String,
-    /// Bytes of read buffer; 0 for the default.
+    /// Size of the read and write buffers in bytes; 0 for the default.
     pub(crate) buffer: usize,
-    /// Bytes that the system may keep for it, unread; 0 for the default.
+    /// Size of the socket's receive buffer (`SO_RCVBUF`) in bytes; 0 for the default.
     pub(crate) receive_buffer: u32,
 }
 
 impl Dial {
-    /// Bytes of each buffer of a slim connection.
+    /// Buffer size of a slim connection, in bytes.
     const SLIM: usize = 1024;
 
-    /// For one of very many: with small buffers of its own, so that they all fit into one process.
+    /// Small buffers, for thousands of connections in one process.
     pub(crate) fn slim() -> Self {
         Self { buffer: Self::SLIM, ..Self::default() }
     }
@@ -90,12 +89,12 @@ pub(super) fn host_of(url: &str) -> Result<&str, ClientError> {
     host.ok_or_else(|| ClientError::BadUrl(url.to_owned()))
 }
 
-/// Opens a websocket and goes through both handshakes, Engine.IO's and Socket.IO's, up to the server's `40`.
+/// Opens a websocket and completes the Engine.IO and Socket.IO handshakes, up to the server's `40`.
 pub(crate) async fn dial(url: &str, how: &Dial) -> Result<Socket, ClientError> {
     Ok(dial_answered(url, how).await?.0)
 }
 
-/// The same, with the server's `40`.
+/// Like [`dial`], and returns the server's `40`.
 async fn dial_answered(url: &str, how: &Dial) -> Result<(Socket, String), ClientError> {
     let mut socket = open_websocket(url, "/socket.io/?EIO=4&transport=websocket", how).await?;
     let opened = next_packet(&mut socket).await?;
@@ -144,14 +143,14 @@ pub(crate) async fn next_packet(socket: &mut Socket) -> Result<String, ClientErr
     timeout(PATIENCE, next).await.unwrap_or(Err(ClientError::TimedOut(PATIENCE)))
 }
 
-/// What a client asks its task to send.
+/// A packet to send.
 pub(super) struct Outgoing {
     packet: String,
-    /// The id of the ack that is wanted, and who waits for it.
+    /// Id and receiver of the acknowledgement, if one is requested.
     ack: Option<(u64, oneshot::Sender<Value>)>,
 }
 
-/// One connected Socket.IO client. Dropping it cuts the connection without a word, as a closed laptop does.
+/// A connected Socket.IO client. Dropping it drops the connection without closing the session, like a closed laptop.
 pub struct Client {
     outgoing: mpsc::UnboundedSender<Outgoing>,
     events: Mutex<mpsc::UnboundedReceiver<(String, Value)>>,
@@ -161,7 +160,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// Connects to the server at `http://HOST:PORT`, up to the point where events can be sent.
+    /// Connects to the server at `http://HOST:PORT`, ready to send events.
     ///
     /// # Errors
     /// [`ClientError`] if there is no connection, or the server refuses it.
@@ -169,10 +168,10 @@ impl Client {
         Self::dialled(url, Dial::default()).await
     }
 
-    /// Like [`Client::connect`], with a payload in the handshake, where some dialects carry their token.
+    /// Like [`Client::connect`], with a payload in the handshake (`auth`).
     ///
     /// # Errors
-    /// [`ClientError`] if there is no connection, or the server refuses it: [`ClientError::Unexpected`] holds its words.
+    /// [`ClientError`] if there is no connection, or the server refuses it: [`ClientError::Unexpected`] holds its answer.
     pub async fn connect_with(url: &str, auth: &Value) -> Result<Self, ClientError> {
         Self::dialled(url, Dial { auth: auth.to_string(), ..Dial::default() }).await
     }
@@ -185,7 +184,7 @@ impl Client {
         Self::polled(url, "").await
     }
 
-    /// As a browser's page connects with the stock client, which shows its `pid` and `offset`; `polls`: by long-polling.
+    /// Connects as a page with the stock client does, with its `pid` and `offset` in the handshake. `polls`: by long-polling.
     ///
     /// # Errors
     /// As [`Client::connect`].
@@ -195,30 +194,33 @@ impl Client {
 
     async fn polled(url: &str, auth: &str) -> Result<Self, ClientError> {
         let (session, answer) = in_time(Polling::open(url, auth)).await?;
-        Ok(Self::attended(&answer, |to_send, heard| tokio::spawn(session.attend(to_send, heard))))
+        Ok(Self::connected_by(&answer, |to_send, events| tokio::spawn(session.forward(to_send, events))))
     }
 
     async fn dialled(url: &str, how: Dial) -> Result<Self, ClientError> {
         let (socket, answer) = in_time(dial_answered(url, &how)).await?;
-        Ok(Self::attended(&answer, |to_send, heard| tokio::spawn(attend(socket, to_send, heard))))
+        Ok(Self::connected_by(&answer, |to_send, events| tokio::spawn(forward(socket, to_send, events))))
     }
 
-    fn attended(answer: &str, spawn: impl FnOnce(mpsc::UnboundedReceiver<Outgoing>, Heard) -> JoinHandle<()>) -> Self {
+    fn connected_by(
+        answer: &str,
+        spawn: impl FnOnce(mpsc::UnboundedReceiver<Outgoing>, Events) -> JoinHandle<()>,
+    ) -> Self {
         let connected = answer.strip_prefix("40").and_then(|says| serde_json::from_str(says).ok()).unwrap_or_default();
         let (outgoing, to_send) = mpsc::unbounded_channel();
-        let (heard, events) = mpsc::unbounded_channel();
-        let task = spawn(to_send, heard);
+        let (received, events) = mpsc::unbounded_channel();
+        let task = spawn(to_send, received);
         Self { outgoing, events: Mutex::new(events), next_ack: AtomicU64::new(0), connected, task }
     }
 
-    /// What the answer to CONNECT says.
+    /// Payload of the server's CONNECT packet.
     #[must_use]
     pub const fn connected(&self) -> &Value {
         &self.connected
     }
 
-    /// Sends `authenticate` with a bare token, and gives what `authenticated` says, success or not. Events that come
-    /// before the answer are dropped.
+    /// Sends `authenticate` with a bare token. Returns the payload of `authenticated`, successful or not. Earlier events are
+    /// dropped.
     ///
     /// # Errors
     /// [`ClientError`] if no answer comes within ten seconds.
@@ -227,7 +229,7 @@ impl Client {
         self.wait_for("authenticated", PATIENCE).await
     }
 
-    /// Sends an event with one argument, and waits for nothing.
+    /// Sends an event with one argument, without an acknowledgement.
     ///
     /// # Errors
     /// [`ClientError::Closed`] if the connection is known to be closed.
@@ -236,16 +238,16 @@ impl Client {
         self.outgoing.send(Outgoing { packet, ack: None }).map_err(|_| ClientError::Closed)
     }
 
-    /// Sends an event with one argument and gives the first argument of its ack. Events that come meanwhile are kept.
+    /// Sends an event with one argument and returns the first argument of its acknowledgement. Events received meanwhile are kept.
     ///
     /// # Errors
     /// [`ClientError`] if the connection closes first, or no ack comes within ten seconds.
     pub async fn emit_ack(&self, event: &str, argument: impl Into<Value>) -> Result<Value, ClientError> {
         let id = self.next_ack.fetch_add(1, Ordering::Relaxed);
         let packet = format!("42{id}{}", Value::from(vec![Value::from(event), argument.into()]));
-        let (tell, told) = oneshot::channel();
-        self.outgoing.send(Outgoing { packet, ack: Some((id, tell)) }).map_err(|_| ClientError::Closed)?;
-        match timeout(PATIENCE, told).await {
+        let (sender, receiver) = oneshot::channel();
+        self.outgoing.send(Outgoing { packet, ack: Some((id, sender)) }).map_err(|_| ClientError::Closed)?;
+        match timeout(PATIENCE, receiver).await {
             Ok(answer) => answer.map_err(|_| ClientError::Closed),
             Err(_) => Err(ClientError::TimedOut(PATIENCE)),
         }
@@ -279,12 +281,12 @@ impl Client {
         timeout(deadline, find).await.unwrap_or(Err(ClientError::TimedOut(deadline)))
     }
 
-    /// Cuts the connection without a word. Events that came before can still be read, up to [`ClientError::Closed`].
+    /// Drops the connection without closing the session. Events received before can still be read, up to [`ClientError::Closed`].
     pub fn cut(&self) {
         self.task.abort();
     }
 
-    /// Whether the connection has gone. Events that came before it went can still be read.
+    /// Whether the connection is closed. Events received before can still be read.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.task.is_finished()
@@ -297,21 +299,21 @@ impl Drop for Client {
     }
 }
 
-/// Where events go.
-pub(super) type Heard = mpsc::UnboundedSender<(String, Value)>;
+/// Receives events.
+pub(super) type Events = mpsc::UnboundedSender<(String, Value)>;
 
 async fn in_time<T>(work: impl Future<Output = Result<T, ClientError>>) -> Result<T, ClientError> {
     timeout(PATIENCE, work).await.unwrap_or(Err(ClientError::TimedOut(PATIENCE)))
 }
 
-/// Carries packets both ways until either side is gone.
-async fn attend(mut socket: Socket, mut to_send: mpsc::UnboundedReceiver<Outgoing>, heard: Heard) {
-    let mut conversation = Conversation::new(heard);
+/// Forwards packets both ways until either side is closed.
+async fn forward(mut socket: Socket, mut to_send: mpsc::UnboundedReceiver<Outgoing>, events: Events) {
+    let mut dispatcher = Dispatcher::new(events);
     loop {
         let packet = tokio::select! {
             asked = to_send.recv() => {
                 let Some(asked) = asked else { return };
-                conversation.ask(asked)
+                dispatcher.register(asked)
             }
             read = socket.next() => {
                 let Some(Ok(message)) = read else { return };
@@ -319,7 +321,7 @@ async fn attend(mut socket: Socket, mut to_send: mpsc::UnboundedReceiver<Outgoin
                     Message::Text(text) if text.as_str() == "2" => "3".to_owned(),
                     Message::Text(text) if text.starts_with("41") => return,
                     Message::Text(text) => {
-                        conversation.hear(text.as_str());
+                        dispatcher.dispatch(text.as_str());
                         continue;
                     }
                     _ => continue,
@@ -332,38 +334,38 @@ async fn attend(mut socket: Socket, mut to_send: mpsc::UnboundedReceiver<Outgoin
     }
 }
 
-/// Who waits for what.
-pub(super) struct Conversation {
-    heard: Heard,
+/// Dispatches received packets to events and pending acknowledgements.
+pub(super) struct Dispatcher {
+    events: Events,
     waiting: HashMap<u64, oneshot::Sender<Value>>,
 }
 
-impl Conversation {
-    pub(super) fn new(heard: Heard) -> Self {
-        Self { heard, waiting: HashMap::new() }
+impl Dispatcher {
+    pub(super) fn new(events: Events) -> Self {
+        Self { events, waiting: HashMap::new() }
     }
 
-    /// Notes who waits for an ack, and gives the packet to send.
-    pub(super) fn ask(&mut self, Outgoing { packet, ack }: Outgoing) -> String {
+    /// Registers a pending acknowledgement and returns the packet to send.
+    pub(super) fn register(&mut self, Outgoing { packet, ack }: Outgoing) -> String {
         self.waiting.extend(ack);
         packet
     }
 
-    /// Passes one event or ack on to who waits for it.
-    pub(super) fn hear(&mut self, packet: &str) {
+    /// Dispatches one event or acknowledgement.
+    pub(super) fn dispatch(&mut self, packet: &str) {
         let body = packet.get(2..).unwrap_or_default();
         let array = body.find('[').unwrap_or(body.len());
         let Ok(Value::Array(mut arguments)) = serde_json::from_str(&body[array..]) else { return };
         if packet.starts_with("43") {
             let id = body[..array].parse().ok();
-            if let Some(tell) = id.and_then(|id: u64| self.waiting.remove(&id)) {
-                let _gone = tell.send(only(arguments));
+            if let Some(sender) = id.and_then(|id: u64| self.waiting.remove(&id)) {
+                let _gone = sender.send(only(arguments));
             }
         } else if packet.starts_with("42")
             && !arguments.is_empty()
             && let Value::String(name) = arguments.remove(0)
         {
-            let _gone = self.heard.send((name, only(arguments)));
+            let _gone = self.events.send((name, only(arguments)));
         }
     }
 }

@@ -33,7 +33,7 @@ async fn until<F: Future<Output = bool>>(what: &str, holds: impl Fn() -> F) -> D
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_banned_address_is_cut_off_and_kept_out_until_the_ban_is_lifted() {
+async fn a_banned_address_is_disconnected_and_refused_until_the_ban_is_lifted() {
     let server = TestServer::start(&["--trusted-proxy", "127.0.0.0/8"]).await;
     let http = Http::new();
     let get =
@@ -73,7 +73,7 @@ async fn a_banned_address_is_cut_off_and_kept_out_until_the_ban_is_lifted() {
 
 /// Nothing of it is asked for at that moment, so only the ban itself can end it before the ping timeout of 45 s.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_polls_from_a_banned_address_is_offline_at_once() {
+async fn a_polling_client_from_a_banned_address_is_offline_at_once() {
     let server = TestServer::start(&["--trusted-proxy", "127.0.0.0/8", "--offline-grace", "100ms"]).await;
     let (ann, ada) = (server.customer("ann").await, server.agent("ada").await);
     let desk = server.enter(&ada).await;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::support::TestServer;
 
 #[tokio::test]
-async fn an_address_that_asks_for_too_much_is_told_when_to_come_back_and_others_are_served() {
+async fn an_address_over_its_limit_gets_a_retry_time_and_others_are_served() {
     let flags = ["--limit", "registrations=3/1m,mails=5/1m,rooms=2/1m", "--trusted-proxy", "127.0.0.0/8"];
     let server = TestServer::start(&flags).await;
     let http = reqwest::Client::new();

@@ -76,7 +76,7 @@ async fn a_flood_of_handshakes_takes_the_places_of_its_own_address_alone() {
 }
 
 #[tokio::test]
-async fn handshakes_beyond_the_rate_of_an_address_are_told_when_to_come_back() {
+async fn handshakes_beyond_the_rate_of_an_address_get_a_retry_time() {
     let server = TestServer::start(&["--limit", "handshakes=2/1m"]).await;
     let (door, ann) = (Door::of(&server), server.customer("ann").await);
     for _ in 0..2 {
@@ -91,7 +91,7 @@ async fn handshakes_beyond_the_rate_of_an_address_are_told_when_to_come_back() {
 }
 
 #[tokio::test]
-async fn a_session_answers_to_who_has_opened_it_alone() {
+async fn a_session_accepts_requests_of_its_own_client_only() {
     let server = TestServer::start(&["--trusted-proxy", "127.0.0.0/8"]).await;
     let (door, ann, bob) = (Door::of(&server), server.customer("ann").await, server.customer("bob").await);
     let status = async |request: RequestBuilder| request.send().await.unwrap().status().as_u16();

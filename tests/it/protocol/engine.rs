@@ -133,7 +133,7 @@ async fn a_client_ends_its_session_by_a_packet() {
 }
 
 #[tokio::test]
-async fn pings_come_again_and_again_and_who_does_not_answer_is_gone() {
+async fn pings_are_sent_regularly_and_a_client_that_does_not_answer_is_disconnected() {
     let echo = Echo::start(PATIENT).await;
     let mut wire = echo.websocket(WEBSOCKET).await.unwrap();
     wire.text().await;
@@ -158,7 +158,7 @@ async fn pings_come_again_and_again_and_who_does_not_answer_is_gone() {
 }
 
 #[tokio::test]
-async fn a_session_changes_to_a_websocket_and_goes_on_there() {
+async fn a_session_upgrades_to_a_websocket_and_continues_there() {
     let echo = Echo::start(PATIENT).await;
     let sid = open(&echo).await;
     // The first ping, so that no poll waits for it.

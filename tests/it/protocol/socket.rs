@@ -49,7 +49,7 @@ async fn a_namespace_that_is_not_there_is_refused() {
 }
 
 #[tokio::test]
-async fn who_speaks_before_connecting_is_cut_off() {
+async fn a_client_that_sends_before_connecting_is_disconnected() {
     let echo = Echo::start(PATIENT).await;
     for first in ["4abc", r#"42["message","hello"]"#, r#"42/custom,["message","hello"]"#] {
         let mut wire = open(&echo).await;

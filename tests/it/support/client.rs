@@ -1,4 +1,4 @@
-//! What tests do with a client again and again.
+//! Steps that many tests take with a client.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::Account;
 
-/// A client of this account: connected, authenticated, caught up on what it missed.
+/// A client of this account: connected, authenticated and caught up.
 pub(crate) async fn enter(url: &str, account: &Account) -> Client {
     let client = Client::connect(url).await.unwrap();
     let answer = client.emit_ack("authenticate", json!({ "token": account.token })).await.unwrap();
@@ -15,7 +15,7 @@ pub(crate) async fn enter(url: &str, account: &Account) -> Client {
     client
 }
 
-/// All events that come until none has come for `quiet`.
+/// Receives events until none has arrived for `quiet`.
 pub(crate) async fn settle(client: &Client, quiet: Duration) -> Vec<(String, Value)> {
     let mut heard = Vec::new();
     loop {

@@ -1,4 +1,4 @@
-//! What these tests share: a server in this process, one in its own on a data file, and clients.
+//! Helpers of this suite: servers in this process or as one of their own, and clients.
 
 use std::time::Duration;
 
@@ -19,5 +19,5 @@ pub(crate) use crate::shared::{
     Account, PROGRAM, SECRET, ServerProcess, all_logs, email_of, how_long, make_account, number, seed, text,
 };
 
-/// How long anything may take that should happen at once.
+/// Timeout of anything that should happen at once.
 pub(crate) const SOON: Duration = Duration::from_secs(10);

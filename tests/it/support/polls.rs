@@ -1,8 +1,8 @@
-//! A session that polls when it is told to.
+//! A polling session whose requests a test controls.
 
 use serde_json::Value;
 
-/// One whose requests a test makes one by one.
+/// A raw polling session. The library's client hides its requests, and polls by itself.
 pub(crate) struct Polls {
     client: reqwest::Client,
     url: String,
@@ -13,7 +13,7 @@ impl Polls {
         Self::open_by(reqwest::Client::new(), url).await
     }
 
-    /// As a page in a browser.
+    /// Opens a session with a browser's user agent.
     pub(crate) async fn open_in_browser(url: &str) -> Self {
         Self::open_by(reqwest::Client::builder().user_agent("Mozilla/5.0").build().unwrap(), url).await
     }
@@ -24,7 +24,7 @@ impl Polls {
         let open: Value = serde_json::from_str(open.strip_prefix('0').unwrap()).unwrap();
         let polls = Self { client, url: format!("{url}&sid={}", open["sid"].as_str().unwrap()) };
         polls.say("40").await;
-        // Whoever speaks before they are connected loses their session.
+        // A packet before CONNECT would end the session.
         polls.poll_for("40{").await;
         polls
     }
@@ -33,7 +33,7 @@ impl Polls {
         self.post(packet, "").await;
     }
 
-    /// The same, as the request with this `t`.
+    /// The same, with this `t` parameter.
     pub(crate) async fn say_as(&self, t: &str, packet: &str) {
         self.post(packet, &format!("&t={t}")).await;
     }
@@ -44,7 +44,7 @@ impl Polls {
         assert_eq!(answer.text().await.unwrap(), "ok");
     }
 
-    /// Polls until an answer holds this.
+    /// Polls until a response contains `wanted`.
     pub(crate) async fn poll_for(&self, wanted: &str) {
         for _ in 0..20 {
             let answer = self.poll().await;
@@ -60,7 +60,7 @@ impl Polls {
         self.get("").await
     }
 
-    /// The same, as the request with this `t`.
+    /// The same, with this `t` parameter.
     pub(crate) async fn poll_as(&self, t: &str) -> String {
         self.get(&format!("&t={t}")).await
     }

@@ -1,4 +1,4 @@
-//! A data file on which one server after the other may run.
+//! A data file for servers that run one after the other.
 
 use std::path::PathBuf;
 use std::process::Output;
@@ -12,13 +12,13 @@ use tokio::time::timeout;
 
 use super::{Account, PROGRAM, SECRET, STOP, ServerProcess, seed};
 
-/// A scratch folder with a data file, on which one server after the other may run.
+/// A temporary folder with a data file.
 pub(crate) struct Site {
     folder: TempDir,
 }
 
 impl Site {
-    /// A folder, and a data file with these accounts.
+    /// Creates a data file with these accounts.
     pub(crate) async fn with(people: &[(&str, Role)]) -> (Self, Vec<Account>) {
         let site = Self { folder: tempfile::tempdir().unwrap() };
         let accounts = seed(&site.data(), people).await;
@@ -30,27 +30,27 @@ impl Site {
         self.folder.path().join("deskline.db")
     }
 
-    /// Starts a server here, with these flags besides the usual ones.
+    /// Starts a server on the data file, with these additional flags.
     pub(crate) async fn start(&self, flags: &[&str]) -> ServerProcess {
         let mut command = Command::new(PROGRAM);
         command.args(self.usual()).args(flags);
         ServerProcess::start(command).await
     }
 
-    /// The flags that every server here has.
+    /// The flags of every server.
     pub(crate) fn usual(&self) -> Vec<String> {
         let data = self.data().to_str().unwrap().to_owned();
         let usual = ["--listen", "127.0.0.1:0", "--jwt-secret", SECRET, "--data"];
         usual.into_iter().map(str::to_owned).chain([data]).collect()
     }
 
-    /// The store on the data file. For when no server runs here any more.
+    /// Opens the store. No server may be running.
     pub(crate) fn store(&self) -> Arc<SqliteStore> {
         SqliteStore::open(&self.data()).unwrap()
     }
 }
 
-/// Runs the program to its end.
+/// Runs the program until it exits.
 pub(crate) async fn run(arguments: &[&str]) -> Output {
     let run = Command::new(PROGRAM).args(arguments).kill_on_drop(true).output();
     timeout(STOP, run).await.expect("the program does not end").unwrap()

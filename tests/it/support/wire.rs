@@ -1,4 +1,4 @@
-//! A websocket on which anything can be said, and on which nothing is done that is not asked for.
+//! A raw websocket, for frames that a correct client would not send.
 
 use std::time::Duration;
 
@@ -23,12 +23,12 @@ impl Wire {
         Self::open(url, None, None).await
     }
 
-    /// Connects as a client of this address, as a proxy says it.
+    /// Connects with this address in `X-Forwarded-For`.
     pub(crate) async fn connect_from(url: &str, address: &str) -> Self {
         Self::open(url, None, Some(address)).await
     }
 
-    /// Connects with a small receive buffer, so that what is not read backs up at the server soon.
+    /// Connects with a small receive buffer, so that unread data soon accumulates at the server.
     pub(crate) async fn connect_with_buffer(url: &str, buffer: Option<u32>) -> Self {
         Self::open(url, buffer, None).await
     }
@@ -56,24 +56,24 @@ impl Wire {
         wire
     }
 
-    /// Shows whose it is, and reads up to the answer.
+    /// Authenticates, and reads up to the answer.
     pub(crate) async fn authenticate(&mut self, account: &Account) {
         assert!(self.send(format!("42{}", json!(["authenticate", account.token]))).await);
         while !self.next(SOON).await.expect("no answer").starts_with(r#"42["authenticated""#) {}
     }
 
-    /// Cuts the connection without a word, and waits until the server has closed its end as well.
+    /// Closes the TCP connection without a close frame, and waits until the server has closed its end.
     pub(crate) async fn vanish(mut self) {
         drop(self.0.get_mut().shutdown().await);
         while self.next(SOON).await.is_some() {}
     }
 
-    /// Sends a text frame; false if the connection is gone.
+    /// Sends a text frame. Returns false if the connection is closed.
     pub(crate) async fn send(&mut self, frame: impl Into<String>) -> bool {
         self.say(Message::text(frame.into())).await
     }
 
-    /// Sends a binary frame; false if the connection is gone.
+    /// Sends a binary frame. Returns false if the connection is closed.
     pub(crate) async fn send_binary(&mut self, frame: Vec<u8>) -> bool {
         self.say(Message::binary(frame)).await
     }
@@ -82,7 +82,7 @@ impl Wire {
         timeout(SOON, self.0.send(message)).await.is_ok_and(|sent| sent.is_ok())
     }
 
-    /// The next text frame; `None` if the connection is gone, or nothing came in time. Pings are answered.
+    /// The next text frame; `None` if the connection is closed, or at the deadline. Pings are answered.
     pub(crate) async fn next(&mut self, deadline: Duration) -> Option<String> {
         let next = async {
             loop {

@@ -43,7 +43,7 @@ async fn a_body_may_hold_what_a_head_may_not_and_the_connection_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_request_that_cannot_become_a_websocket_is_told_so() {
+async fn a_request_that_cannot_become_a_websocket_is_refused() {
     let server = TestServer::start(&[]).await;
     let path = "/socket.io/?EIO=4&transport=websocket";
     let key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n";
@@ -62,7 +62,7 @@ async fn a_request_that_cannot_become_a_websocket_is_told_so() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_that_holds_words_may_be_kept_by_a_cache() {
+async fn responses_with_messages_may_not_be_cached() {
     let server = TestServer::start(&[]).await;
     let ada = server.agent("ada").await;
     for path in

@@ -63,7 +63,7 @@ impl Session {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_polls_too_slowly_loses_the_session_and_not_the_namespace_and_is_caught_up() {
+async fn a_slow_polling_client_loses_its_session_and_is_caught_up() {
     let server = TestServer::start(&[]).await;
     let (ann, ada) = (server.customer("ann").await, server.agent("ada").await);
     let slow = Session::open(&server.url).await;
@@ -127,7 +127,7 @@ fn texts(packets: &[String]) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_poll_is_answered_with_sixteen_packets_at_most_and_what_is_left_comes_next_or_on_the_next_session() {
+async fn a_poll_returns_at_most_sixteen_packets_and_the_rest_follows_also_on_the_next_session() {
     let server = TestServer::start(&[]).await;
     let (ann, ada) = (server.customer("ann").await, server.agent("ada").await);
     let customer = server.enter(&ann).await;

@@ -60,7 +60,7 @@ async fn a_repeated_post_is_handled_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_repeated_poll_ends_the_session_so_that_its_client_comes_back_for_what_it_missed() {
+async fn a_repeated_poll_ends_the_session_so_that_its_client_reconnects_and_catches_up() {
     let scene = Scene::set().await;
     let polls = scene.enter_by_polling().await;
     let say = async |message: &str| {

@@ -30,7 +30,7 @@ fn messages(heard: &[(String, Value)]) -> impl Iterator<Item = String> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_polls_while_a_server_stops_misses_nothing_that_was_acknowledged() {
+async fn a_client_that_polls_while_the_server_stops_misses_nothing_acknowledged() {
     let customers = PEOPLE.map(|name| (name, Role::Customer));
     let people: Vec<_> = [("ada", Role::Admin)].into_iter().chain(customers).collect();
     for round in 0..3 {

@@ -58,7 +58,7 @@ async fn a_client_whose_websockets_are_cut_stays_on_polling_after_two_tries() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_websocket_that_is_cut_right_after_it_took_over_counts_as_well_and_one_that_says_goodbye_does_not() {
+async fn a_websocket_that_is_cut_after_the_upgrade_counts_as_failed_and_a_closed_one_does_not() {
     let server = TestServer::start(&[]).await;
     for says_goodbye in [true, true, false, false] {
         let session = Session::open(&server.url).await;
@@ -81,7 +81,7 @@ async fn a_websocket_that_is_cut_right_after_it_took_over_counts_as_well_and_one
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn polls_during_a_change_that_gets_nowhere_are_not_answered_as_fast_as_they_come() {
+async fn polls_during_a_stalled_upgrade_are_delayed() {
     let server = TestServer::start(&[]).await;
     let session = Session::open(&server.url).await;
     let mut socket = upgrade(&server.url, &session).await.unwrap();

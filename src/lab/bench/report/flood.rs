@@ -1,4 +1,4 @@
-//! What a flood of handshakes cost.
+//! The report of mode `flood`.
 
 use std::time::Duration;
 
@@ -9,20 +9,20 @@ use super::{Quantiles, Row, figures, float, unknown};
 use crate::lab::bench::flood::LEFT;
 use crate::lab::bench::options::{BenchOptions, Mode};
 
-/// By how much the server's memory may grow.
+/// Largest growth of the server's memory, in bytes.
 const GROWTH: u64 = 100_000_000;
 
-/// How long others may take to connect, in milliseconds, 99 of a hundred.
+/// Largest 99th percentile of other clients' connects, in milliseconds.
 const OTHERS: f64 = 500.0;
 
-/// How the flood was answered.
+/// Responses to the flood.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Answers {
-    /// With a session.
+    /// A session was opened.
     pub opened: u64,
-    /// With 429.
+    /// 429.
     pub refused: u64,
-    /// Otherwise, or not at all.
+    /// Any other response, or none.
     pub failed: u64,
 }
 
@@ -41,26 +41,26 @@ impl Answers {
 pub struct Memory {
     /// Before the flood.
     pub before: u64,
-    /// At most, during it.
+    /// Highest value during it.
     pub most: u64,
-    /// In the end.
+    /// At the end.
     pub after: u64,
-    /// How long after the flood all but 32 MiB of it was given back; `None` if that did not happen within a minute.
+    /// Time until all but 32 MiB were returned to the system; `None` if it took longer than a minute.
     pub given_back: Option<Duration>,
 }
 
-/// What a flood of handshakes cost the server and others.
+/// The cost of a flood of handshakes for the server and other clients.
 #[derive(Clone, Debug, Serialize)]
 pub struct FloodReport {
     /// [`Mode::Flood`].
     pub mode: Mode,
-    /// What the load was.
+    /// Description of the load.
     pub title: String,
-    /// How the flood was answered.
+    /// Responses to the flood.
     pub answers: Answers,
     /// How long another address took to connect and to open a session.
     pub others_ms: Quantiles,
-    /// How often it could not.
+    /// How often that failed.
     pub others_failed: u64,
     /// `None` if the server's process is not known.
     pub memory: Option<Memory>,

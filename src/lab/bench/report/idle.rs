@@ -1,4 +1,4 @@
-//! Connections that say nothing.
+//! The report of mode `idle`.
 
 use std::time::Duration;
 
@@ -7,24 +7,24 @@ use serde::Serialize;
 use super::{Row, count, float, unknown};
 use crate::lab::bench::options::{BenchOptions, Mode, Protocol};
 
-/// What idle connections cost.
+/// The cost of idle connections.
 #[derive(Clone, Debug, Serialize)]
 pub struct IdleReport {
     /// [`Mode::Idle`].
     pub mode: Mode,
-    /// What was spoken.
+    /// Protocol of the clients.
     pub protocol: Protocol,
-    /// What the load was.
+    /// Description of the load.
     pub title: String,
-    /// How many connections there were.
+    /// Number of connections.
     pub connections: usize,
     /// Connected and authenticated per second.
     pub connects_per_second: f64,
-    /// The server's resident bytes before the first connection and some time after the last, if its process is known.
+    /// Resident bytes of the server before the first connection and after the last, if its process is known.
     pub resident_bytes: Option<(u64, u64)>,
-    /// What they grew by, for each connection.
+    /// Growth of that per connection.
     pub bytes_per_connection: Option<f64>,
-    /// Connections that the server ended.
+    /// Connections that the server closed.
     pub disconnects: u64,
 }
 

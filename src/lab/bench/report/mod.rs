@@ -1,4 +1,4 @@
-//! What a run found, for people and for machines.
+//! Reports of runs, as tables and as JSON.
 
 use std::fmt::Write as _;
 
@@ -20,21 +20,21 @@ pub use storm::StormReport;
 pub(super) use traffic::Spent;
 pub use traffic::{BackgroundReport, TrafficReport};
 
-/// One line of a table: what, and how much.
+/// A row of a table: label and figure.
 type Row = (String, String);
 
-/// A latency's distribution, in milliseconds.
+/// Distribution of a latency, in milliseconds.
 #[derive(Clone, Debug, Serialize)]
 pub struct Quantiles {
-    /// Half are faster.
+    /// Median.
     pub p50: f64,
-    /// 90 % are faster.
+    /// 90th percentile.
     pub p90: f64,
-    /// 99 % are faster.
+    /// 99th percentile.
     pub p99: f64,
-    /// 99.9 % are faster.
+    /// 99.9th percentile.
     pub p999: f64,
-    /// The slowest.
+    /// Maximum.
     pub max: f64,
 }
 
@@ -45,7 +45,7 @@ impl From<&Histogram<u64>> for Quantiles {
     }
 }
 
-/// What one mode found.
+/// The report of one mode.
 #[derive(Clone, Debug, Serialize)]
 #[serde(untagged)]
 pub enum Report {
@@ -64,7 +64,7 @@ pub enum Report {
 }
 
 impl Report {
-    /// Whether every message was told exactly once, in order, nobody was cut off or left outside, and a flood kept to its bounds.
+    /// Whether every message was delivered exactly once and in order, no connection was lost, and all bounds were met.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         match self {
@@ -77,7 +77,7 @@ impl Report {
         }
     }
 
-    /// A table in Markdown that is also good to read as it is.
+    /// A Markdown table, aligned for the terminal.
     #[must_use]
     pub fn table(&self) -> String {
         let rows = match self {

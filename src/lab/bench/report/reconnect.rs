@@ -1,4 +1,4 @@
-//! All connections are cut in the same moment.
+//! The report of mode `reconnect`.
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
@@ -7,44 +7,44 @@ use super::{Quantiles, Row, figures};
 use crate::lab::bench::options::{BenchOptions, Mode, Protocol};
 use crate::lab::bench::tally::Tally;
 
-/// How long everybody took to be back, and what became of what was said to them meanwhile.
+/// How long the clients took to reconnect, and what became of the messages to them meanwhile.
 #[derive(Clone, Debug, Serialize)]
 pub struct ReconnectReport {
     /// [`Mode::Reconnect`].
     pub mode: Mode,
-    /// What was spoken.
+    /// Protocol of the clients.
     pub protocol: Protocol,
-    /// What the load was.
+    /// Description of the load.
     pub title: String,
-    /// How many connections were cut.
+    /// Connections that were cut.
     pub connections: usize,
     /// From the cut to being authenticated again.
     pub back_ms: Quantiles,
-    /// How long that may take for the last of them, if there is a bound.
+    /// Bound for the last of them, if there is one.
     pub back_within_ms: Option<f64>,
-    /// From when a message was due to when its receiver had it, live or by what was missed; being away is part of it.
+    /// From when a message was due to when its receiver had it, live or by catching up; the outage is part of it.
     pub delivered_ms: Quantiles,
-    /// From when a message was due to when it was sent; part of that.
+    /// From when a message was due to when it was sent; part of the above.
     pub pacing_ms: Quantiles,
-    /// Clients that did not come back in time.
+    /// Clients that did not reconnect in time.
     pub left_out: u64,
     /// Messages that the agent sent after the cut.
     pub sent: u64,
-    /// Due, and never sent: the server did not read.
+    /// Due and never sent, because the server did not read.
     pub unsent: u64,
-    /// Sent, and never had by their receiver.
+    /// Sent and never received.
     pub lost: u64,
-    /// Sent, and never confirmed.
+    /// Sent and never confirmed.
     pub unconfirmed: u64,
-    /// Told or confirmed again, or twice in a history.
+    /// Delivered or confirmed twice, or twice in the history.
     pub doubled: u64,
-    /// Told or confirmed after a later one to the same receiver.
+    /// Delivered or confirmed after a later one to the same receiver.
     pub out_of_order: u64,
     /// `error` events.
     pub refused: u64,
     /// The first of them.
     pub first_refusal: Option<String>,
-    /// Connections that the server ended.
+    /// Connections that the server closed.
     pub disconnects: u64,
 }
 
@@ -80,7 +80,7 @@ impl ReconnectReport {
         }
     }
 
-    /// Whether all came back, in time if there is a bound, and every message was told exactly once and in order.
+    /// Whether all clients reconnected within the bound, and every message was delivered exactly once and in order.
     pub(super) fn is_clean(&self) -> bool {
         let wrong = [self.unsent, self.lost, self.unconfirmed, self.doubled, self.out_of_order];
         let is_in_time = self.back_within_ms.is_none_or(|bound| self.back_ms.max <= bound);

@@ -1,4 +1,4 @@
-//! A server is stopped and started again.
+//! The report of modes `restart` and `crash`.
 
 use std::time::Duration;
 
@@ -8,14 +8,14 @@ use serde::Serialize;
 use super::{Quantiles, Row, figures};
 use crate::lab::bench::options::{BenchOptions, Mode};
 
-/// How long everybody took to be back, and what became of their messages.
+/// How long the clients took to reconnect, and what became of their messages.
 #[derive(Clone, Debug, Serialize)]
 pub struct RestartReport {
     /// [`Mode::Restart`] or [`Mode::Crash`].
     pub mode: Mode,
-    /// What the load was.
+    /// Description of the load.
     pub title: String,
-    /// How many connections there were.
+    /// Number of connections.
     pub connections: usize,
     /// From being asked to stop to having stopped.
     pub stopping_seconds: f64,
@@ -25,17 +25,17 @@ pub struct RestartReport {
     pub back_ms: Quantiles,
     /// From losing the connection to being authenticated again.
     pub outage_ms: Quantiles,
-    /// How long that may take for the last of them, if there is a bound.
+    /// Bound for the last of them, if there is one.
     pub back_within_ms: Option<f64>,
-    /// Clients that did not come back in time, or were cut off again before all were back.
+    /// Clients that did not reconnect in time, or were cut off again before all were back.
     pub left_out: u64,
-    /// Messages that were never confirmed, though sent again.
+    /// Messages that were never confirmed, although they were retried.
     pub unconfirmed: u64,
-    /// Messages that are not in the store.
+    /// Messages that are not stored.
     pub lost: u64,
-    /// Messages that are in the store more than once.
+    /// Messages that are stored more than once.
     pub doubled: u64,
-    /// Refusals while the server stopped; what was refused was sent again.
+    /// Refusals while the server was stopping; refused messages are retried.
     pub refused: u64,
 }
 
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_restart_that_keeps_one_of_all_waiting_too_long_has_failed() {
+    fn a_restart_with_one_late_client_fails() {
         let options = Arguments::parse_from(["bench", "--connections", "3", "--back-within", "5s"]).options;
         let mut report = RestartReport::new(Mode::Restart, &options, Duration::ZERO, Duration::ZERO);
         assert!(report.is_clean());

@@ -1,4 +1,4 @@
-//! Everybody connects at once.
+//! The report of mode `storm`.
 
 use std::time::Duration;
 
@@ -8,22 +8,22 @@ use serde::Serialize;
 use super::{Quantiles, Row, count, figures};
 use crate::lab::bench::options::{BenchOptions, Mode, Protocol};
 
-/// How long everybody took to come in.
+/// How long the clients took to connect.
 #[derive(Clone, Debug, Serialize)]
 pub struct StormReport {
     /// [`Mode::Storm`].
     pub mode: Mode,
-    /// What was spoken.
+    /// Protocol of the clients.
     pub protocol: Protocol,
-    /// What the load was.
+    /// Description of the load.
     pub title: String,
-    /// How many came in.
+    /// Clients that connected.
     pub connections: usize,
-    /// How many did not.
+    /// Clients that did not.
     pub failed: usize,
     /// Connected and authenticated per second, until the last.
     pub connects_per_second: f64,
-    /// From the common beginning to being authenticated.
+    /// From the common start to being authenticated.
     pub entered_ms: Quantiles,
 }
 

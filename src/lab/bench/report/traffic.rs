@@ -1,4 +1,4 @@
-//! Messages between pairs.
+//! The report of modes `pairs` and `rate`.
 
 use std::time::Duration;
 
@@ -9,35 +9,35 @@ use crate::lab::bench::flooder::Flooded;
 use crate::lab::bench::options::{BenchOptions, Mode, Protocol};
 use crate::lab::bench::tally::Tally;
 
-/// What a stretch of time cost, in seconds.
+/// Time and memory that a measurement took.
 #[derive(Clone, Copy)]
 pub(in crate::lab::bench) struct Spent {
-    /// By the clock.
+    /// Wall-clock seconds.
     pub(in crate::lab::bench) seconds: f64,
-    /// CPU time of the server, if its process is known.
+    /// CPU seconds of the server, if its process is known.
     pub(in crate::lab::bench) server_cpu: Option<f64>,
-    /// CPU time of the generator.
+    /// CPU seconds of the generator.
     pub(in crate::lab::bench) own_cpu: Option<f64>,
-    /// The server's resident bytes before and after.
+    /// Resident bytes of the server before and after.
     pub(in crate::lab::bench) resident: Option<(u64, u64)>,
 }
 
-/// What a run of messages found.
+/// Throughput, latency and errors of a run.
 #[derive(Clone, Debug, Serialize)]
 pub struct TrafficReport {
     /// [`Mode::Pairs`] or [`Mode::Rate`].
     pub mode: Mode,
-    /// What was spoken.
+    /// Protocol of the clients.
     pub protocol: Protocol,
-    /// What the load was.
+    /// Description of the load.
     pub title: String,
-    /// How many connections there were.
+    /// Number of connections.
     pub connections: usize,
     /// Connected and authenticated per second.
     pub connects_per_second: f64,
-    /// Seconds that were measured.
+    /// Duration of the measurement in seconds.
     pub seconds: f64,
-    /// Messages that reached their receiver, per second.
+    /// Delivered messages per second.
     pub delivered_per_second: f64,
     /// From sending to `message-sent`.
     pub confirmed_ms: Quantiles,
@@ -45,15 +45,15 @@ pub struct TrafficReport {
     pub delivered_ms: Quantiles,
     /// From when a message was due to when it was sent; part of both latencies.
     pub pacing_ms: Quantiles,
-    /// Messages sent, the warm-up included, as all counts below.
+    /// Messages sent. This and all counts below include the warm-up.
     pub sent: u64,
-    /// Due, and never sent: the server did not read.
+    /// Due and never sent, because the server did not read.
     pub unsent: u64,
-    /// Sent, and never received.
+    /// Sent and never received.
     pub lost: u64,
-    /// Sent, and never confirmed.
+    /// Sent and never confirmed.
     pub unconfirmed: u64,
-    /// Received or confirmed again.
+    /// Received or confirmed twice.
     pub doubled: u64,
     /// Received or confirmed after a later one of the same pair.
     pub out_of_order: u64,
@@ -61,35 +61,35 @@ pub struct TrafficReport {
     pub refused: u64,
     /// The first of them.
     pub first_refusal: Option<String>,
-    /// Connections that the server ended.
+    /// Connections that the server closed.
     pub disconnects: u64,
-    /// CPU seconds of the server for 100 000 delivered messages.
+    /// CPU seconds of the server per 100 000 delivered messages.
     pub server_cpu_per_100k: Option<f64>,
-    /// The server's resident bytes when measuring began and when it ended.
+    /// Resident bytes of the server at the start and the end of the measurement.
     pub resident_bytes: Option<(u64, u64)>,
-    /// Further pairs, which are not measured; `None` if there were none.
+    /// Background pairs; `None` if there were none.
     #[serde(rename = "beside")]
     pub background: Option<BackgroundReport>,
-    /// What a client did that flooded; `None` if there was none.
+    /// The flooding client; `None` if there was none.
     pub flooded: Option<Flooded>,
     /// Share of one CPU that the server used.
     pub server_cpu_share: Option<f64>,
-    /// Share of one CPU that the generator used; near 1 it measures itself.
+    /// Share of one CPU that the generator used; near 1, the generator is the bottleneck.
     pub own_cpu_share: Option<f64>,
 }
 
 /// What the background pairs did.
 #[derive(Clone, Debug, Serialize)]
 pub struct BackgroundReport {
-    /// How many there were.
+    /// Number of pairs.
     pub pairs: usize,
-    /// Messages that they sent.
+    /// Messages sent.
     pub sent: u64,
-    /// The bytes of their texts.
+    /// Bytes of their texts.
     pub bytes: u64,
-    /// How many of their receivers never read.
+    /// Receivers that never read.
     pub stalled: usize,
-    /// How many of those the server cut off.
+    /// Those that the server disconnected.
     pub cut_off: usize,
 }
 
@@ -142,7 +142,7 @@ impl TrafficReport {
 }
 
 impl TrafficReport {
-    /// Whether every message was told exactly once, in order, and nobody was cut off.
+    /// Whether every message was delivered exactly once and in order, and no connection was lost.
     pub(super) fn is_clean(&self) -> bool {
         let wrong = [self.unsent, self.lost, self.unconfirmed, self.doubled, self.out_of_order];
         self.sent > 0 && wrong.iter().all(|count| *count == 0) && self.refused == 0 && self.disconnects == 0

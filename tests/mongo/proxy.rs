@@ -1,4 +1,4 @@
-//! A line between a server and its database, which a test can cut.
+//! A TCP proxy between a server and its database, which a test can interrupt.
 
 use std::net::SocketAddr;
 
@@ -7,24 +7,24 @@ use tokio::sync::watch;
 
 use crate::support::Site;
 
-/// How a line is.
+/// What the proxy does with connections.
 #[derive(PartialEq)]
 enum State {
     Open,
-    /// Nobody gets through.
+    /// Closes them, and new ones at once.
     Cut,
-    /// Everybody is connected, and hears nothing.
+    /// Accepts them and forwards nothing.
     Silent,
 }
 
-/// Stands between the server and its database, and can be shut.
-pub(crate) struct Line {
+/// Forwards connections to the database server until it is told otherwise.
+pub(crate) struct Proxy {
     address: SocketAddr,
     state: watch::Sender<State>,
 }
 
-impl Line {
-    /// A line to this site's database server.
+impl Proxy {
+    /// A proxy for this site's database server.
     pub(crate) async fn to(site: &Site, is_open: bool) -> Self {
         let server = site.host();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -32,34 +32,34 @@ impl Line {
         let (state, watched) = watch::channel(if is_open { State::Open } else { State::Cut });
         tokio::spawn(async move {
             while let Ok((near, _)) = listener.accept().await {
-                tokio::spawn(carry(near, server.clone(), watched.clone()));
+                tokio::spawn(forward(near, server.clone(), watched.clone()));
             }
         });
         Self { address, state }
     }
 
-    /// The database's address over this line.
+    /// URI of the database through the proxy.
     pub(crate) fn uri(&self, site: &Site) -> String {
         format!("mongodb://{}/{}?directConnection=true", self.address, site.name)
     }
 
-    /// Breaks what is connected, and lets nobody through.
+    /// Closes all connections, and new ones at once.
     pub(crate) fn cut(&self) {
         self.state.send_replace(State::Cut);
     }
 
-    /// Holds what is connected, lets everybody connect, and carries nothing.
+    /// Keeps connections open, accepts new ones, and forwards nothing.
     pub(crate) fn silence(&self) {
         self.state.send_replace(State::Silent);
     }
 
-    /// Lets everybody through who connects anew.
+    /// Forwards new connections again.
     pub(crate) fn mend(&self) {
         self.state.send_replace(State::Open);
     }
 }
 
-async fn carry(mut near: TcpStream, server: String, mut state: watch::Receiver<State>) {
+async fn forward(mut near: TcpStream, server: String, mut state: watch::Receiver<State>) {
     if *state.borrow_and_update() == State::Open {
         let Ok(mut far) = TcpStream::connect(server).await else { return };
         tokio::select! {
@@ -68,7 +68,7 @@ async fn carry(mut near: TcpStream, server: String, mut state: watch::Receiver<S
         }
     }
     if *state.borrow_and_update() == State::Silent {
-        // Held until the line changes again; what was lost by then cannot be made up for.
+        // Bytes that arrived meanwhile are lost, so the connection is closed when the state changes.
         drop(state.changed().await);
     }
 }
