@@ -1,37 +1,40 @@
-# `make test` is what CI runs. Everything is installed by the recipes themselves, but for Rust, Node 20 and make.
+# `make test` is what CI runs. The recipes install what they need, except Rust, Node 20, Python 3 and make.
 
 CARGO ?= cargo
 NODE_MIN := 20
-# A browser must not hold up a run for ever; not every system has the command.
+# A browser that hangs is killed, on systems with `timeout`.
 HANG := $(shell command -v timeout >/dev/null && echo timeout 900)
 
-# Where cargo puts what it builds, wherever that is set.
+# Cargo's target folder, wherever it is configured.
 TARGET = $(shell $(CARGO) metadata --no-deps --format-version 1 | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
 
-.PHONY: run test rust js js-packages browser test-mongo bench prove suites deny node
+.PHONY: run test rust program js js-packages browser test-mongo bench prove suites deny node
 
-# The main job: a server with demo accounts on http://127.0.0.1:3000.
+# A server with demo accounts on http://127.0.0.1:3000.
 run:
 	$(CARGO) run --release -- --demo
 
-# Formatting, lints, docs, Rust tests, the tests with the official JavaScript client, and those in Chromium if it is there.
+# Formatting, lints, docs, Rust tests, the tests with the official JavaScript client, and those in Chromium if it is installed.
 test: node rust js browser
 
+# `check` compiles what is shipped, without the features that dev-dependencies add.
 rust:
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps
+	$(CARGO) check
 	$(CARGO) test --all-targets --no-fail-fast
 	$(CARGO) test --doc
 
-js: js-packages
-	$(CARGO) build
+# The program with the features that dev-dependencies add, as in the Rust tests, so that nothing is compiled twice.
+program:
+	$(CARGO) build --bins --examples
+
+js: js-packages program
 	cd tests/js && DESKLINE_BIN="$(TARGET)/debug/deskline" npm test
 
-# The console, and close codes as a page reads them; without Chromium (apt-get install chromium) they are left out. They
-# start their servers and customers as the JavaScript tests do.
-browser: js-packages
-	$(CARGO) build
+# Pages in Chromium; skipped if it is not installed (apt-get install chromium).
+browser: js-packages program
 	cd tests/browser && npm ci --no-audit --no-fund && DESKLINE_BIN="$(TARGET)/debug/deskline" $(HANG) npm test
 
 # The store's suite on a real MongoDB: make test-mongo MONGODB_URI=mongodb://127.0.0.1:27017/?replicaSet=rs0
@@ -44,7 +47,7 @@ bench:
 	$(CARGO) build --release
 	"$(TARGET)/release/deskline" bench
 
-# The figures of docs/RELIABILITY.md: a hundred kills, a restart under 5,000 connections, everybody at once, and all cut off at once.
+# The figures of docs/RELIABILITY.md: a hundred kills, restarts under 5,000 connections, a connect storm, and mass reconnects.
 prove:
 	$(CARGO) build --release
 	"$(TARGET)/release/deskline" prove --kill 100

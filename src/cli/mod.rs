@@ -15,6 +15,7 @@ use crate::lab::bench::{self, BenchOptions};
 use crate::lab::prove::{self, ProveOptions};
 
 mod ban;
+mod chat;
 mod check_config;
 mod demo;
 mod health;
@@ -34,6 +35,9 @@ pub(crate) use progress::Progress;
 
 /// How long to wait at the end for work on blocking threads.
 const BLOCKING: Duration = Duration::from_secs(4);
+
+/// URL of a server with default settings.
+const LOCAL_URL: &str = "http://127.0.0.1:3000";
 
 /// A self-hosted realtime support-chat server.
 ///
@@ -65,6 +69,8 @@ enum Command {
     Bench(Box<BenchOptions>),
     /// Kill a server under load repeatedly and check that no message is lost or duplicated.
     Prove(Box<ProveOptions>),
+    /// Chat from the terminal.
+    Chat(chat::Chat),
     /// Check that a server on this machine is running.
     Health(health::Health),
     /// Check the settings and print them, without secrets.
@@ -120,6 +126,7 @@ pub fn main() -> ExitCode {
         Some(Command::Token(token)) => run(token.run()),
         Some(Command::Import(import)) => run(import.run()),
         Some(Command::Verify(verify)) => run(verify.run()),
+        Some(Command::Chat(chat)) => run(chat.run()),
         Some(Command::Health(health)) => run(health.run()),
         Some(Command::CheckConfig(config)) => run(async { check_config::check(*config) }),
         Some(Command::Prove(options)) => judged(block_on(prove::run(&options))),

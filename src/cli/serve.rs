@@ -8,7 +8,7 @@ use anyhow::Context;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::{demo, logging, opening, say};
+use super::{LOCAL_URL, demo, logging, opening, say};
 use crate::app::{self, Parts};
 use crate::config::Config;
 use crate::domain::Role;
@@ -144,9 +144,12 @@ fn greet(config: &Config, location: &StoreLocation, addresses: &[SocketAddr], ha
         for address in addresses {
             say(format_args!("\nAnswer as the agent in a browser: http://{address}/console/"))?;
         }
-        say("\nTry it from two more terminals:")?;
-        say("  cargo run --release --example chat -- admin@demo.test")?;
-        say("  cargo run --release --example chat -- ann@demo.test")?;
+        let program = std::env::args().next().unwrap_or_else(|| "deskline".into());
+        let url = addresses.first().map(|address| format!("http://{address}")).filter(|url| url != LOCAL_URL);
+        let url = url.map_or_else(String::new, |url| format!("--url {url} "));
+        say("\nOr chat from two more terminals:")?;
+        say(format_args!("  {program} chat {url}admin@demo.test"))?;
+        say(format_args!("  {program} chat {url}ann@demo.test"))?;
     } else if !has_admin {
         say("\nThere is no admin yet. Add the first one with:")?;
         say(format_args!("  deskline user {place} add --role admin you@example.com"))?;

@@ -5,6 +5,7 @@
 
 mod architecture;
 mod caching;
+mod chat;
 mod data_files;
 mod delivery;
 mod dependencies;
