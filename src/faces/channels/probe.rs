@@ -10,11 +10,11 @@ use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::{Bytes, Message};
 
 /// Shortest time between two such pings of one connection. Limits the cost of a burst of messages.
-pub(in crate::faces) const GAP: Duration = Duration::from_millis(250);
+pub(super) const GAP: Duration = Duration::from_millis(250);
 
 /// The pings of one connection.
 #[derive(Debug)]
-pub(in crate::faces) struct Probe {
+pub(super) struct Probe {
     /// The newest ping, until it is answered.
     unanswered: Option<Ping>,
     number: u32,
@@ -29,17 +29,17 @@ struct Ping {
 }
 
 impl Probe {
-    pub(in crate::faces) fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { unanswered: None, number: 0, not_before: Instant::now() }
     }
 
     /// When to ping a client that has not confirmed everything; `None` while a ping is unanswered.
-    pub(in crate::faces) fn due(&self) -> Option<Instant> {
+    pub(super) fn due(&self) -> Option<Instant> {
         self.unanswered.is_none().then_some(self.not_before)
     }
 
     /// The next ping. `covers`: everything that was queued before this has been written.
-    pub(in crate::faces) fn ping(&mut self, covers: Option<Instant>) -> Message {
+    pub(super) fn ping(&mut self, covers: Option<Instant>) -> Message {
         self.number = self.number.wrapping_add(1);
         self.not_before = Instant::now() + GAP;
         // A client may answer the newest ping only, which proves what the one before it would have.
@@ -49,7 +49,7 @@ impl Probe {
     }
 
     /// Handles a pong. Everything that was queued before the returned time has arrived.
-    pub(in crate::faces) fn answered(&mut self, payload: &[u8]) -> Option<Instant> {
+    pub(super) fn answered(&mut self, payload: &[u8]) -> Option<Instant> {
         self.unanswered.take_if(|ping| payload == ping.number.to_be_bytes())?.covers
     }
 }

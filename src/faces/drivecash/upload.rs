@@ -139,19 +139,19 @@ async fn read(
 
 async fn text(mut field: Field<'_>, body: &BoundedBody) -> Result<String, Problem> {
     let mut bytes = Vec::new();
-    while let Some(piece) = piece(&mut field, body).await? {
-        if bytes.len() + piece.len() > MAX_FIELD {
+    while let Some(chunk) = chunk(&mut field, body).await? {
+        if bytes.len() + chunk.len() > MAX_FIELD {
             return Err(Problem::error(StatusCode::PAYLOAD_TOO_LARGE, "A field is too long"));
         }
-        bytes.extend_from_slice(&piece);
+        bytes.extend_from_slice(&chunk);
     }
     String::from_utf8(bytes).map_err(|_| bad_form())
 }
 
-async fn piece(field: &mut Field<'_>, body: &BoundedBody) -> Result<Option<Bytes>, Problem> {
-    let piece = timeout(CHUNK, field.chunk()).await.map_err(|_| too_slow())?.map_err(|error| unreadable(&error))?;
+async fn chunk(field: &mut Field<'_>, body: &BoundedBody) -> Result<Option<Bytes>, Problem> {
+    let chunk = timeout(CHUNK, field.chunk()).await.map_err(|_| too_slow())?.map_err(|error| unreadable(&error))?;
     body.progressed();
-    Ok(piece)
+    Ok(chunk)
 }
 
 /// Streams a file to disk. Its type is detected from its content, and its name on disk is our own.
@@ -170,8 +170,8 @@ async fn file(
     let mut received = Received { attachment, whole, is_kept: false };
     let mut head: Vec<u8> = Vec::with_capacity(SNIFFED);
     let mut size: u64 = 0;
-    while let Some(piece) = piece(&mut field, body).await? {
-        size += piece.len() as u64;
+    while let Some(chunk) = chunk(&mut field, body).await? {
+        size += chunk.len() as u64;
         if size > limit.largest {
             return Err(too_large(limit.largest));
         }
@@ -180,9 +180,9 @@ async fn file(
         }
         if head.len() < SNIFFED {
             let missing = SNIFFED - head.len();
-            head.extend_from_slice(&piece[..piece.len().min(missing)]);
+            head.extend_from_slice(&chunk[..chunk.len().min(missing)]);
         }
-        out.write_all(&piece).await.map_err(|error| not_kept(&error))?;
+        out.write_all(&chunk).await.map_err(|error| not_kept(&error))?;
     }
     let Some(media_type) = sniff(&head) else {
         return Err(Problem::error(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Files of this type are not allowed"));

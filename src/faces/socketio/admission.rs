@@ -21,13 +21,13 @@ use crate::limits::{RateLimited, Source};
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How often a waiting handshake checks for sessions to close.
-const GLANCE: Duration = Duration::from_secs(1);
+const CHECK_PERIOD: Duration = Duration::from_secs(1);
 
 /// Age below which a session is not closed, since it may be about to authenticate.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// `Retry-After` of a rejected handshake.
-const COME_BACK: Duration = Duration::from_secs(2);
+const RETRY_AFTER: Duration = Duration::from_secs(2);
 
 /// Limits on sessions.
 #[derive(Debug, Clone, Copy)]
@@ -123,7 +123,7 @@ impl Admission {
         opener: Opener,
         end: impl Fn(End) -> W,
     ) -> Result<Place, RateLimited> {
-        let later = RateLimited { retry_after: COME_BACK };
+        let later = RateLimited { retry_after: RETRY_AFTER };
         let own = self.0.semaphore(opener);
         let acquiring = async {
             let own = own.acquire_owned().await.ok()?;
@@ -136,10 +136,10 @@ impl Admission {
         };
         let mut acquiring = std::pin::pin!(acquiring);
         let deadline = Instant::now() + PATIENCE;
-        let mut look_at = Instant::now();
+        let mut check_at = Instant::now();
         let mut waiting = None;
         loop {
-            if let Ok(permits) = timeout_at(look_at.min(deadline), acquiring.as_mut()).await {
+            if let Ok(permits) = timeout_at(check_at.min(deadline), acquiring.as_mut()).await {
                 return Ok(self.0.place(opener, permits.ok_or(later)?));
             }
             if waiting.is_none() {
@@ -149,15 +149,15 @@ impl Admission {
                 }
                 waiting = Some(Waiting(&self.0.waiting));
             }
-            let is_last_look = Instant::now() >= deadline;
+            let is_last_check = Instant::now() >= deadline;
             if let Some(session) = self.0.oldest(opener) {
                 tracing::debug!("Closed an unauthenticated session to make room for others");
                 end(session.end()).await;
                 session.vacate();
-            } else if is_last_look {
+            } else if is_last_check {
                 return Err(later);
             }
-            look_at = Instant::now() + GLANCE;
+            check_at = Instant::now() + CHECK_PERIOD;
         }
     }
 }

@@ -17,7 +17,7 @@ use super::handshake::Handshake;
 use super::polls::refuse;
 use super::query::Query;
 use super::repeats::Repeats;
-use super::session::{End, Session, Sessions, Shown};
+use super::session::{Credentials, End, Session, Sessions};
 use super::transports::Transports;
 use crate::accounts::Accounts;
 use crate::auth::Subject;
@@ -86,16 +86,16 @@ pub async fn guard(State(gate): State<Gate>, mut request: Request, next: Next) -
     }
     let hang_up = request.extensions().get::<HangUp>().cloned();
     let route = ClientAddress::of(request.extensions()).route();
-    let shown = Shown::of(&gate.accounts, request.headers(), route, query.is_websocket);
+    let credentials = Credentials::of(&gate.accounts, request.headers(), route, query.is_websocket);
     // The library rejects unknown ids.
     let session = query.session.and_then(|id| gate.sessions.find(id));
-    if session.as_ref().is_some_and(|session| !session.admits(&shown)) {
+    if session.as_ref().is_some_and(|session| !session.admits(&credentials)) {
         return refuse(1, "Session ID unknown");
     }
     let names_a_session = request.uri().query().is_some_and(|query| query.contains("sid="));
     let protocol = first_protocol(&request);
     if !names_a_session && request.method() == Method::GET {
-        return with_protocol(gate.open(&query, request, next, shown, hang_up).await, protocol);
+        return with_protocol(gate.open(&query, request, next, credentials, hang_up).await, protocol);
     }
     let is_poll = request.method() == Method::GET && query.is_polling;
     let is_post = request.method() == Method::POST;
@@ -137,11 +137,11 @@ impl Gate {
         query: &Query,
         mut request: Request,
         next: Next,
-        shown: Shown,
+        credentials: Credentials,
         hang_up: Option<HangUp>,
     ) -> Response {
         let source = ClientAddress::of(request.extensions()).source();
-        let opener = match shown.subject() {
+        let opener = match credentials.subject() {
             Some(Subject::Id(id)) => Opener::Account(id),
             Some(Subject::Number(number)) => Opener::Number(number),
             None => Opener::Source(source),
@@ -157,7 +157,7 @@ impl Gate {
         };
         let repeats = Repeats::since(query, request.headers());
         let handshake = Handshake::read(query, &request);
-        let session = Session::open(place, shown, handshake, hang_up, repeats);
+        let session = Session::open(place, credentials, handshake, hang_up, repeats);
         request.extensions_mut().insert(session.clone());
         let response = next.run(request).await;
         if query.is_polling && response.status() == StatusCode::OK {

@@ -23,7 +23,7 @@ use crate::net::HangUp;
 
 /// The credentials of a request.
 #[derive(Debug, Clone)]
-pub(super) struct Shown {
+pub(super) struct Credentials {
     token: Option<Token>,
     route: Route,
     /// Pages cannot add headers to the handshake of a websocket.
@@ -37,7 +37,7 @@ struct Token {
     subject: Option<Subject>,
 }
 
-impl Shown {
+impl Credentials {
     pub(super) fn of(accounts: &Accounts, headers: &HeaderMap, route: Route, is_websocket: bool) -> Self {
         let token = token(headers).map(|token| Token {
             digest: Sha256::digest(token.as_bytes()).into(),
@@ -82,7 +82,7 @@ pub(super) enum End {
 
 /// A session. It is stored with the request of its handshake, which the library keeps as long as the session lives.
 pub(super) struct Session {
-    shown: Shown,
+    credentials: Credentials,
     pub(super) handshake: Handshake,
     id: OnceLock<Sid>,
     websocket: OnceLock<HangUp>,
@@ -94,7 +94,7 @@ pub(super) struct Session {
 impl Session {
     pub(super) fn open(
         place: Place,
-        shown: Shown,
+        credentials: Credentials,
         handshake: Handshake,
         hang_up: Option<HangUp>,
         repeats: Option<Repeats>,
@@ -105,7 +105,7 @@ impl Session {
         }
         let repeats = repeats.map(|repeats| Box::new(Mutex::new(repeats)));
         let session =
-            Arc::new(Self { shown, handshake, id: OnceLock::new(), websocket, place: Mutex::new(None), repeats });
+            Arc::new(Self { credentials, handshake, id: OnceLock::new(), websocket, place: Mutex::new(None), repeats });
         place.is_of(&session);
         *session.place.lock() = Some(place);
         session
@@ -117,8 +117,8 @@ impl Session {
     }
 
     /// Whether a request with these credentials may use it.
-    pub(super) fn admits(&self, shown: &Shown) -> bool {
-        self.shown.admits(shown)
+    pub(super) fn admits(&self, credentials: &Credentials) -> bool {
+        self.credentials.admits(credentials)
     }
 
     /// Notes that it was upgraded to this websocket.

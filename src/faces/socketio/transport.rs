@@ -165,7 +165,7 @@ impl Transport {
     }
 
     /// Checks what carries the socket now.
-    pub(in crate::faces) fn look_at(&self, socket: Option<&SocketRef>) {
+    pub(in crate::faces) fn update(&self, socket: Option<&SocketRef>) {
         if !self.is_websocket()
             && let Some((_, came_at)) = self.websocket.get()
             && socket.is_some_and(|socket| socket.transport_type() == TransportType::Websocket)
@@ -262,12 +262,12 @@ impl Transport {
 
     /// Everything that was sent before this has arrived.
     pub(in crate::faces) fn arrived(&self) -> Instant {
-        let shown = self.waiting().arrived;
-        let Some(websocket) = self.hang_up() else { return shown };
+        let confirmed = self.waiting().arrived;
+        let Some(websocket) = self.hang_up() else { return confirmed };
         let answered = self.carried_at(websocket.answered(), Duration::ZERO);
         // What was heard last may be the close.
         let heard = self.carried_at(websocket.heard_at(), ON_THE_WAY);
-        [answered, heard].into_iter().flatten().fold(shown, Instant::max)
+        [answered, heard].into_iter().flatten().fold(confirmed, Instant::max)
     }
 
     fn confirm(&self, before: Instant) {

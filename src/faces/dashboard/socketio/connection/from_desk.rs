@@ -20,7 +20,7 @@ impl Connection for SocketConnection {
     }
 
     fn arrived(&self) -> Instant {
-        self.transport.look_at(self.state().socket());
+        self.transport.update(self.state().socket());
         self.transport.arrived()
     }
 
@@ -143,7 +143,7 @@ impl Closable for Weak<SocketConnection> {
 impl SocketConnection {
     fn send_encoded(&self, state: &mut State, encoded: &Encoded, delivery: &Delivery<'_>) -> Outcome {
         let Some(socket) = state.socket().cloned() else { return Outcome::Closed };
-        self.transport.look_at(Some(&socket));
+        self.transport.update(Some(&socket));
         if !self.transport.has_room_for(delivery.viewer.id, encoded.0.get().len()) {
             return Outcome::Full;
         }

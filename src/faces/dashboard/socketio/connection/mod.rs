@@ -201,14 +201,14 @@ impl SocketConnection {
 
     /// Notes that the client has sent something.
     pub(super) fn heard_from(&self) {
-        self.transport.look_at(self.state().socket());
+        self.transport.update(self.state().socket());
         self.transport.hear();
     }
 
     /// Must be called once, when the socket has closed.
     pub(super) fn closed(&self, reason: DisconnectReason) {
         let mut state = self.state();
-        self.transport.look_at(state.socket());
+        self.transport.update(state.socket());
         let was_cut_off = matches!(std::mem::replace(&mut state.stage, Stage::Closed), Stage::CutOff);
         let person = state.person.take();
         drop(state);
