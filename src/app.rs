@@ -116,8 +116,8 @@ pub async fn serve(
         client_url: config.listen.page_url(),
         changed,
     });
-    let desk = Desk::open(stores, accounts.clone(), clock.clone(), config.desk.settings(config.heartbeat.heartbeat()));
-    desk.read_bans().await;
+    let desk = Desk::open(&stores, accounts.clone(), clock.clone(), config.desk.settings(config.heartbeat.heartbeat()));
+    desk.attendance.read_bans().await;
     tokio::spawn(essential("account watcher", judge_changes(desk.clone(), changes, stop.clone())));
     let tasks = TaskTracker::new();
     let shut_out = ShutOut::new(bans, config.limits.proxies());
@@ -140,7 +140,7 @@ pub async fn serve(
         tasks.spawn(essential("accept loop", accepting));
     }
     stop.cancelled().await;
-    finish("draining connections", desk.drain()).await;
+    finish("draining connections", desk.attendance.drain()).await;
     finish("closing sockets", async {
         let ((), ()) = tokio::join!(sockets.close(), channels.close());
     })
@@ -149,7 +149,7 @@ pub async fn serve(
     finish("closing connections", tasks.wait()).await;
     finish("writing the last messages", desk.close()).await;
     finish("sending mails", accounts.close()).await;
-    finish("persisting cursors and receipts", desk.write_notes()).await;
+    finish("persisting cursors and receipts", desk.delivery.flush()).await;
     finish("closing the store", store.close()).await;
     drop(lock);
     Ok(())
@@ -197,7 +197,7 @@ async fn judge_changes(desk: Desk, mut changes: broadcast::Receiver<UserId>, sto
             change = changes.recv() => change,
         };
         match change {
-            Ok(user) => desk.account_changed(user).await,
+            Ok(user) => desk.attendance.account_changed(user).await,
             // The desk looks at everybody by itself twice a second.
             Err(broadcast::error::RecvError::Lagged(_)) => {}
             Err(broadcast::error::RecvError::Closed) => return,
@@ -207,7 +207,7 @@ async fn judge_changes(desk: Desk, mut changes: broadcast::Receiver<UserId>, sto
 
 /// Takes in what the replaced server writes while both run side by side.
 async fn pick_up(store: Arc<MongoStore>, desk: Desk, stop: CancellationToken) {
-    let append = |drafts| desk.ingest(drafts).boxed();
+    let append = |drafts| desk.log.ingest(drafts).boxed();
     while stop.run_until_cancelled(tokio::time::sleep(PICK_UP)).await.is_some() {
         match stop.run_until_cancelled(store.pick_up(&append)).await {
             None | Some(Ok(0)) => {}

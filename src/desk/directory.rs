@@ -1,4 +1,4 @@
-//! Who is who, and who talks with whom: read from the store once, then remembered for a moment.
+//! People and conversations, cached for a short time.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
@@ -7,31 +7,34 @@ use std::time::Duration;
 use moka::future::Cache;
 
 use crate::domain::{
-    AccountStatus, Conversation, ConversationId, DeskId, DeskIdentity, Members, Parties, Person, User, UserId,
+    AccountStatus, Conversation, ConversationId, DeskId, DeskIdentity, Members, Parties, Person, Timestamp, User,
+    UserId,
 };
-use crate::store::{MAX_PAGE, StoreError, Stores};
+use crate::store::{ConversationStore, ListFor, MAX_PAGE, StoreError, Stores, UserStore};
 
-/// How long a person is remembered. A change made by this process is seen at once, one made elsewhere after this.
+/// How long a person is cached. A change by this process takes effect at once, one by another process after this time.
 const PERSON_TTL: Duration = Duration::from_secs(5);
 
-/// What is remembered of each kind, at most.
+/// Entries of each cache, at most.
 const CAPACITY: u64 = 100_000;
 
 pub(super) struct Directory {
-    stores: Stores,
+    users: Arc<dyn UserStore>,
+    conversations: Arc<dyn ConversationStore>,
     people: Cache<UserId, Option<Arc<Person>>>,
     desk: Cache<(), Arc<DeskIdentity>>,
     /// What is pinned stays so, and only an import adds to it.
     desk_ids: OnceLock<Vec<DeskId>>,
-    // Who a conversation is between changes only when a visitor turns out to have an account.
+    // The members of a conversation change only when a visitor is merged into an account.
     by_members: Cache<Members, Conversation>,
     by_id: Cache<ConversationId, Conversation>,
 }
 
 impl Directory {
-    pub(super) fn new(stores: Stores) -> Self {
+    pub(super) fn new(stores: &Stores) -> Self {
         Self {
-            stores,
+            users: stores.users.clone(),
+            conversations: stores.conversations.clone(),
             people: Cache::builder().max_capacity(CAPACITY).time_to_live(PERSON_TTL).build(),
             desk: Cache::builder().max_capacity(1).time_to_live(PERSON_TTL).build(),
             desk_ids: OnceLock::new(),
@@ -45,17 +48,17 @@ impl Directory {
         if let Some(known) = self.people.get(&id).await {
             return Ok(known);
         }
-        let person = self.stores.users.user(id).await?.map(|user| Arc::new(Person::from(&user)));
+        let person = self.users.user(id).await?.map(|user| Arc::new(Person::from(&user)));
         self.people.insert(id, person.clone()).await;
         Ok(person)
     }
 
-    /// Reads all at once which of these people are not remembered, so that [`person`](Self::person) need not ask for each.
+    /// Reads those of these people who are not cached in one query, so that [`person`](Self::person) needs none.
     pub(super) async fn look_up(&self, ids: impl IntoIterator<Item = UserId>) -> Result<(), StoreError> {
         let unknown: HashSet<UserId> = ids.into_iter().filter(|id| !self.people.contains_key(id)).collect();
         let unknown: Vec<UserId> = unknown.into_iter().collect();
         for ids in unknown.chunks(MAX_PAGE) {
-            let found = self.stores.users.users(ids).await?;
+            let found = self.users.users(ids).await?;
             let mut found: HashMap<UserId, Arc<Person>> =
                 found.iter().map(|user| (user.id, Arc::new(Person::from(user)))).collect();
             for id in ids {
@@ -81,7 +84,7 @@ impl Directory {
     }
 
     async fn read_desk(&self) -> Result<DeskIdentity, StoreError> {
-        let users = &self.stores.users;
+        let users = &self.users;
         let ids = match self.desk_ids.get() {
             Some(known) => known.clone(),
             None => users.desk_ids().await?,
@@ -114,8 +117,8 @@ impl Directory {
     /// The members of the conversation that `me` has, or would have, with a person; `None` if there is no such person, or if
     /// these two may not talk.
     ///
-    /// A customer who names an id of the desk means the desk, whatever became of the account. And a customer who has such an id
-    /// talks with the desk alone: to other customers, their words would look like the desk's.
+    /// A customer who names an id of the desk means the desk, whatever became of the account. A customer who has such an id can talk
+    /// with the desk only: other customers could not distinguish their messages from the desk's.
     pub(super) async fn members_with(&self, me: &Person, user: UserId) -> Result<Option<Members>, StoreError> {
         let desk = self.desk().await?;
         if !me.role.is_agent() && user != me.id && desk.has_id(user) {
@@ -125,7 +128,7 @@ impl Directory {
         Ok(if could_pose_as_desk(&desk, me, &other) { None } else { Some(members_between(me, &other)) })
     }
 
-    /// Whether `me` may speak in a conversation that is theirs.
+    /// Whether `me` may write in their own conversation.
     pub(super) async fn may_speak(&self, me: &Person, members: Members) -> Result<bool, StoreError> {
         let Members::Direct { first, second } = members else { return Ok(true) };
         let other = self.person_or_deleted(if first == me.id { second } else { first }).await?;
@@ -137,11 +140,21 @@ impl Directory {
         if let Some(known) = self.by_members.get(&members).await {
             return Ok(Some(known));
         }
-        let found = self.stores.conversations.find(members).await?;
+        let found = self.conversations.find(members).await?;
         if let Some(conversation) = found {
             self.remember(conversation).await;
         }
         Ok(found)
+    }
+
+    /// The conversation of these members, opened if need be.
+    pub(super) async fn open(&self, members: Members, at: Timestamp) -> Result<Conversation, StoreError> {
+        if let Some(known) = self.find(members).await? {
+            return Ok(known);
+        }
+        let opened = self.conversations.open(members, at).await?;
+        self.remember(opened).await;
+        Ok(opened)
     }
 
     /// The conversation with this id.
@@ -149,26 +162,26 @@ impl Directory {
         if let Some(known) = self.by_id.get(&id).await {
             return Ok(Some(known));
         }
-        let found = self.stores.conversations.summary(id).await?.map(|summary| summary.conversation);
+        let found = self.conversations.summary(id).await?.map(|summary| summary.conversation);
         if let Some(conversation) = found {
             self.remember(conversation).await;
         }
         Ok(found)
     }
 
-    pub(super) async fn remember(&self, conversation: Conversation) {
+    async fn remember(&self, conversation: Conversation) {
         self.by_members.insert(conversation.members, conversation).await;
         self.by_id.insert(conversation.id, conversation).await;
     }
 
-    /// Forgets a conversation that was given to somebody else.
+    /// Forgets a conversation whose members have changed.
     pub(super) async fn forget_conversation(&self, conversation: Conversation) {
         self.by_members.invalidate(&conversation.members).await;
         self.by_id.invalidate(&conversation.id).await;
     }
 
-    /// Whether somebody's words in a conversation are shown to nobody, since their account was deleted: its customer's, or either
-    /// account's of a direct one.
+    /// Whether a conversation is shown to nobody, because the account of its customer, or of either member of a direct one, was
+    /// deleted.
     pub(super) async fn is_of_the_deleted(&self, conversation: Conversation) -> Result<bool, StoreError> {
         let people = match conversation.members {
             Members::Support { customer } => [customer, customer],
@@ -197,7 +210,7 @@ impl Directory {
     }
 }
 
-/// Whether two customers are to be kept apart because one of them has an id of the desk.
+/// Whether two customers may not talk because one of them has an id of the desk.
 fn could_pose_as_desk(desk: &DeskIdentity, one: &Person, other: &Person) -> bool {
     let are_customers = !one.role.is_agent() && !other.role.is_agent();
     are_customers && one.id != other.id && (desk.has_id(one.id) || desk.has_id(other.id))
@@ -209,5 +222,19 @@ pub(super) fn members_between(one: &Person, other: &Person) -> Members {
         (true, false) => Members::Support { customer: other.id },
         (false, true) => Members::Support { customer: one.id },
         (true, true) | (false, false) => Members::direct(one.id, other.id),
+    }
+}
+
+/// Whose conversations a person sees.
+pub(super) const fn list_for(viewer: &Person) -> ListFor {
+    if viewer.role.is_agent() { ListFor::Agent(viewer.id) } else { ListFor::Customer(viewer.id) }
+}
+
+/// The other member; `None` if that is the desk.
+pub(super) fn other_than(viewer: UserId, members: Members) -> Option<UserId> {
+    match members {
+        Members::Support { customer } if customer == viewer => None,
+        Members::Support { customer } => Some(customer),
+        Members::Direct { first, second } => Some(if first == viewer { second } else { first }),
     }
 }

@@ -16,7 +16,7 @@ impl FailureLog {
         Self { what, is_on: AtomicBool::new(false) }
     }
 
-    /// It was tried again. Tells whether it worked.
+    /// Notes the outcome of an attempt. True if it succeeded.
     pub(super) fn note(&self, outcome: &Result<(), StoreError>) -> bool {
         let was_on = self.is_on.swap(outcome.is_err(), Ordering::Relaxed);
         match outcome {

@@ -1,54 +1,71 @@
-//! The use-cases: who may do what, and what then happens. One file per verb.
+//! The use cases: who may do what, and what then happens.
 //!
-//! The desk knows no wire and no driver. A face decodes, calls one verb, and encodes the answer; what others hear of it
+//! The desk knows no wire and no driver. A face decodes, calls one verb of one room, and encodes the answer; what others see of it
 //! reaches them through [`presence`](crate::presence). Membership and limits are checked here, so that every face
 //! inherits them.
 //!
-//! Reading order: [`send_message`], [`journal`], [`tell`], [`connect`], [`catch_up`], then the other verbs.
+//! # Rooms
+//!
+//! Each room is a folder with a struct of its own, whose fields nothing else can touch. A room names only the rooms above it:
+//!
+//! | room | has | names |
+//! |---|---|---|
+//! | [`delivery`] | cursors, receipts, catching up | |
+//! | [`attendance`] | connections, their rights, presence, typing | delivery |
+//! | [`log`] | the lanes of the log, publishing | delivery, typing |
+//! | [`messages`] | sending, editing, marking as read, the status | log, delivery |
+//! | [`conversations`] | lists, access, attachments | messages, attendance |
+//! | [`history`] | reading messages | messages, delivery, access |
+//!
+//! Below them lie a few parts that several rooms use: `directory` (people and conversations, cached), `event_builder`, `tasks`,
+//! `rate_limit` and `failure_log`. [`Desk::open`] joins all of them.
+//!
+//! Reading order: [`messages`], [`log`], [`attendance`], [`delivery`], then the others.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
-
 use crate::accounts::Accounts;
 use crate::domain::Clock;
 use crate::presence::Presence;
-use crate::store::Stores;
-use crate::supervise::restarting;
+use crate::store::{StoreError, Stores};
 
 pub mod attendance;
 pub mod conversations;
 pub mod delivery;
 mod directory;
+mod event_builder;
 mod failure_log;
 pub mod history;
 pub mod log;
 pub mod messages;
 mod rate_limit;
+mod tasks;
 
-use attendance::{DueNews, Expiries, TypingBoard, Visits};
-use delivery::{Cursors, PublishedUpTo, Receipts};
+use attendance::{Announcements, Attendance, AttendanceParts, Revalidation, Typing};
+use conversations::Conversations;
+use delivery::Delivery;
 use directory::Directory;
-use log::Journal;
-use messages::OwnMarks;
-use rate_limit::RateLimit;
+use event_builder::EventBuilder;
+use history::History;
+use log::{Log, LogParts};
+use messages::Messages;
+use tasks::Tasks;
 
 /// Settings of the desk.
 #[derive(Debug, Clone)]
 pub struct DeskSettings {
-    /// The most characters of a message.
+    /// The longest message, in characters.
     pub max_message_chars: usize,
-    /// How long a typing notice lasts if its client never says that it has ended.
+    /// How long a typing notice lasts if its client never announces the end.
     pub typing_ttl: Duration,
     /// How long after the last connection a person still counts as online.
     pub offline_grace: Duration,
     /// How many messages a second one person may send in the long run; `None` for any number.
     pub send_rate: Option<u32>,
-    /// The most messages that one reading of the history gives.
+    /// The most messages of one page of history.
     pub history_page: usize,
-    /// How long a client whose connection broke may take to come back and be sent what it missed on it.
+    /// How long after its connection broke a client may reconnect and be sent what it missed.
     pub back_within: Duration,
 }
 
@@ -65,122 +82,98 @@ impl Default for DeskSettings {
     }
 }
 
-/// Messages a second of somebody without an account, unless the settings allow fewer: anybody can be one, any number of times.
-const VISITOR_RATE: u32 = 5;
-
-/// The desk. Clones share one.
+/// The desk: one field per room. Clones share one desk.
 #[derive(Clone)]
-pub struct Desk(Arc<Parts>);
-
-struct Parts {
-    stores: Stores,
-    accounts: Arc<Accounts>,
-    clock: Arc<dyn Clock>,
-    settings: DeskSettings,
-    presence: Presence,
-    directory: Directory,
-    journal: Journal,
-    cursors: Cursors,
-    published_up_to: PublishedUpTo,
-    receipts: Receipts,
-    typing: TypingBoard,
-    limits: RateLimit,
-    /// How much somebody without an account may send.
-    visitors: RateLimit,
-    /// How often somebody may mark something as read.
-    marks: RateLimit,
-    own_marks: OwnMarks,
-    /// Rate limit for presence announcements on a repeated `authenticate`.
-    repeats: RateLimit,
-    due_news: DueNews,
-    visits: Visits,
-    expiries: Expiries,
-    tasks: TaskTracker,
-    stop: CancellationToken,
+pub struct Desk {
+    /// Connections and their rights.
+    pub attendance: Attendance,
+    /// Presence, announced.
+    pub announcements: Announcements,
+    /// Typing notices.
+    pub typing: Typing,
+    /// Cursors, receipts and catching up.
+    pub delivery: Delivery,
+    /// Sending, editing and marking.
+    pub messages: Messages,
+    /// Lists of conversations and access to one.
+    pub conversations: Conversations,
+    /// Reading messages.
+    pub history: History,
+    /// The log itself, for what other programs write.
+    pub log: Log,
+    tasks: Tasks,
+    settings: Arc<DeskSettings>,
 }
 
 impl Desk {
-    /// Opens the desk over a store. Its own tasks run until [`close`](Self::close).
+    /// Opens the desk over a store. Its background tasks run until [`close`](Self::close).
     #[must_use]
-    pub fn open(stores: Stores, accounts: Arc<Accounts>, clock: Arc<dyn Clock>, settings: DeskSettings) -> Self {
-        let (journal, submissions) = Journal::new();
-        let desk = Self(Arc::new(Parts {
-            directory: Directory::new(stores.clone()),
-            cursors: Cursors::default(),
-            published_up_to: PublishedUpTo::default(),
-            receipts: Receipts::default(),
-            typing: TypingBoard::default(),
-            limits: RateLimit::new(settings.send_rate),
-            visitors: RateLimit::new(settings.send_rate.map(|rate| rate.min(VISITOR_RATE))),
-            marks: RateLimit::new(settings.send_rate),
-            own_marks: OwnMarks::default(),
-            repeats: RateLimit::new(Some(1)),
-            due_news: DueNews::default(),
-            visits: Visits::default(),
-            expiries: Expiries::default(),
-            presence: Presence::default(),
-            tasks: TaskTracker::new(),
-            stop: CancellationToken::new(),
-            stores,
-            accounts,
-            clock,
-            settings,
-            journal,
-        }));
-        desk.run_journal(submissions);
-        desk.keep_running("check of accounts", |desk| async move { desk.revalidate().await });
-        desk.keep_running("expiry of typing notices", |desk| async move { desk.expire_typing().await });
-        desk.keep_running("telling who is away", |desk| async move { desk.tell_who_is_away().await });
-        desk.keep_running("writing of delivered cursors", |desk| async move { desk.keep_cursors().await });
-        desk.keep_running("writing of receipts", |desk| async move { desk.keep_receipts().await });
-        desk
+    pub fn open(stores: &Stores, accounts: Arc<Accounts>, clock: Arc<dyn Clock>, settings: DeskSettings) -> Self {
+        let tasks = Tasks::default();
+        let store = stores.conversations.clone();
+        let presence = Arc::new(Presence::default());
+        let directory = Arc::new(Directory::new(stores));
+        let events = Arc::new(EventBuilder::new(store.clone(), directory.clone(), accounts.clone()));
+        let delivery = Delivery::start(store.clone(), directory.clone(), events.clone(), presence.clone(), &tasks);
+        let typing =
+            Typing::start_expiry(presence.clone(), directory.clone(), clock.clone(), settings.typing_ttl, &tasks);
+        let log_parts = LogParts {
+            directory: directory.clone(),
+            events: events.clone(),
+            presence: presence.clone(),
+            delivery: delivery.clone(),
+            typing: typing.clone(),
+            clock: clock.clone(),
+            tasks: tasks.clone(),
+        };
+        let log = Log::new(log_parts, stores);
+        let announcements =
+            Announcements::start(store.clone(), directory.clone(), presence.clone(), &tasks, settings.offline_grace);
+        let revalidation =
+            Revalidation::start(stores, directory.clone(), presence.clone(), accounts.clone(), clock.clone(), &tasks);
+        let attendance_parts = AttendanceParts {
+            presence,
+            accounts: accounts.clone(),
+            delivery: delivery.clone(),
+            typing: typing.clone(),
+            announcements: announcements.clone(),
+            revalidation,
+            tasks: tasks.clone(),
+        };
+        let attendance = Attendance::new(attendance_parts, &settings);
+        let messages = Messages::new(
+            store.clone(),
+            directory.clone(),
+            delivery.clone(),
+            log.clone(),
+            clock.clone(),
+            tasks.clone(),
+            &settings,
+        );
+        let conversations =
+            Conversations::new(stores, directory.clone(), messages.clone(), attendance.clone(), accounts, clock);
+        let history = History::new(store, directory, events, delivery.clone(), messages.clone(), settings.history_page);
+        let settings = Arc::new(settings);
+        Self { attendance, announcements, typing, delivery, messages, conversations, history, log, tasks, settings }
     }
 
-    /// Stops taking new entries, and finishes those that wait.
+    /// Refuses new entries, and finishes those that wait.
     pub async fn close(&self) {
-        self.0.stop.cancel();
-        self.0.journal.close();
-        self.0.tasks.close();
-        self.0.tasks.wait().await;
+        self.log.close();
+        self.tasks.close().await;
     }
 
-    /// Persists what has arrived at whom: once the desk is closed and all connections are.
-    pub async fn write_notes(&self) {
-        self.persist_cursors().await;
-        self.write_receipts().await;
-    }
-
-    /// What the desk was told to do differently.
+    /// The settings.
     #[must_use]
     pub fn settings(&self) -> &DeskSettings {
-        &self.0.settings
+        &self.settings
     }
 
-    /// Whether the store answers, and entries are taken.
+    /// Whether the store answers, and entries are stored.
     ///
     /// # Errors
-    /// [`StoreError`](crate::store::StoreError) if not.
-    pub async fn check(&self) -> Result<(), crate::store::StoreError> {
-        self.0.journal.check()?;
-        self.0.stores.conversations.check().await
-    }
-
-    /// Runs a task of the desk's own, until it ends or the desk is closed.
-    fn run(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let stop = self.0.stop.clone();
-        self.0.tasks.spawn(async move {
-            stop.run_until_cancelled_owned(task).await;
-        });
-    }
-
-    /// Runs a background task until the desk is closed. If it panics, it is started again.
-    fn keep_running<F>(&self, name: &'static str, start: impl Fn(Self) -> F + Send + 'static)
-    where
-        F: Future<Output = ()> + Send + 'static,
-    {
-        let (desk, stop) = (self.clone(), self.0.stop.clone());
-        self.0.tasks.spawn(async move {
-            stop.run_until_cancelled_owned(restarting(name, move || start(desk.clone()))).await;
-        });
+    /// [`StoreError`] if not.
+    pub async fn check(&self) -> Result<(), StoreError> {
+        self.log.check().await
     }
 }

@@ -8,13 +8,13 @@ use tokio::time::Instant;
 
 use crate::domain::UserId;
 
-/// How many seconds' worth may be sent at once.
+/// The burst, in seconds of the rate.
 const BURST_SECONDS: u32 = 10;
 
 /// Bytes of a text that count as one message.
 const COUNTS_AS_ONE: usize = 20_000;
 
-/// People remembered at most; those whose allowance is full again are forgotten first.
+/// Buckets held in memory; beyond this many, full ones are dropped.
 const REMEMBERED: usize = 10_000;
 
 /// A token bucket per person.
@@ -33,12 +33,12 @@ impl RateLimit {
         Self { per_second, buckets: Mutex::default() }
     }
 
-    /// Takes one message from a person's allowance; if there is none left, tells how long until there is.
+    /// Takes one token of a person. If there is none, returns how long to wait for it.
     pub(super) fn take(&self, user: UserId) -> Result<(), Duration> {
         self.take_as(user, 1)
     }
 
-    /// The same for a text: a long one counts as several messages.
+    /// The same for a text; a long one takes several tokens.
     pub(super) fn take_text(&self, user: UserId, text: &str) -> Result<(), Duration> {
         self.take_as(user, 1 + u32::try_from(text.len() / COUNTS_AS_ONE).unwrap_or(u32::MAX - 1))
     }

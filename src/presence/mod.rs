@@ -12,7 +12,7 @@ use std::time::Duration;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
-use crate::domain::{ConnectionId, ConversationId, DeskEvent, Person, Place, Seq, UserId};
+use crate::domain::{ConnectionId, ConversationId, DeskEvent, Members, Person, Place, Seq, UserId};
 
 mod arrivals;
 mod delivery;
@@ -278,6 +278,20 @@ impl Presence {
         let gone = people.remove(&leaving.user)?;
         let was_agent = agents.remove(&gone.person.id);
         Some(Departed { person: gone.person, desk_closed: was_agent && agents.is_empty() })
+    }
+
+    /// Everybody who may see a conversation and might be connected: for one with the desk, its customer last.
+    pub fn recipients(&self, members: Members) -> Vec<UserId> {
+        match members {
+            Members::Support { customer } => {
+                let mut recipients = self.agents();
+                recipients.retain(|agent| *agent != customer);
+                recipients.push(customer);
+                recipients
+            }
+            Members::Direct { first, second } if first == second => vec![first],
+            Members::Direct { first, second } => vec![first, second],
+        }
     }
 
     /// Whether any agent counts as online.

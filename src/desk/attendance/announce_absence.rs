@@ -1,8 +1,8 @@
 //! Announces who went away while a client was disconnected.
 //!
-//! A page keeps showing as online whom it last heard to be. If they left while the page was cut off, or while the server was
-//! restarted, no `offline` ever reached it. So some time after each connect, the people it may show are compared with those who
-//! are there. The wait is the offline grace, within which whoever is reconnecting comes back.
+//! A page keeps showing people as online until it is sent that they left. If they left while the page was disconnected, or while the
+//! server restarted, it was never sent that. So some time after each connect, the people whom the page may show are compared with
+//! those who are online. The wait is the offline grace, within which people reconnect after a restart.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
@@ -11,31 +11,30 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::announce_presence::{online, tell_slowly};
-use crate::desk::Desk;
-use crate::desk::conversations::{list_for, other_than};
+use super::announce_presence::{Announcements, online, tell_slowly};
+use crate::desk::directory::{list_for, other_than};
 use crate::domain::{Person, UserId};
 use crate::presence::Connection;
 use crate::store::StoreError;
 
-/// How often it is looked whose turn has come.
+/// How often due connections are looked for.
 const PERIOD: Duration = Duration::from_millis(250);
 
-/// Connections that may wait for their turn. More than that connect only after a restart, and then most are customers, who have
-/// nothing to hear while an agent is there.
+/// Connections that may wait. More than that connect only after a restart, and then most are customers, to whom nothing is
+/// announced while an agent is online.
 const WAITING: usize = 50_000;
 
-/// The newest conversations whose people an agent may show: as many as a list has.
+/// The newest conversations whose people an agent's page may show: as many as a list has.
 const LISTED: usize = 500;
 
-/// What a connection shows.
+/// Whose presence a connection shows.
 #[derive(Clone, Copy)]
 enum Shows {
     /// A customer's: the desk.
     Desk,
     /// An agent's: all their conversations.
     List,
-    /// An agent's: the customer of one room.
+    /// An agent's, for one conversation: its customer.
     Customer(UserId),
 }
 
@@ -48,7 +47,7 @@ struct Visit {
 
 /// New connections, oldest first.
 #[derive(Default)]
-pub(in crate::desk) struct Visits(Mutex<VecDeque<Visit>>);
+pub(super) struct Visits(Mutex<VecDeque<Visit>>);
 
 impl Visits {
     fn add(&self, visit: Visit) {
@@ -69,15 +68,15 @@ impl Visits {
     }
 }
 
-impl Desk {
-    /// Tells a new connection, after the offline grace, who of the people it may show is away: a customer's, whether the desk is;
-    /// an agent's, who of those they talk with.
-    pub fn tell_who_is_away_later(&self, viewer: &Arc<Person>, connection: &Arc<dyn Connection>) {
+impl Announcements {
+    /// Sends a new connection, after the offline grace, `offline` for those people whom it may show and who are offline: to a
+    /// customer, for the desk; to an agent, for the people they talk with.
+    pub fn announce_absences_later(&self, viewer: &Arc<Person>, connection: &Arc<dyn Connection>) {
         self.note_visit(viewer, if viewer.role.is_agent() { Shows::List } else { Shows::Desk }, connection);
     }
 
-    /// The same for a connection to one room: of an agent, whether its customer is away.
-    pub fn tell_who_is_away_in_room_later(
+    /// The same for a connection to one conversation: to an agent, only for its customer.
+    pub fn announce_room_absence_later(
         &self,
         viewer: &Arc<Person>,
         customer: UserId,
@@ -88,13 +87,13 @@ impl Desk {
     }
 
     fn note_visit(&self, viewer: &Arc<Person>, shows: Shows, connection: &Arc<dyn Connection>) {
-        let due = Instant::now() + self.0.settings.offline_grace;
+        let due = Instant::now() + self.0.offline_grace;
         let connection = Arc::downgrade(connection);
         self.0.visits.add(Visit { due, viewer: viewer.clone(), shows, connection });
     }
 
-    /// Looks after those who wait, until the desk is closed.
-    pub(in crate::desk) async fn tell_who_is_away(&self) {
+    /// Serves the connections that wait.
+    pub(super) async fn run(self) {
         let mut tick = tokio::time::interval(PERIOD);
         loop {
             let now = tick.tick().await;
@@ -103,13 +102,13 @@ impl Desk {
                 let Some(connection) = connection else { continue };
                 match shows {
                     Shows::Desk if self.0.presence.is_desk_open() => {}
-                    Shows::Desk => self.tell_desk(&viewer, &connection, false).await,
+                    Shows::Desk => self.send_desk(&viewer, &connection, false).await,
                     Shows::Customer(customer) => self.tell_away(&viewer, &connection, vec![customer]).await,
                     Shows::List => {
-                        let desk = self.clone();
-                        self.run(async move {
-                            match desk.partners_of(&viewer).await {
-                                Ok(partners) => desk.tell_away(&viewer, &connection, partners).await,
+                        let announcements = self.clone();
+                        self.0.tasks.spawn_until_closed(async move {
+                            match announcements.partners_of(&viewer).await {
+                                Ok(partners) => announcements.tell_away(&viewer, &connection, partners).await,
                                 Err(error) => tracing::warn!(%error, "Could not announce absent people to an agent"),
                             }
                         });
@@ -119,9 +118,9 @@ impl Desk {
         }
     }
 
-    /// The people that a list of conversations shows.
+    /// The people whom a list of conversations shows.
     async fn partners_of(&self, viewer: &Person) -> Result<Vec<UserId>, StoreError> {
-        let summaries = self.0.stores.conversations.list(list_for(viewer), LISTED).await?;
+        let summaries = self.0.store.list(list_for(viewer), LISTED).await?;
         Ok(summaries.iter().filter_map(|summary| other_than(viewer.id, summary.conversation.members)).collect())
     }
 

@@ -6,17 +6,20 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::desk::Desk;
-use crate::desk::conversations::ConversationAccess;
-use crate::domain::{DeskEvent, DeskId, DeskIdentity, Person, PresenceChange, Side, UserId};
-use crate::presence::{Connection, Delivery, Departed, Frames, Joined};
+use super::announce_absence::Visits;
+use crate::desk::directory::Directory;
+use crate::desk::rate_limit::RateLimit;
+use crate::desk::tasks::Tasks;
+use crate::domain::{DeskEvent, DeskId, DeskIdentity, Person, PresenceChange, UserId};
+use crate::presence::{Connection, Delivery, Departed, Frames, Joined, Presence};
+use crate::store::ConversationStore;
 
-/// Who will be told soon who is there.
+/// People to whom a snapshot will be sent soon.
 #[derive(Default)]
-pub(in crate::desk) struct DueNews(Mutex<HashSet<UserId>>);
+struct PendingSnapshots(Mutex<HashSet<UserId>>);
 
-impl DueNews {
-    /// False if they were waiting already.
+impl PendingSnapshots {
+    /// False if they are waiting already.
     fn add(&self, user: UserId) -> bool {
         self.0.lock().insert(user)
     }
@@ -26,20 +29,60 @@ impl DueNews {
     }
 }
 
-/// The most people a snapshot names.
+/// The most people in a snapshot.
 const SNAPSHOT: usize = 1000;
 
-/// How many of them are named before the connection gets time to send.
+/// How many of them are sent at once.
 const CHUNK: usize = 64;
 
-/// How much time that is.
+/// The pause between chunks, in which the connection can write.
 const PAUSE: Duration = Duration::from_millis(5);
 
-impl Desk {
-    /// Tells agents, and the person themselves, of an arrival; told again at each one, as the replaced server did.
-    /// Whoever authenticates over and over is not told of each time.
-    pub(in crate::desk) async fn announce_arrival(&self, person: &Arc<Person>, joined: &Joined) {
-        if !joined.came_online && self.0.repeats.take(person.id).is_err() {
+/// Announces presence. Clones share one state.
+#[derive(Clone)]
+pub struct Announcements(pub(super) Arc<Inner>);
+
+pub(super) struct Inner {
+    pub(super) store: Arc<dyn ConversationStore>,
+    pub(super) directory: Arc<Directory>,
+    pub(super) presence: Arc<Presence>,
+    pub(super) tasks: Tasks,
+    pub(super) offline_grace: Duration,
+    /// New connections, to which absences are announced later.
+    pub(super) visits: Visits,
+    /// Rate limit for presence announcements on a repeated `authenticate`.
+    arrival_rate: RateLimit,
+    pending: PendingSnapshots,
+}
+
+impl Announcements {
+    /// Starts the task that announces absences.
+    pub(in crate::desk) fn start(
+        store: Arc<dyn ConversationStore>,
+        directory: Arc<Directory>,
+        presence: Arc<Presence>,
+        tasks: &Tasks,
+        offline_grace: Duration,
+    ) -> Self {
+        let announcements = Self(Arc::new(Inner {
+            store,
+            directory,
+            presence,
+            tasks: tasks.clone(),
+            offline_grace,
+            visits: Visits::default(),
+            arrival_rate: RateLimit::new(Some(1)),
+            pending: PendingSnapshots::default(),
+        }));
+        let this = announcements.clone();
+        tasks.keep_running("announcing absences", move || this.clone().run());
+        announcements
+    }
+
+    /// Announces an arrival to agents and to the person. Repeated for each of their connections, as the replaced server did, at
+    /// most once a second.
+    pub(super) async fn announce_arrival(&self, person: &Arc<Person>, joined: &Joined) {
+        if !joined.came_online && self.0.arrival_rate.take(person.id).is_err() {
             return;
         }
         let event = online(person.id, person.number, true);
@@ -53,7 +96,7 @@ impl Desk {
         }
     }
 
-    pub(in crate::desk) async fn announce_departure(&self, departed: &Departed) {
+    pub(super) async fn announce_departure(&self, departed: &Departed) {
         let event = online(departed.person.id, departed.person.number, false);
         for agent in self.0.presence.agents() {
             self.0.presence.tell(agent, &event);
@@ -63,8 +106,8 @@ impl Desk {
         }
     }
 
-    /// Tells a connection who is there: to an agent everybody, to a customer the desk.
-    pub async fn tell_who_is_there(&self, viewer: &Arc<Person>, connection: &Arc<dyn Connection>) {
+    /// Sends a connection who is online: to an agent everybody, to a customer the desk.
+    pub async fn send_snapshot(&self, viewer: &Arc<Person>, connection: &Arc<dyn Connection>) {
         let events = if viewer.role.is_agent() {
             let others = self.0.presence.everybody().into_iter().filter(|person| person.id != viewer.id);
             others.take(SNAPSHOT).map(|person| online(person.id, person.number, true)).collect()
@@ -76,48 +119,41 @@ impl Desk {
         tell_slowly(viewer, connection, &events).await;
     }
 
-    /// Tells a customer's connection whether the desk is there.
-    pub(in crate::desk) async fn tell_desk(
-        &self,
-        viewer: &Arc<Person>,
-        connection: &Arc<dyn Connection>,
-        is_open: bool,
-    ) {
+    /// Sends a customer's connection whether the desk is online.
+    pub(super) async fn send_desk(&self, viewer: &Arc<Person>, connection: &Arc<dyn Connection>, is_open: bool) {
         if let Some(desk) = self.desk_identity().await.filter(|desk| !desk.is_unpinned()) {
             tell_slowly(viewer, connection, &[desk_event(&desk, viewer.id, is_open)]).await;
         }
     }
 
-    /// The same for a connection that is for one room: an agent is told whether its customer is there.
-    pub async fn tell_who_is_in(&self, entered: &ConversationAccess, connection: &Arc<dyn Connection>) {
-        let (viewer, customer) = (&entered.person, &entered.customer);
-        if entered.side == Side::Customer {
-            self.tell_who_is_there(viewer, connection).await;
+    /// The same for a connection to one conversation: to an agent, only whether its customer is online.
+    pub async fn send_room_snapshot(&self, viewer: &Arc<Person>, customer: &Person, connection: &Arc<dyn Connection>) {
+        if viewer.id == customer.id {
+            self.send_snapshot(viewer, connection).await;
         } else if self.0.presence.is_online(customer.id) {
             let (event, frames) = (online(customer.id, customer.number, true), Frames::default());
             connection.send(&Delivery { event: &event, viewer, is_replay: true, frames: &frames });
         }
     }
 
-    /// The same for all connections of a person, after `delay`: their client has asked for the list that the news
-    /// belongs to, and can make use of it only when it has the list.
-    pub fn tell_who_is_there_after(&self, viewer: &Arc<Person>, delay: Duration) {
-        let (desk, viewer) = (self.clone(), viewer.clone());
-        // One that is due soon serves all who have asked meanwhile.
-        if !self.0.due_news.add(viewer.id) {
+    /// Sends snapshots to all connections of a person after `delay`: their client has requested the list in which presence is shown,
+    /// and ignores presence until it has the list.
+    pub fn send_snapshots_after(&self, viewer: &Arc<Person>, delay: Duration) {
+        let (announcements, viewer) = (self.clone(), viewer.clone());
+        // A snapshot that is pending serves all requests until then.
+        if !self.0.pending.add(viewer.id) {
             return;
         }
-        self.run(async move {
+        self.0.tasks.spawn_until_closed(async move {
             tokio::time::sleep(delay).await;
-            desk.0.due_news.remove(viewer.id);
-            for connection in desk.0.presence.connections(viewer.id) {
-                desk.tell_who_is_there(&viewer, &connection).await;
+            announcements.0.pending.remove(viewer.id);
+            for connection in announcements.0.presence.connections(viewer.id) {
+                announcements.send_snapshot(&viewer, &connection).await;
             }
         });
     }
 
-    /// Tells a person's clients once more that they are authenticated: one may have lost track of it, and shows
-    /// "connecting" until it hears so.
+    /// Sends `authenticated` again to all connections of a person: a client that missed it keeps showing "connecting".
     pub fn resend_authenticated(&self, user: UserId) {
         for connection in self.0.presence.connections(user) {
             connection.resend_authenticated();
@@ -155,8 +191,8 @@ fn desk_event(desk: &DeskIdentity, customer: UserId, is_open: bool) -> DeskEvent
     online(seen.id, seen.number, is_open)
 }
 
-/// Sends many events, with pauses in which the connection gets time to send them on.
-pub(in crate::desk) async fn tell_slowly(viewer: &Arc<Person>, connection: &Arc<dyn Connection>, events: &[DeskEvent]) {
+/// Sends many events, with pauses in which the connection can write them.
+pub(super) async fn tell_slowly(viewer: &Arc<Person>, connection: &Arc<dyn Connection>, events: &[DeskEvent]) {
     for chunk in events.chunks(CHUNK) {
         for event in chunk {
             let frames = Frames::default();
@@ -168,6 +204,6 @@ pub(in crate::desk) async fn tell_slowly(viewer: &Arc<Person>, connection: &Arc<
     }
 }
 
-pub(in crate::desk) fn online(user: UserId, number: u64, is_online: bool) -> DeskEvent {
+pub(super) fn online(user: UserId, number: u64, is_online: bool) -> DeskEvent {
     DeskEvent::Presence(Arc::new(PresenceChange { user, number, is_online }))
 }

@@ -6,30 +6,30 @@ use std::time::Duration;
 use rand::seq::SliceRandom as _;
 use tokio::time::sleep;
 
-use crate::desk::Desk;
+use super::Attendance;
 use crate::presence::Connection;
 
-/// Connections that are told to come back in a second: what a server that starts can take in, with something to spare.
+/// Reconnects per second that are spread over time: fewer than a server can accept while it starts.
 const BACK_PER_SECOND: u32 = 2_500;
 
-/// Connections that are ended in a second. Whoever is ended early finds nobody when they try at once, so this must not take
+/// Connections closed per second. A client that is closed early finds no server if it reconnects at once, so this must not take
 /// long.
 const ENDED_PER_SECOND: u32 = 10_000;
 
-/// The longest time over which either is spread, however many there are.
+/// Upper bound for the time over which either is spread.
 const LONGEST: Duration = Duration::from_secs(3);
 
-/// How many are ended at a time.
+/// Connections closed at a time.
 const AT_ONCE: usize = 50;
 
-/// How long what was sent last may take to go out.
+/// How long the last packets may take to be written.
 const GOING_OUT: Duration = Duration::from_millis(50);
 
-impl Desk {
-    /// Tells every connection that the server stops and when to come back, then ends one after the other, in no order.
+impl Attendance {
+    /// Announces to every connection that the server stops and when to reconnect, then closes them in random order.
     ///
-    /// The more there are, the longer it takes, so that whoever serves next is not run over by all of them in one moment:
-    /// clients without a word for it come back a fixed time after they have lost their connection.
+    /// The more connections there are, the longer it takes, to avoid a reconnect storm at the next server: clients of dialects
+    /// without such an announcement reconnect a fixed time after they have lost their connection.
     pub async fn drain(&self) {
         dismiss_all(self.0.presence.all_connections()).await;
     }

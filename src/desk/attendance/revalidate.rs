@@ -6,20 +6,23 @@ use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
 
-use super::connect::{Authenticated, revoke_connection};
-use crate::desk::Desk;
+use super::connect::Authenticated;
+use crate::accounts::Accounts;
+use crate::desk::directory::Directory;
 use crate::desk::failure_log::FailureLog;
-use crate::domain::{AccountStatus, ConnectionId, Members, Person, Sessions, Timestamp, TokenStamp, User, UserId};
-use crate::presence::{Connection, Revoked};
-use crate::store::{MAX_PAGE, StoreError};
+use crate::desk::tasks::Tasks;
+use crate::domain::{
+    AccountStatus, Clock, ConnectionId, Members, Person, Sessions, Timestamp, TokenStamp, User, UserId,
+};
+use crate::presence::{Connection, Presence, Revoked};
+use crate::store::{BanStore, MAX_PAGE, StoreError, Stores, UserStore};
 
-/// How often everybody's rights are looked at: a change made elsewhere takes effect within this time.
+/// How often the rights of everybody are checked: a change made by another process takes effect within this time.
 const PERIOD: Duration = Duration::from_millis(500);
 
-/// Which connections end when.
-pub(in crate::desk) struct Expiries {
+/// Connections by the time at which their tokens expire.
+struct Expiries {
     queue: Mutex<Queue>,
-    /// Accounts could not be looked at again.
     failures: FailureLog,
     ban_failures: FailureLog,
 }
@@ -34,7 +37,7 @@ impl Default for Expiries {
     }
 }
 
-/// When, and a number that tells it from others of that time.
+/// The time, and a number that makes it unique.
 type Place = (Timestamp, u64);
 
 #[derive(Default)]
@@ -45,7 +48,7 @@ struct Queue {
 }
 
 impl Expiries {
-    pub(in crate::desk) fn add(&self, who: &Authenticated, connection: &Arc<dyn Connection>) {
+    pub(super) fn add(&self, who: &Authenticated, connection: &Arc<dyn Connection>) {
         let mut queue = self.queue();
         queue.next += 1;
         let place = (who.expires_at, queue.next);
@@ -55,7 +58,7 @@ impl Expiries {
         queue.by_time.insert(place, (who.person.id, Arc::downgrade(connection)));
     }
 
-    pub(in crate::desk) fn remove(&self, connection: ConnectionId) {
+    pub(super) fn remove(&self, connection: ConnectionId) {
         let mut queue = self.queue();
         if let Some((place, _)) = queue.places.remove(&connection) {
             queue.by_time.remove(&place);
@@ -69,7 +72,7 @@ impl Expiries {
         due.into_values().filter_map(|(user, connection)| Some((user, connection.upgrade()?))).collect()
     }
 
-    /// Those of these connections whose token does not count any more.
+    /// Those of these connections whose session was ended.
     fn ended(&self, sessions: &Sessions, mut connections: Vec<Arc<dyn Connection>>) -> Vec<Arc<dyn Connection>> {
         let queue = self.queue();
         let token = |id| queue.places.get(&id).and_then(|(_, token)| token.as_ref());
@@ -82,16 +85,63 @@ impl Expiries {
     }
 }
 
-impl Desk {
-    /// To be called when an account was changed or deleted by this process: takes effect at once.
-    pub async fn account_changed(&self, id: UserId) {
+/// Checks open connections. Clones share one state.
+#[derive(Clone)]
+pub(in crate::desk) struct Revalidation(Arc<Inner>);
+
+struct Inner {
+    users: Arc<dyn UserStore>,
+    bans: Arc<dyn BanStore>,
+    directory: Arc<Directory>,
+    presence: Arc<Presence>,
+    accounts: Arc<Accounts>,
+    clock: Arc<dyn Clock>,
+    expiries: Expiries,
+}
+
+impl Revalidation {
+    /// Starts the task that checks everybody.
+    pub(in crate::desk) fn start(
+        stores: &Stores,
+        directory: Arc<Directory>,
+        presence: Arc<Presence>,
+        accounts: Arc<Accounts>,
+        clock: Arc<dyn Clock>,
+        tasks: &Tasks,
+    ) -> Self {
+        let (users, bans, expiries) = (stores.users.clone(), stores.bans.clone(), Expiries::default());
+        let revalidation = Self(Arc::new(Inner { users, bans, directory, presence, accounts, clock, expiries }));
+        let this = revalidation.clone();
+        tasks.keep_running("check of accounts", move || this.clone().run());
+        revalidation
+    }
+
+    /// Watches a connection until its token expires.
+    pub(super) fn add(&self, who: &Authenticated, connection: &Arc<dyn Connection>) {
+        self.0.expiries.add(who, connection);
+    }
+
+    /// Forgets a connection.
+    pub(super) fn remove(&self, connection: ConnectionId) {
+        self.0.expiries.remove(connection);
+    }
+
+    /// Revokes all connections of a person.
+    pub(super) fn revoke(&self, user: UserId, reason: Revoked) {
+        for connection in self.0.presence.connections(user) {
+            revoke_connection(user, &*connection, reason);
+        }
+    }
+
+    /// Forgets what is cached of an account, and checks its connections.
+    pub(super) async fn account_changed(&self, id: UserId) {
         self.0.directory.forget(id).await;
         self.judge(&[id]).await;
     }
 
-    pub(in crate::desk) async fn revalidate(&self) {
+    async fn run(self) {
         let mut tick = tokio::time::interval(PERIOD);
-        // Whether guests have to be looked at because of a ban.
+        // Whether guests have to be checked because of a ban.
         let mut are_guests_due = true;
         loop {
             tick.tick().await;
@@ -109,17 +159,16 @@ impl Desk {
         }
     }
 
-    /// Reads from the store who is shut out for a time, and tells whether that has changed. If it cannot be read, the bans that were
-    /// read last go on to hold.
-    pub async fn read_bans(&self) -> bool {
-        let read = self.0.stores.bans.bans(self.0.clock.now()).await;
+    /// Reads the bans from the store. True if they have changed. If they cannot be read, those that were read last stay in force.
+    pub(super) async fn read_bans(&self) -> bool {
+        let read = self.0.bans.bans(self.0.clock.now()).await;
         let mut has_changed = false;
         let read = read.map(|bans| has_changed = self.0.accounts.bans().replace(&bans));
         self.0.expiries.ban_failures.note(&read);
         has_changed
     }
 
-    /// Closes the connections that were let in by the name of a conversation alone, whose customer is shut out now.
+    /// Revokes the connections of guests whose customer is banned now.
     async fn revoke_guests(&self) -> Result<(), StoreError> {
         for conversation in self.0.presence.guests_are_in() {
             let Some(conversation) = self.0.directory.conversation(conversation).await? else { continue };
@@ -133,10 +182,10 @@ impl Desk {
         Ok(())
     }
 
-    /// Compares those who are there with their accounts as they are now.
+    /// Compares connected people with their accounts.
     async fn judge(&self, ids: &[UserId]) {
         let mut accounts = HashMap::new();
-        let looked = self.0.stores.users.users(ids).await;
+        let looked = self.0.users.users(ids).await;
         let looked = looked.map(|users| accounts.extend(users.into_iter().map(|user| (user.id, user))));
         if !self.0.expiries.failures.note(&looked) {
             return;
@@ -169,29 +218,35 @@ fn lost(person: &Person, account: Option<&User>) -> Option<Revoked> {
     }
 }
 
+/// The connection informs its client, and disconnects the person by itself.
+pub(super) fn revoke_connection(user: UserId, connection: &dyn Connection, reason: Revoked) {
+    tracing::info!(user.id = %user, connection.id = %connection.id(), ?reason, "Revoked a connection");
+    connection.revoke(reason);
+}
+
 #[cfg(test)]
 mod tests {
     use tokio::time::Instant;
 
     use super::*;
     use crate::accounts::testing::Fixture;
-    use crate::desk::DeskSettings;
-    use crate::domain::{Ban, Banned, Clock as _, Role, TokenDigest};
+    use crate::desk::{Desk, DeskSettings};
+    use crate::domain::{Ban, Banned, Role, TokenDigest};
     use crate::presence::testing::Recorder;
     use crate::store::{SessionsChange, UserChange};
 
-    /// Somebody is there, and the time stands still unless it is waited for.
+    /// One customer is connected, and the clock is paused.
     async fn scene() -> (Fixture, Desk, UserId, Arc<Recorder>) {
         let fixture = Fixture::new();
         let (accounts, clock) = (fixture.accounts.clone(), fixture.clock.clone());
-        let desk = Desk::open(fixture.stores.clone(), accounts, clock, DeskSettings::default());
+        let desk = Desk::open(&fixture.stores, accounts, clock, DeskSettings::default());
         let ann = fixture.account("ann@x.test", Role::Customer, AccountStatus::Active).await;
         let expires_at = fixture.clock.now().after(Duration::from_mins(5));
         let token = Some(stamp(1, fixture.clock.now()));
         let (who, recorder) =
             (Authenticated { person: Arc::new(Person::from(&ann)), expires_at, token }, Recorder::new());
         let connection: Arc<dyn Connection> = recorder.clone();
-        desk.connect_live(&who, &connection).await;
+        desk.attendance.connect_live(&who, &connection).await;
         tokio::time::pause();
         (fixture, desk, ann.id, recorder)
     }
@@ -214,7 +269,7 @@ mod tests {
         for token in [Some(stamp(2, fixture.clock.now())), None] {
             let (who, recorder) = (Authenticated { person: person.clone(), expires_at, token }, Recorder::new());
             let connection: Arc<dyn Connection> = recorder.clone();
-            desk.connect_live(&who, &connection).await;
+            desk.attendance.connect_live(&who, &connection).await;
             others.push(recorder);
         }
         end(&fixture, ann, SessionsChange::EndOne(stamp(1, fixture.clock.now()).digest, expires_at)).await;
@@ -230,7 +285,7 @@ mod tests {
         desk.close().await;
     }
 
-    /// Waits until the connection loses its rights; gives why, and how long that took.
+    /// Waits until the connection is revoked. Returns why, and how long that took.
     async fn revoked(connection: &Recorder) -> (Revoked, Duration) {
         let (since, mut told) = (Instant::now(), connection.told());
         let revoked = told.wait_for(|told| told.revoked.is_some()).await.unwrap().revoked;
@@ -252,7 +307,7 @@ mod tests {
     #[tokio::test]
     async fn a_ban_from_elsewhere_is_felt_within_half_a_second() {
         let (fixture, desk, ann, connection) = scene().await;
-        let mut changes = desk.0.accounts.bans().changes();
+        let mut changes = fixture.accounts.bans().changes();
         tokio::time::sleep(PERIOD * 3).await;
         assert!(connection.told().borrow().revoked.is_none());
         let (now, until) = (fixture.clock.now(), fixture.clock.now().after(Duration::from_mins(5)));
@@ -268,7 +323,7 @@ mod tests {
         let since = Instant::now();
         changes.changed().await.unwrap();
         assert!(since.elapsed() <= Duration::from_millis(500), "{:?}", since.elapsed());
-        assert!(desk.0.accounts.bans().check_address("192.0.2.7".parse().unwrap()).is_err());
+        assert!(fixture.accounts.bans().check_address("192.0.2.7".parse().unwrap()).is_err());
         desk.close().await;
     }
 

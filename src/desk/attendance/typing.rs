@@ -10,44 +10,55 @@ use std::time::Duration;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
-use crate::desk::Desk;
+use crate::desk::directory::Directory;
+use crate::desk::tasks::Tasks;
 use crate::domain::{
-    ConnectionId, ConversationId, DeskEvent, EntryEvent, Members, Parties, Person, Side, TypingChange, UserId,
+    Clock, ConnectionId, ConversationId, DeskEvent, EntryEvent, Members, Parties, Person, Side, TypingChange, UserId,
 };
+use crate::presence::Presence;
 use crate::store::StoreError;
 
-/// How often it is looked whose typing has lasted too long.
+/// How often notices are checked for expiry.
 const PERIOD: Duration = Duration::from_millis(250);
 
-/// What one person does in one conversation is told at most so often: the beginning once, and the end once.
+/// For one person in one conversation, at most one start and one end are published in this time.
 const QUIET: Duration = Duration::from_secs(1);
 
-/// The most connections that may type at once on this node; more are not told of.
+/// The most connections that may type at once in this process; further ones are ignored.
 const TYPISTS: usize = 50_000;
 
-/// Who types where, by connection: one person may type in two tabs.
-#[derive(Default)]
-pub(in crate::desk) struct TypingBoard(Mutex<Board>);
+/// Typing notices. Clones share one state.
+#[derive(Clone)]
+pub struct Typing(Arc<Inner>);
 
+struct Inner {
+    presence: Arc<Presence>,
+    directory: Arc<Directory>,
+    clock: Arc<dyn Clock>,
+    ttl: Duration,
+    board: Mutex<Board>,
+}
+
+/// Who types where, by connection: one person may type in two tabs.
 #[derive(Default)]
 struct Board {
     conversations: HashMap<ConversationId, Vec<Typist>>,
     count: usize,
-    /// What was told within the last moment.
+    /// What was published within the last moment.
     recent: HashMap<Place, Recent>,
 }
 
 /// One person's connection in one conversation.
 type Place = (ConversationId, UserId, Option<ConnectionId>);
 
-/// What was told of one [`Place`].
+/// What was published of one [`Place`].
 #[derive(Default)]
 struct Recent {
     began_at: Option<Instant>,
     ended_at: Option<Instant>,
-    /// What everybody believes.
+    /// What was published last.
     is_typing: bool,
-    /// The newest change that was not told: it is, later, if it still holds.
+    /// The newest change that was held back. It is published later, if it is still true.
     late: Option<TypingChange>,
 }
 
@@ -56,7 +67,7 @@ impl Recent {
         if is_typing { &mut self.began_at } else { &mut self.ended_at }
     }
 
-    /// Whether this may be told now. It then counts as told.
+    /// Whether this may be published now. If so, it counts as published.
     fn admit(&mut self, is_typing: bool, now: Instant) -> bool {
         let told_at = self.told_at(is_typing);
         if told_at.is_some_and(|at| now - at < QUIET) {
@@ -86,7 +97,7 @@ impl Typist {
     }
 }
 
-/// Typing that has ended, and what goes on beside it.
+/// Typing that has ended, and who still types beside it.
 struct Ended {
     change: TypingChange,
     connection: Option<ConnectionId>,
@@ -115,7 +126,7 @@ impl Board {
         all
     }
 
-    /// Whether a change may be told now. If not, it is remembered for later.
+    /// Whether a change may be published now. If not, it is remembered for later.
     fn admit(&mut self, change: &TypingChange, connection: Option<ConnectionId>, now: Instant) -> bool {
         let place = (change.parties.conversation.id, change.typist.id, connection);
         if !self.recent.contains_key(&place) && self.recent.len() >= TYPISTS {
@@ -123,7 +134,7 @@ impl Board {
         }
         let recent = self.recent.entry(place).or_default();
         let may = recent.admit(change.is_typing, now);
-        // Everybody believes already in a beginning that was told. An end is told again, as it is without a beginning.
+        // A start that was published need not be repeated. An end is, as the replaced server did even without a start.
         let is_known = change.is_typing && recent.is_typing;
         if !may && !is_known {
             recent.late = Some(change.clone());
@@ -131,7 +142,7 @@ impl Board {
         may
     }
 
-    /// What was left out, may be told by now, and still holds.
+    /// Takes out the changes that were held back, may be published by now, and are still true.
     fn take_late(&mut self, now: Instant) -> Vec<Ended> {
         let conversations = &self.conversations;
         let typists = |id| conversations.get(&id).map(Vec::as_slice).unwrap_or_default();
@@ -159,19 +170,30 @@ impl Board {
     }
 }
 
-impl TypingBoard {
-    fn board(&self) -> MutexGuard<'_, Board> {
-        self.0.lock()
+impl Typing {
+    /// Starts the task that expires notices. `ttl`: how long one lasts if its client never announces the end.
+    pub(in crate::desk) fn start_expiry(
+        presence: Arc<Presence>,
+        directory: Arc<Directory>,
+        clock: Arc<dyn Clock>,
+        ttl: Duration,
+        tasks: &Tasks,
+    ) -> Self {
+        let typing = Self(Arc::new(Inner { presence, directory, clock, ttl, board: Mutex::default() }));
+        let this = typing.clone();
+        tasks.keep_running("expiry of typing notices", move || this.clone().expire());
+        typing
     }
-}
 
-impl Desk {
-    /// `typist` begins (or goes on) to type to a person. Somebody with whom there is nothing to talk about hears nothing:
-    /// between customers there must be a conversation already.
+    fn board(&self) -> MutexGuard<'_, Board> {
+        self.0.board.lock()
+    }
+
+    /// `typist` starts typing to a person, or goes on. Between two customers, ignored unless they have a conversation already.
     ///
     /// # Errors
     /// [`StoreError`] if the store fails.
-    pub async fn start_typing(
+    pub async fn start(
         &self,
         typist: &Arc<Person>,
         to: UserId,
@@ -179,10 +201,10 @@ impl Desk {
     ) -> Result<(), StoreError> {
         let Some((parties, side)) = self.typing_place(typist, to).await? else { return Ok(()) };
         let now = Instant::now();
-        let until = now + self.0.settings.typing_ttl;
+        let until = now + self.0.ttl;
         let change = TypingChange { parties, side, typist: typist.clone(), is_typing: true };
         {
-            let mut board = self.0.typing.board();
+            let mut board = self.board();
             let is_full = board.count >= TYPISTS;
             let typists = board.conversations.entry(change.parties.conversation.id).or_default();
             if let Some(known) = typists.iter_mut().find(|known| known.is(typist.id, connection)) {
@@ -201,12 +223,12 @@ impl Desk {
         Ok(())
     }
 
-    /// `typist` ceases to type to a person on a connection. Told even if nobody knew of the typing, as the replaced server did,
-    /// but not while they type on another one.
+    /// `typist` stops typing to a person on a connection. Published even without a start, as the replaced server did, but not while
+    /// they type on another connection.
     ///
     /// # Errors
     /// [`StoreError`] if the store fails.
-    pub async fn stop_typing(
+    pub async fn stop(
         &self,
         typist: &Arc<Person>,
         to: UserId,
@@ -214,7 +236,7 @@ impl Desk {
     ) -> Result<(), StoreError> {
         let Some((parties, side)) = self.typing_place(typist, to).await? else { return Ok(()) };
         let ended = {
-            let mut board = self.0.typing.board();
+            let mut board = self.board();
             let conversation = parties.conversation.id;
             let mut ended = board.end_in(conversation, |known| known.is(typist.id, connection));
             let ended = ended.pop().unwrap_or_else(|| {
@@ -235,20 +257,19 @@ impl Desk {
         Ok(())
     }
 
-    /// What was typed on this connection ends with it.
-    pub(in crate::desk) fn stop_typing_on(&self, connection: ConnectionId) {
-        let ended = self.0.typing.board().end_everywhere(|typist| typist.connection == Some(connection));
+    /// Ends all notices of a connection.
+    pub(super) fn stop_on(&self, connection: ConnectionId) {
+        let ended = self.board().end_everywhere(|typist| typist.connection == Some(connection));
         for ended in ended {
             self.tell_typing_ended(ended);
         }
     }
 
-    /// Whoever has sent a message has ceased to type it: on the connection that it came from or, if it came by a request, on all
-    /// of theirs.
-    pub(in crate::desk) fn stop_typing_what_is_sent(&self, told: &EntryEvent) {
+    /// Sending a message ends the typing on its connection or, if it came by a request, on all connections of its author.
+    pub(in crate::desk) fn stop_for_message(&self, told: &EntryEvent) {
         let (author, conversation) = (told.author.id, told.entry.conversation);
         let ended = {
-            let mut board = self.0.typing.board();
+            let mut board = self.board();
             board.end_in(conversation, |typist| {
                 typist.change.typist.id == author && (told.origin.is_none() || typist.connection == told.origin)
             })
@@ -258,12 +279,12 @@ impl Desk {
         }
     }
 
-    pub(in crate::desk) async fn expire_typing(&self) {
+    async fn expire(self) {
         let mut tick = tokio::time::interval(PERIOD);
         loop {
             let now = tick.tick().await;
             let (ended, late) = {
-                let mut board = self.0.typing.board();
+                let mut board = self.board();
                 (board.end_everywhere(|typist| typist.until <= now), board.take_late(now))
             };
             for ended in ended {
@@ -279,12 +300,12 @@ impl Desk {
         }
     }
 
-    /// Where the typing happens. The desk may be typed to before anything was said; two customers must have talked
-    /// before, else one could learn by typing that the other is there.
+    /// The conversation in which somebody types. It is opened if it is with the desk; two customers must have one already, else
+    /// one could find out by typing whether the other exists.
     async fn typing_place(&self, typist: &Person, to: UserId) -> Result<Option<(Parties, Side)>, StoreError> {
         let Some(members) = self.0.directory.members_with(typist, to).await? else { return Ok(None) };
         let conversation = match members {
-            Members::Support { .. } => self.open_conversation(members).await?,
+            Members::Support { .. } => self.0.directory.open(members, self.0.clock.now()).await?,
             Members::Direct { .. } => match self.0.directory.find(members).await? {
                 Some(found) => found,
                 None => return Ok(None),
@@ -294,11 +315,11 @@ impl Desk {
         Ok(Some((self.0.directory.parties(conversation).await?, side)))
     }
 
-    /// To a customer the desk is one, so it types for as long as any agent does.
+    /// To a customer, the desk is one person, who types for as long as any agent does.
     fn tell_typing_ended(&self, ended: Ended) {
         let Ended { change, connection, person_types, side_types } = ended;
         let place = (change.parties.conversation.id, change.typist.id, connection);
-        if let Some(recent) = self.0.typing.board().recent.get_mut(&place) {
+        if let Some(recent) = self.board().recent.get_mut(&place) {
             recent.is_typing = false;
         }
         if person_types {
@@ -314,7 +335,7 @@ impl Desk {
     fn tell_typing(&self, change: TypingChange, concerns: impl Fn(UserId) -> bool) {
         let (typist, members) = (change.typist.id, change.parties.conversation.members);
         let event = DeskEvent::Typing(Arc::new(change));
-        for recipient in self.recipients(members) {
+        for recipient in self.0.presence.recipients(members) {
             if recipient != typist && concerns(recipient) {
                 self.0.presence.tell(recipient, &event);
             }

@@ -1,8 +1,8 @@
-//! Access to a single conversation that a client names, for dialects with a socket per conversation.
+//! Access to a conversation that a client names, for dialects with a socket per conversation.
 
 use std::sync::Arc;
 
-use crate::desk::Desk;
+use super::Conversations;
 use crate::domain::{AccountStatus, ConversationId, Members, Person, Side, Summary};
 use crate::limits::StillBanned;
 use crate::store::StoreError;
@@ -16,30 +16,30 @@ pub enum ConversationName {
     Number(u64),
 }
 
-/// What somebody has to show for it.
+/// What a client presents to get access.
 #[derive(Debug, Clone)]
 pub enum Credential {
-    /// Who they are.
+    /// The person it has authenticated as.
     Identity(Arc<Person>),
-    /// Nothing but the name. Opens a conversation named by UUID, whatever its status: to read it and to write for its customer,
-    /// but not as its customer, who may be somewhere else. Nothing counts as read by them, or as delivered to them.
+    /// Nothing but the name. Gives access to a conversation named by UUID, whatever its status: to read it and to write for its
+    /// customer. Nothing counts as read by the customer, or as delivered to them.
     NameAlone,
 }
 
-/// Somebody is in.
+/// Access that was granted.
 #[derive(Debug, Clone)]
 pub struct ConversationAccess {
-    /// How matters stand.
+    /// The conversation's current state.
     pub summary: Summary,
     /// The customer.
     pub customer: Arc<Person>,
-    /// For whom they speak: themselves, or the customer.
+    /// The person they act for: themselves, or the customer.
     pub person: Arc<Person>,
     /// On which side.
     pub side: Side,
-    /// They showed who they are. Else they move no read mark, no delivery and no presence.
+    /// Whether they have authenticated. If not, they move no read mark and no cursor, and are not present.
     pub is_identified: bool,
-    /// They may write. Nobody writes for an account that is blocked or gone; what it said can still be read.
+    /// Whether they may write. Nobody writes for an account that is blocked or deleted; its messages can still be read.
     pub may_write: bool,
 }
 
@@ -49,10 +49,10 @@ pub enum AccessError {
     /// There is no such conversation with the desk.
     #[error("no such conversation")]
     NotFound,
-    /// There is, but it is none of theirs. Those who could only have guessed its name are told [`Self::NotFound`].
+    /// There is, but it is somebody else's. For a name that can be guessed, [`Self::NotFound`] instead.
     #[error("the conversation is somebody else's")]
     Forbidden,
-    /// Its customer is shut out for a time, and whoever asks shows nothing but its name.
+    /// Its customer is banned, and the client presents nothing but its name.
     #[error(transparent)]
     Banned(#[from] StillBanned),
     /// The store failed.
@@ -60,13 +60,13 @@ pub enum AccessError {
     Store(#[from] StoreError),
 }
 
-impl Desk {
-    /// Lets somebody into the support conversation that they name, if it is theirs.
+impl Conversations {
+    /// Grants access to the support conversation that a client names, if it is theirs.
     ///
     /// # Errors
-    /// [`AccessError`] says why not.
+    /// [`AccessError`] if it is refused, or the store fails.
     pub async fn access(&self, name: ConversationName, claim: &Credential) -> Result<ConversationAccess, AccessError> {
-        let conversations = &self.0.stores.conversations;
+        let conversations = &self.0.store;
         let found = match name {
             ConversationName::Uuid(uuid) => conversations.summary_by_uuid(uuid).await?,
             ConversationName::Number(number) => conversations.summary_by_number(number).await?,
@@ -86,7 +86,7 @@ impl Desk {
             Credential::NameAlone if !by_uuid => return Err(AccessError::NotFound),
             Credential::NameAlone => {
                 self.0.accounts.bans().check_person(customer)?;
-                let account = self.0.stores.users.user(customer).await?;
+                let account = self.0.users.user(customer).await?;
                 let is_active = account.as_ref().is_some_and(|account| account.status == AccountStatus::Active);
                 let person = account.map_or_else(|| Person::deleted(customer), |account| Person::from(&account));
                 (Arc::new(person), false, is_active)
@@ -97,18 +97,18 @@ impl Desk {
         Ok(ConversationAccess { summary, customer, person, side, is_identified, may_write })
     }
 
-    /// The support conversation of a customer, opened if need be; and whether it had to be.
+    /// The support conversation of a customer, opened if there is none; and whether it was opened.
     ///
     /// # Errors
     /// [`StoreError`] if the store fails.
     pub async fn own_conversation(&self, customer: &Arc<Person>) -> Result<(ConversationAccess, bool), StoreError> {
         let members = Members::Support { customer: customer.id };
-        let known = self.0.stores.conversations.find(members).await?;
+        let known = self.0.store.find(members).await?;
         let conversation = match known {
             Some(known) => known,
-            None => self.open_conversation(members).await?,
+            None => self.0.directory.open(members, self.0.clock.now()).await?,
         };
-        let summary = self.0.stores.conversations.summary(conversation.id).await?;
+        let summary = self.0.store.summary(conversation.id).await?;
         let summary = summary.unwrap_or_else(|| Summary::opened(conversation));
         let (customer, person) = (customer.clone(), customer.clone());
         let entered = ConversationAccess {
@@ -122,11 +122,20 @@ impl Desk {
         Ok((entered, known.is_none()))
     }
 
-    /// How matters stand in a conversation that somebody is in.
+    /// The current state of a conversation.
     ///
     /// # Errors
     /// [`StoreError`] if the store fails.
     pub async fn summary(&self, id: ConversationId) -> Result<Option<Summary>, StoreError> {
-        self.0.stores.conversations.summary(id).await
+        self.0.store.summary(id).await
+    }
+
+    /// The desk as `viewer` sees it, as the recipient of messages; `None` if there has never been an agent.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store fails.
+    pub async fn support_identity(&self, viewer: &Person) -> Result<Option<Arc<Person>>, StoreError> {
+        let desk = self.0.directory.desk().await?;
+        Ok(if desk.is_unpinned() { None } else { Some(desk.seen_by(viewer).clone()) })
     }
 }

@@ -2,17 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::desk::Desk;
+use super::Conversations;
 use crate::domain::{Attachment, Entry, Message, MessageId, Person, Status, UserId};
 use crate::store::StoreError;
 
-impl Desk {
-    /// Where the file of a message can be fetched for a while, if it has one.
-    pub(in crate::desk) fn attachment_path(&self, message: &Message) -> Option<String> {
-        Some(self.0.accounts.file_path(message.id, &message.attachment()?.name))
-    }
-
-    /// The file to which a path leads that ends like this; `None` if the link is not good any more, or its message was deleted.
+impl Conversations {
+    /// The file of a link, named by the end of its path; `None` if the link has expired, or its message was deleted.
     ///
     /// # Errors
     /// [`StoreError`] if the store fails.
@@ -21,8 +16,8 @@ impl Desk {
         Ok(self.file_of(id).await?.map(|(_, attachment)| attachment))
     }
 
-    /// A fresh path to the file of a link that has expired, for one of these people who may see its message. Nobody gets one
-    /// while the conversation is removed.
+    /// A new path to the file of an expired link, if one of these people may see its message. `None` while the conversation is
+    /// removed.
     ///
     /// # Errors
     /// [`StoreError`] if the store fails.
@@ -31,7 +26,7 @@ impl Desk {
             return Ok(None);
         };
         let Some((entry, attachment)) = self.file_of(id).await? else { return Ok(None) };
-        let Some(summary) = self.0.stores.conversations.summary(entry.conversation).await? else { return Ok(None) };
+        let Some(summary) = self.0.store.summary(entry.conversation).await? else { return Ok(None) };
         let conversation = summary.conversation;
         if summary.status == Status::Removed || self.0.directory.is_of_the_deleted(conversation).await? {
             return Ok(None);
@@ -45,12 +40,12 @@ impl Desk {
     /// # Errors
     /// [`StoreError`] if the store fails.
     pub async fn stored_by(&self, person: UserId) -> Result<u64, StoreError> {
-        self.0.stores.conversations.stored_by(person).await
+        self.0.store.stored_by(person).await
     }
 
     /// The file of a message that was not deleted.
     async fn file_of(&self, id: MessageId) -> Result<Option<(Entry, Attachment)>, StoreError> {
-        let Some(entry) = self.0.stores.conversations.message(id).await? else { return Ok(None) };
+        let Some(entry) = self.0.store.message(id).await? else { return Ok(None) };
         let attachment = entry.message().filter(|message| message.text().is_some()).and_then(Message::attachment);
         let attachment = attachment.cloned();
         Ok(attachment.map(|attachment| (entry, attachment)))

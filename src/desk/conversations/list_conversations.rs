@@ -1,17 +1,18 @@
-//! To see whom one talks with, and what waits to be read.
+//! Lists the conversations of a person.
 
 use std::sync::Arc;
 
-use crate::desk::Desk;
-use crate::domain::{LastMessage, Members, Person, Summary, UserId};
-use crate::store::{ListFor, StoreError};
+use super::Conversations;
+use crate::desk::directory::{list_for, other_than};
+use crate::domain::{LastMessage, Person, Summary};
+use crate::store::StoreError;
 
 /// One line of a conversation list.
 #[derive(Debug)]
 pub struct ListedConversation {
-    /// How matters stand.
+    /// The conversation's current state.
     pub summary: Summary,
-    /// The newest message: there is always one.
+    /// The newest message; a conversation without messages is not listed.
     pub last_message: LastMessage,
     /// Who is on the other side.
     pub other: Arc<Person>,
@@ -19,31 +20,29 @@ pub struct ListedConversation {
     pub unread: u64,
 }
 
-impl Desk {
+impl Conversations {
     /// The viewer's conversations, newest message first. Those with a deleted account are left out.
     ///
-    /// What an agent has marked as read counts as read, also if the mark is under way still.
+    /// An agent's own read marks count even if they are still being written.
     ///
     /// # Errors
     /// [`StoreError`] if the store fails.
-    pub async fn list_conversations(
-        &self,
-        viewer: &Person,
-        limit: usize,
-    ) -> Result<Vec<ListedConversation>, StoreError> {
-        let marks = self.0.own_marks.settled(viewer.id).await;
+    pub async fn list(&self, viewer: &Person, limit: usize) -> Result<Vec<ListedConversation>, StoreError> {
+        let marks = self.0.messages.settled_marks(viewer.id).await;
         let listed = self.read_list(viewer, limit).await?;
-        if let Some(mut marks) = marks
-            && marks.are_expected(&listed, self.0.clock.now())
-            && marks.come().await
-        {
+        let Some(mut marks) = marks else { return Ok(listed) };
+        let now = self.0.clock.now();
+        let is_expected = |one: &ListedConversation| {
+            one.unread > 0 && marks.is_expected(one.summary.conversation.id, one.last_message.at, now)
+        };
+        if listed.iter().any(is_expected) && marks.come().await {
             return self.read_list(viewer, limit).await;
         }
         Ok(listed)
     }
 
     async fn read_list(&self, viewer: &Person, limit: usize) -> Result<Vec<ListedConversation>, StoreError> {
-        let summaries = self.0.stores.conversations.list(list_for(viewer), limit).await?;
+        let summaries = self.0.store.list(list_for(viewer), limit).await?;
         let others = summaries.iter().filter_map(|summary| other_than(viewer.id, summary.conversation.members));
         self.0.directory.look_up(others).await?;
         let mut listed = Vec::with_capacity(summaries.len());
@@ -62,26 +61,12 @@ impl Desk {
         Ok(listed)
     }
 
-    /// How many messages wait to be read by the viewer; for an agent, by the desk.
+    /// How many messages the viewer's side has not read.
     ///
     /// # Errors
     /// [`StoreError`] if the store fails.
     pub async fn unread_count(&self, viewer: &Person) -> Result<u64, StoreError> {
-        self.0.own_marks.settled(viewer.id).await;
-        self.0.stores.conversations.unread(list_for(viewer)).await
-    }
-}
-
-/// Whose conversations a person sees.
-pub(in crate::desk) const fn list_for(viewer: &Person) -> ListFor {
-    if viewer.role.is_agent() { ListFor::Agent(viewer.id) } else { ListFor::Customer(viewer.id) }
-}
-
-/// The other member; `None` if that is the desk.
-pub(in crate::desk) fn other_than(viewer: UserId, members: Members) -> Option<UserId> {
-    match members {
-        Members::Support { customer } if customer == viewer => None,
-        Members::Support { customer } => Some(customer),
-        Members::Direct { first, second } => Some(if first == viewer { second } else { first }),
+        self.0.messages.settled_marks(viewer.id).await;
+        self.0.store.unread(list_for(viewer)).await
     }
 }

@@ -2,28 +2,28 @@
 
 use std::sync::Arc;
 
-use crate::desk::Desk;
+use super::Conversations;
 use crate::desk::messages::ChangeStatusError;
 use crate::domain::{Members, Person, Side, Status};
 use crate::presence::Revoked;
 
-impl Desk {
+impl Conversations {
     /// Gives a visitor's conversation to the account. If the account has one of its own, that one stays, and the visitor's
     /// is closed where it is: two logs are never mixed, since each has its own numbers.
     ///
     /// # Errors
     /// [`ChangeStatusError`], if the store fails.
     pub async fn merge_visitor(&self, visitor: &Arc<Person>, account: &Arc<Person>) -> Result<(), ChangeStatusError> {
-        let conversations = &self.0.stores.conversations;
+        let conversations = &self.0.store;
         let members = Members::Support { customer: visitor.id };
         let Some(conversation) = conversations.find(members).await? else { return Ok(()) };
         if conversations.reassign(conversation.id, account.id).await? {
             self.0.directory.forget_conversation(conversation).await;
         } else {
-            self.set_status(visitor, conversation.id, Side::Customer, Status::Closed).await?;
+            self.0.messages.set_status(visitor, conversation.id, Side::Customer, Status::Closed).await?;
         }
-        // Its sockets would speak for somebody who is no more.
-        self.revoke(visitor.id, Revoked::RoleChanged);
+        // The visitor's sockets would go on to write as the visitor.
+        self.0.attendance.revoke(visitor.id, Revoked::RoleChanged);
         Ok(())
     }
 }

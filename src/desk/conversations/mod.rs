@@ -1,10 +1,51 @@
-//! Conversations: lists, access to one of them, attachments.
+//! Conversations: lists of them, access to one of them, and the files in them.
+//!
+//! Reading order: [`list_conversations`], [`access`], [`support_conversations`], [`merge_visitor`], [`attachment`].
+
+use std::sync::Arc;
+
+use super::attendance::Attendance;
+use super::directory::Directory;
+use super::messages::Messages;
+use crate::accounts::Accounts;
+use crate::domain::Clock;
+use crate::store::{ConversationStore, ProfileStore, Stores, UserStore};
 
 mod access;
 mod attachment;
 mod list_conversations;
 mod merge_visitor;
+mod support_conversations;
 
 pub use access::{AccessError, ConversationAccess, ConversationName, Credential};
 pub use list_conversations::ListedConversation;
-pub(super) use list_conversations::{list_for, other_than};
+pub use support_conversations::SupportConversation;
+
+/// Lists conversations, and decides who may see which. Clones share one state.
+#[derive(Clone)]
+pub struct Conversations(Arc<Inner>);
+
+struct Inner {
+    store: Arc<dyn ConversationStore>,
+    users: Arc<dyn UserStore>,
+    profiles: Arc<dyn ProfileStore>,
+    directory: Arc<Directory>,
+    messages: Messages,
+    attendance: Attendance,
+    accounts: Arc<Accounts>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Conversations {
+    pub(super) fn new(
+        stores: &Stores,
+        directory: Arc<Directory>,
+        messages: Messages,
+        attendance: Attendance,
+        accounts: Arc<Accounts>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let (store, users, profiles) = (stores.conversations.clone(), stores.users.clone(), stores.profiles.clone());
+        Self(Arc::new(Inner { store, users, profiles, directory, messages, attendance, accounts, clock }))
+    }
+}

@@ -1,6 +1,6 @@
-//! A client says what it has received.
+//! A client names what it has received.
 
-use crate::desk::Desk;
+use super::Delivery;
 use crate::domain::{ConversationId, Person, Seq};
 use crate::store::StoreError;
 
@@ -15,15 +15,15 @@ pub enum AcknowledgeError {
     Store(#[from] StoreError),
 }
 
-impl Desk {
-    /// Everything up to `up_to` has arrived at a client of this person's. What was never given to them cannot have.
+impl Delivery {
+    /// Everything up to `up_to` has arrived at a client of this person. A seq that was never sent to them is ignored.
     ///
     /// # Errors
-    /// [`AcknowledgeError`] says why not.
+    /// [`AcknowledgeError`] if it is refused, or the store fails.
     pub async fn acknowledge(&self, person: &Person, id: ConversationId, up_to: Seq) -> Result<(), AcknowledgeError> {
         let conversation = self.0.directory.conversation(id).await?.ok_or(AcknowledgeError::NotFound)?;
         let side = conversation.members.side_of(person.id, person.role.is_agent()).ok_or(AcknowledgeError::NotFound)?;
-        let given = self.delivered(person.id, id).await?.unwrap_or_default();
+        let given = self.sent_up_to(person.id, id).await?.unwrap_or_default();
         let taken = up_to.min(given);
         self.confirm(person.id, id, taken);
         self.0.receipts.taken((id, side), taken);

@@ -1,13 +1,11 @@
-//! Replays missed messages to clients that cannot say what they have received.
+//! Replays missed messages to clients that cannot name what they have received.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::desk::Desk;
-use crate::desk::attendance::Begun;
-use crate::desk::conversations::list_for;
+use crate::desk::directory::list_for;
 use crate::domain::{Conversation, ConversationId, DeskEvent, EntryEvent, Person, Seq};
 use crate::presence::{Delivery, Frames, Next, Older, Outcome, Stream};
 use crate::store::{Missed, StoreError, is_last_page};
@@ -16,13 +14,13 @@ use crate::store::{Missed, StoreError, is_last_page};
 const CONVERSATIONS: usize = 500;
 
 /// How many entries are read at a time.
-pub(in crate::desk) const PAGE: usize = 200;
+pub(super) const PAGE: usize = 200;
 
 /// Upper bound for older connections of a reconnected client to answer or be closed.
 const SETTLED_WITHIN: Duration = Duration::from_secs(3);
 
 /// Polling interval while waiting for that, and for other conditions.
-pub(in crate::desk) const LOOK_AGAIN: Duration = Duration::from_millis(20);
+pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// How long to wait for a connection whose queue is full.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -31,20 +29,42 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const RETRY: Duration = Duration::from_millis(5);
 
 /// Result of sending the entries held back during the replay.
-pub(in crate::desk) enum Held {
+pub(super) enum Held {
     /// They were sent, and the connection is live, or closed.
     PassedOn,
     /// There were too many, so the log has to be read again. `first`: the place of the first of them in its conversation.
     TooMany { first: Seq },
 }
 
-impl Desk {
+/// A connection that has become somebody's, and may have to be caught up.
+pub struct Begun {
+    stream: Arc<Stream>,
+    /// Connections that may have been its client's before.
+    older: Vec<Older>,
+}
+
+impl Begun {
+    pub(in crate::desk) fn new(stream: Arc<Stream>, older: Vec<Older>) -> Self {
+        Self { stream, older }
+    }
+
+    pub(in crate::desk) fn stream(&self) -> &Arc<Stream> {
+        &self.stream
+    }
+
+    /// Whether it is not known yet what its client may have lost with older connections.
+    #[must_use]
+    pub fn is_unsettled(&self) -> bool {
+        self.stream.is_catching_up() && self.older.iter().any(|older| !older.is_settled())
+    }
+}
+
+impl super::Delivery {
     /// Replays to a connection the messages that its person has missed, in order, then lets live entries through.
     ///
     /// # Errors
     /// [`StoreError`] if the log could not be read. Then the connection is not live and has to be ended, so that its client
-    /// comes back and it is tried again: a live entry would hide what was missed before it. Only what will never be readable
-    /// is passed over.
+    /// reconnects and it is tried again: a live entry would hide what was missed before it. Only unreadable entries are skipped.
     pub async fn catch_up(&self, person: &Arc<Person>, begun: Begun) -> Result<(), StoreError> {
         self.settle_older(person, &begun).await;
         let stream = begun.stream;
@@ -61,9 +81,9 @@ impl Desk {
     }
 
     /// Sends the entries held back meanwhile, and goes live.
-    pub(in crate::desk) async fn pass_on_held(&self, person: &Arc<Person>, stream: &Stream) -> Held {
+    pub(super) async fn pass_on_held(&self, person: &Arc<Person>, stream: &Stream) -> Held {
         loop {
-            // Looked at first: what was told up to then is held now, if the connection was there.
+            // Read first: what was published up to then was sent to this connection or is held.
             let place = if stream.needs_place() { self.place(person, stream).await } else { None };
             let held = match stream.finish(place) {
                 Next::Live => return Held::PassedOn,
@@ -118,14 +138,14 @@ impl Desk {
     }
 
     /// Where this person has missed something: beyond their cursor and what this connection was sent, or from where on an earlier
-    /// one was lost. Nothing is written for it, so that people can come in while the store cannot keep anything.
-    pub(in crate::desk) async fn missed(
+    /// one was lost. Nothing is written, so that people can connect while the store is read-only.
+    pub(super) async fn missed(
         &self,
         person: &Person,
         stream: &Stream,
         lost: &[(ConversationId, Seq)],
     ) -> Result<Vec<Missed>, StoreError> {
-        let mut all = self.0.stores.conversations.missed(list_for(person), CONVERSATIONS).await?;
+        let mut all = self.0.store.missed(list_for(person), CONVERSATIONS).await?;
         for missed in &mut all {
             let id = missed.conversation.id;
             let known = self.0.cursors.get(person.id, id).max(stream.newest(id));
@@ -136,7 +156,7 @@ impl Desk {
                 missed.after = first.previous();
                 continue;
             }
-            let Some(summary) = self.0.stores.conversations.summary(*id).await? else { continue };
+            let Some(summary) = self.0.store.summary(*id).await? else { continue };
             let (conversation, last_seq) = (summary.conversation, summary.last_seq);
             if conversation.members.side_of(person.id, person.role.is_agent()).is_some() {
                 all.push(Missed { conversation, after: first.previous(), last_seq });
@@ -153,7 +173,7 @@ impl Desk {
     }
 
     /// Replays one conversation. False if the connection is closed.
-    pub(in crate::desk) async fn replay(
+    pub(super) async fn replay(
         &self,
         person: &Arc<Person>,
         stream: &Stream,
@@ -162,9 +182,9 @@ impl Desk {
         let mut after = missed.after;
         let mut handed = after;
         loop {
-            let page = self.0.stores.conversations.entries_after(missed.conversation.id, after, PAGE).await?;
+            let page = self.0.store.entries_after(missed.conversation.id, after, PAGE).await?;
             let is_last = is_last_page(&page, PAGE);
-            for told in self.show(missed.conversation, page).await? {
+            for told in self.0.events.build(missed.conversation, page).await? {
                 let (conversation, seq) = (told.entry.conversation, told.entry.seq);
                 let told = Arc::new(told);
                 let is_own = told.author.id == person.id;
@@ -210,7 +230,7 @@ impl Desk {
 
     /// Replays a conversation from an entry on, the person's own entries included; `first` becomes the one after the last. False if
     /// the connection is closed.
-    pub(in crate::desk) async fn replay_all(
+    pub(super) async fn replay_all(
         &self,
         person: &Arc<Person>,
         stream: &Stream,
@@ -218,9 +238,9 @@ impl Desk {
         first: &mut Seq,
     ) -> Result<bool, StoreError> {
         loop {
-            let page = self.0.stores.conversations.entries_after(conversation.id, first.previous(), PAGE).await?;
+            let page = self.0.store.entries_after(conversation.id, first.previous(), PAGE).await?;
             let is_last = is_last_page(&page, PAGE);
-            for told in self.show(conversation, page).await? {
+            for told in self.0.events.build(conversation, page).await? {
                 *first = told.entry.seq.next();
                 if !self.replay_shown(person, stream, told).await {
                     return Ok(false);
@@ -233,7 +253,7 @@ impl Desk {
     }
 
     /// Replays an entry, also the person's own. False if the connection is closed.
-    pub(in crate::desk) async fn replay_shown(&self, person: &Arc<Person>, stream: &Stream, told: EntryEvent) -> bool {
+    pub(super) async fn replay_shown(&self, person: &Arc<Person>, stream: &Stream, told: EntryEvent) -> bool {
         let told = Arc::new(told);
         let (conversation, seq) = (told.entry.conversation, told.entry.seq);
         // A message that was deleted since is not shown to anybody.
@@ -249,9 +269,9 @@ impl Desk {
     }
 }
 
-/// Sends one entry, waiting for room. False if the connection is closed; one that has had no room for too long is cut off,
-/// like any that does not keep up.
-pub(in crate::desk) async fn replay_one(person: &Person, stream: &Stream, told: Arc<EntryEvent>) -> bool {
+/// Sends one entry, waiting for room. False if the connection is closed. One that has no room for too long is closed, like any
+/// that reads too slowly.
+pub(super) async fn replay_one(person: &Person, stream: &Stream, told: Arc<EntryEvent>) -> bool {
     let event = DeskEvent::Entry(told);
     let frames = Frames::default();
     let deadline = Instant::now() + PATIENCE;

@@ -1,8 +1,8 @@
-//! How far everybody has been delivered to: the cursors of people in conversations.
+//! Delivered cursors: how far each person's clients have received each conversation.
 //!
-//! A cursor moves forward only, when it is known that a client has what was sent ([`Presence::take_arrived`]), or when one says so
-//! or fetches it. Moves are noted in memory and persisted together. A process that dies delivers once more what was in flight,
-//! and what was confirmed in its last moment.
+//! A cursor moves forward only: when a client has confirmed what was sent ([`Presence::take_arrived`]), names it, or fetches it.
+//! Moves are collected in memory and persisted together. After a crash, what was in flight and what was confirmed in the last half
+//! second is delivered again.
 //!
 //! [`Presence::take_arrived`]: crate::presence::Presence::take_arrived
 
@@ -11,23 +11,23 @@ use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::desk::Desk;
+use super::Delivery;
 use crate::desk::failure_log::FailureLog;
 use crate::domain::{ConversationId, Seq, UserId};
 use crate::store::{Delivered, StoreError};
 
-/// How often it is looked what has arrived, and persisted.
+/// How often arrivals are collected and persisted.
 const PERIOD: Duration = Duration::from_millis(500);
 
 /// How long to wait after a failure.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Cursors kept in memory; beyond this many, those that are persisted are dropped.
+/// Cursors held in memory; beyond this many, those that are persisted are dropped.
 const REMEMBERED: usize = 200_000;
 
 type Key = (UserId, ConversationId);
 
-pub(in crate::desk) struct Cursors {
+pub(super) struct Cursors {
     known: Mutex<Known>,
     failures: FailureLog,
 }
@@ -46,7 +46,7 @@ struct Known {
 
 impl Cursors {
     /// Everything up to here has arrived.
-    pub(in crate::desk) fn advance(&self, user: UserId, conversation: ConversationId, up_to: Seq) {
+    pub(super) fn advance(&self, user: UserId, conversation: ConversationId, up_to: Seq) {
         let Known { up_to: all, unwritten } = &mut *self.known();
         let known = all.entry((user, conversation)).or_default();
         if *known < up_to {
@@ -55,7 +55,7 @@ impl Cursors {
         }
     }
 
-    pub(in crate::desk) fn get(&self, user: UserId, conversation: ConversationId) -> Option<Seq> {
+    pub(super) fn get(&self, user: UserId, conversation: ConversationId) -> Option<Seq> {
         self.known().up_to.get(&(user, conversation)).copied()
     }
 
@@ -67,7 +67,7 @@ impl Cursors {
         unwritten.iter().filter_map(mark).collect()
     }
 
-    /// These are in the store. What has moved on meanwhile still has to be written.
+    /// These are in the store. Those that have moved since still have to be written.
     fn written(&self, marks: &[Delivered]) {
         let Known { up_to, unwritten } = &mut *self.known();
         for mark in marks {
@@ -86,40 +86,44 @@ impl Cursors {
     }
 }
 
-impl Desk {
-    /// A client of this person has everything up to here.
+impl Delivery {
+    /// A client of this person has everything up to here, however it came.
     pub(in crate::desk) fn confirm(&self, user: UserId, conversation: ConversationId, up_to: Seq) {
         self.0.presence.confirm(user, conversation, up_to);
         self.0.cursors.advance(user, conversation, up_to);
     }
 
-    /// How far this person has been sent a conversation.
-    pub(in crate::desk) async fn delivered(
+    /// How far this person has been sent a conversation, what is in flight included.
+    pub(in crate::desk) async fn sent_up_to(
         &self,
         user: UserId,
         conversation: ConversationId,
     ) -> Result<Option<Seq>, StoreError> {
         match self.0.presence.newest_in_flight(user, conversation) {
-            None => self.arrived_at(user, conversation).await,
+            None => self.arrived_up_to(user, conversation).await,
             in_flight => Ok(in_flight.max(self.0.cursors.get(user, conversation))),
         }
     }
 
+    /// Everything up to here was sent on a connection and has arrived.
+    pub(in crate::desk) fn advance_cursor(&self, user: UserId, conversation: ConversationId, up_to: Seq) {
+        self.0.cursors.advance(user, conversation, up_to);
+    }
+
     /// How far a conversation has arrived at this person.
-    pub(in crate::desk) async fn arrived_at(
+    pub(super) async fn arrived_up_to(
         &self,
         user: UserId,
         conversation: ConversationId,
     ) -> Result<Option<Seq>, StoreError> {
         match self.0.cursors.get(user, conversation) {
-            None => self.0.stores.conversations.delivered(conversation, user).await,
+            None => self.0.store.delivered(conversation, user).await,
             known => Ok(known),
         }
     }
 
-    /// Moves the cursors by what has arrived, and persists them. A failure is told to nobody: the next time may succeed. Tells
-    /// whether it worked.
-    pub(in crate::desk) async fn persist_cursors(&self) -> bool {
+    /// Moves the cursors by what has arrived, and persists them. False if the store failed; they are persisted the next time.
+    pub(super) async fn persist_cursors(&self) -> bool {
         for (user, conversation, up_to) in self.0.presence.take_arrived() {
             self.0.cursors.advance(user, conversation, up_to);
         }
@@ -127,7 +131,7 @@ impl Desk {
         if marks.is_empty() {
             return true;
         }
-        let written = self.0.stores.conversations.advance_delivered(marks.clone()).await;
+        let written = self.0.store.advance_delivered(marks.clone()).await;
         let is_written = self.0.cursors.failures.note(&written);
         if is_written {
             self.0.cursors.written(&marks);
@@ -135,7 +139,7 @@ impl Desk {
         is_written
     }
 
-    pub(in crate::desk) async fn keep_cursors(&self) {
+    pub(super) async fn keep_cursors(self) {
         let mut tick = tokio::time::interval(PERIOD);
         loop {
             tick.tick().await;

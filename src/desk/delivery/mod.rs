@@ -1,4 +1,18 @@
-//! Delivery: what each person and each side has received, and how missed entries are replayed.
+//! Delivery: what every person and every side of a conversation has received, and how missed entries are replayed.
+//!
+//! A person's *cursor* in a conversation says how far their clients have confirmed it. A side's *receipt* says how far that side
+//! was sent, and has received, the other side's messages. What is in flight on one connection is known to
+//! [`presence`](crate::presence), and moves the cursor once it is confirmed.
+//!
+//! Reading order: [`cursors`], [`catch_up`], [`recover`], [`resume`], [`acknowledge`], [`receipts`].
+
+use std::sync::Arc;
+
+use super::directory::Directory;
+use super::event_builder::EventBuilder;
+use super::tasks::Tasks;
+use crate::presence::Presence;
+use crate::store::ConversationStore;
 
 mod acknowledge;
 mod catch_up;
@@ -8,9 +22,49 @@ mod recover;
 mod resume;
 
 pub use acknowledge::AcknowledgeError;
-pub(super) use catch_up::PAGE;
-pub(super) use cursors::Cursors;
-pub use receipts::Reaches;
-pub(super) use receipts::Receipts;
-pub(super) use recover::PublishedUpTo;
+pub use catch_up::Begun;
+use cursors::Cursors;
+pub use receipts::ConversationReceipts;
+use receipts::Receipts;
+use recover::PublishedUpTo;
 pub use resume::{ResumeError, Resumed};
+
+/// Cursors, receipts and replays. Clones share one state.
+#[derive(Clone)]
+pub struct Delivery(Arc<Inner>);
+
+struct Inner {
+    store: Arc<dyn ConversationStore>,
+    directory: Arc<Directory>,
+    events: Arc<EventBuilder>,
+    presence: Arc<Presence>,
+    cursors: Cursors,
+    receipts: Receipts,
+    published_up_to: PublishedUpTo,
+}
+
+impl Delivery {
+    /// Starts the tasks that persist cursors and receipts.
+    pub(super) fn start(
+        store: Arc<dyn ConversationStore>,
+        directory: Arc<Directory>,
+        events: Arc<EventBuilder>,
+        presence: Arc<Presence>,
+        tasks: &Tasks,
+    ) -> Self {
+        let (cursors, receipts) = (Cursors::default(), Receipts::default());
+        let published_up_to = PublishedUpTo::default();
+        let delivery = Self(Arc::new(Inner { store, directory, events, presence, cursors, receipts, published_up_to }));
+        let this = delivery.clone();
+        tasks.keep_running("persisting delivered cursors", move || this.clone().keep_cursors());
+        let this = delivery.clone();
+        tasks.keep_running("persisting receipts", move || this.clone().keep_receipts());
+        delivery
+    }
+
+    /// Persists cursors and receipts at once. To be called when all connections are closed.
+    pub async fn flush(&self) {
+        self.persist_cursors().await;
+        self.write_receipts().await;
+    }
+}

@@ -1,9 +1,9 @@
-//! A page that lost its connection goes on exactly where it was: it can name the last entry that it got.
+//! A page that lost its connection continues exactly where it was: it can name the last entry that it received.
 //!
 //! The place is a number in the one order of all entries (see
 //! [`newest_number`](crate::store::ConversationStore::newest_number)). A connection is sent live entries in that order, so the
-//! number of the last message says what it got in all conversations together. On a store without such an order, a customer's
-//! page names the last entry of the customer's own conversation; an agent's page names nothing, is let in again by
+//! number of the last message says what it received in all conversations. On a store without such an order, a customer's
+//! page names the last entry of the customer's own conversation; an agent's page names nothing, is identified by
 //! [`Desk::identify_page`], and is caught up like clients that can name nothing.
 
 use std::sync::Arc;
@@ -13,43 +13,41 @@ use std::time::Duration;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
-use super::catch_up::{Held, LOOK_AGAIN, PAGE};
-use crate::accounts::identify::IdentifyError;
-use crate::desk::Desk;
-use crate::desk::attendance::{Authenticated, Begun};
-use crate::desk::conversations::list_for;
+use super::Delivery;
+use super::catch_up::{Begun, Held, LOOK_AGAIN, PAGE};
+use crate::desk::directory::list_for;
 use crate::domain::{Entry, Members, Person, Place, Seq};
-use crate::presence::{Begins, Connection, Recognized, Stream};
+use crate::presence::{Recognized, Stream};
 use crate::store::StoreError;
 
-/// How long it may take until what is in the log has been told to everybody; beyond that, a page is told no place.
+/// How long it may take until what is in the log has been published; beyond that, a page is sent no place.
 const TOLD_WITHIN: Duration = Duration::from_secs(5);
 
-/// How far this process has told the log, in the one order of all entries.
+/// How far this process has published the log, in the one order of all entries.
 #[derive(Default)]
-pub(in crate::desk) struct PublishedUpTo {
+pub(super) struct PublishedUpTo {
     /// The newest entry before this process appended anything; `None` inside if the store has no such order.
     base: OnceCell<Option<u64>>,
-    told: AtomicU64,
+    newest: AtomicU64,
 }
 
 impl PublishedUpTo {
     /// An entry was sent to everybody whom it concerns.
-    pub(in crate::desk) fn advance(&self, entry: &Entry) {
+    pub(super) fn advance(&self, entry: &Entry) {
         if let Some(message) = entry.message() {
-            self.told.fetch_max(message.number, Ordering::AcqRel);
+            self.newest.fetch_max(message.number, Ordering::AcqRel);
         }
     }
 }
 
-impl Desk {
+impl Delivery {
     /// The newest message that was sent to everybody who is there; `None` if the store has no order of all entries, or fails.
     /// To be called before the first entry is appended, too.
     pub async fn published_up_to(&self) -> Option<u64> {
-        let told = &self.0.published_up_to;
-        let base = told.base.get_or_try_init(|| self.0.stores.conversations.newest_number()).await;
+        let published = &self.0.published_up_to;
+        let base = published.base.get_or_try_init(|| self.0.store.newest_number()).await;
         match base {
-            Ok(base) => base.map(|base| base.max(told.told.load(Ordering::Acquire))),
+            Ok(base) => base.map(|base| base.max(published.newest.load(Ordering::Acquire))),
             Err(error) => {
                 tracing::warn!(%error, "Could not read the number of the newest entry");
                 None
@@ -57,48 +55,8 @@ impl Desk {
         }
     }
 
-    /// Binds a page to whoever has just authenticated on it: gives the signed text for [`identify_page`](Self::identify_page).
-    /// `None` if they have shown no token.
-    #[must_use]
-    pub fn bind_page(&self, page: &str, who: &Authenticated) -> Option<String> {
-        Some(self.0.accounts.bind_page(page, who.person.id, who.token?, who.expires_at))
-    }
-
-    /// Tells whom a page was bound to, if that was no longer ago than `within` and their token and account still count.
-    ///
-    /// # Errors
-    /// [`IdentifyError`] says why they are not let in.
-    pub async fn identify_page(
-        &self,
-        page: &str,
-        signed: &str,
-        within: Duration,
-    ) -> Result<Authenticated, IdentifyError> {
-        let identified = self.0.accounts.identify_page(page, signed, within).await?;
-        let person = Arc::new(Person::from(&identified.user));
-        Ok(Authenticated { person, expires_at: identified.expires_at, token: Some(identified.token) })
-    }
-
-    /// Makes a connection somebody's whose page names its place. Entries are held back until
-    /// [`replay_since`](Self::replay_since).
-    pub async fn reconnect(&self, who: &Authenticated, connection: &Arc<dyn Connection>) -> Begun {
-        self.admit(who, connection, Begins::FromPlace).await
-    }
-
-    /// Closes the connections of a page that comes back on this one, to be called before it is connected. `has_named_place`: it
-    /// says what it got on them, so that it misses nothing.
-    pub fn retire_page(&self, person: &Person, by: &dyn Connection, has_named_place: bool) {
-        let page = by.recognized();
-        for older in self.0.presence.connections(person.id) {
-            if older.id() != by.id() && older.recognized() == page {
-                tracing::debug!(connection.id = %older.id(), "A page reconnected");
-                older.retire(has_named_place);
-            }
-        }
-    }
-
     /// Where a page is once nothing is held back from it any more; `None` if that cannot be named.
-    pub(in crate::desk) async fn place(&self, person: &Person, stream: &Stream) -> Option<Place> {
+    pub(super) async fn place(&self, person: &Person, stream: &Stream) -> Option<Place> {
         if self.published_up_to().await.is_some() {
             return self.place_in_all(stream).await;
         }
@@ -114,8 +72,8 @@ impl Desk {
         }
     }
 
-    /// A connection may have read entries that others are still to be told. One number says what it was sent only once they were
-    /// told; that takes milliseconds, unless the server is overloaded.
+    /// A connection may have read entries that are not published yet. One number says what it was sent only once they are; that takes
+    /// milliseconds, unless the server is overloaded.
     async fn place_in_all(&self, stream: &Stream) -> Option<Place> {
         let deadline = Instant::now() + TOLD_WITHIN;
         loop {
@@ -131,11 +89,11 @@ impl Desk {
     }
 
     async fn place_in_own(&self, person: &Person, stream: &Stream) -> Result<Seq, StoreError> {
-        let conversations = &self.0.stores.conversations;
+        let conversations = &self.0.store;
         let Some(own) = conversations.find(Members::Support { customer: person.id }).await? else {
             return Ok(Seq::ZERO);
         };
-        let arrived = self.arrived_at(person.id, own.id).await?;
+        let arrived = self.arrived_up_to(person.id, own.id).await?;
         Ok(arrived.max(stream.newest(own.id)).unwrap_or_default())
     }
 
@@ -145,8 +103,8 @@ impl Desk {
     /// [`StoreError`] if the log could not be read. Then the connection has to be closed, so that its page tries again.
     pub async fn replay_since(&self, person: &Arc<Person>, begun: Begun, place: Place) -> Result<(), StoreError> {
         match place {
-            Place::InAll(after) => self.replay_since_number(person, &begun.stream, after).await,
-            Place::InOwn(after) => self.replay_since_seq(person, &begun.stream, after).await,
+            Place::InAll(after) => self.replay_since_number(person, begun.stream(), after).await,
+            Place::InOwn(after) => self.replay_since_seq(person, begun.stream(), after).await,
         }
     }
 
@@ -174,7 +132,7 @@ impl Desk {
 
     /// From their place in their own conversation; the others, if they have any, as for clients that can name nothing.
     async fn replay_since_seq(&self, person: &Arc<Person>, stream: &Stream, after: Seq) -> Result<(), StoreError> {
-        let own = self.0.stores.conversations.find(Members::Support { customer: person.id }).await?;
+        let own = self.0.store.find(Members::Support { customer: person.id }).await?;
         let mut first = after.next();
         loop {
             let mut others = self.missed(person, stream, &stream.take_lost()).await?;
@@ -198,11 +156,11 @@ impl Desk {
     /// False if the connection is closed.
     async fn replay_log(&self, person: &Arc<Person>, stream: &Stream, after: &mut u64) -> Result<bool, StoreError> {
         loop {
-            let page = self.0.stores.conversations.entries_since(list_for(person), *after, PAGE).await?;
+            let page = self.0.store.entries_since(list_for(person), *after, PAGE).await?;
             let is_last = page.len() < PAGE;
             let Some((last, _)) = page.last() else { return Ok(true) };
             let last = *last;
-            for told in self.show_all(page.into_iter().map(|(_, entry)| entry)).await? {
+            for told in self.0.events.build_all(page.into_iter().map(|(_, entry)| entry)).await? {
                 if self.0.directory.is_of_the_deleted(told.parties.conversation).await? {
                     continue;
                 }

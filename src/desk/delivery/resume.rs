@@ -1,15 +1,15 @@
-//! To get every entry beyond a seq that the client names.
+//! Returns every entry beyond a seq that the client names.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::desk::Desk;
-use crate::desk::conversations::list_for;
-use crate::desk::delivery::Reaches;
+use super::Delivery;
+use super::receipts::ConversationReceipts;
+use crate::desk::directory::list_for;
 use crate::domain::{Conversation, ConversationId, EntryEvent, Person, Seq, Summary};
 use crate::store::StoreError;
 
-/// The most conversations one request may name.
+/// The most conversations that one request may name.
 pub(super) const CONVERSATIONS: usize = 100;
 
 /// The most entries of one conversation in one answer.
@@ -28,11 +28,11 @@ pub struct Resumed {
     pub entries: Vec<EntryEvent>,
     /// The newest entry there is.
     pub last_seq: Seq,
-    /// How far each side had come before.
-    pub reaches: Reaches,
+    /// The receipts as they were before.
+    pub receipts: ConversationReceipts,
     /// Whether there are more than these: ask again from the last one.
     pub has_more: bool,
-    /// The client names a seq that was never given: it must forget what it has, and begin at zero.
+    /// The client names a seq that does not exist: it must drop what it has, and start at zero.
     pub must_resync: bool,
 }
 
@@ -47,13 +47,13 @@ pub enum ResumeError {
     Store(#[from] StoreError),
 }
 
-impl Desk {
-    /// What `person` has missed in each conversation they name; `None` for one that is none of theirs.
+impl Delivery {
+    /// What `person` has missed in each conversation that they name; `None` for one that they may not see.
     ///
-    /// Somebody who is no agent gets all their conversations: those they do not name, from the beginning.
+    /// Customers get all their conversations: those that they do not name, from the beginning.
     ///
     /// # Errors
-    /// [`ResumeError`] says why not.
+    /// [`ResumeError`] if it is refused, or the store fails.
     pub async fn resume(
         &self,
         person: &Arc<Person>,
@@ -63,7 +63,7 @@ impl Desk {
             return Err(ResumeError::TooMany);
         }
         if !person.role.is_agent() {
-            for summary in self.0.stores.conversations.list(list_for(person), CONVERSATIONS).await? {
+            for summary in self.0.store.list(list_for(person), CONVERSATIONS).await? {
                 from.entry(summary.conversation.id).or_default();
             }
         }
@@ -88,17 +88,17 @@ impl Desk {
         after: Seq,
         room: &mut usize,
     ) -> Result<Resumed, StoreError> {
-        let summary = self.0.stores.conversations.summary(conversation.id).await?;
+        let summary = self.0.store.summary(conversation.id).await?;
         let summary = summary.unwrap_or_else(|| Summary::opened(conversation));
         let last_seq = summary.last_seq;
-        let reaches = self.reaches(&summary).await?;
+        let receipts = self.receipts_of(&summary).await?;
         if after > last_seq {
-            return Ok(Resumed { entries: Vec::new(), last_seq, reaches, has_more: false, must_resync: true });
+            return Ok(Resumed { entries: Vec::new(), last_seq, receipts, has_more: false, must_resync: true });
         }
         let mut entries = Vec::new();
         if after < last_seq && *room > 0 {
-            let page = self.0.stores.conversations.entries_after(conversation.id, after, PAGE).await?;
-            entries = self.show(conversation, page).await?;
+            let page = self.0.store.entries_after(conversation.id, after, PAGE).await?;
+            entries = self.0.events.build(conversation, page).await?;
             fill(&mut entries, room);
         }
         let newest = entries.last().map_or(after, |told| told.entry.seq);
@@ -108,7 +108,7 @@ impl Desk {
             self.0.receipts.taken((conversation.id, side), newest);
         }
         let last_seq = last_seq.max(newest);
-        Ok(Resumed { entries, last_seq, reaches, has_more: newest < last_seq, must_resync: false })
+        Ok(Resumed { entries, last_seq, receipts, has_more: newest < last_seq, must_resync: false })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::desk::Desk;
+use super::History;
 use crate::desk::conversations::ConversationAccess;
 use crate::domain::{Conversation, Entry, EntryEvent, EntryKind, Seq, Side, Summary, Timestamp};
 use crate::store::{MAX_PAGE, StoreError};
@@ -39,18 +39,18 @@ impl AnnotatedMessages {
     }
 }
 
-impl Desk {
+impl History {
     /// When these messages were read, and what they answer. Nothing is noted.
     ///
     /// # Errors
     /// [`StoreError`] if the store fails.
     pub async fn annotate(
         &self,
-        entered: &ConversationAccess,
+        access: &ConversationAccess,
         messages: Vec<EntryEvent>,
     ) -> Result<AnnotatedMessages, StoreError> {
-        let reads = self.reads_of(&entered.summary, &messages).await?;
-        let answered = self.answered_by(entered.summary.conversation, &messages).await?;
+        let reads = self.reads_of(&access.summary, &messages).await?;
+        let answered = self.answered_by(access.summary.conversation, &messages).await?;
         Ok(AnnotatedMessages { messages, reads, answered })
     }
 
@@ -65,7 +65,7 @@ impl Desk {
         let mut reads = Vec::new();
         let Some(mut after) = messages.first().map(|told| told.entry.seq) else { return Ok(reads) };
         while to_cover.iter().any(Option::is_some) {
-            let page = self.0.stores.conversations.entries_after(summary.conversation.id, after, MAX_PAGE).await?;
+            let page = self.0.store.entries_after(summary.conversation.id, after, MAX_PAGE).await?;
             let Some(last) = page.last() else { break };
             after = last.seq;
             for Entry { side, at, kind, .. } in page {
@@ -95,9 +95,9 @@ impl Desk {
         }
         if !wanted.is_empty() {
             let numbers: Vec<u64> = wanted.into_iter().collect();
-            let mut found = self.0.stores.conversations.messages_by_number(&numbers).await?;
+            let mut found = self.0.store.messages_by_number(&numbers).await?;
             found.retain(|entry| entry.conversation == conversation.id);
-            for told in self.show(conversation, found).await?.into_iter().filter(EntryEvent::is_message) {
+            for told in self.0.events.build(conversation, found).await?.into_iter().filter(EntryEvent::is_message) {
                 answered.extend(told.entry.message().map(|message| message.number).map(|number| (number, told)));
             }
         }

@@ -2,45 +2,64 @@
 
 use std::sync::Arc;
 
-use crate::desk::Desk;
-use crate::domain::{DeskEvent, EntryEvent, Members, UserId};
+use super::Log;
+use super::submission::{Publication, Sent, Stored};
+use crate::domain::{DeskEvent, Entry, EntryEvent, UserId};
 use crate::presence::Outcome;
+use crate::store::Appended;
 
-impl Desk {
-    /// Tells an entry: the other side first, then the author, whose own connection takes it as the confirmation.
-    pub(in crate::desk) fn tell_entry(&self, told: &Arc<EntryEvent>) {
-        let author = told.entry.author;
-        let mut recipients = self.recipients(told.parties.conversation.members);
+impl Log {
+    /// Publishes a batch in its order, and answers whoever waits.
+    pub(super) async fn publish_batch(self, batch: Vec<Stored>) {
+        for (publication, result) in batch {
+            if let Ok(Appended::New(entry)) = &result {
+                self.publish_missing_before(entry, publication.parties.conversation).await;
+            }
+            let Publication { parties, author, origin, about, waiting } = publication;
+            let event = |entry: Entry| {
+                let message = entry.message().or(about.as_deref());
+                let attachment_path = message.and_then(|message| self.0.events.attachment_path(message));
+                Arc::new(EntryEvent { parties, entry, author, origin, attachment_path, about: None })
+            };
+            let outcome = match result {
+                Ok(Appended::New(entry)) => {
+                    let event = event(entry);
+                    if event.is_message() {
+                        self.0.typing.stop_for_message(&event);
+                    }
+                    self.publish(&event);
+                    Ok(Some(Sent { event, is_repeat: false }))
+                }
+                Ok(Appended::Already(entry)) => Ok(Some(Sent { event: event(entry), is_repeat: true })),
+                Ok(Appended::Unchanged) => Ok(None),
+                Err(error) => Err(error.into()),
+            };
+            if let Some(waiting) = waiting {
+                waiting.answer(outcome);
+            }
+        }
+    }
+
+    /// Publishes an entry to the other side first, then to the author, whose own connection takes it as the confirmation.
+    fn publish(&self, event: &Arc<EntryEvent>) {
+        let author = event.entry.author;
+        let mut recipients = self.0.presence.recipients(event.parties.conversation.members);
         recipients.retain(|recipient| *recipient != author);
         recipients.push(author);
-        self.tell_entry_to(told, recipients);
+        self.publish_to(event, recipients);
     }
 
-    /// Tells an entry to these people, in this order.
-    pub(in crate::desk) fn tell_entry_to(&self, told: &Arc<EntryEvent>, recipients: Vec<UserId>) {
-        let event = DeskEvent::Entry(told.clone());
-        let members = told.parties.conversation.members;
-        let mut is_handed = false;
+    /// Publishes an entry to these people, in this order.
+    pub(super) fn publish_to(&self, event: &Arc<EntryEvent>, recipients: Vec<UserId>) {
+        let desk_event = DeskEvent::Entry(event.clone());
+        let members = event.parties.conversation.members;
+        let mut is_sent = false;
         for recipient in recipients {
-            let is_across = recipient != told.entry.author && members.side_of(recipient, true) != Some(told.entry.side);
-            is_handed |= self.0.presence.tell(recipient, &event) == Outcome::Sent && is_across;
+            let is_across =
+                recipient != event.entry.author && members.side_of(recipient, true) != Some(event.entry.side);
+            is_sent |= self.0.presence.tell(recipient, &desk_event) == Outcome::Sent && is_across;
         }
-        self.0.published_up_to.advance(&told.entry);
-        self.0.presence.tell_guests(told);
-        self.note_told(told, is_handed);
-    }
-
-    /// Everybody who may hear of a conversation and might be there.
-    pub(in crate::desk) fn recipients(&self, members: Members) -> Vec<UserId> {
-        match members {
-            Members::Support { customer } => {
-                let mut recipients = self.0.presence.agents();
-                recipients.retain(|agent| *agent != customer);
-                recipients.push(customer);
-                recipients
-            }
-            Members::Direct { first, second } if first == second => vec![first],
-            Members::Direct { first, second } => vec![first, second],
-        }
+        self.0.presence.tell_guests(event);
+        self.0.delivery.entry_published(event, is_sent);
     }
 }

@@ -1,23 +1,22 @@
-//! To close a conversation, or open it again, by hand.
+//! Closes or reopens a conversation.
 
 use std::sync::Arc;
 
-use crate::desk::Desk;
-use crate::desk::log::Submission;
-use crate::desk::messages::SendMessageError;
-use crate::domain::{ConversationId, Draft, DraftKind, Members, Person, Side, Status};
+use super::Messages;
+use super::SendMessageError;
+use crate::domain::{ConversationId, DraftKind, Members, Person, Side, Status};
 use crate::store::StoreError;
 
-/// Why a status stays as it is.
+/// Why a status was not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum ChangeStatusError {
     /// There is no such conversation with the desk.
     #[error("no such conversation")]
     NotFound,
-    /// Only agents may.
+    /// Only agents may change it.
     #[error("only agents may change the status")]
     Forbidden,
-    /// It was not kept.
+    /// The change was not stored.
     #[error(transparent)]
     Append(#[from] SendMessageError),
     /// The store failed.
@@ -25,11 +24,11 @@ pub enum ChangeStatusError {
     Store(#[from] StoreError),
 }
 
-impl Desk {
-    /// Sets the status of a support conversation; returns once it is durable and told. The same status again is no news.
+impl Messages {
+    /// Sets the status of a support conversation. Returns once it is durable and published. The same status again changes nothing.
     ///
     /// # Errors
-    /// [`ChangeStatusError`] says why not.
+    /// [`ChangeStatusError`] if it is refused, or the store fails.
     pub async fn change_status(
         &self,
         agent: &Arc<Person>,
@@ -53,18 +52,9 @@ impl Desk {
         if !matches!(conversation.members, Members::Support { .. }) {
             return Err(ChangeStatusError::NotFound);
         }
-        let kind = DraftKind::ChangeStatus { status };
-        let draft = Draft { conversation: id, author: author.id, side, at: self.0.clock.now(), kind };
-        let parties = self.0.directory.parties(conversation).await?;
-        self.append(Submission {
-            draft,
-            parties,
-            author: author.clone(),
-            origin: None,
-            attachment_path: None,
-            waiting: None,
-        })
-        .await?;
+        let change = DraftKind::ChangeStatus { status };
+        let submission = self.0.log.prepare(conversation, side, author.clone(), change).await?;
+        self.0.log.append(submission).await.map_err(SendMessageError::from)?;
         Ok(())
     }
 }

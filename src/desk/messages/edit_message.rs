@@ -1,30 +1,29 @@
-//! To have a message say something else, or to take it back.
+//! Edits or deletes a message.
 
 use std::sync::Arc;
 
-use crate::desk::Desk;
-use crate::desk::log::Submission;
-use crate::desk::messages::SendMessageError;
+use super::Messages;
+use super::SendMessageError;
 use crate::domain::{
-    ConnectionId, ConversationId, Draft, DraftKind, Entry, Members, Message, MessageBody, MessageId, Person, Seq, Side,
+    ConnectionId, ConversationId, DraftKind, Entry, Members, Message, MessageBody, MessageId, Person, Seq, Side,
     Target, Timestamp,
 };
 use crate::store::StoreError;
 
-/// What became of it.
+/// An edit or a deletion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Revised {
     /// Which message.
     pub message: MessageId,
     /// Where.
     pub conversation: ConversationId,
-    /// The entry that did it: an earlier one, if this was no news.
+    /// Its entry; an earlier one, if this changed nothing.
     pub seq: Seq,
     /// When that was.
     pub at: Timestamp,
 }
 
-/// Why a message stays as it is.
+/// Why a message was not edited or deleted.
 #[derive(Debug, thiserror::Error)]
 pub enum ReviseError {
     /// There is no such message, or it is in none of the person's conversations, or it was deleted.
@@ -33,7 +32,7 @@ pub enum ReviseError {
     /// Only its author may, and an agent may delete.
     #[error("the message is somebody else's")]
     Forbidden,
-    /// It cannot be kept, for the same reasons as a message.
+    /// The change was not stored.
     #[error(transparent)]
     Append(#[from] SendMessageError),
     /// The store failed.
@@ -41,13 +40,13 @@ pub enum ReviseError {
     Store(#[from] StoreError),
 }
 
-impl Desk {
-    /// Has a message of the author's own say something else; returns once that is durable and told. The same text again is
-    /// no news, so that a retry is answered as the first time.
+impl Messages {
+    /// Edits a message of the author's own. Returns once the edit is durable and published. The same text again changes nothing, so
+    /// that a retry gets the same response.
     ///
     /// # Errors
-    /// [`ReviseError`] says why not.
-    pub async fn edit_message(
+    /// [`ReviseError`] if it is refused, or the store fails.
+    pub async fn edit(
         &self,
         author: &Arc<Person>,
         id: MessageId,
@@ -61,7 +60,7 @@ impl Desk {
         if found.message.text().is_none() {
             return Err(ReviseError::NotFound);
         }
-        let body = MessageBody::parse(text, self.0.settings.max_message_chars).map_err(SendMessageError::from)?;
+        let body = MessageBody::parse(text, self.0.max_chars).map_err(SendMessageError::from)?;
         let edit = DraftKind::Edit { target: found.target, body };
         match self.revise(author, &found, edit, origin).await? {
             Some(revised) => Ok(revised),
@@ -69,12 +68,12 @@ impl Desk {
         }
     }
 
-    /// Takes a message back: the author's own, or for an agent any of a conversation with the desk. Returns once that is
-    /// durable and told; what was deleted before is no news.
+    /// Deletes a message: the author's own or, for an agent, any of a conversation with the desk. Returns once the deletion is
+    /// durable and published. Deleting again changes nothing.
     ///
     /// # Errors
-    /// [`ReviseError`] says why not.
-    pub async fn delete_message(
+    /// [`ReviseError`] if it is refused, or the store fails.
+    pub async fn delete(
         &self,
         author: &Arc<Person>,
         id: MessageId,
@@ -91,9 +90,9 @@ impl Desk {
         }
     }
 
-    /// The message, if it is of a conversation of this person's.
+    /// The message, if it is in a conversation of this person.
     async fn find_message(&self, person: &Person, id: MessageId) -> Result<Found, ReviseError> {
-        let entry = self.0.stores.conversations.message(id).await?.ok_or(ReviseError::NotFound)?;
+        let entry = self.0.store.message(id).await?.ok_or(ReviseError::NotFound)?;
         let conversation = self.0.directory.conversation(entry.conversation).await?.ok_or(ReviseError::NotFound)?;
         let side = conversation.members.side_of(person.id, person.role.is_agent()).ok_or(ReviseError::NotFound)?;
         let is_support = matches!(conversation.members, Members::Support { .. });
@@ -103,7 +102,7 @@ impl Desk {
         Ok(Found { entry, message, target, side, is_support })
     }
 
-    /// `None` if it is no news.
+    /// `None` if it changes nothing.
     async fn revise(
         &self,
         author: &Arc<Person>,
@@ -111,29 +110,23 @@ impl Desk {
         kind: DraftKind,
         origin: Option<ConnectionId>,
     ) -> Result<Option<Revised>, ReviseError> {
-        self.0.limits.take(author.id).map_err(SendMessageError::RateLimited)?;
+        self.0.rate.take(author.id).map_err(SendMessageError::RateLimited)?;
         let id = found.entry.conversation;
         let conversation = self.0.directory.conversation(id).await?.ok_or(ReviseError::NotFound)?;
-        let submission = Submission {
-            draft: Draft { conversation: id, author: author.id, side: found.side, at: self.0.clock.now(), kind },
-            parties: self.0.directory.parties(conversation).await?,
-            author: author.clone(),
-            origin,
-            attachment_path: self.attachment_path(&found.message),
-            waiting: None,
-        };
-        let sent = self.append(submission).await?;
+        let submission = self.0.log.prepare(conversation, found.side, author.clone(), kind).await?;
+        let submission = submission.with_origin(origin).about(found.message.clone());
+        let sent = self.0.log.append(submission).await.map_err(SendMessageError::from)?;
         Ok(sent.map(|sent| {
-            let entry = &sent.told.entry;
+            let entry = &sent.event.entry;
             Revised { message: found.message.id, conversation: id, seq: entry.seq, at: entry.at }
         }))
     }
 
-    /// What became of the message before: somebody was faster, or it has said this from the beginning.
+    /// The revision that made this one unnecessary: somebody was faster, or the text is the original.
     async fn revised_before(&self, person: &Person, found: Found) -> Result<Revised, ReviseError> {
         let now = self.find_message(person, found.message.id).await?;
         let (seq, at) = match now.message.revision {
-            // It was deleted while it waited to be edited.
+            // It was deleted while the edit waited.
             Some(revision) if revision.text.is_none() && found.message.text().is_some() => {
                 return Err(ReviseError::NotFound);
             }
@@ -144,7 +137,7 @@ impl Desk {
     }
 }
 
-/// A message, and on which side somebody stands to it.
+/// A message, and the side of the person who revises it.
 struct Found {
     entry: Entry,
     message: Message,

@@ -1,19 +1,19 @@
-//! To mark as read what one has been shown.
+//! Marks messages as read.
 
 use std::sync::Arc;
 
-use crate::desk::Desk;
+use super::Messages;
+use super::SendMessageError;
 use crate::desk::log::Submission;
-use crate::desk::messages::SendMessageError;
-use crate::domain::{ConnectionId, Conversation, ConversationId, Draft, DraftKind, Person, Seq, UserId};
+use crate::domain::{ConnectionId, Conversation, ConversationId, DraftKind, Person, Seq, UserId};
 use crate::store::StoreError;
 
-/// What shall count as read.
+/// What to mark as read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MarkRead {
-    /// All that has been delivered to the reader of what this person (or the desk, for an agent's id) said.
+    /// Everything from this person (or from the desk, for an agent's id) that was sent to the reader.
     From(UserId),
-    /// Everything in this conversation up to an entry the reader names, or all that has been delivered to them.
+    /// Everything in this conversation up to an entry that the reader names, or all that was sent to them.
     In(ConversationId, Option<Seq>),
 }
 
@@ -23,7 +23,7 @@ pub enum MarkReadError {
     /// There is no such person or conversation, or it is none of the reader's.
     #[error("no such conversation")]
     NotFound,
-    /// It was not kept.
+    /// The change was not stored.
     #[error(transparent)]
     NotKept(#[from] SendMessageError),
     /// The store failed.
@@ -31,21 +31,20 @@ pub enum MarkReadError {
     Store(#[from] StoreError),
 }
 
-impl Desk {
-    /// Marks as read; returns once that is durable and told. Who spoke hears of it, if it is news.
+impl Messages {
+    /// Marks messages as read. Returns once the mark is durable and published to their authors.
     ///
-    /// Nothing counts as read that was never delivered to the reader, whatever came in meanwhile, unless the reader names it:
-    /// who claims to have read what they never saw deceives nobody about anybody else.
+    /// Only messages that were sent to the reader are marked, unless the reader names a seq.
     ///
     /// # Errors
-    /// [`MarkReadError`] says why not.
+    /// [`MarkReadError`] if it is refused, or the store fails.
     pub async fn mark_read(
         &self,
         reader: &Arc<Person>,
         what: MarkRead,
         origin: Option<ConnectionId>,
     ) -> Result<(), MarkReadError> {
-        self.0.marks.take(reader.id).map_err(SendMessageError::RateLimited)?;
+        self.0.mark_rate.take(reader.id).map_err(SendMessageError::RateLimited)?;
         let (conversation, named) = match what {
             MarkRead::From(user) => {
                 let members = self.0.directory.members_with(reader, user).await?.ok_or(MarkReadError::NotFound)?;
@@ -58,16 +57,51 @@ impl Desk {
             }
         };
         let _under_way = self.0.own_marks.begin(reader, conversation.id);
-        let delivered = self.delivered(reader.id, conversation.id).await?.unwrap_or_default();
+        let delivered = self.0.delivery.sent_up_to(reader.id, conversation.id).await?.unwrap_or_default();
         if let Some(up_to) = named {
-            self.confirm(reader.id, conversation.id, up_to.min(delivered));
+            self.0.delivery.confirm(reader.id, conversation.id, up_to.min(delivered));
         }
         let up_to = named.unwrap_or(delivered);
-        self.keep_read(reader, conversation, up_to, origin).await
+        self.append_mark(reader, conversation, up_to, origin).await
     }
 
-    /// Puts a read mark in line, and waits until it is kept.
-    pub(in crate::desk) async fn keep_read(
+    /// Marks everything in a conversation as read by a person's side. Returns how many messages that were.
+    ///
+    /// # Errors
+    /// [`MarkReadError`] if it is refused, or the store fails.
+    pub async fn mark_all_read(&self, reader: &Arc<Person>, id: ConversationId) -> Result<u64, MarkReadError> {
+        let summary = self.0.store.summary(id).await?.ok_or(MarkReadError::NotFound)?;
+        let conversation = summary.conversation;
+        let side = conversation.members.side_of(reader.id, reader.role.is_agent());
+        let unread = summary.side(side.ok_or(MarkReadError::NotFound)?).unread;
+        self.append_mark(reader, conversation, summary.last_seq, None).await?;
+        Ok(unread)
+    }
+
+    /// Marks a conversation as read without waiting for the outcome, which only the reader's next list waits for.
+    pub(in crate::desk) async fn mark_read_later(
+        &self,
+        reader: &Arc<Person>,
+        conversation: Conversation,
+        up_to: Seq,
+    ) -> Result<(), StoreError> {
+        let mark = match self.read_mark(reader, conversation, up_to, None).await {
+            Ok(mark) => mark,
+            Err(MarkReadError::NotFound | MarkReadError::NotKept(_)) => return Ok(()),
+            Err(MarkReadError::Store(error)) => return Err(error),
+        };
+        let under_way = self.0.own_marks.begin(reader, conversation.id);
+        let outcome = self.0.log.append(mark);
+        self.0.tasks.spawn(async move {
+            // A failure is logged where it happens.
+            drop(outcome.await);
+            drop(under_way);
+        });
+        Ok(())
+    }
+
+    /// Appends a read mark, and waits until it is durable.
+    async fn append_mark(
         &self,
         reader: &Arc<Person>,
         conversation: Conversation,
@@ -76,12 +110,11 @@ impl Desk {
     ) -> Result<(), MarkReadError> {
         let _under_way = self.0.own_marks.begin(reader, conversation.id);
         let mark = self.read_mark(reader, conversation, up_to, origin).await?;
-        self.append(mark).await?;
+        self.0.log.append(mark).await.map_err(SendMessageError::from)?;
         Ok(())
     }
 
-    /// A read mark that nobody waits for.
-    pub(in crate::desk) async fn read_mark(
+    async fn read_mark(
         &self,
         reader: &Arc<Person>,
         conversation: Conversation,
@@ -90,9 +123,7 @@ impl Desk {
     ) -> Result<Submission, MarkReadError> {
         let side = conversation.members.side_of(reader.id, reader.role.is_agent());
         let side = side.ok_or(MarkReadError::NotFound)?;
-        let kind = DraftKind::Read { up_to };
-        let draft = Draft { conversation: conversation.id, author: reader.id, side, at: self.0.clock.now(), kind };
-        let parties = self.0.directory.parties(conversation).await?;
-        Ok(Submission { draft, parties, author: reader.clone(), origin, attachment_path: None, waiting: None })
+        let mark = self.0.log.prepare(conversation, side, reader.clone(), DraftKind::Read { up_to }).await?;
+        Ok(mark.with_origin(origin))
     }
 }

@@ -1,4 +1,19 @@
-//! Messages: the verbs that add to a conversation.
+//! Messages: the verbs that add something to a conversation.
+//!
+//! Each checks who may do it and how often, prepares a change, and hands it to the [log](super::log).
+//!
+//! Reading order: [`send_message`], [`edit_message`], [`mark_read`], [`own_marks`], [`change_status`].
+
+use std::sync::Arc;
+
+use super::DeskSettings;
+use super::delivery::Delivery;
+use super::directory::Directory;
+use super::log::Log;
+use super::rate_limit::RateLimit;
+use super::tasks::Tasks;
+use crate::domain::{Clock, UserId};
+use crate::store::ConversationStore;
 
 mod change_status;
 mod edit_message;
@@ -6,8 +21,63 @@ mod mark_read;
 mod own_marks;
 mod send_message;
 
+pub use super::log::Sent;
 pub use change_status::ChangeStatusError;
 pub use edit_message::{ReviseError, Revised};
 pub use mark_read::{MarkRead, MarkReadError};
-pub(super) use own_marks::OwnMarks;
-pub use send_message::{Addressee, SendMessage, SendMessageError, Sent};
+pub(super) use own_marks::LaterMarks;
+use own_marks::OwnMarks;
+pub use send_message::{Addressee, SendMessage, SendMessageError};
+
+/// Messages a second of somebody without an account, unless the settings allow fewer: anybody can be one, any number of times.
+const VISITOR_RATE: u32 = 5;
+
+/// Sends, edits and marks messages. Clones share one state.
+#[derive(Clone)]
+pub struct Messages(Arc<Inner>);
+
+struct Inner {
+    store: Arc<dyn ConversationStore>,
+    directory: Arc<Directory>,
+    delivery: Delivery,
+    log: Log,
+    clock: Arc<dyn Clock>,
+    tasks: Tasks,
+    max_chars: usize,
+    rate: RateLimit,
+    visitor_rate: RateLimit,
+    mark_rate: RateLimit,
+    own_marks: OwnMarks,
+}
+
+impl Messages {
+    pub(super) fn new(
+        store: Arc<dyn ConversationStore>,
+        directory: Arc<Directory>,
+        delivery: Delivery,
+        log: Log,
+        clock: Arc<dyn Clock>,
+        tasks: Tasks,
+        settings: &DeskSettings,
+    ) -> Self {
+        let rate = settings.send_rate;
+        Self(Arc::new(Inner {
+            store,
+            directory,
+            delivery,
+            log,
+            clock,
+            tasks,
+            max_chars: settings.max_message_chars,
+            rate: RateLimit::new(rate),
+            visitor_rate: RateLimit::new(rate.map(|rate| rate.min(VISITOR_RATE))),
+            mark_rate: RateLimit::new(rate),
+            own_marks: OwnMarks::default(),
+        }))
+    }
+
+    /// Waits until no read mark of this person is under way. `None` if they never made one.
+    pub(super) async fn settled_marks(&self, reader: UserId) -> Option<LaterMarks> {
+        self.0.own_marks.settled(reader).await
+    }
+}

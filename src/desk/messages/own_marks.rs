@@ -10,7 +10,6 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::desk::conversations::ListedConversation;
 use crate::domain::{ConversationId, Person, Timestamp, UserId};
 
 /// The longest that a list waits for marks that have arrived.
@@ -28,7 +27,7 @@ struct Marks {
     /// Where the last one was made: most likely the conversation that is open on the screen.
     conversation: ConversationId,
     under_way: usize,
-    /// How many were under way once, and are not any more.
+    /// How many have been written.
     done: u64,
 }
 
@@ -69,7 +68,7 @@ impl OwnMarks {
         UnderWay(Some(marks))
     }
 
-    /// Waits until no mark of this person is under way. Gives what tells of later ones; `None` if there never was one.
+    /// Waits until no mark of this person is being written. Returns a handle for later marks; `None` if there never was one.
     pub(in crate::desk) async fn settled(&self, reader: UserId) -> Option<LaterMarks> {
         let mut marks = self.all().get(&reader)?.subscribe();
         // A mark that takes longer is not worth waiting for; neither can the sender be gone.
@@ -83,7 +82,7 @@ impl OwnMarks {
     }
 }
 
-/// Tells of an agent's marks after a certain moment.
+/// An agent's marks after a certain moment.
 pub(in crate::desk) struct LaterMarks {
     marks: watch::Receiver<Marks>,
     conversation: ConversationId,
@@ -91,14 +90,13 @@ pub(in crate::desk) struct LaterMarks {
 }
 
 impl LaterMarks {
-    /// Whether a list that has been read since then probably lacks a mark: the conversation on the agent's screen has a message
-    /// that has only just come in.
-    pub(in crate::desk) fn are_expected(&self, listed: &[ListedConversation], now: Timestamp) -> bool {
-        let open = listed.iter().find(|one| one.summary.conversation.id == self.conversation);
-        open.is_some_and(|open| open.unread > 0 && open.last_message.at.until(now) < FRESH)
+    /// Whether a mark in a conversation with unread messages is probably on its way: it is the one on the agent's screen, and its
+    /// newest message has only just been sent.
+    pub(in crate::desk) fn is_expected(&self, conversation: ConversationId, newest: Timestamp, now: Timestamp) -> bool {
+        conversation == self.conversation && newest.until(now) < FRESH
     }
 
-    /// Waits for one, but not for long. True if there was one.
+    /// Waits for a mark, but not for long. True if there was one.
     pub(in crate::desk) async fn come(&mut self) -> bool {
         let done = self.done;
         let come = self.marks.wait_for(|marks| marks.done > done && marks.under_way == 0);

@@ -1,52 +1,43 @@
-//! To say something.
+//! Sends a message.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use crate::desk::Desk;
-use crate::desk::log::{Answer, Submission, Waiting};
+use super::Messages;
+use crate::desk::log::{Sent, Submission, SubmitError};
 use crate::domain::{
-    BodyError, ClientMessageId, ConnectionId, Conversation, ConversationId, Draft, DraftKind, EntryEvent, Members,
-    MessageBody, MessageExtras, MessageId, Person, Side, UserId,
+    BodyError, ClientMessageId, ConnectionId, Conversation, ConversationId, DraftKind, MessageBody, MessageExtras,
+    MessageId, Person, Side, UserId,
 };
 use crate::limits::RateLimited;
 use crate::store::StoreError;
 
-/// Whom a message goes to.
+/// The recipient of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Addressee {
     /// This person; an agent stands for the whole desk.
     User(UserId),
-    /// Everybody in this conversation.
+    /// The members of this conversation.
     Conversation(ConversationId),
 }
 
-/// What is asked.
+/// A message to be sent.
 #[derive(Debug)]
 pub struct SendMessage {
-    /// Who speaks.
+    /// The author.
     pub author: Arc<Person>,
-    /// To whom.
+    /// The recipient.
     pub to: Addressee,
-    /// What, as the client wrote it.
+    /// The text, as the client sent it.
     pub text: String,
-    /// What the client calls it: a retry has the same.
+    /// The client's id for the message: a retry has the same.
     pub client_id: Option<ClientMessageId>,
-    /// Where it came from, if from a live connection.
+    /// The connection that it came from, if any.
     pub origin: Option<ConnectionId>,
-    /// What goes with it beside its text.
+    /// What the message has beside its text.
     pub extras: MessageExtras,
-}
-
-/// What became of it.
-#[derive(Debug, Clone)]
-pub struct Sent {
-    /// The entry it is.
-    pub told: Arc<EntryEvent>,
-    /// It had been sent before, and was told to no one now.
-    pub is_repeat: bool,
 }
 
 /// Why not.
@@ -61,7 +52,7 @@ pub enum SendMessageError {
     /// Too many messages in too short a time.
     #[error("too many messages, try again in {0:?}")]
     RateLimited(Duration),
-    /// Too many messages wait to be kept.
+    /// Too many messages wait to be stored.
     #[error("the server is busy")]
     Busy,
     /// The server is about to stop.
@@ -72,8 +63,19 @@ pub enum SendMessageError {
     Store(#[from] StoreError),
 }
 
+impl From<SubmitError> for SendMessageError {
+    fn from(error: SubmitError) -> Self {
+        match error {
+            SubmitError::NoConversation => Self::NoAddressee,
+            SubmitError::Busy => Self::Busy,
+            SubmitError::ShuttingDown => Self::ShuttingDown,
+            SubmitError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
 impl SendMessageError {
-    /// Whether the message is surely not kept, and will not be: else it may be there all the same.
+    /// Whether the message certainly was not stored. If not, it may have been.
     #[must_use]
     pub const fn is_final(&self) -> bool {
         match self {
@@ -82,7 +84,7 @@ impl SendMessageError {
         }
     }
 
-    /// When another try is worth it, if the refusal passes soon.
+    /// When to retry, if the error is transient.
     #[must_use]
     pub fn retry_after(&self) -> Option<RateLimited> {
         match self {
@@ -92,7 +94,7 @@ impl SendMessageError {
         }
     }
 
-    /// A stable word for it, for clients to branch on.
+    /// A stable code, for clients to branch on.
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
@@ -107,34 +109,31 @@ impl SendMessageError {
     }
 }
 
-impl Desk {
-    /// Keeps a message, then tells it, then answers.
-    ///
-    /// Returns as soon as the message waits in line, so that one connection's messages are kept in the order in which it
-    /// sent them without each waiting for the one before. `answer` is called once it is durable and told, or refused.
-    pub async fn send_message(&self, ask: SendMessage, answer: Answer) {
+impl Messages {
+    /// Sends a message. Returns once it waits to be stored, so that the messages of one connection are stored in the order in
+    /// which they were sent without waiting for one another. `answer` is called once it is durable and published, or refused.
+    pub async fn send(&self, ask: SendMessage, answer: impl FnOnce(Result<Sent, SendMessageError>) + Send + 'static) {
         match self.prepare(ask).await {
-            Ok(mut submission) => {
-                submission.waiting = Some(Waiting::ForMessage(answer));
-                self.0.journal.submit(submission);
+            Ok(submission) => {
+                self.0.log.submit(submission, Box::new(|outcome| answer(outcome.map_err(SendMessageError::from))));
             }
             Err(error) => answer(Err(error)),
         }
     }
 
-    /// The same, for who waits for the outcome before anything else: that keeps one client from filling the line in which all
-    /// messages wait.
+    /// Sends a message, and returns once it is durable and published. A client that waits for each of its messages cannot fill
+    /// the queues of others.
     ///
     /// # Errors
-    /// [`SendMessageError`] says why it was not kept.
+    /// [`SendMessageError`] says why it was not stored.
     pub async fn send_and_wait(&self, ask: SendMessage) -> Result<Sent, SendMessageError> {
         let (answer, answered) = oneshot::channel();
-        self.send_message(ask, Box::new(move |outcome| drop(answer.send(outcome)))).await;
+        self.send(ask, move |outcome| drop(answer.send(outcome))).await;
         answered.await.unwrap_or(Err(SendMessageError::ShuttingDown))
     }
 
     async fn prepare(&self, ask: SendMessage) -> Result<Submission, SendMessageError> {
-        let body = MessageBody::parse(&ask.text, self.0.settings.max_message_chars)?;
+        let body = MessageBody::parse(&ask.text, self.0.max_chars)?;
         let (conversation, side) = match ask.to {
             Addressee::User(user) => self.conversation_with(&ask.author, user).await?,
             Addressee::Conversation(id) => {
@@ -148,45 +147,19 @@ impl Desk {
                 (conversation, side)
             }
         };
-        let limits = if ask.author.email.is_empty() { &self.0.visitors } else { &self.0.limits };
-        limits.take_text(ask.author.id, body.as_str()).map_err(SendMessageError::RateLimited)?;
-        let at = self.0.clock.now();
-        let id = MessageId::generate(at);
+        let limit = if ask.author.email.is_empty() { &self.0.visitor_rate } else { &self.0.rate };
+        limit.take_text(ask.author.id, body.as_str()).map_err(SendMessageError::RateLimited)?;
+        let id = MessageId::generate(self.0.clock.now());
         let kind = DraftKind::Message { id, body, client_id: ask.client_id, extras: ask.extras.boxed() };
-        Ok(Submission {
-            draft: Draft { conversation: conversation.id, author: ask.author.id, side, at, kind },
-            parties: self.0.directory.parties(conversation).await?,
-            author: ask.author,
-            origin: ask.origin,
-            attachment_path: None,
-            waiting: None,
-        })
+        let submission = self.0.log.prepare(conversation, side, ask.author, kind).await?;
+        Ok(submission.with_origin(ask.origin))
     }
 
-    /// The conversation that `me` has with a person, opened if need be.
+    /// The conversation that `me` has with a person, opened if there is none.
     async fn conversation_with(&self, me: &Person, user: UserId) -> Result<(Conversation, Side), SendMessageError> {
         let members = self.0.directory.members_with(me, user).await?.ok_or(SendMessageError::NoAddressee)?;
-        let conversation = self.open_conversation(members).await?;
+        let conversation = self.0.directory.open(members, self.0.clock.now()).await?;
         let side = members.side_of(me.id, me.role.is_agent()).ok_or(SendMessageError::NoAddressee)?;
         Ok((conversation, side))
-    }
-
-    /// The conversation of these members, opened if need be.
-    pub(in crate::desk) async fn open_conversation(&self, members: Members) -> Result<Conversation, StoreError> {
-        if let Some(known) = self.0.directory.find(members).await? {
-            return Ok(known);
-        }
-        let opened = self.0.stores.conversations.open(members, self.0.clock.now()).await?;
-        self.0.directory.remember(opened).await;
-        Ok(opened)
-    }
-
-    /// The desk as `viewer` sees it when they ask whom to write to; `None` if there has never been an agent.
-    ///
-    /// # Errors
-    /// [`StoreError`] if the store fails.
-    pub async fn support_identity(&self, viewer: &Person) -> Result<Option<Arc<Person>>, StoreError> {
-        let desk = self.0.directory.desk().await?;
-        Ok(if desk.is_unpinned() { None } else { Some(desk.seen_by(viewer).clone()) })
     }
 }

@@ -119,7 +119,7 @@ pub(in crate::faces) async fn from_token(
     uri: &Uri,
 ) -> Result<Option<Authenticated>, crate::store::StoreError> {
     let Some(token) = token_in(uri) else { return Ok(None) };
-    match channels.desk.authenticate(&token).await {
+    match channels.desk.attendance.authenticate(&token).await {
         Ok(who) => Ok(Some(who)),
         Err(IdentifyError::Store(error)) => Err(error),
         Err(IdentifyError::Token(_) | IdentifyError::Blocked | IdentifyError::Banned(_) | IdentifyError::Gone) => {

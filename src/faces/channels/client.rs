@@ -78,7 +78,7 @@ impl<L> Client<L> {
         conversation: ConversationId,
         text: String,
     ) -> Result<Sent, SendMessageError> {
-        self.desk.send_and_wait(message(author, conversation, text, self.id)).await
+        self.desk.messages.send_and_wait(message(author, conversation, text, self.id)).await
     }
 
     /// Rejects a frame. Sends the error frame `words`, up to a rate. A client that sends nothing but rejected frames is
@@ -98,8 +98,8 @@ impl<L> Client<L> {
     /// Must be called once, when the socket has closed.
     pub(in crate::faces) fn ended(&self, ending: Ending) {
         match self.guest_in {
-            Some(conversation) => self.desk.disconnect_guest(conversation, self.id),
-            None => self.desk.disconnect(&self.person, self.id, self.queue.arrived(), ending),
+            Some(conversation) => self.desk.attendance.disconnect_guest(conversation, self.id),
+            None => self.desk.attendance.disconnect(&self.person, self.id, self.queue.arrived(), ending),
         }
     }
 }

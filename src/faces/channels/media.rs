@@ -55,9 +55,9 @@ async fn file(
     Path(link): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let Some(attachment) = channels.desk.linked_attachment(&link).await? else {
+    let Some(attachment) = channels.desk.conversations.linked_attachment(&link).await? else {
         let people = callers(&channels, &headers).await?;
-        let renewed = channels.desk.renewed_path(&link, &people).await?.ok_or_else(Problem::not_found)?;
+        let renewed = channels.desk.conversations.renewed_path(&link, &people).await?.ok_or_else(Problem::not_found)?;
         return Ok((StatusCode::FOUND, [(header::LOCATION, renewed), (header::CACHE_CONTROL, "no-store".to_owned())])
             .into_response());
     };

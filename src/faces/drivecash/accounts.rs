@@ -98,7 +98,7 @@ async fn update(
         birth_date: birth_date(&fields)?,
     };
     let (user, profile) = channels.accounts.change_details(&user, details).await?;
-    channels.desk.account_changed(user.id).await;
+    channels.desk.attendance.account_changed(user.id).await;
     Ok(Json(json!({"message": "Profile updated successfully", "user": OwnUserBody::new(&user, &profile)})))
 }
 

@@ -71,20 +71,20 @@ impl DrivecashConnection {
             Side::Customer => DeskId::RESERVED.user,
         };
         if is_typing {
-            self.client.desk.start_typing(&self.client.person, to, Some(self.client.id)).await
+            self.client.desk.typing.start(&self.client.person, to, Some(self.client.id)).await
         } else {
-            self.client.desk.stop_typing(&self.client.person, to, Some(self.client.id)).await
+            self.client.desk.typing.stop(&self.client.person, to, Some(self.client.id)).await
         }
     }
 
     /// Marks a message as read. Ignored for messages of the own side and of other rooms.
     async fn read(&self, number: u64) -> Result<(), MarkReadError> {
-        let Some(told) = self.client.desk.message(self.conversation, number).await? else { return Ok(()) };
+        let Some(told) = self.client.desk.history.message(self.conversation, number).await? else { return Ok(()) };
         if told.entry.side == self.side {
             return Ok(());
         }
         let what = MarkRead::In(self.conversation, Some(told.entry.seq));
-        self.client.desk.mark_read(&self.client.person, what, Some(self.client.id)).await
+        self.client.desk.messages.mark_read(&self.client.person, what, Some(self.client.id)).await
     }
 }
 
@@ -153,7 +153,7 @@ impl Dialect for DrivecashConnection {
         let desk = &self.client.desk;
         match what {
             Deferred::Receipt(receipt) => {
-                match desk.newest_of_side(self.conversation, receipt.of_side, receipt.up_to).await {
+                match desk.delivery.newest_of_side(self.conversation, receipt.of_side, receipt.up_to).await {
                     Ok(message) => message.iter().map(|message| wire::receipt(receipt, message)).collect(),
                     Err(error) => {
                         tracing::warn!(%error, "Could not forward a read receipt");
@@ -163,7 +163,7 @@ impl Dialect for DrivecashConnection {
             }
             Deferred::Answered(told, number) => {
                 // On an error the message is sent without it.
-                let answered = desk.message(self.conversation, number).await.unwrap_or_else(|error| {
+                let answered = desk.history.message(self.conversation, number).await.unwrap_or_else(|error| {
                     tracing::warn!(%error, "Could not read the message that a message replies to");
                     None
                 });

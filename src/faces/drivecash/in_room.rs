@@ -36,7 +36,7 @@ impl FromRequestParts<Channels> for InRoom {
 
 impl InRoom {
     pub(super) async fn body(&self) -> Result<Json<Value>, Problem> {
-        let room = self.channels.desk.room(&self.entered).await?;
+        let room = self.channels.desk.conversations.support_conversation(&self.entered).await?;
         Ok(Json(json!(RoomBody::new(&room, self.entered.side))))
     }
 }
@@ -91,19 +91,19 @@ fn no_such_message() -> Problem {
 }
 
 async fn find(channels: &Channels, user: &User, number: u64) -> Result<(ConversationAccess, EntryEvent), Problem> {
-    let room = channels.desk.conversation_of_message(number).await?.ok_or_else(no_such_message)?;
+    let room = channels.desk.history.conversation_of_message(number).await?.ok_or_else(no_such_message)?;
     let entered = enter(channels, user, room).await.map_err(|error| match error {
         AccessError::NotFound | AccessError::Forbidden | AccessError::Banned(_) => no_such_message(),
         AccessError::Store(error) => error.into(),
     })?;
-    let told = channels.desk.message(entered.summary.conversation.id, number).await?;
+    let told = channels.desk.history.message(entered.summary.conversation.id, number).await?;
     Ok((entered, told.ok_or_else(no_such_message)?))
 }
 
 /// Enters a room by its number.
 pub(super) async fn enter(channels: &Channels, user: &User, number: u64) -> Result<ConversationAccess, AccessError> {
     let claim = Credential::Identity(caller::person(user));
-    channels.desk.access(ConversationName::Number(number), &claim).await
+    channels.desk.conversations.access(ConversationName::Number(number), &claim).await
 }
 
 /// Enters the room that a query or a body names. `what` completes "You do not have permission to ... room".
@@ -141,7 +141,7 @@ pub(super) async fn shown(
     server: &ServerUrl,
     log: Vec<EntryEvent>,
 ) -> Result<Vec<Value>, Problem> {
-    let log = channels.desk.annotate(entered, log).await?;
+    let log = channels.desk.history.annotate(entered, log).await?;
     let link = linker(server);
     Ok(messages(&log, &entered.summary, &entered.person, &link).iter().map(|body| json!(body)).collect())
 }

@@ -13,6 +13,7 @@ use super::in_room::{AtMessage, enter, enter_to, enter_to_send, linker, shown};
 use super::wire::MessageBody;
 use super::{revise, upload};
 use crate::desk::conversations::ConversationAccess;
+use crate::desk::history::Range;
 use crate::desk::messages::MarkRead;
 use crate::desk::messages::SendMessage;
 use crate::domain::MessageExtras;
@@ -49,8 +50,8 @@ async fn log_of(
     let number = |name: &str| asked.get(name).and_then(|text| text.parse::<u64>().ok());
     let limit = number("limit").and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
     let log = match number("before") {
-        Some(before) => channels.desk.room_log_before(entered, before, limit).await?,
-        None => channels.desk.room_log(entered, limit).await?,
+        Some(before) => channels.desk.history.fetch(entered, Range::BeforeMessage(before), limit).await?.messages,
+        None => channels.desk.history.fetch(entered, Range::Newest, limit).await?.messages,
     };
     shown(channels, entered, server, log).await
 }
@@ -67,13 +68,13 @@ async fn list(
         return Ok(Json(log_of(&channels, &entered, &server, &asked).await?.into()));
     }
     if !user.role.is_agent() {
-        let (entered, _) = channels.desk.own_conversation(&caller::person(&user)).await?;
+        let (entered, _) = channels.desk.conversations.own_conversation(&caller::person(&user)).await?;
         return Ok(Json(log_of(&channels, &entered, &server, &asked).await?.into()));
     }
     let mut all = Vec::new();
-    for room in channels.desk.rooms(0, ROOMS).await?.0 {
+    for room in channels.desk.conversations.support_conversations(0, ROOMS).await?.0 {
         let entered = enter(&channels, &user, room.summary.conversation.number).await?;
-        let log = channels.desk.room_log(&entered, OF_EACH).await?;
+        let log = channels.desk.history.fetch(&entered, Range::Newest, OF_EACH).await?.messages;
         all.extend(shown(&channels, &entered, &server, log).await?);
     }
     Ok(Json(Value::Array(all)))
@@ -142,7 +143,7 @@ async fn send(
     let answered = match to_send.reply_to {
         None => None,
         Some(number) => {
-            let answered = channels.desk.message(conversation, number).await?;
+            let answered = channels.desk.history.message(conversation, number).await?;
             let none = || Problem::error(StatusCode::NOT_FOUND, "Reply target message not found");
             Some(answered.ok_or_else(none)?)
         }
@@ -156,14 +157,14 @@ async fn send(
     let pending = channels.pending_responses.begin();
     let ask = channels::message(entered.person.clone(), conversation, to_send.text, pending.origin);
     let ask = SendMessage { extras, ..ask };
-    let outcome = channels.desk.send_and_wait(ask).await;
+    let outcome = channels.desk.messages.send_and_wait(ask).await;
     if let (Err(error), Some(kept)) = (&outcome, kept)
         && error.is_final()
     {
         kept.delete().await;
     }
     let link = linker(&server);
-    let body = json!(MessageBody::new(&outcome?.told, &entered.person, answered.as_ref(), &link));
+    let body = json!(MessageBody::new(&outcome?.event, &entered.person, answered.as_ref(), &link));
     Ok(pending.until_sent((StatusCode::CREATED, Json(body)).into_response()))
 }
 
@@ -176,7 +177,7 @@ async fn mark_read(mut message: AtMessage) -> Result<Json<Value>, Problem> {
     let AtMessage { channels, entered, told, .. } = &message;
     if told.entry.side != entered.side {
         let what = MarkRead::In(told.entry.conversation, Some(told.entry.seq));
-        channels.desk.mark_read(&entered.person, what, None).await?;
+        channels.desk.messages.mark_read(&entered.person, what, None).await?;
         message.reload().await?;
     }
     message.body().await

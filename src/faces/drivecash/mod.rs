@@ -52,7 +52,7 @@ pub(super) async fn room(channels: Channels, room: &str, mut request: Request) -
     };
     let Ok(number) = room.parse() else { return StatusCode::FORBIDDEN.into_response() };
     let claim = Credential::Identity(who.person.clone());
-    let entered = match channels.desk.access(ConversationName::Number(number), &claim).await {
+    let entered = match channels.desk.conversations.access(ConversationName::Number(number), &claim).await {
         Ok(entered) => entered,
         Err(AccessError::NotFound | AccessError::Forbidden | AccessError::Banned(_)) => {
             return StatusCode::FORBIDDEN.into_response();
@@ -61,8 +61,8 @@ pub(super) async fn room(channels: Channels, room: &str, mut request: Request) -
     };
     let (connection, waiting) = DrivecashConnection::open(&channels, &entered, &handshake);
     let port: Arc<dyn Connection> = connection.clone();
-    channels.desk.connect_to(&who, entered.summary.conversation, &port).await;
-    channels.desk.tell_who_is_in(&entered, &port).await;
-    channels.desk.tell_who_is_away_in_room_later(&entered.person, entered.customer.id, &port);
+    channels.desk.attendance.connect_to(&who, entered.summary.conversation, &port).await;
+    channels.desk.announcements.send_room_snapshot(&entered.person, &entered.customer, &port).await;
+    channels.desk.announcements.announce_room_absence_later(&entered.person, entered.customer.id, &port);
     handshake.serve(&channels.sockets, connection, waiting)
 }

@@ -28,7 +28,7 @@ async fn own_room(channels: &Channels, user: &User) -> Result<Option<Conversatio
     if user.role.is_agent() {
         return Ok(None);
     }
-    Ok(Some(channels.desk.own_conversation(&caller::person(user)).await?.0))
+    Ok(Some(channels.desk.conversations.own_conversation(&caller::person(user)).await?.0))
 }
 
 fn body(told: &EntryEvent, user: &User, is_read: bool) -> Option<Value> {
@@ -46,7 +46,7 @@ fn body(told: &EntryEvent, user: &User, is_read: bool) -> Option<Value> {
 
 async fn list(State(channels): State<Channels>, Caller(user): Caller) -> Result<Json<Value>, Problem> {
     let Some(entered) = own_room(&channels, &user).await? else { return Ok(Json(json!([]))) };
-    let unread = channels.desk.unread_messages(&entered).await?;
+    let unread = channels.desk.history.read_unread(&entered).await?;
     Ok(Json(unread.iter().filter_map(|told| body(told, &user, false)).collect()))
 }
 
@@ -58,16 +58,16 @@ async fn mark_read(
     let none = || Problem::detail(StatusCode::NOT_FOUND, "No ChatNotification matches the given query.");
     let number: u64 = notification.parse().map_err(|_| none())?;
     let entered = own_room(&channels, &user).await?.ok_or_else(none)?;
-    let told = channels.desk.message(entered.summary.conversation.id, number).await?;
+    let told = channels.desk.history.message(entered.summary.conversation.id, number).await?;
     let told = told.filter(|told| told.entry.side == Side::Desk).ok_or_else(none)?;
     let what = MarkRead::In(told.entry.conversation, Some(told.entry.seq));
-    channels.desk.mark_read(&entered.person, what, None).await?;
+    channels.desk.messages.mark_read(&entered.person, what, None).await?;
     body(&told, &user, true).map(Json).ok_or_else(none)
 }
 
 async fn mark_all_read(State(channels): State<Channels>, Caller(user): Caller) -> Result<Json<Value>, Problem> {
     let count = match own_room(&channels, &user).await? {
-        Some(entered) => channels.desk.mark_room_read(&entered).await?,
+        Some(entered) => channels.desk.messages.mark_all_read(&entered.person, entered.summary.conversation.id).await?,
         None => 0,
     };
     Ok(Json(json!({"message": "All notifications marked as read", "count": count})))

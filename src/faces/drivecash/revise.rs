@@ -14,7 +14,7 @@ pub(super) async fn change(mut message: AtMessage, method: Method, fields: Field
     match fields.text("message") {
         Some(text) => {
             let id = message.told.entry.message().ok_or_else(Problem::not_found)?.id;
-            message.channels.desk.edit_message(&message.entered.person, id, text, None).await?;
+            message.channels.desk.messages.edit(&message.entered.person, id, text, None).await?;
             message.reload().await?;
         }
         None if method == Method::PUT => return Err(Problem::fields(&[("message", "This field is required.")])),
@@ -26,6 +26,6 @@ pub(super) async fn change(mut message: AtMessage, method: Method, fields: Field
 /// 204. Deletes the caller's own message; agents may delete any.
 pub(super) async fn delete(AtMessage { channels, entered, told, .. }: AtMessage) -> Result<StatusCode, Problem> {
     let id = told.entry.message().ok_or_else(Problem::not_found)?.id;
-    channels.desk.delete_message(&entered.person, id, None).await?;
+    channels.desk.messages.delete(&entered.person, id, None).await?;
     Ok(StatusCode::NO_CONTENT)
 }

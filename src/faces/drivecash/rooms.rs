@@ -31,15 +31,15 @@ async fn list(State(channels): State<Channels>, Caller(user): Caller) -> Result<
     if user.role.is_agent() {
         let mut all = Vec::new();
         loop {
-            let (rooms, total) = channels.desk.rooms(all.len() as u64, MAX_PAGE).await?;
+            let (rooms, total) = channels.desk.conversations.support_conversations(all.len() as u64, MAX_PAGE).await?;
             all.extend(rooms.iter().map(|room| json!(RoomBody::new(room, Side::Desk))));
             if rooms.is_empty() || all.len() as u64 >= total.min(MAX_ROOMS) {
                 return Ok(Json(Value::Array(all)));
             }
         }
     }
-    let (entered, _) = channels.desk.own_conversation(&caller::person(&user)).await?;
-    let room = channels.desk.room(&entered).await?;
+    let (entered, _) = channels.desk.conversations.own_conversation(&caller::person(&user)).await?;
+    let room = channels.desk.conversations.support_conversation(&entered).await?;
     Ok(Json(json!([RoomBody::new(&room, Side::Customer)])))
 }
 
@@ -52,8 +52,8 @@ async fn my_room(State(channels): State<Channels>, Caller(user): Caller) -> Resu
     if user.role.is_agent() {
         return Err(Problem::error(StatusCode::BAD_REQUEST, "Admin users cannot have personal chat rooms"));
     }
-    let (entered, created) = channels.desk.own_conversation(&caller::person(&user)).await?;
-    let room = channels.desk.room(&entered).await?;
+    let (entered, created) = channels.desk.conversations.own_conversation(&caller::person(&user)).await?;
+    let room = channels.desk.conversations.support_conversation(&entered).await?;
     Ok(Json(json!({"room": RoomBody::new(&room, Side::Customer), "created": created})))
 }
 
@@ -69,8 +69,8 @@ async fn room_of(
     let number = customer.parse().map_err(|_| Problem::not_found())?;
     let customer = channels.accounts.user_by_number(number).await?.filter(|customer| !customer.role.is_agent());
     let customer = customer.ok_or_else(|| Problem::error(StatusCode::NOT_FOUND, "User not found"))?;
-    let (entered, _) = channels.desk.own_conversation(&caller::person(&customer)).await?;
-    Ok(Json(json!(RoomBody::new(&channels.desk.room(&entered).await?, Side::Desk))))
+    let (entered, _) = channels.desk.conversations.own_conversation(&caller::person(&customer)).await?;
+    Ok(Json(json!(RoomBody::new(&channels.desk.conversations.support_conversation(&entered).await?, Side::Desk))))
 }
 
 async fn room(room: InRoom) -> Result<Json<Value>, Problem> {
@@ -78,6 +78,6 @@ async fn room(room: InRoom) -> Result<Json<Value>, Problem> {
 }
 
 async fn mark_as_read(InRoom { channels, entered }: InRoom) -> Result<Json<Value>, Problem> {
-    let count = channels.desk.mark_room_read(&entered).await?;
+    let count = channels.desk.messages.mark_all_read(&entered.person, entered.summary.conversation.id).await?;
     Ok(Json(json!({"message": "Messages marked as read", "count": count})))
 }

@@ -205,7 +205,7 @@ struct Limit {
 /// What is left of a person's quota, in bytes. Uploads at the same time may exceed it together.
 async fn left(channels: &Channels, user: &User) -> Result<u64, Problem> {
     let Some(quota) = channels.settings.attachment_quota else { return Ok(u64::MAX) };
-    Ok(quota.saturating_sub(channels.desk.stored_by(user.id).await?))
+    Ok(quota.saturating_sub(channels.desk.conversations.stored_by(user.id).await?))
 }
 
 fn over_quota() -> Problem {

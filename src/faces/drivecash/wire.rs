@@ -4,8 +4,8 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::desk::conversations::SupportConversation;
 use crate::desk::history::AnnotatedMessages;
-use crate::desk::history::Room;
 use crate::domain::event::SeenPerson;
 use crate::domain::{
     DeskEvent, EntryEvent, EntryKind, Message, NameParts, Person, Seq, Side, Summary, Timestamp, User, UserId,
@@ -267,8 +267,8 @@ pub(super) struct RoomBody<'a> {
 
 impl<'a> RoomBody<'a> {
     /// The room as one of its sides sees it.
-    pub(super) fn new(room: &'a Room, side: Side) -> Self {
-        let Room { summary, customer, profile } = room;
+    pub(super) fn new(room: &'a SupportConversation, side: Side) -> Self {
+        let SupportConversation { summary, customer, profile } = room;
         let last_message = summary.last_message.as_ref().map(|last| LastMessageBody {
             message: last.body.as_str().chars().take(EXCERPT).collect(),
             sender_type: sender_type(last.side),

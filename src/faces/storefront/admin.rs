@@ -31,7 +31,7 @@ pub(super) fn routes() -> Router<Storefront> {
 }
 
 async fn list(State(channels): State<Channels>, _: Agent, paging: Paging) -> Result<Response, Problem> {
-    let (rooms, count) = channels.desk.rooms(paging.skip(), PAGE).await?;
+    let (rooms, count) = channels.desk.conversations.support_conversations(paging.skip(), PAGE).await?;
     let rooms = rooms.iter().map(|room| RoomBody::new(room, None)).collect();
     Ok(Json(paging.page(rooms, count)?).into_response())
 }
@@ -60,7 +60,7 @@ async fn change(AgentsRoom(room): AgentsRoom, fields: Fields) -> Result<Json<Val
         let status = status
             .filter(|status| *status != Status::Removed)
             .ok_or_else(|| Problem::fields(&[("status", "Not a valid choice.")]))?;
-        room.channels.desk.change_status(&room.entered.person, room.conversation(), status).await?;
+        room.channels.desk.messages.change_status(&room.entered.person, room.conversation(), status).await?;
     }
     room.change_customer(&fields).await?;
     Ok(Json(room.full().await?))
@@ -69,7 +69,7 @@ async fn change(AgentsRoom(room): AgentsRoom, fields: Fields) -> Result<Json<Val
 /// The room leaves the agents' lists, and does not exist for them any more. Its messages are kept for the customer, and the next message
 /// brings it back.
 async fn delete(AgentsRoom(room): AgentsRoom) -> Result<StatusCode, Problem> {
-    room.channels.desk.change_status(&room.entered.person, room.conversation(), Status::Removed).await?;
+    room.channels.desk.messages.change_status(&room.entered.person, room.conversation(), Status::Removed).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -92,12 +92,13 @@ async fn paged_log(State(channels): State<Channels>, Agent(agent): Agent, paging
 
 /// POST in one generation of the frontends, PATCH in the other; the response has the words of both.
 async fn mark_as_read(AgentsRoom(room): AgentsRoom) -> Result<Json<Value>, Problem> {
-    let count = room.channels.desk.mark_room_read(&room.entered).await?;
+    let count =
+        room.channels.desk.messages.mark_all_read(&room.entered.person, room.entered.summary.conversation.id).await?;
     let message = format!("Marked {count} messages as read");
     Ok(Json(json!({"status": "marked as read", "message": message, "updated_count": count})))
 }
 
 async fn close(AgentsRoom(room): AgentsRoom) -> Result<Json<Value>, Problem> {
-    room.channels.desk.change_status(&room.entered.person, room.conversation(), Status::Closed).await?;
+    room.channels.desk.messages.change_status(&room.entered.person, room.conversation(), Status::Closed).await?;
     Ok(Json(json!({"message": "Chat room closed successfully", "room": room.full().await?})))
 }

@@ -111,7 +111,7 @@ fn mark_browser(response: &mut Response, signed_in: &SignedIn, server_url: &Serv
 async fn adopt(channels: &Channels, headers: &HeaderMap, user: &User) -> Result<bool, Problem> {
     let Some(secret) = cookies::SESSION.of(headers).filter(|_| !user.role.is_agent()) else { return Ok(false) };
     let Some(visitor) = channels.accounts.visitor(secret).await? else { return Ok(false) };
-    channels.desk.merge_visitor(&caller::person(&visitor), &caller::person(user)).await?;
+    channels.desk.conversations.merge_visitor(&caller::person(&visitor), &caller::person(user)).await?;
     let said = channels.accounts.profile(&visitor).await?;
     let known = channels.accounts.profile(user).await?;
     if known.phone.is_empty() && !said.phone.is_empty() {

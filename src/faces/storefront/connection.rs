@@ -103,7 +103,7 @@ impl StorefrontConnection {
     }
 
     async fn say_as(&self, claim: &Credential, room: u128, text: String) {
-        match self.client.desk.access(ConversationName::Uuid(room), claim).await {
+        match self.client.desk.conversations.access(ConversationName::Uuid(room), claim).await {
             Ok(entered) if entered.may_write => {
                 self.say(entered.person, entered.summary.conversation.id, text).await;
             }

@@ -33,7 +33,7 @@ impl InRoom {
         let InRoom { channels, entered, .. } = self;
         if let Some(customer) = channels.accounts.user(entered.customer.id).await? {
             channels.accounts.change_visitor(&customer, details).await?;
-            channels.desk.account_changed(customer.id).await;
+            channels.desk.attendance.account_changed(customer.id).await;
         }
         Ok(())
     }

@@ -11,6 +11,7 @@ use super::pages::{PAGE, Paging};
 use super::wire::{RoomBody, Viewer, messages};
 use super::{Storefront, enter};
 use crate::desk::conversations::{ConversationAccess, ConversationName, Credential};
+use crate::desk::history::{MessagePage, Range};
 use crate::domain::{ConversationId, Status, User};
 use crate::faces::channels::Channels;
 use crate::faces::channels::caller::{self, Agent, Anybody};
@@ -81,7 +82,7 @@ impl InRoom {
     ) -> Result<Self, Problem> {
         let uuid = Uuid::try_parse(room).map_err(|_| Problem::not_found())?;
         let claim = Credential::Identity(caller::person(agent));
-        let entered = channels.desk.access(ConversationName::Uuid(uuid.as_u128()), &claim).await?;
+        let entered = channels.desk.conversations.access(ConversationName::Uuid(uuid.as_u128()), &claim).await?;
         if entered.summary.status == Status::Removed {
             return Err(Problem::no_such_room());
         }
@@ -94,7 +95,7 @@ impl InRoom {
         customer: &User,
         server_url: ServerUrl,
     ) -> Result<(Self, bool), Problem> {
-        let (entered, is_new) = channels.desk.own_conversation(&caller::person(customer)).await?;
+        let (entered, is_new) = channels.desk.conversations.own_conversation(&caller::person(customer)).await?;
         Ok((Self { channels, entered, server_url }, is_new))
     }
 
@@ -109,21 +110,23 @@ impl InRoom {
 
     /// The room with all its messages.
     pub(super) async fn full(&self) -> Result<Value, Problem> {
-        let log = self.channels.desk.room_log(&self.entered, usize::MAX).await?;
-        let room = self.channels.desk.room(&self.entered).await?;
+        let log = self.channels.desk.history.fetch(&self.entered, Range::Newest, usize::MAX).await?.messages;
+        let room = self.channels.desk.conversations.support_conversation(&self.entered).await?;
         let body = json!(RoomBody::new(&room, Some(messages(&log, &room.summary, self.viewer()))));
         Ok(body)
     }
 
     /// All messages, oldest first. Fetching them counts as delivery, not as reading: a page may fetch what nobody looks at.
     pub(super) async fn log(&self) -> Result<Value, Problem> {
-        let log = self.channels.desk.room_log(&self.entered, usize::MAX).await?;
+        let log = self.channels.desk.history.fetch(&self.entered, Range::Newest, usize::MAX).await?.messages;
         Ok(json!(messages(&log, &self.entered.summary, self.viewer())))
     }
 
     /// One page of the messages.
     pub(super) async fn page_of_log(&self, paging: &Paging) -> Result<Response, Problem> {
-        let (log, total) = self.channels.desk.room_page(&self.entered, paging.skip(), PAGE).await?;
+        let range = Range::Beyond { skip: paging.skip() };
+        let MessagePage { messages: log, total, .. } =
+            self.channels.desk.history.fetch(&self.entered, range, PAGE).await?;
         let page = paging.page(messages(&log, &self.entered.summary, self.viewer()), total)?;
         Ok(Json(page).into_response())
     }

@@ -96,7 +96,7 @@ pub(super) async fn room(storefront: Storefront, room: &str, mut request: Reques
         panel::warn_of_other_host(request.headers(), handshake.server_url.as_str());
     }
     let (connection, waiting) = StorefrontConnection::in_room(channels, &entered, is_panel, &handshake);
-    match channels.desk.room(&entered).await {
+    match channels.desk.conversations.support_conversation(&entered).await {
         Ok(room) => connection.send_frame(wire::room_info(&room)),
         Err(error) => {
             tracing::warn!(%error, "Could not read a room");
@@ -105,8 +105,8 @@ pub(super) async fn room(storefront: Storefront, room: &str, mut request: Reques
     }
     let port: Arc<dyn Connection> = connection.clone();
     match who {
-        Some(who) => channels.desk.connect_to(&who, entered.summary.conversation, &port).await,
-        None => channels.desk.connect_guest(&entered, port),
+        Some(who) => channels.desk.attendance.connect_to(&who, entered.summary.conversation, &port).await,
+        None => channels.desk.attendance.connect_guest(entered.summary.conversation.id, port),
     }
     handshake.serve(&channels.sockets, connection, waiting)
 }
@@ -169,12 +169,12 @@ async fn admit(channels: &Channels, uri: &Uri, headers: &HeaderMap, room: Uuid) 
     let name = ConversationName::Uuid(room.as_u128());
     match panel::of(channels, headers).await.map_err(AccessError::from)? {
         Panel::Of(agent) => {
-            let entered = channels.desk.access(name, &Credential::Identity(agent.person.clone())).await?;
+            let entered = channels.desk.conversations.access(name, &Credential::Identity(agent.person.clone())).await?;
             Ok(Admitted { who: Some(agent), entered, is_panel: true })
         }
         Panel::Revoked => Err(Rejected::Panel),
         Panel::None => {
-            let entered = channels.desk.access(name, &Credential::NameAlone).await?;
+            let entered = channels.desk.conversations.access(name, &Credential::NameAlone).await?;
             Ok(Admitted { who: None, entered, is_panel: false })
         }
     }
@@ -189,7 +189,9 @@ async fn enter(
 ) -> Result<ConversationAccess, AccessError> {
     match enter_as(channels, people, room).await? {
         Some(entered) => Ok(entered),
-        None => channels.desk.access(ConversationName::Uuid(room.as_u128()), &Credential::NameAlone).await,
+        None => {
+            channels.desk.conversations.access(ConversationName::Uuid(room.as_u128()), &Credential::NameAlone).await
+        }
     }
 }
 
@@ -201,7 +203,7 @@ async fn enter_as(
 ) -> Result<Option<ConversationAccess>, AccessError> {
     let name = ConversationName::Uuid(room.as_u128());
     for person in people {
-        match channels.desk.access(name, &Credential::Identity(person)).await {
+        match channels.desk.conversations.access(name, &Credential::Identity(person)).await {
             Ok(entered) => return Ok(Some(entered)),
             Err(AccessError::Forbidden) => {}
             Err(error) => return Err(error),
@@ -231,7 +233,7 @@ async fn agents(State(storefront): State<Storefront>, mut request: Request) -> R
     }
     let (connection, waiting) = StorefrontConnection::for_agent(&storefront, who.person.clone(), &handshake);
     let port: Arc<dyn Connection> = connection.clone();
-    channels.desk.connect_live(&who, &port).await;
+    channels.desk.attendance.connect_live(&who, &port).await;
     handshake.serve(&channels.sockets, connection, waiting)
 }
 

@@ -81,5 +81,5 @@ impl Overviews {
 
 /// Reads the overview.
 pub(super) async fn read(desk: &Desk) -> Result<String, StoreError> {
-    Ok(wire::room_list(&desk.rooms(0, ROOMS).await?.0))
+    Ok(wire::room_list(&desk.conversations.support_conversations(0, ROOMS).await?.0))
 }

@@ -14,6 +14,7 @@ use super::in_room::{CallersRoom, InRoom};
 use super::pages::{self, PAGE, Paging};
 use super::wire::{RoomBody, messages};
 use crate::accounts::visitors::VisitorDetails;
+use crate::desk::history::{Range, Reader};
 use crate::domain::User;
 use crate::faces::channels::body::Fields;
 use crate::faces::channels::caller::{Anybody, Caller};
@@ -52,10 +53,10 @@ async fn list(
         who.user().is_none() && method == Method::GET && pages::asks_from_a_page(&channels, &headers);
     // Not for a visitor's page, which would take one of these rooms for its own.
     if channels.settings.open_public_rooms && (is_agent || (who.user().is_none() && !is_visitors_page)) {
-        let (rooms, count) = channels.desk.rooms(paging.skip(), PAGE).await?;
+        let (rooms, count) = channels.desk.conversations.support_conversations(paging.skip(), PAGE).await?;
         let mut full = Vec::with_capacity(rooms.len());
         for room in &rooms {
-            let log = channels.desk.newest_messages(&room.summary, OF_EACH).await?;
+            let log = channels.desk.history.read(&room.summary, Reader::Nobody, Range::Newest, OF_EACH).await?.messages;
             full.push(json!(RoomBody::new(
                 room,
                 Some(messages(&log, &room.summary, channels.customers_view(server_url.as_str())))
@@ -156,7 +157,7 @@ async fn message(
     let room = paging.query.get("room_id").ok_or_else(none)?;
     let room = InRoom::of_caller(channels, &who, room, paging.server_url.clone()).await?;
     let number = number.parse().map_err(|_| none())?;
-    let told = room.channels.desk.message(room.conversation(), number).await?.ok_or_else(none)?;
+    let told = room.channels.desk.history.message(room.conversation(), number).await?.ok_or_else(none)?;
     Ok(Json(json!(messages(&[told], &room.entered.summary, room.viewer()).pop().ok_or_else(none)?)))
 }
 

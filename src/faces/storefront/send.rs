@@ -24,11 +24,11 @@ impl InRoom {
         let text = fields.text("content").unwrap_or_default().to_owned();
         let pending = channels.pending_responses.begin();
         let ask = message(entered.person.clone(), self.conversation(), text, pending.origin);
-        let sent = channels.desk.send_and_wait(ask).await?;
+        let sent = channels.desk.messages.send_and_wait(ask).await?;
         if entered.side == Side::Desk {
-            mark_answered_as_read(channels, &sent.told).await;
+            mark_answered_as_read(channels, &sent.event).await;
         }
-        let message = json!(MessageBody::new(&sent.told, self.viewer(), false, timestamps::rest));
+        let message = json!(MessageBody::new(&sent.event, self.viewer(), false, timestamps::rest));
         let mut body = message.clone();
         body["data"] = message;
         body["message"] = json!("Message sent successfully");
@@ -39,7 +39,7 @@ impl InRoom {
 /// An agent who replies has read everything before the reply. The reply is stored already, so a failure is only logged.
 async fn mark_answered_as_read(channels: &Channels, reply: &EntryEvent) {
     let read = MarkRead::In(reply.entry.conversation, Some(reply.entry.seq));
-    if let Err(error) = channels.desk.mark_read(&reply.author, read, None).await {
+    if let Err(error) = channels.desk.messages.mark_read(&reply.author, read, None).await {
         tracing::warn!(%error, "Could not mark the messages before an agent's reply as read");
     }
 }

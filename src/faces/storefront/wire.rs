@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::accounts::sign_in::username;
 use crate::accounts::visitors::ANONYMOUS;
-use crate::desk::history::Room;
+use crate::desk::conversations::SupportConversation;
 use crate::domain::{DeskEvent, EntryEvent, EntryKind, NameParts, Person, Role, Side, Summary, Timestamp, User};
 use crate::faces::channels::caller::is_superuser;
 use crate::faces::channels::timestamps;
@@ -159,8 +159,8 @@ pub(super) struct RoomBody<'a> {
 }
 
 impl<'a> RoomBody<'a> {
-    pub(super) fn new(room: &'a Room, messages: Option<Vec<MessageBody<'a>>>) -> Self {
-        let Room { summary, customer, profile } = room;
+    pub(super) fn new(room: &'a SupportConversation, messages: Option<Vec<MessageBody<'a>>>) -> Self {
+        let SupportConversation { summary, customer, profile } = room;
         Self {
             id: room_id(summary.conversation.uuid),
             customer_name: customer_name(customer),
@@ -201,14 +201,14 @@ struct ListedFrame<'a> {
 }
 
 impl<'a> RoomFrame<'a> {
-    fn listed(room: &'a Room) -> Self {
+    fn listed(room: &'a SupportConversation) -> Self {
         let unread_count = room.summary.side(Side::Desk).unread;
         let last_message = LastMessageBody::of(&room.summary, timestamps::frame);
         Self::new(room, Some(ListedFrame { unread_count, last_message }))
     }
 
-    fn new(room: &'a Room, listed: Option<ListedFrame<'a>>) -> Self {
-        let Room { summary, customer, profile } = room;
+    fn new(room: &'a SupportConversation, listed: Option<ListedFrame<'a>>) -> Self {
+        let SupportConversation { summary, customer, profile } = room;
         Self {
             id: room_id(summary.conversation.uuid),
             customer_name: customer_name(customer),
@@ -269,12 +269,12 @@ impl ServerFrame<'_> {
 }
 
 /// `room_info`, the first frame in a room.
-pub(super) fn room_info(room: &Room) -> String {
+pub(super) fn room_info(room: &SupportConversation) -> String {
     ServerFrame::RoomInfo { room: RoomFrame::new(room, None) }.text()
 }
 
 /// `room_list`, the agents' overview.
-pub(super) fn room_list(rooms: &[Room]) -> String {
+pub(super) fn room_list(rooms: &[SupportConversation]) -> String {
     ServerFrame::RoomList { rooms: rooms.iter().map(RoomFrame::listed).collect() }.text()
 }
 

@@ -8,7 +8,7 @@ mod reader;
 mod rules;
 
 use reader::{paths, test_modules};
-use rules::RULES;
+use rules::{ROOMS, RULES};
 
 /// A module's place: `["desk", "send_message"]`.
 type Place = Vec<String>;
@@ -64,6 +64,14 @@ fn violations(place: &Place, source: &str) -> Vec<String> {
         {
             found.insert(format!("{here} names {path}: no face names another, and what they share names none"));
         }
+        if let Some(rest) = path.strip_prefix("crate::desk::")
+            && let Some((room, inner)) = rest.split_once("::")
+            && ROOMS.contains(&room)
+            && !place.starts_with(&at(&format!("desk::{room}")))
+            && inner.starts_with(|c: char| c.is_ascii_lowercase())
+        {
+            found.insert(format!("{here} names {path}: a room of the desk is entered by its mod.rs"));
+        }
     }
     found.into_iter().collect()
 }
@@ -93,10 +101,10 @@ fn planted_violations_are_found() {
         ("domain::user", "use super::super::store::StoreError;"),
         ("domain::user", "#[derive(serde::Serialize)] struct A;"),
         ("domain", "use std::{fmt, fs::File};"),
-        ("desk::send_message", "use serde_json::Value;"),
-        ("desk::send_message", "use crate::{domain::Seq, faces::{dashboard::rest, ops}};"),
+        ("desk::messages::send_message", "use serde_json::Value;"),
+        ("desk::messages::send_message", "use crate::{domain::Seq, faces::{dashboard::rest, ops}};"),
         ("desk", "use crate::store::{StoreError, sqlite::SqliteStore};"),
-        ("desk::connect", "fn f() { rusqlite::Connection::open(\"x\"); }"),
+        ("desk::attendance::connect", "fn f() { rusqlite::Connection::open(\"x\"); }"),
         ("faces::channels::media", "use super::super::storefront::wire;"),
         ("faces::dashboard::rest", "use socketioxide::SocketIo;"),
         ("faces::storefront", "use crate::faces::socketio;"),
@@ -109,9 +117,16 @@ fn planted_violations_are_found() {
         ("presence", "use crate::desk::Desk;"),
         ("cli::serve", "use crate::desk::Desk; fn f() { Desk::open(a, b); }"),
         ("faces::ops", "fn f() { std::env::var(\"X\"); }"),
-        ("desk::watch", "fn f() { let now = std::time::SystemTime::now(); }"),
-        ("desk::watch", "use std::time::{Duration, SystemTime};"),
+        ("desk::attendance::revalidate", "fn f() { let now = std::time::SystemTime::now(); }"),
+        ("desk::attendance::revalidate", "use std::time::{Duration, SystemTime};"),
         ("accounts", "fn f() { time::OffsetDateTime::now_utc() }"),
+        ("desk::delivery::resume", "use crate::desk::history::History;"),
+        ("desk::log", "use super::messages::SendMessageError;"),
+        ("desk::log::publish", "use crate::desk::attendance::Attendance;"),
+        ("desk::messages::mark_read", "use crate::desk::delivery::cursors::Cursors;"),
+        ("desk::attendance::drain", "use crate::desk::Desk;"),
+        ("desk::directory", "use super::delivery::Delivery;"),
+        ("faces::rest::chat", "use crate::desk::log::lanes::Lanes;"),
         ("app", "use crate::lab::testkit::socketio::Client;"),
     ] {
         assert!(!violations(&at(place), source).is_empty(), "not found in {place}: {source}");
@@ -128,12 +143,16 @@ fn what_is_allowed_is_let_through() {
             "domain::entry",
             "fn f<'a>(c: char) -> bool { c == '\"' || c == '\\'' } #[cfg(test)] mod tests { use tokio::x; }",
         ),
-        ("desk::connect", "use crate::presence::Connection; use super::Desk; use tokio::time::Instant;"),
+        (
+            "desk::attendance::connect",
+            "use crate::presence::Connection; use super::Attendance; use tokio::time::Instant;",
+        ),
         ("faces::dashboard::socketio", "use super::wire::encode; use crate::faces::socketio::query::Query;"),
         ("store::sqlite::rows", "use rusqlite::Row; use crate::domain::Seq;"),
         ("app", "use crate::store::sqlite::SqliteStore; fn f() { Desk::open(a, b); }"),
         ("config::auth", "fn f() { std::env::var(\"X\"); }"),
-        ("desk::journal", "fn f() -> impl Future + use<> { g(); }"),
+        ("desk::log", "use super::attendance::Typing; fn f() -> impl Future + use<> { g(); }"),
+        ("desk::delivery", "use cursors::Cursors; use super::directory::Directory;"),
     ] {
         assert_eq!(violations(&at(place), source), Vec::<String>::new(), "{place}: {source}");
     }

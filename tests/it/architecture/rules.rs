@@ -51,7 +51,82 @@ const FACES: &[&str] = &["crate::faces", "crate::net"];
 
 const STORES: &str = "only app.rs and cli choose a store, and store::location opens it";
 
+/// The rooms of the desk.
+pub(super) const ROOMS: &[&str] = &["attendance", "conversations", "delivery", "history", "log", "messages"];
+
+const ORDER: &str = "a room of the desk names only those that desk/mod.rs lists for it";
+
 pub(super) const RULES: &[Rule] = &[
+    Rule {
+        says: "only desk/mod.rs joins the rooms of the desk",
+        binds: |place| within(place, "desk") && place.len() > 1,
+        forbids: &[&["crate::desk::Desk"]],
+    },
+    Rule {
+        says: "the parts that rooms of the desk share know no room",
+        binds: |place| {
+            within_any(
+                place,
+                &["desk::directory", "desk::event_builder", "desk::failure_log", "desk::rate_limit", "desk::tasks"],
+            )
+        },
+        forbids: &[&[
+            "crate::desk::attendance",
+            "crate::desk::conversations",
+            "crate::desk::delivery",
+            "crate::desk::history",
+            "crate::desk::log",
+            "crate::desk::messages",
+        ]],
+    },
+    Rule {
+        says: ORDER,
+        binds: |place| within(place, "desk::delivery"),
+        forbids: &[&[
+            "crate::desk::attendance",
+            "crate::desk::conversations",
+            "crate::desk::history",
+            "crate::desk::log",
+            "crate::desk::messages",
+        ]],
+    },
+    Rule {
+        says: ORDER,
+        binds: |place| within(place, "desk::attendance"),
+        forbids: &[&[
+            "crate::desk::conversations",
+            "crate::desk::history",
+            "crate::desk::log",
+            "crate::desk::messages",
+        ]],
+    },
+    Rule {
+        says: ORDER,
+        binds: |place| within(place, "desk::log"),
+        forbids: &[&[
+            "crate::desk::attendance::Announcements",
+            "crate::desk::attendance::Attendance",
+            "crate::desk::attendance::Revalidation",
+            "crate::desk::conversations",
+            "crate::desk::history",
+            "crate::desk::messages",
+        ]],
+    },
+    Rule {
+        says: ORDER,
+        binds: |place| within(place, "desk::messages"),
+        forbids: &[&["crate::desk::attendance", "crate::desk::conversations", "crate::desk::history"]],
+    },
+    Rule {
+        says: ORDER,
+        binds: |place| within(place, "desk::conversations"),
+        forbids: &[&["crate::desk::delivery", "crate::desk::history", "crate::desk::log"]],
+    },
+    Rule {
+        says: ORDER,
+        binds: |place| within(place, "desk::history"),
+        forbids: &[&["crate::desk::attendance", "crate::desk::log"]],
+    },
     Rule {
         says: "domain does no I/O and knows no runtime, wire or driver",
         binds: |place| within(place, "domain"),

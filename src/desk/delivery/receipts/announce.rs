@@ -1,38 +1,38 @@
-//! To tell who spoke how far their words have come: at most once per conversation and moment, and only whoever asked.
+//! Sends `message-status` to authors whose clients have asked for it, at most once per conversation and period.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Key;
 use super::track::Track;
-use crate::desk::Desk;
+use crate::desk::delivery::Delivery;
 use crate::domain::{
-    DeskEvent, Entry, EntryEvent, EntryKind, Members, MessageStatus, Person, ReceiptCursor, Seq, Side, StatusChange,
-    Summary, UserId,
+    ConversationId, DeskEvent, Entry, EntryEvent, EntryKind, Members, Message, MessageStatus, Person, ReceiptCursor,
+    Seq, Side, StatusChange, Summary, UserId,
 };
 use crate::store::StoreError;
 
-/// How often receipts are looked at.
+/// How often changed receipts are processed.
 const PERIOD: Duration = Duration::from_millis(50);
 
 /// How long to wait after a failure.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// They are written down once in so many looks.
+/// Receipts are persisted once in so many periods.
 const LOOKS: u32 = 5;
 
-/// Entries that are read at a time, to find whether anything lies between.
+/// Entries read at a time, to find out whether a message lies between.
 const PAGE: usize = 200;
 
-/// How far both sides of a conversation have come.
+/// The receipts and read marks of both sides of a conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Reaches {
+pub struct ConversationReceipts {
     reach: [ReceiptCursor; 2],
     read: [Seq; 2],
 }
 
-impl Reaches {
-    /// How far a message has come; `None` if the entry is none that is still there.
+impl ConversationReceipts {
+    /// The status of a message; `None` if the entry is not a message, or was deleted.
     #[must_use]
     pub fn status_of(&self, told: &EntryEvent) -> Option<MessageStatus> {
         let across = told.entry.side.other().index();
@@ -40,25 +40,26 @@ impl Reaches {
     }
 }
 
-impl Desk {
-    /// From now on, changes are told to those connections which want that.
+impl Delivery {
+    /// From now on, changes are sent to those connections that want them.
     pub fn ask_for_receipts(&self) {
         self.0.receipts.ask();
     }
 
-    /// How far both sides have come.
-    pub(in crate::desk) async fn reaches(&self, summary: &Summary) -> Result<Reaches, StoreError> {
+    /// The receipts of a conversation.
+    pub(in crate::desk) async fn receipts_of(&self, summary: &Summary) -> Result<ConversationReceipts, StoreError> {
         let id = summary.conversation.id;
-        let kept = self.0.stores.conversations.receipts(id).await?;
+        let kept = self.0.store.receipts(id).await?;
         let reach = [Side::Customer, Side::Desk].map(|side| {
             let noted = self.0.receipts.track((id, side)).map(|track| track.reach).unwrap_or_default();
             kept[side.index()].max(noted)
         });
-        Ok(Reaches { reach, read: summary.sides.map(|side| side.read) })
+        Ok(ConversationReceipts { reach, read: summary.sides.map(|side| side.read) })
     }
 
-    /// An entry was told; `is_handed` if a live connection of the other side got it.
-    pub(in crate::desk) fn note_told(&self, told: &EntryEvent, is_handed: bool) {
+    /// An entry was sent to everybody whom it concerns; `is_sent` if a live connection of the other side was among them.
+    pub(in crate::desk) fn entry_published(&self, told: &EntryEvent, is_sent: bool) {
+        self.0.published_up_to.advance(&told.entry);
         let entry = &told.entry;
         if told.parties.conversation.members.is_with_oneself() {
             return;
@@ -66,25 +67,31 @@ impl Desk {
         match &entry.kind {
             EntryKind::Message(message) => {
                 let key = (entry.conversation, entry.side.other());
-                self.0.receipts.live(key, (entry.seq, message.id), is_handed);
+                self.0.receipts.live(key, (entry.seq, message.id), is_sent);
             }
             EntryKind::Read { up_to } => self.0.receipts.read((entry.conversation, entry.side), *up_to),
             EntryKind::StatusChanged { .. } | EntryKind::Edited { .. } | EntryKind::Deleted { .. } => {}
         }
     }
 
-    /// A person was given messages by request: the newest, or all there are if `is_all`. They count as taken, unless others
-    /// before them were left out.
-    pub(in crate::desk) fn note_taken(&self, side: Side, messages: &[Entry], is_all: bool, reaches: &Reaches) {
+    /// A person fetched messages: the newest, or all if `is_all`. They count as delivered, unless messages before them were left
+    /// out.
+    pub(in crate::desk) fn fetched(
+        &self,
+        side: Side,
+        messages: &[Entry],
+        is_all: bool,
+        receipts: &ConversationReceipts,
+    ) {
         let (Some(first), Some(last)) = (messages.first(), messages.last()) else { return };
-        let known = reaches.reach[side.index()].delivered.max(reaches.read[side.index()]);
+        let known = receipts.reach[side.index()].delivered.max(receipts.read[side.index()]);
         if is_all || first.seq <= known.next() {
             self.0.receipts.taken((last.conversation, side), last.seq);
         }
     }
 
-    /// A person was handed a message from the log, and all between `after` and it.
-    pub(in crate::desk) fn note_replayed(&self, person: &Person, told: &EntryEvent, after: Seq) {
+    /// A person was sent a message from the log, and all between `after` and it.
+    pub(in crate::desk::delivery) fn note_replayed(&self, person: &Person, told: &EntryEvent, after: Seq) {
         let members = told.parties.conversation.members;
         if let Some(side) = members.side_of(person.id, person.role.is_agent())
             && side != told.entry.side
@@ -93,7 +100,7 @@ impl Desk {
         }
     }
 
-    pub(in crate::desk) async fn keep_receipts(&self) {
+    pub(in crate::desk::delivery) async fn keep_receipts(self) {
         let mut tick = tokio::time::interval(PERIOD);
         let mut looks = 0;
         loop {
@@ -119,14 +126,13 @@ impl Desk {
         }
     }
 
-    /// Writes down at once what is noted. A failure is told to nobody: the notes stay, and the next time may succeed. Tells
-    /// whether it worked.
-    pub(in crate::desk) async fn write_receipts(&self) -> bool {
+    /// Persists what has changed. False if the store failed; it is persisted the next time.
+    pub(in crate::desk::delivery) async fn write_receipts(&self) -> bool {
         let receipts = self.0.receipts.take_unwritten();
         if receipts.is_empty() {
             return true;
         }
-        let written = self.0.stores.conversations.note_receipts(receipts.clone()).await;
+        let written = self.0.store.note_receipts(receipts.clone()).await;
         let is_written = self.0.receipts.writing.note(&written);
         if !is_written {
             self.0.receipts.put_back(&receipts);
@@ -139,7 +145,7 @@ impl Desk {
         let Some(track) = receipts.track(key) else { return Ok(()) };
         let (id, side) = key;
         if !track.is_loaded {
-            let conversations = &self.0.stores.conversations;
+            let conversations = &self.0.store;
             let reach = conversations.receipts(id).await?[side.index()];
             let read = conversations.summary(id).await?.map_or(Seq::ZERO, |summary| summary.side(side).read);
             receipts.load(key, reach, read);
@@ -156,10 +162,10 @@ impl Desk {
         }
     }
 
-    /// Whether the other side said something beyond `after` and before `before` that is still there.
+    /// Whether the other side has a message beyond `after` and before `before` that was not deleted.
     async fn is_anything_between(&self, (id, side): Key, mut after: Seq, before: Seq) -> Result<bool, StoreError> {
         loop {
-            let page = self.0.stores.conversations.entries_after(id, after, PAGE).await?;
+            let page = self.0.store.entries_after(id, after, PAGE).await?;
             for entry in &page {
                 if entry.seq >= before {
                     return Ok(false);
@@ -178,7 +184,7 @@ impl Desk {
 
     async fn tell_receipts(&self, key: Key, track: &Track) -> Result<(), StoreError> {
         let ((reach, read), (told, told_read)) = ((track.reach, track.read), track.told);
-        // A step that a later one covers as well is not told.
+        // A status that a later one includes is not sent.
         let steps = [
             (MessageStatus::Sent, reach.sent > told.sent.max(reach.delivered).max(read), reach.sent),
             (MessageStatus::Delivered, reach.delivered > told.delivered.max(read), reach.delivered),
@@ -200,7 +206,7 @@ impl Desk {
                 events.push(DeskEvent::Status(Arc::new(StatusChange { conversation: id, status, up_to, message })));
             }
         }
-        // Nothing that can fail comes after this, else a failure would swallow the news.
+        // Nothing after this can fail, else the change would never be sent.
         self.0.receipts.told(key, track.told, (reach, read));
         for recipient in recipients {
             for event in &events {
@@ -210,12 +216,28 @@ impl Desk {
         Ok(())
     }
 
-    /// Those of one side who are there and want to be told.
+    /// The newest message of a side up to an entry: the one that a read mark there is about.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store fails.
+    pub async fn newest_of_side(
+        &self,
+        id: ConversationId,
+        side: Side,
+        up_to: Seq,
+    ) -> Result<Option<Message>, StoreError> {
+        const LOOKED_AT: usize = 100;
+        let entries = self.0.store.messages_before(id, Some(up_to.next()), LOOKED_AT).await?;
+        let newest = entries.into_iter().rev().find(|entry| entry.side == side);
+        Ok(newest.and_then(|entry| entry.message().cloned()))
+    }
+
+    /// The people of one side who are connected and want receipts.
     fn who_wants_receipts(&self, members: Members, side: Side) -> Vec<UserId> {
         let wants_them = |recipient: &UserId| {
             let connections = self.0.presence.connections(*recipient);
             members.side_of(*recipient, true) == Some(side) && connections.iter().any(|it| it.wants_receipts())
         };
-        self.recipients(members).into_iter().filter(wants_them).collect()
+        self.0.presence.recipients(members).into_iter().filter(wants_them).collect()
     }
 }

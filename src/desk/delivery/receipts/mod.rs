@@ -1,9 +1,9 @@
-//! What each side was handed and has taken of what the other said: noted in memory at once, written down a moment later.
+//! Receipts: how far each side was sent, and has received, the other side's messages. Collected in memory, persisted a moment later.
 //!
-//! A receipt claims that *everything* up to a seq has come so far. Handing over the newest message says that only if nothing
-//! before it was left out, see [`track`]. A process that dies may forget the newest, and invents nothing.
+//! A receipt covers *everything* up to a seq. Sending the newest message proves that only if nothing before it was left out, see
+//! [`track`]. After a crash, the newest moves may be lost, and none is invented.
 //!
-//! [`announce`] looks at what has changed, writes it down, and tells whoever asked.
+//! [`announce`] persists what has changed, and sends it to the clients that asked for it.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,17 +18,17 @@ use track::Track;
 mod announce;
 mod track;
 
-pub use announce::Reaches;
+pub use announce::ConversationReceipts;
 
-/// Conversations remembered; beyond this many, those already written down are dropped.
+/// Receipts held in memory; beyond this many, all are dropped once they are persisted.
 const TRACKS: usize = 200_000;
 
-/// A conversation, and the side that hears.
+/// A conversation, and the side that receives.
 type Key = (ConversationId, Side);
 
-pub(in crate::desk) struct Receipts {
+pub(super) struct Receipts {
     tracks: Mutex<Tracks>,
-    /// Whether any client of this process ever asked to be told.
+    /// Whether any client of this process has asked for receipts.
     is_asked_for: AtomicBool,
     looking: FailureLog,
     writing: FailureLog,
@@ -49,12 +49,12 @@ impl Default for Receipts {
 struct Tracks {
     by_key: HashMap<Key, Track>,
     unwritten: HashSet<Key>,
-    /// To be looked at: whether a run joins, or whom to tell.
+    /// To be processed: whether a run joins, or what to announce.
     due: HashSet<Key>,
 }
 
 impl Receipts {
-    /// A message was told: to the other side's live connections, or to none.
+    /// A message was published: to live connections of the other side, or to none.
     fn live(&self, key: Key, (seq, message): (Seq, MessageId), is_handed: bool) {
         self.change(key, |track| {
             track.newest = Some((seq, message));
@@ -62,13 +62,13 @@ impl Receipts {
         });
     }
 
-    /// Everything beyond `after` and up to `last` was handed over from the log.
+    /// Everything beyond `after` and up to `last` was replayed from the log.
     fn replayed(&self, key: Key, after: Seq, last: Seq) {
         self.change(key, |track| track.replayed(after, last));
     }
 
-    /// A client of that side has taken everything up to here.
-    pub(in crate::desk) fn taken(&self, key: Key, up_to: Seq) {
+    /// A client of that side has received everything up to here.
+    pub(super) fn taken(&self, key: Key, up_to: Seq) {
         self.change(key, |track| track.taken(up_to));
     }
 
@@ -87,7 +87,7 @@ impl Receipts {
         self.change(key, |track| track.decide(first, joins));
     }
 
-    /// The other side was told of this, and of `before` the last time.
+    /// This was announced to the other side, and `before` the last time.
     fn told(&self, key: Key, before: (ReceiptCursor, Seq), told: (ReceiptCursor, Seq)) {
         if let Some(track) = self.tracks().by_key.get_mut(&key) {
             track.tell(before, told);
@@ -113,7 +113,7 @@ impl Receipts {
         self.tracks().by_key.get(&key).copied()
     }
 
-    /// From now on, news are kept for those who want to be told.
+    /// From now on, changes are collected for clients that want them.
     fn ask(&self) {
         self.is_asked_for.store(true, Ordering::Relaxed);
     }

@@ -1,7 +1,7 @@
-//! How far one side has been sent, has received and has read a conversation.
+//! The receipt of one side of one conversation, as far as this process knows it.
 //!
-//! Live messages that are handed over one after the other make a *run*. Whether it joins what is known is looked up in the log
-//! once; from then on each message that is handed over moves the receipt by itself, until one is not.
+//! Live messages that are sent one after the other make a *run*. Whether the run joins the receipt is looked up in the log once.
+//! From then on each message that is sent moves the receipt by itself, until one is not sent.
 
 use crate::domain::{MessageId, ReceiptCursor, Seq};
 
@@ -13,17 +13,17 @@ pub(super) struct Track {
     /// Whether the stored receipt has been loaded.
     pub(super) is_loaded: bool,
     joint: Joint,
-    /// The first and the last of what was handed over without a gap, up to the newest, where it is not known to join `reach`.
+    /// The first and the last message that were sent without a gap, up to the newest, if it is not known whether they join `reach`.
     run: Option<(Seq, Seq)>,
-    /// What the other side was told of last, or knows.
+    /// What was announced to the other side last, or is known to it.
     pub(super) told: (ReceiptCursor, Seq),
-    /// The highest read mark that this process has told of.
+    /// The highest read mark that this process has announced.
     told_read: Seq,
-    /// The last message that this process told of.
+    /// The newest message that this process has published.
     pub(super) newest: Option<(Seq, MessageId)>,
 }
 
-/// Whether all that was said up to now has been handed over.
+/// Whether all messages up to the newest were sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Joint {
     #[default]
@@ -33,10 +33,10 @@ enum Joint {
 }
 
 impl Track {
-    /// A live message was handed over, or there was nobody.
+    /// A live message was sent, or nobody was connected.
     pub(super) fn live(&mut self, seq: Seq, is_handed: bool) {
         if seq <= self.reach.sent || self.run.is_some_and(|(_, last)| seq <= last) {
-            // It came from the log before it was told.
+            // It was replayed from the log before it was published.
             return;
         }
         match (is_handed, self.joint) {
@@ -46,7 +46,7 @@ impl Track {
         }
     }
 
-    /// Everything beyond `after` and up to `last` was handed over from the log.
+    /// Everything beyond `after` and up to `last` was replayed from the log.
     pub(super) fn replayed(&mut self, after: Seq, last: Seq) {
         if after <= self.reach.sent {
             self.reach.sent = self.reach.sent.max(last);
@@ -60,14 +60,13 @@ impl Track {
         self.reconsider();
     }
 
-    /// A client has taken everything up to here.
+    /// A client has received everything up to here.
     pub(super) fn taken(&mut self, up_to: Seq) {
         self.reach = self.reach.max(ReceiptCursor { sent: up_to, delivered: up_to });
         self.reconsider();
     }
 
-    /// A new read mark was kept, up to here. It is news, also if the store was asked between the keeping and this, and has
-    /// shown it already.
+    /// A read mark was stored. It has to be announced even if it was loaded from the store meanwhile.
     pub(super) fn read(&mut self, up_to: Seq) {
         if up_to > self.told_read {
             self.told.1 = self.told.1.min(up_to.previous());
@@ -76,19 +75,19 @@ impl Track {
         self.taken(up_to);
     }
 
-    /// The other side was told of this, and of `before` the last time.
+    /// This was announced to the other side, and `before` the last time.
     pub(super) fn tell(&mut self, before: (ReceiptCursor, Seq), told: (ReceiptCursor, Seq)) {
         if told.1 > before.1 {
             self.told_read = self.told_read.max(told.1);
         }
-        // Else a mark has come in the meantime, and is still to be told.
+        // Else there is a new mark, which has still to be announced.
         if self.told.1 == before.1 {
             self.told.1 = told.1;
         }
         self.told.0 = told.0;
     }
 
-    /// Whether there is a read mark to tell of.
+    /// Whether there is a read mark to announce.
     pub(super) fn has_read_news(&self) -> bool {
         self.read > self.told.1
     }
@@ -104,7 +103,7 @@ impl Track {
         }
     }
 
-    /// The run that still has to be checked against the log.
+    /// The run that has still to be checked against the log.
     pub(super) fn undecided(&self) -> Option<(Seq, Seq)> {
         self.run.filter(|_| self.joint == Joint::Unknown)
     }
@@ -124,7 +123,7 @@ impl Track {
 
     pub(super) fn load(&mut self, reach: ReceiptCursor, read: Seq) {
         if !self.is_loaded {
-            // A mark that this process knows of is news, though the store has it already.
+            // A mark of this process has to be announced, although the store has it already.
             self.told = (reach, if self.read > Seq::ZERO { Seq::ZERO } else { read });
             self.is_loaded = true;
         }

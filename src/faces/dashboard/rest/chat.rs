@@ -48,7 +48,7 @@ struct Paging {
 /// The support identity, to which customers write.
 async fn support(State(desk): State<Desk>, Caller(user): Caller) -> Result<Response, ChatRefusal> {
     let viewer = Arc::new(Person::from(&user));
-    let Some(support) = desk.support_identity(&viewer).await? else {
+    let Some(support) = desk.conversations.support_identity(&viewer).await? else {
         return Ok(refuse(StatusCode::NOT_FOUND, "Admin not found"));
     };
     refresh_screen(&desk, &viewer);
@@ -66,7 +66,7 @@ async fn conversations(
     }
     let Ok(Query(paging)) = paging else { return Ok(bad_paging()) };
     let viewer = Arc::new(Person::from(&user));
-    let listed = desk.list_conversations(&viewer, paging.limit.unwrap_or(LISTED)).await?;
+    let listed = desk.conversations.list(&viewer, paging.limit.unwrap_or(LISTED)).await?;
     let body: Vec<ConversationBody<'_>> = listed.iter().map(ConversationBody::from).collect();
     let response = Json(body).into_response();
     refresh_screen(&desk, &viewer);
@@ -76,8 +76,8 @@ async fn conversations(
 /// Sends `authenticated` and who is online once more, because the chat screen was opened, perhaps on a socket that was open before. The
 /// screen shows "connecting" until it receives `authenticated`, and nobody as online; it can handle presence only after its list.
 fn refresh_screen(desk: &Desk, viewer: &Arc<Person>) {
-    desk.resend_authenticated(viewer.id);
-    desk.tell_who_is_there_after(viewer, LIST_RENDERED);
+    desk.announcements.resend_authenticated(viewer.id);
+    desk.announcements.send_snapshots_after(viewer, LIST_RENDERED);
 }
 
 /// The conversation with somebody, oldest message first. Marks it as read, after reading it.
@@ -95,7 +95,7 @@ async fn messages(
     let Ok(Query(paging)) = paging else { return Ok(bad_paging()) };
     let reader = Arc::new(Person::from(&user));
     let limit = paging.limit.unwrap_or(usize::MAX);
-    let history = desk.history_with(&reader, other, paging.before.map(Seq::new), limit).await?;
+    let history = desk.history.read_with(&reader, other, paging.before.map(Seq::new), limit).await?;
     let body = |told| MessageBody::stored(told, &reader, history.status_of(told)?, server_url.as_str());
     let body: Vec<MessageBody<'_>> = history.messages.iter().filter_map(body).collect();
     Ok(Json(body).into_response())
@@ -133,9 +133,9 @@ async fn send(
         origin: None,
         extras: MessageExtras::default(),
     };
-    match desk.send_and_wait(ask).await {
+    match desk.messages.send_and_wait(ask).await {
         Ok(sent) => {
-            let body = MessageBody::stored(&sent.told, &author, MessageStatus::Stored, server_url.as_str());
+            let body = MessageBody::stored(&sent.event, &author, MessageStatus::Stored, server_url.as_str());
             (StatusCode::CREATED, Json(body)).into_response()
         }
         Err(error) => refuse_message(&error),
@@ -143,7 +143,7 @@ async fn send(
 }
 
 async fn unread_count(State(desk): State<Desk>, Caller(user): Caller) -> Result<Json<Value>, ChatRefusal> {
-    Ok(Json(json!({ "count": desk.unread_count(&Person::from(&user)).await? })))
+    Ok(Json(json!({ "count": desk.conversations.unread_count(&Person::from(&user)).await? })))
 }
 
 fn is_given(value: &Value) -> bool {

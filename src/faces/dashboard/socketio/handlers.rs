@@ -10,8 +10,8 @@ use super::page::Returning;
 use super::{Shared, denials, resume, revise, unknown};
 use crate::accounts::identify::IdentifyError;
 use crate::auth::TokenError;
-use crate::desk::attendance::Begun;
 use crate::desk::delivery::AcknowledgeError;
+use crate::desk::delivery::Begun;
 use crate::desk::messages::{MarkRead, MarkReadError};
 use crate::desk::messages::{SendMessage, SendMessageError, Sent};
 use crate::domain::{BodyError, ConversationId, DeskEvent, MessageExtras, MessageStatus, Person, Place, Seq, UserId};
@@ -77,7 +77,7 @@ async fn authenticate(connection: &Shared, shown: Authenticate, ack: Option<AckS
         connection.rebind(None);
         return deny(connection, ack, &Problem::new(ErrorCode::Unauthenticated, NO_TOKEN));
     };
-    let who = match connection.desk.authenticate(&token).await {
+    let who = match connection.desk.attendance.authenticate(&token).await {
         Ok(who) => who,
         Err(error) => {
             connection.rebind(None);
@@ -99,7 +99,7 @@ async fn authenticate(connection: &Shared, shown: Authenticate, ack: Option<AckS
     connection.claim();
     connection.want_receipts(shown.receipts);
     if let Some(page) = connection.page_id()
-        && let Some(binding) = connection.desk.bind_page(&page, &who)
+        && let Some(binding) = connection.desk.attendance.bind_page(&page, &who)
     {
         connection.bind_page(binding);
     }
@@ -108,22 +108,22 @@ async fn authenticate(connection: &Shared, shown: Authenticate, ack: Option<AckS
     let port: Arc<dyn Connection> = connection.clone();
     let desk = &connection.desk;
     let begun = if is_new && shown.catch_up {
-        Some(desk.connect(&who, &port).await)
+        Some(desk.attendance.connect(&who, &port).await)
     } else {
-        desk.connect_live(&who, &port).await;
+        desk.attendance.connect_live(&who, &port).await;
         None
     };
     if !connection.is_connected_to(&who.person) {
         return;
     }
-    desk.tell_who_is_there(&who.person, &port).await;
+    desk.announcements.send_snapshot(&who.person, &port).await;
     if is_new {
-        desk.tell_who_is_away_later(&who.person, &port);
+        desk.announcements.announce_absences_later(&who.person, &port);
     }
     match begun {
         Some(begun) => start_catch_up(connection, &who.person, begun).await,
         None if is_new => {
-            if let Some(number) = desk.published_up_to().await {
+            if let Some(number) = desk.delivery.published_up_to().await {
                 port.caught_up(Place::InAll(number));
             }
         }
@@ -142,7 +142,7 @@ async fn start_catch_up(connection: &Shared, person: &Arc<Person>, begun: Begun)
 }
 
 async fn catch_up(connection: &Shared, person: &Arc<Person>, begun: Begun) {
-    if let Err(error) = connection.desk.catch_up(person, begun).await {
+    if let Err(error) = connection.desk.delivery.catch_up(person, begun).await {
         give_up(connection, person, &error);
     }
 }
@@ -160,18 +160,18 @@ pub(super) async fn recover(connection: &Shared, returning: Returning) {
     connection.resume_page(&returning);
     connection.emit_authenticated(&Authenticated::yes(&who.person));
     let (desk, port): (_, Arc<dyn Connection>) = (&connection.desk, connection.clone());
-    desk.retire_page(&who.person, &*port, place.is_some());
+    desk.attendance.retire_page(&who.person, &*port, place.is_some());
     let begun = match place {
-        Some(_) => desk.reconnect(who, &port).await,
-        None => desk.connect(who, &port).await,
+        Some(_) => desk.attendance.reconnect(who, &port).await,
+        None => desk.attendance.connect(who, &port).await,
     };
     if !connection.is_connected_to(&who.person) {
         return;
     }
-    desk.tell_who_is_there(&who.person, &port).await;
-    desk.tell_who_is_away_later(&who.person, &port);
+    desk.announcements.send_snapshot(&who.person, &port).await;
+    desk.announcements.announce_absences_later(&who.person, &port);
     let Some(place) = place else { return start_catch_up(connection, &who.person, begun).await };
-    if let Err(error) = desk.replay_since(&who.person, begun, *place).await {
+    if let Err(error) = desk.delivery.replay_since(&who.person, begun, *place).await {
         give_up(connection, &who.person, &error);
     }
 }
@@ -188,19 +188,19 @@ async fn send_message(connection: &Shared, author: Arc<Person>, message: Message
     let answered = connection.clone();
     let answer = move |outcome: Result<Sent, SendMessageError>| match outcome {
         Ok(sent) => {
-            if sent.is_repeat && sent.told.is_message() {
+            if sent.is_repeat && sent.event.is_message() {
                 confirm_again(&answered, &author, &sent);
             }
             answered.acknowledge(ack, &Done::with(SentBody::from(&sent)));
         }
         Err(error) => answered.refuse(ack, &Problem::from(error)),
     };
-    connection.desk.send_message(ask, Box::new(answer)).await;
+    connection.desk.messages.send(ask, answer).await;
 }
 
 /// Sends a retried message to its author once more, and to nobody else.
 fn confirm_again(connection: &Shared, author: &Arc<Person>, sent: &Sent) {
-    let event = DeskEvent::Entry(sent.told.clone());
+    let event = DeskEvent::Entry(sent.event.clone());
     let frames = Frames::default();
     connection.send(&Delivery { event: &event, viewer: author, is_replay: false, frames: &frames });
 }
@@ -221,7 +221,7 @@ struct SentBody {
 
 impl From<&Sent> for SentBody {
     fn from(sent: &Sent) -> Self {
-        let entry = &sent.told.entry;
+        let entry = &sent.event.entry;
         let client_id = entry.message().and_then(|message| message.client_id.as_ref());
         Self {
             message_id: entry.message().map(|message| message.id.to_string()),
@@ -239,7 +239,7 @@ async fn received(connection: &Shared, person: &Person, what: Option<(Conversati
         let problem = Problem::new(ErrorCode::Invalid, "conversationId and seq are required");
         return answer(connection, ack, Err(problem));
     };
-    let outcome = connection.desk.acknowledge(person, conversation, up_to).await;
+    let outcome = connection.desk.delivery.acknowledge(person, conversation, up_to).await;
     answer(connection, ack, outcome.map_err(Problem::from));
 }
 
@@ -247,7 +247,7 @@ async fn mark_read(connection: &Shared, reader: &Arc<Person>, what: Option<MarkR
     let Some(what) = what else {
         return answer(connection, ack, Err(Problem::new(ErrorCode::Invalid, "Sender ID is required")));
     };
-    let marked = connection.desk.mark_read(reader, what, Some(connection.id())).await;
+    let marked = connection.desk.messages.mark_read(reader, what, Some(connection.id())).await;
     answer(connection, ack, marked.map_err(Problem::from));
 }
 
@@ -266,9 +266,9 @@ async fn typing(
     }
     let desk = &connection.desk;
     let told = if is_typing {
-        desk.start_typing(typist, to, Some(connection.id())).await
+        desk.typing.start(typist, to, Some(connection.id())).await
     } else {
-        desk.stop_typing(typist, to, Some(connection.id())).await
+        desk.typing.stop(typist, to, Some(connection.id())).await
     };
     answer(connection, ack, told.map_err(|error| unavailable(&error)));
 }

@@ -43,7 +43,7 @@ pub(super) enum Refused {
 /// be about to authenticate with another token. If the store fails, the client is accepted and gets the error when it authenticates.
 pub(super) async fn check(desk: &Desk, token: Option<String>) -> Result<(), Refused> {
     let Some(token) = token else { return Ok(()) };
-    match desk.authenticate(&token).await {
+    match desk.attendance.authenticate(&token).await {
         Ok(_) | Err(IdentifyError::Store(_)) => Ok(()),
         Err(IdentifyError::Token(TokenError::Expired)) => Err(Refused::Expired),
         Err(IdentifyError::Blocked) => Err(Refused::Blocked),

@@ -106,7 +106,7 @@ pub(super) async fn page_of(
         return Ok(None);
     }
     let returning = match auth.and_then(shown) {
-        Some((id, binding, place)) => match desk.identify_page(id, binding, within).await {
+        Some((id, binding, place)) => match desk.attendance.identify_page(id, binding, within).await {
             Ok(who) => Some((id, Returning { who, binding: binding.to_owned(), place })),
             Err(IdentifyError::Store(error)) => return Err(error),
             Err(error) => {

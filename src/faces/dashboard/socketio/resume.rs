@@ -24,7 +24,7 @@ pub(super) async fn resume(
         let problem = Problem::new(ErrorCode::Invalid, "conversations must map ids to the last seq of each");
         return connection.refuse(ack, &problem);
     };
-    let resumed = match connection.desk.resume(person, from).await {
+    let resumed = match connection.desk.delivery.resume(person, from).await {
         Ok(resumed) => resumed,
         Err(ResumeError::TooMany) => {
             return connection.refuse(ack, &Problem::new(ErrorCode::TooLarge, "Too many conversations at once"));
@@ -73,7 +73,7 @@ impl ResumedBody {
         if part.must_resync {
             return Ok(Self::Resync { code: "resync_required", last_seq });
         }
-        let encode = |told| encode::encode_for_resume(told, viewer, part.reaches.status_of(told), server_url);
+        let encode = |told| encode::encode_for_resume(told, viewer, part.receipts.status_of(told), server_url);
         let entries = part.entries.iter().map(encode);
         Ok(Self::Entries { entries: entries.collect::<Result<_, _>>()?, last_seq, has_more: part.has_more })
     }

@@ -18,7 +18,7 @@ pub(super) async fn edit_message(
     MessageEdit { message, text }: MessageEdit,
     ack: Option<AckSender>,
 ) {
-    let edited = connection.desk.edit_message(author, message, &text, Some(connection.id())).await;
+    let edited = connection.desk.messages.edit(author, message, &text, Some(connection.id())).await;
     answer(connection, ack, edited, "Failed to edit message");
 }
 
@@ -32,7 +32,7 @@ pub(super) async fn delete_message(
         let problem = Problem::new(ErrorCode::Invalid, "messageId must be an id of 24 hex digits");
         return connection.refuse(ack, &problem);
     };
-    let deleted = connection.desk.delete_message(author, message, Some(connection.id())).await;
+    let deleted = connection.desk.messages.delete(author, message, Some(connection.id())).await;
     answer(connection, ack, deleted, "Failed to delete message");
 }
 

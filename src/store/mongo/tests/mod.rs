@@ -28,6 +28,7 @@ mod explain;
 mod faults;
 mod golden;
 mod indexes;
+mod isolation;
 mod maintenance;
 mod malformed_accounts;
 mod malformed_messages;

@@ -74,7 +74,7 @@ async fn an_append_costs_two_round_trips_and_a_history_one() {
 /// Longer than the desk remembers people.
 const FORGOTTEN: Duration = Duration::from_millis(5_500);
 
-async fn account(fresh: &Fresh, n: u8, role: Role) -> Arc<Person> {
+pub(super) async fn account(fresh: &Fresh, n: u8, role: Role) -> Arc<Person> {
     let new = NewUser {
         id: someone(n),
         name: format!("Person {n}"),
@@ -89,7 +89,7 @@ async fn account(fresh: &Fresh, n: u8, role: Role) -> Arc<Person> {
 }
 
 /// Sends a message and waits for the answer.
-async fn send(desk: &Desk, author: &Arc<Person>, to: UserId) {
+pub(super) async fn send(desk: &Desk, author: &Arc<Person>, to: UserId) {
     let (answer, answered) = tokio::sync::oneshot::channel();
     let ask = SendMessage {
         author: author.clone(),
@@ -99,7 +99,7 @@ async fn send(desk: &Desk, author: &Arc<Person>, to: UserId) {
         origin: None,
         extras: MessageExtras::default(),
     };
-    desk.send_message(ask, Box::new(move |outcome| answer.send(outcome.is_ok()).unwrap())).await;
+    desk.messages.send(ask, move |outcome| answer.send(outcome.is_ok()).unwrap()).await;
     assert!(answered.await.unwrap());
 }
 
@@ -124,18 +124,18 @@ async fn a_call_of_the_desk_costs_the_same_however_many_people_it_shows() {
     // The copy is made later, by somebody else.
     store.stop.cancel();
     let fixture = Fixture::new();
-    let desk = Desk::open(store.stores(), fixture.accounts.clone(), fixture.clock.clone(), DeskSettings::default());
+    let desk = Desk::open(&store.stores(), fixture.accounts.clone(), fixture.clock.clone(), DeskSettings::default());
     let took = || {
         let mut took = std::mem::take(&mut *sent.lock());
         (took.remove("find").unwrap_or_default(), took.remove("insert").unwrap_or_default(), took)
     };
     took();
 
-    assert_eq!(desk.list_conversations(&agent, 500).await.unwrap().len(), 30);
+    assert_eq!(desk.conversations.list(&agent, 500).await.unwrap().len(), 30);
     assert_eq!(took(), (4, 0, BTreeMap::new()), "three for the list at once, one for everybody in it");
-    desk.list_conversations(&agent, 500).await.unwrap();
+    desk.conversations.list(&agent, 500).await.unwrap();
     assert_eq!(took(), (3, 0, BTreeMap::new()));
-    desk.unread_count(&customers[0]).await.unwrap();
+    desk.conversations.unread_count(&customers[0]).await.unwrap();
     assert_eq!(took(), (2, 0, BTreeMap::new()), "both at once");
     // Numbers for messages are taken a thousand at a time, so a later message takes none.
     send(&desk, &agent, customers[0].id).await;
@@ -148,7 +148,7 @@ async fn a_call_of_the_desk_costs_the_same_however_many_people_it_shows() {
     send(&desk, &agent, customers[0].id).await;
     let (finds, inserts, rest) = took();
     assert_eq!((finds, inserts, rest.get("update")), (2, 1, Some(&1)), "who it is for, and who the desk is: {rest:?}");
-    let history = desk.history_with(&agent, customers[0].id, None, 50).await.unwrap();
+    let history = desk.history.read_with(&agent, customers[0].id, None, 50).await.unwrap();
     assert_eq!(history.messages.len(), 4);
     let (finds, ..) = took();
     // A look at the receipts may come on top, for which the reader does not wait.

@@ -105,7 +105,7 @@ impl SocketConnection {
         let is_open = state.socket().is_some();
         drop(state);
         if !is_theirs {
-            self.desk.disconnect(who, self.id, self.transport.arrived(), Ending::Closed);
+            self.desk.attendance.disconnect(who, self.id, self.transport.arrived(), Ending::Closed);
         }
         is_theirs && is_open
     }
@@ -150,7 +150,7 @@ impl SocketConnection {
         }
         drop(state);
         if let Some(before) = before {
-            self.desk.disconnect(&before, self.id, arrived, ending);
+            self.desk.attendance.disconnect(&before, self.id, arrived, ending);
         }
         true
     }
@@ -190,7 +190,7 @@ impl SocketConnection {
     pub(super) fn want_receipts(&self, wants: bool) {
         self.wants_receipts.store(wants, Ordering::Relaxed);
         if wants {
-            self.desk.ask_for_receipts();
+            self.desk.delivery.ask_for_receipts();
         }
     }
 
@@ -238,7 +238,7 @@ impl SocketConnection {
         };
         tracing::debug!(connection.id = %self.id, %reason, "A socket closed");
         if let Some(person) = person {
-            self.desk.disconnect(&person, self.id, self.transport.arrived(), ending);
+            self.desk.attendance.disconnect(&person, self.id, self.transport.arrived(), ending);
         }
     }
 

@@ -1,0 +1,68 @@
+//! Support conversations with their customers, for dialects that list or show them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::{ConversationAccess, Conversations};
+use crate::domain::{Members, Person, Summary, UserId};
+use crate::store::{Profile, StoreError, SummaryPage};
+
+/// A support conversation with its customer.
+#[derive(Debug)]
+pub struct SupportConversation {
+    /// The conversation's current state.
+    pub summary: Summary,
+    /// Its customer.
+    pub customer: Arc<Person>,
+    /// The customer's profile.
+    pub profile: Profile,
+}
+
+impl Conversations {
+    /// All support conversations with their customers, the one that changed last first; and how many there are. Those of deleted
+    /// accounts are counted, so that pages fit together, and left out.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store fails.
+    pub async fn support_conversations(
+        &self,
+        skip: u64,
+        limit: usize,
+    ) -> Result<(Vec<SupportConversation>, u64), StoreError> {
+        let SummaryPage { summaries, total } = self.0.store.support(skip, limit).await?;
+        let customers: Vec<UserId> = summaries.iter().filter_map(customer).collect();
+        self.0.directory.look_up(customers.iter().copied()).await?;
+        let mut profiles: HashMap<UserId, Profile> = HashMap::new();
+        if !customers.is_empty() {
+            let found = self.0.profiles.profiles(&customers).await?;
+            profiles.extend(found.into_iter().map(|profile| (profile.user, profile)));
+        }
+        let mut rooms = Vec::with_capacity(summaries.len());
+        for summary in summaries {
+            let Some(id) = customer(&summary) else { continue };
+            let Some(customer) = self.0.directory.person(id).await? else { continue };
+            let profile = profiles.remove(&id).unwrap_or_else(|| Profile::empty(id));
+            rooms.push(SupportConversation { summary, customer, profile });
+        }
+        Ok((rooms, total))
+    }
+
+    /// One conversation with its customer.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store fails.
+    pub async fn support_conversation(&self, access: &ConversationAccess) -> Result<SupportConversation, StoreError> {
+        let (id, conversation) = (access.customer.id, access.summary.conversation.id);
+        let profile = self.0.profiles.profiles(&[id]).await?.into_iter().next();
+        let summary = self.0.store.summary(conversation).await?.unwrap_or_else(|| access.summary.clone());
+        let customer = self.0.directory.person_or_deleted(id).await?;
+        Ok(SupportConversation { summary, customer, profile: profile.unwrap_or_else(|| Profile::empty(id)) })
+    }
+}
+
+const fn customer(summary: &Summary) -> Option<UserId> {
+    match summary.conversation.members {
+        Members::Support { customer } => Some(customer),
+        Members::Direct { .. } => None,
+    }
+}

@@ -1,0 +1,180 @@
+//! The bounded queues in which submissions wait, one per lane.
+//!
+//! Within a lane, entries are stored and published in order, one batch at a time. Lanes do not wait for one another. A store that
+//! numbers all entries in one order has a single lane, because entries must be published in that order. Any other store has a
+//! lane per conversation, so that a conversation whose writes are slow delays no other one.
+//!
+//! A lane exists while something waits in it or is being stored or published.
+
+use std::collections::hash_map::Entry::{Occupied, Vacant};
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use parking_lot::{Mutex, MutexGuard};
+use tokio::sync::Notify;
+
+use super::submission::{Submission, SubmitError};
+use crate::domain::ConversationId;
+use crate::store::StoreError;
+
+/// Submissions that may wait in all lanes; further ones are refused with `busy`.
+const WAITING: usize = 4096;
+
+/// Submissions that may wait in the lane of one conversation.
+const WAITING_PER_CONVERSATION: usize = 1024;
+
+/// Bytes of text that may wait or be in the hands of the store. One text is always accepted, however long.
+const WAITING_BYTES: usize = 64 << 20;
+
+/// The same for the lane of one conversation.
+const WAITING_BYTES_PER_CONVERSATION: usize = 16 << 20;
+
+/// The most submissions that are stored as one batch.
+pub(super) const BATCH: usize = 256;
+
+/// The most bytes of text that are stored as one batch, unless the first text alone is longer.
+const BATCH_BYTES: usize = 8 << 20;
+
+/// Names a lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum LaneId {
+    /// The only lane of a store with one order of all entries.
+    Store,
+    /// A lane of any other store.
+    Conversation(ConversationId),
+}
+
+pub(super) struct Lanes {
+    /// Whether all entries have one order.
+    is_ordered: bool,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    lanes: HashMap<LaneId, Lane>,
+    waiting: usize,
+    bytes: usize,
+    is_closed: bool,
+    /// A lane panicked.
+    is_broken: bool,
+}
+
+#[derive(Default)]
+struct Lane {
+    waiting: VecDeque<Submission>,
+    /// Of those that wait, and of the batch in the hands of the store.
+    bytes: usize,
+    pushed: Arc<Notify>,
+}
+
+/// A lane that has to be started.
+pub(super) struct Start {
+    pub(super) lane: LaneId,
+    /// Notified when something was pushed.
+    pub(super) pushed: Arc<Notify>,
+}
+
+impl Lanes {
+    pub(super) fn new(is_ordered: bool) -> Self {
+        Self { is_ordered, state: Mutex::default() }
+    }
+
+    /// Puts a submission into its lane, or refuses it at once. Returns the lane if it has to be started.
+    pub(super) fn push(&self, submission: Submission) -> Option<Start> {
+        let lane = if self.is_ordered { LaneId::Store } else { LaneId::Conversation(submission.draft.conversation) };
+        let mut state = self.state();
+        let bytes = submission.bytes();
+        if let Err(error) = state.check_room(lane, bytes) {
+            drop(state);
+            submission.refuse(error);
+            return None;
+        }
+        state.waiting += 1;
+        state.bytes += bytes;
+        let (known, is_new) = match state.lanes.entry(lane) {
+            Occupied(known) => (known.into_mut(), false),
+            Vacant(place) => (place.insert(Lane::default()), true),
+        };
+        known.waiting.push_back(submission);
+        known.bytes += bytes;
+        if is_new {
+            return Some(Start { lane, pushed: known.pushed.clone() });
+        }
+        known.pushed.notify_one();
+        None
+    }
+
+    /// Moves what waits in a lane into a batch, as far as there is room in it.
+    pub(super) fn take(&self, lane: LaneId, batch: &mut Vec<Submission>) {
+        let mut bytes: usize = batch.iter().map(Submission::bytes).sum();
+        let mut state = self.state();
+        let State { lanes, waiting, .. } = &mut *state;
+        let Some(known) = lanes.get_mut(&lane) else { return };
+        while batch.len() < BATCH
+            && bytes < BATCH_BYTES
+            && let Some(submission) = known.waiting.pop_front()
+        {
+            *waiting -= 1;
+            bytes += submission.bytes();
+            batch.push(submission);
+        }
+    }
+
+    /// These bytes of a lane are out of the hands of the store.
+    pub(super) fn release(&self, lane: LaneId, bytes: usize) {
+        let mut state = self.state();
+        state.bytes -= bytes;
+        if let Some(known) = state.lanes.get_mut(&lane) {
+            known.bytes -= bytes;
+        }
+    }
+
+    /// Removes a lane unless something waits in it. True if it was removed.
+    pub(super) fn end(&self, lane: LaneId) -> bool {
+        let mut state = self.state();
+        let is_idle = state.lanes.get(&lane).is_none_or(|known| known.waiting.is_empty());
+        if is_idle {
+            state.lanes.remove(&lane);
+        }
+        is_idle
+    }
+
+    /// Refuses further submissions. Those that wait are still stored and published.
+    pub(super) fn close(&self) {
+        self.state().is_closed = true;
+    }
+
+    /// Refuses further submissions because a lane panicked.
+    pub(super) fn break_down(&self) {
+        self.state().is_broken = true;
+    }
+
+    /// Fails if submissions are not stored any more although the log was not closed.
+    pub(super) fn check(&self) -> Result<(), StoreError> {
+        let state = self.state();
+        if state.is_broken && !state.is_closed {
+            return Err(StoreError::Unavailable("the log has failed".into()));
+        }
+        Ok(())
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock()
+    }
+}
+
+impl State {
+    fn check_room(&self, lane: LaneId, bytes: usize) -> Result<(), SubmitError> {
+        if self.is_closed || self.is_broken {
+            return Err(SubmitError::ShuttingDown);
+        }
+        let fits = |held: usize, most: usize| held == 0 || held.saturating_add(bytes) <= most;
+        let mut has_room = self.waiting < WAITING && fits(self.bytes, WAITING_BYTES);
+        if let (LaneId::Conversation(_), Some(known)) = (lane, self.lanes.get(&lane)) {
+            has_room &=
+                known.waiting.len() < WAITING_PER_CONVERSATION && fits(known.bytes, WAITING_BYTES_PER_CONVERSATION);
+        }
+        if has_room { Ok(()) } else { Err(SubmitError::Busy) }
+    }
+}

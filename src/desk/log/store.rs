@@ -1,0 +1,108 @@
+//! Runs a lane: stores what waits as one batch, and publishes it while the next batch is being stored.
+
+use tokio::task::JoinHandle;
+
+use super::Log;
+use super::lanes::{LaneId, Start};
+use super::submission::{Stored, Submission, unanswered};
+use crate::store::{AppendError, Appended, StoreError};
+use crate::supervise::essential;
+
+impl Log {
+    pub(super) fn push(&self, submission: Submission) {
+        if let Some(start) = self.0.lanes.push(submission) {
+            self.0.tasks.spawn(essential("log", self.clone().run_lane(start)));
+        }
+    }
+
+    /// Refuses further entries. Those that wait are still stored and published.
+    pub(in crate::desk) fn close(&self) {
+        self.0.lanes.close();
+    }
+
+    /// Whether entries are stored.
+    pub(in crate::desk) async fn check(&self) -> Result<(), StoreError> {
+        self.0.lanes.check()?;
+        self.0.store.check().await
+    }
+
+    /// Works until nothing waits in the lane any more.
+    async fn run_lane(self, Start { lane, pushed }: Start) {
+        let _guard = BreakOnPanic(&self);
+        let mut publishing: Option<JoinHandle<()>> = None;
+        loop {
+            let batch = self.gather(lane).await;
+            if batch.is_empty() {
+                match &mut publishing {
+                    None if self.0.lanes.end(lane) => return,
+                    None => {}
+                    Some(running) => tokio::select! {
+                        () = pushed.notified() => {}
+                        _ = running => publishing = None,
+                    },
+                }
+                continue;
+            }
+            let stored = self.store_batch(lane, batch).await;
+            if let Some(running) = publishing.take() {
+                // It never fails: `essential` catches panics.
+                drop(running.await);
+            }
+            publishing = Some(self.0.tasks.spawn(essential("log publisher", self.clone().publish_batch(stored))));
+        }
+    }
+
+    /// Takes all that waits, and lets everything that is ready to run do so for as long as that adds more: under load, batches
+    /// grow by what has arrived already, and a lone message waits for nothing.
+    async fn gather(&self, lane: LaneId) -> Vec<Submission> {
+        let mut batch = Vec::new();
+        self.0.lanes.take(lane, &mut batch);
+        let mut before = 0;
+        while batch.len() > before {
+            before = batch.len();
+            tokio::task::yield_now().await;
+            self.0.lanes.take(lane, &mut batch);
+        }
+        batch
+    }
+
+    async fn store_batch(&self, lane: LaneId, batch: Vec<Submission>) -> Vec<Stored> {
+        // Read before the first append: what is stored already is older than anything that is published.
+        self.0.delivery.published_up_to().await;
+        let bytes: usize = batch.iter().map(Submission::bytes).sum();
+        let mut drafts = Vec::with_capacity(batch.len());
+        let mut publications = Vec::with_capacity(batch.len());
+        for Submission { draft, publication } in batch {
+            drafts.push(draft);
+            publications.push(publication);
+        }
+        let results = self.0.store.append(drafts).await;
+        self.0.lanes.release(lane, bytes);
+        log_failures(&results);
+        let results = results.into_iter().chain(std::iter::repeat_with(|| Err(unanswered().into())));
+        publications.into_iter().zip(results).collect()
+    }
+}
+
+/// Once for a batch, since its entries mostly fail together.
+fn log_failures(results: &[Result<Appended, AppendError>]) {
+    let failed = results.iter().filter_map(|result| match result {
+        Err(AppendError::Store(error)) => Some(error),
+        Ok(_) | Err(AppendError::NoConversation(_)) => None,
+    });
+    if let Some(error) = failed.clone().next() {
+        let (count, of) = (failed.count(), results.len());
+        tracing::warn!(%error, "Could not store {count} of {of} entries");
+    }
+}
+
+/// Makes the log refuse everything once a lane has panicked, until the process ends.
+struct BreakOnPanic<'a>(&'a Log);
+
+impl Drop for BreakOnPanic<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.0.lanes.break_down();
+        }
+    }
+}
