@@ -34,4 +34,5 @@ mod spelling;
 mod support;
 mod transport;
 mod unread_log;
+mod unreadable_receipts;
 mod verify;

@@ -10,7 +10,7 @@ use crate::domain::{
     ConversationId, DeskEvent, Entry, EntryEvent, EntryKind, Members, Message, MessageStatus, Person, ReceiptCursor,
     Seq, Side, StatusChange, Summary, UserId,
 };
-use crate::store::StoreError;
+use crate::store::{Receipt, StoreError};
 
 /// How often changed receipts are processed.
 const PERIOD: Duration = Duration::from_millis(50);
@@ -120,7 +120,7 @@ impl Delivery {
                 }
             }
             looks = (looks + 1) % LOOKS;
-            if looks == 0 && !self.write_receipts().await {
+            if looks == 0 && !self.write(self.0.receipts.take_unwritten()).await {
                 tokio::time::sleep(RETRY).await;
             }
         }
@@ -128,7 +128,10 @@ impl Delivery {
 
     /// Persists what has changed. False if the store failed; it is persisted the next time.
     pub(in crate::desk::delivery) async fn write_receipts(&self) -> bool {
-        let receipts = self.0.receipts.take_unwritten();
+        self.write(self.0.receipts.take_all_unwritten()).await
+    }
+
+    async fn write(&self, receipts: Vec<Receipt>) -> bool {
         if receipts.is_empty() {
             return true;
         }

@@ -130,13 +130,29 @@ impl Receipts {
         self.tracks().due.extend(keys);
     }
 
+    /// Receipts that have changed since they were written. Those that have not been compared with the stored ones yet, and will be,
+    /// are left for later: the other side would seem to know what this process has written, and would never be told of it.
     fn take_unwritten(&self) -> Vec<Receipt> {
+        self.take_unwritten_if(|track, is_due| track.is_loaded || !is_due)
+    }
+
+    /// The same, with those that have not been compared. For a process that stops.
+    fn take_all_unwritten(&self) -> Vec<Receipt> {
+        self.take_unwritten_if(|_, _| true)
+    }
+
+    fn take_unwritten_if(&self, may_be_written: impl Fn(&Track, bool) -> bool) -> Vec<Receipt> {
         let Tracks { by_key, unwritten, due } = &mut *self.tracks();
-        let receipts = unwritten.drain().filter_map(|key| {
-            let (conversation, side) = key;
-            by_key.get(&key).map(|track| Receipt { conversation, side, cursor: track.reach })
+        let mut receipts = Vec::new();
+        unwritten.retain(|key| {
+            let Some(track) = by_key.get(key) else { return false };
+            let is_taken = may_be_written(track, due.contains(key));
+            if is_taken {
+                let (conversation, side) = *key;
+                receipts.push(Receipt { conversation, side, cursor: track.reach });
+            }
+            !is_taken
         });
-        let receipts = receipts.collect();
         if by_key.len() > TRACKS {
             by_key.clear();
             due.clear();
@@ -156,5 +172,37 @@ impl Receipts {
 
     fn tracks(&self) -> MutexGuard<'_, Tracks> {
         self.tracks.lock()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Timestamp;
+
+    #[test]
+    fn what_the_other_side_is_still_to_be_told_of_is_compared_with_the_store_before_it_is_written() {
+        let (receipts, two) = (Receipts::default(), Seq::new(2));
+        let key = (ConversationId::generate(Timestamp::from_millis(1)), Side::Desk);
+        receipts.ask();
+        receipts.taken(key, two);
+        assert_eq!(receipts.take_unwritten(), []);
+        assert_eq!(receipts.take_due(), [key]);
+        receipts.load(key, ReceiptCursor::default(), Seq::ZERO);
+        let track = receipts.track(key).unwrap();
+        assert!(track.told.0.delivered < track.reach.delivered, "it is still news");
+        assert_eq!(receipts.take_unwritten().len(), 1);
+        assert_eq!(receipts.take_unwritten(), []);
+    }
+
+    #[test]
+    fn what_nobody_asks_for_is_written_at_once_and_at_the_end_everything_is() {
+        let receipts = Receipts::default();
+        let key = |millis| (ConversationId::generate(Timestamp::from_millis(millis)), Side::Desk);
+        receipts.taken(key(1), Seq::new(2));
+        assert_eq!(receipts.take_unwritten().len(), 1);
+        receipts.ask();
+        receipts.taken(key(2), Seq::new(2));
+        assert_eq!(receipts.take_all_unwritten().len(), 1);
     }
 }
