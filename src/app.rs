@@ -180,6 +180,7 @@ fn router(
         .merge(rest::routes(desk.clone(), accounts.clone()))
         .merge(ops::routes(desk.clone()))
         .merge(console::routes())
+        .layer(axum::middleware::from_fn(faces::histories_in_turn))
         .layer(axum::middleware::from_fn(net::refuse_head))
         .layer(socketio)
         .layer(axum::middleware::from_fn_with_state(polls, socketio::carry))

@@ -12,6 +12,7 @@ pub mod console;
 pub mod dashboard;
 mod drivecash;
 mod http;
+mod in_turn;
 mod limits;
 pub mod ops;
 pub mod socketio;
@@ -19,4 +20,5 @@ mod storefront;
 pub mod storefront_and_portal;
 
 pub use checks::{Checks, check_request};
+pub use in_turn::histories_in_turn;
 pub use limits::RequestLimits;

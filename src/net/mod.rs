@@ -15,7 +15,7 @@ use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use hyper::Request;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -47,6 +47,7 @@ mod refuse_head;
 mod rewrite;
 mod server_url;
 mod stream;
+mod unread_answers;
 
 pub use bans::{Closable, ShutOut};
 pub use body::BodyDeadline;
@@ -200,6 +201,8 @@ async fn answer(router: Router, hang_up: HangUp, peer: SocketAddr, request: Requ
     }
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         hang_up.leave_http();
+    } else if let Some(bytes) = response.body().size_hint().exact() {
+        unread_answers::count(&hang_up, peer.ip(), usize::try_from(bytes).unwrap_or(usize::MAX));
     }
     response
 }

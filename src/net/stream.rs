@@ -19,6 +19,7 @@ use super::line_ends::LineEnds;
 use super::patience::{self, Patience};
 use super::pongs::{PAYLOAD, Pongs};
 use super::rewrite::Rewrite;
+use super::unread_answers::UnreadAnswer;
 use crate::domain::UserId;
 
 /// Ends the connection on which a request came, and tells how it fares.
@@ -45,6 +46,8 @@ struct Health {
     answered: AtomicU64,
     /// What waits until it can be written.
     share: Share,
+    /// The response that is being written, if it is a large one.
+    unread_answer: UnreadAnswer,
     /// The connection speaks HTTP still, so what is read may be the head of a request.
     is_http: AtomicBool,
     has_bare_lf: AtomicBool,
@@ -69,6 +72,7 @@ impl Default for Health {
             flushed: AtomicU64::new(0),
             answered: AtomicU64::new(0),
             share: Share::default(),
+            unread_answer: UnreadAnswer::default(),
             is_http: AtomicBool::new(true),
             has_bare_lf: AtomicBool::new(false),
         }
@@ -182,6 +186,11 @@ impl HangUp {
         self.health.share.admit(person, bytes)
     }
 
+    /// The large response that is being written.
+    pub(super) fn unread_answer(&self) -> &UnreadAnswer {
+        &self.health.unread_answer
+    }
+
     /// Whether a line of the last request's head ended with a bare LF.
     pub(super) fn has_bare_lf(&self) -> bool {
         self.health.has_bare_lf.load(Ordering::Relaxed)
@@ -286,6 +295,7 @@ impl<G> Shared<G> {
 impl<G> Drop for Shared<G> {
     fn drop(&mut self) {
         self.health.share.release();
+        self.health.unread_answer.release();
     }
 }
 
@@ -365,6 +375,7 @@ impl<G: Unpin> AsyncWrite for Shared<G> {
         self.health.flushed.store(since, Ordering::Relaxed);
         self.patience.settle();
         self.health.share.release();
+        self.health.unread_answer.release();
         Poll::Ready(Ok(()))
     }
 

@@ -15,6 +15,7 @@ mod faults;
 mod hostile;
 mod limits;
 mod load;
+mod log_rate;
 mod mistakes;
 mod model;
 mod odd_json;

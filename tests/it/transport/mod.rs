@@ -14,6 +14,7 @@ mod heads;
 mod polls;
 mod repeated;
 mod slow;
+mod slow_readers;
 mod stop;
 mod unread;
 mod upgrades;
