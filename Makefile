@@ -8,7 +8,7 @@ HANG := $(shell command -v timeout >/dev/null && echo timeout 900)
 # Cargo's target folder, wherever it is configured.
 TARGET = $(shell $(CARGO) metadata --no-deps --format-version 1 | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
 
-.PHONY: run test rust program js js-packages browser test-mongo bench prove suites deny node
+.PHONY: run test rust program js js-packages browser test-mongo bench prove scale suites deny node
 
 # A server with demo accounts on http://127.0.0.1:3000.
 run:
@@ -59,6 +59,15 @@ prove:
 	"$(TARGET)/release/deskline" bench --mode rate --beside 5 --json "$(TARGET)"/reading.json
 	"$(TARGET)/release/deskline" bench --mode rate --beside 5 --stalled --json "$(TARGET)"/stalled.json
 	"$(TARGET)/release/deskline" bench --compare "$(TARGET)"/reading.json "$(TARGET)"/stalled.json --within 2
+
+# The figures of docs/RELIABILITY.md on clients that are slow, refused or cut off, with a thousand of each; and twenty times each
+# way for a page to lose its connection.
+scale: js-packages
+	$(CARGO) build --release
+	cd tests/js && DESKLINE_AT_SCALE=1000 DESKLINE_BIN="$(TARGET)/release/deskline" node --test at-scale.test.mjs
+	DESKLINE_SLOW_READERS=1000 $(CARGO) test --release --test it -- --nocapture slow_readers
+	cd tests/browser && npm ci --no-audit --no-fund && DESKLINE_COMING_BACK_TIMES=20 DESKLINE_BIN="$(TARGET)/release/deskline" \
+		node --test coming-back.test.mjs coming-back-tabs.test.mjs coming-back-channels.test.mjs
 
 # The official test suites of the Engine.IO and Socket.IO protocols, on port 3000; needs git and npm.
 suites: node
