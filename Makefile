@@ -64,7 +64,7 @@ prove:
 # way for a page to lose its connection.
 scale: js-packages
 	$(CARGO) build --release
-	cd tests/js && DESKLINE_AT_SCALE=1000 DESKLINE_BIN="$(TARGET)/release/deskline" node --test at-scale.test.mjs
+	cd tests/js && DESKLINE_AT_SCALE=1000 DESKLINE_BIN="$(TARGET)/release/deskline" node --test at-scale.mjs
 	DESKLINE_SLOW_READERS=1000 $(CARGO) test --release --test it -- --nocapture slow_readers
 	cd tests/browser && npm ci --no-audit --no-fund && DESKLINE_COMING_BACK_TIMES=20 DESKLINE_BIN="$(TARGET)/release/deskline" \
 		node --test coming-back.test.mjs coming-back-tabs.test.mjs coming-back-channels.test.mjs

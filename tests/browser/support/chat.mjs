@@ -6,7 +6,7 @@ import { skip } from '../chromium.mjs';
 import { Screen, signedIn, site } from './harness.mjs';
 
 /** How often each way of losing a connection is tried. */
-export const TIMES = Number(process.env.DESKLINE_COMING_BACK_TIMES ?? 2);
+export const TIMES = Number(process.env.DESKLINE_COMING_BACK_TIMES ?? 1);
 
 /** The transports of a page: its socket's choice, and which requests show that it made it. */
 const TRANSPORTS = [
