@@ -107,7 +107,6 @@ pub async fn serve(
     let bans = Arc::new(Bans::new(clock.clone()));
     let accounts = Accounts::new(AccountParts {
         users: stores.users.clone(),
-        profiles: stores.profiles.clone(),
         mailer,
         passwords: Passwords::default(),
         tokens,

@@ -8,7 +8,7 @@ use super::profile::ChangeProfileError;
 use crate::auth::EmailChange;
 use crate::domain::{AccountStatus, Email, User};
 use crate::mail::Mail;
-use crate::store::{CodesChange, SaveUserError, StoreError, UserChange};
+use crate::store::{CodesChange, SaveUserError, StoreError, UserChange, UserKey};
 
 /// How long a change can be confirmed.
 const LIFETIME: Duration = Duration::from_hours(1);
@@ -42,7 +42,7 @@ impl Accounts {
     pub async fn change_email(&self, user: &User, ask: ChangeEmail) -> Result<(), ChangeProfileError> {
         let from = user.email.clone().ok_or(LogInError::Wrong)?;
         self.check_password(LogIn { email: from.clone(), password: ask.password, from: None }).await?;
-        if self.parts.users.user_by_email(&ask.to).await?.is_some() {
+        if self.parts.users.find_user(UserKey::Email(&ask.to)).await?.is_some() {
             return Err(ChangeProfileError::EmailTaken);
         }
         let now = self.parts.clock.now();
@@ -81,7 +81,7 @@ impl Accounts {
         }
         let update = UserChange { email: Some(change.to), codes: CodesChange::RemoveAll, ..UserChange::default() };
         self.parts.users.update_user(change.user, update, now).await.map_err(|error| match error {
-            SaveUserError::EmailTaken => ConfirmEmailError::Invalid,
+            SaveUserError::EmailTaken | SaveUserError::UsernameTaken => ConfirmEmailError::Invalid,
             SaveUserError::Store(error) => error.into(),
         })?;
         self.tell_changed(change.user);

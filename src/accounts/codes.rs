@@ -9,7 +9,7 @@ use subtle::ConstantTimeEq as _;
 use super::Accounts;
 use crate::domain::{AccountStatus, CodePurpose, Email, PendingCode, Timestamp, User};
 use crate::mail::Mail;
-use crate::store::{CodesChange, SaveUserError, StoreError, UserChange};
+use crate::store::{CodesChange, SaveUserError, StoreError, UserChange, UserKey};
 
 /// How many wrong codes spoil the right one.
 pub const MAX_FAILURES: u32 = 5;
@@ -133,7 +133,7 @@ impl Accounts {
         let _one_at_a_time = self.redeeming.lock().await;
         let users = &self.parts.users;
         let now = self.parts.clock.now();
-        let user = users.user_by_email(email).await?.filter(|user| user.status != AccountStatus::Blocked);
+        let user = users.find_user(UserKey::Email(email)).await?.filter(|user| user.status != AccountStatus::Blocked);
         let Some(mut user) = user else { return Err(RedeemError::Invalid) };
         let pending = user.pending_codes.remove(&purpose);
         let pending = pending.filter(|pending| pending.failures < MAX_FAILURES && now < pending.expires_at);
@@ -152,7 +152,7 @@ impl Accounts {
         };
         let kept = users.update_user(user.id, change, now).await.map_err(|error| match error {
             SaveUserError::Store(error) => RedeemError::Store(error),
-            SaveUserError::EmailTaken => RedeemError::Invalid,
+            SaveUserError::EmailTaken | SaveUserError::UsernameTaken => RedeemError::Invalid,
         })?;
         if !right || kept.is_none() {
             return Err(RedeemError::Invalid);

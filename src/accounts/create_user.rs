@@ -3,7 +3,7 @@
 use super::Accounts;
 use super::fields::{Name, NewPassword};
 use super::register::RegisterError;
-use crate::domain::{AccountStatus, Email, PendingCodes, Role, User, UserId};
+use crate::domain::{AccountStatus, Email, PendingCodes, Profile, Role, User, UserId};
 use crate::store::NewUser;
 
 /// An account that an admin wants made.
@@ -38,6 +38,7 @@ impl Accounts {
             role: ask.role,
             status: ask.status,
             pending_codes: PendingCodes::new(),
+            profile: Profile::default(),
             at: now,
         };
         Ok(self.parts.users.create_user(new).await?)

@@ -3,7 +3,7 @@
 use crate::auth::{Subject, TokenError};
 use crate::domain::{AccountStatus, Timestamp, TokenStamp, User};
 use crate::limits::StillBanned;
-use crate::store::StoreError;
+use crate::store::{StoreError, UserKey};
 
 use super::Accounts;
 
@@ -54,7 +54,7 @@ impl Accounts {
         let identity = self.parts.tokens.verify(token, self.parts.clock.now())?;
         let user = match identity.subject {
             Subject::Id(id) => self.parts.users.user(id).await?,
-            Subject::Number(number) => self.parts.users.user_by_number(number).await?,
+            Subject::Number(number) => self.parts.users.find_user(UserKey::Number(number)).await?,
         };
         let user = user.ok_or(IdentifyError::Gone)?;
         if user.status != AccountStatus::Active {

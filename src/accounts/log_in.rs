@@ -7,7 +7,7 @@ use super::throttle::TooManyTries;
 use crate::auth::PasswordError;
 use crate::domain::{AccountStatus, Email, Role, User};
 use crate::limits::{Route, StillBanned};
-use crate::store::StoreError;
+use crate::store::{StoreError, UserKey};
 
 /// Somebody wants in.
 pub struct LogIn {
@@ -82,7 +82,7 @@ impl Accounts {
     /// Whose password this is, if they may come in.
     pub(super) async fn check_password(&self, ask: LogIn) -> Result<User, LogInError> {
         self.log_ins.attempt(&ask.email, ask.from, self.parts.clock.now())?;
-        let user = self.parts.users.user_by_email(&ask.email).await?;
+        let user = self.parts.users.find_user(UserKey::Email(&ask.email)).await?;
         let hash = user.as_ref().and_then(|user| user.password_hash.clone());
         let right = self.parts.passwords.verify(ask.password, hash).await?;
         let user = user.filter(|_| right).ok_or(LogInError::Wrong)?;

@@ -15,7 +15,7 @@ use crate::auth::{Passwords, Tokens};
 use crate::domain::{Clock, UserId};
 use crate::limits::Bans;
 use crate::mail::Mailer;
-use crate::store::{ProfileStore, UserStore};
+use crate::store::UserStore;
 
 pub mod change_email;
 pub mod codes;
@@ -53,8 +53,6 @@ use throttle::Throttle;
 pub struct AccountParts {
     /// Where people are kept.
     pub users: Arc<dyn UserStore>,
-    /// What is known of them besides.
-    pub profiles: Arc<dyn ProfileStore>,
     /// How links reach them.
     pub mailer: Arc<dyn Mailer>,
     /// Hashes and judges passwords.

@@ -7,7 +7,7 @@ use super::codes::{RedeemError, digits_mail, fresh_digits};
 use super::log_in::{LogIn, LogInError};
 use super::sign_in::{SignIn, SignedIn, username};
 use crate::domain::{AccountStatus, CodePurpose, User};
-use crate::store::{CodesChange, SaveUserError, StoreError, UserChange};
+use crate::store::{CodesChange, SaveUserError, StoreError, UserChange, UserKey};
 
 /// Lifetime of a code.
 const LIFETIME: Duration = Duration::from_mins(5);
@@ -45,7 +45,7 @@ impl Accounts {
         match self.parts.users.update_user(user.id, change, now).await {
             Ok(_) => {}
             Err(SaveUserError::Store(error)) => return Err(error.into()),
-            Err(SaveUserError::EmailTaken) => return Err(OneTimeCodeError::Wrong),
+            Err(SaveUserError::EmailTaken | SaveUserError::UsernameTaken) => return Err(OneTimeCodeError::Wrong),
         }
         self.mail_queue.send(user.id, digits_mail(&email, "log in", &code, LIFETIME)).await;
         Ok(user)
@@ -61,7 +61,7 @@ impl Accounts {
         purpose: CodePurpose,
         code: &str,
     ) -> Result<SignedIn, OneTimeCodeError> {
-        let user = self.parts.users.user_by_number(number).await?.ok_or(OneTimeCodeError::Wrong)?;
+        let user = self.parts.users.find_user(UserKey::Number(number)).await?.ok_or(OneTimeCodeError::Wrong)?;
         let email = user.email.clone().ok_or(OneTimeCodeError::Wrong)?;
         let status = (purpose == CodePurpose::VerifyEmail).then_some(AccountStatus::Active);
         let redeemed = self.redeem(&email, purpose, code, UserChange { status, ..UserChange::default() }).await;
@@ -71,9 +71,8 @@ impl Accounts {
         })?;
         let now = self.parts.clock.now();
         let user = self.parts.users.user(user.id).await?.ok_or(OneTimeCodeError::Wrong)?;
-        let profile = self.profile(&user).await?;
-        let tokens = self.parts.tokens.issue_pair(&user, username(&user, &profile), now);
-        Ok(SignedIn { user, profile, tokens })
+        let tokens = self.parts.tokens.issue_pair(&user, username(&user), now);
+        Ok(SignedIn { user, tokens })
     }
 
     /// The account with this number.
@@ -81,7 +80,7 @@ impl Accounts {
     /// # Errors
     /// [`StoreError`] if the store fails.
     pub async fn user_by_number(&self, number: u64) -> Result<Option<User>, StoreError> {
-        self.parts.users.user_by_number(number).await
+        self.parts.users.find_user(UserKey::Number(number)).await
     }
 }
 

@@ -4,8 +4,8 @@ use super::Accounts;
 use super::fields::{Name, NewPassword, Username};
 use super::log_in::{LogIn, LogInError};
 use super::sign_in::{SignedIn, username};
-use crate::domain::{BirthDate, User};
-use crate::store::{CodesChange, Profile, SaveProfileError, SaveUserError, StoreError, UserChange};
+use crate::domain::{BirthDate, Profile, User};
+use crate::store::{CodesChange, SaveUserError, StoreError, UserChange};
 
 /// Why an account stays as it is.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +24,16 @@ pub enum ChangeProfileError {
     Store(#[from] StoreError),
 }
 
+impl From<SaveUserError> for ChangeProfileError {
+    fn from(error: SaveUserError) -> Self {
+        match error {
+            SaveUserError::EmailTaken => Self::EmailTaken,
+            SaveUserError::UsernameTaken => Self::UsernameTaken,
+            SaveUserError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
 /// What somebody says of themselves; `None` leaves a field as it is.
 #[derive(Debug, Default)]
 pub struct ProfileDetails {
@@ -36,42 +46,42 @@ pub struct ProfileDetails {
 }
 
 impl Accounts {
-    /// Changes one's own username.
+    /// Changes one's own username. Returns the account as it is then.
     ///
     /// # Errors
     /// [`ChangeProfileError`].
-    pub async fn change_username(&self, user: &User, username: Username) -> Result<(), ChangeProfileError> {
-        let profile = Profile { username: Some(username.into_string()), ..self.profile(user).await? };
-        self.parts.profiles.save_profile(profile).await.map_err(|error| match error {
-            SaveProfileError::Taken => ChangeProfileError::UsernameTaken,
-            SaveProfileError::Store(error) => ChangeProfileError::Store(error),
-        })?;
+    pub async fn change_username(&self, user: &User, username: Username) -> Result<User, ChangeProfileError> {
+        let profile = Profile { username: Some(username.into_string()), ..user.profile.clone() };
+        let change = UserChange { profile: Some(profile), ..UserChange::default() };
+        let updated = self.parts.users.update_user(user.id, change, self.parts.clock.now()).await?;
         self.tell_changed(user.id);
-        Ok(())
+        Ok(updated.unwrap_or_else(|| user.clone()))
     }
 
-    /// Changes what somebody says of themselves; `None` leaves a field as it is.
+    /// Changes what somebody says of themselves; `None` leaves a field as it is. Returns the account as it is then.
     ///
     /// # Errors
     /// [`StoreError`] if the store fails.
-    pub async fn change_details(&self, user: &User, details: ProfileDetails) -> Result<(User, Profile), StoreError> {
-        let before = self.profile(user).await?;
+    pub async fn change_details(&self, user: &User, details: ProfileDetails) -> Result<User, StoreError> {
+        let before = user.profile.clone();
         let given = details.name.as_ref().and_then(Name::parts).cloned();
         let profile = Profile {
-            name_parts: given.or_else(|| before.name_parts.clone()),
-            phone: details.phone.unwrap_or_else(|| before.phone.clone()),
+            name_parts: given.or(before.name_parts),
+            phone: details.phone.unwrap_or(before.phone),
             birth_date: details.birth_date.or(before.birth_date),
-            ..before
+            ..user.profile.clone()
         };
-        self.save_profile(profile.clone()).await?;
-        let change = UserChange { name: details.name.map(Name::into_string), ..UserChange::default() };
+        let name = details.name.map(Name::into_string);
+        let change = UserChange { name, profile: Some(profile), ..UserChange::default() };
         let updated = self.parts.users.update_user(user.id, change, self.parts.clock.now()).await;
         let updated = updated.map_err(|error| match error {
             SaveUserError::Store(error) => error,
-            SaveUserError::EmailTaken => StoreError::Corrupt("a name clashes with an address".into()),
+            SaveUserError::EmailTaken | SaveUserError::UsernameTaken => {
+                StoreError::Corrupt("a name clashes with another account".into())
+            }
         })?;
         self.tell_changed(user.id);
-        Ok((updated.unwrap_or_else(|| user.clone()), profile))
+        Ok(updated.unwrap_or_else(|| user.clone()))
     }
 
     /// Changes one's own password, which takes the present one. All sessions end, the caller's too: the token that leaked is
@@ -90,15 +100,11 @@ impl Accounts {
         let hash = self.parts.passwords.hash(new.into_string()).await.map_err(LogInError::from)?;
         let change = UserChange { password_hash: Some(hash), codes: CodesChange::RemoveAll, ..UserChange::default() };
         let now = self.parts.clock.now();
-        let updated = self.parts.users.update_user(user.id, change, now).await.map_err(|error| match error {
-            SaveUserError::Store(error) => ChangeProfileError::Store(error),
-            SaveUserError::EmailTaken => ChangeProfileError::EmailTaken,
-        })?;
+        let updated = self.parts.users.update_user(user.id, change, now).await?;
         let user = updated.ok_or(LogInError::Wrong)?;
         self.tell_changed(user.id);
-        let profile = self.profile(&user).await?;
-        let tokens = self.parts.tokens.issue_pair(&user, username(&user, &profile), now);
-        Ok(SignedIn { user, profile, tokens })
+        let tokens = self.parts.tokens.issue_pair(&user, username(&user), now);
+        Ok(SignedIn { user, tokens })
     }
 }
 
@@ -157,9 +163,9 @@ mod tests {
         };
         change(&bob, "bobby").await.unwrap();
         assert!(matches!(change(&ann, "bobby").await, Err(ChangeProfileError::UsernameTaken)));
-        assert_eq!(desk.accounts.profile(&ann).await.unwrap(), Profile::empty(ann.id));
+        assert_eq!(desk.user(ann.id).await.profile, Profile::default());
         change(&ann, "annie").await.unwrap();
-        assert_eq!(desk.accounts.profile(&ann).await.unwrap().username.as_deref(), Some("annie"));
+        assert_eq!(desk.user(ann.id).await.profile.username.as_deref(), Some("annie"));
     }
 
     #[tokio::test]
@@ -167,10 +173,11 @@ mod tests {
         let mut desk = Fixture::new();
         let ann = desk.account("ann@x.test", Role::Customer, AccountStatus::Active).await;
         let said = ProfileDetails { phone: Some("+49 1".into()), ..ProfileDetails::default() };
-        desk.accounts.change_details(&ann, said).await.unwrap();
+        let ann = desk.accounts.change_details(&ann, said).await.unwrap();
         let said = ProfileDetails { name: Some(Name::parse("Ann Lee").unwrap()), ..ProfileDetails::default() };
-        let (user, profile) = desk.accounts.change_details(&ann, said).await.unwrap();
-        assert_eq!((user.name.as_str(), profile.phone.as_str(), profile.birth_date), ("Ann Lee", "+49 1", None));
+        let user = desk.accounts.change_details(&ann, said).await.unwrap();
+        assert_eq!((user.name.as_str(), user.profile.phone.as_str()), ("Ann Lee", "+49 1"));
+        assert_eq!((user.profile.birth_date, &user), (None, &desk.user(ann.id).await));
         assert_eq!(desk.changed.try_recv(), Ok(ann.id));
     }
 }

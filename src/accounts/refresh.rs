@@ -7,7 +7,7 @@ use super::sign_in::{SignedIn, username};
 use crate::auth::{Subject, TokenError};
 use crate::domain::AccountStatus;
 use crate::limits::StillBanned;
-use crate::store::StoreError;
+use crate::store::{StoreError, UserKey};
 
 /// Why a refresh was refused.
 #[derive(Debug, thiserror::Error)]
@@ -37,9 +37,8 @@ impl Accounts {
     #[tracing::instrument(name = "accounts.refresh", skip_all)]
     pub async fn refresh(&self, token: &str) -> Result<SignedIn, RefreshError> {
         let user = self.holder_of(token).await?.user;
-        let profile = self.profile(&user).await?;
-        let tokens = self.parts.tokens.issue_pair(&user, username(&user, &profile), self.parts.clock.now());
-        Ok(SignedIn { user, profile, tokens })
+        let tokens = self.parts.tokens.issue_pair(&user, username(&user), self.parts.clock.now());
+        Ok(SignedIn { user, tokens })
     }
 
     /// Whose refresh token this is, as long as the account is in use and the session was not ended.
@@ -50,7 +49,7 @@ impl Accounts {
         let named = self.parts.tokens.verify_refresh(refresh_token, self.parts.clock.now())?;
         let user = match named.subject {
             Subject::Id(id) => self.parts.users.user(id).await?,
-            Subject::Number(number) => self.parts.users.user_by_number(number).await?,
+            Subject::Number(number) => self.parts.users.find_user(UserKey::Number(number)).await?,
         };
         let user = user.filter(|user| user.status == AccountStatus::Active && user.sessions.accepts(&named.token));
         let user = user.ok_or(RefreshError::Invalid)?;

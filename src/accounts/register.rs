@@ -7,8 +7,8 @@ use super::codes;
 use super::fields::{Name, NewPassword, Username};
 use super::{Accounts, throttle::TooManyTries};
 use crate::auth::PasswordError;
-use crate::domain::{AccountStatus, BirthDate, CodePurpose, Email, PendingCodes, Role, User, UserId};
-use crate::store::{NewUser, Profile, SaveProfileError, SaveUserError, StoreError};
+use crate::domain::{AccountStatus, BirthDate, CodePurpose, Email, PendingCodes, Profile, Role, User, UserId};
+use crate::store::{NewUser, SaveUserError, StoreError, UserKey};
 
 /// Somebody wants an account.
 #[derive(Debug)]
@@ -72,16 +72,8 @@ impl From<SaveUserError> for RegisterError {
     fn from(error: SaveUserError) -> Self {
         match error {
             SaveUserError::EmailTaken => Self::EmailTaken,
+            SaveUserError::UsernameTaken => Self::UsernameTaken,
             SaveUserError::Store(error) => Self::Store(error),
-        }
-    }
-}
-
-impl From<SaveProfileError> for RegisterError {
-    fn from(error: SaveProfileError) -> Self {
-        match error {
-            SaveProfileError::Taken => Self::UsernameTaken,
-            SaveProfileError::Store(error) => Self::Store(error),
         }
     }
 }
@@ -93,14 +85,14 @@ impl Accounts {
     /// [`RegisterError`].
     #[tracing::instrument(name = "accounts.register", skip_all)]
     pub async fn register(self: &Arc<Self>, ask: Register) -> Result<User, RegisterError> {
-        if self.parts.users.user_by_email(&ask.email).await?.is_some() {
+        if self.parts.users.find_user(UserKey::Email(&ask.email)).await?.is_some() {
             return Err(RegisterError::EmailTaken);
         }
         let Details { username, phone, birth_date } = ask.details;
         let name_parts = ask.name.parts().cloned();
         let username = username.map(Username::into_string);
         if let Some(username) = &username
-            && self.parts.profiles.profile_by_username(username).await?.is_some()
+            && self.parts.users.find_user(UserKey::Username(username)).await?.is_some()
         {
             return Err(RegisterError::UsernameTaken);
         }
@@ -120,15 +112,10 @@ impl Accounts {
             role: Role::Customer,
             status: AccountStatus::Unverified,
             pending_codes: PendingCodes::from([(purpose, pending_code)]),
+            profile: Profile { username, name_parts, phone, birth_date, ..Profile::default() },
             at: now,
         };
         let user = self.parts.users.create_user(new).await?;
-        let profile = Profile { username, name_parts, phone, birth_date, ..Profile::empty(user.id) };
-        if let Err(error) = self.parts.profiles.save_profile(profile).await {
-            // Somebody else was quicker with the username, so there is no account.
-            self.parts.users.delete_user(user.id).await?;
-            return Err(error.into());
-        }
         let (accounts, id) = (Arc::clone(self), user.id);
         self.mail_queue.run(async move {
             let mail = match ask.proof {

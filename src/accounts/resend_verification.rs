@@ -1,5 +1,6 @@
 //! Mails the confirmation link again.
 
+use crate::store::UserKey;
 use std::sync::Arc;
 
 use super::Accounts;
@@ -37,7 +38,7 @@ impl Accounts {
         }
         let accounts = Arc::clone(self);
         self.mail_queue.run(async move {
-            let user = match accounts.parts.users.user_by_email(&email).await {
+            let user = match accounts.parts.users.find_user(UserKey::Email(&email)).await {
                 Ok(user) => user.filter(|user| allowed(user.status)),
                 Err(error) => return tracing::error!(%error, "Could not mail a code: reading the account failed"),
             };

@@ -7,7 +7,7 @@ use super::log_in::{LogIn, LogInError};
 use crate::auth::TokenPair;
 use crate::domain::{Email, EmailError, User};
 use crate::limits::Route;
-use crate::store::{Profile, StoreError};
+use crate::store::UserKey;
 
 /// Somebody wants in.
 pub struct SignIn {
@@ -30,8 +30,6 @@ impl fmt::Debug for SignIn {
 pub struct SignedIn {
     /// Who.
     pub user: User,
-    /// What is known of them besides.
-    pub profile: Profile,
     /// What proves it from now on.
     pub tokens: TokenPair,
 }
@@ -47,9 +45,8 @@ impl Accounts {
         let now = self.parts.clock.now();
         let email = self.email_of(&ask.login).await?;
         let user = self.check_password(LogIn { email, password: ask.password, from: ask.from }).await?;
-        let profile = self.profile(&user).await?;
-        let tokens = self.parts.tokens.issue_pair(&user, username(&user, &profile), now);
-        Ok(SignedIn { user, profile, tokens })
+        let tokens = self.parts.tokens.issue_pair(&user, username(&user), now);
+        Ok(SignedIn { user, tokens })
     }
 
     /// The address that somebody logs in with. A username that is nobody's gives one that is nobody's, so that it is
@@ -59,11 +56,7 @@ impl Accounts {
         if login.contains('@') {
             return login.parse().map_err(|_: EmailError| LogInError::Wrong);
         }
-        let known = self.parts.profiles.profile_by_username(login).await?;
-        let user = match known {
-            Some(profile) => self.parts.users.user(profile.user).await?,
-            None => None,
-        };
+        let user = self.parts.users.find_user(UserKey::Username(login)).await?;
         match user.and_then(|user| user.email) {
             Some(email) => Ok(email),
             None => format!("{}@username.invalid", login.replace(|c: char| !c.is_ascii_alphanumeric(), "-"))
@@ -71,21 +64,12 @@ impl Accounts {
                 .map_err(|_: EmailError| LogInError::Wrong),
         }
     }
-
-    /// What is known of somebody beside their account.
-    ///
-    /// # Errors
-    /// [`StoreError`] if the store fails.
-    pub async fn profile(&self, user: &User) -> Result<Profile, StoreError> {
-        let found = self.parts.profiles.profiles(&[user.id]).await?;
-        Ok(found.into_iter().next().unwrap_or_else(|| Profile::empty(user.id)))
-    }
 }
 
 /// The name under which somebody is known to dialects that have usernames: their own, or the beginning of their address.
 #[must_use]
-pub fn username<'a>(user: &'a User, profile: &'a Profile) -> &'a str {
-    match &profile.username {
+pub fn username(user: &User) -> &str {
+    match &user.profile.username {
         Some(username) => username,
         None => user.email_text().split('@').next().unwrap_or_default(),
     }

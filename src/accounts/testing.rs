@@ -10,11 +10,11 @@ use tokio::sync::{broadcast, mpsc};
 use super::{AccountParts, Accounts};
 use crate::auth::token::DEFAULT_LIFETIME;
 use crate::auth::{Passwords, Secret, Tokens};
-use crate::domain::{AccountStatus, FixedClock, PendingCodes, Role, Timestamp, User, UserId};
+use crate::domain::{AccountStatus, FixedClock, PendingCodes, Profile, Role, Timestamp, User, UserId};
 use crate::limits::Bans;
 use crate::mail::{Mail, MailError, Mailer};
 use crate::store::sqlite::SqliteStore;
-use crate::store::{NewUser, Stores, UserChange};
+use crate::store::{NewUser, Stores, UserChange, UserKey};
 
 pub(crate) struct Fixture {
     pub(crate) accounts: Arc<Accounts>,
@@ -45,7 +45,6 @@ impl Fixture {
         let (sender, mails) = mpsc::unbounded_channel();
         let accounts = Accounts::new(AccountParts {
             users: Arc::clone(&stores.users),
-            profiles: Arc::clone(&stores.profiles),
             mailer: Arc::new(KeepingMailer(sender)),
             passwords: Passwords::quick(),
             tokens: Arc::clone(&tokens),
@@ -63,7 +62,17 @@ impl Fixture {
         let name = email.split('@').next().unwrap().to_owned();
         let password_hash = Some(bcrypt::hash("secret1", 4).unwrap());
         let (id, email) = (UserId::generate(at), Some(email.parse().unwrap()));
-        let new = NewUser { id, name, email, password_hash, role, status, pending_codes: PendingCodes::new(), at };
+        let new = NewUser {
+            id,
+            name,
+            email,
+            password_hash,
+            role,
+            status,
+            pending_codes: PendingCodes::new(),
+            profile: Profile::default(),
+            at,
+        };
         self.stores.users.create_user(new).await.unwrap()
     }
 
@@ -72,7 +81,7 @@ impl Fixture {
     }
 
     pub(crate) async fn by_email(&self, email: &str) -> User {
-        self.stores.users.user_by_email(&email.parse().unwrap()).await.unwrap().unwrap()
+        self.stores.users.find_user(UserKey::Email(&email.parse().unwrap())).await.unwrap().unwrap()
     }
 
     pub(crate) async fn set_status(&self, id: UserId, status: AccountStatus) {

@@ -71,11 +71,12 @@ impl Accounts {
             role: ask.role,
             status: ask.status,
             codes: if voids_codes { CodesChange::RemoveAll } else { CodesChange::Keep },
+            profile: None,
             sessions: SessionsChange::Keep,
         };
         let updated = self.parts.users.update_user(ask.id, change, self.parts.clock.now()).await;
         let user = updated.map_err(|error| match error {
-            SaveUserError::EmailTaken => UpdateUserError::EmailTaken,
+            SaveUserError::EmailTaken | SaveUserError::UsernameTaken => UpdateUserError::EmailTaken,
             SaveUserError::Store(error) => UpdateUserError::Store(error),
         })?;
         let user = user.ok_or(UpdateUserError::NotFound)?;

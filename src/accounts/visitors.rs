@@ -2,9 +2,9 @@
 
 use super::Accounts;
 use super::codes::digest;
-use crate::domain::{AccountStatus, PendingCodes, Role, User, UserId};
+use crate::domain::{AccountStatus, PendingCodes, Profile, Role, User, UserId};
 use crate::limits::StillBanned;
-use crate::store::{NewUser, Profile, SaveProfileError, SaveUserError, StoreError, UserChange};
+use crate::store::{NewUser, SaveUserError, StoreError, UserChange, UserKey};
 
 /// What a visitor is called who gives no name.
 pub const ANONYMOUS: &str = "Anonymous";
@@ -49,8 +49,7 @@ impl Accounts {
         if secret.is_empty() || secret.len() > 128 {
             return Ok(None);
         }
-        let Some(profile) = self.parts.profiles.profile_by_session(&digest(secret)).await? else { return Ok(None) };
-        let user = self.parts.users.user(profile.user).await?;
+        let user = self.parts.users.find_user(UserKey::Session(&digest(secret))).await?;
         let user = user.filter(|user| user.status == AccountStatus::Active);
         if let Some(user) = &user {
             self.parts.bans.check_person(user.id)?;
@@ -81,16 +80,15 @@ impl Accounts {
             role: Role::Customer,
             status: AccountStatus::Active,
             pending_codes: PendingCodes::new(),
+            profile: Profile {
+                contact_email: details.email.unwrap_or_default(),
+                phone: details.phone.unwrap_or_default(),
+                session: Some(digest(&secret)),
+                ..Profile::default()
+            },
             at: now,
         };
         let user = self.parts.users.create_user(new).await.map_err(store_error)?;
-        let profile = Profile {
-            contact_email: details.email.unwrap_or_default(),
-            phone: details.phone.unwrap_or_default(),
-            session: Some(digest(&secret)),
-            ..Profile::empty(user.id)
-        };
-        self.save_profile(profile).await?;
         Ok(NewVisitor { user, secret })
     }
 
@@ -99,21 +97,22 @@ impl Accounts {
     /// # Errors
     /// [`StoreError`] if the store fails.
     pub async fn change_visitor(&self, user: &User, details: VisitorDetails) -> Result<(), StoreError> {
-        if user.email.is_none()
-            && let Some(name) = details.name
-        {
-            let name = if name.is_empty() { ANONYMOUS.to_owned() } else { name };
-            let change = UserChange { name: Some(name), ..UserChange::default() };
+        let name = details.name.filter(|_| user.email.is_none());
+        let name = name.map(|name| if name.is_empty() { ANONYMOUS.to_owned() } else { name });
+        let profile = Profile {
+            contact_email: details.email.unwrap_or_else(|| user.profile.contact_email.clone()),
+            phone: details.phone.unwrap_or_else(|| user.profile.phone.clone()),
+            ..user.profile.clone()
+        };
+        let is_named = name.is_some();
+        if is_named || profile != user.profile {
+            let change = UserChange { name, profile: Some(profile), ..UserChange::default() };
             self.parts.users.update_user(user.id, change, self.parts.clock.now()).await.map_err(store_error)?;
+        }
+        if is_named {
             self.tell_changed(user.id);
         }
-        let before = self.profile(user).await?;
-        let after = Profile {
-            contact_email: details.email.unwrap_or_else(|| before.contact_email.clone()),
-            phone: details.phone.unwrap_or_else(|| before.phone.clone()),
-            ..before.clone()
-        };
-        if after == before { Ok(()) } else { self.save_profile(after).await }
+        Ok(())
     }
 
     /// Ends a visitor's session: the cookie opens nothing any more.
@@ -121,17 +120,10 @@ impl Accounts {
     /// # Errors
     /// [`StoreError`] if the store fails.
     pub async fn end_session(&self, visitor: &User) -> Result<(), StoreError> {
-        let profile = self.profile(visitor).await?;
-        self.save_profile(Profile { session: None, ..profile }).await
-    }
-
-    pub(super) async fn save_profile(&self, profile: Profile) -> Result<(), StoreError> {
-        self.parts.profiles.save_profile(profile).await.map_err(|error| match error {
-            SaveProfileError::Store(error) => error,
-            SaveProfileError::Taken => {
-                StoreError::Corrupt("two sessions have the same digest, or two people the same username".into())
-            }
-        })
+        let profile = Profile { session: None, ..visitor.profile.clone() };
+        let change = UserChange { profile: Some(profile), ..UserChange::default() };
+        self.parts.users.update_user(visitor.id, change, self.parts.clock.now()).await.map_err(store_error)?;
+        Ok(())
     }
 }
 
@@ -139,6 +131,8 @@ impl Accounts {
 pub(super) fn store_error(error: SaveUserError) -> StoreError {
     match error {
         SaveUserError::Store(error) => error,
-        SaveUserError::EmailTaken => StoreError::Corrupt("a visitor clashes with an account".into()),
+        SaveUserError::EmailTaken | SaveUserError::UsernameTaken => {
+            StoreError::Corrupt("a visitor clashes with an account".into())
+        }
     }
 }

@@ -25,6 +25,7 @@ fn user() -> User {
         status: AccountStatus::Active,
         pending_codes: PendingCodes::new(),
         sessions: crate::domain::Sessions::default(),
+        profile: crate::domain::Profile::default(),
         created_at: NOW,
         updated_at: NOW,
     }

@@ -13,7 +13,7 @@ use super::say;
 use super::user::must_exist;
 use crate::config::{StoreConfig, network};
 use crate::domain::{Ban as Entry, Banned, Clock, Members, SystemClock, UserId};
-use crate::store::{MAX_BANS, MAX_PAGE, Stores};
+use crate::store::{MAX_BANS, MAX_PAGE, Stores, UserKey};
 
 /// The widest networks that can be banned, in bits of their prefix.
 const WIDEST: (u8, u8) = (8, 16);
@@ -134,7 +134,7 @@ async fn find(stores: &Stores, who: &str) -> anyhow::Result<Banned> {
         };
     }
     if let Ok(email) = who.parse() {
-        return match stores.users.user_by_email(&email).await? {
+        return match stores.users.find_user(UserKey::Email(&email)).await? {
             Some(user) => Ok(Banned::Person(user.id)),
             None => bail!("no account has this address"),
         };

@@ -2,10 +2,9 @@
 
 use anyhow::Context;
 
-use crate::accounts::sign_in::username;
 use crate::auth::Passwords;
-use crate::domain::{AccountStatus, Clock, Email, PendingCodes, Role, SystemClock, UserId};
-use crate::store::{NewUser, Profile, ProfileStore, UserStore};
+use crate::domain::{AccountStatus, Clock, Email, PendingCodes, Profile, Role, SystemClock, UserId};
+use crate::store::{NewUser, UserKey, UserStore};
 
 /// The password of all demo accounts.
 pub(super) const PASSWORD: &str = "deskline-demo";
@@ -18,12 +17,13 @@ pub(super) const ACCOUNTS: [(&str, &str, Role); 3] = [
 ];
 
 /// Creates the demo accounts that do not exist yet.
-pub(super) async fn prepare(users: &dyn UserStore, profiles: &dyn ProfileStore) -> anyhow::Result<()> {
+pub(super) async fn prepare(users: &dyn UserStore) -> anyhow::Result<()> {
     for (name, email, role) in ACCOUNTS {
         let email: Email = email.parse().context("a demo address")?;
-        if users.user_by_email(&email).await?.is_some() {
+        if users.find_user(UserKey::Email(&email)).await?.is_some() {
             continue;
         }
+        let username = email.as_str().split('@').next().map(str::to_owned);
         let at = SystemClock.now();
         let new = NewUser {
             id: UserId::generate(at),
@@ -33,11 +33,10 @@ pub(super) async fn prepare(users: &dyn UserStore, profiles: &dyn ProfileStore) 
             role,
             status: AccountStatus::Active,
             pending_codes: PendingCodes::new(),
+            profile: Profile { username, ..Profile::default() },
             at,
         };
-        let user = users.create_user(new).await?;
-        let username = Some(username(&user, &Profile::empty(user.id)).to_owned());
-        profiles.save_profile(Profile { username, ..Profile::empty(user.id) }).await?;
+        users.create_user(new).await?;
     }
     Ok(())
 }
@@ -45,5 +44,5 @@ pub(super) async fn prepare(users: &dyn UserStore, profiles: &dyn ProfileStore) 
 /// Whether a store has demo accounts.
 pub(super) async fn remains(users: &dyn UserStore) -> anyhow::Result<bool> {
     let email: Email = ACCOUNTS[0].1.parse().context("a demo address")?;
-    Ok(users.user_by_email(&email).await?.is_some())
+    Ok(users.find_user(UserKey::Email(&email)).await?.is_some())
 }

@@ -36,9 +36,9 @@ pub(super) async fn serve(config: Config) -> anyhow::Result<()> {
     tokio::spawn(stop_on_signal(Signals::hear().context("listening for signals")?, stop.clone()));
     let Some(store) = opening::open(&listeners, &location, &stop).await? else { return Ok(()) };
     let parts = Parts::new(&config, store, &secret, lock)?;
-    let Stores { users, profiles, .. } = parts.store.stores();
+    let Stores { users, .. } = parts.store.stores();
     if config.demo {
-        demo::prepare(&*users, &*profiles).await.context("making the demo accounts")?;
+        demo::prepare(&*users).await.context("making the demo accounts")?;
     } else if demo::remains(&*users).await? {
         tracing::warn!(
             "This store has demo accounts, whose passwords are public: block them with `deskline user block`"

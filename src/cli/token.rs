@@ -1,5 +1,6 @@
 //! `deskline token`
 
+use crate::store::UserKey;
 use std::path::PathBuf;
 
 use anyhow::bail;
@@ -30,7 +31,7 @@ impl Token {
         let secret = self.auth.secret(location.file().map(PathBuf::as_path), true)?;
         must_exist(&location)?;
         let keeper = Keeper::open(&location).await?;
-        let user = keeper.users.user_by_email(&self.email).await?;
+        let user = keeper.users.find_user(UserKey::Email(&self.email)).await?;
         keeper.close().await;
         let Some(user) = user else { bail!("no account has this address") };
         say(Tokens::new(&secret, self.auth.token_lifetime).issue_to(&user, SystemClock.now()))

@@ -11,9 +11,9 @@ use super::say;
 use crate::accounts::fields::Username;
 use crate::auth::Passwords;
 use crate::config::{DEMO_DATA, StoreConfig};
-use crate::domain::{AccountStatus, Clock, Email, PendingCodes, Role, SystemClock, UserId};
+use crate::domain::{AccountStatus, Clock, Email, PendingCodes, Profile, Role, SystemClock, UserId};
 use crate::store::{
-    MAX_PAGE, NewUser, OpenStore, Profile, ProfileStore, SessionsChange, StoreLocation, Stores, UserChange, UserStore,
+    MAX_PAGE, NewUser, OpenStore, SessionsChange, StoreLocation, Stores, UserChange, UserKey, UserStore,
 };
 
 /// Manage accounts: add, list, block, unblock, log out, set a password.
@@ -78,15 +78,14 @@ pub(super) fn must_exist(location: &StoreLocation) -> anyhow::Result<()> {
 /// The store as these commands use it.
 pub(super) struct Keeper {
     pub(super) users: Arc<dyn UserStore>,
-    profiles: Arc<dyn ProfileStore>,
     store: OpenStore,
 }
 
 impl Keeper {
     pub(super) async fn open(location: &StoreLocation) -> anyhow::Result<Self> {
         let store = location.open().await.with_context(|| format!("opening the store, {location}"))?;
-        let Stores { users, profiles, .. } = store.stores();
-        Ok(Self { users, profiles, store })
+        let Stores { users, .. } = store.stores();
+        Ok(Self { users, store })
     }
 
     pub(super) async fn close(&self) {
@@ -94,7 +93,7 @@ impl Keeper {
     }
 
     async fn find(&self, email: &Email) -> anyhow::Result<UserId> {
-        match self.users.user_by_email(email).await? {
+        match self.users.find_user(UserKey::Email(email)).await? {
             Some(user) => Ok(user.id),
             None => bail!("no account has this address"),
         }
@@ -157,7 +156,7 @@ async fn add(
 ) -> anyhow::Result<()> {
     let username = username.map(Username::into_string);
     if let Some(username) = &username
-        && keeper.profiles.profile_by_username(username).await?.is_some()
+        && keeper.users.find_user(UserKey::Username(username)).await?.is_some()
     {
         bail!("this user name is taken");
     }
@@ -171,12 +170,10 @@ async fn add(
         role,
         status: AccountStatus::Active,
         pending_codes: PendingCodes::new(),
+        profile: Profile { username, ..Profile::default() },
         at,
     };
     let user = keeper.users.create_user(new).await?;
-    if username.is_some() {
-        keeper.profiles.save_profile(Profile { username, ..Profile::empty(user.id) }).await?;
-    }
     say(format_args!("Added {} as {}, id {}.", user.email_text(), user.role.word(), user.id))
 }
 

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use time::Date;
 use time::macros::format_description;
 
-use super::{Sessions, Timestamp, UserId};
+use super::{Profile, Sessions, Timestamp, UserId};
 
 /// What somebody may do.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -245,6 +245,8 @@ pub struct User {
     pub pending_codes: PendingCodes,
     /// Which of their tokens still count.
     pub sessions: Sessions,
+    /// What they have said of themselves.
+    pub profile: Profile,
     /// When the account was made.
     pub created_at: Timestamp,
     /// When any field last changed.

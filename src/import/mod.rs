@@ -62,7 +62,7 @@ pub enum ImportError {
 pub struct Moved {
     /// Accounts that were not there.
     pub users: u64,
-    /// Profiles that were not there.
+    /// Of these accounts, those with a profile.
     pub profiles: u64,
     /// Conversations, there or not.
     pub conversations: u64,

@@ -1,10 +1,10 @@
 //! Copies everything that belongs to people.
 
 use super::{End, ImportError, Moved};
-use crate::domain::{Clock as _, SystemClock, UserId};
-use crate::store::{MAX_PAGE, RestoreError, SaveProfileError};
+use crate::domain::{Clock as _, Profile, SystemClock, UserId};
+use crate::store::MAX_PAGE;
 
-/// Accounts, what the replaced server has noted of them, and profiles.
+/// Accounts, and what the replaced server has noted of them.
 pub(super) async fn move_people(from: &End, to: &End, moved: &mut Moved) -> Result<(), ImportError> {
     let mut after: Option<UserId> = None;
     loop {
@@ -13,7 +13,10 @@ pub(super) async fn move_people(from: &End, to: &End, moved: &mut Moved) -> Resu
         after = Some(last.id);
         let ids: Vec<UserId> = page.iter().map(|user| user.id).collect();
         for user in page {
-            moved.users += u64::from(to.maintenance.restore_user(user).await?);
+            let has_profile = user.profile != Profile::default();
+            let is_new = to.maintenance.restore_user(user).await?;
+            moved.users += u64::from(is_new);
+            moved.profiles += u64::from(is_new && has_profile);
         }
         for (user, google_id) in from.maintenance.google_ids(&ids).await? {
             to.maintenance.restore_google_id(user, &google_id).await?;
@@ -22,22 +25,7 @@ pub(super) async fn move_people(from: &End, to: &End, moved: &mut Moved) -> Resu
     for id in from.stores.users.desk_ids().await? {
         to.maintenance.add_desk_id(id).await?;
     }
-    let mut after: Option<UserId> = None;
-    loop {
-        let page = from.maintenance.profiles_after(after, MAX_PAGE).await?;
-        let Some(last) = page.last() else { return Ok(()) };
-        after = Some(last.user);
-        let users: Vec<UserId> = page.iter().map(|profile| profile.user).collect();
-        let there = to.stores.profiles.profiles(&users).await?;
-        for profile in page.into_iter().filter(|profile| there.iter().all(|there| there.user != profile.user)) {
-            let what = format!("somebody else with the username or session of {}", profile.user);
-            to.stores.profiles.save_profile(profile).await.map_err(|error| match error {
-                SaveProfileError::Taken => RestoreError::Occupied(what),
-                SaveProfileError::Store(error) => error.into(),
-            })?;
-            moved.profiles += 1;
-        }
-    }
+    Ok(())
 }
 
 /// Who is shut out for a time, as far as there is room.

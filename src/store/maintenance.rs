@@ -5,7 +5,7 @@ use std::fmt;
 
 use async_trait::async_trait;
 
-use super::{Delivered, Profile, StoreError};
+use super::{Delivered, StoreError};
 use crate::domain::{
     Conversation, ConversationId, DeskId, Entry, EntryKind, MessageExtras, MessageId, Seq, Summary, User, UserId,
 };
@@ -64,8 +64,6 @@ pub trait Maintenance: Send + Sync + 'static {
     async fn malformed_records(&self, tell: &mut (dyn FnMut(MalformedRecord) + Send)) -> Result<(), StoreError>;
     /// The accounts that these people have with Google, as far as the replaced server has noted them; we only keep the note.
     async fn google_ids(&self, users: &[UserId]) -> Result<Vec<(UserId, String)>, StoreError>;
-    /// Profiles by person, beyond `after`, at most `limit`.
-    async fn profiles_after(&self, after: Option<UserId>, limit: usize) -> Result<Vec<Profile>, StoreError>;
 
     /// A number that no conversation has, or had: for one that is to be put back under a number of this store's own.
     async fn fresh_conversation_number(&self) -> Result<u64, StoreError>;

@@ -1,10 +1,10 @@
 //! The contract of `Maintenance`: a store is filled, copied into another, and copied again.
 
-use super::{Appended, Delivered, NewUser, OpenStore, Profile, Receipt, RestoreError, SessionsChange, UserChange};
+use super::{Appended, Delivered, NewUser, OpenStore, Receipt, RestoreError, SessionsChange, UserChange};
 use crate::domain::{
     AccountStatus, Attachment, Conversation, ConversationId, DeskId, Draft, DraftKind, Entry, Members, MessageBody,
-    MessageExtras, MessageId, PendingCodes, ReceiptCursor, Role, Seq, Side, Status, Target, Timestamp, TokenDigest,
-    UserId,
+    MessageExtras, MessageId, PendingCodes, Profile, ReceiptCursor, Role, Seq, Side, Status, Target, Timestamp,
+    TokenDigest, UserId,
 };
 use crate::import::{End, ImportError, Moved, compare, count_entries, import};
 use crate::verify::{Repair, verify};
@@ -46,6 +46,7 @@ async fn add_user(store: &OpenStore, n: u8, role: Role) {
         role,
         status: AccountStatus::Active,
         pending_codes: PendingCodes::new(),
+        profile: Profile::default(),
         at: START,
     };
     store.stores().users.create_user(new).await.unwrap();
@@ -104,11 +105,11 @@ pub(crate) async fn fill(store: &OpenStore) -> Conversation {
 
 /// Profiles, and what the replaced server has noted.
 async fn add_profiles(store: &OpenStore) {
-    let stores = store.stores();
-    let ann = Profile { username: Some("ann".into()), phone: "1".into(), ..Profile::empty(someone(1)) };
-    let visitor = Profile { session: Some("digest".into()), ..Profile::empty(someone(2)) };
-    for profile in [ann, visitor] {
-        stores.profiles.save_profile(profile).await.unwrap();
+    let ann = Profile { username: Some("ann".into()), phone: "1".into(), ..Profile::default() };
+    let visitor = Profile { session: Some("digest".into()), ..Profile::default() };
+    for (n, profile) in [(1, ann), (2, visitor)] {
+        let change = UserChange { profile: Some(profile), ..UserChange::default() };
+        store.stores().users.update_user(someone(n), change, START).await.unwrap();
     }
     store.maintenance().unwrap().restore_google_id(someone(2), "1122334455").await.unwrap();
 }

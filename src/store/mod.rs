@@ -1,8 +1,7 @@
 //! The store port: accounts and conversations.
 //!
-//! [`UserStore`] stores accounts, [`ConversationStore`] the logs and their projections, [`ProfileStore`] what some dialects know about
-//! people besides, [`BanStore`] bans. Every method is atomic and safe to retry; not found is `None`. `contract` is the suite that
-//! every adapter passes.
+//! [`UserStore`] stores accounts, [`ConversationStore`] the logs and their projections, [`BanStore`] bans. Every method is atomic and
+//! safe to retry; not found is `None`. `contract` is the suite that every adapter passes.
 
 use std::sync::Arc;
 
@@ -232,8 +231,6 @@ pub struct Stores {
     pub users: Arc<dyn UserStore>,
     /// Logs.
     pub conversations: Arc<dyn ConversationStore>,
-    /// What belongs to people beside their accounts.
-    pub profiles: Arc<dyn ProfileStore>,
     /// Who is shut out for a time.
     pub bans: Arc<dyn BanStore>,
     /// Whether other processes may write to it at the same time.

@@ -1,11 +1,11 @@
-//! What the store keeps about people: accounts, profiles, and bans.
+//! What the store has of people: accounts and bans.
 
 use async_trait::async_trait;
 
 use super::StoreError;
 use crate::domain::{
-    AccountStatus, Ban, Banned, BirthDate, CodePurpose, DeskId, Email, NameParts, PendingCode, PendingCodes, Role,
-    Sessions, Timestamp, TokenDigest, User, UserId,
+    AccountStatus, Ban, Banned, CodePurpose, DeskId, Email, PendingCode, PendingCodes, Profile, Role, Sessions,
+    Timestamp, TokenDigest, User, UserId,
 };
 
 /// Why an account could not be made or changed.
@@ -14,6 +14,9 @@ pub enum SaveUserError {
     /// Another account has this address.
     #[error("another account has this e-mail address")]
     EmailTaken,
+    /// Another account has this username, or this session.
+    #[error("another account has this user name")]
+    UsernameTaken,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -36,6 +39,8 @@ pub struct NewUser {
     pub status: AccountStatus,
     /// Mailed codes that wait for their use.
     pub pending_codes: PendingCodes,
+    /// What they have said of themselves.
+    pub profile: Profile,
     /// When.
     pub at: Timestamp,
 }
@@ -53,6 +58,7 @@ impl NewUser {
             status: self.status,
             pending_codes: self.pending_codes,
             sessions: Sessions::default(),
+            profile: self.profile,
             created_at: self.at,
             updated_at: self.at,
         }
@@ -74,6 +80,8 @@ pub struct UserChange {
     pub status: Option<AccountStatus>,
     /// What becomes of the pending codes.
     pub codes: CodesChange,
+    /// A new profile, in place of the whole one.
+    pub profile: Option<Profile>,
     /// Which tokens end. A new password, and a status that lets nobody in, end all of them whatever this says.
     pub sessions: SessionsChange,
 }
@@ -144,6 +152,19 @@ pub struct UserPage {
     pub total: u64,
 }
 
+/// What an account can be found by, besides its id. No two accounts have the same.
+#[derive(Debug, Clone, Copy)]
+pub enum UserKey<'a> {
+    /// Its number.
+    Number(u64),
+    /// Its address.
+    Email(&'a Email),
+    /// Its username.
+    Username(&'a str),
+    /// The digest of its session.
+    Session(&'a str),
+}
+
 /// Keeps people.
 #[async_trait]
 pub trait UserStore: Send + Sync + 'static {
@@ -153,10 +174,8 @@ pub trait UserStore: Send + Sync + 'static {
     async fn user(&self, id: UserId) -> Result<Option<User>, StoreError>;
     /// The accounts with these ids, in no particular order; at most [`MAX_PAGE`](super::MAX_PAGE) ids are looked at.
     async fn users(&self, ids: &[UserId]) -> Result<Vec<User>, StoreError>;
-    /// The account with this number.
-    async fn user_by_number(&self, number: u64) -> Result<Option<User>, StoreError>;
-    /// The account with this address.
-    async fn user_by_email(&self, email: &Email) -> Result<Option<User>, StoreError>;
+    /// The account with this key.
+    async fn find_user(&self, key: UserKey<'_>) -> Result<Option<User>, StoreError>;
     /// Changes an account, and gives it as it is now; `None` if there is none.
     async fn update_user(&self, id: UserId, change: UserChange, at: Timestamp) -> Result<Option<User>, SaveUserError>;
     /// Deletes an account; what it said stays. Tells whether there was one.
@@ -169,65 +188,6 @@ pub trait UserStore: Send + Sync + 'static {
     async fn desk_ids(&self) -> Result<Vec<DeskId>, StoreError>;
     /// Pins the id under which customers know the desk, unless one is pinned already; gives all there are now.
     async fn pin_desk(&self, id: DeskId) -> Result<Vec<DeskId>, StoreError>;
-}
-
-/// What belongs to a person beside their account: for dialects whose people have more than a name and an address.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Profile {
-    /// Whose.
-    pub user: UserId,
-    /// A name to log in with, unique; `None` for most.
-    pub username: Option<String>,
-    /// The parts of the account's name, if they were given apart.
-    pub name_parts: Option<NameParts>,
-    /// The address they say is theirs, never confirmed; empty for none.
-    pub contact_email: String,
-    /// Empty for none.
-    pub phone: String,
-    /// `None` if it is not known.
-    pub birth_date: Option<BirthDate>,
-    /// SHA-256 of the secret in a visitor's session cookie, in hex.
-    pub session: Option<String>,
-}
-
-impl Profile {
-    /// The profile of somebody of whom nothing is known.
-    #[must_use]
-    pub const fn empty(user: UserId) -> Self {
-        Self {
-            user,
-            username: None,
-            name_parts: None,
-            contact_email: String::new(),
-            phone: String::new(),
-            birth_date: None,
-            session: None,
-        }
-    }
-}
-
-/// Why a profile was not saved.
-#[derive(Debug, thiserror::Error)]
-pub enum SaveProfileError {
-    /// Somebody else has this username, or this session.
-    #[error("another account has this user name")]
-    Taken,
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-/// Keeps what belongs to people beside their accounts.
-#[async_trait]
-pub trait ProfileStore: Send + Sync + 'static {
-    /// Saves a profile, in place of the one before.
-    async fn save_profile(&self, profile: Profile) -> Result<(), SaveProfileError>;
-    /// The profiles of these people, in no particular order; at most [`MAX_PAGE`](super::MAX_PAGE) are looked at.
-    async fn profiles(&self, users: &[UserId]) -> Result<Vec<Profile>, StoreError>;
-    /// The profile with the digest of this session.
-    async fn profile_by_session(&self, digest: &str) -> Result<Option<Profile>, StoreError>;
-    /// The profile with this username.
-    async fn profile_by_username(&self, username: &str) -> Result<Option<Profile>, StoreError>;
 }
 
 /// The most bans that hold at the same time. All of them are read together, twice a second.

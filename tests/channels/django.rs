@@ -55,7 +55,6 @@ impl Site {
         let (stores, maintenance) = (store.stores(), store.maintenance().unwrap());
         let mut all = Vec::new();
         for user in maintenance.users_after(None, MAX_PAGE).await.unwrap() {
-            all.push(format!("{:?}", stores.profiles.profiles(&[user.id]).await.unwrap()));
             all.push(format!("{user:?}"));
         }
         for summary in maintenance.conversations_after(None, MAX_PAGE).await.unwrap() {

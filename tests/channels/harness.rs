@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use deskline::domain::{AccountStatus, Clock as _, PendingCodes, Role, SystemClock, User, UserId};
-use deskline::store::{NewUser, Profile, Stores};
+use deskline::domain::{AccountStatus, Clock as _, PendingCodes, Profile, Role, SystemClock, User, UserId};
+use deskline::store::{NewUser, Stores};
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::Value;
 use tokio::net::TcpStream;
@@ -127,12 +127,10 @@ pub(crate) async fn make_account(stores: &Stores, name: &str, email: &str, role:
         role,
         status: AccountStatus::Active,
         pending_codes: PendingCodes::new(),
+        profile: Profile { username: email.split('@').next().map(str::to_owned), ..Profile::default() },
         at: now,
     };
-    let user = stores.users.create_user(new).await.unwrap();
-    let username = email.split('@').next().map(str::to_owned);
-    stores.profiles.save_profile(Profile { username, ..Profile::empty(user.id) }).await.unwrap();
-    user
+    stores.users.create_user(new).await.unwrap()
 }
 
 /// Credentials of a request.

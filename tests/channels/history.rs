@@ -1,7 +1,7 @@
 //! Long logs and long lists, to their ends.
 
 use deskline::domain::{
-    AccountStatus, Clock as _, Draft, DraftKind, Members, MessageBody, MessageId, PendingCodes, Role, Side,
+    AccountStatus, Clock as _, Draft, DraftKind, Members, MessageBody, MessageId, PendingCodes, Profile, Role, Side,
     SystemClock, User, UserId,
 };
 use deskline::store::NewUser;
@@ -120,6 +120,7 @@ async fn a_long_list_of_rooms_has_an_end() {
             role: Role::Customer,
             status: AccountStatus::Active,
             pending_codes: PendingCodes::new(),
+            profile: Profile::default(),
             at: now,
         };
         let visitor = server.stores.users.create_user(new).await.unwrap();

@@ -1,7 +1,7 @@
 //! First and last names come back as they were given, though an account has one name.
 
 use deskline::domain::Role;
-use deskline::store::UserChange;
+use deskline::store::{UserChange, UserKey};
 use serde_json::{Value, json};
 
 use crate::harness::{TestServer, Who};
@@ -32,7 +32,8 @@ async fn a_name_that_was_given_in_two_parts_is_shown_in_them_until_it_is_changed
     assert_eq!(parts(&update(json!({"first_name": "May"})).await["user"]), ["May", "van Dyke"]);
 
     // Another frontend knows one name alone.
-    let user = server.stores.users.user_by_number(made["user_id"].as_u64().unwrap()).await.unwrap().unwrap();
+    let user =
+        server.stores.users.find_user(UserKey::Number(made["user_id"].as_u64().unwrap())).await.unwrap().unwrap();
     let admin = server.account("Ada", "ada@x.test", Role::Admin).await;
     let rename = async |name: &str| {
         let path = format!("/api/admin/updateuser/{}", user.id);
@@ -55,7 +56,7 @@ async fn the_shops_form_gives_a_name_in_two_parts() {
     let form = json!({"username": "mary", "email": "mary@x.test", "password": "secret-1", "first_name": "Mary Ann",
         "last_name": "Smith"});
     assert_eq!(server.post("/api/register", &Who::Nobody, form).await.status, 201);
-    let user = server.stores.users.user_by_email(&"mary@x.test".parse().unwrap()).await.unwrap().unwrap();
+    let user = server.stores.users.find_user(UserKey::Email(&"mary@x.test".parse().unwrap())).await.unwrap().unwrap();
     let shown = server.get("/api/auth/me/", &Who::Bearer(server.token(&user))).await;
     assert_eq!(shown.status, 401, "not yet confirmed");
     let change = UserChange { status: Some(deskline::domain::AccountStatus::Active), ..UserChange::default() };

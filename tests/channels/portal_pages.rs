@@ -1,7 +1,7 @@
 //! What the portal's own pages do: its forms, and its socket before it knows its room.
 
-use deskline::domain::Role;
-use deskline::store::Profile;
+use deskline::domain::{Clock as _, Profile, Role, SystemClock};
+use deskline::store::UserChange;
 use serde_json::{Value, json};
 
 use crate::harness::{TestServer, Who};
@@ -37,8 +37,9 @@ async fn a_forgotten_password_is_set_with_digits_and_what_is_wrong_is_shown() {
 async fn an_admin_logs_in_with_a_username_of_digits() {
     let server = TestServer::start().await;
     let ada = server.account("Ada", "ada@x.test", Role::Admin).await;
-    let profile = Profile { username: Some("9999999999".into()), ..Profile::empty(ada.id) };
-    server.stores.profiles.save_profile(profile).await.unwrap();
+    let profile = Some(Profile { username: Some("9999999999".into()), ..Profile::default() });
+    let change = UserChange { profile, ..UserChange::default() };
+    server.stores.users.update_user(ada.id, change, SystemClock.now()).await.unwrap();
     let credentials = json!({"username": "9999999999", "password": "secret-1"});
     let first = server.post("/api/accounts/admin/login/step1/", &Who::Nobody, credentials).await;
     assert_eq!(first.status, 200, "{}", first.json);

@@ -107,7 +107,7 @@ async fn a_database_that_holds_something_else_is_refused() {
     fill(&site).await;
     let told = refusal(&move_all(&site, &sqlite("one.db"), &site.uri()).await);
     assert!(
-        told.contains("deskline: copying: the target already has another account with the number or address"),
+        told.contains("deskline: copying: the target already has another account with the number, address,"),
         "{told}"
     );
     site.remove().await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use deskline::auth::{Secret, Tokens};
 use deskline::domain::{
-    AccountStatus, Clock, ConversationId, Email, Entry, PendingCodes, Role, Seq, SystemClock, UserId,
+    AccountStatus, Clock, ConversationId, Email, Entry, PendingCodes, Profile, Role, Seq, SystemClock, UserId,
 };
 use deskline::store::sqlite::SqliteStore;
 use deskline::store::{ConversationStore, ListFor, NewUser, UserStore};
@@ -52,6 +52,7 @@ pub(crate) async fn make_account(
         role,
         status: AccountStatus::Active,
         pending_codes: PendingCodes::new(),
+        profile: Profile::default(),
         at,
     };
     let user = users.create_user(new).await.unwrap();

@@ -9,7 +9,7 @@ use super::directory::Directory;
 use super::messages::Messages;
 use crate::accounts::Accounts;
 use crate::domain::Clock;
-use crate::store::{ConversationStore, ProfileStore, Stores, UserStore};
+use crate::store::{ConversationStore, Stores, UserStore};
 
 mod access;
 mod attachment;
@@ -28,7 +28,6 @@ pub struct Conversations(Arc<Inner>);
 struct Inner {
     store: Arc<dyn ConversationStore>,
     users: Arc<dyn UserStore>,
-    profiles: Arc<dyn ProfileStore>,
     directory: Arc<Directory>,
     messages: Messages,
     attendance: Attendance,
@@ -45,7 +44,7 @@ impl Conversations {
         accounts: Arc<Accounts>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let (store, users, profiles) = (stores.conversations.clone(), stores.users.clone(), stores.profiles.clone());
-        Self(Arc::new(Inner { store, users, profiles, directory, messages, attendance, accounts, clock }))
+        let (store, users) = (stores.conversations.clone(), stores.users.clone());
+        Self(Arc::new(Inner { store, users, directory, messages, attendance, accounts, clock }))
     }
 }

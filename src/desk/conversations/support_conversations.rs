@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{ConversationAccess, Conversations};
-use crate::domain::{Members, Person, Summary, UserId};
-use crate::store::{Profile, StoreError, SummaryPage};
+use crate::domain::{Members, Person, Profile, Summary, UserId};
+use crate::store::{StoreError, SummaryPage};
 
 /// A support conversation with its customer.
 #[derive(Debug)]
@@ -34,14 +34,14 @@ impl Conversations {
         self.0.directory.look_up(customers.iter().copied()).await?;
         let mut profiles: HashMap<UserId, Profile> = HashMap::new();
         if !customers.is_empty() {
-            let found = self.0.profiles.profiles(&customers).await?;
-            profiles.extend(found.into_iter().map(|profile| (profile.user, profile)));
+            let found = self.0.users.users(&customers).await?;
+            profiles.extend(found.into_iter().map(|user| (user.id, user.profile)));
         }
         let mut rooms = Vec::with_capacity(summaries.len());
         for summary in summaries {
             let Some(id) = customer(&summary) else { continue };
             let Some(customer) = self.0.directory.person(id).await? else { continue };
-            let profile = profiles.remove(&id).unwrap_or_else(|| Profile::empty(id));
+            let profile = profiles.remove(&id).unwrap_or_default();
             rooms.push(SupportConversation { summary, customer, profile });
         }
         Ok((rooms, total))
@@ -53,10 +53,10 @@ impl Conversations {
     /// [`StoreError`] if the store fails.
     pub async fn support_conversation(&self, access: &ConversationAccess) -> Result<SupportConversation, StoreError> {
         let (id, conversation) = (access.customer.id, access.summary.conversation.id);
-        let profile = self.0.profiles.profiles(&[id]).await?.into_iter().next();
+        let profile = self.0.users.user(id).await?.map(|user| user.profile);
         let summary = self.0.store.summary(conversation).await?.unwrap_or_else(|| access.summary.clone());
         let customer = self.0.directory.person_or_deleted(id).await?;
-        Ok(SupportConversation { summary, customer, profile: profile.unwrap_or_else(|| Profile::empty(id)) })
+        Ok(SupportConversation { summary, customer, profile: profile.unwrap_or_default() })
     }
 }
 

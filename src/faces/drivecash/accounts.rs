@@ -20,7 +20,6 @@ use crate::faces::channels::body::Fields;
 use crate::faces::channels::caller::Caller;
 use crate::faces::channels::reply::{Problem, bad_email, password_problem};
 use crate::faces::http::reply::uncached;
-use crate::store::Profile;
 
 /// Shortest new password, in characters: Django's default.
 const SHORTEST: usize = 8;
@@ -67,21 +66,20 @@ async fn verify(State(channels): State<Channels>, fields: Fields) -> Result<Resp
     let signed_in = redeem(&channels, &fields, CodePurpose::VerifyEmail).await?;
     Ok(uncached(json!({
         "message": "Email verified successfully.",
-        "user": UserBody::new(&signed_in.user, &signed_in.profile),
+        "user": UserBody::new(&signed_in.user),
         "tokens": pair(&signed_in.tokens),
     })))
 }
 
 /// `GET profile/`. The page reads the name from `user`. The other sections are about loans, which this server does not have.
-async fn profile(State(channels): State<Channels>, Caller(user): Caller) -> Result<Json<Value>, Problem> {
-    let profile = channels.accounts.profile(&user).await?;
-    Ok(Json(json!({
-        "user": OwnUserBody::new(&user, &profile),
+async fn profile(Caller(user): Caller) -> Json<Value> {
+    Json(json!({
+        "user": OwnUserBody::new(&user),
         "personal_info": {}, "contact": {}, "employment": {}, "address": {}, "banking": {}, "vehicle": {},
         "loan_summary": {
             "total_applications": 0, "approved_count": 0, "pending_count": 0, "total_approved_amount": 0, "active_loans": 0,
         },
-    })))
+    }))
 }
 
 /// `profile/update/` `{first_name?, last_name?, phone_number?, date_of_birth?}`: `{message, user}`. The address cannot
@@ -91,15 +89,11 @@ async fn update(
     Caller(user): Caller,
     fields: Fields,
 ) -> Result<Json<Value>, Problem> {
-    let profile = channels.accounts.profile(&user).await?;
-    let details = ProfileDetails {
-        name: new_name(&user, &profile, &fields)?,
-        phone: phone(&fields)?,
-        birth_date: birth_date(&fields)?,
-    };
-    let (user, profile) = channels.accounts.change_details(&user, details).await?;
+    let details =
+        ProfileDetails { name: new_name(&user, &fields)?, phone: phone(&fields)?, birth_date: birth_date(&fields)? };
+    let user = channels.accounts.change_details(&user, details).await?;
     channels.desk.attendance.account_changed(user.id).await;
-    Ok(Json(json!({"message": "Profile updated successfully", "user": OwnUserBody::new(&user, &profile)})))
+    Ok(Json(json!({"message": "Profile updated successfully", "user": OwnUserBody::new(&user)})))
 }
 
 /// `POST password-reset-request/` `{email}`: mails a code of twelve digits if the address has an account. The response is the same
@@ -142,12 +136,12 @@ fn name(first: &str, last: &str) -> Result<Name, Problem> {
 }
 
 /// The name after an update of one or both of its parts; `None` if neither is given.
-fn new_name(user: &User, profile: &Profile, fields: &Fields) -> Result<Option<Name>, Problem> {
+fn new_name(user: &User, fields: &Fields) -> Result<Option<Name>, Problem> {
     let (first, last) = (fields.text("first_name"), fields.text("last_name"));
     if first.is_none() && last.is_none() {
         return Ok(None);
     }
-    let old = NameParts::of(&user.name, profile.name_parts.as_ref());
+    let old = NameParts::of(&user.name, user.profile.name_parts.as_ref());
     name(first.unwrap_or(&old.first), last.unwrap_or(&old.last)).map(Some)
 }
 

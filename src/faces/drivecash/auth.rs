@@ -43,7 +43,7 @@ async fn log_in((State(channels), address, server, fields): LogIn) -> Result<Res
     if signed_in.user.role.is_agent() {
         return Err(Problem::error(StatusCode::FORBIDDEN, ADMINS_ELSEWHERE));
     }
-    let body = json!({"user": UserBody::new(&signed_in.user, &signed_in.profile), "tokens": pair(&signed_in.tokens)});
+    let body = json!({"user": UserBody::new(&signed_in.user), "tokens": pair(&signed_in.tokens)});
     Ok(with_tokens(&signed_in, &server, &body))
 }
 

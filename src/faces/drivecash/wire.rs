@@ -12,7 +12,6 @@ use crate::domain::{
 };
 use crate::faces::channels::timestamps;
 use crate::json;
-use crate::store::Profile;
 
 /// How many characters of the last message a list shows.
 const EXCERPT: usize = 100;
@@ -210,7 +209,8 @@ pub(super) struct UserBody<'a> {
 }
 
 impl<'a> UserBody<'a> {
-    pub(super) fn new(user: &'a User, profile: &'a Profile) -> Self {
+    pub(super) fn new(user: &'a User) -> Self {
+        let profile = &user.profile;
         let NameParts { first, last } = NameParts::of(&user.name, profile.name_parts.as_ref());
         Self {
             first_name: first,
@@ -235,7 +235,7 @@ pub(super) struct OwnUserBody<'a> {
 }
 
 impl<'a> OwnUserBody<'a> {
-    pub(super) fn new(user: &'a User, profile: &'a Profile) -> Self {
+    pub(super) fn new(user: &'a User) -> Self {
         let side = if user.role.is_agent() { Side::Desk } else { Side::Customer };
         Self {
             id: user.number,
@@ -244,7 +244,7 @@ impl<'a> OwnUserBody<'a> {
             is_verified: true,
             user_type: sender_type(side),
             created_at: timestamps::rest(user.created_at),
-            user: UserBody::new(user, profile),
+            user: UserBody::new(user),
         }
     }
 }

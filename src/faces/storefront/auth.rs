@@ -51,7 +51,7 @@ async fn log_in((State(channels), address, headers, server_url, fields): LogIn) 
     let body = json!({
         "refresh": signed_in.tokens.refresh,
         "access": signed_in.tokens.access,
-        "user": UserBody::new(&signed_in.user, &signed_in.profile),
+        "user": UserBody::new(&signed_in.user),
     });
     answer(&channels, &headers, &server_url, &signed_in, &body).await
 }
@@ -59,7 +59,7 @@ async fn log_in((State(channels), address, headers, server_url, fields): LogIn) 
 /// The same for the newer frontend, which reads `success` and `data.user`.
 async fn log_in_wrapped((State(channels), address, headers, server_url, fields): LogIn) -> Result<Response, Problem> {
     let signed_in = sign_in(&channels, address, &fields).await?;
-    let user = json!(UserBody::new(&signed_in.user, &signed_in.profile));
+    let user = json!(UserBody::new(&signed_in.user));
     let body = json!({
         "refresh": signed_in.tokens.refresh,
         "access": signed_in.tokens.access,
@@ -112,12 +112,11 @@ async fn adopt(channels: &Channels, headers: &HeaderMap, user: &User) -> Result<
     let Some(secret) = cookies::SESSION.of(headers).filter(|_| !user.role.is_agent()) else { return Ok(false) };
     let Some(visitor) = channels.accounts.visitor(secret).await? else { return Ok(false) };
     channels.desk.conversations.merge_visitor(&caller::person(&visitor), &caller::person(user)).await?;
-    let said = channels.accounts.profile(&visitor).await?;
-    let known = channels.accounts.profile(user).await?;
-    if known.phone.is_empty() && !said.phone.is_empty() {
+    let said = &visitor.profile.phone;
+    if user.profile.phone.is_empty() && !said.is_empty() {
         channels
             .accounts
-            .change_visitor(user, VisitorDetails { phone: Some(said.phone), ..VisitorDetails::default() })
+            .change_visitor(user, VisitorDetails { phone: Some(said.clone()), ..VisitorDetails::default() })
             .await?;
     }
     channels.accounts.end_session(&visitor).await?;
@@ -135,17 +134,15 @@ async fn refresh(State(channels): State<Channels>, server_url: ServerUrl, fields
     Ok(response)
 }
 
-async fn me(State(channels): State<Channels>, Caller(user): Caller) -> Result<Json<Value>, Problem> {
-    let profile = channels.accounts.profile(&user).await?;
-    Ok(Json(json!(UserBody::new(&user, &profile))))
+async fn me(Caller(user): Caller) -> Json<Value> {
+    Json(json!(UserBody::new(&user)))
 }
 
 /// The fields, and the same once more under `user`.
-async fn me_wrapped(State(channels): State<Channels>, Caller(user): Caller) -> Result<Json<Value>, Problem> {
-    let profile = channels.accounts.profile(&user).await?;
-    let mut body = json!(UserBody::new(&user, &profile));
-    body["user"] = json!(UserBody::new(&user, &profile));
-    Ok(Json(body))
+async fn me_wrapped(Caller(user): Caller) -> Json<Value> {
+    let mut body = json!(UserBody::new(&user));
+    body["user"] = json!(UserBody::new(&user));
+    Json(body)
 }
 
 /// `PUT profile/` `{username?, email?, current_password?}`. Changing the address requires the password, and takes effect when the
@@ -175,11 +172,11 @@ async fn profile(
         let ask = ChangeEmail { to, password, server_url: server_url.as_str().to_owned() };
         accounts.change_email(&user, ask).await.map_err(refused)?;
     }
-    if let Some(username) = username {
-        accounts.change_username(&user, username).await.map_err(refused)?;
-    }
-    let profile = accounts.profile(&user).await?;
-    Ok(Json(json!(UserBody::new(&user, &profile))))
+    let user = match username {
+        Some(username) => accounts.change_username(&user, username).await.map_err(refused)?,
+        None => user,
+    };
+    Ok(Json(json!(UserBody::new(&user))))
 }
 
 fn wrong_password() -> Problem {

@@ -10,11 +10,12 @@ use uuid::Uuid;
 use crate::accounts::sign_in::username;
 use crate::accounts::visitors::ANONYMOUS;
 use crate::desk::conversations::SupportConversation;
-use crate::domain::{DeskEvent, EntryEvent, EntryKind, NameParts, Person, Role, Side, Summary, Timestamp, User};
+use crate::domain::{
+    DeskEvent, EntryEvent, EntryKind, NameParts, Person, Profile, Role, Side, Summary, Timestamp, User,
+};
 use crate::faces::channels::caller::is_superuser;
 use crate::faces::channels::timestamps;
 use crate::json;
-use crate::store::Profile;
 
 /// A frame from a client.
 #[derive(Debug, PartialEq, Eq)]
@@ -344,15 +345,15 @@ pub(super) struct UserBody<'a> {
 }
 
 impl<'a> UserBody<'a> {
-    pub(super) fn new(user: &'a User, profile: &'a Profile) -> Self {
-        let NameParts { first, last } = NameParts::of(&user.name, profile.name_parts.as_ref());
+    pub(super) fn new(user: &'a User) -> Self {
+        let NameParts { first, last } = NameParts::of(&user.name, user.profile.name_parts.as_ref());
         let is_staff = match user.role {
             Role::Agent | Role::Admin => true,
             Role::Customer => false,
         };
         Self {
             id: user.number,
-            username: username(user, profile),
+            username: username(user),
             email: user.email_text(),
             first_name: first,
             last_name: last,

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use super::End;
-use crate::store::{AppendError, RestoreError, SaveProfileError, SaveUserError, StoreError};
+use crate::store::{AppendError, RestoreError, SaveUserError, StoreError};
 
 mod dump;
 mod files;
@@ -119,9 +119,6 @@ pub enum DjangoError {
     /// An account clashes with another one.
     #[error(transparent)]
     SaveUser(#[from] SaveUserError),
-    /// A profile clashes with another one.
-    #[error(transparent)]
-    SaveProfile(#[from] SaveProfileError),
     /// Something else stands in its place.
     #[error(transparent)]
     Restore(#[from] RestoreError),

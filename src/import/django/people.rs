@@ -5,9 +5,9 @@ use std::collections::{HashMap, HashSet};
 use super::dump::Place;
 use super::rows::{self, Row, UserFields};
 use super::{DjangoError, Note, Product, Taking};
-use crate::domain::{AccountStatus, Email, NameParts, PendingCodes, Role, Sessions, User, UserId};
+use crate::domain::{AccountStatus, Email, NameParts, PendingCodes, Profile, Role, Sessions, User, UserId};
 use crate::json;
-use crate::store::{NewUser, Profile};
+use crate::store::{NewUser, UserKey};
 
 /// How many rows are read at once.
 const CHUNK: usize = 500;
@@ -67,7 +67,7 @@ impl Taking<'_> {
         let addresses = [fields.email.as_deref(), fields.username.as_deref()];
         let mut email: Option<Email> = addresses.into_iter().flatten().find_map(|address| address.parse().ok());
         if let Some(taken) = &email
-            && let Some(other) = users.user_by_email(taken).await?
+            && let Some(other) = users.find_user(UserKey::Email(taken)).await?
         {
             if self.people.own.contains(&other.id) {
                 email = None;
@@ -89,8 +89,7 @@ impl Taking<'_> {
         if hash.is_none() && !fields.password.starts_with('!') {
             self.report.note(model, Note::Password, pk);
         }
-        // Before the account: if it is cut short in between, the next run makes both again.
-        self.save_profile(pk, id, &fields).await?;
+        let profile = self.profile(pk, &fields).await?;
         let user = User {
             id,
             number: pk,
@@ -101,6 +100,7 @@ impl Taking<'_> {
             status: status(&fields, self.dump.product),
             pending_codes: PendingCodes::new(),
             sessions: Sessions::default(),
+            profile,
             created_at,
             updated_at: rows::time(fields.updated_at.as_ref()).unwrap_or(created_at),
         };
@@ -113,34 +113,32 @@ impl Taking<'_> {
 
     /// Under its old number, since old tokens name people by it, unless somebody else has that.
     async fn put(&mut self, user: User) -> Result<(), DjangoError> {
-        if self.to.stores.users.user_by_number(user.number).await?.is_none() && user.number > 0 {
+        if self.to.stores.users.find_user(UserKey::Number(user.number)).await?.is_none() && user.number > 0 {
             self.to.maintenance.restore_user(user).await?;
             return Ok(());
         }
         self.report.note(&self.dump.labels.user, Note::UserNumberTaken, user.number);
-        let User { id, name, email, password_hash, role, status, pending_codes, created_at: at, .. } = user;
-        let new = NewUser { id, name, email, password_hash, role, status, pending_codes, at };
+        let User { id, name, email, password_hash, role, status, pending_codes, profile, created_at: at, .. } = user;
+        let new = NewUser { id, name, email, password_hash, role, status, pending_codes, profile, at };
         self.to.stores.users.create_user(new).await?;
         Ok(())
     }
 
-    async fn save_profile(&mut self, pk: u64, id: UserId, fields: &UserFields) -> Result<(), DjangoError> {
-        let profiles = &self.to.stores.profiles;
+    async fn profile(&mut self, pk: u64, fields: &UserFields) -> Result<Profile, DjangoError> {
         let mut username = fields.username.clone().filter(|username| !username.is_empty());
         if let Some(wanted) = &username
-            && profiles.profile_by_username(wanted).await?.is_some_and(|other| other.user != id)
+            && self.to.stores.users.find_user(UserKey::Username(wanted)).await?.is_some()
         {
             self.report.note(&self.dump.labels.user, Note::UsernameTaken, pk);
             username = None;
         }
-        let profile = Profile {
+        Ok(Profile {
             username,
             name_parts: Some(parts_of(fields)).filter(|parts| !parts.full().is_empty()),
             phone: fields.phone_number.clone().unwrap_or_default(),
             birth_date: fields.date_of_birth.as_ref().and_then(|date| date.parse().ok()),
-            ..Profile::empty(id)
-        };
-        Ok(profiles.save_profile(profile).await?)
+            ..Profile::default()
+        })
     }
 }
 

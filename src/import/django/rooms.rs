@@ -12,10 +12,10 @@ use super::{DjangoError, Note, Product, Taking};
 use crate::accounts::codes::digest;
 use crate::accounts::visitors::ANONYMOUS;
 use crate::domain::{
-    AccountStatus, Conversation, ConversationId, Email, Members, PendingCodes, Role, Status, Timestamp, UserId,
+    AccountStatus, Conversation, ConversationId, Email, Members, PendingCodes, Profile, Role, Status, Timestamp, UserId,
 };
 use crate::json;
-use crate::store::{NewUser, Profile, StoreError};
+use crate::store::{NewUser, StoreError, UserKey};
 
 /// A room whose log is to be taken.
 pub(super) struct RoomTaken {
@@ -129,7 +129,7 @@ impl Taking<'_> {
         is_newest: bool,
         at: Timestamp,
     ) -> Result<(), DjangoError> {
-        let (users, profiles) = (&self.to.stores.users, &self.to.stores.profiles);
+        let users = &self.to.stores.users;
         if users.user(id).await?.is_some() {
             return Ok(());
         }
@@ -144,7 +144,7 @@ impl Taking<'_> {
             Some(&fields.customer_session).filter(|session| fields.user.is_none() && is_newest && !session.is_empty());
         let session = session.map(|session| digest(session));
         let session = match session {
-            Some(digest) if profiles.profile_by_session(&digest).await?.is_some_and(|known| known.user != id) => None,
+            Some(digest) if users.find_user(UserKey::Session(&digest)).await?.is_some() => None,
             session => session,
         };
         let email = Some(&fields.customer_email).filter(|email| email.parse::<Email>().is_ok());
@@ -154,8 +154,6 @@ impl Taking<'_> {
             (None, None) => String::new(),
         };
         let phone = harmless(&fields.customer_phone);
-        // Before the visitor: if it is cut short in between, the next run makes both again.
-        profiles.save_profile(Profile { contact_email, phone, session, ..Profile::empty(id) }).await?;
         let new = NewUser {
             id,
             name: name.unwrap_or_else(|| ANONYMOUS.to_owned()),
@@ -164,6 +162,7 @@ impl Taking<'_> {
             role: Role::Customer,
             status: AccountStatus::Active,
             pending_codes: PendingCodes::new(),
+            profile: Profile { contact_email, phone, session, ..Profile::default() },
             at,
         };
         users.create_user(new).await?;

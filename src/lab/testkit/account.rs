@@ -5,7 +5,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use crate::auth::token::DEFAULT_LIFETIME;
 use crate::auth::{Secret, Tokens};
-use crate::domain::{AccountStatus, Clock as _, PendingCodes, Role, SystemClock, UserId};
+use crate::domain::{AccountStatus, Clock as _, PendingCodes, Profile, Role, SystemClock, UserId};
 use crate::store::{NewUser, UserStore};
 
 /// Accounts created concurrently.
@@ -38,6 +38,7 @@ impl Account {
                 role: *role,
                 status: AccountStatus::Active,
                 pending_codes: PendingCodes::new(),
+                profile: Profile::default(),
                 at: now,
             };
             let user = users.create_user(new).await?;

@@ -68,7 +68,7 @@ macro_rules! store_contract {
                 extras_are_read_with_their_message_wherever_it_is_read,
                 support_conversations_come_in_pages_also_empty_ones,
                 a_conversation_is_given_to_who_has_none,
-                profiles_are_found_by_session_and_username,
+                accounts_are_found_by_session_and_username,
                 an_edit_changes_what_a_message_says_and_the_log_keeps_what_it_said,
                 a_deleted_message_is_gone_from_all_but_the_log,
                 an_edit_or_deletion_that_is_no_news_makes_no_entry,

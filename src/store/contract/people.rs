@@ -1,8 +1,8 @@
-//! Accounts, profiles, and tokens that may be used once.
+//! Accounts and their profiles.
 
-use super::{later, someone};
-use crate::domain::{AccountStatus, CodePurpose, DeskId, NameParts, PendingCode, PendingCodes, Role, User};
-use crate::store::{CodesChange, NewUser, Profile, SaveProfileError, SaveUserError, Stores, UserChange};
+use super::{START, later, someone};
+use crate::domain::{AccountStatus, CodePurpose, DeskId, NameParts, PendingCode, PendingCodes, Profile, Role, User};
+use crate::store::{CodesChange, NewUser, SaveUserError, Stores, UserChange, UserKey};
 
 pub(super) fn account(n: u8, email: &str, role: Role) -> NewUser {
     NewUser {
@@ -13,6 +13,7 @@ pub(super) fn account(n: u8, email: &str, role: Role) -> NewUser {
         role,
         status: AccountStatus::Active,
         pending_codes: PendingCodes::new(),
+        profile: Profile::default(),
         at: later(i64::from(n)),
     }
 }
@@ -28,7 +29,7 @@ pub(crate) async fn an_email_address_belongs_to_one_account(stores: Stores) {
     let visitor = |n| NewUser { email: None, ..account(n, "-@-", Role::Customer) };
     stores.users.create_user(visitor(4)).await.unwrap();
     stores.users.create_user(visitor(5)).await.unwrap();
-    let found = stores.users.user_by_email(&"ann@x.test".parse().unwrap()).await.unwrap();
+    let found = stores.users.find_user(UserKey::Email(&"ann@x.test".parse().unwrap())).await.unwrap();
     assert_eq!(found, Some(ann));
 }
 
@@ -40,9 +41,9 @@ pub(crate) async fn accounts_change_and_are_deleted(stores: Stores) {
     let expected = User { status: AccountStatus::Blocked, updated_at: later(9), sessions, ..ann.clone() };
     assert_eq!(blocked, expected);
     assert_eq!(stores.users.user(ann.id).await.unwrap(), Some(expected));
-    assert_eq!(stores.users.user_by_number(ann.number).await.unwrap().map(|user| user.id), Some(ann.id));
+    assert_eq!(stores.users.find_user(UserKey::Number(ann.number)).await.unwrap().map(|user| user.id), Some(ann.id));
     for nobody in [0, ann.number + 1, u64::MAX] {
-        assert_eq!(stores.users.user_by_number(nobody).await.unwrap(), None);
+        assert_eq!(stores.users.find_user(UserKey::Number(nobody)).await.unwrap(), None);
     }
     assert_eq!(stores.users.users(&[ann.id, someone(8)]).await.unwrap().len(), 1);
     assert!(stores.users.delete_user(ann.id).await.unwrap());
@@ -118,27 +119,58 @@ pub(crate) async fn an_id_of_the_desk_is_pinned_once_and_never_removed(stores: S
     assert_eq!(stores.users.pin_desk(desk(99)).await.unwrap(), ids);
 }
 
-pub(crate) async fn profiles_are_found_by_session_and_username(stores: Stores) {
-    let ann = Profile {
+pub(crate) async fn accounts_are_found_by_session_and_username(stores: Stores) {
+    let users = &stores.users;
+    let profile = Profile {
         username: Some("ann".into()),
         name_parts: Some(NameParts::new("Mary Ann", "")),
         contact_email: "ann@x.test".into(),
         phone: "1".into(),
         birth_date: Some("1990-02-28".parse().unwrap()),
         session: Some("digest".into()),
-        ..Profile::empty(someone(1))
     };
-    stores.profiles.save_profile(ann.clone()).await.unwrap();
-    stores.profiles.save_profile(Profile::empty(someone(2))).await.unwrap();
-    stores.profiles.save_profile(Profile::empty(someone(3))).await.unwrap();
-    assert_eq!(stores.profiles.profile_by_session("digest").await.unwrap(), Some(ann.clone()));
-    assert_eq!(stores.profiles.profile_by_username("ann").await.unwrap(), Some(ann.clone()));
-    assert_eq!(stores.profiles.profile_by_session("").await.unwrap(), None);
-    assert_eq!(stores.profiles.profiles(&[someone(1), someone(9)]).await.unwrap(), std::slice::from_ref(&ann));
-    let thief = Profile { username: Some("ann".into()), ..Profile::empty(someone(2)) };
-    assert!(matches!(stores.profiles.save_profile(thief).await, Err(SaveProfileError::Taken)));
-    let changed = Profile { username: None, session: None, ..ann };
-    stores.profiles.save_profile(changed.clone()).await.unwrap();
-    assert_eq!(stores.profiles.profile_by_session("digest").await.unwrap(), None);
-    assert_eq!(stores.profiles.profiles(&[someone(1)]).await.unwrap(), [changed]);
+    let new = NewUser { profile: profile.clone(), ..account(1, "1@x.test", Role::Customer) };
+    let ann = users.create_user(new).await.unwrap();
+    assert_eq!((&ann.profile, users.user(ann.id).await.unwrap()), (&profile, Some(ann.clone())));
+    for n in [2, 3] {
+        let plain = users.create_user(account(n, &format!("{n}@x.test"), Role::Customer)).await.unwrap();
+        assert_eq!(plain.profile, Profile::default());
+    }
+    let find = async |key| users.find_user(key).await.unwrap();
+    assert_eq!(find(UserKey::Session("digest")).await, Some(ann.clone()));
+    assert_eq!(find(UserKey::Username("ann")).await, Some(ann.clone()));
+    for nobody in [UserKey::Session(""), UserKey::Username(""), UserKey::Session("ann"), UserKey::Username("digest")] {
+        assert_eq!(find(nobody).await, None);
+    }
+
+    let change = |profile: &Profile| UserChange { profile: Some(profile.clone()), ..UserChange::default() };
+    for taken in [
+        Profile { username: Some("ann".into()), ..Profile::default() },
+        Profile { session: Some("digest".into()), ..Profile::default() },
+    ] {
+        let stolen = users.update_user(someone(2), change(&taken), START).await;
+        assert!(matches!(stolen, Err(SaveUserError::UsernameTaken)));
+        let refused = users.create_user(NewUser { profile: taken, ..account(4, "4@x.test", Role::Customer) }).await;
+        assert!(matches!(refused, Err(SaveUserError::UsernameTaken)));
+        assert_eq!(users.user(someone(4)).await.unwrap(), None, "nothing of a refused account is stored");
+    }
+    let address = NewUser {
+        profile: Profile { username: Some("new".into()), ..Profile::default() },
+        ..account(4, "1@x.test", Role::Customer)
+    };
+    assert!(matches!(users.create_user(address).await, Err(SaveUserError::EmailTaken)));
+
+    let renamed = UserChange { name: Some("Ann".into()), ..UserChange::default() };
+    assert_eq!(users.update_user(ann.id, renamed, START).await.unwrap().unwrap().profile, profile, "it is left alone");
+    let changed = Profile { username: None, session: None, ..profile };
+    let ann = users.update_user(ann.id, change(&changed), START).await.unwrap().unwrap();
+    assert_eq!((&ann.profile, find(UserKey::Session("digest")).await), (&changed, None));
+    assert_eq!(users.users(&[ann.id]).await.unwrap(), std::slice::from_ref(&ann));
+    let emptied = users.update_user(ann.id, change(&Profile::default()), START).await.unwrap().unwrap();
+    assert_eq!((&emptied.profile, users.user(ann.id).await.unwrap()), (&Profile::default(), Some(emptied.clone())));
+    let again = Profile { username: Some("ann".into()), ..Profile::default() };
+    users.update_user(someone(2), change(&again), START).await.unwrap();
+    users.delete_user(someone(2)).await.unwrap();
+    assert_eq!(find(UserKey::Username("ann")).await, None);
+    users.update_user(someone(3), change(&again), START).await.unwrap();
 }

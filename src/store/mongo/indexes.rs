@@ -8,7 +8,6 @@ use mongodb::{Collection, Database, IndexModel};
 
 use super::connection::write_concern;
 use super::documents::{CONVERSATIONS, DELIVERED, ENTRIES, MESSAGES, USERS};
-use super::profiles::PROFILES;
 use crate::store::StoreError;
 
 /// The server's code for a collection that is not there.
@@ -26,7 +25,6 @@ pub(super) async fn create(database: &Database) -> Result<(), StoreError> {
         (DELIVERED, vec![unique(doc! { "user": 1, "conversation": 1 })]),
         (USERS, users()),
         (MESSAGES, messages()),
-        (PROFILES, profiles()),
     ] {
         let collection = database.collection::<Document>(collection);
         let existing = existing(&collection).await?;
@@ -129,7 +127,11 @@ fn conversations() -> Vec<IndexModel> {
 }
 
 fn users() -> Vec<IndexModel> {
+    // Only accounts that have one are in them.
+    let given = |field: &str| partial(doc! { field: 1 }, doc! { field: { "$gt": "" } }, true);
     vec![
+        given("personalDetails.username"),
+        given("personalDetails.session"),
         // The same that the old server makes.
         unique(doc! { "email": 1 }),
         plain(doc! { "role": 1, "createdAt": 1, "_id": 1 }),
@@ -147,11 +149,6 @@ fn messages() -> Vec<IndexModel> {
         // Finds what a read mark covers. Only unread messages are in it.
         partial(doc! { "read": 1, "conversation": 1, "seq": 1 }, doc! { "read": false }, false),
     ]
-}
-
-fn profiles() -> Vec<IndexModel> {
-    let given = |field: &str| partial(doc! { field: 1 }, doc! { field: { "$gt": "" } }, true);
-    vec![given("username"), given("session")]
 }
 
 fn plain(keys: Document) -> IndexModel {

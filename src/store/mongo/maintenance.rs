@@ -13,7 +13,7 @@ use crate::domain::{
     Conversation, ConversationId, DeskId, Entry, MessageExtras, MessageId, Seq, Summary, User, UserId,
 };
 use crate::store::maintenance::news;
-use crate::store::{Delivered, Maintenance, MalformedRecord, NewUser, Profile, RestoreError, StoreError};
+use crate::store::{Delivered, Maintenance, MalformedRecord, NewUser, RestoreError, StoreError};
 
 #[async_trait]
 impl Maintenance for MongoStore {
@@ -67,10 +67,6 @@ impl Maintenance for MongoStore {
 
     async fn google_ids(&self, users: &[UserId]) -> Result<Vec<(UserId, String)>, StoreError> {
         within(self.shared.google_ids(users)).await
-    }
-
-    async fn profiles_after(&self, after: Option<UserId>, limit: usize) -> Result<Vec<Profile>, StoreError> {
-        within(self.shared.profiles_after(after, limit)).await
     }
 
     async fn fresh_conversation_number(&self) -> Result<u64, StoreError> {
@@ -131,7 +127,12 @@ impl Maintenance for MongoStore {
 impl Shared {
     async fn restore_user(&self, user: User) -> Result<bool, RestoreError> {
         self.numbers.users.raise(user.number).await?;
-        let what = || RestoreError::Occupied(format!("another account with the number or address of {}", user.id));
+        let what = || {
+            RestoreError::Occupied(format!(
+                "another account with the number, address, username or session of {}",
+                user.id
+            ))
+        };
         let new = NewUser {
             id: user.id,
             name: user.name.clone(),
@@ -140,6 +141,7 @@ impl Shared {
             role: user.role,
             status: user.status,
             pending_codes: user.pending_codes.clone(),
+            profile: user.profile.clone(),
             at: user.created_at,
         };
         let mut document = new_user(&new, user.number);

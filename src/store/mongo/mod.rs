@@ -50,6 +50,7 @@ mod copies;
 mod desk_ids;
 mod documents;
 mod extras;
+mod google_ids;
 mod indexes;
 mod lanes;
 mod maintenance;
@@ -59,7 +60,6 @@ mod migrate;
 mod mirror;
 mod numbers;
 mod old_messages;
-mod people_maintenance;
 mod profiles;
 mod projection;
 mod queries;
@@ -78,7 +78,6 @@ use documents::{ConversationDocument, DeliveredDocument, EntryDocument};
 use lanes::Lanes;
 use mirror::Mirror;
 use numbers::Numbers;
-use profiles::ProfileDocument;
 use user_documents::UserDocument;
 
 /// Users and logs in one MongoDB database.
@@ -97,7 +96,6 @@ struct Shared {
     /// Boxed: an account is large, and every future that reads one would hold it several times.
     users: Collection<Box<UserDocument>>,
     messages: Collection<Document>,
-    profiles: Collection<ProfileDocument>,
     /// Small documents of the store's own: counters, the health check, what a pick-up has begun, the ids of the desk.
     state: Collection<Document>,
     numbers: Numbers,
@@ -124,7 +122,6 @@ impl MongoStore {
             delivered: database.collection(documents::DELIVERED),
             users: database.collection(documents::USERS),
             messages: database.collection(documents::MESSAGES),
-            profiles: database.collection(profiles::PROFILES),
             numbers: Numbers::new(state.clone()),
             lanes: Lanes::default(),
             mirror: Mirror::default(),
@@ -133,6 +130,7 @@ impl MongoStore {
         });
         let store = Self { shared, tasks: TaskTracker::new(), stop: CancellationToken::new() };
         store.shared.move_extras().await?;
+        store.shared.move_profiles().await?;
         within(store.shared.pin_first_agent()).await?;
         within(store.shared.find_lagging()).await?;
         let (shared, stop) = (store.shared.clone(), store.stop.clone());
@@ -144,13 +142,7 @@ impl MongoStore {
     /// All parts of the port.
     #[must_use]
     pub fn stores(self: &Arc<Self>) -> Stores {
-        Stores {
-            users: self.clone(),
-            conversations: self.clone(),
-            profiles: self.clone(),
-            bans: self.clone(),
-            is_shared: true,
-        }
+        Stores { users: self.clone(), conversations: self.clone(), bans: self.clone(), is_shared: true }
     }
 
     /// Waits until `messages` shows everything that was appended before this call.

@@ -1,103 +1,109 @@
-//! Profiles: what belongs to people beside their accounts.
+//! Profiles: a part of their accounts.
+//!
+//! Earlier versions stored them in a collection of their own, which is emptied into `users` when a database is opened. That can be
+//! killed and run again, and several processes may do it at once: an account is updated, unless it has a profile already, before the
+//! document that it was read from is removed.
 
-use async_trait::async_trait;
-use bson::doc;
 use bson::oid::ObjectId;
+use bson::{Document, doc};
 use futures_util::TryStreamExt;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
-use super::connection::{is_duplicate, within};
-use super::documents::object_id;
-use super::{MongoStore, queries};
-use crate::domain::{NameParts, UserId};
-use crate::store::{MAX_PAGE, Profile, ProfileStore, SaveProfileError, StoreError};
+use super::connection::within;
+use super::documents::USERS;
+use super::updates::{Scope, Update};
+use super::{Shared, queries};
+use crate::domain::{NameParts, Profile, UserId};
+use crate::store::{MAX_PAGE, StoreError};
 
-pub(super) const PROFILES: &str = "profiles";
+/// Where earlier versions stored them, by the ids of their people.
+const SUPERSEDED: &str = "profiles";
 
-/// One profile.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+/// The field of an account: a name that no other program is likely to use.
+pub(super) const PROFILE: &str = "personalDetails";
+
+/// A profile, in an account.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub(super) struct ProfileDocument {
-    /// The person's.
-    #[serde(rename = "_id")]
-    id: ObjectId,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     username: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     first_name: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     last_name: Option<String>,
     contact_email: String,
     phone: String,
     /// As `YYYY-MM-DD`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     birth_date: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     session: Option<String>,
-}
-
-impl From<Profile> for ProfileDocument {
-    fn from(profile: Profile) -> Self {
-        let Profile { user, username, name_parts, contact_email, phone, birth_date, session } = profile;
-        let birth_date = birth_date.map(|date| date.to_string());
-        let (first_name, last_name) = name_parts.map(|NameParts { first, last }| (first, last)).unzip();
-        Self { id: object_id(user.bytes()), username, first_name, last_name, contact_email, phone, birth_date, session }
-    }
 }
 
 impl From<ProfileDocument> for Profile {
     fn from(document: ProfileDocument) -> Self {
-        let ProfileDocument { id, username, first_name, last_name, contact_email, phone, birth_date, session } =
-            document;
+        let ProfileDocument { username, first_name, last_name, contact_email, phone, birth_date, session } = document;
         let birth_date = birth_date.and_then(|date| date.parse().ok());
         let name_parts = first_name.zip(last_name).map(|(first, last)| NameParts { first, last });
-        Self { user: UserId::from_bytes(id.bytes()), username, name_parts, contact_email, phone, birth_date, session }
+        Self { username, name_parts, contact_email, phone, birth_date, session }
     }
 }
 
-impl MongoStore {
-    async fn profile_with(&self, field: &'static str, value: &str) -> Result<Option<Profile>, StoreError> {
-        if value.is_empty() {
-            return Ok(None);
+/// The field of an account; `None` where nothing is known.
+pub(super) fn written(profile: &Profile) -> Option<Document> {
+    if *profile == Profile::default() {
+        return None;
+    }
+    let mut document = doc! { "contactEmail": &profile.contact_email, "phone": &profile.phone };
+    let mut put = |field: &str, value: Option<String>| {
+        if let Some(value) = value {
+            document.insert(field, value);
         }
-        within(async {
-            let found = self.shared.profiles.find_one(queries::profile_with(field, value)).await?;
-            Ok(found.map(Profile::from))
-        })
-        .await
-    }
+    };
+    put("username", profile.username.clone());
+    put("firstName", profile.name_parts.as_ref().map(|parts| parts.first.clone()));
+    put("lastName", profile.name_parts.as_ref().map(|parts| parts.last.clone()));
+    put("birthDate", profile.birth_date.map(|date| date.to_string()));
+    put("session", profile.session.clone());
+    Some(document)
 }
 
-#[async_trait]
-impl ProfileStore for MongoStore {
-    async fn save_profile(&self, profile: Profile) -> Result<(), SaveProfileError> {
-        within(async {
-            let id = queries::user(profile.user);
-            let saved = self.shared.profiles.replace_one(id, ProfileDocument::from(profile)).upsert(true).await;
-            match saved {
-                Ok(_) => Ok(()),
-                Err(error) if is_duplicate(&error) => Err(SaveProfileError::Taken),
-                Err(error) => Err(StoreError::from(error).into()),
+/// A document of the superseded collection.
+#[derive(Debug, Deserialize)]
+struct SupersededDocument {
+    #[serde(rename = "_id")]
+    user: ObjectId,
+    #[serde(flatten)]
+    profile: ProfileDocument,
+}
+
+impl Shared {
+    /// Moves what an earlier version has stored into the accounts.
+    pub(super) async fn move_profiles(&self) -> Result<(), StoreError> {
+        let superseded = self.database.collection::<SupersededDocument>(SUPERSEDED);
+        let mut moved = 0;
+        loop {
+            let batch = within(async {
+                let found = superseded.find(queries::everything()).sort(queries::by_id());
+                let limit = i64::try_from(MAX_PAGE).unwrap_or(i64::MAX);
+                Ok::<Vec<SupersededDocument>, StoreError>(found.limit(limit).await?.try_collect().await?)
+            });
+            let batch = batch.await?;
+            if batch.is_empty() {
+                break;
             }
-        })
-        .await
-    }
-
-    async fn profiles(&self, users: &[UserId]) -> Result<Vec<Profile>, StoreError> {
-        let wanted = &users[..users.len().min(MAX_PAGE)];
-        within(async {
-            let found: Vec<ProfileDocument> =
-                self.shared.profiles.find(queries::users(wanted)).await?.try_collect().await?;
-            Ok(found.into_iter().map(Profile::from).collect())
-        })
-        .await
-    }
-
-    async fn profile_by_session(&self, digest: &str) -> Result<Option<Profile>, StoreError> {
-        self.profile_with("session", digest).await
-    }
-
-    async fn profile_by_username(&self, username: &str) -> Result<Option<Profile>, StoreError> {
-        self.profile_with("username", username).await
+            let ids: Vec<UserId> = batch.iter().map(|document| UserId::from_bytes(document.user.bytes())).collect();
+            let update = |document: SupersededDocument| {
+                // Of a deleted account, there is nothing to update.
+                written(&document.profile.into()).map(|profile| Update {
+                    filter: queries::without_profile(document.user),
+                    change: doc! { "$set": { PROFILE: profile } },
+                    scope: Scope::One,
+                })
+            };
+            self.update_all(USERS, batch.into_iter().filter_map(update).collect()).await?;
+            within(async { Ok::<_, StoreError>(superseded.delete_many(queries::users(&ids)).await?) }).await?;
+            moved += ids.len();
+        }
+        if moved > 0 {
+            tracing::info!(moved, "Moved profiles into their accounts");
+        }
+        Ok(())
     }
 }

@@ -249,8 +249,19 @@ pub(super) fn with_ids_of(messages: &[MessageId]) -> Document {
     doc! { "_id": { "$in": ids } }
 }
 
-pub(super) fn profile_with(field: &'static str, value: &str) -> Document {
-    doc! { field: { "$eq": value, "$gt": "" } }
+/// Names the range of the partial index, which serves the query only then.
+pub(super) fn user_by_username(username: &str) -> Document {
+    doc! { "personalDetails.username": { "$eq": username, "$gt": "" } }
+}
+
+/// Names the range of the partial index, which serves the query only then.
+pub(super) fn user_by_session(digest: &str) -> Document {
+    doc! { "personalDetails.session": { "$eq": digest, "$gt": "" } }
+}
+
+/// An account that has no profile.
+pub(super) fn without_profile(id: ObjectId) -> Document {
+    doc! { "_id": id, "personalDetails": null }
 }
 
 pub(super) fn user(id: UserId) -> Document {

@@ -6,6 +6,7 @@ use bson::{Bson, DateTime, Document, bson, deserialize_from_document, doc};
 use serde::Deserialize;
 
 use super::documents::{USERS, date, int, object_id, time, whole};
+use super::profiles::{self, PROFILE, ProfileDocument};
 use super::{malformed_accounts, session_documents};
 use crate::domain::{AccountStatus, CodePurpose, Email, PendingCode, PendingCodes, Role, Timestamp, User, UserId};
 use crate::store::{CodesChange, NewUser, StoreError, UserChange};
@@ -34,6 +35,9 @@ pub(super) struct UserDocument {
     codes: BTreeMap<String, CodeDocument>,
     /// The only one, as an earlier version has kept it. It goes with the next change of any.
     code: Option<OnlyCodeDocument>,
+    /// Ours: what they have said of themselves.
+    #[serde(default, rename = "personalDetails")]
+    profile: ProfileDocument,
     /// Ours: since which second tokens count.
     #[serde(default)]
     sessions_valid_from: i64,
@@ -173,6 +177,7 @@ impl TryFrom<UserDocument> for User {
             role,
             pending_codes: pending_codes.ok_or_else(unreadable)?,
             sessions: session_documents::read(document.sessions_valid_from, &document.ended_tokens),
+            profile: document.profile.into(),
             created_at,
             updated_at: updated_at.unwrap_or(created_at),
         })
@@ -211,6 +216,9 @@ pub(super) fn new_user(new: &NewUser, number: u64) -> Document {
         let codes = new.pending_codes.iter().map(|(purpose, code)| (purpose.word().to_owned(), code_document(code)));
         document.insert("codes", codes.collect::<Document>());
     }
+    if let Some(profile) = profiles::written(&new.profile) {
+        document.insert(PROFILE, profile);
+    }
     document
 }
 
@@ -243,6 +251,12 @@ pub(super) fn changed(change: UserChange, at: Timestamp) -> Document {
         CodesChange::Put(purpose, code) => drop(set.insert(place(purpose), code_document(&code))),
         CodesChange::Remove(purpose) => drop(unset.insert(place(purpose), "")),
         CodesChange::RemoveAll => drop(unset.insert("codes", "")),
+    }
+    if let Some(profile) = change.profile {
+        match profiles::written(&profile) {
+            Some(profile) => drop(set.insert(PROFILE, profile)),
+            None => drop(unset.insert(PROFILE, "")),
+        }
     }
     let mut update = doc! { "$set": set };
     if !unset.is_empty() {

@@ -9,8 +9,10 @@ use super::connection::{is_duplicate, within};
 use super::documents::{int, object_id};
 use super::user_documents::{UserDocument, changed, new_user};
 use super::{MongoStore, Shared, malformed_accounts, projection, queries, session_documents};
-use crate::domain::{DeskId, Email, Role, Timestamp, User, UserId};
-use crate::store::{MAX_PAGE, NewUser, SaveUserError, SessionsChange, StoreError, UserChange, UserPage, UserStore};
+use crate::domain::{DeskId, Profile, Role, Timestamp, User, UserId};
+use crate::store::{
+    MAX_PAGE, NewUser, SaveUserError, SessionsChange, StoreError, UserChange, UserKey, UserPage, UserStore,
+};
 
 /// Accounts that are given their number at the same time.
 const AT_ONCE: usize = 8;
@@ -33,21 +35,8 @@ impl UserStore for MongoStore {
         within(self.shared.users_with(ids)).await
     }
 
-    async fn user_by_number(&self, number: u64) -> Result<Option<User>, StoreError> {
-        within(async {
-            let found = self.shared.users.find_one(queries::user_by_number(number)).await?;
-            found.map(|document| User::try_from(*document)).transpose()
-        })
-        .await
-    }
-
-    async fn user_by_email(&self, email: &Email) -> Result<Option<User>, StoreError> {
-        within(async {
-            let found = self.shared.users.find_one(queries::user_by_email(email)).await?;
-            // The placeholder of a visitor is nobody's address.
-            Ok(self.shared.numbered(found).await?.filter(|user| user.email.is_some()))
-        })
-        .await
+    async fn find_user(&self, key: UserKey<'_>) -> Result<Option<User>, StoreError> {
+        within(self.shared.find_user(key)).await
     }
 
     async fn update_user(&self, id: UserId, change: UserChange, at: Timestamp) -> Result<Option<User>, SaveUserError> {
@@ -79,12 +68,43 @@ impl Shared {
     async fn create_user(&self, new: NewUser) -> Result<User, SaveUserError> {
         let number = self.numbers.users.take().await?;
         let document = new_user(&new, number);
-        self.users.clone_with_type().insert_one(document).await.map_err(save_error)?;
-        Ok(new.numbered(number))
+        match self.users.clone_with_type().insert_one(document).await {
+            Ok(_) => Ok(new.numbered(number)),
+            Err(error) => Err(self.save_error(error, new.id, Some(&new.profile)).await),
+        }
+    }
+
+    async fn find_user(&self, key: UserKey<'_>) -> Result<Option<User>, StoreError> {
+        let wanted = match key {
+            UserKey::Number(number) => queries::user_by_number(number),
+            UserKey::Email(email) => queries::user_by_email(email),
+            UserKey::Username(username) => queries::user_by_username(username),
+            UserKey::Session(digest) => queries::user_by_session(digest),
+        };
+        let found = self.numbered(self.users.find_one(wanted).await?).await?;
+        // The placeholder of a visitor is nobody's address.
+        Ok(found.filter(|user| !matches!(key, UserKey::Email(_)) || user.email.is_some()))
+    }
+
+    /// Why an account was not saved. Two can clash over an address, a username or a session: ids are random.
+    async fn save_error(&self, error: mongodb::error::Error, id: UserId, profile: Option<&Profile>) -> SaveUserError {
+        if !is_duplicate(&error) {
+            return StoreError::from(error).into();
+        }
+        let Some(profile) = profile else { return SaveUserError::EmailTaken };
+        let username = profile.username.as_deref().map(UserKey::Username);
+        for key in username.into_iter().chain(profile.session.as_deref().map(UserKey::Session)) {
+            match self.find_user(key).await {
+                Ok(Some(other)) if other.id != id => return SaveUserError::UsernameTaken,
+                Ok(_) => {}
+                Err(error) => return error.into(),
+            }
+        }
+        SaveUserError::EmailTaken
     }
 
     async fn update_user(&self, id: UserId, change: UserChange, at: Timestamp) -> Result<Option<User>, SaveUserError> {
-        let ended = change.ended_sessions();
+        let (ended, profile) = (change.ended_sessions(), change.profile.clone());
         let mut update = changed(change, at);
         if ended != SessionsChange::Keep {
             let user = self.users.find_one(queries::user(id)).await.map_err(StoreError::from)?;
@@ -94,8 +114,10 @@ impl Shared {
             session_documents::add_change(&mut update, &user.sessions, &sessions);
         }
         let update = self.users.find_one_and_update(queries::user(id), update);
-        let updated = update.return_document(ReturnDocument::After).await.map_err(save_error)?;
-        Ok(self.numbered(updated).await?)
+        match update.return_document(ReturnDocument::After).await {
+            Ok(updated) => Ok(self.numbered(updated).await?),
+            Err(error) => Err(self.save_error(error, id, profile.as_ref()).await),
+        }
     }
 
     pub(super) async fn users_with(&self, ids: &[UserId]) -> Result<Vec<User>, StoreError> {
@@ -159,9 +181,4 @@ impl Shared {
         let numbered = self.users.find_one(queries::user(id)).await?;
         numbered.map(|document| User::try_from(*document)).transpose()
     }
-}
-
-/// The address is the only thing that two accounts can clash over: ids are random.
-fn save_error(error: mongodb::error::Error) -> SaveUserError {
-    if is_duplicate(&error) { SaveUserError::EmailTaken } else { StoreError::from(error).into() }
 }

@@ -8,13 +8,13 @@ use parking_lot::Mutex;
 use rusqlite::{Connection, TransactionBehavior, params};
 
 use super::rows::{self, select_entry, summary_columns, user_columns};
-use super::{codes, desk_ids, extras, people_maintenance, revisions, sessions};
+use super::{codes, desk_ids, extras, google_ids, revisions, sessions};
 use crate::domain::{
     ClientMessageId, Conversation, ConversationId, DeskId, Email, Entry, EntryKind, Members, MessageExtras, MessageId,
     Seq, Summary, User, UserId,
 };
 use crate::store::maintenance::news;
-use crate::store::{Delivered, MAX_PAGE, Maintenance, MalformedRecord, Profile, RestoreError, StoreError};
+use crate::store::{Delivered, MAX_PAGE, Maintenance, MalformedRecord, RestoreError, StoreError};
 
 /// A connection for maintenance.
 pub(super) struct SqliteMaintenance(Arc<Mutex<Connection>>);
@@ -122,11 +122,7 @@ impl Maintenance for SqliteMaintenance {
 
     async fn google_ids(&self, users: &[UserId]) -> Result<Vec<(UserId, String)>, StoreError> {
         let users = users.to_vec();
-        self.read(move |connection| people_maintenance::google_ids(connection, &users)).await
-    }
-
-    async fn profiles_after(&self, after: Option<UserId>, limit: usize) -> Result<Vec<Profile>, StoreError> {
-        self.read(move |connection| people_maintenance::profiles_after(connection, after, limit)).await
+        self.read(move |connection| google_ids::of(connection, &users)).await
     }
 
     async fn fresh_conversation_number(&self) -> Result<u64, StoreError> {
@@ -147,7 +143,7 @@ impl Maintenance for SqliteMaintenance {
 
     async fn restore_google_id(&self, user: UserId, google_id: &str) -> Result<(), StoreError> {
         let google_id = google_id.to_owned();
-        self.change(move |connection| people_maintenance::note_google_id(connection, user, &google_id)).await
+        self.change(move |connection| google_ids::note(connection, user, &google_id)).await
     }
 
     async fn restore(&self, conversation: Conversation, entries: Vec<Entry>) -> Result<u64, RestoreError> {
@@ -207,8 +203,8 @@ fn insert_user(connection: &Connection, user: &User) -> Result<bool, RestoreErro
     let mut insert = connection
         .prepare_cached(
             "INSERT INTO users (number, id, name, email, password_hash, role, status, codes, created_at, updated_at,
-                 sessions)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+                 sessions, username, first_name, last_name, contact_email, phone, birth_date, session)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
         )
         .map_err(StoreError::from)?;
     let inserted = insert.execute(params![
@@ -223,8 +219,17 @@ fn insert_user(connection: &Connection, user: &User) -> Result<bool, RestoreErro
         user.created_at.millis(),
         user.updated_at.millis(),
         sessions::written(&user.sessions),
+        user.profile.username,
+        user.profile.name_parts.as_ref().map(|parts| &parts.first),
+        user.profile.name_parts.as_ref().map(|parts| &parts.last),
+        user.profile.contact_email,
+        user.profile.phone,
+        user.profile.birth_date.map(|date| date.to_string()),
+        user.profile.session,
     ]);
-    inserted.map_err(|error| clash(error, || format!("another account with the number or address of {}", user.id)))?;
+    inserted.map_err(|error| {
+        clash(error, || format!("another account with the number, address, username or session of {}", user.id))
+    })?;
     Ok(true)
 }
 

@@ -22,10 +22,9 @@ mod codes;
 mod conversations;
 mod desk_ids;
 mod extras;
+mod google_ids;
 mod lock;
 mod maintenance;
-mod people_maintenance;
-mod profiles;
 mod readers;
 mod receipts;
 mod revisions;
@@ -79,13 +78,7 @@ impl SqliteStore {
     /// All parts of the port.
     #[must_use]
     pub fn stores(self: &Arc<Self>) -> Stores {
-        Stores {
-            users: self.clone(),
-            conversations: self.clone(),
-            profiles: self.clone(),
-            bans: self.clone(),
-            is_shared: false,
-        }
+        Stores { users: self.clone(), conversations: self.clone(), bans: self.clone(), is_shared: false }
     }
 }
 

@@ -6,14 +6,16 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::{codes, extras, sessions};
 use crate::domain::{
     ClientMessageId, Conversation, ConversationId, Email, Entry, EntryKind, LastMessage, Members, Message, MessageBody,
-    MessageId, PendingCodes, Revision, Seq, Sessions, Side, SideState, Summary, Target, Timestamp, User, UserId,
+    MessageId, NameParts, PendingCodes, Profile, Revision, Seq, Sessions, Side, SideState, Summary, Target, Timestamp,
+    User, UserId,
 };
 use crate::store::StoreError;
 
 /// Columns of [`user`], in its order.
 macro_rules! user_columns {
     () => {
-        "number, id, name, email, password_hash, role, status, codes, created_at, updated_at, sessions"
+        "number, id, name, email, password_hash, role, status, codes, created_at, updated_at, sessions, \
+         username, first_name, last_name, contact_email, phone, birth_date, session"
     };
 }
 /// Columns of [`summary_of`], in its order.
@@ -61,6 +63,20 @@ pub(super) fn user(row: &Row<'_>) -> rusqlite::Result<User> {
         created_at: time(row, 8)?,
         updated_at: time(row, 9)?,
         sessions: sessions.ok_or_else(|| unreadable(10))?,
+        profile: profile(row)?,
+    })
+}
+
+fn profile(row: &Row<'_>) -> rusqlite::Result<Profile> {
+    let parts: (Option<String>, Option<String>) = (row.get(12)?, row.get(13)?);
+    let birth_date: Option<String> = row.get(16)?;
+    Ok(Profile {
+        username: row.get(11)?,
+        name_parts: parts.0.zip(parts.1).map(|(first, last)| NameParts { first, last }),
+        contact_email: row.get(14)?,
+        phone: row.get(15)?,
+        birth_date: birth_date.map(|date| date.parse().map_err(|_| unreadable(16))).transpose()?,
+        session: row.get(17)?,
     })
 }
 

@@ -1,12 +1,13 @@
 //! Implements the port for accounts.
 
 use async_trait::async_trait;
+use rusqlite::types::Value;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
 use super::rows::{self, user_columns};
 use super::{SqliteStore, codes, desk_ids, sessions};
-use crate::domain::{DeskId, Email, Role, Timestamp, User, UserId};
-use crate::store::{MAX_PAGE, NewUser, SaveUserError, StoreError, UserChange, UserPage, UserStore};
+use crate::domain::{DeskId, Email, Profile, Role, Timestamp, User, UserId};
+use crate::store::{MAX_PAGE, NewUser, SaveUserError, StoreError, UserChange, UserKey, UserPage, UserStore};
 
 macro_rules! select_user {
     ($rest:literal) => {
@@ -31,21 +32,19 @@ impl UserStore for SqliteStore {
         self.readers.read(read).await
     }
 
-    async fn user_by_number(&self, number: u64) -> Result<Option<User>, StoreError> {
-        // Numbers are handed out by SQLite, so one that it cannot express is nobody's.
-        let Ok(number) = i64::try_from(number) else { return Ok(None) };
-        let read = move |connection: &Connection| {
-            let mut select = connection.prepare_cached(select_user!("number = ?1"))?;
-            Ok(select.query_row([number], rows::user).optional()?)
+    async fn find_user(&self, key: UserKey<'_>) -> Result<Option<User>, StoreError> {
+        let (sql, value) = match key {
+            UserKey::Number(number) => match i64::try_from(number) {
+                Ok(number) => (select_user!("number = ?1"), Value::from(number)),
+                // SQLite assigns the numbers, so one that it cannot express is nobody's.
+                Err(_) => return Ok(None),
+            },
+            UserKey::Email(email) => (select_user!("email = ?1"), Value::from(email.as_str().to_owned())),
+            UserKey::Username(username) => (select_user!("username = ?1"), Value::from(username.to_owned())),
+            UserKey::Session(digest) => (select_user!("session = ?1"), Value::from(digest.to_owned())),
         };
-        self.readers.read(read).await
-    }
-
-    async fn user_by_email(&self, email: &Email) -> Result<Option<User>, StoreError> {
-        let email = email.clone();
         let read = move |connection: &Connection| {
-            let mut select = connection.prepare_cached(select_user!("email = ?1"))?;
-            Ok(select.query_row([email.as_str()], rows::user).optional()?)
+            Ok(connection.prepare_cached(sql)?.query_row([value], rows::user).optional()?)
         };
         self.readers.read(read).await
     }
@@ -107,8 +106,8 @@ fn by_id(connection: &Connection, id: UserId) -> Result<Option<User>, StoreError
 fn insert(connection: &Connection, new: NewUser) -> Result<User, SaveUserError> {
     let mut insert = connection
         .prepare_cached(
-            "INSERT INTO users (id, name, email, password_hash, role, status, created_at, updated_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7)",
+            "INSERT INTO users (id, name, email, password_hash, role, status, created_at, updated_at, codes)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8)",
         )
         .map_err(StoreError::from)?;
     let number = insert.insert(params![
@@ -119,9 +118,10 @@ fn insert(connection: &Connection, new: NewUser) -> Result<User, SaveUserError> 
         new.role.word(),
         new.status.word(),
         new.at.millis(),
+        codes::written(&new.pending_codes),
     ]);
     let user = new.numbered(number.map_err(save_error)?.unsigned_abs());
-    if user.pending_codes.is_empty() { Ok(user) } else { update(connection, user) }
+    if user.profile == Profile::default() { Ok(user) } else { update(connection, user) }
 }
 
 fn changed(mut user: User, change: UserChange, at: Timestamp) -> User {
@@ -132,6 +132,7 @@ fn changed(mut user: User, change: UserChange, at: Timestamp) -> User {
     user.role = change.role.unwrap_or(user.role);
     user.status = change.status.unwrap_or(user.status);
     change.codes.make(&mut user.pending_codes);
+    user.profile = change.profile.unwrap_or(user.profile);
     user.updated_at = at;
     user
 }
@@ -140,7 +141,8 @@ fn update(connection: &Connection, user: User) -> Result<User, SaveUserError> {
     let mut update = connection
         .prepare_cached(
             "UPDATE users SET name = ?2, email = ?3, password_hash = ?4, role = ?5, status = ?6, codes = ?7,
-                 updated_at = ?8, sessions = ?9
+                 updated_at = ?8, sessions = ?9, username = ?10, first_name = ?11, last_name = ?12, contact_email = ?13,
+                 phone = ?14, birth_date = ?15, session = ?16
              WHERE id = ?1",
         )
         .map_err(StoreError::from)?;
@@ -154,16 +156,25 @@ fn update(connection: &Connection, user: User) -> Result<User, SaveUserError> {
         codes::written(&user.pending_codes),
         user.updated_at.millis(),
         sessions::written(&user.sessions),
+        user.profile.username,
+        user.profile.name_parts.as_ref().map(|parts| &parts.first),
+        user.profile.name_parts.as_ref().map(|parts| &parts.last),
+        user.profile.contact_email,
+        user.profile.phone,
+        user.profile.birth_date.map(|date| date.to_string()),
+        user.profile.session,
     ]);
     updated.map_err(save_error)?;
     Ok(user)
 }
 
-/// The address is the only thing that two accounts can clash over: ids are random.
+/// Two accounts can clash over an address, a username or a session: ids are random.
 fn save_error(error: rusqlite::Error) -> SaveUserError {
-    if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) {
+    if error.sqlite_error_code() != Some(ErrorCode::ConstraintViolation) {
+        StoreError::from(error).into()
+    } else if error.to_string().contains("users.email") {
         SaveUserError::EmailTaken
     } else {
-        StoreError::from(error).into()
+        SaveUserError::UsernameTaken
     }
 }

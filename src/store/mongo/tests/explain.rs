@@ -78,8 +78,9 @@ fn shapes(summary: &Summary) -> Vec<Shape> {
         ("deskline", queries::state("users"), None),
         ("deskline", queries::desk_ids_without(user), None),
         ("entries", queries::with_ids_of(&[MessageId::from_bytes([1; 12])]), None),
-        ("profiles", queries::profile_with("session", "digest"), None),
-        ("profiles", queries::profile_with("username", "ann"), None),
+        ("users", queries::user_by_session("digest"), None),
+        ("users", queries::user_by_username("ann"), None),
+        ("users", queries::without_profile(person(1)), None),
         ("conversations", queries::conversation_by_uuid(7), None),
         ("conversations", queries::conversation_by_number(7), None),
         ("conversations", queries::all_support_conversations(), Some(queries::changed_last_first())),
@@ -90,13 +91,12 @@ fn shapes(summary: &Summary) -> Vec<Shape> {
 }
 
 /// All but the first are of maintenance.
-fn ranges_of_ids() -> [(&'static str, Document, Document); 5] {
+fn ranges_of_ids() -> [(&'static str, Document, Document); 4] {
     [
         ("entries", queries::all_entries(), queries::youngest_first()),
         ("users", queries::beyond(Some(person(1))), queries::by_id()),
         ("users", queries::everything(), queries::by_id()),
         ("conversations", queries::beyond(None), queries::by_id()),
-        ("profiles", queries::beyond(Some(person(1))), queries::by_id()),
     ]
 }
 

@@ -8,7 +8,9 @@ use super::{Fresh, available, killed_at, later, person, someone};
 use crate::domain::{
     AccountStatus, CodePurpose, Conversation, DeskId, Entry, Members, PendingCode, PendingCodes, Role, Seq, Side,
 };
-use crate::store::{Appended, CodesChange, ConversationStore as _, ListFor, StoreError, UserChange, UserStore as _};
+use crate::store::{
+    Appended, CodesChange, ConversationStore as _, ListFor, StoreError, UserChange, UserKey, UserStore as _,
+};
 
 const HASH: &str = "$2b$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy";
 
@@ -256,7 +258,7 @@ async fn old_accounts_keep_id_hash_and_role_and_get_a_number() {
         return;
     }
     let fresh = old_database().await;
-    let ann = fresh.store.user_by_email(&"ann@x.test".parse().unwrap()).await.unwrap().unwrap();
+    let ann = fresh.store.find_user(UserKey::Email(&"ann@x.test".parse().unwrap())).await.unwrap().unwrap();
     assert_eq!((ann.id, ann.password_hash.as_deref(), ann.role), (someone(ANN), Some(HASH), Role::Customer));
     assert_eq!((ann.status, ann.created_at), (AccountStatus::Active, later(1)));
     let again = fresh.store.user(ann.id).await.unwrap().unwrap();

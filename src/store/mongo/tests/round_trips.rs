@@ -11,7 +11,8 @@ use crate::accounts::testing::Fixture;
 use crate::desk::messages::{Addressee, SendMessage};
 use crate::desk::{Desk, DeskSettings};
 use crate::domain::{
-    AccountStatus, Draft, DraftKind, Members, MessageBody, MessageExtras, PendingCodes, Person, Role, Seq, Side, UserId,
+    AccountStatus, Draft, DraftKind, Members, MessageBody, MessageExtras, PendingCodes, Person, Profile, Role, Seq,
+    Side, UserId,
 };
 use crate::store::{ConversationStore as _, ListFor, NewUser, UserStore as _};
 
@@ -83,6 +84,7 @@ pub(super) async fn account(fresh: &Fresh, n: u8, role: Role) -> Arc<Person> {
         role,
         status: AccountStatus::Active,
         pending_codes: PendingCodes::new(),
+        profile: Profile::default(),
         at: START,
     };
     Arc::new(Person::from(&fresh.store.create_user(new).await.unwrap()))

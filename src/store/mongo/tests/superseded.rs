@@ -2,11 +2,15 @@
 
 use bson::oid::ObjectId;
 use bson::{Document, doc};
+use futures_util::TryStreamExt as _;
+use mongodb::Collection;
 
 use super::{Fresh, available, killed_at, open_on, say, someone};
-use crate::domain::{Attachment, Entry, Message, MessageExtras, Seq, Side};
+use crate::domain::{
+    AccountStatus, Attachment, Entry, Message, MessageExtras, NameParts, PendingCodes, Profile, Role, Seq, Side, UserId,
+};
 use crate::store::mongo::documents::object_id;
-use crate::store::{Appended, ConversationStore as _};
+use crate::store::{Appended, ConversationStore as _, NewUser, UserKey, UserStore as _};
 
 /// Commands that a start sends at most.
 const COMMANDS: u32 = 60;
@@ -17,6 +21,51 @@ fn file() -> Attachment {
 
 fn superseded(message: ObjectId, reply_to: Option<i64>, attachment: Option<Document>) -> Document {
     doc! { "_id": message, "author": object_id(someone(1).bytes()), "replyTo": reply_to, "attachment": attachment }
+}
+
+fn ann() -> Profile {
+    Profile {
+        username: Some("ann".into()),
+        name_parts: Some(NameParts::new("Ann", "Lee")),
+        phone: "+49 1".into(),
+        birth_date: Some("1990-02-28".parse().unwrap()),
+        ..Profile::default()
+    }
+}
+
+fn visitor() -> Profile {
+    Profile { session: Some("digest".into()), contact_email: "visitor@x.test".into(), ..Profile::default() }
+}
+
+fn superseded_profile(user: UserId, profile: &Profile) -> Document {
+    let mut document = doc! {
+        "_id": object_id(user.bytes()), "contactEmail": &profile.contact_email, "phone": &profile.phone,
+    };
+    if let Some(username) = &profile.username {
+        document.insert("username", username);
+    }
+    if let Some(NameParts { first, last }) = &profile.name_parts {
+        document.extend(doc! { "firstName": first, "lastName": last });
+    }
+    if let Some(birth_date) = profile.birth_date {
+        document.insert("birthDate", birth_date.to_string());
+    }
+    if let Some(session) = &profile.session {
+        document.insert("session", session);
+    }
+    document
+}
+
+async fn all(documents: &Collection<Document>) -> Vec<Document> {
+    documents.find(doc! {}).await.unwrap().try_collect().await.unwrap()
+}
+
+/// Puts the documents of a superseded collection back that a start has moved already.
+async fn put_back(documents: &Collection<Document>, before: &[Document]) {
+    for document in before {
+        let one = doc! { "_id": document.get_object_id("_id").unwrap() };
+        documents.replace_one(one, document).upsert(true).await.unwrap();
+    }
 }
 
 /// Leaves the database as version 0.2 would have. Gives the log as it is to be read then.
@@ -39,6 +88,28 @@ async fn make_old(fresh: &Fresh) -> Vec<Entry> {
         }
         expected.push(entry);
     }
+    for (n, profile) in [(1, &ann()), (2, &Profile::default()), (3, &visitor())] {
+        let (email, at) = ((n != 3).then(|| format!("{n}@x.test").parse().unwrap()), super::START);
+        let (role, status) = (Role::Customer, AccountStatus::Active);
+        let (pending_codes, name) = (PendingCodes::new(), format!("Someone {n}"));
+        let id = someone(n);
+        let new = NewUser {
+            id,
+            name,
+            email,
+            password_hash: None,
+            role,
+            status,
+            pending_codes,
+            profile: Profile::default(),
+            at,
+        };
+        fresh.store.create_user(new).await.unwrap();
+        fresh.documents("profiles").insert_one(superseded_profile(id, profile)).await.unwrap();
+    }
+    // Of a deleted account.
+    let lost = Profile { username: Some("deleted".into()), ..Profile::default() };
+    fresh.documents("profiles").insert_one(superseded_profile(someone(7), &lost)).await.unwrap();
     // Of a message that was never stored.
     let lost = superseded(ObjectId::new(), Some(1), None);
     fresh.documents("messageExtras").insert_one(lost).await.unwrap();
@@ -53,22 +124,31 @@ async fn what_an_earlier_version_kept_apart_is_moved_however_often_that_is_kille
     }
     let fresh = Fresh::open().await;
     let expected = make_old(&fresh).await;
-    let apart = fresh.documents("messageExtras");
-    let before: Vec<Document> =
-        futures_util::TryStreamExt::try_collect(apart.find(doc! {}).await.unwrap()).await.unwrap();
+    let (extras, profiles) = (fresh.documents("messageExtras"), fresh.documents("profiles"));
+    let (extras_before, profiles_before) = (all(&extras).await, all(&profiles).await);
+    assert_eq!((extras_before.len(), profiles_before.len()), (3, 4));
+    let mut was_killed = 0;
     for fatal in 1..=COMMANDS {
-        // As it was, whatever the last start has moved, but not what it has written already.
-        for document in &before {
-            let one = doc! { "_id": document.get_object_id("_id").unwrap() };
-            apart.replace_one(one, document).upsert(true).await.unwrap();
-        }
+        put_back(&extras, &extras_before).await;
+        put_back(&profiles, &profiles_before).await;
         killed_at(fresh.raw.name(), fatal, |store| async move { store.close().await }).await;
-        if apart.count_documents(doc! {}).await.unwrap() == 0 {
+        if all(&extras).await.is_empty() && all(&profiles).await.is_empty() {
             break;
         }
+        was_killed = fatal;
     }
+    assert!((1..COMMANDS).contains(&was_killed), "{was_killed}");
     let store = open_on(&fresh.raw).await;
-    assert_eq!(apart.count_documents(doc! {}).await.unwrap(), 0);
+    assert_eq!((all(&extras).await, all(&profiles).await), (vec![], vec![]));
+    for (n, profile) in [(1, ann()), (2, Profile::default()), (3, visitor())] {
+        assert_eq!(store.user(someone(n)).await.unwrap().unwrap().profile, profile, "{n}");
+    }
+    let found = store.find_user(UserKey::Session("digest")).await.unwrap();
+    assert_eq!(found.map(|user| user.id), Some(someone(3)));
+    assert_eq!(store.find_user(UserKey::Username("deleted")).await.unwrap(), None);
+    let plain =
+        fresh.documents("users").find_one(doc! { "_id": object_id(someone(2).bytes()) }).await.unwrap().unwrap();
+    assert!(!plain.contains_key("personalDetails"), "{plain}");
     let id = expected[0].conversation;
     assert_eq!(store.entries_after(id, Seq::ZERO, 10).await.unwrap(), expected);
     assert_eq!(store.stored_by(someone(1)).await.unwrap(), 9);

@@ -7,11 +7,11 @@ use tempfile::TempDir;
 
 use super::{DataFileLock, DataFileLocked, SqliteStore};
 use crate::domain::{
-    CodePurpose, ConversationId, DeskId, Draft, DraftKind, MessageBody, MessageId, NameParts, PendingCode,
-    PendingCodes, Seq, Side, Timestamp, UserId,
+    CodePurpose, ConversationId, DeskId, Draft, DraftKind, MessageBody, MessageId, PendingCode, PendingCodes, Seq,
+    Side, Timestamp, UserId,
 };
 use crate::store::contract::store_contract;
-use crate::store::{Appended, Profile, Stores};
+use crate::store::{Appended, Stores};
 
 mod migrations;
 
@@ -143,35 +143,6 @@ async fn a_file_of_an_earlier_version_pins_the_id_by_which_its_customers_know_th
 }
 
 #[tokio::test]
-async fn a_profile_of_an_earlier_version_is_kept_and_has_no_parts_of_a_name() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("deskline.db");
-    let raw = rusqlite::Connection::open(&path).unwrap();
-    for step in [
-        include_str!("../schema_1.sql"),
-        include_str!("../schema_2.sql"),
-        include_str!("../schema_3.sql"),
-        include_str!("../schema_4.sql"),
-        include_str!("../schema_5.sql"),
-        include_str!("../schema_6.sql"),
-        include_str!("../schema_7.sql"),
-        include_str!("../schema_8.sql"),
-        "PRAGMA user_version = 8;
-         INSERT INTO profiles (user, username, contact_email, phone) VALUES (x'010101010101010101010101', 'ann', '', '1')",
-    ] {
-        raw.execute_batch(step).unwrap();
-    }
-    drop(raw);
-    let profiles = SqliteStore::open(&path).unwrap().stores().profiles;
-    let user = UserId::from_bytes([1; 12]);
-    let ann = Profile { username: Some("ann".into()), phone: "1".into(), ..Profile::empty(user) };
-    assert_eq!(profiles.profiles(&[user]).await.unwrap(), std::slice::from_ref(&ann));
-    let named = Profile { name_parts: Some(NameParts::new("Mary Ann", "Smith")), ..ann };
-    profiles.save_profile(named.clone()).await.unwrap();
-    assert_eq!(profiles.profiles(&[user]).await.unwrap(), [named]);
-}
-
-#[tokio::test]
 async fn every_query_of_the_agents_list_is_served_by_an_index() {
     let (_stores, (_store, folder)) = fresh().await;
     let raw = rusqlite::Connection::open(folder.path().join("deskline.db")).unwrap();
@@ -180,8 +151,8 @@ async fn every_query_of_the_agents_list_is_served_by_an_index() {
          ORDER BY c.last_message_at DESC LIMIT 10",
         "SELECT * FROM conversations c WHERE c.peer IS NULL ORDER BY c.updated_at DESC LIMIT 10 OFFSET 10",
         "SELECT * FROM conversations c WHERE c.uuid = x'00'",
-        "SELECT * FROM profiles WHERE session = 'x'",
-        "SELECT * FROM profiles WHERE username = 'x'",
+        "SELECT * FROM users WHERE session = 'x'",
+        "SELECT * FROM users WHERE username = 'x'",
         "SELECT sum(desk_unread) FROM conversations WHERE peer IS NULL AND desk_unread > 0",
         "SELECT * FROM conversations c WHERE c.customer = x'00' AND c.peer IS NULL",
         "SELECT * FROM conversations c WHERE c.peer = x'00' AND c.customer <> x'00'",

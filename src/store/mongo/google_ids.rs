@@ -1,14 +1,11 @@
-//! Maintenance of what belongs to people beside their accounts.
+//! The accounts that people have with Google, as the replaced server noted them.
 
 use bson::{Document, doc};
 use futures_util::TryStreamExt;
 
-use super::documents::object_id;
-use super::profiles::ProfileDocument;
-use super::projection::bounded;
 use super::{Shared, queries};
 use crate::domain::UserId;
-use crate::store::{MAX_PAGE, Profile, StoreError};
+use crate::store::{MAX_PAGE, StoreError};
 
 impl Shared {
     pub(super) async fn google_ids(&self, users: &[UserId]) -> Result<Vec<(UserId, String)>, StoreError> {
@@ -27,12 +24,5 @@ impl Shared {
         let change = doc! { "$set": { "googleId": google_id } };
         self.users.update_one(queries::without_google_id(user), change).await?;
         Ok(())
-    }
-
-    pub(super) async fn profiles_after(&self, after: Option<UserId>, limit: usize) -> Result<Vec<Profile>, StoreError> {
-        let after = after.map(|after| object_id(after.bytes()));
-        let found = self.profiles.find(queries::beyond(after)).sort(queries::by_id()).limit(bounded(limit));
-        let documents: Vec<ProfileDocument> = found.await?.try_collect().await?;
-        Ok(documents.into_iter().map(Profile::from).collect())
     }
 }
