@@ -10,23 +10,23 @@ use crate::domain::{AccountStatus, Email, User};
 use crate::mail::Mail;
 use crate::store::{CodesChange, SaveUserError, StoreError, UserChange, UserKey};
 
-/// How long a change can be confirmed.
+/// How long the confirmation link is valid.
 const LIFETIME: Duration = Duration::from_hours(1);
 
-/// What somebody wants.
+/// A request to change one's own address.
 pub struct ChangeEmail {
     /// The new address.
     pub to: Email,
     /// The account's present password.
     pub password: String,
-    /// Where pages find this server, without a final slash: the link begins with it.
+    /// The public URL of this server, without a trailing slash: the link starts with it.
     pub server_url: String,
 }
 
 /// Why an address was not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfirmEmailError {
-    /// The link is not one of ours, expired, or was used; or another account has the address by now.
+    /// The link is forged, expired or used, or another account has the address now.
     #[error("the link is not valid")]
     Invalid,
     /// The store failed.
@@ -38,7 +38,7 @@ impl Accounts {
     /// Mails a link to the new address, and a notice to the present one. Nothing changes until the link is followed.
     ///
     /// # Errors
-    /// [`ChangeProfileError`]; [`LogInError::Wrong`] if the password is another.
+    /// [`ChangeProfileError`]; [`LogInError::Wrong`] if the password is wrong.
     pub async fn change_email(&self, user: &User, ask: ChangeEmail) -> Result<(), ChangeProfileError> {
         let from = user.email.clone().ok_or(LogInError::Wrong)?;
         self.check_password(LogIn { email: from.clone(), password: ask.password, from: None }).await?;
@@ -65,7 +65,7 @@ impl Accounts {
         Ok(())
     }
 
-    /// Follows a mailed link. Codes that were mailed to the former address are no good afterwards.
+    /// Redeems a mailed link. Invalidates the codes that were mailed to the former address.
     ///
     /// # Errors
     /// [`ConfirmEmailError`].

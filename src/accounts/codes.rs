@@ -11,21 +11,21 @@ use crate::domain::{AccountStatus, CodePurpose, Email, PendingCode, Timestamp, U
 use crate::mail::Mail;
 use crate::store::{CodesChange, SaveUserError, StoreError, UserChange, UserKey};
 
-/// How many wrong codes spoil the right one.
+/// How many wrong codes invalidate the right one.
 pub const MAX_FAILURES: u32 = 5;
 
-/// Why a code opened nothing.
+/// Why a code was not accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum RedeemError {
-    /// Wrong, used, expired, spoilt by wrong ones, or for nobody: which of them is not told.
+    /// It is wrong, used, expired, or invalidated by too many wrong ones, or there is no such account. Callers cannot tell which.
     #[error("the code is not valid")]
     Invalid,
-    /// The store failed; the code may still be good.
+    /// The store failed; the code may still be valid.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// How long a code is good.
+/// How long a code is valid.
 const fn lifetime(purpose: CodePurpose) -> Duration {
     match purpose {
         CodePurpose::VerifyEmail => Duration::from_hours(24),
@@ -34,38 +34,38 @@ const fn lifetime(purpose: CodePurpose) -> Duration {
     }
 }
 
-/// A fresh code: what is mailed, and what is kept. 128 random bits, so that guessing is hopeless even without a limit.
+/// A new code, and its stored form. It has 128 random bits, so that it cannot be guessed even without a limit.
 pub(super) fn fresh(purpose: CodePurpose, now: Timestamp) -> (String, PendingCode) {
     kept(hex::encode(rand::random::<[u8; 16]>()), lifetime(purpose), now)
 }
 
-/// What a mailed code is made for.
+/// The form of a mailed code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum CodeForm {
     /// A link to a page.
     Link,
-    /// A field that takes digits alone. Twelve of them: anybody may ask for such a code, so six would be guessed some day.
+    /// Digits, for a field that accepts nothing else. Twelve of them: anybody may request such a code, so six could be guessed in time.
     Digits,
 }
 
-/// A fresh code of twelve digits, none of which is lost if it is taken for a number.
+/// A new code of twelve digits, without leading zeros.
 fn fresh_long_digits(purpose: CodePurpose, now: Timestamp) -> (String, PendingCode) {
     let code = rand::random_range(100_000_000_000_u64..1_000_000_000_000);
     kept(code.to_string(), lifetime(purpose), now)
 }
 
-/// Six digits, for those who have to type them: good for minutes only, and spoilt by [`MAX_FAILURES`] wrong ones.
+/// A new code of six digits, to be typed: valid for minutes only, and invalidated by [`MAX_FAILURES`] wrong ones.
 pub(super) fn fresh_digits(lifetime: Duration, now: Timestamp) -> (String, PendingCode) {
     kept(format!("{:06}", rand::random_range(0..1_000_000)), lifetime, now)
 }
 
-/// A code, and what is kept of it.
+/// A code, and its stored form.
 fn kept(code: String, lifetime: Duration, now: Timestamp) -> (String, PendingCode) {
     let pending = PendingCode { digest: digest(&code), expires_at: now.after(lifetime), failures: 0 };
     (code, pending)
 }
 
-/// The letter with the digits.
+/// The mail with the digits.
 pub(super) fn digits_mail(to: &Email, what_for: &str, code: &str, lifetime: Duration) -> Mail {
     let minutes = lifetime.as_secs() / 60;
     let text = format!("Your code to {what_for}: {code}\n\nIt is good for {minutes} minutes.\n");
@@ -73,7 +73,7 @@ pub(super) fn digits_mail(to: &Email, what_for: &str, code: &str, lifetime: Dura
 }
 
 impl Accounts {
-    /// The letter with the link that carries a code.
+    /// The mail with the link that has a code.
     pub(super) fn code_mail(&self, to: &Email, purpose: CodePurpose, code: &str) -> Mail {
         let (client_url, address) = (&self.parts.client_url, percent_encoded(to.as_str()));
         let (subject, text) = match purpose {
@@ -98,7 +98,7 @@ impl Accounts {
         Mail { to: to.clone(), subject: subject.to_owned(), text }
     }
 
-    /// Gives an account a fresh code, and mails it.
+    /// Creates a code for an account, and mails it.
     pub(super) async fn mail_fresh_code(
         &self,
         user: &User,
@@ -122,7 +122,7 @@ impl Accounts {
         Ok(())
     }
 
-    /// Spends a code: if it is the right one, `change` is made and the code is gone, in one step.
+    /// Redeems a code: if it is right, applies `change` and removes the code, atomically.
     pub(super) async fn redeem(
         &self,
         email: &Email,
@@ -140,9 +140,9 @@ impl Accounts {
         let Some(mut pending) = pending else { return Err(RedeemError::Invalid) };
         let right: bool = pending.digest.as_bytes().ct_eq(digest(code).as_bytes()).into();
         let change = if right {
-            // A block set by an admin at this very moment must stand, so only what is unconfirmed is opened.
+            // Only an unconfirmed account is activated, so that a concurrent block by an admin stays in force.
             let status = change.status.filter(|_| user.status == AccountStatus::Unverified);
-            // Digits that were mailed to whoever knew the former password are no good with another.
+            // Digits that were mailed to somebody with the former password are invalid with the new one.
             let sets_password = change.password_hash.is_some();
             let codes = if sets_password { CodesChange::RemoveAll } else { CodesChange::Remove(purpose) };
             UserChange { status, codes, ..change }
@@ -162,15 +162,15 @@ impl Accounts {
     }
 }
 
-/// SHA-256 in hex: how secrets are kept that their holders show again.
+/// SHA-256 in hex: the stored form of secrets that their owners present again.
 pub(crate) fn digest(code: &str) -> String {
     hex::encode(Sha256::digest(code.as_bytes()))
 }
 
-/// What may not stand in any part of an address as it is (RFC 3986, 2.3).
+/// Characters that have to be encoded in any part of a URL (RFC 3986, 2.3).
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// A text as it may stand in any part of an address, reserved characters in the form `%XX`.
+/// Percent-encodes a text for any part of a URL.
 pub(crate) fn percent_encoded(text: &str) -> String {
     utf8_percent_encode(text, RESERVED).to_string()
 }

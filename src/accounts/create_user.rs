@@ -6,23 +6,23 @@ use super::register::RegisterError;
 use crate::domain::{AccountStatus, Email, PendingCodes, Profile, Role, User, UserId};
 use crate::store::NewUser;
 
-/// An account that an admin wants made.
+/// A request to create an account.
 #[derive(Debug)]
 pub struct CreateUser {
-    /// What they are called.
+    /// Their name.
     pub name: Name,
-    /// Where their mail goes.
+    /// Their address.
     pub email: Email,
-    /// What will open the account.
+    /// Their password.
     pub password: NewPassword,
-    /// What they may do.
+    /// What they are allowed to do.
     pub role: Role,
-    /// Whether they may come in.
+    /// Whether the account can be used.
     pub status: AccountStatus,
 }
 
 impl Accounts {
-    /// Makes an account; no mail is sent.
+    /// Creates an account. No mail is sent.
     ///
     /// # Errors
     /// [`RegisterError`], though never `TooManyTries`.

@@ -4,22 +4,22 @@ use super::Accounts;
 use crate::domain::UserId;
 use crate::store::StoreError;
 
-/// An account that an admin wants gone.
+/// A request to delete an account.
 #[derive(Debug)]
 pub struct DeleteUser {
     /// The admin.
     pub by: UserId,
-    /// Whose account.
+    /// The account.
     pub id: UserId,
 }
 
-/// Why an account stays.
+/// Why an account was not deleted.
 #[derive(Debug, thiserror::Error)]
 pub enum DeleteUserError {
-    /// There is none with this id.
+    /// There is no account with this id.
     #[error("no such account")]
     NotFound,
-    /// It is the admin's own.
+    /// It is the admin's own account.
     #[error("admins cannot delete their own account")]
     OwnAccount,
     /// The store failed.
@@ -28,7 +28,7 @@ pub enum DeleteUserError {
 }
 
 impl Accounts {
-    /// Deletes an account; what it said stays. Its live sockets are judged anew.
+    /// Deletes an account; its messages stay. Its open connections are revalidated.
     ///
     /// # Errors
     /// [`DeleteUserError`].

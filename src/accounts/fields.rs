@@ -12,16 +12,16 @@ pub struct Name {
     parts: Option<NameParts>,
 }
 
-/// A text was given that cannot be a name.
+/// The text cannot be a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a name of 1 to 100 characters")]
 pub struct NameError;
 
 impl Name {
-    /// The longest a name may be, in characters.
+    /// The maximum length, in characters.
     pub const MAX: usize = 100;
 
-    /// Reads a name.
+    /// Parses a name.
     ///
     /// # Errors
     /// [`NameError`] if it is empty, too long, or holds control characters.
@@ -35,7 +35,7 @@ impl Name {
         }
     }
 
-    /// Reads a name that is given in two parts. Either may be empty, but not both.
+    /// Parses a name that is given in two parts. Either may be empty, but not both.
     ///
     /// # Errors
     /// [`NameError`], as for the whole.
@@ -57,20 +57,20 @@ impl Name {
     }
 }
 
-/// A name to log in with: 1 to 150 letters, digits and `._+-`. Nothing with an `@`, so that it is nobody's address.
+/// A name to log in with: 1 to 150 letters, digits and `._+-`. It has no `@`, so that it cannot be mistaken for an address.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Username(String);
 
-/// A text was given that cannot be a username.
+/// The text cannot be a username.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a username of 1 to 150 letters, digits and ._+-")]
 pub struct UsernameError;
 
 impl Username {
-    /// The longest a username may be, in characters.
+    /// The maximum length, in characters.
     pub const MAX: usize = 150;
 
-    /// Reads a username.
+    /// Parses a username.
     ///
     /// # Errors
     /// [`UsernameError`] if it is empty or too long, or has other characters.
@@ -88,11 +88,11 @@ impl Username {
     }
 }
 
-/// A password that somebody chooses anew: at least 6 characters, at most 1024 bytes. Old ones are not measured.
+/// A new password: at least 6 characters, at most 1024 bytes. Existing passwords are not checked.
 #[derive(Clone, PartialEq, Eq)]
 pub struct NewPassword(String);
 
-/// A password was chosen that will not do.
+/// The password cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NewPasswordError {
     /// It has fewer than 6 characters.
@@ -104,10 +104,10 @@ pub enum NewPasswordError {
 }
 
 impl NewPassword {
-    /// The shortest a new password may be, in characters.
+    /// The minimum length, in characters.
     pub const MIN: usize = 6;
 
-    /// Measures a new password.
+    /// Checks the length of a new password.
     ///
     /// # Errors
     /// [`NewPasswordError`].

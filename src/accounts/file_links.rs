@@ -7,10 +7,10 @@ use super::codes::percent_encoded;
 use crate::auth::FILE_LINK_PART;
 use crate::domain::MessageId;
 
-/// How long a link is good.
+/// How long a link is valid.
 const LIFETIME: Duration = Duration::from_hours(1);
 
-/// The longest that a file's name may be in its link, in bytes. Nothing is looked up by it; people read it.
+/// The maximum length of the file name in a link, in bytes. It is only there for people to read.
 const MAX_NAME: usize = 32;
 
 impl Accounts {
@@ -23,14 +23,14 @@ impl Accounts {
         format!("/media/f-{opens}-{signature}-{}", shown(name))
     }
 
-    /// The same for a link that may have expired: whoever may see the message may have another one.
+    /// The message that a link names, even if the link has expired: people with access to the message get a new one.
     #[must_use]
     pub fn once_linked_message(&self, link: &str) -> Option<MessageId> {
         let (opens, signature) = parts(link)?;
         self.parts.tokens.read_file_link(opens, signature).map(|(message, _)| message)
     }
 
-    /// The message to whose file a path leads that ends like this, while the link is good.
+    /// The message that a link names, if the link is valid.
     #[must_use]
     pub fn linked_message(&self, link: &str) -> Option<MessageId> {
         let (opens, signature) = parts(link)?;
@@ -38,14 +38,14 @@ impl Accounts {
     }
 }
 
-/// What a link opens, and its signature.
+/// The signed part of a link, and the signature.
 fn parts(link: &str) -> Option<(&str, &str)> {
     let (opens, rest) = link.strip_prefix("f-")?.split_at_checked(FILE_LINK_PART)?;
     let (signature, _) = rest.strip_prefix('-')?.split_at_checked(FILE_LINK_PART)?;
     Some((opens, signature))
 }
 
-/// A name as it stands in a link: if it is too long, its beginning and its extension.
+/// A file name for a link. A long one is reduced to its beginning and its extension.
 fn shown(name: &str) -> String {
     let whole = percent_encoded(name);
     if whole.len() <= MAX_NAME {

@@ -7,46 +7,46 @@ use crate::store::{StoreError, UserKey};
 
 use super::Accounts;
 
-/// Somebody whose token is good and whose account may be used.
+/// The owner of a valid token.
 #[derive(Debug, Clone)]
 pub struct Identified {
     /// The account as it is now: its role is what they may do.
     pub user: User,
-    /// From this moment on they have to show another token.
+    /// When the token expires.
     pub expires_at: Timestamp,
-    /// Which token it was: kept with a connection, it tells whether the token still counts.
+    /// Identifies the token, so that an open connection can be revalidated.
     pub token: TokenStamp,
 }
 
-/// Why nobody was identified.
+/// Why a token was not accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum IdentifyError {
     /// The token is missing, expired or invalid.
     #[error(transparent)]
     Token(#[from] TokenError),
-    /// The account is blocked, or not confirmed any more.
+    /// The account is not active.
     #[error("the account is not active")]
     Blocked,
-    /// Whoever it is is shut out for a time.
+    /// The person is banned.
     #[error(transparent)]
     Banned(#[from] StillBanned),
-    /// The account is not there any more.
+    /// The account was deleted.
     #[error("the account does not exist any more")]
     Gone,
-    /// The store failed; the token may be good.
+    /// The store failed; the token may be valid.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 impl Accounts {
-    /// Whom a bare token names, if it is good. Looks nothing up: the account may be blocked or gone.
+    /// The subject of a valid bare token. Does not read the account, which may be blocked or deleted.
     #[must_use]
     pub fn subject_of(&self, token: &str) -> Option<Subject> {
         self.parts.tokens.verify(token, self.parts.clock.now()).ok().map(|identity| identity.subject)
     }
 
-    /// Tells whose bare token this is. One that was issued before the account's sessions were ended, or was logged out, is
-    /// as good as none. Rights come from the account as the store has it now, not from the token.
+    /// Finds the owner of a bare token. Revoked tokens are rejected. What the owner is allowed to do is read from the account, not from the
+    /// token.
     ///
     /// # Errors
     /// [`IdentifyError`].

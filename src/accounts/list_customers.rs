@@ -19,7 +19,7 @@ pub struct CustomerPage {
 }
 
 impl Accounts {
-    /// The page with this number, from 1; zero is taken for 1, and pages beyond the last are empty.
+    /// The page with this number, from 1. Zero counts as 1; pages after the last are empty.
     ///
     /// # Errors
     /// [`StoreError`].

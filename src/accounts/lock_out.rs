@@ -13,21 +13,21 @@ use super::throttle::{Throttle, TooManyTries};
 use crate::domain::{Email, Timestamp};
 use crate::limits::Route;
 
-/// Tries for one account from one place, in a minute.
+/// Attempts for one account from one address, per minute.
 const HERE: u32 = 10;
 
-/// Tries for one account from all places from which nobody ever got in, in a minute.
+/// Attempts for one account from all addresses from which nobody has logged in before, per minute.
 const ANYWHERE: u32 = 100;
 
 const WINDOW: Duration = Duration::from_mins(1);
 
-/// Places remembered from which somebody got in: some 5 MB. The oldest goes first.
+/// Addresses remembered from which somebody has logged in: about 5 MB. The oldest is evicted first.
 const KNOWN: usize = 50_000;
 
-/// An account, and where a try comes from; `None` for its owner, who has shown a token.
+/// An account, and the address of an attempt; `None` if the owner has presented a token.
 type Place = (Email, Option<Route>);
 
-/// Counts tries of passwords.
+/// Counts password attempts.
 #[derive(Debug)]
 pub(super) struct LockOut {
     here: Throttle<Place>,
@@ -48,7 +48,7 @@ impl Default for LockOut {
 }
 
 impl LockOut {
-    /// Counts a try.
+    /// Counts an attempt.
     pub(super) fn attempt(&self, email: &Email, from: Option<Route>, now: Timestamp) -> Result<(), TooManyTries> {
         let place = (email.clone(), from);
         self.here.attempt(&place, now)?;
@@ -58,7 +58,7 @@ impl LockOut {
         self.anywhere.attempt(email, now)
     }
 
-    /// One of the tries from there was good.
+    /// Resets the count after a successful attempt.
     pub(super) fn let_in(&self, email: &Email, from: Option<Route>) {
         let place = (email.clone(), from);
         self.here.forgive(&place);
@@ -74,7 +74,7 @@ impl LockOut {
         }
     }
 
-    /// The owner has shown by mail who they are.
+    /// Resets the counts after the owner has confirmed a mail.
     pub(super) fn forgive(&self, email: &Email) {
         self.anywhere.forgive(email);
         self.here.forgive_all(|(account, _)| account == email);

@@ -9,13 +9,13 @@ use crate::domain::{AccountStatus, Email, Role, User};
 use crate::limits::{Route, StillBanned};
 use crate::store::{StoreError, UserKey};
 
-/// Somebody wants in.
+/// A request to log in.
 pub struct LogIn {
-    /// Whose account.
+    /// The address of the account.
     pub email: Email,
-    /// With which password.
+    /// The password.
     pub password: String,
-    /// From where; `None` if the account's owner has shown a token.
+    /// Where it comes from; `None` if the owner of the account has presented a token.
     pub from: Option<Route>,
 }
 
@@ -25,27 +25,27 @@ impl fmt::Debug for LogIn {
     }
 }
 
-/// Somebody is in.
+/// A successful log-in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoggedIn {
-    /// What proves it from now on.
+    /// The token.
     pub token: String,
-    /// What they may do.
+    /// What they are allowed to do.
     pub role: Role,
-    /// What they are called.
+    /// Their name.
     pub name: String,
 }
 
-/// Why somebody is not let in.
+/// Why a log-in was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum LogInError {
-    /// There is no such account, it has no password, or another one.
+    /// There is no such account, or the password is wrong.
     #[error("wrong e-mail address or password")]
     Wrong,
-    /// The password is right, but an admin shut the account.
+    /// The password is right, but the account is blocked.
     #[error("the account is blocked")]
     Blocked,
-    /// The password is right, but whoever has it is shut out for a time.
+    /// The password is right, but the person is banned.
     #[error(transparent)]
     Banned(#[from] StillBanned),
     /// The password is right, but the address is not confirmed yet.
@@ -54,7 +54,7 @@ pub enum LogInError {
     /// Too many wrong passwords for this address from there.
     #[error(transparent)]
     TooManyTries(#[from] TooManyTries),
-    /// The password could not be judged.
+    /// The password could not be checked.
     #[error(transparent)]
     Password(#[from] PasswordError),
     /// The store failed.
@@ -65,21 +65,21 @@ pub enum LogInError {
 impl Accounts {
     /// Exchanges a password for a token.
     ///
-    /// The password comes first: that an account is there, blocked or unconfirmed is told only to whoever knows it. An old
-    /// hash is left as it is, so that an existing database can go back to the server it came from.
+    /// The password is checked first: only somebody who knows it learns that the account exists, is blocked, or is unconfirmed. Hashes of
+    /// the replaced server are left as they are, so that it can use the database again.
     ///
     /// # Errors
     /// [`LogInError`].
     #[tracing::instrument(name = "accounts.log_in", skip_all)]
     pub async fn log_in(&self, ask: LogIn) -> Result<LoggedIn, LogInError> {
-        // Before the account is read: should its password change while the old one is being judged, the token is too old.
+        // Taken before the account is read: if the password changes while the old one is being checked, the token is already revoked.
         let now = self.parts.clock.now();
         let user = self.check_password(ask).await?;
         let token = self.parts.tokens.issue_to(&user, now);
         Ok(LoggedIn { token, role: user.role, name: user.name })
     }
 
-    /// Whose password this is, if they may come in.
+    /// Checks a password. Returns the account, if it is active.
     pub(super) async fn check_password(&self, ask: LogIn) -> Result<User, LogInError> {
         self.log_ins.attempt(&ask.email, ask.from, self.parts.clock.now())?;
         let user = self.parts.users.find_user(UserKey::Email(&ask.email)).await?;

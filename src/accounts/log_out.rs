@@ -1,4 +1,4 @@
-//! Ends one session, or all sessions of an account. Every server sees it with the account, within half a second.
+//! Revokes one token, or all tokens of an account. Every server notices within half a second.
 
 use super::Accounts;
 use super::identify::{Identified, IdentifyError};
@@ -7,11 +7,10 @@ use crate::domain::{Timestamp, TokenStamp, UserId};
 use crate::store::{SessionsChange, StoreError, UserChange};
 
 impl Accounts {
-    /// Ends the session of a token, and that of the refresh token that came with it. A refresh token of somebody else, or one
-    /// that counts no more, is left alone.
+    /// Revokes a token, and the refresh token that was issued with it. A refresh token of somebody else, or an invalid one, is ignored.
     ///
     /// # Errors
-    /// [`IdentifyError`] if the token is not good.
+    /// [`IdentifyError`] if the token is not valid.
     #[tracing::instrument(name = "accounts.log_out", skip_all)]
     pub async fn log_out(&self, token: &str, refresh: Option<&str>) -> Result<(), IdentifyError> {
         let Identified { user, token, expires_at } = self.identify(token).await?;
@@ -25,7 +24,7 @@ impl Accounts {
         Ok(())
     }
 
-    /// Ends all sessions of an account. False if there is no such account.
+    /// Revokes all tokens of an account. Returns false if there is no such account.
     ///
     /// # Errors
     /// [`StoreError`] if the store fails.
@@ -95,7 +94,7 @@ mod tests {
         assert!(desk.accounts.refresh(&pair.refresh).await.is_err());
     }
 
-    /// The clock stands, so the new tokens are issued in the same second as the old ones.
+    /// The clock does not advance, so the new tokens are issued in the same second as the old ones.
     async fn only_new_ones_count(ann: &Ann, password: &str) {
         all_ended(ann).await;
         let (token, pair) = enter(&ann.desk, password).await;

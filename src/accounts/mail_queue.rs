@@ -9,7 +9,7 @@ use tokio_util::task::TaskTracker;
 use crate::domain::UserId;
 use crate::mail::{Mail, Mailer};
 
-/// How many tasks may be under way at once; further ones are dropped, and whoever waits for a letter asks again.
+/// How many tasks can run at the same time. Further ones are dropped; people request a missing mail again.
 const AT_ONCE: usize = 64;
 
 pub(super) struct MailQueue {
@@ -23,7 +23,7 @@ impl MailQueue {
         Self { mailer, tasks: TaskTracker::new(), permits: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 
-    /// Does something in the background.
+    /// Runs a task in the background.
     pub(super) fn run(&self, task: impl Future<Output = ()> + Send + 'static) {
         let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else {
             tracing::warn!("Dropped a mail: {AT_ONCE} are already being sent");
@@ -38,7 +38,7 @@ impl MailQueue {
         });
     }
 
-    /// Sends a letter now; a failure is logged.
+    /// Sends a mail now. A failure is logged.
     pub(super) async fn send(&self, to: UserId, mail: Mail) {
         if let Err(error) = self.mailer.send(mail).await {
             tracing::warn!(user.id = %to, %error, "Could not send a mail to {to}");

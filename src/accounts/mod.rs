@@ -49,39 +49,39 @@ use lock_out::LockOut;
 use mail_queue::MailQueue;
 use throttle::Throttle;
 
-/// What the accounts are built from.
+/// What [`Accounts`] needs.
 pub struct AccountParts {
-    /// Where people are kept.
+    /// The stored accounts.
     pub users: Arc<dyn UserStore>,
-    /// How links reach them.
+    /// Sends mails.
     pub mailer: Arc<dyn Mailer>,
-    /// Hashes and judges passwords.
+    /// Hashes and checks passwords.
     pub passwords: Passwords,
-    /// Issues and reads tokens.
+    /// Issues and verifies tokens.
     pub tokens: Arc<Tokens>,
-    /// What time it is.
+    /// The current time.
     pub clock: Arc<dyn Clock>,
-    /// Who is shut out for a time.
+    /// Temporary bans.
     pub bans: Arc<Bans>,
-    /// Where the browser's part is served, without a final slash: mailed links start with it.
+    /// The URL of the frontend, without a trailing slash: mailed links start with it.
     pub client_url: String,
-    /// Hears the id of every account that was changed or deleted, so that its live sockets are judged anew at once.
+    /// Receives the id of every account that was changed or deleted, so that its open connections are revalidated at once.
     pub changed: broadcast::Sender<UserId>,
 }
 
-/// The use-cases about accounts.
+/// The use cases of accounts.
 pub struct Accounts {
     parts: AccountParts,
     log_ins: LockOut,
     mails: Throttle,
     digits: Throttle,
     mail_queue: MailQueue,
-    /// Held from reading a code to having spent it, so that two who hold the same code do not both get in on it.
+    /// Held while a code is redeemed, so that two concurrent requests cannot both use it.
     redeeming: Mutex<()>,
 }
 
 impl Accounts {
-    /// Accounts over these parts.
+    /// The use cases over these parts.
     #[must_use]
     pub fn new(mut parts: AccountParts) -> Arc<Self> {
         parts.client_url.truncate(parts.client_url.trim_end_matches('/').len());
@@ -90,19 +90,19 @@ impl Accounts {
         Arc::new(Self { parts, log_ins, mails, digits, mail_queue, redeeming: Mutex::new(()) })
     }
 
-    /// Where the pages of this server's frontend are, without a final slash.
+    /// The URL of the frontend, without a trailing slash.
     #[must_use]
     pub fn client_url(&self) -> &str {
         &self.parts.client_url
     }
 
-    /// Who is shut out for a time.
+    /// Temporary bans.
     #[must_use]
     pub fn bans(&self) -> &Bans {
         &self.parts.bans
     }
 
-    /// Waits until the mails under way have been handed over; for the end of the server. No mail is sent afterwards.
+    /// Waits until all queued mails are sent, and accepts no more. Called when the server stops.
     pub async fn close(&self) {
         self.mail_queue.close().await;
     }

@@ -38,7 +38,7 @@ impl Accounts {
             return Err(OneTimeCodeError::Wrong);
         }
         let now = self.parts.clock.now();
-        // A count of its own: mails that anybody may ask for must not keep agents out.
+        // Counted separately: mails that anybody may request must not prevent agents from logging in.
         self.digits.attempt(&email, now).map_err(LogInError::from)?;
         let (code, pending) = fresh_digits(LIFETIME, now);
         let change = UserChange { codes: CodesChange::Put(CodePurpose::LogIn, pending), ..UserChange::default() };
@@ -51,7 +51,7 @@ impl Accounts {
         Ok(user)
     }
 
-    /// The second step: the digits for a pair of tokens. Those that confirm an address open the account besides.
+    /// Second step: exchanges the digits for a pair of tokens. Digits that confirm an address also activate the account.
     ///
     /// # Errors
     /// [`OneTimeCodeError`].

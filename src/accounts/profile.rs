@@ -1,4 +1,4 @@
-//! Changes one's own account.
+//! Changes one's own profile and password.
 
 use super::Accounts;
 use super::fields::{Name, NewPassword, Username};
@@ -7,7 +7,7 @@ use super::sign_in::{SignedIn, username};
 use crate::domain::{BirthDate, Profile, User};
 use crate::store::{CodesChange, SaveUserError, StoreError, UserChange};
 
-/// Why an account stays as it is.
+/// Why an account was not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum ChangeProfileError {
     /// Another account has this address.
@@ -16,7 +16,7 @@ pub enum ChangeProfileError {
     /// Another account has this username.
     #[error("another account has this username")]
     UsernameTaken,
-    /// The present password was not the right one, or could not be judged.
+    /// The current password was wrong, or could not be checked.
     #[error(transparent)]
     LogIn(#[from] LogInError),
     /// The store failed.
@@ -34,14 +34,14 @@ impl From<SaveUserError> for ChangeProfileError {
     }
 }
 
-/// What somebody says of themselves; `None` leaves a field as it is.
+/// A change of one's own details; `None` leaves a field as it is.
 #[derive(Debug, Default)]
 pub struct ProfileDetails {
-    /// What they are called.
+    /// The name.
     pub name: Option<Name>,
     /// Empty for none.
     pub phone: Option<String>,
-    /// When they were born.
+    /// The date of birth.
     pub birth_date: Option<BirthDate>,
 }
 
@@ -58,7 +58,7 @@ impl Accounts {
         Ok(updated.unwrap_or_else(|| user.clone()))
     }
 
-    /// Changes what somebody says of themselves; `None` leaves a field as it is. Returns the account as it is then.
+    /// Changes one's own details. Returns the account as it is then.
     ///
     /// # Errors
     /// [`StoreError`] if the store fails.
@@ -84,11 +84,11 @@ impl Accounts {
         Ok(updated.unwrap_or_else(|| user.clone()))
     }
 
-    /// Changes one's own password, which takes the present one. All sessions end, the caller's too: the token that leaked is
-    /// most often the one of the page that changes the password. The answer holds fresh tokens for clients that take them.
+    /// Changes one's own password, which requires the current one. Revokes all tokens, the caller's included: a leaked token is most often
+    /// that of the page that changes the password. Returns new tokens for clients that use them.
     ///
     /// # Errors
-    /// [`ChangeProfileError`]; [`LogInError::Wrong`] if the present password is another.
+    /// [`ChangeProfileError`]; [`LogInError::Wrong`] if the current password is wrong.
     pub async fn change_password(
         &self,
         user: &User,

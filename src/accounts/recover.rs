@@ -8,15 +8,15 @@ use crate::auth::{Binding, TokenError};
 use crate::domain::{AccountStatus, Timestamp, TokenStamp, UserId};
 
 impl Accounts {
-    /// Binds a page to somebody who has just shown this token, which is good until `expires_at`.
+    /// Binds a page to the owner of a token, which expires at `expires_at`.
     #[must_use]
     pub fn bind_page(&self, page: &str, user: UserId, token: TokenStamp, expires_at: Timestamp) -> String {
         let binding = Binding { user, bound_at: self.parts.clock.now(), expires_at, token };
         self.parts.tokens.sign_binding(page, &binding)
     }
 
-    /// Tells whom a page was bound to, if that was no longer ago than `within`. As with a token, rights come from the account
-    /// as the store has it now.
+    /// Finds the person that a page was bound to, if that was at most `within` ago. As with a token, what they are allowed to do is read
+    /// from the account.
     ///
     /// # Errors
     /// [`IdentifyError`].

@@ -10,45 +10,45 @@ use crate::auth::PasswordError;
 use crate::domain::{AccountStatus, BirthDate, CodePurpose, Email, PendingCodes, Profile, Role, User, UserId};
 use crate::store::{NewUser, SaveUserError, StoreError, UserKey};
 
-/// Somebody wants an account.
+/// A request to register.
 #[derive(Debug)]
 pub struct Register {
-    /// What they are called.
+    /// Their name.
     pub name: Name,
-    /// Where their mail goes.
+    /// Their address.
     pub email: Email,
-    /// What will open the account.
+    /// Their password.
     pub password: NewPassword,
-    /// What they say of themselves besides.
+    /// Further details.
     pub details: Details,
-    /// How they will show that the address is theirs.
+    /// How they confirm the address.
     pub proof: Proof,
 }
 
-/// What some dialects ask of those who register.
+/// Details that some dialects ask for.
 #[derive(Debug, Default)]
 pub struct Details {
     /// A name to log in with.
     pub username: Option<Username>,
     /// Empty for none.
     pub phone: String,
-    /// `None` if they did not say.
+    /// `None` if it was not given.
     pub birth_date: Option<BirthDate>,
 }
 
-/// What is mailed to somebody who registers.
+/// What is mailed to confirm the address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Proof {
-    /// A link, good for a day.
+    /// A link, valid for a day.
     Link,
-    /// Six digits, good for ten minutes.
+    /// Six digits, valid for ten minutes.
     Digits,
 }
 
-/// How long digits are good.
+/// How long digits are valid.
 const LIFETIME: Duration = Duration::from_mins(10);
 
-/// Why there is no new account.
+/// Why no account was created.
 #[derive(Debug, thiserror::Error)]
 pub enum RegisterError {
     /// Another account has this address.
@@ -57,7 +57,7 @@ pub enum RegisterError {
     /// Another account has this username.
     #[error("another account has this username")]
     UsernameTaken,
-    /// Too many mails were asked for to this address.
+    /// Too many mails were requested for this address.
     #[error(transparent)]
     TooManyTries(#[from] TooManyTries),
     /// The password could not be hashed.
@@ -79,7 +79,7 @@ impl From<SaveUserError> for RegisterError {
 }
 
 impl Accounts {
-    /// Makes a customer's account, closed until the address is confirmed. That the mail was sent is not waited for.
+    /// Creates a customer's account, which is inactive until the address is confirmed. The mail is sent in the background.
     ///
     /// # Errors
     /// [`RegisterError`].

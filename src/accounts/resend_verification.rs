@@ -7,7 +7,7 @@ use super::Accounts;
 use super::codes::CodeForm;
 use crate::domain::{AccountStatus, CodePurpose, Email};
 
-/// Somebody asks for another link to confirm their address.
+/// A request for another link to confirm an address.
 #[derive(Debug)]
 pub struct ResendVerification {
     /// The address.
@@ -15,17 +15,17 @@ pub struct ResendVerification {
 }
 
 impl Accounts {
-    /// Mails a fresh link if the address has an unconfirmed account; the former link is then void.
+    /// Mails a new link if the address has an unconfirmed account, and invalidates the former one.
     ///
-    /// Whether it has is not told, neither by the answer nor by its time: everything happens after it. At most 5 mails go to
-    /// an address in ten minutes; failures are logged.
+    /// The work is done in the background, so that neither the response nor its time reveals whether it has one. At most 5 mails are sent
+    /// to an address in ten minutes. Failures are logged.
     #[tracing::instrument(name = "accounts.resend_verification", skip_all)]
     pub fn resend_verification(self: &Arc<Self>, ask: ResendVerification) {
         let unverified = |status| status == AccountStatus::Unverified;
         self.mail_code_later(ask.email, CodePurpose::VerifyEmail, CodeForm::Link, unverified);
     }
 
-    /// Looks an account up in the background, and mails it a code if its status allows.
+    /// Looks up an account in the background, and mails it a code if its status allows.
     pub(super) fn mail_code_later(
         self: &Arc<Self>,
         email: Email,

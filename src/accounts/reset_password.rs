@@ -7,18 +7,18 @@ use crate::auth::PasswordError;
 use crate::domain::{AccountStatus, CodePurpose, Email};
 use crate::store::{StoreError, UserChange};
 
-/// Somebody shows the code that was mailed to them, and chooses a new password.
+/// A request to set a new password with a mailed code.
 #[derive(Debug)]
 pub struct ResetPassword {
     /// The address it was mailed to.
     pub email: Email,
     /// The code.
     pub code: String,
-    /// What will open the account from now on.
+    /// The new password.
     pub password: NewPassword,
 }
 
-/// Why the password stays as it is.
+/// Why the password was not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum ResetPasswordError {
     /// The code is not valid.
@@ -27,19 +27,19 @@ pub enum ResetPasswordError {
     /// The password could not be hashed.
     #[error(transparent)]
     Password(#[from] PasswordError),
-    /// The store failed; the code may still be good.
+    /// The store failed; the code may still be valid.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 impl Accounts {
-    /// Sets a new password. The code came by mail, so it confirms the address as well.
+    /// Sets a new password. The code was mailed, so it also confirms the address.
     ///
     /// # Errors
     /// [`ResetPasswordError`].
     #[tracing::instrument(name = "accounts.reset_password", skip_all)]
     pub async fn reset_password(&self, ask: ResetPassword) -> Result<(), ResetPasswordError> {
-        // Hashed before the code is looked at: a failure must not cost the code, and the time must not tell of the account.
+        // Hashed before the code is checked: a failure must not use up the code, and the response time must not reveal the account.
         let password_hash = self.parts.passwords.hash(ask.password.into_string()).await?;
         let change = UserChange {
             password_hash: Some(password_hash),

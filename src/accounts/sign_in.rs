@@ -9,13 +9,13 @@ use crate::domain::{Email, EmailError, User};
 use crate::limits::Route;
 use crate::store::UserKey;
 
-/// Somebody wants in.
+/// A request to log in.
 pub struct SignIn {
     /// Their e-mail address, or their username.
     pub login: String,
-    /// With which password.
+    /// The password.
     pub password: String,
-    /// From where.
+    /// Where it comes from.
     pub from: Option<Route>,
 }
 
@@ -25,12 +25,12 @@ impl fmt::Debug for SignIn {
     }
 }
 
-/// Somebody is in.
+/// A successful log-in.
 #[derive(Debug, Clone)]
 pub struct SignedIn {
-    /// Who.
+    /// The account.
     pub user: User,
-    /// What proves it from now on.
+    /// The tokens.
     pub tokens: TokenPair,
 }
 
@@ -49,8 +49,8 @@ impl Accounts {
         Ok(SignedIn { user, tokens })
     }
 
-    /// The address that somebody logs in with. A username that is nobody's gives one that is nobody's, so that it is
-    /// answered, and takes as long, like a wrong password.
+    /// The address for a login. An unknown username yields an address that no account has, so that the request fails like one with a wrong
+    /// password, and takes as long.
     pub(super) async fn email_of(&self, login: &str) -> Result<Email, LogInError> {
         let login = login.trim();
         if login.contains('@') {
@@ -66,7 +66,7 @@ impl Accounts {
     }
 }
 
-/// The name under which somebody is known to dialects that have usernames: their own, or the beginning of their address.
+/// The username that dialects show: the account's own, or the local part of the address.
 #[must_use]
 pub fn username(user: &User) -> &str {
     match &user.profile.username {

@@ -1,4 +1,4 @@
-//! Accounts over a real store in a temporary folder, a clock that stands, and a mailer that keeps what it sends.
+//! Accounts over a real store in a temporary folder, with a fixed clock and a mailer that collects mails.
 
 use std::sync::Arc;
 use std::time::Duration;

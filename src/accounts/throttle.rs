@@ -8,14 +8,14 @@ use parking_lot::Mutex;
 
 use crate::domain::{Email, Timestamp};
 
-/// How many addresses are remembered at most: some 3 MB.
+/// The maximum number of addresses: about 3 MB.
 const MAX_ADDRESSES: usize = 10_000;
 
-/// Counts tries per address in a window that starts with the first one.
+/// Counts attempts per address in a window that starts with the first one.
 ///
-/// A try counts when it starts, not when it has failed, so that many at once do not slip through; what succeeds is
-/// forgiven. Addresses without an account are counted like any other. When too many are remembered, the oldest window is
-/// dropped: whoever wants to push one out that way pays with ten thousand password checks.
+/// An attempt counts when it starts, not when it fails, so that concurrent ones are limited too. A successful one resets the count.
+/// Addresses without an account are counted like any other. When there are too many, the oldest window is evicted, which takes an
+/// attacker ten thousand password checks.
 #[derive(Debug)]
 pub struct Throttle<K = Email> {
     tries: u32,
@@ -23,11 +23,11 @@ pub struct Throttle<K = Email> {
     windows: Mutex<HashMap<K, Window>>,
 }
 
-/// Too many tries.
+/// Too many attempts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("too many attempts, try again in {} s", retry_after.as_secs())]
 pub struct TooManyTries {
-    /// When the next try is heard; whole seconds, at least one.
+    /// When the next attempt is accepted; whole seconds, at least one.
     pub retry_after: Duration,
 }
 
@@ -44,16 +44,16 @@ impl Throttle {
 }
 
 impl<K: Clone + Eq + Hash> Throttle<K> {
-    /// At most `tries` in any `window`.
+    /// At most `tries` attempts per `window`.
     #[must_use]
     pub fn new(tries: u32, window: Duration) -> Self {
         Self { tries, window, windows: Mutex::default() }
     }
 
-    /// Counts a try.
+    /// Counts an attempt.
     ///
     /// # Errors
-    /// [`TooManyTries`] if it is one too many; it then is not counted.
+    /// [`TooManyTries`] if it is one too many, which is not counted.
     pub fn attempt(&self, key: &K, now: Timestamp) -> Result<(), TooManyTries> {
         let mut windows = self.windows.lock();
         if !windows.contains_key(key) {
@@ -61,7 +61,7 @@ impl<K: Clone + Eq + Hash> Throttle<K> {
         }
         let fresh = || Window { ends_at: now.after(self.window), tries: 0 };
         let window = windows.entry(key.clone()).or_insert_with(fresh);
-        // A window that ends later than one that begins now comes from a clock that was ahead.
+        // A window that ends later than one that starts now was started by a clock that was ahead.
         if window.ends_at <= now || window.ends_at > now.after(self.window) {
             *window = fresh();
         }
@@ -73,12 +73,12 @@ impl<K: Clone + Eq + Hash> Throttle<K> {
         Ok(())
     }
 
-    /// Forgets the tries so far: one of them was good.
+    /// Resets the count after a successful attempt.
     pub fn forgive(&self, key: &K) {
         self.windows.lock().remove(key);
     }
 
-    /// Forgets the tries of all these.
+    /// Resets the counts of all these.
     pub(super) fn forgive_all(&self, these: impl Fn(&K) -> bool) {
         self.windows.lock().retain(|key, _| !these(key));
     }

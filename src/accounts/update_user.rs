@@ -6,12 +6,12 @@ use crate::auth::PasswordError;
 use crate::domain::{AccountStatus, Email, Role, User, UserId};
 use crate::store::{CodesChange, SaveUserError, SessionsChange, StoreError, UserChange};
 
-/// What an admin wants changed; `None` leaves a field as it is.
+/// A request to change an account; `None` leaves a field as it is.
 #[derive(Debug)]
 pub struct UpdateUser {
     /// The admin.
     pub by: UserId,
-    /// Whose account.
+    /// The account.
     pub id: UserId,
     /// A new name.
     pub name: Option<Name>,
@@ -25,13 +25,13 @@ pub struct UpdateUser {
     pub status: Option<AccountStatus>,
 }
 
-/// Why an account stays as it is.
+/// Why an account was not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum UpdateUserError {
-    /// There is none with this id.
+    /// There is no account with this id.
     #[error("no such account")]
     NotFound,
-    /// An admin would shut themselves out.
+    /// The admin would lock themselves out.
     #[error("admins cannot remove their own rights")]
     OwnRights,
     /// Another account has this address.
@@ -46,9 +46,9 @@ pub enum UpdateUserError {
 }
 
 impl Accounts {
-    /// Changes an account, and gives it as it is now. Its live sockets are judged anew.
+    /// Changes an account, and returns it as it is then. Its open connections are revalidated.
     ///
-    /// A new password or address voids a mailed code, which belongs to the former ones.
+    /// A new password or address invalidates mailed codes.
     ///
     /// # Errors
     /// [`UpdateUserError`].

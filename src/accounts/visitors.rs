@@ -6,33 +6,33 @@ use crate::domain::{AccountStatus, PendingCodes, Profile, Role, User, UserId};
 use crate::limits::StillBanned;
 use crate::store::{NewUser, SaveUserError, StoreError, UserChange, UserKey};
 
-/// What a visitor is called who gives no name.
+/// The name of a visitor who gives none.
 pub const ANONYMOUS: &str = "Anonymous";
 
-/// What somebody says of themselves; `None` leaves a field as it is.
+/// Details that a visitor gives; `None` leaves a field as it is.
 #[derive(Debug, Clone, Default)]
 pub struct VisitorDetails {
-    /// What to call them.
+    /// Their name.
     pub name: Option<String>,
-    /// Where to write to, not confirmed.
+    /// Their address, which is not confirmed.
     pub email: Option<String>,
-    /// Where to call.
+    /// Their phone number.
     pub phone: Option<String>,
 }
 
-/// Somebody new, and the secret by which they will be known.
+/// A new visitor, and the secret of their session.
 #[derive(Debug)]
 pub struct NewVisitor {
-    /// Who.
+    /// The visitor.
     pub user: User,
-    /// What their cookie holds. It is told once, here.
+    /// The value of their session cookie. Only its digest is stored.
     pub secret: String,
 }
 
-/// Why a session opens nothing.
+/// Why a session was not accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum VisitorError {
-    /// Whoever has it is shut out for a time.
+    /// The visitor is banned.
     #[error(transparent)]
     Banned(#[from] StillBanned),
     /// The store failed.
@@ -41,10 +41,10 @@ pub enum VisitorError {
 }
 
 impl Accounts {
-    /// Who has this session, if anybody.
+    /// The visitor with this session, if there is one.
     ///
     /// # Errors
-    /// [`VisitorError`] if they are shut out for a time, or if the store fails.
+    /// [`VisitorError`] if they are banned, or if the store fails.
     pub async fn visitor(&self, secret: &str) -> Result<Option<User>, VisitorError> {
         if secret.is_empty() || secret.len() > 128 {
             return Ok(None);
@@ -65,7 +65,7 @@ impl Accounts {
         self.parts.users.user(id).await
     }
 
-    /// Makes a visitor with a session of their own. A session is never one that a client has thought up.
+    /// Creates a visitor with a new session. Client-supplied session ids are never accepted.
     ///
     /// # Errors
     /// [`StoreError`] if the store fails.
@@ -92,7 +92,7 @@ impl Accounts {
         Ok(NewVisitor { user, secret })
     }
 
-    /// Changes what somebody says of themselves. The name of an account stays as it is.
+    /// Changes the details of a visitor, or of an account except its name.
     ///
     /// # Errors
     /// [`StoreError`] if the store fails.
@@ -115,7 +115,7 @@ impl Accounts {
         Ok(())
     }
 
-    /// Ends a visitor's session: the cookie opens nothing any more.
+    /// Ends a visitor's session, so that the cookie is no longer accepted.
     ///
     /// # Errors
     /// [`StoreError`] if the store fails.
@@ -127,7 +127,7 @@ impl Accounts {
     }
 }
 
-/// Visitors have no address, so none can be taken.
+/// For changes that cannot clash with another account.
 pub(super) fn store_error(error: SaveUserError) -> StoreError {
     match error {
         SaveUserError::Store(error) => error,

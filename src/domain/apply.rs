@@ -1,31 +1,32 @@
-//! What follows from an entry for how matters stand.
+//! Applies entries to the summary of a conversation.
 
 use super::{Entry, EntryKind, LastMessage, Seq, Side, Status, Summary};
 
-/// How far a read mark reaches.
+/// What a read mark changes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ReadEffect {
-    /// Nothing new: no entry is due.
+    /// Nothing: no entry is appended.
     Nothing,
-    /// To the end of the log: nothing stays unread.
+    /// Everything up to the end of the log is read.
     Everything,
-    /// To this entry only; what stays unread has to be counted in the log.
+    /// Everything up to this entry is read. The unread messages after it have to be counted in the log.
     Part(Seq),
 }
 
-/// What is left after an entry has taken something away: only the log knows, so it has to be looked up there.
+/// Values that do not follow from the summary and the entry alone: they have to be read from the log.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Recount {
-    /// After a read mark: how many messages of the other side lie beyond it, without those that were deleted.
+    /// After a read mark: how many messages of the other side come after it, without deleted ones.
     pub unread: u64,
-    /// After the deletion of the last message: the last of those that are left.
+    /// After the deletion of the last message: the last one that remains.
     pub last_message: Option<LastMessage>,
 }
 
 impl Summary {
-    /// What a read mark of `side` up to `up_to` would do.
+    /// What a read mark of `side` up to `up_to` would change.
     ///
-    /// Only a mark that covers a message of the other side is news, else two readers would mark each other's marks.
+    /// A mark changes something only if it covers a message of the other side. Otherwise two readers would keep marking each other's
+    /// read marks.
     #[must_use]
     pub fn read_effect(&self, side: Side, up_to: Seq) -> ReadEffect {
         let state = self.side(side);
@@ -39,13 +40,13 @@ impl Summary {
         }
     }
 
-    /// Whether this is the message that lists show.
+    /// Whether this is the message that conversation lists show.
     #[must_use]
     pub fn is_last_message(&self, seq: Seq) -> bool {
         self.last_message.as_ref().is_some_and(|last| last.seq == seq)
     }
 
-    /// Takes one more entry into account, given what [`Recount`] says of it.
+    /// Applies the next entry of the log. `recount` has the values that have to be read from the log.
     pub fn apply(&mut self, entry: &Entry, recount: Recount) {
         self.last_seq = entry.seq;
         self.updated_at = entry.at;
@@ -76,7 +77,7 @@ impl Summary {
             EntryKind::Deleted { target } => {
                 let reader = &mut self.sides[target.side.other().index()];
                 if target.seq > reader.read {
-                    // Where nothing is ever unread, it stays at zero.
+                    // In a conversation with oneself, the count is always zero.
                     reader.unread = reader.unread.saturating_sub(1);
                 }
                 if self.is_last_message(target.seq) {

@@ -1,28 +1,28 @@
-//! Files that come with messages: what they may be, and what they are called.
+//! Attachments: which types are accepted, and how file names are sanitized.
 
-/// How many bytes tell what a file is.
+/// How many bytes from the start of a file [`sniff`] needs.
 pub const SNIFFED: usize = 512;
 
-/// The longest a file's name may be, in characters.
+/// The maximum length of a file name, in characters.
 const MAX_NAME: usize = 150;
 
-/// The longest an extension may be, in characters: what is longer is a part of the name.
+/// The maximum length of an extension, in characters. Anything longer counts as part of the name.
 const MAX_EXTENSION: usize = 10;
 
-/// A file that came with a message.
+/// A file that was sent with a message.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Attachment {
-    /// What it is called on disk: unguessable, and nothing of the client's.
+    /// Its name on disk: random, and independent of what the client sent.
     pub file: String,
-    /// What its author called it, made harmless.
+    /// Its name as the author gave it, sanitized.
     pub name: String,
-    /// What it is, by its content.
+    /// Its media type, detected from the content.
     pub media_type: String,
-    /// Its bytes.
+    /// Its size, in bytes.
     pub size: u64,
 }
 
-/// What a file is called: the last part of what its author called it, without what could harm a disk, a header or a page.
+/// Sanitizes a file name: keeps the last path component, and removes what is unsafe on a disk, in a header or on a page.
 #[must_use]
 pub fn sanitised(name: &str) -> String {
     let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
@@ -32,8 +32,8 @@ pub fn sanitised(name: &str) -> String {
     if name.is_empty() { "file".to_owned() } else { name }
 }
 
-/// Whether a character takes no place of its own, but changes how those around it are shown: with it, `photo[RLO]gpj.exe` reads
-/// as `photoexe.jpg`.
+/// Whether a character is invisible, but changes how the characters around it are displayed: `photo[RLO]gpj.exe` is shown as
+/// `photoexe.jpg`.
 const fn is_invisible(c: char) -> bool {
     matches!(
         c,
@@ -42,7 +42,7 @@ const fn is_invisible(c: char) -> bool {
     )
 }
 
-/// At most [`MAX_NAME`] characters, the extension among them.
+/// Shortens a name to [`MAX_NAME`] characters, and keeps its extension.
 fn shortened(name: &str) -> String {
     let too_many = name.chars().count().saturating_sub(MAX_NAME);
     if too_many == 0 {
@@ -56,7 +56,7 @@ fn shortened(name: &str) -> String {
     stem.chars().take(kept).collect::<String>() + &extension
 }
 
-/// What a file is, by its first bytes; `None` if it is nothing that may be sent.
+/// Detects the media type from the first bytes; `None` if files of this type are not accepted.
 #[must_use]
 pub fn sniff(head: &[u8]) -> Option<&'static str> {
     let begins: [(&[u8], &str); 11] = [
@@ -97,11 +97,11 @@ pub fn sniff(head: &[u8]) -> Option<&'static str> {
     is_plain_text(head).then_some("text/plain; charset=utf-8")
 }
 
-/// Text, but no page and no picture made of text.
+/// Whether this is text, but neither HTML nor SVG.
 fn is_plain_text(head: &[u8]) -> bool {
     let text = match std::str::from_utf8(head) {
         Ok(text) => text,
-        // The last character may have been cut.
+        // The last character may be incomplete.
         Err(error) if error.error_len().is_none() => match std::str::from_utf8(&head[..error.valid_up_to()]) {
             Ok(text) => text,
             Err(_) => return false,
@@ -155,7 +155,7 @@ mod tests {
             (b"<!--\n-->hello", None),
             (b"\xff\xfe<\0h\0t\0m\0l\0", None),
             (b"\x1b[2Jhello", None),
-            // What is a page as well is what its first bytes say, and is given out as nothing else.
+            // Files that are also valid pages are served with the type of their first bytes only.
             (b"GIF89a/*<svg onload=alert(1)>*/=1", Some("image/gif")),
             (b"\x89PNG\r\n\x1a\n<html><script>", Some("image/png")),
             (b"%PDF-1.7\n<html><script>", Some("application/pdf")),

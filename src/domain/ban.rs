@@ -1,4 +1,4 @@
-//! Who is shut out for a time.
+//! Temporary bans of networks and people.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,21 +7,21 @@ use ipnet::IpNet;
 
 use super::{Timestamp, UserId};
 
-/// Whom a ban is about.
+/// Who is banned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Banned {
-    /// Whoever asks from an address of this network.
+    /// Everybody who connects from this network.
     Network(IpNet),
     /// An account or a visitor.
     Person(UserId),
 }
 
-/// A text was given that is neither a network nor an id.
+/// The text is neither a network nor an id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("neither a network nor the id of a person")]
 pub struct BannedError;
 
-/// The text under which stores keep it: `192.0.2.0/24`, or an id of 24 hex digits.
+/// The form that stores use: `192.0.2.0/24`, or an id of 24 hex digits.
 ///
 /// ```
 /// use deskline::domain::Banned;
@@ -50,7 +50,7 @@ impl FromStr for Banned {
     }
 }
 
-/// Somebody is shut out until then.
+/// A ban, and when it ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ban {
     /// Who.

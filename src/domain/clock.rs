@@ -1,4 +1,4 @@
-//! Time is given: stamps come from a [`Clock`], so that tests decide what time it is.
+//! Timestamps. The current time always comes from a [`Clock`], so that tests can control it.
 
 use std::fmt;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -7,15 +7,15 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// How far clocks of one service may differ, or be set back, without stamps running backwards.
+/// How far the clocks of a deployment may differ, or be set back, without timestamps running backwards.
 const SET_BACK: Duration = Duration::from_mins(2);
 
-/// A moment: whole milliseconds since 1970-01-01 UTC.
+/// A point in time, in milliseconds since 1970-01-01 UTC.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// The moment this many milliseconds after 1970.
+    /// The point in time this many milliseconds after 1970.
     #[must_use]
     pub const fn from_millis(millis: i64) -> Self {
         Self(millis)
@@ -33,20 +33,20 @@ impl Timestamp {
         self.0.div_euclid(1000)
     }
 
-    /// Later by `span`; the last moment there is, if that overflows.
+    /// Adds `span`, saturating at the maximum.
     #[must_use]
     pub fn after(self, span: Duration) -> Self {
         Self(self.0.saturating_add(i64::try_from(span.as_millis()).unwrap_or(i64::MAX)))
     }
 
-    /// How long from `self` until `later`; zero if that has passed.
+    /// The time from `self` until `later`; zero if `later` is earlier.
     #[must_use]
     pub fn until(self, later: Self) -> Duration {
         Duration::from_millis(u64::try_from(later.0.saturating_sub(self.0)).unwrap_or(0))
     }
 
-    /// The stamp of something that happens at this moment after something stamped `before`. Stamps do not run backwards by a
-    /// clock that is set back a little; but a stamp that lies further ahead was wrong, and holds up none that follow.
+    /// The timestamp of something that happens now and follows something with the timestamp `before`. Timestamps do not run backwards
+    /// when a clock is set back a little. A `before` that is further ahead than that was wrong, and is ignored.
     ///
     /// ```
     /// use deskline::domain::Timestamp;
@@ -59,13 +59,13 @@ impl Timestamp {
         if self.may_follow(before) { self } else { before }
     }
 
-    /// Whether this can be the stamp of what follows something stamped `before`.
+    /// Whether something with this timestamp can follow something with the timestamp `before`.
     #[must_use]
     pub fn may_follow(self, before: Self) -> bool {
         self >= before || self.until(before) > SET_BACK
     }
 
-    /// Reads an RFC 3339 stamp; `None` if it is none.
+    /// Parses an RFC 3339 timestamp; `None` if it is malformed.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let at = OffsetDateTime::parse(text, &Rfc3339).ok()?;
@@ -92,13 +92,13 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// Tells the time.
+/// A source of the current time.
 pub trait Clock: Send + Sync + 'static {
-    /// The moment it is.
+    /// The current time.
     fn now(&self) -> Timestamp;
 }
 
-/// The machine's clock.
+/// The system clock.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
@@ -115,13 +115,13 @@ impl Clock for SystemClock {
 pub struct FixedClock(AtomicI64);
 
 impl FixedClock {
-    /// A clock that stands at `at` until it is moved.
+    /// A clock that stays at `at` until it is advanced.
     #[must_use]
     pub const fn at(at: Timestamp) -> Self {
         Self(AtomicI64::new(at.0))
     }
 
-    /// Moves the clock on.
+    /// Advances the clock.
     pub fn advance(&self, span: Duration) {
         self.0.store(self.now().after(span).0, Ordering::SeqCst);
     }

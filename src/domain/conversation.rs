@@ -1,4 +1,4 @@
-//! Who talks with whom, and how matters stand.
+//! Conversations: their members, their status, and their current state.
 
 use std::str::FromStr;
 
@@ -15,27 +15,27 @@ pub enum Members {
     },
     /// Two accounts, or one with itself. Made by [`Members::direct`], which puts the lower id first.
     Direct {
-        /// The account with the lower id; stands on the customer's side.
+        /// The account with the lower id; it is on the customer's side.
         first: UserId,
-        /// The account with the higher id; stands on the desk's side.
+        /// The account with the higher id; it is on the desk's side.
         second: UserId,
     },
 }
 
 impl Members {
-    /// A direct conversation of two accounts, the same whichever is named first.
+    /// The direct conversation of two accounts, in either order.
     #[must_use]
     pub fn direct(one: UserId, other: UserId) -> Self {
         Self::Direct { first: one.min(other), second: one.max(other) }
     }
 
-    /// Whether an account talks with itself, in which case nothing is ever unread.
+    /// Whether an account talks with itself. Nothing is ever unread then.
     #[must_use]
     pub fn is_with_oneself(&self) -> bool {
         matches!(self, Self::Direct { first, second } if first == second)
     }
 
-    /// The side on which somebody stands; `None` if they have no part in it.
+    /// The side that somebody is on; `None` if they are not a member.
     #[must_use]
     pub fn side_of(&self, user: UserId, is_agent: bool) -> Option<Side> {
         match *self {
@@ -49,17 +49,17 @@ impl Members {
 
 /// One of the two parties of a conversation.
 ///
-/// In a direct conversation the account with the lower id stands on the customer's side.
+/// In a direct conversation, the account with the lower id is on the customer's side.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Side {
-    /// Who asks.
+    /// The customer.
     Customer,
-    /// Who answers.
+    /// The desk.
     Desk,
 }
 
 impl Side {
-    /// The party across.
+    /// The other side.
     #[must_use]
     pub const fn other(self) -> Self {
         match self {
@@ -68,7 +68,7 @@ impl Side {
         }
     }
 
-    /// 0 for the customer's side, 1 for the desk's: how stores keep it, and its place in [`Summary::sides`].
+    /// 0 for the customer's side, 1 for the desk's: the form that stores use, and the index into [`Summary::sides`].
     #[must_use]
     pub const fn index(self) -> usize {
         match self {
@@ -78,32 +78,31 @@ impl Side {
     }
 }
 
-/// A conversation's fixed facts: they never change once it is opened.
+/// What never changes once a conversation is opened.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Conversation {
-    /// The id all faces use.
+    /// Its id in all dialects.
     pub id: ConversationId,
-    /// The same conversation as an integer, for the dialects that count.
+    /// Its number, for dialects with integer ids.
     pub number: u64,
-    /// The same conversation as an unguessable UUID, for the dialects that use it as a capability.
+    /// Its UUID, which cannot be guessed, for dialects that use it as a capability.
     pub uuid: u128,
-    /// Who it is between.
+    /// Its members.
     pub members: Members,
     /// When it was opened.
     pub created_at: Timestamp,
 }
 
-/// Whose turn it is.
+/// The status of a conversation.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Status {
-    /// The customer waits for an answer.
+    /// The customer is waiting for an answer.
     Waiting,
     /// The desk has answered.
     Active,
     /// An agent closed it; the next message opens it again.
     Closed,
-    /// An agent removed it from the desk's lists and counts. The log stays, its customer can still read it, and the next message brings it
-    /// back.
+    /// An agent removed it from the desk's lists and counts. Its customer can still read it, and the next message opens it again.
     Removed,
 }
 
@@ -119,7 +118,7 @@ impl Status {
         }
     }
 
-    /// The word dialects use: they have none for a removed conversation, which to its customer is closed.
+    /// The word dialects use. They have none for a removed conversation, which is shown as closed.
     #[must_use]
     pub const fn shown(self) -> &'static str {
         match self {
@@ -129,7 +128,7 @@ impl Status {
         }
     }
 
-    /// What a message from `side` makes of the status.
+    /// The status after a message from `side`.
     #[must_use]
     pub const fn after_message(side: Side) -> Self {
         match side {
@@ -156,35 +155,35 @@ impl FromStr for Status {
 /// The newest message, as conversation lists show it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LastMessage {
-    /// Its number in the log.
+    /// Its seq.
     pub seq: Seq,
-    /// Who spoke.
+    /// The side of its author.
     pub side: Side,
-    /// What was said.
+    /// Its text.
     pub body: MessageBody,
     /// When.
     pub at: Timestamp,
 }
 
-/// How far one side is.
+/// What one side has read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct SideState {
     /// Everything up to here has been read by this side.
     pub read: Seq,
-    /// How many messages of the other side lie beyond `read`.
+    /// How many messages of the other side come after `read`.
     pub unread: u64,
 }
 
-/// A conversation's projections: how matters stand, recomputable from its log.
+/// The current state of a conversation. All of it can be recomputed from the log.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Summary {
-    /// The fixed facts.
+    /// What never changes.
     pub conversation: Conversation,
-    /// Whose turn it is.
+    /// The status of a conversation.
     pub status: Status,
-    /// The newest entry's number; zero while nothing has happened.
+    /// The seq of the newest entry; zero while the log is empty.
     pub last_seq: Seq,
-    /// The newest message; `None` while nothing was said.
+    /// The newest message that was not deleted; `None` if there is none.
     pub last_message: Option<LastMessage>,
     /// Both sides, by [`Side::index`].
     pub sides: [SideState; 2],
@@ -193,7 +192,7 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// How matters stand in a conversation in which nothing has happened yet.
+    /// The state of a conversation whose log is empty.
     #[must_use]
     pub fn opened(conversation: Conversation) -> Self {
         Self {
@@ -206,7 +205,7 @@ impl Summary {
         }
     }
 
-    /// How far this side is.
+    /// What this side has read.
     #[must_use]
     pub const fn side(&self, side: Side) -> &SideState {
         &self.sides[side.index()]

@@ -1,4 +1,4 @@
-//! The log: what happened in a conversation, numbered.
+//! The log of a conversation: numbered entries.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use super::{
     ClientMessageId, ConversationId, Message, MessageBody, MessageExtras, MessageId, Side, Status, Timestamp, UserId,
 };
 
-/// An entry's number in its conversation: 1, 2, 3 ... without holes, in commit order. Zero is before the first.
+/// The position of an entry in its conversation: 1, 2, 3 and so on, without gaps, in commit order. Zero is before the first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Seq(u64);
 
@@ -26,13 +26,13 @@ impl Seq {
         self.0
     }
 
-    /// The one that follows; none follows the highest there can be, which only a client that makes one up can name.
+    /// The next seq, saturating at the maximum, which only a client that invents seqs can send.
     #[must_use]
     pub const fn next(self) -> Self {
         Self(self.0.saturating_add(1))
     }
 
-    /// The one before; zero stays zero.
+    /// The previous seq; zero stays zero.
     #[must_use]
     pub const fn previous(self) -> Self {
         Self(self.0.saturating_sub(1))
@@ -45,62 +45,62 @@ impl fmt::Display for Seq {
     }
 }
 
-/// One numbered thing that happened in a conversation.
+/// One entry of a log.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Entry {
-    /// Where it happened.
+    /// Its conversation.
     pub conversation: ConversationId,
-    /// Its number there.
+    /// Its position there.
     pub seq: Seq,
-    /// Who did it.
+    /// Who appended it.
     pub author: UserId,
-    /// On which side they stood.
+    /// The side of the author.
     pub side: Side,
     /// When.
     pub at: Timestamp,
-    /// What it was.
+    /// What happened.
     pub kind: EntryKind,
 }
 
-/// What an entry says.
+/// What happened.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum EntryKind {
-    /// Something was said.
+    /// A message.
     Message(Message),
     /// The author's side has read everything up to `up_to`.
     Read {
         /// The last entry they have read.
         up_to: Seq,
     },
-    /// The status was set by hand.
+    /// The status was set explicitly.
     StatusChanged {
-        /// What it is now.
+        /// The new status.
         status: Status,
     },
-    /// A message says something else now.
+    /// A message was edited.
     Edited {
         /// Which message.
         target: Target,
-        /// What it says.
+        /// Its new text.
         body: MessageBody,
     },
-    /// A message was taken back. Its text stays in the log, and is shown to nobody.
+    /// A message was deleted. Its text stays in the log, but is never shown again.
     Deleted {
         /// Which message.
         target: Target,
     },
 }
 
-/// The message that an edit or a deletion is about: enough of it that all that follows can be told from the log alone.
+/// The message that an edit or a deletion refers to, with everything that is needed to apply the entry.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Target {
     /// Its id.
     pub id: MessageId,
-    /// The same message as an integer.
+    /// Its number.
     pub number: u64,
-    /// Its place in the same conversation.
+    /// Its seq, in the same conversation.
     pub seq: Seq,
-    /// The side of who said it.
+    /// The side of its author.
     pub side: Side,
 }
 
@@ -133,7 +133,7 @@ impl Entry {
         Some(Target { id: message.id, number: message.number, seq: self.seq, side: self.side })
     }
 
-    /// The entry as it was when it was appended: without what became of it since.
+    /// The entry as it was appended, without later edits and deletions.
     #[must_use]
     pub fn as_appended(mut self) -> Self {
         if let EntryKind::Message(message) = &mut self.kind {
@@ -143,55 +143,55 @@ impl Entry {
     }
 }
 
-/// An entry that waits to be appended: everything but what the store assigns.
+/// An entry to be appended, without what the store assigns.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Draft {
-    /// Where it belongs.
+    /// The conversation.
     pub conversation: ConversationId,
-    /// Who does it.
+    /// The author.
     pub author: UserId,
-    /// On which side they stand.
+    /// The side of the author.
     pub side: Side,
-    /// When it was asked for.
+    /// When it was requested.
     pub at: Timestamp,
-    /// What it is.
+    /// What to append.
     pub kind: DraftKind,
 }
 
-/// What a draft asks for.
+/// What a draft appends.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum DraftKind {
-    /// To say something.
+    /// A message.
     Message {
         /// The id it will have.
         id: MessageId,
         /// The text.
         body: MessageBody,
-        /// What the author's client calls it: the same one again changes nothing.
+        /// The client's id for it. Appending the same one again changes nothing.
         client_id: Option<ClientMessageId>,
         /// What it has besides its text.
         extras: Option<Box<MessageExtras>>,
     },
-    /// To mark everything up to `up_to` as read; changes nothing if that is no news.
+    /// Marks everything up to `up_to` as read. Appends nothing if it is read already.
     Read {
-        /// The last entry the author's side has read; beyond the end of the log means all of it.
+        /// The last entry that the author's side has read. Beyond the end of the log, it means the whole log.
         up_to: Seq,
     },
-    /// To set the status; changes nothing if that is no news.
+    /// Sets the status. Appends nothing if it is the current one.
     ChangeStatus {
-        /// What it shall be.
+        /// The new status.
         status: Status,
     },
-    /// To have a message say something else; changes nothing if it says so already, or was deleted.
+    /// Edits a message. Appends nothing if that is its text already, or if it was deleted.
     Edit {
-        /// Which message of the same conversation.
+        /// The message, in the same conversation.
         target: Target,
-        /// What it shall say.
+        /// The new text.
         body: MessageBody,
     },
-    /// To take a message back; changes nothing if it was deleted already.
+    /// Deletes a message. Appends nothing if it was deleted already.
     Delete {
-        /// Which message of the same conversation.
+        /// The message, in the same conversation.
         target: Target,
     },
 }

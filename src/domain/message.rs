@@ -1,4 +1,4 @@
-//! What people say.
+//! Messages.
 
 use std::str::FromStr;
 
@@ -27,7 +27,7 @@ pub enum BodyError {
         /// The most characters allowed.
         limit: usize,
     },
-    /// Has a NUL character, which not every store can keep.
+    /// Has a NUL character, which not every store can hold.
     #[error("message contains a NUL character")]
     Nul,
 }
@@ -52,7 +52,7 @@ impl MessageBody {
         Ok(Self(text.to_owned()))
     }
 
-    /// Takes a text as a store kept it, without a further check.
+    /// Wraps a text that was read from a store, without checking it.
     #[must_use]
     pub fn stored(text: String) -> Self {
         Self(text)
@@ -65,13 +65,13 @@ impl MessageBody {
     }
 }
 
-/// What a client calls a message before the server has named it: 1 to 128 characters, unique for its author.
+/// The id that a client gives a message: 1 to 128 characters, unique per author and conversation.
 ///
-/// Sending the same one again is answered as the first time.
+/// Sending the same one again returns the first message.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct ClientMessageId(String);
 
-/// A text was given that cannot be a client message id.
+/// The text cannot be a client message id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("clientMessageId must be a text of 1 to 128 characters")]
 pub struct ClientMessageIdError;
@@ -95,36 +95,36 @@ impl FromStr for ClientMessageId {
     }
 }
 
-/// One thing somebody said.
+/// One message.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Message {
-    /// The id all faces use.
+    /// Its id in all dialects.
     pub id: MessageId,
-    /// The same message as an integer, for the dialects that count.
+    /// Its number, for dialects with integer ids.
     pub number: u64,
-    /// The text as it was first said. The log keeps it, but whoever looks is shown [`text`](Self::text).
+    /// The text as it was sent. People are shown [`text`](Self::text).
     pub original: MessageBody,
-    /// What the author's client called it.
+    /// The client's id for it.
     pub client_id: Option<ClientMessageId>,
-    /// What it has besides its text; `None` for most messages, which are the smaller for it.
+    /// What it has besides its text; `None` for most messages. Boxed, to keep those small.
     pub extras: Option<Box<MessageExtras>>,
-    /// What became of it since; `None` if it stands as it was said. A projection of the log.
+    /// Its last edit or deletion; `None` if there was none. Follows from the log.
     pub revision: Option<Revision>,
 }
 
-/// What became of a message after it was said.
+/// The last edit of a message, or its deletion.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Revision {
-    /// The entry that did it; of several, the last.
+    /// The seq of the edit or the deletion.
     pub seq: Seq,
     /// When.
     pub at: Timestamp,
-    /// What the message says now; `None` if it was deleted, after which nothing becomes of it any more.
+    /// The new text; `None` if the message was deleted, which is final.
     pub text: Option<MessageBody>,
 }
 
 impl Message {
-    /// What it says now; `None` if it was deleted.
+    /// The current text; `None` if it was deleted.
     #[must_use]
     pub const fn text(&self) -> Option<&MessageBody> {
         match &self.revision {
@@ -145,13 +145,13 @@ impl Message {
         self.extras.as_ref()?.attachment.as_ref()
     }
 
-    /// When it was edited last, if it was and is still there.
+    /// When it was last edited; `None` if it never was, or was deleted.
     #[must_use]
     pub fn edited_at(&self) -> Option<Timestamp> {
         self.revision.as_ref().filter(|revision| revision.text.is_some()).map(|revision| revision.at)
     }
 
-    /// When it was deleted, if it was.
+    /// When it was deleted; `None` if it was not.
     #[must_use]
     pub fn deleted_at(&self) -> Option<Timestamp> {
         self.revision.as_ref().filter(|revision| revision.text.is_none()).map(|revision| revision.at)

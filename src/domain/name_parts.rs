@@ -1,9 +1,9 @@
-//! First and last names, for dialects that show them apart.
+//! First and last names, for dialects that show them separately.
 
 /// A person's name in its two parts, each trimmed; either may be empty.
 ///
-/// An account has one name. Its parts are kept beside it, and count only while they make it up: a name that is changed as a
-/// whole is split at its first space until somebody gives its parts.
+/// An account has one name. Its parts are stored in addition, and used only while they form that name: a name that is changed as a
+/// whole is split at its first space until its parts are given again.
 ///
 /// ```
 /// use deskline::domain::NameParts;
@@ -14,7 +14,7 @@
 /// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct NameParts {
-    /// Whatever stands first, for instance `Mary Ann`.
+    /// The first part, for example `Mary Ann`.
     pub first: String,
     /// The rest.
     pub last: String,
@@ -27,7 +27,7 @@ impl NameParts {
         Self { first: first.trim().to_owned(), last: last.trim().to_owned() }
     }
 
-    /// The parts of a name: those that were kept if they make it up, else what stands before and after its first space.
+    /// The parts of a name: the stored ones if they form it, else the text before and after its first space.
     #[must_use]
     pub fn of(name: &str, kept: Option<&Self>) -> Self {
         if let Some(kept) = kept.filter(|kept| kept.full() == name) {
@@ -37,7 +37,7 @@ impl NameParts {
         Self::new(first, last)
     }
 
-    /// Both parts in one.
+    /// Both parts, joined by a space.
     #[must_use]
     pub fn full(&self) -> String {
         format!("{} {}", self.first, self.last).trim().to_owned()

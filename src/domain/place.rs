@@ -1,22 +1,22 @@
-//! How far a page has got, as one number that its client keeps.
+//! Positions in the stream of events, which clients hold and send back when they reconnect.
 
 use std::fmt;
 use std::str::FromStr;
 
 use super::{EntryEvent, Members, Seq, UserId};
 
-/// A place in what a person is told: everything up to it was sent to a page, and nothing beyond.
+/// A position in what a person is sent: a page has received everything up to it, and nothing after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
-    /// In all conversations together: the number of a message, on a store that numbers messages in the one order of all entries.
+    /// In all conversations: the number of a message, with a store that has one order of all entries.
     InAll(u64),
-    /// In a customer's own conversation with the desk, on a store without such an order. It says nothing of their other
+    /// In a customer's own conversation with the desk, with a store that has no such order. Says nothing about their other
     /// conversations.
     InOwn(Seq),
 }
 
 impl Place {
-    /// Where a page is that was here, once a message was sent to it.
+    /// The position of a page after it was sent this entry.
     #[must_use]
     pub fn after(self, told: &EntryEvent, viewer: UserId) -> Self {
         match (self, told.entry.message()) {
@@ -31,7 +31,7 @@ impl Place {
     }
 }
 
-/// `17`, or `s17` in the own conversation.
+/// `17`, or `s17` for the customer's own conversation.
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -41,7 +41,7 @@ impl fmt::Display for Place {
     }
 }
 
-/// It is not written as a place is.
+/// The text is not a position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NoPlace;
 

@@ -1,24 +1,24 @@
-//! How far a message has come: stored → sent → delivered → read, each by the event that causes it.
+//! Receipts: a message is stored, then sent, then delivered, then read.
 
 use super::Seq;
 
-/// How far one side of a conversation has come to hear of what the other said. Moves forward only.
+/// How far one side of a conversation has been sent, and has received, the other side's messages. Moves forward only.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct ReceiptCursor {
-    /// Everything up to here was handed to a live connection of that side, or taken.
+    /// Everything up to here was sent on a connection of that side, or received.
     pub sent: Seq,
-    /// Everything up to here was taken: a client acknowledged it, or asked for the part of the log that has it.
+    /// Everything up to here was received: a client confirmed it, or read that part of the log.
     pub delivered: Seq,
 }
 
 impl ReceiptCursor {
-    /// The further of both, for each step.
+    /// The maximum of both, field by field.
     #[must_use]
     pub fn max(self, other: Self) -> Self {
         Self { sent: self.sent.max(other.sent), delivered: self.delivered.max(other.delivered) }
     }
 
-    /// How far the message with this seq has come, if the same side has read everything up to `read`.
+    /// The status of the message with this seq, if the same side has read everything up to `read`.
     #[must_use]
     pub fn status_of(&self, message: Seq, read: Seq) -> MessageStatus {
         if message <= read {
@@ -33,21 +33,21 @@ impl ReceiptCursor {
     }
 }
 
-/// How far a message has come.
+/// The delivery status of a message.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum MessageStatus {
     /// It is durable.
     Stored,
-    /// A live connection of the other side was handed it.
+    /// It was sent on a connection of the other side.
     Sent,
-    /// A client of the other side took it.
+    /// A client of the other side received it.
     Delivered,
     /// The other side has marked it as read.
     Read,
 }
 
 impl MessageStatus {
-    /// The word for it.
+    /// The word that protocols use.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {

@@ -1,25 +1,25 @@
-//! A log, told from its beginning.
+//! Replays a log from its beginning.
 
 use super::{Conversation, Entry, EntryKind, LastMessage, MessageBody, Recount, Seq, Side, Summary, Timestamp};
 
-/// How matters stand after each entry of a log, with nothing looked up. What it remembers of a message has the same size
-/// whatever was said: texts stay in the log.
+/// The state of a conversation after each entry of its log, without lookups. Uses a fixed amount of memory per message: texts stay in
+/// the log.
 #[derive(Debug, Clone)]
 pub struct Replay {
     /// Without the last message.
     summary: Summary,
     /// The seqs that each side has not read, oldest first.
     unread: [Vec<Seq>; 2],
-    /// The messages that are there, oldest first.
+    /// The messages that were not deleted, oldest first.
     spoken: Vec<LastSpoken>,
 }
 
-/// The last message that is there, and where the log has its text.
+/// The last message that was not deleted, and where the log has its text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LastSpoken {
-    /// Its number in the log.
+    /// Its seq.
     pub seq: Seq,
-    /// Who spoke.
+    /// The side of its author.
     pub side: Side,
     /// When.
     pub at: Timestamp,
@@ -47,7 +47,7 @@ impl Replay {
         Self { summary: Summary::opened(conversation), unread: [Vec::new(), Vec::new()], spoken: Vec::new() }
     }
 
-    /// Takes the next entry into account.
+    /// Applies the next entry.
     pub fn apply(&mut self, entry: &Entry) {
         let mut recount = Recount::default();
         match &entry.kind {
@@ -84,13 +84,13 @@ impl Replay {
         self.spoken.binary_search_by_key(&seq, |spoken| spoken.seq)
     }
 
-    /// How matters stand, but for the last message: see [`last_spoken`](Self::last_spoken).
+    /// The current state without the last message, which is [`last_spoken`](Self::last_spoken).
     #[must_use]
     pub const fn summary(&self) -> &Summary {
         &self.summary
     }
 
-    /// The last message that is there.
+    /// The last message that was not deleted.
     #[must_use]
     pub fn last_spoken(&self) -> Option<LastSpoken> {
         self.spoken.last().copied()

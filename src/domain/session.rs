@@ -1,7 +1,7 @@
-//! Which tokens of an account still count.
+//! Which tokens of an account are still valid.
 //!
-//! A token carries no session: it is judged by when it was issued. An account remembers since when tokens count, and the few
-//! that were logged out one by one. Everything needed for that is read together with the account, so it costs no lookup.
+//! Tokens name no session: they are revoked by time of issue. An account stores the second from which its tokens are valid, and the
+//! digests of tokens that were logged out one by one. Both are read with the account, so a check needs no further lookup.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,23 +9,23 @@ use std::str::FromStr;
 
 use super::Timestamp;
 
-/// Tokens of one account that may be logged out one by one before all of them are ended instead.
+/// How many tokens of an account can be logged out one by one. After that, all of them are revoked.
 const MAX_ENDED: usize = 256;
 
-/// What decides whether a token still counts: when it was issued, and which one it is.
+/// What decides whether a token is still valid.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TokenStamp {
-    /// When it was issued, in seconds since 1970; `None` if it does not say.
+    /// When it was issued, in seconds since 1970; `None` if it does not have this claim.
     pub issued_at: Option<i64>,
-    /// Tells it from all others.
+    /// Identifies it.
     pub digest: TokenDigest,
 }
 
-/// The first half of a token's SHA-256: enough to tell tokens apart, and nothing that could be shown in its place.
+/// The first half of a token's SHA-256: identifies a token, but cannot be used in its place.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct TokenDigest(u128);
 
-/// A text was given that is no digest: 32 hexadecimal digits.
+/// The text is not a digest, which has 32 hexadecimal digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not the digest of a token")]
 pub struct TokenDigestError;
@@ -60,7 +60,7 @@ impl FromStr for TokenDigest {
     }
 }
 
-/// Which tokens of an account were ended.
+/// Which tokens of an account were revoked.
 ///
 /// ```
 /// use deskline::domain::session::{Sessions, TokenDigest, TokenStamp};
@@ -76,38 +76,38 @@ impl FromStr for TokenDigest {
 /// ```
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Sessions {
-    /// Tokens issued before this second do not count; 0 if sessions were never ended.
+    /// Tokens issued before this second are invalid; 0 if they were never revoked.
     pub valid_from: i64,
-    /// Tokens that were logged out, and until when that has to be remembered.
+    /// Tokens that were logged out, and when they expire.
     pub ended: BTreeMap<TokenDigest, Timestamp>,
 }
 
 impl Sessions {
-    /// Whether a token, good otherwise, still counts. One that does not say when it was issued counts until sessions are
-    /// ended for the first time.
+    /// Whether an otherwise valid token is still accepted. A token without a time of issue is accepted until tokens are revoked for the
+    /// first time.
     #[must_use]
     pub fn accepts(&self, token: &TokenStamp) -> bool {
         let is_old = self.valid_from > 0 && token.issued_at.is_none_or(|issued_at| issued_at < self.valid_from);
         !is_old && !self.ended.contains_key(&token.digest)
     }
 
-    /// Whether any token was ever ended, as far as that is still remembered.
+    /// Whether any token is revoked.
     #[must_use]
     pub fn any(&self) -> bool {
         self.valid_from > 0 || !self.ended.is_empty()
     }
 
-    /// Ends all tokens that were issued so far.
+    /// Revokes all tokens that were issued so far.
     ///
-    /// A token says when it was issued in whole seconds, so one that was issued earlier in this same second must be told from
-    /// one that is issued later in it. Hence tokens count from the *next* second on, and [`issue_time`](Self::issue_time)
-    /// dates new ones there. It moves on at least a second each time, also if the clock has gone back meanwhile.
+    /// Times of issue are whole seconds, and a token that was issued earlier in the same second has to be distinguished from one that is
+    /// issued later in it. So tokens are valid from the *next* second on, and [`issue_time`](Self::issue_time) dates new ones
+    /// accordingly. Each call advances the start by at least a second, even if the clock was set back.
     pub fn end_all(&mut self, now: Timestamp) {
         self.valid_from = now.seconds().max(self.valid_from).saturating_add(1);
         self.ended.clear();
     }
 
-    /// Ends one token, which expires at `until`.
+    /// Revokes one token, which expires at `until`.
     pub fn end_one(&mut self, token: TokenDigest, until: Timestamp, now: Timestamp) {
         self.ended.retain(|_, until| *until > now);
         if self.ended.len() >= MAX_ENDED {
@@ -117,7 +117,7 @@ impl Sessions {
         }
     }
 
-    /// The time of issue of a token that is made now.
+    /// The time of issue for a token that is created now.
     #[must_use]
     pub fn issue_time(&self, now: Timestamp) -> Timestamp {
         now.max(Timestamp::from_millis(self.valid_from.saturating_mul(1000)))

@@ -1,4 +1,4 @@
-//! Who people are.
+//! Accounts and visitors.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,14 +9,14 @@ use time::macros::format_description;
 
 use super::{Profile, Sessions, Timestamp, UserId};
 
-/// What somebody may do.
+/// What somebody is allowed to do.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Role {
-    /// Asks for help.
+    /// Writes to the desk.
     Customer,
-    /// Answers.
+    /// Answers customers.
     Agent,
-    /// Answers, and manages users.
+    /// Answers customers, and manages accounts.
     Admin,
 }
 
@@ -58,7 +58,7 @@ pub enum AccountStatus {
     Unverified,
     /// In use.
     Active,
-    /// Shut out by an admin.
+    /// Blocked by an admin.
     Blocked,
 }
 
@@ -87,7 +87,7 @@ impl FromStr for AccountStatus {
     }
 }
 
-/// A word was read that names no role or status.
+/// The word is not a role or a status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be one of: {0}")]
 pub struct UnknownWord(pub(crate) &'static str);
@@ -103,7 +103,7 @@ pub struct UnknownWord(pub(crate) &'static str);
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Email(String);
 
-/// A text was given that cannot be an e-mail address.
+/// The text is not an e-mail address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not an e-mail address")]
 pub struct EmailError;
@@ -115,7 +115,7 @@ impl Email {
         &self.0
     }
 
-    /// Takes an address as a store kept it, without a further check.
+    /// Wraps an address that was read from a store, without checking it.
     #[must_use]
     pub fn stored(text: String) -> Self {
         Self(text)
@@ -144,7 +144,7 @@ impl fmt::Debug for Email {
     }
 }
 
-/// The day on which somebody was born.
+/// A date of birth.
 ///
 /// ```
 /// use deskline::domain::BirthDate;
@@ -154,7 +154,7 @@ impl fmt::Debug for Email {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct BirthDate(Date);
 
-/// A text was given that is no day in the form `YYYY-MM-DD`.
+/// The text is not a date in the form `YYYY-MM-DD`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a day in the form YYYY-MM-DD")]
 pub struct BirthDateError;
@@ -174,14 +174,14 @@ impl fmt::Display for BirthDate {
     }
 }
 
-/// What a mailed one-time code is good for.
+/// What a mailed one-time code is for.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum CodePurpose {
     /// Confirms the address of a new account.
     VerifyEmail,
     /// Allows a new password to be set.
     ResetPassword,
-    /// Is the second step of a log-in.
+    /// Completes a log-in.
     LogIn,
 }
 
@@ -210,74 +210,74 @@ impl FromStr for CodePurpose {
     }
 }
 
-/// A one-time code that was mailed and not yet used. Only its SHA-256 is kept.
+/// A one-time code that was mailed and not used yet. Only its SHA-256 is stored.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PendingCode {
     /// SHA-256 of the code, in hex.
     pub digest: String,
-    /// When it stops being good.
+    /// When it expires.
     pub expires_at: Timestamp,
     /// How many wrong codes have been tried.
     pub failures: u32,
 }
 
-/// The codes of one account: one for each purpose, so that asking for one of them never voids another.
+/// The codes of an account, one per purpose: requesting one does not invalidate the others.
 pub type PendingCodes = BTreeMap<CodePurpose, PendingCode>;
 
-/// One account or visitor.
+/// An account or a visitor.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct User {
-    /// The id all faces use.
+    /// Its id in all dialects.
     pub id: UserId,
-    /// The same person as an integer, for the dialects that count.
+    /// Its number, for dialects with integer ids.
     pub number: u64,
     /// Shown to others; never empty for an account.
     pub name: String,
     /// `None` for a visitor.
     pub email: Option<Email>,
-    /// `None` for somebody who cannot log in with a password.
+    /// `None` for a visitor, who cannot log in.
     pub password_hash: Option<String>,
-    /// What they may do.
+    /// What they are allowed to do.
     pub role: Role,
-    /// Whether they may come in.
+    /// Whether the account can be used.
     pub status: AccountStatus,
-    /// Mailed codes that wait for their use.
+    /// Mailed codes that were not used yet.
     pub pending_codes: PendingCodes,
-    /// Which of their tokens still count.
+    /// Which of their tokens are valid.
     pub sessions: Sessions,
     /// What they have said of themselves.
     pub profile: Profile,
-    /// When the account was made.
+    /// When the account was created.
     pub created_at: Timestamp,
     /// When any field last changed.
     pub updated_at: Timestamp,
 }
 
 impl User {
-    /// The address as text, empty for a visitor: clients lower-case it unguarded, so they must never get null.
+    /// The address, empty for a visitor: clients convert it to lower case without checking, so they must never receive null.
     #[must_use]
     pub fn email_text(&self) -> &str {
         self.email.as_ref().map_or("", Email::as_str)
     }
 }
 
-/// Who somebody is to others.
+/// A person as others see them.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Person {
-    /// The id all faces use.
+    /// Its id in all dialects.
     pub id: UserId,
-    /// The same person as an integer.
+    /// Their number.
     pub number: u64,
     /// Shown to others.
     pub name: String,
     /// Their address; empty for a visitor.
     pub email: String,
-    /// What they may do.
+    /// What they are allowed to do.
     pub role: Role,
 }
 
 impl Person {
-    /// Stands in for an account that is no longer there, so that what it said can still be shown.
+    /// Replaces a deleted account, so that its messages can still be shown.
     #[must_use]
     pub fn deleted(id: UserId) -> Self {
         Self { id, number: 0, name: "Deleted user".into(), email: String::new(), role: Role::Customer }

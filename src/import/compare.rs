@@ -4,8 +4,8 @@ use super::{End, ImportError};
 use crate::domain::{Conversation, ConversationId, Seq, User, UserId};
 use crate::store::MAX_PAGE;
 
-/// Compares accounts, conversations with their projections, every entry, and how far sides
-/// and people have been delivered to. Tells how many entries were compared, and gives it.
+/// Compares accounts, conversations with their state, every entry, receipts and delivery cursors. Reports the progress in entries, and
+/// returns how many were compared.
 ///
 /// # Errors
 /// [`ImportError::Differs`] names the first difference.

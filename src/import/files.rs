@@ -6,20 +6,20 @@ use std::path::{Path, PathBuf};
 use super::{ImportError, Moved};
 use crate::store::files;
 
-/// Where the two servers keep the files of attachments.
+/// The folders in which the two servers store attachments.
 #[derive(Debug, Clone)]
 pub struct Folders {
-    /// Where they are.
+    /// The source.
     pub from: PathBuf,
-    /// Where they are to be.
+    /// The target.
     pub to: PathBuf,
 }
 
 impl Folders {
-    /// Copies a file that is not there yet.
+    /// Copies a file, unless it exists already.
     pub(super) async fn copy(&self, file: &str, moved: &mut Moved) -> Result<(), ImportError> {
         let failed = |source| ImportError::File { file: file.to_owned(), source };
-        // A store says which file it is, and could be made to say anything.
+        // The name comes from a store, which may be malicious.
         if Path::new(file).file_name() != Some(file.as_ref()) {
             moved.files_missing += 1;
             return Ok(());

@@ -17,16 +17,16 @@ mod tests;
 pub use compare::compare;
 pub use files::Folders;
 
-/// One end of the move.
+/// A store, as the source or the target.
 pub struct End {
     /// The port.
     pub stores: Stores,
-    /// What the port does not give.
+    /// Its maintenance.
     pub maintenance: Arc<dyn Maintenance>,
 }
 
 impl End {
-    /// This store as an end.
+    /// Opens the maintenance of a store.
     ///
     /// # Errors
     /// [`StoreError`] if its maintenance cannot be opened.
@@ -35,10 +35,10 @@ impl End {
     }
 }
 
-/// Why the move failed, or the stores are not the same after it.
+/// Why the import failed, or the stores differ after it.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
-    /// The other store holds something else there.
+    /// The target has something else in its place.
     #[error(transparent)]
     Restore(#[from] RestoreError),
     /// A store failed.
@@ -47,38 +47,38 @@ pub enum ImportError {
     /// The file of an attachment could not be copied.
     #[error("copying the attachment {file}")]
     File {
-        /// Its name in the folder.
+        /// Its name on disk.
         file: String,
-        /// Why not.
+        /// The cause.
         source: std::io::Error,
     },
-    /// The comparison has found something.
+    /// The comparison has found a difference.
     #[error("the stores differ: {0}")]
     Differs(String),
 }
 
-/// What was moved.
+/// What was copied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Moved {
-    /// Accounts that were not there.
+    /// New accounts.
     pub users: u64,
-    /// Of these accounts, those with a profile.
+    /// New accounts with a profile.
     pub profiles: u64,
-    /// Conversations, there or not.
+    /// Conversations, new or not.
     pub conversations: u64,
-    /// Entries that were not there.
+    /// New entries.
     pub entries: u64,
-    /// Messages with something beside their text that was not there.
+    /// New messages with extras.
     pub extras: u64,
-    /// Attachments, there or not.
+    /// Attachments, new or not.
     pub attachments: u64,
-    /// Files of attachments that were not there.
+    /// New files of attachments.
     pub files: u64,
-    /// Files of attachments that are missing at either end, or were not looked at because nobody named the folders.
+    /// Files of attachments that are missing, or were not copied because no folders were given.
     pub files_missing: u64,
 }
 
-/// How many entries a store holds.
+/// The number of entries in a store.
 ///
 /// # Errors
 /// [`StoreError`] if it cannot be read.
@@ -92,11 +92,10 @@ pub async fn count_entries(end: &End) -> Result<u64, StoreError> {
     }
 }
 
-/// Puts everything that is in `from` into `to`, also the files of attachments if their folders are named. Tells how many
-/// entries were looked at.
+/// Copies everything from `from` to `to`, including the files of attachments if `folders` are given. Reports the progress in entries.
 ///
 /// # Errors
-/// [`ImportError`]; what was moved so far stays.
+/// [`ImportError`]; what was copied so far stays.
 pub async fn import(
     from: &End,
     to: &End,

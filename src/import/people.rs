@@ -1,10 +1,10 @@
-//! Copies everything that belongs to people.
+//! Copies accounts, bans and delivery cursors.
 
 use super::{End, ImportError, Moved};
 use crate::domain::{Clock as _, Profile, SystemClock, UserId};
 use crate::store::MAX_PAGE;
 
-/// Accounts, and what the replaced server has noted of them.
+/// Copies accounts, and the ids of the desk.
 pub(super) async fn move_people(from: &End, to: &End, moved: &mut Moved) -> Result<(), ImportError> {
     let mut after: Option<UserId> = None;
     loop {
@@ -28,7 +28,7 @@ pub(super) async fn move_people(from: &End, to: &End, moved: &mut Moved) -> Resu
     Ok(())
 }
 
-/// Who is shut out for a time, as far as there is room.
+/// Copies bans, as far as the limit allows.
 pub(super) async fn move_bans(from: &End, to: &End) -> Result<(), ImportError> {
     let now = SystemClock.now();
     for ban in from.stores.bans.bans(now).await? {
@@ -37,7 +37,7 @@ pub(super) async fn move_bans(from: &End, to: &End) -> Result<(), ImportError> {
     Ok(())
 }
 
-/// How far everybody has been delivered to.
+/// Copies delivery cursors.
 pub(super) async fn move_delivered(from: &End, to: &End) -> Result<(), ImportError> {
     let mut user: Option<UserId> = None;
     loop {

@@ -1,14 +1,14 @@
-//! Files of attachments. Under its final name, a file is complete and survives a power loss.
+//! Files of attachments. A file under its final name is complete and durable.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use tokio::fs;
 
-/// What a file's name ends with until it is whole.
+/// The extension of incomplete files.
 pub const PART: &str = "part";
 
-/// Where a file is written until it is whole.
+/// The path of a file while it is incomplete.
 #[must_use]
 pub fn part_of(whole: &Path) -> PathBuf {
     let mut part = whole.as_os_str().to_owned();
@@ -40,15 +40,15 @@ async fn create_folder(whole: &Path) -> io::Result<()> {
     builder.create(folder).await
 }
 
-/// Gives what was written to its [`part_of`] the file's own name, and returns once that is durable.
+/// Renames a file that was written to its [`part_of`] path to its final name. Durable when this returns.
 ///
 /// # Errors
-/// What the file system says; the file may then have either name.
+/// Any error of the file system. The file may then have either name.
 pub async fn publish(whole: &Path) -> io::Result<()> {
     let part = part_of(whole);
     fs::File::options().write(true).open(&part).await?.sync_all().await?;
     fs::rename(&part, whole).await?;
-    // The name is the folder's, not the file's.
+    // The rename is durable once the folder is synced.
     #[cfg(unix)]
     if let Some(folder) = whole.parent() {
         fs::File::open(folder).await?.sync_all().await?;
@@ -59,7 +59,7 @@ pub async fn publish(whole: &Path) -> io::Result<()> {
 /// Copies a file into the folder, which is made if need be; gives how long it is. The copy can be read by its owner alone.
 ///
 /// # Errors
-/// As [`publish`]; there is nothing under the file's own name then.
+/// As [`publish`]. There is no file under the final name then.
 pub async fn copy(from: &Path, whole: &Path) -> io::Result<u64> {
     create_folder(whole).await?;
     let part = part_of(whole);

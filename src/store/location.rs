@@ -125,7 +125,7 @@ impl OpenStore {
         }
     }
 
-    /// What looks after it.
+    /// The maintenance of the store.
     ///
     /// # Errors
     /// [`StoreError`] if that cannot be opened.

@@ -1,5 +1,5 @@
-//! Maintenance of a store, which the desk does not need: reads it page by page, writes what another store had, and repairs
-//! projections.
+//! Maintenance of a store, for `import` and `verify`: reading it page by page, restoring the contents of another store, and repairing
+//! what follows from the logs.
 
 use std::fmt;
 
@@ -10,10 +10,10 @@ use crate::domain::{
     Conversation, ConversationId, DeskId, Entry, EntryKind, MessageExtras, MessageId, Seq, Summary, User, UserId,
 };
 
-/// Why something could not be put back.
+/// Why something could not be restored.
 #[derive(Debug, thiserror::Error)]
 pub enum RestoreError {
-    /// Something else stands in its place: the store is in use by others, or holds another history.
+    /// The store has something else in its place: it is in use, or has another history.
     #[error("the target already has {0}")]
     Occupied(String),
     /// The store failed.
@@ -21,10 +21,10 @@ pub enum RestoreError {
     Store(#[from] StoreError),
 }
 
-/// A record that is not as it should be. It is read as well as can be, or left out, and holds up no other.
+/// A malformed record. It is read as far as possible, or skipped; other records are not affected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MalformedRecord {
-    /// Where it is.
+    /// Its collection.
     pub collection: &'static str,
     /// Its id, as its store writes it.
     pub id: String,
@@ -42,51 +42,48 @@ impl fmt::Display for MalformedRecord {
     }
 }
 
-/// Looks after a store that no server is writing to.
+/// Maintains a store that no server is writing to.
 #[async_trait]
 pub trait Maintenance: Send + Sync + 'static {
-    /// Accounts by id, beyond `after`, at most `limit`.
+    /// Accounts in the order of their ids, after `after`, at most `limit`.
     async fn users_after(&self, after: Option<UserId>, limit: usize) -> Result<Vec<User>, StoreError>;
-    /// Conversations by id, beyond `after`, at most `limit`, with their projections exactly as they are kept.
+    /// Conversations in the order of their ids, after `after`, at most `limit`, with their state exactly as it is stored.
     async fn conversations_after(
         &self,
         after: Option<ConversationId>,
         limit: usize,
     ) -> Result<Vec<Summary>, StoreError>;
-    /// How far a person has been delivered to, by conversation, beyond `after`, at most `limit`.
+    /// How far a person has been delivered to, in the order of conversations, after `after`, at most `limit`.
     async fn delivered_after(
         &self,
         user: UserId,
         after: Option<ConversationId>,
         limit: usize,
     ) -> Result<Vec<Delivered>, StoreError>;
-    /// Tells of each record that is odd. Only a database that other programs write to holds any.
+    /// Calls `tell` for each malformed record. Only a database that other programs write to has any.
     async fn malformed_records(&self, tell: &mut (dyn FnMut(MalformedRecord) + Send)) -> Result<(), StoreError>;
-    /// The accounts that these people have with Google, as far as the replaced server has noted them; we only keep the note.
+    /// The Google accounts of these people, as the replaced server stored them. They are only copied.
     async fn google_ids(&self, users: &[UserId]) -> Result<Vec<(UserId, String)>, StoreError>;
 
-    /// A number that no conversation has, or had: for one that is to be put back under a number of this store's own.
+    /// A number that no conversation has or had, for one that is to be restored under a new number.
     async fn fresh_conversation_number(&self) -> Result<u64, StoreError>;
 
-    /// Puts an account back with its id and its number. Tells whether that was news; an account that is there already
-    /// stays as it is.
+    /// Restores an account with its id and its number. Returns false, and changes nothing, if it exists already.
     async fn restore_user(&self, user: User) -> Result<bool, RestoreError>;
-    /// Adds an id under which customers know the desk, if it is none yet; the first one stays the one that is shown.
+    /// Adds an id by which customers know the desk, unless it is one already. The first one is still the one that is shown.
     async fn add_desk_id(&self, id: DeskId) -> Result<(), StoreError>;
-    /// Notes somebody's account with Google, if none is noted.
+    /// Stores somebody's Google account, unless one is stored already.
     async fn restore_google_id(&self, user: UserId, google_id: &str) -> Result<(), StoreError>;
-    /// Puts entries back with their seqs, ids, numbers and stamps, in the order of their seqs, and brings the projections up
-    /// to date; opens the conversation first if it is not there. Gives how many entries were news.
+    /// Restores entries with their seqs, ids, numbers and timestamps, in the order of their seqs, and updates the state of the
+    /// conversation. Opens the conversation if it does not exist. Returns how many entries were new.
     ///
-    /// Entries that are there already must be the same, and the first that is not must follow the end of the log. What became
-    /// of messages follows from the entries that did it, and is not compared; nor are extras, which
-    /// [`replace_extras`](Self::replace_extras) may have changed.
+    /// Entries that exist already must be the same, and the first new one must follow the end of the log. Edits and deletions of a message
+    /// follow from later entries, so they are not compared; nor are extras, which [`replace_extras`](Self::replace_extras) changes.
     async fn restore(&self, conversation: Conversation, entries: Vec<Entry>) -> Result<u64, RestoreError>;
-    /// Puts the right projections in the place of wrong ones, unless the log has moved on from `last_seq` of `wrong`. Tells
-    /// whether it did.
+    /// Replaces the stored state `wrong` by `right`, unless entries were appended since. Returns whether it did.
     async fn repair(&self, wrong: &Summary, right: &Summary) -> Result<bool, StoreError>;
-    /// Puts right what became of a message: what the entry `right` made of it, or nothing. Changes nothing unless the entry
-    /// `wrong` is still what counts as having changed it last. Tells whether it did.
+    /// Replaces the last edit or deletion that is stored with a message by that of the entry `right`, or by none, if it is still that of
+    /// the entry `wrong`. Returns whether it did.
     async fn repair_revision(
         &self,
         id: ConversationId,
@@ -96,14 +93,14 @@ pub trait Maintenance: Send + Sync + 'static {
     ) -> Result<bool, StoreError>;
     /// Replaces what a message has besides its text. Nothing happens if there is no such message.
     async fn replace_extras(&self, message: MessageId, extras: MessageExtras) -> Result<(), StoreError>;
-    /// Messages of a conversation whose copy for the replaced server is missing, or says something else than the log.
-    /// Nothing, if the store makes no copies. `right` says how matters stand there.
+    /// Messages whose copy for the replaced server is missing or differs from the log. Empty if the store makes no copies. `right` is the
+    /// state of the conversation.
     async fn wrong_copies(&self, right: &Summary) -> Result<Vec<Seq>, StoreError>;
-    /// Writes these copies anew from the log.
+    /// Rewrites these copies from the log.
     async fn repair_copies(&self, right: &Summary, wrong: &[Seq]) -> Result<(), StoreError>;
 }
 
-/// The entries that are not in the log yet, given those that stand in their place there.
+/// The entries that are not in the log yet, given what the log has at their seqs.
 pub(super) fn news(kept: &[Entry], entries: Vec<Entry>, end: Seq) -> Result<Vec<Entry>, RestoreError> {
     let mut news = Vec::with_capacity(entries.len());
     let mut kept = kept.iter();

@@ -30,16 +30,17 @@ pub use page::{MAX_PAGE, MAX_PAGE_BYTES, page_bytes};
 pub(crate) use page::{Page, is_last_page};
 pub use people::*;
 
-/// The store cannot do what was asked.
+/// Why the store failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// It cannot write or read at present: disk full, file read-only, server away. A later try may succeed.
+    /// It cannot be read or written at present: the disk is full, the file is read-only, or the server is unreachable. A retry may
+    /// succeed.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),
-    /// It does not let this program in, or cannot be where the settings say: trying again is of no use.
+    /// It rejects this program, or cannot exist where the settings say. A retry does not help.
     #[error("the store cannot be used with these settings: {0}")]
     Refused(String),
-    /// What it holds cannot be understood.
+    /// It has data that cannot be read.
     #[error("the store has unreadable data: {0}")]
     Corrupt(String),
 }
@@ -50,34 +51,33 @@ pub enum AppendError {
     /// There is no such conversation.
     #[error("no conversation {0}")]
     NoConversation(ConversationId),
-    /// The store failed; whether the draft was kept is not known if the failure came late, so a retry must carry the
-    /// same client message id.
+    /// The store failed. The draft may have been stored nevertheless, so a retry needs the same client message id.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// What became of a draft.
+/// The result of appending a draft.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Appended {
-    /// It is now this entry, and durable.
+    /// It is this entry now, and durable.
     New(Entry),
-    /// The same author had appended the same client message id to the conversation before: the first entry stands.
+    /// The author has used this client message id in the conversation before. This is the first entry.
     Already(Entry),
-    /// It would have changed nothing, so there is no entry.
+    /// It would have changed nothing, so nothing was appended.
     Unchanged,
 }
 
-/// Whose conversations a list shows.
+/// Whose conversations a list has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ListFor {
-    /// An agent: all support conversations in which something was said, and its own direct ones.
+    /// An agent's: all support conversations that have messages, and the agent's own direct ones.
     Agent(UserId),
-    /// Anybody else: those they are a member of.
+    /// A customer's: those that they are a member of.
     Customer(UserId),
 }
 
 impl ListFor {
-    /// The viewer.
+    /// Whose list it is.
     #[must_use]
     pub const fn user(self) -> UserId {
         match self {
@@ -85,7 +85,7 @@ impl ListFor {
         }
     }
 
-    /// Whether the viewer answers for the desk.
+    /// Whether it is an agent's.
     #[must_use]
     pub const fn is_agent(self) -> bool {
         matches!(self, Self::Agent(_))
@@ -95,91 +95,90 @@ impl ListFor {
 /// How far a person has been delivered to in a conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Delivered {
-    /// Which conversation.
+    /// The conversation.
     pub conversation: ConversationId,
-    /// Who.
+    /// The person.
     pub user: UserId,
-    /// Everything up to here.
+    /// Everything up to here was delivered.
     pub up_to: Seq,
 }
 
-/// How far one side of a conversation has come to hear of what the other said.
+/// How far one side of a conversation has been sent, and has received, the other side's messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Receipt {
-    /// Which conversation.
+    /// The conversation.
     pub conversation: ConversationId,
-    /// The side that hears.
+    /// The receiving side.
     pub side: Side,
-    /// How far.
+    /// How far it is.
     pub cursor: ReceiptCursor,
 }
 
-/// A conversation in which a person has something to catch up on.
+/// A conversation with entries that were not delivered to a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Missed {
-    /// Which conversation.
+    /// The conversation.
     pub conversation: Conversation,
-    /// Delivered so far: what lies beyond is missing.
+    /// The last delivered entry.
     pub after: Seq,
     /// The newest entry.
     pub last_seq: Seq,
 }
 
-/// A part of a conversation's messages, oldest first.
+/// A page of a conversation's messages, oldest first.
 #[derive(Debug, Clone)]
 pub struct MessagePage {
     /// The messages.
     pub messages: Vec<Entry>,
-    /// How many there are in all.
+    /// How many there are on all pages.
     pub total: u64,
 }
 
-/// One page of support conversations, the one that changed last first.
+/// A page of support conversations, the most recently changed first.
 #[derive(Debug, Clone)]
 pub struct SummaryPage {
-    /// How matters stand in each.
+    /// Their current state.
     pub summaries: Vec<Summary>,
     /// How many there are on all pages.
     pub total: u64,
 }
 
-/// Keeps conversations, their logs, and what follows from them.
+/// Stores conversations, their logs, and what follows from these.
 #[async_trait]
 pub trait ConversationStore: Send + Sync + 'static {
-    /// The conversation of these members; opens it if there is none. Two callers at once get the same one.
+    /// The conversation of these members; opens it if there is none. Concurrent callers get the same one.
     async fn open(&self, members: Members, at: Timestamp) -> Result<Conversation, StoreError>;
-    /// The conversation of these members, the newest if there were several.
+    /// The conversation of these members, if there is one.
     async fn find(&self, members: Members) -> Result<Option<Conversation>, StoreError>;
-    /// How matters stand in a conversation.
+    /// The current state of a conversation.
     async fn summary(&self, id: ConversationId) -> Result<Option<Summary>, StoreError>;
-    /// The same, for a conversation that is known by its UUID.
+    /// The same, by UUID.
     async fn summary_by_uuid(&self, uuid: u128) -> Result<Option<Summary>, StoreError>;
-    /// The same, for a conversation that is known by its number.
+    /// The same, by number.
     async fn summary_by_number(&self, number: u64) -> Result<Option<Summary>, StoreError>;
-    /// Support conversations that were not removed, also those in which nothing was said, the one that changed last first.
+    /// Support conversations that were not removed, including those without messages, the most recently changed first.
     async fn support(&self, skip: u64, limit: usize) -> Result<SummaryPage, StoreError>;
-    /// Gives a support conversation to another customer. False, and nothing changes, if they have one already.
+    /// Moves a support conversation to another customer. Returns false, and changes nothing, if they have one already.
     async fn reassign(&self, id: ConversationId, customer: UserId) -> Result<bool, StoreError>;
-    /// Conversations in which something was said, newest message first; for an agent without support conversations that were removed.
+    /// Conversations that have messages, the newest message first. An agent's list has no removed ones.
     async fn list(&self, list: ListFor, limit: usize) -> Result<Vec<Summary>, StoreError>;
-    /// How many messages wait to be read by this person: by the whole desk where nothing was removed, and in direct
-    /// conversations, for an agent.
+    /// The number of unread messages. For an agent: those that the desk has not read in conversations that were not removed, and those in
+    /// the agent's direct ones.
     async fn unread(&self, list: ListFor) -> Result<u64, StoreError>;
 
-    /// Appends drafts, each on its own, in the order given; the answers come in the same order.
+    /// Appends drafts, each on its own, in the given order. The results are in the same order.
     ///
-    /// The only way anything enters a conversation. Each draft gets the next seq, or none if it is no news; the same
-    /// author and client message id again in the same conversation gives the first entry and changes nothing. All
-    /// projections are up to date and everything is durable when this returns. Appends that wait at the same time share
-    /// one sync.
+    /// Everything enters a conversation this way. Each draft gets the next seq, unless it would change nothing; a client message id that
+    /// the author has used in the conversation before returns the first entry. When this returns, everything is durable and the state of
+    /// the conversation is up to date. Concurrent appends share a sync.
     async fn append(&self, drafts: Vec<Draft>) -> Vec<Result<Appended, AppendError>>;
-    /// Entries beyond `after`, oldest first, at most `limit`. Fewer if they are long: a page ends with the message by which its texts come
-    /// to [`MAX_PAGE_BYTES`].
+    /// Entries after `after`, oldest first, at most `limit`. A page ends early with the message that brings its texts to
+    /// [`MAX_PAGE_BYTES`].
     async fn entries_after(&self, id: ConversationId, after: Seq, limit: usize) -> Result<Vec<Entry>, StoreError>;
-    /// The entries with these seqs, oldest first. At most [`MAX_PAGE`] are looked at.
+    /// The entries with these seqs, oldest first. Only the first [`MAX_PAGE`] seqs are used.
     async fn entries_at(&self, id: ConversationId, seqs: &[Seq]) -> Result<Vec<Entry>, StoreError>;
-    /// The newest `limit` messages before `before` (or of all), oldest first, without those that were deleted. Fewer if they are
-    /// long: a page ends with the message by which its texts come to [`MAX_PAGE_BYTES`].
+    /// The newest `limit` messages before `before`, or of all, oldest first, without deleted ones. A page ends early with the message that
+    /// brings its texts to [`MAX_PAGE_BYTES`].
     async fn messages_before(
         &self,
         id: ConversationId,
@@ -187,52 +186,52 @@ pub trait ConversationStore: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<Entry>, StoreError>;
 
-    /// The messages beyond the first `skip`, oldest first, at most `limit`.
+    /// The messages after the first `skip`, oldest first, at most `limit`, without deleted ones.
     async fn messages_from(&self, id: ConversationId, skip: u64, limit: usize) -> Result<MessagePage, StoreError>;
 
-    /// The entry of the message with this id, in whatever conversation, also if it was deleted.
+    /// The message with this id, in any conversation, also if it was deleted.
     async fn message(&self, id: MessageId) -> Result<Option<Entry>, StoreError>;
-    /// The same, for messages that are known by their numbers, in no particular order; at most [`MAX_PAGE`] are looked at.
+    /// The messages with these numbers, in any order. Only the first [`MAX_PAGE`] numbers are used.
     async fn messages_by_number(&self, numbers: &[u64]) -> Result<Vec<Entry>, StoreError>;
-    /// The bytes of all files that were sent with messages of this author.
+    /// The total size of the files that this author has sent, in bytes.
     async fn stored_by(&self, author: UserId) -> Result<u64, StoreError>;
 
-    /// Notes how far people have been delivered to. Not a projection; what is kept moves forward only.
+    /// Stores how far people have been delivered to. Does not follow from the log. Stored cursors move forward only.
     async fn advance_delivered(&self, marks: Vec<Delivered>) -> Result<(), StoreError>;
-    /// How far this person has been delivered to; `None` if nothing is recorded.
+    /// How far this person has been delivered to; `None` if nothing is stored.
     async fn delivered(&self, id: ConversationId, user: UserId) -> Result<Option<Seq>, StoreError>;
-    /// Conversations in which this person has missed entries, the longest-waiting first, at most `limit`.
+    /// Conversations with entries that were not delivered to this person, the oldest last message first, at most `limit`.
     ///
-    /// Where nothing is recorded, a person counts as delivered up to what their side has read.
+    /// Where nothing is stored, everything that their side has read counts as delivered.
     async fn missed(&self, list: ListFor, limit: usize) -> Result<Vec<Missed>, StoreError>;
 
-    /// The number of the newest entry of all, 0 if there is none; `None` from a store without one order of all entries.
+    /// The number of the newest entry of all, 0 if there is none; `None` if the store has no global order of entries.
     ///
-    /// Numbers grow in the order in which entries are appended, whatever their conversation. A message's is its own
+    /// Numbers grow in the order in which entries are appended, across conversations. That of a message is its
     /// [`number`](crate::domain::Message::number).
     async fn newest_number(&self) -> Result<Option<u64>, StoreError>;
-    /// Entries beyond this number in the conversations of a list, with their numbers and in their order, at most `limit`.
-    /// Nothing from a store without one order of all entries.
+    /// Entries after this number in the conversations of a list, with their numbers and in their order, at most `limit`. Empty if the
+    /// store has no global order of entries.
     async fn entries_since(&self, list: ListFor, after: u64, limit: usize) -> Result<Vec<(u64, Entry)>, StoreError>;
 
-    /// Notes how far sides have come. What is kept moves forward only.
+    /// Stores receipts. Stored ones move forward only.
     async fn note_receipts(&self, receipts: Vec<Receipt>) -> Result<(), StoreError>;
-    /// How far both sides of a conversation have come, by [`Side::index`].
+    /// The receipts of both sides of a conversation, by [`Side::index`].
     async fn receipts(&self, id: ConversationId) -> Result<[ReceiptCursor; 2], StoreError>;
 
-    /// Whether the store can be read from and written to now.
+    /// Checks that the store can be read and written.
     async fn check(&self) -> Result<(), StoreError>;
 }
 
 /// All parts of one store.
 #[derive(Clone)]
 pub struct Stores {
-    /// People.
+    /// Accounts.
     pub users: Arc<dyn UserStore>,
-    /// Logs.
+    /// Conversations and their logs.
     pub conversations: Arc<dyn ConversationStore>,
-    /// Who is shut out for a time.
+    /// Temporary bans.
     pub bans: Arc<dyn BanStore>,
-    /// Whether other processes may write to it at the same time.
+    /// Whether other processes may write to the store at the same time.
     pub is_shared: bool,
 }

@@ -1,20 +1,20 @@
-//! Limits on how much one call returns.
+//! Limits on the size of one page.
 
 use crate::domain::Entry;
 
-/// The most rows that one call returns, whatever it was asked for.
+/// The maximum number of rows that one call returns.
 pub const MAX_PAGE: usize = 1000;
 
-/// The bytes of text after which a page of messages ends, however few they are: a message may be long.
+/// The size of texts at which a page of messages ends, in bytes. Messages may be long.
 pub const MAX_PAGE_BYTES: usize = 16 << 20;
 
-/// The bytes of text in a page.
+/// The size of the texts of a page, in bytes.
 #[must_use]
 pub fn page_bytes(page: &[Entry]) -> usize {
     page.iter().map(text_bytes).sum()
 }
 
-/// The bytes of text that an entry brings to a page.
+/// The size of the text of an entry, in bytes.
 fn text_bytes(entry: &Entry) -> usize {
     entry.message().and_then(|message| message.text()).map_or(0, |text| text.as_str().len())
 }
@@ -27,7 +27,7 @@ pub(crate) struct Page {
 }
 
 impl Page {
-    /// Adds an entry; tells whether its text fills the page.
+    /// Adds an entry. Returns whether its text fills the page.
     pub(crate) fn ends_with(&mut self, entry: Entry) -> bool {
         self.bytes += text_bytes(&entry);
         self.entries.push(entry);
@@ -35,8 +35,7 @@ impl Page {
     }
 }
 
-/// Whether nothing follows this page, of which so many entries were asked for: it ended neither at that number nor at
-/// [`MAX_PAGE_BYTES`].
+/// Whether this is the last page: it ended neither at `limit` entries nor at [`MAX_PAGE_BYTES`].
 pub(crate) fn is_last_page(page: &[Entry], limit: usize) -> bool {
     page.len() < limit && page_bytes(page) < MAX_PAGE_BYTES
 }

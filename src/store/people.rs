@@ -8,7 +8,7 @@ use crate::domain::{
     Timestamp, TokenDigest, User, UserId,
 };
 
-/// Why an account could not be made or changed.
+/// Why an account could not be created or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum SaveUserError {
     /// Another account has this address.
@@ -22,7 +22,7 @@ pub enum SaveUserError {
     Store(#[from] StoreError),
 }
 
-/// An account to be made. The store assigns the number.
+/// An account to be created. The store assigns the number.
 #[derive(Debug, Clone)]
 pub struct NewUser {
     /// Its id.
@@ -33,20 +33,20 @@ pub struct NewUser {
     pub email: Option<Email>,
     /// `None` for somebody who cannot log in with a password.
     pub password_hash: Option<String>,
-    /// What they may do.
+    /// What they are allowed to do.
     pub role: Role,
-    /// Whether they may come in.
+    /// Whether the account can be used.
     pub status: AccountStatus,
-    /// Mailed codes that wait for their use.
+    /// Mailed codes that were not used yet.
     pub pending_codes: PendingCodes,
     /// What they have said of themselves.
     pub profile: Profile,
-    /// When.
+    /// When it is created.
     pub at: Timestamp,
 }
 
 impl NewUser {
-    /// The account that it becomes.
+    /// The account with this number.
     pub(crate) fn numbered(self, number: u64) -> User {
         User {
             id: self.id,
@@ -65,7 +65,7 @@ impl NewUser {
     }
 }
 
-/// What to change of an account; `None` leaves a field as it is.
+/// A change of an account; `None` leaves a field as it is.
 #[derive(Debug, Clone, Default)]
 pub struct UserChange {
     /// A new name.
@@ -78,36 +78,36 @@ pub struct UserChange {
     pub role: Option<Role>,
     /// A new status.
     pub status: Option<AccountStatus>,
-    /// What becomes of the pending codes.
+    /// How the pending codes change.
     pub codes: CodesChange,
     /// A new profile, in place of the whole one.
     pub profile: Option<Profile>,
-    /// Which tokens end. A new password, and a status that lets nobody in, end all of them whatever this says.
+    /// Which tokens are revoked. A new password, and any status but active, revoke all of them.
     pub sessions: SessionsChange,
 }
 
 impl UserChange {
-    /// Which tokens end with this change.
+    /// Which tokens this change revokes.
     pub(crate) fn ended_sessions(&self) -> SessionsChange {
         let shuts_out = self.status.is_some_and(|status| status != AccountStatus::Active);
         if self.password_hash.is_some() || shuts_out { SessionsChange::EndAll } else { self.sessions }
     }
 }
 
-/// Which tokens of an account end.
+/// Which tokens of an account are revoked.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum SessionsChange {
     /// None.
     #[default]
     Keep,
-    /// All that were issued before this change.
+    /// All that were issued so far.
     EndAll,
-    /// This one, which would be good until then.
+    /// This one, which expires then.
     EndOne(TokenDigest, Timestamp),
 }
 
 impl SessionsChange {
-    /// Makes the change.
+    /// Applies the change.
     pub(crate) fn make(self, sessions: &mut Sessions, at: Timestamp) {
         match self {
             Self::Keep => {}
@@ -117,22 +117,22 @@ impl SessionsChange {
     }
 }
 
-/// What to change of an account's pending codes.
+/// A change of an account's pending codes.
 #[derive(Debug, Clone, Default)]
 pub enum CodesChange {
     /// Nothing.
     #[default]
     Keep,
-    /// This one stands for the purpose, whatever stood there before.
+    /// Sets the code for a purpose, in place of an earlier one.
     Put(CodePurpose, PendingCode),
-    /// None stands for this purpose any more.
+    /// Removes the code for a purpose.
     Remove(CodePurpose),
-    /// None stands any more.
+    /// Removes all codes.
     RemoveAll,
 }
 
 impl CodesChange {
-    /// Makes the change.
+    /// Applies the change.
     pub(crate) fn make(self, codes: &mut PendingCodes) {
         match self {
             Self::Keep => {}
@@ -165,42 +165,42 @@ pub enum UserKey<'a> {
     Session(&'a str),
 }
 
-/// Keeps people.
+/// Stores accounts.
 #[async_trait]
 pub trait UserStore: Send + Sync + 'static {
-    /// Makes an account.
+    /// Creates an account.
     async fn create_user(&self, new: NewUser) -> Result<User, SaveUserError>;
     /// The account with this id.
     async fn user(&self, id: UserId) -> Result<Option<User>, StoreError>;
-    /// The accounts with these ids, in no particular order; at most [`MAX_PAGE`](super::MAX_PAGE) ids are looked at.
+    /// The accounts with these ids, in any order. Only the first [`MAX_PAGE`](super::MAX_PAGE) ids are used.
     async fn users(&self, ids: &[UserId]) -> Result<Vec<User>, StoreError>;
     /// The account with this key.
     async fn find_user(&self, key: UserKey<'_>) -> Result<Option<User>, StoreError>;
-    /// Changes an account, and gives it as it is now; `None` if there is none.
+    /// Changes an account, and returns it as it is then; `None` if there is none.
     async fn update_user(&self, id: UserId, change: UserChange, at: Timestamp) -> Result<Option<User>, SaveUserError>;
-    /// Deletes an account; what it said stays. Tells whether there was one.
+    /// Deletes an account; its messages stay. Returns whether there was one.
     async fn delete_user(&self, id: UserId) -> Result<bool, StoreError>;
-    /// Accounts of a role, oldest first, `skip` of them left out.
+    /// Accounts of a role, oldest first, after the first `skip`.
     async fn users_of_role(&self, role: Role, skip: u64, limit: usize) -> Result<UserPage, StoreError>;
-    /// The first admin who is not blocked, else the first such agent.
+    /// The first admin who is not blocked, else the first agent who is not.
     async fn first_agent(&self) -> Result<Option<User>, StoreError>;
-    /// The ids under which customers know the desk: the first is shown to them, all are understood. They are never removed.
+    /// The ids by which customers know the desk. The first is shown to them, all are accepted. They are never removed.
     async fn desk_ids(&self) -> Result<Vec<DeskId>, StoreError>;
-    /// Pins the id under which customers know the desk, unless one is pinned already; gives all there are now.
+    /// Pins the id by which customers know the desk, unless one is pinned already. Returns all of them.
     async fn pin_desk(&self, id: DeskId) -> Result<Vec<DeskId>, StoreError>;
 }
 
-/// The most bans that hold at the same time. All of them are read together, twice a second.
+/// How many bans can be in force at the same time. All of them are read together, twice a second.
 pub const MAX_BANS: usize = 1000;
 
-/// Keeps who is shut out for a time.
+/// Stores temporary bans.
 #[async_trait]
 pub trait BanStore: Send + Sync + 'static {
-    /// Saves a ban, in place of an earlier one of the same person or network. Those that have ended by `now` are removed. False,
-    /// and nothing is saved, if [`MAX_BANS`] others hold.
+    /// Saves a ban, in place of an earlier one of the same person or network. Removes those that have ended by `now`. Returns false, and
+    /// saves nothing, if [`MAX_BANS`] others are in force.
     async fn save_ban(&self, ban: Ban, now: Timestamp) -> Result<bool, StoreError>;
-    /// Removes a ban. Tells whether there was one, ended or not.
+    /// Removes a ban. Returns whether there was one, in force or not.
     async fn lift_ban(&self, who: Banned) -> Result<bool, StoreError>;
-    /// The bans that hold, the one that ends first coming first.
+    /// The bans that are in force, the next to end first.
     async fn bans(&self, now: Timestamp) -> Result<Vec<Ban>, StoreError>;
 }

@@ -7,22 +7,22 @@ use super::revisions::Revisions;
 use crate::domain::{ConversationId, Replay, Seq, Summary};
 use crate::store::{ConversationStore, MAX_PAGE, Maintenance, StoreError};
 
-/// How often a conversation that differs is looked at before that is told, in case it is being written to: if nothing is written
-/// meanwhile, and if something is.
+/// How often a conversation that differs is checked before it is reported, since it may be written to meanwhile: if its log stays the
+/// same, and if it grows.
 const LOOKS: u32 = 3;
 const BUSY_LOOKS: u32 = 10;
 
-/// How long to wait before that.
+/// How long to wait between two checks.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// What was seen of a conversation.
+/// The result for one conversation.
 pub(super) struct Looked {
     pub(super) kept: Summary,
     pub(super) right: Summary,
     pub(super) findings: Vec<Difference>,
 }
 
-/// Looks at one conversation, again if it may have been written to meanwhile. `before` is the one before it.
+/// Checks one conversation, repeatedly if it may have been written to meanwhile. `before` is the one before it.
 pub(super) async fn look(
     conversations: &dyn ConversationStore,
     maintenance: &dyn Maintenance,
@@ -51,16 +51,16 @@ pub(super) async fn look(
     }
 }
 
-/// What one look has shown.
+/// The result of one check.
 struct Look {
-    /// How far what is kept had got, and the log.
+    /// The last seq of the stored state, and of the log.
     stood_at: (Seq, Seq),
     right: Summary,
-    /// What no writing explains.
+    /// Differences that no concurrent write explains.
     wrong: Vec<Difference>,
-    /// What may be right in a moment, if somebody writes.
+    /// Differences that a concurrent write may explain.
     fleeting: Vec<Difference>,
-    /// Messages whose copies may be so.
+    /// Messages whose copies differ, which a concurrent write may explain.
     copies: Vec<Seq>,
 }
 
@@ -72,7 +72,7 @@ impl Look {
     }
 }
 
-/// Of what may be right in a moment, only that is shown which the `last` look has shown, too.
+/// Of the differences that a concurrent write may explain, reports only those that the `last` check has found as well.
 async fn look_once(
     conversations: &dyn ConversationStore,
     maintenance: &dyn Maintenance,
@@ -84,7 +84,7 @@ async fn look_once(
     if wrong.is_empty() {
         fleeting.extend(differences(kept, &right));
     }
-    // Copies show what became of messages, so they are looked at once that is right.
+    // Copies have edits and deletions, so they are checked once these are right.
     let mut copies = Vec::new();
     if !fleeting.iter().any(|found| matches!(found, Difference::Revision { .. })) {
         copies = maintenance.wrong_copies(&right).await?;
@@ -98,13 +98,13 @@ async fn look_once(
 
 /// What follows from a log.
 struct Recomputed {
-    /// After the last entry that what is kept knows of.
+    /// After the last entry that is part of the stored state.
     then: Summary,
-    /// After the last entry of all.
+    /// After the last entry of the log.
     right: Summary,
     /// What is wrong with the log itself.
     wrong: Vec<Difference>,
-    /// Where something else is kept of what became of messages.
+    /// Messages whose stored edit or deletion differs from the log.
     revisions: Vec<Difference>,
 }
 
@@ -142,7 +142,7 @@ async fn recompute(conversations: &dyn ConversationStore, kept: &Summary) -> Res
     Ok(Recomputed { then, right, wrong, revisions: revisions.differences().collect() })
 }
 
-/// How matters stand here, with the last message.
+/// The state at this point, with the last message.
 async fn summarize(conversations: &dyn ConversationStore, replay: &Replay) -> Result<Summary, StoreError> {
     let mut summary = replay.summary().clone();
     if let Some(last) = replay.last_spoken() {
@@ -152,7 +152,7 @@ async fn summarize(conversations: &dyn ConversationStore, replay: &Replay) -> Re
     Ok(summary)
 }
 
-/// Every projection that is not the same. Texts are not shown, only whether they differ.
+/// Every field that differs. Texts are never shown.
 fn differences(kept: &Summary, right: &Summary) -> Vec<Difference> {
     let last = |summary: &Summary| {
         summary

@@ -14,51 +14,51 @@ mod tests;
 
 use check::{Looked, look};
 
-/// What is wrong with a conversation.
+/// A difference in a conversation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// Where.
+    /// The conversation.
     pub conversation: ConversationId,
-    /// What.
+    /// The difference.
     pub difference: Difference,
 }
 
-/// How what is kept differs from what it should be.
+/// How the stored data differs from the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Difference {
     /// An entry is missing from the log.
     Hole {
-        /// The seq that is not there.
+        /// The missing seq.
         missing: Seq,
     },
-    /// An entry's stamp is before that of the one before it.
+    /// The timestamp of an entry is earlier than that of the one before it.
     Backwards {
         /// The entry.
         seq: Seq,
     },
-    /// Messages whose copy for the replaced server is missing, or says something else than the log.
+    /// Messages whose copy for the replaced server is missing or differs from the log.
     Copies {
         /// How many.
         count: usize,
         /// The first of them.
         first: Seq,
     },
-    /// What became of a message is not what follows from the log.
+    /// The stored edit or deletion of a message is not its last one in the log.
     Revision {
         /// The message.
         message: Seq,
-        /// The entry that counts as having changed it last.
+        /// The stored one.
         kept: Option<Seq>,
-        /// The entry that did.
+        /// The one in the log.
         right: Option<Seq>,
     },
-    /// A projection is not what follows from the log.
+    /// The stored state of the conversation differs from the log.
     Projection {
-        /// Which one.
+        /// The field.
         field: &'static str,
-        /// What is kept.
+        /// The stored value.
         kept: String,
-        /// What follows from the log.
+        /// The value that follows from the log.
         right: String,
     },
 }
@@ -81,31 +81,31 @@ impl fmt::Display for Finding {
     }
 }
 
-/// What a run has found.
+/// The result of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Report {
-    /// Conversations that were looked at.
+    /// How many conversations were checked.
     pub conversations: u64,
-    /// Entries that were looked at.
+    /// How many entries were checked.
     pub entries: u64,
-    /// Differences.
+    /// How many differences were found.
     pub found: u64,
-    /// Conversations whose projections or copies were put right.
+    /// How many conversations were repaired.
     pub repaired: u64,
-    /// Conversations that are still wrong: the log itself is, or nobody asked for a repair.
+    /// How many conversations still differ, because the log itself is wrong or no repair was requested.
     pub left: u64,
 }
 
-/// What to do about differences.
+/// Whether to repair differences.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Repair {
-    /// Only tell.
+    /// Only report them.
     No,
-    /// Put the projections and the copies right.
+    /// Repair everything that follows from the log.
     WhatFollows,
 }
 
-/// Looks at every conversation. Tells each finding, and how many conversations and entries are done.
+/// Checks every conversation. Reports each finding, and the progress in conversations and entries.
 ///
 /// # Errors
 /// [`StoreError`] if the store fails.
@@ -147,7 +147,7 @@ pub async fn verify(
 }
 
 impl Difference {
-    /// Whether what is right follows from the log.
+    /// Whether the right value follows from the log.
     const fn can_be_repaired(&self) -> bool {
         match self {
             Self::Hole { .. } | Self::Backwards { .. } => false,
@@ -156,18 +156,18 @@ impl Difference {
     }
 }
 
-/// Puts right what follows from the log. Tells whether nothing was left.
+/// Repairs what follows from the log. Returns whether nothing differs any more.
 async fn put_right(
     conversations: &dyn ConversationStore,
     maintenance: &dyn Maintenance,
     looked: &Looked,
 ) -> Result<bool, StoreError> {
     let Looked { kept, right, findings } = looked;
-    // A conversation that somebody writes to has moved on by now, and what is kept of it need not be wrong.
+    // Entries were appended meanwhile, so the stored state may be right.
     let is_wrong = findings.iter().any(|found| matches!(found, Difference::Projection { .. }));
     let summary = !is_wrong || maintenance.repair(kept, right).await?;
     let revisions = revisions::repair(conversations, maintenance, kept.conversation.id, findings).await?;
-    // Looked at again: what became of messages is right only now.
+    // Checked again, now that edits and deletions are right.
     let wrong_copies = maintenance.wrong_copies(right).await?;
     maintenance.repair_copies(right, &wrong_copies).await?;
     Ok(summary && revisions)

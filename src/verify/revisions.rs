@@ -7,7 +7,7 @@ use super::Difference;
 use crate::domain::{ConversationId, Entry, EntryKind, MessageBody, Seq, Timestamp};
 use crate::store::{ConversationStore, Maintenance, StoreError};
 
-/// By message: the entry that changed it last, and a digest of what that made of it, since texts may be many and long.
+/// By message: the last edit or deletion, and a digest of the new text, since texts may be many and long.
 #[derive(Default)]
 pub(super) struct Revisions {
     kept: BTreeMap<Seq, (Seq, u64)>,
@@ -15,7 +15,7 @@ pub(super) struct Revisions {
 }
 
 impl Revisions {
-    /// Takes the next entry of the log into account.
+    /// Applies the next entry of the log.
     pub(super) fn apply(&mut self, entry: &Entry) {
         match &entry.kind {
             EntryKind::Message(message) => {
@@ -33,7 +33,7 @@ impl Revisions {
         }
     }
 
-    /// Every message of which something else is kept than follows from the log.
+    /// Every message whose stored edit or deletion differs from the log.
     pub(super) fn differences(&self) -> impl Iterator<Item = Difference> {
         let seq_of = |revision: Option<&(Seq, u64)>| revision.map(|(seq, _)| *seq);
         let of = move |message: &Seq| {
@@ -52,7 +52,7 @@ fn digest(at: Timestamp, text: Option<&MessageBody>) -> u64 {
     hasher.finish()
 }
 
-/// Puts right what became of messages, where `found` says that it differs. Tells whether nothing was left.
+/// Repairs the edits and deletions that `found` names. Returns whether nothing differs any more.
 pub(super) async fn repair(
     conversations: &dyn ConversationStore,
     maintenance: &dyn Maintenance,

@@ -19,14 +19,14 @@ use super::{DjangoError, Product};
 use crate::domain::Timestamp;
 use crate::json;
 
-/// Where a row stands in the file.
+/// The position of a row in the file.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Place {
     offset: u64,
     length: u32,
 }
 
-/// What is known of a room before its turn comes.
+/// What is kept in memory of a room.
 #[derive(Debug, Clone)]
 pub(super) struct RoomAt {
     pub(super) pk: u128,
@@ -36,14 +36,14 @@ pub(super) struct RoomAt {
     pub(super) last_message_at: Timestamp,
 }
 
-/// By what rooms of one customer are known.
+/// What identifies the customer of a room.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Owner {
     Account(u64),
     Session(String),
 }
 
-/// What is known of a message before its turn comes.
+/// What is kept in memory of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct MessageAt {
     pub(super) room: u128,
@@ -59,24 +59,24 @@ impl MessageAt {
     }
 }
 
-/// A dump that was read through.
+/// A dump, after the first pass.
 pub struct Dump {
     file: Arc<File>,
-    /// Whose it is.
+    /// The product that it is of.
     pub product: Product,
     pub(super) users: BTreeMap<u64, Place>,
     pub(super) rooms: Vec<RoomAt>,
-    /// By room, and in the order in which they were said.
+    /// By room, in the order in which they were sent.
     pub(super) messages: Vec<MessageAt>,
-    /// The models by what they are here.
+    /// The names of its models.
     pub(super) labels: Labels,
-    /// Rows of models that are not looked at.
+    /// Rows of models that are ignored.
     pub(super) others: BTreeMap<String, u64>,
-    /// Rows that are not what their model should be.
+    /// Malformed rows.
     pub(super) unreadable: BTreeMap<String, Vec<String>>,
 }
 
-/// What the dump calls its models.
+/// The names of the models in a dump.
 #[derive(Debug, Default)]
 pub(super) struct Labels {
     pub(super) user: String,
@@ -85,10 +85,10 @@ pub(super) struct Labels {
 }
 
 impl Dump {
-    /// Reads a dump through. Tells how many bytes of how many were read. Blocks.
+    /// Makes the first pass over a dump. Reports the progress in bytes. Blocks.
     ///
     /// # Errors
-    /// [`DjangoError`] if it cannot be read, or is none of a product that is known.
+    /// [`DjangoError`] if it cannot be read, or is not a dump of one of the two products.
     pub fn read(path: &Path, progress: impl Fn(u64, u64)) -> Result<Self, DjangoError> {
         let failed = |error| DjangoError::File(path.to_owned(), error);
         let file = File::open(path).map_err(failed)?;
@@ -115,13 +115,13 @@ impl Dump {
         })
     }
 
-    /// How many rows are to be taken.
+    /// How many rows there are to import.
     #[must_use]
     pub fn rows(&self) -> u64 {
         (self.users.len() + self.rooms.len() + self.messages.len()) as u64
     }
 
-    /// The rows that stand at these places.
+    /// The rows at these positions.
     pub(super) async fn texts(&self, places: Vec<Place>) -> Result<Vec<String>, DjangoError> {
         let file = Arc::clone(&self.file);
         let read = tokio::task::spawn_blocking(move || places.into_iter().map(|place| text(&file, place)).collect());
@@ -136,7 +136,7 @@ fn text(mut file: &File, place: Place) -> io::Result<String> {
     String::from_utf8(bytes).map_err(io::Error::other)
 }
 
-/// Where the JSON begins, behind the mark that some editors and shells put before UTF-8. `None` if the file is in UTF-16.
+/// The offset at which the JSON begins, after a byte order mark. `None` if the file is in UTF-16.
 fn start(mut file: &File) -> io::Result<Option<u64>> {
     let mut head = Vec::new();
     file.take(3).read_to_end(&mut head)?;
@@ -149,7 +149,7 @@ fn start(mut file: &File) -> io::Result<Option<u64>> {
     Ok(Some(start))
 }
 
-/// Gives each row, as it is written, and where it stands.
+/// Calls a function with each row and its position.
 fn scan(file: &File, start: u64, each: impl FnMut(&str, Place)) -> Result<(), serde_json::Error> {
     let read = Cell::new(start);
     let bytes = Counting { inner: BufReader::with_capacity(1 << 20, file), read: &read };
@@ -158,7 +158,7 @@ fn scan(file: &File, start: u64, each: impl FnMut(&str, Place)) -> Result<(), se
     deserializer.end()
 }
 
-/// Counts the bytes that the parser has taken: it takes them one by one, and none beyond the end of an object.
+/// Counts the bytes that the parser has read. It reads them one by one, and none after the end of an object.
 struct Counting<'a, R> {
     inner: R,
     read: &'a Cell<u64>,

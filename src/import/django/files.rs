@@ -11,7 +11,7 @@ use crate::domain::attachment::{SNIFFED, sanitised, sniff};
 use crate::domain::{Attachment, MessageExtras, MessageId};
 use crate::store::files;
 
-/// What a file is of which nothing else is known; like every attachment, it is only ever downloaded, never shown.
+/// The media type of files whose type is unknown. Attachments are only downloaded, never displayed.
 const UNKNOWN: &str = "application/octet-stream";
 
 impl Taking<'_> {
@@ -60,7 +60,7 @@ impl Taking<'_> {
         Ok(())
     }
 
-    /// What a file is and how long; `None` if it is not there.
+    /// Copies a file. Returns its media type and size; `None` if it is missing.
     async fn copy(&self, path: &str, to: &str) -> Result<Option<(&'static str, u64)>, DjangoError> {
         let Some(from) = self.options.media.as_deref().and_then(|media| inside(media, path)) else { return Ok(None) };
         let Ok(mut file) = fs::File::open(&from).await else { return Ok(None) };

@@ -5,7 +5,7 @@ use sha2::{Digest as _, Sha256};
 use super::Source;
 use crate::domain::{ClientMessageId, ConversationId, MessageId, Timestamp, UserId};
 
-/// Makes the ids of one source.
+/// Derives the ids of one source.
 #[derive(Debug, Clone)]
 pub(super) struct Ids {
     source: Source,
@@ -24,12 +24,12 @@ impl Ids {
         UserId::from_bytes(self.bytes("user", pk.into(), at))
     }
 
-    /// Somebody without an account, known by their room alone.
+    /// The visitor of a room without an account.
     pub(super) fn visitor(&self, room: u128, at: Timestamp) -> UserId {
         UserId::from_bytes(self.bytes("visitor", room, at))
     }
 
-    /// Whoever spoke for the desk and is not known here. There is no such account, so it is shown as a deleted one.
+    /// The author of the desk's messages whose agent is unknown. There is no such account, so it is shown as a deleted one.
     pub(super) fn nobody(&self) -> UserId {
         UserId::from_bytes(self.bytes("nobody", 0, Timestamp::default()))
     }
@@ -42,17 +42,17 @@ impl Ids {
         MessageId::from_bytes(self.bytes("chatmessage", pk.into(), at))
     }
 
-    /// What an attachment's file is called here.
+    /// The name of an attachment on disk.
     pub(super) fn file(&self, message: u64) -> String {
         crate::accounts::codes::digest(&self.key("attachment", message.into()))[..32].to_owned()
     }
 
-    /// By this a message of the log is known to be of this source.
+    /// The client message id of an imported message, which names its source.
     pub(super) fn client_id(&self, pk: u64) -> Option<ClientMessageId> {
         format!("{}{pk}", self.prefix()).parse().ok()
     }
 
-    /// The row that this message of the log was; `None` if it was said here.
+    /// The row of an imported message; `None` if it was sent here.
     pub(super) fn pk(&self, client_id: &ClientMessageId) -> Option<u64> {
         client_id.as_str().strip_prefix(&self.prefix())?.parse().ok()
     }
@@ -65,7 +65,7 @@ impl Ids {
         format!("{}\n{model}\n{pk}", self.source)
     }
 
-    /// Seconds first, as in all ids, so that they sort by age.
+    /// The id starts with seconds, as all ids do, so that ids sort by age.
     fn bytes(&self, model: &str, pk: u128, at: Timestamp) -> [u8; 12] {
         let digest = Sha256::digest(self.key(model, pk).as_bytes());
         let mut bytes = [0; 12];

@@ -12,21 +12,21 @@ use crate::domain::{
 use crate::json;
 use crate::store::{Appended, MAX_PAGE};
 
-/// How many messages are kept at once.
+/// How many messages are stored at once.
 const CHUNK: usize = 500;
 
-/// A log that is being filled.
+/// A log that is being imported.
 struct Log<'a> {
     room: &'a RoomTaken,
-    /// Messages of the dump that it has, by their old keys: where, and under which number.
+    /// Messages of the dump that it has, by their old keys: their seqs and numbers.
     kept: HashMap<u64, (Seq, u64)>,
-    /// Something was said in it that is not of the dump.
+    /// It has messages that are not of the dump.
     has_others: bool,
-    /// It has read marks, or changes of status.
+    /// It has read marks or status changes.
     has_marks: bool,
     /// What each side has read, by [`Side::index`].
     read: [Reading; 2],
-    /// What waits to be kept.
+    /// Messages that are not stored yet.
     waiting: Vec<Waiting>,
     appended: u64,
     last_at: Timestamp,
@@ -38,12 +38,12 @@ struct Waiting {
     draft: Draft,
 }
 
-/// How far a side has read: up to the message before the first that it has not.
+/// What a side has read: everything before its first unread message.
 #[derive(Debug, Clone, Copy, Default)]
 struct Reading {
     up_to: Seq,
     is_over: bool,
-    /// Read, but beyond.
+    /// Messages that were read, but come after the first unread one.
     beyond: u64,
 }
 
@@ -165,7 +165,7 @@ impl Taking<'_> {
         }
     }
 
-    /// Keeps what waits.
+    /// Stores the waiting messages.
     async fn keep(&mut self, log: &mut Log<'_>) -> Result<(), DjangoError> {
         let waiting = std::mem::take(&mut log.waiting);
         let conversations = &self.to.stores.conversations;
@@ -191,7 +191,7 @@ impl Taking<'_> {
         Ok(())
     }
 
-    /// What was read, and the status, as long as nobody has done anything here since.
+    /// Imports read marks and the status, unless the conversation has changed here since.
     async fn mark(&mut self, log: Log<'_>) -> Result<(), DjangoError> {
         let model = &self.dump.labels.message;
         for reading in log.read.iter().filter(|reading| reading.beyond > 0 && log.appended > 0) {

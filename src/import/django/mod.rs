@@ -37,11 +37,11 @@ pub enum Product {
     Drivecash,
 }
 
-/// What tells the rows of one old database from those of another: 1 to 32 letters, digits and hyphens.
+/// Distinguishes the rows of one old database from those of another: 1 to 32 letters, digits and hyphens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source(String);
 
-/// A text was given that cannot be a source's name.
+/// The text cannot be the name of a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a name of 1 to 32 letters, digits and hyphens")]
 pub struct SourceError;
@@ -71,41 +71,41 @@ impl From<Product> for Source {
     }
 }
 
-/// How a dump is to be taken in.
+/// How to import a dump.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Which database it is of; the product's name, if there is but one.
+    /// The database that it is of: the name of the product, if there is only one.
     pub source: Option<Source>,
-    /// The old server's `MEDIA_ROOT`, where attachments are copied from.
+    /// The old server's `MEDIA_ROOT`, from which attachments are copied.
     pub media: Option<PathBuf>,
-    /// The folder in which attachments are kept.
+    /// The folder in which attachments are stored.
     pub files: PathBuf,
-    /// Gives the rooms of an account whose address an account here has to that one. Not to be done unless both servers have
-    /// confirmed addresses by mail, or somebody who has claimed a stranger's address gets at what the stranger said.
+    /// Whether to merge an account into the existing one with the same address, rooms included. Only safe if both servers confirm
+    /// addresses by mail: otherwise, somebody who has claimed another person's address gets access to that person's messages.
     pub joins_accounts: bool,
 }
 
-/// Why a dump was not taken in; what was taken until then stays.
+/// Why an import failed. What was imported until then stays.
 #[derive(Debug, thiserror::Error)]
 pub enum DjangoError {
-    /// The file is not there, or cannot be read.
+    /// The file is missing, or cannot be read.
     #[error("cannot read {0}")]
     File(PathBuf, #[source] io::Error),
-    /// It is no dump, or a damaged one.
+    /// The file is not a dump, or is damaged.
     #[error("{0} is not a dump of `manage.py dumpdata`")]
     Dump(PathBuf, #[source] serde_json::Error),
-    /// It is in UTF-16, as some shells write it.
+    /// The file is in UTF-16, as some shells write it.
     #[error(
         "{0} is in UTF-16\nhint: write the dump with `manage.py dumpdata --output FILE`, or convert it: iconv -f UTF-16 -t UTF-8"
     )]
     Utf16(PathBuf),
-    /// The file was changed meanwhile.
+    /// The file was changed during the import.
     #[error("cannot re-read a row")]
     Reading(#[source] io::Error),
-    /// It has rooms of both products.
+    /// The dump has rooms of both products.
     #[error("the dump has rooms of both products\nhint: make a dump of each product")]
     TwoProducts,
-    /// It has nothing that is known.
+    /// The dump has no users and no rooms.
     #[error(
         "the dump has no users and no rooms\nhint: dump the app with ChatRoom and ChatMessage, and the one with the users"
     )]
@@ -113,13 +113,13 @@ pub enum DjangoError {
     /// An attachment could not be copied.
     #[error("cannot copy {0}")]
     Copy(PathBuf, #[source] io::Error),
-    /// An entry was not kept.
+    /// An entry was not stored.
     #[error(transparent)]
     Append(#[from] AppendError),
     /// An account clashes with another one.
     #[error(transparent)]
     SaveUser(#[from] SaveUserError),
-    /// Something else stands in its place.
+    /// The target has something else in its place.
     #[error(transparent)]
     Restore(#[from] RestoreError),
     /// The store failed.
@@ -127,10 +127,10 @@ pub enum DjangoError {
     Store(#[from] StoreError),
 }
 
-/// Takes a dump in. Tells how many rows were looked at.
+/// Imports a dump. Reports the progress in rows.
 ///
 /// # Errors
-/// [`DjangoError`]; what was taken so far stays, and another run goes on from there.
+/// [`DjangoError`]; what was imported so far stays, and the next run continues from there.
 pub async fn import(
     dump: &Dump,
     to: &End,
@@ -154,7 +154,7 @@ pub async fn import(
     Ok(taking.report)
 }
 
-/// A dump that is being taken in.
+/// An import in progress.
 struct Taking<'a> {
     dump: &'a Dump,
     to: &'a End,

@@ -12,25 +12,25 @@ use crate::store::{NewUser, UserKey};
 /// How many rows are read at once.
 const CHUNK: usize = 500;
 
-/// The longest a name may be, in characters.
+/// The maximum length of a name, in characters.
 const MAX_NAME: usize = 100;
 
-/// An account that a user has become.
+/// The account of a user.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Account {
     pub(super) id: UserId,
     pub(super) is_agent: bool,
 }
 
-/// Whom the users of the dump have become.
+/// The accounts of the users of the dump.
 #[derive(Debug, Default)]
 pub(super) struct People {
     pub(super) accounts: HashMap<u64, Account>,
-    /// Accounts that were made from this dump.
+    /// Accounts that were created from this dump.
     own: HashSet<UserId>,
-    /// Agents by the names that messages give them: addresses and usernames.
+    /// Agents by address and username, which messages name them by.
     pub(super) agents: HashMap<String, UserId>,
-    /// The first agent, admins before others: who spoke if a message does not say.
+    /// The first agent, admins first: the author of messages that name none.
     pub(super) first_agent: Option<(bool, UserId)>,
 }
 
@@ -82,7 +82,7 @@ impl Taking<'_> {
         }
         let email = email.unwrap_or_else(|| {
             self.report.note(model, Note::NoAddress, pk);
-            // Nobody's by the rules of the internet, and enough to log in with the username.
+            // A domain that belongs to nobody. The account can log in with its username.
             Email::stored(format!("{pk}@{}.invalid", self.ids.source()))
         });
         let hash = password_hash(&fields.password);
@@ -111,7 +111,7 @@ impl Taking<'_> {
         Ok(())
     }
 
-    /// Under its old number, since old tokens name people by it, unless somebody else has that.
+    /// Stores an account with its old number, which old tokens contain, unless another account has that.
     async fn put(&mut self, user: User) -> Result<(), DjangoError> {
         if self.to.stores.users.find_user(UserKey::Number(user.number)).await?.is_none() && user.number > 0 {
             self.to.maintenance.restore_user(user).await?;
@@ -168,7 +168,7 @@ fn role(fields: &UserFields) -> Role {
     }
 }
 
-/// The portal closes an account until its code was entered; the shop only to shut somebody out.
+/// In the portal, an inactive account is unconfirmed; in the shop, it is blocked.
 fn status(fields: &UserFields, product: Product) -> AccountStatus {
     match (fields.is_active, fields.is_verified, product) {
         (Some(false), Some(false), Product::Drivecash) => AccountStatus::Unverified,
@@ -184,25 +184,25 @@ fn name_of(fields: &UserFields, email: &Email) -> String {
     name.unwrap_or_else(|| email.as_str().split('@').next().unwrap_or_default().to_owned())
 }
 
-/// The parts of the name, each as it may be here.
+/// The parts of the name, sanitized.
 fn parts_of(fields: &UserFields) -> NameParts {
     let [first, last] =
         [&fields.first_name, &fields.last_name].map(|part| harmless(part.as_deref().unwrap_or_default()));
     NameParts::new(&first, &last)
 }
 
-/// A name as it may be here.
+/// Sanitizes a name.
 pub(super) fn harmless(name: &str) -> String {
     let name: String = name.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     name.trim().chars().take(MAX_NAME).collect::<String>().trim_end().to_owned()
 }
 
-/// A hash in the form in which it is known here; `None` for all others, and for passwords that open nothing.
+/// The password hash in our form; `None` for unsupported kinds, and for unusable passwords.
 fn password_hash(hash: &str) -> Option<String> {
     if hash.starts_with("pbkdf2_sha256$") {
         return Some(hash.to_owned());
     }
-    // Django puts a word before hashes that have a form of their own.
+    // Django puts the name of the algorithm before some hashes.
     let own = hash.strip_prefix("argon2").filter(|own| own.starts_with("$argon2id$"));
     own.or_else(|| hash.strip_prefix("bcrypt$").filter(|own| own.starts_with("$2"))).map(str::to_owned)
 }

@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// How many rows of a kind are named.
+/// How many rows of a kind are listed.
 const NAMED: usize = 3;
 
-/// What is to be said of a row.
+/// A remark about a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub enum Note {
-    /// It is not what a row of its model should be.
+    /// It is malformed.
     #[error("could not be read (dump without --natural-foreign and --natural-primary)")]
     Unreadable,
-    /// Nothing of it has a place here.
+    /// It is not imported.
     #[error("not part of the chat")]
     Elsewhere,
     /// It is a one-time code.
@@ -27,13 +27,13 @@ pub enum Note {
     /// Another conversation has the UUID.
     #[error("another conversation has the room's id")]
     RoomTaken,
-    /// The room was not taken.
+    /// The room was not imported.
     #[error("the room was not imported")]
     NoRoom,
-    /// Nothing was said.
+    /// It is empty.
     #[error("has neither text nor file")]
     Blank,
-    /// It went to the account that has the address.
+    /// It was merged into the account with the same address.
     #[error("merged into the account with the same e-mail address, which keeps its password")]
     Joined,
     /// Somebody else has the number.
@@ -57,25 +57,25 @@ pub enum Note {
     /// Somebody else wrote on the customer's side.
     #[error("not by the room's customer, but shown under the customer's name")]
     NotTheCustomer,
-    /// Nobody knows which agent wrote.
+    /// Its author is unknown.
     #[error("by an unknown agent, shown as another agent's")]
     UnknownAgent,
-    /// It was read before an older one was.
+    /// It was read, but an older one was not.
     #[error("counts as unread, since an older one is unread")]
     UnreadAgain,
-    /// What it answers is not here.
+    /// The message that it answers was not imported.
     #[error("replies to a message that was not imported")]
     NoAnswered,
-    /// Its file was not found.
+    /// Its file is missing.
     #[error("the attachment's file was not found; only its name was imported (run again with --media)")]
     NoFile,
-    /// People have written since.
+    /// The conversation has changed since.
     #[error("has newer messages: read marks and status stay as they are")]
     MovedOn,
 }
 
 impl Note {
-    /// Whether the row was not taken.
+    /// Whether the row was skipped.
     #[must_use]
     pub const fn is_left_out(self) -> bool {
         use Note::{AddressTaken, Blank, Code, Elsewhere, NoRoom, Notification, RoomTaken, Unreadable};
@@ -83,7 +83,7 @@ impl Note {
     }
 }
 
-/// The rows of which something is to be said.
+/// The rows with a remark.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Noted {
     /// How many.
@@ -92,21 +92,21 @@ pub struct Noted {
     pub keys: Vec<String>,
 }
 
-/// What became of a model's rows.
+/// The result for the rows of one model.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Tally {
-    /// Taken now.
+    /// Imported by this run.
     pub taken: u64,
-    /// Taken by an earlier run.
+    /// Imported by an earlier run.
     pub already: u64,
-    /// What is to be said of some.
+    /// Remarks.
     pub notes: BTreeMap<Note, Noted>,
 }
 
-/// What became of a dump.
+/// The result of an import.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Report {
-    /// By model, as the dump calls them.
+    /// By the name of the model in the dump.
     pub models: BTreeMap<String, Tally>,
 }
 

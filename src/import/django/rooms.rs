@@ -1,7 +1,7 @@
 //! Imports rooms as conversations.
 //!
-//! A customer has one conversation here, while the shop made a room at every visit. So the one that was used last is theirs;
-//! the others belong to visitors that are nobody else, under the same link, and stay in the agents' list.
+//! A customer has one conversation here, while the shop created a room at every visit. The one that was used last becomes that
+//! conversation. The others get visitors of their own, keep their links, and stay in the agents' list.
 
 use std::collections::HashMap;
 
@@ -17,10 +17,10 @@ use crate::domain::{
 use crate::json;
 use crate::store::{NewUser, StoreError, UserKey};
 
-/// A room whose log is to be taken.
+/// A room whose log is to be imported.
 pub(super) struct RoomTaken {
     pub(super) conversation: ConversationId,
-    /// Who wrote on the customer's side, unless a message says otherwise.
+    /// The author on the customer's side, unless a message names another one.
     pub(super) customer: UserId,
     pub(super) status: Option<Status>,
     pub(super) updated_at: Timestamp,
@@ -101,11 +101,11 @@ impl Taking<'_> {
             number: self.number(room).await?,
             uuid: match self.dump.product {
                 Product::Storefront => room.pk,
-                // Nobody has known it, and nobody is to guess it.
+                // Nobody knew it before, so it must not be guessable.
                 Product::Drivecash => uuid::Uuid::new_v4().as_u128(),
             },
             members: Members::Support { customer },
-            // Never after the first message, whose stamp would be moved.
+            // Never after the first message, whose timestamp would be changed.
             created_at: first.map_or(created_at, |first| first.at.min(created_at)),
         };
         self.to.maintenance.restore(conversation, Vec::new()).await?;
@@ -120,7 +120,7 @@ impl Taking<'_> {
         Ok(known.is_none().then_some(account.id))
     }
 
-    /// Somebody who is known by this room, and if it is the newest of a browser's session, by that.
+    /// Creates the visitor of this room. If it is the newest of a browser's session, the session is theirs as well.
     async fn make_visitor(
         &self,
         id: UserId,
@@ -169,7 +169,7 @@ impl Taking<'_> {
         Ok(())
     }
 
-    /// The portal's links name rooms by number, so those stay as long as nobody else has them.
+    /// The number of a room. The portal's links name rooms by number, so it stays the same if it is free.
     async fn number(&mut self, room: &RoomAt) -> Result<u64, DjangoError> {
         if let (Product::Drivecash, Ok(number @ 1..)) = (self.dump.product, u64::try_from(room.pk)) {
             if self.to.stores.conversations.summary_by_number(number).await?.is_none() {
@@ -189,7 +189,7 @@ impl Taking<'_> {
     }
 }
 
-/// Of each customer's rooms, the one that is theirs: one that is in use before a closed one, then the one used last.
+/// The room of each customer that becomes their conversation: an open one before a closed one, then the one used last.
 fn newest_of_each(rooms: &[RoomAt]) -> HashMap<Owner, u128> {
     let mut newest: HashMap<Owner, &RoomAt> = HashMap::new();
     let rank = |room: &RoomAt| (!room.is_closed, room.last_message_at, room.pk);

@@ -46,7 +46,7 @@ impl fmt::Display for Pk {
     }
 }
 
-/// Of a user: `auth.user` of the shop, the portal's own model, which has a `user_type`.
+/// The fields of a user: of the shop's `auth.user`, or of the portal's own model, which has a `user_type`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct UserFields {
@@ -67,7 +67,7 @@ pub(super) struct UserFields {
     pub(super) updated_at: Option<String>,
 }
 
-/// Of a room, of either product.
+/// The fields of a room, of either product.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct RoomFields {
@@ -92,7 +92,7 @@ impl RoomFields {
         self.status() == Some(Status::Closed)
     }
 
-    /// What the room's row says; the portal knows only whether it is in use.
+    /// The status of the room. The portal only has whether it is open.
     pub(super) fn status(&self) -> Option<Status> {
         match &self.status {
             Some(word) => word.parse().ok(),
@@ -101,14 +101,14 @@ impl RoomFields {
     }
 }
 
-/// By what a message is sorted.
+/// What messages are sorted by.
 #[derive(Debug, Deserialize)]
 pub(super) struct MessageKey {
     pub(super) room: Pk,
     pub(super) created_at: String,
 }
 
-/// Of a message, of either product.
+/// The fields of a message, of either product.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct MessageFields {
@@ -126,12 +126,12 @@ pub(super) struct MessageFields {
 }
 
 impl MessageFields {
-    /// Where its file is, below `MEDIA_ROOT`.
+    /// The path of its file, relative to `MEDIA_ROOT`.
     pub(super) fn attachment(&self) -> Option<&str> {
         self.attachment.as_deref().filter(|path| !path.is_empty())
     }
 
-    /// `customer` and `user` are one side; `admin`, and `system`, which no code of the shop writes, the other.
+    /// `customer` and `user` are the customer's side; `admin` and `system` are the desk's.
     pub(super) fn side(&self) -> Side {
         match self.sender_type.as_str() {
             "customer" | "user" => Side::Customer,
@@ -144,7 +144,7 @@ fn or_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Err
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
-/// A time; one without a zone, of a project without `USE_TZ`, counts as UTC. `None` if there is none, or it is unreadable.
+/// Parses a time. One without a zone, from a project without `USE_TZ`, counts as UTC. `None` if it is missing or malformed.
 pub(super) fn time(text: Option<&String>) -> Option<Timestamp> {
     let text = text?;
     Timestamp::parse(text).or_else(|| Timestamp::parse(&format!("{text}Z")))

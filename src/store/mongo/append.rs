@@ -51,7 +51,7 @@ struct Work {
 }
 
 impl Shared {
-    /// Appends drafts of one conversation. Takes how matters stand there, if that is known, and gives it back.
+    /// Appends drafts of one conversation, starting from its state if that is known. Returns the new state as well.
     pub(super) async fn append_to(
         &self,
         id: ConversationId,
@@ -111,7 +111,7 @@ impl Shared {
             let before = summary.clone();
             let steps = within(self.decide(&summary, work)).await?;
             if !is_read && steps.iter().all(|(_, step)| step.entry().is_none()) {
-                // No insert will tell whether what this process remembers is outdated.
+                // There is no insert that would show whether the cached state is outdated.
                 is_read = true;
                 let written = within(self.entries_after(id, summary.last_seq, MAX_PAGE)).await?;
                 if !written.is_empty() {
@@ -150,7 +150,7 @@ impl Shared {
         within(self.summary_of(id)).await?.ok_or(AppendError::NoConversation(id))
     }
 
-    /// What each draft without an answer would be, if all goes in as it stands.
+    /// Decides what each draft without a result becomes, if no other process writes meanwhile.
     async fn decide(&self, summary: &Summary, work: &Work) -> Result<Vec<(usize, Step)>, StoreError> {
         let mut ahead = summary.clone();
         let mut steps: Vec<(usize, Step)> = Vec::new();
@@ -211,7 +211,7 @@ impl Shared {
                 at: draft.at.following(ahead.updated_at),
                 kind,
             };
-            // Marks may cover what is planned before them, so that the log alone does not tell.
+            // A mark may cover entries that are planned before it, which the log does not have yet.
             let recount = match &entry.kind {
                 EntryKind::Read { .. } => Recount { unread, ..Recount::default() },
                 _ => self.recount(&ahead, &entry).await?,
@@ -234,8 +234,8 @@ impl Shared {
         }
     }
 
-    /// Moves the projections from `before` to where the log is, and tells whether that is how they stand now. The entries are
-    /// kept, so a failure here is for the keeper to mend, or for whoever reads how matters stand.
+    /// Updates the state of the conversation from `before` to `after`, and returns whether that is what is stored now. The entries are
+    /// durable, so a failure is repaired later: in the background, or by the next reader.
     async fn project(&self, before: &Summary, after: &Summary, steps: &[(usize, Step)]) -> bool {
         let inserted = steps.iter().filter_map(|(_, step)| step.entry()).filter(|entry| entry.seq <= after.last_seq);
         let revisions: Vec<_> = inserted.filter(|entry| entry.target().is_some()).cloned().collect();
@@ -251,7 +251,7 @@ impl Shared {
         })
     }
 
-    /// The entry that this message was kept as before, if it was: by its client's id for it, or by its own.
+    /// The entry that this message was stored as before, if it was: found by its client message id, or by its id.
     async fn kept_before(&self, entry: &Entry) -> Result<Option<Entry>, StoreError> {
         let Some(message) = entry.message() else { return Ok(None) };
         let named = async {

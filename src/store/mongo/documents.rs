@@ -37,7 +37,7 @@ pub(super) struct EntryDocument {
     /// Of a message, if its client gave one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     client_message_id: Option<String>,
-    /// Of a message, as it was first said; of an edit.
+    /// The original text of a message, or the new text of an edit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     body: Option<String>,
     /// Of a read mark.
@@ -60,7 +60,7 @@ pub(super) struct EntryDocument {
     revision: Option<RevisionDocument>,
 }
 
-/// What an entry says.
+/// The kind of an entry.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Kind {
@@ -183,7 +183,7 @@ pub(super) struct ConversationDocument {
     desk_unread: i64,
     /// Everything up to here has been copied to `messages`.
     pub(super) mirrored: i64,
-    /// How far each side has come to hear of what the other said. Missing until something is noted.
+    /// Receipts of both sides. Missing until there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     customer_reach: Option<ReachDocument>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -232,7 +232,7 @@ impl ConversationDocument {
         }
     }
 
-    /// How far both sides have come, by [`Side::index`].
+    /// The receipts of both sides, by [`Side::index`].
     pub(super) fn receipt_cursors(&self) -> [ReceiptCursor; 2] {
         [self.customer_reach, self.desk_reach].map(|reach| {
             reach.map_or_else(ReceiptCursor::default, |reach| ReceiptCursor {
@@ -257,7 +257,7 @@ impl ConversationDocument {
     }
 }
 
-/// The change of a [`ConversationDocument`] that notes how far a side has come. What is kept moves forward only.
+/// The update of a [`ConversationDocument`] that stores a receipt. Stored ones move forward only.
 pub(super) fn reached(side: Side, reach: ReceiptCursor) -> Document {
     let field = match side {
         Side::Customer => "customerReach",
@@ -328,7 +328,7 @@ pub(super) struct DeliveredDocument {
     pub(super) up_to: i64,
 }
 
-/// What we put beside the old server's fields of a message.
+/// Our fields of a message in `messages`.
 pub(super) fn our_fields(entry: &Entry, message: &Message) -> Document {
     let mut fields = doc! {
         "conversation": object_id(entry.conversation.bytes()),
@@ -342,7 +342,7 @@ pub(super) fn our_fields(entry: &Entry, message: &Message) -> Document {
     fields
 }
 
-/// The old server's fields of a message that says this now.
+/// The old server's fields of a message with this text.
 pub(super) fn old_fields(entry: &Entry, text: &MessageBody, receiver: UserId, read: bool) -> Document {
     doc! {
         "sender": object_id(entry.author.bytes()),
@@ -367,7 +367,7 @@ pub(super) const fn time(at: DateTime) -> Timestamp {
     Timestamp::from_millis(at.timestamp_millis())
 }
 
-/// Numbers are kept as signed 64-bit integers, the only ones there are.
+/// Numbers are stored as signed 64-bit integers, the only ones that BSON has.
 pub(super) fn int(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }

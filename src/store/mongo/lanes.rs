@@ -46,7 +46,7 @@ struct Waiting {
 struct Lane {
     waiting: VecDeque<Asked>,
     runs: bool,
-    /// How matters stand, as far as this process knows. Only ever a shortcut: an insert finds out if it is outdated.
+    /// The cached state of the conversation. It may be outdated, which an insert detects.
     known: Option<Summary>,
 }
 

@@ -87,7 +87,7 @@ impl Maintenance for MongoStore {
 
     async fn restore(&self, conversation: Conversation, entries: Vec<Entry>) -> Result<u64, RestoreError> {
         let restored = within(self.shared.restore(conversation, entries)).await;
-        // This process may remember an earlier end of the log; an append that goes by it finds the number taken.
+        // The cached state may be outdated now, which an append detects when it finds the seq taken.
         self.shared.mirror.nudge(conversation.id);
         restored
     }

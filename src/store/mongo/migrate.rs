@@ -31,10 +31,10 @@ pub type Progress<'a> = &'a (dyn Fn(u64, u64) + Sync);
 /// Appends drafts: [`ConversationStore::append`](crate::store::ConversationStore::append), or something around it.
 pub type Append<'a> = &'a (dyn Fn(Vec<Draft>) -> BoxFuture<'a, Vec<Result<Appended, AppendError>>> + Sync);
 
-/// Messages that are taken in together.
+/// How many messages are imported together.
 const BATCH: i64 = 500;
 
-/// How long a batch may take to be appended: nobody waits for it.
+/// How long an append of a batch may take. No client is waiting for it.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Conversations that are worked on at the same time.
@@ -44,7 +44,7 @@ impl MongoStore {
     /// Takes in what an old database holds. Safe to stop at any point and to run again. Gives how many messages it took in.
     ///
     /// # Errors
-    /// [`StoreError`] if the server fails; what was taken in so far stays so.
+    /// [`StoreError`] if the server fails; what was imported so far stays.
     pub async fn migrate(&self, progress: Progress<'_>) -> Result<u64, StoreError> {
         let total = self.shared.messages.count_documents(queries::messages_without_conversation()).await?;
         let append = |drafts| self.append_in_lanes(drafts, PATIENCE).boxed();
@@ -177,7 +177,7 @@ impl Shared {
         Ok(messages.into_iter().filter_map(draft).collect())
     }
 
-    /// Gives odd fields the type that the old server gives them, so that it reads the same as we do.
+    /// Rewrites malformed fields with the type that the old server uses, so that it reads them the same way.
     async fn straighten(&self, messages: &[OldMessage]) -> Result<(), StoreError> {
         let odd = messages.iter().filter(|message| !message.odd.is_empty());
         let straight = odd.map(|message| {
@@ -192,7 +192,7 @@ impl Shared {
         self.update_all(MESSAGES, straight.collect()).await.map(drop)
     }
 
-    /// Puts something unreadable out of the way of what comes after it.
+    /// Marks an unreadable document, so that it is skipped from now on.
     async fn leave_out(&self, document: &Document, field: &str) -> Result<(), StoreError> {
         let Some(id) = document.get("_id") else { return Ok(()) };
         tracing::warn!(message.id = %id, field, "Skipped document {id} of {MESSAGES}: its {field} is not that of a message");

@@ -36,7 +36,7 @@ const AT_ONCE: usize = 8;
 /// How long to wait for a server that failed.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Stands where the old shape needs somebody and nobody is there.
+/// The id in required fields of the old server when there is no person.
 pub(super) const NOBODY: UserId = UserId::from_bytes([0; 12]);
 
 #[derive(Default)]
@@ -75,7 +75,7 @@ impl Mirror {
     }
 }
 
-/// Copies what is nudged, until told to stop. What was begun is finished first.
+/// Copies conversations with new entries, until `stop` is cancelled. Finishes the current pages first.
 pub(super) async fn keep_up(shared: Arc<Shared>, stop: CancellationToken) {
     while stop.run_until_cancelled(shared.mirror.nudged.notified()).await.is_some() {
         while let Err(error) = shared.flush_mirror().await {
@@ -187,9 +187,9 @@ impl Page {
         let across = entry.side.other();
         match &entry.kind {
             EntryKind::Message(message) => {
-                // One that was deleted since is not to come back. Its text is kept in the log.
+                // A message that was deleted since must not reappear.
                 let text = message.text()?;
-                // What the old server wrote itself stays as it is, and gets our fields beside its own.
+                // Messages that the old server wrote keep their fields, and get ours in addition.
                 let change = doc! {
                     "$set": our_fields(entry, message),
                     "$setOnInsert": old_shape(&self.summary, entry, text, desk),
@@ -246,7 +246,7 @@ impl Page {
     }
 }
 
-/// A message that says this now, as the old server would have written it.
+/// A message with this text, in the old server's shape.
 pub(super) fn old_shape(summary: &Summary, entry: &Entry, text: &MessageBody, desk: UserId) -> Document {
     let receiver = match summary.conversation.members {
         Members::Support { customer } if customer == entry.author => desk,

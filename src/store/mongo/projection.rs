@@ -11,11 +11,11 @@ use super::queries;
 use crate::domain::{ConversationId, Entry, Seq, Summary};
 use crate::store::{MAX_PAGE, Page, StoreError, is_last_page};
 
-/// How many of the newest entries a start looks at for conversations that a crash left behind their log.
+/// How many of the newest entries are searched at the start for conversations whose state a crash left behind their log.
 const LOOKED_AT: i64 = 5000;
 
 impl Shared {
-    /// How matters stand in a conversation; healed if the log is ahead.
+    /// The state of a conversation, repaired if it is behind the log.
     pub(super) async fn summary_of(&self, id: ConversationId) -> Result<Option<Summary>, StoreError> {
         let kept = async { Ok::<_, StoreError>(self.conversations.find_one(queries::conversation(id)).await?) };
         let newest = async {
@@ -42,7 +42,7 @@ impl Shared {
             let is_all = is_last_page(&missing, MAX_PAGE);
             let behind = queries::conversation_up_to(summary.conversation.id, summary.last_seq);
             self.fold(&mut summary, missing).await?;
-            // Whoever was faster has folded in the same entries, so what is here is right either way.
+            // Another process that was faster has applied the same entries, so the result is right either way.
             self.move_forward(behind, &summary).await?;
             if is_all {
                 return Ok(summary);
@@ -50,7 +50,7 @@ impl Shared {
         }
     }
 
-    /// Takes the entries of the log that follow `summary` into account, and keeps beside messages what became of them.
+    /// Applies the entries that follow `summary`, and stores edits and deletions with their messages.
     pub(super) async fn fold(&self, summary: &mut Summary, entries: Vec<Entry>) -> Result<(), StoreError> {
         self.revise(&entries).await?;
         for entry in entries {
@@ -87,7 +87,7 @@ impl Shared {
         Ok(self.conversations.update_one(before, doc! { "$set": projection(after) }).await?.matched_count == 1)
     }
 
-    /// Has the keeper look after conversations that a crash left behind their log, among those written to last.
+    /// Queues recently written conversations whose copy is behind their log, as after a crash.
     pub(super) async fn find_lagging(&self) -> Result<(), StoreError> {
         let newest = self.entries.find(queries::all_entries()).sort(queries::youngest_first()).limit(LOOKED_AT);
         let mut newest = newest.projection(doc! { "conversation": 1, "seq": 1 }).await?.with_type::<Claim>();

@@ -11,7 +11,7 @@ use crate::domain::{ClientMessageId, ConversationId, Email, Members, MessageId, 
 /// Below every id there is. A range above it means "is an id", and unlike `$ne` it is served by an index.
 const NO_ID: ObjectId = ObjectId::from_bytes([0; 12]);
 
-/// Before every message there is: a range after it means "something was said".
+/// Earlier than every message: a range after it means that there is one.
 const BEFORE_ALL: DateTime = DateTime::from_millis(0);
 
 /// Documents by their id, together with [`by_id`].
@@ -141,7 +141,7 @@ pub(super) fn youngest_first() -> Document {
     doc! { "_id": -1 }
 }
 
-/// A conversation whose projections have not come further than this entry.
+/// A conversation whose state is not beyond this entry.
 pub(super) fn conversation_up_to(id: ConversationId, seq: Seq) -> Document {
     doc! { "_id": object_id(id.bytes()), "lastSeq": { "$lte": int(seq.get()) } }
 }
@@ -157,7 +157,7 @@ pub(super) fn support_conversation(id: ConversationId) -> Document {
     doc! { "_id": object_id(id.bytes()), "peer": null }
 }
 
-/// A conversation whose projections have come exactly to this entry.
+/// A conversation whose state is at exactly this entry.
 pub(super) fn conversation_at(id: ConversationId, seq: Seq) -> Document {
     doc! { "_id": object_id(id.bytes()), "lastSeq": int(seq.get()) }
 }
@@ -185,7 +185,7 @@ pub(super) fn conversation_of(members: Members) -> Document {
     }
 }
 
-/// Support conversations in which something was said and that were not removed, together with [`newest_message_first`].
+/// Support conversations that have messages and were not removed; use with [`newest_message_first`].
 pub(super) fn support_conversations() -> Document {
     doc! { "peer": null, "status": { "$ne": "removed" }, "lastMessage.at": { "$gt": BEFORE_ALL } }
 }
@@ -198,7 +198,7 @@ pub(super) fn unread_by_the_desk() -> Document {
     doc! { "peer": null, "deskUnread": { "$gt": 0 } }
 }
 
-/// Support and direct conversations in which this person stands on the customer's side.
+/// Support and direct conversations in which this person is on the customer's side.
 pub(super) fn conversations_as_customer(user: UserId) -> Document {
     doc! { "customer": object_id(user.bytes()) }
 }
@@ -228,7 +228,7 @@ pub(super) fn conversation_by_number(number: u64) -> Document {
     doc! { "number": int(number) }
 }
 
-/// Support conversations that were not removed, also those in which nothing was said, together with [`changed_last_first`].
+/// Support conversations that were not removed, including those without messages; use with [`changed_last_first`].
 pub(super) fn all_support_conversations() -> Document {
     doc! { "peer": null, "status": { "$ne": "removed" } }
 }
@@ -308,17 +308,17 @@ pub(super) fn attachments_of(author: UserId) -> Document {
     doc! { "author": object_id(author.bytes()), "attachment.size": { "$gt": 0_i64 } }
 }
 
-/// What was found to be no message of the old server.
+/// Documents that turned out not to be messages of the old server.
 pub(super) fn messages_left_out() -> Document {
     doc! { "conversation": false }
 }
 
-/// Messages that only the old server knows, together with [`oldest_first`].
+/// Messages that are not in the log yet; use with [`oldest_first`].
 pub(super) fn messages_without_conversation() -> Document {
     doc! { "conversation": null }
 }
 
-/// Messages of one side, up to `up_to`, whose copy says that they are unread.
+/// Messages of one side, up to `up_to`, whose copy is flagged as unread.
 pub(super) fn flagged_unread(conversation: ConversationId, side: Side, up_to: Seq) -> Document {
     doc! {
         "conversation": object_id(conversation.bytes()),
@@ -338,12 +338,12 @@ pub(super) fn messages(ids: impl IntoIterator<Item = MessageId>) -> Document {
     doc! { "_id": { "$in": ids } }
 }
 
-/// What stands among the old server's messages and is none, by whatever it has for an id.
+/// A document of `messages` that is not a message, by its id of any type.
 pub(super) fn no_message(id: &Bson) -> Document {
     doc! { "_id": { "$eq": id } }
 }
 
-/// The name under which the ids of the desk are kept.
+/// The id of the document with the ids of the desk.
 pub(super) const DESK_IDS: &str = "deskIds";
 
 /// The ids of the desk, if this is none of them.
@@ -351,7 +351,7 @@ pub(super) fn desk_ids_without(user: UserId) -> Document {
     doc! { "_id": DESK_IDS, "ids.user": { "$ne": object_id(user.bytes()) } }
 }
 
-/// What the adapter keeps for itself under this name.
+/// A document of the adapter's own state.
 pub(super) fn state(name: &'static str) -> Document {
     doc! { "_id": name }
 }

@@ -91,7 +91,7 @@ impl Shared {
         self.update_all(ENTRIES, entries.iter().filter_map(update).collect()).await.map(drop)
     }
 
-    /// What a message says now; `None` if it is not there any more.
+    /// The current text of a message; `None` if it was deleted.
     pub(super) async fn text(&self, id: ConversationId, target: &Target) -> Result<Option<MessageBody>, StoreError> {
         let found = self.entries_at(id, &[target.seq]).await?.pop();
         let message = found.as_ref().and_then(Entry::message).filter(|message| message.id == target.id);

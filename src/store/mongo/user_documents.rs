@@ -11,13 +11,13 @@ use super::{malformed_accounts, session_documents};
 use crate::domain::{AccountStatus, CodePurpose, Email, PendingCode, PendingCodes, Role, Timestamp, User, UserId};
 use crate::store::{CodesChange, NewUser, StoreError, UserChange};
 
-/// An account, as the old server or we have written it.
+/// An account, written by the old server or by us.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct UserDocument {
     #[serde(rename = "_id")]
     id: Bson,
-    // The old server's own fields: its schema can be passed over, by hand or by another program, so they may be anything.
+    // The old server's fields. Other programs can bypass its schema, so they may have any type.
     name: Option<Bson>,
     email: Option<Bson>,
     password: Option<Bson>,
@@ -25,23 +25,23 @@ pub(super) struct UserDocument {
     status: Option<Bson>,
     created_at: Option<Bson>,
     updated_at: Option<Bson>,
-    /// Ours; the old server's accounts get theirs when they are first read.
+    /// Ours; accounts of the old server get one when they are first read.
     pub(super) number: Option<i64>,
     /// Ours: the address is a placeholder.
     #[serde(default)]
     visitor: bool,
-    /// Ours: mailed codes that wait for their use, by purpose.
+    /// Ours: mailed codes that were not used yet, by purpose.
     #[serde(default)]
     codes: BTreeMap<String, CodeDocument>,
-    /// The only one, as an earlier version has kept it. It goes with the next change of any.
+    /// The only code, as an earlier version stored it. Removed with the next change of any code.
     code: Option<OnlyCodeDocument>,
-    /// Ours: what they have said of themselves.
+    /// Ours: the profile.
     #[serde(default, rename = "personalDetails")]
     profile: ProfileDocument,
-    /// Ours: since which second tokens count.
+    /// Ours: the second from which tokens are valid.
     #[serde(default)]
     sessions_valid_from: i64,
-    /// Ours: tokens that were logged out, by digest, and until when that is remembered.
+    /// Ours: tokens that were logged out, by digest, and when they expire.
     #[serde(default)]
     ended_tokens: BTreeMap<String, DateTime>,
 }
@@ -87,7 +87,7 @@ struct OldFields {
 }
 
 impl OldFields {
-    /// What the old server leaves out has its schema's default.
+    /// Missing fields have the defaults of the old server's schema.
     fn of(document: &UserDocument) -> Self {
         let mut reading = Reading::default();
         Self {
@@ -103,7 +103,7 @@ impl OldFields {
     }
 }
 
-/// Which fields of an account are odd; `None` if it is no account.
+/// The malformed fields of an account; `None` if the document is not an account.
 pub(super) fn odd_fields(document: Document) -> Option<Vec<&'static str>> {
     let document: UserDocument = deserialize_from_document(document).ok()?;
     document.id()?;
@@ -273,7 +273,7 @@ fn code_document(code: &PendingCode) -> Bson {
     })
 }
 
-/// The old schema wants an address, and each only once. `.invalid` belongs to nobody.
+/// The old schema requires a unique address. The domain `.invalid` belongs to nobody.
 fn placeholder(id: UserId) -> String {
     format!("visitor-{id}@visitor.invalid")
 }

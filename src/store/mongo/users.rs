@@ -82,7 +82,7 @@ impl Shared {
             UserKey::Session(digest) => queries::user_by_session(digest),
         };
         let found = self.numbered(self.users.find_one(wanted).await?).await?;
-        // The placeholder of a visitor is nobody's address.
+        // The placeholder address of a visitor must not be found.
         Ok(found.filter(|user| !matches!(key, UserKey::Email(_)) || user.email.is_some()))
     }
 
@@ -167,7 +167,7 @@ impl Shared {
         }
     }
 
-    /// The account; one that the old server made gets its number first.
+    /// Reads an account. One that the old server created gets its number first.
     async fn numbered(&self, document: Option<Box<UserDocument>>) -> Result<Option<User>, StoreError> {
         let Some(document) = document else { return Ok(None) };
         if document.number.is_some() {

@@ -10,24 +10,24 @@ use crate::domain::{
 };
 use crate::store::{AppendError, Appended, StoreError};
 
-/// Summaries kept in memory; beyond this many, all are forgotten and read again as needed.
+/// How many summaries are cached. Beyond this number, the cache is cleared.
 const CACHED: usize = 50_000;
 
-/// Why nothing more of a batch can be kept.
+/// Why the rest of a batch cannot be stored.
 pub(super) const NO_TRANSACTION: &str = "the transaction was ended by an earlier failure";
 
-/// Appends drafts. Keeps the summaries of recent conversations, since only this thread changes them.
+/// Appends drafts. Caches the summaries of recent conversations, since only this thread changes them.
 #[derive(Default)]
 pub(super) struct Appender {
     summaries: HashMap<ConversationId, Summary>,
     dirty: HashSet<ConversationId>,
     data_version: i64,
-    /// A statement failed half-way through a draft, so nothing of the transaction may be kept.
+    /// A statement of a draft failed, so the transaction must not be committed.
     failure: Option<String>,
 }
 
 impl Appender {
-    /// To be called first in each transaction.
+    /// Must be called at the start of each transaction.
     pub(super) fn begin(&mut self, connection: &Connection) -> Result<(), StoreError> {
         // Changes when another process has written to the file, for example a repair of the projections.
         let version = connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?;
@@ -38,7 +38,7 @@ impl Appender {
         Ok(())
     }
 
-    /// To be called last in each transaction: writes the projections, once per conversation however much was appended.
+    /// Must be called at the end of each transaction: writes the state of each changed conversation, once.
     pub(super) fn finish(&mut self, connection: &Connection) -> Result<(), StoreError> {
         if let Some(why) = self.failure.take() {
             return Err(StoreError::Unavailable(why));
@@ -54,7 +54,7 @@ impl Appender {
         Ok(())
     }
 
-    /// To be called when a transaction failed: what is remembered may not be what is kept.
+    /// Must be called when a transaction failed: clears the cache, which may differ from what is stored.
     pub(super) fn forget(&mut self) {
         self.summaries.clear();
         self.dirty.clear();

@@ -15,7 +15,7 @@ use rusqlite::Connection;
 use crate::store::StoreError;
 use crate::supervise::essential_thread;
 
-/// How often the log's length is looked at.
+/// How often the length of the log is checked.
 const PERIOD: Duration = Duration::from_millis(200);
 
 /// The log is moved once this many of its pages (of 4 KiB) wait for it.

@@ -1,4 +1,4 @@
-//! Mailed codes in their column: a JSON object by purpose.
+//! The column of mailed codes: a JSON object by purpose.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ struct CodeColumn<'a> {
     failures: u32,
 }
 
-/// What a column says; `None` if it cannot be understood.
+/// Parses the column; `None` if it is malformed.
 pub(super) fn read(column: &str) -> Option<PendingCodes> {
     let codes: BTreeMap<&str, CodeColumn<'_>> = serde_json::from_str(column).ok()?;
     let code = |(purpose, code): (&str, CodeColumn<'_>)| {
@@ -24,7 +24,7 @@ pub(super) fn read(column: &str) -> Option<PendingCodes> {
     codes.into_iter().map(code).collect()
 }
 
-/// The column for these codes; `None` for none.
+/// The column for these codes; `None` if there are none.
 pub(super) fn written(codes: &PendingCodes) -> Option<String> {
     let column = codes.iter().map(|(purpose, PendingCode { digest, expires_at, failures })| {
         (purpose.word(), CodeColumn { digest, expires: expires_at.millis(), failures: *failures })

@@ -24,7 +24,7 @@ impl SqliteMaintenance {
         Ok(Self(Arc::new(Mutex::new(super::connect(path)?))))
     }
 
-    /// Reads from one snapshot. Waits for nobody who writes, and holds up none of them.
+    /// Reads from one snapshot. Neither waits for writers nor delays them.
     async fn read<T, E>(&self, work: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static) -> Result<T, E>
     where
         T: Send + 'static,
@@ -33,7 +33,7 @@ impl SqliteMaintenance {
         self.run(TransactionBehavior::Deferred, work).await
     }
 
-    /// Changes something, with nobody else writing meanwhile.
+    /// Makes a change, while no other connection can write.
     async fn change<T, E>(&self, work: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static) -> Result<T, E>
     where
         T: Send + 'static,
@@ -42,7 +42,7 @@ impl SqliteMaintenance {
         self.run(TransactionBehavior::Immediate, work).await
     }
 
-    /// Does this in one transaction, off the runtime's threads.
+    /// Runs this in one transaction, on a blocking thread.
     async fn run<T, E>(
         &self,
         behavior: TransactionBehavior,
@@ -308,7 +308,7 @@ fn insert_entry(connection: &Connection, conversation: &Conversation, entry: &En
              (number, conversation, seq, kind, author, side, at, message_id, client_id, body, up_to, target)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"
     } else {
-        // Below zero, where no message's number is: those that are still to come need theirs.
+        // Numbers below zero, so that the numbers of messages that are restored later stay free.
         "INSERT INTO entries
              (number, conversation, seq, kind, author, side, at, message_id, client_id, body, up_to, target)
          SELECT min(coalesce(min(number), 0), 0) - 1 + coalesce(?1, 0), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12

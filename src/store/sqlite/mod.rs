@@ -67,7 +67,7 @@ impl SqliteStore {
         }))
     }
 
-    /// What looks after the file, on a connection of its own.
+    /// Maintenance of the file, on a separate connection.
     ///
     /// # Errors
     /// [`StoreError`] if the file cannot be opened once more.
@@ -85,7 +85,7 @@ impl SqliteStore {
 /// Makes the data file, if there is none, for its owner alone, and takes it from all others if an earlier version has let them
 /// read it. What SQLite puts beside it has the same rights. That a group may read it is its owner's decision.
 ///
-/// What goes wrong here goes wrong once more when SQLite opens the file, and is told then.
+/// Errors are ignored: SQLite reports them when it opens the file.
 #[cfg(unix)]
 fn make_private(path: &Path) {
     use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};

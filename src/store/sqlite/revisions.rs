@@ -19,7 +19,7 @@ macro_rules! messages_of {
     };
 }
 
-/// What a message says now; `None` if it is not there any more.
+/// The current text of a message; `None` if it was deleted.
 pub(super) fn text(
     connection: &Connection,
     conversation: &Conversation,
@@ -31,7 +31,7 @@ pub(super) fn text(
     Ok(text.optional()?)
 }
 
-/// Keeps beside a message which entry has changed it.
+/// Stores with a message which entry has edited or deleted it.
 pub(super) fn mark(
     connection: &Connection,
     conversation: &Conversation,
@@ -44,7 +44,7 @@ pub(super) fn mark(
     Ok(())
 }
 
-/// How many messages of the side across lie beyond `up_to`.
+/// How many messages of the other side come after `up_to`.
 pub(super) fn unread_beyond(
     connection: &Connection,
     conversation: &Conversation,
@@ -56,7 +56,7 @@ pub(super) fn unread_beyond(
     Ok(count.query_row(of, |row| row.get(0))?)
 }
 
-/// What is left after an entry which is the newest of the log, but not in `summary` yet.
+/// What has to be read from the log to apply its newest entry to `summary`.
 pub(super) fn recount(connection: &Connection, summary: &Summary, entry: &Entry) -> Result<Recount, StoreError> {
     let conversation = &summary.conversation;
     let mut recount = Recount::default();

@@ -22,7 +22,7 @@ pub(super) const STEPS: [&str; 13] = [
 
 /// Takes the steps that are missing, all in one transaction, so that a failed one leaves the file as it was.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
-    // Whoever only looks at the file of a busy server must not have to wait until nobody writes.
+    // A process that only reads the file of a busy server must not wait for the write lock.
     if steps_taken(connection)? == STEPS.len() {
         return Ok(());
     }

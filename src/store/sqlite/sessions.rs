@@ -1,4 +1,4 @@
-//! Revoked tokens of an account in their column: a JSON object.
+//! The column of revoked tokens: a JSON object.
 
 use std::collections::BTreeMap;
 
@@ -14,14 +14,14 @@ struct SessionsColumn {
     ended: BTreeMap<String, i64>,
 }
 
-/// What a column says; `None` if it cannot be understood.
+/// Parses the column; `None` if it is malformed.
 pub(super) fn read(column: &str) -> Option<Sessions> {
     let SessionsColumn { valid_from, ended } = serde_json::from_str(column).ok()?;
     let ended = ended.iter().map(|(digest, until)| Some((digest.parse().ok()?, Timestamp::from_millis(*until))));
     Some(Sessions { valid_from, ended: ended.collect::<Option<_>>()? })
 }
 
-/// The column; `None` where nothing was ended.
+/// The column; `None` if no token was revoked.
 pub(super) fn written(sessions: &Sessions) -> Option<String> {
     if *sessions == Sessions::default() {
         return None;

@@ -35,7 +35,7 @@ pub(super) fn of_conversations(
 ) -> Result<Vec<(u64, Entry)>, StoreError> {
     let mut all = Vec::new();
     for conversation in conversations {
-        // Walks back from the end of the log, so that it costs what there is to give.
+        // Walks back from the end of the log, so that the cost depends on the number of new entries only.
         let mut select = connection.prepare_cached(
             "SELECT seq FROM entries WHERE conversation = ?1 AND number <= ?2 ORDER BY seq DESC LIMIT 1",
         )?;

@@ -36,7 +36,7 @@ impl UserStore for SqliteStore {
         let (sql, value) = match key {
             UserKey::Number(number) => match i64::try_from(number) {
                 Ok(number) => (select_user!("number = ?1"), Value::from(number)),
-                // SQLite assigns the numbers, so one that it cannot express is nobody's.
+                // SQLite assigns the numbers, so no account has one that it cannot represent.
                 Err(_) => return Ok(None),
             },
             UserKey::Email(email) => (select_user!("email = ?1"), Value::from(email.as_str().to_owned())),

@@ -10,13 +10,13 @@ use crate::domain::Draft;
 use crate::store::{AppendError, Appended, StoreError};
 use crate::supervise::essential_thread;
 
-/// Jobs that may wait before callers have to.
+/// How many jobs the queue holds. Callers wait while it is full.
 const QUEUE: usize = 1024;
 
-/// The most jobs that share one commit: bounds how long the first of them waits.
+/// How many jobs share a commit at most, which limits how long the first of them waits.
 const BATCH: usize = 256;
 
-/// Called once it is known whether the commit holds.
+/// Sends a result, given whether the commit succeeded.
 type Reply = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 
 enum Job {
@@ -52,7 +52,7 @@ impl Writer {
         (0..count).map(|_| Err(closed().into())).collect()
     }
 
-    /// Runs a change on the writing thread. What it gives is handed on once it is durable.
+    /// Runs a change on the writer thread. Returns its result once it is durable.
     pub(super) async fn change<T, E, F>(&self, change: F) -> Result<T, E>
     where
         T: Send + 'static,
@@ -76,7 +76,7 @@ fn closed() -> StoreError {
     StoreError::Unavailable("the store is closed".into())
 }
 
-/// A change that fails half-way leaves nothing behind, and the others of its batch alone.
+/// Rolls back a change that fails, without affecting the others of its batch.
 fn in_savepoint<T, E: From<StoreError>>(
     connection: &Connection,
     change: impl FnOnce(&Connection) -> Result<T, E>,
@@ -136,7 +136,7 @@ fn write_batch(connection: &Connection, appender: &mut Appender, batch: impl Ite
     }
 }
 
-/// A failed commit takes everything in it along.
+/// If the commit failed, so did everything in it.
 fn unless_failed(
     results: Vec<Result<Appended, AppendError>>,
     committed: &Result<(), StoreError>,
