@@ -1,6 +1,6 @@
 //! Signed text that proves that an account's owner can read mail at a new address.
 //!
-//! It is mailed in a link and not stored. It contains the account's present address, so it is valid for one change only.
+//! Sent in a link, not stored. Bound to the account's current address, so it becomes invalid once the address changes.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -48,7 +48,7 @@ impl Tokens {
         format!("{text}.{signature}")
     }
 
-    /// Verifies and parses a signed text; `None` if it is not ours, or damaged.
+    /// Verifies and parses a signed text; `None` if the signature or the format is invalid. Does not check `expires_at`.
     #[must_use]
     pub fn verify_email_change(&self, signed: &str) -> Option<EmailChange> {
         let (text, signature) = signed.split_once('.')?;

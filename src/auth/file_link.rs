@@ -11,7 +11,7 @@ use crate::domain::{MessageId, Timestamp};
 /// Characters of each of a link's two parts.
 pub const FILE_LINK_PART: usize = 22;
 
-/// Bytes that are signed: the message, and the second of the expiry.
+/// Signed bytes: the message id, and the expiry in Unix seconds.
 const BYTES: usize = 12 + 4;
 
 /// Domain separation from all other signatures.

@@ -43,7 +43,7 @@ pub enum PasswordError {
     #[error("the password is too long")]
     TooLong,
     /// Too many passwords are waiting. A retry may succeed.
-    #[error("too many passwords wait to be hashed")]
+    #[error("too many passwords are waiting to be hashed")]
     Busy,
     /// Hashing failed unexpectedly.
     #[error("the password could not be hashed")]
@@ -82,7 +82,7 @@ impl Passwords {
 
     /// Verifies a password against a hash: argon2id, bcrypt (`$2a$`, `$2b$`, `$2y$`) or Django's `pbkdf2_sha256$`.
     ///
-    /// `None` stands for an account that does not exist or has no password; it is refused after the same work. A migrated database
+    /// Pass `None` if the account does not exist or has no password. A hash is computed anyway, and the result is `false`. A migrated database
     /// holds hashes that differ in cost, so no refusal is returned within 300 ms: response times do not reveal which addresses
     /// have accounts. bcrypt uses the first 72 bytes only. A password that is too long is refused without hashing it.
     ///

@@ -22,7 +22,7 @@ pub struct ChannelsConfig {
     /// The replaced server did so. Only for programs that rely on it: everything that customers wrote is then public.
     #[arg(long, env = "DESKLINE_OPEN_PUBLIC_ROOMS")]
     pub open_public_rooms: bool,
-    /// Name that the storefront's customers see on answers [default: the name of the support identity].
+    /// Name shown to storefront customers on agents' messages [default: the name of the support identity].
     #[arg(long, env = "DESKLINE_DESK_NAME", value_name = "NAME")]
     pub desk_name: Option<String>,
     #[command(flatten)]

@@ -34,7 +34,7 @@ impl StoreConfig {
         }
     }
 
-    /// Chooses the demo's data file. A database is refused: it may hold real accounts.
+    /// Chooses the demo's data file. MongoDB is refused, since it may hold real accounts.
     pub(super) fn complete_for_demo(&mut self) -> Result<(), ConfigError> {
         if self.mongodb_uri.is_some() {
             return Err(ConfigError::DemoOnMongo);

@@ -1,4 +1,4 @@
-//! Settings are what flags and environment say.
+//! Tests of flags, environment variables and defaults.
 
 use std::fs;
 use std::path::PathBuf;
@@ -40,7 +40,10 @@ fn a_secret_that_is_known_or_can_be_guessed_is_refused_outside_the_demo() {
     let allowed =
         |value: &str| config(&["--allow-short-secret", "--jwt-secret", value]).auth.secret(Some(&data), false);
     assert!(allowed("of-the-node-product").is_ok());
-    assert!(matches!(allowed("mysecretkey"), Err(SecretError::WellKnown(_))), "known is known");
+    assert!(
+        matches!(allowed("mysecretkey"), Err(SecretError::WellKnown(_))),
+        "a well-known secret is refused even with `--allow-short-secret`"
+    );
     assert_eq!(secret("mysecretkey", true).unwrap().expose(), "mysecretkey");
 }
 

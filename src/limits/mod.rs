@@ -50,7 +50,7 @@ impl RateLimited {
     }
 }
 
-/// The key of an allowance.
+/// The key of a token bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Key {
     Source(Source),
@@ -77,7 +77,7 @@ impl Limits {
     /// Counts one `action` of `source`.
     ///
     /// # Errors
-    /// [`RateLimited`] if the limit is reached; it is not counted then.
+    /// [`RateLimited`] if the limit is reached. A rejected action is not counted.
     pub fn take(&self, action: Action, source: Source) -> Result<(), RateLimited> {
         match self.limiter(action, source) {
             Some(limiter) => limiter.take(&Key::Source(source)),

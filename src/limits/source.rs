@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
-/// An address as limits count it: an IPv4 address, or the /64 network of an IPv6 address, of which one subscriber has all.
+/// An address as limits count it: an IPv4 address, or the /64 network of an IPv6 address, since one subscriber usually controls a whole /64.
 ///
 /// ```
 /// use deskline::limits::Source;
@@ -28,14 +28,14 @@ impl Source {
         })
     }
 
-    /// Whether it is this machine.
+    /// Whether this is a loopback address.
     #[must_use]
     pub const fn is_loopback(&self) -> bool {
         self.0.is_loopback()
     }
 }
 
-/// The route of a client's requests. All requests of one session take the same.
+/// How a client's requests reach the server. All requests of a session must have the same route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Route {
     source: Source,

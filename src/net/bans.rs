@@ -1,4 +1,4 @@
-//! Addresses that are shut out for a time: their requests are refused on every face, and what they have open is closed.
+//! Enforces address bans: requests are refused on every face, and open connections are closed.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use super::refusal::refusal;
 use super::{ClientAddress, HangUp, TrustedProxies};
 use crate::limits::{Bans, StillBanned};
 
-/// Something that a client has open, and that is closed when its address is banned.
+/// A connection that can be closed when its address is banned.
 pub trait Closable: Send + Sync {
     /// Whether there is anything to close.
     fn is_open(&self) -> bool;
@@ -31,21 +31,21 @@ impl Closable for HangUp {
     }
 }
 
-/// What an address has open.
+/// An open connection, and the address that it came from.
 type Open = (IpAddr, Box<dyn Closable>);
 
-/// Keeps banned addresses out. Clones share one.
+/// Enforces address bans. Clones share state.
 #[derive(Clone)]
 pub struct ShutOut {
     bans: Arc<Bans>,
-    /// Never shut out: everybody behind them would be.
+    /// Exempt: banning a proxy would ban every client behind it.
     proxies: TrustedProxies,
     /// Websockets and polling sessions, by the address that each was opened from.
     open: Arc<Mutex<Vec<Open>>>,
 }
 
 impl ShutOut {
-    /// Keeps out whoever these bans name, but for these proxies themselves.
+    /// Enforces `bans` for all addresses except `proxies` and loopback.
     #[must_use]
     pub fn new(bans: Arc<Bans>, proxies: TrustedProxies) -> Self {
         Self { bans, proxies, open: Arc::default() }
@@ -58,7 +58,7 @@ impl ShutOut {
         self.bans.check_address(address)
     }
 
-    /// Waits until an address is shut out.
+    /// Waits until `address` is banned.
     async fn banned(&self, address: IpAddr) -> StillBanned {
         let mut changes = self.bans.changes();
         loop {
@@ -71,13 +71,13 @@ impl ShutOut {
         }
     }
 
-    /// Closes this as soon as the address is banned, which it may be already.
+    /// Closes `what` when `address` is banned, immediately if it already is.
     pub fn close_when_banned(&self, address: IpAddr, what: Box<dyn Closable>) {
         let mut open = self.open.lock();
         if open.len() == open.capacity() {
             open.retain(|(_, what)| what.is_open());
         }
-        // Judged under the lock, so that a ban that comes at this moment finds it here or is seen here.
+        // Checked under the lock: a concurrent ban is either seen by this check, or finds the entry in `open`.
         if self.check(address).is_err() {
             what.close();
         } else {
@@ -96,7 +96,7 @@ impl ShutOut {
         });
     }
 
-    /// Closes what addresses have open as these are shut out; goes on for ever.
+    /// Closes the connections of addresses as they are banned. Returns when the bans are dropped.
     pub async fn enforce(self) {
         let mut changes = self.bans.changes();
         loop {
@@ -107,14 +107,14 @@ impl ShutOut {
         }
     }
 
-    /// The refusal of a request from a banned address: 403.
+    /// Returns a 403 response if the request's address is banned.
     #[must_use]
     pub fn refuse(&self, request: &Request) -> Option<Response> {
         self.check(ClientAddress::of(request.extensions()).ip()).err().map(refused)
     }
 
-    /// Lets a request pass. If its address is banned meanwhile, the request is refused and its websocket closed, also while it waits
-    /// for something to happen.
+    /// Runs a request. If its address is banned first, returns 403, also for a waiting poll. A websocket that it opens is closed
+    /// when the address is banned.
     pub async fn run(&self, request: Request, next: Next) -> Response {
         let address = ClientAddress::of(request.extensions()).ip();
         let socket = request.extensions().get::<HangUp>().cloned();
@@ -132,5 +132,5 @@ impl ShutOut {
 }
 
 fn refused(banned: StillBanned) -> Response {
-    refusal(StatusCode::FORBIDDEN, "banned", "This address is banned for a time.", Some(banned.0))
+    refusal(StatusCode::FORBIDDEN, "banned", "This address is temporarily banned.", Some(banned.0))
 }

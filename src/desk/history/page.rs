@@ -1,10 +1,10 @@
-//! Whether a fetched page leaves anything out before it.
+//! Checks whether a fetched page omits older unread or undelivered messages.
 
 use super::History;
 use crate::domain::{Conversation, Entry, Person, Side, Summary};
 use crate::store::StoreError;
 
-/// A page as it was fetched.
+/// A fetched page.
 pub(super) struct Fetched<'a> {
     /// Its messages, oldest first.
     pub(super) messages: &'a [Entry],
@@ -13,16 +13,16 @@ pub(super) struct Fetched<'a> {
 
 #[derive(Clone, Copy)]
 pub(super) struct PageEnd {
-    /// It begins with the first message of the conversation.
+    /// Whether it begins with the first message of the conversation.
     pub(super) is_all: bool,
-    /// The client limited it. A client that did not takes whatever it is sent for everything.
+    /// Whether the client set a limit. Without one, the client treats the page as the whole history.
     pub(super) is_limited: bool,
-    /// It ends with the newest message.
+    /// Whether it ends with the newest message.
     pub(super) is_newest: bool,
 }
 
 impl Fetched<'_> {
-    /// Whether it has everything that this side has not read.
+    /// Whether the page contains every message that this side has not read.
     pub(super) fn covers_unread(&self, summary: &Summary, side: Side) -> bool {
         let state = summary.side(side);
         let covered = self.messages.iter().filter(|entry| entry.side != side && entry.seq > state.read).count();
@@ -31,7 +31,7 @@ impl Fetched<'_> {
 }
 
 impl History {
-    /// Whether a page has everything that was not delivered to this person before.
+    /// Whether the page contains every message that was not yet delivered to this person.
     pub(super) async fn covers_undelivered(
         &self,
         person: &Person,

@@ -81,7 +81,7 @@ const NEEDED: HeaderName = header::SEC_WEBSOCKET_KEY;
 /// Removes everything that the library does not need from a request that opens a session or a websocket. The maps are
 /// replaced, since they do not shrink.
 pub(super) fn strip(request: &mut Request) {
-    let mut headers = HeaderMap::new();
+    let mut headers = HeaderMap::with_capacity(1);
     if let Some(key) = request.headers_mut().remove(NEEDED) {
         headers.insert(NEEDED, key);
     }

@@ -25,7 +25,7 @@ pub(super) struct Repeats {
 }
 
 impl Repeats {
-    /// For the session that this request opens; `None` if it does not poll, or is not from a browser.
+    /// Tracks the session opened by `handshake`. `None` unless a browser opened it with long-polling.
     pub(super) fn since(handshake: &Query, headers: &HeaderMap) -> Option<Self> {
         let polls = handshake.is_polling && is_browser(headers);
         polls.then_some(Self { handshake: handshake.cache_buster, poll: None, post: None })

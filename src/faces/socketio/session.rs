@@ -24,7 +24,8 @@ use crate::net::HangUp;
 /// The credentials of a request.
 #[derive(Debug, Clone)]
 pub(super) struct Credentials {
-    token: Option<Token>,
+    /// Boxed, since most sessions have none.
+    token: Option<Box<Token>>,
     route: Route,
     /// Pages cannot add headers to the handshake of a websocket.
     is_websocket: bool,
@@ -39,9 +40,9 @@ struct Token {
 
 impl Credentials {
     pub(super) fn of(accounts: &Accounts, headers: &HeaderMap, route: Route, is_websocket: bool) -> Self {
-        let token = token(headers).map(|token| Token {
-            digest: Sha256::digest(token.as_bytes()).into(),
-            subject: accounts.subject_of(token),
+        let token = token(headers).map(|token| {
+            let digest = Sha256::digest(token.as_bytes()).into();
+            Box::new(Token { digest, subject: accounts.subject_of(token) })
         });
         Self { token, route, is_websocket }
     }

@@ -1,4 +1,4 @@
-//! The transports of all sockets, as seen from their requests.
+//! Maps session ids to transports, so that HTTP requests can update them.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
@@ -17,7 +17,7 @@ use super::session::Session;
 use super::transport::Transport;
 use crate::net::HangUp;
 
-/// The transports of sockets that began by polling, by session. Clones share them.
+/// Transports of sockets that started with long-polling, keyed by session. Clones share state.
 #[derive(Clone, Default)]
 pub(in crate::faces) struct Transports {
     known: Arc<Mutex<HashMap<Sid, Known>>>,
@@ -110,7 +110,7 @@ impl Transports {
         }
     }
 
-    /// Cancelled when a polling session was closed; `None` if the session is unknown.
+    /// A token that is cancelled when the polling session closes; `None` if the session is unknown.
     pub(in crate::faces) fn ended(&self, session: Sid) -> Option<CancellationToken> {
         match self.all().get(&session)? {
             Known::Socket(transport) => transport.upgrade()?.ended(),
@@ -158,7 +158,7 @@ impl Transports {
         }
     }
 
-    /// Notes the response to a request.
+    /// Records the upgrade if this is the response to a successful one.
     pub(in crate::faces) fn answered(&self, query: &Query, status: StatusCode, hang_up: Option<HangUp>) {
         let (Some(session), Some(websocket)) = (query.session, hang_up) else { return };
         if !query.is_websocket || status != StatusCode::SWITCHING_PROTOCOLS {

@@ -72,7 +72,7 @@ impl Paging {
         })
     }
 
-    /// The page of a list that was read as a whole.
+    /// Cuts the requested page out of a complete list.
     pub(super) fn cut<T>(&self, all: Vec<T>) -> Result<Page<T>, Problem> {
         let count = all.len() as u64;
         let skip = usize::try_from(self.skip()).unwrap_or(usize::MAX);
@@ -80,8 +80,8 @@ impl Paging {
     }
 }
 
-/// Whether a request comes from a script of an allowed page, and not from a crawler: browsers send the page's `Origin`, or say that it
-/// is the same as the server's.
+/// Whether a script on an allowed page made the request, rather than a crawler. Browsers send `Origin`, or `Sec-Fetch-Site:
+/// same-origin`.
 pub(super) fn asks_from_a_page(channels: &Channels, headers: &HeaderMap) -> bool {
     let says = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     match says("origin") {

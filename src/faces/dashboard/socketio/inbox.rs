@@ -36,7 +36,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// How long events are held for an `authenticate`, counted from the first of them.
 const HOLD: Duration = Duration::from_secs(2);
 
-/// Most events that are held per connection, and their bytes. With more, all are handled at once, without authentication.
+/// Maximum events held per connection, and their bytes. Beyond either, held events are handled immediately, as unauthenticated.
 const HELD: usize = 256;
 const HELD_BYTES: usize = 2 << 20;
 
@@ -45,7 +45,7 @@ const HELD_BYTES_TOTAL: usize = 64 << 20;
 
 static HELD_TOTAL: AtomicUsize = AtomicUsize::new(0);
 
-/// How often a client that reads nothing is checked again.
+/// Poll interval while a client is not reading.
 const STALLED: Duration = Duration::from_millis(20);
 
 /// An event as it was received.
@@ -57,12 +57,12 @@ pub(super) struct Inbound {
 }
 
 impl Inbound {
-    /// The `authenticate` that a token in the handshake stands for.
+    /// Creates an `authenticate` event from the token in the handshake.
     pub(super) fn from_handshake(token: &str) -> Self {
         Self { text: serde_json::json!(["authenticate", token]).to_string().into(), ack: None }
     }
 
-    /// Whether this is an `authenticate`. Clients write JSON without spaces; one with spaces is only held for a while.
+    /// Whether this is an `authenticate`. Matches compact JSON only. An `authenticate` with whitespace is held like any other event, for at most [`HOLD`].
     fn is_authenticate(&self) -> bool {
         self.text.starts_with(br#"["authenticate""#) || self.text.starts_with(br#"["auth""#)
     }
@@ -92,7 +92,7 @@ struct Queue {
     /// Bytes of the waiting events that count as held, here and in [`HELD_TOTAL`].
     held_bytes: usize,
     has_task: bool,
-    /// The client has been told that the queue is full, and it has been full since.
+    /// Whether `busy` was sent since the queue was last empty.
     is_overflowing: bool,
 }
 
@@ -161,7 +161,7 @@ impl Queue {
 /// The one listener of a socket.
 pub(super) struct EveryEvent(pub(super) Shared);
 
-/// Marks the kind of handler for the library.
+/// Marker type required by [`MessageHandler`].
 pub(super) struct Raw;
 
 impl MessageHandler<LocalAdapter, Raw> for EveryEvent {
@@ -189,7 +189,7 @@ pub(super) fn push(connection: &Shared, inbound: Inbound) {
             retry_after_ms: Some(RateLimited::from(RETRY_AFTER).retry_after_ms()),
             ..Problem::new(ErrorCode::Busy, "Too many events at once")
         };
-        // The `error` event is sent once per overflow, or the responses would be a flood themselves. Acknowledgements are always sent.
+        // Send the `error` event once per overflow, so that responses do not flood the client. Acknowledgements are always sent.
         if was_told {
             connection.decline(inbound.ack, &problem);
         } else {
@@ -205,7 +205,7 @@ pub(super) fn push(connection: &Shared, inbound: Inbound) {
     ensure_task(connection, &mut queue);
 }
 
-/// Starts to handle events, once the socket can be answered: first the token in the handshake, if there is one. Without one, other events
+/// Starts handling events once the CONNECT packet has been sent. A token in the handshake is handled first. Without one, other events
 /// are held until the client authenticates.
 pub(super) fn open(connection: &Shared, handshake: Option<Inbound>) {
     // A recovered page is authenticated already.
@@ -226,7 +226,7 @@ pub(super) fn open(connection: &Shared, handshake: Option<Inbound>) {
     ensure_task(connection, &mut queue);
 }
 
-/// Handles the held events after a while, even if the client does not authenticate.
+/// Releases the held events after [`HOLD`], whether or not the client has authenticated.
 fn hold(connection: &Shared) {
     let connection = connection.clone();
     tokio::spawn(async move {
@@ -257,7 +257,7 @@ fn ensure_task(connection: &Shared, queue: &mut Queue) {
 
 async fn handle_all(connection: &Shared) {
     while let Some(inbound) = next(connection) {
-        // No more events of a client that does not read the acknowledgements, which may be large.
+        // Stop handling events while the client is not reading: acknowledgements can be large and would accumulate.
         while connection.is_stalled() {
             tokio::time::sleep(STALLED).await;
         }

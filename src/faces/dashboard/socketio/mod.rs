@@ -79,7 +79,7 @@ pub fn layer(
     // The library sends the CONNECT packet before it runs the connect handler, and a client sends events as soon as it has it. So
     // listeners are registered earlier, in a middleware, and nothing is answered until the handler runs.
     let within = settings.recover_within;
-    let listens = desk.clone();
+    let listens = Arc::new(desk.clone());
     let listen = move |socket: SocketRef, auth: TryData<Value>| {
         let transport = transports.of(&socket);
         let connection = SocketConnection::new(listens.clone(), transport.clone());

@@ -21,7 +21,7 @@ pub(in super::super) fn read_authenticate(argument: &Value) -> Authenticate {
         Value::String(text) if text.is_empty() => None,
         Value::Number(number) if number.as_f64() == Some(0.0) => None,
         Value::String(text) => Some(without_bearer(text).to_owned()),
-        // Not a token, but not nothing either: rejected as an invalid token.
+        // Present, but not a string: replaced by a placeholder, which is rejected as an invalid token.
         Value::Bool(true) | Value::Number(_) | Value::Array(_) | Value::Object(_) => Some("?".into()),
     };
     Authenticate { token, catch_up: argument["catchUp"] != false, receipts: argument["receipts"] == true }

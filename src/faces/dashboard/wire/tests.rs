@@ -1,4 +1,4 @@
-//! What clients send is read, whatever it is.
+//! Tests of event parsing, with valid and malformed input.
 
 use super::*;
 

@@ -31,7 +31,7 @@ pub(super) struct SocketConnection {
     id: ConnectionId,
     itself: Weak<Self>,
     pub(super) pace: Pace,
-    pub(super) desk: Desk,
+    pub(super) desk: Arc<Desk>,
     pub(super) inbox: Inbox,
     pub(super) denials: Denials,
     pub(super) transport: Arc<Transport>,
@@ -69,7 +69,7 @@ impl State {
 }
 
 impl SocketConnection {
-    pub(super) fn new(desk: Desk, transport: Arc<Transport>) -> Arc<Self> {
+    pub(super) fn new(desk: Arc<Desk>, transport: Arc<Transport>) -> Arc<Self> {
         let state = State { stage: Stage::Connecting, person: None, has_tried: false, page: None };
         Arc::new_cyclic(|itself| Self {
             id: ConnectionId::next(),
