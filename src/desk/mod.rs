@@ -1,23 +1,23 @@
 //! The use cases: who may do what, and what then happens.
 //!
-//! The desk knows no wire and no driver. A face decodes, calls one verb of one room, and encodes the answer; what others see of it
+//! The desk knows no wire and no driver. A face decodes, calls one verb of one area, and encodes the answer; what others see of it
 //! reaches them through [`presence`](crate::presence). Membership and limits are checked here, so that every face
 //! inherits them.
 //!
-//! # Rooms
+//! # Areas
 //!
-//! Each room is a folder with a struct of its own, whose fields nothing else can touch. A room names only the rooms above it:
+//! Each area is a folder with a struct of its own, whose fields nothing else can touch. An area names only areas below it:
 //!
-//! | room | has | names |
+//! | area | has | names |
 //! |---|---|---|
-//! | [`delivery`] | cursors, receipts, catching up | |
-//! | [`attendance`] | connections, their rights, presence, typing | delivery |
-//! | [`log`] | the lanes of the log, publishing | delivery, typing |
-//! | [`messages`] | sending, editing, marking as read, the status | log, delivery |
-//! | [`conversations`] | lists, access, attachments | messages, attendance |
 //! | [`history`] | reading messages | messages, delivery, access |
+//! | [`conversations`] | lists, access, attachments | messages, attendance |
+//! | [`messages`] | sending, editing, marking as read, the status | log, delivery |
+//! | [`log`] | the lanes of the log, publishing | delivery, typing |
+//! | [`attendance`] | connections, their rights, presence, typing | delivery |
+//! | [`delivery`] | cursors, receipts, catching up | |
 //!
-//! Below them lie a few parts that several rooms use: `directory` (people and conversations, cached), `event_builder`, `tasks`,
+//! Below them lie a few parts that several areas use: `directory` (people and conversations, cached), `event_builder`, `tasks`,
 //! `rate_limit` and `failure_log`. [`Desk::open`] joins all of them.
 //!
 //! Reading order: [`messages`], [`log`], [`attendance`], [`delivery`], then the others.
@@ -82,7 +82,7 @@ impl Default for DeskSettings {
     }
 }
 
-/// The desk: one field per room. Clones share one desk.
+/// The desk: its six areas, and two parts of [`attendance`] that faces use by themselves. Clones share one desk.
 #[derive(Clone)]
 pub struct Desk {
     /// Connections and their rights.

@@ -3,6 +3,7 @@
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::supervise::restarting;
 
@@ -17,6 +18,11 @@ impl Tasks {
     /// Runs a task to its end; closing waits for it.
     pub(in crate::desk) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
         self.tracker.spawn(task)
+    }
+
+    /// Closing waits until this is dropped, as for a task. For whoever is about to spawn one.
+    pub(in crate::desk) fn hold(&self) -> TaskTrackerToken {
+        self.tracker.token()
     }
 
     /// Runs a task until it ends or the desk is closed.
@@ -40,5 +46,26 @@ impl Tasks {
         self.stop.cancel();
         self.tracker.close();
         self.tracker.wait().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn closing_waits_for_whoever_is_about_to_spawn_a_task() {
+        let tasks = Tasks::default();
+        let hold = tasks.hold();
+        let second = Duration::from_secs(1);
+        assert!(timeout(second, tasks.close()).await.is_err(), "it is held");
+        let task = tasks.spawn(tokio::time::sleep(2 * second));
+        drop(hold);
+        tasks.close().await;
+        assert!(task.is_finished());
     }
 }

@@ -37,14 +37,14 @@ impl Conversations {
             let found = self.0.users.users(&customers).await?;
             profiles.extend(found.into_iter().map(|user| (user.id, user.profile)));
         }
-        let mut rooms = Vec::with_capacity(summaries.len());
+        let mut listed = Vec::with_capacity(summaries.len());
         for summary in summaries {
             let Some(id) = customer(&summary) else { continue };
             let Some(customer) = self.0.directory.person(id).await? else { continue };
             let profile = profiles.remove(&id).unwrap_or_default();
-            rooms.push(SupportConversation { summary, customer, profile });
+            listed.push(SupportConversation { summary, customer, profile });
         }
-        Ok((rooms, total))
+        Ok((listed, total))
     }
 
     /// One conversation with its customer.

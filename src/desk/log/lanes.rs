@@ -17,8 +17,9 @@ use super::submission::{Submission, SubmitError};
 use crate::domain::ConversationId;
 use crate::store::StoreError;
 
-/// Submissions that may wait in all lanes; further ones are refused with `busy`.
-const WAITING: usize = 4096;
+/// Submissions that may wait or be in the hands of the store, in all lanes; further ones are refused with `busy`. A single lane
+/// has room for 4096 that wait while a batch is being stored.
+const HELD: usize = 4096 + BATCH;
 
 /// Submissions that may wait in the lane of one conversation.
 const WAITING_PER_CONVERSATION: usize = 1024;
@@ -53,10 +54,11 @@ pub(super) struct Lanes {
 #[derive(Default)]
 struct State {
     lanes: HashMap<LaneId, Lane>,
-    waiting: usize,
+    /// Of those that wait, and of the batches in the hands of the store.
+    submissions: usize,
     bytes: usize,
     is_closed: bool,
-    /// A lane panicked.
+    /// A lane or its publisher panicked.
     is_broken: bool,
 }
 
@@ -90,7 +92,7 @@ impl Lanes {
             submission.refuse(error);
             return None;
         }
-        state.waiting += 1;
+        state.submissions += 1;
         state.bytes += bytes;
         let (known, is_new) = match state.lanes.entry(lane) {
             Occupied(known) => (known.into_mut(), false),
@@ -109,21 +111,20 @@ impl Lanes {
     pub(super) fn take(&self, lane: LaneId, batch: &mut Vec<Submission>) {
         let mut bytes: usize = batch.iter().map(Submission::bytes).sum();
         let mut state = self.state();
-        let State { lanes, waiting, .. } = &mut *state;
-        let Some(known) = lanes.get_mut(&lane) else { return };
+        let Some(known) = state.lanes.get_mut(&lane) else { return };
         while batch.len() < BATCH
             && bytes < BATCH_BYTES
             && let Some(submission) = known.waiting.pop_front()
         {
-            *waiting -= 1;
             bytes += submission.bytes();
             batch.push(submission);
         }
     }
 
-    /// These bytes of a lane are out of the hands of the store.
-    pub(super) fn release(&self, lane: LaneId, bytes: usize) {
+    /// So many submissions of a lane, and their bytes, are out of the hands of the store.
+    pub(super) fn release(&self, lane: LaneId, submissions: usize, bytes: usize) {
         let mut state = self.state();
+        state.submissions -= submissions;
         state.bytes -= bytes;
         if let Some(known) = state.lanes.get_mut(&lane) {
             known.bytes -= bytes;
@@ -145,9 +146,19 @@ impl Lanes {
         self.state().is_closed = true;
     }
 
-    /// Refuses further submissions because a lane panicked.
+    /// Refuses further submissions because a lane or its publisher panicked, and drops those that wait.
     pub(super) fn break_down(&self) {
-        self.state().is_broken = true;
+        let dropped = {
+            let mut state = self.state();
+            state.is_broken = true;
+            std::mem::take(&mut state.lanes)
+        };
+        drop(dropped);
+    }
+
+    /// Whether a lane or its publisher panicked.
+    pub(super) fn is_broken(&self) -> bool {
+        self.state().is_broken
     }
 
     /// Fails if submissions are not stored any more although the log was not closed.
@@ -170,11 +181,70 @@ impl State {
             return Err(SubmitError::ShuttingDown);
         }
         let fits = |held: usize, most: usize| held == 0 || held.saturating_add(bytes) <= most;
-        let mut has_room = self.waiting < WAITING && fits(self.bytes, WAITING_BYTES);
+        let mut has_room = self.submissions < HELD && fits(self.bytes, WAITING_BYTES);
         if let (LaneId::Conversation(_), Some(known)) = (lane, self.lanes.get(&lane)) {
             has_room &=
                 known.waiting.len() < WAITING_PER_CONVERSATION && fits(known.bytes, WAITING_BYTES_PER_CONVERSATION);
         }
         if has_room { Ok(()) } else { Err(SubmitError::Busy) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::desk::log::testing::read_mark;
+
+    /// Pushes a submission for the nth conversation. Returns its lane, or `None` if it was refused with `busy`.
+    fn push(lanes: &Lanes, n: usize) -> Option<LaneId> {
+        let mut id = [0; 12];
+        id[..8].copy_from_slice(&n.to_be_bytes());
+        let conversation = ConversationId::from_bytes(id);
+        let (submission, mut answered) = read_mark(conversation);
+        lanes.push(submission);
+        let lane = if lanes.is_ordered { LaneId::Store } else { LaneId::Conversation(conversation) };
+        match answered.try_recv() {
+            Ok(outcome) => {
+                assert!(matches!(outcome, Err(SubmitError::Busy)), "{:?}", outcome.err());
+                None
+            }
+            Err(_) => Some(lane),
+        }
+    }
+
+    #[test]
+    fn what_many_lanes_have_picked_up_counts_until_it_is_stored() {
+        let lanes = Lanes::new(false);
+        let mut picked_up = Vec::new();
+        for n in 0..HELD {
+            let lane = push(&lanes, n).unwrap();
+            let mut batch = Vec::new();
+            lanes.take(lane, &mut batch);
+            assert_eq!(batch.len(), 1);
+            picked_up.push(lane);
+        }
+        assert_eq!(push(&lanes, HELD), None);
+        lanes.release(picked_up[0], 1, 0);
+        assert!(push(&lanes, HELD).is_some());
+        assert_eq!(push(&lanes, HELD + 1), None);
+    }
+
+    #[test]
+    fn a_single_lane_has_room_for_4096_while_it_stores_a_batch() {
+        let lanes = Lanes::new(true);
+        for n in 0..BATCH {
+            push(&lanes, n).unwrap();
+        }
+        let mut batch = Vec::new();
+        lanes.take(LaneId::Store, &mut batch);
+        assert_eq!(batch.len(), BATCH);
+        for n in 0..4096 {
+            push(&lanes, n).unwrap();
+        }
+        assert_eq!(push(&lanes, 4096), None);
+        lanes.release(LaneId::Store, BATCH, 0);
+        let mut next = Vec::new();
+        lanes.take(LaneId::Store, &mut next);
+        assert_eq!(next.len(), BATCH);
     }
 }

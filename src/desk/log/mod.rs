@@ -23,6 +23,8 @@ mod lanes;
 mod publish;
 mod store;
 mod submission;
+#[cfg(test)]
+mod testing;
 
 use follow_log::Published;
 use lanes::Lanes;

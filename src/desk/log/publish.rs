@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Log;
+use super::store::BreakOnPanic;
 use super::submission::{Publication, Sent, Stored};
 use crate::domain::{DeskEvent, Entry, EntryEvent, UserId};
 use crate::presence::Outcome;
@@ -11,6 +12,7 @@ use crate::store::Appended;
 impl Log {
     /// Publishes a batch in its order, and answers whoever waits.
     pub(super) async fn publish_batch(self, batch: Vec<Stored>) {
+        let _guard = BreakOnPanic(&self);
         for (publication, result) in batch {
             if let Ok(Appended::New(entry)) = &result {
                 self.publish_missing_before(entry, publication.parties.conversation).await;

@@ -10,6 +10,8 @@ use crate::supervise::essential;
 
 impl Log {
     pub(super) fn push(&self, submission: Submission) {
+        // Else closing could find no task between the push and the start of the lane, and would not wait for it.
+        let _hold = self.0.tasks.hold();
         if let Some(start) = self.0.lanes.push(submission) {
             self.0.tasks.spawn(essential("log", self.clone().run_lane(start)));
         }
@@ -26,7 +28,7 @@ impl Log {
         self.0.store.check().await
     }
 
-    /// Works until nothing waits in the lane any more.
+    /// Works until nothing waits in the lane any more, or the log has failed.
     async fn run_lane(self, Start { lane, pushed }: Start) {
         let _guard = BreakOnPanic(&self);
         let mut publishing: Option<JoinHandle<()>> = None;
@@ -47,6 +49,10 @@ impl Log {
             if let Some(running) = publishing.take() {
                 // It never fails: `essential` catches panics.
                 drop(running.await);
+            }
+            if self.0.lanes.is_broken() {
+                // Entries may be missing before these, and confirming these would move cursors past them.
+                return;
             }
             publishing = Some(self.0.tasks.spawn(essential("log publisher", self.clone().publish_batch(stored))));
         }
@@ -69,7 +75,7 @@ impl Log {
     async fn store_batch(&self, lane: LaneId, batch: Vec<Submission>) -> Vec<Stored> {
         // Read before the first append: what is stored already is older than anything that is published.
         self.0.delivery.published_up_to().await;
-        let bytes: usize = batch.iter().map(Submission::bytes).sum();
+        let (count, bytes) = (batch.len(), batch.iter().map(Submission::bytes).sum());
         let mut drafts = Vec::with_capacity(batch.len());
         let mut publications = Vec::with_capacity(batch.len());
         for Submission { draft, publication } in batch {
@@ -77,7 +83,7 @@ impl Log {
             publications.push(publication);
         }
         let results = self.0.store.append(drafts).await;
-        self.0.lanes.release(lane, bytes);
+        self.0.lanes.release(lane, count, bytes);
         log_failures(&results);
         let results = results.into_iter().chain(std::iter::repeat_with(|| Err(unanswered().into())));
         publications.into_iter().zip(results).collect()
@@ -96,13 +102,61 @@ fn log_failures(results: &[Result<Appended, AppendError>]) {
     }
 }
 
-/// Makes the log refuse everything once a lane has panicked, until the process ends.
-struct BreakOnPanic<'a>(&'a Log);
+/// Makes the log refuse and publish nothing more once a lane or its publisher has panicked, until the process ends.
+pub(super) struct BreakOnPanic<'a>(pub(super) &'a Log);
 
 impl Drop for BreakOnPanic<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.0.0.lanes.break_down();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::accounts::testing::Fixture;
+    use crate::desk::log::submission::{SubmitError, Waiting};
+    use crate::desk::log::testing::read_mark;
+    use crate::desk::{Desk, DeskSettings};
+    use crate::domain::ConversationId;
+
+    const ID: ConversationId = ConversationId::from_bytes([1; 12]);
+
+    fn open_log() -> (Fixture, Log) {
+        let fixture = Fixture::new();
+        let (accounts, clock) = (fixture.accounts.clone(), fixture.clock.clone());
+        let desk = Desk::open(&fixture.stores, accounts, clock, DeskSettings::default());
+        (fixture, desk.log)
+    }
+
+    #[tokio::test]
+    async fn a_publisher_that_panics_stops_the_log() {
+        let (_fixture, log) = open_log();
+        let mut publication = read_mark(ID).0.publication;
+        publication.waiting = Some(Waiting::Message(Box::new(|_| panic!("on purpose"))));
+        let batch = vec![(publication, Err(unanswered().into()))];
+        assert!(tokio::spawn(log.clone().publish_batch(batch)).await.is_err());
+        assert!(log.check().await.is_err());
+        let (late, answered) = read_mark(ID);
+        log.push(late);
+        assert!(matches!(answered.await, Ok(Err(SubmitError::ShuttingDown))));
+    }
+
+    #[tokio::test]
+    async fn a_batch_that_is_stored_after_a_panic_is_not_published() {
+        for is_broken in [false, true] {
+            let (_fixture, log) = open_log();
+            let (submission, answered) = read_mark(ID);
+            let start = log.0.lanes.push(submission).unwrap();
+            let break_down = async {
+                if is_broken {
+                    log.0.lanes.break_down();
+                }
+            };
+            tokio::join!(biased; log.clone().run_lane(start), break_down);
+            assert_eq!(answered.await.is_ok(), !is_broken, "publishing answers whoever waits");
         }
     }
 }

@@ -8,7 +8,7 @@ mod reader;
 mod rules;
 
 use reader::{paths, test_modules};
-use rules::{ROOMS, RULES};
+use rules::{AREAS, RULES};
 
 /// A module's place: `["desk", "send_message"]`.
 type Place = Vec<String>;
@@ -65,12 +65,12 @@ fn violations(place: &Place, source: &str) -> Vec<String> {
             found.insert(format!("{here} names {path}: no face names another, and what they share names none"));
         }
         if let Some(rest) = path.strip_prefix("crate::desk::")
-            && let Some((room, inner)) = rest.split_once("::")
-            && ROOMS.contains(&room)
-            && !place.starts_with(&at(&format!("desk::{room}")))
+            && let Some((area, inner)) = rest.split_once("::")
+            && AREAS.contains(&area)
+            && !place.starts_with(&at(&format!("desk::{area}")))
             && inner.starts_with(|c: char| c.is_ascii_lowercase())
         {
-            found.insert(format!("{here} names {path}: a room of the desk is entered by its mod.rs"));
+            found.insert(format!("{here} names {path}: an area of the desk is entered by its mod.rs"));
         }
     }
     found.into_iter().collect()

@@ -51,19 +51,19 @@ const FACES: &[&str] = &["crate::faces", "crate::net"];
 
 const STORES: &str = "only app.rs and cli choose a store, and store::location opens it";
 
-/// The rooms of the desk.
-pub(super) const ROOMS: &[&str] = &["attendance", "conversations", "delivery", "history", "log", "messages"];
+/// The areas of the desk.
+pub(super) const AREAS: &[&str] = &["attendance", "conversations", "delivery", "history", "log", "messages"];
 
-const ORDER: &str = "a room of the desk names only those that desk/mod.rs lists for it";
+const ORDER: &str = "an area of the desk names only those that desk/mod.rs lists for it";
 
 pub(super) const RULES: &[Rule] = &[
     Rule {
-        says: "only desk/mod.rs joins the rooms of the desk",
+        says: "only desk/mod.rs joins the areas of the desk",
         binds: |place| within(place, "desk") && place.len() > 1,
         forbids: &[&["crate::desk::Desk"]],
     },
     Rule {
-        says: "the parts that rooms of the desk share know no room",
+        says: "the parts that areas of the desk share know no area",
         binds: |place| {
             within_any(
                 place,

@@ -20,7 +20,7 @@ mod track;
 
 pub use announce::ConversationReceipts;
 
-/// Receipts held in memory; beyond this many, all are dropped once they are persisted.
+/// Receipts held in memory; beyond this many, those that are persisted and need no processing are dropped.
 const TRACKS: usize = 200_000;
 
 /// A conversation, and the side that receives.
@@ -154,8 +154,7 @@ impl Receipts {
             !is_taken
         });
         if by_key.len() > TRACKS {
-            by_key.clear();
-            due.clear();
+            by_key.retain(|key, _| unwritten.contains(key) || due.contains(key));
         }
         receipts
     }
@@ -193,6 +192,23 @@ mod tests {
         assert!(track.told.0.delivered < track.reach.delivered, "it is still news");
         assert_eq!(receipts.take_unwritten().len(), 1);
         assert_eq!(receipts.take_unwritten(), []);
+    }
+
+    #[test]
+    fn what_is_still_to_be_compared_outlives_a_table_that_is_full() {
+        let receipts = Receipts::default();
+        let key = || (ConversationId::generate(Timestamp::from_millis(1)), Side::Desk);
+        for _ in 0..TRACKS {
+            receipts.taken(key(), Seq::new(2));
+        }
+        receipts.ask();
+        let late = key();
+        receipts.taken(late, Seq::new(2));
+        assert_eq!(receipts.take_unwritten().len(), TRACKS);
+        assert_eq!(receipts.tracks().by_key.len(), 1, "the others are persisted");
+        assert_eq!(receipts.take_due(), [late]);
+        receipts.load(late, ReceiptCursor::default(), Seq::ZERO);
+        assert_eq!(receipts.take_unwritten().len(), 1);
     }
 
     #[test]
