@@ -26,6 +26,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
+use crate::limits::Source;
+
 mod backlog;
 mod bans;
 mod body;
@@ -165,13 +167,15 @@ pub fn in_front(
     Ok(router.layer(cors(pages)?).layer(middleware::from_fn_with_state(front, prepare)))
 }
 
-/// Finds out where a request comes from, copies its head if it may stay for long, and completes the response. One layer, because a
+/// Finds out where a request comes from, also for the response, copies its head if it may stay for long, and completes the response. One layer, because a
 /// request that waits holds memory for each layer that it has passed.
 async fn prepare(State(front): State<Front>, mut request: axum::extract::Request, next: Next) -> Response {
     find_address(&front, &mut request);
     compact_head(&mut request);
     let is_preflight = is_preflight(&request);
+    let client = ClientAddress::of(request.extensions());
     let mut response = next.run(request).await;
+    response.extensions_mut().insert(client);
     if is_preflight {
         leave_out_content(&mut response);
     } else {
@@ -202,7 +206,9 @@ async fn answer(router: Router, hang_up: HangUp, peer: SocketAddr, request: Requ
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         hang_up.leave_http();
     } else if let Some(bytes) = response.body().size_hint().exact() {
-        unread_answers::count(&hang_up, peer.ip(), usize::try_from(bytes).unwrap_or(usize::MAX));
+        let client = response.extensions().get::<ClientAddress>();
+        let to = client.map_or_else(|| Source::of(peer.ip()), ClientAddress::source);
+        unread_answers::count(&hang_up, to, usize::try_from(bytes).unwrap_or(usize::MAX));
     }
     response
 }

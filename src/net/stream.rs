@@ -37,6 +37,8 @@ struct Health {
     heard: AtomicU64,
     /// The last write had to wait.
     has_unsent: AtomicBool,
+    /// When the kernel last took something of what is written, in milliseconds since it was opened.
+    taken: AtomicU64,
     rewrite: Rewrite,
     /// Locked while something is written.
     sending: Mutex<Sending>,
@@ -67,6 +69,7 @@ impl Default for Health {
             opened: Instant::now(),
             heard: AtomicU64::new(0),
             has_unsent: AtomicBool::new(false),
+            taken: AtomicU64::new(0),
             rewrite: Rewrite::default(),
             sending: Mutex::default(),
             flushed: AtomicU64::new(0),
@@ -168,6 +171,12 @@ impl HangUp {
     #[must_use]
     pub fn has_unsent(&self) -> bool {
         self.is_open() && self.health.has_unsent.load(Ordering::Relaxed)
+    }
+
+    /// For how long what waits to be sent has made no progress. Zero if nothing waits.
+    pub(super) fn idle(&self) -> Duration {
+        let taken = Duration::from_millis(self.health.taken.load(Ordering::Relaxed));
+        if self.has_unsent() { self.health.opened.elapsed().saturating_sub(taken) } else { Duration::ZERO }
     }
 
     /// When the peer last sent anything while nothing waited for it. Its end shows nothing: a proxy may have ended for it.
@@ -433,6 +442,7 @@ impl<G> Shared<G> {
                     let count = *result.as_ref().unwrap_or(&0);
                     self.ahead = self.ahead.saturating_sub(count);
                     self.patience.took(count);
+                    self.health.taken.store(self.health.millis(), Ordering::Relaxed);
                     self.line_ends.answered();
                     return Poll::Ready(result);
                 }
@@ -485,6 +495,23 @@ mod tests {
             let as_written = room < 30 && read == bytes;
             assert!(as_written || read == frame(plain), "{room}: {:?}", String::from_utf8_lossy(&read));
         }
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_idle_for_as_long_as_its_peer_takes_nothing_of_what_waits() {
+        let (mut server, mut client) = pair().await;
+        let hang_up = server.hang_up();
+        server.write_all(b"a").await.unwrap();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert_eq!(hang_up.idle(), Duration::ZERO, "nothing waits");
+        let writing = tokio::spawn(async move { server.write_all(&vec![0; 32 << 20]).await.map(|()| server) });
+        while hang_up.idle() < Duration::from_millis(200) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let mut read = vec![0; (32 << 20) + 1];
+        client.read_exact(&mut read).await.unwrap();
+        let _server = writing.await.unwrap().unwrap();
+        assert_eq!(hang_up.idle(), Duration::ZERO);
     }
 
     #[tokio::test]

@@ -2,21 +2,28 @@
 //!
 //! Earlier versions stored them in a collection of their own, which is emptied into the entries when a database is opened. That can be
 //! killed and run again, and several processes may do it at once: an entry is updated before the document that it was read from is
-//! removed, and both have the same result however often they are done.
+//! removed, and both have the same result however often they are done. A server of an earlier version may still run meanwhile. It
+//! writes the document before its entry, so a young document without an entry is left for a later start.
+
+use std::collections::HashSet;
+use std::time::Duration;
 
 use bson::oid::ObjectId;
 use bson::{Document, doc};
 use futures_util::TryStreamExt;
 use serde::{Deserialize, Serialize};
 
-use super::documents::{ENTRIES, int, whole};
+use super::documents::{ENTRIES, int, object_id, whole};
 use super::updates::{Scope, Update};
 use super::{Shared, connection::within, queries};
-use crate::domain::{Attachment, MessageExtras, MessageId, UserId};
+use crate::domain::{Attachment, Clock as _, MessageExtras, MessageId, SystemClock, UserId};
 use crate::store::{MAX_PAGE, StoreError};
 
 /// Where earlier versions stored them, by the ids of their messages.
 const SUPERSEDED: &str = "messageExtras";
+
+/// A document whose entry has not come for so long belongs to a message that was never stored.
+const NO_ENTRY_COMES: Duration = Duration::from_hours(1);
 
 /// A file, in an entry.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -81,6 +88,12 @@ fn fields(reply_to: Option<i64>, attachment: Option<&AttachmentDocument>) -> Doc
 }
 
 #[derive(Deserialize)]
+struct Identified {
+    #[serde(rename = "_id")]
+    id: ObjectId,
+}
+
+#[derive(Deserialize)]
 struct Sized {
     attachment: AttachmentDocument,
 }
@@ -117,17 +130,19 @@ impl Shared {
     /// Moves what an earlier version has stored into the entries.
     pub(super) async fn move_extras(&self) -> Result<(), StoreError> {
         let superseded = self.database.collection::<SupersededDocument>(SUPERSEDED);
-        let mut moved = 0;
+        let (mut last, mut moved) = (None, 0);
         loop {
             let batch = within(async {
-                let found = superseded.find(queries::everything()).sort(queries::by_id());
+                let found = superseded.find(queries::beyond(last)).sort(queries::by_id());
                 let limit = i64::try_from(MAX_PAGE).unwrap_or(i64::MAX);
                 Ok::<Vec<SupersededDocument>, StoreError>(found.limit(limit).await?.try_collect().await?)
             });
             let batch = batch.await?;
-            if batch.is_empty() {
-                break;
-            }
+            let Some(newest) = batch.last() else { break };
+            last = Some(newest.message);
+            let mut ids: Vec<MessageId> = batch.iter().map(|it| MessageId::from_bytes(it.message.bytes())).collect();
+            // Looked for before the update: an entry that comes after it has not been updated.
+            let there = within(self.ids_of_entries(&ids)).await?;
             let update = |document: &SupersededDocument| {
                 let fields = fields(document.reply_to, document.attachment.as_ref());
                 // Extras of a message that was never stored are of no use to anybody.
@@ -138,7 +153,7 @@ impl Shared {
                 })
             };
             self.update_all(ENTRIES, batch.iter().filter_map(update).collect()).await?;
-            let ids: Vec<MessageId> = batch.iter().map(|it| MessageId::from_bytes(it.message.bytes())).collect();
+            ids.retain(|id| there.contains(id) || may_go(*id));
             moved += ids.len();
             within(async { Ok::<_, StoreError>(superseded.delete_many(queries::with_ids_of(&ids)).await?) }).await?;
         }
@@ -147,4 +162,19 @@ impl Shared {
         }
         Ok(())
     }
+
+    /// Those of these messages that have an entry.
+    async fn ids_of_entries(&self, messages: &[MessageId]) -> Result<HashSet<MessageId>, StoreError> {
+        let entries = self.entries.clone_with_type::<Identified>();
+        // The order by ids, taken as a projection, names the ids alone.
+        let found = entries.find(queries::with_ids_of(messages)).projection(queries::by_id()).await?;
+        Ok(found.map_ok(|entry| MessageId::from_bytes(entry.id.bytes())).try_collect().await?)
+    }
+}
+
+/// Whether no entry of this message will come any more. An id begins with its time.
+fn may_go(message: MessageId) -> bool {
+    let made = object_id(message.bytes()).timestamp().timestamp_millis();
+    let age = SystemClock.now().millis().saturating_sub(made);
+    age > i64::try_from(NO_ENTRY_COMES.as_millis()).unwrap_or(i64::MAX)
 }

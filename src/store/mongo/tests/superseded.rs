@@ -1,5 +1,7 @@
 //! Databases of earlier versions, whose documents are moved to where they belong now.
 
+use std::time::Duration;
+
 use bson::oid::ObjectId;
 use bson::{Document, doc};
 use futures_util::TryStreamExt as _;
@@ -7,7 +9,8 @@ use mongodb::Collection;
 
 use super::{Fresh, available, killed_at, open_on, say, someone};
 use crate::domain::{
-    AccountStatus, Attachment, Entry, Message, MessageExtras, NameParts, PendingCodes, Profile, Role, Seq, Side, UserId,
+    AccountStatus, Attachment, Clock as _, Entry, Message, MessageExtras, NameParts, PendingCodes, Profile, Role, Seq,
+    Side, SystemClock, UserId,
 };
 use crate::store::mongo::documents::object_id;
 use crate::store::{Appended, ConversationStore as _, NewUser, UserKey, UserStore as _};
@@ -68,6 +71,14 @@ async fn put_back(documents: &Collection<Document>, before: &[Document]) {
     }
 }
 
+/// An id that begins with an earlier time.
+fn made_before(age: Duration) -> ObjectId {
+    let mut bytes = ObjectId::new().bytes();
+    let made = SystemClock.now().millis() / 1000 - i64::try_from(age.as_secs()).unwrap();
+    bytes[..4].copy_from_slice(&u32::try_from(made).unwrap().to_be_bytes());
+    ObjectId::from_bytes(bytes)
+}
+
 /// Leaves the database as version 0.2 would have. Gives the log as it is to be read then.
 async fn make_old(fresh: &Fresh) -> Vec<Entry> {
     let conversation = fresh.support(1).await;
@@ -110,8 +121,8 @@ async fn make_old(fresh: &Fresh) -> Vec<Entry> {
     // Of a deleted account.
     let lost = Profile { username: Some("deleted".into()), ..Profile::default() };
     fresh.documents("profiles").insert_one(superseded_profile(someone(7), &lost)).await.unwrap();
-    // Of a message that was never stored.
-    let lost = superseded(ObjectId::new(), Some(1), None);
+    // Of a message that was never stored, two hours ago.
+    let lost = superseded(made_before(Duration::from_hours(2)), Some(1), None);
     fresh.documents("messageExtras").insert_one(lost).await.unwrap();
     fresh.store.flush().await.unwrap();
     expected
@@ -157,4 +168,29 @@ async fn what_an_earlier_version_kept_apart_is_moved_however_often_that_is_kille
     assert!(!plain.contains_key("attachment") && !plain.contains_key("replyTo"), "{plain}");
     assert!(expected.iter().filter_map(Entry::message).any(|message: &Message| message.attachment().is_some()));
     store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_earlier_version_is_about_to_store_is_left_until_its_entry_is_there() {
+    if !available() {
+        return;
+    }
+    let fresh = Fresh::open().await;
+    let conversation = fresh.support(1).await;
+    let (apart, entries) = (fresh.documents("messageExtras"), fresh.documents("entries"));
+    fresh.store.append(vec![say(&conversation, 1, Side::Customer, "answer")]).await.remove(0).unwrap();
+    fresh.store.flush().await.unwrap();
+    // The other server has written the document, but not the entry yet.
+    let mut entry = entries.find_one_and_delete(doc! {}).await.unwrap().unwrap();
+    let young = made_before(Duration::from_mins(1));
+    entry.insert("_id", young);
+    apart.insert_one(superseded(young, Some(1), None)).await.unwrap();
+    apart.insert_one(superseded(made_before(Duration::from_hours(2)), Some(1), None)).await.unwrap();
+    fresh.another().await.close().await;
+    let left = apart.find_one(doc! {}).await.unwrap().expect("it was deleted before its entry came");
+    assert_eq!((left.get_object_id("_id").unwrap(), apart.count_documents(doc! {}).await.unwrap()), (young, 1));
+    entries.insert_one(entry).await.unwrap();
+    fresh.another().await.close().await;
+    assert_eq!(apart.count_documents(doc! {}).await.unwrap(), 0);
+    assert_eq!(entries.find_one(doc! { "_id": young }).await.unwrap().unwrap().get_i64("replyTo").unwrap(), 1);
 }
