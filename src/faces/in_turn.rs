@@ -1,74 +1,41 @@
 //! Histories are made a few at a time: one is in memory twice while it is made, as records and as JSON, so a thousand requests at
 //! once would take the memory of the machine.
 
-use std::collections::HashMap;
-use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use axum::extract::Request;
 use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
-use parking_lot::Mutex;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
-use crate::limits::{RateLimited, Route};
-use crate::net::{ClientAddress, is_api, refusal};
+use crate::limits::RateLimited;
+use crate::net::{is_api, refusal};
 
 /// How many are made at the same time.
 const AT_ONCE: usize = 8;
 
-/// How many of them for one address.
-const FOR_ONE: usize = AT_ONCE / 2;
-
-/// How long a request waits for its turn.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// How long a request waits for its turn. Longer than it takes to serve all pages that come back after a restart.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// When a request that got no turn may come back.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
 
-static TURNS: LazyLock<Turns> = LazyLock::new(Turns::default);
+static TURNS: Semaphore = Semaphore::const_new(AT_ONCE);
 
 /// Lets a request for a history wait for its turn: 503 if that takes too long. How long its response takes to be read plays no part.
 pub async fn histories_in_turn(request: Request, next: Next) -> Response {
     if request.method() != Method::GET || !is_history(request.uri().path()) {
         return next.run(request).await;
     }
-    let Some(_turn) = TURNS.wait(ClientAddress::of(request.extensions()).route()).await else { return busy() };
+    let Some(_turn) = turn(&TURNS).await else { return busy() };
     next.run(request).await
 }
 
-struct Turns {
-    all: Semaphore,
-    /// By address. Those that nobody holds or waits for are forgotten now and then.
-    shares: Mutex<HashMap<Route, Arc<Semaphore>>>,
-}
-
-/// Held while a history is made.
-type Turn<'a> = (OwnedSemaphorePermit, SemaphorePermit<'a>);
-
-impl Default for Turns {
-    fn default() -> Self {
-        Self { all: Semaphore::new(AT_ONCE), shares: Mutex::default() }
-    }
-}
-
-impl Turns {
-    /// `None` if it takes too long.
-    async fn wait(&self, client: Route) -> Option<Turn<'_>> {
-        let share = self.share(client);
-        let turn = async { Some((share.acquire_owned().await.ok()?, self.all.acquire().await.ok()?)) };
-        timeout(PATIENCE, turn).await.ok().flatten()
-    }
-
-    fn share(&self, client: Route) -> Arc<Semaphore> {
-        let mut shares = self.shares.lock();
-        if shares.len() == shares.capacity() {
-            shares.retain(|_, share| Arc::strong_count(share) > 1);
-        }
-        shares.entry(client).or_insert_with(|| Arc::new(Semaphore::new(FOR_ONE))).clone()
-    }
+/// `None` if it takes too long.
+async fn turn(turns: &Semaphore) -> Option<SemaphorePermit<'_>> {
+    timeout(PATIENCE, turns.acquire()).await.ok()?.ok()
 }
 
 fn busy() -> Response {
@@ -101,11 +68,6 @@ mod tests {
     use axum::http::header;
 
     use super::*;
-    use crate::limits::Source;
-
-    fn client(host: u8) -> Route {
-        Route::direct(Source::of([10, 0, 0, host].into()))
-    }
 
     #[test]
     fn only_histories_wait() {
@@ -129,26 +91,15 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_turn_is_waited_for_three_seconds_and_nobody_takes_them_all() {
-        let turns = Turns::default();
-        let mut held = Vec::new();
-        for _ in 0..FOR_ONE {
-            held.push(turns.wait(client(1)).await.unwrap());
-        }
+    async fn a_turn_is_waited_for_so_long_and_is_given_on() {
+        let turns = Semaphore::new(1);
+        let held = turn(&turns).await;
+        assert!(held.is_some());
         let began = tokio::time::Instant::now();
-        assert!(turns.wait(client(1)).await.is_none(), "one address has more than its share");
+        assert!(turn(&turns).await.is_none());
         assert_eq!(began.elapsed(), PATIENCE);
-        for _ in FOR_ONE..AT_ONCE {
-            held.push(turns.wait(client(2)).await.unwrap());
-        }
-        assert!(turns.wait(client(3)).await.is_none(), "more than {AT_ONCE} at once");
-        let (next, ()) = tokio::join!(turns.wait(client(3)), async { drop(held.pop()) });
-        assert!(next.is_some(), "a turn that was given back is given on");
-        drop((next, held));
-        for host in 0..=u8::MAX {
-            assert!(turns.wait(client(host)).await.is_some());
-        }
-        assert!(turns.shares.lock().len() < 32, "addresses are forgotten");
+        let (next, ()) = tokio::join!(turn(&turns), async { drop(held) });
+        assert!(next.is_some());
     }
 
     #[test]
