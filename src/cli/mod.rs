@@ -24,6 +24,8 @@ mod import_django;
 mod log_writer;
 mod logging;
 mod opening;
+mod password;
+mod plain;
 mod progress;
 mod serve;
 mod throttle;

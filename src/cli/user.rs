@@ -1,13 +1,13 @@
 //! `deskline user`: manages accounts, also while a server runs on the same store. The server notices changes within a second.
 
-use std::io::{BufRead as _, IsTerminal as _};
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 
-use super::say;
+use super::plain::plain;
+use super::{password, say};
 use crate::accounts::fields::Username;
 use crate::auth::Passwords;
 use crate::config::{DEMO_DATA, StoreConfig};
@@ -184,7 +184,8 @@ async fn list(keeper: &Keeper) -> anyhow::Result<()> {
             let page = keeper.users.users_of_role(role, skip, MAX_PAGE).await?;
             for user in &page.users {
                 let status = user.status.word();
-                say(format_args!("{}  {:5}  {status:10}  {}  {}", user.id, role.word(), user.email_text(), user.name))?;
+                let (email, name) = (plain(user.email_text()), plain(&user.name));
+                say(format_args!("{}  {:5}  {status:10}  {email}  {name}", user.id, role.word()))?;
             }
             skip += page.users.len() as u64;
             if page.users.is_empty() {
@@ -195,16 +196,9 @@ async fn list(keeper: &Keeper) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Reads a password and hashes it. A terminal does not echo it; from anything else, the first line is read.
+/// Reads a password and hashes it.
 async fn read_password() -> anyhow::Result<String> {
-    let line = if std::io::stdin().is_terminal() {
-        rpassword::prompt_password("Password: ").context("reading the password")?
-    } else {
-        let mut line = String::new();
-        std::io::stdin().lock().read_line(&mut line).context("reading the password")?;
-        line
-    };
-    let password = line.trim_end_matches(['\r', '\n']).to_owned();
+    let password = password::read()?;
     if password.chars().count() < 6 {
         bail!("the password must have at least 6 characters");
     }

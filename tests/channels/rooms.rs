@@ -42,6 +42,30 @@ async fn an_agent_opens_a_room_for_a_customer_who_called_by_phone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_change_of_which_one_part_is_refused_changes_nothing() {
+    let server = TestServer::start().await;
+    let agent = Who::Bearer(server.token(&server.account("Ada Min", "ada@x.test", Role::Admin).await));
+    let (room, _) = server.visit("Bob").await;
+    let path = format!("/api/admin/chat-rooms/{room}/");
+    let before = server.get(&path, &agent).await.json;
+    for (body, field) in [
+        (json!({"status": "closed", "customer_email": "nonsense"}), "customer_email"),
+        (json!({"status": "closed", "customer_name": "x".repeat(201)}), "customer_name"),
+        (json!({"status": "ajar", "customer_name": "Rob"}), "status"),
+    ] {
+        for method in ["PUT", "PATCH"] {
+            let refused = server.ask(method, &path, &agent, Some(body.clone())).await;
+            assert_eq!((refused.status, refused.json[field].is_array()), (400, true), "{method} {body}");
+            assert_eq!(server.get(&path, &agent).await.json, before, "{method} {body}");
+        }
+    }
+    let valid = json!({"status": "closed", "customer_email": "rob@x.test"});
+    let changed = server.ask("PATCH", &path, &agent, Some(valid)).await;
+    assert_eq!((changed.status, &changed.json["status"]), (200, &json!("closed")));
+    assert_eq!(changed.json["customer_email"], "rob@x.test");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_account_writes_in_its_own_room_and_in_those_it_has_the_id_of() {
     let server = TestServer::start().await;
     let ann = server.account("Ann Lee", "ann@x.test", Role::Customer).await;

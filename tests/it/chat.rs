@@ -82,6 +82,68 @@ async fn two_terminals_chat_and_reconnect_after_the_server_was_killed() {
     server.ended().await;
 }
 
+/// Adds an agent to the data file of a running server.
+async fn add_agent(site: &Site, email: &str, password: &str) {
+    let mut command = Command::new(PROGRAM);
+    command.args(["user", "add", "--role", "agent", email, "--data"]).arg(site.data()).stdin(Stdio::piped());
+    let mut child = command.kill_on_drop(true).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(format!("{password}\n").as_bytes()).await.unwrap();
+    assert!(timeout(STOP, child.wait()).await.expect("it does not end").unwrap().success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_the_agent_changes_whom_they_write_to() {
+    let (site, _) = Site::with(&[]).await;
+    let server = site.start(&["--demo"]).await;
+    add_agent(&site, "eve@demo.test", "password of eve").await;
+    let open = |email: &str| Terminal::open(&server.url, email);
+    let (mut ada, mut eve) = (open("admin@demo.test"), open("eve@demo.test"));
+    let (mut ann, mut bob) = (open("ann@demo.test"), open("bob@demo.test"));
+    eve.enter("password of eve").await;
+    for terminal in [&mut ada, &mut eve, &mut ann, &mut bob] {
+        terminal.shows("Connected as").await;
+    }
+    ann.enter("it is Ann").await;
+    for agent in [&mut ada, &mut eve] {
+        agent.shows("Ann: it is Ann").await;
+        agent.shows("(writing to ann@demo.test)").await;
+    }
+    eve.enter("hi from Eve").await;
+    ada.shows("eve: hi from Eve").await;
+    bob.enter("and it is Bob").await;
+    ada.shows("Bob: and it is Bob").await;
+    ada.shows("(to answer: /to bob@demo.test)").await;
+    ada.enter("still for Ann").await;
+    ann.shows("Ada (support): still for Ann").await;
+    ada.enter("/to nobody@demo.test").await;
+    ada.shows("(no customer with this address").await;
+    ada.shows("(writing to ann@demo.test)").await;
+
+    ada.close().await;
+    let mut ada = open("admin@demo.test");
+    ada.shows("Connected as").await;
+    eve.enter("Eve again").await;
+    ada.shows("eve: Eve again").await;
+    ada.enter("to nobody").await;
+    ada.shows("(no recipient yet").await;
+    server.signal("TERM").await;
+    server.ended().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_password_is_not_sent_unencrypted_to_another_machine() {
+    for (url, flag, code, says) in [
+        ("http://192.0.2.1:3000", None, 1, "would be sent to http://192.0.2.1:3000 without encryption"),
+        ("https://127.0.0.1:3000", None, 2, "this client does not speak https"),
+        ("http://192.0.2.1:3000", Some("--unencrypted"), 1, "no password"),
+        ("http://127.0.0.1:1", None, 1, "no password"),
+    ] {
+        let output = run(&[&["chat", "--url", url, "x@y.test"][..], flag.as_slice()].concat()).await;
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(code) && error.contains(says), "{error}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_password_and_a_missing_server_are_named() {
     let (site, _) = Site::with(&[]).await;

@@ -53,17 +53,22 @@ async fn room(AgentsRoom(room): AgentsRoom) -> Result<Json<Value>, Problem> {
     Ok(Json(room.full().await?))
 }
 
-/// `{status?, customer_name?, customer_email?, customer_phone?}`.
+/// `{status?, customer_name?, customer_email?, customer_phone?}`. Nothing is changed if any of them is not valid.
 async fn change(AgentsRoom(room): AgentsRoom, fields: Fields) -> Result<Json<Value>, Problem> {
-    if let Some(word) = fields.0.get("status") {
-        let status = word.as_str().and_then(|word| word.parse::<Status>().ok());
-        let status = status
-            .filter(|status| *status != Status::Removed)
-            .ok_or_else(|| Problem::fields(&[("status", "Not a valid choice.")]))?;
+    let status = fields.0.get("status").map(status).transpose()?;
+    let details = details(&fields)?;
+    if let Some(status) = status {
         room.channels.desk.messages.change_status(&room.entered.person, room.conversation(), status).await?;
     }
-    room.change_customer(&fields).await?;
+    room.change_customer(details).await?;
     Ok(Json(room.full().await?))
+}
+
+fn status(word: &Value) -> Result<Status, Problem> {
+    let status = word.as_str().and_then(|word| word.parse::<Status>().ok());
+    status
+        .filter(|status| *status != Status::Removed)
+        .ok_or_else(|| Problem::fields(&[("status", "Not a valid choice.")]))
 }
 
 /// The room leaves the agents' lists, and does not exist for them any more. Its messages are kept for the customer, and the next message

@@ -28,8 +28,7 @@ pub(super) fn details(fields: &Fields) -> Result<VisitorDetails, Problem> {
 
 impl InRoom {
     /// Changes the customer's details, as far as they are given.
-    pub(super) async fn change_customer(&self, fields: &Fields) -> Result<(), Problem> {
-        let details = details(fields)?;
+    pub(super) async fn change_customer(&self, details: VisitorDetails) -> Result<(), Problem> {
         let InRoom { channels, entered, .. } = self;
         if let Some(customer) = channels.accounts.user(entered.customer.id).await? {
             channels.accounts.change_visitor(&customer, details).await?;
@@ -45,7 +44,7 @@ impl InRoom {
         let is_nameless = customer.email.is_empty() && customer.name == ANONYMOUS;
         let is_given = fields.text("customer_name").is_some_and(|name| !name.trim().is_empty());
         if self.entered.is_identified && is_nameless && is_given {
-            self.change_customer(fields).await?;
+            self.change_customer(details(fields)?).await?;
             if let Some(named) = self.channels.accounts.user(self.entered.customer.id).await? {
                 self.entered.person = caller::person(&named);
                 self.entered.customer = self.entered.person.clone();

@@ -124,7 +124,7 @@ async fn change(CallersRoom(room): CallersRoom, fields: Fields) -> Result<Json<V
     if !room.entered.is_identified && !room.channels.settings.open_public_rooms {
         return Err(Problem::no_such_room());
     }
-    room.change_customer(&fields).await?;
+    room.change_customer(details(&fields)?).await?;
     Ok(Json(room.full().await?))
 }
 
