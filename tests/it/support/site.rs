@@ -1,7 +1,7 @@
 //! A data file for servers that run one after the other.
 
 use std::path::PathBuf;
-use std::process::Output;
+use std::process::{Output, Stdio};
 use std::sync::Arc;
 
 use deskline::domain::Role;
@@ -52,6 +52,6 @@ impl Site {
 
 /// Runs the program until it exits.
 pub(crate) async fn run(arguments: &[&str]) -> Output {
-    let run = Command::new(PROGRAM).args(arguments).kill_on_drop(true).output();
+    let run = Command::new(PROGRAM).args(arguments).stdin(Stdio::null()).kill_on_drop(true).output();
     timeout(STOP, run).await.expect("the program does not end").unwrap()
 }
