@@ -10,7 +10,7 @@ use axum::response::Response;
 use parking_lot::Mutex;
 
 use super::refusal::refusal;
-use super::{ClientAddress, HangUp, TrustedProxies};
+use super::{ClientAddress, ConnectionHandle, TrustedProxies};
 use crate::limits::{Bans, StillBanned};
 
 /// A connection that can be closed when its address is banned.
@@ -21,13 +21,13 @@ pub trait Closable: Send + Sync {
     fn close(&self);
 }
 
-impl Closable for HangUp {
+impl Closable for ConnectionHandle {
     fn is_open(&self) -> bool {
         Self::is_open(self)
     }
 
     fn close(&self) {
-        self.now();
+        self.abort();
     }
 }
 
@@ -117,7 +117,7 @@ impl ShutOut {
     /// when the address is banned.
     pub async fn run(&self, request: Request, next: Next) -> Response {
         let address = ClientAddress::of(request.extensions()).ip();
-        let socket = request.extensions().get::<HangUp>().cloned();
+        let socket = request.extensions().get::<ConnectionHandle>().cloned();
         let response = tokio::select! {
             response = next.run(request) => response,
             banned = self.banned(address) => return refused(banned),

@@ -1,7 +1,7 @@
 //! From a socket to a request: the accept loop, with the bounds that a bare `axum::serve` lacks.
 //!
 //! A connection that sends no request head, or no body, in time is closed; a peer that takes no bytes is given up by the kernel,
-//! one that takes next to none by us; and whoever holds a request's [`HangUp`] can end its connection at once.
+//! one that takes next to none by us; and whoever holds a request's [`ConnectionHandle`] can end its connection at once.
 
 use std::convert::Infallible;
 use std::io;
@@ -35,6 +35,7 @@ mod caching;
 mod client_address;
 mod client_mark;
 mod compact;
+mod connection_handle;
 mod cookies;
 mod cors;
 mod event_names;
@@ -58,6 +59,7 @@ pub use client_address::{ClientAddress, TrustedProxies};
 use client_address::{Front, find_address};
 pub use client_mark::ClientMark;
 use compact::compact_head;
+pub use connection_handle::ConnectionHandle;
 pub use cookies::cookie_value;
 use cors::{cors, is_preflight, leave_out_content};
 pub use event_names::EventNames;
@@ -67,8 +69,7 @@ pub use refusal::refusal;
 pub(crate) use refuse_head::is_api;
 pub use refuse_head::refuse_head;
 pub use server_url::{PublicUrl, PublicUrlError, ServerUrl};
-pub use stream::HangUp;
-use stream::Shared;
+use stream::TrackedStream;
 
 /// How long a client may take to send a request's head, also the first one.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -109,8 +110,8 @@ pub async fn serve(listener: &TcpListener, router: Router, stop: CancellationTok
                     continue;
                 }
                 // Whoever waits for the tasks waits for the last frames of websockets, too.
-                let stream = Shared::new(stream, (permit, tasks.token()));
-                tasks.spawn(converse(stream, peer, router.clone(), stop.clone()));
+                let stream = TrackedStream::new(stream, (permit, tasks.token()));
+                tasks.spawn(serve_connection(stream, peer, router.clone(), stop.clone()));
             }
             Err(error) => {
                 tracing::warn!(%error, "Could not accept a connection");
@@ -121,16 +122,16 @@ pub async fn serve(listener: &TcpListener, router: Router, stop: CancellationTok
 }
 
 /// Serves the requests of one connection.
-async fn converse<G: Send + Unpin + 'static>(
-    stream: Shared<G>,
+async fn serve_connection<G: Send + Unpin + 'static>(
+    stream: TrackedStream<G>,
     peer: SocketAddr,
     router: Router,
     stop: CancellationToken,
 ) {
-    let hang_up = stream.hang_up();
+    let connection_handle = stream.connection_handle();
     let service = service_fn(move |request| {
-        let (router, hang_up) = (router.clone(), hang_up.clone());
-        async move { Ok::<_, Infallible>(answer(router, hang_up, peer, request).await) }
+        let (router, connection_handle) = (router.clone(), connection_handle.clone());
+        async move { Ok::<_, Infallible>(answer(router, connection_handle, peer, request).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -185,8 +186,13 @@ async fn prepare(State(front): State<Front>, mut request: axum::extract::Request
 }
 
 /// Answers one request.
-async fn answer(router: Router, hang_up: HangUp, peer: SocketAddr, request: Request<Incoming>) -> Response {
-    if hang_up.has_bare_lf() {
+async fn answer(
+    router: Router,
+    connection_handle: ConnectionHandle,
+    peer: SocketAddr,
+    request: Request<Incoming>,
+) -> Response {
+    if connection_handle.has_bare_lf() {
         return head::bad_request("A line of the request ends with a bare LF");
     }
     let (mut parts, body) = match head::checked(request) {
@@ -195,7 +201,7 @@ async fn answer(router: Router, hang_up: HangUp, peer: SocketAddr, request: Requ
     };
     let (body, deadline) = body::timed(body);
     parts.extensions.insert(ConnectInfo(peer));
-    parts.extensions.insert(hang_up.clone());
+    parts.extensions.insert(connection_handle.clone());
     if let Some(deadline) = &deadline {
         parts.extensions.insert(deadline.clone());
     }
@@ -204,11 +210,11 @@ async fn answer(router: Router, hang_up: HangUp, peer: SocketAddr, request: Requ
         return head::too_slow();
     }
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        hang_up.leave_http();
+        connection_handle.leave_http();
     } else if let Some(bytes) = response.body().size_hint().exact() {
         let client = response.extensions().get::<ClientAddress>();
         let to = client.map_or_else(|| Source::of(peer.ip()), ClientAddress::source);
-        unread_answers::count(&hang_up, to, usize::try_from(bytes).unwrap_or(usize::MAX));
+        unread_answers::count(&connection_handle, to, usize::try_from(bytes).unwrap_or(usize::MAX));
     }
     response
 }

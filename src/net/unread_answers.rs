@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::HangUp;
+use super::ConnectionHandle;
 use crate::limits::Source;
 
 /// Bytes of unread responses that this process keeps. Beyond, clients that do not read are given up.
@@ -42,7 +42,7 @@ struct Unread {
 struct Answer {
     bytes: usize,
     to: Source,
-    connection: HangUp,
+    connection: ConnectionHandle,
 }
 
 /// An answer at this moment.
@@ -75,7 +75,7 @@ impl UnreadAnswer {
 }
 
 /// A response of so many bytes to this client is about to be written to a connection.
-pub(super) fn count(connection: &HangUp, to: Source, bytes: usize) {
+pub(super) fn count(connection: &ConnectionHandle, to: Source, bytes: usize) {
     if bytes <= SMALL {
         return;
     }
@@ -94,7 +94,7 @@ pub(super) fn count(connection: &HangUp, to: Source, bytes: usize) {
     for slow in beyond(&held, ALL, AT_MOST) {
         if let Some(Answer { connection, .. }) = answers.remove(&slow) {
             tracing::debug!("Closed a connection that reads a large response too slowly, to bound memory");
-            connection.now();
+            connection.abort();
         }
     }
 }

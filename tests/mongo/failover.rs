@@ -70,7 +70,7 @@ async fn writes_fail_for_a_while(flags: &[&str]) {
         let how = match round % 5 {
             0 | 1 => Failure::Refuse(code),
             2 | 3 => Failure::DoAndDoubt(code),
-            _ => Failure::HangUp,
+            _ => Failure::ConnectionHandle,
         };
         database.fail(random.random_range(1..6), &how).await;
         assert!(crowd.is_acknowledged(5, PATIENCE).await, "round {round}: nobody is acknowledged: {}", server.log());

@@ -23,7 +23,7 @@ pub(crate) enum Failure {
     /// Do them, and then say with this code that they are not sure.
     DoAndDoubt(i32),
     /// Break the connection.
-    HangUp,
+    ConnectionHandle,
 }
 
 /// A server process on data that stay. Killed when it is dropped.
@@ -84,9 +84,9 @@ impl OwnDatabase {
             Failure::DoAndDoubt(code) => {
                 data.insert("writeConcernError", doc! { "code": *code, "errmsg": "the primary is stepping down" });
             }
-            Failure::HangUp => drop(data.insert("closeConnection", true)),
+            Failure::ConnectionHandle => drop(data.insert("closeConnection", true)),
         }
-        if !matches!(how, Failure::HangUp) {
+        if !matches!(how, Failure::ConnectionHandle) {
             data.insert("errorLabels", vec!["RetryableWriteError"]);
         }
         self.command(doc! { "configureFailPoint": "failCommand", "mode": mode.into(), "data": data }).await;

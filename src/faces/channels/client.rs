@@ -14,7 +14,7 @@ use crate::desk::Desk;
 use crate::desk::messages::{SendMessageError, Sent};
 use crate::domain::{ConnectionId, ConversationId, Person};
 use crate::limits::{Pace, Paced};
-use crate::net::HangUp;
+use crate::net::ConnectionHandle;
 use crate::presence::{Connection, Delivery, Ending, Outcome, Recognized, Revoked};
 
 /// Close code: policy violation.
@@ -63,10 +63,10 @@ impl<L> Client<L> {
         desk: &Desk,
         person: Arc<Person>,
         room: Option<ConversationId>,
-        hang_up: Option<HangUp>,
+        connection_handle: Option<ConnectionHandle>,
     ) -> (Self, mpsc::Receiver<Item<L>>) {
         let id = ConnectionId::next();
-        let (queue, waiting) = SendQueue::new(id, person.id, hang_up);
+        let (queue, waiting) = SendQueue::new(id, person.id, connection_handle);
         let (desk, pace) = (desk.clone(), Pace::default());
         (Self { id, desk, person, queue, pace, guest_in: None, room }, waiting)
     }

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::{ConnectionId, DeskEvent, UserId};
-use crate::net::HangUp;
+use crate::net::ConnectionHandle;
 use crate::presence::{Delivery, Outcome};
 
 /// Most frames in a queue.
@@ -55,7 +55,7 @@ pub(in crate::faces) struct SendQueue<L> {
     person: UserId,
     items: mpsc::Sender<Item<L>>,
     waiting: AtomicUsize,
-    hang_up: Option<HangUp>,
+    connection_handle: Option<ConnectionHandle>,
     is_over: AtomicBool,
     entries: Mutex<Entries>,
 }
@@ -64,7 +64,7 @@ impl<L> SendQueue<L> {
     pub(in crate::faces) fn new(
         connection: ConnectionId,
         person: UserId,
-        hang_up: Option<HangUp>,
+        connection_handle: Option<ConnectionHandle>,
     ) -> (Self, mpsc::Receiver<Item<L>>) {
         let (items, waiting) = mpsc::channel(FRAMES);
         let queue = Self {
@@ -72,7 +72,7 @@ impl<L> SendQueue<L> {
             person,
             items,
             waiting: AtomicUsize::new(0),
-            hang_up,
+            connection_handle,
             is_over: AtomicBool::new(false),
             entries: Mutex::new(Entries { pushed_at: None, arrived: Instant::now() }),
         };
@@ -86,8 +86,11 @@ impl<L> SendQueue<L> {
         }
         let bytes = item.bytes();
         let waiting = self.waiting.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        let is_admitted =
-            bytes == 0 || self.hang_up.as_ref().is_none_or(|hang_up| hang_up.admit(Some(self.person), bytes));
+        let is_admitted = bytes == 0
+            || self
+                .connection_handle
+                .as_ref()
+                .is_none_or(|connection_handle| connection_handle.admit(Some(self.person), bytes));
         if waiting > BYTES || !is_admitted {
             self.waiting.fetch_sub(bytes, Ordering::Relaxed);
             return self.full(is_replay);
@@ -165,8 +168,8 @@ impl<L> SendQueue<L> {
         }
         if !self.is_over.swap(true, Ordering::Relaxed) {
             tracing::warn!(connection.id = %self.connection, "Closed a connection that reads too slowly");
-            if let Some(hang_up) = &self.hang_up {
-                hang_up.now();
+            if let Some(connection_handle) = &self.connection_handle {
+                connection_handle.abort();
             }
         }
         Outcome::Closed

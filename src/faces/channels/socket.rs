@@ -25,7 +25,7 @@ use super::client::Dialect;
 use super::probe::Probe;
 use super::send_queue::Item;
 use super::{FAREWELL, Sockets};
-use crate::net::{HangUp, Pulse, ServerUrl};
+use crate::net::{ConnectionHandle, Pulse, ServerUrl};
 use crate::presence::Ending;
 use crate::supervise::contained;
 
@@ -48,7 +48,7 @@ pub(in crate::faces) struct Handshake {
     key: HeaderValue,
     upgrade: OnUpgrade,
     /// Closes its TCP connection.
-    pub(in crate::faces) hang_up: Option<HangUp>,
+    pub(in crate::faces) connection_handle: Option<ConnectionHandle>,
     /// URL at which its client reaches this server.
     pub(in crate::faces) server_url: ServerUrl,
 }
@@ -79,10 +79,10 @@ impl Handshake {
         let (true, Some(key)) = (is_handshake, key) else {
             return Err(NoHandshake);
         };
-        let hang_up = request.extensions().get::<HangUp>().cloned();
+        let connection_handle = request.extensions().get::<ConnectionHandle>().cloned();
         let server_url = ServerUrl::of(request.headers(), request.extensions());
         match request.extensions_mut().remove::<OnUpgrade>() {
-            Some(upgrade) => Ok(Self { key, upgrade, hang_up, server_url }),
+            Some(upgrade) => Ok(Self { key, upgrade, connection_handle, server_url }),
             None => Err(NoHandshake),
         }
     }

@@ -43,9 +43,13 @@ impl DrivecashConnection {
         entered: &ConversationAccess,
         handshake: &Handshake,
     ) -> (Arc<Self>, mpsc::Receiver<Item<Deferred>>) {
-        let hang_up = handshake.hang_up.clone();
-        let (client, waiting) =
-            Client::new(&channels.desk, entered.person.clone(), Some(entered.summary.conversation.id), hang_up);
+        let connection_handle = handshake.connection_handle.clone();
+        let (client, waiting) = Client::new(
+            &channels.desk,
+            entered.person.clone(),
+            Some(entered.summary.conversation.id),
+            connection_handle,
+        );
         let (side, conversation) = (entered.side, entered.summary.conversation.id);
         let server = handshake.server_url.clone();
         (Arc::new(Self { client, side, conversation, customer: entered.customer.id, server }), waiting)

@@ -2,7 +2,7 @@
 //!
 //! The stock client (4.6 and later) recovers its state after a lost connection if that packet carries one. socketioxide
 //! cannot add it: it sends `40{"sid":"..."}`. The session id is known before the packet is sent, and so are its exact bytes. They are
-//! replaced where they pass through this server: in the writes of a websocket (`HangUp::replace_once`), and in the response to a poll
+//! replaced where they pass through this server: in the writes of a websocket (`ConnectionHandle::replace_once`), and in the response to a poll
 //! ([`in_answer`](ConnectAnswer::in_answer)). If the library changes the packet, nothing is replaced, no client recovers, and
 //! `tests/it/recovery.rs` fails.
 //!
@@ -16,7 +16,7 @@ use axum::response::Response;
 use http_body_util::BodyExt as _;
 use parking_lot::Mutex;
 
-use crate::net::HangUp;
+use crate::net::ConnectionHandle;
 
 /// The packet of one session, until it was sent in the response to a poll or a websocket carries the socket.
 #[derive(Debug, Default)]
@@ -39,7 +39,7 @@ impl ConnectAnswer {
     }
 
     /// Adds the `pid` if the packet is sent on this websocket. During an upgrade, it may still be sent in the response to a poll.
-    pub(in crate::faces) fn carry(&self, websocket: &HangUp) {
+    pub(in crate::faces) fn carry(&self, websocket: &ConnectionHandle) {
         if let Some(packet) = self.packet().as_ref() {
             packet.replace_on(websocket);
         }
@@ -81,7 +81,7 @@ impl ConnectAnswer {
 }
 
 impl Packet {
-    fn replace_on(&self, websocket: &HangUp) {
+    fn replace_on(&self, websocket: &ConnectionHandle) {
         if let (Some(without), Some(with)) = (frame(&self.without), frame(&self.with)) {
             websocket.replace_once(without, with);
         }

@@ -23,7 +23,7 @@ use crate::accounts::Accounts;
 use crate::auth::Subject;
 use crate::faces::http::reply::retry_later;
 use crate::limits::{Action, Limits, RateLimited};
-use crate::net::{ClientAddress, HangUp};
+use crate::net::{ClientAddress, ConnectionHandle};
 
 /// State of [`guard`].
 #[derive(Clone)]
@@ -84,7 +84,7 @@ pub async fn guard(State(gate): State<Gate>, mut request: Request, next: Next) -
     if query.is_eio3 && !gate.allow_eio3 {
         return refuse(5, "Unsupported protocol version");
     }
-    let hang_up = request.extensions().get::<HangUp>().cloned();
+    let connection_handle = request.extensions().get::<ConnectionHandle>().cloned();
     let route = ClientAddress::of(request.extensions()).route();
     let credentials = Credentials::of(&gate.accounts, request.headers(), route, query.is_websocket);
     // The library rejects unknown ids.
@@ -95,7 +95,7 @@ pub async fn guard(State(gate): State<Gate>, mut request: Request, next: Next) -
     let names_a_session = request.uri().query().is_some_and(|query| query.contains("sid="));
     let protocol = first_protocol(&request);
     if !names_a_session && request.method() == Method::GET {
-        return with_protocol(gate.open(&query, request, next, credentials, hang_up).await, protocol);
+        return with_protocol(gate.open(&query, request, next, credentials, connection_handle).await, protocol);
     }
     let is_poll = request.method() == Method::GET && query.is_polling;
     let is_post = request.method() == Method::POST;
@@ -119,10 +119,12 @@ pub async fn guard(State(gate): State<Gate>, mut request: Request, next: Next) -
         (StatusCode::OK, Some(repeats)) if is_post => repeats.lock().handled(&query),
         _ => {}
     }
-    if let (Some(session), Some(websocket), StatusCode::SWITCHING_PROTOCOLS) = (&session, &hang_up, response.status()) {
+    if let (Some(session), Some(websocket), StatusCode::SWITCHING_PROTOCOLS) =
+        (&session, &connection_handle, response.status())
+    {
         session.upgraded(websocket.clone());
     }
-    gate.transports.answered(&query, response.status(), hang_up);
+    gate.transports.answered(&query, response.status(), connection_handle);
     let response = with_protocol(response, protocol);
     match gate.transports.awaiting_connect_answer(&query) {
         Some(transport) if is_poll => transport.connect_answer.in_answer(response).await,
@@ -138,7 +140,7 @@ impl Gate {
         mut request: Request,
         next: Next,
         credentials: Credentials,
-        hang_up: Option<HangUp>,
+        connection_handle: Option<ConnectionHandle>,
     ) -> Response {
         let source = ClientAddress::of(request.extensions()).source();
         let opener = match credentials.subject() {
@@ -157,7 +159,7 @@ impl Gate {
         };
         let repeats = Repeats::since(query, request.headers());
         let handshake = Handshake::read(query, &request);
-        let session = Session::open(place, credentials, handshake, hang_up, repeats);
+        let session = Session::open(place, credentials, handshake, connection_handle, repeats);
         request.extensions_mut().insert(session.clone());
         let response = next.run(request).await;
         if query.is_polling && response.status() == StatusCode::OK {
@@ -189,7 +191,7 @@ fn session_id(body: &[u8]) -> Option<Sid> {
 /// Closes a session. The stock client reconnects by itself.
 async fn end_session(end: End, query: Query, next: Next) {
     match end {
-        End::Websocket(websocket) => websocket.now(),
+        End::Websocket(websocket) => websocket.abort(),
         End::Polling(session) => {
             let eio = if query.is_eio3 { 3 } else { 4 };
             let uri = format!("{PATH}?EIO={eio}&transport=polling&sid={session}");

@@ -19,7 +19,7 @@ use crate::accounts::Accounts;
 use crate::auth::Subject;
 use crate::faces::http::credentials::{cookie_token, header_token};
 use crate::limits::Route;
-use crate::net::HangUp;
+use crate::net::ConnectionHandle;
 
 /// The credentials of a request.
 #[derive(Debug, Clone)]
@@ -74,7 +74,7 @@ fn token(headers: &HeaderMap) -> Option<&str> {
 #[derive(Debug)]
 pub(super) enum End {
     /// By closing its websocket.
-    Websocket(HangUp),
+    Websocket(ConnectionHandle),
     /// By a CLOSE packet in its name.
     Polling(Sid),
     /// Not known yet.
@@ -86,7 +86,7 @@ pub(super) struct Session {
     credentials: Credentials,
     pub(super) handshake: Handshake,
     id: OnceLock<Sid>,
-    websocket: OnceLock<HangUp>,
+    websocket: OnceLock<ConnectionHandle>,
     /// Its place among the unclaimed sessions.
     place: Mutex<Option<Place>>,
     repeats: Option<Box<Mutex<Repeats>>>,
@@ -97,12 +97,12 @@ impl Session {
         place: Place,
         credentials: Credentials,
         handshake: Handshake,
-        hang_up: Option<HangUp>,
+        connection_handle: Option<ConnectionHandle>,
         repeats: Option<Repeats>,
     ) -> Arc<Self> {
         let websocket = OnceLock::new();
-        if let Some(hang_up) = hang_up.filter(|_| handshake.is_websocket) {
-            drop(websocket.set(hang_up));
+        if let Some(connection_handle) = connection_handle.filter(|_| handshake.is_websocket) {
+            drop(websocket.set(connection_handle));
         }
         let repeats = repeats.map(|repeats| Box::new(Mutex::new(repeats)));
         let session =
@@ -123,7 +123,7 @@ impl Session {
     }
 
     /// Notes that it was upgraded to this websocket.
-    pub(super) fn upgraded(&self, websocket: HangUp) {
+    pub(super) fn upgraded(&self, websocket: ConnectionHandle) {
         drop(self.websocket.set(websocket));
     }
 
@@ -133,7 +133,7 @@ impl Session {
     }
 
     /// The websocket that it began with; `None` if it began by polling.
-    pub(super) fn first_websocket(&self) -> Option<&HangUp> {
+    pub(super) fn first_websocket(&self) -> Option<&ConnectionHandle> {
         self.websocket.get().filter(|_| self.handshake.is_websocket)
     }
 

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::MAX_MESSAGE;
 use super::connect_answer::ConnectAnswer;
 use crate::domain::UserId;
-use crate::net::HangUp;
+use crate::net::ConnectionHandle;
 use crate::presence::{ON_THE_WAY, ROUND_TRIP};
 
 /// Most bytes of events that are queued for a websocket whose client is not reading. The library limits only their number.
@@ -42,7 +42,7 @@ const HEARD_WITHIN: Duration = Duration::from_millis(1);
 #[derive(Debug)]
 pub(in crate::faces) struct Transport {
     /// The websocket, and when it was opened.
-    websocket: OnceLock<(HangUp, Instant)>,
+    websocket: OnceLock<(ConnectionHandle, Instant)>,
     /// When the websocket was first seen to carry the socket. Everything queued for polls has been sent on it by then.
     carries_since: OnceLock<Instant>,
     waiting: Mutex<Waiting>,
@@ -90,7 +90,7 @@ impl Transport {
     }
 
     /// For a socket that began with this websocket.
-    pub(in crate::faces) fn of_websocket(websocket: &HangUp) -> Self {
+    pub(in crate::faces) fn of_websocket(websocket: &ConnectionHandle) -> Self {
         let transport = Self { ended: None, ..Self::new() };
         transport.carry(websocket);
         transport.carries_since.get_or_init(Instant::now);
@@ -98,7 +98,7 @@ impl Transport {
     }
 
     /// Closes the websocket; `None` while there is none.
-    pub(in crate::faces) fn hang_up(&self) -> Option<&HangUp> {
+    pub(in crate::faces) fn connection_handle(&self) -> Option<&ConnectionHandle> {
         self.websocket.get().map(|(websocket, _)| websocket)
     }
 
@@ -116,12 +116,12 @@ impl Transport {
 
     /// Pings the client, if a websocket carries the socket; polls prove enough otherwise. Returns false if it cannot be pinged now.
     pub(in crate::faces) fn ask(&self) -> bool {
-        let Some(websocket) = self.hang_up().filter(|_| self.is_websocket()) else { return false };
+        let Some(websocket) = self.connection_handle().filter(|_| self.is_websocket()) else { return false };
         websocket.ping(self.written_before(websocket))
     }
 
     /// Everything that was sent before this has been written to the websocket. The library has a queue of its own, whose task may be late.
-    fn written_before(&self, websocket: &HangUp) -> Instant {
+    fn written_before(&self, websocket: &ConnectionHandle) -> Instant {
         let (now, sent_at, flushed_at) = (Instant::now(), self.waiting().sent_at, websocket.flushed_at());
         if flushed_at > sent_at && now > sent_at + HANDED_ON {
             return now;
@@ -133,7 +133,7 @@ impl Transport {
     /// Pings the client and waits. Returns false if it does not answer, and so is gone. A polling client is asked by what was sent to it.
     pub(in crate::faces) async fn answers(&self) -> bool {
         let asked_at = Instant::now();
-        let polls = self.hang_up().is_none();
+        let polls = self.connection_handle().is_none();
         if polls && self.waiting().events == 0 {
             return true;
         }
@@ -147,7 +147,7 @@ impl Transport {
         sleep_until(asked_at + ROUND_TRIP).await;
         let _is_asked = self.ask();
         sleep_until(asked_at + ANSWER).await;
-        if let Some(websocket) = self.hang_up() {
+        if let Some(websocket) = self.connection_handle() {
             return !self.is_websocket() || !self.takes_all() || websocket.heard_at() + HEARD_WITHIN > asked_at;
         }
         let waiting = self.waiting();
@@ -156,7 +156,7 @@ impl Transport {
 
     /// Whether an upgrade is in progress: a websocket is open, and was not seen to carry the socket yet.
     pub(in crate::faces) fn is_changing(&self) -> bool {
-        self.hang_up().is_some_and(HangUp::is_open) && !self.is_websocket()
+        self.connection_handle().is_some_and(ConnectionHandle::is_open) && !self.is_websocket()
     }
 
     /// Whether a websocket carried the socket when it was last checked.
@@ -174,9 +174,9 @@ impl Transport {
             self.connect_answer.leave_to_websocket();
             // What is held for its polls is lost, since it stops polling. It reconnects and gets that again.
             if self.waiting().is_held
-                && let Some(websocket) = self.hang_up()
+                && let Some(websocket) = self.connection_handle()
             {
-                websocket.now();
+                websocket.abort();
             }
         }
     }
@@ -190,7 +190,7 @@ impl Transport {
     pub(in crate::faces) fn add_pid(&self, session: impl Display, namespace: &str, pid: &str) {
         self.connect_answer.add(session, namespace, pid);
         // A websocket that is opened at this moment finds the packet by itself.
-        if let Some(websocket) = self.hang_up() {
+        if let Some(websocket) = self.connection_handle() {
             self.connect_answer.carry(websocket);
         }
         if self.is_websocket() {
@@ -207,7 +207,7 @@ impl Transport {
         }
         let total = waiting.events.saturating_add(bytes);
         let has_room = (waiting.events == 0 || total <= bound)
-            && self.hang_up().is_none_or(|websocket| websocket.admit(Some(person), bytes));
+            && self.connection_handle().is_none_or(|websocket| websocket.admit(Some(person), bytes));
         if has_room {
             waiting.events = total;
             waiting.sent_at = Instant::now();
@@ -228,7 +228,7 @@ impl Transport {
 
     /// Whether the client reads everything that is written.
     fn takes_all(&self) -> bool {
-        self.hang_up().is_none_or(|websocket| !websocket.has_unsent())
+        self.connection_handle().is_none_or(|websocket| !websocket.has_unsent())
     }
 
     /// Notes that the client has sent something, which proves what it has received.
@@ -263,7 +263,7 @@ impl Transport {
     /// Everything that was sent before this has arrived.
     pub(in crate::faces) fn arrived(&self) -> Instant {
         let confirmed = self.waiting().arrived;
-        let Some(websocket) = self.hang_up() else { return confirmed };
+        let Some(websocket) = self.connection_handle() else { return confirmed };
         let answered = self.carried_at(websocket.answered(), Duration::ZERO);
         // What was heard last may be the close.
         let heard = self.carried_at(websocket.heard_at(), ON_THE_WAY);
@@ -298,13 +298,13 @@ impl Transport {
 
     /// A poll has been waiting since `asked`, so the client has received everything that was sent before.
     pub(in crate::faces) fn polls_since(&self, asked: Instant) {
-        if self.hang_up().is_none() {
+        if self.connection_handle().is_none() {
             self.confirm(asked);
         }
     }
 
     /// Sets the websocket that is to carry the socket.
-    pub(in crate::faces) fn carry(&self, websocket: &HangUp) {
+    pub(in crate::faces) fn carry(&self, websocket: &ConnectionHandle) {
         // The library rejects a second one.
         drop(self.websocket.set((websocket.clone(), Instant::now())));
         self.connect_answer.carry(websocket);
@@ -363,7 +363,7 @@ mod tests {
         let transport = Transport::new();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let stream = Arc::new(TcpStream::connect(listener.local_addr().unwrap()).await.unwrap());
-        transport.carry(&HangUp::of(&stream));
+        transport.carry(&ConnectionHandle::of(&stream));
         transport.add_pid("session", "/", "page");
         assert!(transport.connect_answer.is_due());
         let answer = transport.connect_answer.in_answer(Response::new(r#"40{"sid":"session"}"#.into())).await;

@@ -15,7 +15,7 @@ use super::portions::Portions;
 use super::query::Query;
 use super::session::Session;
 use super::transport::Transport;
-use crate::net::HangUp;
+use crate::net::ConnectionHandle;
 
 /// Transports of sockets that started with long-polling, keyed by session. Clones share state.
 #[derive(Clone, Default)]
@@ -27,13 +27,13 @@ pub(in crate::faces) struct Transports {
 enum Known {
     Socket(Weak<Transport>),
     /// A websocket to which the client was upgraded before it connected to a namespace.
-    Websocket(HangUp),
+    Websocket(ConnectionHandle),
 }
 
 impl Known {
-    fn websocket(self) -> Option<HangUp> {
+    fn websocket(self) -> Option<ConnectionHandle> {
         match self {
-            Self::Socket(transport) => transport.upgrade()?.hang_up().cloned(),
+            Self::Socket(transport) => transport.upgrade()?.connection_handle().cloned(),
             Self::Websocket(websocket) => Some(websocket),
         }
     }
@@ -72,7 +72,7 @@ impl Transports {
         if let Some(Known::Socket(known)) = all.get(&session)
             && std::ptr::eq(known.as_ptr(), &raw const **transport)
         {
-            match transport.hang_up() {
+            match transport.connection_handle() {
                 Some(websocket) if websocket.is_open() => {
                     all.insert(session, Known::Websocket(websocket.clone()));
                 }
@@ -159,8 +159,13 @@ impl Transports {
     }
 
     /// Records the upgrade if this is the response to a successful one.
-    pub(in crate::faces) fn answered(&self, query: &Query, status: StatusCode, hang_up: Option<HangUp>) {
-        let (Some(session), Some(websocket)) = (query.session, hang_up) else { return };
+    pub(in crate::faces) fn answered(
+        &self,
+        query: &Query,
+        status: StatusCode,
+        connection_handle: Option<ConnectionHandle>,
+    ) {
+        let (Some(session), Some(websocket)) = (query.session, connection_handle) else { return };
         if !query.is_websocket || status != StatusCode::SWITCHING_PROTOCOLS {
             return;
         }

@@ -63,8 +63,8 @@ impl StorefrontConnection {
             uuid: conversation.uuid,
             speaks_by_id: is_panel || !entered.is_identified,
         };
-        let (room, hang_up) = (Some(conversation.id), handshake.hang_up.clone());
-        let (mut client, waiting) = Client::new(&channels.desk, entered.person.clone(), room, hang_up);
+        let (room, connection_handle) = (Some(conversation.id), handshake.connection_handle.clone());
+        let (mut client, waiting) = Client::new(&channels.desk, entered.person.clone(), room, connection_handle);
         client.guest_in = (!entered.is_identified).then_some(conversation.id);
         (
             Arc::new(Self { client, channels: channels.clone(), scope, server_url: handshake.server_url.clone() }),
@@ -75,7 +75,7 @@ impl StorefrontConnection {
     pub(super) fn for_agent(storefront: &Storefront, agent: Arc<Person>, handshake: &Handshake) -> Opened {
         let Storefront { channels, overviews } = storefront;
         let scope = Scope::Agents { overview_is_due: AtomicBool::new(false), overviews: overviews.clone() };
-        let (client, waiting) = Client::new(&channels.desk, agent, None, handshake.hang_up.clone());
+        let (client, waiting) = Client::new(&channels.desk, agent, None, handshake.connection_handle.clone());
         let server_url = handshake.server_url.clone();
         let connection = Arc::new(Self { client, channels: channels.clone(), scope, server_url });
         connection.client.queue.push(Item::Deferred(Overview::First), false);

@@ -111,8 +111,8 @@ pub fn layer(
                 Err(error) => {
                     tracing::warn!(%error, "Could not read the account of a page that reconnects");
                     // A client whose websocket breaks retries; one that polls starts over.
-                    if let Some(websocket) = transport.hang_up() {
-                        websocket.now();
+                    if let Some(websocket) = transport.connection_handle() {
+                        websocket.abort();
                     }
                     None
                 }

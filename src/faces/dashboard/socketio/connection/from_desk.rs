@@ -68,7 +68,7 @@ impl Connection for SocketConnection {
     /// when the server stops.
     fn close_gracefully(&self) {
         let mut state = self.state();
-        let Some(websocket) = self.transport.hang_up().filter(|_| state.socket().is_some()) else {
+        let Some(websocket) = self.transport.connection_handle().filter(|_| state.socket().is_some()) else {
             return self.transport.end();
         };
         state.stage = Stage::CutOff;
@@ -76,7 +76,7 @@ impl Connection for SocketConnection {
         if self.transport.is_websocket() && !websocket.has_unsent() {
             self.transport.confirm_all();
         }
-        websocket.now();
+        websocket.abort();
     }
 
     fn wants_receipts(&self) -> bool {

@@ -294,8 +294,8 @@ impl SocketConnection {
         }
         state.stage = Stage::CutOff;
         drop(state);
-        if let Some(websocket) = self.transport.hang_up() {
-            websocket.now();
+        if let Some(websocket) = self.transport.connection_handle() {
+            websocket.abort();
             return true;
         }
         // Not by a DISCONNECT packet, after which stock clients do not reconnect.

@@ -1,0 +1,218 @@
+//! Closes a connection from outside, and reports its state.
+
+use std::net::Shutdown;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use parking_lot::{Mutex, MutexGuard};
+use socket2::SockRef;
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+use super::backlog::Share;
+use super::pongs::PAYLOAD;
+use super::rewrite::Rewrite;
+use super::unread_answers::UnreadAnswer;
+use crate::domain::UserId;
+
+/// Closes the connection that a request came on, and reports its state. Clones refer to the same connection.
+#[derive(Debug, Clone)]
+pub struct ConnectionHandle {
+    pub(super) stream: Weak<TcpStream>,
+    pub(super) health: Arc<Health>,
+}
+
+/// The state of a connection, which outlives it.
+#[derive(Debug)]
+pub(super) struct Health {
+    pub(super) opened: Instant,
+    /// When the peer was last heard from, in milliseconds since `opened`.
+    pub(super) heard: AtomicU64,
+    /// Whether the last write had to wait.
+    pub(super) has_unsent: AtomicBool,
+    /// When the kernel last accepted bytes, in milliseconds since `opened`.
+    pub(super) taken: AtomicU64,
+    pub(super) rewrite: Rewrite,
+    /// Locked during a write.
+    sending: Mutex<Sending>,
+    /// When the stream was last flushed, in nanoseconds since `opened`.
+    pub(super) flushed: AtomicU64,
+    /// Everything sent before this has been confirmed by a pong, in milliseconds since `opened`.
+    pub(super) answered: AtomicU64,
+    /// The memory of what waits to be written.
+    pub(super) share: Share,
+    /// The large response that is being written, if there is one.
+    pub(super) unread_answer: UnreadAnswer,
+    /// Whether the connection still speaks HTTP, so that reads may contain the head of a request.
+    pub(super) is_http: AtomicBool,
+    pub(super) has_bare_lf: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Sending {
+    /// Whether no frame is partly written.
+    pub(super) is_between_frames: bool,
+    /// The number of the newest ping, and the time before which it confirms everything, in milliseconds since `opened`.
+    ping: (u32, u64),
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        Self {
+            opened: Instant::now(),
+            heard: AtomicU64::new(0),
+            has_unsent: AtomicBool::new(false),
+            taken: AtomicU64::new(0),
+            rewrite: Rewrite::default(),
+            sending: Mutex::default(),
+            flushed: AtomicU64::new(0),
+            answered: AtomicU64::new(0),
+            share: Share::default(),
+            unread_answer: UnreadAnswer::default(),
+            is_http: AtomicBool::new(true),
+            has_bare_lf: AtomicBool::new(false),
+        }
+    }
+}
+
+impl Health {
+    pub(super) fn hear(&self) {
+        if !self.has_unsent.load(Ordering::Relaxed) {
+            self.heard.store(self.millis(), Ordering::Relaxed);
+        }
+    }
+
+    /// Handles a pong. Only that of the newest ping counts; it implies all earlier ones.
+    pub(super) fn pong(&self, number: u32) {
+        let (newest, covers) = self.sending().ping;
+        if newest == number {
+            self.answered.fetch_max(covers, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn millis(&self) -> u64 {
+        u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    pub(super) fn sending(&self) -> MutexGuard<'_, Sending> {
+        self.sending.lock()
+    }
+}
+
+impl ConnectionHandle {
+    /// Creates the handle of a test's connection.
+    #[cfg(test)]
+    pub(crate) fn of(stream: &Arc<TcpStream>) -> Self {
+        Self { stream: Arc::downgrade(stream), health: Arc::default() }
+    }
+
+    /// Closes the connection at once. Buffered data is lost.
+    pub fn abort(&self) {
+        if let Some(stream) = self.stream.upgrade()
+            && let Err(error) = SockRef::from(&*stream).shutdown(Shutdown::Both)
+        {
+            tracing::debug!(%error, "Could not close a connection: it is closed already");
+        }
+    }
+
+    /// Sends a websocket ping between two frames; every client answers it. Its pong confirms everything sent before `covers`.
+    /// Returns false if no ping can be sent now: data is waiting for the peer, or the connection still speaks HTTP.
+    #[must_use]
+    pub fn ping(&self, covers: Instant) -> bool {
+        let mut sending = self.health.sending();
+        let Some(stream) = self.stream.upgrade().filter(|_| sending.is_between_frames) else { return false };
+        if self.health.is_http.load(Ordering::Relaxed) {
+            return false;
+        }
+        let covers = covers.saturating_duration_since(self.health.opened).as_millis();
+        let (number, covers) = (sending.ping.0.wrapping_add(1), u64::try_from(covers).unwrap_or(0));
+        let mut frame = [PING, PAYLOAD, 0, 0, 0, 0];
+        frame[2..].copy_from_slice(&number.to_be_bytes());
+        match stream.try_write(&frame) {
+            Ok(written) if written == frame.len() => {
+                sending.ping = (number, covers);
+                true
+            }
+            // A partly written ping corrupts the stream. In practice, so few bytes are written at once.
+            Ok(written) if written > 0 => {
+                sending.is_between_frames = false;
+                self.abort();
+                false
+            }
+            Ok(_) | Err(_) => false,
+        }
+    }
+
+    /// Everything sent before this instant has been confirmed by a pong.
+    #[must_use]
+    pub fn answered(&self) -> Instant {
+        self.health.opened + Duration::from_millis(self.health.answered.load(Ordering::Relaxed))
+    }
+
+    /// When the stream was last flushed.
+    #[must_use]
+    pub fn flushed_at(&self) -> Instant {
+        self.health.opened + Duration::from_nanos(self.health.flushed.load(Ordering::Relaxed))
+    }
+
+    /// Replaces the next occurrence of `from` in the sent data by `to`, if one write contains all of it.
+    pub fn replace_once(&self, from: Vec<u8>, to: Vec<u8>) {
+        self.health.rewrite.replace_once(from, to);
+    }
+
+    /// Whether data is waiting to be sent because the peer does not read.
+    #[must_use]
+    pub fn has_unsent(&self) -> bool {
+        self.is_open() && self.health.has_unsent.load(Ordering::Relaxed)
+    }
+
+    /// How long the waiting data has made no progress. Zero if nothing waits.
+    pub(super) fn idle(&self) -> Duration {
+        let taken = Duration::from_millis(self.health.taken.load(Ordering::Relaxed));
+        if self.has_unsent() { self.health.opened.elapsed().saturating_sub(taken) } else { Duration::ZERO }
+    }
+
+    /// When the peer last sent data while nothing was waiting for it. The end of the stream does not count, since a proxy may
+    /// have closed it.
+    #[must_use]
+    pub fn heard_at(&self) -> Instant {
+        self.health.opened + Duration::from_millis(self.health.heard.load(Ordering::Relaxed))
+    }
+
+    /// Reserves memory for `bytes` that wait for the peer. Returns false if the connection, the person or all connections together
+    /// have reached their limit. Released when everything has been sent.
+    #[must_use]
+    pub fn admit(&self, person: Option<UserId>, bytes: usize) -> bool {
+        if !self.has_unsent() {
+            self.health.share.release();
+        }
+        self.health.share.admit(person, bytes)
+    }
+
+    /// The large response that is being written.
+    pub(super) fn unread_answer(&self) -> &UnreadAnswer {
+        &self.health.unread_answer
+    }
+
+    /// Whether a line of the last request's head ended with a bare LF.
+    pub(super) fn has_bare_lf(&self) -> bool {
+        self.health.has_bare_lf.load(Ordering::Relaxed)
+    }
+
+    /// Marks the connection as a websocket.
+    pub(super) fn leave_http(&self) {
+        // The response that accepts the upgrade has not been written yet.
+        self.health.sending().is_between_frames = false;
+        self.health.is_http.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether the connection is open.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.stream.strong_count() > 0
+    }
+}
+
+/// The first byte of a ping.
+const PING: u8 = 0x89;
