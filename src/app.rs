@@ -180,7 +180,7 @@ fn router(
         .merge(ops::routes(desk.clone()))
         .merge(console::routes())
         .layer(axum::middleware::from_fn(faces::histories_in_turn))
-        .layer(axum::middleware::from_fn(net::refuse_head))
+        .layer(axum::middleware::from_fn(faces::refuse_head))
         .layer(socketio)
         .layer(axum::middleware::from_fn_with_state(polls, socketio::carry))
         .layer(axum::middleware::from_fn_with_state(gate, socketio::guard))

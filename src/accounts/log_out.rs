@@ -2,7 +2,7 @@
 
 use super::Accounts;
 use super::identify::{Identified, IdentifyError};
-use super::visitors::store_error;
+use super::store_error;
 use crate::domain::{Timestamp, TokenStamp, UserId};
 use crate::store::{SessionsChange, StoreError, UserChange};
 

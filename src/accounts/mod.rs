@@ -15,7 +15,7 @@ use crate::auth::{Passwords, Tokens};
 use crate::domain::{Clock, UserId};
 use crate::limits::Bans;
 use crate::mail::Mailer;
-use crate::store::UserStore;
+use crate::store::{SaveUserError, StoreError, UserStore};
 
 pub mod change_email;
 pub mod codes;
@@ -110,6 +110,16 @@ impl Accounts {
     fn tell_changed(&self, id: UserId) {
         if self.parts.changed.send(id).is_err() {
             tracing::trace!(user.id = %id, "No listener for a change of account {id}");
+        }
+    }
+}
+
+/// For changes that cannot clash with another account.
+fn store_error(error: SaveUserError) -> StoreError {
+    match error {
+        SaveUserError::Store(error) => error,
+        SaveUserError::EmailTaken | SaveUserError::UsernameTaken => {
+            StoreError::Corrupt("an unrelated change clashes with another account".into())
         }
     }
 }

@@ -1,9 +1,9 @@
 //! Changes one's own profile and password.
 
-use super::Accounts;
 use super::fields::{Name, NewPassword, Username};
 use super::log_in::{LogIn, LogInError};
 use super::sign_in::{SignedIn, username};
+use super::{Accounts, store_error};
 use crate::domain::{BirthDate, Profile, User};
 use crate::store::{CodesChange, SaveUserError, StoreError, UserChange};
 
@@ -74,12 +74,7 @@ impl Accounts {
         let name = details.name.map(Name::into_string);
         let change = UserChange { name, profile: Some(profile), ..UserChange::default() };
         let updated = self.parts.users.update_user(user.id, change, self.parts.clock.now()).await;
-        let updated = updated.map_err(|error| match error {
-            SaveUserError::Store(error) => error,
-            SaveUserError::EmailTaken | SaveUserError::UsernameTaken => {
-                StoreError::Corrupt("a name clashes with another account".into())
-            }
-        })?;
+        let updated = updated.map_err(store_error)?;
         self.tell_changed(user.id);
         Ok(updated.unwrap_or_else(|| user.clone()))
     }

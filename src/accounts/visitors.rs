@@ -1,10 +1,10 @@
 //! Visitors: people without an account, identified by a secret session cookie of which only the digest is stored.
 
-use super::Accounts;
 use super::codes::digest;
+use super::{Accounts, store_error};
 use crate::domain::{AccountStatus, PendingCodes, Profile, Role, User, UserId};
 use crate::limits::StillBanned;
-use crate::store::{NewUser, SaveUserError, StoreError, UserChange, UserKey};
+use crate::store::{NewUser, StoreError, UserChange, UserKey};
 
 /// The name of a visitor who gives none.
 pub const ANONYMOUS: &str = "Anonymous";
@@ -124,15 +124,5 @@ impl Accounts {
         let change = UserChange { profile: Some(profile), ..UserChange::default() };
         self.parts.users.update_user(visitor.id, change, self.parts.clock.now()).await.map_err(store_error)?;
         Ok(())
-    }
-}
-
-/// For changes that cannot clash with another account.
-pub(super) fn store_error(error: SaveUserError) -> StoreError {
-    match error {
-        SaveUserError::Store(error) => error,
-        SaveUserError::EmailTaken | SaveUserError::UsernameTaken => {
-            StoreError::Corrupt("a visitor clashes with an account".into())
-        }
     }
 }

@@ -1,6 +1,5 @@
 //! `deskline token`
 
-use crate::store::UserKey;
 use std::path::PathBuf;
 
 use anyhow::bail;
@@ -11,6 +10,7 @@ use super::user::{Keeper, must_exist};
 use crate::auth::Tokens;
 use crate::config::{AuthConfig, StoreConfig};
 use crate::domain::{Clock, Email, SystemClock};
+use crate::store::UserKey;
 
 /// Print a token for an account.
 #[derive(Debug, Args)]

@@ -10,11 +10,12 @@ use axum::response::Response;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
+use super::http::head::is_api;
 use crate::limits::RateLimited;
-use crate::net::{is_api, refusal};
+use crate::net::refusal;
 
 /// How many are made at the same time.
-const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 4;
 
 /// How long a request waits for its turn. Longer than it takes to serve all pages that come back after a restart.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -26,7 +27,7 @@ static TURNS: Semaphore = Semaphore::const_new(AT_ONCE);
 
 /// Lets a request for a history wait for its turn: 503 if that takes too long. How long its response takes to be read plays no part.
 pub async fn histories_in_turn(request: Request, next: Next) -> Response {
-    if request.method() != Method::GET || !is_history(request.uri().path()) {
+    if !is_history(request.method(), request.uri().path()) {
         return next.run(request).await;
     }
     let Some(_turn) = turn(&TURNS).await else { return busy() };
@@ -44,21 +45,25 @@ fn busy() -> Response {
     refusal(StatusCode::SERVICE_UNAVAILABLE, "busy", message, Some(RateLimited::from(RETRY_AFTER)))
 }
 
-/// Whether GET answers with the messages of a conversation, in whichever dialect.
-fn is_history(path: &str) -> bool {
+/// Whether the response contains the messages of a conversation, in any dialect.
+fn is_history(method: &Method, path: &str) -> bool {
     if !is_api(path) {
         return false;
     }
     // One of the dialects takes any letter case, with or without a slash at the end.
     let path = path.trim_end_matches('/').to_ascii_lowercase();
+    let is_get = method == Method::GET;
+    let may_change = [Method::GET, Method::POST, Method::PUT, Method::PATCH].contains(method);
     match path.split('/').skip(2).collect::<Vec<_>>()[..] {
         // A number is that of a single message.
-        ["chat", "messages", of] => !of.bytes().all(|byte| byte.is_ascii_digit()),
+        ["chat", "messages", of] => is_get && !of.bytes().all(|byte| byte.is_ascii_digit()),
         ["chat", "messages"]
         | ["public" | "admin", "chat-messages"]
-        | ["public", "chat-rooms" | "user-chat"]
+        | ["public" | "admin", "chat-rooms", _, "get_messages"] => is_get,
+        // Rooms are shown with all their messages, also when they are opened, changed or closed.
+        ["public", "chat-rooms" | "user-chat"]
         | ["public" | "admin", "chat-rooms", _]
-        | ["public" | "admin", "chat-rooms", _, "get_messages"] => true,
+        | ["public" | "admin", "chat-rooms", _, "close_room"] => may_change,
         _ => false,
     }
 }
@@ -86,7 +91,22 @@ mod tests {
             ("/media/messages.pdf", false),
             ("/console/messages.js", false),
         ] {
-            assert_eq!(is_history(path), waits, "{path}");
+            assert_eq!(is_history(&Method::GET, path), waits, "{path}");
+        }
+    }
+
+    #[test]
+    fn rooms_wait_whatever_is_done_to_them_and_sending_does_not() {
+        for (method, path, waits) in [
+            (Method::POST, "/api/public/chat-rooms/", true),
+            (Method::POST, "/api/public/user-chat/", true),
+            (Method::PATCH, "/api/admin/chat-rooms/a-b/close_room/", true),
+            (Method::PUT, "/api/admin/chat-rooms/a-b/", true),
+            (Method::POST, "/api/public/chat-rooms/a-b/send_message/", false),
+            (Method::POST, "/api/chat/messages", false),
+            (Method::POST, "/api/public/chat-messages/", false),
+        ] {
+            assert_eq!(is_history(&method, path), waits, "{method} {path}");
         }
     }
 

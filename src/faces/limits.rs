@@ -8,9 +8,10 @@ use axum::http::{Method, StatusCode};
 use axum::response::Response;
 
 use super::http::credentials::header_token;
+use super::http::head::is_api;
 use crate::accounts::Accounts;
 use crate::limits::{Action, Limits, RateLimited};
-use crate::net::{ClientAddress, is_api, refusal};
+use crate::net::{ClientAddress, refusal};
 
 /// Routes with a rate limit, without a final slash.
 const ROUTES: &[(&str, &[Action])] = &[

@@ -20,5 +20,6 @@ mod storefront;
 pub mod storefront_and_portal;
 
 pub use checks::{Checks, check_request};
+pub use http::head::refuse_head;
 pub use in_turn::histories_in_turn;
 pub use limits::RequestLimits;

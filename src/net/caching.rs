@@ -1,4 +1,4 @@
-//! What may be kept of an answer.
+//! `Cache-Control` of responses.
 
 use axum::http::{HeaderValue, header};
 use axum::response::Response;

@@ -46,7 +46,6 @@ mod origin;
 mod patience;
 mod pongs;
 mod refusal;
-mod refuse_head;
 mod rewrite;
 mod server_url;
 mod stream;
@@ -65,9 +64,7 @@ use cors::{cors, is_preflight, leave_out_content};
 pub use event_names::EventNames;
 pub use heartbeat::{Heartbeat, Pulse};
 pub use origin::{ClientUrl, ClientUrlError, Origins};
-pub use refusal::refusal;
-pub(crate) use refuse_head::is_api;
-pub use refuse_head::refuse_head;
+pub use refusal::{refusal, retry_later};
 pub use server_url::{PublicUrl, PublicUrlError, ServerUrl};
 use stream::TrackedStream;
 

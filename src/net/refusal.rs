@@ -4,6 +4,7 @@ use axum::Json;
 use axum::http::header::RETRY_AFTER;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use serde::Serialize;
 use serde_json::json;
 
 use crate::limits::RateLimited;
@@ -15,5 +16,12 @@ pub fn refusal(status: StatusCode, code: &str, message: &str, retry: Option<Rate
     let mut body = json!({"success": false, "message": message, "detail": message, "error": message, "code": code});
     let Some(retry) = retry else { return (status, Json(body)).into_response() };
     body["retryAfterMs"] = retry.retry_after_ms().into();
-    (status, [(RETRY_AFTER, HeaderValue::from(retry.retry_after_secs()))], Json(body)).into_response()
+    retry_later(status, body, retry)
+}
+
+/// JSON that says when to try again: in `Retry-After`, in seconds. `body` says it in milliseconds.
+#[must_use]
+pub fn retry_later(status: StatusCode, body: impl Serialize, limited: RateLimited) -> Response {
+    let seconds = HeaderValue::from(limited.retry_after_secs());
+    (status, [(RETRY_AFTER, seconds)], Json(body)).into_response()
 }

@@ -3,7 +3,7 @@
 //! A response is in memory until the last byte of it has been written. A client that reads a few kilobytes a minute is slow but
 //! alive, so a thousand of them with a large response each would take the memory of the whole machine. Beyond the bound,
 //! connections that are not being read are closed: those of the address with the most unread bytes, oldest first. Those that are
-//! being read may take twice as much.
+//! being read may take a quarter more.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::LazyLock;
@@ -16,10 +16,10 @@ use super::ConnectionHandle;
 use crate::limits::Source;
 
 /// Bytes of unread responses that this process keeps. Beyond, clients that do not read are given up.
-const ALL: usize = 64 << 20;
+const ALL: usize = 48 << 20;
 
 /// Beyond this, also clients that read.
-const AT_MOST: usize = 2 * ALL;
+const AT_MOST: usize = ALL + ALL / 4;
 
 /// Smaller responses are not counted: the kernel takes most of them at once.
 const SMALL: usize = 64 << 10;
@@ -84,6 +84,9 @@ pub(super) fn count(connection: &ConnectionHandle, to: Source, bytes: usize) {
     let mut answers = UNREAD.answers.lock();
     answers.remove(&before);
     answers.insert(id, Answer { bytes, to, connection: connection.clone() });
+    if answers.values().map(|answer| answer.bytes).sum::<usize>() <= ALL {
+        return;
+    }
     let held = |(id, answer): (&u64, &Answer)| Held {
         id: *id,
         bytes: answer.bytes,

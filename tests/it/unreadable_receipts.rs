@@ -40,5 +40,4 @@ async fn receipts_that_cannot_be_read_do_not_delay_others() {
         assert!(began.elapsed() < SOON, "{}", server.log());
         sleep(Duration::from_millis(20)).await;
     }
-    assert!(!server.log().contains("Could not process receipts"), "{}", server.log());
 }

@@ -8,9 +8,9 @@ use parking_lot::Mutex;
 
 use super::announce_absence::Visits;
 use crate::desk::directory::Directory;
-use crate::desk::rate_limit::RateLimit;
 use crate::desk::tasks::Tasks;
 use crate::domain::{DeskEvent, DeskId, DeskIdentity, Person, PresenceChange, UserId};
+use crate::limits::{Limiter, Rate};
 use crate::presence::{Connection, Delivery, Departed, Frames, Joined, Presence};
 use crate::store::ConversationStore;
 
@@ -51,7 +51,7 @@ pub(super) struct Inner {
     /// New connections, to which absences are announced later.
     pub(super) visits: Visits,
     /// Rate limit for presence announcements on a repeated `authenticate`.
-    arrival_rate: RateLimit,
+    arrival_rate: Limiter<UserId>,
     pending: PendingSnapshots,
 }
 
@@ -71,7 +71,7 @@ impl Announcements {
             tasks: tasks.clone(),
             offline_grace,
             visits: Visits::default(),
-            arrival_rate: RateLimit::new(Some(1)),
+            arrival_rate: Limiter::new(Rate::per_second(1, 10)),
             pending: PendingSnapshots::default(),
         }));
         let this = announcements.clone();
@@ -79,10 +79,10 @@ impl Announcements {
         announcements
     }
 
-    /// Announces an arrival to agents and to the person. Repeated for each of their connections, as the replaced server did, at
-    /// most once a second.
+    /// Announces an arrival to agents and to the person. Repeated for each of their connections, as the replaced server did: ten at
+    /// once, then one a second.
     pub(super) async fn announce_arrival(&self, person: &Arc<Person>, joined: &Joined) {
-        if !joined.came_online && self.0.arrival_rate.take(person.id).is_err() {
+        if !joined.came_online && self.0.arrival_rate.take(&person.id).is_err() {
             return;
         }
         let event = online(person.id, person.number, true);

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::Attendance;
 use super::revalidate::revoke_connection;
-use crate::accounts::identify::IdentifyError;
+use crate::accounts::identify::{Identified, IdentifyError};
 use crate::desk::delivery::Begun;
 use crate::domain::{ConnectionId, Conversation, ConversationId, Person, Seq, Timestamp, TokenStamp, UserId};
 use crate::presence::{Begins, Connection, Ending, Left, Revoked};
@@ -23,15 +23,20 @@ pub struct Authenticated {
     pub token: Option<TokenStamp>,
 }
 
+impl From<Identified> for Authenticated {
+    fn from(identified: Identified) -> Self {
+        let person = Arc::new(Person::from(&identified.user));
+        Self { person, expires_at: identified.expires_at, token: Some(identified.token) }
+    }
+}
+
 impl Attendance {
     /// Finds out to whom a token belongs.
     ///
     /// # Errors
     /// [`IdentifyError`] if the token is not valid, or its account may not sign in.
     pub async fn authenticate(&self, token: &str) -> Result<Authenticated, IdentifyError> {
-        let identified = self.0.accounts.identify(token).await?;
-        let person = Arc::new(Person::from(&identified.user));
-        Ok(Authenticated { person, expires_at: identified.expires_at, token: Some(identified.token) })
+        Ok(self.0.accounts.identify(token).await?.into())
     }
 
     /// Binds a page to the person who authenticated on it. Returns the signed text for [`identify_page`](Self::identify_page);
@@ -51,9 +56,7 @@ impl Attendance {
         signed: &str,
         within: Duration,
     ) -> Result<Authenticated, IdentifyError> {
-        let identified = self.0.accounts.identify_page(page, signed, within).await?;
-        let person = Arc::new(Person::from(&identified.user));
-        Ok(Authenticated { person, expires_at: identified.expires_at, token: Some(identified.token) })
+        Ok(self.0.accounts.identify_page(page, signed, within).await?.into())
     }
 
     /// Connects a person whose page names its place in the log. Entries are held back until

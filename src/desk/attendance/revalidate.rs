@@ -21,21 +21,8 @@ use crate::store::{BanStore, MAX_PAGE, StoreError, Stores, UserStore};
 const PERIOD: Duration = Duration::from_millis(500);
 
 /// Connections by the time at which their tokens expire.
-struct Expiries {
-    queue: Mutex<Queue>,
-    failures: FailureLog,
-    ban_failures: FailureLog,
-}
-
-impl Default for Expiries {
-    fn default() -> Self {
-        Self {
-            queue: Mutex::default(),
-            failures: FailureLog::new("recheck accounts"),
-            ban_failures: FailureLog::new("reload bans"),
-        }
-    }
-}
+#[derive(Default)]
+struct Expiries(Mutex<Queue>);
 
 /// The time, and a number that makes it unique.
 type Place = (Timestamp, u64);
@@ -81,7 +68,7 @@ impl Expiries {
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock()
+        self.0.lock()
     }
 }
 
@@ -97,6 +84,8 @@ struct Inner {
     accounts: Arc<Accounts>,
     clock: Arc<dyn Clock>,
     expiries: Expiries,
+    failures: FailureLog,
+    ban_failures: FailureLog,
 }
 
 impl Revalidation {
@@ -109,8 +98,17 @@ impl Revalidation {
         clock: Arc<dyn Clock>,
         tasks: &Tasks,
     ) -> Self {
-        let (users, bans, expiries) = (stores.users.clone(), stores.bans.clone(), Expiries::default());
-        let revalidation = Self(Arc::new(Inner { users, bans, directory, presence, accounts, clock, expiries }));
+        let revalidation = Self(Arc::new(Inner {
+            users: stores.users.clone(),
+            bans: stores.bans.clone(),
+            directory,
+            presence,
+            accounts,
+            clock,
+            expiries: Expiries::default(),
+            failures: FailureLog::new("recheck accounts"),
+            ban_failures: FailureLog::new("reload bans"),
+        }));
         let this = revalidation.clone();
         tasks.keep_running("check of accounts", move || this.clone().run());
         revalidation
@@ -164,7 +162,7 @@ impl Revalidation {
         let read = self.0.bans.bans(self.0.clock.now()).await;
         let mut has_changed = false;
         let read = read.map(|bans| has_changed = self.0.accounts.bans().replace(&bans));
-        self.0.expiries.ban_failures.note(&read);
+        self.0.ban_failures.note(&read);
         has_changed
     }
 
@@ -187,7 +185,7 @@ impl Revalidation {
         let mut accounts = HashMap::new();
         let looked = self.0.users.users(ids).await;
         let looked = looked.map(|users| accounts.extend(users.into_iter().map(|user| (user.id, user))));
-        if !self.0.expiries.failures.note(&looked) {
+        if !self.0.failures.note(&looked) {
             return;
         }
         for id in ids {

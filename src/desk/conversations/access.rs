@@ -103,7 +103,7 @@ impl Conversations {
     /// [`StoreError`] if the store fails.
     pub async fn own_conversation(&self, customer: &Arc<Person>) -> Result<(ConversationAccess, bool), StoreError> {
         let members = Members::Support { customer: customer.id };
-        let known = self.0.store.find(members).await?;
+        let known = self.0.directory.find(members).await?;
         let conversation = match known {
             Some(known) => known,
             None => self.0.directory.open(members, self.0.clock.now()).await?,
@@ -111,7 +111,7 @@ impl Conversations {
         let summary = self.0.store.summary(conversation.id).await?;
         let summary = summary.unwrap_or_else(|| Summary::opened(conversation));
         let (customer, person) = (customer.clone(), customer.clone());
-        let entered = ConversationAccess {
+        let access = ConversationAccess {
             summary,
             customer,
             person,
@@ -119,7 +119,7 @@ impl Conversations {
             is_identified: true,
             may_write: true,
         };
-        Ok((entered, known.is_none()))
+        Ok((access, known.is_none()))
     }
 
     /// The current state of a conversation.

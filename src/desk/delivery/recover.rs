@@ -3,8 +3,8 @@
 //! The place is a number in the one order of all entries (see
 //! [`newest_number`](crate::store::ConversationStore::newest_number)). A connection is sent live entries in that order, so the
 //! number of the last message says what it received in all conversations. On a store without such an order, a customer's
-//! page names the last entry of the customer's own conversation; an agent's page names nothing, is identified by
-//! [`Desk::identify_page`], and is caught up like clients that can name nothing.
+//! page names the last entry of the customer's own conversation; an agent's page names nothing, and is caught up like
+//! clients that can name nothing.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

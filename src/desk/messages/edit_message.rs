@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::Messages;
 use super::SendMessageError;
 use crate::domain::{
-    ConnectionId, ConversationId, DraftKind, Entry, Members, Message, MessageBody, MessageId, Person, Seq, Side,
-    Target, Timestamp,
+    ConnectionId, Conversation, ConversationId, DraftKind, Entry, Members, Message, MessageBody, MessageId, Person,
+    Seq, Side, Target, Timestamp,
 };
 use crate::store::StoreError;
 
@@ -62,10 +62,7 @@ impl Messages {
         }
         let body = MessageBody::parse(text, self.0.max_chars).map_err(SendMessageError::from)?;
         let edit = DraftKind::Edit { target: found.target, body };
-        match self.revise(author, &found, edit, origin).await? {
-            Some(revised) => Ok(revised),
-            None => self.revised_before(author, found).await,
-        }
+        self.revise(author, found, edit, origin).await
     }
 
     /// Deletes a message: the author's own or, for an agent, any of a conversation with the desk. Returns once the deletion is
@@ -80,14 +77,12 @@ impl Messages {
         origin: Option<ConnectionId>,
     ) -> Result<Revised, ReviseError> {
         let found = self.find_message(author, id).await?;
-        let may_delete = found.entry.author == author.id || (found.is_support && found.side == Side::Desk);
+        let may_delete = found.entry.author == author.id || (found.is_support() && found.side == Side::Desk);
         if !may_delete {
             return Err(ReviseError::Forbidden);
         }
-        match self.revise(author, &found, DraftKind::Delete { target: found.target }, origin).await? {
-            Some(revised) => Ok(revised),
-            None => self.revised_before(author, found).await,
-        }
+        let delete = DraftKind::Delete { target: found.target };
+        self.revise(author, found, delete, origin).await
     }
 
     /// The message, if it is in a conversation of this person.
@@ -95,31 +90,27 @@ impl Messages {
         let entry = self.0.store.message(id).await?.ok_or(ReviseError::NotFound)?;
         let conversation = self.0.directory.conversation(entry.conversation).await?.ok_or(ReviseError::NotFound)?;
         let side = conversation.members.side_of(person.id, person.role.is_agent()).ok_or(ReviseError::NotFound)?;
-        let is_support = matches!(conversation.members, Members::Support { .. });
         let (Some(message), Some(target)) = (entry.message().cloned(), entry.as_target()) else {
             return Err(ReviseError::NotFound);
         };
-        Ok(Found { entry, message, target, side, is_support })
+        Ok(Found { conversation, entry, message, target, side })
     }
 
-    /// `None` if it changes nothing.
+    /// Appends a revision. If it changes nothing, returns the revision before it.
     async fn revise(
         &self,
         author: &Arc<Person>,
-        found: &Found,
+        found: Found,
         kind: DraftKind,
         origin: Option<ConnectionId>,
-    ) -> Result<Option<Revised>, ReviseError> {
+    ) -> Result<Revised, ReviseError> {
         self.0.rate.take(author.id).map_err(SendMessageError::RateLimited)?;
-        let id = found.entry.conversation;
-        let conversation = self.0.directory.conversation(id).await?.ok_or(ReviseError::NotFound)?;
-        let submission = self.0.log.prepare(conversation, found.side, author.clone(), kind).await?;
+        let submission = self.0.log.prepare(found.conversation, found.side, author.clone(), kind).await?;
         let submission = submission.with_origin(origin).about(found.message.clone());
         let sent = self.0.log.append(submission).await.map_err(SendMessageError::from)?;
-        Ok(sent.map(|sent| {
-            let entry = &sent.event.entry;
-            Revised { message: found.message.id, conversation: id, seq: entry.seq, at: entry.at }
-        }))
+        let Some(sent) = sent else { return self.revised_before(author, found).await };
+        let entry = &sent.event.entry;
+        Ok(Revised { message: found.message.id, conversation: found.conversation.id, seq: entry.seq, at: entry.at })
     }
 
     /// The revision that made this one unnecessary: somebody was faster, or the text is the original.
@@ -139,9 +130,15 @@ impl Messages {
 
 /// A message, and the side of the person who revises it.
 struct Found {
+    conversation: Conversation,
     entry: Entry,
     message: Message,
     target: Target,
     side: Side,
-    is_support: bool,
+}
+
+impl Found {
+    fn is_support(&self) -> bool {
+        matches!(self.conversation.members, Members::Support { .. })
+    }
 }

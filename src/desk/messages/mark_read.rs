@@ -25,7 +25,7 @@ pub enum MarkReadError {
     NotFound,
     /// The change was not stored.
     #[error(transparent)]
-    NotKept(#[from] SendMessageError),
+    Append(#[from] SendMessageError),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -74,6 +74,7 @@ impl Messages {
         let conversation = summary.conversation;
         let side = conversation.members.side_of(reader.id, reader.role.is_agent());
         let unread = summary.side(side.ok_or(MarkReadError::NotFound)?).unread;
+        let _under_way = self.0.own_marks.begin(reader, conversation.id);
         self.append_mark(reader, conversation, summary.last_seq, None).await?;
         Ok(unread)
     }
@@ -87,7 +88,7 @@ impl Messages {
     ) -> Result<(), StoreError> {
         let mark = match self.read_mark(reader, conversation, up_to, None).await {
             Ok(mark) => mark,
-            Err(MarkReadError::NotFound | MarkReadError::NotKept(_)) => return Ok(()),
+            Err(MarkReadError::NotFound | MarkReadError::Append(_)) => return Ok(()),
             Err(MarkReadError::Store(error)) => return Err(error),
         };
         let under_way = self.0.own_marks.begin(reader, conversation.id);
@@ -108,7 +109,6 @@ impl Messages {
         up_to: Seq,
         origin: Option<ConnectionId>,
     ) -> Result<(), MarkReadError> {
-        let _under_way = self.0.own_marks.begin(reader, conversation.id);
         let mark = self.read_mark(reader, conversation, up_to, origin).await?;
         self.0.log.append(mark).await.map_err(SendMessageError::from)?;
         Ok(())

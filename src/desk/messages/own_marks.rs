@@ -27,7 +27,7 @@ struct Marks {
     /// Where the last one was made: most likely the conversation that is open on the screen.
     conversation: ConversationId,
     under_way: usize,
-    /// How many have been written.
+    /// How many have ended, stored or not.
     done: u64,
 }
 

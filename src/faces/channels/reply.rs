@@ -18,8 +18,9 @@ use crate::desk::messages::MarkReadError;
 use crate::desk::messages::ReviseError;
 use crate::desk::messages::SendMessageError;
 use crate::domain::BodyError;
-use crate::faces::http::reply::{retry_later, status_of};
+use crate::faces::http::reply::status_of;
 use crate::limits::{RateLimited, StillBanned};
+use crate::net::retry_later;
 use crate::store::StoreError;
 
 /// An error response.
@@ -160,7 +161,7 @@ impl From<MarkReadError> for Problem {
     fn from(error: MarkReadError) -> Self {
         match error {
             MarkReadError::NotFound => Self::no_such_room(),
-            MarkReadError::NotKept(error) => error.into(),
+            MarkReadError::Append(error) => error.into(),
             MarkReadError::Store(error) => error.into(),
         }
     }

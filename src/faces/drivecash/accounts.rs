@@ -19,7 +19,6 @@ use crate::faces::channels::Channels;
 use crate::faces::channels::body::Fields;
 use crate::faces::channels::caller::Caller;
 use crate::faces::channels::reply::{Problem, bad_email, password_problem};
-use crate::faces::http::reply::uncached;
 
 /// Shortest new password, in characters: Django's default.
 const SHORTEST: usize = 8;
@@ -64,11 +63,12 @@ async fn register(State(channels): State<Channels>, fields: Fields) -> Result<Re
 /// `POST verify-otp/` `{user_id, otp_code}`: activates the account, and logs in.
 async fn verify(State(channels): State<Channels>, fields: Fields) -> Result<Response, Problem> {
     let signed_in = redeem(&channels, &fields, CodePurpose::VerifyEmail).await?;
-    Ok(uncached(json!({
+    Ok(Json(json!({
         "message": "Email verified successfully.",
         "user": UserBody::new(&signed_in.user),
         "tokens": pair(&signed_in.tokens),
-    })))
+    }))
+    .into_response())
 }
 
 /// `GET profile/`. The page reads the name from `user`. The other sections are about loans, which this server does not have.

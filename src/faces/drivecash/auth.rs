@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
 use axum::{Json, Router};
 use serde_json::{Value, json};
@@ -17,7 +17,6 @@ use crate::domain::{CodePurpose, User};
 use crate::faces::channels::body::Fields;
 use crate::faces::channels::reply::{Problem, log_in_problem};
 use crate::faces::channels::{Channels, cookies};
-use crate::faces::http::reply::uncached;
 use crate::net::{ClientAddress, ServerUrl};
 
 const ADMINS_ELSEWHERE: &str = "Admin login requires a different process. Please use the admin login page.";
@@ -142,7 +141,7 @@ pub(super) fn pair(tokens: &TokenPair) -> Value {
 
 /// A response with tokens. Its cookie lets the browser renew expired links to files.
 fn with_tokens(signed_in: &SignedIn, server: &ServerUrl, body: &Value) -> Response {
-    let mut response = uncached(body);
+    let mut response = Json(body).into_response();
     cookies::MEDIA.set(&mut response, &signed_in.tokens.refresh, server);
     response
 }

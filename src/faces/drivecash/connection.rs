@@ -110,16 +110,21 @@ impl Dialect for DrivecashConnection {
         if place.is_some_and(|place| place != self.conversation) {
             return Outcome::NotTaken;
         }
-        let item =
-            match (wire::encode(delivery.event, delivery.viewer, self.customer, &linker(&self.server)), delivery.event)
-            {
-                (Some(Encoded::Frame(text)), _) => Item::Frame(Arc::new(text)),
-                (Some(Encoded::Receipt(receipt)), _) => Item::Deferred(Deferred::Receipt(receipt)),
-                (Some(Encoded::Reply(number)), DeskEvent::Entry(told)) => {
-                    Item::Deferred(Deferred::Answered(told.clone(), number))
-                }
-                (Some(Encoded::Reply(_)) | None, _) => return Outcome::NotTaken,
-            };
+        let encode = || wire::encode(delivery.event, delivery.viewer, self.customer, &linker(&self.server));
+        let encoded = match delivery.event {
+            // Depends on the room. An agent may be in several.
+            DeskEvent::Presence(_) => Arc::new(encode()),
+            DeskEvent::Entry(_) | DeskEvent::Typing(_) | DeskEvent::Status(_) => {
+                let link = delivery.shows_link().then_some(self.server.as_str());
+                delivery.frames.get_or_encode("portal room", link, encode)
+            }
+        };
+        let item = match encoded.as_ref() {
+            Some(Encoded::Frame(text)) => Item::Frame(text.clone()),
+            Some(Encoded::Receipt(receipt)) => Item::Deferred(Deferred::Receipt(*receipt)),
+            Some(Encoded::Reply(event, number)) => Item::Deferred(Deferred::Answered(event.clone(), *number)),
+            None => return Outcome::NotTaken,
+        };
         self.client.queue.push(item, delivery.is_replay)
     }
 

@@ -1,6 +1,8 @@
 //! Names and shapes of the portal's dialect: flat frames, bare arrays.
 #![deny(clippy::wildcard_enum_match_arm)]
 
+use std::sync::Arc;
+
 use serde::Serialize;
 use serde_json::Value;
 
@@ -123,10 +125,10 @@ pub(super) struct Receipt {
 
 /// An event, encoded as far as possible without the store.
 pub(super) enum Encoded {
-    Frame(String),
+    Frame(Arc<String>),
     Receipt(Receipt),
     /// A message that replies to the message with this number. Its frame quotes that message.
-    Reply(u64),
+    Reply(Arc<EntryEvent>, u64),
 }
 
 /// The frame for a socket in this customer's room; `None` if the event does not concern it, or the dialect has no frame for it.
@@ -136,24 +138,28 @@ pub(super) fn encode(event: &DeskEvent, viewer: &Person, customer: UserId, link:
         DeskEvent::Typing(change) => {
             let SeenPerson { shown, .. } = change.typist_seen_by(viewer);
             let (user_id, user_name) = (shown.number, name(shown));
-            Some(Encoded::Frame(text(&ServerFrame::Typing { user_id, user_name, is_typing: change.is_typing })))
+            Some(frame(&ServerFrame::Typing { user_id, user_name, is_typing: change.is_typing }))
         }
         DeskEvent::Presence(change) => {
             // A customer sees the desk as one person; an agent sees the room's customer and themselves.
             let concerns = viewer.id == customer || change.user == customer || change.user == viewer.id;
             let status = if change.is_online { "online" } else { "offline" };
-            concerns.then(|| Encoded::Frame(text(&ServerFrame::UserStatus { user_id: change.number, status })))
+            concerns.then(|| frame(&ServerFrame::UserStatus { user_id: change.number, status }))
         }
         DeskEvent::Status(_) => None,
     }
 }
 
-fn encode_entry(told: &EntryEvent, viewer: &Person, link: Link<'_>) -> Option<Encoded> {
+fn frame(frame: &ServerFrame<'_>) -> Encoded {
+    Encoded::Frame(Arc::new(text(frame)))
+}
+
+fn encode_entry(told: &Arc<EntryEvent>, viewer: &Person, link: Link<'_>) -> Option<Encoded> {
     let author = told.author_and_addressee(viewer).0.shown;
     match &told.entry.kind {
         EntryKind::Message(message) => match message.reply_to() {
-            Some(number) => Some(Encoded::Reply(number)),
-            None => self::message(told, viewer, None, link).map(Encoded::Frame),
+            Some(number) => Some(Encoded::Reply(told.clone(), number)),
+            None => self::message(told, viewer, None, link).map(|text| Encoded::Frame(Arc::new(text))),
         },
         EntryKind::Read { up_to } => {
             let of_side = told.entry.side.other();

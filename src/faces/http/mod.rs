@@ -2,8 +2,10 @@
 //!
 //! * [`body`]: reads a request's body, up to a limit;
 //! * [`credentials`]: the token that came with a request;
-//! * [`reply`]: headers and statuses of responses.
+//! * [`head`]: refuses HEAD below `/api/`;
+//! * [`reply`]: statuses of responses.
 
 pub(super) mod body;
 pub(super) mod credentials;
+pub(super) mod head;
 pub(super) mod reply;

@@ -123,7 +123,7 @@ impl Admission {
         opener: Opener,
         end: impl Fn(End) -> W,
     ) -> Result<Place, RateLimited> {
-        let later = RateLimited { retry_after: RETRY_AFTER };
+        let later = RateLimited::from(RETRY_AFTER);
         let own = self.0.semaphore(opener);
         let acquiring = async {
             let own = own.acquire_owned().await.ok()?;

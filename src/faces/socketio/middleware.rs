@@ -21,8 +21,8 @@ use super::session::{Credentials, End, Session, Sessions};
 use super::transports::Transports;
 use crate::accounts::Accounts;
 use crate::auth::Subject;
-use crate::faces::http::reply::retry_later;
 use crate::limits::{Action, Limits, RateLimited};
+use crate::net::retry_later;
 use crate::net::{ClientAddress, ConnectionHandle};
 
 /// State of [`guard`].

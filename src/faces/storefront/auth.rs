@@ -22,7 +22,6 @@ use crate::faces::channels::body::Fields;
 use crate::faces::channels::caller::{self, Caller};
 use crate::faces::channels::cookies;
 use crate::faces::channels::reply::{Problem, bad_email, email_taken, log_in_problem, username_taken};
-use crate::faces::http::reply::uncached;
 use crate::net::{ClientAddress, ServerUrl};
 
 pub(super) fn routes() -> Router<Storefront> {
@@ -90,7 +89,7 @@ async fn answer(
     body: &Value,
 ) -> Result<Response, Problem> {
     let was_visitor = adopt(channels, headers, &signed_in.user).await?;
-    let mut response = uncached(body);
+    let mut response = Json(body).into_response();
     if was_visitor {
         cookies::SESSION.remove(&mut response);
     }
@@ -129,7 +128,7 @@ async fn refresh(State(channels): State<Channels>, server_url: ServerUrl, fields
     let signed_in = channels.accounts.refresh(&token).await?;
     let tokens = &signed_in.tokens;
     let body = json!({"access": tokens.access, "refresh": tokens.refresh});
-    let mut response = uncached(body);
+    let mut response = Json(body).into_response();
     mark_browser(&mut response, &signed_in, &server_url);
     Ok(response)
 }
@@ -214,7 +213,7 @@ async fn password(
         "access": signed_in.tokens.access,
         "refresh": signed_in.tokens.refresh,
     });
-    let mut response = uncached(body);
+    let mut response = Json(body).into_response();
     mark_browser(&mut response, &signed_in, &server_url);
     Ok(response)
 }

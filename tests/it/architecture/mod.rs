@@ -82,7 +82,7 @@ fn may_name(own: &str, other: &str) -> bool {
         "dashboard" => &["http", "socketio"],
         "storefront" | "drivecash" => &["http", "channels"],
         "storefront_and_portal" => &["channels", "storefront", "drivecash"],
-        "channels" | "socketio" | "limits" => &["http"],
+        "channels" | "socketio" | "limits" | "in_turn" => &["http"],
         "checks" => &["limits"],
         _ => &[],
     };

@@ -18,8 +18,8 @@ const PERIOD: Duration = Duration::from_millis(50);
 /// How long to wait after a failure.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Receipts are persisted once in so many periods.
-const LOOKS: u32 = 5;
+/// Receipts are persisted every this many periods.
+const PERIODS_PER_WRITE: u32 = 5;
 
 /// Entries read at a time, to find out whether a message lies between.
 const PAGE: usize = 200;
@@ -102,7 +102,7 @@ impl Delivery {
 
     pub(in crate::desk::delivery) async fn keep_receipts(self) {
         let mut tick = tokio::time::interval(PERIOD);
-        let mut looks = 0;
+        let mut periods = 0;
         loop {
             tick.tick().await;
             let mut due = self.0.receipts.take_due().into_iter();
@@ -119,8 +119,8 @@ impl Delivery {
                     break;
                 }
             }
-            looks = (looks + 1) % LOOKS;
-            if looks == 0 && !self.write(self.0.receipts.take_unwritten()).await {
+            periods = (periods + 1) % PERIODS_PER_WRITE;
+            if periods == 0 && !self.write(self.0.receipts.take_unwritten()).await {
                 tokio::time::sleep(RETRY).await;
             }
         }

@@ -2,9 +2,10 @@
 //!
 //! Bodies are JSON objects; responses are `{success, message}`, except for a log-in.
 
+use axum::Json;
 use axum::Router;
 use axum::extract::State;
-use axum::http::header::{ACCEPT, CACHE_CONTROL, LOCATION};
+use axum::http::header::{ACCEPT, LOCATION};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
@@ -22,7 +23,6 @@ use crate::accounts::resend_verification::ResendVerification;
 use crate::accounts::reset_password::{ResetPassword, ResetPasswordError};
 use crate::accounts::verify_email::VerifyEmail;
 use crate::domain::EmailError;
-use crate::faces::http::reply::uncached;
 use crate::net::ClientAddress;
 
 const INVALID_CODE: &str = "Invalid or expired code";
@@ -94,7 +94,7 @@ async fn log_in(
     let logged_in = accounts.log_in(LogIn { email, password, from: Some(address.route()) }).await?;
     let role = logged_in.role.word();
     let reply = LogInReply { success: true, token: logged_in.token, role, name: logged_in.name };
-    Ok(uncached(reply))
+    Ok(Json(reply).into_response())
 }
 
 /// `POST /api/auth/register` `{name, email, password}`: 201.
@@ -163,7 +163,7 @@ async fn google(State(AccountsState(accounts)): State<AccountsState>, headers: H
     let accepted = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if accepted.contains("text/html") {
         let page = format!("{}/auth/google/success?error=not_configured", accounts.client_url());
-        return (StatusCode::FOUND, [(CACHE_CONTROL, "no-store"), (LOCATION, page.as_str())]).into_response();
+        return (StatusCode::FOUND, [(LOCATION, page.as_str())]).into_response();
     }
     Refusal::new(StatusCode::NOT_IMPLEMENTED, "Google sign-in is not set up on this server").into_response()
 }

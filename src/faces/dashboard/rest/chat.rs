@@ -19,8 +19,9 @@ use crate::desk::messages::{Addressee, SendMessage, SendMessageError};
 use crate::domain::event::SeenPerson;
 use crate::domain::{ClientMessageId, MessageExtras, MessageStatus, Person, Seq, UserId};
 use crate::faces::dashboard::wire::records::{ConversationBody, MessageBody, PersonBody};
-use crate::faces::http::reply::{retry_later, status_of};
+use crate::faces::http::reply::status_of;
 use crate::net::ServerUrl;
+use crate::net::retry_later;
 use crate::store::StoreError;
 
 /// Conversations in a list without `limit`.

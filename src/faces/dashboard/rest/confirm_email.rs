@@ -5,7 +5,7 @@
 use axum::Router;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
-use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY};
+use axum::http::header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY};
 use axum::response::{Html, IntoResponse as _, Response};
 use axum::routing::get;
 use serde::Deserialize;
@@ -46,7 +46,6 @@ fn page(status: StatusCode, content: &'static str) -> Response {
     const HEAD: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
                         <meta name=\"viewport\" content=\"width=device-width\"><title>E-mail address</title>";
     let headers = [
-        (CACHE_CONTROL, "no-store"),
         (CONTENT_SECURITY_POLICY, "default-src 'none'; form-action 'self'; frame-ancestors 'none'"),
         (REFERRER_POLICY, "no-referrer"),
     ];

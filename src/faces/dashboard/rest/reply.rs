@@ -9,8 +9,8 @@ use serde::Serialize;
 
 use crate::accounts::throttle::TooManyTries;
 use crate::auth::PasswordError;
-use crate::faces::http::reply::retry_later;
 use crate::limits::{RateLimited, StillBanned};
+use crate::net::retry_later;
 use crate::store::StoreError;
 
 /// An error response: `{success: false, message}`. The message is for people and never contains a cause.

@@ -322,7 +322,7 @@ impl From<MarkReadError> for Problem {
     fn from(error: MarkReadError) -> Self {
         match error {
             MarkReadError::NotFound => Self::new(ErrorCode::NotFound, "Nothing there to read"),
-            MarkReadError::NotKept(error) => error.into(),
+            MarkReadError::Append(error) => error.into(),
             MarkReadError::Store(error) => unavailable(&error),
         }
     }

@@ -5,8 +5,8 @@ use axum::http::{Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
-/// Refuses HEAD below `/api/`, which the router would serve by running the handler of GET: that counts messages as delivered or
-/// read, and a HEAD shows nobody anything.
+/// Refuses HEAD below `/api/`. The router would run the handler of GET, which counts messages as delivered or read, although the
+/// response to a HEAD shows none.
 pub async fn refuse_head(request: Request, next: Next) -> Response {
     if request.method() == Method::HEAD && is_api(request.uri().path()) {
         return (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "GET")]).into_response();
