@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 NODE_MIN := 20
-# A browser that hangs is killed, on systems with `timeout`.
+# A browser test that hangs is killed after 15 minutes, on systems with `timeout`.
 HANG := $(shell command -v timeout >/dev/null && echo timeout 900)
 
 # Cargo's target folder, wherever it is configured.
@@ -60,8 +60,8 @@ prove:
 	"$(TARGET)/release/deskline" bench --mode rate --beside 5 --stalled --json "$(TARGET)"/stalled.json
 	"$(TARGET)/release/deskline" bench --compare "$(TARGET)"/reading.json "$(TARGET)"/stalled.json --within 2
 
-# The figures of docs/RELIABILITY.md on clients that are slow, refused or cut off, with a thousand of each; and twenty times each
-# way for a page to lose its connection.
+# The figures of docs/RELIABILITY.md on clients that are slow, refused or cut off, with a thousand of each; and each way
+# in which a page can lose its connection, twenty times.
 scale: js-packages
 	$(CARGO) build --release
 	cd tests/js && DESKLINE_AT_SCALE=1000 DESKLINE_BIN="$(TARGET)/release/deskline" node --test at-scale.mjs

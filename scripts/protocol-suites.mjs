@@ -1,7 +1,8 @@
-// Runs the official test suites of the Engine.IO and Socket.IO protocols three times against examples/protocol_echo, which
-// listens on port 3000. Fails if a test fails in two of the three runs that docs/decisions/protocol-suites.md does not list.
+// Runs the official test suites of the Engine.IO and Socket.IO protocols three times against examples/protocol_echo,
+// which listens on port 3000. Fails if a test that docs/decisions/protocol-suites.md does not list fails in two of the
+// three runs.
 //
-// The suites are fetched at a fixed commit into target/suites, and are no part of this repository.
+// The suites are fetched at a fixed commit into target/suites, and are not part of this repository.
 import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
