@@ -31,6 +31,7 @@ test('after the server was killed, both pages come back and show all messages on
   const ann = await openChat(t, place, place.server.ann);
   await customerReady(ann);
   await ann.write('#input', 'before');
+  await ann.reads('.message', ['before']);
   const admin = await openChat(t, place, place.server.admin);
   await openPane(admin, place.server.ann);
   // The page does not ask again for a history that it could not read.

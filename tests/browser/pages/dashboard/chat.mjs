@@ -1,5 +1,6 @@
 // The chat screen for both roles, line for line in behaviour like the replaced dashboard's: see the README beside this file.
 
+import { drawRows } from '../rows.mjs';
 import * as link from './socket.mjs';
 
 async function get(path) {
@@ -166,18 +167,30 @@ function element(name, className, text) {
   return made;
 }
 
+function makePerson() {
+  const row = element('li', 'person', '');
+  row.append(element('b', '', ''), ' ', element('span', 'last', ''), ' ');
+  return row;
+}
+
 function render(find, state, isAdmin, select) {
   find('#people').hidden = !isAdmin || state.isChatShown;
   find('#pane').hidden = !state.isChatShown;
   find('#back').hidden = !isAdmin;
   find('#people-state').textContent = state.loading ? 'Loading conversations...' : '';
-  find('#people ul').replaceChildren(...(state.loading ? [] : state.people).map((person) => {
-    const row = element('li', 'person', '');
-    row.append(element('b', person.online ? 'online' : '', person.name), ' ', element('span', 'last', person.lastMessage));
-    if (person.unreadCount > 0) row.append(' ', element('span', 'badge', String(person.unreadCount)));
-    row.onclick = () => select(person);
-    return row;
-  }));
+  drawRows(find('#people ul'), state.loading ? [] : state.people, {
+    key: ({ id }) => id,
+    make: makePerson,
+    update(row, person) {
+      const [name, last, badge] = row.children;
+      [name.className, name.textContent] = [person.online ? 'online' : '', person.name];
+      last.textContent = person.lastMessage;
+      if (person.unreadCount === 0) badge?.remove();
+      else if (badge) badge.textContent = String(person.unreadCount);
+      else row.append(element('span', 'badge', String(person.unreadCount)));
+      row.onclick = () => select(person);
+    },
+  });
   find('#partner').textContent = state.selected?.name ?? '';
   find('#status').textContent = isAdmin ? '' : STATUS[state.status];
   // While anything is loaded, nothing else can be seen or written.

@@ -1,3 +1,5 @@
+import { drawRows } from '../rows.mjs';
+
 const address = new URLSearchParams(location.search);
 const every = Number(address.get('every') ?? 10_000);
 const at = (id) => document.getElementById(id);
@@ -35,13 +37,15 @@ async function request(path, { method = 'GET', body, isAgain = false } = {}) {
 function draw() {
   at('count').textContent = `${rooms.length} rooms`;
   at('head').textContent = chosen?.display_name ?? '';
-  at('rooms').replaceChildren(...rooms.map((room) => {
-    const line = document.createElement('div');
-    line.className = chosen?.id === room.id ? 'room chosen' : 'room';
-    line.textContent = `${room.customer_name || 'Anonymous Customer'}${room.unread_count ? ` [${room.unread_count}]` : ''}`;
-    line.onclick = quietly(() => choose(room));
-    return line;
-  }));
+  drawRows(at('rooms'), rooms, {
+    key: ({ id }) => id,
+    make: () => document.createElement('div'),
+    update(line, room) {
+      line.className = chosen?.id === room.id ? 'room chosen' : 'room';
+      line.textContent = `${room.customer_name || 'Anonymous Customer'}${room.unread_count ? ` [${room.unread_count}]` : ''}`;
+      line.onclick = quietly(() => choose(room));
+    },
+  });
   at('messages').replaceChildren(...messages.map(({ content, sender_name: author, sender_type: side }) => {
     const line = document.createElement('p');
     line.className = side === 'admin' ? 'message own' : 'message';

@@ -1,3 +1,4 @@
+import { drawRows } from '../rows.mjs';
 import { address, api, at, connect, drawMessages, onChange, openRoom, send, set, state, token } from './chat.mjs';
 
 let chosen = null;
@@ -5,14 +6,16 @@ let chosen = null;
 onChange(() => {
   drawMessages('admin');
   at('head').textContent = chosen ? `${chosen.customer_name || 'Anonymous'} (${chosen.status})` : '';
-  at('rooms').replaceChildren(...(state.error ? [] : state.conversations).map((room) => {
-    const line = document.createElement('div');
-    line.className = chosen?.id === room.id ? 'room chosen' : 'room';
-    const unread = room.unread_count ? ` [${room.unread_count}]` : '';
-    line.textContent = `${room.customer_name || 'Anonymous'}: ${room.last_message?.content ?? 'No messages yet'}${unread}`;
-    line.onclick = () => choose(room).catch(() => {});
-    return line;
-  }));
+  drawRows(at('rooms'), state.error ? [] : state.conversations, {
+    key: ({ id }) => id,
+    make: () => document.createElement('div'),
+    update(line, room) {
+      line.className = chosen?.id === room.id ? 'room chosen' : 'room';
+      const unread = room.unread_count ? ` [${room.unread_count}]` : '';
+      line.textContent = `${room.customer_name || 'Anonymous'}: ${room.last_message?.content ?? 'No messages yet'}${unread}`;
+      line.onclick = () => choose(room).catch(() => {});
+    },
+  });
   if (!chosen && state.conversations.length > 0) open(state.conversations[0]);
 });
 
