@@ -1,7 +1,8 @@
 // The same with two tabs, a screen that was left, and a message of one's own.
 
 import assert from 'node:assert/strict';
-import { TIMES, onEachTransport, openChat, sees } from './support/chat.mjs';
+import { openChat } from './dashboard.mjs';
+import { TIMES, onEachTransport, sees } from './support/chat.mjs';
 
 onEachTransport('one of two tabs loses its connection, and shows afterwards what the other one shows', async (t, scene) => {
   const { place, ann, admin, said, say } = await scene();

@@ -9,9 +9,16 @@ export async function openChat(t, place, account, options) {
   return screen;
 }
 
-/** Opens an agent's conversation with a customer from the list. */
+/**
+ * Opens an agent's conversation with a customer from the list.
+ *
+ * The page takes the list out while it loads it, which it does for each message that it receives, also for what was missed before it was
+ * opened. A click during which that happens is lost, so it is repeated, as a person does. One that is not lost shows the pane at once.
+ */
 export async function openPane(screen, { name }) {
-  await screen.click('.person', { hasText: name });
+  const pane = screen.page.locator('#pane');
+  do await screen.click('.person', { hasText: name });
+  while (!(await pane.isVisible()));
   await screen.page.locator('#input:enabled').waitFor();
 }
 

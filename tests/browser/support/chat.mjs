@@ -3,7 +3,8 @@
 import { test } from 'node:test';
 
 import { skip } from '../chromium.mjs';
-import { Screen, signedIn, site } from './harness.mjs';
+import { openChat, openPane } from '../dashboard.mjs';
+import { site } from './harness.mjs';
 
 /** How often each way of losing a connection is tried. */
 export const TIMES = Number(process.env.DESKLINE_COMING_BACK_TIMES ?? 1);
@@ -22,13 +23,6 @@ export function onEachTransport(name, run) {
   }
 }
 
-/** Opens the chat screen of somebody, signed in. */
-export async function openChat(t, place, account, options) {
-  const screen = await Screen.open(t, place, '/dashboard/', { storage: signedIn(account), ...options });
-  await screen.click('#to-chat');
-  return screen;
-}
-
 /** Both screens, with what stands on them (`said`) and a way to add to it (`say`). */
 async function scene(t, { query, ...options }) {
   const place = await site(t, { proxy: true, ...options });
@@ -38,8 +32,7 @@ async function scene(t, { query, ...options }) {
   await ann.write('#input', '0');
   await ann.reads('.message', ['0']);
   const admin = await openChat(t, { ...place, url: place.server.url }, place.server.admin);
-  await admin.click('.person', { hasText: 'Ann' });
-  await admin.page.locator('#input:enabled').waitFor();
+  await openPane(admin, place.server.ann);
   await admin.reads('.message', ['0']);
   const said = ['0'];
   /** Somebody writes something new. */
