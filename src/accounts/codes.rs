@@ -25,42 +25,50 @@ pub enum RedeemError {
     Store(#[from] StoreError),
 }
 
-/// How long a code is valid.
-const fn lifetime(purpose: CodePurpose) -> Duration {
-    match purpose {
-        CodePurpose::VerifyEmail => Duration::from_hours(24),
-        CodePurpose::ResetPassword => Duration::from_hours(1),
-        CodePurpose::LogIn => Duration::from_mins(5),
+/// A code that anybody can have mailed to the address of an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum MailedCode {
+    /// A link that confirms the address.
+    VerifyLink,
+    /// A link to choose a new password.
+    ResetLink,
+    /// Digits to choose a new password, for a field that accepts nothing else. Twelve of them: anybody may request such a code, so
+    /// six could be guessed in time.
+    ResetDigits,
+}
+
+impl MailedCode {
+    pub(super) const fn purpose(self) -> CodePurpose {
+        match self {
+            Self::VerifyLink => CodePurpose::VerifyEmail,
+            Self::ResetLink | Self::ResetDigits => CodePurpose::ResetPassword,
+        }
+    }
+
+    /// How long it is valid.
+    const fn lifetime(self) -> Duration {
+        match self {
+            Self::VerifyLink => Duration::from_hours(24),
+            Self::ResetLink | Self::ResetDigits => Duration::from_hours(1),
+        }
+    }
+
+    /// A new code, and its stored form. That of a link has 128 random bits, so that it cannot be guessed even without a limit.
+    pub(super) fn generate(self, now: Timestamp) -> (String, PendingCode) {
+        let code = match self {
+            Self::VerifyLink | Self::ResetLink => hex::encode(rand::random::<[u8; 16]>()),
+            Self::ResetDigits => rand::random_range(100_000_000_000_u64..1_000_000_000_000).to_string(),
+        };
+        with_stored_form(code, self.lifetime(), now)
     }
 }
 
-/// A new code, and its stored form. It has 128 random bits, so that it cannot be guessed even without a limit.
-pub(super) fn fresh(purpose: CodePurpose, now: Timestamp) -> (String, PendingCode) {
-    kept(hex::encode(rand::random::<[u8; 16]>()), lifetime(purpose), now)
-}
-
-/// The form of a mailed code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum CodeForm {
-    /// A link to a page.
-    Link,
-    /// Digits, for a field that accepts nothing else. Twelve of them: anybody may request such a code, so six could be guessed in time.
-    Digits,
-}
-
-/// A new code of twelve digits, without leading zeros.
-fn fresh_long_digits(purpose: CodePurpose, now: Timestamp) -> (String, PendingCode) {
-    let code = rand::random_range(100_000_000_000_u64..1_000_000_000_000);
-    kept(code.to_string(), lifetime(purpose), now)
-}
-
 /// A new code of six digits, to be typed: valid for minutes only, and invalidated by [`MAX_FAILURES`] wrong ones.
-pub(super) fn fresh_digits(lifetime: Duration, now: Timestamp) -> (String, PendingCode) {
-    kept(format!("{:06}", rand::random_range(0..1_000_000)), lifetime, now)
+pub(super) fn generate_digits(lifetime: Duration, now: Timestamp) -> (String, PendingCode) {
+    with_stored_form(format!("{:06}", rand::random_range(0..1_000_000)), lifetime, now)
 }
 
-/// A code, and its stored form.
-fn kept(code: String, lifetime: Duration, now: Timestamp) -> (String, PendingCode) {
+fn with_stored_form(code: String, lifetime: Duration, now: Timestamp) -> (String, PendingCode) {
     let pending = PendingCode { digest: digest(&code), expires_at: now.after(lifetime), failures: 0 };
     (code, pending)
 }
@@ -73,11 +81,11 @@ pub(super) fn digits_mail(to: &Email, what_for: &str, code: &str, lifetime: Dura
 }
 
 impl Accounts {
-    /// The mail with the link that has a code.
-    pub(super) fn code_mail(&self, to: &Email, purpose: CodePurpose, code: &str) -> Mail {
+    /// The mail with a code.
+    pub(super) fn code_mail(&self, to: &Email, mailed: MailedCode, code: &str) -> Mail {
         let (client_url, address) = (&self.parts.client_url, percent_encoded(to.as_str()));
-        let (subject, text) = match purpose {
-            CodePurpose::VerifyEmail => (
+        let (subject, text) = match mailed {
+            MailedCode::VerifyLink => (
                 "Confirm your e-mail address",
                 format!(
                     "Please confirm your e-mail address:\n\n\
@@ -85,7 +93,7 @@ impl Accounts {
                      The link is good for 24 hours. If you did not register, ignore this mail.\n"
                 ),
             ),
-            CodePurpose::ResetPassword => (
+            MailedCode::ResetLink => (
                 "Choose a new password",
                 format!(
                     "Choose a new password here:\n\n\
@@ -93,31 +101,19 @@ impl Accounts {
                      The link is good for one hour. If you did not ask for it, ignore this mail.\n"
                 ),
             ),
-            CodePurpose::LogIn => ("Your code to log in", format!("Your code to log in: {code}\n")),
+            MailedCode::ResetDigits => return digits_mail(to, "choose a new password", code, mailed.lifetime()),
         };
         Mail { to: to.clone(), subject: subject.to_owned(), text }
     }
 
     /// Creates a code for an account, and mails it.
-    pub(super) async fn mail_fresh_code(
-        &self,
-        user: &User,
-        purpose: CodePurpose,
-        form: CodeForm,
-    ) -> Result<(), SaveUserError> {
+    pub(super) async fn mail_new_code(&self, user: &User, mailed: MailedCode) -> Result<(), SaveUserError> {
         let Some(email) = &user.email else { return Ok(()) };
         let now = self.parts.clock.now();
-        let (code, pending) = match form {
-            CodeForm::Link => fresh(purpose, now),
-            CodeForm::Digits => fresh_long_digits(purpose, now),
-        };
-        let change = UserChange { codes: CodesChange::Put(purpose, pending), ..UserChange::default() };
+        let (code, pending) = mailed.generate(now);
+        let change = UserChange { codes: CodesChange::Put(mailed.purpose(), pending), ..UserChange::default() };
         if self.parts.users.update_user(user.id, change, now).await?.is_some() {
-            let mail = match form {
-                CodeForm::Link => self.code_mail(email, purpose, &code),
-                CodeForm::Digits => digits_mail(email, "choose a new password", &code, lifetime(purpose)),
-            };
-            self.mail_queue.send(user.id, mail).await;
+            self.mail_queue.send(user.id, self.code_mail(email, mailed, &code)).await;
         }
         Ok(())
     }
@@ -150,11 +146,11 @@ impl Accounts {
             pending.failures += 1;
             UserChange { codes: CodesChange::Put(purpose, pending), ..UserChange::default() }
         };
-        let kept = users.update_user(user.id, change, now).await.map_err(|error| match error {
+        let updated = users.update_user(user.id, change, now).await.map_err(|error| match error {
             SaveUserError::Store(error) => RedeemError::Store(error),
             SaveUserError::EmailTaken | SaveUserError::UsernameTaken => RedeemError::Invalid,
         })?;
-        if !right || kept.is_none() {
+        if !right || updated.is_none() {
             return Err(RedeemError::Invalid);
         }
         self.tell_changed(user.id);
@@ -180,8 +176,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_digest_of_a_code_is_kept() {
-        let (code, pending) = fresh(CodePurpose::ResetPassword, Timestamp::from_millis(0));
+    fn only_the_digest_of_a_code_is_stored() {
+        let (code, pending) = MailedCode::ResetLink.generate(Timestamp::from_millis(0));
         assert_eq!((code.len(), pending.digest.len()), (32, 64));
         assert_eq!(pending.digest, digest(&code));
         assert_eq!(pending.expires_at, Timestamp::from_millis(3_600_000));

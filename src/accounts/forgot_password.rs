@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::Accounts;
-use super::codes::CodeForm;
-use crate::domain::{AccountStatus, CodePurpose, Email};
+use super::codes::MailedCode;
+use crate::domain::{AccountStatus, Email};
 
 /// A request for a link or code to choose a new password.
 #[derive(Debug)]
@@ -20,17 +20,17 @@ impl Accounts {
     /// to an address in ten minutes. Failures are logged.
     #[tracing::instrument(name = "accounts.forgot_password", skip_all)]
     pub fn forgot_password(self: &Arc<Self>, ask: ForgotPassword) {
-        self.mail_reset_code(ask, CodeForm::Link);
+        self.mail_reset_code(ask, MailedCode::ResetLink);
     }
 
     /// The same with twelve digits, for pages that have a field for the code.
     #[tracing::instrument(name = "accounts.forgot_password_digits", skip_all)]
     pub fn forgot_password_digits(self: &Arc<Self>, ask: ForgotPassword) {
-        self.mail_reset_code(ask, CodeForm::Digits);
+        self.mail_reset_code(ask, MailedCode::ResetDigits);
     }
 
-    fn mail_reset_code(self: &Arc<Self>, ask: ForgotPassword, form: CodeForm) {
+    fn mail_reset_code(self: &Arc<Self>, ask: ForgotPassword, mailed: MailedCode) {
         let in_use = |status| status != AccountStatus::Blocked;
-        self.mail_code_later(ask.email, CodePurpose::ResetPassword, form, in_use);
+        self.mail_code_later(ask.email, mailed, in_use);
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Accounts;
-use super::codes::{RedeemError, digits_mail, fresh_digits};
+use super::codes::{RedeemError, digits_mail, generate_digits};
 use super::log_in::{LogIn, LogInError};
 use super::sign_in::{SignIn, SignedIn, username};
 use crate::domain::{AccountStatus, CodePurpose, User};
@@ -40,7 +40,7 @@ impl Accounts {
         let now = self.parts.clock.now();
         // Counted separately: mails that anybody may request must not prevent agents from logging in.
         self.digits.attempt(&email, now).map_err(LogInError::from)?;
-        let (code, pending) = fresh_digits(LIFETIME, now);
+        let (code, pending) = generate_digits(LIFETIME, now);
         let change = UserChange { codes: CodesChange::Put(CodePurpose::LogIn, pending), ..UserChange::default() };
         match self.parts.users.update_user(user.id, change, now).await {
             Ok(_) => {}

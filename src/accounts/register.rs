@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::codes;
+use super::codes::{self, MailedCode};
 use super::fields::{Name, NewPassword, Username};
 use super::{Accounts, throttle::TooManyTries};
 use crate::auth::PasswordError;
@@ -99,10 +99,9 @@ impl Accounts {
         let now = self.parts.clock.now();
         self.mails.attempt(&ask.email, now)?;
         let password_hash = self.parts.passwords.hash(ask.password.into_string()).await?;
-        let purpose = CodePurpose::VerifyEmail;
         let (code, pending_code) = match ask.proof {
-            Proof::Link => codes::fresh(purpose, now),
-            Proof::Digits => codes::fresh_digits(LIFETIME, now),
+            Proof::Link => MailedCode::VerifyLink.generate(now),
+            Proof::Digits => codes::generate_digits(LIFETIME, now),
         };
         let new = NewUser {
             id: UserId::generate(now),
@@ -111,7 +110,7 @@ impl Accounts {
             password_hash: Some(password_hash),
             role: Role::Customer,
             status: AccountStatus::Unverified,
-            pending_codes: PendingCodes::from([(purpose, pending_code)]),
+            pending_codes: PendingCodes::from([(CodePurpose::VerifyEmail, pending_code)]),
             profile: Profile { username, name_parts, phone, birth_date, ..Profile::default() },
             at: now,
         };
@@ -119,7 +118,7 @@ impl Accounts {
         let (accounts, id) = (Arc::clone(self), user.id);
         self.mail_queue.run(async move {
             let mail = match ask.proof {
-                Proof::Link => accounts.code_mail(&ask.email, purpose, &code),
+                Proof::Link => accounts.code_mail(&ask.email, MailedCode::VerifyLink, &code),
                 Proof::Digits => codes::digits_mail(&ask.email, "confirm your e-mail address", &code, LIFETIME),
             };
             accounts.mail_queue.send(id, mail).await;

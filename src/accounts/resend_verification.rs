@@ -1,11 +1,11 @@
 //! Mails the confirmation link again.
 
-use crate::store::UserKey;
 use std::sync::Arc;
 
 use super::Accounts;
-use super::codes::CodeForm;
-use crate::domain::{AccountStatus, CodePurpose, Email};
+use super::codes::MailedCode;
+use crate::domain::{AccountStatus, Email};
+use crate::store::UserKey;
 
 /// A request for another link to confirm an address.
 #[derive(Debug)]
@@ -22,15 +22,14 @@ impl Accounts {
     #[tracing::instrument(name = "accounts.resend_verification", skip_all)]
     pub fn resend_verification(self: &Arc<Self>, ask: ResendVerification) {
         let unverified = |status| status == AccountStatus::Unverified;
-        self.mail_code_later(ask.email, CodePurpose::VerifyEmail, CodeForm::Link, unverified);
+        self.mail_code_later(ask.email, MailedCode::VerifyLink, unverified);
     }
 
     /// Looks up an account in the background, and mails it a code if its status allows.
     pub(super) fn mail_code_later(
         self: &Arc<Self>,
         email: Email,
-        purpose: CodePurpose,
-        form: CodeForm,
+        mailed: MailedCode,
         allowed: fn(AccountStatus) -> bool,
     ) {
         if self.mails.attempt(&email, self.parts.clock.now()).is_err() {
@@ -43,7 +42,7 @@ impl Accounts {
                 Err(error) => return tracing::error!(%error, "Could not mail a code: reading the account failed"),
             };
             let Some(user) = user else { return };
-            if let Err(error) = accounts.mail_fresh_code(&user, purpose, form).await {
+            if let Err(error) = accounts.mail_new_code(&user, mailed).await {
                 tracing::error!(user.id = %user.id, %error, "Could not mail a code to {}", user.id);
             }
         });

@@ -69,8 +69,9 @@ impl Accounts {
 /// The username that dialects show: the account's own, or the local part of the address.
 #[must_use]
 pub fn username(user: &User) -> &str {
-    match &user.profile.username {
-        Some(username) => username,
-        None => user.email_text().split('@').next().unwrap_or_default(),
+    match (&user.profile.username, &user.email) {
+        (Some(username), _) => username,
+        (None, Some(email)) => email.local_part(),
+        (None, None) => "",
     }
 }

@@ -10,7 +10,7 @@ use tokio::sync::{broadcast, mpsc};
 use super::{AccountParts, Accounts};
 use crate::auth::token::DEFAULT_LIFETIME;
 use crate::auth::{Passwords, Secret, Tokens};
-use crate::domain::{AccountStatus, FixedClock, PendingCodes, Profile, Role, Timestamp, User, UserId};
+use crate::domain::{AccountStatus, Email, FixedClock, PendingCodes, Profile, Role, Timestamp, User, UserId};
 use crate::limits::Bans;
 use crate::mail::{Mail, MailError, Mailer};
 use crate::store::sqlite::SqliteStore;
@@ -59,9 +59,9 @@ impl Fixture {
     /// An account with the password `secret1`, hashed as the replaced server did.
     pub(crate) async fn account(&self, email: &str, role: Role, status: AccountStatus) -> User {
         let at = Timestamp::from_millis(1_795_249_336_000);
-        let name = email.split('@').next().unwrap().to_owned();
+        let email: Email = email.parse().unwrap();
         let password_hash = Some(bcrypt::hash("secret1", 4).unwrap());
-        let (id, email) = (UserId::generate(at), Some(email.parse().unwrap()));
+        let (id, name, email) = (UserId::generate(at), email.local_part().to_owned(), Some(email));
         let new = NewUser {
             id,
             name,

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::say;
 use super::user::must_exist;
 use crate::config::{StoreConfig, network};
-use crate::domain::{Ban as Entry, Banned, Clock, Members, SystemClock, UserId};
+use crate::domain::{Ban as Entry, Banned, Clock, SystemClock, UserId};
 use crate::store::{MAX_BANS, MAX_PAGE, Stores, UserKey};
 
 /// The widest networks that can be banned, in bits of their prefix.
@@ -128,9 +128,9 @@ async fn find(stores: &Stores, who: &str) -> anyhow::Result<Banned> {
     }
     if let Ok(room) = who.parse::<Uuid>() {
         let room = stores.conversations.summary_by_uuid(room.as_u128()).await?;
-        return match room.map(|room| room.conversation.members) {
-            Some(Members::Support { customer }) => Ok(Banned::Person(customer)),
-            Some(Members::Direct { .. }) | None => bail!("no conversation of a customer has this UUID"),
+        return match room.and_then(|room| room.conversation.members.customer()) {
+            Some(customer) => Ok(Banned::Person(customer)),
+            None => bail!("no conversation of a customer has this UUID"),
         };
     }
     if let Ok(email) = who.parse() {

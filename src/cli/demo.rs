@@ -23,7 +23,7 @@ pub(super) async fn prepare(users: &dyn UserStore) -> anyhow::Result<()> {
         if users.find_user(UserKey::Email(&email)).await?.is_some() {
             continue;
         }
-        let username = email.as_str().split('@').next().map(str::to_owned);
+        let username = Some(email.local_part().to_owned());
         let at = SystemClock.now();
         let new = NewUser {
             id: UserId::generate(at),

@@ -161,10 +161,10 @@ async fn add(
         bail!("this user name is taken");
     }
     let at = SystemClock.now();
-    let short = email.as_str().split('@').next().unwrap_or("user").to_owned();
+    let name = name.unwrap_or_else(|| email.local_part().to_owned());
     let new = NewUser {
         id: UserId::generate(at),
-        name: name.unwrap_or(short),
+        name,
         email: Some(email),
         password_hash: Some(read_password().await?),
         role,

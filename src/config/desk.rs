@@ -12,9 +12,8 @@ use crate::net::Heartbeat;
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Messages and presence")]
 pub struct DeskConfig {
-    /// How long a typing notice lasts if the client never ends it, e.g. `2min`.
-    #[arg(long, env = "DESKLINE_TYPING_TTL", default_value = "2min", value_name = "TIME",
-        value_parser = humantime::parse_duration)]
+    /// How long a typing notice lasts if the client never ends it, e.g. `2min` (at most 1day).
+    #[arg(long, env = "DESKLINE_TYPING_TTL", default_value = "2min", value_name = "TIME", value_parser = typing_ttl)]
     pub typing_ttl: Duration,
     /// How long a person stays online after their last connection closes, e.g. `10s`.
     #[arg(long, env = "DESKLINE_OFFLINE_GRACE", default_value = "10s", value_name = "TIME",
@@ -33,6 +32,20 @@ pub struct DeskConfig {
     /// Messages per page of history (at most 1000).
     #[arg(long, env = "DESKLINE_HISTORY_PAGE", default_value_t = 1000, value_name = "MESSAGES")]
     pub history_page: usize,
+}
+
+/// Why a time cannot be used for typing notices.
+#[derive(Debug, thiserror::Error)]
+enum TypingTtlError {
+    #[error(transparent)]
+    Unreadable(#[from] humantime::DurationError),
+    #[error("must be at most 1day")]
+    TooLong,
+}
+
+fn typing_ttl(text: &str) -> Result<Duration, TypingTtlError> {
+    let time = humantime::parse_duration(text)?;
+    if time <= Duration::from_hours(24) { Ok(time) } else { Err(TypingTtlError::TooLong) }
 }
 
 impl DeskConfig {

@@ -115,6 +115,16 @@ fn a_heartbeat_beats() {
 }
 
 #[test]
+fn a_typing_notice_lasts_for_a_day_at_most() {
+    for never in ["25h", "1000000years", "soon"] {
+        let refused = Cli::try_parse_from(["deskline", "--typing-ttl", never]).map(|_| ()).unwrap_err().to_string();
+        assert!(refused.contains("--typing-ttl"), "{refused}");
+        assert_eq!(refused.contains("must be at most 1day"), never != "soon", "{refused}");
+    }
+    assert_eq!(config(&["--typing-ttl", "1day"]).desk.typing_ttl.as_secs(), 86_400);
+}
+
+#[test]
 fn every_setting_is_in_the_example_file_and_the_other_way_round() {
     let example = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/.env.example")).unwrap();
     let names: Vec<String> = Cli::command()

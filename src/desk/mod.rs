@@ -17,8 +17,8 @@
 //! | [`attendance`] | connections, their rights, presence, typing | delivery |
 //! | [`delivery`] | cursors, receipts, catching up | |
 //!
-//! Below them lie a few parts that several areas use: `directory` (people and conversations, cached), `event_builder`, `tasks`,
-//! `rate_limit` and `failure_log`. [`Desk::open`] joins all of them.
+//! Below them lie a few parts that several areas use: `directory` (people and conversations, cached), `event_builder`, `tasks`
+//! and `failure_log`. [`Desk::open`] joins all of them.
 //!
 //! Reading order: [`messages`], [`log`], [`attendance`], [`delivery`], then the others.
 
@@ -39,7 +39,6 @@ mod failure_log;
 pub mod history;
 pub mod log;
 pub mod messages;
-mod rate_limit;
 mod tasks;
 
 use attendance::{Announcements, Attendance, AttendanceParts, Revalidation, Typing};

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use super::user::UnknownWord;
-use super::{ConversationId, MessageBody, Seq, Timestamp, UserId};
+use super::{ConversationId, MessageBody, Person, Seq, Timestamp, UserId};
 
 /// Who a conversation is between.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -43,6 +43,21 @@ impl Members {
             Self::Support { .. } => is_agent.then_some(Side::Desk),
             Self::Direct { first, .. } if first == user => Some(Side::Customer),
             Self::Direct { second, .. } => (second == user).then_some(Side::Desk),
+        }
+    }
+
+    /// The side that a person is on; `None` if they are not a member.
+    #[must_use]
+    pub fn side_of_person(&self, person: &Person) -> Option<Side> {
+        self.side_of(person.id, person.role.is_agent())
+    }
+
+    /// The customer of a conversation with the desk; `None` for a direct one.
+    #[must_use]
+    pub const fn customer(&self) -> Option<UserId> {
+        match *self {
+            Self::Support { customer } => Some(customer),
+            Self::Direct { .. } => None,
         }
     }
 }
@@ -233,6 +248,7 @@ mod tests {
         assert_eq!(support.side_of(id(2), false), None);
         let direct = Members::direct(id(1), id(2));
         assert_eq!(direct.side_of(id(2), false), Some(Side::Desk));
+        assert_eq!((support.customer(), direct.customer()), (Some(id(1)), None));
         assert_eq!(direct.side_of(id(3), true), None, "being an agent opens nobody's direct conversation");
     }
 }

@@ -148,7 +148,7 @@ impl TypingChange {
     pub fn typist_seen_by(&self, viewer: &Person) -> SeenPerson<'_> {
         let seen = self.parties.seen_by(viewer)[self.side.index()];
         let is_colleague = self.side == Side::Desk
-            && matches!(self.parties.conversation.members, Members::Support { customer } if customer != viewer.id);
+            && self.parties.conversation.members.customer().is_some_and(|customer| customer != viewer.id);
         if is_colleague { SeenPerson { shown: &self.typist, ..seen } } else { seen }
     }
 }

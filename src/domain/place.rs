@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{EntryEvent, Members, Seq, UserId};
+use super::{EntryEvent, Seq, UserId};
 
 /// A position in what a person is sent: a page has received everything up to it, and nothing after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,13 +18,11 @@ pub enum Place {
 impl Place {
     /// The position of a page after it was sent this entry.
     #[must_use]
-    pub fn after(self, told: &EntryEvent, viewer: UserId) -> Self {
-        match (self, told.entry.message()) {
+    pub fn after(self, event: &EntryEvent, viewer: UserId) -> Self {
+        match (self, event.entry.message()) {
             (Self::InAll(number), Some(message)) => Self::InAll(number.max(message.number)),
-            (Self::InOwn(seq), Some(_))
-                if told.parties.conversation.members == (Members::Support { customer: viewer }) =>
-            {
-                Self::InOwn(seq.max(told.entry.seq))
+            (Self::InOwn(seq), Some(_)) if event.parties.conversation.members.customer() == Some(viewer) => {
+                Self::InOwn(seq.max(event.entry.seq))
             }
             (unmoved, _) => unmoved,
         }

@@ -115,6 +115,12 @@ impl Email {
         &self.0
     }
 
+    /// What stands before the `@`, as a name for an account without one.
+    #[must_use]
+    pub fn local_part(&self) -> &str {
+        self.0.split_once('@').map_or(&self.0, |(local, _)| local)
+    }
+
     /// Wraps an address that was read from a store, without checking it.
     #[must_use]
     pub fn stored(text: String) -> Self {
@@ -299,6 +305,14 @@ impl From<&User> for Person {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_local_part_ends_at_the_first_at_sign() {
+        for (text, local) in [("ann@x.test", "ann"), ("a@b@x.test", "a")] {
+            assert_eq!(text.parse::<Email>().unwrap().local_part(), local);
+        }
+        assert_eq!(Email::stored("ann".into()).local_part(), "ann");
+    }
 
     #[test]
     fn addresses_that_could_forge_a_header_are_refused() {

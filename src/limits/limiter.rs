@@ -44,10 +44,18 @@ impl<K: Eq + Hash + Clone> Limiter<K> {
     /// # Errors
     /// [`RateLimited`] if none is left; nothing is taken then.
     pub fn take(&self, key: &K) -> Result<(), RateLimited> {
+        self.take_many(key, 1)
+    }
+
+    /// Takes `count` from the allowance of `key`, or all of it if a burst is smaller.
+    ///
+    /// # Errors
+    /// [`RateLimited`] if fewer are left; nothing is taken then.
+    pub fn take_many(&self, key: &K, count: u32) -> Result<(), RateLimited> {
         let now = Instant::now();
         let mut state = self.state.lock();
-        let whole_at = self.rate.take_from(state.whole_at(key), now)?;
-        state.set(key, whole_at, now);
+        let full_at = self.rate.take_from(state.full_at(key), count, now)?;
+        state.set(key, full_at, now);
         Ok(())
     }
 
@@ -57,7 +65,7 @@ impl<K: Eq + Hash + Clone> Limiter<K> {
     /// [`RateLimited`] if none is left.
     pub fn check(&self, key: &K) -> Result<(), RateLimited> {
         let state = self.state.lock();
-        self.rate.take_from(state.whole_at(key), Instant::now()).map(drop)
+        self.rate.take_from(state.full_at(key), 1, Instant::now()).map(drop)
     }
 
     /// Refills the allowance of `key`.
@@ -67,14 +75,14 @@ impl<K: Eq + Hash + Clone> Limiter<K> {
 }
 
 impl<K: Eq + Hash + Clone> State<K> {
-    fn whole_at(&self, key: &K) -> Option<Instant> {
+    fn full_at(&self, key: &K) -> Option<Instant> {
         let known = self.by_key.get(key).copied();
         known.or(if self.by_key.len() < REMEMBERED { None } else { self.others })
     }
 
-    fn set(&mut self, key: &K, whole_at: Instant, now: Instant) {
+    fn set(&mut self, key: &K, full_at: Instant, now: Instant) {
         if let Some(known) = self.by_key.get_mut(key) {
-            *known = whole_at;
+            *known = full_at;
             return;
         }
         if self.by_key.len() >= REMEMBERED && self.swept.is_none_or(|at| now - at >= SWEEP) {
@@ -82,9 +90,9 @@ impl<K: Eq + Hash + Clone> State<K> {
             self.by_key.retain(|_, at| *at > now);
         }
         if self.by_key.len() < REMEMBERED {
-            self.by_key.insert(key.clone(), whole_at);
+            self.by_key.insert(key.clone(), full_at);
         } else {
-            self.others = Some(whole_at);
+            self.others = Some(full_at);
         }
     }
 }

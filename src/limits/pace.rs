@@ -51,7 +51,7 @@ pub struct Pace(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    whole_at: [Option<Instant>; Paced::COUNT],
+    full_at: [Option<Instant>; Paced::COUNT],
     /// Start of the current second, and the refusals in it.
     second: Option<(Instant, u32)>,
     /// Consecutive seconds of flooding before it.
@@ -66,8 +66,8 @@ impl Pace {
     /// [`RateLimited`] if there is none left.
     pub fn take(&self, kind: Paced) -> Result<(), RateLimited> {
         let mut state = self.state();
-        let allowance = &mut state.whole_at[kind as usize];
-        *allowance = Some(kind.rate().take_from(*allowance, Instant::now())?);
+        let allowance = &mut state.full_at[kind as usize];
+        *allowance = Some(kind.rate().take_from(*allowance, 1, Instant::now())?);
         Ok(())
     }
 

@@ -48,12 +48,12 @@ impl Rate {
         Self { interval: Duration::from_nanos(1_000_000_000 / count as u64), burst }
     }
 
-    /// Takes one from an allowance that is full at `whole_at`. Returns when it will be full then.
+    /// Takes `count` from an allowance that is full at `full_at`; at most a whole burst. Returns when it will be full then.
     ///
     /// # Errors
-    /// [`RateLimited`] if none is left.
-    pub(super) fn take_from(&self, whole_at: Option<Instant>, now: Instant) -> Result<Instant, RateLimited> {
-        let then = whole_at.map_or(now, |at| at.max(now)) + self.interval;
+    /// [`RateLimited`] if fewer are left.
+    pub(super) fn take_from(&self, full_at: Option<Instant>, count: u32, now: Instant) -> Result<Instant, RateLimited> {
+        let then = full_at.map_or(now, |at| at.max(now)) + self.interval.saturating_mul(count.min(self.burst));
         match (then - now).checked_sub(self.recovery()) {
             Some(retry_after) if !retry_after.is_zero() => Err(RateLimited { retry_after }),
             Some(_) | None => Ok(then),

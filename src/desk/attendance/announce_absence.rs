@@ -11,9 +11,9 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::announce_presence::{Announcements, online, tell_slowly};
+use super::announce_presence::{Announcements, online, send_in_chunks};
 use crate::desk::directory::{list_for, other_than};
-use crate::domain::{Person, UserId};
+use crate::domain::{DeskEvent, Person, UserId};
 use crate::presence::Connection;
 use crate::store::StoreError;
 
@@ -103,14 +103,11 @@ impl Announcements {
                 match shows {
                     Shows::Desk if self.0.presence.is_desk_open() => {}
                     Shows::Desk => self.send_desk(&viewer, &connection, false).await,
-                    Shows::Customer(customer) => self.tell_away(&viewer, &connection, vec![customer]).await,
+                    Shows::Customer(_) => self.announce_absences(&viewer, shows, &connection).await,
                     Shows::List => {
                         let announcements = self.clone();
                         self.0.tasks.spawn_until_closed(async move {
-                            match announcements.partners_of(&viewer).await {
-                                Ok(partners) => announcements.tell_away(&viewer, &connection, partners).await,
-                                Err(error) => tracing::warn!(%error, "Could not announce absent people to an agent"),
-                            }
+                            announcements.announce_absences(&viewer, shows, &connection).await;
                         });
                     }
                 }
@@ -124,19 +121,30 @@ impl Announcements {
         Ok(summaries.iter().filter_map(|summary| other_than(viewer.id, summary.conversation.members)).collect())
     }
 
-    async fn tell_away(&self, viewer: &Arc<Person>, connection: &Arc<dyn Connection>, mut people: Vec<UserId>) {
-        people.retain(|person| *person != viewer.id && !self.0.presence.is_online(*person));
-        if let Err(error) = self.0.directory.look_up(people.iter().copied()).await {
-            return tracing::warn!(%error, "Could not announce absent people to an agent");
+    async fn announce_absences(&self, viewer: &Arc<Person>, shows: Shows, connection: &Arc<dyn Connection>) {
+        match self.absences(viewer, shows).await {
+            Ok(events) => send_in_chunks(viewer, connection, &events).await,
+            Err(error) => tracing::warn!(%error, "Could not announce absent people to an agent"),
         }
+    }
+
+    /// `offline` for each person whom an agent's connection may show and who is offline.
+    async fn absences(&self, viewer: &Person, shows: Shows) -> Result<Vec<DeskEvent>, StoreError> {
+        let mut people = match shows {
+            Shows::Desk => Vec::new(),
+            Shows::List => self.partners_of(viewer).await?,
+            Shows::Customer(customer) => vec![customer],
+        };
+        people.retain(|person| *person != viewer.id && !self.0.presence.is_online(*person));
+        self.0.directory.look_up(people.iter().copied()).await?;
         let mut events = Vec::with_capacity(people.len());
         for id in people {
-            match self.0.directory.person(id).await {
-                Ok(Some(person)) if !self.0.presence.is_online(id) => events.push(online(id, person.number, false)),
-                Ok(_) => {}
-                Err(error) => return tracing::warn!(%error, "Could not announce absent people to an agent"),
+            if let Some(person) = self.0.directory.person(id).await?
+                && !self.0.presence.is_online(id)
+            {
+                events.push(online(id, person.number, false));
             }
         }
-        tell_slowly(viewer, connection, &events).await;
+        Ok(events)
     }
 }

@@ -116,13 +116,13 @@ impl Announcements {
         } else {
             Vec::new()
         };
-        tell_slowly(viewer, connection, &events).await;
+        send_in_chunks(viewer, connection, &events).await;
     }
 
     /// Sends a customer's connection whether the desk is online.
     pub(super) async fn send_desk(&self, viewer: &Arc<Person>, connection: &Arc<dyn Connection>, is_open: bool) {
         if let Some(desk) = self.desk_identity().await.filter(|desk| !desk.is_unpinned()) {
-            tell_slowly(viewer, connection, &[desk_event(&desk, viewer.id, is_open)]).await;
+            send_in_chunks(viewer, connection, &[desk_event(&desk, viewer.id, is_open)]).await;
         }
     }
 
@@ -192,7 +192,7 @@ fn desk_event(desk: &DeskIdentity, customer: UserId, is_open: bool) -> DeskEvent
 }
 
 /// Sends many events, with pauses in which the connection can write them.
-pub(super) async fn tell_slowly(viewer: &Arc<Person>, connection: &Arc<dyn Connection>, events: &[DeskEvent]) {
+pub(super) async fn send_in_chunks(viewer: &Arc<Person>, connection: &Arc<dyn Connection>, events: &[DeskEvent]) {
     for chunk in events.chunks(CHUNK) {
         for event in chunk {
             let frames = Frames::default();

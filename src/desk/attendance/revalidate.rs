@@ -11,9 +11,7 @@ use crate::accounts::Accounts;
 use crate::desk::directory::Directory;
 use crate::desk::failure_log::FailureLog;
 use crate::desk::tasks::Tasks;
-use crate::domain::{
-    AccountStatus, Clock, ConnectionId, Members, Person, Sessions, Timestamp, TokenStamp, User, UserId,
-};
+use crate::domain::{AccountStatus, Clock, ConnectionId, Person, Sessions, Timestamp, TokenStamp, User, UserId};
 use crate::presence::{Connection, Presence, Revoked};
 use crate::store::{BanStore, MAX_PAGE, StoreError, Stores, UserStore};
 
@@ -170,7 +168,7 @@ impl Revalidation {
     async fn revoke_guests(&self) -> Result<(), StoreError> {
         for conversation in self.0.presence.guests_are_in() {
             let Some(conversation) = self.0.directory.conversation(conversation).await? else { continue };
-            let Members::Support { customer } = conversation.members else { continue };
+            let Some(customer) = conversation.members.customer() else { continue };
             if self.0.accounts.bans().check_person(customer).is_err() {
                 for connection in self.0.presence.guests_of(conversation.id) {
                     revoke_connection(customer, &*connection, Revoked::Blocked);

@@ -311,7 +311,7 @@ impl Typing {
                 None => return Ok(None),
             },
         };
-        let Some(side) = members.side_of(typist.id, typist.role.is_agent()) else { return Ok(None) };
+        let Some(side) = members.side_of_person(typist) else { return Ok(None) };
         Ok(Some((self.0.directory.parties(conversation).await?, side)))
     }
 
@@ -325,10 +325,7 @@ impl Typing {
         if person_types {
             return;
         }
-        let customer = match change.parties.conversation.members {
-            Members::Support { customer } => Some(customer),
-            Members::Direct { .. } => None,
-        };
+        let customer = change.parties.conversation.members.customer();
         self.tell_typing(change, |recipient| !(side_types && customer == Some(recipient)));
     }
 

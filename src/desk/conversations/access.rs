@@ -65,21 +65,25 @@ impl Conversations {
     ///
     /// # Errors
     /// [`AccessError`] if it is refused, or the store fails.
-    pub async fn access(&self, name: ConversationName, claim: &Credential) -> Result<ConversationAccess, AccessError> {
+    pub async fn access(
+        &self,
+        name: ConversationName,
+        credential: &Credential,
+    ) -> Result<ConversationAccess, AccessError> {
         let conversations = &self.0.store;
         let found = match name {
             ConversationName::Uuid(uuid) => conversations.summary_by_uuid(uuid).await?,
             ConversationName::Number(number) => conversations.summary_by_number(number).await?,
         };
         let summary = found.ok_or(AccessError::NotFound)?;
-        let Members::Support { customer } = summary.conversation.members else { return Err(AccessError::NotFound) };
+        let customer = summary.conversation.members.customer().ok_or(AccessError::NotFound)?;
         if self.0.directory.is_of_the_deleted(summary.conversation).await? {
             return Err(AccessError::NotFound);
         }
         let by_uuid = matches!(name, ConversationName::Uuid(_));
-        let (person, is_identified, may_write) = match claim {
+        let (person, is_identified, may_write) = match credential {
             Credential::Identity(person) => {
-                let side = summary.conversation.members.side_of(person.id, person.role.is_agent());
+                let side = summary.conversation.members.side_of_person(person);
                 side.ok_or(AccessError::Forbidden)?;
                 (person.clone(), true, true)
             }

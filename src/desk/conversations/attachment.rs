@@ -31,7 +31,7 @@ impl Conversations {
         if summary.status == Status::Removed || self.0.directory.is_of_the_deleted(conversation).await? {
             return Ok(None);
         }
-        let may_see = |person: &Arc<Person>| conversation.members.side_of(person.id, person.role.is_agent()).is_some();
+        let may_see = |person: &Arc<Person>| conversation.members.side_of_person(person).is_some();
         Ok(people.iter().any(may_see).then(|| self.0.accounts.file_path(id, &attachment.name)))
     }
 

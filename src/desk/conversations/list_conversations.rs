@@ -48,7 +48,7 @@ impl Conversations {
         let mut listed = Vec::with_capacity(summaries.len());
         for summary in summaries {
             let members = summary.conversation.members;
-            let Some(side) = members.side_of(viewer.id, viewer.role.is_agent()) else { continue };
+            let Some(side) = members.side_of_person(viewer) else { continue };
             let other = match other_than(viewer.id, members) {
                 Some(other) => self.0.directory.person(other).await?,
                 None => Some(self.0.directory.desk().await?.towards(viewer.id).clone()),

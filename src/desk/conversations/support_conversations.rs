@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{ConversationAccess, Conversations};
-use crate::domain::{Members, Person, Profile, Summary, UserId};
+use crate::domain::{Person, Profile, Summary, UserId};
 use crate::store::{StoreError, SummaryPage};
 
 /// A support conversation with its customer.
@@ -30,7 +30,8 @@ impl Conversations {
         limit: usize,
     ) -> Result<(Vec<SupportConversation>, u64), StoreError> {
         let SummaryPage { summaries, total } = self.0.store.support(skip, limit).await?;
-        let customers: Vec<UserId> = summaries.iter().filter_map(customer).collect();
+        let customers: Vec<UserId> =
+            summaries.iter().filter_map(|summary| summary.conversation.members.customer()).collect();
         self.0.directory.look_up(customers.iter().copied()).await?;
         let mut profiles: HashMap<UserId, Profile> = HashMap::new();
         if !customers.is_empty() {
@@ -39,7 +40,7 @@ impl Conversations {
         }
         let mut listed = Vec::with_capacity(summaries.len());
         for summary in summaries {
-            let Some(id) = customer(&summary) else { continue };
+            let Some(id) = summary.conversation.members.customer() else { continue };
             let Some(customer) = self.0.directory.person(id).await? else { continue };
             let profile = profiles.remove(&id).unwrap_or_default();
             listed.push(SupportConversation { summary, customer, profile });
@@ -57,12 +58,5 @@ impl Conversations {
         let summary = self.0.store.summary(conversation).await?.unwrap_or_else(|| access.summary.clone());
         let customer = self.0.directory.person_or_deleted(id).await?;
         Ok(SupportConversation { summary, customer, profile: profile.unwrap_or_default() })
-    }
-}
-
-const fn customer(summary: &Summary) -> Option<UserId> {
-    match summary.conversation.members {
-        Members::Support { customer } => Some(customer),
-        Members::Direct { .. } => None,
     }
 }

@@ -22,11 +22,11 @@ impl Delivery {
     /// [`AcknowledgeError`] if it is refused, or the store fails.
     pub async fn acknowledge(&self, person: &Person, id: ConversationId, up_to: Seq) -> Result<(), AcknowledgeError> {
         let conversation = self.0.directory.conversation(id).await?.ok_or(AcknowledgeError::NotFound)?;
-        let side = conversation.members.side_of(person.id, person.role.is_agent()).ok_or(AcknowledgeError::NotFound)?;
-        let given = self.sent_up_to(person.id, id).await?.unwrap_or_default();
-        let taken = up_to.min(given);
-        self.confirm(person.id, id, taken);
-        self.0.receipts.taken((id, side), taken);
+        let side = conversation.members.side_of_person(person).ok_or(AcknowledgeError::NotFound)?;
+        let sent = self.sent_up_to(person.id, id).await?.unwrap_or_default();
+        let received = up_to.min(sent);
+        self.confirm(person.id, id, received);
+        self.0.receipts.received((id, side), received);
         Ok(())
     }
 }

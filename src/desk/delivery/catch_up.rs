@@ -158,7 +158,7 @@ impl super::Delivery {
             }
             let Some(summary) = self.0.store.summary(*id).await? else { continue };
             let (conversation, last_seq) = (summary.conversation, summary.last_seq);
-            if conversation.members.side_of(person.id, person.role.is_agent()).is_some() {
+            if conversation.members.side_of_person(person).is_some() {
                 all.push(Missed { conversation, after: first.previous(), last_seq });
             }
         }

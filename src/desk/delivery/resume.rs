@@ -70,7 +70,7 @@ impl Delivery {
         let (mut resumed, mut room) = (BTreeMap::new(), BYTES);
         for (id, after) in from {
             let found = self.0.directory.conversation(id).await?;
-            let theirs = found.filter(|found| found.members.side_of(person.id, person.role.is_agent()).is_some());
+            let theirs = found.filter(|found| found.members.side_of_person(person).is_some());
             let part = match theirs {
                 Some(conversation) if self.0.directory.is_of_the_deleted(conversation).await? => None,
                 Some(conversation) => Some(self.resume_one(person, conversation, after, &mut room).await?),
@@ -103,9 +103,9 @@ impl Delivery {
         }
         let newest = entries.last().map_or(after, |told| told.entry.seq);
         self.0.cursors.advance(person.id, conversation.id, newest);
-        if let Some(side) = conversation.members.side_of(person.id, person.role.is_agent()) {
+        if let Some(side) = conversation.members.side_of_person(person) {
             // It has what it names, and asks for what comes after.
-            self.0.receipts.taken((conversation.id, side), newest);
+            self.0.receipts.received((conversation.id, side), newest);
         }
         let last_seq = last_seq.max(newest);
         Ok(Resumed { entries, last_seq, receipts, has_more: newest < last_seq, must_resync: false })

@@ -179,7 +179,7 @@ impl History {
     ) -> Result<(), StoreError> {
         let conversation = summary.conversation;
         let Some(last) = fetched.messages.last().map(|entry: &Entry| entry.seq) else { return Ok(()) };
-        let side: Option<Side> = conversation.members.side_of(person.id, person.role.is_agent());
+        let side: Option<Side> = conversation.members.side_of_person(person);
         let Some(side) = side else { return Ok(()) };
         self.0.delivery.fetched(side, fetched.messages, fetched.end.is_all, receipts);
         if fetched.end.is_newest && self.covers_undelivered(person, conversation, fetched).await? {

@@ -2,7 +2,7 @@
 
 use super::Log;
 use super::lanes::BATCH;
-use super::submission::{Outcome, Submission, SubmitError};
+use super::submission::{Submission, SubmitError, SubmitResult};
 use crate::domain::{ConversationId, Draft};
 use crate::store::{AppendError, Appended, StoreError};
 
@@ -41,7 +41,7 @@ impl Log {
     }
 }
 
-fn as_appended(id: ConversationId, outcome: Outcome) -> Result<Appended, AppendError> {
+fn as_appended(id: ConversationId, outcome: SubmitResult) -> Result<Appended, AppendError> {
     match outcome {
         Ok(None) => Ok(Appended::Unchanged),
         Ok(Some(sent)) if sent.is_repeat => Ok(Appended::Already(sent.event.entry.clone())),

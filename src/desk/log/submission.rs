@@ -38,13 +38,13 @@ pub enum SubmitError {
 pub(in crate::desk) type OnStored = Box<dyn FnOnce(Result<Sent, SubmitError>) + Send>;
 
 /// What became of a submission; `None` if it changed nothing.
-pub(in crate::desk) type Outcome = Result<Option<Sent>, SubmitError>;
+pub(in crate::desk) type SubmitResult = Result<Option<Sent>, SubmitError>;
 
 pub(super) enum Waiting {
     /// For a message, which always becomes an entry.
     Message(OnStored),
     /// For an entry that may change nothing.
-    Entry(oneshot::Sender<Outcome>),
+    Entry(oneshot::Sender<SubmitResult>),
 }
 
 /// An entry on its way into the log.
@@ -97,7 +97,7 @@ impl Submission {
 }
 
 impl Waiting {
-    pub(super) fn answer(self, outcome: Outcome) {
+    pub(super) fn answer(self, outcome: SubmitResult) {
         match self {
             Self::Message(answer) => match outcome {
                 Ok(Some(sent)) => answer(Ok(sent)),
@@ -131,7 +131,7 @@ impl Log {
     }
 
     /// Puts an entry into its lane at once. The future completes when it is durable and published, or refused.
-    pub(in crate::desk) fn append(&self, mut submission: Submission) -> impl Future<Output = Outcome> + use<> {
+    pub(in crate::desk) fn append(&self, mut submission: Submission) -> impl Future<Output = SubmitResult> + use<> {
         let (answer, answered) = oneshot::channel();
         submission.publication.waiting = Some(Waiting::Entry(answer));
         self.push(submission);

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use super::submission::{Outcome, Submission, Waiting};
+use super::submission::{Submission, SubmitResult, Waiting};
 use crate::domain::{
     Conversation, ConversationId, Draft, DraftKind, Members, Parties, Person, Seq, Side, Timestamp, UserId,
 };
 
 /// A read mark for a conversation that need not exist, and where its outcome arrives.
-pub(super) fn read_mark(id: ConversationId) -> (Submission, oneshot::Receiver<Outcome>) {
+pub(super) fn read_mark(id: ConversationId) -> (Submission, oneshot::Receiver<SubmitResult>) {
     let (at, author) = (Timestamp::default(), Arc::new(Person::deleted(UserId::from_bytes([1; 12]))));
     let members = Members::Support { customer: author.id };
     let conversation = Conversation { id, number: 1, uuid: 1, members, created_at: at };

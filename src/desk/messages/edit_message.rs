@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::Messages;
 use super::SendMessageError;
 use crate::domain::{
-    ConnectionId, Conversation, ConversationId, DraftKind, Entry, Members, Message, MessageBody, MessageId, Person,
-    Seq, Side, Target, Timestamp,
+    ConnectionId, Conversation, ConversationId, DraftKind, Entry, Message, MessageBody, MessageId, Person, Seq, Side,
+    Target, Timestamp,
 };
 use crate::store::StoreError;
 
@@ -77,7 +77,8 @@ impl Messages {
         origin: Option<ConnectionId>,
     ) -> Result<Revised, ReviseError> {
         let found = self.find_message(author, id).await?;
-        let may_delete = found.entry.author == author.id || (found.is_support() && found.side == Side::Desk);
+        let may_delete = found.entry.author == author.id
+            || (found.conversation.members.customer().is_some() && found.side == Side::Desk);
         if !may_delete {
             return Err(ReviseError::Forbidden);
         }
@@ -89,7 +90,7 @@ impl Messages {
     async fn find_message(&self, person: &Person, id: MessageId) -> Result<Found, ReviseError> {
         let entry = self.0.store.message(id).await?.ok_or(ReviseError::NotFound)?;
         let conversation = self.0.directory.conversation(entry.conversation).await?.ok_or(ReviseError::NotFound)?;
-        let side = conversation.members.side_of(person.id, person.role.is_agent()).ok_or(ReviseError::NotFound)?;
+        let side = conversation.members.side_of_person(person).ok_or(ReviseError::NotFound)?;
         let (Some(message), Some(target)) = (entry.message().cloned(), entry.as_target()) else {
             return Err(ReviseError::NotFound);
         };
@@ -135,10 +136,4 @@ struct Found {
     message: Message,
     target: Target,
     side: Side,
-}
-
-impl Found {
-    fn is_support(&self) -> bool {
-        matches!(self.conversation.members, Members::Support { .. })
-    }
 }

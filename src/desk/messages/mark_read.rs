@@ -72,7 +72,7 @@ impl Messages {
     pub async fn mark_all_read(&self, reader: &Arc<Person>, id: ConversationId) -> Result<u64, MarkReadError> {
         let summary = self.0.store.summary(id).await?.ok_or(MarkReadError::NotFound)?;
         let conversation = summary.conversation;
-        let side = conversation.members.side_of(reader.id, reader.role.is_agent());
+        let side = conversation.members.side_of_person(reader);
         let unread = summary.side(side.ok_or(MarkReadError::NotFound)?).unread;
         let _under_way = self.0.own_marks.begin(reader, conversation.id);
         self.append_mark(reader, conversation, summary.last_seq, None).await?;
@@ -121,7 +121,7 @@ impl Messages {
         up_to: Seq,
         origin: Option<ConnectionId>,
     ) -> Result<Submission, MarkReadError> {
-        let side = conversation.members.side_of(reader.id, reader.role.is_agent());
+        let side = conversation.members.side_of_person(reader);
         let side = side.ok_or(MarkReadError::NotFound)?;
         let mark = self.0.log.prepare(conversation, side, reader.clone(), DraftKind::Read { up_to }).await?;
         Ok(mark.with_origin(origin))

@@ -10,7 +10,6 @@ use super::DeskSettings;
 use super::delivery::Delivery;
 use super::directory::Directory;
 use super::log::Log;
-use super::rate_limit::RateLimit;
 use super::tasks::Tasks;
 use crate::domain::{Clock, UserId};
 use crate::store::ConversationStore;
@@ -20,6 +19,7 @@ mod edit_message;
 mod mark_read;
 mod own_marks;
 mod send_message;
+mod send_rate;
 
 pub use super::log::Sent;
 pub use change_status::ChangeStatusError;
@@ -28,6 +28,7 @@ pub use mark_read::{MarkRead, MarkReadError};
 pub(super) use own_marks::LaterMarks;
 use own_marks::OwnMarks;
 pub use send_message::{Addressee, SendMessage, SendMessageError};
+use send_rate::SendRate;
 
 /// Messages a second of somebody without an account, unless the settings allow fewer: anybody can be one, any number of times.
 const VISITOR_RATE: u32 = 5;
@@ -44,9 +45,9 @@ struct Inner {
     clock: Arc<dyn Clock>,
     tasks: Tasks,
     max_chars: usize,
-    rate: RateLimit,
-    visitor_rate: RateLimit,
-    mark_rate: RateLimit,
+    rate: SendRate,
+    visitor_rate: SendRate,
+    mark_rate: SendRate,
     own_marks: OwnMarks,
 }
 
@@ -69,9 +70,9 @@ impl Messages {
             clock,
             tasks,
             max_chars: settings.max_message_chars,
-            rate: RateLimit::new(rate),
-            visitor_rate: RateLimit::new(rate.map(|rate| rate.min(VISITOR_RATE))),
-            mark_rate: RateLimit::new(rate),
+            rate: SendRate::new(rate),
+            visitor_rate: SendRate::new(rate.map(|rate| rate.min(VISITOR_RATE))),
+            mark_rate: SendRate::new(rate),
             own_marks: OwnMarks::default(),
         }))
     }

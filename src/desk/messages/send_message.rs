@@ -50,8 +50,8 @@ pub enum SendMessageError {
     #[error("unknown recipient")]
     NoAddressee,
     /// Too many messages in too short a time.
-    #[error("too many messages, try again in {0:?}")]
-    RateLimited(Duration),
+    #[error("too many messages, try again in {:?}", .0.retry_after)]
+    RateLimited(#[from] RateLimited),
     /// Too many messages wait to be stored.
     #[error("the server is busy")]
     Busy,
@@ -88,7 +88,7 @@ impl SendMessageError {
     #[must_use]
     pub fn retry_after(&self) -> Option<RateLimited> {
         match self {
-            Self::RateLimited(wait) => Some(RateLimited::from(*wait)),
+            Self::RateLimited(limited) => Some(*limited),
             Self::Busy => Some(RateLimited::from(Duration::from_secs(1))),
             Self::Body(_) | Self::NoAddressee | Self::ShuttingDown | Self::Store(_) => None,
         }
@@ -139,7 +139,7 @@ impl Messages {
             Addressee::Conversation(id) => {
                 let found = self.0.directory.conversation(id).await?;
                 let conversation = found.ok_or(SendMessageError::NoAddressee)?;
-                let side = conversation.members.side_of(ask.author.id, ask.author.role.is_agent());
+                let side = conversation.members.side_of_person(&ask.author);
                 let side = side.ok_or(SendMessageError::NoAddressee)?;
                 if !self.0.directory.may_speak(&ask.author, conversation.members).await? {
                     return Err(SendMessageError::NoAddressee);
@@ -148,7 +148,7 @@ impl Messages {
             }
         };
         let limit = if ask.author.email.is_empty() { &self.0.visitor_rate } else { &self.0.rate };
-        limit.take_text(ask.author.id, body.as_str()).map_err(SendMessageError::RateLimited)?;
+        limit.take_text(ask.author.id, body.as_str())?;
         let id = MessageId::generate(self.0.clock.now());
         let kind = DraftKind::Message { id, body, client_id: ask.client_id, extras: ask.extras.boxed() };
         let submission = self.0.log.prepare(conversation, side, ask.author, kind).await?;
@@ -159,7 +159,7 @@ impl Messages {
     async fn conversation_with(&self, me: &Person, user: UserId) -> Result<(Conversation, Side), SendMessageError> {
         let members = self.0.directory.members_with(me, user).await?.ok_or(SendMessageError::NoAddressee)?;
         let conversation = self.0.directory.open(members, self.0.clock.now()).await?;
-        let side = members.side_of(me.id, me.role.is_agent()).ok_or(SendMessageError::NoAddressee)?;
+        let side = members.side_of_person(me).ok_or(SendMessageError::NoAddressee)?;
         Ok((conversation, side))
     }
 }

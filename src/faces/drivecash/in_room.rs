@@ -102,8 +102,8 @@ async fn find(channels: &Channels, user: &User, number: u64) -> Result<(Conversa
 
 /// Enters a room by its number.
 pub(super) async fn enter(channels: &Channels, user: &User, number: u64) -> Result<ConversationAccess, AccessError> {
-    let claim = Credential::Identity(caller::person(user));
-    channels.desk.conversations.access(ConversationName::Number(number), &claim).await
+    let credential = Credential::Identity(caller::person(user));
+    channels.desk.conversations.access(ConversationName::Number(number), &credential).await
 }
 
 /// Enters the room that a query or a body names. `what` completes "You do not have permission to ... room".

@@ -51,8 +51,8 @@ pub(super) async fn room(channels: Channels, room: &str, mut request: Request) -
         Err(error) => return Problem::from(error).into_response(),
     };
     let Ok(number) = room.parse() else { return StatusCode::FORBIDDEN.into_response() };
-    let claim = Credential::Identity(who.person.clone());
-    let entered = match channels.desk.conversations.access(ConversationName::Number(number), &claim).await {
+    let credential = Credential::Identity(who.person.clone());
+    let entered = match channels.desk.conversations.access(ConversationName::Number(number), &credential).await {
         Ok(entered) => entered,
         Err(AccessError::NotFound | AccessError::Forbidden | AccessError::Banned(_)) => {
             return StatusCode::FORBIDDEN.into_response();

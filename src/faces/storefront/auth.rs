@@ -88,7 +88,7 @@ async fn answer(
     signed_in: &SignedIn,
     body: &Value,
 ) -> Result<Response, Problem> {
-    let was_visitor = adopt(channels, headers, &signed_in.user).await?;
+    let was_visitor = merge_visitor(channels, headers, &signed_in.user).await?;
     let mut response = Json(body).into_response();
     if was_visitor {
         cookies::SESSION.remove(&mut response);
@@ -107,15 +107,15 @@ fn mark_browser(response: &mut Response, signed_in: &SignedIn, server_url: &Serv
 
 /// Moves a visitor's conversation to the account that logs in with the visitor's cookie, and ends the visitor's session. Agents have no
 /// conversation of their own, so their visitor sessions stay.
-async fn adopt(channels: &Channels, headers: &HeaderMap, user: &User) -> Result<bool, Problem> {
+async fn merge_visitor(channels: &Channels, headers: &HeaderMap, user: &User) -> Result<bool, Problem> {
     let Some(secret) = cookies::SESSION.of(headers).filter(|_| !user.role.is_agent()) else { return Ok(false) };
     let Some(visitor) = channels.accounts.visitor(secret).await? else { return Ok(false) };
     channels.desk.conversations.merge_visitor(&caller::person(&visitor), &caller::person(user)).await?;
-    let said = &visitor.profile.phone;
-    if user.profile.phone.is_empty() && !said.is_empty() {
+    let phone = &visitor.profile.phone;
+    if user.profile.phone.is_empty() && !phone.is_empty() {
         channels
             .accounts
-            .change_visitor(user, VisitorDetails { phone: Some(said.clone()), ..VisitorDetails::default() })
+            .change_visitor(user, VisitorDetails { phone: Some(phone.clone()), ..VisitorDetails::default() })
             .await?;
     }
     channels.accounts.end_session(&visitor).await?;

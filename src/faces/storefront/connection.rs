@@ -98,12 +98,12 @@ impl StorefrontConnection {
 
     /// Sends a message of an agent. Access to the room is checked each time, since the account may have been blocked.
     async fn say_in(&self, room: u128, text: String) {
-        let claim = Credential::Identity(self.client.person.clone());
-        self.say_as(&claim, room, text).await;
+        let credential = Credential::Identity(self.client.person.clone());
+        self.say_as(&credential, room, text).await;
     }
 
-    async fn say_as(&self, claim: &Credential, room: u128, text: String) {
-        match self.client.desk.conversations.access(ConversationName::Uuid(room), claim).await {
+    async fn say_as(&self, credential: &Credential, room: u128, text: String) {
+        match self.client.desk.conversations.access(ConversationName::Uuid(room), credential).await {
             Ok(entered) if entered.may_write => {
                 self.say(entered.person, entered.summary.conversation.id, text).await;
             }

@@ -81,8 +81,8 @@ impl InRoom {
         server_url: ServerUrl,
     ) -> Result<Self, Problem> {
         let uuid = Uuid::try_parse(room).map_err(|_| Problem::not_found())?;
-        let claim = Credential::Identity(caller::person(agent));
-        let entered = channels.desk.conversations.access(ConversationName::Uuid(uuid.as_u128()), &claim).await?;
+        let credential = Credential::Identity(caller::person(agent));
+        let entered = channels.desk.conversations.access(ConversationName::Uuid(uuid.as_u128()), &credential).await?;
         if entered.summary.status == Status::Removed {
             return Err(Problem::no_such_room());
         }

@@ -181,7 +181,7 @@ fn name_of(fields: &UserFields, email: &Email) -> String {
     let full = parts_of(fields).full();
     let names = [&full, fields.username.as_ref().unwrap_or(&full)];
     let name = names.into_iter().map(|name| harmless(name)).find(|name| !name.is_empty());
-    name.unwrap_or_else(|| email.as_str().split('@').next().unwrap_or_default().to_owned())
+    name.unwrap_or_else(|| email.local_part().to_owned())
 }
 
 /// The parts of the name, sanitized.

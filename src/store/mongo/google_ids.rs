@@ -20,7 +20,7 @@ impl Shared {
         Ok(found.into_iter().filter_map(google_id).collect())
     }
 
-    pub(super) async fn note_google_id(&self, user: UserId, google_id: &str) -> Result<(), StoreError> {
+    pub(super) async fn restore_google_id(&self, user: UserId, google_id: &str) -> Result<(), StoreError> {
         let change = doc! { "$set": { "googleId": google_id } };
         self.users.update_one(queries::without_google_id(user), change).await?;
         Ok(())

@@ -82,7 +82,7 @@ impl Maintenance for MongoStore {
     }
 
     async fn restore_google_id(&self, user: UserId, google_id: &str) -> Result<(), StoreError> {
-        within(self.shared.note_google_id(user, google_id)).await
+        within(self.shared.restore_google_id(user, google_id)).await
     }
 
     async fn restore(&self, conversation: Conversation, entries: Vec<Entry>) -> Result<u64, RestoreError> {

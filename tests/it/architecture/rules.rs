@@ -65,10 +65,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         says: "the parts that areas of the desk share know no area",
         binds: |place| {
-            within_any(
-                place,
-                &["desk::directory", "desk::event_builder", "desk::failure_log", "desk::rate_limit", "desk::tasks"],
-            )
+            within_any(place, &["desk::directory", "desk::event_builder", "desk::failure_log", "desk::tasks"])
         },
         forbids: &[&[
             "crate::desk::attendance",

@@ -3,7 +3,8 @@
 //! A receipt covers *everything* up to a seq. Sending the newest message proves that only if nothing before it was left out, see
 //! [`track`]. After a crash, the newest moves may be lost, and none is invented.
 //!
-//! [`announce`] persists what has changed, and sends it to the clients that asked for it.
+//! [`moves`] lists what moves a receipt. [`process`] persists what has changed, and [`announce`] sends it to the clients that asked
+//! for it.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,9 +17,12 @@ use crate::store::Receipt;
 use track::Track;
 
 mod announce;
+mod moves;
+mod process;
+mod status;
 mod track;
 
-pub use announce::ConversationReceipts;
+pub use status::ConversationReceipts;
 
 /// Receipts held in memory; beyond this many, those that are persisted and need no processing are dropped.
 const TRACKS: usize = 200_000;
@@ -30,7 +34,7 @@ pub(super) struct Receipts {
     tracks: Mutex<Tracks>,
     /// Whether any client of this process has asked for receipts.
     is_asked_for: AtomicBool,
-    looking: FailureLog,
+    processing: FailureLog,
     writing: FailureLog,
 }
 
@@ -39,7 +43,7 @@ impl Default for Receipts {
         Self {
             tracks: Mutex::default(),
             is_asked_for: AtomicBool::default(),
-            looking: FailureLog::new("process receipts"),
+            processing: FailureLog::new("process receipts"),
             writing: FailureLog::new("persist receipts"),
         }
     }
@@ -55,10 +59,10 @@ struct Tracks {
 
 impl Receipts {
     /// A message was published: to live connections of the other side, or to none.
-    fn live(&self, key: Key, (seq, message): (Seq, MessageId), is_handed: bool) {
+    fn published(&self, key: Key, (seq, message): (Seq, MessageId), is_sent: bool) {
         self.change(key, |track| {
             track.newest = Some((seq, message));
-            track.live(seq, is_handed);
+            track.published(seq, is_sent);
         });
     }
 
@@ -68,8 +72,8 @@ impl Receipts {
     }
 
     /// A client of that side has received everything up to here.
-    pub(super) fn taken(&self, key: Key, up_to: Seq) {
-        self.change(key, |track| track.taken(up_to));
+    pub(super) fn received(&self, key: Key, up_to: Seq) {
+        self.change(key, |track| track.received(up_to));
     }
 
     /// That side has read everything up to here.
@@ -78,8 +82,8 @@ impl Receipts {
     }
 
     /// What the store holds.
-    fn load(&self, key: Key, reach: ReceiptCursor, read: Seq) {
-        self.change(key, |track| track.load(reach, read));
+    fn load(&self, key: Key, receipt: ReceiptCursor, read: Seq) {
+        self.change(key, |track| track.load(receipt, read));
     }
 
     /// Whether the run that began with `first` joins what is known.
@@ -88,9 +92,9 @@ impl Receipts {
     }
 
     /// This was announced to the other side, and `before` the last time.
-    fn told(&self, key: Key, before: (ReceiptCursor, Seq), told: (ReceiptCursor, Seq)) {
+    fn note_announced(&self, key: Key, before: (ReceiptCursor, Seq), now: (ReceiptCursor, Seq)) {
         if let Some(track) = self.tracks().by_key.get_mut(&key) {
-            track.tell(before, told);
+            track.note_announced(before, now);
         }
     }
 
@@ -98,13 +102,13 @@ impl Receipts {
         let is_asked_for = self.is_asked_for();
         let Tracks { by_key, unwritten, due } = &mut *self.tracks();
         let track = by_key.entry(key).or_default();
-        let before = (track.reach, track.read);
+        let before = (track.receipt, track.read);
         change(track);
-        if track.reach != before.0 {
+        if track.receipt != before.0 {
             unwritten.insert(key);
         }
-        let is_news = (track.reach, track.read) != before || track.has_read_news();
-        if track.undecided().is_some() || (is_asked_for && is_news) {
+        let is_new = (track.receipt, track.read) != before || track.has_unannounced_read();
+        if track.undecided().is_some() || (is_asked_for && is_new) {
             due.insert(key);
         }
     }
@@ -130,8 +134,8 @@ impl Receipts {
         self.tracks().due.extend(keys);
     }
 
-    /// Receipts that have changed since they were written. Those that have not been compared with the stored ones yet, and will be,
-    /// are left for later: the other side would seem to know what this process has written, and would never be told of it.
+    /// Receipts that have changed since they were written, except those that are still to be compared with the stored ones: what
+    /// this process writes first would look as if it had been announced already, and never would be.
     fn take_unwritten(&self) -> Vec<Receipt> {
         self.take_unwritten_if(|track, is_due| track.is_loaded || !is_due)
     }
@@ -149,7 +153,7 @@ impl Receipts {
             let is_taken = may_be_written(track, due.contains(key));
             if is_taken {
                 let (conversation, side) = *key;
-                receipts.push(Receipt { conversation, side, cursor: track.reach });
+                receipts.push(Receipt { conversation, side, cursor: track.receipt });
             }
             !is_taken
         });
@@ -164,7 +168,7 @@ impl Receipts {
         for receipt in receipts {
             let key = (receipt.conversation, receipt.side);
             let track = by_key.entry(key).or_default();
-            track.reach = track.reach.max(receipt.cursor);
+            track.receipt = track.receipt.max(receipt.cursor);
             unwritten.insert(key);
         }
     }
@@ -180,16 +184,16 @@ mod tests {
     use crate::domain::Timestamp;
 
     #[test]
-    fn what_the_other_side_is_still_to_be_told_of_is_compared_with_the_store_before_it_is_written() {
+    fn what_is_still_to_be_announced_is_compared_with_the_store_before_it_is_written() {
         let (receipts, two) = (Receipts::default(), Seq::new(2));
         let key = (ConversationId::generate(Timestamp::from_millis(1)), Side::Desk);
         receipts.ask();
-        receipts.taken(key, two);
+        receipts.received(key, two);
         assert_eq!(receipts.take_unwritten(), []);
         assert_eq!(receipts.take_due(), [key]);
         receipts.load(key, ReceiptCursor::default(), Seq::ZERO);
         let track = receipts.track(key).unwrap();
-        assert!(track.told.0.delivered < track.reach.delivered, "it is still news");
+        assert!(track.announced.0.delivered < track.receipt.delivered, "it is still to be announced");
         assert_eq!(receipts.take_unwritten().len(), 1);
         assert_eq!(receipts.take_unwritten(), []);
     }
@@ -199,11 +203,11 @@ mod tests {
         let receipts = Receipts::default();
         let key = || (ConversationId::generate(Timestamp::from_millis(1)), Side::Desk);
         for _ in 0..TRACKS {
-            receipts.taken(key(), Seq::new(2));
+            receipts.received(key(), Seq::new(2));
         }
         receipts.ask();
         let late = key();
-        receipts.taken(late, Seq::new(2));
+        receipts.received(late, Seq::new(2));
         assert_eq!(receipts.take_unwritten().len(), TRACKS);
         assert_eq!(receipts.tracks().by_key.len(), 1, "the others are persisted");
         assert_eq!(receipts.take_due(), [late]);
@@ -215,10 +219,10 @@ mod tests {
     fn what_nobody_asks_for_is_written_at_once_and_at_the_end_everything_is() {
         let receipts = Receipts::default();
         let key = |millis| (ConversationId::generate(Timestamp::from_millis(millis)), Side::Desk);
-        receipts.taken(key(1), Seq::new(2));
+        receipts.received(key(1), Seq::new(2));
         assert_eq!(receipts.take_unwritten().len(), 1);
         receipts.ask();
-        receipts.taken(key(2), Seq::new(2));
+        receipts.received(key(2), Seq::new(2));
         assert_eq!(receipts.take_all_unwritten().len(), 1);
     }
 }

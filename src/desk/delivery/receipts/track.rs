@@ -1,6 +1,6 @@
 //! The receipt of one side of one conversation, as far as this process knows it.
 //!
-//! Live messages that are sent one after the other make a *run*. Whether the run joins the receipt is looked up in the log once.
+//! Live messages that are sent one after the other make a *run*. Whether the run joins the receipt is processed up in the log once.
 //! From then on each message that is sent moves the receipt by itself, until one is not sent.
 
 use crate::domain::{MessageId, ReceiptCursor, Seq};
@@ -8,48 +8,50 @@ use crate::domain::{MessageId, ReceiptCursor, Seq};
 /// How far a side has come, as far as this process knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Track {
-    pub(super) reach: ReceiptCursor,
+    pub(super) receipt: ReceiptCursor,
     pub(super) read: Seq,
     /// Whether the stored receipt has been loaded.
     pub(super) is_loaded: bool,
-    joint: Joint,
-    /// The first and the last message that were sent without a gap, up to the newest, if it is not known whether they join `reach`.
+    continuity: Continuity,
+    /// The first and the last message that were sent without a gap, up to the newest, if it is not known whether they join `receipt`.
     run: Option<(Seq, Seq)>,
     /// What was announced to the other side last, or is known to it.
-    pub(super) told: (ReceiptCursor, Seq),
+    pub(super) announced: (ReceiptCursor, Seq),
     /// The highest read mark that this process has announced.
-    told_read: Seq,
+    announced_read: Seq,
     /// The newest message that this process has published.
     pub(super) newest: Option<(Seq, MessageId)>,
 }
 
 /// Whether all messages up to the newest were sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum Joint {
+enum Continuity {
     #[default]
     Unknown,
-    Whole,
+    Unbroken,
     Gap,
 }
 
 impl Track {
     /// A live message was sent, or nobody was connected.
-    pub(super) fn live(&mut self, seq: Seq, is_handed: bool) {
-        if seq <= self.reach.sent || self.run.is_some_and(|(_, last)| seq <= last) {
+    pub(super) fn published(&mut self, seq: Seq, is_sent: bool) {
+        if seq <= self.receipt.sent || self.run.is_some_and(|(_, last)| seq <= last) {
             // It was replayed from the log before it was published.
             return;
         }
-        match (is_handed, self.joint) {
-            (true, Joint::Whole) => self.reach.sent = self.reach.sent.max(seq),
-            (true, Joint::Unknown | Joint::Gap) => self.run = Some((self.run.map_or(seq, |(first, _)| first), seq)),
-            (false, _) => (self.joint, self.run) = (Joint::Gap, None),
+        match (is_sent, self.continuity) {
+            (true, Continuity::Unbroken) => self.receipt.sent = self.receipt.sent.max(seq),
+            (true, Continuity::Unknown | Continuity::Gap) => {
+                self.run = Some((self.run.map_or(seq, |(first, _)| first), seq));
+            }
+            (false, _) => (self.continuity, self.run) = (Continuity::Gap, None),
         }
     }
 
     /// Everything beyond `after` and up to `last` was replayed from the log.
     pub(super) fn replayed(&mut self, after: Seq, last: Seq) {
-        if after <= self.reach.sent {
-            self.reach.sent = self.reach.sent.max(last);
+        if after <= self.receipt.sent {
+            self.receipt.sent = self.receipt.sent.max(last);
         } else {
             let first = after.next();
             self.run = Some(match self.run {
@@ -61,74 +63,74 @@ impl Track {
     }
 
     /// A client has received everything up to here.
-    pub(super) fn taken(&mut self, up_to: Seq) {
-        self.reach = self.reach.max(ReceiptCursor { sent: up_to, delivered: up_to });
+    pub(super) fn received(&mut self, up_to: Seq) {
+        self.receipt = self.receipt.max(ReceiptCursor { sent: up_to, delivered: up_to });
         self.reconsider();
     }
 
     /// A read mark was stored. It has to be announced even if it was loaded from the store meanwhile.
     pub(super) fn read(&mut self, up_to: Seq) {
-        if up_to > self.told_read {
-            self.told.1 = self.told.1.min(up_to.previous());
+        if up_to > self.announced_read {
+            self.announced.1 = self.announced.1.min(up_to.previous());
         }
         self.read = self.read.max(up_to);
-        self.taken(up_to);
+        self.received(up_to);
     }
 
     /// This was announced to the other side, and `before` the last time.
-    pub(super) fn tell(&mut self, before: (ReceiptCursor, Seq), told: (ReceiptCursor, Seq)) {
-        if told.1 > before.1 {
-            self.told_read = self.told_read.max(told.1);
+    pub(super) fn note_announced(&mut self, before: (ReceiptCursor, Seq), now: (ReceiptCursor, Seq)) {
+        if now.1 > before.1 {
+            self.announced_read = self.announced_read.max(now.1);
         }
         // Else there is a new mark, which has still to be announced.
-        if self.told.1 == before.1 {
-            self.told.1 = told.1;
+        if self.announced.1 == before.1 {
+            self.announced.1 = now.1;
         }
-        self.told.0 = told.0;
+        self.announced.0 = now.0;
     }
 
     /// Whether there is a read mark to announce.
-    pub(super) fn has_read_news(&self) -> bool {
-        self.read > self.told.1
+    pub(super) fn has_unannounced_read(&self) -> bool {
+        self.read > self.announced.1
     }
 
     fn reconsider(&mut self) {
         if let Some((first, last)) = self.run
-            && first <= self.reach.sent.next()
+            && first <= self.receipt.sent.next()
         {
-            self.reach.sent = self.reach.sent.max(last);
-            (self.joint, self.run) = (Joint::Whole, None);
-        } else if self.joint == Joint::Gap {
-            self.joint = Joint::Unknown;
+            self.receipt.sent = self.receipt.sent.max(last);
+            (self.continuity, self.run) = (Continuity::Unbroken, None);
+        } else if self.continuity == Continuity::Gap {
+            self.continuity = Continuity::Unknown;
         }
     }
 
     /// The run that has still to be checked against the log.
     pub(super) fn undecided(&self) -> Option<(Seq, Seq)> {
-        self.run.filter(|_| self.joint == Joint::Unknown)
+        self.run.filter(|_| self.continuity == Continuity::Unknown)
     }
 
     /// The run that began with `first` turned out to join what is known, or not.
     pub(super) fn decide(&mut self, first: Seq, joins: bool) {
         match self.run {
             Some((begun, last)) if begun == first && joins => {
-                self.reach.sent = self.reach.sent.max(last);
-                (self.joint, self.run) = (Joint::Whole, None);
+                self.receipt.sent = self.receipt.sent.max(last);
+                (self.continuity, self.run) = (Continuity::Unbroken, None);
             }
-            Some((begun, _)) if begun == first => self.joint = Joint::Gap,
+            Some((begun, _)) if begun == first => self.continuity = Continuity::Gap,
             // Another one has begun meanwhile.
             _ => {}
         }
     }
 
-    pub(super) fn load(&mut self, reach: ReceiptCursor, read: Seq) {
+    pub(super) fn load(&mut self, receipt: ReceiptCursor, read: Seq) {
         if !self.is_loaded {
             // A mark of this process has to be announced, although the store has it already.
-            self.told = (reach, if self.read > Seq::ZERO { Seq::ZERO } else { read });
+            self.announced = (receipt, if self.read > Seq::ZERO { Seq::ZERO } else { read });
             self.is_loaded = true;
         }
         self.read = self.read.max(read);
-        self.reach = self.reach.max(reach).max(ReceiptCursor { sent: read, delivered: read });
+        self.receipt = self.receipt.max(receipt).max(ReceiptCursor { sent: read, delivered: read });
         self.reconsider();
     }
 }
@@ -150,87 +152,87 @@ mod tests {
     #[test]
     fn what_is_handed_over_counts_only_once_it_is_known_to_join() {
         let mut track = loaded(3, 3, 0);
-        track.live(seq(6), true);
-        track.live(seq(7), true);
-        assert_eq!((track.reach.sent, track.undecided()), (seq(3), Some((seq(6), seq(7)))));
+        track.published(seq(6), true);
+        track.published(seq(7), true);
+        assert_eq!((track.receipt.sent, track.undecided()), (seq(3), Some((seq(6), seq(7)))));
         track.decide(seq(6), true);
-        assert_eq!((track.reach.sent, track.undecided()), (seq(7), None));
-        track.live(seq(9), true);
-        assert_eq!(track.reach.sent, seq(9), "nothing is left out between");
+        assert_eq!((track.receipt.sent, track.undecided()), (seq(7), None));
+        track.published(seq(9), true);
+        assert_eq!(track.receipt.sent, seq(9), "nothing is left out between");
     }
 
     #[test]
     fn what_nobody_was_handed_holds_up_all_that_comes_after_it() {
         let mut track = loaded(3, 3, 0);
-        track.live(seq(4), true);
+        track.published(seq(4), true);
         assert_eq!(track.undecided(), Some((seq(4), seq(4))));
         track.decide(seq(4), true);
-        track.live(seq(5), false);
-        track.live(seq(6), true);
-        assert_eq!((track.reach.sent, track.undecided()), (seq(4), None));
+        track.published(seq(5), false);
+        track.published(seq(6), true);
+        assert_eq!((track.receipt.sent, track.undecided()), (seq(4), None));
         track.replayed(seq(4), seq(5));
-        assert_eq!(track.reach.sent, seq(6), "the rest was handed over later");
+        assert_eq!(track.receipt.sent, seq(6), "the rest was handed over later");
     }
 
     #[test]
     fn what_a_client_has_taken_closes_the_gap() {
         let mut track = loaded(0, 0, 0);
-        track.live(seq(2), false);
-        track.live(seq(5), true);
-        track.taken(seq(3));
+        track.published(seq(2), false);
+        track.published(seq(5), true);
+        track.received(seq(3));
         assert_eq!(
-            (track.reach.sent, track.undecided()),
+            (track.receipt.sent, track.undecided()),
             (seq(3), Some((seq(5), seq(5)))),
             "is there anything between?"
         );
         track.decide(seq(5), false);
-        assert_eq!((track.reach.sent, track.undecided()), (seq(3), None), "it is not asked for again");
-        track.taken(seq(4));
-        assert_eq!(track.reach, ReceiptCursor { sent: seq(5), delivered: seq(4) });
+        assert_eq!((track.receipt.sent, track.undecided()), (seq(3), None), "it is not asked for again");
+        track.received(seq(4));
+        assert_eq!(track.receipt, ReceiptCursor { sent: seq(5), delivered: seq(4) });
     }
 
     #[test]
-    fn a_mark_that_the_store_shows_before_it_is_told_of_is_news_once() {
+    fn a_mark_that_the_store_shows_before_it_is_published_is_announced_once() {
         let mut track = loaded(2, 2, 2);
-        assert!(!track.has_read_news(), "what was read before is not");
-        let before = track.told;
-        track.tell(before, (track.reach, track.read));
+        assert!(!track.has_unannounced_read(), "what was read before is not");
+        let before = track.announced;
+        track.note_announced(before, (track.receipt, track.read));
         track.read(seq(1));
-        assert!(track.has_read_news(), "it was not told of, though it was known");
-        track.tell(before, (track.reach, seq(2)));
-        assert!(track.has_read_news(), "it came while something else was told");
-        let before = track.told;
-        track.tell(before, (track.reach, track.read));
+        assert!(track.has_unannounced_read(), "it was not announced, though it was loaded");
+        track.note_announced(before, (track.receipt, seq(2)));
+        assert!(track.has_unannounced_read(), "it arrived while something else was announced");
+        let before = track.announced;
+        track.note_announced(before, (track.receipt, track.read));
         track.read(seq(2));
-        assert!(!track.has_read_news());
+        assert!(!track.has_unannounced_read());
         track.read(seq(3));
-        assert!(track.has_read_news());
+        assert!(track.has_unannounced_read());
     }
 
     #[test]
     fn nothing_goes_back() {
         let mut track = loaded(5, 4, 3);
-        track.taken(seq(2));
+        track.received(seq(2));
         track.replayed(seq(0), seq(1));
         track.load(ReceiptCursor::default(), seq(1));
-        assert_eq!((track.reach, track.read), (ReceiptCursor { sent: seq(5), delivered: seq(4) }, seq(3)));
+        assert_eq!((track.receipt, track.read), (ReceiptCursor { sent: seq(5), delivered: seq(4) }, seq(3)));
     }
 
     #[test]
     fn a_mark_that_is_kept_before_the_store_is_asked_is_still_news() {
         let mut track = Track { read: seq(4), ..Track::default() };
         track.load(ReceiptCursor { sent: seq(2), delivered: seq(2) }, seq(4));
-        assert_eq!(track.told, (ReceiptCursor { sent: seq(2), delivered: seq(2) }, Seq::ZERO));
-        assert_eq!(loaded(2, 2, 1).told.1, seq(1), "what was read before is not");
+        assert_eq!(track.announced, (ReceiptCursor { sent: seq(2), delivered: seq(2) }, Seq::ZERO));
+        assert_eq!(loaded(2, 2, 1).announced.1, seq(1), "what was read before is not");
     }
 
     #[test]
     fn a_run_that_was_broken_meanwhile_does_not_join() {
         let mut track = loaded(1, 1, 0);
-        track.live(seq(3), true);
-        track.live(seq(4), false);
-        track.live(seq(5), true);
+        track.published(seq(3), true);
+        track.published(seq(4), false);
+        track.published(seq(5), true);
         track.decide(seq(3), true);
-        assert_eq!(track.reach.sent, seq(1));
+        assert_eq!(track.receipt.sent, seq(1));
     }
 }
