@@ -130,7 +130,7 @@ async fn find(stores: &Stores, who: &str) -> anyhow::Result<Banned> {
         let room = stores.conversations.summary_by_uuid(room.as_u128()).await?;
         return match room.and_then(|room| room.conversation.members.customer()) {
             Some(customer) => Ok(Banned::Person(customer)),
-            None => bail!("no conversation of a customer has this UUID"),
+            None => bail!("no conversation with the desk has this UUID"),
         };
     }
     if let Ok(email) = who.parse() {
@@ -179,7 +179,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_stands_for_what_one_subscriber_has() {
+    fn an_address_stands_for_the_network_of_one_subscriber() {
         for (text, network) in [
             ("192.0.2.7", Some("192.0.2.7/32")),
             ("192.0.2.7/24", Some("192.0.2.0/24")),
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_banned_together_with_everybody() {
+    fn bans_that_would_lock_everybody_out_are_refused() {
         let proxies = ["10.0.0.0/24".parse().unwrap(), "2001:db8::1/128".parse().unwrap()];
         for (network, why) in [
             ("10.0.0.7/32", "trusted proxy 10.0.0.0/24"),

@@ -27,7 +27,7 @@ pub(super) struct DjangoImport {
     source: Option<Source>,
     /// Merge imported people into existing accounts with the same e-mail address.
     ///
-    /// Safe only if all servers have confirmed their addresses by mail.
+    /// Safe only if all servers have confirmed e-mail addresses by mail.
     #[arg(long, requires = "django_dump")]
     join_accounts: bool,
     #[command(flatten)]

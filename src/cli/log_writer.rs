@@ -74,7 +74,7 @@ mod tests {
 
     use super::*;
 
-    /// Takes what is written once it is let to.
+    /// A writer that blocks until it is released.
     #[derive(Clone, Default)]
     struct Held(Arc<Mutex<Vec<u8>>>);
 

@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn where_the_store_is_may_stand_anywhere() {
+    fn store_settings_are_accepted_before_and_after_the_command() {
         for line in [
             "deskline --data x.db user list",
             "deskline user --data x.db list",

@@ -27,7 +27,7 @@ mod tests {
     use super::plain;
 
     #[test]
-    fn a_terminal_is_not_controlled_by_what_others_write() {
+    fn texts_of_others_cannot_control_the_terminal() {
         for (text, shown) in [
             ("Grüße, 你好 🙂", "Grüße, 你好 🙂"),
             ("\x1b]52;c;cm0gLXJm\x07", "\u{FFFD}]52;c;cm0gLXJm\u{FFFD}"),

@@ -32,13 +32,13 @@ pub(super) async fn serve(config: Config) -> anyhow::Result<()> {
     let lock = location.file().map(|path| DataFileLock::take(path)).transpose()?;
     let secret = config.auth.secret(location.file().map(PathBuf::as_path), config.demo)?;
     let stop = CancellationToken::new();
-    // Signals are handled before anybody learns that the server is up, and may stop it.
+    // Signals are handled before the greeting, because the reader of the greeting may stop the server at once.
     tokio::spawn(stop_on_signal(Signals::hear().context("listening for signals")?, stop.clone()));
     let Some(store) = opening::open(&listeners, &location, &stop).await? else { return Ok(()) };
     let parts = Parts::new(&config, store, &secret, lock)?;
     let Stores { users, .. } = parts.store.stores();
     if config.demo {
-        demo::prepare(&*users).await.context("making the demo accounts")?;
+        demo::prepare(&*users).await.context("creating the demo accounts")?;
     } else if demo::remains(&*users).await? {
         tracing::warn!(
             "This store has demo accounts, whose passwords are public: block them with `deskline user block`"

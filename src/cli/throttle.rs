@@ -1,6 +1,7 @@
 //! Limits how often one place in the code may log a warning.
 //!
-//! What affects one message often affects thousands: without a limit, the log of a store outage would fill the disk.
+//! A fault that affects one message often affects thousands: without a limit, an outage of the store would fill the
+//! disk with log lines.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -78,7 +79,7 @@ mod tests {
 
     use super::*;
 
-    /// Collects what is logged.
+    /// Collects logged lines.
     #[derive(Clone, Default)]
     struct Lines(Arc<Mutex<Vec<Level>>>);
 
@@ -89,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn one_place_may_warn_so_often_and_says_later_what_was_left_out() {
+    fn warnings_of_one_place_are_limited_and_suppressed_ones_reported() {
         let (throttle, lines) = (Throttle::default(), Lines::default());
         let subscriber = tracing_subscriber::registry().with(lines.clone()).with(throttle.clone());
         tracing::subscriber::with_default(subscriber, || {

@@ -10,7 +10,7 @@ use clap::Args;
 use super::alias;
 use crate::auth::Secret;
 
-/// Secrets that are public: from the code of the replaced server, and from examples that people copy.
+/// Well-known secrets: from the code of the replaced server, and from examples that people copy.
 const WELL_KNOWN: [&str; 8] = [
     "mysecretkey",
     "secret",
@@ -41,8 +41,8 @@ pub struct AuthConfig {
     pub jwt_secret: Option<Secret>,
     /// Accept a secret of fewer than 32 bytes.
     ///
-    /// Only for as long as the replaced server runs with such a secret beside this one: whoever guesses it can sign in as any
-    /// admin.
+    /// Only for a transition in which the replaced server still runs with such a secret: anybody who guesses it can
+    /// sign in as any admin.
     #[arg(long, env = "DESKLINE_ALLOW_SHORT_SECRET")]
     pub allow_short_secret: bool,
     /// How long a token is valid, e.g. `12h`.
@@ -61,7 +61,7 @@ pub enum SecretError {
     WellKnown(String),
     /// It can be guessed.
     #[error(
-        "the JWT secret can be guessed: it has fewer than {SHORTEST} bytes, or repeats a few of them\nhint: set JWT_SECRET to the output of `openssl rand -hex 32`, here and on the replaced server; while that one has to keep a short secret, start with --allow-short-secret"
+        "the JWT secret can be guessed: it has fewer than {SHORTEST} bytes, or repeats a few of them\nhint: set JWT_SECRET to the output of `openssl rand -hex 32`, here and on the replaced server; as long as that one needs a short secret, start with --allow-short-secret"
     )]
     TooShort,
     /// None is given, and there is no data file to save a generated one beside.

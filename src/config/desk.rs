@@ -78,8 +78,8 @@ pub struct SocketioConfig {
     pub allow_eio3: bool,
     /// How long a page can recover its connection state, e.g. `24h`; `0s` to disable recovery.
     ///
-    /// Counted from the moment at which the page authenticated. Within it, a page that lost its connection goes on where it
-    /// was, without authenticating again.
+    /// Counted from the moment at which the page authenticated. Within that time, a page that lost its connection
+    /// continues where it was, without authenticating again.
     #[arg(long, env = "DESKLINE_RECOVER_WITHIN", default_value = "24h", value_name = "TIME",
         value_parser = humantime::parse_duration)]
     pub recover_within: Duration,
@@ -146,7 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_leads_past_what_is_there() {
+    fn a_path_of_another_route_is_refused() {
         for (text, path) in [("/realtime/", "/realtime"), ("/api/socket.io", "/api/socket.io"), ("/ws", "/ws")] {
             let parsed = parse_path(text);
             assert_eq!(parsed.is_ok(), path != "/ws", "{text}: {parsed:?}");

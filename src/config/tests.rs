@@ -64,7 +64,7 @@ fn a_generated_secret_is_saved_and_private() {
 }
 
 #[test]
-fn mongodb_is_chosen_by_its_address_and_wants_a_secret() {
+fn mongodb_is_chosen_by_its_uri_and_requires_a_secret() {
     let on_mongo = config(&["--mongodb-uri", "mongodb://ann:hunter2@db.test/desk"]);
     assert_eq!(on_mongo.store.location().to_string(), "MongoDB at db.test/desk");
     assert!(!format!("{on_mongo:?}").contains("hunter2"));
@@ -79,7 +79,7 @@ fn mongodb_is_chosen_by_its_address_and_wants_a_secret() {
 }
 
 #[test]
-fn a_page_is_named_as_its_browser_names_it() {
+fn a_client_url_becomes_the_origin_that_browsers_send() {
     let urls = config(&["--client-url", "https://shop.test/, http://localhost:5173/desk/"]).listen.client_urls;
     let origins: Vec<_> = urls.iter().map(crate::net::ClientUrl::origin).collect();
     assert_eq!(origins, ["https://shop.test", "http://localhost:5173"]);
@@ -88,7 +88,7 @@ fn a_page_is_named_as_its_browser_names_it() {
 }
 
 #[test]
-fn a_mistake_is_answered_with_what_to_do() {
+fn errors_say_what_to_do() {
     for (arguments, says) in [
         (["--listen", "4501"], "127.0.0.1:4501 for this machine only, or 0.0.0.0:4501 for all networks"),
         (["--listen", ":4501"], "127.0.0.1:4501 for this machine only"),
@@ -105,7 +105,7 @@ fn a_mistake_is_answered_with_what_to_do() {
 }
 
 #[test]
-fn a_heartbeat_beats() {
+fn heartbeat_times_are_bounded() {
     for never in ["0s", "99ms", "2days"] {
         let refused = Cli::try_parse_from(["deskline", "--ping-interval", never]).map(|_| ()).unwrap_err().to_string();
         assert!(refused.contains("--ping-interval") && refused.contains("between 100ms and 1day"), "{refused}");
@@ -125,7 +125,7 @@ fn a_typing_notice_lasts_for_a_day_at_most() {
 }
 
 #[test]
-fn every_setting_is_in_the_example_file_and_the_other_way_round() {
+fn the_example_file_has_every_setting_and_no_other() {
     let example = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/.env.example")).unwrap();
     let names: Vec<String> = Cli::command()
         .get_arguments()

@@ -52,7 +52,7 @@ async fn move_log(
             entries.iter().map(|entry| entry.message().is_some_and(|it| it.extras.is_some())).collect();
         let restored = to.maintenance.restore(summary.conversation, entries).await?;
         moved.entries += restored;
-        // Those that were not there are the last.
+        // The new ones are the last.
         let new = with_extras.iter().rev().take(usize::try_from(restored).unwrap_or(usize::MAX));
         moved.extras += new.filter(|has_extras| **has_extras).count() as u64;
         progress(count);

@@ -8,10 +8,10 @@ async fn file(folder: &tempfile::TempDir, name: &str) -> OpenStore {
 }
 
 #[tokio::test]
-async fn a_data_file_moves_into_another() {
+async fn a_data_file_is_copied_into_another() {
     let folder = tempfile::tempdir().unwrap();
     let (one, other) = (file(&folder, "one.db").await, file(&folder, "other.db").await);
-    maintenance_contract::a_store_moves_into_another_and_lives_on_there(&one, &other).await;
+    maintenance_contract::a_store_is_copied_into_another_and_works_there(&one, &other).await;
 }
 
 #[tokio::test]

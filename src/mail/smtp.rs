@@ -82,7 +82,7 @@ impl Mailer for SmtpMailer {
     }
 }
 
-/// The URL with an explicit `tls` parameter: the library takes `smtp://` without one as "no TLS".
+/// The URL with an explicit `tls` parameter: lettre takes `smtp://` without one as "no TLS".
 fn with_tls(given: &str) -> String {
     let Ok(mut url) = Url::parse(given) else { return given.to_owned() };
     if url.scheme() != "smtp" || url.query_pairs().any(|(name, _)| name == "tls") {
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_letter_arrives_with_its_headers_intact() {
+    async fn a_mail_arrives_with_its_headers_intact() {
         let (host, served) = mail_server().await;
         let url = Secret::from(format!("smtp://ann:p%40ss@{host}"));
         let mailer = SmtpMailer::new(&url, "Support <support@x.test>").unwrap();
@@ -166,14 +166,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_refusal_is_told() {
+    async fn a_refused_mail_is_an_error() {
         let (host, _served) = mail_server().await;
         let mailer = SmtpMailer::new(&Secret::from(format!("smtp://{host}")), "support@x.test").unwrap();
         assert!(matches!(mailer.send(mail("nobody@x.test")).await, Err(MailError::NotTaken(_))));
     }
 
     #[tokio::test]
-    async fn an_address_that_would_forge_a_header_is_not_written() {
+    async fn an_address_that_would_inject_a_header_is_refused() {
         let mailer = SmtpMailer::new(&Secret::from("smtp://127.0.0.1:1"), "support@x.test").unwrap();
         let forged = Mail { to: crate::domain::Email::stored("a@b\r\nBcc: c@d".into()), ..mail("bob@x.test") };
         assert!(matches!(mailer.send(forged).await, Err(MailError::Unwritable(_))));
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_for_another_machine_insists_on_tls() {
+    fn a_password_for_another_machine_requires_tls() {
         for (url, word) in [
             ("smtp://ann:pw@mail.x.test:587", "?tls=required"),
             ("smtp://ann:pw@localhost.x.test", "?tls=required"),

@@ -17,10 +17,10 @@ pub fn part_of(whole: &Path) -> PathBuf {
     part.into()
 }
 
-/// Creates the [`part_of`] a file, and the folder if need be. Both can be read by their owner alone.
+/// Creates the [`part_of`] a file, and the folder if need be. Both can be read by their owner only.
 ///
 /// # Errors
-/// What the file system says, also if the file exists.
+/// Any error of the file system, also if the file exists.
 pub async fn create(whole: &Path) -> io::Result<fs::File> {
     create_folder(whole).await?;
     let mut options = fs::File::options();
@@ -56,7 +56,8 @@ pub async fn publish(whole: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Copies a file into the folder, which is made if need be; gives how long it is. The copy can be read by its owner alone.
+/// Copies a file, and creates the target folder if need be. Returns the size of the file in bytes. The copy can be read
+/// by its owner only.
 ///
 /// # Errors
 /// As [`publish`]. There is no file under the final name then.
@@ -64,7 +65,7 @@ pub async fn copy(from: &Path, whole: &Path) -> io::Result<u64> {
     create_folder(whole).await?;
     let part = part_of(whole);
     let size = fs::copy(from, &part).await?;
-    // It has been copied with the rights of the original.
+    // The copy has the permissions of the original.
     #[cfg(unix)]
     fs::set_permissions(&part, std::os::unix::fs::PermissionsExt::from_mode(0o600)).await?;
     publish(whole).await?;
@@ -91,7 +92,7 @@ mod tests {
 
     #[cfg(unix)]
     #[tokio::test]
-    async fn a_file_and_its_folder_are_their_owners_alone() {
+    async fn only_their_owner_can_read_a_file_and_its_folder() {
         use std::os::unix::fs::PermissionsExt as _;
         let folder = tempfile::tempdir().unwrap();
         let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;

@@ -9,10 +9,10 @@ use super::mongo::{MongoStore, Progress};
 use super::sqlite::SqliteStore;
 use super::{Maintenance, StoreError, Stores};
 
-/// The database of a MongoDB address that names none.
+/// The database, if the MongoDB URI names none.
 pub const DEFAULT_DATABASE: &str = "deskline";
 
-/// Where a store is: `sqlite:FILE`, or a MongoDB address.
+/// Where a store is: `sqlite:FILE`, or a MongoDB URI.
 ///
 /// ```
 /// use deskline::store::StoreLocation;
@@ -27,14 +27,14 @@ pub enum StoreLocation {
     Sqlite(PathBuf),
     /// A MongoDB server.
     Mongo {
-        /// Its address, which may hold a password.
+        /// Its URI, which may contain a password.
         uri: String,
-        /// The database, unless the address names one.
+        /// The database, unless the URI names one.
         database: String,
     },
 }
 
-/// A text was given that names no store.
+/// The text does not name a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a store: use sqlite:FILE or mongodb://HOST/DATABASE")]
 pub struct StoreLocationError;
@@ -53,13 +53,13 @@ impl FromStr for StoreLocation {
     }
 }
 
-/// Without the name and the password.
+/// Omits the user name and the password.
 impl fmt::Display for StoreLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
             Self::Mongo { uri, .. } => {
-                // Read by hand: with several hosts, as `mongodb://a,b/desk`, it is no URL to the `url` crate.
+                // Parsed by hand: the `url` crate rejects several hosts, as in `mongodb://a,b/desk`.
                 let rest = uri.split_once("://").map_or("", |(_, rest)| rest);
                 let rest = rest.rsplit_once('@').map_or(rest, |(_, rest)| rest);
                 write!(f, "MongoDB at {}", rest.split('?').next().unwrap_or_default().trim_end_matches('/'))
@@ -75,7 +75,7 @@ impl fmt::Debug for StoreLocation {
 }
 
 impl StoreLocation {
-    /// Opens the store. Until [`OpenStore::migrate`] has run, an old database does not show its messages.
+    /// Opens the store. Messages of the replaced server are visible only after [`OpenStore::migrate`].
     ///
     /// # Errors
     /// [`StoreError`] if it cannot be opened; [`StoreError::Unavailable`] if a later try may succeed.
@@ -86,7 +86,7 @@ impl StoreLocation {
         }
     }
 
-    /// The same place, but another database there; a data file stays what it is.
+    /// Another database on the same server. A data file stays the same.
     #[must_use]
     pub(crate) fn in_database(self, name: &str) -> Self {
         let Self::Mongo { uri, .. } = self else { return self };
@@ -96,7 +96,7 @@ impl StoreLocation {
         Self::Mongo { uri: format!("{hosts}/{name}?{options}"), database: name.to_owned() }
     }
 
-    /// The data file, of a store that has one.
+    /// The data file, if the store has one.
     #[must_use]
     pub fn file(&self) -> Option<&PathBuf> {
         match self {
@@ -106,7 +106,7 @@ impl StoreLocation {
     }
 }
 
-/// A store in use. Clones share one.
+/// An open store. Clones share it.
 #[derive(Clone)]
 pub enum OpenStore {
     /// The embedded one.
@@ -116,7 +116,7 @@ pub enum OpenStore {
 }
 
 impl OpenStore {
-    /// Both halves of the port.
+    /// All parts of the port.
     #[must_use]
     pub fn stores(&self) -> Stores {
         match self {
@@ -125,10 +125,10 @@ impl OpenStore {
         }
     }
 
-    /// The maintenance of the store.
+    /// The maintenance port of the store.
     ///
     /// # Errors
-    /// [`StoreError`] if that cannot be opened.
+    /// [`StoreError`] if it cannot be opened.
     pub fn maintenance(&self) -> Result<Arc<dyn Maintenance>, StoreError> {
         match self {
             Self::Sqlite(store) => Ok(Arc::new(store.maintenance()?)),
@@ -136,10 +136,10 @@ impl OpenStore {
         }
     }
 
-    /// Takes in what the replaced server has left in the database; see [`MongoStore::migrate`].
+    /// Imports messages that the replaced server wrote to the database; see [`MongoStore::migrate`]. Returns how many.
     ///
     /// # Errors
-    /// [`StoreError`] if the store fails; what was taken in so far stays so.
+    /// [`StoreError`] if the store fails; messages that were imported by then stay.
     pub async fn migrate(&self, progress: Progress<'_>) -> Result<u64, StoreError> {
         match self {
             Self::Sqlite(_) => Ok(0),
@@ -147,10 +147,10 @@ impl OpenStore {
         }
     }
 
-    /// Removes a database with all that is in it; a data file is for its owner to remove.
+    /// Drops the database. Does nothing to a data file, which is removed with its folder.
     ///
     /// # Errors
-    /// [`StoreError`] if it could not be removed.
+    /// [`StoreError`] if it could not be dropped.
     pub(crate) async fn erase(self) -> Result<(), StoreError> {
         match self {
             Self::Sqlite(_) => Ok(()),
@@ -161,7 +161,7 @@ impl OpenStore {
         }
     }
 
-    /// Ends the background work, once what was begun is finished.
+    /// Finishes the background work that has begun, and stops it.
     pub async fn close(&self) {
         match self {
             Self::Sqlite(_) => {}
@@ -178,7 +178,7 @@ mod tests {
     fn another_database_of_the_same_server_keeps_its_hosts_and_options() {
         let other = |uri: &str| match uri.parse::<StoreLocation>().unwrap().in_database("scratch") {
             StoreLocation::Mongo { uri, .. } => uri,
-            StoreLocation::Sqlite(_) => panic!("no address: {uri}"),
+            StoreLocation::Sqlite(_) => panic!("not a URI: {uri}"),
         };
         assert_eq!(other("mongodb://a:b@one,two:1/desk?w=1"), "mongodb://a:b@one,two:1/scratch?w=1");
         assert_eq!(other("mongodb://one"), "mongodb://one/scratch?");

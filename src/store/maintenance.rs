@@ -1,5 +1,5 @@
-//! Maintenance of a store, for `import` and `verify`: reading it page by page, restoring the contents of another store, and repairing
-//! what follows from the logs.
+//! Maintenance of a store, for `import` and `verify`: reading it page by page, restoring the contents of another store,
+//! and repairing the projections of the logs.
 
 use std::fmt;
 
@@ -36,8 +36,8 @@ impl fmt::Display for MalformedRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { collection, id, fields } = self;
         match fields.as_slice() {
-            [] => write!(f, "{collection} {id}: cannot be read, and is left out"),
-            fields => write!(f, "{collection} {id}: odd {}", fields.join(", ")),
+            [] => write!(f, "{collection} {id}: unreadable, skipped"),
+            fields => write!(f, "{collection} {id}: malformed {}", fields.join(", ")),
         }
     }
 }
@@ -53,7 +53,7 @@ pub trait Maintenance: Send + Sync + 'static {
         after: Option<ConversationId>,
         limit: usize,
     ) -> Result<Vec<Summary>, StoreError>;
-    /// How far a person has been delivered to, in the order of conversations, after `after`, at most `limit`.
+    /// The delivery cursors of a person, in the order of conversation ids, after `after`, at most `limit`.
     async fn delivered_after(
         &self,
         user: UserId,
@@ -62,23 +62,25 @@ pub trait Maintenance: Send + Sync + 'static {
     ) -> Result<Vec<Delivered>, StoreError>;
     /// Calls `tell` for each malformed record. Only a database that other programs write to has any.
     async fn malformed_records(&self, tell: &mut (dyn FnMut(MalformedRecord) + Send)) -> Result<(), StoreError>;
-    /// The Google accounts of these people, as the replaced server stored them. They are only copied.
+    /// The Google accounts of these people, as the replaced server stored them. Nothing else reads them.
     async fn google_ids(&self, users: &[UserId]) -> Result<Vec<(UserId, String)>, StoreError>;
 
-    /// A number that no conversation has or had, for one that is to be restored under a new number.
+    /// A number that no conversation has or had, for a conversation that cannot keep its number.
     async fn fresh_conversation_number(&self) -> Result<u64, StoreError>;
 
     /// Restores an account with its id and its number. Returns false, and changes nothing, if it exists already.
     async fn restore_user(&self, user: User) -> Result<bool, RestoreError>;
-    /// Adds an id by which customers know the desk, unless it is one already. The first one is still the one that is shown.
+    /// Adds an id by which customers know the desk, unless it is one already. The first one remains the one that is
+    /// shown.
     async fn add_desk_id(&self, id: DeskId) -> Result<(), StoreError>;
     /// Stores somebody's Google account, unless one is stored already.
     async fn restore_google_id(&self, user: UserId, google_id: &str) -> Result<(), StoreError>;
     /// Restores entries with their seqs, ids, numbers and timestamps, in the order of their seqs, and updates the state of the
     /// conversation. Opens the conversation if it does not exist. Returns how many entries were new.
     ///
-    /// Entries that exist already must be the same, and the first new one must follow the end of the log. Edits and deletions of a message
-    /// follow from later entries, so they are not compared; nor are extras, which [`replace_extras`](Self::replace_extras) changes.
+    /// Entries that exist already must be the same, and the first new one must follow the end of the log. Edits and
+    /// deletions of a message follow from later entries, so they are not compared. Neither are extras, which
+    /// [`replace_extras`](Self::replace_extras) changes.
     async fn restore(&self, conversation: Conversation, entries: Vec<Entry>) -> Result<u64, RestoreError>;
     /// Replaces the stored state `wrong` by `right`, unless entries were appended since. Returns whether it did.
     async fn repair(&self, wrong: &Summary, right: &Summary) -> Result<bool, StoreError>;
@@ -91,7 +93,7 @@ pub trait Maintenance: Send + Sync + 'static {
         wrong: Option<Seq>,
         right: Option<&Entry>,
     ) -> Result<bool, StoreError>;
-    /// Replaces what a message has besides its text. Nothing happens if there is no such message.
+    /// Replaces the extras of a message. Does nothing if there is no such message.
     async fn replace_extras(&self, message: MessageId, extras: MessageExtras) -> Result<(), StoreError>;
     /// Messages whose copy for the replaced server is missing or differs from the log. Empty if the store makes no copies. `right` is the
     /// state of the conversation.
@@ -100,7 +102,7 @@ pub trait Maintenance: Send + Sync + 'static {
     async fn repair_copies(&self, right: &Summary, wrong: &[Seq]) -> Result<(), StoreError>;
 }
 
-/// The entries that are not in the log yet, given what the log has at their seqs.
+/// The entries that are not in the log yet, given the entries that the log has at their seqs.
 pub(super) fn news(kept: &[Entry], entries: Vec<Entry>, end: Seq) -> Result<Vec<Entry>, RestoreError> {
     let mut news = Vec::with_capacity(entries.len());
     let mut kept = kept.iter();
@@ -108,7 +110,7 @@ pub(super) fn news(kept: &[Entry], entries: Vec<Entry>, end: Seq) -> Result<Vec<
     for entry in entries {
         if entry.seq > end {
             if entry.seq != last.next() {
-                return Err(StoreError::Corrupt(format!("the log has a hole before {}", entry.seq)).into());
+                return Err(StoreError::Corrupt(format!("the log has a gap before {}", entry.seq)).into());
             }
             last = entry.seq;
             news.push(entry);
@@ -119,7 +121,7 @@ pub(super) fn news(kept: &[Entry], entries: Vec<Entry>, end: Seq) -> Result<Vec<
     Ok(news)
 }
 
-/// An entry without what may have changed since it was appended.
+/// An entry without the fields that may have changed since it was appended.
 fn comparable(entry: &Entry) -> Entry {
     let mut entry = entry.clone().as_appended();
     if let EntryKind::Message(message) = &mut entry.kind {

@@ -52,7 +52,7 @@ async fn add_user(store: &OpenStore, n: u8, role: Role) {
     store.stores().users.create_user(new).await.unwrap();
 }
 
-/// All of one person, and one of another.
+/// Ends all sessions of one person, and a single one of another.
 async fn end_sessions(store: &OpenStore) {
     let one = SessionsChange::EndOne(TokenDigest::from_bytes([5; 16]), START);
     for (n, sessions) in [(1, SessionsChange::EndAll), (9, one)] {
@@ -103,7 +103,7 @@ pub(crate) async fn fill(store: &OpenStore) -> Conversation {
     ann
 }
 
-/// Profiles, and what the replaced server has noted.
+/// Adds profiles, and a `googleId` as the replaced server stored it.
 async fn add_profiles(store: &OpenStore) {
     let ann = Profile { username: Some("ann".into()), phone: "1".into(), ..Profile::default() };
     let visitor = Profile { session: Some("digest".into()), ..Profile::default() };
@@ -122,11 +122,11 @@ async fn found(store: &OpenStore, repair: Repair) -> (Vec<String>, u64, u64) {
     (findings, report.repaired, report.left)
 }
 
-/// Everything that was in one store is then in the other, which goes on from there.
-pub(crate) async fn a_store_moves_into_another_and_lives_on_there(one: &OpenStore, other: &OpenStore) {
+/// Copies one store into the other, which then has everything and continues from there.
+pub(crate) async fn a_store_is_copied_into_another_and_works_there(one: &OpenStore, other: &OpenStore) {
     let ann = fill(one).await;
     let (from, to) = (End::of(one).unwrap(), End::of(other).unwrap());
-    // An earlier run was stopped before it came to what became of these.
+    // As after an earlier run that was stopped before it came to the edits and deletions of these.
     let first = from.stores.conversations.entries_after(ann.id, Seq::ZERO, 3).await.unwrap();
     to.maintenance.restore(ann, first).await.unwrap();
     let desk = [9, 7].map(|n| DeskId { user: someone(n), number: u64::from(n) });
@@ -149,7 +149,10 @@ pub(crate) async fn a_store_moves_into_another_and_lives_on_there(one: &OpenStor
     let kept = one.stores().conversations.append(vec![say(&ann, 1, Side::Customer, "ann 1")]).await.remove(0).unwrap();
     let moved =
         other.stores().conversations.append(vec![say(&ann, 1, Side::Customer, "ann 1")]).await.remove(0).unwrap();
-    assert!(matches!(&moved, Appended::Already(_)), "what was sent before the move is not kept again after it");
+    assert!(
+        matches!(&moved, Appended::Already(_)),
+        "a message that was sent before the move is not stored again after it"
+    );
     assert_eq!(kept, moved);
     let new = append(other, say(&ann, 1, Side::Customer, "after the move")).await;
     assert_eq!(new.seq, Seq::new(10));
@@ -157,7 +160,7 @@ pub(crate) async fn a_store_moves_into_another_and_lives_on_there(one: &OpenStor
     let mut numbers: Vec<_> = log.iter().filter_map(Entry::message).map(|message| message.number).collect();
     numbers.sort_unstable();
     numbers.dedup();
-    assert_eq!(numbers.len(), 7, "no number is given twice");
+    assert_eq!(numbers.len(), 7, "no number is assigned twice");
     assert!(matches!(compare(&from, &to, |_| ()).await, Err(ImportError::Differs(_))), "they are no longer the same");
 
     let fresh = to.maintenance.fresh_conversation_number().await.unwrap();
@@ -175,8 +178,8 @@ pub(crate) async fn a_store_moves_into_another_and_lives_on_there(one: &OpenStor
     assert!(is_refused, "two histories are not mixed: {refused:?}");
 }
 
-/// Whatever is wrong with the projections is found, told and put right.
-pub(crate) async fn wrong_projections_are_found_and_put_right(store: &OpenStore) {
+/// Every wrong projection is found, reported and repaired.
+pub(crate) async fn wrong_projections_are_found_and_repaired(store: &OpenStore) {
     let ann = fill(store).await;
     assert_eq!(found(store, Repair::No).await, (vec![], 0, 0));
     let (conversations, maintenance) = (store.stores().conversations, store.maintenance().unwrap());
@@ -195,7 +198,7 @@ pub(crate) async fn wrong_projections_are_found_and_put_right(store: &OpenStore)
     assert!(maintenance.repair_revision(id, Seq::new(5), None, Some(edit)).await.unwrap());
     assert!(
         !maintenance.repair_revision(id, Seq::new(2), Some(edit.seq), None).await.unwrap(),
-        "it is not as it was believed"
+        "the stored state is no longer the one that was to be replaced"
     );
     let expected = vec![
         format!("{id}: the status is closed, the log says active"),
@@ -213,5 +216,8 @@ pub(crate) async fn wrong_projections_are_found_and_put_right(store: &OpenStore)
     assert_eq!(found(store, Repair::No).await, (vec![], 0, 0));
     let mut elsewhere = right.clone();
     elsewhere.last_seq = Seq::new(3);
-    assert!(!maintenance.repair(&elsewhere, &wrong).await.unwrap(), "what has moved on is left alone");
+    assert!(
+        !maintenance.repair(&elsewhere, &wrong).await.unwrap(),
+        "a conversation that has changed since is not repaired"
+    );
 }

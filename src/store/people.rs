@@ -1,4 +1,4 @@
-//! What the store has of people: accounts and bans.
+//! The store's ports for accounts and bans.
 
 use async_trait::async_trait;
 
@@ -31,15 +31,15 @@ pub struct NewUser {
     pub name: String,
     /// `None` for a visitor.
     pub email: Option<Email>,
-    /// `None` for somebody who cannot log in with a password.
+    /// `None` for accounts that cannot log in with a password.
     pub password_hash: Option<String>,
     /// What they are allowed to do.
     pub role: Role,
     /// Whether the account can be used.
     pub status: AccountStatus,
-    /// Mailed codes that were not used yet.
+    /// Pending mailed codes.
     pub pending_codes: PendingCodes,
-    /// What they have said of themselves.
+    /// Personal details.
     pub profile: Profile,
     /// When it is created.
     pub at: Timestamp,

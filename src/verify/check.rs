@@ -117,7 +117,7 @@ async fn recompute(conversations: &dyn ConversationStore, kept: &Summary) -> Res
         if last == kept.last_seq {
             then = Some(summarize(conversations, &replay).await?);
         }
-        // Up to there first.
+        // Replays the entries up to there first.
         let until_then = kept.last_seq.get().checked_sub(last.get()).filter(|count| *count > 0);
         let count =
             until_then.and_then(|count| usize::try_from(count).ok()).map_or(MAX_PAGE, |count| count.min(MAX_PAGE));
@@ -142,7 +142,7 @@ async fn recompute(conversations: &dyn ConversationStore, kept: &Summary) -> Res
     Ok(Recomputed { then, right, wrong, revisions: revisions.differences().collect() })
 }
 
-/// The state at this point, with the last message.
+/// The state at this point of the log, with the last message.
 async fn summarize(conversations: &dyn ConversationStore, replay: &Replay) -> Result<Summary, StoreError> {
     let mut summary = replay.summary().clone();
     if let Some(last) = replay.last_spoken() {

@@ -68,7 +68,7 @@ impl fmt::Display for Finding {
         write!(f, "{}: ", self.conversation)?;
         match &self.difference {
             Difference::Hole { missing } => write!(f, "entry {missing} is missing from the log"),
-            Difference::Backwards { seq } => write!(f, "the stamp of entry {seq} is before that of the one before it"),
+            Difference::Backwards { seq } => write!(f, "entry {seq} has an earlier timestamp than the entry before it"),
             Difference::Copies { count, first } => {
                 write!(f, "{count} copies for the replaced server are missing or wrong, the first of entry {first}")
             }

@@ -21,14 +21,14 @@ async fn findings(store: &OpenStore, repair: Repair) -> (Vec<Difference>, Report
 }
 
 #[tokio::test]
-async fn wrong_projections_are_found_and_put_right() {
+async fn wrong_projections_are_found_and_repaired() {
     let folder = tempfile::tempdir().unwrap();
     let store = StoreLocation::Sqlite(folder.path().join("deskline.db")).open().await.unwrap();
-    maintenance_contract::wrong_projections_are_found_and_put_right(&store).await;
+    maintenance_contract::wrong_projections_are_found_and_repaired(&store).await;
 }
 
 #[tokio::test]
-async fn a_hole_in_the_log_is_told_and_not_mended() {
+async fn a_gap_in_the_log_is_reported_and_not_repaired() {
     let (store, folder) = filled().await;
     let raw = rusqlite::Connection::open(folder.path().join("deskline.db")).unwrap();
     raw.pragma_update(None, "foreign_keys", false).unwrap();
@@ -39,7 +39,7 @@ async fn a_hole_in_the_log_is_told_and_not_mended() {
 }
 
 #[tokio::test]
-async fn a_stamp_that_runs_backwards_is_told() {
+async fn a_timestamp_that_runs_backwards_is_reported() {
     let (store, folder) = filled().await;
     let raw = rusqlite::Connection::open(folder.path().join("deskline.db")).unwrap();
     raw.execute("UPDATE entries SET at = at - 1 WHERE body = 'bob 3'", []).unwrap();
@@ -48,7 +48,7 @@ async fn a_stamp_that_runs_backwards_is_told() {
 }
 
 #[tokio::test]
-async fn a_text_that_differs_is_told_without_showing_it() {
+async fn a_different_text_is_reported_without_showing_it() {
     let (store, folder) = filled().await;
     let raw = rusqlite::Connection::open(folder.path().join("deskline.db")).unwrap();
     raw.execute("UPDATE conversations SET last_message_body = 'secret' WHERE peer IS NOT NULL", []).unwrap();

@@ -27,8 +27,8 @@ mod tests;
 pub(super) struct Chat {
     /// E-mail address of the account.
     email: Email,
-    /// Its password. Other users of this machine can see it on the command line, so rather use the variable, or leave it out [default: that
-    /// of the demo accounts for those, else it is asked for, or read from the first line of the input].
+    /// Its password. Other users of this machine can see command lines, so rather set the variable, or omit it
+    /// [default: the public one for demo accounts; otherwise prompted for, or read from the first line of the input].
     #[arg(long, env = "DESKLINE_CHAT_PASSWORD", hide_env_values = true)]
     password: Option<String>,
     /// URL of the server.

@@ -1,7 +1,7 @@
 //! The file that `manage.py dumpdata` has written: a list of rows, `{"model", "pk", "fields"}`.
 //!
-//! It is streamed. Only the position of each row is kept in memory, and of a message the room and the time by which it is sorted:
-//! about 50 bytes a message.
+//! It is streamed. Only the position of each row is held in memory, and for a message its room and the time by which it
+//! is sorted: about 50 bytes a message.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -26,7 +26,7 @@ pub(super) struct Place {
     length: u32,
 }
 
-/// What is kept in memory of a room.
+/// The data of a room that is held in memory.
 #[derive(Debug, Clone)]
 pub(super) struct RoomAt {
     pub(super) pk: u128,
@@ -43,7 +43,7 @@ pub(super) enum Owner {
     Session(String),
 }
 
-/// What is kept in memory of a message.
+/// The data of a message that is held in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct MessageAt {
     pub(super) room: u128,
@@ -62,7 +62,7 @@ impl MessageAt {
 /// A dump, after the first pass.
 pub struct Dump {
     file: Arc<File>,
-    /// The product that it is of.
+    /// The product that it comes from.
     pub product: Product,
     pub(super) users: BTreeMap<u64, Place>,
     pub(super) rooms: Vec<RoomAt>,
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_row_is_found_again_where_it_stands() {
+    async fn a_row_is_read_again_at_its_position() {
         let rows = [
             r#"{"model": "chat.chatmessage", "pk": 2, "fields": {"room": 7, "created_at": "2026-11-21T08:00:01Z", "message": "é }] ü"}}"#,
             r#"{"model":"chat.chatmessage","pk":1,"fields":{"room":7,"created_at":"2026-11-21T08:00:00Z"}}"#,
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_byte_order_mark_is_passed_over_and_utf_16_is_named() {
+    async fn a_byte_order_mark_is_skipped_and_utf_16_is_reported() {
         let row = r#"{"model": "chat.chatroom", "pk": 7, "fields": {"user": 1, "updated_at": "2026-11-21T08:00:00Z"}}"#;
         let dump = Dump::read(written(&format!("\u{feff}[{row}]")).path(), |_, _| ()).unwrap();
         assert_eq!(dump.texts(vec![dump.rooms[0].place]).await.unwrap(), [row]);
@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_dump_is_refused() {
+    fn files_that_are_not_dumps_are_refused() {
         for text in ["", "{}", "[", "[{}", "junk", "[] []"] {
             let refused = Dump::read(written(text).path(), |_, _| ()).err();
             assert!(matches!(refused, Some(DjangoError::Dump(..))), "{text}: {refused:?}");

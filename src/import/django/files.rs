@@ -15,7 +15,7 @@ use crate::store::files;
 const UNKNOWN: &str = "application/octet-stream";
 
 impl Taking<'_> {
-    /// The file that came with a message, copied; if it is not there, its name alone.
+    /// Copies the file of a message, and returns it as an attachment; if the file is missing, its name only.
     pub(super) async fn attachment(
         &mut self,
         pk: u64,

@@ -18,11 +18,11 @@ const CHUNK: usize = 500;
 /// A log that is being imported.
 struct Log<'a> {
     room: &'a RoomTaken,
-    /// Messages of the dump that it has, by their old keys: their seqs and numbers.
+    /// Seqs and numbers of the messages of the dump that it already has, by their old keys.
     kept: HashMap<u64, (Seq, u64)>,
-    /// It has messages that are not of the dump.
+    /// Whether it has messages that are not from the dump.
     has_others: bool,
-    /// It has read marks or status changes.
+    /// Whether it has read marks or status changes.
     has_marks: bool,
     /// What each side has read, by [`Side::index`].
     read: [Reading; 2],
@@ -136,7 +136,7 @@ impl Taking<'_> {
         Ok(())
     }
 
-    /// The number of the message that this one answers, if it is of the same conversation.
+    /// The number of the message that this one replies to, if it is in the same conversation.
     fn answered(&mut self, log: &Log<'_>, pk: u64, fields: &MessageFields) -> Option<u64> {
         let answered = log.kept.get(&fields.reply_to?);
         if answered.is_none() {

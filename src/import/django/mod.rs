@@ -74,7 +74,7 @@ impl From<Product> for Source {
 /// How to import a dump.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The database that it is of: the name of the product, if there is only one.
+    /// The name of the database that it comes from: that of the product, if there is only one.
     pub source: Option<Source>,
     /// The old server's `MEDIA_ROOT`, from which attachments are copied.
     pub media: Option<PathBuf>,

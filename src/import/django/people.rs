@@ -28,9 +28,9 @@ pub(super) struct People {
     pub(super) accounts: HashMap<u64, Account>,
     /// Accounts that were created from this dump.
     own: HashSet<UserId>,
-    /// Agents by address and username, which messages name them by.
+    /// Agents by address and by username, as messages refer to them.
     pub(super) agents: HashMap<String, UserId>,
-    /// The first agent, admins first: the author of messages that name none.
+    /// The first agent, admins first: the author of messages without one.
     pub(super) first_agent: Option<(bool, UserId)>,
 }
 
@@ -82,7 +82,7 @@ impl Taking<'_> {
         }
         let email = email.unwrap_or_else(|| {
             self.report.note(model, Note::NoAddress, pk);
-            // A domain that belongs to nobody. The account can log in with its username.
+            // Nobody can own this domain. The account can log in with its username.
             Email::stored(format!("{pk}@{}.invalid", self.ids.source()))
         });
         let hash = password_hash(&fields.password);
@@ -111,7 +111,7 @@ impl Taking<'_> {
         Ok(())
     }
 
-    /// Stores an account with its old number, which old tokens contain, unless another account has that.
+    /// Stores an account with its old number, which old tokens contain, unless another account has that number.
     async fn put(&mut self, user: User) -> Result<(), DjangoError> {
         if self.to.stores.users.find_user(UserKey::Number(user.number)).await?.is_none() && user.number > 0 {
             self.to.maintenance.restore_user(user).await?;
@@ -212,7 +212,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hashes_that_are_known_here_are_taken_in_their_own_form() {
+    fn supported_password_hashes_are_converted() {
         for (hash, taken) in [
             ("pbkdf2_sha256$1000000$salt$hash=", Some("pbkdf2_sha256$1000000$salt$hash=")),
             ("argon2$argon2id$v=19$m=102400,t=2,p=8$salt$hash", Some("$argon2id$v=19$m=102400,t=2,p=8$salt$hash")),

@@ -45,10 +45,10 @@ pub enum Note {
     /// Somebody else has the username.
     #[error("imported without the user name, which is taken")]
     UsernameTaken,
-    /// No address, an unreadable one, or one that an account before has.
+    /// It has no address, a malformed one, or that of an earlier account.
     #[error("has no e-mail address of its own: can log in with the user name, gets no mail")]
     NoAddress,
-    /// The hash is of a kind that is not known.
+    /// The password hash is of an unsupported kind.
     #[error("unsupported kind of password hash: the password must be reset")]
     Password,
     /// A customer has one conversation.
@@ -63,7 +63,7 @@ pub enum Note {
     /// It was read, but an older one was not.
     #[error("counts as unread, since an older one is unread")]
     UnreadAgain,
-    /// The message that it answers was not imported.
+    /// The message that it replies to was not imported.
     #[error("replies to a message that was not imported")]
     NoAnswered,
     /// Its file is missing.

@@ -101,7 +101,7 @@ impl Taking<'_> {
             number: self.number(room).await?,
             uuid: match self.dump.product {
                 Product::Storefront => room.pk,
-                // Nobody knew it before, so it must not be guessable.
+                // The portal's rooms have no UUID so far, so it can be random, and must not be guessable.
                 Product::Drivecash => uuid::Uuid::new_v4().as_u128(),
             },
             members: Members::Support { customer },
@@ -120,7 +120,7 @@ impl Taking<'_> {
         Ok(known.is_none().then_some(account.id))
     }
 
-    /// Creates the visitor of this room. If it is the newest of a browser's session, the session is theirs as well.
+    /// Creates the visitor of this room. If it is the newest room of a browser session, the visitor gets the session.
     async fn make_visitor(
         &self,
         id: UserId,

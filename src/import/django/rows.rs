@@ -101,7 +101,7 @@ impl RoomFields {
     }
 }
 
-/// What messages are sorted by.
+/// The time by which messages are sorted.
 #[derive(Debug, Deserialize)]
 pub(super) struct MessageKey {
     pub(super) room: Pk,

@@ -14,7 +14,7 @@ pub(super) const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration
 /// When a client attempts to reconnect.
 #[derive(Clone, Copy)]
 pub(super) struct BackOff {
-    /// Without a pause before the first attempt.
+    /// Whether there is no pause before the first attempt.
     at_once: bool,
     /// When to give up.
     gave_up: Duration,

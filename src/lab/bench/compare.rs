@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn figures_of_the_same_load_stand_side_by_side_with_their_ratio() {
+    fn figures_of_the_same_load_are_compared_with_their_ratio() {
         let folder = tempfile::tempdir().unwrap();
         let (a, b) = (write(folder.path(), "a", 2.0), write(folder.path(), "b", 3.0));
         let compared = compare(&a, &b, None).unwrap();
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_latency_beyond_the_bound_is_found_and_so_is_that_there_is_none() {
+    fn a_latency_beyond_the_bound_is_found_and_so_is_a_missing_one() {
         let folder = tempfile::tempdir().unwrap();
         let (a, b) = (write(folder.path(), "a", 10.0), write(folder.path(), "b", 23.0));
         assert!(compare(&a, &b, Some(times(2.1))).unwrap().is_within);

@@ -59,7 +59,7 @@ pub(super) async fn run(options: &BenchOptions, target: &Target) -> anyhow::Resu
     let ended = Instant::now();
     let mut given_back = None;
     if let Some(before) = before {
-        let bar = Progress::of("Waiting for memory to be given back", GIVE_BACK.as_secs());
+        let bar = Progress::of("Waiting for memory to be returned", GIVE_BACK.as_secs());
         while given_back.is_none() && ended.elapsed() < GIVE_BACK {
             sleep(PERIOD).await;
             bar.reach(ended.elapsed().as_secs());

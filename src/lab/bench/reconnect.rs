@@ -30,7 +30,7 @@ use crate::lab::testkit::socketio::Dial;
 /// Runs this mode. Reports how long the clients took to reconnect, and what became of the messages to them.
 pub(super) async fn run(options: &BenchOptions, target: &Target) -> anyhow::Result<ReconnectReport> {
     let customers = target.customers(options.connections)?;
-    ensure!(!customers.is_empty(), "somebody has to be connected: --connections 1 or more");
+    ensure!(!customers.is_empty(), "at least one connection is needed: --connections 1 or more");
     let Pairs { senders, receivers, listeners } = Pairs::from_agent(options, target, &customers).await?;
     let run = Run::new(options.protocol, options.size, Tally::new(listeners.len())?);
     let (senders_at_work, due_times) = Sender::paced(receivers);
@@ -60,7 +60,7 @@ pub(super) async fn run(options: &BenchOptions, target: &Target) -> anyhow::Resu
     }
     drop(tell);
     let (mut back, mut left_out) = (histogram()?, 0);
-    let bar = Progress::of("Coming back", options.connections as u64);
+    let bar = Progress::of("Reconnecting", options.connections as u64);
     for _ in 0..options.connections {
         match settled.recv().await.context("a client has gone")? {
             Some(nanos) => back.saturating_record(nanos),

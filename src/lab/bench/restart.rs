@@ -90,7 +90,7 @@ pub(super) async fn run(
     run.stopped.set(Some(Instant::now()));
     let (down, up) = restart(server, mode).await?;
 
-    let bar = Progress::of("Coming back", options.connections as u64);
+    let bar = Progress::of("Reconnecting", options.connections as u64);
     for _ in 0..options.connections {
         settled.recv().await.context("a client has gone")?;
         bar.step();

@@ -88,7 +88,7 @@ impl Relay {
                 for _ in 0..(self.copies)(number) {
                     let packet = format!("42{}", json!(["receive-message", { "message": text }]));
                     self.told.lock().entry(id.clone()).or_default().push(packet.clone());
-                    // A person who is gone receives it later.
+                    // A person without a connection receives it later.
                     let _gone = receiver.send(packet);
                 }
                 tell.send(format!("42{}", json!(["message-sent", { "message": text }]))).unwrap();
@@ -124,7 +124,7 @@ async fn run(mode: Mode, copies: Copies, flags: &[&str]) -> Report {
 async fn traffic(mode: Mode, copies: Copies, flags: &[&str]) -> (bool, TrafficReport) {
     let report = run(mode, copies, flags).await;
     let clean = report.is_clean();
-    let Report::Traffic(found) = report else { panic!("not about traffic") };
+    let Report::Traffic(found) = report else { panic!("not a traffic report") };
     (clean, *found)
 }
 
@@ -153,7 +153,7 @@ async fn a_server_that_drops_or_repeats_messages_is_found() {
 async fn reconnect(copies: Copies) -> (bool, ReconnectReport) {
     let report = run(Mode::Reconnect, copies, &["--connections", "3", "--rate", "200", "--at-once"]).await;
     let clean = report.is_clean();
-    let Report::Reconnect(found) = report else { panic!("not about coming back") };
+    let Report::Reconnect(found) = report else { panic!("not a reconnect report") };
     (clean, *found)
 }
 

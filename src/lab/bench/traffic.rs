@@ -101,7 +101,8 @@ pub(super) async fn settle(run: &Run, asked: u64, patience: Duration) {
     }
 }
 
-/// Starts a thread that tells each sender in turn when its next message is due, at that time. It returns the number of messages.
+/// Starts a thread that notifies each sender in turn at the moment when its next message is due. It returns the number
+/// of messages.
 pub(super) fn pace(
     began: Instant,
     span: Range<u64>,

@@ -23,14 +23,14 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// Time after which everything that was sent has arrived.
 pub(super) const QUIET: Duration = Duration::from_secs(1);
 
-/// What all actors do at the moment.
+/// The phase of the run, which is the same for all actors.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum Phase {
     /// Send messages.
     Talk,
     /// Send nothing new; retry what is not acknowledged.
     Finish,
-    /// Nothing is sent any more: read what is missing, and end.
+    /// Read what is missing, and end. Nobody sends any more.
     Leave,
 }
 
@@ -39,7 +39,7 @@ pub(super) enum Phase {
 pub(super) struct Counts {
     /// Messages that were acknowledged.
     pub(super) acknowledged: u64,
-    /// Actors to whom everything is acknowledged after [`Phase::Talk`].
+    /// Actors whose messages are all acknowledged after [`Phase::Talk`].
     pub(super) finished: usize,
 }
 
@@ -61,7 +61,7 @@ pub(super) enum Face {
     Socketio,
     /// The same over long-polling.
     Polling,
-    /// Socket.IO without ids or `resume`: the server has to find out what it has.
+    /// Socket.IO without ids or `resume`: the server has to track what it has.
     Classic,
     /// Socket.IO as in the unchanged frontend's page: with the stock client's connection state recovery, over either transport.
     Page,

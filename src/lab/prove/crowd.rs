@@ -30,8 +30,8 @@ pub struct Outcome {
 }
 
 impl Crowd {
-    /// Starts one Socket.IO client per person, spread over the servers at `urls`. They send without a pause, resume after a
-    /// reconnect, and retry what is refused for the moment.
+    /// Starts one Socket.IO client per person, spread over the servers at `urls`. They send without a pause, resume
+    /// after a reconnect, and retry after transient refusals.
     #[must_use]
     pub fn of_people(people: &[Person], urls: &[&str]) -> Self {
         let scripts = people.iter().zip(urls.iter().cycle()).enumerate().map(|(index, (me, url))| Script {

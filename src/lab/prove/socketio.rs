@@ -21,7 +21,7 @@ const AGAIN: Duration = Duration::from_millis(100);
 /// Unanswered requests at a time.
 const OUTSTANDING: usize = 3;
 
-/// One in this many messages is sent twice at once, like a client does on an unreliable network.
+/// One in this many messages is sent twice at once, as by a client on an unreliable network.
 const REPEATED: u32 = 10;
 
 /// One in this many requests edits or deletes a message; read marks are as frequent.
@@ -181,7 +181,7 @@ impl Actor {
         }
     }
 
-    /// Handles an answer. Returns the request if it has to be sent again, because it was refused for the moment.
+    /// Handles an answer. Returns the request if it has to be sent again after a transient refusal.
     fn answered(
         &mut self,
         (request, answer): (Request, Result<Value, ClientError>),

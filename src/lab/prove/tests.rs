@@ -121,7 +121,7 @@ async fn a_message_stored_twice_and_one_that_nobody_sent_are_found() {
     say(&scene.store.stores(), ANN, "made up").await;
     let broken = scene.broken().await;
     assert_eq!(broken[1], 2);
-    assert_eq!(broken[2], 4, "and neither Ann nor the agent heard them");
+    assert_eq!(broken[2], 4, "and neither Ann nor the agent received them");
 }
 
 #[tokio::test]
@@ -163,11 +163,11 @@ async fn a_receipt_sent_before_its_cause_is_found() {
         receipt(&mut scene.actors[0], of_ann, status, 2);
     }
     scene.actors[2].transcript.confirm(&of_ann.to_string(), 2, true);
-    assert_eq!(scene.broken().await[5], 2, "that it was handed over needs no doing of the agent's");
+    assert_eq!(scene.broken().await[5], 2, "`sent` needs no confirmation of the agent");
     for status in ["delivered", "read"] {
         receipt(&mut scene.actors[0], of_ann, status, 2);
     }
-    assert_eq!(scene.broken().await[5], 2, "now the agent has");
+    assert_eq!(scene.broken().await[5], 2, "now the agent has confirmed them");
     receipt(&mut scene.actors[0], of_ann, "delivered", 3);
     assert_eq!(scene.broken().await[5], 3, "there is no third message");
 }
@@ -181,9 +181,9 @@ async fn a_receipt_is_not_checked_if_an_unanswered_request_may_have_caused_it() 
     receipt(&mut scene.actors[0], of_ann, "delivered", 2);
     assert_eq!(scene.broken().await[5], 0);
     receipt(&mut scene.actors[0], of_ann, "read", 2);
-    assert_eq!(scene.broken().await[5], 1, "the question was not whether it is read");
+    assert_eq!(scene.broken().await[5], 1, "the pending request does not mark messages as read");
     scene.actors[2].transcript.answered(asked, Some(vec![(of_ann.to_string(), 1)]));
-    assert_eq!(scene.broken().await[5], 2, "it was answered, and not with that");
+    assert_eq!(scene.broken().await[5], 2, "the request was answered, and the answer did not have that message");
 }
 
 #[tokio::test]
@@ -206,7 +206,7 @@ fn a_message_that_was_not_received_live_on_a_settled_connection_is_found() {
     transcript.connected();
     transcript.fetch("c", 7);
     transcript.fetch("c", 6);
-    assert!(transcript.violations.is_empty(), "it was away, and knew the other");
+    assert!(transcript.violations.is_empty(), "it was disconnected, and has the other one");
     transcript.fetch("c", 5);
     assert_eq!(transcript.violations.len(), 1, "{:?}", transcript.violations);
     transcript.settle();

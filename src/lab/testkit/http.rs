@@ -48,7 +48,7 @@ impl KeptAlive {
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "what `map_err` gives")]
+#[expect(clippy::needless_pass_by_value, reason = "the signature that `map_err` needs")]
 fn failed(error: hyper::Error) -> ClientError {
     ClientError::Http(error.to_string())
 }

@@ -64,7 +64,7 @@ impl ChildServer {
         let mut child = self.command.spawn()?;
         let listens = listening(&mut child)?;
         self.child = Some(child);
-        let heard = timeout(PATIENCE, listens).await.context("the server does not say that it listens")?;
+        let heard = timeout(PATIENCE, listens).await.context("the server has not printed that it listens")?;
         heard.context("the server ended before it listened")
     }
 
@@ -88,7 +88,7 @@ impl ChildServer {
         let pid = child.id().to_string();
         let asked =
             Command::new("sh").args(["-c", "kill -TERM \"$0\"", &pid]).status().context("asking the server to stop")?;
-        ensure!(asked.success(), "the server had gone before it was asked to stop");
+        ensure!(asked.success(), "the server had ended before it was asked to stop");
         let gave_up = Instant::now() + PATIENCE;
         while Instant::now() < gave_up {
             if let Some(status) = child.try_wait().context("waiting for the server")? {

@@ -47,7 +47,7 @@ pub enum ClientError {
     #[error("the connection is closed")]
     Closed,
     /// Nothing was received in time.
-    #[error("nothing came within {0:?}")]
+    #[error("nothing was received within {0:?}")]
     TimedOut(Duration),
 }
 
@@ -238,7 +238,8 @@ impl Client {
         self.outgoing.send(Outgoing { packet, ack: None }).map_err(|_| ClientError::Closed)
     }
 
-    /// Sends an event with one argument and returns the first argument of its acknowledgement. Events received meanwhile are kept.
+    /// Sends an event with one argument and returns the first argument of its acknowledgement. Events received
+    /// meanwhile are queued.
     ///
     /// # Errors
     /// [`ClientError`] if the connection closes first, or no ack comes within ten seconds.

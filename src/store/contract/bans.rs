@@ -12,7 +12,7 @@ fn ban(who: Banned, until: i64) -> Ban {
     Ban { who, until: later(until) }
 }
 
-pub(crate) async fn bans_are_kept_until_they_end_or_are_lifted(stores: Stores) {
+pub(crate) async fn bans_are_in_force_until_they_end_or_are_lifted(stores: Stores) {
     let bans = &stores.bans;
     assert_eq!(bans.bans(later(0)).await.unwrap(), []);
     let (v4, v6) = (ban(network("192.0.2.0/24"), 60), ban(network("2001:db8:1:2::/64"), 30));
@@ -31,7 +31,7 @@ pub(crate) async fn bans_are_kept_until_they_end_or_are_lifted(stores: Stores) {
     assert_eq!(bans.bans(later(0)).await.unwrap(), [longer]);
 }
 
-pub(crate) async fn no_more_bans_hold_than_can_be_read_together(stores: Stores) {
+pub(crate) async fn the_number_of_bans_is_limited(stores: Stores) {
     let bans = &stores.bans;
     let of = |n: usize| ban(network(&format!("10.{}.{}.0/24", n / 250, n % 250)), 60);
     for n in 0..MAX_BANS {

@@ -33,7 +33,7 @@ pub(crate) async fn direct_conversations_are_the_same_from_both_ends(stores: Sto
     assert_eq!(stores.conversations.unread(ListFor::Customer(someone(1))).await.unwrap(), 0);
 }
 
-pub(crate) async fn lists_show_the_newest_message_first_and_only_what_concerns_the_viewer(stores: Stores) {
+pub(crate) async fn lists_show_the_newest_message_first_and_only_conversations_of_the_viewer(stores: Stores) {
     let (ann, bob, silent) = (support(&stores, 1).await, support(&stores, 2).await, support(&stores, 3).await);
     let pair = stores.conversations.open(Members::direct(someone(1), someone(2)), START).await.unwrap();
     for (second, draft) in [
@@ -51,7 +51,7 @@ pub(crate) async fn lists_show_the_newest_message_first_and_only_what_concerns_t
     assert_eq!(list(ListFor::Agent(someone(9))).await, [ann.id, bob.id]);
     assert_eq!(list(ListFor::Customer(someone(1))).await, [ann.id, pair.id]);
     assert_eq!(list(ListFor::Customer(someone(2))).await, [pair.id, bob.id]);
-    assert!(list(ListFor::Customer(someone(3))).await.is_empty(), "nothing was said in {:?}", silent.id);
+    assert!(list(ListFor::Customer(someone(3))).await.is_empty(), "there are no messages in {:?}", silent.id);
     let newest = stores.conversations.list(ListFor::Agent(someone(9)), 1).await.unwrap();
     let last = newest[0].last_message.as_ref().unwrap();
     assert_eq!((newest.len(), last.body.as_str(), last.side, last.at), (1, "answer", Side::Desk, later(4)));
@@ -87,7 +87,7 @@ pub(crate) async fn support_conversations_come_in_pages_also_empty_ones(stores: 
     assert!(stores.conversations.support(u64::MAX, 10).await.unwrap().summaries.is_empty());
 }
 
-pub(crate) async fn a_conversation_is_given_to_who_has_none(stores: Stores) {
+pub(crate) async fn a_conversation_is_reassigned_to_a_customer_without_one(stores: Stores) {
     let conversation = support(&stores, 1).await;
     support(&stores, 2).await;
     append_new(&stores, say(&conversation, 1, Side::Customer, "before")).await;

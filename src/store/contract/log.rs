@@ -9,7 +9,7 @@ use crate::domain::{
 };
 use crate::store::{AppendError, Appended, ListFor, Stores};
 
-pub(crate) async fn a_hundred_tasks_append_to_one_conversation_without_hole_or_double(stores: Stores) {
+pub(crate) async fn a_hundred_tasks_append_to_one_conversation_without_gaps_or_duplicates(stores: Stores) {
     let conversation = support(&stores, 1).await;
     let tasks: Vec<_> = (0..100)
         .map(|i| {
@@ -19,19 +19,19 @@ pub(crate) async fn a_hundred_tasks_append_to_one_conversation_without_hole_or_d
         .collect();
     let mut seqs = BTreeSet::new();
     for task in tasks {
-        assert!(seqs.insert(task.await.unwrap()), "a seq was given twice");
+        assert!(seqs.insert(task.await.unwrap()), "a seq was assigned twice");
     }
     assert_eq!(seqs, (1..=100).collect());
     let log = log(&stores, conversation.id).await;
     assert_eq!(log.iter().map(|entry| entry.seq.get()).collect::<Vec<_>>(), (1..=100).collect::<Vec<_>>());
-    assert_eq!(texts(&log).into_iter().collect::<BTreeSet<_>>().len(), 100, "a text was kept twice");
+    assert_eq!(texts(&log).into_iter().collect::<BTreeSet<_>>().len(), 100, "a text was stored twice");
     let numbers: BTreeSet<_> = log.iter().filter_map(Entry::message).map(|message| message.number).collect();
-    assert_eq!(numbers.len(), 100, "an integer id was given twice");
+    assert_eq!(numbers.len(), 100, "a number was assigned twice");
     let summary = stores.conversations.summary(conversation.id).await.unwrap().unwrap();
     assert_eq!((summary.last_seq.get(), summary.side(Side::Desk).unread), (100, 100));
 }
 
-pub(crate) async fn the_same_client_message_id_gives_the_first_entry_and_changes_nothing(stores: Stores) {
+pub(crate) async fn the_same_client_message_id_returns_the_first_entry_and_changes_nothing(stores: Stores) {
     let conversation = support(&stores, 1).await;
     let first = append_new(&stores, say_as(&conversation, 1, "m1", "first")).await;
     let again = append(&stores, say_as(&conversation, 1, "m1", "changed")).await;
@@ -131,7 +131,7 @@ pub(crate) async fn messages_come_in_pages_from_the_beginning(stores: Stores) {
     assert_eq!((nowhere.messages.len(), nowhere.total), (0, 0));
 }
 
-pub(crate) async fn a_batch_is_answered_in_its_order(stores: Stores) {
+pub(crate) async fn the_results_of_a_batch_are_in_its_order(stores: Stores) {
     let (one, two) = (support(&stores, 1).await, support(&stores, 2).await);
     let drafts = vec![
         say(&one, 1, Side::Customer, "a"),
@@ -151,16 +151,16 @@ pub(crate) async fn a_batch_is_answered_in_its_order(stores: Stores) {
     assert_eq!(seqs, [(true, 1), (false, 1), (true, 0), (true, 2)]);
 }
 
-pub(crate) async fn an_unknown_conversation_is_told_apart_from_a_failure(stores: Stores) {
+pub(crate) async fn an_unknown_conversation_is_not_reported_as_a_failure_of_the_store(stores: Stores) {
     let known = support(&stores, 1).await;
     let unknown = Conversation { id: ConversationId::from_bytes([7; 12]), ..known };
     let drafts = vec![say(&unknown, 1, Side::Customer, "lost"), say(&known, 1, Side::Customer, "kept")];
     let answers = stores.conversations.append(drafts).await;
     assert!(matches!(&answers[0], Err(AppendError::NoConversation(id)) if *id == unknown.id));
-    assert!(matches!(&answers[1], Ok(Appended::New(_))), "its neighbour in the batch is kept");
+    assert!(matches!(&answers[1], Ok(Appended::New(_))), "the other entry of the batch is stored");
 }
 
-pub(crate) async fn stamps_never_run_backwards(stores: Stores) {
+pub(crate) async fn timestamps_never_run_backwards(stores: Stores) {
     let conversation = support(&stores, 1).await;
     append_new(&stores, Draft { at: later(10), ..say(&conversation, 1, Side::Customer, "one") }).await;
     append_new(&stores, Draft { at: later(5), ..say(&conversation, 1, Side::Customer, "two") }).await;
@@ -168,7 +168,7 @@ pub(crate) async fn stamps_never_run_backwards(stores: Stores) {
     assert!(log[1].at >= log[0].at, "the clock was set back between them");
 }
 
-pub(crate) async fn a_stamp_far_ahead_holds_up_none_that_follow(stores: Stores) {
+pub(crate) async fn a_timestamp_far_ahead_does_not_affect_later_entries(stores: Stores) {
     let conversation = support(&stores, 1).await;
     let ahead = later(3600 * 24 * 365 * 70);
     append_new(&stores, Draft { at: ahead, ..say(&conversation, 1, Side::Customer, "from 2096") }).await;
@@ -186,7 +186,7 @@ pub(crate) async fn a_stamp_far_ahead_holds_up_none_that_follow(stores: Stores) 
     assert_eq!(texts(&page), ["three", "four"], "the order is that of the seqs");
 }
 
-pub(crate) async fn texts_of_every_kind_come_back_as_they_were(stores: Stores) {
+pub(crate) async fn texts_of_every_kind_are_read_as_they_were_written(stores: Stores) {
     let conversation = support(&stores, 1).await;
     let long = "x".repeat(50_000);
     let kinds = ["é😀\u{200d}\u{202e}", "{\"$ne\":null}", "'; DROP TABLE entries; --", "<script>", "a\r\n\tb", &long];
@@ -210,7 +210,7 @@ pub(crate) async fn messages_are_found_by_their_numbers(stores: Stores) {
     assert_eq!(found, [said.clone(), again]);
 }
 
-/// A message that has this besides its text.
+/// A message with these extras.
 fn say_with(conversation: &Conversation, author: u8, side: Side, extras: MessageExtras) -> Draft {
     let mut draft = say(conversation, author, side, "with extras");
     if let DraftKind::Message { extras: given, client_id, .. } = &mut draft.kind {
@@ -240,12 +240,12 @@ pub(crate) async fn extras_are_read_with_their_message_wherever_it_is_read(store
         assert_eq!(
             append(&stores, repeated).await,
             Appended::Already(said.clone()),
-            "the first stands, extras included"
+            "the first entry is unchanged, extras included"
         );
         let edit = DraftKind::Edit { target: said.as_target().unwrap(), body: MessageBody::parse("b", 9).unwrap() };
         append_new(&stores, Draft { kind: edit, ..say(&conversation, n, Side::Customer, "edit") }).await;
         let found = conversations.message(message.id).await.unwrap().unwrap();
-        assert_eq!(found.clone().as_appended(), said, "an edit leaves them");
+        assert_eq!(found.clone().as_appended(), said, "an edit does not change them");
         let (id, seq, expected) = (conversation.id, said.seq, [found]);
         assert_eq!(conversations.messages_by_number(&[message.number]).await.unwrap(), expected);
         assert_eq!(conversations.entries_at(id, &[seq]).await.unwrap(), expected);
@@ -255,7 +255,7 @@ pub(crate) async fn extras_are_read_with_their_message_wherever_it_is_read(store
     }
 }
 
-pub(crate) async fn all_entries_have_one_order_or_the_store_says_that_they_have_none(stores: Stores) {
+pub(crate) async fn all_entries_have_a_global_order_or_the_store_says_that_it_has_none(stores: Stores) {
     let conversations = &stores.conversations;
     let (ann, bob) = (support(&stores, 1).await, support(&stores, 2).await);
     let pair = conversations.open(Members::direct(someone(1), someone(3)), START).await.unwrap();
@@ -294,7 +294,7 @@ pub(crate) async fn all_entries_have_one_order_or_the_store_says_that_they_have_
     }
 }
 
-pub(crate) async fn what_a_person_has_stored_is_counted(stores: Stores) {
+pub(crate) async fn the_size_of_a_persons_files_is_counted(stores: Stores) {
     for (n, size) in [(1, 7), (2, 5), (9, 100), (3, 0)] {
         let (conversation, side) = (support(&stores, n).await, if n == 9 { Side::Desk } else { Side::Customer });
         let author = if n == 2 { 1 } else { n };

@@ -1,8 +1,8 @@
 //! The contract of every store, as tests that run unchanged over each adapter.
 //!
-//! An adapter joins with one line: `store_contract!(name, open)`, where `open` is an async function that gives fresh,
-//! empty [`Stores`] and something to keep alive for as long as they are used. An adapter that needs a server says
-//! `store_contract!(open, when available)`: the stories then run if the function `available` says that there is one.
+//! An adapter joins with one line: `store_contract!(name, open)`, where `open` is an async function that returns fresh,
+//! empty [`Stores`] and a guard that lives as long as they are used. An adapter that needs a server uses
+//! `store_contract!(open, when available)`: the stories then run only if the function `available` returns true.
 
 use super::{Appended, Stores};
 use crate::domain::{
@@ -34,27 +34,27 @@ macro_rules! store_contract {
             $open,
             $available,
             [
-                a_hundred_tasks_append_to_one_conversation_without_hole_or_double,
-                the_same_client_message_id_gives_the_first_entry_and_changes_nothing,
+                a_hundred_tasks_append_to_one_conversation_without_gaps_or_duplicates,
+                the_same_client_message_id_returns_the_first_entry_and_changes_nothing,
                 the_same_client_message_id_from_two_authors_is_two_messages,
                 the_same_client_message_id_in_two_conversations_is_two_messages,
                 one_client_message_id_sent_fifty_times_at_once_is_one_message,
                 entries_come_in_order_and_in_pages,
                 the_newest_messages_come_oldest_first,
                 messages_come_in_pages_from_the_beginning,
-                a_batch_is_answered_in_its_order,
-                an_unknown_conversation_is_told_apart_from_a_failure,
+                the_results_of_a_batch_are_in_its_order,
+                an_unknown_conversation_is_not_reported_as_a_failure_of_the_store,
                 unread_counts_follow_messages_and_read_marks,
                 a_partial_read_leaves_the_rest_unread,
-                a_read_mark_that_is_no_news_makes_no_entry,
-                the_status_follows_who_spoke_last_and_what_was_set,
+                a_read_mark_that_changes_nothing_makes_no_entry,
+                the_status_follows_the_last_author_and_explicit_changes,
                 opening_a_conversation_from_many_tasks_gives_one,
                 direct_conversations_are_the_same_from_both_ends,
-                lists_show_the_newest_message_first_and_only_what_concerns_the_viewer,
-                what_was_not_delivered_is_missed_until_it_is,
-                stamps_never_run_backwards,
-                a_stamp_far_ahead_holds_up_none_that_follow,
-                texts_of_every_kind_come_back_as_they_were,
+                lists_show_the_newest_message_first_and_only_conversations_of_the_viewer,
+                undelivered_entries_are_missed_until_they_are_delivered,
+                timestamps_never_run_backwards,
+                a_timestamp_far_ahead_does_not_affect_later_entries,
+                texts_of_every_kind_are_read_as_they_were_written,
                 an_email_address_belongs_to_one_account,
                 accounts_change_and_are_deleted,
                 codes_for_different_purposes_are_kept_apart,
@@ -67,22 +67,22 @@ macro_rules! store_contract {
                 messages_are_found_by_their_numbers,
                 extras_are_read_with_their_message_wherever_it_is_read,
                 support_conversations_come_in_pages_also_empty_ones,
-                a_conversation_is_given_to_who_has_none,
+                a_conversation_is_reassigned_to_a_customer_without_one,
                 accounts_are_found_by_session_and_username,
-                an_edit_changes_what_a_message_says_and_the_log_keeps_what_it_said,
-                a_deleted_message_is_gone_from_all_but_the_log,
-                an_edit_or_deletion_that_is_no_news_makes_no_entry,
-                deleting_what_is_unread_lowers_the_count,
+                an_edit_changes_the_text_and_the_log_keeps_the_former_one,
+                a_deleted_message_remains_in_the_log_only,
+                an_edit_or_deletion_that_changes_nothing_makes_no_entry,
+                deleting_an_unread_message_lowers_the_count,
                 deleting_the_last_message_makes_the_one_before_it_the_last,
-                edits_and_deletions_from_many_tasks_leave_what_the_log_says,
+                edits_and_deletions_from_many_tasks_agree_with_the_log,
                 a_message_is_found_by_its_id_and_entries_by_their_seqs,
                 receipts_move_forward_only,
                 a_page_ends_when_its_texts_fill_it,
                 a_removed_conversation_leaves_the_desks_lists_until_the_next_message,
-                all_entries_have_one_order_or_the_store_says_that_they_have_none,
-                what_a_person_has_stored_is_counted,
-                bans_are_kept_until_they_end_or_are_lifted,
-                no_more_bans_hold_than_can_be_read_together,
+                all_entries_have_a_global_order_or_the_store_says_that_it_has_none,
+                the_size_of_a_persons_files_is_counted,
+                bans_are_in_force_until_they_end_or_are_lifted,
+                the_number_of_bans_is_limited,
             ]
         );
     };
@@ -101,7 +101,7 @@ macro_rules! store_contract {
 }
 pub(crate) use store_contract;
 
-/// An embedded store is always there.
+/// The embedded store is always available.
 pub(crate) const fn always() -> bool {
     true
 }

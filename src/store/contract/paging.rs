@@ -18,7 +18,7 @@ pub(crate) async fn a_page_ends_when_its_texts_fill_it(stores: Stores) {
     let after = |seq| stores.conversations.entries_after(conversation.id, Seq::new(seq), 100);
     let first = after(0).await.unwrap();
     assert_eq!((seqs(&first), page_bytes(&first)), (vec![1, 2, 3, 4], MAX_PAGE_BYTES));
-    assert!(!is_last_page(&first, 100), "a full page says nothing of what follows");
+    assert!(!is_last_page(&first, 100), "a full page may not be the last");
     let second = after(4).await.unwrap();
     assert_eq!(seqs(&second), [5]);
     assert!(is_last_page(&second, 100));

@@ -114,7 +114,7 @@ pub(crate) async fn an_id_of_the_desk_is_pinned_once_and_never_removed(stores: S
     }
     let ids = stores.users.desk_ids().await.unwrap();
     assert_eq!(ids.len(), 1);
-    assert!(pinned.iter().all(|seen| *seen == ids), "all were given the same: {pinned:?}");
+    assert!(pinned.iter().all(|seen| *seen == ids), "all callers get the same: {pinned:?}");
     stores.users.delete_user(ids[0].user).await.unwrap();
     assert_eq!(stores.users.pin_desk(desk(99)).await.unwrap(), ids);
 }
@@ -161,7 +161,11 @@ pub(crate) async fn accounts_are_found_by_session_and_username(stores: Stores) {
     assert!(matches!(users.create_user(address).await, Err(SaveUserError::EmailTaken)));
 
     let renamed = UserChange { name: Some("Ann".into()), ..UserChange::default() };
-    assert_eq!(users.update_user(ann.id, renamed, START).await.unwrap().unwrap().profile, profile, "it is left alone");
+    assert_eq!(
+        users.update_user(ann.id, renamed, START).await.unwrap().unwrap().profile,
+        profile,
+        "it does not change"
+    );
     let changed = Profile { username: None, session: None, ..profile };
     let ann = users.update_user(ann.id, change(&changed), START).await.unwrap().unwrap();
     assert_eq!((&ann.profile, find(UserKey::Session("digest")).await), (&changed, None));

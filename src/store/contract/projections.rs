@@ -27,7 +27,7 @@ pub(crate) async fn a_partial_read_leaves_the_rest_unread(stores: Stores) {
     assert_eq!((summary.side(Side::Desk).unread, summary.side(Side::Desk).read.get()), (1, 2));
 }
 
-pub(crate) async fn a_read_mark_that_is_no_news_makes_no_entry(stores: Stores) {
+pub(crate) async fn a_read_mark_that_changes_nothing_makes_no_entry(stores: Stores) {
     let conversation = support(&stores, 1).await;
     assert_eq!(append(&stores, read(&conversation, 9, Side::Desk, 1)).await, Appended::Unchanged);
     append_new(&stores, say(&conversation, 1, Side::Customer, "one")).await;
@@ -37,7 +37,7 @@ pub(crate) async fn a_read_mark_that_is_no_news_makes_no_entry(stores: Stores) {
     assert_eq!(log(&stores, conversation.id).await.len(), 2);
 }
 
-pub(crate) async fn the_status_follows_who_spoke_last_and_what_was_set(stores: Stores) {
+pub(crate) async fn the_status_follows_the_last_author_and_explicit_changes(stores: Stores) {
     let conversation = support(&stores, 1).await;
     let status = async || stores.conversations.summary(conversation.id).await.unwrap().unwrap().status;
     append_new(&stores, say(&conversation, 1, Side::Customer, "help")).await;
@@ -53,7 +53,7 @@ pub(crate) async fn the_status_follows_who_spoke_last_and_what_was_set(stores: S
     assert_eq!(status().await, Status::Waiting);
 }
 
-pub(crate) async fn what_was_not_delivered_is_missed_until_it_is(stores: Stores) {
+pub(crate) async fn undelivered_entries_are_missed_until_they_are_delivered(stores: Stores) {
     let conversation = support(&stores, 1).await;
     let (ann, agent) = (ListFor::Customer(someone(1)), ListFor::Agent(someone(9)));
     let missed = async |list| -> Vec<(u64, u64)> {
@@ -75,11 +75,11 @@ pub(crate) async fn what_was_not_delivered_is_missed_until_it_is(stores: Stores)
     assert!(missed(ann).await.is_empty());
     deliver(1, 1).await;
     assert!(missed(ann).await.is_empty(), "a cursor moves forward only");
-    assert_eq!(missed(agent).await, [(0, 2)], "each person is delivered to on their own");
+    assert_eq!(missed(agent).await, [(0, 2)], "each person has an own cursor");
     assert!(missed(ListFor::Customer(someone(2))).await.is_empty());
     append_new(&stores, say(&conversation, 1, Side::Customer, "three")).await;
     append_new(&stores, read(&conversation, 8, Side::Desk, 3)).await;
-    assert!(missed(agent).await.is_empty(), "what the desk has read is no news to an agent without a record");
+    assert!(missed(agent).await.is_empty(), "an agent without a cursor has missed nothing that the desk has read");
 }
 
 pub(crate) async fn receipts_move_forward_only(stores: Stores) {

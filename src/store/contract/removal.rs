@@ -18,7 +18,7 @@ pub(crate) async fn a_removed_conversation_leaves_the_desks_lists_until_the_next
     };
     assert_eq!(of_desk().await, (1, 1, 1, 1));
     let own = stores.conversations.list(ListFor::Customer(someone(1)), 10).await.unwrap();
-    assert_eq!((own.len(), own[0].status), (1, Status::Removed), "its customer has it");
+    assert_eq!((own.len(), own[0].status), (1, Status::Removed), "its customer still has it");
     append_new(&stores, say(&gone, 1, Side::Customer, "second")).await;
     assert_eq!(of_desk().await, (2, 2, 2, 3));
     let log = stores.conversations.entries_after(gone.id, Seq::ZERO, 10).await.unwrap();

@@ -37,7 +37,7 @@ fn last(summary: &Summary) -> Option<(u64, &str)> {
     summary.last_message.as_ref().map(|last| (last.seq.get(), last.body.as_str()))
 }
 
-pub(crate) async fn an_edit_changes_what_a_message_says_and_the_log_keeps_what_it_said(stores: Stores) {
+pub(crate) async fn an_edit_changes_the_text_and_the_log_keeps_the_former_one(stores: Stores) {
     let conversation = support(&stores, 1).await;
     let said = say_all(&stores, &conversation, &["one", "two"]).await;
     let first = append_new(&stores, edit(&said[0], "uno")).await;
@@ -50,19 +50,19 @@ pub(crate) async fn an_edit_changes_what_a_message_says_and_the_log_keeps_what_i
     let message = log[1].message().unwrap();
     assert_eq!((message.original.as_str(), message.edited_at()), ("two", Some(edited.at)));
     assert_eq!(message.revision.as_ref().map(|revision| revision.seq), Some(edited.seq));
-    assert!(matches!(&log[2].kind, EntryKind::Edited { body, .. } if body.as_str() == "uno"), "the trace is kept");
+    assert!(matches!(&log[2].kind, EntryKind::Edited { body, .. } if body.as_str() == "uno"), "the log has every edit");
     let summary = summary(&stores, &conversation).await;
     assert_eq!((last(&summary), summary.side(Side::Desk).unread), (Some((2, "zwei")), 2));
 }
 
-pub(crate) async fn a_deleted_message_is_gone_from_all_but_the_log(stores: Stores) {
+pub(crate) async fn a_deleted_message_remains_in_the_log_only(stores: Stores) {
     let conversation = support(&stores, 1).await;
     let said = say_all(&stores, &conversation, &["one", "two", "three"]).await;
     append_new(&stores, edit(&said[1], "zwei")).await;
     let deleted = append_new(&stores, Draft { author: someone(9), side: Side::Desk, ..delete(&said[1]) }).await;
     assert_eq!(texts(&history(&stores, &conversation).await), ["one", "three"]);
     let page = stores.conversations.messages_before(conversation.id, Some(Seq::new(3)), 1).await.unwrap();
-    assert_eq!(texts(&page), ["one"], "a page is full of what is there");
+    assert_eq!(texts(&page), ["one"], "a page is filled with existing messages");
     let log = log(&stores, conversation.id).await;
     let message = log[1].message().unwrap();
     assert_eq!((message.text(), message.deleted_at(), message.edited_at()), (None, Some(deleted.at), None));
@@ -72,7 +72,7 @@ pub(crate) async fn a_deleted_message_is_gone_from_all_but_the_log(stores: Store
     assert_eq!(found.message().unwrap().text(), None);
 }
 
-pub(crate) async fn an_edit_or_deletion_that_is_no_news_makes_no_entry(stores: Stores) {
+pub(crate) async fn an_edit_or_deletion_that_changes_nothing_makes_no_entry(stores: Stores) {
     let conversation = support(&stores, 1).await;
     let said = say_all(&stores, &conversation, &["one"]).await.remove(0);
     assert_eq!(append(&stores, edit(&said, "one")).await, Appended::Unchanged);
@@ -86,11 +86,11 @@ pub(crate) async fn an_edit_or_deletion_that_is_no_news_makes_no_entry(stores: S
     if let DraftKind::Delete { target } = &mut nothing.kind {
         target.id = MessageId::from_bytes([7; 12]);
     }
-    assert_eq!(append(&stores, nothing).await, Appended::Unchanged, "there is no such message");
+    assert_eq!(append(&stores, nothing).await, Appended::Unchanged, "no message with this id");
     assert_eq!(log(&stores, conversation.id).await.len(), 4);
 }
 
-pub(crate) async fn deleting_what_is_unread_lowers_the_count(stores: Stores) {
+pub(crate) async fn deleting_an_unread_message_lowers_the_count(stores: Stores) {
     let conversation = support(&stores, 1).await;
     let said = say_all(&stores, &conversation, &["one", "two", "three", "four"]).await;
     append_new(&stores, read(&conversation, 9, Side::Desk, 1)).await;
@@ -103,7 +103,7 @@ pub(crate) async fn deleting_what_is_unread_lowers_the_count(stores: Stores) {
     assert_eq!(
         (mark.kind, unread().await),
         (EntryKind::Read { up_to: Seq::new(2) }, 1),
-        "what was deleted is not counted"
+        "deleted messages are not counted"
     );
     append_new(&stores, delete(&said[3])).await;
     assert_eq!(unread().await, 0);
@@ -116,7 +116,7 @@ pub(crate) async fn deleting_the_last_message_makes_the_one_before_it_the_last(s
     append_new(&stores, edit(&said[0], "uno")).await;
     append_new(&stores, delete(&said[2])).await;
     assert_eq!(last(&summary(&stores, &conversation).await), Some((4, "four")));
-    // All at once, as they may come.
+    // All in one batch, as may happen under load.
     let answers = stores.conversations.append(vec![delete(&said[3]), delete(&said[1])]).await;
     assert!(answers.iter().all(|answer| matches!(answer, Ok(Appended::New(_)))), "{answers:?}");
     assert_eq!(last(&summary(&stores, &conversation).await), Some((1, "uno")));
@@ -129,7 +129,7 @@ pub(crate) async fn deleting_the_last_message_makes_the_one_before_it_the_last(s
     assert_eq!(last(&summary(&stores, &conversation).await), Some((10, "anew")));
 }
 
-pub(crate) async fn edits_and_deletions_from_many_tasks_leave_what_the_log_says(stores: Stores) {
+pub(crate) async fn edits_and_deletions_from_many_tasks_agree_with_the_log(stores: Stores) {
     let conversation = support(&stores, 1).await;
     let said = say_all(&stores, &conversation, &["a", "b", "c", "d"]).await;
     let mut drafts = Vec::new();

@@ -27,7 +27,11 @@ pub(crate) async fn tokens_are_ended_one_by_one_and_all_at_once(stores: Stores) 
     let sessions = end(&stores, SessionsChange::EndOne(first.digest, later(60)), 1).await;
     assert!(!sessions.accepts(&first) && sessions.accepts(&second));
     let sessions = end(&stores, SessionsChange::EndOne(second.digest, later(90)), 60).await;
-    assert_eq!(sessions.ended.keys().copied().collect::<Vec<_>>(), [second.digest], "what has expired is forgotten");
+    assert_eq!(
+        sessions.ended.keys().copied().collect::<Vec<_>>(),
+        [second.digest],
+        "expired tokens are not remembered"
+    );
     let mut last = sessions;
     for _ in 0..3 {
         let issued = token(3, last.issue_time(later(61)).seconds());
@@ -53,6 +57,9 @@ pub(crate) async fn a_new_password_and_a_block_end_all_tokens(stores: Stores) {
         assert!(changed.sessions.accepts(&issued));
     }
     let let_in = change(&stores, status(AccountStatus::Active), 2).await;
-    assert!(!let_in.sessions.accepts(&token(1, later(1).seconds())), "who is let in again has to log in");
+    assert!(
+        !let_in.sessions.accepts(&token(1, later(1).seconds())),
+        "after an unblock, the account has to log in again"
+    );
     assert!(let_in.sessions.accepts(&issued));
 }

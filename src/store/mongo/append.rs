@@ -1,10 +1,12 @@
 //! Appends a batch of drafts of one conversation.
 //!
-//! Decide for each draft what entry it would be, insert those entries in order, then move the projections: two round trips.
-//! An insert stops at the first entry whose number or client message id is taken. Then either the draft is there already,
-//! or another process has written in between: the log's end is read again, and what is left is decided anew.
+//! Plans an entry for each draft, inserts those entries in order, then updates the projections: two round trips. An
+//! insert stops at the first entry whose seq or client message id is taken. Then either the draft is stored already, or
+//! another process has written in between: the end of the log is read again, and the remaining drafts are planned
+//! again.
 //!
-//! An edit or a deletion depends on what became of its message before, and others on it, so each makes a run of its own.
+//! An edit or a deletion depends on earlier edits of its message, and later drafts depend on it, so each is appended on
+//! its own.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -22,30 +24,30 @@ use crate::domain::{
 };
 use crate::store::{AppendError, Appended, MAX_PAGE, StoreError};
 
-/// How long to wait, at first, until what another process has written can be read.
+/// First pause before reading again what another process has written.
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// How long at most.
+/// Longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
 type Answer = Result<Appended, AppendError>;
 
-/// What a draft would be.
-#[expect(clippy::large_enum_variant, reason = "nearly all of them are of the large kind")]
+/// The plan for a draft.
+#[expect(clippy::large_enum_variant, reason = "nearly all of them are of the large variant")]
 enum Step {
     Insert {
         entry: Entry,
         recount: Recount,
     },
     Unchanged,
-    /// The same message as that of an earlier draft of the batch.
+    /// The same message as an earlier draft of the batch.
     Repeats(usize),
 }
 
-/// A batch in work.
+/// A batch that is being appended.
 struct Work {
     drafts: Vec<Draft>,
-    /// The integer of each message.
+    /// The number of each message.
     numbers: Vec<u64>,
     answers: Vec<Option<Answer>>,
 }
@@ -111,7 +113,7 @@ impl Shared {
             let before = summary.clone();
             let steps = within(self.decide(&summary, work)).await?;
             if !is_read && steps.iter().all(|(_, step)| step.entry().is_none()) {
-                // There is no insert that would show whether the cached state is outdated.
+                // Without an insert, nothing shows whether the cached state is outdated.
                 is_read = true;
                 let written = within(self.entries_after(id, summary.last_seq, MAX_PAGE)).await?;
                 if !written.is_empty() {
@@ -137,11 +139,11 @@ impl Shared {
             } else if Instant::now() + pause > give_up {
                 return Err(StoreError::Unavailable("other processes keep writing to the conversation".into()).into());
             } else if written.is_empty() {
-                // Only what a majority has can be read, and it does not have it yet.
+                // Reads return what a majority has, which may not have the other process's entry yet.
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
-            // As few round trips as the other needs for its next batch, so that each gets its turn.
+            // As long as the other process needs for its next batch, so that both make progress.
             within(self.fold(&mut summary, written)).await?;
         }
     }
@@ -150,7 +152,7 @@ impl Shared {
         within(self.summary_of(id)).await?.ok_or(AppendError::NoConversation(id))
     }
 
-    /// Decides what each draft without a result becomes, if no other process writes meanwhile.
+    /// Plans each draft without a result, assuming that no other process writes meanwhile.
     async fn decide(&self, summary: &Summary, work: &Work) -> Result<Vec<(usize, Step)>, StoreError> {
         let mut ahead = summary.clone();
         let mut steps: Vec<(usize, Step)> = Vec::new();
@@ -211,7 +213,7 @@ impl Shared {
                 at: draft.at.following(ahead.updated_at),
                 kind,
             };
-            // A mark may cover entries that are planned before it, which the log does not have yet.
+            // A read mark may cover entries that are planned before it and not in the log yet.
             let recount = match &entry.kind {
                 EntryKind::Read { .. } => Recount { unread, ..Recount::default() },
                 _ => self.recount(&ahead, &entry).await?,
@@ -222,7 +224,7 @@ impl Shared {
         Ok(steps)
     }
 
-    /// Inserts the entries in order. Gives how many went in, if a duplicate stopped the rest.
+    /// Inserts the entries in order. If a duplicate stopped the rest, returns how many were inserted.
     async fn insert(&self, steps: &[(usize, Step)]) -> Result<Option<usize>, StoreError> {
         let entries: Vec<EntryDocument> = steps.iter().filter_map(|(_, step)| step.entry()).map(Into::into).collect();
         if entries.is_empty() {
@@ -245,13 +247,13 @@ impl Shared {
         });
         moved.await.unwrap_or_else(|error: StoreError| {
             let id = after.conversation.id;
-            tracing::warn!(%error, conversation.id = %id, "Could not update the projections of conversation {id}; they stay behind its log for now");
+            tracing::warn!(%error, conversation.id = %id, "Could not update the projections of conversation {id}; they are updated with its next entry or when they are read");
             self.mirror.nudge(id);
             false
         })
     }
 
-    /// The entry that this message was stored as before, if it was: found by its client message id, or by its id.
+    /// The stored entry of this message, if there is one: found by its client message id, or by its id.
     async fn kept_before(&self, entry: &Entry) -> Result<Option<Entry>, StoreError> {
         let Some(message) = entry.message() else { return Ok(None) };
         let named = async {
@@ -278,8 +280,8 @@ impl Step {
 }
 
 impl Work {
-    /// Answers the drafts up to the entry that was `stopped`, and takes what went in into account. Gives that entry and
-    /// its draft.
+    /// Records the results of the drafts up to the entry at which the insert `stopped`, and applies the inserted
+    /// entries to the state. Returns that entry and its draft.
     fn record<'a>(
         &mut self,
         steps: &'a [(usize, Step)],
@@ -298,7 +300,8 @@ impl Work {
                 Step::Unchanged => Appended::Unchanged,
                 Step::Repeats(first) => match &self.answers[*first] {
                     Some(Ok(Appended::New(entry) | Appended::Already(entry))) => Appended::Already(entry.clone()),
-                    // Its first is before it in the batch, and only an entry that went in lets us come this far.
+                    // The first draft of the same message is before it in the batch, and all entries up to here were
+                    // inserted.
                     _ => continue,
                 },
             };
@@ -308,7 +311,7 @@ impl Work {
     }
 }
 
-/// Drafts that are decided together: each edit or deletion alone, and what lies between them.
+/// Groups drafts that are planned together: each edit or deletion on its own, and the drafts between them.
 fn in_runs(drafts: Vec<Draft>) -> Vec<Vec<Draft>> {
     let is_alone = |draft: &Draft| matches!(draft.kind, DraftKind::Edit { .. } | DraftKind::Delete { .. });
     let mut runs: Vec<Vec<Draft>> = Vec::with_capacity(1);

@@ -1,4 +1,4 @@
-//! Bans: one document with a field for each, so that all are read together and each changes atomically.
+//! Bans: one document with a field for each ban, so that all are read at once and each changes atomically.
 
 use async_trait::async_trait;
 use bson::{Bson, Document, doc};
@@ -9,7 +9,7 @@ use super::{MongoStore, Shared, queries};
 use crate::domain::{Ban, Banned, Timestamp};
 use crate::store::{BanStore, MAX_BANS, StoreError};
 
-/// The name of the document, and of its field that holds the bans.
+/// The id of the document, and the name of its field with the bans.
 const BANS: &str = "bans";
 
 #[async_trait]
@@ -66,7 +66,7 @@ impl Shared {
     }
 }
 
-/// The field of a ban. A point in a name would part it.
+/// The field of a ban. A dot in its name would make it a path.
 fn field(who: Banned) -> String {
     format!("{BANS}.{}", who.to_string().replace('.', ","))
 }

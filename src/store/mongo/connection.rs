@@ -8,17 +8,17 @@ use mongodb::{Client, Database};
 
 use crate::store::StoreError;
 
-/// The longest that a call of the port takes before it fails.
+/// Timeout of a call of the port.
 pub(super) const DEADLINE: Duration = Duration::from_secs(5);
 
-/// How long a call waits for a server that takes it, unless the URI says otherwise. Shorter than [`DEADLINE`]: while there is
-/// none, what waits in line is answered soon, one after the other; an election that takes longer is told to senders.
+/// How long a call waits for an available server, unless the URI sets it. Shorter than [`DEADLINE`], so that queued
+/// calls fail soon while no server is available, one after the other. Senders get an error if an election takes longer.
 const SELECTION: Duration = Duration::from_secs(2);
 
-/// Connections to each server, unless the URI says otherwise.
+/// Connections to each server, unless the URI sets it.
 const POOL: u32 = 32;
 
-/// The most of the driver's words that is passed on, in characters.
+/// Longest error text of the driver that is passed on, in characters.
 const MOST_SAID: usize = 300;
 
 /// The server's code for a second document under one unique key.
@@ -38,9 +38,9 @@ pub(super) async fn options(uri: &str) -> Result<ClientOptions, StoreError> {
     options.connect_timeout.get_or_insert(DEADLINE);
     options.max_pool_size.get_or_insert(POOL);
     options.retry_writes = Some(true);
-    // Not for the URI to weaken: what is answered must survive the loss of any one server.
+    // The URI cannot weaken it: acknowledged entries must survive the loss of any one server.
     options.write_concern = Some(write_concern());
-    // Likewise: what a failover could take back is shown to nobody.
+    // Likewise: data that a failover could roll back is shown to nobody.
     options.read_concern = Some(ReadConcern::majority());
     Ok(options)
 }
@@ -49,7 +49,7 @@ pub(super) fn write_concern() -> WriteConcern {
     WriteConcern::builder().w(Acknowledgment::Majority).journal(true).w_timeout(DEADLINE).build()
 }
 
-/// Gives up after [`DEADLINE`].
+/// Fails after [`DEADLINE`].
 pub(super) async fn within<T, E: From<StoreError>>(work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
     match tokio::time::timeout(DEADLINE, work).await {
         Ok(result) => result,
@@ -57,7 +57,7 @@ pub(super) async fn within<T, E: From<StoreError>>(work: impl Future<Output = Re
     }
 }
 
-/// Said when no server takes calls.
+/// The error text while no server is available.
 pub(super) const UNREACHABLE: &str = "no MongoDB server can be reached, or none of them can be written to; see that it runs at the \
                                       address of --mongodb-uri";
 
@@ -65,7 +65,7 @@ pub(super) fn late() -> StoreError {
     StoreError::Unavailable("no answer from MongoDB in time".into())
 }
 
-/// The same failure again, for another of those who wait for it.
+/// A copy of an error, for another caller that waits for the same call.
 pub(super) fn copy(error: &StoreError) -> StoreError {
     match error {
         StoreError::Unavailable(why) => StoreError::Unavailable(why.clone()),
@@ -83,8 +83,8 @@ pub(super) fn is_duplicate(error: &Error) -> bool {
     }
 }
 
-/// The position at which an ordered insert of several met a duplicate: those before it are in, it and the rest are not.
-/// `None` if it failed otherwise, so that the fate of all is unknown.
+/// The index at which an ordered insert met a duplicate: the documents before it were inserted, it and the rest were
+/// not. `None` if the insert failed for another reason, so that its result is unknown.
 pub(super) fn stopped_by_duplicate(error: &Error) -> Option<usize> {
     let ErrorKind::InsertMany(error) = error.kind.as_ref() else { return None };
     if error.write_concern_error.is_some() {
@@ -103,14 +103,14 @@ impl From<Error> for StoreError {
             ErrorKind::InvalidArgument { .. }
             | ErrorKind::Authentication { .. }
             | ErrorKind::InvalidTlsConfig { .. } => Self::Refused(error.kind.to_string()),
-            // The driver's words are a dump of all that it knows of the servers.
+            // The driver's text is a dump of its view of all servers.
             ErrorKind::ServerSelection { .. } => Self::Unavailable(UNREACHABLE.into()),
-            // The text of these can hold keys, and so addresses and client message ids.
+            // These texts can contain keys, and so addresses and client message ids.
             ErrorKind::InsertMany(_) => Self::Unavailable("an insert was not confirmed".into()),
             ErrorKind::Write(WriteFailure::WriteError(error)) => {
                 Self::Unavailable(format!("a write was refused with code {}", error.code))
             }
-            // The driver may append whole answers of servers.
+            // The driver may append whole responses of servers.
             _ => Self::Unavailable(error.kind.to_string().chars().take(MOST_SAID).collect()),
         }
     }

@@ -213,12 +213,12 @@ impl ConversationStore for MongoStore {
     }
 
     async fn check(&self) -> Result<(), StoreError> {
-        // Sooner than other calls: whoever asks decides where to send people.
+        // Shorter than other calls: a load balancer decides by the result where to send clients.
         timeout(CHECK, self.shared.check()).await.unwrap_or_else(|_| Err(late()))
     }
 }
 
-/// What an aggregation over unread counts gives.
+/// The result of the aggregation over unread counts.
 #[derive(Deserialize)]
 struct Total {
     unread: i64,
@@ -239,7 +239,7 @@ impl Shared {
             };
             match self.conversations.insert_one(ConversationDocument::opened(conversation)).await {
                 Ok(_) => return Ok(conversation),
-                // Somebody else opened it meanwhile: theirs is found next.
+                // Somebody else has opened it meanwhile; it is found on the next attempt.
                 Err(error) if is_duplicate(&error) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -258,8 +258,7 @@ impl Shared {
         Ok(found.map(|found| found.conversation()))
     }
 
-    /// Conversations that concern a viewer and in which something was said; of an agent's support conversations the
-    /// `limit` newest.
+    /// Conversations with messages that the viewer may see; of an agent's support conversations the `limit` newest.
     async fn candidates(&self, list: ListFor, limit: usize) -> Result<Vec<Summary>, StoreError> {
         let user = list.user();
         let second = self.some_conversations(queries::direct_as_second(user));
@@ -275,7 +274,7 @@ impl Shared {
                 (first, second)
             }
         };
-        // One with oneself is found from either end.
+        // A conversation with oneself is found by both queries.
         summaries.extend(second.into_iter().filter(|summary| !summary.conversation.members.is_with_oneself()));
         summaries.retain(|summary| summary.last_message.is_some());
         Ok(summaries)
@@ -307,7 +306,7 @@ impl Shared {
         let unread_of = |summary: &Summary| {
             summary.conversation.members.side_of(user, false).map_or(0, |side| summary.side(side).unread)
         };
-        // In one with oneself nothing is unread, so it does no harm that it is found from either end.
+        // A conversation with oneself has nothing unread, so it does not matter that both queries find it.
         Ok(by_desk + first.iter().chain(&second).map(unread_of).sum::<u64>())
     }
 
@@ -342,7 +341,7 @@ impl Shared {
 pub(super) fn unread_pipeline() -> Vec<Document> {
     vec![
         doc! { "$match": queries::unread_by_the_desk() },
-        // Narrows down what the index found.
+        // Filters the documents that the index has found.
         doc! { "$match": { "status": { "$ne": "removed" } } },
         doc! { "$group": { "_id": null, "unread": { "$sum": "$deskUnread" } } },
     ]

@@ -22,7 +22,7 @@ impl Shared {
         let id = right.conversation.id;
         let kept = within(async { Ok::<_, StoreError>(self.conversations.find_one(queries::conversation(id)).await?) });
         if kept.await?.is_some_and(|kept| whole(kept.mirrored) < right.last_seq.get()) {
-            // Not wrong, only late, after an import or a crash: what every start does by itself.
+            // Copies that are only late, after an import or a crash, are not wrong. Every start updates them.
             self.copy_now(&[id]).await?;
         }
         let (mut wrong, mut after) = (Vec::new(), Seq::ZERO);
@@ -34,7 +34,7 @@ impl Shared {
             let is_wrong = |(entry, message): &(&Entry, &Message)| {
                 match (copies.get(&object_id(message.id.bytes())), message.text()) {
                     (Some(copy), Some(text)) => !says(copy, &truth(right, entry, message, text)),
-                    // Of a deleted message there is none.
+                    // A deleted message has no copy.
                     (copy, text) => copy.is_some() || text.is_some(),
                 }
             };
@@ -76,7 +76,7 @@ fn messages(entries: &[Entry]) -> impl Iterator<Item = (&Entry, &Message)> {
     entries.iter().filter_map(|entry| Some((entry, entry.message()?)))
 }
 
-/// What a copy has to say.
+/// The fields that a copy must have.
 fn truth(right: &Summary, entry: &Entry, message: &Message, text: &MessageBody) -> Document {
     let mut truth = our_fields(entry, message);
     truth.insert("sender", object_id(entry.author.bytes()));

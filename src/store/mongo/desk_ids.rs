@@ -24,7 +24,7 @@ impl Shared {
         let first = doc! { "$setOnInsert": { "ids": [document(id)] } };
         match self.state.update_one(desk(), first).upsert(true).await {
             Ok(_) => {}
-            // Another process has pinned one at the same moment.
+            // Another process has pinned one in the same moment.
             Err(error) if is_duplicate(&error) => {}
             Err(error) => return Err(error.into()),
         }

@@ -49,13 +49,13 @@ pub(super) struct EntryDocument {
     /// Of an edit or a deletion.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     target: Option<TargetDocument>,
-    /// Of a message that answers another: the number of that one.
+    /// Of a reply: the number of the message that it replies to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     reply_to: Option<i64>,
     /// Of a message that was sent with a file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     attachment: Option<AttachmentDocument>,
-    /// Of a message that was edited or deleted: a projection of the log.
+    /// Of a message that was edited or deleted. A projection of the log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     revision: Option<RevisionDocument>,
 }
@@ -168,9 +168,9 @@ pub(super) struct ConversationDocument {
     pub(super) id: ObjectId,
     number: i64,
     uuid: Uuid,
-    /// Or the first account of a direct conversation.
+    /// The customer, or the first account of a direct conversation.
     customer: ObjectId,
-    /// The second account; null where that is the desk.
+    /// The second account; null in a conversation with the desk.
     peer: Option<ObjectId>,
     created_at: DateTime,
     status: String,
@@ -183,7 +183,7 @@ pub(super) struct ConversationDocument {
     desk_unread: i64,
     /// Everything up to here has been copied to `messages`.
     pub(super) mirrored: i64,
-    /// Receipts of both sides. Missing until there is one.
+    /// Receipts of both sides; missing until there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     customer_reach: Option<ReachDocument>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -205,7 +205,7 @@ struct LastMessageDocument {
 }
 
 impl ConversationDocument {
-    /// A conversation in which nothing has happened yet.
+    /// A conversation without entries.
     pub(super) fn opened(conversation: Conversation) -> Self {
         let (customer, peer) = match conversation.members {
             Members::Support { customer } => (customer, None),

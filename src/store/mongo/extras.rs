@@ -22,10 +22,10 @@ use crate::store::{MAX_PAGE, StoreError};
 /// Where earlier versions stored them, by the ids of their messages.
 const SUPERSEDED: &str = "messageExtras";
 
-/// A document whose entry has not come for so long belongs to a message that was never stored.
+/// A document that has had no entry for this long belongs to a message that was never stored.
 const NO_ENTRY_COMES: Duration = Duration::from_hours(1);
 
-/// A file, in an entry.
+/// A file, as a field of an entry.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct AttachmentDocument {
@@ -127,7 +127,7 @@ impl Shared {
         Ok(stored)
     }
 
-    /// Moves what an earlier version has stored into the entries.
+    /// Moves the extras that an earlier version has stored into the entries.
     pub(super) async fn move_extras(&self) -> Result<(), StoreError> {
         let superseded = self.database.collection::<SupersededDocument>(SUPERSEDED);
         let (mut last, mut moved) = (None, 0);
@@ -141,11 +141,11 @@ impl Shared {
             let Some(newest) = batch.last() else { break };
             last = Some(newest.message);
             let mut ids: Vec<MessageId> = batch.iter().map(|it| MessageId::from_bytes(it.message.bytes())).collect();
-            // Looked for before the update: an entry that comes after it has not been updated.
+            // Read before the update: an entry that is inserted after the update was not updated.
             let there = within(self.ids_of_entries(&ids)).await?;
             let update = |document: &SupersededDocument| {
                 let fields = fields(document.reply_to, document.attachment.as_ref());
-                // Extras of a message that was never stored are of no use to anybody.
+                // The message was never stored, so nobody needs its extras.
                 (!fields.is_empty()).then(|| Update {
                     filter: queries::message_entry(MessageId::from_bytes(document.message.bytes())),
                     change: doc! { "$set": fields },
@@ -163,16 +163,16 @@ impl Shared {
         Ok(())
     }
 
-    /// Those of these messages that have an entry.
+    /// Returns those of these messages that have an entry.
     async fn ids_of_entries(&self, messages: &[MessageId]) -> Result<HashSet<MessageId>, StoreError> {
         let entries = self.entries.clone_with_type::<Identified>();
-        // The order by ids, taken as a projection, names the ids alone.
+        // As a projection, the sort document of `by_id` selects the id only.
         let found = entries.find(queries::with_ids_of(messages)).projection(queries::by_id()).await?;
         Ok(found.map_ok(|entry| MessageId::from_bytes(entry.id.bytes())).try_collect().await?)
     }
 }
 
-/// Whether no entry of this message will come any more. An id begins with its time.
+/// Whether this message is old enough that no entry of it can follow. An id begins with its time.
 fn may_go(message: MessageId) -> bool {
     let made = object_id(message.bytes()).timestamp().timestamp_millis();
     let age = SystemClock.now().millis().saturating_sub(made);

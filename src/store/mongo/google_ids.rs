@@ -1,4 +1,4 @@
-//! The accounts that people have with Google, as the replaced server noted them.
+//! People's Google accounts, as the replaced server stored them.
 
 use bson::{Document, doc};
 use futures_util::TryStreamExt;

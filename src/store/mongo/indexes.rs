@@ -10,14 +10,14 @@ use super::connection::write_concern;
 use super::documents::{CONVERSATIONS, DELIVERED, ENTRIES, MESSAGES, USERS};
 use crate::store::StoreError;
 
-/// The server's code for a collection that is not there.
+/// The server's error code for a collection that does not exist.
 const NO_COLLECTION: i32 = 26;
 
-/// The server's code for an index that is not there.
+/// The server's error code for an index that does not exist.
 const NO_INDEX: i32 = 27;
 
-/// Makes what indexes are missing, then drops what they stand in place of. On a large old database this takes a while, so
-/// it has no deadline.
+/// Creates missing indexes, then drops those that they replace. On a large old database this takes a while, so it has
+/// no deadline.
 pub(super) async fn create(database: &Database) -> Result<(), StoreError> {
     for (collection, indexes) in [
         (ENTRIES, entries()),
@@ -36,7 +36,7 @@ pub(super) async fn create(database: &Database) -> Result<(), StoreError> {
         }
     }
     drop_superseded(database).await?;
-    // Held which tokens were used, when each could be used once.
+    // An earlier version recorded used tokens there.
     let superseded = database.collection::<Document>("spentTokens");
     if !existing(&superseded).await?.is_empty() {
         superseded.drop().await?;
@@ -44,15 +44,14 @@ pub(super) async fn create(database: &Database) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Drops what an earlier version has made and none needs any more. An entry that one of these refuses would be tried again
-/// in vain.
+/// Drops indexes of earlier versions. They could refuse entries for ever, however often these are retried.
 async fn drop_superseded(database: &Database) -> Result<(), StoreError> {
     let entries = database.collection::<Document>(ENTRIES);
     let superseded = doc! { "author": 1, "clientMessageId": 1 };
     let names = existing(&entries).await?.into_iter().filter(|there| same_keys(&there.keys, &superseded));
     for name in names.filter_map(|there| there.options?.name) {
         match entries.drop_index(name).await {
-            // Another process that starts now has been faster.
+            // Another process that is starting has dropped it already.
             Err(error) if !has_code(&error, NO_INDEX) => return Err(error.into()),
             Ok(()) | Err(_) => {}
         }
@@ -72,8 +71,8 @@ fn has_code(error: &Error, code: i32) -> bool {
     matches!(error.kind.as_ref(), ErrorKind::Command(error) if error.code == code)
 }
 
-/// Whether an index that is there already does what another is to do. The old server's differ from ours in what does not
-/// matter, such as having been made in the background, which some servers take for a conflict.
+/// Whether an existing index serves the purpose of another one. The old server's differ from ours in options that do
+/// not matter, such as `background`, which some servers report as a conflict.
 fn serves_as(there: &IndexModel, wanted: &IndexModel) -> bool {
     let (options, wants) = (there.options.as_ref(), wanted.options.as_ref());
     let is_unique = |options: Option<&IndexOptions>| options.and_then(|options| options.unique).unwrap_or(false);
@@ -97,18 +96,18 @@ fn same_keys(one: &Document, other: &Document) -> bool {
 
 fn entries() -> Vec<IndexModel> {
     vec![
-        // Gives each seq to one entry.
+        // Assigns each seq to one entry only.
         unique(doc! { "conversation": 1, "seq": 1 }),
-        // Keeps a message that is sent twice from being kept twice. Only entries that have a client message id are in it.
-        // Begins with the conversation, as every unique index of a collection must that is sharded by it.
+        // Prevents that a message that is sent twice is stored twice. Contains only entries with a client message id.
+        // Begins with the conversation, as every unique index of a collection that is sharded by it must.
         partial(
             doc! { "conversation": 1, "author": 1, "clientMessageId": 1 },
             doc! { "clientMessageId": { "$gt": "" } },
             true,
         ),
-        // Finds messages by their number, for the dialects that count.
+        // Finds messages by their number, for the dialects that use integer ids.
         partial(doc! { "number": 1 }, doc! { "number": { "$gt": 0_i64 } }, false),
-        // Adds up what each person has stored. Only messages that were sent with a file are in it.
+        // For the total size of each person's files. Contains only messages with a file.
         partial(doc! { "author": 1, "attachment.size": 1 }, doc! { "attachment.size": { "$gt": 0_i64 } }, false),
     ]
 }
@@ -127,26 +126,26 @@ fn conversations() -> Vec<IndexModel> {
 }
 
 fn users() -> Vec<IndexModel> {
-    // Only accounts that have one are in them.
+    // Contain only accounts with the field.
     let given = |field: &str| partial(doc! { field: 1 }, doc! { field: { "$gt": "" } }, true);
     vec![
         given("personalDetails.username"),
         given("personalDetails.session"),
-        // The same that the old server makes.
+        // As the old server creates it.
         unique(doc! { "email": 1 }),
         plain(doc! { "role": 1, "createdAt": 1, "_id": 1 }),
-        // Accounts that the old server makes have no number at first.
+        // Accounts that the old server creates have no number at first.
         partial(doc! { "number": 1 }, doc! { "number": { "$gt": 0_i64 } }, true),
     ]
 }
 
 fn messages() -> Vec<IndexModel> {
     vec![
-        // The same that the old server makes.
+        // As the old server creates it.
         plain(doc! { "sender": 1, "receiver": 1, "createdAt": -1 }),
         // Finds what the old server wrote, oldest first.
         plain(doc! { "conversation": 1, "createdAt": 1, "_id": 1 }),
-        // Finds what a read mark covers. Only unread messages are in it.
+        // Finds the messages that a read mark covers. Contains only unread messages.
         partial(doc! { "read": 1, "conversation": 1, "seq": 1 }, doc! { "read": false }, false),
     ]
 }

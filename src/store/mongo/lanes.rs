@@ -14,21 +14,21 @@ use super::{MongoStore, Shared};
 use crate::domain::{ConversationId, Draft, Summary};
 use crate::store::{AppendError, Appended, StoreError};
 
-/// Drafts that may wait in all lanes; beyond this many, senders are turned away.
+/// Drafts that may wait in all lanes; more are refused.
 const QUEUE: usize = 20_000;
 
-/// The most drafts that go in together: bounds how long the first of them waits.
+/// Largest batch, which bounds how long the first draft of it waits.
 const BATCH: usize = 256;
 
-/// Lanes whose end is remembered; beyond this many, those at rest are forgotten and read again as needed.
+/// Lanes whose state is cached; beyond this number, idle ones are evicted and read again when needed.
 const REMEMBERED: usize = 50_000;
 
-/// Lanes that talk to the server at the same time.
+/// Lanes that use the server at the same time.
 const AT_ONCE: usize = 24;
 
 type Answer = Result<Appended, AppendError>;
 
-/// A draft, and where its answer goes.
+/// A draft, and the channel for its result.
 type Asked = (Draft, oneshot::Sender<Answer>);
 
 pub(super) struct Lanes {
@@ -57,19 +57,19 @@ impl Default for Lanes {
 }
 
 impl MongoStore {
-    /// Appends drafts, each in its conversation's lane. Answers that are not there in time are failures.
+    /// Appends drafts, each in its conversation's lane. A result that is not there in time is a failure.
     pub(super) async fn append_in_lanes(&self, drafts: Vec<Draft>, patience: Duration) -> Vec<Answer> {
         let until = Instant::now() + patience;
         let (answers, idle) = self.shared.lanes.enqueue(drafts);
         for id in idle {
-            // A task of its own, so that a caller who goes away does not stop what others wait for.
+            // A separate task, so that a caller that is dropped does not stop drafts of others.
             self.tasks.spawn(run(self.shared.clone(), id));
         }
         let mut answered = Vec::with_capacity(answers.len());
         for answer in answers {
             answered.push(match timeout_at(until, answer).await {
                 Ok(Ok(answer)) => answer,
-                Ok(Err(_)) => Err(StoreError::Unavailable("too many messages wait to be kept".into()).into()),
+                Ok(Err(_)) => Err(StoreError::Unavailable("too many messages are waiting to be stored".into()).into()),
                 Err(_) => Err(late().into()),
             });
         }
@@ -78,8 +78,8 @@ impl MongoStore {
 }
 
 impl Lanes {
-    /// Puts drafts into their lanes. Gives where the answers will come, and the lanes that have to be started. A draft for
-    /// which there is no room is dropped, and with it the sender of its answer.
+    /// Puts drafts into their lanes. Returns the channels of the results, and the lanes that have to be started. A
+    /// draft that does not fit is dropped, and with it the sender of its result.
     fn enqueue(&self, drafts: Vec<Draft>) -> (Vec<oneshot::Receiver<Answer>>, Vec<ConversationId>) {
         let mut waiting = self.lock();
         let (mut answers, mut idle) = (Vec::with_capacity(drafts.len()), Vec::new());
@@ -101,7 +101,7 @@ impl Lanes {
         (answers, idle)
     }
 
-    /// The next batch of a lane, without those whose senders have given up. None: the lane is at rest.
+    /// The next batch of a lane, without drafts whose senders have given up. `None` if the lane is idle.
     fn next_batch(&self, id: ConversationId) -> Option<(Vec<Asked>, Option<Summary>)> {
         let mut waiting = self.lock();
         let Waiting { lanes, drafts } = &mut *waiting;
@@ -116,7 +116,7 @@ impl Lanes {
         if lane.known.is_none() {
             lanes.remove(&id);
         } else if lanes.len() > REMEMBERED {
-            // Half of those at rest: forgetting them all would have all of them read again at once.
+            // Half of the idle ones: if all were evicted, all would have to be read again at once.
             let mut is_kept = false;
             lanes.retain(|_, lane| {
                 is_kept = !is_kept;
@@ -151,7 +151,7 @@ async fn run(shared: Arc<Shared>, id: ConversationId) {
         let (answers, known) = shared.append_to(id, known, drafts).await;
         shared.lanes.remember(id, known);
         for (sender, answer) in senders.into_iter().zip(answers) {
-            // Nobody listens any more if the caller has gone away.
+            // The receiver is gone if the caller was dropped.
             drop(sender.send(answer));
         }
     }

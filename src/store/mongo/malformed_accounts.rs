@@ -8,20 +8,20 @@ use parking_lot::Mutex;
 
 use crate::domain::UserId;
 
-/// Accounts that are remembered as told. Should there be more, all are told again.
+/// How many accounts are remembered as logged. If there are more, all are logged again.
 const REMEMBERED: usize = 10_000;
 
-/// Ids of accounts, as text: what is no account's id may be anything.
+/// Ids of accounts, as text: a document that is not an account may have an id of any type.
 static TOLD: LazyLock<Mutex<HashSet<String>>> = LazyLock::new(Mutex::default);
 
-/// Some fields of an account could not be read.
+/// Logs an account with malformed fields.
 pub(super) fn note(id: UserId, fields: &[&str]) {
     if !fields.is_empty() && is_news(id.to_string()) {
         tracing::warn!(user.id = %id, ?fields, "Account {id} has malformed fields and gets the least rights that they allow");
     }
 }
 
-/// A document is no account.
+/// Logs a document that is not an account.
 pub(super) fn note_unreadable(id: &Bson, why: &str) {
     if is_news(id.to_string()) {
         tracing::warn!(%id, why, "Skipped a document in `users` that is not an account");

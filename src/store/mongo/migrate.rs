@@ -1,10 +1,10 @@
 //! Imports messages that only the old server knows into the log.
 //!
-//! Such a message has no `conversation`. It becomes an entry under its own id, after which the copier puts our fields beside
-//! its own: the field's absence is the work list, so that a pick-up that was killed goes on where it was, and one that has
-//! nothing to do changes nothing. An entry that is there already is found by its id.
+//! Such a message has no `conversation`. It becomes an entry under its own id, after which the mirror adds our fields
+//! to it. Messages without the field are the work list, so an import that was killed continues where it was, and one
+//! that has nothing to do changes nothing. An existing entry is found by its id.
 //!
-//! Old read flags become read marks: each side has read up to before the first message that is still unread.
+//! Old read flags become read marks: each side has read everything before the first message that is still unread.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -25,23 +25,24 @@ use crate::domain::{
 };
 use crate::store::{AppendError, Appended, StoreError};
 
-/// Hears how far it is: messages done, and how many there are.
+/// Receives the progress: messages done, and the total.
 pub type Progress<'a> = &'a (dyn Fn(u64, u64) + Sync);
 
-/// Appends drafts: [`ConversationStore::append`](crate::store::ConversationStore::append), or something around it.
+/// Appends drafts: [`ConversationStore::append`](crate::store::ConversationStore::append), or a function around it.
 pub type Append<'a> = &'a (dyn Fn(Vec<Draft>) -> BoxFuture<'a, Vec<Result<Appended, AppendError>>> + Sync);
 
-/// How many messages are imported together.
+/// Messages in one batch.
 const BATCH: i64 = 500;
 
 /// How long an append of a batch may take. No client is waiting for it.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Conversations that are worked on at the same time.
+/// Conversations that are processed at the same time.
 const AT_ONCE: usize = 8;
 
 impl MongoStore {
-    /// Takes in what an old database holds. Safe to stop at any point and to run again. Gives how many messages it took in.
+    /// Imports the messages of an old database. Can be stopped at any point and run again. Returns how many messages it
+    /// imported.
     ///
     /// # Errors
     /// [`StoreError`] if the server fails; what was imported so far stays.
@@ -51,8 +52,8 @@ impl MongoStore {
         self.take_in_all(&append, |done| progress(done, total.max(done))).await
     }
 
-    /// Takes in what the old server has written since the last time, if both run side by side: by `append`, which may tell
-    /// of it as well. Gives how many messages.
+    /// Imports what the old server has written since the last call, while both servers run. `append` may also publish
+    /// the entries. Returns how many messages it imported.
     ///
     /// # Errors
     /// As [`MongoStore::migrate`].
@@ -85,8 +86,8 @@ impl MongoStore {
             }
         }
         self.shared.straighten(&messages).await?;
-        // Looked for in all conversations: an account whose role has changed since would have the message in another one, and
-        // the log of a sharded collection keeps ids apart on each shard alone.
+        // Searched in all conversations: if the role of an account has changed since, the message is in another one,
+        // and a sharded collection enforces unique ids on each shard only.
         let mut kept = within(self.shared.entries_of(&messages)).await?;
         let known: HashSet<MessageId> = kept.iter().filter_map(Entry::message).map(|message| message.id).collect();
         messages.retain(|message| !known.contains(&message.id));
@@ -98,7 +99,7 @@ impl MongoStore {
         for answer in append(drafts).await {
             match answer {
                 Ok(Appended::Already(entry)) => kept.push(entry),
-                // The copier puts our fields to these.
+                // The mirror adds our fields to these.
                 Ok(Appended::New(_) | Appended::Unchanged) => {}
                 Err(AppendError::Store(error)) => return Err(error),
                 Err(AppendError::NoConversation(id)) => {
@@ -107,7 +108,7 @@ impl MongoStore {
             }
         }
         self.finish(append, &touched).await?;
-        // The copier may have passed these long ago, when the messages had our fields.
+        // The mirror may be past these already, since their entries are older.
         let stamp = |entry: &Entry| {
             entry.message().map(|message| Update {
                 filter: queries::message(message.id),
@@ -136,14 +137,14 @@ impl MongoStore {
 }
 
 impl Shared {
-    /// The entries that these messages are already.
+    /// The existing entries of these messages.
     async fn entries_of(&self, messages: &[OldMessage]) -> Result<Vec<Entry>, StoreError> {
         let ids: Vec<MessageId> = messages.iter().map(|message| message.id).collect();
         let found: Vec<EntryDocument> = self.entries.find(queries::with_ids_of(&ids)).await?.try_collect().await?;
         found.into_iter().map(Entry::try_from).collect()
     }
 
-    /// The drafts that these messages would have been, in their order.
+    /// These messages as drafts, in their order.
     async fn drafts(&self, messages: Vec<OldMessage>) -> Result<Vec<Draft>, StoreError> {
         let people: HashSet<UserId> = messages.iter().flat_map(|message| [message.sender, message.receiver]).collect();
         let people: Vec<UserId> = people.into_iter().collect();
@@ -201,7 +202,7 @@ impl Shared {
         Ok(())
     }
 
-    /// What each side has read, according to the flags, as far as they are copied.
+    /// What each side has read according to the flags, up to the last entry that was copied.
     async fn read_marks(&self, id: ConversationId) -> Result<Vec<Draft>, StoreError> {
         let Some(kept) = self.conversations.find_one(queries::conversation(id)).await? else { return Ok(Vec::new()) };
         let mirrored = Seq::new(whole(kept.mirrored));
@@ -231,7 +232,7 @@ impl Shared {
         Ok(marks)
     }
 
-    /// Conversations whose read flags may not have become read marks, because a pick-up was killed.
+    /// Conversations whose read flags may not have become read marks yet, because an import was killed.
     async fn begun(&self) -> Result<Vec<ConversationId>, StoreError> {
         let Some(state) = self.state.find_one(pick_up()).await? else { return Ok(Vec::new()) };
         let ids = state.get_array("conversations").map(Vec::as_slice).unwrap_or_default();

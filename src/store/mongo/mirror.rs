@@ -1,7 +1,7 @@
 //! Writes the copy of messages in the replaced server's shape, in the background.
 //!
-//! The work list holds nothing but conversation ids: what is missing is found by comparing `mirrored` with the log, so that
-//! work which is lost, or done twice, changes nothing.
+//! The work list has conversation ids only: missing copies are found by comparing `mirrored` with the log, so work that
+//! is lost, or done twice, does no harm.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use super::updates::{Scope, Update};
 use crate::domain::{ConversationId, Entry, EntryKind, Members, MessageBody, MessageId, Seq, Summary, UserId};
 use crate::store::StoreError;
 
-/// Conversations that wait for their copy; beyond this many they wait for their next message instead.
+/// Conversations that wait to be copied; beyond this number, a conversation is copied after its next message.
 const QUEUE: usize = 200_000;
 
 /// Conversations that are copied together.
@@ -33,22 +33,22 @@ const PAGE: usize = 200;
 /// Conversations that are read at the same time.
 const AT_ONCE: usize = 8;
 
-/// How long to wait for a server that failed.
+/// Pause after a failure of the server.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// The id in required fields of the old server when there is no person.
+/// The id in required fields of the old server if there is no person.
 pub(super) const NOBODY: UserId = UserId::from_bytes([0; 12]);
 
 #[derive(Default)]
 pub(super) struct Mirror {
     behind: Mutex<HashSet<ConversationId>>,
     nudged: Notify,
-    /// Held by whoever copies.
+    /// Held while copying.
     copying: tokio::sync::Mutex<()>,
 }
 
 impl Mirror {
-    /// Says that a conversation may have entries that were not copied yet.
+    /// Queues a conversation that may have entries that were not copied yet.
     pub(super) fn nudge(&self, id: ConversationId) {
         self.nudge_all([id]);
     }
@@ -88,10 +88,10 @@ pub(super) async fn keep_up(shared: Arc<Shared>, stop: CancellationToken) {
 }
 
 impl Shared {
-    /// Copies until nothing waits.
+    /// Copies until the work list is empty.
     pub(super) async fn flush_mirror(&self) -> Result<(), StoreError> {
         loop {
-            // Taken anew each round, so that others get their turn while much waits.
+            // Locked in each round anew, so that others are not blocked while the list is long.
             let _copying = self.mirror.copying.lock().await;
             let ids = self.mirror.next();
             if ids.is_empty() {
@@ -107,7 +107,7 @@ impl Shared {
         }
     }
 
-    /// Copies all that these conversations have.
+    /// Copies all entries of these conversations.
     pub(super) async fn copy_now(&self, ids: &[ConversationId]) -> Result<(), StoreError> {
         for ids in ids.chunks(TOGETHER) {
             let mut unfinished = ids.to_vec();
@@ -119,7 +119,7 @@ impl Shared {
         Ok(())
     }
 
-    /// Copies one page of each of these conversations. Gives those that may have more.
+    /// Copies one page of each of these conversations. Returns those that may have more.
     async fn copy_pages(&self, ids: &[ConversationId]) -> Result<Vec<ConversationId>, StoreError> {
         let pages = self.read_pages(ids).await?;
         self.write_pages(&pages).await?;
@@ -148,8 +148,8 @@ impl Shared {
         let marks: Vec<_> = pages.iter().filter_map(Page::mark).collect();
         let count = marks.len() as u64;
         if self.update_all(CONVERSATIONS, marks).await? < count {
-            // Another process has copied the same in the meantime, and knew more, or less. Whoever comes last sees to it that the
-            // copies are as the log is now.
+            // Another process has copied the same meanwhile, from a newer or an older state. The last one brings the
+            // copies in line with the log.
             for page in pages {
                 self.repair_copies(&page.summary, &page.messages()).await?;
             }
@@ -170,10 +170,10 @@ impl Shared {
     }
 }
 
-/// What is not copied yet, or a part of it.
+/// Entries that are not copied yet, or a part of them.
 pub(super) struct Page {
     summary: Summary,
-    /// How far the copy was before.
+    /// How far the conversation was copied before.
     mirrored: Seq,
     entries: Vec<Entry>,
 }
@@ -189,7 +189,7 @@ impl Page {
             EntryKind::Message(message) => {
                 // A message that was deleted since must not reappear.
                 let text = message.text()?;
-                // Messages that the old server wrote keep their fields, and get ours in addition.
+                // Messages of the old server keep their fields, and get ours in addition.
                 let change = doc! {
                     "$set": our_fields(entry, message),
                     "$setOnInsert": old_shape(&self.summary, entry, text, desk),
@@ -210,8 +210,8 @@ impl Page {
         }
     }
 
-    /// Messages whose copy is to disappear. The old server has no word for a deleted message: an empty one would be shown as
-    /// an empty bubble, counted as unread, and stand at the top of its list of conversations.
+    /// Messages whose copy must be deleted. The old server has no deleted messages: an empty one would be shown as an
+    /// empty bubble, counted as unread, and appear as the last message of its conversation.
     fn deleted(&self) -> impl Iterator<Item = MessageId> {
         self.entries.iter().filter_map(|entry| match &entry.kind {
             EntryKind::Deleted { target } => Some(target.id),
@@ -222,7 +222,7 @@ impl Page {
         })
     }
 
-    /// The messages that this is about.
+    /// The messages of this page, and those that its edits and deletions change.
     fn messages(&self) -> Vec<Seq> {
         let about = |entry: &Entry| match &entry.kind {
             EntryKind::Message(_) => Some(entry.seq),
@@ -232,13 +232,13 @@ impl Page {
         self.entries.iter().filter_map(about).collect()
     }
 
-    /// Records how far the copy is, if nobody else has copied since.
+    /// Stores how far the conversation is copied, if no other process has copied since.
     fn mark(&self) -> Option<Update> {
         let filter = queries::conversation_copied_to(self.summary.conversation.id, self.mirrored);
         self.mark_at_least().map(|mark| Update { filter, ..mark })
     }
 
-    /// Records how far the copy is.
+    /// Stores how far the conversation is copied, at least.
     fn mark_at_least(&self) -> Option<Update> {
         let last = self.entries.last()?;
         let change = doc! { "$max": { "mirrored": int(last.seq.get()) } };

@@ -1,32 +1,35 @@
 //! The production store: MongoDB, standalone or replica set, through the official driver.
 //!
-//! # One truth
+//! # The log is the source of truth
 //!
-//! `entries` is the log: one document per entry of every kind, and the only truth. An entry takes its number by being
-//! inserted: a unique index over `(conversation, seq)` lets one writer win, and seq *n* + 1 is tried only once *n* is known
-//! to be there, so that no crash and no second process can leave a hole or a double. No transaction is needed.
+//! `entries` is the log, with one document per entry of every kind; all other data follows from it. An entry gets its
+//! seq by being inserted: a unique index over `(conversation, seq)` lets one writer win, and seq *n* + 1 is tried only
+//! after *n* is known to be stored, so neither a crash nor a second process can leave a gap or a duplicate. No
+//! transaction is needed.
 //!
-//! Everything else follows from the log and is healed from it:
+//! Everything else is derived from the log and repaired from it:
 //!
-//! * `conversations` holds the fixed facts and the projections of [`Summary`](crate::domain::Summary). An update is guarded
-//!   by `lastSeq`, so it only moves forward; whoever finds it behind the log folds in what is missing ([`projection`]).
-//! * The document of a message in `entries` says beside its text what became of it (`revision`), see [`revisions`].
-//! * `messages` is a copy in the replaced server's shape, for that server and its tools. It is written after the answer,
-//!   in the background, from `mirrored` (a field of the conversation) onwards ([`mirror`]).
+//! * `conversations` has the fixed facts and the projections of [`Summary`](crate::domain::Summary). An update is
+//!   guarded by `lastSeq`, so it only moves forward; a reader that finds it behind the log applies the missing entries
+//!   ([`projection`]).
+//! * The document of a message in `entries` also has its last edit or deletion (`revision`), see [`revisions`].
+//! * `messages` is a copy in the replaced server's shape, for that server and its tools. It is written in the
+//!   background, after the acknowledgement, from `mirrored` (a field of the conversation) onwards ([`mirror`]).
 //!
-//! Why the log is not `messages` itself: read marks and status changes have a seq too, and one unique index has to cover
-//! them all, but the old server would find documents there that are no messages; and a tool that deletes or rewrites
-//! documents of a collection it believes to be its own must not be able to tear a hole into the log. The price is that a
-//! text is kept twice.
+//! Why the log is not `messages` itself: read marks and status changes have a seq too, and one unique index has to
+//! cover them all, but the old server would find documents there that are not messages. Besides, a tool that deletes or
+//! rewrites documents in the old server's collection must not be able to damage the log. The cost is that each text is
+//! stored twice.
 //!
-//! `users` is the replaced server's collection itself, with our fields beside its own. Its `email` is required and unique
+//! `users` is the replaced server's collection, with additional fields of ours. Its `email` is required and unique
 //! there, so a visitor has a placeholder address under `.invalid`, and `visitor: true`.
 //!
-//! Messages that the old server wrote have no `conversation`; [`migrate`] takes them into the log.
+//! Messages that the old server wrote have no `conversation`; [`migrate`] imports them into the log.
 //!
 //! # Shards
 //!
-//! `entries` can be sharded by `conversation`: both unique indexes begin with it, and every append and every page names it.
+//! `entries` can be sharded by `conversation`: both unique indexes begin with it, and every append and every page is
+//! for one conversation.
 //!
 //! Reading order: [`documents`], [`queries`], [`connection`], [`append`], [`lanes`], [`projection`],
 //! [`revisions`], [`mirror`], [`migrate`],
@@ -87,7 +90,7 @@ pub struct MongoStore {
     stop: CancellationToken,
 }
 
-/// What the background tasks share with the store.
+/// State that the background tasks share with the store.
 struct Shared {
     database: Database,
     entries: Collection<EntryDocument>,
@@ -96,7 +99,8 @@ struct Shared {
     /// Boxed: an account is large, and every future that reads one would hold it several times.
     users: Collection<Box<UserDocument>>,
     messages: Collection<Document>,
-    /// Small documents of the store's own: counters, the health check, what a pick-up has begun, the ids of the desk.
+    /// Small documents of the store: counters, bans, the health check, the conversations that an import has begun, the
+    /// ids of the desk.
     state: Collection<Document>,
     numbers: Numbers,
     lanes: Lanes,
@@ -104,11 +108,11 @@ struct Shared {
 }
 
 impl MongoStore {
-    /// Connects to `uri`, and makes what indexes are missing. The database is the one that the URI names, else
+    /// Connects to `uri`, and creates missing indexes. The database is the one that the URI names, else
     /// `default_database`.
     ///
     /// # Errors
-    /// [`StoreError`] if the URI cannot be understood, or no server answers within five seconds.
+    /// [`StoreError`] if the URI is malformed, or no server answers within five seconds.
     pub async fn open(uri: &str, default_database: &str) -> Result<Arc<Self>, StoreError> {
         Self::on(connection::connect(uri, default_database).await?).await
     }
@@ -148,12 +152,12 @@ impl MongoStore {
     /// Waits until `messages` shows everything that was appended before this call.
     ///
     /// # Errors
-    /// [`StoreError`] if the server fails meanwhile; the copying is then continued later.
+    /// [`StoreError`] if the server fails meanwhile; copying then continues later.
     pub async fn flush(&self) -> Result<(), StoreError> {
         self.shared.flush_mirror().await
     }
 
-    /// Ends the background work, once what was begun is finished.
+    /// Finishes the background work that has begun, and stops it.
     pub async fn close(&self) {
         self.stop.cancel();
         self.tasks.close();
@@ -163,7 +167,7 @@ impl MongoStore {
         }
     }
 
-    /// Removes the database.
+    /// Drops the database.
     pub(super) async fn erase(&self) -> Result<(), StoreError> {
         Ok(self.shared.database.drop().await?)
     }
@@ -182,7 +186,7 @@ impl Shared {
         self.state.update_one(id.clone(), doc! { "$inc": { "count": 1_i64 } }).upsert(true).await?;
         match self.state.find_one(id).await? {
             Some(_) => Ok(()),
-            None => Err(StoreError::Unavailable("what was written could not be read back".into())),
+            None => Err(StoreError::Unavailable("a document could not be read back after it was written".into())),
         }
     }
 }

@@ -32,12 +32,12 @@ pub(super) struct Counter {
     state: Collection<Document>,
     name: &'static str,
     block: u64,
-    /// What is left of the block.
+    /// The unused part of the block.
     left: Mutex<RangeInclusive<u64>>,
 }
 
 impl Counter {
-    #[expect(clippy::reversed_empty_ranges, reason = "nothing is left before the first block is taken")]
+    #[expect(clippy::reversed_empty_ranges, reason = "empty until the first block is reserved")]
     fn new(state: Collection<Document>, name: &'static str, block: u64) -> Self {
         Self { state, name, block, left: Mutex::new(1..=0) }
     }
@@ -53,7 +53,7 @@ impl Counter {
         }
     }
 
-    /// Sees to it that no number up to this one is given out any more.
+    /// Makes sure that no number up to this one is assigned any more.
     pub(super) async fn raise(&self, to: u64) -> Result<(), StoreError> {
         let mut left = self.left.lock().await;
         let change = doc! { "$max": { "last": int(to) } };
@@ -74,7 +74,7 @@ impl Counter {
                 return Ok(last.saturating_sub(self.block - 1)..=last);
             }
             match self.state.insert_one(doc! { "_id": self.name, "last": 0_i64 }).await {
-                // Another process may just have made the counter.
+                // Another process may just have created the counter.
                 Err(error) if !is_duplicate(&error) => return Err(error.into()),
                 Ok(_) | Err(_) => {}
             }

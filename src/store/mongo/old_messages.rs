@@ -15,16 +15,16 @@ pub(super) struct OldMessage {
     pub(super) receiver: UserId,
     pub(super) text: String,
     pub(super) at: Timestamp,
-    /// The fields that had another type than the old server gives them, as they should be.
+    /// The fields that had another type than the old server uses, converted to that type.
     pub(super) odd: Document,
 }
 
 impl OldMessage {
-    /// Reads a document as well as can be: a number as its digits, a date from text, and for any other date the time at which the
-    /// id was made.
+    /// Reads a document as far as possible: a number as its digits, a date from text; in place of any other date, the
+    /// time of the id.
     ///
     /// # Errors
-    /// The name of the first field without which it is no message.
+    /// The name of the first unreadable field without which it is not a message.
     pub(super) fn read(document: &Document) -> Result<Self, &'static str> {
         let id = document.get_object_id("_id").map_err(|_| "_id")?;
         let person = |field| document.get_object_id(field).ok().map(|id: ObjectId| UserId::from_bytes(id.bytes()));
@@ -57,8 +57,8 @@ impl OldMessage {
         })
     }
 
-    /// Between an agent and somebody who is none, it is that person's support conversation. So it is if it was addressed to an
-    /// id by which customers know the desk, though the account has been demoted or deleted since.
+    /// A message between an agent and somebody who is not an agent belongs to that person's support conversation. So
+    /// does a message to an id by which customers know the desk, even if that account was demoted or deleted since.
     pub(super) fn members(&self, agents: &HashSet<UserId>, desk: &HashSet<UserId>) -> Members {
         match (agents.contains(&self.sender), agents.contains(&self.receiver)) {
             (true, false) => Members::Support { customer: self.receiver },
@@ -90,10 +90,7 @@ fn as_time(value: &Bson) -> Option<Timestamp> {
             whole.or_else(|_| DateTime::parse_rfc3339_str(format!("{text}T00:00:00Z"))).ok().map(time)
         }
         Bson::Int64(millis) => Some(Timestamp::from_millis(*millis)),
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "whole milliseconds; what is out of range ends at the bound"
-        )]
+        #[expect(clippy::cast_possible_truncation, reason = "whole milliseconds; values out of range are clamped")]
         Bson::Double(millis) => Some(Timestamp::from_millis(*millis as i64)),
         Bson::Timestamp(at) => Some(Timestamp::from_millis(i64::from(at.time) * 1000)),
         _ => None,
@@ -117,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn odd_fields_are_read_as_well_as_can_be() {
+    fn malformed_fields_are_read_as_far_as_possible() {
         let made = time(ObjectId::from_bytes([0x66; 12]).timestamp());
         for (value, at) in [
             ("2023-11-14T22:13:20.000Z".into(), Timestamp::from_millis(1_700_000_000_000)),

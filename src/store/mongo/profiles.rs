@@ -16,13 +16,13 @@ use super::{Shared, queries};
 use crate::domain::{NameParts, Profile, UserId};
 use crate::store::{MAX_PAGE, StoreError};
 
-/// Where earlier versions stored them, by the ids of their people.
+/// Where earlier versions stored them, by user id.
 const SUPERSEDED: &str = "profiles";
 
-/// The field of an account: a name that no other program is likely to use.
+/// The field of an account, with a name that other programs are unlikely to use.
 pub(super) const PROFILE: &str = "personalDetails";
 
-/// A profile, in an account.
+/// A profile, as a field of an account.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct ProfileDocument {
@@ -45,7 +45,7 @@ impl From<ProfileDocument> for Profile {
     }
 }
 
-/// The field of an account; `None` where nothing is known.
+/// The field of an account; `None` if the profile is empty.
 pub(super) fn written(profile: &Profile) -> Option<Document> {
     if *profile == Profile::default() {
         return None;
@@ -74,7 +74,7 @@ struct SupersededDocument {
 }
 
 impl Shared {
-    /// Moves what an earlier version has stored into the accounts.
+    /// Moves the profiles that an earlier version has stored into the accounts.
     pub(super) async fn move_profiles(&self) -> Result<(), StoreError> {
         let superseded = self.database.collection::<SupersededDocument>(SUPERSEDED);
         let mut moved = 0;
@@ -90,7 +90,7 @@ impl Shared {
             }
             let ids: Vec<UserId> = batch.iter().map(|document| UserId::from_bytes(document.user.bytes())).collect();
             let update = |document: SupersededDocument| {
-                // Of a deleted account, there is nothing to update.
+                // A deleted account is not updated.
                 written(&document.profile.into()).map(|profile| Update {
                     filter: queries::without_profile(document.user),
                     change: doc! { "$set": { PROFILE: profile } },

@@ -31,12 +31,12 @@ impl Shared {
         }
     }
 
-    /// Brings the projections to where the log is.
+    /// Applies the entries of the log that the projections lack.
     async fn heal(&self, mut summary: Summary) -> Result<Summary, StoreError> {
         loop {
             let missing = self.entries_after(summary.conversation.id, summary.last_seq, MAX_PAGE).await?;
             if !missing.is_empty() {
-                // The copy is behind it as well.
+                // The copy is then behind as well.
                 self.mirror.nudge(summary.conversation.id);
             }
             let is_all = is_last_page(&missing, MAX_PAGE);
@@ -56,7 +56,7 @@ impl Shared {
         for entry in entries {
             if entry.seq != summary.last_seq.next() {
                 let id = summary.conversation.id;
-                return Err(StoreError::Corrupt(format!("the log of {id} has a hole before {}", entry.seq)));
+                return Err(StoreError::Corrupt(format!("the log of {id} has a gap before {}", entry.seq)));
             }
             let recount = self.recount(summary, &entry).await?;
             summary.apply(&entry, recount);
@@ -81,8 +81,8 @@ impl Shared {
         Ok(page.entries)
     }
 
-    /// Moves the projections on, if they are still as `before` says. Tells whether they were; if not, somebody else has brought
-    /// them further, or put them right.
+    /// Updates the projections if they still match `before`. Returns whether they did; if not, another process has
+    /// updated or repaired them.
     pub(super) async fn move_forward(&self, before: Document, after: &Summary) -> Result<bool, StoreError> {
         Ok(self.conversations.update_one(before, doc! { "$set": projection(after) }).await?.matched_count == 1)
     }
@@ -109,7 +109,7 @@ impl Shared {
     }
 }
 
-/// What an entry lays claim to.
+/// The conversation and seq of an entry.
 #[derive(serde::Deserialize)]
 struct Claim {
     conversation: ObjectId,

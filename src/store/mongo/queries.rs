@@ -1,6 +1,6 @@
-//! Every filter and order by which documents are looked for, each served by an index of [`indexes`](super::indexes).
+//! All filters and sort orders, each served by an index of [`indexes`](super::indexes).
 //!
-//! Values come in as domain types alone, so that nothing a client sends can become an operator.
+//! Parameters are domain types only, so nothing that a client sends can become an operator.
 
 use bson::oid::ObjectId;
 use bson::{Bson, DateTime, Document, Uuid, doc};
@@ -8,7 +8,7 @@ use bson::{Bson, DateTime, Document, Uuid, doc};
 use super::documents::{int, object_id, projection, side_to_int};
 use crate::domain::{ClientMessageId, ConversationId, Email, Members, MessageId, Role, Seq, Side, Summary, UserId};
 
-/// Below every id there is. A range above it means "is an id", and unlike `$ne` it is served by an index.
+/// Lower than every id. A range above it means "is an id", and unlike `$ne` it is served by an index.
 const NO_ID: ObjectId = ObjectId::from_bytes([0; 12]);
 
 /// Earlier than every message: a range after it means that there is one.
@@ -58,7 +58,7 @@ pub(super) fn messages_before(conversation: ConversationId, before: Option<Seq>)
     }
 }
 
-/// Messages before `before` that were there when the entry `as_of` was appended.
+/// Messages before `before` that existed when the entry `as_of` was appended.
 pub(super) fn messages_as_of(conversation: ConversationId, before: Seq, as_of: Seq) -> Document {
     doc! {
         "conversation": object_id(conversation.bytes()),
@@ -68,7 +68,7 @@ pub(super) fn messages_as_of(conversation: ConversationId, before: Seq, as_of: S
     }
 }
 
-/// Messages of one side, after `after`, that were there when the entry `as_of` was appended.
+/// Messages of one side, after `after`, that existed when the entry `as_of` was appended.
 pub(super) fn messages_between(conversation: ConversationId, side: Side, after: Seq, as_of: Seq) -> Document {
     doc! {
         "conversation": object_id(conversation.bytes()),
@@ -79,7 +79,7 @@ pub(super) fn messages_between(conversation: ConversationId, side: Side, after: 
     }
 }
 
-/// What a message that was not deleted is like, or was not before the entry `as_of`.
+/// Matches messages that are not deleted, or were not when the entry `as_of` was appended.
 fn there_as_of(as_of: Option<Seq>) -> Vec<Document> {
     let mut there = vec![doc! { "revision": null }, doc! { "revision.text": { "$gt": "" } }];
     there.extend(as_of.map(|as_of| doc! { "revision.seq": { "$gte": int(as_of.get()) } }));
@@ -95,7 +95,7 @@ pub(super) fn unrevised_since(conversation: ConversationId, message: Seq, by: Se
     }
 }
 
-/// A message that counts as changed last by this entry, or by none.
+/// A message whose stored revision is that of this entry, or that has none.
 pub(super) fn revised_by(conversation: ConversationId, message: Seq, by: Option<Seq>) -> Document {
     let by = by.map(|by| int(by.get()));
     doc! { "conversation": object_id(conversation.bytes()), "seq": int(message.get()), "revision.seq": by }
@@ -117,7 +117,7 @@ pub(super) fn entry_by_client_id(
     }
 }
 
-/// In whatever conversation, since an id is one message's.
+/// The entry of a message, in any conversation, since ids are unique.
 pub(super) fn entry_of_message(author: UserId, id: MessageId) -> Document {
     doc! { "_id": object_id(id.bytes()), "author": object_id(author.bytes()) }
 }
@@ -132,7 +132,7 @@ pub(super) fn all_entries() -> Document {
     doc! { "_id": { "$gt": NO_ID } }
 }
 
-/// Everything, whatever it has for an id.
+/// All documents, with ids of any type.
 pub(super) fn everything() -> Document {
     doc! {}
 }
@@ -146,13 +146,13 @@ pub(super) fn conversation_up_to(id: ConversationId, seq: Seq) -> Document {
     doc! { "_id": object_id(id.bytes()), "lastSeq": { "$lte": int(seq.get()) } }
 }
 
-/// A conversation whose projections are these, or behind them.
+/// A conversation whose projections equal these, or are behind them.
 pub(super) fn conversation_as_in(summary: &Summary) -> Document {
     let is_behind = doc! { "lastSeq": { "$lt": int(summary.last_seq.get()) } };
     doc! { "_id": object_id(summary.conversation.id.bytes()), "$or": [is_behind, projection(summary)] }
 }
 
-/// A conversation with the desk, and no other.
+/// This conversation, if it is one with the desk.
 pub(super) fn support_conversation(id: ConversationId) -> Document {
     doc! { "_id": object_id(id.bytes()), "peer": null }
 }
@@ -239,22 +239,22 @@ pub(super) fn changed_last_first() -> Document {
 
 pub(super) fn messages_by_number(numbers: &[u64]) -> Document {
     let numbers: Vec<Bson> = numbers.iter().map(|number| int(*number).into()).collect();
-    // Names the range of the partial index, which serves the query only then.
+    // The partial index serves the query only if the query names its range.
     doc! { "number": { "$in": numbers, "$gt": 0_i64 }, "kind": "message" }
 }
 
-/// What has the ids of these messages: entries, or copies.
+/// Documents with the ids of these messages: entries, or copies.
 pub(super) fn with_ids_of(messages: &[MessageId]) -> Document {
     let ids: Vec<Bson> = messages.iter().map(|id| object_id(id.bytes()).into()).collect();
     doc! { "_id": { "$in": ids } }
 }
 
-/// Names the range of the partial index, which serves the query only then.
+/// Names the range of the partial index, since the index serves the query only then.
 pub(super) fn user_by_username(username: &str) -> Document {
     doc! { "personalDetails.username": { "$eq": username, "$gt": "" } }
 }
 
-/// Names the range of the partial index, which serves the query only then.
+/// Names the range of the partial index, since the index serves the query only then.
 pub(super) fn user_by_session(digest: &str) -> Document {
     doc! { "personalDetails.session": { "$eq": digest, "$gt": "" } }
 }
@@ -273,7 +273,7 @@ pub(super) fn unnumbered(id: ObjectId) -> Document {
     doc! { "_id": id, "number": null }
 }
 
-/// An account of which it is not known what Google calls it.
+/// An account without a `googleId`.
 pub(super) fn without_google_id(id: UserId) -> Document {
     doc! { "_id": object_id(id.bytes()), "googleId": null }
 }
@@ -303,7 +303,8 @@ pub(super) fn oldest_first() -> Document {
     doc! { "createdAt": 1, "_id": 1 }
 }
 
-/// Messages of this author that were sent with a file. Names the range of the partial index, which serves the query only then.
+/// Messages of this author that were sent with a file. Names the range of the partial index, since the index serves the
+/// query only then.
 pub(super) fn attachments_of(author: UserId) -> Document {
     doc! { "author": object_id(author.bytes()), "attachment.size": { "$gt": 0_i64 } }
 }
@@ -346,12 +347,12 @@ pub(super) fn no_message(id: &Bson) -> Document {
 /// The id of the document with the ids of the desk.
 pub(super) const DESK_IDS: &str = "deskIds";
 
-/// The ids of the desk, if this is none of them.
+/// The ids of the desk, if this is not one of them.
 pub(super) fn desk_ids_without(user: UserId) -> Document {
     doc! { "_id": DESK_IDS, "ids.user": { "$ne": object_id(user.bytes()) } }
 }
 
-/// A document of the adapter's own state.
+/// A document of the adapter's state.
 pub(super) fn state(name: &'static str) -> Document {
     doc! { "_id": name }
 }

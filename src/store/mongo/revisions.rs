@@ -1,7 +1,7 @@
 //! Edits and deletions as stored with the messages, repaired from the entries of the log.
 //!
-//! They are written after their entry and before the projections move past it, so that everything up to `lastSeq` is complete. A
-//! message keeps the later of two entries, in whatever order they arrive.
+//! They are written after their entry and before the projections move past it, so everything up to `lastSeq` is
+//! complete. Of two entries about a message, the later one counts, in whatever order they are written.
 
 use bson::oid::ObjectId;
 use bson::{Bson, DateTime, Document, doc};
@@ -18,7 +18,7 @@ use crate::domain::{
 };
 use crate::store::{MAX_PAGE, StoreError};
 
-/// The message that an edit or a deletion is about.
+/// The message that an edit or a deletion changes.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct TargetDocument {
     id: ObjectId,
@@ -49,7 +49,7 @@ impl TargetDocument {
     }
 }
 
-/// What became of a message. Without a text, it was deleted.
+/// The last edit or deletion of a message; a deletion has no text.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct RevisionDocument {
     seq: i64,
@@ -64,7 +64,7 @@ impl From<RevisionDocument> for Revision {
     }
 }
 
-/// What this entry makes of the message that it is about.
+/// The update of the message that this entry changes.
 fn change(entry: &Entry) -> Document {
     let text = match &entry.kind {
         EntryKind::Edited { body, .. } => Some(body.as_str()),
@@ -81,7 +81,7 @@ fn change(entry: &Entry) -> Document {
 }
 
 impl Shared {
-    /// Keeps beside messages what became of them by these entries.
+    /// Stores these edits and deletions with their messages.
     pub(super) async fn revise(&self, entries: &[Entry]) -> Result<(), StoreError> {
         let update = |entry: &Entry| {
             let target = entry.target()?;
@@ -106,7 +106,7 @@ impl Shared {
         documents.into_iter().map(Entry::try_from).collect()
     }
 
-    /// What is left after an entry that `summary` does not have yet, as it was when the entry was appended.
+    /// What has to be read from the log to apply an entry to `summary`, as it was when the entry was appended.
     pub(super) async fn recount(&self, summary: &Summary, entry: &Entry) -> Result<Recount, StoreError> {
         let mut recount = Recount::default();
         match &entry.kind {
@@ -127,7 +127,7 @@ impl Shared {
         Ok(recount)
     }
 
-    /// Messages of `side` beyond `after` that were there when the entry `as_of` was appended.
+    /// The number of messages of `side` after `after` that existed when the entry `as_of` was appended.
     pub(super) async fn count_messages(
         &self,
         summary: &Summary,
@@ -139,8 +139,8 @@ impl Shared {
         Ok(self.entries.count_documents(between).await?)
     }
 
-    /// The last message before `before` that was there when the entry `as_of` was appended. It may have been deleted since:
-    /// then its text is of no consequence, for the deletion is still to be followed.
+    /// The last message before `before` that existed when the entry `as_of` was appended. If it was deleted since, its
+    /// text does not matter, because the deletion is applied later.
     async fn last_message(
         &self,
         summary: &Summary,

@@ -7,13 +7,13 @@ use bson::{DateTime, Document, doc};
 use super::documents::{date, time};
 use crate::domain::Sessions;
 
-/// Since which second tokens count.
+/// The field with the second from which tokens are valid.
 const VALID_FROM: &str = "sessionsValidFrom";
 
-/// Tokens that were logged out, by digest, and until when that is remembered.
+/// The field with the tokens that were logged out, by digest, and when they expire.
 const ENDED: &str = "endedTokens";
 
-/// What the fields say. What is no digest is no token's, so it is left out.
+/// Reads the fields. Keys that are not digests are ignored.
 pub(super) fn read(valid_from: i64, ended: &BTreeMap<String, DateTime>) -> Sessions {
     let ended = ended.iter().filter_map(|(digest, until)| Some((digest.parse().ok()?, time(*until)))).collect();
     Sessions { valid_from, ended }
@@ -32,11 +32,11 @@ pub(super) fn fields(sessions: &Sessions) -> Document {
     fields
 }
 
-/// Adds to an update what leads from one state to the other. Each token has its own field and the start moves forward only, so
-/// two processes that end sessions at once lose nothing.
+/// Adds the change from one state to the other to an update. Each token has its own field and the start moves forward
+/// only, so two processes that end sessions at the same time lose nothing.
 pub(super) fn add_change(update: &mut Document, before: &Sessions, after: &Sessions) {
     if after.valid_from > before.valid_from {
-        // All that were logged out before are too old now.
+        // Tokens that were logged out before are invalid by their age now.
         merge(update, "$max", doc! { VALID_FROM: after.valid_from });
         merge(update, "$unset", doc! { ENDED: "" });
         return;

@@ -1,4 +1,4 @@
-//! Several updates in one command. The driver has a call for that only with servers from 8.0 on.
+//! Several updates in one command. The driver's own call for that requires a server of version 8.0.
 
 use bson::{Document, doc, serialize_to_bson};
 use mongodb::error::ErrorKind;
@@ -8,34 +8,34 @@ use super::Shared;
 use super::connection::{within, write_concern};
 use crate::store::StoreError;
 
-/// Updates in one command: as many as even a slow server makes before the deadline.
+/// Updates in one command: as many as even a slow server can do before the deadline.
 const MOST: usize = 200;
 
-/// Bytes in one command; the server takes 16 MiB.
+/// Bytes in one command; the server accepts 16 MiB.
 const MOST_BYTES: usize = 4 << 20;
 
-/// One update. Doing it twice must be the same as doing it once.
+/// One update. It must be idempotent.
 pub(super) struct Update {
     pub(super) filter: Document,
     pub(super) change: Document,
     pub(super) scope: Scope,
 }
 
-/// What an update is applied to.
+/// The documents that an update applies to.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Scope {
-    /// The one document that the filter names, if it is there.
+    /// The one document that the filter names, if it exists.
     One,
-    /// The same; it is made if it is not there.
+    /// The same; it is created if it does not exist.
     OneOrNew,
-    /// All that the filter finds.
+    /// All documents that match the filter.
     All,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Answer {
-    /// Documents that were found, or made.
+    /// Documents that were matched or created.
     n: u64,
     #[serde(default)]
     write_errors: Vec<Failed>,
@@ -49,8 +49,8 @@ struct Failed {
 }
 
 impl Shared {
-    /// Makes these updates, in order, and gives to how many documents they applied. The deadline is for each command, not for
-    /// all of them.
+    /// Runs these updates in order. Returns how many documents they applied to. The deadline is for each command, not
+    /// for all of them.
     pub(super) async fn update_all(&self, collection: &str, updates: Vec<Update>) -> Result<u64, StoreError> {
         let mut waiting = Vec::new();
         let mut bytes = 0;
@@ -80,7 +80,7 @@ impl Shared {
             serialize_to_bson(&write_concern()).map_err(|error| StoreError::Corrupt(error.to_string()))?;
         let command = doc! { "update": collection, "updates": updates, "writeConcern": write_concern };
         let answer = match self.database.run_command(command.clone()).await {
-            // A connection that was idle while the server restarted; the driver does not try this command again.
+            // The connection was idle while the server restarted. The driver does not retry this command itself.
             Err(error) if matches!(error.kind.as_ref(), ErrorKind::Io(_) | ErrorKind::ConnectionPoolCleared { .. }) => {
                 self.database.run_command(command).await?
             }

@@ -1,4 +1,4 @@
-//! Accounts in the replaced server's shape, with our fields beside its own.
+//! Accounts in the replaced server's shape, with additional fields of ours.
 
 use std::collections::BTreeMap;
 
@@ -30,7 +30,7 @@ pub(super) struct UserDocument {
     /// Ours: the address is a placeholder.
     #[serde(default)]
     visitor: bool,
-    /// Ours: mailed codes that were not used yet, by purpose.
+    /// Ours: pending mailed codes, by purpose.
     #[serde(default)]
     codes: BTreeMap<String, CodeDocument>,
     /// The only code, as an earlier version stored it. Removed with the next change of any code.
@@ -62,12 +62,12 @@ struct OnlyCodeDocument {
 }
 
 impl UserDocument {
-    /// `None` for what cannot be anybody's id: the document is no account then.
+    /// `None` if it cannot be a user id; the document is not an account then.
     pub(super) fn id(&self) -> Option<UserId> {
         self.id.as_object_id().map(|id| UserId::from_bytes(id.bytes()))
     }
 
-    /// The id as it stands, for the log.
+    /// The id as it is stored, for log lines.
     pub(super) fn raw_id(&self) -> &Bson {
         &self.id
     }
@@ -82,7 +82,7 @@ struct OldFields {
     status: AccountStatus,
     created_at: Option<Timestamp>,
     updated_at: Option<Timestamp>,
-    /// Those that could not be read.
+    /// Fields that could not be read.
     odd: Vec<&'static str>,
 }
 
@@ -110,8 +110,8 @@ pub(super) fn odd_fields(document: Document) -> Option<Vec<&'static str>> {
     Some(OldFields::of(&document).odd)
 }
 
-/// Reads the fields of one account as well as can be. What is no text or date counts as missing, a role that is none as the
-/// least, a status that is none as shut out.
+/// Reads the fields of an account as far as possible. A field that is not a text or date counts as missing, an unknown
+/// role as the least one, an unknown status as blocked.
 #[derive(Default)]
 struct Reading {
     odd: Vec<&'static str>,
@@ -134,7 +134,7 @@ impl Reading {
         }
     }
 
-    /// The word's meaning; `default` if there is none, `least` if it means nothing.
+    /// Parses a word; `default` if it is missing, `least` if it is unknown.
     fn word<T: std::str::FromStr>(&mut self, field: &'static str, value: Option<&Bson>, default: T, least: T) -> T {
         let before = self.odd.len();
         match self.text(field, value) {
@@ -184,14 +184,14 @@ impl TryFrom<UserDocument> for User {
     }
 }
 
-/// `None` if it cannot be understood.
+/// `None` if it is malformed.
 fn pending_code((purpose, code): (&String, &CodeDocument)) -> Option<(CodePurpose, PendingCode)> {
     let CodeDocument { digest, expires_at, failures } = code;
     let failures = u32::try_from(*failures).ok()?;
     Some((purpose.parse().ok()?, PendingCode { digest: digest.clone(), expires_at: time(*expires_at), failures }))
 }
 
-/// A new account in the old shape, with our fields beside it.
+/// A new account in the old shape, with our fields in addition.
 pub(super) fn new_user(new: &NewUser, number: u64) -> Document {
     let mut document = doc! {
         "_id": object_id(new.id.bytes()),
@@ -222,7 +222,7 @@ pub(super) fn new_user(new: &NewUser, number: u64) -> Document {
     document
 }
 
-/// The update that makes this change, but for the tokens that end with it.
+/// The update for this change, except for the tokens that it revokes.
 pub(super) fn changed(change: UserChange, at: Timestamp) -> Document {
     let mut set = doc! { "updatedAt": date(at) };
     let mut unset = Document::new();
@@ -273,7 +273,7 @@ fn code_document(code: &PendingCode) -> Bson {
     })
 }
 
-/// The old schema requires a unique address. The domain `.invalid` belongs to nobody.
+/// The old schema requires a unique address. Nobody can own a domain under `.invalid`.
 fn placeholder(id: UserId) -> String {
     format!("visitor-{id}@visitor.invalid")
 }

@@ -14,7 +14,7 @@ use crate::store::{
     MAX_PAGE, NewUser, SaveUserError, SessionsChange, StoreError, UserChange, UserKey, UserPage, UserStore,
 };
 
-/// Accounts that are given their number at the same time.
+/// How many accounts get their number at the same time.
 const AT_ONCE: usize = 8;
 
 #[async_trait]
@@ -86,7 +86,8 @@ impl Shared {
         Ok(found.filter(|user| !matches!(key, UserKey::Email(_)) || user.email.is_some()))
     }
 
-    /// Why an account was not saved. Two can clash over an address, a username or a session: ids are random.
+    /// Why an account was not saved. Two accounts can clash over an address, a username or a session, but not over an
+    /// id, which is random.
     async fn save_error(&self, error: mongodb::error::Error, id: UserId, profile: Option<&Profile>) -> SaveUserError {
         if !is_duplicate(&error) {
             return StoreError::from(error).into();
@@ -148,14 +149,14 @@ impl Shared {
         Ok(None)
     }
 
-    #[expect(clippy::vec_box, reason = "as the driver gives them")]
+    #[expect(clippy::vec_box, reason = "as the driver returns them")]
     pub(super) async fn all_numbered(&self, documents: Vec<Box<UserDocument>>) -> Result<Vec<User>, StoreError> {
-        // Boxed: what waits for the server at several places is large, and this is part of many other futures.
+        // Boxed: the future is large, since it waits for the server at several places, and it is part of many others.
         let users = stream::iter(documents).map(|document| self.readable(document).boxed());
         users.buffered(AT_ONCE).try_filter_map(async |user| Ok(user)).try_collect().await
     }
 
-    /// The account, if the document is one: one that cannot be read must not hide the others.
+    /// The account; `None` if the document cannot be read, which must not hide the other accounts.
     async fn readable(&self, document: Box<UserDocument>) -> Result<Option<User>, StoreError> {
         let id = document.raw_id().clone();
         match self.numbered(Some(document)).await {

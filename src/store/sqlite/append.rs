@@ -22,7 +22,7 @@ pub(super) struct Appender {
     summaries: HashMap<ConversationId, Summary>,
     dirty: HashSet<ConversationId>,
     data_version: i64,
-    /// A statement of a draft failed, so the transaction must not be committed.
+    /// A statement failed, so the transaction must not be committed.
     failure: Option<String>,
 }
 
@@ -62,8 +62,8 @@ impl Appender {
     }
 
     pub(super) fn append(&mut self, connection: &Connection, draft: Draft) -> Result<Appended, AppendError> {
-        // SQLite may end a transaction by itself when a statement fails. What came after would be kept at once, alone, and
-        // under a number that counts entries which are gone.
+        // SQLite may end a transaction by itself when a statement fails. Later statements would then be committed one
+        // by one, with seqs that follow entries that were rolled back.
         let gone = self.failure.clone().or_else(|| connection.is_autocommit().then(|| NO_TRANSACTION.to_owned()));
         let result = match gone {
             Some(why) => Err(StoreError::Unavailable(why).into()),

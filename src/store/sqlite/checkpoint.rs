@@ -18,15 +18,15 @@ use crate::supervise::essential_thread;
 /// How often the length of the log is checked.
 const PERIOD: Duration = Duration::from_millis(200);
 
-/// The log is moved once this many of its pages (of 4 KiB) wait for it.
+/// The log is checkpointed once it has this many pages (of 4 KiB) that are not in the database yet.
 const THRESHOLD: i64 = 8192;
 
-/// Set when only a small rest is left to move.
+/// Set when only the last pages are left to copy.
 #[derive(Clone, Default)]
 pub(super) struct RestIsDue(Arc<AtomicBool>);
 
 impl RestIsDue {
-    /// To be called by the writer between two batches.
+    /// Called by the writer between two batches.
     pub(super) fn move_rest(&self, connection: &Connection) {
         if self.0.swap(false, Ordering::Relaxed) {
             warn_if_failed(passive(connection));
@@ -34,7 +34,7 @@ impl RestIsDue {
     }
 }
 
-/// Watches for as long as the data file is there.
+/// Runs for as long as the data file exists.
 pub(super) fn start(connection: Connection, file: PathBuf) -> Result<RestIsDue, StoreError> {
     let rest = RestIsDue::default();
     let due = rest.clone();
@@ -61,7 +61,7 @@ fn move_if_long(connection: &Connection, due: &RestIsDue) -> rusqlite::Result<()
     Ok(())
 }
 
-/// Moves what can be moved without waiting for anybody.
+/// Copies the pages that can be copied without waiting for readers or the writer.
 fn passive(connection: &Connection) -> rusqlite::Result<()> {
     connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
 }

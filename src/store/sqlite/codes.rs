@@ -30,6 +30,6 @@ pub(super) fn written(codes: &PendingCodes) -> Option<String> {
         (purpose.word(), CodeColumn { digest, expires: expires_at.millis(), failures: *failures })
     });
     let column: BTreeMap<_, _> = column.collect();
-    // Texts and numbers can always be written.
+    // Serializing texts and numbers cannot fail.
     if column.is_empty() { None } else { serde_json::to_string(&column).ok() }
 }

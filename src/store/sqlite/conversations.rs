@@ -298,7 +298,7 @@ impl ConversationStore for SqliteStore {
 
     async fn check(&self) -> Result<(), StoreError> {
         let write = |connection: &Connection| {
-            // Writes a page, so that a full disk or a read-only file shows.
+            // Writes a page, so that it fails if the disk is full or the file read-only.
             let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
             Ok::<(), StoreError>(connection.pragma_update(None, "user_version", version)?)
         };

@@ -1,4 +1,4 @@
-//! Extras of messages, in a table of their own: rows of messages without any stay as short as they are.
+//! Extras of messages, in a separate table, so that messages without extras have short rows.
 
 use rusqlite::{Connection, Row, params};
 

@@ -4,22 +4,22 @@ use std::fs::{File, TryLockError};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-/// Held for as long as a server uses a data file. Falls with the process, however that ends.
+/// Held for as long as a server uses a data file. The operating system releases it when the process ends.
 #[derive(Debug)]
 pub struct DataFileLock {
-    #[expect(dead_code, reason = "held for its lock alone")]
+    #[expect(dead_code, reason = "only its lock is needed")]
     beside: File,
-    #[expect(dead_code, reason = "held for its lock alone")]
+    #[expect(dead_code, reason = "only its lock is needed")]
     data: Option<File>,
 }
 
-/// Another server uses the data file, or the lock beside it cannot be made.
+/// Why the data file could not be locked.
 #[derive(Debug, thiserror::Error)]
 pub enum DataFileLocked {
-    /// Somebody else holds it.
+    /// Another server holds the lock.
     #[error("another deskline is already serving {0}")]
     InUse(PathBuf),
-    /// The folder is not there.
+    /// The folder does not exist.
     #[error("the folder of the data file {0} does not exist\nhint: create it, or choose another path with --data")]
     NoFolder(PathBuf),
     /// The folder cannot be written.
@@ -27,7 +27,7 @@ pub enum DataFileLocked {
         "the folder of the data file {0} is not writable for this user\nhint: make it writable, or choose another path with --data"
     )]
     NotWritable(PathBuf),
-    /// The data file, or the lock file beside it, belongs to somebody else.
+    /// The data file, or the lock file beside it, is not writable for this user.
     #[error(
         "{0} is not writable for this user\nhint: it may belong to another user who has run deskline here; change its owner"
     )]
@@ -41,11 +41,11 @@ pub enum DataFileLocked {
 }
 
 impl DataFileLock {
-    /// Takes the locks of the data file at `path`: that of a file beside it with `.lock` added to its name, and that of the
-    /// data file itself, since it may have other names (links) with another file beside them.
+    /// Locks the data file at `path`: a file beside it with `.lock` appended to its name, and the data file itself,
+    /// since it may have other names (links) with other lock files.
     ///
     /// # Errors
-    /// [`DataFileLocked`] says why not.
+    /// [`DataFileLocked`] if either cannot be locked.
     pub fn take(path: &Path) -> Result<Self, DataFileLocked> {
         if path.is_dir() {
             return Err(DataFileLocked::IsFolder(path.to_owned()));
@@ -78,8 +78,8 @@ fn lock(file: &File, name: &Path, data: &Path) -> Result<(), DataFileLocked> {
     }
 }
 
-/// On Unix, this lock and those of SQLite do not see each other. It has to be taken before SQLite opens the file, and given up
-/// after SQLite has closed it: closing a file ends the process's own locks of SQLite's kind on it.
+/// On Unix, this lock and those of SQLite do not see each other. It has to be taken before SQLite opens the file, and
+/// released after SQLite has closed it: closing a file also releases SQLite's locks of this process on it.
 #[cfg(unix)]
 fn lock_data(path: &Path) -> Result<Option<File>, DataFileLocked> {
     use std::os::unix::fs::OpenOptionsExt as _;
@@ -90,7 +90,7 @@ fn lock_data(path: &Path) -> Result<Option<File>, DataFileLocked> {
     Ok(Some(data))
 }
 
-/// Elsewhere, a lock on the data file would keep SQLite out, too.
+/// On other systems, a lock on the data file would also lock out SQLite.
 #[cfg(not(unix))]
 fn lock_data(_: &Path) -> Result<Option<File>, DataFileLocked> {
     Ok(None)
@@ -101,14 +101,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_folder_that_is_not_there_is_named_and_not_the_lock() {
+    fn the_error_for_a_missing_folder_names_the_folder() {
         let folder = tempfile::tempdir().unwrap();
         let refused = DataFileLock::take(&folder.path().join("none/desk.db")).unwrap_err().to_string();
         assert!(refused.contains("none/desk.db does not exist") && refused.contains("hint: "), "{refused}");
     }
 
     #[test]
-    fn a_file_of_somebody_else_is_named_and_not_its_folder() {
+    fn the_error_for_a_file_of_another_user_names_the_file() {
         let folder = tempfile::tempdir().unwrap();
         let (data, lock) = (folder.path().join("desk.db"), folder.path().join("desk.db.lock"));
         let refused = || not_opened(ErrorKind::PermissionDenied.into(), &lock, &data).to_string();

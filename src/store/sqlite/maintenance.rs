@@ -1,4 +1,4 @@
-//! Maintenance of the file, on its own connection, so that a server's writer treats it like another process.
+//! Maintenance of the file, on a separate connection, so that a server's writer treats it like another process.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -33,7 +33,7 @@ impl SqliteMaintenance {
         self.run(TransactionBehavior::Deferred, work).await
     }
 
-    /// Makes a change, while no other connection can write.
+    /// Runs a change in a transaction during which no other connection can write.
     async fn change<T, E>(&self, work: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static) -> Result<T, E>
     where
         T: Send + 'static,
@@ -308,7 +308,8 @@ fn insert_entry(connection: &Connection, conversation: &Conversation, entry: &En
              (number, conversation, seq, kind, author, side, at, message_id, client_id, body, up_to, target)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"
     } else {
-        // Numbers below zero, so that the numbers of messages that are restored later stay free.
+        // Entries other than messages get numbers below zero, so that the numbers of messages that are restored later
+        // stay free.
         "INSERT INTO entries
              (number, conversation, seq, kind, author, side, at, message_id, client_id, body, up_to, target)
          SELECT min(coalesce(min(number), 0), 0) - 1 + coalesce(?1, 0), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12

@@ -1,8 +1,8 @@
 //! The embedded store: one SQLite file in WAL mode with `synchronous = FULL`.
 //!
-//! One thread writes ([`writer`]): everything that waits shares one commit, and so one sync. Reads run on a small pool of
-//! read-only connections ([`readers`]) and never wait for a write. A third connection moves the write-ahead log into the
-//! file ([`checkpoint`]), so that no commit has to.
+//! One thread writes ([`writer`]): all waiting jobs share one commit, and so one sync. Reads run on a small pool of
+//! read-only connections ([`readers`]) and never wait for a write. Another connection copies the write-ahead log into
+//! the file ([`checkpoint`]), so that commits do not have to.
 //!
 //! Reading order: [`schema`], [`writer`], [`append`], [`rows`], then the parts of the port.
 
@@ -51,10 +51,10 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens the file at `path`, creates it if there is none, and brings it to the current schema.
+    /// Opens the file at `path`, creates it if it does not exist, and migrates it to the current schema.
     ///
     /// # Errors
-    /// [`StoreError`] if the file cannot be opened, written or understood.
+    /// [`StoreError`] if the file cannot be opened or written, or is not a data file of this version or an earlier one.
     pub fn open(path: &Path) -> Result<Arc<Self>, StoreError> {
         make_private(path);
         let mut connection = connect(path)?;
@@ -70,7 +70,7 @@ impl SqliteStore {
     /// Maintenance of the file, on a separate connection.
     ///
     /// # Errors
-    /// [`StoreError`] if the file cannot be opened once more.
+    /// [`StoreError`] if the file cannot be opened again.
     pub fn maintenance(&self) -> Result<impl Maintenance + use<>, StoreError> {
         SqliteMaintenance::open(&self.path)
     }
@@ -82,8 +82,9 @@ impl SqliteStore {
     }
 }
 
-/// Makes the data file, if there is none, for its owner alone, and takes it from all others if an earlier version has let them
-/// read it. What SQLite puts beside it has the same rights. That a group may read it is its owner's decision.
+/// Creates the data file for its owner only, unless it exists, and removes the permissions of all others that an
+/// earlier version has left. SQLite's files beside it get the same permissions. Permissions of the group are left to
+/// the owner.
 ///
 /// Errors are ignored: SQLite reports them when it opens the file.
 #[cfg(unix)]
@@ -120,7 +121,7 @@ fn connect_read_only(path: &Path) -> Result<Connection, StoreError> {
     finish(connection)
 }
 
-/// What all connections have in common.
+/// Settings that all connections share.
 fn finish(connection: Connection) -> Result<Connection, StoreError> {
     connection.busy_timeout(Duration::from_secs(5))?;
     connection.set_prepared_statement_cache_capacity(64);
@@ -133,7 +134,7 @@ impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
         match error.sqlite_error_code() {
-            // Without a code it is no failure of the engine: what was read is not what was expected.
+            // An error without a code is not from the engine: a value was read that was not expected.
             Some(DatabaseCorrupt | NotADatabase) | None => Self::Corrupt(error.to_string()),
             Some(_) => Self::Unavailable(error.to_string()),
         }

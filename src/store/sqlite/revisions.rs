@@ -6,7 +6,7 @@ use super::rows;
 use crate::domain::{Conversation, Entry, EntryKind, LastMessage, MessageBody, Recount, Seq, Side, Summary, Target};
 use crate::store::StoreError;
 
-/// Messages that are still there as `e`, with what became of them as `r`.
+/// Messages that are not deleted as `e`, with their last edit as `r`.
 macro_rules! messages_of {
     ($columns:literal, $rest:literal) => {
         concat!(
@@ -44,7 +44,7 @@ pub(super) fn mark(
     Ok(())
 }
 
-/// How many messages of the other side come after `up_to`.
+/// The number of messages of the other side after `up_to`.
 pub(super) fn unread_beyond(
     connection: &Connection,
     conversation: &Conversation,

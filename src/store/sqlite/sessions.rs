@@ -27,6 +27,6 @@ pub(super) fn written(sessions: &Sessions) -> Option<String> {
         return None;
     }
     let ended = sessions.ended.iter().map(|(digest, until)| (digest.to_string(), until.millis())).collect();
-    // Texts and numbers can always be written.
+    // Serializing texts and numbers cannot fail.
     serde_json::to_string(&SessionsColumn { valid_from: sessions.valid_from, ended }).ok()
 }

@@ -1,4 +1,4 @@
-//! The writer thread. Jobs that wait at the same time share one transaction, and so one sync.
+//! The writer thread. All waiting jobs share one transaction, and so one sync.
 
 use rusqlite::Connection;
 use std::thread;
@@ -16,7 +16,7 @@ const QUEUE: usize = 1024;
 /// How many jobs share a commit at most, which limits how long the first of them waits.
 const BATCH: usize = 256;
 
-/// Sends a result, given whether the commit succeeded.
+/// Sends a result after the commit, or its error if it failed.
 type Reply = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 
 enum Job {
@@ -63,7 +63,7 @@ impl Writer {
         let job = Job::Change(Box::new(move |connection| {
             let result = in_savepoint(connection, change);
             Box::new(move |committed| {
-                // Nobody listens any more if the caller has gone away.
+                // The receiver is gone if the caller was dropped.
                 drop(answer.send(committed.map_err(E::from).and(result)));
             })
         }));
@@ -164,7 +164,7 @@ mod tests {
     use crate::store::{ConversationStore, StoreError};
 
     #[tokio::test]
-    async fn nothing_of_a_batch_is_kept_when_sqlite_ends_its_transaction_half_way() {
+    async fn nothing_of_a_batch_is_stored_when_sqlite_ends_its_transaction_half_way() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("deskline.db");
         let store = SqliteStore::open(&path).unwrap();
@@ -187,7 +187,7 @@ mod tests {
             (Job::Append { drafts: vec![message()], answer }, answered)
         };
         let (first, first_answer) = append();
-        // What a full disk makes SQLite do in the middle of a statement.
+        // SQLite does the same when the disk is full in the middle of a statement.
         let ended = Job::Change(Box::new(|connection| {
             connection.execute_batch("ROLLBACK").unwrap();
             Box::new(|committed: Result<(), StoreError>| assert!(committed.is_err()))

@@ -99,9 +99,9 @@ impl FloodReport {
             (self.title.clone(), String::new()),
             ("opened / refused / failed".into(), format!("{opened} / {refused} / {failed}")),
             ("others connect, ms (50/90/99/99.9/max)".into(), figures(&self.others_ms)),
-            ("others that could not".into(), self.others_failed.to_string()),
-            ("resident MB: before / at most / in the end".into(), memory),
-            (format!("all but {} MiB given back after", LEFT >> 20), given_back),
+            ("failed connects of others".into(), self.others_failed.to_string()),
+            ("resident MB: before / at most / at the end".into(), memory),
+            (format!("all but {} MiB returned after", LEFT >> 20), given_back),
         ]
     }
 }

@@ -22,7 +22,7 @@ pub struct ReconnectReport {
     pub back_ms: Quantiles,
     /// Bound for the last of them, if there is one.
     pub back_within_ms: Option<f64>,
-    /// From when a message was due to when its receiver had it, live or by catching up; the outage is part of it.
+    /// From when a message was due to when its receiver had it, live or by catching up; includes the outage.
     pub delivered_ms: Quantiles,
     /// From when a message was due to when it was sent; part of the above.
     pub pacing_ms: Quantiles,
@@ -96,7 +96,7 @@ impl ReconnectReport {
             ("cut to back, ms (50/90/99/99.9/max)".into(), figures(&self.back_ms)),
             ("due to receive-message, ms".into(), figures(&self.delivered_ms)),
             ("of that, the generator's own delay, ms".into(), figures(&self.pacing_ms)),
-            ("did not come back".into(), self.left_out.to_string()),
+            ("did not reconnect".into(), self.left_out.to_string()),
             ("sent / lost / doubled / out of order".into(), counts.join(" / ")),
             ("unsent / unconfirmed / refused / cut off".into(), others.join(" / ")),
         ];

@@ -17,11 +17,11 @@ pub struct RestartReport {
     pub title: String,
     /// Number of connections.
     pub connections: usize,
-    /// From being asked to stop to having stopped.
+    /// From the signal to the end of the process.
     pub stopping_seconds: f64,
     /// From being started to listening.
     pub starting_seconds: f64,
-    /// From asking the server to stop to being authenticated again.
+    /// From the signal that stops the server to being authenticated again.
     pub back_ms: Quantiles,
     /// From losing the connection to being authenticated again.
     pub outage_ms: Quantiles,
@@ -83,7 +83,7 @@ impl RestartReport {
             ("stopping / starting".into(), phases),
             ("stop to back, ms (50/90/99/99.9/max)".into(), figures(&self.back_ms)),
             ("connection lost to back, ms".into(), figures(&self.outage_ms)),
-            ("did not come back".into(), self.left_out.to_string()),
+            ("did not reconnect".into(), self.left_out.to_string()),
             ("sent / lost / doubled / unconfirmed".into(), counts.join(" / ")),
             ("refused while stopping".into(), self.refused.to_string()),
         ];

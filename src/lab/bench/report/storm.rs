@@ -50,8 +50,8 @@ impl StormReport {
         vec![
             (self.title.clone(), String::new()),
             ("connected and authenticated".into(), format!("{:.0}/s", self.connects_per_second)),
-            ("begin to authenticated, ms (50/90/99/99.9/max)".into(), figures(&self.entered_ms)),
-            ("did not come in".into(), self.failed.to_string()),
+            ("start to authenticated, ms (50/90/99/99.9/max)".into(), figures(&self.entered_ms)),
+            ("did not connect".into(), self.failed.to_string()),
         ]
     }
 }

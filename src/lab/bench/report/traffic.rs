@@ -174,11 +174,11 @@ impl TrafficReport {
             row("server's resident memory", resident);
         }
         if let Some(Flooded { sent, closed }) = self.flooded {
-            row("sent by one that floods / its connections closed", format!("{sent} / {closed}"));
+            row("sent by the flooding client / its connections closed", format!("{sent} / {closed}"));
         }
         if let Some(BackgroundReport { pairs, sent, bytes, stalled, cut_off }) = &self.background {
-            row(&format!("sent by {pairs} further pairs"), format!("{sent}, {:.1} MiB", mebibytes(*bytes)));
-            row("their receivers who never read / of these cut off", format!("{stalled} / {cut_off}"));
+            row(&format!("sent by {pairs} background pairs"), format!("{sent}, {:.1} MiB", mebibytes(*bytes)));
+            row("their receivers that never read / of these cut off", format!("{stalled} / {cut_off}"));
         }
         if let Some(frame) = &self.first_refusal {
             row("first refusal", frame.replace('|', "/"));

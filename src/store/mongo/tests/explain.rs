@@ -1,10 +1,10 @@
-//! No query of the adapter may look at every document of a collection.
+//! No query of the adapter may scan a whole collection.
 //!
 //! [`shapes`] and [`ranges_of_ids`] have every query of [`queries`], and no filter is built anywhere else.
 //!
-//! SecantusDB takes an index only for a filter that names nothing but fields of the index, shows an in-memory sort even where
-//! the index has the order, and does not use the `_id` index for ranges. There, the part of a filter that narrows down what an
-//! index found is left out ([`NARROWS`]), and what it cannot tell is only asserted on a real server.
+//! SecantusDB uses an index only for a filter that names fields of that index only, shows an in-memory sort even where
+//! the index has the order, and does not use the `_id` index for ranges. On it, the fields that filter what an index
+//! has found are omitted ([`NARROWS`]), and what it cannot show is asserted on a real server only.
 
 use bson::{Bson, Document, doc};
 
@@ -13,7 +13,7 @@ use crate::domain::{ConversationId, MessageId, Role, Seq, Side, Summary};
 use crate::store::mongo::{conversations, queries};
 use crate::store::{ConversationStore as _, Delivered};
 
-/// Fields that no index holds: they narrow down what was found by the others.
+/// Fields that are in no index: they filter what the others have found.
 const NARROWS: [(&str, &str); 7] = [
     ("entries", "kind"),
     ("entries", "side"),
@@ -147,7 +147,7 @@ async fn every_query_is_served_by_an_index() {
                 filter.remove(field);
             }
         }
-        // Nothing narrows down further than an id does.
+        // Nothing is more selective than an id.
         if !is_real && let Some(id) = filter.get("_id").cloned() {
             filter = doc! { "_id": id };
         }
@@ -180,7 +180,7 @@ fn no_query_is_left_out() {
     assert!(left_out.is_empty(), "not explained: {left_out:?}");
 }
 
-/// Where a filter begins that is written on the spot.
+/// How a filter begins that is not built by `queries`.
 const ON_THE_SPOT: [&str; 11] = [
     "find(doc!",
     "find_one(doc!",
@@ -214,7 +214,7 @@ fn no_filter_is_built_elsewhere() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_scan_would_be_found_out() {
+async fn a_collection_scan_is_detected() {
     if !available() {
         return;
     }

@@ -10,7 +10,7 @@ use crate::store::mongo::documents::{ENTRIES, EntryDocument, object_id};
 use crate::store::{Appended, ConversationStore as _, ListFor, StoreError};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_processes_append_to_one_conversation_without_hole_or_double() {
+async fn two_processes_append_to_one_conversation_without_gaps_or_duplicates() {
     if !available() {
         return;
     }
@@ -27,20 +27,20 @@ async fn two_processes_append_to_one_conversation_without_hole_or_double() {
     let mut seqs = BTreeSet::new();
     for task in tasks {
         let Appended::New(entry) = task.await.unwrap() else { panic!("nothing was sent twice") };
-        assert!(seqs.insert(entry.seq.get()), "a seq was given twice");
+        assert!(seqs.insert(entry.seq.get()), "a seq was assigned twice");
     }
     assert_eq!(seqs, (1..=200).collect());
     let log = other.entries_after(conversation.id, Seq::ZERO, 1000).await.unwrap();
     assert_eq!(log.iter().map(|entry| entry.seq.get()).collect::<Vec<_>>(), (1..=200).collect::<Vec<_>>());
     let numbers: BTreeSet<_> = log.iter().filter_map(Entry::message).map(|message| message.number).collect();
-    assert_eq!(numbers.len(), 200, "an integer id was given twice");
+    assert_eq!(numbers.len(), 200, "a number was assigned twice");
     let summary = fresh.store.summary(conversation.id).await.unwrap().unwrap();
     assert_eq!((summary.last_seq.get(), summary.side(Side::Desk).unread), (200, 200));
     other.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_process_marks_read_what_another_has_written() {
+async fn a_process_marks_messages_of_another_process_as_read() {
     if !available() {
         return;
     }
@@ -83,7 +83,7 @@ async fn one_client_message_id_sent_to_two_processes_is_one_message() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_repetition_in_the_middle_of_a_batch_leaves_no_hole() {
+async fn a_retry_in_the_middle_of_a_batch_leaves_no_gap() {
     if !available() {
         return;
     }
@@ -98,19 +98,19 @@ async fn a_repetition_in_the_middle_of_a_batch_leaves_no_hole() {
         .map(|answer| match answer {
             Appended::New(entry) => ("new", entry.seq.get()),
             Appended::Already(entry) => ("already", entry.seq.get()),
-            Appended::Unchanged => ("no news", 0),
+            Appended::Unchanged => ("unchanged", 0),
         })
         .collect();
     assert_eq!(seqs, [("new", 2), ("already", 1), ("new", 3), ("already", 3)]);
 }
 
-/// Puts entries into the log the way a process does that dies before it can move the projections.
+/// Inserts entries into the log like a process that dies before it can update the projections.
 async fn crash_after(fresh: &Fresh, entries: &[Entry]) {
     let documents: Vec<EntryDocument> = entries.iter().map(EntryDocument::from).collect();
     fresh.raw.collection(ENTRIES).insert_many(documents).await.unwrap();
 }
 
-/// Ann says two things and the desk reads the first, after which a process dies.
+/// Ann sends two messages and the desk reads the first one, after which the process dies.
 async fn crashed() -> (Fresh, crate::domain::Conversation) {
     let fresh = Fresh::open().await;
     let conversation = fresh.support(1).await;
@@ -128,21 +128,21 @@ async fn crashed() -> (Fresh, crate::domain::Conversation) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whoever_reads_a_summary_heals_what_a_crash_left_behind() {
+async fn reading_a_summary_repairs_it_after_a_crash() {
     if !available() {
         return;
     }
     let (fresh, conversation) = crashed().await;
     let agent = ListFor::Agent(someone(9));
-    assert!(fresh.store.list(agent, 10).await.unwrap().is_empty(), "the crash is as it was meant to be");
+    assert!(fresh.store.list(agent, 10).await.unwrap().is_empty(), "the projections are behind the log");
     let summary = fresh.store.summary(conversation.id).await.unwrap().unwrap();
     assert_eq!((summary.last_seq.get(), summary.status), (3, Status::Waiting));
     assert_eq!((summary.side(Side::Desk).read.get(), summary.side(Side::Desk).unread), (1, 1));
-    assert_eq!(fresh.store.list(agent, 10).await.unwrap(), [summary], "and it is kept");
+    assert_eq!(fresh.store.list(agent, 10).await.unwrap(), [summary], "and it is stored");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whoever_appends_next_heals_what_a_crash_left_behind() {
+async fn the_next_append_repairs_the_state_after_a_crash() {
     if !available() {
         return;
     }
@@ -153,7 +153,7 @@ async fn whoever_appends_next_heals_what_a_crash_left_behind() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_start_heals_what_a_crash_left_behind_and_the_copy_too() {
+async fn a_start_repairs_the_state_and_the_copy_after_a_crash() {
     if !available() {
         return;
     }
@@ -169,7 +169,7 @@ async fn a_start_heals_what_a_crash_left_behind_and_the_copy_too() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_projection_that_lags_in_an_idle_process_is_found_out_by_its_next_append() {
+async fn an_outdated_state_in_an_idle_process_is_detected_by_its_next_append() {
     if !available() {
         return;
     }
@@ -183,14 +183,14 @@ async fn a_projection_that_lags_in_an_idle_process_is_found_out_by_its_next_appe
     assert!(matches!(mark, Appended::New(_)));
     let late = Draft { at: later(-60), ..say(&conversation, 1, Side::Customer, "five") };
     let Appended::New(late) = fresh.store.append(vec![late]).await.remove(0).unwrap() else { panic!("it is new") };
-    assert_eq!((late.seq.get(), late.at), (6, START), "stamps never run backwards, whoever wrote before");
+    assert_eq!((late.seq.get(), late.at), (6, START), "timestamps never run backwards, whichever process wrote before");
     let summary = other.summary(conversation.id).await.unwrap().unwrap();
     assert_eq!((summary.side(Side::Desk).unread, summary.side(Side::Desk).read.get()), (2, 3));
     other.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_copy_has_the_old_shape_with_our_fields_beside_it() {
+async fn the_copy_has_the_old_shape_with_additional_fields() {
     if !available() {
         return;
     }
@@ -217,7 +217,7 @@ async fn the_copy_has_the_old_shape_with_our_fields_beside_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_is_away_is_told_within_the_deadline() {
+async fn an_unreachable_server_is_reported_within_the_deadline() {
     let uri = "mongodb://127.0.0.1:9/?serverSelectionTimeoutMS=300";
     let refused = super::MongoStore::open(uri, "nothing").await.map(drop).unwrap_err();
     assert!(matches!(refused, StoreError::Unavailable(_)), "{refused}");

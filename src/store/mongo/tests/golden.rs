@@ -1,4 +1,4 @@
-//! A database as the replaced server leaves it: documents in the shapes that mongoose writes.
+//! A database of the replaced server: documents in the shapes that mongoose writes.
 
 use bson::oid::ObjectId;
 use bson::{DateTime, Document, doc};
@@ -40,7 +40,7 @@ const ADMIN: u8 = 3;
 const SECOND_ADMIN: u8 = 4;
 const DELETED: u8 = 5;
 
-/// Ids run against time, so that an order by id would show.
+/// Ids are not in the order of time, so that sorting by id would be noticed.
 fn old_messages() -> Vec<Document> {
     vec![
         message(9, ANN, ADMIN, 10, true),
@@ -152,7 +152,7 @@ async fn the_old_fields_stay_as_they_were_and_a_second_run_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_the_old_server_writes_meanwhile_is_picked_up() {
+async fn messages_that_the_old_server_writes_meanwhile_are_imported() {
     if !available() {
         return;
     }
@@ -171,7 +171,7 @@ async fn what_the_old_server_writes_meanwhile_is_picked_up() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_migration_that_was_killed_goes_on_where_it_was() {
+async fn a_killed_migration_continues_where_it_was() {
     if !available() {
         return;
     }
@@ -241,7 +241,7 @@ async fn a_migration_killed_at_any_point_ends_like_one_that_was_not() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_no_message_is_left_out_and_holds_nothing_up() {
+async fn documents_that_are_not_messages_are_skipped_and_delay_nothing() {
     if !available() {
         return;
     }
@@ -262,7 +262,7 @@ async fn old_accounts_keep_id_hash_and_role_and_get_a_number() {
     assert_eq!((ann.id, ann.password_hash.as_deref(), ann.role), (someone(ANN), Some(HASH), Role::Customer));
     assert_eq!((ann.status, ann.created_at), (AccountStatus::Active, later(1)));
     let again = fresh.store.user(ann.id).await.unwrap().unwrap();
-    assert_eq!(again.number, ann.number, "a number is given once");
+    assert_eq!(again.number, ann.number, "an account gets a number once");
     let page = fresh.store.users_of_role(Role::Customer, 0, 10).await.unwrap();
     assert_eq!(page.users.iter().map(|user| user.id).collect::<Vec<_>>(), [someone(ANN), someone(BOB)]);
     assert_ne!(page.users[0].number, page.users[1].number);
@@ -276,7 +276,7 @@ async fn an_existing_database_pins_the_id_by_which_its_customers_know_the_desk()
         return;
     }
     let fresh = old_database().await;
-    assert_eq!(fresh.store.desk_ids().await.unwrap(), [], "it was opened before there was anybody");
+    assert_eq!(fresh.store.desk_ids().await.unwrap(), [], "there were no accounts when it was opened");
     let restarted = fresh.another().await;
     let ids = restarted.desk_ids().await.unwrap();
     assert_eq!(ids, [DeskId::from(&restarted.user(someone(ADMIN)).await.unwrap().unwrap())]);
@@ -284,9 +284,9 @@ async fn an_existing_database_pins_the_id_by_which_its_customers_know_the_desk()
     assert_eq!(fresh.another().await.desk_ids().await.unwrap(), ids);
 }
 
-/// Pages of the old server go on addressing an admin who has been demoted since.
+/// Pages of the old server still address an admin who was demoted since.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_the_old_server_addresses_to_a_former_admin_is_for_the_desk() {
+async fn messages_of_the_old_server_to_a_former_admin_are_for_the_desk() {
     if !available() {
         return;
     }
@@ -305,7 +305,7 @@ async fn what_the_old_server_addresses_to_a_former_admin_is_for_the_desk() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_one_code_of_an_earlier_version_is_still_good_until_codes_change() {
+async fn the_single_code_of_an_earlier_version_is_valid_until_codes_change() {
     if !available() {
         return;
     }

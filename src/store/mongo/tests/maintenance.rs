@@ -1,4 +1,4 @@
-//! Moving in and out, and repairs.
+//! Import, export and repairs.
 
 use bson::{Document, doc};
 use futures_util::TryStreamExt;
@@ -13,37 +13,37 @@ use crate::store::{
 use crate::verify::{Repair, verify};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_data_file_moves_in() {
+async fn a_data_file_is_imported() {
     if available() {
         let (fresh, folder) = (Fresh::open().await, tempfile::tempdir().unwrap());
         let file = StoreLocation::Sqlite(folder.path().join("deskline.db")).open().await.unwrap();
         let mongo = OpenStore::Mongo(fresh.store.clone());
-        maintenance_contract::a_store_moves_into_another_and_lives_on_there(&file, &mongo).await;
+        maintenance_contract::a_store_is_copied_into_another_and_works_there(&file, &mongo).await;
         fresh.store.flush().await.unwrap();
         assert_eq!(fresh.documents("messages").count_documents(Document::new()).await.unwrap(), 11);
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_database_moves_out() {
+async fn a_database_is_exported() {
     if available() {
         let (fresh, folder) = (Fresh::open().await, tempfile::tempdir().unwrap());
         let file = StoreLocation::Sqlite(folder.path().join("deskline.db")).open().await.unwrap();
         let mongo = OpenStore::Mongo(fresh.store.clone());
-        maintenance_contract::a_store_moves_into_another_and_lives_on_there(&mongo, &file).await;
+        maintenance_contract::a_store_is_copied_into_another_and_works_there(&mongo, &file).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn wrong_projections_are_found_and_put_right() {
+async fn wrong_projections_are_found_and_repaired() {
     if available() {
         let fresh = Fresh::open().await;
-        maintenance_contract::wrong_projections_are_found_and_put_right(&OpenStore::Mongo(fresh.store.clone())).await;
+        maintenance_contract::wrong_projections_are_found_and_repaired(&OpenStore::Mongo(fresh.store.clone())).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_the_old_server_knows_of_accounts_survives_the_way_through_a_data_file() {
+async fn fields_of_the_old_server_survive_the_way_through_a_data_file() {
     if !available() {
         return;
     }
@@ -64,7 +64,7 @@ async fn what_the_old_server_knows_of_accounts_survives_the_way_through_a_data_f
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_put_right_beside_a_running_server_stays_right() {
+async fn repairs_beside_a_running_server_are_not_undone() {
     if !available() {
         return;
     }
@@ -91,7 +91,7 @@ async fn what_was_put_right_beside_a_running_server_stays_right() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_processes_copy_the_same_and_nothing_that_was_deleted_comes_back() {
+async fn two_processes_copy_at_once_and_deleted_messages_do_not_reappear() {
     if !available() {
         return;
     }
@@ -101,7 +101,7 @@ async fn two_processes_copy_the_same_and_nothing_that_was_deleted_comes_back() {
     let hello = say(&conversation, 1, Side::Customer, "hello");
     let Appended::New(entry) = other.append(vec![hello]).await.remove(0).unwrap() else { panic!("it is new") };
     other.flush().await.unwrap();
-    // One process has read the message, and is slow to copy it; another copies all there is meanwhile.
+    // One process has read the message and is slow to copy it; another one copies everything meanwhile.
     fresh.documents("conversations").update_one(doc! {}, doc! { "$set": { "mirrored": 0_i64 } }).await.unwrap();
     let slow = fresh.store.shared.read_pages(&[conversation.id]).await.unwrap();
     let delete = DraftKind::Delete { target: entry.as_target().unwrap() };
@@ -126,7 +126,7 @@ async fn findings(fresh: &Fresh, repair: Repair) -> (Vec<String>, u64, u64) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn wrong_copies_are_found_and_put_right() {
+async fn wrong_copies_are_found_and_repaired() {
     if !available() {
         return;
     }
@@ -140,12 +140,12 @@ async fn wrong_copies_are_found_and_put_right() {
     assert_eq!(findings(&fresh, Repair::No).await, (vec![], 0, 0));
     let copies = fresh.documents("messages");
     let before: Vec<Document> = dump(&copies).await;
-    // What a tool does that takes the collection for its own.
+    // As a tool does that takes the collection for that of the old server.
     copies.delete_one(doc! { "message": "message 2" }).await.unwrap();
     for (message, change) in [
         ("message 3", doc! { "$set": { "message": "something else" } }),
         ("message 4", doc! { "$set": { "read": false }, "$unset": { "seq": "" } }),
-        // Read with the old server, of which the log knows nothing.
+        // Read on the old server, which the log does not know.
         ("message 5", doc! { "$set": { "read": true } }),
     ] {
         copies.update_one(doc! { "message": message }, change).await.unwrap();

@@ -1,4 +1,4 @@
-//! Accounts that the old server's schema would not have let in, beside one that is as it should be.
+//! Accounts that violate the old server's schema, beside a valid one.
 
 use bson::{Bson, DateTime, Document, doc};
 
@@ -18,7 +18,7 @@ fn account(n: u8) -> Document {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_odd_account_is_read_with_the_least_rights_and_hides_no_other() {
+async fn a_malformed_account_gets_the_least_rights_and_hides_no_other() {
     if !available() {
         return;
     }
@@ -53,7 +53,7 @@ async fn an_odd_account_is_read_with_the_least_rights_and_hides_no_other() {
         assert_eq!((user.name.is_empty(), user.password_hash), (*n == 2, None), "{n}");
     }
     let ids: Vec<_> = (1..=8).map(|n| UserId::from_bytes([n; 12])).collect();
-    assert_eq!(fresh.store.users(&ids).await.unwrap().len(), 7, "what has no id is no account");
+    assert_eq!(fresh.store.users(&ids).await.unwrap().len(), 7, "a document without a user id is not an account");
     let listed = fresh.store.users_of_role(Role::Customer, 0, 100).await.unwrap();
     assert!(listed.users.iter().any(|user| user.id == ids[7]), "the others are listed");
 }

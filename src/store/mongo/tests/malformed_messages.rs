@@ -1,4 +1,4 @@
-//! Messages that the old server's schema would not have let in, among some that are as they should be.
+//! Messages that violate the old server's schema, among valid ones.
 
 use bson::oid::ObjectId;
 use bson::{Bson, DateTime, Document, doc};
@@ -50,7 +50,7 @@ async fn odd(fresh: &Fresh) -> Vec<(&'static str, String, Vec<&'static str>)> {
 const ANN: Members = Members::Support { customer: UserId::from_bytes([1; 12]) };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_odd_message_is_taken_in_as_well_as_can_be_and_stops_no_other() {
+async fn a_malformed_message_is_imported_as_far_as_possible_and_delays_no_other() {
     if !available() {
         return;
     }
@@ -79,9 +79,9 @@ async fn an_odd_message_is_taken_in_as_well_as_can_be_and_stops_no_other() {
     assert_eq!(texts(&fresh, stranger).await, ["from nobody known"]);
     let listed = fresh.store.list(ListFor::Agent(UserId::from_bytes([9; 12])), 10).await.unwrap();
     assert_eq!(listed.len(), 2);
-    assert_eq!(fresh.store.migrate(&|_, _| ()).await.unwrap(), 0, "nothing is looked at again");
+    assert_eq!(fresh.store.migrate(&|_, _| ()).await.unwrap(), 0, "no document is read again");
 
-    // What the old server writes while both run.
+    // The old server writes these while both run.
     messages.insert_many([with(message(30, 1, 9, "x"), "_id", 7), message(31, 1, 9, "later")]).await.unwrap();
     let append = |drafts| fresh.store.append(drafts).boxed();
     fresh.store.pick_up(&append).await.unwrap();
@@ -101,11 +101,11 @@ async fn an_odd_message_is_taken_in_as_well_as_can_be_and_stops_no_other() {
     );
     fresh.store.flush().await.unwrap();
     let report = verify(&*fresh.store, &*fresh.store, Repair::No, |finding| panic!("{finding}"), |_| ()).await.unwrap();
-    assert_eq!(report.left, 0, "the copies say what the log says");
+    assert_eq!(report.left, 0, "the copies agree with the log");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn odd_accounts_are_listed_by_their_ids() {
+async fn malformed_accounts_are_listed_by_their_ids() {
     if !available() {
         return;
     }

@@ -1,4 +1,4 @@
-//! The contract over a MongoDB server, and what only such a server can show.
+//! The contract over a MongoDB server, and tests that are specific to it.
 //!
 //! `DESKLINE_TEST_MONGO_URI` names the server; `scripts/test-mongo-server` starts one. Each test has a database of its own
 //! there, and drops it if it passes.
@@ -42,7 +42,7 @@ const START: Timestamp = Timestamp::from_millis(1_795_249_336_000);
 /// A store over an empty database.
 struct Fresh {
     store: Arc<MongoStore>,
-    /// The same database, past the store.
+    /// The same database, through the driver.
     raw: Database,
 }
 
@@ -55,7 +55,7 @@ impl Fresh {
         Self { store: open_on(&raw).await, raw }
     }
 
-    /// A second process on the same database, as it were.
+    /// Opens the database again, as a second process would.
     async fn another(&self) -> Arc<MongoStore> {
         open_on(&self.raw).await
     }
@@ -85,7 +85,7 @@ async fn open_on(raw: &Database) -> Arc<MongoStore> {
     MongoStore::on(raw.clone()).await.unwrap()
 }
 
-/// A client on `database` that tells of each command before it is sent.
+/// A client on `database` that calls `hear` with each command before it is sent.
 async fn observed(database: &str, hear: impl Fn(&str) + Send + Sync + 'static) -> Database {
     observed_at(&server().unwrap(), database, hear).await
 }
@@ -94,7 +94,7 @@ async fn observed_at(uri: &str, database: &str, hear: impl Fn(&str) + Send + Syn
     let mut options = connection::options(uri).await.unwrap();
     options.command_event_handler = Some(EventHandler::callback(move |event| {
         if let CommandEvent::Started(command) = event {
-            // A desk reads the bans twice a second, whatever else it does.
+            // A desk reads the bans twice a second, independently of the calls that are observed.
             let filter = command.command.get_document("filter");
             if !filter.is_ok_and(|filter| filter.get_str("_id").is_ok_and(|id| id == "bans")) {
                 hear(&command.command_name);
@@ -104,10 +104,10 @@ async fn observed_at(uri: &str, database: &str, hear: impl Fn(&str) + Send + Syn
     Client::with_options(options).unwrap().database(database)
 }
 
-/// Runs a process on `database`, as it were, and kills it when it sends its `fatal`-th command, if it gets that far.
+/// Simulates a process on `database` that is killed when it sends its `fatal`-th command, if it gets that far.
 ///
-/// A runtime that is shut down drops its tasks wherever they wait. The server goes on with what it was sent; that is waited
-/// for, so that whatever comes next finds all there will be.
+/// A runtime that is shut down drops its tasks wherever they wait. The server still executes what it was sent. This
+/// waits for that, so that whatever comes next finds the final state.
 async fn killed_at<F>(database: &str, fatal: u32, work: impl FnOnce(Arc<MongoStore>) -> F + Send + 'static)
 where
     F: Future<Output = ()> + Send + 'static,
@@ -133,7 +133,7 @@ where
     ended.await.expect("the server does not end what it was sent");
 }
 
-/// A way to the server on which it can be waited for that all that was sent is done, and its address. It takes no
+/// A proxy to the server, whose tracker tells when everything that was sent is executed, and its address. It accepts no
 /// connection any more once the tracker is closed.
 async fn way_to_the_server() -> (String, TaskTracker) {
     let to = connection::options(&server().unwrap()).await.unwrap().hosts.remove(0).to_string();
@@ -152,12 +152,12 @@ async fn way_to_the_server() -> (String, TaskTracker) {
     (uri, carried)
 }
 
-/// Until the server has answered everything, whether or not anybody is there to take it.
+/// Forwards until the server has answered everything, even if the client is gone.
 async fn carry_to_the_end(from: TcpStream, to: String) {
     let (mut asked, mut answered) = from.into_split();
     let (mut answers, mut asks) = TcpStream::connect(to).await.unwrap().into_split();
     let ask = async {
-        // However the client ends, it has nothing more to ask.
+        // However the client ends, it sends nothing more.
         drop(tokio::io::copy(&mut asked, &mut asks).await);
         drop(asks.shutdown().await);
     };
@@ -179,8 +179,8 @@ fn server() -> Option<String> {
     std::env::var("DESKLINE_TEST_MONGO_URI").ok().filter(|uri| !uri.is_empty())
 }
 
-/// Whether there is a server. If there is none, that is said aloud, and where all tests must run it is a failure.
-#[expect(clippy::disallowed_methods, reason = "knows from the environment whether it may be left out")]
+/// Whether there is a server. If there is none, prints a warning; in CI, fails.
+#[expect(clippy::disallowed_methods, reason = "the environment says whether the suite may be skipped")]
 fn available() -> bool {
     static SAID: Once = Once::new();
     if server().is_some() {
@@ -188,8 +188,8 @@ fn available() -> bool {
     }
     assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "DESKLINE_TEST_MONGO_URI is not set: no MongoDB to test on");
     SAID.call_once(|| {
-        // Not by a macro: the test harness would keep that for itself.
-        let text = "\n*** The MongoDB suite was LEFT OUT: DESKLINE_TEST_MONGO_URI is not set. ***\n\n";
+        // Not by a macro, whose output the test harness would capture.
+        let text = "\n*** The MongoDB suite was SKIPPED: DESKLINE_TEST_MONGO_URI is not set. ***\n\n";
         std::io::stderr().write_all(text.as_bytes()).unwrap();
     });
     false
@@ -198,7 +198,7 @@ fn available() -> bool {
 store_contract!(fresh, when available);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_store_that_is_there_says_so() {
+async fn an_available_store_passes_its_check() {
     if available() {
         Fresh::open().await.store.check().await.unwrap();
     }

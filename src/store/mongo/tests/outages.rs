@@ -1,4 +1,4 @@
-//! A server that goes away, and a process that is killed at any point.
+//! A server that cannot be reached, and a process that is killed at any point.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,17 +14,17 @@ use crate::domain::{Conversation, Entry, EntryKind, Seq, Side};
 use crate::store::mongo::MongoStore;
 use crate::store::{AppendError, Appended, ConversationStore as _, ListFor, StoreError};
 
-/// How a line to the server is.
+/// The state of the connection to the server.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Line {
     Open,
     /// Connections break, and new ones are refused.
     Cut,
-    /// Connections are held, and nothing gets through.
+    /// Connections stay open, and nothing is forwarded.
     Dead,
 }
 
-/// A way to the server that a test can cut.
+/// A proxy to the server that a test can interrupt.
 struct Proxy {
     line: watch::Sender<Line>,
     port: u16,
@@ -78,14 +78,14 @@ async fn carry(mut from: TcpStream, to: String, mut line: watch::Receiver<Line>)
     }
 }
 
-/// The log is whole, holds each of `texts` once, and its projections are what it says.
+/// Asserts that the log has no gaps and each of `texts` once, and that its projections agree with it.
 async fn assert_whole(store: &MongoStore, conversation: &Conversation, texts: &[String]) {
     let summary = store.summary(conversation.id).await.unwrap().unwrap();
     let log = store.entries_after(conversation.id, Seq::ZERO, 1000).await.unwrap();
     assert_eq!(log.iter().map(|entry| entry.seq.get()).collect::<Vec<_>>(), (1..=log.len() as u64).collect::<Vec<_>>());
     let kept: Vec<&str> = log.iter().filter_map(Entry::message).map(|message| message.original.as_str()).collect();
     let unique: BTreeSet<&str> = kept.iter().copied().collect();
-    assert_eq!(kept.len(), unique.len(), "something was kept twice");
+    assert_eq!(kept.len(), unique.len(), "a message was stored twice");
     for text in texts {
         assert!(unique.contains(text.as_str()), "{text} was acknowledged and lost");
     }
@@ -103,7 +103,7 @@ async fn assert_whole(store: &MongoStore, conversation: &Conversation, texts: &[
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_sent_while_the_server_is_away_is_refused_and_later_kept() {
+async fn messages_sent_while_the_server_is_unreachable_are_refused_and_later_stored() {
     if !available() {
         return;
     }
@@ -131,13 +131,13 @@ async fn what_is_sent_while_the_server_is_away_is_refused_and_later_kept() {
             assert!(store.check().await.is_err(), "readiness shows it");
         }
     }
-    assert!(kept.len() >= 60, "only {} were kept", kept.len());
+    assert!(kept.len() >= 60, "only {} were stored", kept.len());
     assert_whole(&store, &conversation, &kept).await;
     store.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_falls_silent_is_given_up_on_in_time() {
+async fn calls_to_a_silent_server_time_out() {
     if !available() {
         return;
     }
@@ -164,7 +164,7 @@ async fn a_server_that_falls_silent_is_given_up_on_in_time() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_process_killed_at_any_point_leaves_a_whole_log() {
+async fn a_process_killed_at_any_point_leaves_a_complete_log() {
     if !available() {
         return;
     }
@@ -205,6 +205,6 @@ async fn a_process_killed_at_any_point_leaves_a_whole_log() {
     }
     assert_eq!(next.unread(ListFor::Agent(someone(9))).await.unwrap(), unread);
     let flagged = fresh.documents("messages").count_documents(bson::doc! { "read": false }).await.unwrap();
-    assert_eq!(flagged, unread, "the old flags say the same");
+    assert_eq!(flagged, unread, "the old server's flags agree");
     next.close().await;
 }

@@ -41,7 +41,7 @@ async fn assert_sound(store: &Arc<MongoStore>) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_process_killed_while_it_edits_and_deletes_leaves_what_the_log_says() {
+async fn a_process_killed_while_it_edits_and_deletes_leaves_a_consistent_state() {
     if !available() {
         return;
     }
@@ -71,7 +71,7 @@ async fn a_process_killed_while_it_edits_and_deletes_leaves_what_the_log_says() 
         .await;
         let next = fresh.another().await;
         let log = next.entries_after(conversation.id, Seq::ZERO, 100).await.unwrap();
-        // What the dead process sent last may still be done now.
+        // The last command of the dead process may be executed only now.
         let summary = next.summary(conversation.id).await.unwrap().unwrap();
         assert!(summary.last_seq >= log.last().unwrap().seq);
         for entry in acknowledged.lock().iter() {
@@ -85,7 +85,7 @@ async fn a_process_killed_while_it_edits_and_deletes_leaves_what_the_log_says() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_copy_says_what_an_edited_message_says_and_a_deleted_one_is_gone() {
+async fn the_copy_has_edited_texts_and_no_deleted_messages() {
     if !available() {
         return;
     }
@@ -110,11 +110,11 @@ async fn the_copy_says_what_an_edited_message_says_and_a_deleted_one_is_gone() {
     fresh.store.flush().await.unwrap();
     assert_eq!(texts().await, expected);
 
-    // Copied once more from the beginning, as after a crash.
+    // Copied again from the beginning, as after a crash.
     let from_the_beginning = doc! { "$set": { "mirrored": 0_i64 } };
     fresh.documents("conversations").update_one(doc! {}, from_the_beginning).await.unwrap();
     let next = fresh.another().await;
     next.flush().await.unwrap();
-    assert_eq!(texts().await, expected, "what was deleted does not come back");
+    assert_eq!(texts().await, expected, "deleted messages do not reappear");
     next.close().await;
 }

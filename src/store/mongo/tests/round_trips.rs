@@ -1,4 +1,4 @@
-//! What the calls cost: commands sent to the server, once everything is warm.
+//! The cost of calls: commands sent to the server, with warm caches and connections.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ async fn an_append_costs_two_round_trips_and_a_history_one() {
     let conversation = store.open(Members::Support { customer: someone(1) }, super::START).await.unwrap();
     store.append(vec![say(&conversation, 1, Side::Customer, "warm")]).await.remove(0).unwrap();
     store.flush().await.unwrap();
-    // The copy is made later, by somebody else.
+    // The copy is written later, by another task.
     store.stop.cancel();
     sent.lock().clear();
     let took = || std::mem::take(&mut *sent.lock());
@@ -44,7 +44,7 @@ async fn an_append_costs_two_round_trips_and_a_history_one() {
     store.append(vec![read(&conversation, 9, Side::Desk, 100)]).await.remove(0).unwrap();
     assert_eq!(took(), ["insert", "update"]);
     store.append(vec![read(&conversation, 9, Side::Desk, 100)]).await.remove(0).unwrap();
-    assert_eq!(took(), ["find"], "another process may have written what would be news");
+    assert_eq!(took(), ["find"], "another process may have written messages that the mark covers");
     let target = store.entries_at(conversation.id, &[Seq::new(2)]).await.unwrap()[0].as_target().unwrap();
     assert_eq!(took(), ["find"]);
     let edit = DraftKind::Edit { target, body: MessageBody::stored("uno".into()) };
@@ -56,14 +56,14 @@ async fn an_append_costs_two_round_trips_and_a_history_one() {
     assert_eq!(took(), ["find"]);
     store.open(conversation.members, super::START).await.unwrap();
     assert_eq!(took(), ["find"]);
-    // All at the same time, so one round trip.
+    // Concurrent, so one round trip.
     store.list(ListFor::Agent(someone(9)), 50).await.unwrap();
     assert_eq!(took(), ["find"; 3]);
     store.list(ListFor::Customer(someone(1)), 50).await.unwrap();
     assert_eq!(took(), ["find"; 2]);
     store.summary(conversation.id).await.unwrap();
     assert_eq!(took(), ["find"; 2]);
-    // As after a start: how matters stand in the conversation, and numbers for its messages.
+    // As after a start: the state of the conversation, and numbers for its messages.
     let started = open_on(&counted).await;
     started.flush().await.unwrap();
     started.stop.cancel();
@@ -72,7 +72,7 @@ async fn an_append_costs_two_round_trips_and_a_history_one() {
     assert_eq!(took(), ["find"; 2], "it has nothing to read");
 }
 
-/// Longer than the desk remembers people.
+/// Longer than the desk caches people.
 const FORGOTTEN: Duration = Duration::from_millis(5_500);
 
 pub(super) async fn account(fresh: &Fresh, n: u8, role: Role) -> Arc<Person> {
@@ -90,7 +90,7 @@ pub(super) async fn account(fresh: &Fresh, n: u8, role: Role) -> Arc<Person> {
     Arc::new(Person::from(&fresh.store.create_user(new).await.unwrap()))
 }
 
-/// Sends a message and waits for the answer.
+/// Sends a message and waits for its acknowledgement.
 pub(super) async fn send(desk: &Desk, author: &Arc<Person>, to: UserId) {
     let (answer, answered) = tokio::sync::oneshot::channel();
     let ask = SendMessage {
@@ -106,7 +106,7 @@ pub(super) async fn send(desk: &Desk, author: &Arc<Person>, to: UserId) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_call_of_the_desk_costs_the_same_however_many_people_it_shows() {
+async fn the_cost_of_a_call_does_not_depend_on_the_number_of_people_shown() {
     if !available() {
         return;
     }
@@ -123,7 +123,7 @@ async fn a_call_of_the_desk_costs_the_same_however_many_people_it_shows() {
     let count = move |command: &str| *heard.lock().entry(command.to_owned()).or_default() += 1;
     let store = open_on(&observed(fresh.raw.name(), count).await).await;
     store.flush().await.unwrap();
-    // The copy is made later, by somebody else.
+    // The copy is written later, by another task.
     store.stop.cancel();
     let fixture = Fixture::new();
     let desk = Desk::open(&store.stores(), fixture.accounts.clone(), fixture.clock.clone(), DeskSettings::default());
@@ -134,12 +134,12 @@ async fn a_call_of_the_desk_costs_the_same_however_many_people_it_shows() {
     took();
 
     assert_eq!(desk.conversations.list(&agent, 500).await.unwrap().len(), 30);
-    assert_eq!(took(), (4, 0, BTreeMap::new()), "three for the list at once, one for everybody in it");
+    assert_eq!(took(), (4, 0, BTreeMap::new()), "three concurrent ones for the list, one for all people in it");
     desk.conversations.list(&agent, 500).await.unwrap();
     assert_eq!(took(), (3, 0, BTreeMap::new()));
     desk.conversations.unread_count(&customers[0]).await.unwrap();
-    assert_eq!(took(), (2, 0, BTreeMap::new()), "both at once");
-    // Numbers for messages are taken a thousand at a time, so a later message takes none.
+    assert_eq!(took(), (2, 0, BTreeMap::new()), "both concurrently");
+    // Numbers for messages are reserved in blocks of a thousand, so a later message reserves none.
     send(&desk, &agent, customers[0].id).await;
     took();
     send(&desk, &agent, customers[0].id).await;
@@ -149,12 +149,16 @@ async fn a_call_of_the_desk_costs_the_same_however_many_people_it_shows() {
     took();
     send(&desk, &agent, customers[0].id).await;
     let (finds, inserts, rest) = took();
-    assert_eq!((finds, inserts, rest.get("update")), (2, 1, Some(&1)), "who it is for, and who the desk is: {rest:?}");
+    assert_eq!(
+        (finds, inserts, rest.get("update")),
+        (2, 1, Some(&1)),
+        "the recipient, and the desk's identity: {rest:?}"
+    );
     let history = desk.history.read_with(&agent, customers[0].id, None, 50).await.unwrap();
     assert_eq!(history.messages.len(), 4);
     let (finds, ..) = took();
-    // A look at the receipts may come on top, for which the reader does not wait.
-    let what = "how matters stand with the log's end, the messages, what goes with them, who wrote them";
+    // There may be one more for the receipts, which the reader does not wait for.
+    let what = "the state with the end of the log, the messages, their extras, their authors";
     assert!((5..=6).contains(&finds), "{finds}: {what}");
     desk.close().await;
 }

@@ -1,4 +1,4 @@
-//! Databases of earlier versions, whose documents are moved to where they belong now.
+//! Databases of earlier versions, whose documents are moved to their new collections.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::domain::{
 use crate::store::mongo::documents::object_id;
 use crate::store::{Appended, ConversationStore as _, NewUser, UserKey, UserStore as _};
 
-/// Commands that a start sends at most.
+/// The maximum number of commands that a start sends.
 const COMMANDS: u32 = 60;
 
 fn file() -> Attachment {
@@ -63,7 +63,7 @@ async fn all(documents: &Collection<Document>) -> Vec<Document> {
     documents.find(doc! {}).await.unwrap().try_collect().await.unwrap()
 }
 
-/// Puts the documents of a superseded collection back that a start has moved already.
+/// Restores the documents of a superseded collection that a start has moved already.
 async fn put_back(documents: &Collection<Document>, before: &[Document]) {
     for document in before {
         let one = doc! { "_id": document.get_object_id("_id").unwrap() };
@@ -71,7 +71,7 @@ async fn put_back(documents: &Collection<Document>, before: &[Document]) {
     }
 }
 
-/// An id that begins with an earlier time.
+/// An id with a time in the past.
 fn made_before(age: Duration) -> ObjectId {
     let mut bytes = ObjectId::new().bytes();
     let made = SystemClock.now().millis() / 1000 - i64::try_from(age.as_secs()).unwrap();
@@ -79,7 +79,7 @@ fn made_before(age: Duration) -> ObjectId {
     ObjectId::from_bytes(bytes)
 }
 
-/// Leaves the database as version 0.2 would have. Gives the log as it is to be read then.
+/// Turns the database into one of version 0.2. Returns the log as it has to be read then.
 async fn make_old(fresh: &Fresh) -> Vec<Entry> {
     let conversation = fresh.support(1).await;
     let mut expected = Vec::new();
@@ -118,10 +118,10 @@ async fn make_old(fresh: &Fresh) -> Vec<Entry> {
         fresh.store.create_user(new).await.unwrap();
         fresh.documents("profiles").insert_one(superseded_profile(id, profile)).await.unwrap();
     }
-    // Of a deleted account.
+    // A profile of a deleted account.
     let lost = Profile { username: Some("deleted".into()), ..Profile::default() };
     fresh.documents("profiles").insert_one(superseded_profile(someone(7), &lost)).await.unwrap();
-    // Of a message that was never stored, two hours ago.
+    // Extras of a message that was never stored, two hours old.
     let lost = superseded(made_before(Duration::from_hours(2)), Some(1), None);
     fresh.documents("messageExtras").insert_one(lost).await.unwrap();
     fresh.store.flush().await.unwrap();
@@ -129,7 +129,7 @@ async fn make_old(fresh: &Fresh) -> Vec<Entry> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_an_earlier_version_kept_apart_is_moved_however_often_that_is_killed() {
+async fn documents_of_an_earlier_version_are_moved_however_often_the_start_is_killed() {
     if !available() {
         return;
     }
@@ -171,7 +171,7 @@ async fn what_an_earlier_version_kept_apart_is_moved_however_often_that_is_kille
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_an_earlier_version_is_about_to_store_is_left_until_its_entry_is_there() {
+async fn extras_that_an_earlier_version_is_storing_are_left_until_their_entry_exists() {
     if !available() {
         return;
     }

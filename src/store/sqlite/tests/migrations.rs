@@ -10,7 +10,7 @@ use crate::domain::{Attachment, Entry, Message, NameParts, Profile, Seq, Timesta
 use crate::store::sqlite::SqliteStore;
 use crate::store::{MAX_PAGE, Maintenance as _, UserKey};
 
-/// What each schema adds that files of it may hold, in SQL of that schema.
+/// For each schema, SQL that inserts what files of that schema can contain.
 const ROWS: [&str; 13] = [
     // A customer, an admin and a visitor; two conversations with messages, read marks and a status.
     "INSERT INTO users (id, name, email, password_hash, role, status, created_at, updated_at) VALUES
@@ -31,8 +31,8 @@ const ROWS: [&str; 13] = [
          (1, 4, 'read', x'090909090909090909090909', 1, 40, NULL, NULL, NULL, 2),
          (2, 1, 'message', x'020202020202020202020202', 0, 50, x'010203060000000000000004', 'm1', 'bob', NULL);
      INSERT INTO delivered (user, conversation, up_to) VALUES (x'010101010101010101010101', 1, 3);",
-    // A message with a file, one that answers another, and extras of a message that was never stored; two profiles, and one of a
-    // deleted account.
+    // A message with a file, a reply, and extras of a message that was never stored; two profiles, and one of a deleted
+    // account.
     "INSERT INTO profiles (user, username, contact_email, phone, session) VALUES
          (x'010101010101010101010101', 'annie', '', '+49 1', NULL),
          (x'020202020202020202020202', NULL, 'bob@x.test', '', 'digest'),
@@ -59,7 +59,7 @@ const ROWS: [&str; 13] = [
     "",
 ];
 
-/// A file of this schema, with rows that such files may hold.
+/// A file of this schema, with rows that such files can contain.
 fn file_of(schema: usize, folder: &Path) -> PathBuf {
     let path = folder.join("deskline.db");
     let file = super::super::connect(&path).unwrap();
@@ -71,7 +71,7 @@ fn file_of(schema: usize, folder: &Path) -> PathBuf {
     path
 }
 
-/// Everything in a file that the store can read, as text.
+/// Everything that the store can read from a file, as text.
 async fn contents(path: &Path) -> Vec<String> {
     let store = SqliteStore::open(path).unwrap();
     let (stores, maintenance) = (store.stores(), store.maintenance().unwrap());
@@ -90,7 +90,7 @@ async fn contents(path: &Path) -> Vec<String> {
     all
 }
 
-/// The files as they lie on the disk at this moment, which is all that a killed process leaves.
+/// A copy of the files as they are on disk at this moment, which is what a killed process leaves.
 fn as_killed(path: &Path, folder: &Path) -> PathBuf {
     for file in std::fs::read_dir(path.parent().unwrap()).unwrap().map(|file| file.unwrap().path()) {
         std::fs::copy(&file, folder.join(file.file_name().unwrap())).unwrap();
@@ -108,7 +108,7 @@ async fn a_file_of_each_earlier_schema_keeps_its_contents_also_if_a_migration_is
         for killed_after in schema + 1..=STEPS.len() {
             let (running, left) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
             let process = Connection::open(as_killed(&path, running.path())).unwrap();
-            // With hardly any cache, pages of the open transaction are written out.
+            // With a tiny cache, pages of the open transaction are written to disk.
             process.execute_batch("PRAGMA cache_size = 1; BEGIN IMMEDIATE").unwrap();
             for step in &STEPS[schema..killed_after] {
                 process.execute_batch(step).unwrap();
@@ -123,7 +123,7 @@ async fn a_file_of_each_earlier_schema_keeps_its_contents_also_if_a_migration_is
 }
 
 #[tokio::test]
-async fn what_earlier_schemas_kept_apart_is_found_in_its_place() {
+async fn rows_of_earlier_schemas_are_moved_to_their_new_tables() {
     for schema in 2..STEPS.len() {
         let folder = tempfile::tempdir().unwrap();
         let path = file_of(schema, folder.path());
@@ -163,7 +163,7 @@ fn a_failed_migration_leaves_the_file_as_it_was() {
     let folder = tempfile::tempdir().unwrap();
     let path = file_of(2, folder.path());
     let mut file = Connection::open(&path).unwrap();
-    // The way of a step is blocked, long after the first one.
+    // A step long after the first one fails.
     file.execute_batch("CREATE TABLE bans (mine INTEGER)").unwrap();
     assert!(migrate(&mut file).is_err());
     let version: usize = file.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();

@@ -50,7 +50,7 @@ fn a_data_file_has_one_server_under_whatever_name() {
 }
 
 #[tokio::test]
-async fn a_file_of_a_newer_version_is_refused_and_left_alone() {
+async fn a_file_of_a_newer_version_is_refused_and_not_changed() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("deskline.db");
     drop(SqliteStore::open(&path).unwrap());
@@ -61,7 +61,7 @@ async fn a_file_of_a_newer_version_is_refused_and_left_alone() {
 }
 
 #[tokio::test]
-async fn a_file_of_an_earlier_version_keeps_its_log_and_its_promises() {
+async fn a_file_of_an_earlier_version_keeps_its_log_and_its_client_message_ids() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("deskline.db");
     let raw = rusqlite::Connection::open(&path).unwrap();
@@ -88,12 +88,12 @@ async fn a_file_of_an_earlier_version_keeps_its_log_and_its_promises() {
     };
     let draft = Draft { conversation, author, side: Side::Customer, at: Timestamp::from_millis(5), kind };
     let again = store.stores().conversations.append(vec![draft]).await.remove(0).unwrap();
-    let Appended::Already(first) = again else { panic!("it was kept before: {again:?}") };
+    let Appended::Already(first) = again else { panic!("it was stored before: {again:?}") };
     assert_eq!((first.seq, first.message().unwrap().original.as_str()), (Seq::new(1), "hi"));
 }
 
 #[tokio::test]
-async fn the_one_code_of_an_earlier_version_is_still_good() {
+async fn the_single_code_of_an_earlier_version_is_still_valid() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("deskline.db");
     let raw = rusqlite::Connection::open(&path).unwrap();
@@ -170,7 +170,7 @@ async fn every_query_of_the_agents_list_is_served_by_an_index() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn the_data_file_is_its_owners_alone() {
+async fn only_its_owner_can_read_the_data_file() {
     use std::os::unix::fs::PermissionsExt as _;
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("deskline.db");
