@@ -1,4 +1,4 @@
-// An agent at the console, as they see and use it.
+// An agent who uses the console.
 
 import assert from 'node:assert/strict';
 
@@ -21,8 +21,8 @@ export class Agent {
     page.setDefaultTimeout(DEADLINE);
     page.on('pageerror', (error) => agent.mishaps.push(String(error)));
     page.on('dialog', (dialog) => agent.mishaps.push(`a dialog: ${dialog.message()}`));
-    // What the page may not do is an error on its console; that a server which is restarted is not there is none, and neither is
-    // that it knows nothing of a session that polled.
+    // Errors on the page's console fail the test, except those of connections to a server that is being restarted, and
+    // of its polling sessions from before.
     page.on('console', (said) => {
       const isLost = /net::ERR_|WebSocket connection|status of 40[13]/.test(said.text());
       const isPoll = said.location().url.includes('/socket.io/') && /status of 400/.test(said.text());

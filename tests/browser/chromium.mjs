@@ -1,4 +1,4 @@
-// A real Chromium: at CHROMIUM, or where systems put it. Without one the tests are left out, which in CI is a failure.
+// Finds Chromium: at CHROMIUM, or in the usual places. Without it the tests are skipped, or fail in CI.
 
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
@@ -10,7 +10,7 @@ const executablePath = process.env.CHROMIUM ?? places.find((place) => existsSync
 
 /** Whether, and why, to leave a test out. */
 export const skip = !executablePath && process.env.CI !== 'true'
-  && '*** LEFT OUT: there is no Chromium (apt-get install chromium) ***';
+  && '*** SKIPPED: Chromium is not installed (apt-get install chromium) ***';
 
 /** A browser until the end of the test. */
 export async function launch(t) {

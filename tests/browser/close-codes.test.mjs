@@ -11,7 +11,7 @@ test('a page reads 4401, 4403, 4404, 1011 and 1000', { skip }, async (t) => {
   const page = await browser.newPage();
   await page.goto(`${server.url}/health`);
 
-  // Opens a socket and gives the code of its end. With `leave`, the page closes it without a code after the first frame.
+  // Opens a socket and returns its close code. With `leave`, the page closes it without a code after the first frame.
   const end = (path, leave = false) => page.evaluate(([path, leave]) => new Promise((done, fail) => {
     const socket = new WebSocket(`ws://${location.host}${path}`);
     if (leave) socket.onmessage = () => socket.close();
@@ -35,6 +35,6 @@ test('a page reads 4401, 4403, 4404, 1011 and 1000', { skip }, async (t) => {
   assert.equal(await end(`/ws/admin/chat/?token=${admin}`, true), 1000);
   const room = await page.evaluate(async () => (await (await fetch('/api/public/chat-rooms/', { method: 'POST' })).json()).id);
   assert.equal(await end(`/ws/chat/${room}/`, true), 1000);
-  // The portal is refused in the handshake, which a page sees as 1006.
+  // The portal's handshake is refused, which a page sees as 1006.
   assert.equal(await end(`/ws/chat/999999/?token=${ann}`), 1006);
 });

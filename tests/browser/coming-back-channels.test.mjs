@@ -1,5 +1,5 @@
-// What stands on the screens of pages like the shop's first ones and the portal's after sockets and servers were lost: each message
-// once, in order. The shop's pages offer to try again; the portal's come back by themselves and fetch nothing.
+// Pages like the storefront's first generation and the portal's show each message once and in order after sockets and
+// servers were lost. The storefront's pages offer to retry; the portal's reconnect by themselves and fetch nothing.
 
 import { once } from 'node:events';
 import { test } from 'node:test';
@@ -56,7 +56,7 @@ const SHOP_FAULTS = {
 };
 
 for (const [fault, happens] of Object.entries(SHOP_FAULTS)) {
-  test(`the shop's pages show each message once, in order, after ${fault} and a retry`, { skip }, async (t) => {
+  test(`the storefront's pages show each message once, in order, after ${fault} and a retry`, { skip }, async (t) => {
     const { place, ann, panel } = await scene(t, { args: IMPATIENT });
     const said = ['hello'];
     const say = async () => {
@@ -88,7 +88,7 @@ const PORTAL_FAULTS = {
   silence: async (place, say) => {
     place.proxy.all('silence');
     await say();
-    // The page is on another network now; the server learns nothing of it.
+    // The page changes to another network, which the server cannot notice.
     place.proxy.all('lose');
   },
   'kill -9': async (place) => {
@@ -120,15 +120,15 @@ for (const [fault, happens] of Object.entries(PORTAL_FAULTS)) {
       const before = await opened(ann);
       await say(admin);
       await ann.reads('.message', said);
-      // These pages confirm nothing: the server asks for a sign of life, and what it has not seen one after is sent again.
+      // These pages confirm nothing: the server pings them, and sends again what was not followed by a pong.
       await ann.page.waitForTimeout(CONFIRMED);
       await happens(place, () => say(admin));
-      // It was cut off, whether or not one could see it.
+      // The page was disconnected, whether or not that was visible.
       await ann.page.waitForFunction((count) => Number(document.getElementById('opened').textContent) > count, before);
       await admin.sees('#connection', /^connected$/);
       await say(admin);
       await ann.reads('.message', said);
-      // Longer than the server takes to find out that an old connection is dead.
+      // Longer than the server takes to detect that an old connection is dead.
       if (fault === 'silence') await ann.page.waitForTimeout(4000);
       await say(ann);
       await admin.reads('.message', said);

@@ -1,4 +1,5 @@
-// The same with two tabs, a screen that was left, and a message of one's own.
+// Unchanged pages show each message once and in order: with two tabs, a screen that was left and reopened, and own
+// messages.
 
 import assert from 'node:assert/strict';
 import { openChat } from './dashboard.mjs';

@@ -1,4 +1,4 @@
-// What stands on the screens of unchanged pages after connections and servers were lost: each message once, in order.
+// Unchanged pages show each message once and in order after connections and servers were lost.
 
 import { TIMES, onEachTransport, sees } from './support/chat.mjs';
 
@@ -28,12 +28,12 @@ onEachTransport('a page whose network falls silent shows each message once, in o
     place.proxy.all('silence');
     await say(admin);
     await sees(ann, 'Offline');
-    // A browser that is on another network now gives its old connections up; the server learns nothing of it.
+    // A browser that changes to another network drops its old connections, which the server cannot notice.
     place.proxy.all('lose');
     await say(admin);
     await sees(ann, 'Online');
     await ann.reads('.message', said);
-    // Longer than the server takes to find out that the old connection is dead.
+    // Longer than the server takes to detect that the old connection is dead.
     await ann.page.waitForTimeout(4000);
     await say(ann);
     await ann.reads('.message', said);
@@ -47,7 +47,7 @@ onEachTransport('pages show each message once, in order, after the server was ki
     for (let part = 0; part < 3; part += 1) await say(part % 2 ? ann : admin);
     await ann.reads('.message', said);
     await place.server.kill();
-    // What is written before the page notices is lost in the page: it believes that it was sent.
+    // A message written before the page notices the loss is lost in the page, which believes that it was sent.
     await sees(ann, 'Offline');
     await place.server.restart();
     await sees(ann, 'Online');

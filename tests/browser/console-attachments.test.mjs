@@ -7,7 +7,7 @@ import { mint } from '../js/server.mjs';
 import { Agent, site } from './agent.mjs';
 import { skip } from './chromium.mjs';
 
-test('a file is called by its name, and opens in a tab of its own', { skip }, async (t) => {
+test('a file is shown by its name, and opens in a new tab', { skip }, async (t) => {
   const { server, browser } = await site(t);
   const headers = { authorization: `Bearer ${mint(server.ann)}` };
   const room = await (await fetch(`${server.url}/api/chat/rooms/my_room/`, { headers })).json();

@@ -1,4 +1,4 @@
-// The console as a page: who is let in, what it shows, and how it is used, in a real Chromium.
+// The console in a real Chromium: access, rendering, and use by keyboard and on a phone.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { Agent, say, site } from './agent.mjs';
 import { skip } from './chromium.mjs';
 
-test('only agents are let in, and stay in until they leave', { skip }, async (t) => {
+test('only agents can log in, and stay logged in until they log out', { skip }, async (t) => {
   const { server, browser } = await site(t);
   const agent = await Agent.open(t, browser, server);
   const { page } = agent;
@@ -22,14 +22,14 @@ test('only agents are let in, and stay in until they leave', { skip }, async (t)
   await page.reload();
   await page.getByRole('button', { name: 'Log in' }).waitFor();
 
-  // Whose rights end while they are there is shown out, with the reason.
+  // An agent whose rights end is logged out, with the reason.
   await agent.enter(server.second);
   await page.getByText('Nobody has written yet').waitFor();
   await server.user(['block', server.second.email]);
   await page.getByText('You were logged out').waitFor();
 });
 
-test('what people write is text, whatever it looks like', { skip }, async (t) => {
+test('messages are shown as text, whatever they contain', { skip }, async (t) => {
   const { server, browser } = await site(t);
   const ann = await server.signIn(server.ann);
   const nasty = '<img src=x onerror=alert(1)><script>alert(2)</script> https://a.test/?q="x" javascript:alert(3)';
@@ -45,7 +45,7 @@ test('what people write is text, whatever it looks like', { skip }, async (t) =>
   await agent.reads([nasty, nasty]);
 });
 
-test('long conversations are read page by page, without losing the place', { skip }, async (t) => {
+test('long conversations can be read page by page without losing the position', { skip }, async (t) => {
   const { server, browser } = await site(t);
   const ann = await server.signIn(server.ann);
   const all = Array.from({ length: 120 }, (_, index) => `message ${index + 1}.`);
@@ -60,7 +60,7 @@ test('long conversations are read page by page, without losing the place', { ski
   await agent.reads(all.slice(20));
   assert.ok((await place()) > 0 && (await place()) < 700, `message 71 is still before one's eyes, at ${await place()}`);
 
-  // What comes in below does not pull one away, but is announced; and counts as read only once it is seen.
+  // New messages do not scroll the page but are announced, and count as read only when they are visible.
   await say(ann, server, 'new');
   const toEnd = agent.page.getByRole('button', { name: 'New messages' });
   await toEnd.waitFor();
@@ -88,7 +88,7 @@ test('a message that is refused is not lost', { skip }, async (t) => {
   await agent.reads(['hello', 'short']);
 });
 
-test('on a phone it is one thing at a time, and without a mouse everything can be reached', { skip }, async (t) => {
+test('on a phone, list and conversation are separate screens, and everything can be reached with the keyboard', { skip }, async (t) => {
   const { server, browser } = await site(t);
   const ann = await server.signIn(server.ann);
   await say(ann, server, 'a word that is far too long for a narrow screen: ' + 'x'.repeat(200));

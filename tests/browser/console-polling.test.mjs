@@ -1,4 +1,4 @@
-// The console behind a proxy that lets no websocket through.
+// The console behind a proxy that blocks websockets.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -7,7 +7,7 @@ import { withoutWebSocket } from '../js/network.mjs';
 import { Agent, say, site } from './agent.mjs';
 import { skip } from './chromium.mjs';
 
-test('where no websocket gets through, the console polls', { skip }, async (t) => {
+test('where websockets are blocked, the console polls', { skip }, async (t) => {
   const { server, browser } = await site(t);
   const ann = await server.signIn(server.ann);
   await say(ann, server, 'hello');
@@ -22,7 +22,7 @@ test('where no websocket gets through, the console polls', { skip }, async (t) =
   ann.emit('typing', { receiverId: server.admin.id });
   await agent.page.locator('#presence', { hasText: 'is writing…' }).waitFor();
 
-  // Neither a stop nor a power cut loses anything.
+  // Neither a stop nor a kill loses a message.
   await server.stop();
   await agent.page.getByText('Reconnecting…').waitFor();
   await agent.write('written meanwhile');
@@ -33,7 +33,7 @@ test('where no websocket gets through, the console polls', { skip }, async (t) =
   await say(ann, server, 'after all');
   await agent.reads(['hello', 'an answer', 'written meanwhile', 'after all']);
 
-  // Who logs out is gone at once, not when a poll is missed.
+  // Logging out takes effect at once, not when a poll is missed.
   const second = await server.signIn(server.second);
   await agent.page.getByRole('button', { name: 'Log out' }).click();
   await second.waitFor('user-offline', { userId: server.admin.id });

@@ -1,4 +1,4 @@
-// What an agent says and hears at the console, in a real Chromium; customers are on stock socket.io-clients.
+// Agents use the console in a real Chromium; customers are on stock socket.io-clients.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { Agent, say, site } from './agent.mjs';
 import { skip } from './chromium.mjs';
 
-test('an agent answers, and sees how far the answer has come', { skip }, async (t) => {
+test('an agent answers, and sees the status of the answer', { skip }, async (t) => {
   const { server, browser } = await site(t);
   const agent = await Agent.logIn(t, browser, server);
   const ann = await server.signIn(server.ann);
@@ -19,7 +19,7 @@ test('an agent answers, and sees how far the answer has come', { skip }, async (
   await ann.waitFor('messages-read');
   await agent.row(server.ann).locator('.badge').waitFor({ state: 'hidden' });
 
-  // Both see the other type.
+  // Both see that the other side types.
   ann.emit('typing', { receiverId: server.admin.id });
   await agent.page.locator('#presence', { hasText: 'is writing…' }).waitFor();
   ann.emit('stop-typing', { receiverId: server.admin.id });
@@ -38,7 +38,7 @@ test('an agent answers, and sees how far the answer has come', { skip }, async (
   await ann.ask('mark-read', { conversationId, seq });
   await agent.status('I am', 'read');
 
-  // To somebody who is away it is stored, and no more than that until they come.
+  // A message to an offline customer stays `stored` until they connect.
   ann.close();
   await agent.page.locator('#presence', { hasText: 'offline' }).waitFor();
   await agent.write('still there?');
@@ -47,13 +47,13 @@ test('an agent answers, and sees how far the answer has come', { skip }, async (
   await agent.status('still there?', 'sent');
   await agent.status('I am', 'read');
 
-  // The history knows it, too.
+  // The history has the status, too.
   await agent.page.reload();
   await agent.status('I am', 'read');
   await agent.status('still there?', 'sent');
 });
 
-test('what waits elsewhere is counted until it is opened', { skip }, async (t) => {
+test('unread messages of other conversations are counted until these are opened', { skip }, async (t) => {
   const { server, browser } = await site(t);
   const [ann, bob] = [await server.signIn(server.ann), await server.signIn(server.bob)];
   await say(ann, server, 'one');
@@ -62,7 +62,7 @@ test('what waits elsewhere is counted until it is opened', { skip }, async (t) =
   for (const text of ['two', 'three']) await say(bob, server, text);
   await agent.row(server.bob).getByLabel('2 unread').waitFor();
   await agent.page.locator('#conversations li:first-child', { hasText: 'Bob' }).waitFor();
-  // What was taken back does not wait any more.
+  // Deleted messages are not counted any more.
   const { messageId } = await say(bob, server, 'never mind');
   await agent.row(server.bob).getByLabel('3 unread').waitFor();
   await bob.ask('delete-message', { messageId });
@@ -75,7 +75,7 @@ test('what waits elsewhere is counted until it is opened', { skip }, async (t) =
   await agent.reads(['one']);
 });
 
-test('what a colleague does is seen, too', { skip }, async (t) => {
+test('messages and read marks of a colleague are shown', { skip }, async (t) => {
   const { server, browser } = await site(t);
   const [ann, second] = [await server.signIn(server.ann), await server.signIn(server.second)];
   await say(ann, server, 'help');
@@ -85,12 +85,12 @@ test('what a colleague does is seen, too', { skip }, async (t) => {
   await agent.row(server.ann).locator('.badge').waitFor({ state: 'hidden' });
   await agent.openConversation(server.ann);
   await agent.message('a colleague answers').locator('.author', { hasText: 'Second' }).waitFor();
-  // It is the desk's message, but not this agent's to change.
+  // It is a message of the desk, but this agent cannot edit it.
   await agent.status('a colleague answers', 'sent');
   assert.equal(await agent.message('a colleague answers').locator('.menu').count(), 0);
 });
 
-test('messages are edited and taken back, by both sides', { skip }, async (t) => {
+test('both sides edit and delete messages', { skip }, async (t) => {
   const { server, browser } = await site(t);
   const ann = await server.signIn(server.ann);
   const hers = await say(ann, server, 'helo');
@@ -119,7 +119,7 @@ test('messages are edited and taken back, by both sides', { skip }, async (t) =>
   await agent.reads(['This message was deleted', 'This message was deleted']);
 });
 
-test('after a restart everything is there once, also what was written meanwhile', { skip }, async (t) => {
+test('after a restart every message is shown once, including those written meanwhile', { skip }, async (t) => {
   const { server, browser } = await site(t);
   const ann = await server.signIn(server.ann);
   const before = await say(ann, server, 'before');
@@ -138,7 +138,7 @@ test('after a restart everything is there once, also what was written meanwhile'
   const after = await say(ann, server, 'after');
   await agent.reads(['before', 'an answer', 'written while it was away', 'after']);
 
-  // A power cut, during which nobody says goodbye; and what was done while the page was away is made up for.
+  // After a kill without a close, the page catches up with everything that it missed.
   await server.crash();
   await agent.connected();
   await agent.page.context().setOffline(true);

@@ -29,7 +29,7 @@ async function scene(t) {
   return { ann, admin };
 }
 
-test('a message of 900 kB is kept, and shown to the other side', { skip }, async (t) => {
+test('a message of 900 kB is stored, and shown to the other side', { skip }, async (t) => {
   const { ann, admin } = await scene(t);
   const long = `long ${'x'.repeat(900_000)}`;
   await paste(ann, long);
@@ -39,7 +39,7 @@ test('a message of 900 kB is kept, and shown to the other side', { skip }, async
   await ann.reads('.message', ['before', long]);
 });
 
-test('a message beyond the limit is refused, and the page goes on', { skip }, async (t) => {
+test('a message beyond the limit is refused, and the page stays connected', { skip }, async (t) => {
   const { ann, admin } = await scene(t);
   const refused = refusal(ann);
   await paste(ann, 'x'.repeat(1_000_001));
@@ -48,7 +48,7 @@ test('a message beyond the limit is refused, and the page goes on', { skip }, as
   for (const screen of [ann, admin]) await screen.reads('.message', ['before', 'after']);
 });
 
-test('a message that no connection takes ends it, and the page comes back', { skip }, async (t) => {
+test('a message beyond the packet limit closes the connection, and the page reconnects', { skip }, async (t) => {
   const { ann, admin } = await scene(t);
   await paste(ann, 'x'.repeat(3 << 20));
   await ann.sees('#status', 'Offline');

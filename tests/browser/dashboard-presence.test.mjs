@@ -1,4 +1,4 @@
-// Who was online before a page lost its connection, and is not any more when it comes back.
+// People who went offline while a page was disconnected.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -20,7 +20,7 @@ async function agentScene(t) {
   return { place, ann, admin };
 }
 
-test('an agent sees that a customer left while the page was cut off', { skip }, async (t) => {
+test('an agent sees that a customer left while the page was disconnected', { skip }, async (t) => {
   const { place, ann, admin } = await agentScene(t);
   const colleague = await place.server.signIn(place.server.second);
   place.proxy.refuse();
@@ -42,8 +42,8 @@ test('an agent sees that a customer left while the server was down', { skip }, a
   await showsOnline(admin, ['Bob']);
 });
 
-// The page shows no dot for the desk, so what it is told is looked at instead.
-test('a customer is told that the desk left while the page was cut off', { skip }, async (t) => {
+// The page does not show whether the desk is online, so its events are checked instead.
+test('a customer learns that the desk left while the page was disconnected', { skip }, async (t) => {
   const place = await site(t, { proxy: true });
   const desk = await place.server.signIn(place.server.admin);
   const ann = await openChat(t, place, place.server.ann);

@@ -1,4 +1,4 @@
-// What a dashboard-like page shows of the state of things: what is unread, who types, whether it is signed in.
+// What a dashboard-like page shows: unread counts, typing notices, whether it is signed in.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -7,13 +7,14 @@ import { skip } from './chromium.mjs';
 import { customerReady, openChat, openPane } from './dashboard.mjs';
 import { site } from './support/harness.mjs';
 
-test('a message that an agent has on the screen is not counted as unread', { skip }, async (t) => {
+test('a message that is on an agent\'s screen is not counted as unread', { skip }, async (t) => {
   const place = await site(t);
   const ann = await place.server.signIn(place.server.ann);
   await ann.send(place.server.admin, 'the first');
   const admin = await openChat(t, place, place.server.admin);
   await openPane(admin, place.server.ann);
-  // The page sends `mark-read` and asks for the list in the same moment, and shows that answer's count until the next one.
+  // The page sends `mark-read` and requests the list at the same time, and shows the count of that response until the
+  // next one.
   const counts = [];
   for (let round = 0; round < 100; round += 1) {
     const listed = admin.page.waitForResponse((answer) => answer.url().endsWith('/conversations') && answer.request().method() === 'GET');
@@ -27,7 +28,7 @@ test('a message that an agent has on the screen is not counted as unread', { ski
   assert.equal(await admin.page.locator('.badge').count(), 0);
 });
 
-test('a page with an old token goes on trying, once in two seconds', { skip }, async (t) => {
+test('a page with an expired token retries every two seconds', { skip }, async (t) => {
   const place = await site(t);
   const ann = await openChat(t, place, place.server.ann);
   await customerReady(ann);
@@ -35,12 +36,12 @@ test('a page with an old token goes on trying, once in two seconds', { skip }, a
   ann.page.on('websocket', (socket) => socket.on('framesent', ({ payload }) => {
     if (String(payload).startsWith('42["authenticate"')) attempts += 1;
   }));
-  // It takes its new token when it is denied, and is reloaded with it.
+  // The expired token is in the storage whenever the page reads it, also after a reload.
   await ann.page.addInitScript((token) => localStorage.setItem('token', token), place.server.token(place.server.ann, { ttl: -10 }));
   await ann.page.reload();
   await ann.click('#to-chat');
   await ann.sees('#status', 'Offline');
-  // Its list cannot be read with that token either, so what it writes goes the way that a script takes.
+  // It cannot read its list with that token, either, so a script sends its messages.
   const to = place.server.admin.id;
   await ann.page.evaluate(async (receiverId) => {
     const { current } = await import('/dashboard/socket.mjs');
@@ -50,7 +51,7 @@ test('a page with an old token goes on trying, once in two seconds', { skip }, a
   assert.ok(attempts >= 2 && attempts <= 4, `${attempts} attempts in 6 s`);
 });
 
-test('typing lasts until it is sent, and another tab goes on', { skip }, async (t) => {
+test('typing lasts until the message is sent, and continues in another tab', { skip }, async (t) => {
   const place = await site(t);
   const ann = await openChat(t, place, place.server.ann);
   await customerReady(ann);

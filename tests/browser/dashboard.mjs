@@ -1,4 +1,4 @@
-// What people do on the dashboard-like page.
+// Actions of people on the dashboard-like page.
 
 import { Screen, signedIn } from './support/harness.mjs';
 

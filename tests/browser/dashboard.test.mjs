@@ -1,4 +1,4 @@
-// What stands on the screen of a dashboard-like page, driven with a real mouse and keyboard.
+// A dashboard-like page, driven with a real mouse and keyboard.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -7,7 +7,7 @@ import { skip } from './chromium.mjs';
 import { customerReady, openChat, openPane } from './dashboard.mjs';
 import { site } from './support/harness.mjs';
 
-test('a customer and an agent talk, each message once and in order', { skip }, async (t) => {
+test('a customer and an agent see each message once and in order', { skip }, async (t) => {
   const place = await site(t);
   const ann = await openChat(t, place, place.server.ann);
   await customerReady(ann);
@@ -26,7 +26,7 @@ test('a customer and an agent talk, each message once and in order', { skip }, a
   assert.equal(await admin.page.locator('.message.own').count(), 1);
 });
 
-test('after the server was killed, both pages come back and show all messages once', { skip }, async (t) => {
+test('after the server was killed, both pages reconnect and show all messages once', { skip }, async (t) => {
   const place = await site(t);
   const ann = await openChat(t, place, place.server.ann);
   await customerReady(ann);
@@ -34,7 +34,7 @@ test('after the server was killed, both pages come back and show all messages on
   await ann.reads('.message', ['before']);
   const admin = await openChat(t, place, place.server.admin);
   await openPane(admin, place.server.ann);
-  // The page does not ask again for a history that it could not read.
+  // The page does not retry a history request that failed.
   await admin.reads('.message', ['before']);
   await ann.reads('.message', ['before']);
   await place.server.kill();
@@ -49,7 +49,7 @@ test('after the server was killed, both pages come back and show all messages on
   await ann.reads('.message', ['before', 'kept in the input']);
 });
 
-test('a connection that is reset is made again by the page', { skip }, async (t) => {
+test('a page reconnects after a reset', { skip }, async (t) => {
   const place = await site(t, { proxy: true });
   const ann = await openChat(t, place, place.server.ann);
   await customerReady(ann);

@@ -1,4 +1,4 @@
-// What stands on the screen of a page like the portal's, driven with a real mouse and keyboard.
+// A page like the portal's, driven with a real mouse and keyboard.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -27,7 +27,7 @@ async function scene(t, options) {
   return { place, ann, admin };
 }
 
-test('a customer and an agent talk, each message once and in order', { skip }, async (t) => {
+test('a customer and an agent see each message once and in order', { skip }, async (t) => {
   const { ann, admin } = await scene(t);
   await admin.write('#input', 'good day');
   await ann.reads('.message', ['hello', 'good day']);
@@ -37,7 +37,7 @@ test('a customer and an agent talk, each message once and in order', { skip }, a
   assert.deepEqual(await admin.texts('.message.own'), ['good day']);
 });
 
-test('what was said while a page was cut off stands there once, in order', { skip }, async (t) => {
+test('messages sent while a page was disconnected are shown once, in order', { skip }, async (t) => {
   const { place, ann, admin } = await scene(t);
   place.proxy.refuse();
   place.proxy.all('reset');
@@ -50,7 +50,7 @@ test('what was said while a page was cut off stands there once, in order', { ski
   await ann.reads('.message', ['hello', 'meanwhile', 'afterwards']);
 });
 
-test('after the server was killed both pages come back, and show who is away', { skip }, async (t) => {
+test('after the server was killed both pages reconnect, and show who is offline', { skip }, async (t) => {
   const { place, ann, admin } = await scene(t);
   await place.server.kill();
   await admin.sees('#connection', 'disconnected');
@@ -61,14 +61,14 @@ test('after the server was killed both pages come back, and show who is away', {
   await admin.reads('.message', ['hello']);
 });
 
-test('a page without a room is refused, and stays so', { skip }, async (t) => {
+test('a page without a room is refused, and does not retry', { skip }, async (t) => {
   const place = await site(t);
   const admin = await Screen.open(t, place, '/portal/?room=nobody', { storage: signedIn(place.server.admin) });
   await admin.sees('#closed', '2');
   assert.deepEqual(await admin.texts('#opened'), ['0'], 'it was never let in');
 });
 
-test('a forgotten password is set with the digits of the mail', { skip }, async (t) => {
+test('a forgotten password is reset with the mailed digits', { skip }, async (t) => {
   const mailbox = await Mailbox.open(t);
   const place = await site(t, { args: ['--smtp-url', mailbox.url] });
   const page = await Screen.open(t, place, '/portal/');

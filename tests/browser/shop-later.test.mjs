@@ -1,4 +1,4 @@
-// What stands on the screens of pages like the shop's later ones, which use requests alone.
+// Pages like the storefront's later generation, which use requests only.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -20,7 +20,7 @@ const openPanel = (t, place, auth = { access: mint(place.server.admin) }) =>
 async function scene(t) {
   const place = await site(t, { sameOrigin: true });
   const ann = await openCustomer(t, place, { storage: { name: 'Ann' } });
-  // A page that gets no room with the first answer sends nothing until its chat is opened anew.
+  // A page that gets no room with the first response sends nothing until its chat is reopened.
   await ann.submit('#input', 'hello');
   await ann.reads('.message', ['Ann: hello']);
   const panel = await openPanel(t, place);
@@ -28,7 +28,7 @@ async function scene(t) {
   return { place, ann, panel };
 }
 
-test('a customer and an agent talk under their names, also in a second tab', { skip }, async (t) => {
+test('a customer and an agent see each other\'s names, also in a second tab', { skip }, async (t) => {
   const { place, ann, panel } = await scene(t);
   await panel.reads('.room', ['Ann']);
   await panel.submit('#input', 'good day');
@@ -44,7 +44,7 @@ test('a customer and an agent talk under their names, also in a second tab', { s
   await panel.reads('.message', ['Ann: hello', 'Admin (admin@x.test): good day', 'Ann: a question']);
 });
 
-test('the warning covers the panel while the server is away, and no longer', { skip }, async (t) => {
+test('the warning covers the panel only while the server cannot be reached', { skip }, async (t) => {
   const { place, ann, panel } = await scene(t);
   const warning = panel.page.locator('#warning');
   await warning.waitFor({ state: 'hidden' });
@@ -58,7 +58,7 @@ test('the warning covers the panel while the server is away, and no longer', { s
   await ann.reads('.message', ['Ann: hello', 'Ann: is anybody there?']);
 });
 
-test('a deleted room is gone from the panel until its customer writes again', { skip }, async (t) => {
+test('a deleted room is not on the panel until its customer writes again', { skip }, async (t) => {
   const { ann, panel } = await scene(t);
   await panel.click('#delete');
   await panel.reads('#count', ['0 rooms']);
@@ -70,7 +70,7 @@ test('a deleted room is gone from the panel until its customer writes again', { 
   assert.deepEqual(await panel.texts('.message.own'), []);
 });
 
-test('a panel whose token has expired goes on with the same refresh token again and again', { skip }, async (t) => {
+test('a panel whose token has expired can use the same refresh token repeatedly', { skip }, async (t) => {
   const { place } = await scene(t);
   const { server } = place;
   const body = { username: 'admin@x.test', password: PASSWORD };

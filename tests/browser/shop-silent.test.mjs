@@ -1,6 +1,7 @@
-// What stands on the screens of pages like the shop's while their network falls silent, and after it has come back.
+// Pages like the storefront's while their network is silent, and after it recovered.
 //
-// These pages never ask whether their socket is alive: they hear of its end from the system, and then offer to try again.
+// These pages do not check whether their socket is alive: they learn of its end from the system, and then offer to
+// retry.
 
 import { once } from 'node:events';
 import { test } from 'node:test';
@@ -24,19 +25,19 @@ async function givenUp(links) {
   }
 }
 
-test('what was said while the network held everything back stands there once, in order, and what was written is sent', { skip }, async (t) => {
+test('messages of both sides during a silent network are shown once, in order, when it recovers', { skip }, async (t) => {
   const { place, ann, panel } = await scene(t);
   place.proxy.all('stall');
   for (const text of ['one', 'two']) await sayElsewhere(place, text);
   await ann.write('#input', 'a question');
   place.proxy.all('resume');
-  // The question came last to the server.
+  // The server received the question last.
   for (const screen of [ann, panel]) await screen.reads('.message', ['hello', 'one', 'two', 'a question']);
   await write(panel, 'an answer');
   for (const screen of [ann, panel]) await screen.reads('.message', ['hello', 'one', 'two', 'a question', 'an answer']);
 });
 
-test('a network that comes back after the server has given the pages up leaves them with a retry that misses nothing', { skip }, async (t) => {
+test('if the network recovers after the server has closed the sockets, a retry shows every message', { skip }, async (t) => {
   const { place, ann, panel } = await scene(t, { args: IMPATIENT });
   const said = ['hello'];
   for (let time = 0; time < 2; time += 1) {
@@ -58,7 +59,7 @@ test('a network that comes back after the server has given the pages up leaves t
   }
 });
 
-test('a socket that is dead without anybody knowing loses nothing once the system has noticed', { skip }, async (t) => {
+test('a half-open socket loses no message once the system has noticed it', { skip }, async (t) => {
   const { place, ann, panel } = await scene(t, { args: IMPATIENT });
   const dead = sockets(place);
   for (const link of dead) link.silence();
@@ -75,7 +76,7 @@ test('a socket that is dead without anybody knowing loses nothing once the syste
   for (const screen of [ann, panel]) await screen.reads('.message', [...said, 'an answer']);
 });
 
-test('pages that use requests alone show each message once after the network held them back', { skip }, async (t) => {
+test('pages that use requests only show each message once after the network was silent', { skip }, async (t) => {
   const place = await site(t, { sameOrigin: true, proxy: true });
   const ann = await Screen.open(t, place, '/shop-later/customer.html', { storage: { name: 'Ann' } });
   await ann.click('#start');

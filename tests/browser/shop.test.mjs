@@ -1,4 +1,4 @@
-// What stands on the screens of pages like the shop's first ones, driven with a real mouse and keyboard.
+// Pages like the storefront's first generation, driven with a real mouse and keyboard.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -8,7 +8,7 @@ import { skip } from './chromium.mjs';
 import { Screen } from './support/harness.mjs';
 import { hears, openCustomer, retryPanel, sayElsewhere, scene, write } from './support/shop.mjs';
 
-test('replies and questions stand on both screens once, in order, though answers are slower than sockets', { skip }, async (t) => {
+test('both screens show messages once and in order, although responses are slower than sockets', { skip }, async (t) => {
   const { ann, panel } = await scene(t, { answersAfterMs: 50 });
   const said = ['hello'];
   for (let i = 1; i <= 12; i++) {
@@ -25,7 +25,7 @@ test('replies and questions stand on both screens once, in order, though answers
   assert.equal((await panel.texts('.message.own')).length, 12);
 });
 
-test('what was said while a page was cut off stands there after a click on Retry', { skip }, async (t) => {
+test('messages sent while a page was disconnected are shown after a click on Retry', { skip }, async (t) => {
   const { place, ann, panel } = await scene(t);
   place.proxy.refuse();
   place.proxy.all('reset');
@@ -40,7 +40,7 @@ test('what was said while a page was cut off stands there after a click on Retry
   for (const screen of [ann, panel]) await screen.reads('.message', ['hello', 'meanwhile', 'afterwards']);
 });
 
-test('a server that stops, and one that is killed, leave pages that offer to try again, and miss nothing', { skip }, async (t) => {
+test('after a stop and after a kill, the pages offer to retry, and then show every message', { skip }, async (t) => {
   const { place, ann, panel } = await scene(t);
   const said = ['hello'];
   for (const [end, code] of [['stop', 'code 1012'], ['kill', 'code 1006']]) {
@@ -56,7 +56,7 @@ test('a server that stops, and one that is killed, leave pages that offer to try
   }
 });
 
-test('two tabs of a customer, and two customers, each see their own', { skip }, async (t) => {
+test('two tabs of a customer, and two customers, each see their own messages', { skip }, async (t) => {
   const { place, ann, panel } = await scene(t);
   const tab = await openCustomer(t, place, { beside: ann });
   await tab.reads('.message', ['hello']);
@@ -75,7 +75,7 @@ test('two tabs of a customer, and two customers, each see their own', { skip }, 
   assert.deepEqual(await ann.texts('.message'), ['hello', 'second tab']);
 });
 
-test('a file is a link that opens, and a closed room is written on', { skip }, async (t) => {
+test('a file is shown as a link that works, and a customer can write in a closed room', { skip }, async (t) => {
   const { place, ann, panel } = await scene(t);
   const { server } = place;
   const { body: rooms } = await server.get('/api/chat/rooms/', server.admin);
@@ -100,7 +100,7 @@ test('a file is a link that opens, and a closed room is written on', { skip }, a
   assert.equal((await panel.texts('.message')).length, 3);
 });
 
-test('a panel whose agent is blocked hears nothing more', { skip }, async (t) => {
+test('the panel of a blocked agent receives nothing more', { skip }, async (t) => {
   const { place, ann } = await scene(t);
   const panel = await Screen.open(t, place, '/shop/panel.html');
   await panel.page.locator('#username').fill('second@x.test');

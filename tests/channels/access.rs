@@ -1,4 +1,4 @@
-//! Nothing lets a visitor see, rename, read or write another's room.
+//! A visitor cannot list or rename another visitor's room, nor read or write it without its id.
 
 use deskline::domain::Role;
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::harness::{TestServer, Who};
 use crate::shared::SECRET;
 
-/// Everything one can do to a room by request.
+/// All requests that read or change a room.
 fn attempts(room: &str) -> Vec<(&'static str, String, Option<Value>)> {
     let path = format!("/api/public/chat-rooms/{room}/");
     vec![
@@ -20,7 +20,7 @@ fn attempts(room: &str) -> Vec<(&'static str, String, Option<Value>)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_strangers_session_or_token_gives_no_more_than_the_rooms_id_does() {
+async fn a_strangers_session_or_token_gives_no_more_rights_than_the_rooms_id() {
     let server = TestServer::start().await;
     let (room, owner) = server.visit("Ann").await;
     let (_, visitor) = server.visit("Mallory").await;
@@ -33,7 +33,7 @@ async fn a_strangers_session_or_token_gives_no_more_than_the_rooms_id_does() {
             assert_eq!(answer.status == 404, is_rename, "{method} {path} as {who:?}: {}", answer.json);
         }
         let list = server.get("/api/public/chat-rooms/", &who).await;
-        assert!(!list.json.to_string().contains(&room), "a list shows the caller's own alone");
+        assert!(!list.json.to_string().contains(&room), "a list has the caller's own room only");
         for path in ["", "mark_as_read/", "send_message/", "close_room/"] {
             let path = format!("/api/admin/chat-rooms/{room}/{path}");
             for method in ["GET", "POST", "PATCH", "DELETE"] {
@@ -50,7 +50,7 @@ async fn a_strangers_session_or_token_gives_no_more_than_the_rooms_id_does() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_rooms_id_alone_lets_one_talk_but_not_rename_also_when_it_is_closed() {
+async fn with_the_rooms_id_alone_a_client_can_write_but_not_rename_even_if_it_is_closed() {
     let server = TestServer::start().await;
     let admin = server.account("Ada Min", "admin@example.com", Role::Admin).await;
     let agent = Who::Bearer(server.token(&admin));
@@ -70,7 +70,7 @@ async fn the_rooms_id_alone_lets_one_talk_but_not_rename_also_when_it_is_closed(
     assert_eq!((closed.status, &closed.json["room"]["status"]), (200, &json!("closed")));
     let get = format!("/api/public/chat-rooms/{room}/");
     assert_eq!(server.get(&get, &Who::Nobody).await.json["status"], "closed");
-    assert_eq!(server.get(&get, &owner).await.status, 200, "the customer keeps their words");
+    assert_eq!(server.get(&get, &owner).await.status, 200, "the customer can still read the messages");
     by_cookie.send(json!({"type": "chat_message", "content": "still there?"})).await;
     for socket in [&mut by_cookie, &mut by_id] {
         assert_eq!(socket.next_of("chat_message").await["message"]["content"], "still there?");
@@ -91,33 +91,33 @@ async fn a_message_is_shown_only_to_people_who_may_see_its_room() {
     let shown = get(&query, &owner).await;
     assert_eq!((shown.status, &shown.json["content"], &shown.json["id"]), (200, &json!("hi"), &said["id"]));
     assert_eq!(get(&query, &Who::Nobody).await.status, 200, "the room's id is enough, as for the list");
-    assert_eq!(get(&query, &stranger).await.status, 200, "and a session of another room takes nothing away");
+    assert_eq!(get(&query, &stranger).await.status, 200, "also with a session of another room");
     for (query, who) in [("", &owner), (&format!("?room_id={other}"), &stranger)] {
         assert_eq!(get(query, who).await.status, 404, "{query}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_open_server_is_as_open_as_the_original() {
+async fn with_open_public_rooms_everybody_can_do_what_the_original_allowed() {
     let server = TestServer::start_with(&["--open-public-rooms"]).await;
     let (room, _) = server.visit("Ann").await;
     let (_, visitor) = server.visit("Bob").await;
     assert_eq!(
         server.get("/api/public/chat-rooms/", &visitor).await.json["count"],
         1,
-        "a page takes what it gets for its own"
+        "a page takes the room that it gets as its own"
     );
     for (method, path, body) in attempts(&room) {
         let status = server.ask(method, &path, &visitor, body).await.status;
         assert!([200, 201].contains(&status), "{method} {path}: {status}");
     }
     let admin = server.get("/api/admin/chat-rooms/", &visitor).await;
-    assert_eq!(admin.status, 401, "agents' routes stay agents'");
+    assert_eq!(admin.status, 401, "agents' routes are still for agents only");
     let rooms = server.get("/api/public/chat-rooms/", &Who::Nobody).await.json["results"].take();
     let listed = rooms.as_array().unwrap().iter().find(|listed| listed["id"] == room).unwrap();
     let shown = server.get(&format!("/api/public/chat-rooms/{room}/"), &Who::Nobody).await.json;
     assert!(!shown["messages"].as_array().unwrap().is_empty());
-    assert_eq!(listed["messages"], shown["messages"], "everybody's words in the list of all rooms");
+    assert_eq!(listed["messages"], shown["messages"], "the list of all rooms has all messages");
     let mut by_id = server.socket(&format!("/ws/chat/{room}/")).await;
     assert_eq!(by_id.next().await["type"], "room_info");
     let ada = server.account("Ada Min", "admin@example.com", Role::Admin).await;
@@ -129,7 +129,7 @@ async fn an_open_server_is_as_open_as_the_original() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_session_that_the_client_has_thought_up_opens_nothing() {
+async fn a_client_supplied_session_is_rejected() {
     let server = TestServer::start().await;
     let thought_up = Who::Session("thought-up".into());
     let made = server.post("/api/public/chat-rooms/", &thought_up, json!({})).await;
@@ -153,7 +153,7 @@ async fn a_visitors_room_moves_to_their_account_at_log_in() {
     assert_eq!((&mine["results"][0]["id"], &mine["results"][0]["user"]), (&json!(room), &json!(ann.number)));
     assert_eq!(mine["results"][0]["messages"][0]["content"], "before");
     assert_eq!(server.get("/api/public/chat-rooms/", &session).await.json["count"], 0, "the session is over");
-    // A second visitor's room stays where it is, and is closed: the account has one.
+    // A second visitor's room is not moved but closed, because the account has a room.
     let (second, session) = server.visit("Ann").await;
     server.post("/api/auth/login/", &session, body).await;
     assert_eq!(server.get("/api/public/chat-rooms/", &account).await.json["results"][0]["id"], json!(room));
@@ -182,7 +182,7 @@ async fn claims_that_a_dialect_does_not_define_never_widen_rights() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_visitor_who_asks_twenty_times_at_once_has_one_room() {
+async fn a_visitor_who_asks_twenty_times_at_once_gets_one_room() {
     let server = TestServer::start().await;
     let (room, session) = server.visit("Ann").await;
     let asks = (0..20).map(async |_| server.post("/api/public/chat-rooms/", &session, json!({})).await);
@@ -190,7 +190,7 @@ async fn a_visitor_who_asks_twenty_times_at_once_has_one_room() {
         assert_eq!((answer.status, &answer.json["id"]), (200, &json!(room)));
         assert_eq!(answer.cookie, None, "the session goes on");
     }
-    // An account that has none yet gets one room, too, however often it asks for the first time.
+    // An account without a room also gets one room, however many first requests are concurrent.
     let ann = server.account("Ann Lee", "ann@example.com", Role::Customer).await;
     let who = Who::Bearer(server.token(&ann));
     let asks = (0..20).map(async |_| server.post("/api/public/chat-rooms/", &who, json!({})).await.json["id"].clone());
@@ -199,7 +199,7 @@ async fn a_visitor_who_asks_twenty_times_at_once_has_one_room() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_closed_conversation_goes_on_when_the_visitor_writes_again() {
+async fn a_closed_conversation_reopens_when_the_visitor_writes_again() {
     let server = TestServer::start().await;
     let admin = server.account("Ada Min", "admin@example.com", Role::Admin).await;
     let agent = Who::Bearer(server.token(&admin));
@@ -218,7 +218,7 @@ async fn a_closed_conversation_goes_on_when_the_visitor_writes_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_session_opens_nothing_of_the_portal() {
+async fn a_visitors_session_is_not_accepted_by_the_portal() {
     let server = TestServer::start().await;
     let uma = server.account("Uma One", "u1@example.com", Role::Customer).await;
     let who = Who::Bearer(server.token(&uma));
@@ -230,7 +230,7 @@ async fn a_session_opens_nothing_of_the_portal() {
     }
     let message = json!({"room_id": number, "message": "x"});
     assert_eq!(server.post("/api/chat/messages/", &visitor, message).await.status, 401);
-    // Numbers can be guessed, so they open nothing by themselves.
+    // Numbers can be guessed, so a number gives no access.
     for session in [None, Some(secret.as_str())] {
         assert_eq!(server.try_socket(&format!("/ws/chat/{number}/"), session).await.err(), Some(403));
     }

@@ -1,4 +1,4 @@
-//! Accounts of both products: register, confirm, change, forget.
+//! Accounts of both products: registration, confirmation, changes, forgotten passwords.
 
 use deskline::domain::Role;
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ fn with(mut body: Value, field: &str, value: Value) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_portals_customer_registers_confirms_and_is_in() {
+async fn a_customer_of_the_portal_registers_confirms_and_is_logged_in() {
     let server = TestServer::start().await;
     let post = async |path: &str, body: Value| server.post(&format!("/api/accounts/{path}/"), &Who::Nobody, body).await;
     let log_in = async |password: &str| post("login", json!({"email": "uma@x.test", "password": password})).await;
@@ -48,14 +48,14 @@ async fn a_portals_customer_registers_confirms_and_is_in() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_birth_date_that_the_form_leaves_blank_is_none() {
+async fn a_blank_birth_date_of_the_form_is_none() {
     let server = TestServer::start().await;
     let made = server.post("/api/accounts/register/", &Who::Nobody, with(uma(), "date_of_birth", json!(""))).await;
     assert_eq!(made.status, 201, "{}", made.json);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_portals_customer_gets_wrong_is_named() {
+async fn errors_of_the_portals_forms_name_the_field() {
     let server = TestServer::start().await;
     for (body, field) in [
         (json!({}), "first_name"),
@@ -96,23 +96,31 @@ async fn a_profile_is_changed_in_parts() {
     assert_eq!(
         (&details(&changed)[..4], &changed["date_of_birth"]),
         (&expected[..], &Value::Null),
-        "the address stays"
+        "the address does not change"
     );
     let changed = update("PUT", json!({"date_of_birth": "1990-02-28"})).await;
     assert_eq!((&details(&changed)[..4], &changed["date_of_birth"]), (&expected[..], &json!("1990-02-28")));
     assert_eq!(update("PUT", json!({"date_of_birth": ""})).await["date_of_birth"], "1990-02-28", "left blank");
     let body = json!({"username": "uma", "password": "secret-1"});
-    assert_eq!(server.post("/api/auth/login/", &Who::Nobody, body).await.status, 200, "the username stays as well");
+    assert_eq!(
+        server.post("/api/auth/login/", &Who::Nobody, body).await.status,
+        200,
+        "the user name does not change, either"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_forgotten_password_is_set_anew_with_the_mailed_code() {
+async fn a_forgotten_password_is_reset_with_the_mailed_code() {
     let server = TestServer::start().await;
     server.account("Uma One", "uma@x.test", Role::Customer).await;
     let post = async |path: &str, body: Value| server.post(&format!("/api/accounts/{path}/"), &Who::Nobody, body).await;
     let stranger = post("password-reset-request", json!({"email": "nobody@x.test"})).await;
     let asked = post("password-reset-request", json!({"email": "uma@x.test"})).await;
-    assert_eq!((stranger.status, &stranger.json), (asked.status, &asked.json), "who has an account is not told");
+    assert_eq!(
+        (stranger.status, &stranger.json),
+        (asked.status, &asked.json),
+        "the response does not reveal who has an account"
+    );
     let code = server.mailed("choose a new password: ").await;
     let reset = async |code: &str, password: &str| {
         post("password-reset", json!({"email": "uma@x.test", "otp_code": code, "new_password": password})).await.status
@@ -127,7 +135,7 @@ async fn a_forgotten_password_is_set_anew_with_the_mailed_code() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_profile_that_is_refused_stays_as_it_was() {
+async fn a_refused_profile_is_not_changed() {
     let server = TestServer::start().await;
     server.account("Ann Lee", "ann@x.test", Role::Customer).await;
     let uma = server.account("Uma One", "uma@x.test", Role::Customer).await;
@@ -162,6 +170,6 @@ async fn a_shops_customer_logs_in_with_the_username_they_registered() {
     assert_eq!(
         register(forged).await.json,
         json!({"username": ["Enter a valid username."]}),
-        "no username is an address"
+        "a user name cannot be an address"
     );
 }

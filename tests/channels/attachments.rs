@@ -1,4 +1,4 @@
-//! Files with messages: uploaded, fetched back, refused.
+//! Attachments: uploads, downloads, refusals.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -39,7 +39,7 @@ impl Room {
 
     async fn upload_with(&self, by: &User, name: &str, bytes: Vec<u8>, text: &str, form: Form) -> (u16, Value) {
         let part = Part::bytes(bytes).file_name(name.to_owned());
-        // The file comes first: who may send is known only later.
+        // The file comes before the room, so permission can be checked only afterwards.
         let form = form.part("attachment", part).text("room_id", self.number.to_string());
         let form = if text.is_empty() { form } else { form.text("message", text.to_owned()) };
         let request = self.server.http.post(format!("http://{}/api/chat/messages/", self.server.address()));
@@ -88,7 +88,7 @@ async fn an_attachment_is_delivered_on_every_dialect() {
     }
 }
 
-/// The link in the first text of an answer or frame that has one.
+/// The first link in a response or frame.
 fn link_in(answer: &Value) -> Option<String> {
     match answer {
         Value::String(text) => text.split(['\n', ' ']).find(|word| word.contains("/media/")).map(str::to_owned),
@@ -98,9 +98,9 @@ fn link_in(answer: &Value) -> Option<String> {
     }
 }
 
-/// Wherever a page reads of a file, the link is whole: a page may come from another origin than the server.
+/// Every link to a file is absolute, since a page may come from another origin than the server.
 #[tokio::test(flavor = "multi_thread")]
-async fn links_are_whole_in_every_answer_and_frame_that_shows_one() {
+async fn links_are_absolute_in_every_response_and_frame() {
     let room = Room::open().await;
     let (customer, agent) = (Who::Bearer(room.server.token(&room.uma)), Who::Bearer(room.server.token(&room.admin)));
     let uuid = room.server.get("/api/public/chat-rooms/", &customer).await.json["results"][0]["id"].take();
@@ -149,7 +149,7 @@ async fn links_are_whole_in_every_answer_and_frame_that_shows_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn behind_a_trusted_proxy_links_begin_as_the_client_sees_the_server() {
+async fn behind_a_trusted_proxy_links_begin_with_the_address_that_the_client_uses() {
     for (arguments, expected) in
         [(&["--trusted-proxy", "127.0.0.1/32"][..], "https://shop.test"), (&[], "http://a.test")]
     {
@@ -167,7 +167,7 @@ async fn behind_a_trusted_proxy_links_begin_as_the_client_sees_the_server() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_may_not_be_sent_is_refused_and_leaves_nothing_behind() {
+async fn a_file_that_is_not_allowed_is_refused_and_leaves_nothing_behind() {
     let room = Room::open().await;
     let stranger = room.server.account("Mal Lory", "mal@example.com", Role::Customer).await;
     for (by, name, bytes, status) in [
@@ -196,10 +196,10 @@ async fn what_may_not_be_sent_is_refused_and_leaves_nothing_behind() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_for_which_it_is_too_early_leaves_nothing_behind() {
+async fn a_file_beyond_the_send_rate_leaves_nothing_behind() {
     let room = Room::open_with(&["--send-rate", "1"]).await;
     let mut kept = 0;
-    // Ten at once are allowed, and one more each second.
+    // Ten are allowed at once, and one more each second.
     for _ in 0..100 {
         let (status, json) = room.upload(&room.uma, "a.png", picture(100), "look").await;
         if status == 429 {
@@ -209,11 +209,11 @@ async fn a_file_for_which_it_is_too_early_leaves_nothing_behind() {
         assert_eq!(status, 201, "{json}");
         kept += 1;
     }
-    panic!("nobody may send {kept} at once");
+    panic!("{kept} uploads at once were accepted");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_a_signed_link_opens_a_file() {
+async fn only_a_signed_link_returns_a_file() {
     let room = Room::open().await;
     let (_, json) = room.upload(&room.uma, "a.png", picture(100), "look").await;
     let link = json["attachment"].as_str().unwrap().to_owned();
@@ -228,7 +228,7 @@ async fn only_a_signed_link_opens_a_file() {
         assert_eq!(room.server.http.get(link.replace(part, wrong)).send().await.unwrap().status(), 404, "{wrong}");
     }
     let as_token = Who::Bearer(format!("{opens}.{signature}"));
-    assert_eq!(room.server.get("/api/chat/rooms/", &as_token).await.status, 401, "a link is no token");
+    assert_eq!(room.server.get("/api/chat/rooms/", &as_token).await.status, 401, "a link is not accepted as a token");
     assert_eq!(room.server.http.get(&link).send().await.unwrap().status(), 200);
 }
 
@@ -245,7 +245,7 @@ async fn the_file_of_a_deleted_message_is_served_to_nobody() {
     assert_eq!(link_in(&list), None, "{list}");
 }
 
-/// A form by hand, for what no client would send.
+/// A form made by hand, as no client library would send it.
 fn form(room: u64, file: &[u8]) -> Vec<u8> {
     let mut form = format!(
         "--b\r\nContent-Disposition: form-data; name=\"room_id\"\r\n\r\n{room}\r\n--b\r\nContent-Disposition: form-data; \
@@ -256,7 +256,7 @@ fn form(room: u64, file: &[u8]) -> Vec<u8> {
     form
 }
 
-/// A connection on which the head of an upload was sent.
+/// Sends the head of an upload. Returns the connection.
 async fn begin(room: &Room, by: &User, length: usize) -> TcpStream {
     let mut stream = TcpStream::connect(room.server.address()).await.unwrap();
     let head = format!(
@@ -268,7 +268,7 @@ async fn begin(room: &Room, by: &User, length: usize) -> TcpStream {
     stream
 }
 
-/// The status of the answer.
+/// The status of the response.
 async fn status(stream: &mut TcpStream) -> String {
     let mut answer = vec![0; 12];
     timeout(PATIENCE, stream.read_exact(&mut answer)).await.expect("an answer in time").unwrap();
@@ -310,7 +310,7 @@ async fn an_upload_without_permission_is_refused_before_it_is_stored() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_announced_as_too_large_never_touches_the_disk() {
+async fn an_upload_whose_declared_length_is_too_large_is_not_written_to_disk() {
     let room = Room::open_with(&["--max-attachment", "1"]).await;
     let file = form(room.number, &picture(10 << 20));
     let mut stream = begin(&room, &room.uma, file.len()).await;
@@ -334,7 +334,7 @@ async fn a_form_without_an_end_to_a_head_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_page_that_is_a_picture_as_well_is_only_ever_downloaded() {
+async fn a_file_that_is_both_html_and_a_picture_is_only_downloaded() {
     let room = Room::open().await;
     let both = b"GIF89a/*<svg onload=alert(1)>*/=1;".to_vec();
     let (status, json) = room.upload(&room.uma, "page.html", both, "look").await;
@@ -371,7 +371,7 @@ async fn the_rest_of_an_old_upload_is_deleted_at_the_start() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn links_begin_with_what_is_configured_and_not_with_what_a_client_says() {
+async fn links_begin_with_the_configured_url_and_not_with_a_clients_header() {
     let forged = async |server: &TestServer, who: &Who, host: &str| {
         let Who::Bearer(token) = who else { panic!("a token") };
         let request = server.http.get(format!("http://{}/api/chat/messages/", server.address())).bearer_auth(token);
@@ -390,11 +390,11 @@ async fn links_begin_with_what_is_configured_and_not_with_what_a_client_says() {
     assert_eq!(forged(&room.server, &who, "chat.test").await, "https://chat.test");
     assert_eq!(forged(&room.server, &who, "evil.test").await, "https://shop.test");
     let made = room.server.post("/api/public/chat-rooms/", &Who::Nobody, json!({})).await;
-    assert!(made.cookie.unwrap().contains("; Secure"), "a cookie of a page under TLS goes nowhere else");
+    assert!(made.cookie.unwrap().contains("; Secure"), "a cookie of a page under TLS is sent over TLS only");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_link_finds_nothing() {
+async fn malformed_links_are_not_found() {
     let room = Room::open().await;
     let long = "x".repeat(8000);
     for link in [

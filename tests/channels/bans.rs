@@ -1,4 +1,4 @@
-//! A visitor who is shut out for a time.
+//! A visitor who is banned.
 
 use deskline::domain::{Ban, Banned, Clock as _, Members, Role, SystemClock};
 use serde_json::json;
@@ -23,7 +23,7 @@ async fn a_banned_visitor_loses_every_socket_and_cannot_read_write_or_reconnect(
     let Members::Support { customer } = customer else { panic!("the room of a customer") };
     let now = SystemClock.now();
     let ban = Ban { who: Banned::Person(customer), until: now.after(Duration::from_hours(1)) };
-    // As another process does it: this one reads it from the store.
+    // Written to the store as by another process; the server reads it from there.
     assert!(server.stores.bans.save_ban(ban, now).await.unwrap());
     let since = Instant::now();
     assert_eq!((own.end().await, guest.end().await), (4404, 4404));
@@ -51,7 +51,7 @@ async fn a_banned_visitor_loses_every_socket_and_cannot_read_write_or_reconnect(
     let heard =
         server.post(&format!("/api/public/chat-rooms/{other}/send_message/"), &bob, json!({"content": "hi"})).await;
     assert_eq!(heard.status, 201);
-    assert_eq!(others.next_of("chat_message").await["message"]["content"], "hi", "others go on");
+    assert_eq!(others.next_of("chat_message").await["message"]["content"], "hi", "others are not affected");
 
     assert!(server.stores.bans.lift_ban(ban.who).await.unwrap());
     let since = Instant::now();

@@ -1,5 +1,5 @@
-//! A room's id alone lets a client read the room and write for its customer, but not be the customer. And showing more than the
-//! id never gives less.
+//! With a room's id alone, a client can read the room and write for its customer, but does not count as the customer.
+//! Additional credentials never reduce these rights.
 
 use deskline::domain::{AccountStatus, Role};
 use deskline::store::UserChange;
@@ -11,7 +11,7 @@ fn said(content: &str) -> Value {
     json!({ "content": content })
 }
 
-/// The texts of the messages in an answer.
+/// The texts of the messages in a response.
 fn texts(log: &Value) -> Vec<&str> {
     log.as_array().unwrap().iter().map(|message| message["content"].as_str().unwrap()).collect()
 }
@@ -33,7 +33,7 @@ async fn a_room_id_without_credentials_does_not_affect_presence_or_read_marks() 
     let mut watching = server.socket(&format!("/ws/chat/{number}/?token={}", server.token(&ada))).await;
     while watching.hears().await.is_some() {}
 
-    // What the panel of one generation asks for when an agent opens a room: no token comes with it.
+    // The requests of generation A's panel when an agent opens a room. They have no token.
     let mut panel = server.socket(&format!("/ws/chat/{room}/")).await;
     assert_eq!(panel.next().await["type"], "room_info");
     let public = format!("/api/public/chat-rooms/{room}/");
@@ -43,7 +43,7 @@ async fn a_room_id_without_credentials_does_not_affect_presence_or_read_marks() 
     }
     while let Some(frame) = watching.hears().await {
         let is_told = frame["type"] == "read_receipt" || frame["status"] == "online";
-        assert!(!is_told, "nobody has come or read: {frame}");
+        assert!(!is_told, "nobody has come online or read: {frame}");
     }
     assert_eq!(server.post(&mine, &agent, said("still there?")).await.status, 201);
     assert_eq!(panel.next_of("chat_message").await["message"]["content"], "still there?");
@@ -51,7 +51,7 @@ async fn a_room_id_without_credentials_does_not_affect_presence_or_read_marks() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_identity_that_does_not_fit_gives_no_less_than_the_id_alone() {
+async fn credentials_of_another_room_do_not_reduce_the_rights_of_the_id() {
     let server = TestServer::start().await;
     let ann = server.account("Ann Lee", "ann@example.com", Role::Customer).await;
     let (room, _) = server.visit("Ann").await;
@@ -74,7 +74,7 @@ async fn an_identity_that_does_not_fit_gives_no_less_than_the_id_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_closed_room_is_read_and_opened_again_by_what_its_customer_writes() {
+async fn a_closed_room_can_be_read_and_reopens_when_its_customer_writes() {
     let server = TestServer::start().await;
     let ada = server.account("Ada Min", "ada@example.com", Role::Admin).await;
     let agent = Who::Bearer(server.token(&ada));

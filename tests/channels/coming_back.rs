@@ -1,4 +1,4 @@
-//! A socket that was lost, and the next one of the same person in the same room: what was said meanwhile comes once.
+//! A socket is lost, and the same person opens another one to the same room: messages sent meanwhile arrive once.
 
 use std::time::Duration;
 
@@ -10,7 +10,8 @@ use tokio_tungstenite::tungstenite::Message;
 
 use crate::harness::{Answer, PATIENCE, Socket, TestServer, Who};
 
-/// How long an older socket may take to answer once its person has come back, with some more on a busy machine.
+/// How long the server may take to detect that an older socket is dead after its person has reconnected, with a margin
+/// for a busy machine.
 const FOUND_OUT: Duration = Duration::from_secs(15);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,7 +78,7 @@ impl Scene {
 
     fn text(frame: &Value) -> String {
         let message = if frame["message"].is_object() { &frame["message"]["content"] } else { &frame["message"] };
-        message.as_str().unwrap_or_else(|| panic!("no message: {frame}")).to_owned()
+        message.as_str().unwrap_or_else(|| panic!("not a message: {frame}")).to_owned()
     }
 
     async fn hears(&self, socket: &mut Socket, expected: &[&str]) {
@@ -86,17 +87,17 @@ impl Scene {
         }
     }
 
-    /// Reads until the next ping. The library answers it when the socket is used again.
+    /// Reads until the next ping. tungstenite answers it when the socket is used again.
     async fn is_pinged(socket: &mut Socket) {
         let ping = async { while !matches!(socket.0.next().await, Some(Ok(Message::Ping(_)))) {} };
-        timeout(PATIENCE, ping).await.expect("the server does not ask whether it has arrived");
+        timeout(PATIENCE, ping).await.expect("the server did not ping");
     }
 
     /// Reads this message, then answers pings until the server knows that it has arrived.
     async fn hears_and_confirms(&self, socket: &mut Socket, text: &str) {
         self.hears(socket, &[text]).await;
         Self::is_pinged(socket).await;
-        // The library's pong goes out before this text, which shows by its answer that both were read.
+        // tungstenite sends its pong before this text, whose answer shows that the server has read both.
         let (asked, answer) = match self.dialect {
             Dialect::Storefront => (r#"{"type": "ping"}"#, json!({"type": "pong"})),
             Dialect::Drivecash => ("no JSON", json!({"error": "Invalid JSON"})),
@@ -112,7 +113,7 @@ impl Scene {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_lost_socket_is_made_up_for_by_the_next_one() {
+async fn what_a_lost_socket_missed_is_sent_on_the_next_one() {
     for dialect in [Dialect::Storefront, Dialect::Drivecash] {
         let scene = Scene::new(dialect).await;
         let mut socket = scene.open().await;
@@ -125,7 +126,7 @@ async fn a_lost_socket_is_made_up_for_by_the_next_one() {
         scene.hears(&mut back, &["meanwhile", "mine"]).await;
         scene.answer("nothing more").await;
         scene.hears_and_confirms(&mut back, "nothing more").await;
-        // Another tab is not owed what this one has got.
+        // What this tab has received is not sent to another tab again.
         let mut tab = scene.open().await;
         scene.hears_nothing_more(&mut tab).await;
     }
@@ -161,7 +162,7 @@ async fn fetched_history_is_not_sent_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_socket_that_was_closed_is_owed_nothing() {
+async fn after_a_clean_close_nothing_is_sent_again() {
     for dialect in [Dialect::Storefront, Dialect::Drivecash] {
         let scene = Scene::new(dialect).await;
         let mut socket = scene.open().await;
@@ -174,19 +175,20 @@ async fn a_socket_that_was_closed_is_owed_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_half_open_socket_is_given_up_soon_after_its_person_came_back() {
+async fn a_half_open_socket_is_closed_soon_after_its_person_reconnects() {
     for dialect in [Dialect::Storefront, Dialect::Drivecash] {
         let scene = Scene::new(dialect).await;
-        // Nobody reads it, so it answers nothing.
+        // Nobody reads it, so it does not answer pings.
         let mut silent = scene.open().await;
         scene.answer("into the void").await;
         let mut back = scene.open().await;
         scene.answer("live").await;
-        let late = timeout(FOUND_OUT, back.next_of("chat_message")).await.expect("it is lost, or 45 s late");
-        assert_eq!(Scene::text(&late), "into the void", "what is said now comes after it");
+        let late =
+            timeout(FOUND_OUT, back.next_of("chat_message")).await.expect("the message was lost, or delayed by 45 s");
+        assert_eq!(Scene::text(&late), "into the void", "later messages come after it");
         scene.hears(&mut back, &["live"]).await;
         scene.hears_nothing_more(&mut back).await;
         let end = async { while silent.next_or_end().await.is_ok() {} };
-        timeout(PATIENCE, end).await.expect("the old socket was not ended");
+        timeout(PATIENCE, end).await.expect("the old socket was not closed");
     }
 }

@@ -15,20 +15,20 @@ enum Dialect {
 
 const ALL: [Dialect; 3] = [Dialect::Socketio, Dialect::Storefront, Dialect::Drivecash];
 
-/// One end of a conversation, whatever it speaks.
+/// One end of a conversation, over any dialect.
 enum End {
     Socketio(Client),
-    /// In the room, or for an agent over all rooms.
+    /// A socket of the room, or an agent's socket for all rooms.
     Storefront(Socket),
     Drivecash(Socket),
 }
 
-/// What both ends need to know of the conversation.
+/// The data of the conversation that both ends need.
 struct Place {
     uuid: String,
     number: u64,
     customer: User,
-    /// The first agent, who stands for the desk.
+    /// The first agent, whose id is the support identity's.
     admin: User,
 }
 
@@ -95,10 +95,10 @@ impl End {
         self.next(is_customer).await.1
     }
 
-    /// Hears this as the customer, and from whom: the desk, whoever wrote.
+    /// Expects this text as the customer, from the desk, whoever wrote it.
     async fn hear_from(&mut self, desk: &User, text: &str) {
         let message = loop {
-            // On drivecash one hears oneself, too.
+            // On drivecash, the sender gets their own messages, too.
             let (message, heard) = self.next(true).await;
             if heard == text {
                 break message;
@@ -118,7 +118,7 @@ impl End {
         }
     }
 
-    /// Types, if the dialect has a word for it.
+    /// Types, if the dialect has an event for it.
     async fn type_(&mut self, to: &User) -> bool {
         match self {
             Self::Socketio(client) => {
@@ -133,7 +133,7 @@ impl End {
         }
     }
 
-    /// Who types, if the dialect has a word for it.
+    /// Expects a typing notice, if the dialect has an event for it.
     async fn hear_typing(&mut self, typist: &User) {
         match self {
             Self::Socketio(client) => {
@@ -145,14 +145,14 @@ impl End {
         }
     }
 
-    /// Marks the other side's newest message as read, if the dialect has a word for it.
+    /// Marks the other side's newest message as read, if the dialect has an event for it.
     async fn read(&mut self, server: &TestServer, place: &Place, from: &User, who: &Who) -> bool {
         match self {
             Self::Socketio(client) => {
                 client.emit("mark-read", json!({"senderId": from.id.to_string()})).unwrap();
                 true
             }
-            // A customer there fetches messages, which is no more than delivery.
+            // A customer there only fetches messages, which marks them as delivered, not as read.
             Self::Storefront(_) if from.role.is_agent() => false,
             Self::Storefront(_) => {
                 let path = format!("/api/admin/chat-rooms/{}/mark_as_read/", place.uuid);
@@ -169,7 +169,7 @@ impl End {
         }
     }
 
-    /// Hears that somebody has read, if the dialect has a word for it. Sides hear of their own reading, too.
+    /// Expects a read mark, if the dialect has an event for it. Readers get their own read marks, too.
     async fn hear_read(&mut self, reader: &User) {
         match self {
             Self::Socketio(client) => {
@@ -181,7 +181,7 @@ impl End {
         }
     }
 
-    /// Hears that somebody has come or gone, if the dialect has a word for it.
+    /// Expects that somebody comes online or goes offline, if the dialect has an event for it.
     async fn hear_presence(&mut self, person: &User, is_online: bool) {
         let id = person.id.to_string();
         match self {
@@ -199,7 +199,7 @@ impl End {
     }
 }
 
-/// What the customer has not read, as the dialects that count it say; the shop's has no word for it.
+/// The customer's unread count in the dialects that have one; the storefront's has none.
 async fn unread_by_customer(server: &TestServer, customer: &Who) -> [Value; 2] {
     let in_portal = server.get("/api/chat/rooms/my_room/", customer).await.json["room"].take();
     let socketio = server.get("/api/chat/unread-count", customer).await.json["count"].take();
@@ -207,7 +207,7 @@ async fn unread_by_customer(server: &TestServer, customer: &Who) -> [Value; 2] {
     [in_portal["user_unread_count"].clone(), socketio]
 }
 
-/// The same conversation as each dialect's requests show it: texts with their ids, and what the desk has not read.
+/// Compares the conversation in the REST routes of each dialect: texts with their ids, and the desk's unread count.
 async fn histories(server: &TestServer, place: &Place, agent: &Who) {
     let shop = server.get(&format!("/api/admin/chat-rooms/{}/get_messages/", place.uuid), agent).await.json;
     let portal = server.get(&format!("/api/chat/messages/?room_id={}", place.number), agent).await.json;
@@ -232,7 +232,7 @@ async fn histories(server: &TestServer, place: &Place, agent: &Who) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_dialect_talks_with_every_other() {
+async fn people_on_all_dialects_can_talk_with_each_other() {
     for customer_speaks in ALL {
         for agent_speaks in ALL {
             meet(customer_speaks, agent_speaks).await;

@@ -1,4 +1,4 @@
-//! What a deleted account has said is in no list and in no search.
+//! Messages of deleted accounts are in no list and no search.
 
 use deskline::domain::{Members, Role};
 use deskline::lab::testkit::socketio::Client;
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::harness::{PATIENCE, TestServer, Who};
 
 #[tokio::test]
-async fn what_deleted_people_said_is_in_no_list_and_in_no_search() {
+async fn messages_of_deleted_people_are_in_no_list_and_no_search() {
     let server = TestServer::start().await;
     let uma = server.account("Uma One", "uma@x.test", Role::Customer).await;
     let bob = server.account("Bob Two", "bob@x.test", Role::Customer).await;
@@ -42,7 +42,7 @@ async fn what_deleted_people_said_is_in_no_list_and_in_no_search() {
     for list in &after {
         assert!(!list.contains("Uma") && !list.contains("Deleted"), "{list}");
     }
-    assert!(after[0].contains("Bob Two"), "others are listed still: {}", after[0]);
+    assert!(after[0].contains("Bob Two"), "others are still listed: {}", after[0]);
 
     let members = Members::Support { customer: uma.id };
     let room = server.stores.conversations.find(members).await.unwrap().unwrap();

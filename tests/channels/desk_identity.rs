@@ -1,5 +1,5 @@
-//! The id by which customers know the desk is pinned: whatever becomes of the account that it belongs to, pages that are open go
-//! on reaching the desk, and nobody else.
+//! The id by which customers know the desk is pinned: whatever happens to its account, open pages still reach the desk,
+//! and nobody else.
 
 use deskline::domain::{DeskId, Role, User};
 use deskline::lab::testkit::socketio::Client;
@@ -7,13 +7,13 @@ use serde_json::{Value, json};
 
 use crate::harness::{PATIENCE, SILENCE, Socket, TestServer, Who};
 
-/// What becomes of the account under whose id customers know the desk.
+/// What happens to the account whose id is the support identity's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
     Deleted,
     Demoted,
     Blocked,
-    /// Nothing, but an older account becomes an admin.
+    /// Nothing happens to it, but an older account becomes an admin.
     Outranked,
 }
 
@@ -72,10 +72,10 @@ impl Scene {
 }
 
 async fn hears(client: &Client, event: &str) -> Value {
-    client.wait_for(event, PATIENCE).await.unwrap_or_else(|error| panic!("no {event}: {error}"))
+    client.wait_for(event, PATIENCE).await.unwrap_or_else(|error| panic!("did not receive {event}: {error}"))
 }
 
-/// Neither of these events comes for a moment.
+/// Asserts that none of these events arrives for a moment.
 async fn hears_none_of(client: &Client, events: &[&str]) {
     while let Ok((name, payload)) = client.next_event(SILENCE).await {
         assert!(!events.contains(&name.as_str()), "heard {name} {payload}");
@@ -83,11 +83,11 @@ async fn hears_none_of(client: &Client, events: &[&str]) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_open_dashboard_keeps_reaching_the_desk_after_the_first_admin_changes() {
+async fn an_open_dashboard_still_reaches_the_desk_after_the_first_admin_changes() {
     for fate in ALL {
         let scene = Scene::new().await;
         let (ann, bea) = (scene.dashboard(&scene.ann).await, scene.dashboard(&scene.bea).await);
-        // What the page remembers from its opening.
+        // The page has read this id when it was opened.
         let desk = scene.desk_id(&scene.ann).await;
         assert_eq!(desk, json!(scene.ada.id.to_string()));
         scene.happens(fate).await;
@@ -150,7 +150,7 @@ async fn an_open_portal_sees_one_desk_after_the_first_admin_changes() {
     }
 }
 
-/// A former admin is a customer like any other: their page shows the desk under an id that is not their own.
+/// A former admin is a customer like any other: their page knows the desk under an id that is not their own.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_demoted_admin_talks_with_the_desk_and_cannot_pose_as_it() {
     let scene = Scene::new().await;
@@ -184,7 +184,7 @@ async fn a_demoted_admin_talks_with_the_desk_and_cannot_pose_as_it() {
     hears_none_of(&ann, &["receive-message", "user-typing"]).await;
 }
 
-/// What two customers said to each other stays, but one who has the desk's id since cannot go on with it.
+/// The messages between two customers stay, but one of them whose id is the desk's by now cannot write there any more.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_old_private_conversation_does_not_let_a_demoted_admin_pose_as_the_desk() {
     let server = TestServer::start().await;

@@ -1,4 +1,4 @@
-//! What a real Django has dumped is taken in by the program, and its people go on with their passwords, rooms and links.
+//! `deskline import` on dumps of a real Django: people keep their passwords, rooms and links.
 
 use std::path::PathBuf;
 use std::process::{Command, Output};
@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use crate::dump::{assert_worked, dump, line};
 use crate::harness::{Answer, TestServer, Who};
 
-/// A folder with a dump, and a data file it is taken into.
+/// A folder with a dump, and the data file into which it is imported.
 struct Site(TempDir);
 
 impl Site {
@@ -49,7 +49,7 @@ impl Site {
         std::fs::write(self.path("dump.json"), json!(rows).to_string()).unwrap();
     }
 
-    /// All that the data file holds.
+    /// The contents of the data file.
     async fn contents(&self) -> Vec<String> {
         let store = OpenStore::Sqlite(SqliteStore::open(&self.path("deskline.db")).unwrap());
         let (stores, maintenance) = (store.stores(), store.maintenance().unwrap());
@@ -82,7 +82,7 @@ fn bearer(answer: &Answer, token: &Value) -> Who {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_portals_people_go_on_where_they_were() {
+async fn people_of_the_portal_continue_after_the_import() {
     let Some(site) = Site::dumped("portal") else { return };
     let report = site.import_with_media();
     assert_eq!(line(&report, "accounts.user"), "3 imported, 0 existing, 0 skipped");
@@ -102,7 +102,7 @@ async fn the_portals_people_go_on_where_they_were() {
         let body = json!({"email": email, "password": "secret-1"});
         server.post("/api/accounts/login/", &Who::Nobody, body).await
     };
-    assert_eq!(log_in("late@portal.test").await.status, 401, "has never entered the code");
+    assert_eq!(log_in("late@portal.test").await.status, 401, "has never entered the code to confirm the address");
     let uma = log_in("uma@portal.test").await;
     let profile = json!({"first_name": "Uma Mae", "last_name": "One", "email": "uma@portal.test",
         "phone_number": "+49 1", "date_of_birth": "1990-02-28"});
@@ -127,7 +127,7 @@ async fn the_portals_people_go_on_where_they_were() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_shops_people_and_visitors_go_on_where_they_were() {
+async fn people_and_visitors_of_the_shop_continue_after_the_import() {
     let Some(site) = Site::dumped("shop") else { return };
     let report = site.import(&[]);
     assert_eq!(line(&report, "auth.user"), "6 imported, 0 existing, 0 skipped");
@@ -168,7 +168,7 @@ async fn the_shops_people_and_visitors_go_on_where_they_were() {
     let agent = bearer(&ada, &ada.json["access"]);
     let rooms = server.get("/api/admin/chat-rooms/", &agent).await.json;
     let ids: Vec<_> = rooms["results"].as_array().unwrap().iter().map(|room| room["id"].as_str().unwrap()).collect();
-    assert_eq!(ids, [3, 4, 1, 2, 5].map(room), "the one that was used last comes first");
+    assert_eq!(ids, [3, 4, 1, 2, 5].map(room), "the room that was used last comes first");
     let status = async |number| {
         server.get(&format!("/api/admin/chat-rooms/{}/", room(number)), &agent).await.json["status"].clone()
     };
@@ -187,11 +187,11 @@ async fn the_shops_people_and_visitors_go_on_where_they_were() {
     assert_eq!(own["messages"][0]["sender_name"], "Ada Min");
     let by_link = async |number| server.get(&format!("/api/public/chat-rooms/{}/", room(number)), &Who::Nobody).await;
     assert_eq!(by_link(4).await.json["messages"][0]["content"], "not mine any more");
-    assert_eq!(by_link(2).await.json["status"], "closed", "the id opens a closed room, too");
+    assert_eq!(by_link(2).await.json["status"], "closed", "the id also gives access to a closed room");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_second_run_changes_nothing_and_a_newer_dump_brings_what_is_new() {
+async fn a_second_run_changes_nothing_and_a_newer_dump_adds_what_is_new() {
     for product in ["portal", "shop"] {
         let Some(site) = Site::dumped(product) else { return };
         site.import_with_media();
@@ -253,7 +253,7 @@ async fn an_address_of_an_existing_account_is_not_assigned_without_consent() {
 }
 
 #[test]
-fn what_is_no_dump_is_refused_in_one_line() {
+fn a_file_that_is_not_a_dump_is_refused_in_one_line() {
     let site = Site(tempfile::tempdir().unwrap());
     for text in ["junk", "{}", "[", "[]"] {
         std::fs::write(site.path("dump.json"), text).unwrap();

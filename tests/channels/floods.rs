@@ -1,4 +1,4 @@
-//! A socket on which far too much is sent: what it is told, and when it is closed.
+//! A socket on which far too many frames are sent: what it receives, and when it is closed.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,8 @@ use tokio::time::timeout;
 
 use crate::harness::{Socket, TestServer, Who};
 
-/// Sends this frame 200 times a second; gives all frames that came, and how the socket ended.
+/// Sends this frame 200 times a second until the socket is closed. Returns all received frames, the close code, and
+/// after what time.
 async fn flood(mut socket: Socket, frame: Value) -> (Vec<Value>, u16, Duration) {
     let began = Instant::now();
     let mut heard = Vec::new();
@@ -25,7 +26,7 @@ async fn flood(mut socket: Socket, frame: Value) -> (Vec<Value>, u16, Duration) 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ten_seconds_of_refused_flood_close_every_kind_of_socket() {
+async fn every_kind_of_socket_is_closed_after_ten_seconds_of_refused_frames() {
     let server = TestServer::start_with(&["--send-rate", "1"]).await;
     let uma = server.account("Uma One", "uma@x.test", Role::Customer).await;
     let ada = server.account("Ada Min", "ada@x.test", Role::Admin).await;
@@ -43,20 +44,20 @@ async fn ten_seconds_of_refused_flood_close_every_kind_of_socket() {
         timeout(limit, flood(customer, json!({"type": "typing", "is_typing": true}))),
     );
     for (name, ended) in [("visitor", visitor), ("agent", agent), ("customer", customer)] {
-        let (heard, code, after) = ended.unwrap_or_else(|_| panic!("the socket of the {name} goes on"));
+        let (heard, code, after) = ended.unwrap_or_else(|_| panic!("the socket of the {name} was not closed"));
         assert_eq!(code, 1008, "{name}");
         assert!(after >= Duration::from_secs(9), "{name} was closed after {after:?}");
         if name == "visitor" {
             let refused = heard.iter().find(|frame| frame["type"] == "error").unwrap();
             assert_eq!(refused["code"], "rate_limited", "{refused}");
             assert!(refused["retryAfterMs"].as_u64().unwrap() > 0, "{refused}");
-            assert!(heard.iter().filter(|frame| frame["type"] == "error").count() < 400, "a flood of refusals");
+            assert!(heard.iter().filter(|frame| frame["type"] == "error").count() < 400, "too many error frames");
         }
     }
 }
 
 #[tokio::test]
-async fn a_refused_request_says_when_to_try_again_in_every_dialect() {
+async fn a_refused_request_says_when_to_retry_in_every_dialect() {
     let server = TestServer::start_with(&["--send-rate", "1"]).await;
     let uma = server.account("Uma One", "uma@x.test", Role::Customer).await;
     let ada = server.account("Ada Min", "ada@x.test", Role::Admin).await;

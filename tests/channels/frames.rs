@@ -1,4 +1,4 @@
-//! Websocket frames by hand: those that no library would send.
+//! Websocket frames made by hand, as no client library would send them.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// How long the server may take to end a connection.
+/// How long the server may take to close a connection.
 const END: Duration = Duration::from_secs(10);
 
 pub(crate) const CONTINUATION: u8 = 0;
@@ -19,7 +19,7 @@ pub(crate) const PONG: u8 = 10;
 /// The mask of all frames made here.
 const MASK: [u8; 4] = [0x5A, 0xC3, 0x0F, 0x99];
 
-/// A frame as a client has to send it.
+/// A masked frame, as clients have to send.
 pub(crate) fn frame(opcode: u8, is_last: bool, payload: &[u8]) -> Vec<u8> {
     let mut frame = vec![opcode | if is_last { 0x80 } else { 0 }];
     match u16::try_from(payload.len()) {
@@ -38,7 +38,7 @@ pub(crate) fn frame(opcode: u8, is_last: bool, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// A connection that has shaken hands.
+/// Opens a connection and completes the handshake.
 pub(crate) async fn shake_hands(address: &str, path: &str) -> TcpStream {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let head = format!(
@@ -54,18 +54,18 @@ pub(crate) async fn shake_hands(address: &str, path: &str) -> TcpStream {
     stream
 }
 
-/// The code with which the server ends a connection that has sent these bytes.
+/// The code with which the server closes a connection on which these bytes were sent.
 pub(crate) async fn ended_with(address: &str, path: &str, bytes: &[u8]) -> u16 {
     let mut stream = shake_hands(address, path).await;
     let (mut read, mut write) = stream.split();
     let mut said = Vec::new();
-    // The server may have closed it before all is written, and then the rest of what it said is lost.
+    // The server may close it before everything is written, and then unread bytes from it are lost.
     let talk = async { tokio::join!(write.write_all(bytes), read.read_to_end(&mut said)) };
     assert!(timeout(END, talk).await.is_ok(), "still open");
     close_code(&said).unwrap_or(1006)
 }
 
-/// The code of the close frame among those that a server has sent.
+/// The code of the close frame in these frames of a server.
 fn close_code(mut said: &[u8]) -> Option<u16> {
     loop {
         let (opcode, length) = (*said.first()? & 0x0F, usize::from(*said.get(1)?));

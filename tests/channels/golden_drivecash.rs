@@ -1,4 +1,4 @@
-//! Replays the portal's recording. Every deliberate difference is named where it shows.
+//! Replays the portal's recording. Every deliberate difference is named where it occurs.
 
 use base64::Engine as _;
 use deskline::domain::Role;
@@ -17,7 +17,7 @@ fn assert_as_recorded(answer: &Answer, label: &str, except: &[&str]) {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_recording_is_replayed_to_its_last_block() {
     log_ins_answer_as_recorded().await;
-    the_portal_speaks_as_recorded().await;
+    sockets_and_routes_of_the_portal_answer_as_recorded().await;
     RECORDED.assert_complete();
 }
 
@@ -42,7 +42,7 @@ async fn log_ins_answer_as_recorded() {
     assert_as_recorded(&by_name, "token username key", &[]);
     let refreshed = server.post("/api/token/refresh/", &Who::Nobody, json!({"refresh": pair.json["refresh"]})).await;
     assert_as_recorded(&refreshed, "token refresh", &[]);
-    // Difference: agents do not get past the one-time code this way.
+    // Difference: agents cannot bypass the one-time code this way.
     assert_eq!(log_in("/api/token/", "adm@example.com", "secret-1").await.status, 401);
     let first = json!({"username": "adm@example.com", "password": "secret-1"});
     let first = server.post("/api/accounts/admin/login/step1/", &Who::Nobody, first).await;
@@ -51,8 +51,8 @@ async fn log_ins_answer_as_recorded() {
     assert_eq!(server.post("/api/accounts/admin/login/step2/", &Who::Nobody, second).await.status, 400);
 }
 
-#[expect(clippy::too_many_lines, reason = "one story, told in the order in which it was recorded")]
-async fn the_portal_speaks_as_recorded() {
+#[expect(clippy::too_many_lines, reason = "one story, in the order in which it was recorded")]
+async fn sockets_and_routes_of_the_portal_answer_as_recorded() {
     let server = TestServer::start().await;
     let uma = server.account("Uma One", "u1@example.com", Role::Customer).await;
     let admin = server.account("Ad Min", "adm@example.com", Role::Admin).await;
@@ -89,9 +89,9 @@ async fn the_portal_speaks_as_recorded() {
         assert_eq!(server.try_socket(&refused, None).await.err(), Some(RECORDED.refusal(label)), "{refused}");
     }
     RECORDED
-        .differs("ws nonnumeric", "what is no number names a room of the shop, whose sockets are accepted and closed");
+        .differs("ws nonnumeric", "a path without a number is the storefront's, whose sockets are accepted and closed");
     assert_eq!(server.socket(&format!("/ws/chat/abc/?token={}", token(&uma))).await.end().await, 1011);
-    RECORDED.differs("settle", "refused strangers are told to nobody");
+    RECORDED.differs("settle", "refused clients are not announced");
     let mut admin_socket = server.socket(&path(&token(&admin))).await;
     let online = |number: u64| json!({"type": "user_status", "user_id": number, "status": "online"});
     assert_covers(&online(admin.number), &RECORDED.greeting("ws admin"), &[]);
@@ -100,10 +100,10 @@ async fn the_portal_speaks_as_recorded() {
     let mut user_socket = server.socket(&path(&token(&uma))).await;
     assert_eq!(user_socket.next().await, online(uma.number));
     assert_eq!(admin_socket.next().await, online(uma.number));
-    // Difference: whoever comes in hears who is there already. Refused strangers are told to nobody.
+    // Difference: a new socket gets the presence of the others. Refused clients are not announced.
     assert_eq!(user_socket.next().await, online(admin.number));
 
-    // Difference: the recorded server took every origin; this one takes those of its own pages.
+    // Difference: the recorded server accepted every origin; this one accepts the configured ones.
     assert_covers(&online(uma.number), &RECORDED.greeting("ws bad origin"), &[]);
     let elsewhere = server.try_socket_from(&path(&token(&uma)), "http://evil.test").await;
     assert_eq!(elsewhere.err(), Some(403));
@@ -133,7 +133,7 @@ async fn the_portal_speaks_as_recorded() {
     admin_socket.send(json!({"type": "read_receipt", "message_id": first})).await;
     both(&mut admin_socket, &mut user_socket, "admin read_receipt 1").await;
     for label in ["admin read_receipt 1 again", "user reads own message", "missing id"] {
-        RECORDED.differs(label, "receipts are told once, and only for the other side's messages of this room");
+        RECORDED.differs(label, "receipts are sent once, and only for the other side's messages of this room");
     }
     for label in ["no id", "unknown", "ping"] {
         RECORDED.assert_silent(label);
@@ -145,7 +145,7 @@ async fn the_portal_speaks_as_recorded() {
     user_socket.send(json!({"type": "read_receipt"})).await;
     user_socket.send_text("junk").await;
     assert_eq!(user_socket.next().await, RECORDED.frames("junk", "user")[0]);
-    // Difference: what is no object is ignored instead of ending the socket with 1011.
+    // Difference: JSON that is not an object is ignored instead of closing the socket with 1011.
     for junk in
         [json!([]), json!({"type": "chat_message", "message": 5}), json!({"type": "ping"}), json!({"type": "whatever"})]
     {
@@ -153,7 +153,7 @@ async fn the_portal_speaks_as_recorded() {
     }
     user_socket.hears_none_of(&["chat_message", "read_receipt", "typing"]).await;
 
-    // Differences: what was read by mistake there (an own message) counts for nothing here.
+    // Difference: the recorded server also counted an own message as read.
     let rooms = server.get("/api/chat/rooms/", &agent).await;
     assert_as_recorded(&rooms, "rooms admin after", &["admin_unread_count", "unread_count"]);
     let all = server.get(&format!("/api/chat/messages/room_messages/?room_id={room}"), &user).await;
@@ -169,8 +169,8 @@ async fn the_portal_speaks_as_recorded() {
     // Difference: texts are trimmed, as everywhere on this server.
     let said = post(&user, json!({"room_id": room, "message": " rest hi "})).await;
     assert_as_recorded(&said, "POST msg json", &["message"]);
-    RECORDED.differs("after REST post", "what is sent by request is told on the sockets, too");
-    RECORDED.differs("after multipart", "what is sent by request is told on the sockets, too");
+    RECORDED.differs("after REST post", "messages sent by requests are also published on the sockets");
+    RECORDED.differs("after multipart", "messages sent by requests are also published on the sockets");
     assert_eq!(admin_socket.next_of("chat_message").await["message"], "rest hi");
     assert_eq!(user_socket.next_of("chat_message").await["message"], "rest hi");
     let upload = async |text: Option<&str>| {
@@ -182,9 +182,9 @@ async fn the_portal_speaks_as_recorded() {
         };
         server.upload(&user, form).await
     };
-    // Difference: the address is signed.
+    // Difference: the link is signed.
     assert_as_recorded(&upload(Some("with file")).await, "POST msg multipart", &["attachment"]);
-    RECORDED.differs("POST msg file only", "a file may come without a text");
+    RECORDED.differs("POST msg file only", "a file needs no text");
     assert_eq!(upload(None).await.status, 201);
     let reply = post(&agent, json!({"room_id": room, "message": "re", "reply_to": first})).await;
     assert_as_recorded(&reply, "POST reply", &[]);
@@ -198,15 +198,15 @@ async fn the_portal_speaks_as_recorded() {
     assert_as_recorded(&post(&user, json!({"room_id": 9999, "message": "x"})).await, "POST 404", &[]);
 
     let notifications = server.get("/api/chat/notifications/", &user).await;
-    // Difference: also a message by socket is worth a notification, so there are two.
+    // Difference: messages sent on a socket also count as notifications, so there are two.
     assert_covers(&notifications.json[1], &RECORDED.body("notifications")[0], &[]);
     let one = notifications.json[1]["id"].as_u64().unwrap();
     let marked = server.post(&format!("/api/chat/notifications/{one}/mark_read/"), &user, json!({})).await;
     assert_as_recorded(&marked, "notif mark", &[]);
     let marked = server.post("/api/chat/notifications/mark_all_read/", &user, json!({})).await;
     assert_as_recorded(&marked, "notif all", &[]);
-    RECORDED.differs("after mark_as_read", "what is read by request is told on the sockets, too");
-    // Difference: the count is right.
+    RECORDED.differs("after mark_as_read", "read marks made by requests are also published on the sockets");
+    // Difference: the unread count is right.
     let mark = format!("/api/chat/rooms/{room}/mark_as_read/");
     assert_as_recorded(&server.post(&mark, &agent, json!({})).await, "mark_as_read admin", &["count"]);
     assert_as_recorded(&server.post(&mark, &user, json!({})).await, "mark_as_read user", &["count"]);
@@ -224,7 +224,7 @@ async fn the_portal_speaks_as_recorded() {
     let message = |number: u64| format!("/api/chat/messages/{number}/");
     let edited = server.ask("PATCH", &message(first), &user, Some(json!({"message": "edited"}))).await;
     assert_as_recorded(&edited, "msg patch", &[]);
-    // Difference: only one's own, where anybody of the room could edit and delete anything.
+    // Difference: only own messages; on the recorded server, anybody in the room could edit and delete all.
     let edit_theirs = server.ask("PATCH", &message(first), &agent, Some(json!({"message": "no"}))).await;
     assert_eq!(edit_theirs.status, 403, "{}", edit_theirs.json);
     let second = all.json["messages"][1]["id"].as_u64().unwrap();
@@ -233,7 +233,7 @@ async fn the_portal_speaks_as_recorded() {
     for socket in [&mut admin_socket, &mut user_socket] {
         assert_eq!(socket.hears().await, None);
     }
-    RECORDED.differs("second tab closed", "two tabs are one person, who goes with the last");
+    RECORDED.differs("second tab closed", "two tabs are one person, who goes offline with the last one");
     let mut tab = server.socket(&path(&token(&uma))).await;
     assert_covers(&tab.next().await, &RECORDED.greeting("ws user tab 2"), &[]);
     for (socket, who) in [(&mut admin_socket, "admin"), (&mut user_socket, "user")] {

@@ -1,4 +1,4 @@
-//! Replays the shop's recording. Every deliberate difference is named where it shows.
+//! Replays the storefront's recording. Every deliberate difference is named where it occurs.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -21,7 +21,7 @@ async fn the_recording_is_replayed_to_its_last_block() {
     log_ins_answer_as_recorded().await;
     rooms_and_messages_are_as_recorded().await;
     handshakes_are_as_recorded().await;
-    sockets_speak_as_recorded().await;
+    sockets_answer_as_recorded().await;
     RECORDED.assert_complete();
 }
 
@@ -53,7 +53,7 @@ async fn log_ins_answer_as_recorded() {
     assert!(RECORDED.says("cust login user", "'is_staff': False, 'is_superuser': False, 'user_type': 'User'}"));
     let expected = json!({"is_staff": false, "is_superuser": false, "user_type": "User"});
     assert_covers(&customer.json["user"], &expected, &[]);
-    // The other generation's paths.
+    // The paths of the other generation.
     assert_eq!(log_in("/api/api/auth/login/", "admin", "secret-1").await.status, 200);
     let wrapped = log_in("/api/login", "cust@example.com", "secret-1").await;
     assert_eq!((wrapped.status, &wrapped.json["success"]), (200, &json!(true)));
@@ -78,13 +78,13 @@ async fn a_refresh_token_can_be_reused() {
     assert_eq!(second.status, 200);
     assert_as_recorded(&refresh(&json!("bad")).await, "refresh-bad", &[]);
     assert_eq!(refresh(&first["refresh"]).await.status, 200, "pages never store the next one");
-    assert_eq!(refresh(&first["access"]).await.status, 401, "an access token is none");
+    assert_eq!(refresh(&first["access"]).await.status, 401, "an access token is not a refresh token");
     assert_eq!(refresh(&second.json["refresh"]).await.status, 200);
     let as_bearer = Who::Bearer(second.json["refresh"].as_str().unwrap().to_owned());
-    assert_eq!(server.get("/api/auth/me/", &as_bearer).await.status, 401, "and a refresh token opens nothing");
+    assert_eq!(server.get("/api/auth/me/", &as_bearer).await.status, 401, "and a refresh token is not an access token");
 }
 
-/// A server on which the desk is called as the recorded one showed its agent to customers.
+/// A server whose desk has the name that the recorded one showed to customers for its agent.
 async fn start() -> TestServer {
     TestServer::start_with(&["--desk-name", "Ada Min (admin@example.com)"]).await
 }
@@ -105,14 +105,14 @@ async fn rooms_and_messages_are_as_recorded() {
     // Difference: the session is a secret, so `customer_session` is always empty.
     assert_eq!(made.json["customer_session"], "");
     let session = made.session().unwrap();
-    let why = "a visitor has one room, so a second POST gives the same one with 200, as the later generation did";
+    let why = "a visitor has one room, so a second POST returns the same room with 200, as the later generation did";
     RECORDED.differs("pub create again same session", why);
     let again = server.post(rooms, &session, jo).await;
     assert_eq!((again.status, &again.json["id"]), (200, &made.json["id"]));
     let bad = server.post(rooms, &Who::Nobody, json!({"customer_email": "nonsense"})).await;
     assert_as_recorded(&bad, "pub create bad email", &[]);
     // Difference: a signed-in customer's room has the account's name and address, whatever the form says.
-    // They are known by their token, so they get no session.
+    // The token identifies them, so they get no session.
     let named = ["customer_name", "customer_email", "display_name", "cookie"];
     assert_as_recorded(&server.post(rooms, &cust, json!({"customer_name": "Cu"})).await, "pub create authed", &named);
     assert_as_recorded(&server.post(rooms, &Who::Nobody, json!({})).await, "pub create empty", &[]);
@@ -149,7 +149,7 @@ async fn rooms_and_messages_are_as_recorded() {
         "user-chat anon",
         "user-chat create",
     ] {
-        RECORDED.differs(label, "a route of the later generation, which the recorded one lacks");
+        RECORDED.differs(label, "a route of the later generation, which the recorded server did not have");
     }
     assert_eq!(server.ask("PATCH", &format!("{admin_room}mark_as_read/"), &agent, None).await.status, 200);
     let log = server.get(&format!("{admin_room}get_messages/"), &agent).await;
@@ -161,7 +161,7 @@ async fn rooms_and_messages_are_as_recorded() {
     let list = server.get("/api/admin/chat-rooms/", &agent).await;
     assert_eq!((list.status, &list.json["count"]), (200, &json!(3)));
     assert_eq!(list.json["results"][0]["last_message"]["content"], "hello from admin");
-    // Difference: what was said is kept for its customer.
+    // Difference: the messages are kept for the customer.
     assert_as_recorded(&server.ask("DELETE", &admin_room, &agent, None).await, "admin delete", &[]);
     assert_eq!(server.get(&admin_room, &agent).await.status, 404);
     assert_eq!(server.get(&room, &session).await.json["status"], "closed");
@@ -172,7 +172,8 @@ async fn handshakes_are_as_recorded() {
     let admin = server.account("Ada Min", "admin@example.com", Role::Admin).await;
     let customer = server.account("Cu St", "cust@example.com", Role::Customer).await;
     let pair = server.tokens.issue_pair(&admin, "admin", deskline::domain::Timestamp::from_millis(i64::MAX / 2));
-    let why = "what was refused with 403 in the handshake is accepted and closed, so that a browser sees the code";
+    let why =
+        "handshakes that were refused with 403 are accepted and the socket is closed, so that a browser sees the code";
     let (room, _) = server.visit("Joe").await;
     for (label, path, code) in [
         ("ws admin notoken", "/ws/admin/chat/".to_owned(), 4401),
@@ -205,8 +206,8 @@ async fn handshakes_are_as_recorded() {
     }
 }
 
-#[expect(clippy::too_many_lines, reason = "one story, told in the order in which it was recorded")]
-async fn sockets_speak_as_recorded() {
+#[expect(clippy::too_many_lines, reason = "one story, in the order in which it was recorded")]
+async fn sockets_answer_as_recorded() {
     let server = start().await;
     let admin = server.account("Ada Min", "admin@example.com", Role::Admin).await;
     let customer = server.account("Cu", "cust@example.com", Role::Customer).await;
@@ -245,9 +246,9 @@ async fn sockets_speak_as_recorded() {
         RECORDED.assert_silent(label);
         one.send_text(junk).await;
     }
-    RECORDED.differs("cust ping", "a ping is answered, as the later generation did");
+    RECORDED.differs("cust ping", "a ping is answered, as on the later generation's server");
     one.send(json!({"type": "ping"})).await;
-    assert_eq!(one.next().await, json!({"type": "pong"}), "and nothing else was");
+    assert_eq!(one.next().await, json!({"type": "pong"}), "and nothing else was answered");
     owner.send(json!({"type": "chat_message", "content": "hi from owner"})).await;
     let recorded = &RECORDED.frames("owner ws chat_message", "custauth")[0];
     assert_covers(&owner.next().await, recorded, &["message.sender_name"]);
@@ -260,7 +261,7 @@ async fn sockets_speak_as_recorded() {
         assert_covers(&socket.next().await, recorded, &[]);
     }
     assert_eq!(agent.next().await["type"], "room_list");
-    // Whoever knows a room's id and shows nothing else speaks for its customer.
+    // A client that has only a room's id writes for its customer.
     let by_id = format!("/api/public/chat-rooms/{own}/send_message/");
     let stranger = server.post(&by_id, &Who::Nobody, json!({"content": "stranger"})).await;
     assert_as_recorded(&stranger, "cust2 send to other room", &[]);
@@ -304,21 +305,21 @@ async fn sockets_speak_as_recorded() {
     RECORDED.assert_silent("after mark");
     server.get("/api/public/user-chat/", &cust).await;
     RECORDED.assert_silent("after user-chat");
-    RECORDED.differs("admin ping", "a ping is answered, as the later generation did");
+    RECORDED.differs("admin ping", "a ping is answered, as on the later generation's server");
     for socket in [&mut one, &mut agent] {
         socket.send(json!({"type": "ping"})).await;
-        assert_eq!(socket.next().await, json!({"type": "pong"}), "and nothing else was");
+        assert_eq!(socket.next().await, json!({"type": "pong"}), "and nothing else was answered");
     }
     assert!(RECORDED.says("rawclose no-status", "[rawclose no-status] server replied 1000 (OK)"));
     assert_eq!(bare_close(one).await, 1000);
-    RECORDED.differs("after delete", "the room leaves the list, which agents are told");
+    RECORDED.differs("after delete", "the room disappears from the list, which agents get");
     server.ask("DELETE", &rest, &by_agent, None).await;
     two.send(json!({"type": "ping"})).await;
-    assert_eq!(two.next_of("pong").await, json!({"type": "pong"}), "its sockets go on");
+    assert_eq!(two.next_of("pong").await, json!({"type": "pong"}), "its sockets stay open");
     assert_eq!(agent.next().await["type"], "room_list");
 }
 
-/// Closes without a code, as a page does, and gives the code of the answer.
+/// Closes without a code, as a page does. Returns the server's close code.
 async fn bare_close(mut socket: Socket) -> u16 {
     socket.0.close(None).await.unwrap();
     socket.end().await
@@ -342,7 +343,7 @@ async fn the_answer_is_sent_before_the_senders_own_copy() {
         );
         wire.write_all(format!("{head}{body}").as_bytes()).unwrap();
         socket.next_of("chat_message").await;
-        // Not who is woken first counts, but what has arrived by now.
+        // What counts is what has arrived by now, not which task is woken first.
         wire.set_nonblocking(true).unwrap();
         let mut answer = [0; 4096];
         let arrived = wire.read(&mut answer);

@@ -1,4 +1,5 @@
-//! Servers and clients of this suite. The websocket stays raw: the tests look at close codes, refused handshakes and invalid frames.
+//! Servers and clients of this suite. The websocket stays raw: the tests check close codes, refused handshakes and
+//! invalid frames.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -69,7 +70,7 @@ impl TestServer {
 
     /// Sends a form with a message.
     pub(crate) async fn upload(&self, who: &Who, form: reqwest::multipart::Form) -> Answer {
-        let Who::Bearer(token) = who else { panic!("who sends files has a token") };
+        let Who::Bearer(token) = who else { panic!("uploads need a token") };
         let request = self.http.post(format!("{}/api/chat/messages/", self.url));
         Answer::of(request.bearer_auth(token).multipart(form).send().await.unwrap()).await
     }
@@ -211,7 +212,7 @@ impl Socket {
 
     /// The next frame.
     pub(crate) async fn next(&mut self) -> Value {
-        timeout(PATIENCE, self.next_or_end()).await.expect("a frame in time").expect("a frame, not the end")
+        timeout(PATIENCE, self.next_or_end()).await.expect("no frame in time").expect("the socket was closed")
     }
 
     /// The next frame of this type; others before it are dropped.
@@ -245,7 +246,7 @@ impl Socket {
                 }
             }
         };
-        timeout(PATIENCE, end).await.expect("the end in time")
+        timeout(PATIENCE, end).await.expect("the socket was not closed in time")
     }
 
     /// The next frame, if one arrives within [`SILENCE`].

@@ -1,5 +1,5 @@
-//! Sockets that are open and answer nothing, as of machines that have lost their power: each is found out within the
-//! heartbeat, and what was said to it meanwhile is not lost.
+//! Sockets that stay open and answer nothing, as after a power cut: each is closed within the heartbeat, and messages
+//! sent to it meanwhile are not lost.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -13,10 +13,10 @@ use crate::harness::{PATIENCE, Socket, TestServer, Who};
 
 const HEARTBEAT: [&str; 4] = ["--ping-interval", "2s", "--ping-timeout", "1s"];
 
-/// When a socket ends that says nothing from its beginning: after an interval and a timeout.
+/// When a socket that never sends anything is closed: after an interval and a timeout.
 const DUE: Duration = Duration::from_secs(3);
 
-/// How much later it may be found out, and told, on a machine that is busy.
+/// How much later that may be noticed on a busy machine.
 const SLACK: Duration = Duration::from_secs(15);
 
 /// A socket that nobody reads, and that therefore answers no pings.
@@ -30,17 +30,17 @@ impl HalfOpen {
         Self { since: Instant::now(), socket: server.socket(path).await }
     }
 
-    /// Somebody hears of its end, in time and not before.
+    /// Asserts that `heard`, which waits for the news of its end, resolves in time and not before.
     async fn is_found_out(&self, heard: impl Future<Output = ()>) {
-        timeout(DUE + SLACK, heard).await.expect("nobody finds out that somebody has gone");
+        timeout(DUE + SLACK, heard).await.expect("the dead socket was not noticed");
         let after = self.since.elapsed();
-        assert!(after >= DUE, "given up after {after:?}, before it had its time to answer");
+        assert!(after >= DUE, "closed after {after:?}, before its time to answer was over");
     }
 
-    /// What was still on its way can be read, and then it is at its end.
+    /// Asserts that the socket is closed, once everything that was in flight is read.
     async fn has_ended(mut self) {
         let end = async { while self.socket.next_or_end().await.is_ok() {} };
-        timeout(PATIENCE, end).await.expect("the socket was not ended");
+        timeout(PATIENCE, end).await.expect("the socket was not closed");
     }
 }
 
@@ -66,7 +66,7 @@ impl Scene {
         self.server.get("/api/chat/rooms/my_room/", &self.user).await.json["room"]["id"].as_u64().unwrap()
     }
 
-    /// The same as the shop names it.
+    /// The UUID of the same room, as the storefront names it.
     async fn uuid(&self) -> String {
         let room = self.server.post("/api/public/user-chat/", &self.user, json!({})).await.json;
         room["id"].as_str().unwrap().to_owned()
@@ -84,16 +84,18 @@ impl Scene {
         client
     }
 
-    /// These dialects fetch what they have missed, so it is owed to whoever is told by itself.
+    /// Asserts that a Socket.IO client of the customer catches up with this message. The pages of these dialects would
+    /// fetch it.
     async fn is_owed(&self, text: &str) {
         let back = self.enter(&self.uma).await;
-        let got = back.wait_for("receive-message", PATIENCE).await.expect("what went to the dead socket is lost");
+        let got =
+            back.wait_for("receive-message", PATIENCE).await.expect("the message sent to the dead socket was lost");
         assert_eq!(got["message"], text);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_silent_socket_of_the_portal_is_found_out_in_time_and_costs_no_message() {
+async fn a_silent_socket_of_the_portal_is_detected_in_time_and_no_message_is_lost() {
     let scene = Scene::new().await;
     let number = scene.number().await;
     let path = |who| format!("/ws/chat/{number}/?token={}", scene.server.token(who));
@@ -101,13 +103,17 @@ async fn a_silent_socket_of_the_portal_is_found_out_in_time_and_costs_no_message
     let silent = HalfOpen::open(&scene.server, &path(&scene.uma)).await;
     scene.answer("into the void").await;
     let gone = json!({"type": "user_status", "user_id": scene.uma.number, "status": "offline"});
-    silent.is_found_out(async { while desk.next_or_end().await.expect("who answers pings stays") != gone {} }).await;
+    silent
+        .is_found_out(async {
+            while desk.next_or_end().await.expect("a socket that answers pings stays open") != gone {}
+        })
+        .await;
     silent.has_ended().await;
     scene.is_owed("into the void").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn silent_sockets_of_the_shop_are_found_out_in_time_and_cost_no_message() {
+async fn silent_sockets_of_the_shop_are_detected_in_time_and_no_message_is_lost() {
     let scene = Scene::new().await;
     let watcher = scene.enter(&scene.admin).await;
     let bea = scene.server.account("Bea Two", "bea@example.com", Role::Admin).await;
@@ -134,7 +140,7 @@ async fn a_client_that_only_listens_stays_connected() {
     let mut socket = scene.server.socket(&room).await;
     socket.next_of("room_info").await;
     let end = timeout(2 * DUE, socket.next_or_end()).await;
-    assert!(end.is_err(), "pings are answered, and nothing is said: {end:?}");
+    assert!(end.is_err(), "a socket that only answers pings was closed: {end:?}");
     scene.answer("still there?").await;
     assert_eq!(socket.next_of("chat_message").await["message"]["content"], "still there?");
 }

@@ -1,4 +1,4 @@
-//! Long logs and long lists, to their ends.
+//! Long logs and long lists can be read to their ends.
 
 use deskline::domain::{
     AccountStatus, Clock as _, Draft, DraftKind, Members, MessageBody, MessageId, PendingCodes, Profile, Role, Side,
@@ -73,7 +73,7 @@ async fn a_long_log_is_read_to_its_beginning_in_both_dialects() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_long_log_tells_when_each_message_was_read_and_what_it_answers() {
+async fn a_long_log_shows_when_each_message_was_read_and_what_it_replies_to() {
     let server = TestServer::start().await;
     let uma = server.account("Uma One", "u1@example.com", Role::Customer).await;
     let admin = server.account("Ada Min", "admin@example.com", Role::Admin).await;
@@ -102,11 +102,11 @@ async fn a_long_log_tells_when_each_message_was_read_and_what_it_answers() {
     let newest = page("&limit=3").await;
     let about: Vec<_> = newest.iter().map(|message| message["reply_to"]["message"].clone()).collect();
     assert_eq!(about, [Value::Null, far["message"].clone(), near["message"].clone()]);
-    assert_eq!(newest[1]["read_at"], Value::Null, "nobody has read the answers");
+    assert_eq!(newest[1]["read_at"], Value::Null, "nobody has read the replies");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_long_list_of_rooms_has_an_end() {
+async fn a_long_list_of_rooms_can_be_read_to_its_end() {
     let server = TestServer::start().await;
     let admin = server.account("Ada Min", "admin@example.com", Role::Admin).await;
     let agent = Who::Bearer(server.token(&admin));

@@ -1,4 +1,4 @@
-//! Frames that nobody should send, ten thousand to each dialect, and what they do to others: nothing.
+//! Ten thousand hostile frames to each dialect do not affect other clients.
 
 use std::time::Duration;
 
@@ -14,14 +14,14 @@ use crate::program::Program;
 
 const FRAMES: usize = 10_000;
 
-/// By this a server shows that it has seen all that came before.
+/// The answer to this shows that the server has read everything before it.
 const LAST: &[u8] = b"this was the last one";
 
-/// How much more memory the server may ever use, in bytes. A message may have 256 KiB.
+/// How much the server's peak memory may grow, in bytes. A message may have 256 KiB.
 const RISE: u64 = 24 << 20;
 
-/// Something hostile that a connection survives: one frame, or one message in pieces with pings between them. Gives how
-/// many frames that were.
+/// Writes something hostile that a connection survives: one frame, or a fragmented message with pings between the
+/// fragments. Returns the number of frames.
 fn write_one(dice: &mut StdRng, out: &mut Vec<u8>) -> usize {
     let length = dice.random_range(0..125);
     match dice.random_range(0..10) {
@@ -82,7 +82,7 @@ fn any(dice: &mut StdRng) -> Value {
     }
 }
 
-/// Sends ten thousand frames, and waits until the server has seen them all.
+/// Sends ten thousand frames, and waits until the server has read them all.
 async fn flood(address: &str, path: &str, seed: u64) {
     let mut dice = StdRng::seed_from_u64(seed);
     let stream = shake_hands(address, path).await;
@@ -114,7 +114,8 @@ async fn flood(address: &str, path: &str, seed: u64) {
     drop(writing.await.unwrap());
 }
 
-/// What ends a connection, and with which code. Where the server ends it while the client still writes, the code may be lost.
+/// Bytes that make the server close a connection, and with which code. If it closes while the client still writes, the
+/// code may be lost.
 fn endings() -> Vec<(&'static str, Vec<u8>, &'static [u16])> {
     let in_pieces = |opcode: u8, piece: usize, count: usize| {
         let mut message = frame(opcode, false, &vec![b'x'; piece]);
@@ -161,7 +162,7 @@ async fn hostile_frames_do_not_affect_other_clients() {
         format!("/ws/admin/chat/?token={token}"),
         format!("/ws/chat/{number}/?token={token}"),
     ];
-    // Everything that is made once is made before the measurement.
+    // Memory that is allocated only once is allocated before the measurement.
     for path in &paths {
         flood(address, path, 0).await;
     }
@@ -173,7 +174,7 @@ async fn hostile_frames_do_not_affect_other_clients() {
             assert!(codes.contains(&code), "{path}: {what}: {code}");
         }
         neighbour.send(json!({"type": "ping"})).await;
-        assert_eq!(neighbour.next().await, json!({"type": "pong"}), "and nothing else was heard");
+        assert_eq!(neighbour.next().await, json!({"type": "pong"}), "and nothing else was received");
     }
     neighbour.send(json!({"type": "chat_message", "content": "still well"})).await;
     assert_eq!(neighbour.next_of("chat_message").await["message"]["content"], "still well");
@@ -184,7 +185,7 @@ async fn hostile_frames_do_not_affect_other_clients() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_flood_of_pings_is_answered_without_a_store_of_pongs() {
+async fn a_flood_of_pings_does_not_fill_memory_with_pongs() {
     let program = Program::start(1, &[]).await;
     let room = program.visit().await;
     let path = format!("/ws/chat/{room}/");
@@ -194,7 +195,7 @@ async fn a_flood_of_pings_is_answered_without_a_store_of_pongs() {
         let mut flooder = shake_hands(program.address(), path).await;
         let before = program.peak();
         let pings = frame(PING, true, &[7; 125]).repeat(1000);
-        // It never reads, so that in the end it cannot write any more: then the server has stopped to listen to it.
+        // It never reads, so in the end it cannot write any more, because the server has stopped reading.
         let mut written = 0;
         while written < 1_000_000
             && let Ok(sent) = timeout(Duration::from_secs(2), flooder.write_all(&pings)).await
@@ -212,13 +213,13 @@ async fn a_flood_of_pings_is_answered_without_a_store_of_pongs() {
     }
 }
 
-/// Messages to somebody who does not read: more than anybody keeps for them.
+/// Messages to a client that does not read: more than the server and the kernel buffer for it.
 #[cfg(target_os = "linux")]
 const SAID: usize = 150;
 
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_does_not_read_is_disconnected_and_others_never_wait() {
+async fn a_client_that_does_not_read_is_disconnected_and_delays_nobody() {
     let program = Program::start(1, &["--send-rate", "0"]).await;
     let (address, room, number) = (program.address(), program.visit().await, program.room_number().await);
     let token = program.token(&program.ada);
@@ -230,7 +231,8 @@ async fn a_client_that_does_not_read_is_disconnected_and_others_never_wait() {
         let mut lazy = Socket::connect(address, &path).await;
         let mut keen = Socket::connect(address, &path).await;
         keen.next().await;
-        // As much as possible in a message, since a slow disk must not give the kernel the time to find out first.
+        // Messages as long as possible: with more of them, on a slow disk, the kernel's timeout could close the
+        // connection first.
         let text = "🙂".repeat(19_000);
         for _ in 0..SAID {
             keen.send(json!({"type": "chat_message", word: text})).await;
@@ -241,7 +243,7 @@ async fn a_client_that_does_not_read_is_disconnected_and_others_never_wait() {
         while let Ok(Ok(_)) = timeout(Duration::from_secs(2), lazy.next_or_end()).await {
             heard += 1;
         }
-        assert!(heard < SAID, "the one that did not read was cut off");
+        assert!(heard < SAID, "the client that did not read was disconnected");
         let rise = program.peak().saturating_sub(before);
         assert!(rise <= RISE, "peak memory rose by {} KiB", rise >> 10);
     }

@@ -1,4 +1,4 @@
-//! One program on three addresses: each serves every face, to the pages of every product, with the tokens of every product.
+//! One server on three addresses: each serves every face, to the pages and with the tokens of every product.
 
 use deskline::domain::User;
 use deskline::lab::testkit::socketio::Client;
@@ -73,7 +73,7 @@ async fn every_listener_serves_every_face_with_every_token() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn people_on_different_listeners_hear_each_other() {
+async fn people_on_different_listeners_receive_each_others_messages() {
     let program = start().await;
     let [one, two, three] = program.addresses.as_slice() else { panic!("three addresses") };
     let (ann, ada) = (&tokens(&program.ann)[0], &tokens(&program.ada)[1]);
@@ -92,7 +92,7 @@ async fn people_on_different_listeners_hear_each_other() {
     assert_eq!(heard["message"], "hi Ann");
 }
 
-/// A request that a page of each product makes, with what it needs leave for.
+/// A request of a page of each product, with the method and headers that need a preflight.
 const PREFLIGHTS: [(&str, &str, &str); 4] = [
     ("/api/chat/conversations", "GET", "authorization"),
     ("/api/admin/chat-rooms/5/mark_as_read/", "PATCH", "authorization,content-type,x-csrftoken,x-requested-with"),
@@ -101,7 +101,7 @@ const PREFLIGHTS: [(&str, &str, &str); 4] = [
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn pages_of_every_product_are_let_in_with_credentials_and_no_others() {
+async fn only_pages_of_the_products_may_send_credentials() {
     let program = start().await;
     for address in &program.addresses {
         for (path, method, wanted) in PREFLIGHTS {
@@ -122,7 +122,7 @@ async fn pages_of_every_product_are_let_in_with_credentials_and_no_others() {
                 assert!(header("access-control-allow-methods").split(',').any(|one| one.trim() == method), "{path}");
                 let allowed = header("access-control-allow-headers");
                 assert!(wanted.split(',').all(|one| allowed.split(',').any(|known| known.trim() == one)), "{allowed}");
-                // Also a refusal is told to the page, or it would not know why.
+                // A refusal has CORS headers, too, or the page could not read the reason.
                 let refused = ask(&program, Method::GET, address, path, &[("origin", origin)]).await;
                 assert_eq!(refused.headers()["access-control-allow-origin"], origin, "{path}: {}", refused.status());
             }

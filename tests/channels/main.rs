@@ -37,7 +37,7 @@ mod revise;
 mod rooms;
 mod routes;
 mod sessions;
-#[expect(dead_code, unused_imports, reason = "this suite has accounts and clients of its own")]
+#[expect(dead_code, unused_imports, reason = "this suite has its own accounts and clients")]
 #[path = "../support/mod.rs"]
 mod shared;
 mod typing;

@@ -1,4 +1,4 @@
-//! Links to files that have expired in an open page, and how much one person may store.
+//! Expired links to attachments in an open page, and the attachment quota.
 
 use deskline::domain::{Clock as _, MessageId, Role, SystemClock, Timestamp, User};
 use reqwest::header::{COOKIE, LOCATION};
@@ -75,11 +75,11 @@ async fn an_expired_link_is_renewed_only_for_people_who_may_see_the_message() {
     }
 
     server.stores.users.delete_user(uma.id).await.unwrap();
-    assert_eq!(cookie("media", refresh(&uma)).send().await.unwrap().status(), 404, "an account that is gone");
+    assert_eq!(cookie("media", refresh(&uma)).send().await.unwrap().status(), 404, "the account was deleted");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_portals_sign_in_marks_the_browser_for_links_to_files_alone() {
+async fn a_sign_in_of_the_portal_sets_a_cookie_for_attachments_only() {
     let server = TestServer::start().await;
     server.account("Uma One", "u1@example.com", Role::Customer).await;
     let body = json!({"email": "u1@example.com", "password": "secret-1"});
@@ -94,7 +94,7 @@ async fn a_portals_sign_in_marks_the_browser_for_links_to_files_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_person_may_store_so_much_and_others_as_much_again() {
+async fn the_attachment_quota_applies_to_each_person_separately() {
     let server = TestServer::start_with(&["--attachment-quota", "1"]).await;
     let uma = server.account("Uma One", "u1@example.com", Role::Customer).await;
     let eve = server.account("Eve Two", "u2@example.com", Role::Customer).await;
@@ -104,7 +104,7 @@ async fn one_person_may_store_so_much_and_others_as_much_again() {
     }
     let (status, refused) = upload(&server, &uma, umas, 100_000).await;
     assert_eq!((status, &refused["code"]), (413, &json!("quota_exceeded")), "{refused}");
-    assert_eq!(server.files(), 2, "what was refused is not kept");
-    assert_eq!(upload(&server, &uma, umas, 40_000).await.0, 201, "what still fits is taken");
+    assert_eq!(server.files(), 2, "refused files are not stored");
+    assert_eq!(upload(&server, &uma, umas, 40_000).await.0, 201, "a file that still fits is accepted");
     assert_eq!(upload(&server, &eve, eves, 500_000).await.0, 201);
 }

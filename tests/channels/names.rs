@@ -1,4 +1,4 @@
-//! First and last names come back as they were given, though an account has one name.
+//! First and last names are shown as they were entered, although an account has one name.
 
 use deskline::domain::Role;
 use deskline::store::{UserChange, UserKey};
@@ -11,7 +11,7 @@ fn parts(user: &Value) -> [&str; 2] {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_name_that_was_given_in_two_parts_is_shown_in_them_until_it_is_changed_as_a_whole() {
+async fn a_name_given_in_two_parts_stays_so_until_it_is_changed_as_a_whole() {
     let server = TestServer::start().await;
     let form = json!({"first_name": " Mary Ann ", "last_name": "Smith", "email": "mary@x.test", "password": "secret-1",
         "password2": "secret-1"});
@@ -31,7 +31,7 @@ async fn a_name_that_was_given_in_two_parts_is_shown_in_them_until_it_is_changed
     assert_eq!(parts(&update(json!({"phone_number": "1"})).await["user"]), ["Mary Ann", "van Dyke"]);
     assert_eq!(parts(&update(json!({"first_name": "May"})).await["user"]), ["May", "van Dyke"]);
 
-    // Another frontend knows one name alone.
+    // Another frontend has a single name only.
     let user =
         server.stores.users.find_user(UserKey::Number(made["user_id"].as_u64().unwrap())).await.unwrap().unwrap();
     let admin = server.account("Ada", "ada@x.test", Role::Admin).await;
@@ -51,7 +51,7 @@ async fn a_name_that_was_given_in_two_parts_is_shown_in_them_until_it_is_changed
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_shops_form_gives_a_name_in_two_parts() {
+async fn the_shops_form_has_a_name_in_two_parts() {
     let server = TestServer::start().await;
     let form = json!({"username": "mary", "email": "mary@x.test", "password": "secret-1", "first_name": "Mary Ann",
         "last_name": "Smith"});

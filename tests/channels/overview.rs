@@ -1,4 +1,4 @@
-//! The overview of all rooms, on the sockets of several agents, while much is said.
+//! The overview of all rooms, on the sockets of several agents, while many messages are sent.
 
 use deskline::domain::Role;
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use crate::harness::{TestServer, Who};
 const MESSAGES: usize = 60;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn agents_see_the_newest_overview_and_not_one_for_each_message() {
+async fn agents_get_the_newest_overview_and_not_one_per_message() {
     let server = TestServer::start_with(&["--send-rate", "0"]).await;
     let admin = server.account("Ada Min", "admin@example.com", Role::Admin).await;
     let path = format!("/ws/admin/chat/?token={}", server.token(&admin));
@@ -44,7 +44,7 @@ async fn agents_see_the_newest_overview_and_not_one_for_each_message() {
                 other => panic!("{other}"),
             }
         }
-        assert_eq!(heard, MESSAGES, "the newest overview comes after what it is about");
+        assert_eq!(heard, MESSAGES, "the newest overview follows the messages in it");
         assert!(lists <= most, "{lists} overviews, where {most} are the most");
     }
 }

@@ -1,4 +1,4 @@
-//! What people of the shop do with their own account, and how agents of the portal come in.
+//! People of the storefront change their own account; agents of the portal log in.
 
 use deskline::domain::Role;
 use serde_json::{Value, json};
@@ -30,11 +30,11 @@ async fn the_doubled_path_prefix_of_one_generation_works_like_the_single_one() {
             let refused = put(body).await;
             assert_eq!((refused.status, refused.json), (400, refusal), "{prefix}");
         }
-        assert_eq!(me().await, expected, "what is refused changes nothing");
+        assert_eq!(me().await, expected, "a refused change has no effect");
         let changed = put(json!({"username": format!("una{n}"), "email": format!("ANN{n}@x.test")})).await;
         expected["username"] = json!(format!("una{n}"));
         assert_eq!((changed.status, &changed.json), (200, &expected), "{prefix}: the same address takes no password");
-        // Another address takes the password, and a mail that was sent there.
+        // A new address requires the password, and a confirmation by mail to that address.
         let new = format!("una{n}@x.test");
         for password in [None, Some("secret-2")] {
             let refused = put(json!({"email": new, "current_password": password})).await;
@@ -48,11 +48,11 @@ async fn the_doubled_path_prefix_of_one_generation_works_like_the_single_one() {
             asked.send().await.unwrap().status().as_u16()
         };
         assert_eq!(visit("GET").await, 200);
-        assert_eq!(me().await, expected, "a scanner that follows the link confirms nothing");
+        assert_eq!(me().await, expected, "a GET, as by a mail scanner, does not confirm the address");
         assert_eq!(visit("POST").await, 200);
         expected["email"] = json!(new);
         assert_eq!(me().await, expected);
-        assert_eq!(visit("POST").await, 400, "a link is good once");
+        assert_eq!(visit("POST").await, 400, "a link works once");
         drop(server.mailed("A new e-mail address").await);
 
         let password = async |present: &str, new: &str| {
@@ -72,7 +72,7 @@ async fn the_doubled_path_prefix_of_one_generation_works_like_the_single_one() {
             assert_eq!(password(present, new).await, (400, refusal), "{prefix}");
         }
         let name = format!("una{n}");
-        assert_eq!(log_in(&name, "secret-1").await.status, 200, "what is refused changes nothing");
+        assert_eq!(log_in(&name, "secret-1").await.status, 200, "a refused change has no effect");
         let (status, done) = password("secret-1", "another-1").await;
         assert_eq!((status, &done["detail"]), (200, &json!("Password changed successfully")), "{prefix}");
         let fresh = Who::Bearer(done["access"].as_str().unwrap().to_owned());
@@ -83,7 +83,7 @@ async fn the_doubled_path_prefix_of_one_generation_works_like_the_single_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_agent_of_the_portal_is_in_after_the_second_step() {
+async fn an_agent_of_the_portal_is_logged_in_after_the_second_step() {
     let server = TestServer::start().await;
     let ada = server.account("Ada Min", "ada@x.test", Role::Admin).await;
     let step = async |step: &str, body: Value| {
@@ -107,7 +107,7 @@ async fn an_agent_of_the_portal_is_in_after_the_second_step() {
     let (status, tokens) = second(json!(ada.number.to_string()), json!(code)).await;
     assert_eq!((status, keys(&tokens)), (200, vec!["access", "refresh"]), "{tokens}");
     let who = Who::Bearer(tokens["access"].as_str().unwrap().to_owned());
-    assert_eq!(server.get("/api/chat/rooms/", &who).await.json, json!([]), "an agent's view, of no rooms yet");
+    assert_eq!(server.get("/api/chat/rooms/", &who).await.json, json!([]), "an agent's list, which is still empty");
     assert_eq!(server.get("/api/admin/chat-rooms/", &who).await.status, 200);
     assert_eq!(second(json!(ada.number), json!(code)).await, refused, "used already");
 }

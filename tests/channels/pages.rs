@@ -1,4 +1,4 @@
-//! What the shop's unchanged pages ask for, in their order, and what decides whether they can be used.
+//! The requests of the storefront's unchanged pages, in their order, and the details on which they depend.
 
 use deskline::domain::Role;
 use serde_json::json;
@@ -33,7 +33,7 @@ async fn first_look(server: &TestServer, method: &str, headers: &[(&str, &str)])
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pages_first_look_gives_a_visitor_a_room_and_a_crawlers_gives_none() {
+async fn the_first_request_of_a_page_creates_a_visitors_room_and_that_of_a_crawler_does_not() {
     let server = TestServer::start_with(&["--client-url", "http://shop.test:5173"]).await;
     let own = [("sec-fetch-site", "same-origin"), ("sec-fetch-mode", "cors")];
     for page in [vec![("origin", "http://shop.test:5173")], own.to_vec()] {
@@ -91,9 +91,9 @@ async fn a_reply_over_rest_marks_the_conversation_as_read() {
     assert_eq!((&seen["unread_count"], &seen["messages"][0]["is_read"]), (&json!(0), &json!(true)));
 }
 
-/// The newer page tells who it is for with each message, and made no room by itself where a first look made one.
+/// The newer page sends the visitor's name with each message, and does not create a room if its first request did.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_visitor_without_a_name_gets_the_one_that_comes_with_a_message() {
+async fn a_visitor_without_a_name_gets_the_one_sent_with_a_message() {
     let server = TestServer::start_with(&["--client-url", "http://shop.test:5173"]).await;
     let first = first_look(&server, "GET", &[("origin", "http://shop.test:5173")]).await;
     let (room, session) = (first.json["results"][0]["id"].clone(), first.session().unwrap());
@@ -102,7 +102,11 @@ async fn a_visitor_without_a_name_gets_the_one_that_comes_with_a_message() {
     let send = format!("{path}send_message/");
     assert_eq!(server.post(&send, &Who::Nobody, named("Mallory")).await.json["sender_name"], "Anonymous");
     assert_eq!(server.post(&send, &session, named("Ann Lee")).await.json["sender_name"], "Ann Lee");
-    assert_eq!(server.post(&send, &session, named("Bob")).await.json["sender_name"], "Ann Lee", "it has one now");
+    assert_eq!(
+        server.post(&send, &session, named("Bob")).await.json["sender_name"],
+        "Ann Lee",
+        "the visitor has a name by now"
+    );
     let shown = server.get(&path, &session).await.json;
     assert_eq!((&shown["customer_name"], &shown["display_name"]), (&json!("Ann Lee"), &json!("Ann Lee")));
 }
@@ -114,17 +118,17 @@ async fn an_open_server_does_not_give_a_page_the_room_of_another_customer() {
     let (other, owner) = server.visit("Ann").await;
     let first = first_look(&server, "GET", &[("origin", "http://shop.test:5173")]).await;
     assert_eq!(first.json["count"], 1);
-    assert_ne!(first.json["results"][0]["id"], json!(other), "a stranger's words under a visitor's name");
+    assert_ne!(first.json["results"][0]["id"], json!(other), "the visitor was shown another customer's room");
     let mine = server.get("/api/public/chat-rooms/", &owner).await.json;
     assert_eq!((&mine["count"], &mine["results"][0]["id"]), (&json!(1), &json!(other)));
-    assert_eq!(server.get("/api/public/chat-rooms/", &Who::Nobody).await.json["count"], 2, "a program lists them all");
+    assert_eq!(server.get("/api/public/chat-rooms/", &Who::Nobody).await.json["count"], 2, "a program gets all rooms");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_stops_leaves_pages_a_way_back() {
+async fn after_a_stop_pages_offer_to_retry() {
     let server = TestServer::start().await;
     let (room, _) = server.visit("Ann").await;
     let mut socket = server.socket(&format!("/ws/chat/{room}/")).await;
     server.stop();
-    assert_eq!(socket.end().await, 1012, "at 1001 the pages stay without a word");
+    assert_eq!(socket.end().await, 1012, "after 1001, the pages would do nothing");
 }

@@ -1,4 +1,4 @@
-//! What a panel's browser may hear: it opens rooms by their id alone, without the token that it signed in with.
+//! What a panel receives in rooms that it opens by their id alone, without the token that it signed in with.
 
 use deskline::domain::{AccountStatus, Clock as _, Role, SystemClock};
 use deskline::store::UserChange;
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Answer, Socket, TestServer, Who};
 
-/// Signs in as the panels do, and gives the cookie that the browser keeps.
+/// Signs in as the panels do. Returns the cookie.
 async fn sign_in(server: &TestServer, path: &str) -> Option<String> {
     let body = json!({"username": "ada", "password": "secret-1"});
     let answer: Answer = server.post(path, &Who::Nobody, body).await;
@@ -45,12 +45,12 @@ async fn a_blocked_agents_panel_receives_nothing_from_rooms_it_opened_by_id() {
     customer.next_of("room_info").await;
     let heard = [customer.next_of("chat_message").await, customer.next_of("chat_message").await];
     let texts: Vec<&Value> = heard.iter().map(|frame| &frame["message"]["content"]).collect();
-    assert_eq!(texts, ["before", "after"], "others with the room's id go on");
-    assert_eq!(open(&server, &room, &cookie).await.end().await, 4401, "nor is another socket let in");
+    assert_eq!(texts, ["before", "after"], "others with the room's id are not affected");
+    assert_eq!(open(&server, &room, &cookie).await.end().await, 4401, "another socket is refused, too");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_panel_in_a_room_is_its_agent_there_but_does_not_speak_as_them() {
+async fn a_panel_in_a_room_makes_its_agent_online_but_does_not_write_as_them() {
     let server = TestServer::start().await;
     server.account("Ada Min", "ada@example.com", Role::Admin).await;
     let (room, _) = server.visit("Ann").await;
@@ -62,7 +62,7 @@ async fn a_panel_in_a_room_is_its_agent_there_but_does_not_speak_as_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_customers_sign_in_makes_no_panel() {
+async fn the_sign_in_of_a_customer_sets_no_panel_cookie() {
     let server = TestServer::start().await;
     server.account("Ann Lee", "ada@example.com", Role::Customer).await;
     assert_eq!(sign_in(&server, "/api/login").await, None);

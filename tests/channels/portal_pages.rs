@@ -1,4 +1,4 @@
-//! What the portal's own pages do: its forms, and its socket before it knows its room.
+//! The portal's pages: their forms, and their socket before they know their room.
 
 use deskline::domain::{Clock as _, Profile, Role, SystemClock};
 use deskline::store::UserChange;
@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 
 use crate::harness::{TestServer, Who};
 
-/// Its "forgot password" page has a field for a code that takes digits alone, and shows `error` and `message`.
+/// The "forgot password" page has a field for a code that accepts digits only, and shows `error` and `message`.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_forgotten_password_is_set_with_digits_and_what_is_wrong_is_shown() {
+async fn a_forgotten_password_is_reset_with_digits_and_errors_are_shown() {
     let server = TestServer::start().await;
     server.account("Uma One", "uma@x.test", Role::Customer).await;
     let post = async |path: &str, body: Value| server.post(&format!("/api/accounts/{path}/"), &Who::Nobody, body).await;
@@ -32,7 +32,7 @@ async fn a_forgotten_password_is_set_with_digits_and_what_is_wrong_is_shown() {
     assert_eq!((log_in("secret-1").await, log_in("another-1").await), (401, 200));
 }
 
-/// Its admin page sends the user name that it has built in.
+/// The admin page sends a fixed user name.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_admin_logs_in_with_a_username_of_digits() {
     let server = TestServer::start().await;
@@ -49,7 +49,7 @@ async fn an_admin_logs_in_with_a_username_of_digits() {
     assert!(second.json["access"].is_string(), "{}", second.json);
 }
 
-/// After an accept, its socket would come back every second.
+/// If the socket were accepted and closed, the page would reconnect every second.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_socket_without_a_room_is_refused_in_the_handshake() {
     let server = TestServer::start().await;
@@ -63,9 +63,9 @@ async fn a_socket_without_a_room_is_refused_in_the_handshake() {
     }
 }
 
-/// What a message answers looks the same in a frame as in the list of messages.
+/// `reply_to` is the same in a frame as in the list of messages.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_message_answers_has_one_shape() {
+async fn reply_to_has_the_same_shape_in_frames_and_lists() {
     let server = TestServer::start().await;
     let ada = server.account("Ada", "ada@x.test", Role::Admin).await;
     let uma = server.account("Uma One", "uma@x.test", Role::Customer).await;
@@ -83,7 +83,7 @@ async fn what_a_message_answers_has_one_shape() {
     assert_eq!(socket.next_of("chat_message").await["reply_to"], Value::Null);
 }
 
-/// The page of a room shows its partner as online until it hears otherwise, also if it was cut off when they left.
+/// A room's page shows the other side as online until it gets `offline`, even if it was disconnected when they left.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reconnected_socket_learns_who_is_offline() {
     let server = TestServer::start().await;

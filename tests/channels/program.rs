@@ -1,4 +1,4 @@
-//! The program as a process, with accounts, whose log and memory can be read.
+//! The server as a process with accounts, whose log and memory can be read.
 
 use std::time::Duration;
 

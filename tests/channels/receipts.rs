@@ -1,4 +1,4 @@
-//! What a message has come to, when the other side is in the portal: a live frame is no proof that it was taken, a fetch is.
+//! The status of messages to people in the portal: a live frame does not prove delivery, a fetch does.
 
 use deskline::domain::{Role, User};
 use deskline::lab::testkit::socketio::Client;
@@ -12,7 +12,7 @@ async fn statuses(server: &TestServer, as_: &Who, other: &User) -> Vec<Value> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_frame_is_sent_and_a_fetch_is_delivered() {
+async fn a_message_in_a_frame_is_sent_and_a_fetched_one_is_delivered() {
     let server = TestServer::start().await;
     let uma = server.account("Uma One", "u1@example.com", Role::Customer).await;
     let admin = server.account("Ad Min", "adm@example.com", Role::Admin).await;
@@ -33,7 +33,7 @@ async fn a_frame_is_sent_and_a_fetch_is_delivered() {
     say("two").await;
     assert_eq!(socket.next_of("chat_message").await["message"], "two");
     let mut seen = statuses(&server, &agent, &uma).await;
-    // Whether it joins what came before is looked up a moment after it was handed over.
+    // Whether an earlier message was left out is looked up a moment after this one was sent.
     for _ in 0..100 {
         if seen[1] != "stored" {
             break;
@@ -41,7 +41,7 @@ async fn a_frame_is_sent_and_a_fetch_is_delivered() {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         seen = statuses(&server, &agent, &uma).await;
     }
-    assert_eq!(seen, ["delivered", "sent"], "a frame that was sent may not have been taken");
+    assert_eq!(seen, ["delivered", "sent"], "a frame that was sent may not have arrived");
     let read = server.post(&format!("/api/chat/rooms/{room}/mark_as_read/"), &user, json!({})).await;
     assert_eq!(read.status, 200);
     socket.next_of("read_receipt").await;
@@ -65,10 +65,10 @@ async fn asking_for_new_messages_does_not_count_as_receiving_them() {
     let notified: Vec<_> = notifications.as_array().unwrap().iter().map(|told| told["id"].clone()).collect();
     assert_eq!(notified, ids);
     assert_eq!(server.get(&format!("{path}{}/", ids[1]), &user).await.json["message"], "two");
-    assert_eq!(statuses(&server, &agent, &uma).await, ["stored", "stored"], "the other one was not even asked for");
+    assert_eq!(statuses(&server, &agent, &uma).await, ["stored", "stored"], "neither message was fetched");
     let page = server.get(&format!("/api/public/chat-messages/?room_id={uuid}"), &user).await.json;
     assert_eq!(page["count"], 2);
-    assert_eq!(statuses(&server, &agent, &uma).await, ["delivered", "delivered"], "a page is a history");
+    assert_eq!(statuses(&server, &agent, &uma).await, ["delivered", "delivered"], "a page of messages is a history");
     let read = server.post(&format!("/api/chat/notifications/{}/mark_read/", ids[0]), &user, json!({})).await;
     assert_eq!((read.status, &read.json["is_read"]), (200, &json!(true)));
     assert_eq!(server.get("/api/chat/notifications/", &user).await.json[0]["id"], ids[1]);
@@ -87,7 +87,7 @@ async fn messages_sent_just_before_the_connection_broke_are_sent_again_on_anothe
     let mut socket = server.socket(&format!("/ws/chat/{uuid}/?token={}", server.token(&uma))).await;
     let body = json!({"receiverId": uma.id.to_string(), "message": "did you get this?"});
     assert_eq!(server.post("/api/chat/send", &agent, body).await.status, 201);
-    // It says something, but reads nothing, so that nothing shows whether the message has arrived.
+    // It writes but does not read, so nothing shows whether the message has arrived.
     socket.send(json!({"type": "ping"})).await;
     let watcher = Client::connect(&format!("http://{}", server.address())).await.unwrap();
     watcher.authenticate(&server.token(&admin)).await.unwrap();
@@ -99,9 +99,9 @@ async fn messages_sent_just_before_the_connection_broke_are_sent_again_on_anothe
     assert_eq!(again["message"], "did you get this?");
 }
 
-/// A page of the portal may fetch a part of a room.
+/// A page of the portal can fetch a part of a room.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_limited_fetch_counts_for_what_it_has_shown_alone() {
+async fn a_limited_fetch_counts_only_for_the_messages_that_it_returned() {
     let server = TestServer::start().await;
     let uma = server.account("Uma One", "u1@example.com", Role::Customer).await;
     let admin = server.account("Ad Min", "adm@example.com", Role::Admin).await;
@@ -113,7 +113,7 @@ async fn a_limited_fetch_counts_for_what_it_has_shown_alone() {
     }
     let newest = server.get(&format!("/api/chat/messages/?room_id={room}&limit=1"), &user).await.json;
     assert_eq!((newest.as_array().unwrap().len(), &newest[0]["message"]), (1, &json!("three")));
-    assert_eq!(statuses(&server, &agent, &uma).await, ["stored"; 3], "the two before it have not been shown");
+    assert_eq!(statuses(&server, &agent, &uma).await, ["stored"; 3], "the two before it were not returned");
     server.get(&format!("/api/chat/messages/?room_id={room}"), &user).await;
     assert_eq!(statuses(&server, &agent, &uma).await, ["delivered"; 3]);
 }

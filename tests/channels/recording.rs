@@ -1,5 +1,5 @@
-//! What was recorded of the replaced servers, and how an answer is compared with it: same keys, same types, and the same
-//! values but for ids, times and secrets.
+//! Recordings of the replaced servers, and how a response is compared with them: same keys, same types, and the same
+//! values except for ids, times and secrets.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,18 +8,18 @@ use serde_json::Value;
 
 use crate::harness::Answer;
 
-/// A recording, which knows what of it was compared.
+/// A recording, which tracks which of its blocks were compared.
 pub(crate) struct Recording {
     text: &'static str,
     compared: Mutex<BTreeSet<String>>,
     differing: Mutex<BTreeMap<String, &'static str>>,
 }
 
-/// What was answered to a recorded request.
+/// The response to a recorded request.
 struct Recorded {
     status: u16,
     body: Value,
-    /// The body was too long to be recorded whole.
+    /// The body was too long and is recorded in part.
     is_cut: bool,
     sets_cookie: bool,
     challenge: Option<String>,
@@ -30,7 +30,8 @@ impl Recording {
         Self { text, compared: Mutex::new(BTreeSet::new()), differing: Mutex::new(BTreeMap::new()) }
     }
 
-    /// All blocks: requests and handshakes `[label]`, steps `-- label`, and lines of another form by how they begin.
+    /// The labels of all blocks: requests and handshakes `[label]`, steps `-- label`, and other lines by their
+    /// beginning.
     fn labels(&self) -> BTreeSet<String> {
         let label = |line: &str| {
             if let Some(rest) = line.strip_prefix('[') {
@@ -39,7 +40,7 @@ impl Recording {
             let step = line.strip_prefix("-- ");
             step.unwrap_or_else(|| line.split(['{', '[']).next().unwrap().trim()).to_owned()
         };
-        // What is indented, or begins a frame, belongs to the block before.
+        // An indented line, or one that begins a frame, belongs to the block before it.
         self.text.lines().filter(|line| !line.is_empty() && !line.starts_with(' ')).map(label).collect()
     }
 
@@ -54,7 +55,7 @@ impl Recording {
         self.differing.lock().insert(label.to_owned(), why);
     }
 
-    /// Asserts that every block was compared, or named as different, and none both.
+    /// Asserts that every block was either compared or named as different.
     pub(crate) fn assert_complete(&self) {
         let (compared, differing) = (self.compared.lock(), self.differing.lock());
         let known = |label: &&String| compared.contains(*label) || differing.contains_key(*label);
@@ -77,14 +78,14 @@ impl Recording {
         Recorded { status, body, is_cut, sets_cookie: head.ends_with("setcookie=True"), challenge }
     }
 
-    /// The body of a recorded answer.
+    /// The body of a recorded response.
     pub(crate) fn body(&self, label: &str) -> Value {
         self.compare(label);
         self.recorded(label).body
     }
 
-    /// Asserts that an answer has the status, the challenge, a cookie or none, and at least the body as recorded. `except`
-    /// names the paths of the body that differ on purpose.
+    /// Asserts that a response has the recorded status, challenge, cookie or none, and at least the recorded body.
+    /// `except` names the paths of the body that differ on purpose.
     pub(crate) fn assert_same(&self, answer: &Answer, label: &str, except: &[&str]) {
         let recorded = self.recorded(label);
         assert_eq!(answer.status, recorded.status, "{label}: {}", answer.json);
@@ -99,7 +100,7 @@ impl Recording {
         self.compare(label);
     }
 
-    /// The frames that `who` got in a step.
+    /// The frames that `who` received in a step.
     pub(crate) fn frames(&self, label: &str, who: &str) -> Vec<Value> {
         self.compare(label);
         let prefix = format!("     {who} <- ");
@@ -109,7 +110,7 @@ impl Recording {
             .collect()
     }
 
-    /// Asserts that nobody got a frame in a step; the caller shows the same of ours.
+    /// Asserts that nobody received a frame in a recorded step. The caller asserts the same of ours.
     pub(crate) fn assert_silent(&self, label: &str) {
         self.compare(label);
         assert_eq!(self.step(label).count(), 0, "{label}");
@@ -137,7 +138,7 @@ impl Recording {
         line.split(' ').next().unwrap().parse().unwrap()
     }
 
-    /// The JSON in a line that begins like this.
+    /// The JSON in the line with this beginning.
     pub(crate) fn line(&self, label: &str) -> Value {
         self.compare(label);
         let line = self.text.lines().find(|line| line.starts_with(label)).unwrap_or_else(|| panic!("{label}"));
@@ -145,7 +146,7 @@ impl Recording {
         serde_json::Deserializer::from_str(json).into_iter().next().unwrap().unwrap()
     }
 
-    /// The words in quotes between the brackets of a line that begins like this.
+    /// The quoted words between the brackets of the line with this beginning.
     pub(crate) fn words(&self, label: &str) -> Vec<String> {
         self.compare(label);
         let line = self.text.lines().find(|line| line.starts_with(label)).unwrap_or_else(|| panic!("{label}"));
@@ -153,21 +154,21 @@ impl Recording {
         list.split(", ").map(|word| word.trim_matches('\'').to_owned()).collect()
     }
 
-    /// Whether the block's first line ends like this.
+    /// Whether the block's first line has this end.
     pub(crate) fn says(&self, label: &str, end: &str) -> bool {
         self.compare(label);
         self.text.lines().any(|line| line.trim_start_matches('[').starts_with(label) && line.ends_with(end))
     }
 }
 
-/// The rows that are whole of a list that was cut off.
+/// The complete rows of a list that was recorded in part.
 fn cut(text: &str) -> Value {
     let (rows, _) = text.rsplit_once("},{").unwrap();
     let close = |end: &str| serde_json::from_str::<Value>(&format!("{rows}{end}")).ok();
     ["}]", "}]}"].into_iter().find_map(close).unwrap()
 }
 
-/// Ours, without the rows of lists that were cut off in the recording.
+/// Our value, without the rows that the recording lacks.
 fn no_longer_than(recorded: &Value, ours: &Value) -> Value {
     match (recorded, ours) {
         (Value::Array(recorded), Value::Array(ours)) if !recorded.is_empty() => {
@@ -207,7 +208,7 @@ const VOLATILE: [&str; 20] = [
     "jti",
 ];
 
-/// Asserts that `ours` has everything that was recorded. It may have more keys: that is how one answer serves both
+/// Asserts that `ours` has everything that was recorded. It may have more keys, since one response serves both
 /// generations. `except` names the paths that differ on purpose.
 pub(crate) fn assert_covers(ours: &Value, recorded: &Value, except: &[&str]) {
     covers(ours, recorded, except, "");
@@ -239,7 +240,7 @@ fn covers(ours: &Value, recorded: &Value, except: &[&str], path: &str) {
     }
 }
 
-/// What kind of value it is; times are told apart by how they end.
+/// The kind of a value; times are distinguished by their format.
 fn shape(value: &Value) -> String {
     match value {
         Value::Null => "null".into(),

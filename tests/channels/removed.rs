@@ -1,4 +1,4 @@
-//! A room that an agent deletes: gone for the desk, kept for its customer.
+//! A room that an agent deletes: hidden from the desk, kept for its customer.
 
 use deskline::domain::Role;
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::harness::{TestServer, Who};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_deleted_room_leaves_the_desk_and_comes_back_with_its_customers_next_message() {
+async fn a_deleted_room_leaves_the_lists_until_its_customers_next_message() {
     let server = TestServer::start().await;
     let ada = server.account("Ada Min", "ada@example.com", Role::Admin).await;
     let agent = Who::Bearer(server.token(&ada));

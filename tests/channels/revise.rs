@@ -1,4 +1,4 @@
-//! Edits and deletions in the portal, and what the others are shown.
+//! Edits and deletions in the portal, and how others see them.
 
 use deskline::domain::Role;
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ fn texts(messages: &Value) -> Vec<&str> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_its_author_edits_a_message_and_agents_delete_any() {
+async fn only_authors_edit_messages_and_agents_delete_any() {
     let server = TestServer::start().await;
     let uma = server.account("Uma One", "u1@example.com", Role::Customer).await;
     let admin = server.account("Ad Min", "adm@example.com", Role::Admin).await;
@@ -53,7 +53,7 @@ async fn only_its_author_edits_a_message_and_agents_delete_any() {
     for who in [&user, &agent] {
         let messages = server.get(&format!("/api/chat/messages/?room_id={room}"), who).await.json;
         assert_eq!(texts(&messages), ["uno", "dos", "four"]);
-        assert_eq!(messages[2]["reply_to"], Value::Null, "what is gone is not quoted");
+        assert_eq!(messages[2]["reply_to"], Value::Null, "a deleted message is not quoted");
     }
     let summary = server.get(&format!("/api/chat/rooms/{room}/"), &agent).await.json;
     assert_eq!((&summary["last_message"]["message"], &summary["admin_unread_count"]), (&json!("four"), &json!(2)));

@@ -1,4 +1,4 @@
-//! Rooms that agents make, rooms of accounts, and the small routes beside them.
+//! Rooms that agents create, rooms of accounts, and small related routes.
 
 use deskline::domain::Role;
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::harness::{TestServer, Who};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_agent_opens_a_room_for_a_customer_who_called_by_phone() {
+async fn an_agent_creates_a_room_for_a_customer_on_the_phone() {
     let server = TestServer::start().await;
     let ada = server.account("Ada Min", "ada@x.test", Role::Admin).await;
     let agent = Who::Bearer(server.token(&ada));
@@ -20,7 +20,11 @@ async fn an_agent_opens_a_room_for_a_customer_who_called_by_phone() {
         let refused = create(body).await;
         assert_eq!((refused.status, refused.json), (400, refusal));
     }
-    assert_eq!(server.get("/api/admin/chat-rooms/", &agent).await.json["count"], 0, "what is refused makes none");
+    assert_eq!(
+        server.get("/api/admin/chat-rooms/", &agent).await.json["count"],
+        0,
+        "a refused request creates no room"
+    );
     let body = json!({"customer_name": "Ann", "customer_email": "ann@x.test", "customer_phone": "+49 1"});
     let made = create(body.clone()).await;
     assert_eq!((made.status, &made.cookie), (201, &None), "the agent does not become the visitor: {}", made.json);
@@ -37,12 +41,12 @@ async fn an_agent_opens_a_room_for_a_customer_who_called_by_phone() {
     assert_eq!((&list["count"], &list["results"][0]["id"]), (&json!(1), &made.json["id"]));
     let send = format!("/api/public/chat-rooms/{room}/send_message/");
     let said = server.post(&send, &Who::Nobody, json!({"content": "it is me"})).await;
-    assert_eq!((said.status, &said.json["sender_name"]), (201, &json!("Ann")), "the id lets them in");
-    assert_ne!(create(body).await.json["id"], *room, "each is another");
+    assert_eq!((said.status, &said.json["sender_name"]), (201, &json!("Ann")), "the id gives access");
+    assert_ne!(create(body).await.json["id"], *room, "each request creates another room");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_change_of_which_one_part_is_refused_changes_nothing() {
+async fn a_change_with_one_invalid_field_changes_nothing() {
     let server = TestServer::start().await;
     let agent = Who::Bearer(server.token(&server.account("Ada Min", "ada@x.test", Role::Admin).await));
     let (room, _) = server.visit("Bob").await;
@@ -66,7 +70,7 @@ async fn a_change_of_which_one_part_is_refused_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_account_writes_in_its_own_room_and_in_those_it_has_the_id_of() {
+async fn an_account_can_write_in_its_own_room_and_in_rooms_whose_id_it_has() {
     let server = TestServer::start().await;
     let ann = server.account("Ann Lee", "ann@x.test", Role::Customer).await;
     let who = Who::Bearer(server.token(&ann));
@@ -95,7 +99,7 @@ async fn an_account_writes_in_its_own_room_and_in_those_it_has_the_id_of() {
         assert_eq!(post(room, body.clone()).await, (400, json!({"error": "Message content is required"})), "{body}");
     }
     let (other, _) = server.visit("Bob").await;
-    assert_eq!(post(&other, json!({"content": "x"})).await.0, 201, "the id is enough, with a token as without");
+    assert_eq!(post(&other, json!({"content": "x"})).await.0, 201, "the id is enough, with or without a token");
     let none = json!({"detail": "No ChatRoom matches the given query."});
     for (room, body) in
         [("00000000-0000-4000-8000-000000000000", &none), ("nonsense", &json!({"detail": "Not found."}))]
@@ -105,7 +109,7 @@ async fn an_account_writes_in_its_own_room_and_in_those_it_has_the_id_of() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_portals_other_notifications_are_none() {
+async fn the_portals_other_notifications_are_empty() {
     let server = TestServer::start().await;
     let uma = server.account("Uma One", "uma@x.test", Role::Customer).await;
     let who = Who::Bearer(server.token(&uma));
@@ -120,7 +124,7 @@ async fn the_portals_other_notifications_are_none() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_page_may_ask_whether_there_are_websockets() {
+async fn a_page_can_ask_whether_websockets_are_available() {
     let server = TestServer::start().await;
     for who in [Who::Nobody, Who::Bearer("bad".into())] {
         let health = server.get("/health/ws/", &who).await;

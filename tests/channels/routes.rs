@@ -1,4 +1,4 @@
-//! Every route of both products that asks who one is or what one wants, and the ways in which neither is said well.
+//! Every route of both products that needs credentials or a body, with all kinds of bad ones.
 
 use deskline::domain::{Clock as _, Role, SystemClock, User};
 use serde_json::{Value, json};
@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 use crate::harness::{Answer, TestServer, Who, keys};
 use crate::shared::SECRET;
 
-/// No room's id, and good enough for who does not get as far as a room.
+/// An id without a room, for requests that are refused before the room is looked up.
 const ROOM: &str = "00000000-0000-4000-8000-000000000000";
 
-/// The doubled prefix is what one generation of the shop's admin panel asks for.
+/// One generation of the storefront's panel uses the doubled prefix.
 const AUTH: [&str; 2] = ["/api/auth", "/api/api/auth"];
 
 const REFRESH: [&str; 5] = [
@@ -95,7 +95,7 @@ fn assert_answer(answer: &Answer, status: u16, body: &Value, what: &str) {
     assert_eq!((answer.status, &answer.json), (status, body), "{what}");
 }
 
-/// A customer, and the tokens that they have got by their password.
+/// A customer, and the tokens of their log-in.
 async fn customer(server: &TestServer) -> (User, Who, Value) {
     let ann = server.account("Ann Lee", "ann@x.test", Role::Customer).await;
     let body = json!({"username": "ann", "password": "secret-1"});
@@ -132,7 +132,7 @@ async fn a_client_that_does_not_authenticate_receives_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_missing_is_named() {
+async fn missing_fields_are_named() {
     let server = TestServer::start().await;
     let (_, ann, _) = customer(&server).await;
     let mut asked: Vec<(String, &Who, &[&str])> = vec![
@@ -162,7 +162,7 @@ async fn what_is_missing_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_way_to_refresh_gives_another_pair_each_time() {
+async fn every_refresh_route_returns_new_tokens_each_time() {
     let server = TestServer::start().await;
     let (_, _, tokens) = customer(&server).await;
     let (mut access, mut refresh) = (tokens["access"].clone(), tokens["refresh"].clone());
@@ -181,7 +181,7 @@ async fn every_way_to_refresh_gives_another_pair_each_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_portals_page_can_verify_a_token() {
+async fn the_portal_can_verify_a_token() {
     let server = TestServer::start().await;
     let (_, _, tokens) = customer(&server).await;
     for path in VERIFY {

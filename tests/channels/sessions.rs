@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Answer, TestServer, Who};
 
-/// Within this time a live socket has to be closed.
+/// Time within which an open socket has to be closed.
 const SOON: Duration = Duration::from_secs(1);
 
 async fn sign_in(server: &TestServer, password: &str) -> Value {
@@ -36,8 +36,8 @@ async fn statuses(server: &TestServer, pair: &Value) -> [u16; 4] {
     ]
 }
 
-/// Sockets of every kind are closed by what ends the sessions of an agent; nothing that was issued before opens anything
-/// afterwards, and what is issued then does.
+/// Asserts that `end`, which ends an agent's sessions, closes sockets of every kind, that no token from before is
+/// accepted afterwards, and that new ones are.
 async fn ends_everything(end: impl AsyncFnOnce(&TestServer, &Who) -> Answer, password: &str) {
     let server = TestServer::start().await;
     let customer = server.account("Cu", "cu@x.test", Role::Customer).await;
@@ -96,7 +96,7 @@ async fn logging_out_everywhere_ends_all_sessions() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn logging_out_ends_one_session_and_its_sockets_alone() {
+async fn logging_out_ends_only_one_session_and_its_sockets() {
     let server = TestServer::start().await;
     server.account("Ann Lee", "ann@x.test", Role::Agent).await;
     let (one, other) = (sign_in(&server, "secret-1").await, sign_in(&server, "secret-1").await);

@@ -1,4 +1,4 @@
-//! Who hears on the portal that somebody types: everybody in the room but the typist, on whichever tab they type.
+//! Typing notices of the portal go to everybody in the room except the typist, on any tab.
 
 use deskline::domain::{Role, User};
 use serde_json::json;

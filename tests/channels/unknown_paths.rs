@@ -1,12 +1,12 @@
-//! What the products have and this server has not.
+//! Routes of the products that this server does not have.
 
 use deskline::domain::Role;
 
 use crate::harness::{TestServer, Who};
 
-/// The first thing that generation A's panel asks for in the morning is the shop's settings; it gets a new token at a 401 alone.
+/// Generation A's panel first requests the shop's settings, and gets a new token only after a 401.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_bad_token_is_refused_even_where_there_is_nothing() {
+async fn an_invalid_token_is_refused_even_on_unknown_paths() {
     let server = TestServer::start().await;
     let ada = server.account("Ada", "ada@x.test", Role::Admin).await;
     for path in ["/api/admin/store-settings/", "/api/admin/dashboard/stats/", "/api/public/categories/", "/nothing"] {
@@ -20,6 +20,6 @@ async fn a_bad_token_is_refused_even_where_there_is_nothing() {
         }
         let url = format!("http://{}{path}", server.address());
         let proxied = server.http.get(url).header("authorization", "Basic eDp5").send().await.unwrap();
-        assert_eq!(proxied.status(), 404, "what a proxy in front has asked for is no token of ours");
+        assert_eq!(proxied.status(), 404, "the basic authorization of a proxy in front is not a token");
     }
 }

@@ -1,4 +1,4 @@
-//! Who is added on the command line with a username signs in with it where the pages ask for one.
+//! An account that was added on the command line with a user name can sign in with it on pages that ask for one.
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};

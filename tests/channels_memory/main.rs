@@ -1,4 +1,4 @@
-//! What an upload costs in memory: a test binary of its own, since it measures its whole process, client included.
+//! Memory use of an upload. A separate test binary, since it measures the whole process, including the client.
 #![cfg(test)]
 
 use bytes::Bytes;
@@ -10,7 +10,7 @@ use reqwest::multipart::{Form, Part};
 #[expect(dead_code, reason = "shared with the channels tests, which use all of it")]
 #[path = "../channels/harness.rs"]
 mod harness;
-#[expect(dead_code, unused_imports, reason = "this suite needs the server alone")]
+#[expect(dead_code, unused_imports, reason = "this suite needs only the server")]
 #[path = "../support/mod.rs"]
 mod shared;
 
@@ -18,7 +18,7 @@ use harness::{TestServer, Who};
 
 const PIECE: usize = 64 << 10;
 
-/// A picture of this many bytes, made piece by piece.
+/// A picture of this many bytes, generated in chunks.
 fn picture(bytes: usize) -> Body {
     let mut head = vec![0; PIECE];
     head[..8].copy_from_slice(b"\x89PNG\r\n\x1a\n");
@@ -47,13 +47,13 @@ async fn upload(server: &TestServer, token: &str, room: u64, bytes: usize, is_an
 
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_gibibyte_against_25_mebibytes_is_a_clean_413_in_constant_memory() {
+async fn an_upload_of_a_gibibyte_gets_413_in_constant_memory() {
     let server = TestServer::start().await;
     let uma = server.account("Uma One", "u1@example.com", Role::Customer).await;
     let token = server.token(&uma);
     let who = Who::Bearer(token.clone());
     let room = server.get("/api/chat/rooms/my_room/", &who).await.json["room"]["id"].as_u64().unwrap();
-    // Everything that is made once is made before the measurement.
+    // Memory that is allocated only once is allocated before the measurement.
     assert_eq!(upload(&server, &token, room, 1 << 20, true).await.status(), 201);
     for is_announced in [true, false] {
         let before = resident();
@@ -63,6 +63,6 @@ async fn a_gibibyte_against_25_mebibytes_is_a_clean_413_in_constant_memory() {
         assert_eq!(body["error"], "The attachment is larger than 25 MiB");
         let rise = resident().saturating_sub(before);
         assert!(rise <= 16 << 20, "peak memory rose by {} KiB", rise >> 10);
-        assert_eq!(server.files(), 1, "only the first one is kept");
+        assert_eq!(server.files(), 1, "only the first one is stored");
     }
 }

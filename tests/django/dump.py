@@ -1,4 +1,4 @@
-"""Fills a database through a real Django, by the models of one of the two products, and writes what `dumpdata` makes of it.
+"""Fills a database through a real Django, with the models of one of the two products, and dumps it with `dumpdata`.
 
     dump.py shop|portal DUMP MEDIA_ROOT
 """
@@ -37,7 +37,7 @@ User = get_user_model()
 
 
 def at(second):
-    """A moment of the test's day, with microseconds as a database has them."""
+    """A time on the day of the test, with microseconds as in a database."""
     start = datetime.datetime(2026, 11, 20, 8, 0, 0, 123456, tzinfo=datetime.timezone.utc)
     return start + datetime.timedelta(seconds=second)
 

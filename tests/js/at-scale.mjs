@@ -1,5 +1,5 @@
-// Connections that are refused, aborted or ended, many at a time. `DESKLINE_AT_SCALE=1000` runs each with so many; the figures are
-// printed, and those of a long run are in docs/RELIABILITY.md.
+// Many connections that are refused, aborted or ended at a time. `DESKLINE_AT_SCALE=1000` sets their number; the
+// figures are printed, and those of a long run are in docs/RELIABILITY.md.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -57,7 +57,7 @@ async function authenticated(server, account) {
   return socket;
 }
 
-test('ending all sessions of somebody takes the rights of all their sockets at once', async (t) => {
+test('when all sessions of a person end, all their sockets lose their rights at once', async (t) => {
   const server = await Server.start(t, { args: ['--limit', 'handshakes=100000/1m'] });
   const sockets = [];
   await forMany(async (number) => number < SOCKETS && sockets.push(await authenticated(server, server.ann)));
@@ -73,7 +73,7 @@ test('ending all sessions of somebody takes the rights of all their sockets at o
   await Promise.all(sockets.map(({ closed }) => closed));
 });
 
-test('foreign pages open no session on a cookie, on any transport', async (t) => {
+test('pages of foreign origins cannot open a session with a cookie, on any transport', async (t) => {
   const server = await Server.start(t);
   const foreign = ['https://evil.test', 'null', 'http://localhost:5174', 'https://localhost:5173', 'http://localhost:5173.evil.test'];
   const statuses = new Map();
@@ -95,7 +95,7 @@ test('foreign pages open no session on a cookie, on any transport', async (t) =>
   assert.deepEqual([...statuses], [[403, MANY]]);
 });
 
-test('a session answers nobody who knows its id alone, and goes on', async (t) => {
+test('a client that only knows the id of a session gets nothing and does not disturb it', async (t) => {
   const server = await Server.start(t);
   const as = server.token(server.ann);
   const opened = await server.rest('GET', `${SOCKETIO}&transport=polling`, { as });
@@ -158,13 +158,14 @@ async function settled(client) {
   client.settledAt = since;
 }
 
-test('stock clients settle where websockets are cut, and aborted changes cost no flood of requests', async (t) => {
-  // A client that is cut off in the middle of the change has paused its polls, and learns of it by the heartbeat alone.
+test('stock clients settle on polling where websockets are cut, and aborted upgrades cause no flood of requests', async (t) => {
+  // A client that is cut off in the middle of the upgrade has paused its polls, and notices only when the heartbeat
+  // fails.
   const server = await Server.start(t, { args: ['--ping-interval', '1s', '--ping-timeout', '2s'] });
   const began = performance.now();
   const clients = await Promise.all(CUTS.map(async (after) => {
     const way = await cuttingWay(server, after);
-    // Each is a browser of its own, or what one of them cannot would be known of the others.
+    // Each is a separate browser, or the server would apply to all what it has learned about one of them.
     const extraHeaders = { 'user-agent': `a browser that is cut off after ${after} ms` };
     const socket = io(way.url, { reconnectionDelay: 100, reconnectionDelayMax: 500, forceNew: true, extraHeaders });
     const client = { after, way, socket, connects: 0 };

@@ -1,4 +1,4 @@
-// A stock socket.io-client, with a record of every event it heard, in order.
+// A stock socket.io-client that records every received event, in order.
 
 import assert from 'node:assert/strict';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -11,7 +11,7 @@ export const DEADLINE = 15_000;
 let count = 0;
 
 export class Client {
-  /** Every event heard: `{order, name, args, taken}`; `order` counts over all clients of the process. */
+  /** Every received event: `{order, name, args, taken}`; `order` counts over all clients of the process. */
   events = [];
   #waiting = new Set();
 
@@ -22,7 +22,7 @@ export class Client {
       transports,
       forceNew: true,
       multiplex: false,
-      // The frontend's policy, only sooner.
+      // The frontend's policy, with shorter delays.
       reconnection: true,
       reconnectionDelay: 100,
       reconnectionDelayMax: 400,
@@ -51,7 +51,7 @@ export class Client {
     return this.socket.io.engine;
   }
 
-  /** Waits until it is connected, and upgraded if it is to be. */
+  /** Waits until it is connected, and upgraded if it has several transports. */
   async connected() {
     await this.waitFor('<connect>');
     if (this.isUpgrading) await this.upgraded();
@@ -70,22 +70,22 @@ export class Client {
     assert.equal(engine.transport.name, 'websocket');
   }
 
-  /** Authenticates now and at every later `connect`, and takes what that brings. */
+  /** Authenticates now and at every later `connect`, and consumes the events that follow. */
   async signIn(token) {
     const signIn = () => this.socket.emit('authenticate', token);
     this.socket.on('connect', signIn);
     signIn();
     const answer = await this.waitFor('authenticated');
     assert.equal(answer.success, true, `${this.name}: ${JSON.stringify(answer)}`);
-    // The answer to this comes after all that authenticating brings.
+    // The answer to this comes after all events that authenticating causes.
     await this.hearOut();
   }
 
   /**
-   * Waits for an event that nobody waited for yet, and gives its first argument.
+   * Waits for an event that was not consumed yet, and returns its first argument.
    *
    * @param {string} name
-   * @param {((payload: any) => boolean) | object} predicate what the payload must be like, or exactly be
+   * @param {((payload: any) => boolean) | object} predicate a condition on the payload, or the exact payload
    */
   async waitFor(name, predicate = () => true, deadline = DEADLINE) {
     const matches = typeof predicate === 'function' ? predicate : (payload) => isDeepStrictEqual(payload, predicate);
@@ -111,19 +111,19 @@ export class Client {
     return found.args[0];
   }
 
-  /** Takes all events of a name that have been heard, and gives their payloads. */
+  /** Consumes all received events of a name, and returns their payloads. */
   takeAll(name) {
     const found = this.events.filter((event) => !event.taken && event.name === name);
     found.forEach((event) => (event.taken = true));
     return found.map((event) => event.args[0]);
   }
 
-  /** All that was heard of a name, taken or not. */
+  /** All received events of a name, consumed or not. */
   all(name) {
     return this.events.filter((event) => event.name === name).map((event) => event.args[0]);
   }
 
-  /** Emits, and waits for the answer that this asks for. */
+  /** Emits with an acknowledgement, and waits for it. */
   ask(name, ...args) {
     return new Promise((resolve, reject) => {
       const late = setTimeout(() => reject(new Error(`${this.name}: no answer to ${name}`)), DEADLINE);
@@ -134,15 +134,15 @@ export class Client {
     });
   }
 
-  /** There and back again: what the server had to say to this client before, has been heard after. */
+  /** A round trip: everything that the server sent before has been received afterwards. */
   async roundTrip() {
     const answer = await this.ask('is-anybody-there');
     assert.equal(answer.ok, false);
   }
 
-  /** Lets so much time pass that what it says next cannot have been on its way before what it has heard. */
+  /** Waits until the server takes the next event from this client as proof that everything sent so far has arrived. */
   async settle() {
-    // Who polls shows what it has by asking for more, and may not have done so yet.
+    // A polling client confirms with its next poll, which it may not have sent yet.
     await delay(this.engine.transport.name === 'polling' ? 2300 : 800);
   }
 
@@ -150,20 +150,20 @@ export class Client {
     this.socket.emit(...args);
   }
 
-  /** Hears out what is on its way, and passes over news of who came. */
+  /** Receives what is in flight, and ignores presence. */
   async hearOut() {
     await this.roundTrip();
     this.takeAll('user-online');
   }
 
-  /** Says something and waits for its confirmation. */
+  /** Sends a message and waits for its confirmation. */
   async send(receiver, message, more = {}) {
     this.emit('send-message', { receiverId: receiver.id, message, ...more });
     return this.waitFor('message-sent', (sent) => sent.message === message);
   }
 
   /**
-   * Waits `ms`, then sees to it that nothing was heard that nobody waited for, but what may come late: see {@link #late}.
+   * Waits `ms`, then asserts that all received events were consumed, except those that may come late: see {@link #late}.
    */
   async nothingMore(ms = 80) {
     await delay(ms);
@@ -174,8 +174,7 @@ export class Client {
   }
 
   /**
-   * The news that the desk is away, told some time after each authentication: once at most, and never to whom the desk was last
-   * said to be there, since then it is news that a test has to wait for.
+   * The `user-offline` of the desk that follows some time after each authentication: once at most, and not if the desk was last announced as online, since then a test has to wait for the event.
    */
   #late() {
     const late = new Set();
@@ -196,7 +195,7 @@ export class Client {
     return late;
   }
 
-  /** Loses the connection, and comes back by itself a moment later. */
+  /** Loses the connection, and reconnects by itself a moment later. */
   async drop() {
     this.engine.close();
     await this.waitFor('<disconnect>');

@@ -1,4 +1,4 @@
-// The console's own client, without the console: against a real server, over a websocket and over long-polling.
+// The console's Socket.IO client, without the console: against a real server, over a websocket and over long-polling.
 
 import assert from 'node:assert/strict';
 import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -89,7 +89,7 @@ for (const isPolling of [false, true]) {
   const way = (t, url) => (isPolling ? withoutWebSocket(t, url) : url);
 
   describe(isPolling ? 'over long-polling' : 'over a websocket', AT_ONCE, () => {
-    test('events and answers come and go, whatever they say', async (t) => {
+    test('events and acknowledgements arrive unchanged, whatever they contain', async (t) => {
       const server = await Server.start(t);
       const console = new Console(t, await way(t, server.url));
       await console.signIn(server);
@@ -106,7 +106,7 @@ for (const isPolling of [false, true]) {
       await ann.waitFor('user-typing');
     });
 
-    test('many at once arrive in order, and each has its own answer', async (t) => {
+    test('many events at once arrive in order, and each gets its own acknowledgement', async (t) => {
       const server = await Server.start(t);
       const console = new Console(t, await way(t, server.url));
       await console.signIn(server);
@@ -119,7 +119,7 @@ for (const isPolling of [false, true]) {
       assert.deepEqual(ann.all('receive-message').map(({ message }) => message), texts);
     });
 
-    test('what is too large for a connection is refused here, and the connection goes on', async (t) => {
+    test('an event that is too large for a connection is refused by the client, and the connection stays open', async (t) => {
       const server = await Server.start(t);
       const console = new Console(t, await way(t, server.url));
       await console.signIn(server);
@@ -130,7 +130,7 @@ for (const isPolling of [false, true]) {
       assert.deepEqual([console.connections, console.disconnections], [1, 0]);
     });
 
-    test('it comes back after a crash, and what was on its way is answered', async (t) => {
+    test('it reconnects after a crash, and pending requests are answered', async (t) => {
       const server = await Server.start(t);
       const console = new Console(t, await way(t, server.url));
       await console.signIn(server);
@@ -145,7 +145,7 @@ for (const isPolling of [false, true]) {
       await eventually(() => console.texts().includes('back'));
     });
 
-    test('a server that falls silent is given up', async (t) => {
+    test('the connection to a silent server is closed', async (t) => {
       const server = await Server.start(t, { args: ['--ping-interval', '1s', '--ping-timeout', '1s'] });
       const network = await Network.open(t, await way(t, server.url));
       const console = new Console(t, network.url);
@@ -155,7 +155,7 @@ for (const isPolling of [false, true]) {
       await console.signIn(server);
     });
 
-    test('it answers pings, and is not given up while nobody says anything', async (t) => {
+    test('it answers pings, and an idle connection stays open', async (t) => {
       const server = await Server.start(t, { args: ['--ping-interval', '300ms', '--ping-timeout', '2s'] });
       let pings = 0;
       const url = await way(t, server.url);
@@ -163,14 +163,14 @@ for (const isPolling of [false, true]) {
       const console = new Console(t, url);
       await console.signIn(server);
       const ann = await server.signIn(server.ann);
-      // Longer than a connection without a sign of life would be kept.
+      // Longer than a connection that does not answer pings stays open.
       await eventually(() => pings >= 10);
       assert.deepEqual([console.connections, console.disconnections], [1, 0]);
       await ann.ask('send-message', { receiverId: server.admin.id, message: 'still there' });
       await eventually(() => console.texts().includes('still there'));
     });
 
-    test('an answer that does not come is not waited for', async (t) => {
+    test('waiting for an acknowledgement times out', async (t) => {
       const server = await Server.start(t);
       const network = await Network.open(t, await way(t, server.url));
       const console = new Console(t, network.url);
@@ -179,7 +179,7 @@ for (const isPolling of [false, true]) {
       assert.deepEqual(await console.ask('resume', { conversations: {} }, 200), NO_ANSWER);
     });
 
-    test('who closes it is gone at once, and does not come back', async (t) => {
+    test('after `close` it is disconnected at once, and does not reconnect', async (t) => {
       const server = await Server.start(t);
       const second = await server.signIn(server.second);
       const console = new Console(t, await way(t, server.url));
@@ -192,16 +192,16 @@ for (const isPolling of [false, true]) {
   });
 }
 
-test('a network that swallows websockets is found out, and polled through', async (t) => {
+test('on a network that ignores websockets, it polls', async (t) => {
   const server = await Server.start(t);
   const console = new Console(t, await withoutWebSocket(t, server.url, { ignores: true }));
   await console.signIn(server);
   assert.deepEqual([console.connections, console.disconnections], [1, 0]);
 });
 
-test('a page that comes back is recognised by what it shows', async (t) => {
+test('a page that reconnects recovers with its pid and offset', async (t) => {
   const server = await Server.start(t);
-  // The server takes browsers for pages that can come back.
+  // The server offers recovery to browsers.
   globalThis.WebSocket = class extends PageWebSocket {
     constructor(url) {
       super(url, { headers: { 'user-agent': 'Mozilla/5.0' } });
@@ -212,12 +212,12 @@ test('a page that comes back is recognised by what it shows', async (t) => {
   await console.signIn(server);
   console.socket.reconnect(0);
   await eventually(() => console.connections === 2);
-  // Without having said anything.
+  // Without having sent anything.
   await eventually(() => console.events.filter(({ name }) => name === 'authenticated').length === 2);
   assert.equal(console.events.findLast(({ name }) => name === 'authenticated').argument.success, true);
 });
 
-test('it waits longer and longer, not all alike, until it was connected for a while', async (t) => {
+test('its reconnect delay grows, with jitter, until it was connected for a while', async (t) => {
   const listener = createServer((socket) => socket.resetAndDestroy()).listen(0, '127.0.0.1');
   await once(listener, 'listening');
   t.after(() => listener.close());
@@ -225,7 +225,7 @@ test('it waits longer and longer, not all alike, until it was connected for a wh
   const waits = [];
   const real = globalThis.setTimeout;
   const mocked = t.mock.method(globalThis, 'setTimeout', (what, wait, ...rest) => {
-    // Ten seconds are for a handshake; the others pass at once.
+    // The timer of ten seconds is for a handshake; the others elapse at once.
     if (wait >= 10_000) return real(what, wait, ...rest);
     if (wait >= 300) waits.push(wait);
     return real(what, wait >= 300 ? 1 : wait, ...rest);

@@ -1,4 +1,4 @@
-// The whole contract, for each way in which the stock client can talk to the server.
+// The whole protocol, over each combination of transports of the stock client.
 
 import { describe } from 'node:test';
 
@@ -29,7 +29,7 @@ import variants from './stories/variants.mjs';
 
 const TRANSPORTS = { 'websocket only': ['websocket'], 'polling only': ['polling'], upgrading: ['polling', 'websocket'] };
 
-// Most tests wait for something; each has a server of its own, so they do not disturb each other.
+// Most tests wait for something. Each has its own server, so they can run concurrently.
 const AT_ONCE = { concurrency: 12 };
 
 for (const [name, transports] of Object.entries(TRANSPORTS)) {

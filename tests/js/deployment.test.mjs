@@ -1,4 +1,4 @@
-// What docker-compose.yml and the Dockerfile must hold to. Neither is run here: they are read as Docker reads them.
+// Rules for docker-compose.yml and the Dockerfile. Neither is run here: they are parsed as Docker parses them.
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -31,13 +31,13 @@ describe('docker-compose.yml', () => {
   const { mongo, deskline } = compose.services;
   const uri = new URL(deskline.environment.DESKLINE_MONGODB_URI);
 
-  test('there is a server and its database, which come up again by themselves', () => {
+  test('the server and its database restart by themselves', () => {
     assert.deepEqual(Object.keys(compose.services).sort(), ['deskline', 'mongo']);
     for (const service of [mongo, deskline]) assert.equal(service.restart, 'unless-stopped');
     assert.equal(deskline.build, '.');
   });
 
-  test('what is kept is on volumes that outlive the containers', () => {
+  test('data is on volumes that outlive the containers', () => {
     for (const [service, path] of [[mongo, '/data/db'], [deskline, said('VOLUME')[0]]]) {
       const [[volume, target]] = service.volumes.map((one) => one.split(':'));
       assert.equal(target, path);
@@ -45,7 +45,7 @@ describe('docker-compose.yml', () => {
     }
   });
 
-  test('the database is reached by the server alone', () => {
+  test('only the server can reach the database', () => {
     assert.equal(mongo.ports, undefined);
     const [name, port] = uri.host.split(':');
     assert.equal(compose.services[name], mongo);
@@ -53,14 +53,14 @@ describe('docker-compose.yml', () => {
     assert.match(uri.pathname, /^\/\w+$/, 'the database is named');
   });
 
-  test('the one published port is the one on which the server listens', () => {
+  test('the only published port is the one on which the server listens', () => {
     const [listen] = said('ENV').map((text) => /^DESKLINE_LISTEN=(?<address>\S+):(?<port>\d+)$/.exec(text).groups);
     assert.equal(listen.address, '0.0.0.0', 'other containers and the host get at it');
     assert.deepEqual(said('EXPOSE'), [listen.port]);
     assert.deepEqual(deskline.ports, [`\${PORT:-${listen.port}}:${listen.port}`]);
   });
 
-  test('the server waits for a database that can be written to', () => {
+  test('the server waits until the database accepts writes', () => {
     assert.deepEqual(deskline.depends_on, { mongo: { condition: 'service_healthy' } });
     const [kind, shell, quiet, flag, script, ...rest] = mongo.healthcheck.test;
     assert.deepEqual([kind, shell, quiet, flag, rest], ['CMD', 'mongosh', '--quiet', '--eval', []]);
@@ -83,16 +83,16 @@ describe('docker-compose.yml', () => {
     assert.deepEqual(check(true, true), []);
   });
 
-  test('the secret must be given, and every setting is one that there is', () => {
+  test('the secret is required, and every setting exists', () => {
     const known = read('.env.example');
     for (const name of Object.keys(deskline.environment)) assert.match(known, new RegExp(`^# ${name}=`, 'm'), name);
     assert.match(deskline.environment.DESKLINE_JWT_SECRET, /^\$\{DESKLINE_JWT_SECRET:\?.+\}$/);
-    // What is taken from outside has the name that it has in the example file, which works for both.
+    // Variables from outside have the same names as in the example file, which works for both.
     const outside = Object.values(deskline.environment).concat(deskline.ports).join(' ');
     for (const [, name] of outside.matchAll(/\$\{(\w+)/g)) assert.match(known, new RegExp(`^# ${name}=`, 'm'), name);
   });
 
-  test('the README names no variable that the example file does not have', () => {
+  test('every variable in the README is in the example file', () => {
     const known = read('.env.example');
     const named = [...read('README.md').matchAll(/`(DESKLINE_\w+|PORT|JWT_SECRET|CLIENT_URL|MONGODB_URI)`/g)].map(([, name]) => name);
     assert.ok(named.includes('DESKLINE_JWT_SECRET'));
@@ -106,7 +106,7 @@ describe('Dockerfile', () => {
     assert.notDeepEqual(validate('FROM scratch\nCOPPY a b\n'), [], 'it does look');
   });
 
-  test('what is built in one stage goes into another, which has no compiler', () => {
+  test('the program is built in one stage and copied to another, which has no compiler', () => {
     const [build, final, ...rest] = dockerfile.getFROMs();
     assert.deepEqual(rest, []);
     const needed = /^rust-version = "(.+)"$/m.exec(read('Cargo.toml'))[1].split('.').map(Number);
@@ -116,7 +116,7 @@ describe('Dockerfile', () => {
     assert.match(final.getImage(), /:nonroot$/);
   });
 
-  test('what is copied is there and is sent to the builder', () => {
+  test('copied files exist and are part of the build context', () => {
     const ignored = dockerignore().add(read('.dockerignore'));
     let files = 0;
     const check = (path) => {
@@ -138,7 +138,7 @@ describe('Dockerfile', () => {
     }
   });
 
-  test('it ends as somebody who is not root, and owns where it writes', () => {
+  test('the container does not run as root, and its user owns the folders that it writes to', () => {
     const [user] = said('USER');
     assert.match(user, /^[1-9]\d*:[1-9]\d*$/, 'a number can be judged by an orchestrator');
     const [volume] = said('VOLUME');
@@ -146,7 +146,7 @@ describe('Dockerfile', () => {
     assert.ok(said('COPY').some((copy) => copy === `--from=build --chown=${user} ${volume} ${volume}`));
   });
 
-  test('what is run is what was built, and what asks after its health is a command of it', () => {
+  test('the entry point is the built program, and the health check is one of its commands', () => {
     const [[program]] = said('ENTRYPOINT').map((text) => JSON.parse(text));
     assert.ok(said('COPY').some((copy) => copy === `--from=build ${program} ${program}`));
     const [[asked, ...words]] = said('HEALTHCHECK').map((text) => JSON.parse(text.slice(text.indexOf('['))));

@@ -1,4 +1,4 @@
-// What payloads must be like.
+// Shapes of payloads.
 
 import assert from 'node:assert/strict';
 
@@ -10,10 +10,10 @@ export const ID = /^[0-9a-f]{24}$/;
 /** ISO 8601 with milliseconds and a Z. */
 export const STAMP = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 
-/** How a person is shown to others. */
+/** A person, as shown to others. */
 export const shown = ({ id, name, email }) => ({ _id: id, name, email });
 
-/** A message as sockets get it: exactly these keys, with what we add to those of the contract. */
+/** A message on a socket: exactly these keys, the replaced server's and our additions. */
 export function assertMessage(payload, { from, to, message, read = false }) {
   const { _id, createdAt, seq, conversationId, clientMessageId, ...rest } = payload;
   assert.deepEqual(rest, { sender: shown(from), receiver: shown(to), message, read });
@@ -24,16 +24,16 @@ export function assertMessage(payload, { from, to, message, read = false }) {
   if (clientMessageId !== undefined) assert.equal(typeof clientMessageId, 'string');
 }
 
-/** How far a message can have come. */
+/** Statuses of a message. */
 const STATUSES = ['stored', 'sent', 'delivered', 'read'];
 
-/** A message as `resume` has it. */
+/** A message in `resume`. */
 export function assertResumed({ status, ...payload }, expected) {
   assert.ok(STATUSES.includes(status), status);
   assertMessage(payload, expected);
 }
 
-/** A message as the history has it. */
+/** A message in the history. */
 export function assertKept(kept, { updatedAt = kept.updatedAt, __v = 0, ...expected }) {
   assert.match(kept.updatedAt, STAMP);
   assert.equal(kept.updatedAt, updatedAt);
@@ -42,12 +42,12 @@ export function assertKept(kept, { updatedAt = kept.updatedAt, __v = 0, ...expec
   assertResumed(rest, expected);
 }
 
-/** Strictly rising. */
+/** Asserts that numbers are strictly increasing. */
 export function assertRising(numbers) {
   numbers.slice(1).forEach((number, index) => assert.ok(number > numbers[index], `not rising: ${numbers}`));
 }
 
-/** Waits until `look` gives something true: for what only a request can tell. */
+/** Waits until `look` returns something truthy: for state that only a request can show. */
 export async function eventually(look, deadline = DEADLINE) {
   const end = Date.now() + deadline;
   for (;;) {

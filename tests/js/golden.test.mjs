@@ -1,5 +1,5 @@
-// Replays what the original server was recorded with, and compares step by step: the same clients hear the same events in
-// the same order, requests get the same status and body. Where Deskline differs on purpose, `DIFFERENCES` says so.
+// Replays a recording of the original server and compares step by step: the same clients get the same events in the
+// same order, requests get the same status and body. `DIFFERENCES` lists where Deskline differs on purpose.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -48,7 +48,7 @@ const isText = (value) => typeof value === 'string' && value !== '';
 const ghost = ({ id }) => ({ userId: id });
 
 /**
- * Step → every place where Deskline differs on purpose. `where` is `rest N` or `to CLIENT: EVENT`, then a path. Extra keys
+ * Step → every place where Deskline differs on purpose. `where` is `rest N` or `to CLIENT: EVENT`, then a path. Additional keys
  * in an object are allowed everywhere, and not named.
  */
 const DIFFERENCES = ({ admin, ann, bob }) => ({
@@ -158,7 +158,7 @@ function compare(recorded, actual, path = '', found = new Map()) {
     if (actual === null || typeof actual !== 'object' || Array.isArray(actual)) found.set(path, [recorded, actual]);
     else Object.keys(recorded).forEach((name) => compare(recorded[name], actual[name], `${path}.${name}`, found));
   } else if (SHAPES[key] && typeof recorded === 'string') {
-    // Ids of accounts were put in place beforehand: these must be the same; the others only look the same.
+    // Account ids were replaced beforehand, so they must be equal; of other ids, only the shape is compared.
     const isKnown = known.has(recorded);
     if (isKnown ? recorded !== actual : !SHAPES[key].test(actual)) found.set(path, [recorded, actual]);
   } else if (recorded !== actual) {
@@ -174,7 +174,7 @@ test('the recording of the original server, replayed', async (t) => {
   const body = { name: 'Unver', email: 'unver@x.test', password: PASSWORD };
   assert.equal((await server.rest('POST', '/api/auth/register', { body })).status, 201);
 
-  // The recording with our ids in it, and with a placeholder for what cannot be sent as it is recorded.
+  // The recording with our ids, and with placeholders for values that cannot be sent as they were recorded.
   const ours = { [recording.ids.adm]: admin.id, [recording.ids.adm2]: second.id, [recording.ids.ann]: ann.id, [recording.ids.bob]: bob.id };
   Object.values(ours).forEach((id) => known.add(id));
   let text = JSON.stringify(recording.steps);
@@ -187,7 +187,7 @@ test('the recording of the original server, replayed', async (t) => {
   const titles = new Set(steps.map((step) => step.name));
   for (const title of Object.keys(differences)) assert.ok(titles.has(title), `no step ${title}`);
 
-  // Which request was made with whose token is not in the recording, but follows from its answers.
+  // The recording does not say whose token a request had, but that follows from its response.
   const expired = server.token(ann, { ttl: -10 });
   const callers = {
     'GET /api/chat/admin variants': [ann, admin, undefined, 'x.y.z', expired, 'null'],
@@ -207,14 +207,14 @@ test('the recording of the original server, replayed', async (t) => {
       server.rest('DELETE', `/api/admin/deleteuser/${bob.id}`, { as: admin }),
     'authenticated user typing with NO payload (server process survives?)': async () => {
       await connect('crash');
-      // Only its typing was recorded.
+      // Only its typing notices were recorded.
       await clients.crash.signIn(server.token(second));
     },
   };
   const after = {
-    // Who asked is told a moment later who is there, once the screen can show it: by then, nobody is connected yet.
+    // The caller gets the presence a moment later, when its screen can show it. Nobody else is connected by then.
     'GET /api/chat/admin variants': () => pause(300),
-    // The original refused this one; a stranger is needed further on.
+    // The original refused this client; later steps need an unauthenticated one.
     'authenticate: null, bad, expired, object': async () => {
       clients.anon.emit('authenticate', null);
       await settle();
@@ -281,7 +281,7 @@ test('the recording of the original server, replayed', async (t) => {
     }
     if (step.name === 'ann closes tab 2 (tab1 still open)') {
       clients['ann-tab2'].close();
-      // Had it been the last one, the grace period would be over by then.
+      // If it had been the last connection, the grace period would be over by then.
       await pause(600);
     }
     return ack;
@@ -314,12 +314,12 @@ test('the recording of the original server, replayed', async (t) => {
       if (Array.isArray(step.rest)) await replayRequests(step, differ);
       const ack = await replayEvents(step);
       if (step.name.includes('ack callback')) differ('ack', undefined, ack);
-      // What is to come may take a moment; that nothing else comes is only worth asking when it is there.
+      // Expected events may take a moment; unexpected ones are checked after they have arrived.
       const due = (to) => planned.filter((event) => event.to === to).length
         + open.filter((entry) => entry.kind === 'extra' && entry.to === to).length
         - open.filter((entry) => entry.kind === 'missing' && entry.to === to).length;
       const heard = ([to, client]) => client.events.length - client.heardBefore >= due(to);
-      // If something does not come, the comparison says what.
+      // If an event does not arrive, the comparison reports it.
       await eventually(() => Object.entries(clients).every(heard)).catch(() => {});
       await settle();
 
@@ -352,7 +352,7 @@ function assertHeard(name, recorded, actual, open, differ) {
   const expected = recorded.filter((entry) => !take('missing', entry));
   const rest = [...actual];
   for (const entry of expected) {
-    // What stands before it must be an extra one.
+    // Events before it must be additional ones.
     while (rest.length > 0 && !isLike(entry, rest[0]) && take('extra', rest[0])) rest.shift();
     const next = rest.shift();
     assert.ok(next, `${name} did not hear ${show(entry)}`);

@@ -1,4 +1,4 @@
-// A mail server that keeps what it is given.
+// A mail server that stores received mails.
 
 import { once } from 'node:events';
 import { createServer } from 'node:net';
@@ -8,7 +8,7 @@ import { createInterface } from 'node:readline';
 const DEADLINE = 20_000;
 
 export class Mailbox {
-  /** What has arrived: `to`, and `text` with its headers. */
+  /** Received mails: `to`, and `text` including headers. */
   mails = [];
   #listener;
   #sockets = new Set();
@@ -24,7 +24,7 @@ export class Mailbox {
     return box;
   }
 
-  /** The first mail to an address that matches, also if it has arrived already: what the pattern's group found in it. */
+  /** The group of the pattern in the first matching mail to an address, which may have arrived already. */
   async find(to, pattern) {
     const late = AbortSignal.timeout(DEADLINE);
     for (;;) {
@@ -71,7 +71,7 @@ export class Mailbox {
   }
 }
 
-/** Without the transfer encoding that long lines bring with them. */
+/** Decodes the transfer encoding, which is used for long lines. */
 function decoded(text) {
   if (!/^content-transfer-encoding: quoted-printable/im.test(text)) return text;
   return text.replace(/=\n/g, '').replace(/=([0-9A-F]{2})/g, (_, hex) => String.fromCharCode(parseInt(hex, 16)));

@@ -1,4 +1,4 @@
-// A network between a client and the server, which can fail as real ones do: nothing more arrives, and nobody is told.
+// A network between a client and the server that can fail silently: nothing more arrives, and neither side is notified.
 
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
@@ -9,7 +9,7 @@ export class Network {
   #hasFailed = false;
   #failed = new Set();
 
-  /** A way to the server at `url`, for one test. */
+  /** A proxy to the server at `url`, for one test. */
   static async open(t, url) {
     const network = new Network();
     const { hostname, port } = new URL(url);
@@ -45,7 +45,7 @@ export class Network {
   }
 }
 
-/** A way to the server at `url` on which every connection that asks for a websocket is reset, or only ignored. */
+/** A proxy to the server at `url` that resets every connection with a websocket request, or only ignores it. */
 export async function withoutWebSocket(t, url, { ignores = false } = {}) {
   const { hostname: host, port } = new URL(url);
   const sockets = new Set();

@@ -1,4 +1,4 @@
-// A deskline of its own for a test: a scratch folder, port 0, known accounts.
+// A server for a single test: a scratch folder, port 0, known accounts.
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -25,7 +25,7 @@ const STOP = 30_000;
 
 export const PASSWORD = 'secret1';
 
-/** The first admin stands for the desk towards customers; the second answers as well. */
+/** Customers know the desk by the first admin's id; the second one answers, too. */
 const ACCOUNTS = [
   { key: 'admin', name: 'Admin', email: 'admin@x.test', role: 'admin' },
   { key: 'second', name: 'Second', email: 'second@x.test', role: 'admin' },
@@ -34,7 +34,7 @@ const ACCOUNTS = [
   { key: 'blocked', name: 'Blocked', email: 'blocked@x.test', role: 'user' },
 ];
 
-// Nothing that fires by itself does so in a test which is not about it; flags of a test come before these.
+// Timers do not fire in tests that are not about them. Flags of a test come before these.
 const CALM = {
   DESKLINE_OFFLINE_GRACE: '300ms',
   DESKLINE_TYPING_TTL: '60s',
@@ -46,14 +46,14 @@ const CALM = {
 const running = new Set();
 process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')));
 
-/** Runs the program to its end, and gives what it printed. */
+/** Runs the program to its end, and returns its output. */
 async function run(args, input = '') {
   assert.ok(BINARY, 'no deskline to test: build it, or name one in DESKLINE_BIN');
   const child = spawn(BINARY, args, { stdio: ['pipe', 'pipe', 'pipe'], cwd: tmpdir() });
   let output = '';
   child.stdout.on('data', (data) => (output += data));
   child.stderr.on('data', (data) => (output += data));
-  // A command that asks for nothing may be gone before it is given nothing.
+  // A command that reads no input may exit before the empty input is written.
   child.stdin.on('error', () => {});
   child.stdin.end(input);
   const [code] = await once(child, 'close');
@@ -77,7 +77,7 @@ async function makeTemplate() {
   return { folder, accounts: Object.fromEntries(accounts.map((account) => [account.key, account])) };
 }
 
-/** A token as the server issues them, for this account; good for `ttl` seconds. */
+/** A token as the server issues them, for this account; valid for `ttl` seconds. */
 export function mint({ id, role }, { ttl = 3600, secret = SECRET } = {}) {
   const part = (value) => Buffer.from(JSON.stringify(value)).toString('base64url');
   const now = Math.floor(Date.now() / 1000);
@@ -104,7 +104,7 @@ export class Server {
    * Starts a server for one test, which stops it at its end.
    *
    * @param {import('node:test').TestContext} t
-   * @param {{args?: string[], transports?: string[]}} options flags, and how its clients talk to it
+   * @param {{args?: string[], transports?: string[]}} options flags, and the transports of its clients
    */
   static async start(t, { args = [], transports = ['websocket'] } = {}) {
     template ??= makeTemplate();
@@ -123,7 +123,7 @@ export class Server {
 
   async #run(listen) {
     const args = ['--listen', listen, '--data', this.#data, '--jwt-secret', SECRET, ...this.#args];
-    // Settings of whoever runs the tests must not reach the server.
+    // Settings in the environment of the test run must not reach the server.
     const foreign = /^DESKLINE_|^(PORT|JWT_SECRET|CLIENT_URL|MONGODB_URI)$/;
     const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !foreign.test(name)));
     const options = { stdio: ['ignore', 'pipe', 'pipe'], cwd: this.#folder, env: { ...env, ...CALM } };
@@ -148,7 +148,7 @@ export class Server {
     throw new Error(`deskline did not start: ${this.log}`);
   }
 
-  /** Stops it as an operator would, and sees to it that it stops well. */
+  /** Stops it with SIGTERM, and asserts that it exits with 0. */
   async stop() {
     const child = this.#child;
     if (child.exitCode !== null || child.signalCode !== null) return;
@@ -159,7 +159,7 @@ export class Server {
     assert.equal(code, 0, `deskline did not stop well: ${this.log}`);
   }
 
-  /** The same again, at the same address, on the same data. */
+  /** Starts it again at the same address and on the same data. */
   async restart() {
     await this.stop();
     await this.#run(this.address);
@@ -171,7 +171,7 @@ export class Server {
     await this.#child.exited;
   }
 
-  /** Loses it without warning, as in a power cut, and starts it again. */
+  /** Kills it without warning, as in a power cut, and starts it again. */
   async crash() {
     await this.kill();
     await this.#run(this.address);
@@ -208,7 +208,7 @@ export class Server {
     return client;
   }
 
-  /** A connected client that has not said who it is. */
+  /** A connected client that has not authenticated. */
   async connect(name, options = {}) {
     const client = this.client(name, options);
     await client.connected();
@@ -216,7 +216,7 @@ export class Server {
   }
 
   /**
-   * A client that has authenticated, and has heard everything that this brings. Like the frontend, it authenticates at
+   * A client that has authenticated, and has received everything that follows. Like the frontend, it authenticates at
    * every `connect`.
    */
   async signIn(account, options = {}) {

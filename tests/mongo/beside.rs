@@ -1,4 +1,4 @@
-//! The replaced server goes on writing to the database on which Deskline runs, as during a move.
+//! The replaced server writes to the database on which Deskline runs, as during a move.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::golden::{get, log_in, run, write};
 use crate::shared::{ServerProcess, number, text};
 use crate::support::{PATIENCE, Site, enter, say, stop};
 
-/// Messages that the old server writes, and that Ann sends by us meanwhile.
+/// Messages that the old server writes, and that Ann sends over Deskline meanwhile.
 const OLD: usize = 60;
 const NEW: usize = 20;
 
@@ -24,14 +24,14 @@ async fn the_old_server_writes(site: &Site, ids: &Value) -> Vec<Value> {
     run("beside.mjs", &arguments).await.as_array().unwrap().clone()
 }
 
-/// Listens until all of `ids` were heard. Gives their numbers by conversation, in the order of hearing and as often as each was
-/// heard. What was missed before comes as well, and is passed over.
+/// Receives until all of `ids` have arrived. Returns their seqs by conversation, in order of arrival and with
+/// duplicates. Other messages are ignored.
 async fn hear(client: &Client, ids: &[&str]) -> BTreeMap<String, Vec<u64>> {
     let mut heard: BTreeMap<String, Vec<u64>> = BTreeMap::new();
     let mut missing: BTreeSet<&str> = ids.iter().copied().collect();
     while !missing.is_empty() {
         let event = client.next_event(PATIENCE).await;
-        let (name, event) = event.unwrap_or_else(|error| panic!("{error}, and {missing:?} were not heard"));
+        let (name, event) = event.unwrap_or_else(|error| panic!("{error}, and {missing:?} did not arrive"));
         if (name == "receive-message" || name == "message-sent") && ids.contains(&text(&event, "_id")) {
             missing.remove(text(&event, "_id"));
             heard.entry(text(&event, "conversationId").into()).or_default().push(number(&event, "seq"));
@@ -61,14 +61,14 @@ async fn messages_of_the_old_server_are_stored_once_and_delivered_in_order() {
     };
     let (written, sent) = tokio::join!(the_old_server_writes(&site, &ids), sending);
     assert_eq!(written.len(), OLD);
-    // Only the process that takes a message in tells it, so who is on the other hears of it when they come back.
+    // Only the process that imports a message publishes it, so clients of the other one get it when they reconnect.
     wait_until_all_is_taken_in(&site).await;
     let log = kept(&site, &ids).await;
     let of = |customer: &str| written.iter().filter(|one| text(one, "customer") == customer).collect::<Vec<_>>();
     for customer in ["ann", "bob"] {
         let old: Vec<&str> = of(&id(customer)).iter().map(|one| text(one, "id")).collect();
         let kept: Vec<&str> = log[customer].iter().map(String::as_str).filter(|id| old.contains(id)).collect();
-        assert_eq!(kept, old, "what was written to {customer}'s conversation is there once and in order");
+        assert_eq!(kept, old, "the messages of {customer}'s conversation are stored once and in order");
     }
     assert!(sent.iter().all(|id| log["ann"].iter().filter(|kept| *kept == id).count() == 1));
     let to_desk = written.iter().filter(|one| text(one, "sender") != id("admin")).count() + NEW;
@@ -85,7 +85,7 @@ async fn messages_of_the_old_server_are_stored_once_and_delivered_in_order() {
     site.remove().await;
 }
 
-/// What comes while sockets are open is heard by both sides, once and in the order of the log.
+/// Both sides receive what is written while their sockets are open, once and in the order of the log.
 async fn told_live(site: &Site, server: &ServerProcess, admin: &str, ann: &str, ids: &Value) {
     let (at_admin, at_ann) = (enter(server, admin).await, enter(server, ann).await);
     let written = the_old_server_writes(site, ids).await;
@@ -108,7 +108,7 @@ async fn wait_until_all_is_taken_in(site: &Site) {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, left).await.expect("messages of the old server are left over");
+    tokio::time::timeout(PATIENCE, left).await.expect("some messages of the old server were not imported");
 }
 
 /// The ids of all messages in Ann's and Bob's logs, in order.

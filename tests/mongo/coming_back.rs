@@ -1,4 +1,4 @@
-//! What somebody gets who comes back, on a store without one order of all entries.
+//! What a client gets after reconnecting, on a store without a global order of entries.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::support::{PATIENCE, Site, enter, say};
 
-/// Sooner than a client is asked for a sign of life that was sent nothing.
+/// Shorter than the interval after which an idle client is pinged.
 const SOON: Duration = Duration::from_secs(15);
 
 async fn hears(client: &Client, expected: &[&str]) {
@@ -19,7 +19,7 @@ async fn hears(client: &Client, expected: &[&str]) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_tab_that_was_cut_off_gets_what_another_tab_got_and_nothing_twice() {
+async fn a_tab_that_was_disconnected_gets_what_another_tab_got_and_nothing_twice() {
     let Some((site, people)) = Site::with(&[("ada", Role::Admin), ("ann", Role::Customer)]).await else { return };
     let (ada, ann) = (&people[0], &people[1]);
     let (server, to) = (site.start().await, ann.id.to_string());
@@ -47,9 +47,9 @@ async fn messages_that_arrived_before_a_kill_are_not_sent_again_and_the_others_a
     hears(&client, &["arrived"]).await;
     let conversation = answer["conversationId"].as_str().unwrap().parse().unwrap();
     let (store, until) = (site.store().await.stores(), Instant::now() + SOON);
-    // She says nothing, and answers what she is asked.
+    // She sends nothing, but answers pings.
     while store.conversations.delivered(conversation, ann.id).await.unwrap() < Some(Seq::new(1)) {
-        assert!(Instant::now() < until, "nobody asks her whether it has arrived");
+        assert!(Instant::now() < until, "she is not pinged");
         sleep(Duration::from_millis(100)).await;
     }
     drop(client);

@@ -17,11 +17,11 @@ const SEED: u64 = 0x2026_1121;
 /// Longer than a server waits for its database.
 const TOO_LONG: Duration = Duration::from_secs(6);
 
-/// Codes of a server that is no longer the primary, or not yet.
+/// Error codes of a server that is not, or not yet, the primary.
 const STEPPED_DOWN: [i32; 4] = [10107, 189, 11602, 11600];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_database_that_is_killed_costs_nobody_a_message_or_a_socket() {
+async fn a_database_that_is_killed_loses_no_message_and_no_socket() {
     if !is_there_a_server() {
         return;
     }
@@ -30,7 +30,7 @@ async fn a_database_that_is_killed_costs_nobody_a_message_or_a_socket() {
     let server = site.start().await;
     let crowd = talk(&accounts, &[&server.url]);
     for _ in 0..3 {
-        assert!(crowd.is_acknowledged(100, PATIENCE).await, "nobody is acknowledged: {}", server.log());
+        assert!(crowd.is_acknowledged(100, PATIENCE).await, "no message is acknowledged: {}", server.log());
         database.kill().await;
         becomes_unready(&server, PATIENCE).await;
         database.restart().await;
@@ -43,21 +43,21 @@ async fn a_database_that_is_killed_costs_nobody_a_message_or_a_socket() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_primary_that_steps_down_costs_nobody_a_message_or_a_socket() {
+async fn a_primary_that_steps_down_loses_no_message_and_no_socket() {
     if is_there_a_server() {
         writes_fail_for_a_while(&[]).await;
     }
 }
 
-/// Where the driver does not try anything again.
+/// The driver does not retry writes there.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_standalone_server_that_fails_for_a_while_costs_nobody_a_message_or_a_socket() {
+async fn a_standalone_server_that_fails_for_a_while_loses_no_message_and_no_socket() {
     if is_there_a_server() {
         writes_fail_for_a_while(&["--standalone"]).await;
     }
 }
 
-#[expect(clippy::print_stderr, reason = "whoever reads the failure needs the seed")]
+#[expect(clippy::print_stderr, reason = "the seed is needed to reproduce a failure")]
 async fn writes_fail_for_a_while(flags: &[&str]) {
     eprintln!("failover: seed {SEED:#x}");
     let mut random = StdRng::seed_from_u64(SEED);
@@ -73,7 +73,11 @@ async fn writes_fail_for_a_while(flags: &[&str]) {
             _ => Failure::ConnectionHandle,
         };
         database.fail(random.random_range(1..6), &how).await;
-        assert!(crowd.is_acknowledged(5, PATIENCE).await, "round {round}: nobody is acknowledged: {}", server.log());
+        assert!(
+            crowd.is_acknowledged(5, PATIENCE).await,
+            "round {round}: no message is acknowledged: {}",
+            server.log()
+        );
     }
     database.fail_always(&Failure::DoAndDoubt(189)).await;
     tokio::time::sleep(Duration::from_secs(2)).await;

@@ -1,4 +1,4 @@
-//! A database that the replaced server has left, as its clients find it again: `tests/js/golden-db` writes it with a stock
+//! A database of the replaced server, as its clients see it on Deskline. `tests/js/golden-db` writes it with a stock
 //! driver.
 
 use std::path::Path;
@@ -17,12 +17,12 @@ use crate::support::{PATIENCE, Site, enter, insist, say, stop};
 /// Our fields in a message; everything else is as the old server writes it.
 const OURS: [&str; 5] = ["conversation", "seq", "side", "number", "clientMessageId"];
 
-/// Has the script write the database; gives the ids.
+/// Runs the script that writes the database. Returns the ids.
 pub(crate) async fn write(site: &Site) -> Value {
     run("write.mjs", &[&site.server, &site.name]).await
 }
 
-/// Runs one of the scripts; gives what it says.
+/// Runs one of the scripts. Returns the JSON that it prints.
 pub(crate) async fn run(script: &str, arguments: &[&str]) -> Value {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/js/golden-db");
     install(&folder).await;
@@ -33,7 +33,7 @@ pub(crate) async fn run(script: &str, arguments: &[&str]) -> Value {
     serde_json::from_slice(&written.stdout).unwrap()
 }
 
-/// Installs what the scripts need, once.
+/// Installs the scripts' packages, once.
 async fn install(folder: &Path) {
     static INSTALLING: Mutex<()> = Mutex::const_new(());
     let _one_at_a_time = INSTALLING.lock().await;
@@ -71,7 +71,7 @@ fn texts(messages: &Value) -> Vec<&str> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_old_database_carries_on() {
+async fn an_old_database_can_be_used_in_place() {
     let Some(site) = Site::new() else { return };
     let ids = write(&site).await;
     let id = |name: &str| ids[name].as_str().unwrap().to_owned();
@@ -102,7 +102,7 @@ async fn an_old_database_carries_on() {
     let history = get(&server, &ann, &format!("/api/chat/messages/{}", id("admin"))).await;
     let expected = ["Is anybody there?", "Yes.", "Ünïcödé 👋, and my order is late.", "Let me look.", "Thank you!"];
     assert_eq!(texts(&history), expected);
-    assert_eq!(history[0]["_id"], ids["messages"][0], "the old ids stay");
+    assert_eq!(history[0]["_id"], ids["messages"][0], "messages keep their ids");
     drop((at_ann, at_admin));
     stop(server).await;
 
@@ -125,7 +125,7 @@ async fn old_shapes_are_still_there(site: &Site, old_users: &[Document], old_mes
         let is_old = old_messages.iter().any(|old| old.get_object_id("_id").unwrap() == id);
         if is_old { old.push(message) } else { new.push(message) }
     }
-    // Reading the history marked things as read, which the old server writes with a new `updatedAt`.
+    // Reading the history has marked messages as read; like the old server, that sets a new `updatedAt`.
     for (message, before) in old.iter_mut().zip(old_messages) {
         assert!(!before.get_bool("read").unwrap() || message.get_bool("read").unwrap(), "nothing becomes unread");
         for field in ["read", "updatedAt"] {

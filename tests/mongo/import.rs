@@ -1,4 +1,4 @@
-//! `deskline import`, as it is typed.
+//! `deskline import`, as a command.
 
 use std::process::Output;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::dump::{assert_worked, dump, line};
 use crate::shared::{Account, SECRET, ServerProcess, make_account, seed};
 use crate::support::{Site, enter, insist, say, stop};
 
-/// How many entries [`fill`] makes: three messages, one with a file, and that they were read.
+/// Number of entries that [`fill`] makes: three messages, one of them with a file, and their read marks.
 const ENTRIES: u64 = 4;
 
 async fn import(site: &Site, words: &[&str]) -> Output {
@@ -33,17 +33,17 @@ async fn open(site: &Site, file: &str) -> OpenStore {
     StoreLocation::Sqlite(site.folder().join(file)).open().await.unwrap()
 }
 
-/// What a refused run says, which exits with 1.
+/// The error text of a refused run, which has to exit with 1.
 fn refusal(output: &Output) -> String {
     assert_eq!(output.status.code(), Some(1));
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    // The driver may have a word to say as well, since nobody waits for its background tasks.
+    // The driver may print something, too, since nobody waits for its background tasks.
     assert!(told.lines().any(|line| line.starts_with("deskline: ")), "{told}");
     assert!(!String::from_utf8_lossy(&output.stdout).contains("Both stores are equal"), "{told}");
     told
 }
 
-/// Has people talk on a server with the data file `one.db`, of which one sends a file.
+/// Runs a server with the data file `one.db`, on which people send messages and a file.
 async fn fill(site: &Site) -> Vec<Account> {
     let people = seed(&site.folder().join("one.db"), &[("ada", Role::Admin), ("ann", Role::Customer)]).await;
     let server = ServerProcess::start(site.serve(&["--data", "one.db"])).await;
@@ -68,7 +68,7 @@ async fn send_file(url: &str, by: &Account) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_data_file_goes_to_mongodb_and_back_into_another() {
+async fn a_data_file_is_copied_to_mongodb_and_back() {
     let Some(site) = Site::new() else { return };
     let people = fill(&site).await;
     let moved = format!("Copied 2 accounts, 0 profiles and {ENTRIES} entries; the target has 1 conversations.\n");
@@ -101,8 +101,8 @@ async fn a_data_file_goes_to_mongodb_and_back_into_another() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_database_that_holds_something_else_is_refused() {
-    // Another ann, who has the address.
+async fn a_database_with_other_data_is_refused() {
+    // Another account with Ann's address.
     let Some((site, _)) = Site::with(&[("ann", Role::Customer)]).await else { return };
     fill(&site).await;
     let told = refusal(&move_all(&site, &sqlite("one.db"), &site.uri()).await);
@@ -125,7 +125,7 @@ async fn a_database_that_holds_something_else_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_django_dump_in_mongodb_is_known_wherever_it_is_moved() {
+async fn a_django_dump_in_mongodb_is_recognized_after_it_is_copied() {
     for (product, message, taken) in [("portal", "chat.chatmessage", 5), ("shop", "shop.chatmessage", 8)] {
         let Some(site) = Site::new() else { return };
         let Some(()) = dump(product, site.folder()) else { return };

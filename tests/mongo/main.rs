@@ -1,7 +1,7 @@
 //! The program on MongoDB: real processes, real sockets, and a real database.
 //!
-//! `DESKLINE_TEST_MONGO_URI` names the server; `scripts/test-mongo-server` starts one. Without it these tests say aloud
-//! that they are left out, and where `CI=true` that is a failure.
+//! `DESKLINE_TEST_MONGO_URI` names the server; `scripts/test-mongo-server` starts one. Without it, these tests print
+//! that they are skipped; with `CI=true`, they fail.
 #![cfg(test)]
 
 mod away;
@@ -18,7 +18,7 @@ mod own_database;
 mod prove;
 mod proxy;
 mod race;
-#[expect(dead_code, reason = "the server in this process is not needed here")]
+#[expect(dead_code, reason = "this suite does not need the server in this process")]
 #[path = "../support/mod.rs"]
 mod shared;
 mod support;

@@ -1,4 +1,4 @@
-//! The program is killed while it takes an old database in, and started again.
+//! The server is killed while it imports an old database, and restarted.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -18,8 +18,8 @@ const CUSTOMERS: u8 = 5;
 const EACH: i64 = 800;
 const UNREAD: i64 = 7;
 
-/// How far the log is when the program is killed: in the middle of a batch, and of a second one, and so on. As many batches are left
-/// after the last kill, so that a program that is killed late has not finished.
+/// Sizes of the log at which the server is killed: in the middle of a batch, of a second one, and so on. After the last
+/// kill, as many batches are left, so that a server that is killed late has not finished.
 const KILLED_AT: [u64; 5] = [1, 300, 700, 1100, 1600];
 
 const START: i64 = 1_740_819_600_000;
@@ -42,7 +42,7 @@ async fn old_database(site: &Site) {
     let customers = (0..CUSTOMERS).map(|n| account(customer(n), format!("customer-{n}"), "user"));
     let accounts: Vec<Document> = customers.chain([account(DESK, "admin".into(), "admin")]).collect();
     raw.collection("users").insert_many(accounts).await.unwrap();
-    // Everybody writes in turn, so each batch is of all conversations.
+    // All customers write in turn, so each batch has messages of all conversations.
     let messages = (0..EACH).flat_map(|n| (0..CUSTOMERS).map(move |who| (n, who))).map(|(n, who)| {
         let second = at(n * i64::from(CUSTOMERS) + i64::from(who));
         doc! {
@@ -53,7 +53,7 @@ async fn old_database(site: &Site) {
     raw.collection::<Document>("messages").insert_many(messages).await.unwrap();
 }
 
-/// Starts the program, and kills it as soon as the log has this many entries.
+/// Starts the server, and kills it as soon as the log has this many entries.
 async fn killed_at(site: &Site, entries: u64) -> u64 {
     let mut program = site.command(&site.uri());
     program.stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
@@ -61,8 +61,8 @@ async fn killed_at(site: &Site, entries: u64) -> u64 {
     let log = site.raw().await.collection::<Document>("entries");
     let until = Instant::now() + Duration::from_mins(2);
     while log.count_documents(doc! {}).await.unwrap() < entries {
-        assert!(Instant::now() < until, "the log does not get to {entries}");
-        assert!(program.try_wait().unwrap().is_none(), "the program has ended by itself");
+        assert!(Instant::now() < until, "the log does not reach {entries} entries");
+        assert!(program.try_wait().unwrap().is_none(), "the server has exited by itself");
     }
     program.kill().await.unwrap();
     log.count_documents(doc! {}).await.unwrap()
@@ -75,7 +75,7 @@ async fn an_import_killed_halfway_continues_where_it_was() {
     let messages = u64::from(CUSTOMERS) * EACH.unsigned_abs();
     for entries in KILLED_AT {
         let reached = killed_at(&site, entries).await;
-        assert!(reached < messages, "it was done before it could be killed");
+        assert!(reached < messages, "the import was finished before the kill");
     }
     stop(site.start().await).await;
     let store = site.store().await;
@@ -99,7 +99,7 @@ async fn an_import_killed_halfway_continues_where_it_was() {
     assert_eq!(report.conversations, u64::from(CUSTOMERS));
     let copies = site.raw().await.collection::<Document>("messages");
     let unread = copies.count_documents(doc! { "read": false }).await.unwrap();
-    assert_eq!(unread, u64::from(CUSTOMERS) * UNREAD.unsigned_abs(), "the old flags are as they were");
+    assert_eq!(unread, u64::from(CUSTOMERS) * UNREAD.unsigned_abs(), "the old flags are unchanged");
     store.close().await;
     site.remove().await;
 }

@@ -1,4 +1,4 @@
-//! A database server that a test has for itself: one that it can kill, and that fails on command.
+//! A database server of a single test, which can kill it and make it fail on command.
 
 use std::path::Path;
 use std::time::Duration;
@@ -10,23 +10,23 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
 use tokio::time::Instant;
 
-/// How long it may take to start, also if it has to be installed first.
+/// Timeout for it to start, including its installation.
 const START: Duration = Duration::from_mins(2);
 
-/// What writes are called on the wire.
+/// Names of write commands on the wire.
 const WRITES: [&str; 3] = ["insert", "update", "findAndModify"];
 
-/// What the server is to do with the next writes.
+/// How the server fails the next writes.
 pub(crate) enum Failure {
-    /// Refuse them with this code, and leave everything as it is.
+    /// Refuse them with this code, without applying them.
     Refuse(i32),
-    /// Do them, and then say with this code that they are not sure.
+    /// Apply them, and report with this code that they are not confirmed.
     DoAndDoubt(i32),
     /// Break the connection.
     ConnectionHandle,
 }
 
-/// A server process on data that stay. Killed when it is dropped.
+/// A server process with persistent data. Killed on drop.
 pub(crate) struct OwnDatabase {
     port: u16,
     flags: Vec<String>,
@@ -35,7 +35,7 @@ pub(crate) struct OwnDatabase {
 }
 
 impl OwnDatabase {
-    /// An empty one, with these flags besides the usual ones.
+    /// Starts an empty one, with these additional flags.
     pub(crate) async fn start(flags: &[&str]) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
         let data = tempfile::tempdir().unwrap();
@@ -44,30 +44,30 @@ impl OwnDatabase {
         Self { port, flags, data, child }
     }
 
-    /// Its address, without a database.
+    /// Its URI, without a database.
     ///
-    /// Polled, because this server, unlike a real one, does not tell those who wait for a change of its state that there is
-    /// one: the driver would take it for away until its next look, ten seconds later.
+    /// In polling mode, because this server, unlike a real one, does not push changes of its state: the driver would
+    /// consider it unavailable until its next check, ten seconds later.
     pub(crate) fn uri(&self) -> String {
         format!("mongodb://127.0.0.1:{}/?directConnection=true&serverMonitoringMode=poll", self.port)
     }
 
-    /// Ends it at once, as a power cut would.
+    /// Kills it, like a power cut.
     pub(crate) async fn kill(&mut self) {
         self.child.kill().await.unwrap();
     }
 
-    /// Starts it again where it was, on what it had.
+    /// Starts it again on the same port and data.
     pub(crate) async fn restart(&mut self) {
         self.child = run(self.port, &self.flags, self.data.path()).await;
     }
 
-    /// Has the next writes fail.
+    /// Makes the next writes fail.
     pub(crate) async fn fail(&self, times: i32, how: &Failure) {
         self.fail_point(doc! { "times": times }, how).await;
     }
 
-    /// Has all writes fail, until [`OwnDatabase::heal`].
+    /// Makes all writes fail, until [`OwnDatabase::heal`].
     pub(crate) async fn fail_always(&self, how: &Failure) {
         self.fail_point("alwaysOn", how).await;
     }

@@ -1,4 +1,4 @@
-//! What a proof says of MongoDB.
+//! A proof on MongoDB.
 
 use crate::shared::assert_proven;
 use crate::support::database_server;

@@ -17,7 +17,7 @@ enum State {
     Silent,
 }
 
-/// Forwards connections to the database server until it is told otherwise.
+/// Forwards connections to the database server until the state is changed.
 pub(crate) struct Proxy {
     address: SocketAddr,
     state: watch::Sender<State>,

@@ -1,4 +1,4 @@
-//! Two programs on one database.
+//! Two servers on one database.
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ async fn a_message_from_another_server_is_received_before_the_next_one() {
         }
     }
     assert_eq!(heard, expected);
-    // Whoever moves over hears nothing twice.
+    // A client that moves to the other server gets nothing twice.
     let (conversation, seq) = last.unwrap();
     let received = ann_here.emit_ack("received", json!({"conversationId": conversation, "seq": seq})).await.unwrap();
     assert_eq!(received["ok"], true, "{received}");
@@ -75,28 +75,28 @@ async fn say(client: &Client, to: &Account, text: &str) {
     }
 }
 
-/// How long something may take to be heard.
+/// How long an event may take to arrive.
 const SOON: Duration = Duration::from_secs(30);
 
-/// How long it takes at most until it is written down what somebody has heard.
+/// Longest time until a delivery cursor is persisted.
 const WRITTEN_DOWN: Duration = Duration::from_secs(6);
 
-/// What a server says of a message that it could not keep because others were always faster.
+/// The error of a message that a server could not store because other servers were always faster.
 const RACE: &str = "other processes keep writing";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_programs_append_to_the_same_conversations_without_hole_or_double() {
-    // The agents are on one server each, so both servers write to every conversation, and the agents know all of it.
+async fn two_programs_append_to_the_same_conversations_without_gaps_or_duplicates() {
+    // Each server has agents, so both write to every conversation, and the agents receive all of it.
     let people = [("ada", Role::Admin), ("bea", Role::Admin), ("ann", Role::Customer), ("bob", Role::Customer)];
     let Some((site, accounts)) = Site::with(&people).await else { return };
     let (one, other) = (site.start().await, site.start().await);
     let crowd = talk(&accounts, &[&one.url, &other.url]);
     let enough = crowd.is_acknowledged(500, Duration::from_mins(3)).await;
-    assert!(enough, "too few are acknowledged: {} {}", one.log(), other.log());
+    assert!(enough, "too few messages are acknowledged: {} {}", one.log(), other.log());
     let outcome = crowd.end().await.unwrap();
-    // A database that is too slow may be told of; the race may not.
+    // A slow database may be logged, but no lost race.
     for server in [&one, &other] {
-        assert!(!server.log().contains(RACE), "somebody lost the race: {}", server.log());
+        assert!(!server.log().contains(RACE), "a message lost the race: {}", server.log());
     }
     stop(one).await;
     stop(other).await;

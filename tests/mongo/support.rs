@@ -35,7 +35,7 @@ pub(crate) fn database_server() -> Option<String> {
     SAID.call_once(|| {
         // The test harness would capture the output of a macro.
         let text =
-            "\n*** The tests of the program on MongoDB were LEFT OUT: DESKLINE_TEST_MONGO_URI is not set. ***\n\n";
+            "\n*** The tests of the program on MongoDB were SKIPPED: DESKLINE_TEST_MONGO_URI is not set. ***\n\n";
         std::io::stderr().write_all(text.as_bytes()).unwrap();
     });
     None
@@ -185,7 +185,7 @@ pub(crate) async fn becomes_ready(server: &ServerProcess, deadline: Duration) {
 pub(crate) async fn becomes_unready(server: &ServerProcess, deadline: Duration) {
     let until = Instant::now() + deadline;
     while probe(&server.url, "readyz").await == 200 {
-        assert!(Instant::now() < until, "readiness does not turn red within {deadline:?}: {}", server.log());
+        assert!(Instant::now() < until, "`/readyz` does not fail within {deadline:?}: {}", server.log());
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
@@ -198,7 +198,7 @@ pub(crate) async fn insist(ask: impl AsyncFn() -> Value) -> Value {
         if answer["code"] != "storage_unavailable" {
             return answer;
         }
-        assert!(Instant::now() < until, "the store stays away: {answer}");
+        assert!(Instant::now() < until, "the store stays unavailable: {answer}");
         tokio::time::sleep(AGAIN).await;
     }
 }
@@ -219,7 +219,7 @@ pub(crate) async fn say(client: &Client, to: &str, message: &str) -> Value {
     answer
 }
 
-/// Lets these people talk without a pause, spread over the servers at `urls`.
+/// Lets these people send messages without a pause, spread over the servers at `urls`.
 pub(crate) fn talk(accounts: &[Account], urls: &[&str]) -> Crowd {
     let person = |account: &Account| {
         let Account { id, role, token, .. } = account.clone();
@@ -248,7 +248,7 @@ pub(crate) async fn stop(server: ServerProcess) -> String {
     assert!(status.success(), "{log}");
     // When the runtime shuts down, tasks of the driver are dropped one by one, and panic on results of dropped ones.
     let (running, stopping) =
-        log.split_once("Stopping").unwrap_or_else(|| panic!("it does not say that it stops:\n{log}"));
+        log.split_once("Stopping").unwrap_or_else(|| panic!("the log does not say that the server stops:\n{log}"));
     let of_ours = |line: &str| line.contains("panicked") && !line.contains("/mongodb-");
     assert!(!running.contains("panicked") && !stopping.lines().any(of_ours), "{log}");
     log

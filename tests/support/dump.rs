@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use std::sync::OnceLock;
 
 /// A Python with Django. If there is none, prints a warning; in CI, fails.
-#[expect(clippy::disallowed_methods, reason = "knows from the environment whether it may be left out")]
+#[expect(clippy::disallowed_methods, reason = "the environment says whether the suite may be skipped")]
 fn python() -> Option<&'static Path> {
     static PYTHON: OnceLock<Option<PathBuf>> = OnceLock::new();
     let find = || {
@@ -16,7 +16,7 @@ fn python() -> Option<&'static Path> {
             return Some(PathBuf::from(String::from_utf8(output.stdout).unwrap().trim()));
         }
         assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "scripts/test-django found no Django");
-        let text = "\n*** The tests with a real Django were LEFT OUT: scripts/test-django failed. ***\n\n";
+        let text = "\n*** The tests with a real Django were SKIPPED: scripts/test-django failed. ***\n\n";
         // The test harness would capture the output of a macro.
         std::io::stderr().write_all(text.as_bytes()).unwrap();
         None

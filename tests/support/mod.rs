@@ -1,4 +1,4 @@
-//! Helpers shared by the test suites: accounts, the server in this process or as one of its own, and a proof.
+//! Helpers shared by the test suites: accounts, the server in this process or as a child process, and a proof.
 
 use std::path::Path;
 use std::time::Duration;
@@ -104,7 +104,7 @@ pub(crate) async fn all_logs(store: &dyn ConversationStore, agent: UserId) -> Ve
 }
 
 /// How long a store hangs: `DESKLINE_HANG_SECONDS`, or `usually`.
-#[expect(clippy::disallowed_methods, reason = "a long run is asked for by hand")]
+#[expect(clippy::disallowed_methods, reason = "a long run is requested by hand")]
 pub(crate) fn how_long(usually: Duration) -> Duration {
     std::env::var("DESKLINE_HANG_SECONDS").map_or(usually, |seconds| Duration::from_secs(seconds.parse().unwrap()))
 }

@@ -68,12 +68,12 @@ impl ServerProcess {
     pub(crate) async fn signal(&self, name: &str) {
         let (signal, pid) = (format!("-{name}"), self.pid().to_string());
         let sent = Command::new("sh").args(["-c", "kill \"$0\" \"$1\"", &signal, &pid]).status().await.unwrap();
-        assert!(sent.success(), "the server had gone before");
+        assert!(sent.success(), "the server had exited before");
     }
 
     /// Waits for its exit. Returns the status and its log.
     pub(crate) async fn ended(mut self) -> (ExitStatus, String) {
-        let status = timeout(STOP, self.child.wait()).await.expect("the server does not end").unwrap();
+        let status = timeout(STOP, self.child.wait()).await.expect("the server does not exit").unwrap();
         (status, self.log())
     }
 

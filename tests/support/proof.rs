@@ -28,5 +28,5 @@ pub(crate) async fn assert_proven(flags: &[&str], at_least: u64) {
         }
         options.life *= 2;
     }
-    panic!("fewer than {at_least} messages each time, which proves little");
+    panic!("fewer than {at_least} messages in each run, which proves too little");
 }

@@ -1,4 +1,4 @@
-//! The server in this process, over a data file of its own. Each suite adds what its clients need.
+//! The server in this process, with a separate data file. Each suite adds what its clients need.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -37,7 +37,7 @@ pub(crate) struct TestServer {
     pub(crate) tokens: Arc<Tokens>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) http: reqwest::Client,
-    /// Mails it has sent.
+    /// Mails that it has sent.
     pub(crate) mails: Mutex<mpsc::UnboundedReceiver<Mail>>,
     outbox: Outbox,
     flags: Vec<String>,
@@ -58,7 +58,7 @@ impl Mailer for Outbox {
 }
 
 impl TestServer {
-    /// Starts a server on the data file in this folder, which is created if there is none.
+    /// Starts a server on the data file in this folder, which is created if it does not exist.
     pub(crate) async fn open(folder: TempDir, flags: &[&str], clock: Arc<dyn Clock>) -> Self {
         let store = SqliteStore::open(&folder.path().join("deskline.db")).unwrap();
         let (outbox, mails) = mpsc::unbounded_channel();

@@ -16,14 +16,14 @@ const TRANSPORTS = [
   { transport: 'upgraded', transports: 'polling,websocket' },
 ];
 
-/** Declares a test once for each transport. It is given a `scene` whose customer uses that one. */
+/** Declares a test for each transport. It gets a `scene` whose customer uses that one. */
 export function onEachTransport(name, run) {
   for (const { transport, transports } of TRANSPORTS) {
     test(`${name} (${transport})`, { skip }, (t) => run(t, (options) => scene(t, { query: { transports }, ...options })));
   }
 }
 
-/** Both screens, with what stands on them (`said`) and a way to add to it (`say`). */
+/** Both screens, with the expected messages (`said`) and a function that sends one (`say`). */
 async function scene(t, { query, ...options }) {
   const place = await site(t, { proxy: true, ...options });
   const ann = await openChat(t, place, place.server.ann, { query });
@@ -35,9 +35,9 @@ async function scene(t, { query, ...options }) {
   await openPane(admin, place.server.ann);
   await admin.reads('.message', ['0']);
   const said = ['0'];
-  /** Somebody writes something new. */
+  /** Sends a new message from one of the screens. */
   const say = async (screen) => {
-    // The agent's page takes no keys while it loads its list, which it does for each message that it receives.
+    // The agent's page accepts no keys while it loads its list, which it does after each received message.
     if (screen === admin) await admin.reads('.message', said);
     said.push(`${said.length}`);
     await screen.page.locator('#input:enabled').waitFor();
@@ -46,5 +46,5 @@ async function scene(t, { query, ...options }) {
   return { place, ann, admin, said, say };
 }
 
-/** The page has noticed that it is cut off, or that it is connected again. */
+/** Waits until the page has noticed that it is disconnected, or connected again. */
 export const sees = (screen, status) => screen.sees('#status', status);

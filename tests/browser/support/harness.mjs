@@ -1,4 +1,4 @@
-// A server, pages on an origin of their own, and a Chromium that opens them. Assertions are made on what stands on the screen.
+// A server, pages on a separate origin, and a Chromium that opens them. Assertions are about what is on the screen.
 
 import assert from 'node:assert/strict';
 
@@ -15,7 +15,7 @@ export const DEADLINE = 20_000;
  *
  * `proxy` puts a {@link Proxy} between the pages and the server; `sameOrigin` serves pages and server at one origin.
  *
- * `answersAfterMs` then holds back each answer, but no websocket.
+ * `answersAfterMs` then delays each response, but no websocket.
  *
  * @param {import('node:test').TestContext} t
  * @param {{args?: string[], proxy?: boolean, sameOrigin?: boolean, answersAfterMs?: number}} options
@@ -30,11 +30,11 @@ export async function site(t, { args = [], proxy = false, sameOrigin = false, an
   return { server, pages, proxy: way, browser, url: sameOrigin ? pages : (way ?? server).url };
 }
 
-/** A page of ours, opened in a browser profile of its own. */
+/** One of our pages, opened in a separate browser profile. */
 export class Screen {
-  /** What the page said with `alert`. */
+  /** Texts of `alert` calls of the page. */
   alerts = [];
-  /** What went wrong in the page without anybody seeing it. */
+  /** Errors of the page that are not visible on it. */
   mishaps = [];
 
   /**
@@ -68,12 +68,12 @@ export class Screen {
     return screen;
   }
 
-  /** All texts that stand there under a selector, in their order. */
+  /** All texts that match a selector, in order. */
   texts(selector) {
     return this.page.locator(selector).allTextContents();
   }
 
-  /** Waits until exactly these texts stand there, in this order. */
+  /** Waits until exactly these texts are on the screen, in this order. */
   async reads(selector, expected) {
     const until = Date.now() + DEADLINE;
     let texts;
@@ -85,7 +85,7 @@ export class Screen {
     assert.deepEqual(texts, expected);
   }
 
-  /** Waits until a text stands there at least once. */
+  /** Waits until a text is on the screen at least once. */
   sees(selector, text) {
     return this.page.locator(selector, { hasText: text }).first().waitFor();
   }
@@ -101,7 +101,7 @@ export class Screen {
     await this.page.locator(selector).press('Enter');
   }
 
-  /** The same on a page that takes no message while it is busy and clears the input once one was sent: presses Enter until then. */
+  /** The same on a page that ignores Enter while it is busy and clears the input after sending: presses Enter until the input is empty. */
   async submit(selector, text) {
     const input = this.page.locator(selector);
     await input.pressSequentially(text);
@@ -114,7 +114,7 @@ export class Screen {
   }
 }
 
-/** What the replaced dashboard keeps in `localStorage` for somebody who is signed in. */
+/** The content of `localStorage` on the replaced dashboard for a signed-in person. */
 export function signedIn(account, options) {
   return { token: mint(account, options), role: account.role, userName: account.name };
 }

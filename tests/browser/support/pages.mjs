@@ -1,4 +1,4 @@
-// Serves the test pages on an origin of their own, as a frontend's development or static server does.
+// Serves the test pages on a separate origin, like a frontend's development or static server.
 
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
@@ -21,12 +21,12 @@ function fileOf(path) {
 }
 
 /**
- * Serves `tests/browser/pages` until the end of the test, and gives the origin.
+ * Serves `tests/browser/pages` until the end of the test, and returns the origin.
  *
- * With `forward`, a function that gives the server's URL, requests for what is no page go to the server, websockets too: the page
+ * With `forward`, a function that returns the server's URL, requests other than those for pages go to the server, websockets too: the page
  * and the server then share one origin, as behind a reverse proxy.
  *
- * `answersAfterMs` holds back each answer of the server for so long, but no websocket: a proxy in which the two take ways of their own.
+ * `answersAfterMs` delays each response of the server, but no websocket, like a proxy with separate paths for the two.
  *
  * @param {import('node:test').TestContext} t
  * @param {{forward?: () => string, answersAfterMs?: number}} options

@@ -1,4 +1,4 @@
-// A TCP proxy between a page and the server that fails on command, in each of the ways in which networks do.
+// A TCP proxy between a page and the server that fails on command, in all the ways in which networks fail.
 
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
@@ -62,7 +62,7 @@ export class Link {
     for (const socket of [client, server]) {
       socket.setNoDelay(true);
       socket.on('error', () => {});
-      // A silent link keeps what is left of it open: neither side may learn that the other is gone.
+      // On a silent link, the remaining socket stays open: neither side may notice that the other one is gone.
       socket.on('close', () => this.toServer.isSilent || this.toClient.isSilent || this.#close());
     }
     this.closed = Promise.all([once(client, 'close'), once(server, 'close')]);

@@ -1,4 +1,4 @@
-// A customer's and an agent's screen of pages like the shop's first ones.
+// A customer's and an agent's screen of pages like the storefront's first generation.
 
 import assert from 'node:assert/strict';
 

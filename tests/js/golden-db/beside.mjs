@@ -1,8 +1,8 @@
-// Writes messages as the replaced server does while it runs beside another one on the same database, and prints them as JSON:
+// Writes messages as the replaced server does while Deskline runs on the same database, and prints them as JSON:
 //
 //   node beside.mjs mongodb://127.0.0.1:27017/ DATABASE COUNT ADMIN ANN BOB
 //
-// One after the other, with the time of the moment: Ann to the admin, Bob to the admin, the admin to Ann, and so on.
+// One after the other, with the current time: Ann to the admin, Bob to the admin, the admin to Ann, and so on.
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { MongoClient, ObjectId } from 'mongodb';

@@ -2,7 +2,7 @@
 //
 //   node write.mjs mongodb://127.0.0.1:27017/ DATABASE
 //
-// Field names, types and their order are those of its schemas; `__v` is mongoose's own.
+// Field names, types and order are those of its schemas; `__v` comes from mongoose.
 import bcrypt from 'bcryptjs';
 import { MongoClient, ObjectId } from 'mongodb';
 
@@ -53,7 +53,7 @@ try {
   await database.collection('users').createIndex({ email: 1 }, { unique: true, background: true });
   await database.collection('messages').createIndex({ sender: 1, receiver: 1, createdAt: -1 }, { background: true });
   await database.collection('users').insertMany([admin, ann, bob]);
-  // Not in the order of time, as after a restore from a dump.
+  // Not in chronological order, as after a restore from a dump.
   await database.collection('messages').insertMany([...messages].reverse());
 } finally {
   await client.close();

@@ -1,4 +1,4 @@
-// Answers for clients that ask for them, and retries: variants table one, and what we add to the contract.
+// Acknowledgements and retries.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { ID, STAMP } from '../expect.mjs';
 
 export default function stories(start) {
-  test('every event is answered if the client asks for it', async (t) => {
+  test('every event is acknowledged if the client asks for it', async (t) => {
     const server = await start(t);
     const admin = await server.signIn(server.admin);
     const ann = await server.connect('ann');
@@ -27,7 +27,7 @@ export default function stories(start) {
     assert.equal((await ann.ask('resume', {})).ok, true);
   });
 
-  test('a refusal is an answer too, with a code', async (t) => {
+  test('a refusal is acknowledged with a code', async (t) => {
     const server = await start(t);
     const anon = await server.connect('anon');
     const refused = async (client, code, ...asked) => {
@@ -59,7 +59,7 @@ export default function stories(start) {
     await refused(ann, 'invalid', 'no-such-event');
   });
 
-  test('a retry with the same clientMessageId is answered as the first time, and told to no one', async (t) => {
+  test('a retry with the same clientMessageId gets the same acknowledgement, and is not published', async (t) => {
     const server = await start(t);
     const admin = await server.signIn(server.admin);
     const [ann, tab] = [await server.signIn(server.ann), await server.signIn(server.ann, { name: 'ann, tab 2' })];
@@ -76,19 +76,19 @@ export default function stories(start) {
 
     assert.deepEqual(await ann.ask('send-message', ask), first);
     assert.deepEqual(await ann.waitFor('message-sent'), sent);
-    // From another connection, and with another text: what was kept counts.
+    // From another connection, and with another text: the stored message counts.
     assert.deepEqual(await tab.ask('send-message', { ...ask, message: 'twice' }), first);
     assert.deepEqual(await tab.waitFor('message-sent'), sent);
     await Promise.all([admin, ann, tab].map((client) => client.nothingMore()));
 
-    // The name is the author's own: another's is another message.
+    // The id is unique by author: the same id of another author is another message.
     const bob = await server.signIn(server.bob);
     assert.notEqual((await bob.ask('send-message', ask)).messageId, first.messageId);
     const history = await server.get(`/api/chat/messages/${server.admin.id}`, server.ann);
     assert.deepEqual(history.body.map((kept) => kept.message), ['once']);
   });
 
-  test('a retry after a restart of the server is answered as the first time', async (t) => {
+  test('a retry after a restart of the server gets the same acknowledgement', async (t) => {
     const server = await start(t);
     const ann = await server.signIn(server.ann);
     const ask = { receiverId: server.admin.id, message: 'once', clientMessageId: 'm-1' };

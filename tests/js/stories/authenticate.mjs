@@ -1,4 +1,4 @@
-// `authenticate`: contract sections 2 and 3.
+// `authenticate`.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -7,7 +7,7 @@ const NO_TOKEN = { success: false, message: 'No token provided' };
 const INVALID = { success: false, message: 'Invalid token' };
 
 export default function stories(start) {
-  test('a bare token is answered with who it is, then with their own user-online', async (t) => {
+  test('a bare token is answered with the person, then with their own user-online', async (t) => {
     const server = await start(t);
     for (const account of [server.ann, server.admin]) {
       const client = await server.connect(account.key);
@@ -21,13 +21,13 @@ export default function stories(start) {
     }
   });
 
-  test('a token of the log-in is taken', async (t) => {
+  test('a token of the log-in is accepted', async (t) => {
     const server = await start(t);
     const { body } = await server.rest('POST', '/api/auth/login', { body: { email: 'ann@x.test', password: 'secret1' } });
     await server.signIn(server.ann, { token: body.token });
   });
 
-  test('no token is told apart from a bad one', async (t) => {
+  test('a missing token and an invalid one have different answers', async (t) => {
     const server = await start(t);
     const client = await server.connect('anon');
     for (const nothing of [null, '', 0, false]) {
@@ -61,7 +61,7 @@ export default function stories(start) {
     await client.waitFor('authenticated', { success: true, userId: server.ann.id, role: 'user' });
   });
 
-  test('an unsigned token is no token', async (t) => {
+  test('an unsigned token is refused', async (t) => {
     const server = await start(t);
     const client = await server.connect('anon');
     const part = (value) => Buffer.from(JSON.stringify(value)).toString('base64url');
@@ -72,14 +72,14 @@ export default function stories(start) {
     }
   });
 
-  test('the role is the one of the account, whatever the token says', async (t) => {
+  test('the role is that of the account, whatever the token says', async (t) => {
     const server = await start(t);
     const ann = await server.connect('ann');
     ann.emit('authenticate', server.token({ ...server.ann, role: 'admin' }));
     await ann.waitFor('authenticated', { success: true, userId: server.ann.id, role: 'user' });
   });
 
-  test('authenticating again as the same person is answered again', async (t) => {
+  test('authenticating again as the same person gets the same answer', async (t) => {
     const server = await start(t);
     const admin = await server.signIn(server.admin);
     const ann = await server.signIn(server.ann);
@@ -88,7 +88,7 @@ export default function stories(start) {
     await ann.waitFor('authenticated', { success: true, userId: server.ann.id, role: 'user' });
     await ann.waitFor('user-online', { userId: server.ann.id });
     await admin.waitFor('user-online', { userId: server.ann.id });
-    // One connection is one connection: what is told is told once.
+    // It is still one connection, so events are sent once.
     await admin.send(server.ann, 'once');
     await ann.waitFor('receive-message', (received) => received.message === 'once');
     await ann.roundTrip();
@@ -97,7 +97,7 @@ export default function stories(start) {
     await admin.nothingMore(500);
   });
 
-  test('a bad token on an authenticated socket takes its rights', async (t) => {
+  test('an invalid token on an authenticated socket ends its rights', async (t) => {
     const server = await start(t);
     const [ann, admin] = [await server.signIn(server.ann), await server.signIn(server.admin)];
     ann.emit('authenticate', 'x.y.z');

@@ -1,4 +1,5 @@
-// How often a page is told that it is not authenticated: each time starts another endless chain of `authenticate` in it.
+// How often a page gets `authenticated {success: false}`: each one starts another endless chain of `authenticate` in
+// it.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -31,7 +32,7 @@ export default function stories(start) {
     assert.ok(tries() >= 3, 'it goes on trying');
   });
 
-  test('a page that does not try is reminded once in a while', async (t) => {
+  test('a page that does not authenticate is reminded now and then', async (t) => {
     const server = await start(t);
     const page = await server.connect('broken');
     const sends = Array.from({ length: 20 }, () => page.ask('send-message', { receiverId: server.admin.id, message: 'x' }));

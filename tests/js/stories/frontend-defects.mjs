@@ -1,10 +1,10 @@
-// What the unchanged frontend does wrong, and the server has to live with: contract section 6, table 2.
+// Defects of the unchanged frontend that the server has to tolerate.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 export default function stories(start) {
-  test('defect A: fetching what the chat screen begins with tells the open sockets that they are authenticated', async (t) => {
+  test('defect A: the first requests of the chat screen send `authenticated` to the open sockets again', async (t) => {
     const server = await start(t);
     const tabs = [await server.signIn(server.ann), await server.signIn(server.ann, { name: 'ann, tab 2' })];
     const admin = await server.signIn(server.admin);
@@ -13,9 +13,9 @@ export default function stories(start) {
     for (const tab of tabs) await tab.waitFor('authenticated', yes(server.ann));
     await server.get('/api/chat/conversations', server.admin);
     await admin.waitFor('authenticated', yes(server.admin));
-    // The desk is there: they hear that too, once they can use it.
+    // The desk is online, which they also get when they can use it.
     for (const tab of tabs) await tab.waitFor('user-online', { userId: server.admin.id });
-    // A socket whose rights are gone is not told that it has them.
+    // A socket without rights does not get `authenticated`.
     admin.emit('authenticate', 'x.y.z');
     await admin.waitFor('authenticated', ({ success }) => !success);
     await server.get('/api/chat/conversations', server.admin);
@@ -23,18 +23,18 @@ export default function stories(start) {
     await admin.nothingMore(300);
   });
 
-  test('defect B: a client that came back and says nothing is reminded', async (t) => {
+  test('defect B: a client that reconnected and sends nothing is reminded', async (t) => {
     const server = await start(t, '--silence', '1500ms');
     const broken = await server.connect('broken');
     await broken.waitFor('authenticated', ({ success }) => success === false);
-    // Once, and with some time more than it was allowed.
+    // Once, and after more time than it is allowed.
     await broken.nothingMore(3500);
     assert.ok(broken.socket.connected);
     const ann = await server.signIn(server.ann);
     await ann.nothingMore(3500);
   });
 
-  test('defect B: what such a client sends is refused aloud', async (t) => {
+  test('defect B: messages of such a client are refused with an error', async (t) => {
     const server = await start(t);
     const ann = await server.signIn(server.ann);
     ann.socket.off('connect');
@@ -42,13 +42,13 @@ export default function stories(start) {
     await ann.drop();
     assert.equal((await ann.waitFor('error')).message, 'Not authenticated');
     assert.equal((await ann.waitFor('authenticated')).success, false);
-    // An intact one authenticates two seconds later, and may go on.
+    // A client without the defect authenticates two seconds later, and can continue.
     ann.emit('authenticate', server.token(server.ann));
     await ann.waitFor('authenticated', ({ success }) => success);
     assert.ok((await ann.send(server.admin, 'not lost'))._id);
   });
 
-  test('defect C: a bad token may be tried again and again', async (t) => {
+  test('defect C: an invalid token can be retried without limit', async (t) => {
     const server = await start(t);
     const client = await server.connect('stubborn');
     for (let tries = 0; tries < 45; tries += 1) {
@@ -76,12 +76,13 @@ export default function stories(start) {
     for (const tab of tabs) {
       const heard = tab.all('receive-message').map((received) => received.message);
       assert.deepEqual(heard, [...new Set(heard)], 'no message twice');
-      // What the history carried first need not come again, so the tab that authenticates may have got it there.
+      // A message that the history returned first need not be sent again, so the authenticating tab may have it from
+      // there.
       if (tab === tabs[1]) assert.deepEqual(heard, expected);
     }
   });
 
-  test('defect E: other tabs see what was sent: a customer\'s as sent, an agent\'s as received', async (t) => {
+  test('defect E: other tabs get sent messages: a customer\'s as `message-sent`, an agent\'s as `receive-message`', async (t) => {
     const server = await start(t);
     const [ann, annTab] = [await server.signIn(server.ann), await server.signIn(server.ann, { name: 'ann, tab 2' })];
     const admin = await server.signIn(server.admin);
@@ -97,8 +98,8 @@ export default function stories(start) {
     await Promise.all(clients.map((client) => client.nothingMore()));
   });
 
-  test('defect F: the list answers at once, however much was said, and preflights are remembered', async (t) => {
-    // Asked in turn, so that a machine that is busy is so for both.
+  test('defect F: the list is fast, however many messages there are, and preflights are cached', async (t) => {
+    // Requested alternately, so that a busy machine slows down both.
     const [server, other] = [await start(t), await start(t)];
     const list = async (asked, last) => {
       const from = performance.now();
@@ -124,7 +125,7 @@ export default function stories(start) {
     assert.ok(Number(preflight.headers.get('access-control-max-age')) >= 600);
   });
 
-  test('defect G: who is online is told once the list can have been rendered', async (t) => {
+  test('defect G: presence is sent when the list can have been rendered', async (t) => {
     const server = await start(t);
     await server.signIn(server.ann);
     const admin = await server.signIn(server.admin);
@@ -134,7 +135,7 @@ export default function stories(start) {
     await admin.waitFor('user-online', { userId: server.ann.id });
   });
 
-  test('defect H: names and addresses are texts, always', async (t) => {
+  test('defect H: names and addresses are always strings', async (t) => {
     const server = await start(t);
     const ann = await server.signIn(server.ann);
     const sent = await ann.send(server.admin, 'hello');

@@ -1,10 +1,10 @@
-// What a stock client writes before it has authenticated: it flushes that before its `connect` listener runs.
+// Events that a stock client sends before it authenticates: it flushes its buffer before its `connect` listener runs.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 export default function stories(start) {
-  test('what was written while offline is kept, though it arrives before the token', async (t) => {
+  test('messages written while offline are stored, although they arrive before the token', async (t) => {
     const server = await start(t);
     const [admin, ann] = [await server.signIn(server.admin), await server.signIn(server.ann)];
     ann.socket.disconnect();
@@ -17,7 +17,7 @@ export default function stories(start) {
     assert.deepEqual(ann.all('authenticated').map(({ success }) => success), [true, true]);
   });
 
-  test('an acknowledgement waits for the token, and with a bad one says so', async (t) => {
+  test('an acknowledgement waits for the token, and is a refusal if that is invalid', async (t) => {
     const server = await start(t);
     const client = await server.connect('late');
     const answers = Promise.all(['a', 'b'].map((message) => client.ask('send-message', { receiverId: server.admin.id, message })));
@@ -30,7 +30,7 @@ export default function stories(start) {
     assert.equal((await refused).code, 'unauthenticated');
   });
 
-  test('a client that never authenticates is refused after a while, and one that sends too much at once', async (t) => {
+  test('a client that does not authenticate is refused after a while, and one that sends too much at once', async (t) => {
     const server = await start(t);
     const patient = await server.connect('patient');
     assert.equal((await patient.ask('send-message', { receiverId: server.admin.id, message: 'x' })).code, 'unauthenticated');

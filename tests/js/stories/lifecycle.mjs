@@ -1,4 +1,4 @@
-// The server comes and goes, and clients overdo it: contract sections 1 and 3, defect I.
+// Restarts of the server, and clients that send too much.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { eventually } from '../expect.mjs';
 
 export default function stories(start) {
-  test('clients come back by themselves after a restart, and go on where they were', async (t) => {
+  test('clients reconnect by themselves after a restart, and continue where they were', async (t) => {
     const server = await start(t);
     const [admin, ann] = [await server.signIn(server.admin), await server.signIn(server.ann)];
     await ann.send(server.admin, 'before');
@@ -15,8 +15,8 @@ export default function stories(start) {
     await server.restart();
     for (const client of [admin, ann]) {
       await client.waitFor('<disconnect>');
-      // After `io server disconnect` the stock client would not come back by itself. One that polls may also find out
-      // by a poll that fails.
+      // After `io server disconnect`, the stock client would not reconnect by itself. A polling client may also notice
+      // by a failed poll.
       const reasons = client.engine.transport.name === 'polling' ? ['transport close', 'transport error'] : ['transport close'];
       assert.ok(reasons.includes(client.all('<disconnect>')[0]), client.all('<disconnect>')[0]);
       await client.waitFor('<connect>');
@@ -29,7 +29,7 @@ export default function stories(start) {
     assert.deepEqual(history.body.map((kept) => kept.message), ['before', 'after']);
   });
 
-  test('what is sent while the server stops is kept and acknowledged, as long as the socket is open', async (t) => {
+  test('messages sent while the server stops are stored and acknowledged, as long as the socket is open', async (t) => {
     const server = await start(t);
     const ann = await server.signIn(server.ann);
     const answers = [];
@@ -53,7 +53,7 @@ export default function stories(start) {
     assert.equal(new Set(kept).size, kept.length);
   });
 
-  test('a message of 1.2 MB is refused, and the connection stays', async (t) => {
+  test('a message of 1.2 MB is refused, and the connection stays open', async (t) => {
     const server = await start(t);
     const [admin, ann] = [await server.signIn(server.admin), await server.signIn(server.ann)];
     ann.emit('send-message', { receiverId: server.admin.id, message: 'x'.repeat(1_200_000) });
@@ -65,7 +65,7 @@ export default function stories(start) {
     assert.deepEqual(ann.all('<disconnect>'), []);
   });
 
-  test('far too much ends the connection, and the client comes back', async (t) => {
+  test('a message beyond the packet limit closes the connection, and the client reconnects', async (t) => {
     const server = await start(t);
     const [bob, ann] = [await server.signIn(server.bob), await server.signIn(server.ann)];
     ann.emit('send-message', { receiverId: server.admin.id, message: 'x'.repeat(5_000_000) });
@@ -76,7 +76,7 @@ export default function stories(start) {
     assert.ok((await bob.send(server.admin, 'not concerned'))._id);
   });
 
-  test('a flood of events is answered in order, and harms nobody', async (t) => {
+  test('a flood of events is handled in order, and affects nobody else', async (t) => {
     const server = await start(t);
     const [bob, ann] = [await server.signIn(server.bob), await server.signIn(server.ann)];
     for (let index = 0; index < 2000; index += 1) ann.emit('typing', { receiverId: server.admin.id });

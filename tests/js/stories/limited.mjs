@@ -1,4 +1,4 @@
-// `GET /api/chat/messages/:id?limit=n` counts for what it shows, and HEAD for nothing.
+// `GET /api/chat/messages/:id?limit=n` marks only what it returns, and HEAD nothing.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -6,7 +6,7 @@ import { test } from 'node:test';
 export default function stories(start) {
   const texts = (messages) => messages.map(({ message }) => message);
 
-  test('a look at the newest message leaves the others unread, and to be caught up', async (t) => {
+  test('fetching only the newest message leaves the others unread and undelivered', async (t) => {
     const server = await start(t);
     const admin = await server.signIn(server.admin);
     for (const text of ['one', 'two', 'three']) await admin.send(server.ann, text);
@@ -18,29 +18,29 @@ export default function stories(start) {
     for (const text of ['one', 'two', 'three']) await ann.waitFor('receive-message', ({ message }) => message === text);
     assert.deepEqual(admin.all('messages-read'), []);
 
-    // Three at most is all there is.
+    // A limit of three returns all messages.
     assert.deepEqual(texts((await server.get(`${path}?limit=3`, server.ann)).body), ['one', 'two', 'three']);
     await admin.waitFor('messages-read');
     assert.equal(await unread(), 0);
-    // A page that begins where the cursor stands leaves nothing out, either.
+    // A page that begins at the cursor omits nothing, either.
     await admin.send(server.ann, 'four');
     assert.deepEqual(texts((await server.get(`${path}?limit=1`, server.ann)).body), ['four']);
     await admin.waitFor('messages-read');
     assert.equal(await unread(), 0);
   });
 
-  test('what a limited reading has shown whole is not replayed', async (t) => {
+  test('messages returned by a complete limited request are not sent again', async (t) => {
     const server = await start(t);
     const admin = await server.signIn(server.admin);
     for (const text of ['one', 'two']) await admin.send(server.ann, text);
     await server.get(`/api/chat/messages/${server.admin.id}?limit=2`, server.ann);
-    // Whoever comes before the mark is told would hear of it, too.
+    // A client that connects before the mark is published would get it, too.
     await admin.waitFor('messages-read');
     const ann = await server.signIn(server.ann);
     await ann.nothingMore(300);
   });
 
-  test('HEAD is refused, and counts nothing', async (t) => {
+  test('HEAD is refused, and marks nothing', async (t) => {
     const server = await start(t);
     const admin = await server.signIn(server.admin);
     await admin.send(server.ann, 'unseen');

@@ -1,4 +1,5 @@
-// Ways of other frontends: where they put their token, how they learn that it is no good, and where they connect.
+// Conventions of other frontends: where they send their token, how they learn that it is invalid, and where they
+// connect.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -7,7 +8,7 @@ import { eventually } from '../expect.mjs';
 import { mint } from '../server.mjs';
 
 export default function stories(start) {
-  test('a token that is shown while connecting may have many names', async (t) => {
+  test('a token in the handshake may have different names', async (t) => {
     const server = await start(t);
     const token = server.token(server.ann);
     for (const options of [
@@ -24,7 +25,7 @@ export default function stories(start) {
     }
   });
 
-  test('a client that shows a bad token while connecting is refused, and comes back with another', async (t) => {
+  test('a client with an invalid token in the handshake is refused, and reconnects with another one', async (t) => {
     const server = await start(t);
     const expired = mint(server.ann, { ttl: -60 });
     for (const [options, message] of [
@@ -45,7 +46,7 @@ export default function stories(start) {
     }
   });
 
-  test('a bad token in an event or a cookie disconnects nobody', async (t) => {
+  test('an invalid token in an event or a cookie does not disconnect a client', async (t) => {
     const server = await start(t);
     const client = await server.connect('event', { extraHeaders: { cookie: 'token=x.y.z' } });
     client.emit('authenticate', 'x.y.z');
@@ -71,7 +72,7 @@ export default function stories(start) {
     assert.equal(refused.message, 'Invalid namespace');
   });
 
-  test('clients find another path, and the usual one stays', async (t) => {
+  test('clients can connect at an additional path, and at the usual one', async (t) => {
     const server = await start(t, '--path', '/realtime/');
     for (const path of ['/realtime/', '/realtime', '/socket.io/']) {
       const client = await server.connect(path, { path, auth: { token: server.token(server.ann) } });
@@ -94,7 +95,7 @@ export default function stories(start) {
       const answer = await client.ask('sendMessage', { to: server.admin.id, text: 'hi' });
       assert.deepEqual([answer.ok, answer.code], [false, 'invalid']);
     }
-    // Lines are written in their order, but not at once.
+    // Lines are written in order, but not at once.
     await client.ask('somethingElse', {});
     await eventually(() => server.log.includes('somethingElse'));
     const lines = server.log.split('\n').filter((line) => line.includes('sendMessage'));

@@ -1,4 +1,4 @@
-// `user-online`, `user-offline`: contract section 3, section 6 bugs 2, 3 and 5, defect G.
+// `user-online`, `user-offline`.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -6,11 +6,11 @@ import { test } from 'node:test';
 import { eventually } from '../expect.mjs';
 
 export default function stories(start) {
-  test('agents hear of customers and of each other; customers hear of the desk alone', async (t) => {
+  test('agents get the presence of customers and of each other; customers only that of the desk', async (t) => {
     const server = await start(t);
     const ann = await server.signIn(server.ann);
     const second = await server.signIn(server.second);
-    // The desk opens: customers know it under its one identity, whoever it is.
+    // The desk comes online: customers see it under the support identity, whichever agent connects.
     await ann.waitFor('user-online', { userId: server.admin.id });
     const admin = await server.signIn(server.admin);
     await second.waitFor('user-online', { userId: server.admin.id });
@@ -22,7 +22,7 @@ export default function stories(start) {
     await ann.nothingMore();
   });
 
-  test('whoever authenticates is told who is there', async (t) => {
+  test('clients get the current presence after they authenticate', async (t) => {
     const server = await start(t);
     await server.signIn(server.ann);
     await server.signIn(server.second);
@@ -41,7 +41,7 @@ export default function stories(start) {
     await bob.nothingMore();
   });
 
-  test('offline is who has lost the last of their connections, and did not come back within the grace period', async (t) => {
+  test('people are offline when their last connection is closed and they do not reconnect within the grace period', async (t) => {
     const server = await start(t, '--offline-grace', '3s');
     const admin = await server.signIn(server.admin);
     const ann = await server.signIn(server.ann);
@@ -61,7 +61,7 @@ export default function stories(start) {
     await admin.nothingMore();
   });
 
-  test('the desk is closed when the last agent has gone', async (t) => {
+  test('the desk is offline when the last agent is', async (t) => {
     const server = await start(t);
     const [admin, second] = [await server.signIn(server.admin), await server.signIn(server.second)];
     const ann = await server.signIn(server.ann);
@@ -75,17 +75,17 @@ export default function stories(start) {
     await ann.nothingMore();
   });
 
-  test('who comes and goes within a moment does not stay online', async (t) => {
+  test('people who connect for a moment only do not stay online', async (t) => {
     const server = await start(t);
     const admin = await server.signIn(server.admin);
     for (let round = 0; round < 12; round += 1) {
       const ann = await server.connect(`ann ${round}`);
       ann.emit('authenticate', server.token(server.ann));
-      // Some go before they are known, some while they become known, some after.
+      // Some disconnect before they are authenticated, some meanwhile, some afterwards.
       if (round % 3 > 0) await new Promise(round % 3 === 1 ? setImmediate : (resolve) => setTimeout(resolve, 3));
       ann.close();
     }
-    // An agent who comes late is told who is there: in the end, not Ann.
+    // An agent who connects late gets the presence: in the end, without Ann.
     await eventually(async () => {
       const tab = await server.connect('admin, tab 2');
       tab.emit('authenticate', server.token(server.admin));
@@ -97,7 +97,7 @@ export default function stories(start) {
     await admin.waitFor('user-offline', { userId: server.ann.id });
   });
 
-  test('a socket that has not said who it is hears of nobody', async (t) => {
+  test('an unauthenticated socket gets no presence', async (t) => {
     const server = await start(t);
     const anon = await server.connect('anon');
     const admin = await server.signIn(server.admin);

@@ -1,4 +1,4 @@
-// `mark-read`, `messages-read`, and what the history says of it: contract sections 3 and 4.
+// `mark-read`, `messages-read`, and the `read` field in the history.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -10,7 +10,7 @@ export default function stories(start) {
   const isRead = async (server, reader, other) =>
     (await server.get(`/api/chat/messages/${other.id}`, reader)).body.map((kept) => kept.read);
 
-  test('a mark reaches all tabs of who spoke, and the count falls', async (t) => {
+  test('a read mark is sent to all tabs of the author, and the unread count falls', async (t) => {
     const server = await start(t);
     const [admin, ann] = [await server.signIn(server.admin), await server.signIn(server.ann)];
     const tab = await server.signIn(server.ann, { name: 'ann, tab 2' });
@@ -26,11 +26,11 @@ export default function stories(start) {
     assert.equal(await unread(server, server.admin), 0);
     await bob.hearOut();
     await bob.nothingMore();
-    // Ann asks, so this reads nothing of hers.
+    // Ann's own request does not mark her messages as read.
     assert.deepEqual(await isRead(server, server.ann, server.admin), [true, true]);
   });
 
-  test('a customer reads the desk, whoever of it has written', async (t) => {
+  test('a customer marks messages of the desk as read, whichever agent wrote them', async (t) => {
     const server = await start(t);
     const [admin, second] = [await server.signIn(server.admin), await server.signIn(server.second)];
     const ann = await server.signIn(server.ann);
@@ -42,7 +42,7 @@ export default function stories(start) {
     assert.equal(await unread(server, server.ann), 0);
   });
 
-  test('a mark without sense is passed over', async (t) => {
+  test('invalid read marks are ignored', async (t) => {
     const server = await start(t);
     const [admin, ann] = [await server.signIn(server.admin), await server.signIn(server.ann)];
     const anon = await server.connect('anon');
@@ -60,7 +60,7 @@ export default function stories(start) {
     assert.equal(await unread(server, server.admin), 1);
   });
 
-  test('reading the history marks it as read, after the snapshot', async (t) => {
+  test('fetching the history marks it as read, after the snapshot', async (t) => {
     const server = await start(t);
     const ann = await server.signIn(server.ann);
     await ann.send(server.admin, 'one');
@@ -70,7 +70,7 @@ export default function stories(start) {
     assert.deepEqual(await isRead(server, server.ann, server.admin), [true]);
   });
 
-  test('one conversation read leaves the others unread', async (t) => {
+  test('reading one conversation leaves the others unread', async (t) => {
     const server = await start(t);
     const [admin, ann, bob] = await Promise.all(['admin', 'ann', 'bob'].map((key) => server.signIn(server[key])));
     await ann.send(server.admin, 'from ann');
@@ -84,20 +84,20 @@ export default function stories(start) {
     await bob.nothingMore();
   });
 
-  test('what was not delivered to a reader is not marked by their mark', async (t) => {
+  test('a read mark does not cover messages that were not delivered to the reader', async (t) => {
     const server = await start(t);
     const [admin, ann] = [await server.signIn(server.admin), await server.signIn(server.ann)];
     await admin.send(server.ann, 'one');
     await ann.waitFor('receive-message');
-    // A sign of life, late enough that it cannot have been on its way before what was heard: without one, the last words
-    // before a connection ends count as not delivered.
+    // An event, late enough to prove that earlier messages have arrived. Without it, the last messages before the
+    // connection ends count as not delivered.
     await ann.settle();
     await ann.roundTrip();
     ann.close();
     await admin.waitFor('user-offline', { userId: server.ann.id });
     await admin.send(server.ann, 'two');
     const back = await server.connect('ann, back');
-    // She marks before anything of the rest can have reached her.
+    // She sends the mark before any other message can have reached her.
     await back.ask('authenticate', { token: server.token(server.ann), catchUp: false });
     back.emit('mark-read', { senderId: server.admin.id });
     await back.roundTrip();

@@ -1,4 +1,4 @@
-// How far a message has come: stored → sent → delivered → read, each with the event that causes it.
+// The status of a message: stored → sent → delivered → read, each with the event that causes it.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -26,7 +26,7 @@ export default function stories(start) {
   };
   const status = (conversationId, name, { seq, messageId }) => ({ conversationId, status: name, upTo: seq, messageId });
 
-  test('stored, sent, delivered, read: each is told when it happens', async (t) => {
+  test('stored, sent, delivered, read: each is reported when it happens', async (t) => {
     const server = await start(t);
     const ann = await listen(server, server.ann);
     const sent = await say(ann, server.admin, 'one');
@@ -50,7 +50,7 @@ export default function stories(start) {
     assert.deepEqual(admin.all('message-status'), [], 'who did not ask is told nothing');
   });
 
-  test('a client that never acknowledges stays at sent, and what is said to nobody at stored', async (t) => {
+  test('without a confirmation messages stay `sent`, and without a connected recipient `stored`', async (t) => {
     const server = await start(t);
     const [ann, admin] = [await listen(server, server.ann), await server.signIn(server.admin)];
     const { conversationId } = await say(ann, server.admin, 'one');
@@ -67,12 +67,12 @@ export default function stories(start) {
     assert.ok(ann.all('message-status').every((told) => told.status === 'sent'));
   });
 
-  test('what was left out holds up what came after it, until it is fetched', async (t) => {
+  test('a message that was not sent keeps later ones from advancing until it is fetched', async (t) => {
     const server = await start(t);
     const ann = await listen(server, server.ann);
     const one = await say(ann, server.admin, 'said to nobody');
     const { conversationId } = one;
-    // It goes live without having caught up, and does not say what it has.
+    // It is live without having caught up, and does not say what it has.
     const admin = await server.connect('admin');
     await admin.ask('authenticate', { token: server.token(server.admin), catchUp: false });
     await admin.roundTrip();
@@ -85,7 +85,7 @@ export default function stories(start) {
     assert.deepEqual(await resumed(ann, conversationId), ['delivered', 'delivered']);
   });
 
-  test('a client cannot acknowledge what it was never given', async (t) => {
+  test('a client cannot confirm messages that it was never sent', async (t) => {
     const server = await start(t);
     const [ann, admin, bob] = [
       await listen(server, server.ann), await server.signIn(server.admin), await server.signIn(server.bob),
@@ -104,7 +104,7 @@ export default function stories(start) {
     }
   });
 
-  test('reading the history is taking, and reads', async (t) => {
+  test('fetching the history marks messages as delivered and read', async (t) => {
     const server = await start(t);
     const ann = await listen(server, server.ann);
     const one = await say(ann, server.admin, 'one');
@@ -114,7 +114,7 @@ export default function stories(start) {
     assert.deepEqual(await statuses(server, server.ann, server.admin), [['one', 'read']]);
   });
 
-  test('after a restart everything is as it was, and goes on from there', async (t) => {
+  test('receipts are the same after a restart, and continue from there', async (t) => {
     const server = await start(t);
     const [ann, admin] = [await listen(server, server.ann), await server.signIn(server.admin)];
     const said = [];
@@ -139,7 +139,7 @@ export default function stories(start) {
     assert.deepEqual(back.all('message-status').filter(({ upTo }) => upTo < four.seq), [], 'nothing is told anew');
   });
 
-  test('the desk is told of what an agent said, on every agent\'s connection that asked', async (t) => {
+  test('the status of an agent\'s message is sent to every agent\'s connection that asked for receipts', async (t) => {
     const server = await start(t);
     const [admin, second] = [await listen(server, server.admin), await listen(server, server.second)];
     const one = await say(admin, server.ann, 'how can I help?');
@@ -157,7 +157,7 @@ export default function stories(start) {
     assert.deepEqual(ann.all('message-status'), []);
   });
 
-  test('many messages at once are told of together', async (t) => {
+  test('the status of many messages is reported together', async (t) => {
     const server = await start(t);
     const [ann, admin] = [await listen(server, server.ann), await server.signIn(server.admin)];
     const count = 300;

@@ -1,5 +1,5 @@
-// A page that loses its connection goes on where it was: connection state recovery of the stock client. Pages take part because
-// they are browsers, so these clients say that they are.
+// Connection state recovery of the stock client: a page that loses its connection continues where it was. The server
+// offers it to browsers, so these clients send a browser's headers.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -26,7 +26,7 @@ const got = (client, text) =>
 export default function stories(start) {
   const page = (server, account, options = {}) => server.signIn(account, { ...BROWSER, ...options });
 
-  test('recovery: a page goes on where it was, with what was said meanwhile, its own words included', async (t) => {
+  test('recovery: a page continues where it was, with the messages sent meanwhile, its own included', async (t) => {
     const server = await start(t);
     const admin = await server.signIn(server.admin);
     const ann = await page(server, server.ann, { reconnectionDelay: 500 });
@@ -48,7 +48,7 @@ export default function stories(start) {
     assert.deepEqual(shown(tab).filter((text) => text !== '3'), ['1', '2', '4', '5']);
   });
 
-  test('recovery: everything comes once and in order, however often the connection and the server are lost', async (t) => {
+  test('recovery: each message arrives once and in order, however often the connection and the server are lost', async (t) => {
     const server = await start(t);
     const admin = await page(server, server.admin);
     const ann = await page(server, server.ann);
@@ -83,7 +83,7 @@ export default function stories(start) {
     assert.deepEqual([...shown(admin)].sort(), both.sort(), 'what an agent was sent is not what there is');
   });
 
-  test('recovery: one tab is lost while the other goes on', async (t) => {
+  test('recovery: one tab loses its connection while the other keeps it', async (t) => {
     const server = await start(t);
     const admin = await server.signIn(server.admin);
     const tabs = [await page(server, server.ann, { reconnectionDelay: 1000 }), await page(server, server.ann)];
@@ -102,7 +102,7 @@ export default function stories(start) {
     }
   });
 
-  test('recovery: what went to a half-open connection comes at once with the next one, and never again', async (t) => {
+  test('recovery: messages sent to a half-open connection arrive at once on the next one, and only there', async (t) => {
     const server = await start(t, '--ping-interval', '1s', '--ping-timeout', '2s');
     const network = await Network.open(t, server.url);
     const admin = await server.signIn(server.admin);
@@ -115,14 +115,14 @@ export default function stories(start) {
     await ann.waitFor('<connect>');
     assert.equal(ann.socket.recovered, true);
     await got(ann, '2');
-    // Longer than it takes to find out that the old connection is dead.
+    // Longer than it takes to detect that the old connection is dead.
     await delay(5000);
     await admin.send(server.ann, '3');
     await got(ann, '3');
     assert.deepEqual(shown(ann), numbers(1, 3));
   });
 
-  test('recovery: a page that has lost its listeners is authenticated all the same', async (t) => {
+  test('recovery: a page that has removed its listeners is authenticated, too', async (t) => {
     const server = await start(t);
     const ann = await page(server, server.ann);
     const admin = await server.signIn(server.admin);
@@ -138,13 +138,13 @@ export default function stories(start) {
     assert.ok(!heard.some(([name]) => name === 'error'), JSON.stringify(heard));
   });
 
-  test('recovery: one\'s own message is shown, though the connection that it was sent on is gone', async (t) => {
+  test('recovery: an own message is shown, although the connection that it was sent on is lost', async (t) => {
     const server = await start(t);
     const ann = await page(server, server.ann);
     const admin = await server.signIn(server.admin);
     ann.emit('send-message', { receiverId: server.admin.id, message: 'mine' });
     await got(admin, 'mine');
-    // Whether or not the confirmation has arrived by now.
+    // The confirmation may or may not have arrived by now.
     ann.engine.close();
     await ann.waitFor('<connect>');
     await got(ann, 'mine');
@@ -152,7 +152,7 @@ export default function stories(start) {
     assert.deepEqual(shown(ann), ['mine']);
   });
 
-  test('recovery: nobody goes on who is blocked, whose token has expired, or on somebody else\'s page', async (t) => {
+  test('recovery: no recovery for blocked people, with an expired token, or with the pid of another page', async (t) => {
     const server = await start(t);
     const admin = await server.signIn(server.admin);
     const ann = await page(server, server.ann);
@@ -182,7 +182,7 @@ export default function stories(start) {
     assert.ok(admin.socket.connected);
   });
 
-  test('recovery: no page goes on once its session has ended, by a log-out, everywhere, or by a new password', async (t) => {
+  test('recovery: no recovery after a log-out, a log-out everywhere, or a new password', async (t) => {
     const server = await start(t);
     const endings = {
       'log-out': (token) => server.rest('POST', '/api/auth/logout', { as: token, body: {} }),
@@ -200,12 +200,12 @@ export default function stories(start) {
       await back.roundTrip();
       assert.deepEqual(back.all('authenticated'), [], name);
       assert.notEqual(back.socket._pid, auth.pid, name);
-      // A token counts from the second on that follows.
+      // New tokens are dated to the next second.
       await delay(1100);
     }
   });
 
-  test('recovery: a page goes on in every namespace', async (t) => {
+  test('recovery: works in every namespace', async (t) => {
     const server = await start(t);
     const admin = await server.signIn(server.admin);
     for (const namespace of ['/chat', '/support']) {
@@ -221,7 +221,7 @@ export default function stories(start) {
     }
   });
 
-  test('recovery: clients that are no browsers are sent nothing more than before', async (t) => {
+  test('recovery: clients other than browsers get no additional arguments', async (t) => {
     const server = await start(t);
     const [ann, admin] = [await server.signIn(server.ann), await server.signIn(server.admin)];
     await admin.send(server.ann, 'hello');

@@ -1,4 +1,4 @@
-// The REST routes: contract section 4.
+// The REST routes.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -23,7 +23,7 @@ export default function rest(start) {
     assert.equal(ok.status, 200);
     assert.deepEqual([ok.body.success, ok.body.role, ok.body.name], [true, 'user', 'Ann']);
     assert.deepEqual(cors(ok), CORS);
-    // The client decodes the claims itself, with plain `atob`.
+    // The frontend decodes the claims itself, with plain `atob`.
     const payload = ok.body.token.split('.')[1];
     assert.doesNotMatch(payload, /[-_]/);
     const claims = JSON.parse(atob(payload));
@@ -61,7 +61,7 @@ export default function rest(start) {
     const wrong = await server.rest('POST', '/api/auth/verify-email', { body: { email: 'new@x.test', code: '000000' } });
     assert.deepEqual([wrong.status, wrong.body.success], [400, false]);
     for (const route of ['resend-verification', 'forgot-password']) {
-      // Whether there is such an account is nobody's business.
+      // The response does not reveal whether the account exists.
       const known = await server.rest('POST', `/api/auth/${route}`, { body: { email: 'new@x.test' } });
       const unknown = await server.rest('POST', `/api/auth/${route}`, { body: { email: 'nobody@x.test' } });
       assert.deepEqual([known.status, known.body], [200, unknown.body]);
@@ -71,7 +71,7 @@ export default function rest(start) {
     assert.equal((await server.rest('POST', '/api/auth/reset-password', { body: reset })).status, 400);
   });
 
-  test('who asks without a good token is told which of three things is wrong', async (t) => {
+  test('a request without a valid token gets one of three messages', async (t) => {
     const server = await start(t);
     const routes = [
       ['GET', '/api/chat/admin'],
@@ -96,7 +96,7 @@ export default function rest(start) {
     }
   });
 
-  test('/api/chat/admin names the one who stands for the desk', async (t) => {
+  test('/api/chat/admin returns the support identity', async (t) => {
     const server = await start(t);
     for (const caller of [server.ann, server.admin, server.second]) {
       const { status, body } = await server.get('/api/chat/admin', caller);
@@ -148,12 +148,12 @@ export default function rest(start) {
     assert.deepEqual((await server.get('/api/chat/messages/0123456789abcdef01234567', server.ann)).body, []);
     const bad = await server.get('/api/chat/messages/not-an-id', server.ann);
     assert.deepEqual([bad.status, bad.body], [500, { message: 'Server error' }]);
-    // Bob is no part of it.
+    // Bob is not a member of it.
     assert.deepEqual((await server.get(`/api/chat/messages/${server.ann.id}`, server.bob)).body, []);
     assert.deepEqual((await server.get(`/api/chat/messages/${server.admin.id}`, server.bob)).body, []);
   });
 
-  test('/api/chat/send keeps a message', async (t) => {
+  test('/api/chat/send stores a message', async (t) => {
     const server = await start(t);
     const sent = await say(server, server.ann, server.admin, ' via rest ');
     assert.equal(sent.status, 201);
@@ -177,7 +177,7 @@ export default function rest(start) {
     assert.equal(second.body._id, first.body._id);
   });
 
-  test('/api/chat/unread-count counts what waits for the caller', async (t) => {
+  test('/api/chat/unread-count counts the unread messages of the caller', async (t) => {
     const server = await start(t);
     const count = async (account) => (await server.get('/api/chat/unread-count', account)).body;
     await say(server, server.ann, server.admin, 'one');
@@ -189,7 +189,7 @@ export default function rest(start) {
     assert.deepEqual(await count(server.ann), { count: 1 });
   });
 
-  test('the admin routes keep accounts', async (t) => {
+  test('the admin routes manage accounts', async (t) => {
     const server = await start(t);
     const asked = (method, path, options = {}) => server.rest(method, `/api/admin/${path}`, { as: server.admin, ...options });
     const page = (await asked('GET', 'getusers?page=1')).body;
@@ -214,7 +214,7 @@ export default function rest(start) {
     assert.equal((await asked('PUT', 'updateuser/not-an-id', { body: {} })).status, 400);
   });
 
-  test('preflights are answered with 204, what was asked for, and how long to remember it', async (t) => {
+  test('preflights get 204, the requested methods and headers, and a max-age', async (t) => {
     const server = await start(t);
     const headers = {
       origin: ORIGIN,
@@ -233,7 +233,7 @@ export default function rest(start) {
     }
   });
 
-  test('the origin is the configured one, whoever asks', async (t) => {
+  test('the allowed origin is the configured one, whatever the request has', async (t) => {
     const usual = await start(t);
     for (const path of ['/', '/api/chat/admin', '/socket.io/?EIO=4&transport=polling', '/nope']) {
       assert.deepEqual(cors(await usual.rest('GET', path, { headers: { origin: 'http://evil.test' } })), CORS, path);
@@ -244,7 +244,7 @@ export default function rest(start) {
     }
   });
 
-  test('a body that is no JSON gets 400 JSON, with CORS headers', async (t) => {
+  test('a body that is not JSON gets 400 with JSON and CORS headers', async (t) => {
     const server = await start(t);
     const routes = [['/api/chat/send', 400], ['/api/auth/login', 400], ['/api/auth/register', 400], ['/api/admin/createuser', 400]];
     for (const [path, status] of routes) {
@@ -260,7 +260,7 @@ export default function rest(start) {
     assert.equal(large.status, 413);
   });
 
-  test('health is told at / and /health', async (t) => {
+  test('/ and /health report the health', async (t) => {
     const server = await start(t);
     for (const path of ['/', '/health']) {
       const { status, body } = await server.get(path);
@@ -271,7 +271,7 @@ export default function rest(start) {
     assert.deepEqual(cors(unknown), CORS);
   });
 
-  test('/socket.io/ without a transport is refused in the words of the replaced server', async (t) => {
+  test('/socket.io/ without a transport is refused with the text of the replaced server', async (t) => {
     const server = await start(t);
     const { status, body } = await server.get('/socket.io/');
     assert.deepEqual([status, body], [400, { code: 0, message: 'Transport unknown' }]);

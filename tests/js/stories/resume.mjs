@@ -1,4 +1,4 @@
-// `resume`: what a client gets that names the last seq it has.
+// `resume`: a client says which seq it has last.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -29,7 +29,7 @@ export default function stories(start) {
     assertResumed(part.entries[0].entry, { from: server.admin, to: server.ann, message: 'two' });
     assert.deepEqual(texts(part), ['two', 'three']);
 
-    // Live again, from where the answer ends.
+    // Live again, from the end of the answer.
     const sent = await admin.send(server.ann, 'four');
     assert.equal(sent.seq, seq + 3);
     assert.deepEqual(await back.waitFor('receive-message'), sent);
@@ -58,7 +58,7 @@ export default function stories(start) {
     assert.deepEqual(sizes, [200, 200, 50]);
   });
 
-  test('long entries come in parts, over all conversations together', async (t) => {
+  test('the size of an answer is limited over all conversations together', async (t) => {
     const server = await start(t);
     const [admin, ann, bob] = [await server.signIn(server.admin), await server.signIn(server.ann), await server.signIn(server.bob)];
     const all = Array.from({ length: 20 }, (_, index) => `${index} ${'€'.repeat(15_000)}`);
@@ -80,7 +80,7 @@ export default function stories(start) {
     for (const id of ids) assert.deepEqual(found.get(id), all);
   });
 
-  test('a seq that was never given asks for a new start', async (t) => {
+  test('a seq that does not exist gets `resync_required`', async (t) => {
     const server = await start(t);
     const ann = await server.signIn(server.ann);
     const { conversationId, seq } = await ann.ask('send-message', { receiverId: server.admin.id, message: 'one' });
@@ -88,7 +88,7 @@ export default function stories(start) {
     assert.deepEqual(conversations[conversationId], { code: 'resync_required', lastSeq: seq });
   });
 
-  test('a conversation of others is as if it were not there', async (t) => {
+  test('a conversation of others is `not_found`', async (t) => {
     const server = await start(t);
     const [ann, bob] = [await server.signIn(server.ann), await server.signIn(server.bob)];
     const support = await ann.ask('send-message', { receiverId: server.admin.id, message: 'secret' });
@@ -97,7 +97,7 @@ export default function stories(start) {
     const asked = { [support.conversationId]: 0, [direct.conversationId]: 0, [nobodys]: 0 };
     const { conversations } = await bob.ask('resume', { conversations: asked });
     for (const id of Object.keys(asked)) assert.deepEqual(conversations[id], { code: 'not_found' });
-    // An agent may read the one with the desk, but not what is between others.
+    // An agent may read conversations with the desk, but not those between customers.
     const admin = await server.signIn(server.admin);
     const seen = (await admin.ask('resume', { conversations: asked })).conversations;
     assert.deepEqual(texts(seen[support.conversationId]), ['secret']);
@@ -109,7 +109,7 @@ export default function stories(start) {
     }
   });
 
-  test('a customer who names nothing gets all that is theirs', async (t) => {
+  test('a customer who names no conversation gets all of theirs', async (t) => {
     const server = await start(t);
     const ann = await server.signIn(server.ann);
     const support = await ann.ask('send-message', { receiverId: server.admin.id, message: 'to the desk' });
@@ -120,7 +120,7 @@ export default function stories(start) {
     assert.deepEqual(texts(conversations[direct.conversationId]), ['to bob']);
   });
 
-  test('what cannot be resumed is refused', async (t) => {
+  test('invalid requests are refused', async (t) => {
     const server = await start(t);
     const ann = await server.signIn(server.ann);
     const many = Object.fromEntries(Array.from({ length: 101 }, (_, n) => [n.toString(16).padStart(24, '0'), 0]));

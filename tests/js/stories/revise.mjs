@@ -1,4 +1,4 @@
-// `edit-message`, `delete-message`, and what follows from them.
+// `edit-message`, `delete-message`, and their effects.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -20,7 +20,7 @@ export default function stories(start) {
   const resume = async (client, { conversationId }) =>
     (await client.ask('resume', { conversations: { [conversationId]: 0 } })).conversations[conversationId].entries;
 
-  test('an edit is told to both sides, and everybody is shown the new text from then on', async (t) => {
+  test('an edit is sent to both sides, and everybody sees the new text from then on', async (t) => {
     const { server, ann, admin, said: [first, last] } = await talk(t, 'frist', 'last');
     const tab = await server.signIn(server.ann, { name: 'ann, tab 2' });
     const answer = await ann.ask('edit-message', { messageId: first._id, message: '  first ' });
@@ -46,7 +46,7 @@ export default function stories(start) {
     assert.deepEqual(entries[2].entry, edited);
   });
 
-  test('the same edit again is answered as the first time and told to nobody', async (t) => {
+  test('repeating an edit gets the same acknowledgement and publishes nothing', async (t) => {
     const { ann, admin, said: [message] } = await talk(t, 'one');
     const first = await ann.ask('edit-message', { messageId: message._id, message: 'uno' });
     await ann.waitFor('message-edited');
@@ -61,7 +61,7 @@ export default function stories(start) {
     await Promise.all([ann.nothingMore(), admin.nothingMore()]);
   });
 
-  test('a deleted message is told to both sides, and nobody is shown its text again', async (t) => {
+  test('a deletion is sent to both sides, and nobody sees the text again', async (t) => {
     const { server, ann, admin, said } = await talk(t, 'keep', 'a secret');
     const [keep, secret] = said;
     await ann.ask('edit-message', { messageId: secret._id, message: 'another secret' });
@@ -88,7 +88,7 @@ export default function stories(start) {
     }
   });
 
-  test('who was away hears what messages say now, and nothing of those that are gone', async (t) => {
+  test('catching up sends current texts, and no deleted messages', async (t) => {
     const server = await start(t);
     const ann = await server.signIn(server.ann);
     const [one, two] = [await ann.send(server.admin, 'one'), await ann.send(server.admin, 'two')];
@@ -129,7 +129,7 @@ export default function stories(start) {
     const del = (client, { _id: messageId }) => client.ask('delete-message', { messageId });
     const code = async (answer) => (await answer).code;
     assert.equal(await code(edit(admin, hers)), 'forbidden');
-    assert.equal(await code(edit(second, desks)), 'forbidden', 'nor does one agent edit another\'s');
+    assert.equal(await code(edit(second, desks)), 'forbidden', 'an agent cannot edit the message of another one');
     assert.equal(await code(edit(ann, desks)), 'forbidden');
     assert.equal(await code(del(ann, desks)), 'forbidden');
     assert.equal(await code(edit(bob, direct)), 'forbidden');
@@ -145,7 +145,7 @@ export default function stories(start) {
       server.admin.id, 'to a customer the desk is one');
   });
 
-  test('what cannot be an edit is refused with a code', async (t) => {
+  test('invalid edits are refused with a code', async (t) => {
     const server = await start(t, '--send-rate', '1');
     const ann = await server.connect('ann');
     const nobodys = '0123456789abcdef01234567';

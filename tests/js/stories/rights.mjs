@@ -1,4 +1,4 @@
-// Who may do what is looked at again while a socket lives: contract section 6 bugs 4 and 7, client defect C.
+// The rights of an open socket change.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -25,7 +25,7 @@ export default function stories(start) {
     return ended;
   };
 
-  test('a token that runs out on a live socket ends its rights, and a fresh one brings them back', async (t) => {
+  test('a token that expires on an open socket ends its rights, and a fresh one restores them', async (t) => {
     const server = await start(t);
     const ann = await server.signIn(server.ann, { token: server.token(server.ann, { ttl: 4 }) });
     await revoked(ann);
@@ -35,7 +35,7 @@ export default function stories(start) {
     await ann.waitFor('receive-message', (received) => received.message === 'for you alone');
   });
 
-  test('who is blocked on the command line is out', async (t) => {
+  test('an account blocked on the command line loses its rights', async (t) => {
     const server = await start(t);
     const ann = await server.signIn(server.ann);
     await server.user(['block', 'ann@x.test']);
@@ -45,7 +45,7 @@ export default function stories(start) {
     await ann.waitFor('authenticated', { success: false, message: 'Invalid token' });
     assert.equal((await server.get('/api/chat/admin', server.ann)).status, 401);
     await server.user(['unblock', 'ann@x.test']);
-    // One that the server issues: it counts even in the second in which the others were ended.
+    // A token from the server is valid even in the second in which the others were revoked.
     ann.emit('authenticate', await logIn(server, server.ann));
     await ann.waitFor('authenticated', { success: true, userId: server.ann.id, role: 'user' });
   });
@@ -66,7 +66,7 @@ export default function stories(start) {
     await client.waitFor('authenticated', { success: true, userId: server.ann.id, role: 'user' });
   };
 
-  test('who logs out is out, and their other sessions go on', async (t) => {
+  test('logging out ends one session, and the other ones continue', async (t) => {
     const server = await start(t);
     const token = await logIn(server, server.ann);
     const [ann, phone] = [await server.signIn(server.ann, { token }), await server.signIn(server.ann, { name: 'phone' })];
@@ -98,7 +98,7 @@ export default function stories(start) {
   const update = (server, account, body) =>
     server.rest('PUT', `/api/admin/updateuser/${account.id}`, { as: server.admin, body });
 
-  test('who is blocked on the dashboard is out at once, on all sockets', async (t) => {
+  test('an account blocked on the dashboard loses its rights at once, on all sockets', async (t) => {
     const server = await start(t);
     const tabs = [await server.signIn(server.ann), await server.signIn(server.ann, { name: 'ann, tab 2' })];
     const bob = await server.signIn(server.bob);
@@ -109,7 +109,7 @@ export default function stories(start) {
     assert.ok((await bob.send(server.admin, 'others are not concerned'))._id);
   });
 
-  test('who is deleted is out at once', async (t) => {
+  test('a deleted account loses its rights at once', async (t) => {
     const server = await start(t);
     const ann = await server.signIn(server.ann);
     const done = server.rest('DELETE', `/api/admin/deleteuser/${server.ann.id}`, { as: server.admin });
@@ -120,12 +120,12 @@ export default function stories(start) {
     await ann.waitFor('authenticated', { success: false, message: 'Invalid token' });
   });
 
-  test('an agent who is demoted hears no more of what is the desk\'s', async (t) => {
+  test('a demoted agent no longer gets events of the desk', async (t) => {
     const server = await start(t);
     const [second, ann] = [await server.signIn(server.second), await server.signIn(server.ann)];
     await second.hearOut();
     await revoked(second, update(server, server.second, { role: 'user' }));
-    // Nobody is at the desk now, which customers are told a moment later.
+    // No agent is online now, which customers learn a moment later.
     await ann.waitFor('user-offline', { userId: server.admin.id });
     await ann.send(server.admin, 'for the desk');
     await second.nothingMore();
@@ -138,7 +138,7 @@ export default function stories(start) {
     assert.equal((await server.get('/api/chat/conversations', server.second)).status, 403);
   });
 
-  test('a customer who becomes an agent has to authenticate again, and then is one', async (t) => {
+  test('a customer who becomes an agent has to authenticate again to get an agent\'s rights', async (t) => {
     const server = await start(t);
     const [ann, bob] = [await server.signIn(server.ann), await server.signIn(server.bob)];
     await revoked(ann, update(server, server.ann, { role: 'admin' }));
@@ -148,7 +148,7 @@ export default function stories(start) {
     await ann.waitFor('receive-message', (received) => received.message === 'to the desk');
   });
 
-  test('authenticating as somebody else leaves nothing of the first', async (t) => {
+  test('authenticating as somebody else removes all rights of the first person', async (t) => {
     const server = await start(t);
     const admin = await server.signIn(server.admin);
     const [bob, ann] = [await server.signIn(server.bob), await server.signIn(server.ann)];

@@ -1,4 +1,4 @@
-// `send-message`, `receive-message`, `message-sent`: contract section 3.
+// `send-message`, `receive-message`, `message-sent`.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { assertMessage, assertRising } from '../expect.mjs';
 
 export default function stories(start) {
-  test('a message is kept, delivered and confirmed, in exactly the shape of the contract', async (t) => {
+  test('a message is stored, delivered and confirmed, in exactly the specified shape', async (t) => {
     const server = await start(t);
     const [admin, ann] = [await server.signIn(server.admin), await server.signIn(server.ann)];
     ann.emit('send-message', { receiverId: server.admin.id, message: '  Hello, I need help  ' });
@@ -26,7 +26,7 @@ export default function stories(start) {
     await Promise.all([admin.nothingMore(), ann.nothingMore()]);
   });
 
-  test('a message to oneself is received first and confirmed then', async (t) => {
+  test('a message to oneself is received first and then confirmed', async (t) => {
     const server = await start(t);
     const ann = await server.signIn(server.ann);
     const sent = await ann.send(server.ann, 'note to self');
@@ -37,7 +37,7 @@ export default function stories(start) {
     await ann.nothingMore();
   });
 
-  test('customers may write to each other, and nobody else hears of it', async (t) => {
+  test('customers can write to each other, and nobody else gets these messages', async (t) => {
     const server = await start(t);
     const clients = await Promise.all([server.admin, server.ann, server.bob].map((account) => server.signIn(account)));
     const [admin, ann, bob] = clients;
@@ -61,7 +61,7 @@ export default function stories(start) {
     assert.deepEqual([await send(server.ann, 'again'), await send(server.bob, 'again')], [first, second]);
   });
 
-  test('agents may write to each other', async (t) => {
+  test('agents can write to each other', async (t) => {
     const server = await start(t);
     const [admin, second] = [await server.signIn(server.admin), await server.signIn(server.second)];
     const sent = await second.send(server.admin, 'lunch?');
@@ -71,7 +71,7 @@ export default function stories(start) {
     assert.deepEqual(body.map(({ userId, lastMessage }) => [userId, lastMessage]), [[server.second.id, 'lunch?']]);
   });
 
-  test('all clients of a conversation hear its messages in one order, also when everybody writes at once', async (t) => {
+  test('all clients of a conversation get its messages in the same order, even if everybody writes at once', async (t) => {
     const server = await start(t);
     const [ann, tab] = [await server.signIn(server.ann), await server.signIn(server.ann, { name: 'ann, tab 2' })];
     const [admin, second] = [await server.signIn(server.admin), await server.signIn(server.second)];
@@ -104,7 +104,7 @@ export default function stories(start) {
     }
   });
 
-  test('text comes back as it was written', async (t) => {
+  test('texts are delivered unchanged', async (t) => {
     const server = await start(t);
     const [admin, ann] = [await server.signIn(server.admin), await server.signIn(server.ann)];
     const texts = ['日本語 🎉 é', '<script>alert(1)</script>', '"quotes" \\ and \n lines', 'a'.repeat(20_000), 'a\u2028b', '0'];
@@ -135,7 +135,7 @@ export default function stories(start) {
     'no payload': [undefined, NOT_SENT],
   };
 
-  test('what cannot be sent is refused as the contract says, and leaves nothing behind', async (t) => {
+  test('invalid messages are refused with the specified errors, and store nothing', async (t) => {
     const server = await start(t);
     const [admin, ann] = [await server.signIn(server.admin), await server.signIn(server.ann)];
     for (const [what, [payload, message, error]] of Object.entries(refusals)) {
@@ -157,7 +157,7 @@ export default function stories(start) {
     assert.deepEqual((await server.get('/api/chat/messages/0123456789abcdef01234567', server.ann)).body, []);
   });
 
-  test('a stranger is refused, and told that they are one', async (t) => {
+  test('an unauthenticated client is refused, and reminded to authenticate', async (t) => {
     const server = await start(t);
     const admin = await server.signIn(server.admin);
     const anon = await server.connect('anon');
@@ -167,7 +167,7 @@ export default function stories(start) {
     await Promise.all([admin.nothingMore(), anon.nothingMore()]);
   });
 
-  test('who writes too much is asked to wait, and loses nothing else', async (t) => {
+  test('a client that sends too fast is rate limited, and loses no accepted message', async (t) => {
     const server = await start(t, '--send-rate', '1');
     const [admin, ann] = [await server.signIn(server.admin), await server.signIn(server.ann)];
     for (let index = 0; index < 15; index += 1) {

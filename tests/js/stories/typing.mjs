@@ -1,10 +1,10 @@
-// `typing`, `stop-typing`: contract section 3.
+// `typing`, `stop-typing`.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 export default function stories(start) {
-  test('typing and its end are passed on', async (t) => {
+  test('typing notices and their ends are sent to the other side', async (t) => {
     const server = await start(t);
     const [ann, admin] = [await server.signIn(server.ann), await server.signIn(server.admin)];
     const bob = await server.signIn(server.bob);
@@ -23,14 +23,14 @@ export default function stories(start) {
     await Promise.all([ann, tab, admin, bob].map((client) => client.nothingMore()));
   });
 
-  test('to a customer it is the desk that types, whoever it is', async (t) => {
+  test('to a customer, typing notices come from the desk, whichever agent types', async (t) => {
     const server = await start(t);
     const [ann, second] = [await server.signIn(server.ann), await server.signIn(server.second)];
     second.emit('typing', { receiverId: server.ann.id });
     await ann.waitFor('user-typing', ({ userId }) => userId === server.admin.id);
   });
 
-  test('typing goes on for as long as the typist does, and ends by sending', async (t) => {
+  test('a typing notice lasts as long as the typing, and ends with the message', async (t) => {
     const server = await start(t);
     const [ann, admin] = [await server.signIn(server.ann), await server.signIn(server.admin)];
     ann.emit('typing', { receiverId: server.admin.id });
@@ -42,7 +42,7 @@ export default function stories(start) {
     await admin.nothingMore();
   });
 
-  test('who types in two tabs ceases when both do', async (t) => {
+  test('a person who types in two tabs stops typing when both tabs do', async (t) => {
     const server = await start(t);
     const [ann, admin] = [await server.signIn(server.ann), await server.signIn(server.admin)];
     const tab = await server.signIn(server.ann, { name: 'ann, tab 2' });
@@ -59,7 +59,7 @@ export default function stories(start) {
     await admin.waitFor('user-stop-typing');
   });
 
-  test('to a customer the desk types for as long as any agent does, and colleagues see who', async (t) => {
+  test('for a customer the desk is typing as long as any agent is, and colleagues see who', async (t) => {
     const server = await start(t);
     const [ann, admin, second] = [await server.signIn(server.ann), await server.signIn(server.admin), await server.signIn(server.second)];
     const to = { receiverId: server.ann.id };
@@ -68,7 +68,7 @@ export default function stories(start) {
     second.emit('typing', to);
     await ann.waitFor('user-typing', ({ userId }) => userId === server.admin.id);
     const seen = await admin.waitFor('user-typing');
-    // The desk has the hearer's own id, as in messages, so that no page takes it for a customer.
+    // The desk has the recipient's own id, as in messages, so that no page takes it for a customer.
     assert.deepEqual([seen.userId, seen.name], [server.admin.id, 'Second']);
     admin.emit('stop-typing', to);
     await second.waitFor('user-stop-typing', ({ name }) => name === 'Admin');
@@ -78,7 +78,7 @@ export default function stories(start) {
     await ann.waitFor('user-stop-typing', ({ userId }) => userId === server.admin.id);
   });
 
-  test('typing ends by itself at last', async (t) => {
+  test('a typing notice expires', async (t) => {
     const server = await start(t, '--typing-ttl', '300ms');
     const [ann, admin] = [await server.signIn(server.ann), await server.signIn(server.admin)];
     ann.emit('typing', { receiverId: server.admin.id });
@@ -97,7 +97,7 @@ export default function stories(start) {
     await admin.waitFor('user-offline', { userId: server.ann.id });
   });
 
-  test('typing of strangers, to nobody, or without sense is passed on to nobody', async (t) => {
+  test('unauthenticated, misdirected and malformed typing notices are ignored', async (t) => {
     const server = await start(t);
     const admin = await server.signIn(server.admin);
     const ann = await server.signIn(server.ann);
@@ -109,7 +109,7 @@ export default function stories(start) {
       anon.emit(event, { receiverId: server.admin.id });
       anon.emit(event);
       ann.emit(event);
-      // They never talked: she must not learn whether he is there.
+      // They have no conversation, so she must not learn whether he is online.
       ann.emit(event, { receiverId: server.bob.id });
       for (const receiverId of ['', 'not-an-id', '0123456789abcdef01234567', 5, null, { $ne: null }, ['x']]) {
         ann.emit(event, { receiverId });

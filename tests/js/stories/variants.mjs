@@ -1,10 +1,10 @@
-// What other frontends of the same event family send, and is accepted: variants table one.
+// Variants of events that other frontends send.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 export default function stories(start) {
-  test('a credential may come in many ways', async (t) => {
+  test('a token is accepted in several forms', async (t) => {
     const server = await start(t);
     const token = server.token(server.ann);
     const shown = [
@@ -34,7 +34,7 @@ export default function stories(start) {
     }
   });
 
-  test('recipient and text may have other names', async (t) => {
+  test('recipient and text have alternative names', async (t) => {
     const server = await start(t);
     const [ann, admin] = [await server.signIn(server.ann), await server.signIn(server.admin)];
     for (const receiver of ['receiverId', 'recipientId', 'receiver', 'to', 'toUserId']) {
@@ -49,7 +49,7 @@ export default function stories(start) {
     assert.equal((await ann.waitFor('error')).message, 'Failed to send message');
   });
 
-  test('marks and typing may look otherwise', async (t) => {
+  test('read marks and typing notices have alternative forms', async (t) => {
     const server = await start(t);
     const [ann, admin] = [await server.signIn(server.ann), await server.signIn(server.admin)];
     await admin.send(server.ann, 'hello');
@@ -66,7 +66,7 @@ export default function stories(start) {
     await admin.waitFor('user-stop-typing');
   });
 
-  test('what a client claims about itself is not believed', async (t) => {
+  test('claims of a client about its identity are ignored', async (t) => {
     const server = await start(t);
     const [ann, admin] = [await server.signIn(server.ann), await server.signIn(server.admin)];
     const anon = await server.connect('anon');

@@ -1,4 +1,4 @@
-// The chat screen for both roles, line for line in behaviour like the replaced dashboard's: see the README beside this file.
+// The chat screen for both roles, which behaves like the replaced dashboard's: see the README beside this file.
 
 import { drawRows } from '../rows.mjs';
 import * as link from './socket.mjs';
@@ -66,7 +66,7 @@ export function openChat(root, role) {
   }
 
   async function start() {
-    // The first list is drawn with nobody online: whoever was announced meanwhile is not looked at again.
+    // The first list is rendered with nobody online: announcements that came before are ignored.
     if (isAdmin) return loadConversations(new Set());
     try {
       set({ loading: true });
@@ -80,7 +80,7 @@ export function openChat(root, role) {
     }
   }
 
-  // A received message is shown whether or not it stands there already.
+  // A received message is shown even if it is already on the screen.
   function received(message) {
     const partner = isAdmin ? state.selected?.id : state.adminId;
     if (isAdmin) loadConversations(state.online);
@@ -89,7 +89,7 @@ export function openChat(root, role) {
     link.emit('mark-read', { senderId: message.sender._id });
   }
 
-  // An own one is shown once, in whatever conversation is open.
+  // An own message is shown once, in whatever conversation is open.
   function sent(message) {
     if (message.sender._id !== me || state.messages.some(({ id }) => id === message._id)) return;
     set({ messages: [...state.messages, { id: message._id, text: message.message, isOwn: true }] });
@@ -193,7 +193,7 @@ function render(find, state, isAdmin, select) {
   });
   find('#partner').textContent = state.selected?.name ?? '';
   find('#status').textContent = isAdmin ? '' : STATUS[state.status];
-  // While anything is loaded, nothing else can be seen or written.
+  // While something is being loaded, nothing else can be seen or written.
   find('#state').textContent = state.loading ? 'Loading messages...' : '';
   find('#log').replaceChildren(...(state.loading ? [] : state.messages).map(({ text, isOwn }) =>
     element('p', isOwn ? 'message own' : 'message', text)));

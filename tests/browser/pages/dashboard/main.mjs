@@ -1,4 +1,4 @@
-// Two screens, as the dashboard's menu has them. Leaving one throws its state away; the socket stays.
+// Two screens, as in the dashboard's menu. Leaving one discards its state; the socket stays open.
 
 import { openChat } from './chat.mjs';
 

@@ -19,10 +19,10 @@ export function connect(token) {
     reconnectionDelayMax: 5000,
     reconnectionAttempts: 10,
     timeout: 20000,
-    // A test may ask for another way; the replaced page tries these two, in this order.
+    // A test may choose other transports; the replaced page tries these two, in this order.
     transports: (address.get('transports') ?? 'websocket,polling').split(','),
   });
-  // The socket itself is kept, so that listeners act on the one they were put on only as long as it is the newest.
+  // The socket is captured, so that its listeners act only as long as it is the newest one.
   socket.on('connect', () => {
     isConnected = true;
     socket.emit('authenticate', token);

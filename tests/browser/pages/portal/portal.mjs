@@ -1,5 +1,5 @@
-// A page that does what the portal's pages do: history once when it opens, then a socket that comes back by itself, fetches
-// nothing, and shows each frame as it comes.
+// A page that behaves like the portal's: it fetches the history once, then opens a socket that reconnects by itself,
+// fetches nothing more, and shows each frame as it arrives.
 
 const address = new URLSearchParams(location.search);
 const server = address.get('server');

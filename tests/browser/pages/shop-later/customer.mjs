@@ -31,7 +31,8 @@ at('start').onclick = async () => {
   document.querySelector('main').hidden = false;
   isLoading = true;
   const { results } = await request(token() ? '/user-chat/' : '/chat-rooms/');
-  // A room that it has to make itself leaves it loading, so that nothing can be sent until the chat is opened anew.
+  // If it has to create the room itself, it stays in the loading state, and nothing can be sent until the chat is
+  // reopened.
   room = results[0] ?? (await request('/chat-rooms/', { method: 'POST', body: { customer_name: name }, withToken: false }));
   isLoading = results.length === 0;
   await load();

@@ -19,7 +19,7 @@ async function request(path, { method = 'GET', body, isAgain = false } = {}) {
       const body = JSON.stringify({ refresh: auth().refresh });
       const renewed = await fetch('/api/auth/refresh/', { method: 'POST', headers: { 'Content-Type': 'application/json' }, body });
       if (!renewed.ok) throw new Error('signed out');
-      // The refresh token that comes along is not stored.
+      // The refresh token in the response is not stored.
       localStorage.setItem('auth', JSON.stringify({ ...auth(), access: (await renewed.json()).access }));
       return await request(path, { method, body, isAgain: true });
     }

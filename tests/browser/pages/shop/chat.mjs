@@ -1,4 +1,4 @@
-// What both pages have in common: one socket at a time, and what it says.
+// Shared by both pages: one socket at a time, and its messages.
 
 export const address = new URLSearchParams(location.search);
 const server = address.get('server');
@@ -76,7 +76,7 @@ export async function send(path, bearer) {
 /** The messages of the room, or the error in their place. */
 export function drawMessages(own) {
   at('connection').textContent = state.isConnected ? 'connected' : 'disconnected';
-  // What the page believes may be wrong: the socket before closes late. This is for the tests.
+  // For the tests: the page's own state may be wrong, because the previous socket closes late.
   at('messages').dataset.socket = state.socket?.readyState === WebSocket.OPEN ? 'open' : '';
   at('error').textContent = state.error ?? '';
   at('retry').hidden = !state.error;
