@@ -1,4 +1,4 @@
-//! No cache may store an answer with people's words. Every route of every dialect is asked, as the sources declare them.
+//! No cache may store a response with messages. Every route of every dialect is requested, as declared in the sources.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::support::{SOON, TestServer};
 
-/// What a part of a path stands for that is no text.
+/// The value for a path parameter.
 fn filled(route: &str, customer: &str) -> Vec<String> {
     let parts = route.split('/').map(|part| match part {
         "{user}" => customer,
@@ -36,13 +36,13 @@ fn routes(folder: &Path, found: &mut BTreeSet<String>) {
     }
 }
 
-/// Files that are the same for everybody, or that only their own browser keeps, for as long as their link is good.
+/// Files that are the same for everybody, or that only the browser may cache, for as long as their link is valid.
 fn may_be_stored(path: &str) -> bool {
     path.starts_with("/console/") || path.starts_with("/media/")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_cache_stores_an_answer_with_peoples_words_on_any_route() {
+async fn no_cache_may_store_a_response_with_messages_on_any_route() {
     let server = TestServer::start(&[]).await;
     let (ann, ada) = (server.customer("ann").await, server.agent("ada").await);
     let writing = server.enter(&ann).await;
@@ -52,11 +52,11 @@ async fn no_cache_stores_an_answer_with_peoples_words_on_any_route() {
 
     let mut found = BTreeSet::new();
     routes(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")), &mut found);
-    assert!(found.len() > 80, "the routes are declared in another way: {found:?}");
+    assert!(found.len() > 80, "too few routes were found in the sources: {found:?}");
     found.extend(["/socket.io/?EIO=4&transport=polling", "/no/such/path"].map(str::to_owned));
     let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).timeout(SOON).build().unwrap();
     let mut with_words = BTreeSet::new();
-    // The methods that change something come last, so that there is something to read before.
+    // Methods that change data come last, so that the others find something to read.
     for method in [Method::GET, Method::POST, Method::PATCH, Method::PUT, Method::DELETE] {
         for path in found.iter().flat_map(|route| filled(route, &ann.id.to_string())) {
             for token in [None, Some(&ann.token), Some(&ada.token)] {
@@ -78,5 +78,5 @@ async fn no_cache_stores_an_answer_with_peoples_words_on_any_route() {
             }
         }
     }
-    assert!(with_words.len() >= 4, "the words were read on these routes only: {with_words:?}");
+    assert!(with_words.len() >= 4, "only these routes returned the messages: {with_words:?}");
 }

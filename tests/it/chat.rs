@@ -44,7 +44,7 @@ impl Terminal {
     /// Ends the input, and waits for the program to end.
     async fn close(mut self) {
         drop(self.input);
-        assert!(timeout(STOP, self.child.wait()).await.expect("it does not end").unwrap().success());
+        assert!(timeout(STOP, self.child.wait()).await.expect("it does not exit").unwrap().success());
     }
 }
 
@@ -88,11 +88,11 @@ async fn add_agent(site: &Site, email: &str, password: &str) {
     command.args(["user", "add", "--role", "agent", email, "--data"]).arg(site.data()).stdin(Stdio::piped());
     let mut child = command.kill_on_drop(true).spawn().unwrap();
     child.stdin.take().unwrap().write_all(format!("{password}\n").as_bytes()).await.unwrap();
-    assert!(timeout(STOP, child.wait()).await.expect("it does not end").unwrap().success());
+    assert!(timeout(STOP, child.wait()).await.expect("it does not exit").unwrap().success());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn only_the_agent_changes_whom_they_write_to() {
+async fn only_the_agent_changes_the_recipient() {
     let (site, _) = Site::with(&[]).await;
     let server = site.start(&["--demo"]).await;
     add_agent(&site, "eve@demo.test", "password of eve").await;
@@ -138,7 +138,7 @@ async fn a_password_is_not_sent_unencrypted_to_another_machine() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_wrong_password_and_a_missing_server_are_named() {
+async fn a_wrong_password_and_a_missing_server_are_reported() {
     let (site, _) = Site::with(&[]).await;
     let server = site.start(&["--demo"]).await;
     let output = run(&["chat", "--url", &server.url, "--password", "wrong", "ann@demo.test"]).await;

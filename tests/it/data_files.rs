@@ -1,4 +1,4 @@
-//! What a server leaves on its disk is its owner's alone, one server uses it at a time, and passwords are typed unseen.
+//! Only their owner can read a server's files, only one server uses them at a time, and passwords are not echoed.
 #![cfg(target_os = "linux")]
 
 use std::collections::BTreeMap;
@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::support::{PROGRAM, STOP, ServerProcess, Site, run};
 
-/// The rights of every file and folder in a folder.
+/// The permissions of every file and folder in a folder.
 fn rights(folder: &Path) -> BTreeMap<String, u32> {
     let entries = std::fs::read_dir(folder).unwrap().map(Result::unwrap);
     let mode = |entry: std::fs::DirEntry| {
@@ -24,7 +24,7 @@ fn rights(folder: &Path) -> BTreeMap<String, u32> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_files_beside_the_data_are_their_owners_alone_whatever_the_umask() {
+async fn only_the_owner_can_read_files_beside_the_data_file_whatever_the_umask() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("desk.db");
     let mut command = Command::new("sh");
@@ -57,14 +57,14 @@ async fn a_second_server_is_refused_whatever_link_it_is_given() {
     }
     server.signal("TERM").await;
     assert!(server.ended().await.0.success());
-    // Once it has stopped, any name of the file will do.
+    // When the first one has stopped, another server can use any name of the file.
     let data = elsewhere.path().join("symbolic.db");
     let mut command = Command::new(PROGRAM);
     command.args(["--listen", "127.0.0.1:0", "--data"]).arg(data);
     ServerProcess::start(command).await;
 }
 
-/// Waits until the terminal of a process, or of a child of its, shows no more what is typed.
+/// Waits until the terminal of a process, or of one of its children, has echo turned off.
 async fn until_nothing_is_shown(process: u32) {
     let began = Instant::now();
     loop {
@@ -78,7 +78,7 @@ async fn until_nothing_is_shown(process: u32) {
     }
 }
 
-/// Runs the program in a terminal, and types this once the terminal does not show it. Returns everything that it has shown.
+/// Runs the program in a terminal, and types this when echo is off. Returns everything that the terminal has shown.
 async fn type_unseen(command_line: &str, password: &str) -> String {
     let mut script = Command::new("script");
     script.args(["-qec", command_line, "/dev/null"]).kill_on_drop(true);
@@ -87,7 +87,7 @@ async fn type_unseen(command_line: &str, password: &str) -> String {
     until_nothing_is_shown(terminal.id().unwrap()).await;
     keys.write_all(format!("{password}\n").as_bytes()).await.unwrap();
     let mut shown = String::new();
-    timeout(STOP, screen.read_to_string(&mut shown)).await.expect("the program does not end").unwrap();
+    timeout(STOP, screen.read_to_string(&mut shown)).await.expect("the program does not exit").unwrap();
     let status = timeout(STOP, terminal.wait()).await.unwrap().unwrap();
     assert!(status.success(), "{shown}");
     shown
@@ -103,7 +103,7 @@ async fn a_terminal_does_not_show_a_password_that_is_typed() {
         assert!(!shown.contains(password), "{shown}");
         assert!(shown.contains("Password: "), "{shown}");
         assert!(shown.contains("Added ann@desk.test") || shown.contains("Done."), "{shown}");
-        // It was read whole: it lets its owner in.
+        // It was read correctly: its owner can log in with it.
         let server = site.start(&[]).await;
         let log_in = serde_json::json!({"email": "ann@desk.test", "password": password});
         let answer = reqwest::Client::new().post(format!("{}/api/auth/login", server.url)).json(&log_in).send();
@@ -114,7 +114,7 @@ async fn a_terminal_does_not_show_a_password_that_is_typed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_secret_that_is_short_or_known_is_refused_and_the_sentence_says_what_to_do() {
+async fn a_short_or_well_known_secret_is_refused_with_a_hint() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("desk.db");
     let next = "hint: set JWT_SECRET to the output of `openssl rand -hex 32`, here and on the replaced server";
@@ -135,7 +135,7 @@ async fn a_secret_that_is_short_or_known_is_refused_and_the_sentence_says_what_t
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_start_without_a_mail_server_says_what_will_not_work() {
+async fn a_start_without_a_mail_server_logs_what_does_not_work() {
     let (site, _) = Site::with(&[]).await;
     let sentence = "No mail server is set (--smtp-url): nobody can confirm an address, reset a password, or log in to the portal \
                     as an agent";

@@ -1,4 +1,4 @@
-//! What reaches whom, once, and in which order.
+//! Who receives what, once, and in which order.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::support::{Account, SOON, TestServer, Wire, number, settle, text};
 
-/// Long enough for what must not come to have come.
+/// Long enough for an unwanted event to arrive.
 const QUIET: Duration = Duration::from_millis(700);
 
 async fn say(client: &Client, to: &Account, message: &str) -> Value {
@@ -22,7 +22,7 @@ async fn say(client: &Client, to: &Account, message: &str) -> Value {
     answer
 }
 
-/// The next message, whoever said it.
+/// The next message, whoever sent it.
 async fn next_message(client: &Client) -> Value {
     loop {
         let (name, event) = client.next_event(SOON).await.expect("a message is missing");
@@ -51,7 +51,7 @@ async fn messages_sent_right_after_the_connect_are_handled() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_said_while_a_customer_was_away_arrives_once_and_in_order() {
+async fn messages_sent_while_a_customer_was_offline_arrive_once_and_in_order() {
     let server = TestServer::start(&[]).await;
     let (ann, ada) = (server.customer("ann").await, server.agent("ada").await);
     let desk = server.enter(&ada).await;
@@ -65,10 +65,10 @@ async fn what_was_said_while_a_customer_was_away_arrives_once_and_in_order() {
     }
     assert_eq!(back.emit_ack("authenticate", json!({"token": ann.token})).await.unwrap()["success"], true);
     let more = settle(&back, QUIET).await;
-    assert!(!more.iter().any(|(name, _)| name == "receive-message"), "told twice: {more:?}");
+    assert!(!more.iter().any(|(name, _)| name == "receive-message"), "received twice: {more:?}");
 }
 
-/// Somebody says 400 things as fast as they are kept, two at a time.
+/// Sends 400 messages as fast as they are stored, two at a time.
 async fn talk(server: &TestServer, from: &Account, to: &Account, is_over: Arc<AtomicBool>) -> JoinSet<()> {
     let (client, to) = (Arc::new(server.enter(from).await), to.clone());
     let mut talking = JoinSet::new();
@@ -82,7 +82,7 @@ async fn talk(server: &TestServer, from: &Account, to: &Account, is_over: Arc<At
     talking
 }
 
-/// Authenticates as often as the server lets it.
+/// Authenticates as often as the server allows.
 async fn authenticate_until(is_over: &AtomicBool, client: &Client, who: &Account) {
     while !is_over.load(Ordering::SeqCst) {
         let answer = client.emit_ack("authenticate", json!({"token": who.token})).await.unwrap();
@@ -94,7 +94,7 @@ async fn authenticate_until(is_over: &AtomicBool, client: &Client, who: &Account
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_client_that_authenticates_again_and_again_during_a_conversation_hears_everything_once() {
+async fn a_client_that_authenticates_repeatedly_during_a_conversation_gets_everything_once() {
     let server = TestServer::start(&[]).await;
     let (ann, ada) = (server.customer("ann").await, server.agent("ada").await);
     let restless = server.enter(&ann).await;
@@ -104,7 +104,7 @@ async fn a_client_that_authenticates_again_and_again_during_a_conversation_hears
     talking.join_next().await.unwrap().unwrap();
     for seq in 1..=400 {
         let got = restless.wait_for("receive-message", SOON).await.expect("a message is missing");
-        assert_eq!(number(&got, "seq"), seq, "a gap, a double or disorder");
+        assert_eq!(number(&got, "seq"), seq, "a message is missing, duplicated or out of order");
     }
 }
 
@@ -127,7 +127,7 @@ async fn a_tab_that_authenticates_repeatedly_misses_nothing_that_the_other_tab_r
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_agent_who_arrives_in_the_middle_of_a_rush_can_answer_at_once() {
+async fn an_agent_who_connects_under_load_can_answer_at_once() {
     let server = TestServer::start(&[]).await;
     let ada = server.agent("ada").await;
     let is_over = Arc::new(AtomicBool::new(false));
@@ -154,8 +154,8 @@ async fn an_agent_who_arrives_in_the_middle_of_a_rush_can_answer_at_once() {
     }
     is_over.store(true, Ordering::SeqCst);
     while talking.join_next().await.is_some() {}
-    // The rush does not end before that, so whoever waited for its end would wait for ever.
-    assert!(slowest < SOON, "an agent had to wait {slowest:?} for the rush to end");
+    // The load does not end before that, so waiting for its end would take for ever.
+    assert!(slowest < SOON, "an agent waited {slowest:?} for the load to end");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -189,7 +189,7 @@ async fn four_concurrent_authors_are_received_in_one_order_by_everybody() {
     for client in everybody {
         for seq in 1..=4 * EACH {
             let got = next_message(client).await;
-            assert_eq!(number(&got, "seq"), seq, "a gap, a double or disorder");
+            assert_eq!(number(&got, "seq"), seq, "a message is missing, duplicated or out of order");
             let id = text(&got, "_id").to_owned();
             assert_eq!(*order.entry(seq).or_insert(id.clone()), id);
         }
@@ -197,7 +197,7 @@ async fn four_concurrent_authors_are_received_in_one_order_by_everybody() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_client_that_does_not_read_is_cut_off_and_delays_nobody() {
+async fn a_client_that_does_not_read_is_disconnected_and_delays_nobody() {
     let server = TestServer::start(&["--offline-grace", "100ms"]).await;
     let (ann, bob, ada) = (server.customer("ann").await, server.customer("bob").await, server.agent("ada").await);
     let (bea, desk) = (server.agent("bea").await, server.enter(&ada).await);
@@ -233,11 +233,11 @@ async fn a_client_that_does_not_read_is_cut_off_and_delays_nobody() {
     let noticed = timeout(Duration::from_secs(40), notice).await;
     is_cut_off.store(true, Ordering::SeqCst);
     let sent = timeout(SOON, flood).await.unwrap().unwrap();
-    let (slowest, ann) = noticed.expect("nobody cuts the client off").unwrap();
-    // Whoever waits for a client that does not read waits until the kernel gives it up, which takes 20 s.
+    let (slowest, ann) = noticed.expect("the client was not disconnected").unwrap();
+    // If others waited for a client that does not read, they would wait until the kernel closes it after 20 s.
     assert!(slowest < SOON, "another conversation was held up for {slowest:?}");
 
-    // Whoever is cut off comes back, and gets the rest.
+    // The disconnected client reconnects and gets the rest.
     let back = server.enter(&ann).await;
     let mut last = 0;
     while last < sent {

@@ -8,7 +8,7 @@ fn read(path: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
 }
 
-/// The crates of a section of `Cargo.toml`, those for some targets only included.
+/// The crates of a section of `Cargo.toml`, including target-specific ones.
 fn declared(manifest: &str, section: &str) -> BTreeSet<String> {
     let mut is_inside = false;
     let mut crates = BTreeSet::new();
@@ -23,7 +23,7 @@ fn declared(manifest: &str, section: &str) -> BTreeSet<String> {
     crates
 }
 
-/// What stands between backticks.
+/// The names between backticks.
 fn named(text: &str) -> BTreeSet<String> {
     text.split('`').skip(1).step_by(2).map(str::to_owned).collect()
 }

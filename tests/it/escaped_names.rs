@@ -1,10 +1,10 @@
-//! Event names with JSON escapes. Stock clients write none; whoever does is heard like everybody else, on each transport.
+//! Event names with JSON escapes, which stock clients do not send, are understood on each transport.
 
 use serde_json::{Value, json};
 
 use crate::support::{Polls, SOON, TestServer, Wire};
 
-/// `resume` with an escape, which needs no account to be answered.
+/// `resume` with an escape, which is answered without an account.
 const RESUME: &str = r"\u0072esu\u006de";
 
 async fn next(wire: &mut Wire, prefix: &str) -> Value {
@@ -28,11 +28,11 @@ async fn an_escaped_name_is_understood_over_a_websocket() {
     let message = json!({"receiverId": ada.id.to_string(), "message": "a \\u0061 stays what it is"});
     assert!(wire.send(format!(r#"423["\u0073end-message",{message}]"#)).await);
     assert_eq!(next(&mut wire, "433").await[0]["ok"], true);
-    // An event with an attachment; this one is refused for its content, not for its name.
+    // An event with a binary attachment, which is refused for its content, not for its name.
     assert!(wire.send(r#"451-4["s\u0065nd-message",{"_placeholder":true,"num":0}]"#).await);
     assert!(wire.send_binary(vec![1, 2, 3]).await);
     assert_eq!(next(&mut wire, "434").await[0]["code"], "invalid");
-    // What no event is called, and half a character.
+    // An unknown event name, and a lone surrogate.
     for (id, name) in [(5, r#"\"\\\n"#), (6, r"\ud83d"), (7, r"r\u00e9sume")] {
         assert!(wire.send(format!(r#"42{id}["{name}",{{}}]"#)).await);
         assert_eq!(next(&mut wire, &format!("43{id}")).await[0]["ok"], false, "{name}");

@@ -1,4 +1,5 @@
-//! What scripts learn from the exit code: 0 if all held, 1 if a promise or a bound did not, 2 if it could not be tried.
+//! Exit codes of `prove` and `bench`: 0 if everything holds, 1 if an invariant or a bound does not, 2 if the run
+//! failed.
 
 use std::process::Output;
 

@@ -1,4 +1,4 @@
-//! A disk that fails or hangs under the server: below the store, so that what is tested is the store as it is.
+//! A disk that fails or hangs under the server. Faults are injected below the store, which is tested unchanged.
 #![cfg(target_os = "linux")]
 
 use std::path::{Path, PathBuf};
@@ -15,13 +15,13 @@ use crate::support::{Account, PROGRAM, SOON, ServerProcess, Site, all_logs, ente
 
 const PEOPLE: [(&str, Role); 3] = [("ada", Role::Admin), ("ann", Role::Customer), ("bob", Role::Customer)];
 
-/// How long the disk hangs, unless a longer run is asked for.
+/// How long the disk hangs, unless a longer run is requested.
 const HANG: Duration = Duration::from_secs(4);
 
-/// How a disk fails, see `tests/fixtures/faults.c`: when it is to sync, when it is to write, or half-way through that.
+/// How a disk fails, see `tests/fixtures/faults.c`: at a sync, at a write, or in the middle of a write.
 const FAILURES: [&str; 6] = ["eio", "write", "torn", "torn", "write", "eio"];
 
-/// A server whose disk can be told to misbehave.
+/// A server with a disk into which faults can be injected.
 struct Scene {
     _folder: TempDir,
     faults: PathBuf,
@@ -45,7 +45,7 @@ impl Scene {
     }
 
     fn disk(&self, fault: &str) {
-        // Written elsewhere and moved, so that nobody reads half a word.
+        // Written to another file and renamed, so that no partial word is read.
         let new = self.faults.with_extension("new");
         std::fs::write(&new, fault).unwrap();
         std::fs::rename(&new, &self.faults).unwrap();
@@ -53,20 +53,20 @@ impl Scene {
 
     async fn ready(&self) -> u16 {
         let asked = reqwest::get(format!("{}/readyz", self.server.url));
-        timeout(SOON, asked).await.expect("readiness is not told").unwrap().status().as_u16()
+        timeout(SOON, asked).await.expect("`/readyz` does not answer").unwrap().status().as_u16()
     }
 
     /// The history as the agent reads it.
     async fn history(&self) -> Vec<String> {
         let url = format!("{}/api/chat/messages/{}", self.server.url, self.people[1].id);
         let asked = reqwest::Client::new().get(url).bearer_auth(&self.people[0].token).send();
-        let answer = timeout(SOON, asked).await.expect("the history is not read").unwrap();
+        let answer = timeout(SOON, asked).await.expect("the history does not arrive").unwrap();
         assert_eq!(answer.status(), 200);
         let history: Vec<Value> = answer.json().await.unwrap();
         history.iter().map(|said| text(said, "message").to_owned()).collect()
     }
 
-    /// Stops the server, and looks for these in the store, each once, and for nothing else but `perhaps`.
+    /// Stops the server, and asserts that the store has each of these once, and nothing else except `perhaps`.
     async fn ends_with(self, acked: &[String], perhaps: &[String]) {
         self.server.signal("TERM").await;
         let (status, log) = self.server.ended().await;
@@ -78,12 +78,12 @@ impl Scene {
             assert_eq!(kept.iter().filter(|kept| *kept == name).count(), 1, "{name} was acknowledged");
         }
         for name in kept {
-            assert!(acked.iter().chain(perhaps).any(|known| known == name), "nobody said {name}");
+            assert!(acked.iter().chain(perhaps).any(|known| known == name), "nobody sent {name}");
         }
     }
 }
 
-/// The library that stands between the server and its disk. The compiler is the one that the embedded store is built with.
+/// Compiles the library that is preloaded into the server, with the compiler that the embedded store is built with.
 async fn compile(folder: &Path) -> PathBuf {
     let library = folder.join("faults.so");
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/faults.c");
@@ -92,7 +92,7 @@ async fn compile(folder: &Path) -> PathBuf {
     library
 }
 
-/// Says one thing; true if it is acknowledged, false if it is refused because the store is away.
+/// Sends a message. Returns true if it is acknowledged, false if it is refused because the store is unavailable.
 async fn say(client: &Client, to: &Account, name: &str) -> bool {
     let ask = json!({"receiverId": to.id.to_string(), "message": name, "clientMessageId": name});
     let answer = client.emit_ack("send-message", ask).await.unwrap();
@@ -103,7 +103,7 @@ async fn say(client: &Client, to: &Account, name: &str) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_disk_that_fails_is_never_an_acknowledgement_and_heals_without_a_restart() {
+async fn nothing_is_acknowledged_while_the_disk_fails_and_no_restart_is_needed_afterwards() {
     let scene = Scene::new().await;
     let (ann, ada) = (enter(&scene.server.url, &scene.people[1]).await, &scene.people[0]);
     let (mut acked, mut refused) = (Vec::new(), Vec::new());
@@ -116,21 +116,22 @@ async fn a_disk_that_fails_is_never_an_acknowledgement_and_heals_without_a_resta
         scene.disk(failure);
         for n in 0..5 {
             let name = format!("bad {round}.{n}");
-            let said = timeout(SOON, say(&ann, ada, &name)).await.expect("nobody is told that the disk fails");
+            let said =
+                timeout(SOON, say(&ann, ada, &name)).await.expect("the sender gets no answer while the disk fails");
             assert!(!said, "{name} was acknowledged, and not kept ({failure})");
             refused.push(name);
         }
-        assert_eq!(scene.history().await, acked, "what is refused is not shown");
+        assert_eq!(scene.history().await, acked, "a refused message is shown");
         assert_eq!(scene.ready().await, 503);
         scene.disk("none");
-        // What was refused goes through when it is sent again.
+        // Refused messages are stored when they are sent again.
         let again = refused.pop().unwrap();
         let healed = async {
             while !say(&ann, ada, &again).await {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         };
-        timeout(SOON, healed).await.expect("the server does not heal");
+        timeout(SOON, healed).await.expect("the server does not recover");
         acked.push(again);
         assert_eq!(scene.ready().await, 200);
     }
@@ -138,7 +139,7 @@ async fn a_disk_that_fails_is_never_an_acknowledgement_and_heals_without_a_resta
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_disk_that_hangs_makes_acknowledgements_late_and_nothing_else() {
+async fn a_disk_that_hangs_delays_acknowledgements_and_nothing_else() {
     let hang = how_long(HANG);
     let scene = Scene::new().await;
     let (ann, ada) = (enter(&scene.server.url, &scene.people[1]).await, &scene.people[0]);
@@ -153,10 +154,10 @@ async fn a_disk_that_hangs_makes_acknowledgements_late_and_nothing_else() {
         ann.emit("send-message", ask).unwrap();
         acked.push(name);
     }
-    // Reads go on, and newcomers come in.
+    // Reads still work, and new clients can connect.
     while hung.elapsed() < hang {
         assert_eq!(scene.history().await, ["before"]);
-        let bob = timeout(SOON, enter(&scene.server.url, &scene.people[2])).await.expect("nobody can come in");
+        let bob = timeout(SOON, enter(&scene.server.url, &scene.people[2])).await.expect("a new client cannot connect");
         assert_eq!(bob.emit_ack("resume", json!({})).await.unwrap()["ok"], true);
         assert_eq!(scene.ready().await, 503);
     }
@@ -167,7 +168,7 @@ async fn a_disk_that_hangs_makes_acknowledgements_late_and_nothing_else() {
         let sent = ann.wait_for("message-sent", SOON).await.expect("an acknowledgement is missing");
         assert_eq!(text(&sent, "message"), name);
     }
-    // Whoever did not wait and sent it again is answered as the first time.
+    // A retry gets the same acknowledgement.
     assert!(say(&ann, ada, "during 7").await);
     assert_eq!(scene.ready().await, 200);
     scene.ends_with(&acked, &[]).await;

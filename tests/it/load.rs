@@ -1,4 +1,4 @@
-//! `deskline bench`, run short: that it measures what it says, and that the server holds what it promises under it.
+//! Short runs of `deskline bench`: it measures what it says, and the server keeps its guarantees.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -11,14 +11,14 @@ use tokio::time::timeout;
 
 use crate::support::{Account, PROGRAM, SECRET, SOON, ServerProcess, Site, enter, number};
 
-/// How long one run may take; far more than it needs.
+/// Timeout of a run, much longer than needed.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// The same for one that waits up to a minute for memory to be given back.
+/// The same for a run that waits up to a minute for memory to be returned.
 #[cfg(target_os = "linux")]
 const FLOOD_PATIENCE: Duration = Duration::from_mins(3);
 
-/// Runs `deskline bench`, and gives its exit code and its figures.
+/// Runs `deskline bench`. Returns its exit code and its figures.
 async fn bench(flags: &[&str]) -> (i32, Vec<Value>) {
     bench_pairs(5, flags).await
 }
@@ -34,14 +34,14 @@ async fn bench_for(patience: Duration, flags: &[&str]) -> (i32, Vec<Value>) {
     let usual = ["bench", "--no-pin", "--warmup", "200ms", "--json"];
     let mut command = Command::new(PROGRAM);
     command.args(usual).arg(&json).args(flags).stdin(Stdio::null()).kill_on_drop(true);
-    let output = timeout(patience, command.output()).await.expect("the run does not end").unwrap();
+    let output = timeout(patience, command.output()).await.expect("the run does not exit").unwrap();
     let (told, said) = (String::from_utf8_lossy(&output.stderr), String::from_utf8_lossy(&output.stdout));
     let figures = std::fs::read(&json).unwrap_or_else(|_| panic!("no figures: {told}{said}"));
     (output.status.code().unwrap(), serde_json::from_slice(&figures).unwrap())
 }
 
 #[tokio::test]
-async fn every_protocol_can_be_loaded_and_loses_nothing() {
+async fn every_protocol_can_be_measured_and_loses_nothing() {
     for protocol in ["socketio", "storefront", "drivecash"] {
         let (code, runs) =
             bench(&["--mode", "rate", "--rate", "200", "--duration", "2s", "--protocol", protocol]).await;
@@ -52,7 +52,7 @@ async fn every_protocol_can_be_loaded_and_loses_nothing() {
 }
 
 #[tokio::test]
-async fn rooms_can_be_loaded_with_idle_connections_and_with_background_pairs() {
+async fn rooms_can_be_measured_with_idle_connections_and_background_pairs() {
     for protocol in ["storefront", "drivecash"] {
         let few = ["--protocol", protocol, "--connections", "30", "--settle", "200ms"];
         let beside = ["--beside", "2", "--rate", "100", "--duration", "1s"];
@@ -69,7 +69,7 @@ async fn rooms_can_be_loaded_with_idle_connections_and_with_background_pairs() {
 
 #[tokio::test]
 async fn all_clients_connect_at_once_and_reconnect_after_a_restart_or_a_crash_without_loss_or_duplicates() {
-    // A client whose first tries come too early waits some seconds until the next.
+    // A client whose first attempts come too early waits some seconds before the next one.
     let modes = ["--mode", "storm", "--mode", "restart", "--mode", "crash"];
     let (code, runs) = bench(&[modes.as_slice(), &["--connections", "200", "--back-within", "10s"]].concat()).await;
     assert_eq!(code, 0, "{runs:?}");
@@ -80,7 +80,7 @@ async fn all_clients_connect_at_once_and_reconnect_after_a_restart_or_a_crash_wi
     }
 }
 
-/// Nobody stays away, and everybody has what was said to them, once and in order.
+/// Asserts that all clients have reconnected, and have got their messages once and in order.
 fn assert_all_is_well_after_the_cut(run: &Value, connections: u64, sent: u64) {
     assert_eq!((number(run, "connections"), number(run, "sent")), (connections, sent), "{run:?}");
     for count in ["left_out", "disconnects", "refused", "unsent", "unconfirmed", "lost", "doubled", "out_of_order"] {
@@ -99,12 +99,12 @@ async fn all_clients_reconnect_after_a_cut_over_every_protocol_and_miss_nothing(
 }
 
 #[tokio::test]
-async fn what_cannot_be_run_is_refused_before_anything_runs() {
+async fn invalid_options_are_refused_before_anything_runs() {
     let there = ["--url", "http://127.0.0.1:9", "--users", "none", "--jwt-secret", SECRET];
     for flags in [there.as_slice(), &["--protocol", "storefront"]] {
         let mut command = Command::new(PROGRAM);
         command.args(["bench", "--mode", "idle", "--mode", "crash"]).args(flags).stdin(Stdio::null());
-        let output = timeout(PATIENCE, command.output()).await.expect("the run does not end").unwrap();
+        let output = timeout(PATIENCE, command.output()).await.expect("the run does not exit").unwrap();
         let told = String::from_utf8_lossy(&output.stderr);
         assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{told}");
         assert!(told.contains("modes `restart` and `crash`"), "{told}");
@@ -123,12 +123,12 @@ async fn two_runs_are_compared_with_a_bound_whose_tolerance_can_be_set() {
     for (noise, expected) in [(&[][..], 1), (&["--noise", "4ms"], 0), (&["--noise", "3ms"], 1)] {
         let mut command = Command::new(PROGRAM);
         command.args(["bench", "--within", "2", "--compare"]).args([&quick, &slow]).args(noise).stdin(Stdio::null());
-        let output = timeout(PATIENCE, command.output()).await.expect("to compare does not end").unwrap();
+        let output = timeout(PATIENCE, command.output()).await.expect("the comparison does not exit").unwrap();
         assert_eq!(output.status.code(), Some(expected), "{noise:?}: {}", String::from_utf8_lossy(&output.stdout));
     }
 }
 
-/// The flags that aim at a server that runs already, whose accounts these are.
+/// The flags for a running server with these accounts.
 fn aim(server: &ServerProcess, people: &[Account], folder: &Path) -> Vec<String> {
     let users = folder.join("users");
     let lines: Vec<_> = people.iter().map(|person| format!("{} {}", person.id, person.role.word())).collect();
@@ -140,7 +140,7 @@ fn aim(server: &ServerProcess, people: &[Account], folder: &Path) -> Vec<String>
 }
 
 #[tokio::test]
-async fn a_server_that_runs_already_can_be_loaded_and_its_idle_connections_weighed() {
+async fn a_running_server_and_its_idle_connections_can_be_measured() {
     let (site, people) = Site::with(&[("ann", Role::Customer), ("bob", Role::Customer)]).await;
     let server = site.start(&["--send-rate", "0"]).await;
     let folder = tempfile::tempdir().unwrap();
@@ -159,10 +159,10 @@ async fn a_server_that_runs_already_can_be_loaded_and_its_idle_connections_weigh
 }
 
 #[tokio::test]
-async fn rooms_of_a_running_server_can_be_loaded_and_all_their_clients_cut_off() {
+async fn rooms_of_a_running_server_can_be_measured_and_all_their_clients_disconnected() {
     let people = [("ada", Role::Admin), ("ann", Role::Customer), ("bob", Role::Customer)];
     let (site, people) = Site::with(&people).await;
-    // The limits of every day: what is said at this rate is within them.
+    // With the default limits, which this rate does not reach.
     let server = site.start(&[]).await;
     let folder = tempfile::tempdir().unwrap();
     let there = aim(&server, &people, folder.path());
@@ -178,34 +178,35 @@ async fn rooms_of_a_running_server_can_be_loaded_and_all_their_clients_cut_off()
     drop(server);
 }
 
-/// Bytes that the system takes for a connection whose peer does not read, at most.
+/// The most bytes that the system buffers for a connection whose peer does not read.
 const SYSTEMS_SHARE: u64 = 6 << 20;
 
-/// Bytes that may wait for one client, with room for what memory costs beside them.
+/// Bytes that may wait for one client, with a margin for the overhead.
 const MOST_KEPT: u64 = 12 << 20;
 
 #[tokio::test]
-async fn connections_that_never_read_are_cut_off_and_cost_the_others_nothing() {
+async fn connections_that_never_read_are_closed_and_do_not_affect_others() {
     let flags = ["--mode", "rate", "--rate", "250", "--duration", "7s", "--beside", "1"];
     let with_stalled = [flags.as_slice(), &["--stalled"]].concat();
-    // At the same time: what else the machine does is the same for both.
+    // At the same time, so that other load affects both equally.
     let ((code, reading), (code_of_stalled, stalled)) = tokio::join!(bench(&flags), bench(&with_stalled));
     assert_eq!((code, code_of_stalled), (0, 0), "{reading:?} {stalled:?}");
     let (reading, stalled) = (&reading[0], &stalled[0]);
     let p99 = |run: &Value| run["delivered_ms"]["p99"].as_f64().unwrap();
-    // Beside a whole suite that competes for the CPUs, a debug build answers some tens of milliseconds late now and then; what
-    // is to be seen here is a server that waits for those who do not read. `make prove` holds the release build to less.
+    // With a whole suite competing for the CPUs, a debug build sometimes answers some tens of milliseconds late. This
+    // test detects a server that waits for clients that do not read. `make prove` has a tighter bound for the release
+    // build.
     assert!(p99(stalled) <= 2.0 * p99(reading) + 50.0, "{stalled:?}, and if they read {reading:?}");
     let beside = &stalled["beside"];
     assert_eq!((&beside["stalled"], &beside["cut_off"]), (&1.into(), &1.into()), "{stalled:?}");
     let unread = number(beside, "bytes") - SYSTEMS_SHARE;
-    assert!(unread > 20 << 20, "too little to fill what waits for a connection: {stalled:?}");
+    assert!(unread > 20 << 20, "too little to fill the buffers of a connection: {stalled:?}");
     let grown = |run: &Value| {
         let resident = |index: usize| run["resident_bytes"][index].as_u64().unwrap();
         resident(1).saturating_sub(resident(0))
     };
     let (kept, usual) = (grown(stalled), grown(reading));
-    assert!(kept < usual + MOST_KEPT, "the server keeps what nobody reads: {kept} bytes, and {usual} if they read");
+    assert!(kept < usual + MOST_KEPT, "the server buffers what nobody reads: {kept} bytes, {usual} if they read");
 }
 
 #[tokio::test]
@@ -225,7 +226,7 @@ async fn before_a_stop_clients_are_told_when_to_reconnect_and_are_disconnected()
     assert!(status.success(), "{log}");
 }
 
-/// The bounds themselves are for a release build, and a machine that does nothing else.
+/// The bounds themselves are for a release build on an idle machine.
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_flood_of_handshakes_does_not_block_others_and_its_memory_is_returned() {

@@ -9,14 +9,14 @@ use crate::support::{PROGRAM, ServerProcess, Site, enter};
 
 const REFUSED: usize = 2000;
 
-/// More than so many lines of one place in ten seconds are left out; there are some three places, and this may take a while.
+/// Upper bound of log lines: each of some three places may log twenty in ten seconds, and the test may take a while.
 const LINES: usize = 200;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn thousands_of_refused_messages_make_few_lines_in_the_log() {
+async fn thousands_of_refused_messages_cause_few_log_lines() {
     let (site, people) = Site::with(&[("ada", Role::Admin), ("ann", Role::Customer)]).await;
     let mut command = Command::new("sh");
-    // A write beyond the limit shall fail, and not end the process.
+    // A write beyond the limit must fail, not kill the process.
     command.args(["-c", r#"trap "" XFSZ; exec "$0" "$@""#, PROGRAM]).args(site.usual()).args(["--send-rate", "0"]);
     let server = ServerProcess::start(command).await;
     let ann = enter(&server.url, &people[1]).await;
@@ -32,7 +32,7 @@ async fn thousands_of_refused_messages_make_few_lines_in_the_log() {
                 refused += 1;
             }
         }
-        assert!(kept < 5000, "the store takes no end");
+        assert!(kept < 5000, "the store does not become full");
     }
     let log = server.log();
     let lines = log.lines().filter(|line| line.contains("WARN") || line.contains("ERROR")).count();

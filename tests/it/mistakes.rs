@@ -1,5 +1,5 @@
-//! Mistakes of an operator: each is answered with one sentence that says what to do, and with an exit code that scripts can
-//! read: 2 if the command line is wrong, 1 if it is right and cannot be carried out.
+//! Operators' mistakes: each is reported with a line that says what to do, and with an exit code for scripts: 2 if the
+//! command line is invalid, 1 if the command fails.
 #![cfg(target_os = "linux")]
 
 use std::path::Path;
@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use crate::support::{PROGRAM, STOP, ServerProcess};
 
-/// The program in this folder, with nothing in its environment.
+/// The program in this folder, with an empty environment.
 fn program(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(PROGRAM);
     command.args(arguments).current_dir(folder).env_clear().stdin(Stdio::null()).kill_on_drop(true);
@@ -20,10 +20,10 @@ fn program(folder: &Path, arguments: &[&str]) -> Command {
 }
 
 async fn run(folder: &TempDir, arguments: &[&str]) -> Output {
-    timeout(STOP, program(folder.path(), arguments).output()).await.expect("it does not end").unwrap()
+    timeout(STOP, program(folder.path(), arguments).output()).await.expect("it does not exit").unwrap()
 }
 
-/// What it prints on stderr when the command line is wrong.
+/// The text on stderr for an invalid command line.
 fn usage(sentence: &str) -> String {
     format!("error: {sentence}\n\nFor more information, try '--help'.\n")
 }
@@ -36,7 +36,7 @@ async fn assert_refused(folder: &TempDir, arguments: &[&str], code: i32, prints:
 }
 
 #[tokio::test]
-async fn a_setting_that_cannot_be_read_is_explained() {
+async fn an_invalid_setting_is_explained() {
     let folder = tempfile::tempdir().unwrap();
     let address = |given: &str, port: &str| {
         format!(
@@ -72,7 +72,7 @@ async fn a_setting_that_cannot_be_read_is_explained() {
 }
 
 #[tokio::test]
-async fn what_stands_in_the_way_of_a_start_is_explained() {
+async fn a_failed_start_is_explained() {
     let folder = tempfile::tempdir().unwrap();
     let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let taken = taken.local_addr().unwrap().to_string();
@@ -90,7 +90,7 @@ async fn what_stands_in_the_way_of_a_start_is_explained() {
             "the folder of the data file nowhere/desk.db does not exist\nhint: create it, or choose another path with --data"
                 .into(),
         ),
-        // Not even root may make a file there.
+        // Not even root can create a file there.
         (
             &[&listen[..], &["--data", "/sys/desk.db"]].concat(),
             "the folder of the data file /sys/desk.db is not writable for this user\nhint: make it writable, or choose \
@@ -105,7 +105,7 @@ async fn what_stands_in_the_way_of_a_start_is_explained() {
     for (arguments, sentence) in cases {
         assert_refused(&folder, arguments, 1, &format!("deskline: {sentence}\n")).await;
     }
-    assert!(!folder.path().join("folder.lock").exists(), "a start that is refused leaves a lock file behind");
+    assert!(!folder.path().join("folder.lock").exists(), "a failed start has left a lock file behind");
 }
 
 #[tokio::test]
@@ -120,7 +120,7 @@ async fn a_misspelt_variable_in_the_env_file_is_named_whatever_the_command() {
 }
 
 #[tokio::test]
-async fn the_data_file_may_be_named_in_any_place_of_the_command_line() {
+async fn the_data_file_can_be_named_anywhere_on_the_command_line() {
     let folder = tempfile::tempdir().unwrap();
     let none = "deskline: data file desk.db does not exist\nhint: pass the data file of the server with --data FILE\n";
     for arguments in [
@@ -138,7 +138,7 @@ async fn the_data_file_may_be_named_in_any_place_of_the_command_line() {
 }
 
 #[tokio::test]
-async fn accounts_beside_a_running_demo_are_looked_for_where_it_keeps_them() {
+async fn commands_beside_a_running_demo_use_its_data_file() {
     let folder = tempfile::tempdir().unwrap();
     let demo = ServerProcess::start(program(folder.path(), &["--demo", "--listen", "127.0.0.1:0"])).await;
     let elsewhere = "deskline: data file deskline.db does not exist\nhint: pass the data file of the server with --data \
@@ -154,9 +154,9 @@ async fn accounts_beside_a_running_demo_are_looked_for_where_it_keeps_them() {
 }
 
 #[tokio::test]
-async fn a_mongodb_that_is_away_is_named_in_one_sentence() {
+async fn an_unreachable_mongodb_is_reported_in_one_line() {
     let folder = tempfile::tempdir().unwrap();
-    // A port on which nothing listens, for it is bound and not listened on.
+    // A port that is bound, but that nobody listens on.
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = socket.local_addr().unwrap();
@@ -166,12 +166,12 @@ async fn a_mongodb_that_is_away_is_named_in_one_sentence() {
     let refused = format!("deskline: opening the store, MongoDB at {address}/desk: the store is unavailable: {why}\n");
     assert_refused(&folder, &["user", "list", "--mongodb-uri", &uri], 1, &refused).await;
 
-    // A server waits for it, and says so.
+    // A server waits for it, and logs that.
     let secret = "a secret of the tests alone, and of nothing else";
     let arguments = ["--listen", "127.0.0.1:0", "--jwt-secret", secret, "--mongodb-uri", &uri];
     let mut server = program(folder.path(), &arguments).stderr(Stdio::piped()).spawn().unwrap();
     let mut lines = tokio::io::AsyncBufReadExt::lines(tokio::io::BufReader::new(server.stderr.take().unwrap()));
-    let line = timeout(STOP, lines.next_line()).await.expect("it says nothing").unwrap().unwrap();
+    let line = timeout(STOP, lines.next_line()).await.expect("it logs nothing").unwrap().unwrap();
     let sentence = format!("Waiting for the store: MongoDB at {address}/desk error=\"{why}\"");
     assert!(line.ends_with(&sentence), "{line}");
     let pid = server.id().unwrap().to_string();

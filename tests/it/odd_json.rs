@@ -1,4 +1,4 @@
-//! JSON that browsers write and strict parsers refuse, and JSON that is made to break them.
+//! JSON that browsers write and strict parsers refuse, and JSON that is meant to break parsers.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ const SOON: Duration = Duration::from_secs(10);
 async fn answer(wire: &mut Wire, id: u32) -> Value {
     let prefix = format!("43{id}");
     loop {
-        let frame = wire.next(SOON).await.expect("the socket has ended");
+        let frame = wire.next(SOON).await.expect("the socket was closed");
         if let Some(rest) = frame.strip_prefix(&prefix) {
             return serde_json::from_str::<Value>(rest).unwrap()[0].clone();
         }
@@ -20,7 +20,7 @@ async fn answer(wire: &mut Wire, id: u32) -> Value {
 }
 
 #[tokio::test]
-async fn half_a_character_is_shown_as_a_replacement() {
+async fn a_lone_surrogate_is_shown_as_a_replacement_character() {
     let server = TestServer::start(&[]).await;
     let (ann, admin) = (server.customer("ann").await, server.agent("admin").await);
     let hearing = server.enter(&admin).await;
@@ -41,7 +41,7 @@ async fn half_a_character_is_shown_as_a_replacement() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_is_refused_and_the_socket_stays() {
+async fn malformed_json_is_refused_and_the_socket_stays_open() {
     let server = TestServer::start(&[]).await;
     let ann = server.customer("ann").await;
     let mut wire = Wire::connect(&server.url).await;
@@ -59,13 +59,13 @@ async fn what_cannot_be_read_is_refused_and_the_socket_stays() {
 }
 
 #[tokio::test]
-async fn an_answer_has_no_key_twice() {
+async fn an_answer_has_no_duplicate_key() {
     let server = TestServer::start(&[]).await;
     let ann = server.customer("ann").await;
     let mut wire = Wire::connect(&server.url).await;
     assert!(wire.send(format!(r#"421["authenticate","{}"]"#, ann.token)).await);
     loop {
-        let frame = wire.next(SOON).await.expect("the socket has ended");
+        let frame = wire.next(SOON).await.expect("the socket was closed");
         if frame.starts_with("431") {
             assert_eq!(frame.matches(r#""success""#).count(), 1, "{frame}");
             assert!(frame.contains(r#""userId""#) && frame.contains(r#""role""#), "{frame}");

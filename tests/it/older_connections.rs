@@ -1,5 +1,5 @@
-//! Clients that come back while the server still takes an older connection of theirs for alive: each message once, and in the
-//! order of the log. These clients can name nothing that they have.
+//! Clients that reconnect before their older connection is detected as dead get each message once, in the order of the
+//! log. These clients cannot say what they have.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::support::{Account, Polls, SOON, TestServer, Wire, enter, text};
 
-/// No heartbeat finds the older connection out.
+/// The heartbeat is too slow to detect the older connection.
 const FLAGS: [&str; 4] = ["--ping-interval", "60s", "--ping-timeout", "60s"];
 
 struct Scene {
@@ -30,7 +30,7 @@ impl Scene {
         assert_eq!(self.desk.emit_ack("send-message", said).await.unwrap()["ok"], true);
     }
 
-    /// What a client is told up to this message.
+    /// The messages that a client receives, up to this one.
     async fn heard(&self, client: &Client, last: &str) -> Vec<String> {
         let mut heard = Vec::new();
         while heard.last().is_none_or(|heard| heard != last) {
@@ -81,7 +81,7 @@ async fn a_second_tab_does_not_receive_again_what_the_first_one_has() {
         scene.say(&before).await;
         let second = enter(&scene.server.url, &scene.ann).await;
         scene.say(&now).await;
-        assert_eq!(scene.heard(&second, &now).await.join(", "), now, "it has got more");
+        assert_eq!(scene.heard(&second, &now).await.join(", "), now, "it has received more");
         for tab in &tabs {
             assert_eq!(scene.heard(tab, &now).await, [before.clone(), now.clone()]);
         }
@@ -90,7 +90,7 @@ async fn a_second_tab_does_not_receive_again_what_the_first_one_has() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_older_tab_that_is_alive_stays() {
+async fn an_older_tab_that_is_alive_stays_connected() {
     let scene = Scene::set().await;
     let polling = Client::connect_by_polling(&scene.server.url).await.unwrap();
     polling.emit_ack("authenticate", json!({"token": scene.ann.token})).await.unwrap();
@@ -98,7 +98,7 @@ async fn an_older_tab_that_is_alive_stays() {
     for n in 0..3 {
         scene.say(&format!("before {n}")).await;
         second = enter(&scene.server.url, &scene.ann).await;
-        // For longer than an answer is waited for.
+        // For longer than the server waits for an answer.
         tokio::time::sleep(Duration::from_secs(3)).await;
     }
     scene.say("last").await;

@@ -1,4 +1,4 @@
-//! What an operator does to a server, and what fails under it.
+//! Operators' actions, and faults of the system under the server.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ fn message(to: &Account, text: &str) -> Value {
     json!({"receiverId": to.id.to_string(), "message": text, "clientMessageId": text})
 }
 
-/// Sends one message after the other until it is refused; gives what was acknowledged, and how it ended.
+/// Sends one message after the other until one is refused. Returns the acknowledged ones, and the refusal.
 async fn send_until_refused(client: &Client, to: &Account, prefix: &str) -> (Vec<String>, Result<Value, ClientError>) {
     let mut acked = Vec::new();
     loop {
@@ -35,7 +35,7 @@ async fn send_until_refused(client: &Client, to: &Account, prefix: &str) -> (Vec
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_is_asked_to_stop_under_load_loses_nothing_it_acknowledged() {
+async fn a_server_that_is_stopped_under_load_loses_no_acknowledged_message() {
     for round in 0..3 {
         let (site, people) = Site::with(&PEOPLE).await;
         let [ada, ann, bob] = &people[..] else { panic!() };
@@ -71,7 +71,7 @@ async fn a_server_that_is_asked_to_stop_under_load_loses_nothing_it_acknowledged
     }
 }
 
-/// Every one of these was kept exactly once, and no log has a hole.
+/// Asserts that each of these is stored exactly once, and that logs have no gaps.
 async fn assert_kept_once(site: &Site, agent: &Account, acked: &[String]) {
     let logs = all_logs(&*site.store().stores().conversations, agent.id).await;
     let entries = logs.iter().flat_map(|(_, log)| log);
@@ -98,7 +98,7 @@ async fn a_second_server_on_a_data_file_is_refused_and_the_first_continues() {
     let said = String::from_utf8_lossy(&second.stderr);
     assert!(!second.status.success());
     assert!(said.contains("another deskline is already serving"), "{said}");
-    assert!(said.contains(site.data().to_str().unwrap()), "it does not say which file: {said}");
+    assert!(said.contains(site.data().to_str().unwrap()), "the error does not name the file: {said}");
     let client = enter(&server.url, &people[1]).await;
     assert_eq!(client.emit_ack("send-message", message(&people[0], "hi")).await.unwrap()["ok"], true);
     server.signal("KILL").await;
@@ -107,7 +107,7 @@ async fn a_second_server_on_a_data_file_is_refused_and_the_first_continues() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_secret_that_everybody_knows_is_refused() {
+async fn the_well_known_secret_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("deskline.db");
     let refused =
@@ -120,7 +120,7 @@ async fn the_secret_that_everybody_knows_is_refused() {
     let _demo = ServerProcess::start(demo).await;
 }
 
-/// Asks the history and the list of conversations, both of which have to be answered.
+/// Requests the history and the list of conversations, which both have to succeed.
 async fn assert_reads_work(server: &ServerProcess, agent: &Account, customer: &Account) {
     for path in ["conversations".to_owned(), format!("messages/{}", customer.id)] {
         let get = reqwest::Client::new().get(format!("{}/api/chat/{path}", server.url)).bearer_auth(&agent.token);
@@ -131,7 +131,8 @@ async fn assert_reads_work(server: &ServerProcess, agent: &Account, customer: &A
     }
 }
 
-/// Says things until the store is full, asserts that it is refused as it should be, and what still works.
+/// Sends messages until the store is full. Asserts that they are refused correctly, and that everything else still
+/// works.
 async fn fill_up(server: &ServerProcess, people: &[Account]) -> (Client, Vec<String>) {
     let [ada, ann, ..] = people else { panic!() };
     let client = enter(&server.url, ann).await;
@@ -143,13 +144,13 @@ async fn fill_up(server: &ServerProcess, people: &[Account]) -> (Client, Vec<Str
             answer if answer["ok"] == true => acked.push(name),
             answer => break answer,
         }
-        assert!(acked.len() < 10_000, "the store takes no end");
+        assert!(acked.len() < 10_000, "the store does not become full");
     };
     assert_eq!((text(&refusal, "code"), &refusal["retryable"]), ("storage_unavailable", &json!(true)));
     let said = client.wait_for("error", SOON).await.unwrap();
     assert_eq!(text(&said, "code"), "storage_unavailable");
     assert_reads_work(server, ada, ann).await;
-    // A new client can still come in and read.
+    // A new client can still connect and read.
     let desk = enter(&server.url, ada).await;
     assert_eq!(desk.emit_ack("resume", json!({})).await.unwrap()["ok"], true);
     for _ in 0..5 {
@@ -159,7 +160,7 @@ async fn fill_up(server: &ServerProcess, people: &[Account]) -> (Client, Vec<Str
     (client, acked)
 }
 
-/// There is space again: what was refused goes through, and the log has no hole.
+/// With space again, refused messages can be stored, and the log has no gap.
 async fn recover(server: ServerProcess, site: &Site, client: &Client, people: &[Account], mut acked: Vec<String>) {
     let healed = async {
         loop {
@@ -171,7 +172,7 @@ async fn recover(server: ServerProcess, site: &Site, client: &Client, people: &[
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };
-    timeout(SOON, healed).await.expect("the server does not heal");
+    timeout(SOON, healed).await.expect("the server does not recover");
     let second = enter(&server.url, &people[2]).await;
     assert_eq!(second.emit_ack("send-message", message(&people[0], "me too")).await.unwrap()["ok"], true);
     acked.extend(["too much".to_owned(), "me too".to_owned()]);
@@ -183,10 +184,10 @@ async fn recover(server: ServerProcess, site: &Site, client: &Client, people: &[
 
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_data_file_that_may_not_grow_refuses_messages_keeps_serving_reads_and_heals() {
+async fn a_data_file_that_cannot_grow_refuses_messages_serves_reads_and_recovers() {
     let (site, people) = Site::with(&PEOPLE).await;
     let mut command = Command::new("sh");
-    // A write beyond the limit shall fail, and not end the process.
+    // A write beyond the limit must fail, not kill the process.
     command.args(["-c", r#"trap "" XFSZ; exec "$0" "$@""#, PROGRAM]).args(site.usual()).args(["--send-rate", "0"]);
     let server = ServerProcess::start(command).await;
     let pid = rlimit_pid(&server);
@@ -202,9 +203,9 @@ fn rlimit_pid(server: &ServerProcess) -> i32 {
     i32::try_from(server.pid()).unwrap()
 }
 
-/// The flags with which `unshare` lets a process mount a file system: as it is, or as root of a user namespace of its own.
+/// The flags of `unshare` that allow to mount a file system: without or with a user namespace. `None` if neither works.
 #[cfg(target_os = "linux")]
-#[expect(clippy::print_stderr, reason = "a test that is left out says so")]
+#[expect(clippy::print_stderr, reason = "a skipped test prints that")]
 #[expect(clippy::disallowed_methods, reason = "CI must not leave it out")]
 async fn right_to_mount() -> Option<&'static str> {
     for flags in ["-m", "-Urm"] {
@@ -213,17 +214,17 @@ async fn right_to_mount() -> Option<&'static str> {
             return Some(flags);
         }
     }
-    // The limit on the file's size, which is tested as well, needs no right.
+    // The limit on the file's size, which is also tested, needs no permission.
     let what = "a_full_disk needs the right to mount a file system (unshare -m, or -Urm)";
     assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "{what}");
-    eprintln!("LEFT OUT: {what}");
+    eprintln!("SKIPPED: {what}");
     None
 }
 
-/// Runs on a file system of its own, which is truly full.
+/// Runs on a separate file system that is really full.
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_full_disk_refuses_messages_keeps_serving_reads_and_heals() {
+async fn a_full_disk_refuses_messages_serves_reads_and_recovers() {
     let Some(flags) = right_to_mount().await else { return };
     let (site, people) = Site::with(&PEOPLE).await;
     let script = r#"mount -t tmpfs -o size=4m tmpfs "$1" && cp "$2" "$1/deskline.db" && shift 2 && exec "$@""#;
@@ -236,7 +237,7 @@ async fn a_full_disk_refuses_messages_keeps_serving_reads_and_heals() {
     command.args(site.usual()).args(["--send-rate", "0"]);
     let server = ServerProcess::start(command).await;
     std::fs::remove_file(&seed).unwrap();
-    // As the server sees it; a file beside the data takes part of the space away until it is removed.
+    // Paths as the server sees them. A file beside the data occupies space until it is removed.
     let inside = Path::new("/proc").join(server.pid().to_string()).join("root").join(folder.strip_prefix("/").unwrap());
     let ballast = inside.join("ballast");
     std::fs::write(&ballast, vec![1; 2_000_000]).unwrap();
@@ -247,8 +248,8 @@ async fn a_full_disk_refuses_messages_keeps_serving_reads_and_heals() {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };
-    timeout(SOON, healed).await.expect("the server does not heal");
-    // The file system goes with the server, so the log is read while it runs.
+    timeout(SOON, healed).await.expect("the server does not recover");
+    // The file system ends with the server, so the log is read while it runs.
     let kept = history(&server, &people[0], &people[1]).await;
     let acked = acked.iter().map(String::as_str).chain(["again"]);
     for name in acked.rev().take(900) {
@@ -268,7 +269,8 @@ async fn history(server: &ServerProcess, agent: &Account, customer: &Account) ->
     list.as_array().unwrap().iter().map(|message| text(message, "message").to_owned()).collect()
 }
 
-/// The socket hears that it has no rights any more, stays open, and may do nothing. How soon it hears so, `desk::attendance` tests.
+/// Asserts that the socket gets `authenticated {success: false}`, stays open, and has no rights. `desk::attendance`
+/// tests how soon.
 async fn assert_shut_out(client: &Client, to: &Account) {
     let told = client.wait_for("authenticated", SOON).await.unwrap();
     assert_eq!(told["success"], false, "{told}");
@@ -280,7 +282,7 @@ async fn assert_shut_out(client: &Client, to: &Account) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_token_that_runs_out_takes_its_socket_along() {
+async fn a_socket_loses_its_rights_when_its_token_expires() {
     let clock = Arc::new(FixedClock::at(SystemClock.now()));
     let server = TestServer::start_at(&[], clock.clone()).await;
     let (ann, ada) = (server.customer("ann").await, server.agent("ada").await);
@@ -305,7 +307,7 @@ async fn an_account_blocked_by_another_process_loses_all_its_sockets_at_once() {
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     assert_shut_out(&one, &ada).await;
     assert_shut_out(&two, &ada).await;
-    // Nothing is said to them any more.
+    // They receive nothing any more.
     assert_eq!(desk.emit_ack("send-message", message(&ann, "psst")).await.unwrap()["ok"], true);
     let heard = settle(&one, Duration::from_millis(500)).await;
     assert!(!heard.iter().any(|(name, _)| name == "receive-message"), "{heard:?}");
@@ -322,7 +324,7 @@ async fn a_deleted_account_loses_access_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_agent_who_is_demoted_loses_the_desk_on_every_tab_even_if_one_of_them_comes_back_first() {
+async fn a_demoted_agent_loses_their_rights_on_every_tab_even_if_one_reauthenticates_first() {
     let server = TestServer::start(&[]).await;
     let (ann, ada, bea) = (server.customer("ann").await, server.agent("ada").await, server.agent("bea").await);
     let customer = server.enter(&ann).await;
@@ -330,7 +332,7 @@ async fn an_agent_who_is_demoted_loses_the_desk_on_every_tab_even_if_one_of_them
     settle(&old, Duration::from_millis(200)).await;
     let demotion = UserChange { role: Some(Role::Customer), ..UserChange::default() };
     server.stores.users.update_user(bea.id, demotion, SystemClock.now()).await.unwrap().unwrap();
-    // The other tab authenticates anew before the server has looked, and is a customer now.
+    // The other tab authenticates again before the server has checked, and is a customer's now.
     let answer = other.emit_ack("authenticate", json!({"token": bea.token})).await.unwrap();
     assert_eq!(answer["role"], "user");
     assert_shut_out(&old, &ada).await;

@@ -1,14 +1,14 @@
-//! What somebody writes while their page is still being caught up.
+//! Messages that a person writes while their page is still catching up.
 
 use deskline::lab::testkit::socketio::Client;
 use serde_json::{Value, json};
 
 use crate::support::{SOON, TestServer, enter};
 
-/// How many messages a customer has missed.
+/// Number of messages that the customer has missed.
 const MISSED: usize = 300;
 
-/// The texts that a client is shown, in the order in which they come, up to so many.
+/// The texts of the next messages that a client receives, in order of arrival.
 async fn shown(client: &Client, count: usize) -> Vec<String> {
     let mut shown = Vec::new();
     while shown.len() < count {
@@ -22,7 +22,7 @@ async fn shown(client: &Client, count: usize) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_written_during_the_catch_up_stands_after_what_was_missed_in_every_tab() {
+async fn messages_written_during_the_catch_up_follow_the_missed_ones_in_every_tab() {
     let server = TestServer::start(&[]).await;
     let (ann, ada) = (server.customer("ann").await, server.agent("ada").await);
     let desk = enter(&server.url, &ada).await;

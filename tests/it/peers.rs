@@ -1,5 +1,5 @@
-//! Peers that are gone without a word: each is found out within its heartbeat, gives back what it held, and costs nobody
-//! else a message. What does not read is in `delivery`.
+//! Peers that vanish without closing: each is detected within its heartbeat, its resources are released, and nobody
+//! misses a message. Peers that do not read are in `delivery`.
 #![cfg(target_os = "linux")]
 
 use std::collections::HashSet;
@@ -14,33 +14,33 @@ use tokio::time::timeout;
 
 use crate::support::{Account, PROGRAM, SOON, ServerProcess, Site, Wire, enter, number, text};
 
-/// Slow enough that a busy machine loses nobody who is alive. Who says nothing any more is found out in 4 s.
+/// Slow enough that a busy machine disconnects no live client. Silent peers are detected after 4 s.
 const HEARTBEAT: [&str; 6] = ["--ping-interval", "2s", "--ping-timeout", "2s", "--offline-grace", "0s"];
 const DUE: Duration = Duration::from_secs(4);
 
-/// The same where many come at once.
+/// The same for many peers at once.
 const SLOW_HEARTBEAT: [&str; 6] = ["--ping-interval", "5s", "--ping-timeout", "5s", "--offline-grace", "0s"];
 const SLOW_DUE: Duration = Duration::from_secs(10);
 
-/// How much later it may be found out, and told, on a machine that is busy.
+/// How much later that may be noticed on a busy machine.
 const SLACK: Duration = Duration::from_secs(15);
 
-/// People who come and vanish.
+/// Number of people who connect and vanish.
 const PEERS: usize = 60;
 
-/// How many of them are spoken to at a time.
+/// How many of them are sent messages at a time.
 const AT_ONCE: usize = 10;
 
 /// Messages that each of them is sent meanwhile, and the characters of each.
 const SAID: usize = 10;
 const LENGTH: usize = 20_000;
 
-/// Has the allocator give back at once what is freed of more than a few bytes, so that what the process has is what it holds: by
-/// default it keeps more of that the busier the machine is.
+/// Makes the allocator return freed memory at once, so that the size of the process shows what is in use. By default it
+/// retains more, depending on the load.
 const EXACT: [(&str, &str); 1] = [("_RJEM_MALLOC_CONF", "narenas:1,dirty_decay_ms:0,muzzy_decay_ms:0")];
 
-/// Waves of them until the server is as large as it gets, and further ones, after which it may be larger by a part of what
-/// these were sent.
+/// Waves of them until the server has reached its size, and further waves, during which it may grow by a part of what
+/// they were sent.
 const WAVES: [usize; 2] = [2, 3];
 const GROWN: usize = 16 << 20;
 const _: () = assert!(GROWN < WAVES[1] * PEERS * SAID * LENGTH / 2);
@@ -52,7 +52,7 @@ async fn say(from: &Client, to: &Account, name: &str) -> Value {
     answer
 }
 
-/// Waits until the desk has heard that all of these have gone, in whatever order.
+/// Waits until the desk has received `user-offline` for all of these, in any order.
 async fn go(desk: &Client, who: &[&Account]) {
     let mut here: HashSet<String> = who.iter().map(|account| account.id.to_string()).collect();
     let gone = async {
@@ -60,10 +60,10 @@ async fn go(desk: &Client, who: &[&Account]) {
             here.remove(text(&desk.wait_for("user-offline", DUE + SLACK).await.unwrap(), "userId"));
         }
     };
-    timeout(DUE + SLACK, gone).await.unwrap_or_else(|_| panic!("nobody finds out that somebody has gone: {who:?}"));
+    timeout(DUE + SLACK, gone).await.unwrap_or_else(|_| panic!("not detected as gone: {who:?}"));
 }
 
-/// A socket that is open and answers nothing, as of a machine that has lost its power.
+/// A socket that stays open and answers nothing, as after a power cut.
 async fn half_open(server: &ServerProcess, who: &Account) -> Wire {
     let mut wire = Wire::connect(&server.url).await;
     assert!(wire.send(format!("42{}", json!(["authenticate", who.token]))).await);
@@ -91,27 +91,28 @@ async fn a_vanished_client_is_detected_within_the_heartbeat_and_gets_missed_mess
     go(&desk, &[ann, bob]).await;
     for who in [ann, bob] {
         let back = enter(&server.url, who).await;
-        let got = back.wait_for("receive-message", SOON).await.expect("what went to the dead connection is lost");
+        let got =
+            back.wait_for("receive-message", SOON).await.expect("the message sent to the dead connection was lost");
         assert_eq!(text(&got, "message"), "into the void");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_machine_that_stands_still_for_a_while_finds_the_dead_late_and_loses_nothing() {
+async fn a_suspended_server_detects_dead_clients_late_and_loses_nothing() {
     let (site, people) = Site::with(&[("ada", Role::Admin), ("ann", Role::Customer)]).await;
     let [ada, ann] = people.as_slice() else { panic!() };
     let server = site.start(&HEARTBEAT).await;
     let desk = enter(&server.url, ada).await;
     let _silent = half_open(&server, ann).await;
     say(&desk, ann, "into the void").await;
-    // What was said is older than two heartbeats by the time at which anybody looks.
+    // The message is older than two heartbeats when the server checks.
     tokio::time::sleep(Duration::from_secs(3)).await;
     server.signal("STOP").await;
     tokio::time::sleep(Duration::from_secs(6)).await;
     server.signal("CONT").await;
     go(&desk, &[ann]).await;
     let back = enter(&server.url, ann).await;
-    let got = back.wait_for("receive-message", SOON).await.expect("what went to the dead connection is lost");
+    let got = back.wait_for("receive-message", SOON).await.expect("the message sent to the dead connection was lost");
     assert_eq!(text(&got, "message"), "into the void");
 }
 
@@ -124,7 +125,7 @@ async fn messages_a_client_has_confirmed_are_not_sent_again_after_it_died() {
     let mut wire = half_open(&server, ann).await;
     say(&desk, ann, "heard").await;
     while !wire.next(SOON).await.expect("nothing came").contains("heard") {}
-    // It answers pings for longer than anything is on its way.
+    // It answers pings for longer than anything can be in flight.
     while wire.next(Duration::from_secs(6)).await.is_some() {}
     say(&desk, ann, "into the void").await;
     go(&desk, &[ann]).await;
@@ -134,7 +135,7 @@ async fn messages_a_client_has_confirmed_are_not_sent_again_after_it_died() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_vanished_peers_held_is_given_back_and_the_others_hear_everything_meanwhile() {
+async fn resources_of_vanished_peers_are_released_and_others_get_everything_meanwhile() {
     let names: Vec<String> = (0..PEERS).map(|n| format!("peer{n}")).collect();
     let customers = names.iter().map(|name| (name.as_str(), Role::Customer));
     let people: Vec<_> = [("ada", Role::Admin), ("bob", Role::Customer)].into_iter().chain(customers).collect();
@@ -147,7 +148,7 @@ async fn what_vanished_peers_held_is_given_back_and_the_others_hear_everything_m
     say(&desk, bob, "first").await;
     healthy.wait_for("receive-message", SOON).await.unwrap();
     let files = open_files(&server);
-    // What the first waves held, the others take: nothing adds up.
+    // Later waves reuse the memory of the first ones: nothing accumulates.
     let mut sizes = Vec::new();
     for waves in WAVES {
         for _ in 0..waves {
@@ -159,8 +160,8 @@ async fn what_vanished_peers_held_is_given_back_and_the_others_hear_everything_m
     assert!(grown < GROWN, "{} more waves have cost another {grown} bytes", WAVES[1]);
 }
 
-/// Everybody of these comes with a connection of each kind, is spoken to and given up, while somebody else hears all that is
-/// said to them; then they come back. `files` is how many are open without them.
+/// These people connect with each kind of connection, are sent messages and vanish, while somebody else receives all
+/// their own messages. Then they reconnect. `files` is the number of open files without them.
 async fn come_and_vanish(
     server: &ServerProcess,
     desk: &Client,
@@ -172,31 +173,33 @@ async fn come_and_vanish(
     let polls = join_all(peers.iter().map(|peer| polling(server, peer)));
     let (_silent, polls) = tokio::join!(silent, polls);
     drop(polls);
-    assert!(open_files(server) >= files + PEERS / 2, "the peers have gone before they were there");
-    // Each of them is sent this, and nobody waits for them.
+    assert!(open_files(server) >= files + PEERS / 2, "the peers have vanished before they were connected");
+    // Each of them is sent this, without delaying anybody.
     let long = "x".repeat(LENGTH);
     for _ in 0..SAID {
         for some in peers.chunks(AT_ONCE) {
             join_all(some.iter().map(|peer| say(desk, peer, &long))).await;
         }
         let seq = number(&say(desk, there, "still there?").await, "seq");
-        let got = healthy.wait_for("receive-message", SOON).await.expect("the others wait for the dead");
+        let got = healthy.wait_for("receive-message", SOON).await.expect("the others are delayed by vanished peers");
         assert_eq!(number(&got, "seq"), seq);
     }
     let given_back = async {
-        // What is left is the keep-alive connections of those who polled, and the two who are alive.
+        // Only the keep-alive connections of polling clients and the two live clients are left.
         while open_files(server) > files + 5 {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
     let is_given_back = timeout(SLOW_DUE + SLACK, given_back).await.is_ok();
     assert!(is_given_back, "{} files are open, {files} were before", open_files(server));
-    // Whoever was spoken to gets it all when they come back, so that the next wave finds nothing of this one.
+    // They get everything when they reconnect, so that nothing is left for the next wave.
     for peer in peers {
         let back = enter(&server.url, peer).await;
         for _ in 0..SAID {
-            // One that polled may still count as there, and then its newer connection gets this once it does not.
-            back.wait_for("receive-message", SLOW_DUE + SLACK).await.expect("what went to the dead is lost");
+            // An older polling session may still count as alive; then the newer connection gets this when it is closed.
+            back.wait_for("receive-message", SLOW_DUE + SLACK)
+                .await
+                .expect("a message sent to a vanished peer was lost");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Who is told of whose comings and goings, over real sockets.
+//! Who gets whose presence, over real sockets.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use crate::support::{Account, SOON, TestServer, Wire, settle, text};
 
-/// Long enough for what must not come to have come.
+/// Long enough for an unwanted event to arrive.
 const QUIET: Duration = Duration::from_millis(700);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -46,7 +46,7 @@ async fn a_reconnect_within_the_grace_period_is_not_announced() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn customers_hear_of_the_desk_and_never_of_each_other() {
+async fn customers_get_the_presence_of_the_desk_and_never_of_each_other() {
     let server = TestServer::start(&["--offline-grace", "100ms"]).await;
     let (ann, bob, ada) = (server.customer("ann").await, server.customer("bob").await, server.agent("ada").await);
     let listening = server.enter(&ann).await;
@@ -77,7 +77,7 @@ async fn a_socket_that_closes_while_it_authenticates_leaves_nobody_online() {
     for _ in 0..60 {
         let mut wire = Wire::connect(&server.url).await;
         wire.send(frame.clone()).await;
-        // At once: the server learns of it while it looks the token up.
+        // At once, so that the server notices it while it verifies the token.
         vanishing.spawn(wire.vanish());
     }
     vanishing.join_all().await;
@@ -90,10 +90,10 @@ async fn a_socket_that_closes_while_it_authenticates_leaves_nobody_online() {
         }
     };
     let late = timeout(SOON, gone).await.expect("a customer without a socket is shown as online");
-    // Eve arrives by the book, after all the others, so that what is told of her marks the end.
+    // Eve connects regularly after all others, so her presence marks the end.
     let _eve = server.enter(&eve).await;
     loop {
-        let (name, event) = late.next_event(SOON).await.expect("nobody is told of Eve");
+        let (name, event) = late.next_event(SOON).await.expect("nobody gets Eve's presence");
         if name == "user-online" {
             assert_ne!(event["userId"], ann.id.to_string(), "a customer without a socket comes online");
             if event["userId"] == eve.id.to_string() {
@@ -103,18 +103,18 @@ async fn a_socket_that_closes_while_it_authenticates_leaves_nobody_online() {
     }
 }
 
-/// Whether an agent who has just come in was shown somebody as online.
+/// Whether a newly connected agent gets `user-online` for somebody.
 async fn is_shown(agent: &Client, who: &Account) -> bool {
-    // The answer comes after all that authenticating brings.
+    // The answer comes after all events that authenticating causes.
     agent.emit_ack("is-anybody-there", Value::Null).await.unwrap();
     let told = settle(agent, Duration::ZERO).await;
     told.iter().any(|(name, event)| name == "user-online" && event["userId"] == who.id.to_string())
 }
 
-/// Often enough that a dead client is found out soon, and with enough patience for one that is only slow.
+/// Frequent enough to detect a dead client soon, and with a timeout that a slow one can meet.
 const HEARTBEAT: [&str; 4] = ["--ping-interval", "1s", "--ping-timeout", "2s"];
 
-/// The agent tells the customer something who takes nothing out of its socket any more, as a machine whose cable was pulled.
+/// The agent sends a message to a customer whose client no longer reads its socket, as after a pulled cable.
 async fn talk_into_the_void(server: &TestServer, agent: &Account, customer: &Account) -> (Client, Wire) {
     let desk = server.enter(agent).await;
     let mut frozen = Wire::connect(&server.url).await;
@@ -125,7 +125,7 @@ async fn talk_into_the_void(server: &TestServer, agent: &Account, customer: &Acc
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_client_that_gives_no_sign_of_life_is_gone_and_gets_later_what_it_missed() {
+async fn a_silent_client_goes_offline_and_later_gets_what_it_missed() {
     let server = TestServer::start(&[&HEARTBEAT[..], &["--offline-grace", "100ms"]].concat()).await;
     let (ann, ada) = (server.customer("ann").await, server.agent("ada").await);
     let (desk, _frozen) = talk_into_the_void(&server, &ada, &ann).await;
@@ -135,16 +135,16 @@ async fn a_client_that_gives_no_sign_of_life_is_gone_and_gets_later_what_it_miss
     let back = server.enter(&ann).await;
     assert_eq!(back.wait_for("receive-message", SOON).await.unwrap()["message"], "into the void");
     let more = settle(&back, QUIET).await;
-    assert!(!more.iter().any(|(name, _)| name == "receive-message"), "told twice: {more:?}");
+    assert!(!more.iter().any(|(name, _)| name == "receive-message"), "received twice: {more:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_client_that_reconnects_before_its_old_socket_is_known_to_be_dead_misses_nothing() {
+async fn a_client_that_reconnects_before_its_old_socket_is_detected_as_dead_misses_nothing() {
     let server = TestServer::start(&HEARTBEAT).await;
     let (ann, ada) = (server.customer("ann").await, server.agent("ada").await);
     let (_desk, _frozen) = talk_into_the_void(&server, &ada, &ann).await;
 
-    // The server does not know yet that nobody reads the old socket; once it does, the new one gets what was lost.
+    // The server does not know yet that the old socket is dead. When it does, the new one gets the lost message.
     let back = server.enter(&ann).await;
     let got = back.wait_for("receive-message", SOON).await;
     assert_eq!(got.expect("lost in the old socket")["message"], "into the void");

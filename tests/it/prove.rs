@@ -1,4 +1,4 @@
-//! What a proof says of the embedded store.
+//! A proof on the embedded store.
 
 use crate::shared::assert_proven;
 

@@ -1,5 +1,5 @@
-//! The answer to CONNECT carries a `pid` for browsers. It is added to a packet that socketioxide makes: if the library changes
-//! the packet's form, these fail first.
+//! For browsers, the answer to CONNECT has a `pid`. It is added to a packet of socketioxide: if an update changes the
+//! form of that packet, these tests fail.
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::Value;
@@ -12,7 +12,7 @@ use crate::support::{SOON, TestServer};
 
 const BROWSER: &str = "Mozilla/5.0 (X11; Linux x86_64)";
 
-/// What the packet `40{...}` says.
+/// The content of the packet `40{...}`.
 fn connected(packet: &str) -> Value {
     serde_json::from_str(packet.strip_prefix("40").unwrap_or_else(|| panic!("not connected: {packet}"))).unwrap()
 }
@@ -24,7 +24,7 @@ async fn by_websocket(server: &TestServer, agent: &str) -> Value {
     let (mut socket, _) = timeout(SOON, connect_async(request)).await.unwrap().unwrap();
     socket.next().await.unwrap().unwrap();
     socket.send(Message::text("40")).await.unwrap();
-    // The library's first ping may come before it.
+    // The first ping may come before it.
     loop {
         let frame = timeout(SOON, socket.next()).await.unwrap().unwrap().unwrap();
         if frame.to_text().unwrap().starts_with("40") {

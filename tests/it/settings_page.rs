@@ -1,4 +1,4 @@
-//! `docs/SETTINGS.md` is made from the definitions that also make `--help`, so it cannot fall behind them.
+//! `docs/SETTINGS.md` is generated from the definitions that also produce `--help`, so it cannot become outdated.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -7,7 +7,7 @@ use std::path::Path;
 use clap::{Arg, ArgAction, Args as _, Command};
 use deskline::config::Config;
 
-/// What is written by hand ends here.
+/// The end of the handwritten part.
 const MARKER: &str = "<!-- Everything below is made from src/config by tests/it/settings_page.rs. -->\n";
 
 #[test]
@@ -60,7 +60,7 @@ fn settings(command: &Command) -> String {
 
 fn write_setting(page: &mut String, setting: &Arg) {
     let summary = setting.get_help().map(ToString::to_string).unwrap_or_default();
-    // A default that depends on something is told in the text.
+    // A default that depends on something is described in the text.
     let (summary, told) = match summary.rsplit_once(" [default: ") {
         Some((summary, default)) => (summary.to_owned(), Some(default.trim_end_matches(']').to_owned())),
         None => (summary, None),

@@ -1,4 +1,4 @@
-//! Requests of the dashboard in other spellings, and behind a proxy that asks for a password of its own.
+//! Requests of the dashboard in other spellings, and behind a proxy that requires a password.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::support::TestServer;
 
 #[tokio::test]
-async fn routes_take_any_letter_case_and_a_slash_at_the_end_as_express_does() {
+async fn routes_accept_any_letter_case_and_a_final_slash_as_express_does() {
     let server = TestServer::start(&[]).await;
     let admin = server.agent("admin").await;
     let http = Client::new();
@@ -18,9 +18,9 @@ async fn routes_take_any_letter_case_and_a_slash_at_the_end_as_express_does() {
     }
     let list = format!("{}/api/Chat/Conversations/?limit=x", server.url);
     let answer = http.get(list).bearer_auth(&admin.token).send().await.unwrap();
-    assert_eq!(answer.status(), StatusCode::BAD_REQUEST, "the query goes along");
+    assert_eq!(answer.status(), StatusCode::BAD_REQUEST, "the query is passed on");
     let log_in = http.post(format!("{}/api/auth/Login", server.url)).body(json!({"email": "x"}).to_string());
-    assert_eq!(log_in.send().await.unwrap().status(), StatusCode::BAD_REQUEST, "it is the route that says so");
+    assert_eq!(log_in.send().await.unwrap().status(), StatusCode::BAD_REQUEST, "the request reaches the route");
     for path in ["/api/chat/unread-count", "/API/Chat/Unread-Count"] {
         let answer = http.head(format!("{}{path}", server.url)).bearer_auth(&admin.token).send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::METHOD_NOT_ALLOWED, "{path}");
@@ -32,7 +32,7 @@ async fn routes_take_any_letter_case_and_a_slash_at_the_end_as_express_does() {
 }
 
 #[tokio::test]
-async fn the_basic_auth_of_a_proxy_in_front_is_no_token() {
+async fn the_basic_authorization_of_a_proxy_is_not_taken_for_a_token() {
     let server = TestServer::start(&[]).await;
     let ann = server.customer("ann").await;
     let http = Client::new();

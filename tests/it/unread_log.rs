@@ -1,4 +1,4 @@
-//! A log that nobody reads, or that cannot be written, holds nothing up.
+//! A log output that nobody reads, or that cannot be written, blocks nothing.
 #![cfg(target_os = "linux")]
 
 use std::fs::OpenOptions;
@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use crate::support::{Account, PROGRAM, SOON, STOP, Site, enter};
 
-/// A server whose greeting is read up to its first line alone, as `head -1` does.
+/// A server of whose greeting only the first line is read, as by `head -1`.
 struct Unread {
     url: String,
     child: Child,
@@ -33,12 +33,12 @@ impl Unread {
         self.child.stderr.take().unwrap()
     }
 
-    /// Logs a lot, and checks that the server does its work meanwhile.
+    /// Makes the server log a lot, and checks that it works meanwhile.
     async fn talk(&self, [ada, ann]: &[Account; 2]) {
         let (desk, customer) = (enter(&self.url, ada).await, enter(&self.url, ann).await);
         for n in 0..200 {
             let text = json!({"receiverId": ada.id.to_string(), "message": format!("{n} {}", "x".repeat(2000))});
-            let answer = customer.emit_ack("send-message", text).await.expect("the log holds the server up");
+            let answer = customer.emit_ack("send-message", text).await.expect("the log blocks the server");
             assert_eq!(answer["ok"], true, "{answer}");
             desk.wait_for("receive-message", SOON).await.unwrap();
         }

@@ -1,4 +1,4 @@
-//! A conversation whose receipts cannot be read delays those of no other one.
+//! A conversation whose receipts cannot be read does not delay those of others.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ async fn receipts_that_cannot_be_read_do_not_delay_others() {
     }
     server.signal("TERM").await;
     server.ended().await;
-    // No seq is negative.
+    // A negative seq is invalid.
     let raw = rusqlite::Connection::open(site.data()).unwrap();
     let spoil = "UPDATE conversations SET customer_sent = -1 WHERE hex(id) = upper(?1)";
     assert_eq!(raw.execute(spoil, [&conversations[0]]).unwrap(), 1);

@@ -1,4 +1,4 @@
-//! `deskline verify` as an operator runs it: on a store that is being written to, and on one that is wrong.
+//! `deskline verify` as a command: on a store that is being written to, and on one with differences.
 
 use std::process::Output;
 use std::sync::Arc;
@@ -11,10 +11,10 @@ use tokio::task::JoinSet;
 
 use crate::support::{Site, TestServer, enter, run};
 
-/// How long a customer rests between two messages. Somebody who never does is never seen at rest, either.
+/// Pause of a customer between two messages. Without pauses, `verify` would never find the conversation unchanged.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// How often the store is verified at least, and how much is said meanwhile: fewer would prove little.
+/// Minimum number of runs, and of messages sent meanwhile; fewer would prove too little.
 const ROUNDS: u32 = 10;
 const SAID: u32 = 50;
 
@@ -23,7 +23,7 @@ fn said(output: &Output) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_store_that_is_written_to_meanwhile_is_found_sound() {
+async fn a_store_that_is_written_to_meanwhile_is_found_correct() {
     let server = TestServer::start(&[]).await;
     let (ada, count) = (server.agent("ada").await, Arc::new(AtomicU32::new(0)));
     let mut talking = JoinSet::new();
@@ -33,7 +33,7 @@ async fn a_store_that_is_written_to_meanwhile_is_found_sound() {
         let (to, from, count) = (ada.id.to_string(), customer.id.to_string(), count.clone());
         talking.spawn(async move {
             loop {
-                // Both move what follows from the log.
+                // Both change the projections.
                 let ask = json!({"receiverId": to, "message": "help"});
                 assert_eq!(client.emit_ack("send-message", ask).await.unwrap()["ok"], true);
                 assert_eq!(desk.emit_ack("mark-read", json!({"senderId": from})).await.unwrap()["ok"], true);
@@ -42,10 +42,10 @@ async fn a_store_that_is_written_to_meanwhile_is_found_sound() {
             }
         });
     }
-    // As long as it takes: a slow disk lets the same number of rounds pass beside few messages.
+    // Until both minimums are reached: on a slow disk, few messages are sent during that number of runs.
     let mut round = 0;
     while round < ROUNDS || count.load(Ordering::SeqCst) < SAID {
-        assert!(talking.try_join_next().is_none(), "somebody could not say what they had to say");
+        assert!(talking.try_join_next().is_none(), "a message could not be sent");
         round += 1;
         let verified = run(&["verify", "--data", &server.data()]).await;
         let told = said(&verified);
@@ -88,6 +88,6 @@ async fn violations_fail_the_command_and_are_repaired_on_request() {
     assert_eq!(raw.execute("UPDATE entries SET seq = 2", []).unwrap(), 1);
     drop(raw);
     let broken = verify(&["--fix"]).await;
-    assert_eq!(broken.status.code(), Some(1), "what the log itself lacks cannot be repaired: {}", said(&broken));
+    assert_eq!(broken.status.code(), Some(1), "a gap in the log cannot be repaired: {}", said(&broken));
     assert!(said(&broken).contains("entry 1 is missing from the log"), "{}", said(&broken));
 }

@@ -1,4 +1,5 @@
-//! Who may name whom: reads what the sources name ([`reader`]), and holds it against the rules ([`rules`]).
+//! Checks which modules may name which: collects the paths in the sources ([`reader`]) and applies the rules
+//! ([`rules`]).
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,7 +11,7 @@ mod rules;
 use reader::{paths, test_modules};
 use rules::{AREAS, RULES};
 
-/// A module's place: `["desk", "send_message"]`.
+/// A module's path: `["desk", "send_message"]`.
 type Place = Vec<String>;
 
 #[test]
@@ -19,7 +20,7 @@ fn every_part_names_only_what_it_may() {
     let mut sources = Vec::new();
     collect(&root, &root, &mut sources);
     assert!(sources.len() > 50, "found only {} sources", sources.len());
-    // A module that is declared for tests alone is left out together with what lies below it.
+    // A module that is declared for tests only is ignored, including the modules below it.
     let test_only: Vec<Place> = sources.iter().flat_map(|(place, text)| test_modules(place, text)).collect();
     let mut found = Vec::new();
     for (place, text) in &sources {
@@ -47,7 +48,7 @@ fn collect(root: &Path, folder: &Path, sources: &mut Vec<(Place, String)>) {
     }
 }
 
-/// What in this source a rule forbids.
+/// The paths in this source that a rule forbids.
 fn violations(place: &Place, source: &str) -> Vec<String> {
     let mut found = BTreeSet::new();
     let here = place.join("::");
@@ -76,7 +77,7 @@ fn violations(place: &Place, source: &str) -> Vec<String> {
     found.into_iter().collect()
 }
 
-/// Whether what lies in one folder of the faces may name another.
+/// Whether modules in one folder of the faces may name another folder.
 fn may_name(own: &str, other: &str) -> bool {
     let shared: &[&str] = match own {
         "dashboard" => &["http", "socketio"],

@@ -1,16 +1,17 @@
-//! Reads tokens, not meanings: comments, texts and what is compiled for tests alone are left out, `use` trees are spread out, and
-//! `super::` and `self::` are resolved, so that `use crate::{a::b, c}` and `crate::a::b::f()` look alike.
+//! A tokenizer, not a parser: comments, strings and code that is compiled for tests only are ignored, `use` trees are
+//! expanded, and `super::` and `self::` are resolved, so that `use crate::{a::b, c}` and `crate::a::b::f()` give equal
+//! paths.
 
 use super::Place;
 
-/// All paths that a source names outside of what is compiled for tests alone.
+/// All paths that a source names outside of code that is compiled for tests only.
 pub(super) fn paths(place: &Place, source: &str) -> Vec<String> {
     let tokens = without_tests(&tokens(source));
     let mut found = Vec::new();
     let mut at = 0;
     while at < tokens.len() {
         let starts = is_name(&tokens[at]) && (at == 0 || tokens[at - 1] != "::");
-        // `use<>` in a return type names nothing.
+        // `use<>` in a return type is not an import.
         let names = tokens[at] == "use" && tokens.get(at + 1).is_none_or(|next| next != "<");
         if names {
             at = spread(&tokens, at + 1, &mut Vec::new(), &mut found);
@@ -29,7 +30,7 @@ pub(super) fn paths(place: &Place, source: &str) -> Vec<String> {
     found.into_iter().map(|path| resolved(place, &path)).collect()
 }
 
-/// Spreads out one `use` tree; gives where it ends.
+/// Expands one `use` tree. Returns where it ends.
 fn spread(tokens: &[String], mut at: usize, prefix: &mut Vec<String>, found: &mut Vec<Vec<String>>) -> usize {
     let depth = prefix.len();
     let mut ends_in_group = false;
@@ -63,7 +64,7 @@ fn spread(tokens: &[String], mut at: usize, prefix: &mut Vec<String>, found: &mu
     at
 }
 
-/// A path from the crate's root, or as it is if it begins elsewhere.
+/// The path from the crate's root, or unchanged if it begins elsewhere.
 fn resolved(place: &Place, path: &[String]) -> String {
     let mut names = path.iter().map(String::as_str).peekable();
     let mut base: Vec<&str> = Vec::new();
@@ -87,7 +88,7 @@ fn resolved(place: &Place, path: &[String]) -> String {
     base.join("::")
 }
 
-/// Modules that a source declares for tests alone, in files of their own.
+/// Modules in separate files that a source declares for tests only.
 pub(super) fn test_modules(place: &Place, source: &str) -> Vec<Place> {
     let tokens = tokens(source);
     let mut found = Vec::new();
@@ -97,7 +98,7 @@ pub(super) fn test_modules(place: &Place, source: &str) -> Vec<Place> {
             let declares = tokens[end..].iter().take_while(|token| *token != "{" && *token != ";").any(|t| t == "mod");
             if let (true, Some(name), Some(";")) = (declares, rest.next(), rest.next()) {
                 found.push(place.iter().cloned().chain([name.to_owned()]).collect());
-                // `#[path]` gives the file another name; ours end in it all the same.
+                // `#[path]` gives the file another name; ours still end with the module's name.
                 let file = place.last().map(|last| format!("{last}_{name}"));
                 found.extend(file.map(|file| {
                     let folder = &place[..place.len() - 1];
@@ -109,14 +110,14 @@ pub(super) fn test_modules(place: &Place, source: &str) -> Vec<Place> {
     found
 }
 
-/// The end of `#[cfg(test)]`, if that is what begins here.
+/// The end of `#[cfg(test)]`, if it begins here.
 fn test_mark(tokens: &[String], at: usize) -> Option<usize> {
     let mark = ["#", "[", "cfg", "(", "test", ")", "]"];
     let here = tokens.get(at..at + mark.len())?;
     here.iter().zip(mark).all(|(have, want)| have == want).then_some(at + mark.len())
 }
 
-/// Leaves out every item that is marked `#[cfg(test)]`.
+/// Removes every item that is marked `#[cfg(test)]`.
 fn without_tests(tokens: &[String]) -> Vec<String> {
     let mut kept = Vec::new();
     let mut at = 0;
@@ -142,7 +143,7 @@ fn without_tests(tokens: &[String]) -> Vec<String> {
     kept
 }
 
-/// Names, `::` and single signs, without comments, texts and lifetimes.
+/// Names, `::` and single characters, without comments, strings and lifetimes.
 fn tokens(source: &str) -> Vec<String> {
     let chars: Vec<char> = source.chars().collect();
     let mut found = Vec::new();
@@ -167,7 +168,7 @@ fn tokens(source: &str) -> Vec<String> {
             let text = first(at, &|at| chars[at] == '"') + 1;
             at = first(text, &|at| ahead(at, &end)) + end.len();
         } else if c == '\'' {
-            // A character ends with a quote; a lifetime does not.
+            // A character literal ends with a quote; a lifetime does not.
             if chars.get(at + 1) == Some(&'\\') {
                 at = first(at + 3, &|at| chars[at] == '\'') + 1;
             } else {
@@ -190,7 +191,7 @@ fn tokens(source: &str) -> Vec<String> {
     found
 }
 
-/// How many `#` a raw text has that begins here.
+/// The number of `#` of the raw string that begins here.
 fn raw_text(chars: &[char]) -> Option<usize> {
     let (['r', after @ ..] | ['b', 'r', after @ ..]) = chars else { return None };
     let hashes = after.iter().take_while(|c| **c == '#').count();

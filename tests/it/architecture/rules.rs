@@ -2,18 +2,18 @@
 
 use super::Place;
 
-/// A rule: whom it binds, and what these must not name.
+/// A rule: the modules that it applies to, and the paths that they must not name.
 pub(super) struct Rule {
-    /// Says why, when it is broken.
+    /// The text that is shown when it is violated.
     pub(super) says: &'static str,
-    /// Whether it binds this module.
+    /// Whether it applies to this module.
     pub(super) binds: fn(&Place) -> bool,
-    /// Paths that must not be named; one ends anywhere below.
+    /// Paths that must not be named, including everything below them.
     forbids: &'static [&'static [&'static str]],
 }
 
 impl Rule {
-    /// Whether it forbids to name a path.
+    /// Whether it forbids a path.
     pub(super) fn forbids(&self, path: &str) -> bool {
         self.forbids
             .iter()
@@ -23,30 +23,30 @@ impl Rule {
     }
 }
 
-/// Whether a module lies at or below a path.
+/// Whether a module is at or below a path.
 fn within(place: &Place, path: &str) -> bool {
     let path: Vec<&str> = path.split("::").collect();
     place.len() >= path.len() && place.iter().zip(&path).all(|(have, want)| have == want)
 }
 
-/// Whether a module is, or lies below, one of several.
+/// Whether a module is at or below one of several paths.
 fn within_any(place: &Place, paths: &[&str]) -> bool {
     paths.iter().any(|path| within(place, path))
 }
 
-/// What speaks to clients.
+/// Crates that communicate with clients.
 const WIRES: &[&str] = &["axum", "hyper", "hyper_util", "tower", "tower_http", "socketioxide"];
 
-/// What texts and documents are made with.
+/// Crates for formats.
 const FORMATS: &[&str] = &["serde", "serde_json"];
 
-/// What keeps and sends.
+/// Crates of drivers: stores and mail.
 const DRIVERS: &[&str] = &["rusqlite", "mongodb", "bson", "lettre"];
 
-/// What the program is built from last: whatever is below must not know of it.
+/// The top modules: nothing below may name them.
 const PROGRAM: &[&str] = &["clap", "crate::app", "crate::lab", "crate::cli", "crate::config"];
 
-/// What stands between clients and the desk.
+/// The modules between clients and the desk.
 const FACES: &[&str] = &["crate::faces", "crate::net"];
 
 const STORES: &str = "only app.rs and cli choose a store, and store::location opens it";
@@ -161,17 +161,17 @@ pub(super) const RULES: &[Rule] = &[
         forbids: &[PROGRAM],
     },
     Rule {
-        says: "the lab is no part of the server: only its commands lead there",
+        says: "the lab is not part of the server: only its commands name it",
         binds: |place| !within_any(place, &["lab", "cli"]),
         forbids: &[&["crate::lab"]],
     },
     Rule {
-        says: "the console is a client: what it knows comes over the wire",
+        says: "the console is a client: it gets its data over the wire",
         binds: |place| within(place, "faces::console"),
         forbids: &[&["crate"]],
     },
     Rule {
-        says: "only store/sqlite knows SQLite (scratch stores are seeded in a file of their own)",
+        says: "only store/sqlite knows SQLite (except for the file in which scratch stores are seeded)",
         binds: |place| !within_any(place, &["store::sqlite", "lab::testkit::scratch"]),
         forbids: &[&["rusqlite"]],
     },
@@ -186,7 +186,7 @@ pub(super) const RULES: &[Rule] = &[
         forbids: &[&["socketioxide", "engineioxide"]],
     },
     Rule {
-        says: "only faces, net and app.rs know HTTP (and the clients that try them out)",
+        says: "only faces, net and app.rs know HTTP (and the clients of the lab)",
         binds: |place| !within_any(place, &["faces", "net", "app", "lab::testkit"]),
         forbids: &[&["axum", "hyper", "tower_http"]],
     },

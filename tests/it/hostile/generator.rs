@@ -1,4 +1,4 @@
-//! Hostile texts. Written as text, since much of what is tried is no JSON that a library would write.
+//! Hostile payloads. They are generated as text, since much of it is JSON that no library would write.
 
 use std::fmt::Write as _;
 
@@ -35,13 +35,13 @@ const FIELDS: [&str; 22] = [
     "$where",
 ];
 
-/// Makes hostile texts. The same seed makes the same ones.
+/// Generates hostile payloads. The same seed generates the same ones.
 pub(super) struct Generator {
     pub(super) random: StdRng,
-    /// Texts that mean something to this server: ids and tokens, the desk's id first.
+    /// Strings with a meaning for this server: ids and tokens, the desk's id first.
     pub(super) known: Vec<String>,
     pub(super) tokens: Vec<String>,
-    /// What must only be aimed at by events that reach nobody: the id of somebody who was never talked to.
+    /// The id of a person without a conversation, for events that must not reach anybody.
     pub(super) stranger: String,
 }
 
@@ -62,7 +62,7 @@ impl Generator {
         self.tokens.choose(&mut self.random).cloned().unwrap_or_default()
     }
 
-    /// A JSON text: what a browser's `JSON.parse` takes, which is more than some libraries do.
+    /// A JSON text that a browser's `JSON.parse` accepts, which is more than some libraries do.
     fn value(&mut self, depth: usize) -> String {
         match self.random.random_range(0..if depth > 4 { 16 } else { 20 }) {
             0 => "null".into(),
@@ -102,7 +102,7 @@ impl Generator {
         format!("{{{}}}", fields.join(","))
     }
 
-    /// Something an event might really carry, with one thing or another wrong.
+    /// A realistic argument of an event with something wrong in it.
     fn plausible(&mut self, name: &str) -> String {
         let (id, other) = (json!(self.known()).to_string(), self.value(2));
         let text = if self.one_in(3) { other.clone() } else { r#""hello there""#.into() };
@@ -142,7 +142,7 @@ impl Generator {
         (event, attachments)
     }
 
-    /// A frame that is no event of ours, or none at all.
+    /// A frame that is an unknown event, or not an event at all.
     pub(super) fn noise(&mut self) -> String {
         let (event, _) = self.event();
         let number: i64 = self.random.random();

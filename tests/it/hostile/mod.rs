@@ -1,4 +1,4 @@
-//! Whatever a client sends, known or unknown: nobody else notices, and the server lives.
+//! Hostile payloads, from known and unknown clients, do not affect others or the server.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -21,16 +21,16 @@ use generator::Generator;
 
 const SEED: u64 = 0x0b5e_55ed;
 
-/// Sockets that send events, and how many each.
+/// Number of sockets that send events, and of events from each.
 const EVENTS: (usize, usize) = (500, 36);
 
-/// Sockets that send what is no event, and how much each.
+/// Number of sockets that send other frames, and of frames from each.
 const NOISE: (usize, usize) = (300, 12);
 
 /// Sockets that are open at once.
 const AT_ONCE: usize = 12;
 
-/// How much longer than at a server that nobody attacks a message may take to get through meanwhile.
+/// How much longer a message may take meanwhile than on a server that is not attacked.
 const LATE: Duration = Duration::from_secs(1);
 
 struct Scene {
@@ -51,7 +51,7 @@ impl Scene {
 
     async fn connect(&self, turn: usize) -> Wire {
         let mut wire = Wire::connect(&self.url).await;
-        // Every third one remains unknown.
+        // Every third one does not authenticate.
         if !turn.is_multiple_of(3) {
             let mallory = &self.mallories[turn % self.mallories.len()];
             assert!(wire.send(format!("42{}", json!(["authenticate", mallory.token]))).await);
@@ -59,7 +59,7 @@ impl Scene {
         wire
     }
 
-    /// One socket that sends events; each that wants an answer has to get one.
+    /// A socket that sends events. Each event with an acknowledgement id has to be acknowledged.
     async fn send_events(&self, turn: usize) {
         let (mut wire, mut generator) = (self.connect(turn).await, self.generator(turn));
         let mut waiting: BTreeSet<usize> = BTreeSet::new();
@@ -92,7 +92,7 @@ impl Scene {
         }
     }
 
-    /// One socket that sends anything at all; the server may close it.
+    /// A socket that sends arbitrary frames. The server may close it.
     async fn make_noise(&self, turn: usize) {
         let (mut wire, mut generator) = (self.connect(turn).await, self.generator(turn));
         for _ in 0..NOISE.1 {
@@ -104,7 +104,7 @@ impl Scene {
             }
             self.sent.fetch_add(1, Ordering::Relaxed);
         }
-        // One that was answered or closed has been read to its end.
+        // An answer or a close shows that the server has read everything.
         wire.send("42999[\"bogus\"]").await;
         while let Some(frame) = wire.next(Duration::from_millis(200)).await {
             if frame.starts_with("43999") {
@@ -114,7 +114,7 @@ impl Scene {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "whoever reads the failure needs the seed")]
+#[expect(clippy::print_stderr, reason = "the seed is needed to reproduce a failure")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_thousand_hostile_payloads_are_answered_and_do_not_affect_others() {
     eprintln!("hostile: seed {SEED:#x}");
@@ -125,7 +125,7 @@ async fn ten_thousand_hostile_payloads_are_answered_and_do_not_affect_others() {
     let [ada, carol, dave] = <[Account; 3]>::try_from(accounts).unwrap();
     let server = site.start(&[]).await;
     let honest = Honest::enter(&server, &ada, &dave).await;
-    // On the same machine at the same time, so that whatever else it does is the same to both.
+    // At the same time on the same machine, so that other load affects both equally.
     let (calm_site, calm_people) = Site::with(&people).await;
     let calm = calm_site.start(&[]).await;
     let unharmed = Honest::enter(&calm, &calm_people[0], &calm_people[2]).await;
@@ -167,17 +167,17 @@ async fn ten_thousand_hostile_payloads_are_answered_and_do_not_affect_others() {
         began.elapsed()
     );
     let late = took.iter().filter(|took| **took > unharmed + LATE).count();
-    // One may be late by chance.
+    // A single one may be late by chance.
     assert!(late * 20 <= times + 19, "{late} of {times} honest messages were late, the slowest took {slowest:?}");
     assert!(sent >= 10_000 && times >= 5, "{sent} payloads and {times} honest messages prove little");
 
     let heard = settle(&bystander, Duration::from_millis(300)).await;
-    assert_eq!(heard, [], "somebody else heard of it");
+    assert_eq!(heard, [], "somebody else received an event");
     assert!(!bystander.is_closed());
     look_at_what_is_kept(&site, server, &scene, &dave, &carols).await;
 }
 
-/// A customer who means no harm, and the desk.
+/// A regular customer, and the desk.
 struct Honest {
     customer: Client,
     desk: Client,
@@ -190,7 +190,7 @@ impl Honest {
         Self { customer, desk, agent: agent.clone() }
     }
 
-    /// The customer says one thing after the other; gives how long each took to the desk.
+    /// The customer sends one message after the other. Returns how long each took to reach the desk.
     async fn talk(self, is_over: Arc<AtomicBool>) -> Vec<Duration> {
         let mut times = Vec::new();
         while !is_over.load(Ordering::SeqCst) {
@@ -199,16 +199,16 @@ impl Honest {
             self.customer.emit("send-message", ask).unwrap();
             let arrives =
                 async { while self.desk.wait_for("receive-message", SOON).await.unwrap()["message"] != said {} };
-            timeout(SOON, arrives).await.expect("an honest message did not get through");
+            timeout(SOON, arrives).await.expect("a regular message did not arrive");
             times.push(before.elapsed());
-            // Takes away what came meanwhile, and lets a little time pass.
+            // Drops the events that arrived meanwhile, and waits a little.
             settle(&self.customer, Duration::from_millis(100)).await;
         }
         times
     }
 }
 
-/// No log has a hole, and every message in it is one that may be kept, by somebody who may have said it.
+/// Asserts that logs have no gaps, and that every stored message is valid and from somebody who may have sent it.
 async fn look_at_what_is_kept(site: &Site, server: ServerProcess, scene: &Scene, dave: &Account, carols: &str) {
     server.signal("TERM").await;
     let (status, log) = server.ended().await;
@@ -220,7 +220,7 @@ async fn look_at_what_is_kept(site: &Site, server: ServerProcess, scene: &Scene,
     for (id, log) in all_logs(&*store, scene.ada.id).await {
         let messages: Vec<_> = log.iter().filter_map(|entry| entry.message().map(|message| (entry, message))).collect();
         if id == carols {
-            assert_eq!((log.len(), messages.len()), (1, 1), "somebody else has written into it, or read it");
+            assert_eq!((log.len(), messages.len()), (1, 1), "somebody else has written to it, or marked it as read");
         }
         for (entry, message) in &messages {
             let body = message.original.as_str();
@@ -231,8 +231,8 @@ async fn look_at_what_is_kept(site: &Site, server: ServerProcess, scene: &Scene,
             assert!(may_speak, "{id} {} was said by {}", entry.seq, entry.author);
         }
         let others = log.iter().filter(|entry| !matches!(entry.kind, EntryKind::Message(_) | EntryKind::Read { .. }));
-        assert_eq!(others.count(), 0, "customers set no status");
+        assert_eq!(others.count(), 0, "a customer has changed the status");
         kept += messages.len();
     }
-    assert!(kept > 50, "only {kept} messages were kept, so little of it was understood");
+    assert!(kept > 50, "only {kept} messages were stored, so too few payloads were valid");
 }

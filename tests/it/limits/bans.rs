@@ -1,4 +1,4 @@
-//! Somebody is shut out for a time, by a command that runs beside the server.
+//! Bans, made by a command that runs beside the server.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use crate::support::{SOON, TestServer, Wire, email_of, run};
 use deskline::lab::testkit::socketio::{Client, ClientError};
 
-/// A ban holds within half a second. This is for a machine that is overloaded.
+/// A ban takes effect within half a second. This has a margin for an overloaded machine.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 const POLLING: &str = "/socket.io/?EIO=4&transport=polling";
@@ -22,7 +22,7 @@ async fn ban(server: &TestServer, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Asks until the answer is as it should be.
+/// Polls until the condition holds.
 async fn until<F: Future<Output = bool>>(what: &str, holds: impl Fn() -> F) -> Duration {
     let since = Instant::now();
     while !holds().await {
@@ -41,7 +41,7 @@ async fn a_banned_address_is_disconnected_and_refused_until_the_ban_is_lifted() 
     let opened = get(POLLING, "192.0.2.7").send().await.unwrap().text().await.unwrap();
     let session: Value = serde_json::from_str(&opened[1..]).unwrap();
     let session = format!("{POLLING}&sid={}", session["sid"].as_str().unwrap());
-    // It waits for something to happen, and nothing does: pings come only after 25 s.
+    // An idle socket: pings are sent only every 25 s.
     drop(get(&session, "192.0.2.7").send().await.unwrap());
     let poll = tokio::spawn(get(&session, "192.0.2.7").send());
     let mut socket = Wire::connect_from(&server.url, "192.0.2.9").await;
@@ -64,16 +64,20 @@ async fn a_banned_address_is_disconnected_and_refused_until_the_ban_is_lifted() 
         assert!(body["retryAfterMs"].as_u64().is_some_and(|ms| ms > 3_500_000), "{body}");
     }
     assert_eq!(get(POLLING, "198.51.100.1").send().await.unwrap().status(), StatusCode::OK);
-    assert!(other.send(r#"42["authenticate","x"]"#).await && other.next(SOON).await.is_some(), "others go on");
+    assert!(
+        other.send(r#"42["authenticate","x"]"#).await && other.next(SOON).await.is_some(),
+        "others are not affected"
+    );
 
     assert!(ban(&server, &["list"]).await.contains("192.0.2.0/24"));
     ban(&server, &["lift", "192.0.2.0/24"]).await;
-    until("let in again", async || get(POLLING, "192.0.2.7").send().await.unwrap().status() == StatusCode::OK).await;
+    until("accepted again", async || get(POLLING, "192.0.2.7").send().await.unwrap().status() == StatusCode::OK).await;
 }
 
-/// Nothing of it is asked for at that moment, so only the ban itself can end it before the ping timeout of 45 s.
+/// It has no pending request at that moment, so only the ban itself can end its session before the ping timeout of 45
+/// s.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_polling_client_from_a_banned_address_is_offline_at_once() {
+async fn a_polling_client_from_a_banned_address_goes_offline_at_once() {
     let server = TestServer::start(&["--trusted-proxy", "127.0.0.0/8", "--offline-grace", "100ms"]).await;
     let (ann, ada) = (server.customer("ann").await, server.agent("ada").await);
     let desk = server.enter(&ada).await;
@@ -87,7 +91,7 @@ async fn a_polling_client_from_a_banned_address_is_offline_at_once() {
         assert_eq!(posted.send().await.unwrap().status(), StatusCode::OK);
     };
     say("40".into()).await;
-    // Whoever speaks before they are connected loses their session.
+    // A client that sends events before CONNECT loses its session.
     while !get(&session).await.unwrap().text().await.unwrap().contains("40{") {}
     say(format!(r#"42["authenticate","{}"]"#, ann.token)).await;
     while desk.wait_for("user-online", SOON).await.unwrap()["userId"] != ann.id.to_string() {}
@@ -95,14 +99,14 @@ async fn a_polling_client_from_a_banned_address_is_offline_at_once() {
     assert_eq!(desk.wait_for("user-offline", PATIENCE).await.unwrap()["userId"], ann.id.to_string());
 
     ban(&server, &["lift", "192.0.2.7"]).await;
-    until("let in again", async || get(POLLING).await.unwrap().status() == StatusCode::OK).await;
-    // A stock client begins anew after either of these.
+    until("accepted again", async || get(POLLING).await.unwrap().status() == StatusCode::OK).await;
+    // A stock client reconnects after either of these.
     let answer = get(&session).await.unwrap();
     assert!(answer.status() == StatusCode::BAD_REQUEST || answer.text().await.unwrap() == "1");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_banned_account_is_as_a_blocked_one_for_that_time() {
+async fn a_banned_account_is_treated_like_a_blocked_one() {
     let server = TestServer::start(&[]).await;
     let ann = server.customer("ann").await;
     let live = server.enter(&ann).await;
@@ -128,7 +132,7 @@ async fn a_banned_account_is_as_a_blocked_one_for_that_time() {
     assert_eq!(body["code"], "banned", "{body}");
 
     ban(&server, &["lift", email_of("ann").as_str()]).await;
-    until("let in again", async || {
+    until("accepted again", async || {
         let client = Client::connect(&server.url).await.unwrap();
         match client.emit_ack("authenticate", json!({ "token": ann.token })).await {
             Ok(answer) => answer["success"] == true,
@@ -140,7 +144,7 @@ async fn a_banned_account_is_as_a_blocked_one_for_that_time() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_banned_is_said_in_a_sentence_with_a_hint() {
+async fn an_invalid_ban_is_refused_with_a_hint() {
     let server = TestServer::start(&[]).await;
     let data = server.data();
     for (who, why) in [

@@ -1,4 +1,4 @@
-//! A connection that asks for far too much: what it is refused, and when it is closed.
+//! A connection that sends far too many events: what is refused, and when it is closed.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use crate::support::TestServer;
 
-/// Sends these events for as long as the connection stands, 200 a second; gives the reason with which it was closed, and when.
+/// Sends these events, 200 a second, until the connection is closed. Returns the reason, and after what time.
 async fn flood(client: &Client, name: &str, payload: Value) -> (Value, Duration) {
     let began = Instant::now();
     let mut reason = Value::Null;
@@ -31,7 +31,7 @@ async fn flood(client: &Client, name: &str, payload: Value) -> (Value, Duration)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ten_seconds_of_refused_flood_close_the_connection_with_a_reason() {
+async fn a_connection_is_closed_with_a_reason_after_ten_seconds_of_refused_events() {
     let server = TestServer::start(&[]).await;
     let (ann, bob) = (server.customer("ann").await, server.customer("bob").await);
     let resuming = server.enter(&ann).await;
@@ -46,17 +46,17 @@ async fn ten_seconds_of_refused_flood_close_the_connection_with_a_reason() {
     };
     let (resuming, nonsense) = floods.await;
     for closed in [resuming, nonsense] {
-        let (reason, after) = closed.expect("the connection goes on");
+        let (reason, after) = closed.expect("the connection was not closed");
         assert_eq!(reason["code"], "rate_limited", "{reason}");
         assert!(reason["retryAfterMs"].as_u64().unwrap() > 0, "{reason}");
         assert!(after >= Duration::from_secs(9), "closed after {after:?}");
     }
     let answer = other.emit_ack("resume", json!({"conversations": {}})).await.unwrap();
-    assert_eq!(answer["ok"], true, "another connection of the same person goes on: {answer}");
+    assert_eq!(answer["ok"], true, "another connection of the same person is affected: {answer}");
 }
 
 #[tokio::test]
-async fn resume_and_authenticate_are_refused_beyond_their_rate_and_change_nothing_then() {
+async fn resume_and_authenticate_are_refused_beyond_their_rate_without_effect() {
     let server = TestServer::start(&[]).await;
     let ann = server.customer("ann").await;
     let client = server.enter(&ann).await;
@@ -75,7 +75,7 @@ async fn resume_and_authenticate_are_refused_beyond_their_rate_and_change_nothin
         assert_eq!((&refused["code"], &refused["retryable"]), (&json!("rate_limited"), &json!(true)), "{event}");
         assert!(refused["retryAfterMs"].as_u64().is_some_and(|wait| wait > 0), "{refused}");
     }
-    // Whoever was refused another `authenticate` is still who they were.
+    // After a refused `authenticate`, the person of the connection is the same.
     let wrong = client.emit_ack("authenticate", json!({"token": "wrong"})).await.unwrap();
     assert_eq!(wrong["code"], "rate_limited", "{wrong}");
     let marked = client.emit_ack("received", json!({})).await.unwrap();
@@ -83,7 +83,7 @@ async fn resume_and_authenticate_are_refused_beyond_their_rate_and_change_nothin
 }
 
 #[tokio::test]
-async fn alternating_typing_is_passed_on_once_a_second_and_ends_as_it_ended() {
+async fn alternating_typing_notices_are_sent_once_a_second_and_end_in_the_last_state() {
     let server = TestServer::start(&[]).await;
     let (ann, admin) = (server.customer("ann").await, server.agent("admin").await);
     let (typist, hearer) = (server.enter(&ann).await, server.enter(&admin).await);
@@ -95,7 +95,7 @@ async fn alternating_typing_is_passed_on_once_a_second_and_ends_as_it_ended() {
     }
     typist.emit_ack("typing", to.clone()).await.unwrap();
     let mut told = Vec::new();
-    // What was left out is told once the second is over, as it is then.
+    // The suppressed notice is sent when the second is over, in the state at that time.
     while told.last().map(String::as_str) != Some("user-typing") || told.len() < 3 {
         let (event, _) = hearer.next_event(Duration::from_secs(5)).await.unwrap();
         if event.starts_with("user-") && event.ends_with("typing") {

@@ -1,4 +1,4 @@
-//! What one address may do, over the wire: how much is enough, and what it is told then.
+//! Limits by address and person, over the wire.
 
 mod bans;
 mod floods;

@@ -1,9 +1,9 @@
-//! Pages that may not use the server.
+//! Pages of origins that are not allowed.
 
 use crate::support::TestServer;
 
 #[tokio::test]
-async fn a_foreign_page_opens_no_session_on_what_a_browser_adds_by_itself() {
+async fn a_foreign_page_cannot_open_a_session_with_credentials_that_a_browser_adds() {
     let server = TestServer::start(&["--client-url", "https://*.shop.test,capacitor://localhost"]).await;
     let token = server.customer("ann").await.token;
     let http = reqwest::Client::new();
@@ -35,9 +35,9 @@ async fn a_foreign_page_opens_no_session_on_what_a_browser_adds_by_itself() {
     }
 }
 
-/// A page can ask without an `Origin`, for a picture or a script; browsers say then whether it is of another site.
+/// A page can send a request without an `Origin`, for a picture or a script. Browsers then send `Sec-Fetch-Site`.
 #[tokio::test]
-async fn a_picture_on_a_foreign_page_opens_no_session_on_a_cookie() {
+async fn a_picture_on_a_foreign_page_cannot_open_a_session_with_a_cookie() {
     let server = TestServer::start(&[]).await;
     let token = server.customer("ann").await.token;
     let http = reqwest::Client::new();

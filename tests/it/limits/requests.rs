@@ -1,4 +1,4 @@
-//! Requests that cost more than others.
+//! Limits of expensive requests.
 
 use serde_json::{Value, json};
 
@@ -25,14 +25,14 @@ async fn an_address_over_its_limit_gets_a_retry_time_and_others_are_served() {
         let body: Value = serde_json::from_str(&refused.text().await.unwrap()).unwrap();
         assert_eq!(body["code"], "rate_limited");
         assert!((1..=60).contains(&wait) && body["retryAfterMs"].as_u64().unwrap() <= wait * 1000, "{body}");
-        // Whatever a client writes to the left of its own address is its own invention.
+        // Addresses to the left of the client's own one in the header may be forged.
         assert_eq!(ask(path, "198.51.100.1, 192.0.2.1", json!({})).await.status(), 429, "{path}");
         assert_ne!(ask(path, "192.0.2.2", json!({})).await.status(), 429, "{path}");
     }
 }
 
 #[tokio::test]
-async fn a_header_of_a_peer_that_is_not_trusted_changes_nothing() {
+async fn a_header_of_an_untrusted_peer_is_ignored() {
     let server = TestServer::start(&["--limit", "rooms=2/1m"]).await;
     let http = reqwest::Client::new();
     let mut answers = Vec::new();
@@ -46,7 +46,7 @@ async fn a_header_of_a_peer_that_is_not_trusted_changes_nothing() {
 }
 
 #[tokio::test]
-async fn one_person_may_search_and_upload_so_much_wherever_they_are() {
+async fn searches_and_uploads_are_limited_by_person_on_any_address() {
     let flags = ["--limit", "person-searches=2/1m,person-uploads=1/1m", "--trusted-proxy", "127.0.0.0/8"];
     let server = TestServer::start(&flags).await;
     let (ada, eve) = (server.agent("ada").await, server.agent("eve").await);

@@ -1,4 +1,4 @@
-//! How many sessions may be open without anybody saying who they are, and to whom a session answers.
+//! Limits of unauthenticated sessions, and which client a session accepts.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use crate::support::TestServer;
 
 const POLLING: &str = "/socket.io/?EIO=4&transport=polling";
 
-/// How many sessions of one address nobody may have claimed.
+/// Unauthenticated sessions of one address.
 const UNCLAIMED: usize = 1000;
 
 struct Door {
@@ -23,7 +23,7 @@ impl Door {
         Self { url: server.url.clone(), http: Client::new() }
     }
 
-    /// A request that came from this address.
+    /// A request from this address.
     fn get(&self, path: &str, from: &str) -> RequestBuilder {
         self.http.get(format!("{}{path}", self.url)).header("x-forwarded-for", from)
     }
@@ -38,7 +38,7 @@ impl Door {
         asked.send().await.unwrap()
     }
 
-    /// Opens a session; gives the path of its requests.
+    /// Opens a session. Returns the path of its requests.
     async fn open(&self, from: &str, token: Option<&str>) -> String {
         let answer = self.handshake(from, token).await;
         assert_eq!(answer.status(), 200);
@@ -52,7 +52,7 @@ fn session(opened: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_flood_of_handshakes_takes_the_places_of_its_own_address_alone() {
+async fn a_flood_of_handshakes_takes_only_the_places_of_its_own_address() {
     let server = TestServer::start(&["--trusted-proxy", "127.0.0.0/8"]).await;
     let (door, ann) = (Door::of(&server), server.customer("ann").await);
     let began = Instant::now();
@@ -60,7 +60,7 @@ async fn a_flood_of_handshakes_takes_the_places_of_its_own_address_alone() {
     let opened = stream::iter(1..UNCLAIMED).map(|_| door.handshake("192.0.2.1", None)).buffer_unordered(50);
     assert!(opened.all(|answer| async move { answer.status() == 200 }).await);
 
-    // The place is free again once the oldest has been silent for long enough, not before.
+    // A place becomes free when the oldest session has been silent for long enough, not before.
     let next = door.handshake("192.0.2.1", None);
     let asked = Instant::now();
     let others = async {
@@ -71,8 +71,8 @@ async fn a_flood_of_handshakes_takes_the_places_of_its_own_address_alone() {
     let (next, others_took) = tokio::join!(next, others);
     assert!(others_took < Duration::from_secs(2), "{others_took:?} for others, and for who shows a token");
     assert_eq!(next.status(), 200);
-    assert!(began.elapsed() >= Duration::from_secs(5), "the oldest has to go after {:?}", began.elapsed());
-    assert_eq!(door.get(&first, "192.0.2.1").send().await.unwrap().status(), 400, "the oldest has gone");
+    assert!(began.elapsed() >= Duration::from_secs(5), "the oldest session was closed after {:?}", began.elapsed());
+    assert_eq!(door.get(&first, "192.0.2.1").send().await.unwrap().status(), 400, "the oldest session is closed");
 }
 
 #[tokio::test]
@@ -105,9 +105,9 @@ async fn a_session_accepts_requests_of_its_own_client_only() {
         let upgrade = door.get(&upgrade, stranger).bearer_auth(&bob.token).header("upgrade", "websocket");
         assert_eq!(status(upgrade.header("connection", "upgrade")).await, 400);
     }
-    // The same token from another network: a phone that goes from one to the other.
+    // The same token from another network, as when a phone changes networks.
     assert_eq!(status(door.post(&with_token, "192.0.2.9").bearer_auth(&ann.token).body("40")).await, 200);
-    // The session has gone on undisturbed. A ping may come before the answer.
+    // The session is not affected. A ping may come before the answer.
     loop {
         let greeted = door.get(&with_token, "192.0.2.1").bearer_auth(&ann.token).send().await.unwrap();
         assert_eq!(greeted.status(), 200);
@@ -122,6 +122,6 @@ async fn a_session_accepts_requests_of_its_own_client_only() {
     assert_eq!(status(door.post(&without, "192.0.2.1").body("40")).await, 200);
     let authenticate = format!(r#"42["authenticate","{}"]"#, ann.token);
     assert_eq!(status(door.post(&without, "192.0.2.1").body(authenticate)).await, 200);
-    assert_eq!(status(door.get(&without, "192.0.2.9")).await, 400, "what the token gave it is not for others");
+    assert_eq!(status(door.get(&without, "192.0.2.9")).await, 400, "a client without the token cannot use the session");
     assert_eq!(status(door.get(&without, "192.0.2.1")).await, 200);
 }

@@ -1,8 +1,8 @@
-//! The server beside a small model of itself: random operations of several people on several tabs, over several faces,
-//! with lost connections, restarts and jumps of the clock; after every few of them, what everybody sees is what the model
-//! says.
+//! Compares the server with a small model of it: random operations of several people on several tabs, over several
+//! faces, with lost connections, restarts and jumps of the clock. Every few operations, everybody's view must equal the
+//! model's.
 //!
-//! `DESKLINE_MODEL_SEED` and `DESKLINE_MODEL_OPERATIONS` repeat a run, and make a long one.
+//! `DESKLINE_MODEL_SEED` repeats a run, `DESKLINE_MODEL_OPERATIONS` sets its length.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -25,23 +25,24 @@ use tab::Tab;
 
 const OPERATIONS: u32 = 10_000;
 
-/// After so many operations everybody's view is compared.
+/// Number of operations after which everybody's view is compared.
 const COMPARED: u32 = 20;
 
-/// After so many operations the requests are compared, too.
+/// Number of operations after which the responses to requests are compared, too.
 const ASKED: u32 = 500;
 
 const CUSTOMERS: usize = 6;
 
 const AGENTS: usize = 2;
 
-/// Of each person. One of an agent's and of every second customer's is a polling one.
+/// Tabs of each person. One of each agent's and of every second customer's polls.
 const TABS: usize = 2;
 
-/// How many kinds of operations there are, jumps back of the clock and both comparisons among them.
+/// Number of kinds of operations, including jumps back of the clock and both comparisons.
 const OPERATION_KINDS: usize = 19;
 
-/// The most messages that a conversation gets before a new person takes its customer's place. One request shows more.
+/// The maximum number of messages of a conversation before a new person replaces its customer. One request returns
+/// more.
 const ROOM: usize = 400;
 
 /// A clock that jumps.
@@ -53,10 +54,10 @@ impl Clock for Jumping {
     }
 }
 
-/// What an operation was; `None` if there was nothing that it could have done.
+/// The kind of an operation; `None` if it was not possible.
 type Done = Option<&'static str>;
 
-/// Everybody, the server, and the model.
+/// All people, the server, and the model.
 struct World {
     server: TestServer,
     clock: Arc<Jumping>,
@@ -65,28 +66,28 @@ struct World {
     /// Agents first, then customers.
     people: Vec<Account>,
     tabs: Vec<Tab>,
-    /// By customer: the conversation's id, once there is one, and what the model knows of it.
+    /// By customer: the conversation's id, once there is one, and its model.
     logs: Vec<(Option<String>, Log)>,
-    /// Customers whose place somebody else has taken, and how many of their messages wait for the desk for ever.
+    /// Former customers, and how many of their messages stay unread by the desk.
     former: usize,
     left_unread: u64,
     said: u64,
-    /// By tab: what it said last, to say it again.
+    /// By tab: its last message, for retries.
     last: Vec<Option<(Value, Value)>>,
     counts: std::collections::BTreeMap<&'static str, u32>,
 }
 
-#[expect(clippy::print_stderr, reason = "whoever reads the failure needs the seed")]
+#[expect(clippy::print_stderr, reason = "the seed is needed to reproduce a failure")]
 #[expect(clippy::disallowed_methods, reason = "a run is repeated by its seed")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn everybody_sees_what_the_model_says() {
+async fn everybody_sees_what_the_model_predicts() {
     let given = |name: &str| std::env::var(name).ok().map(|value| value.parse().unwrap());
     let seed = given("DESKLINE_MODEL_SEED").unwrap_or_else(|| u64::from(rand::random::<u32>()));
     let operations = given("DESKLINE_MODEL_OPERATIONS").map_or(OPERATIONS, |many| u32::try_from(many).unwrap());
     eprintln!("model: DESKLINE_MODEL_SEED={seed} DESKLINE_MODEL_OPERATIONS={operations}");
     let mut world = World::new(seed).await;
     for done in 1..=operations {
-        // Only what did something counts.
+        // Only operations that had an effect count.
         while !world.operate().await {}
         if done % COMPARED == 0 {
             world.compare().await;
@@ -128,7 +129,7 @@ impl World {
         world
     }
 
-    /// Somebody new comes in a customer's place, whose conversation stays as it is.
+    /// A new person replaces a customer, whose conversation stays as it is.
     async fn take_the_place(&mut self, customer: usize) -> Done {
         self.compare_conversation(customer).await;
         self.former += 1;
@@ -170,7 +171,7 @@ impl World {
         self.tabs[tab].come_back(&url, &ids).await;
     }
 
-    /// One operation. False if there was nothing to do.
+    /// Runs one operation. Returns false if it was not possible.
     async fn operate(&mut self) -> bool {
         self.let_time_pass();
         let done = self.do_something().await;
@@ -234,7 +235,7 @@ impl World {
         format!("number {} \u{1F600}", self.said)
     }
 
-    /// Whom a tab writes to in a customer's conversation.
+    /// The recipient of a tab's messages in a customer's conversation.
     fn addressee(&mut self, tab: usize, customer: usize) -> String {
         let other = if self.side(tab) == 1 { AGENTS + customer } else { self.pick(AGENTS) };
         self.people[other].id.to_string()
@@ -257,7 +258,7 @@ impl World {
         Some("say")
     }
 
-    /// The same message again changes nothing, and is answered as before.
+    /// A retry changes nothing, and gets the same acknowledgement.
     async fn say_again(&mut self, tab: usize) -> Done {
         let (message, first) = self.last[tab].clone()?;
         let again = self.tabs[tab].ask("send-message", message).await;
@@ -270,7 +271,7 @@ impl World {
         let id = self.logs[customer].0.clone()?;
         let up_to = self.random.random_range(0..self.logs[customer].1.last + 3);
         self.tabs[tab].emit("mark-read", json!({"conversationId": id, "seq": up_to}));
-        // An answer to anything else comes after it was looked at.
+        // The answer to a later event shows that it was handled.
         self.tabs[tab].ask("resume", json!({"conversations": {}})).await;
         if let Some(seq) = self.logs[customer].1.mark_read(side, up_to) {
             self.tabs[tab].knows(&id, seq);
@@ -336,7 +337,7 @@ impl World {
         Some("restart")
     }
 
-    /// Everybody who is there sees what the model says.
+    /// Compares the view of everybody who is connected with the model.
     async fn compare(&mut self) {
         for customer in 0..CUSTOMERS {
             self.compare_conversation(customer).await;
@@ -344,7 +345,7 @@ impl World {
         self.count("compare");
     }
 
-    /// The same of one conversation; false if nobody is there to see it.
+    /// The same for one conversation. Returns false if nobody is connected to see it.
     async fn compare_conversation(&mut self, customer: usize) -> bool {
         let mut is_seen = false;
         for tab in 0..self.tabs.len() {

@@ -1,26 +1,26 @@
-//! What conversations are, in as few words as possible: the rules that the server is held against. Written without a look
-//! at how the server keeps them.
+//! A minimal model of conversations, with which the server is compared. It was written independently of the server's
+//! code.
 
 use std::collections::BTreeMap;
 
 /// 0 for the customer, 1 for the desk.
 pub(super) type Side = usize;
 
-/// A message, as far as anybody may know of it.
+/// The visible state of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Said {
     pub(super) author: usize,
     pub(super) side: Side,
-    /// What it says now; `None` once it was deleted.
+    /// Its current text; `None` if it is deleted.
     pub(super) text: Option<String>,
 }
 
 /// One conversation with the desk.
 #[derive(Debug, Clone)]
 pub(super) struct Log {
-    /// How many entries there are: the seq of the newest.
+    /// The number of entries, which is the seq of the newest.
     pub(super) last: u64,
-    /// By seq.
+    /// Messages by seq.
     pub(super) messages: BTreeMap<u64, Said>,
     /// How far each side has read.
     pub(super) read: [u64; 2],
@@ -42,17 +42,17 @@ impl Log {
         self.messages.iter().filter(|(_, said)| said.text.is_some()).map(|(seq, said)| (*seq, said))
     }
 
-    /// How many messages wait for this side, beyond a seq.
+    /// The number of messages to this side after a seq.
     fn beyond(&self, side: Side, seq: u64) -> u64 {
         self.shown().filter(|(at, said)| *at > seq && said.side != side).count() as u64
     }
 
-    /// How many messages wait to be read by this side.
+    /// The number of unread messages of this side.
     pub(super) fn unread(&self, side: Side) -> u64 {
         self.beyond(side, self.read[side])
     }
 
-    /// Something is said. Gives its seq, as all of these do if they are news.
+    /// Adds a message. Returns its seq, as all of these methods do if they change anything.
     pub(super) fn say(&mut self, author: usize, side: Side, text: &str) -> u64 {
         let seq = self.next();
         self.messages.insert(seq, Said { author, side, text: Some(text.to_owned()) });
@@ -60,7 +60,7 @@ impl Log {
         seq
     }
 
-    /// A side has read up to a seq, which is news only if fewer messages wait for it then.
+    /// Marks a side as having read up to a seq, which changes something only if it leaves fewer messages unread.
     pub(super) fn mark_read(&mut self, side: Side, up_to: u64) -> Option<u64> {
         let newest = self.shown().next_back().map_or(0, |(seq, _)| seq);
         let up_to = if up_to >= newest { self.last } else { up_to };
@@ -79,7 +79,7 @@ impl Log {
         Some(self.next())
     }
 
-    /// `Err` if the message is gone.
+    /// `Err` if the message is deleted.
     pub(super) fn edit(&mut self, message: u64, text: &str) -> Result<Option<u64>, ()> {
         let said = self.messages.get_mut(&message).ok_or(())?;
         if *said.text.as_ref().ok_or(())? == text {

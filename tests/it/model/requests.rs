@@ -1,4 +1,4 @@
-//! What is done and seen by requests, and over the other dialects.
+//! Operations and comparisons by requests, and over the other dialects.
 
 use deskline::domain::Timestamp;
 use futures_util::{SinkExt, StreamExt};
@@ -27,7 +27,7 @@ impl World {
         answer.json().await.unwrap()
     }
 
-    /// A customer's room, as the shop names it.
+    /// The UUID of a customer's room, as the storefront names it.
     async fn room(&self, customer: usize) -> String {
         let url = format!("{}/api/public/chat-rooms/", self.server.url);
         let token = &self.people[AGENTS + customer].token;
@@ -35,7 +35,7 @@ impl World {
         text(&answer.json::<Value>().await.unwrap(), "id").to_owned()
     }
 
-    /// An agent sets the status over the shop's requests.
+    /// An agent sets the status over the storefront's routes.
     pub(super) async fn change_status(&mut self, customer: usize) -> Done {
         let status = ["waiting", "active", "closed"][self.pick(3)];
         let (agent, room) = (self.pick(AGENTS), self.room(customer).await);
@@ -46,7 +46,7 @@ impl World {
 
     /// Reads the history as the unchanged frontend does, which marks it as read.
     pub(super) async fn read_history(&mut self, tab: usize, customer: usize) -> Done {
-        // Marks are not waited for: they are kept once somebody has heard of them.
+        // The request does not wait for the read mark; it is stored when a client has received it.
         if !self.compare_conversation(customer).await {
             return None;
         }
@@ -58,7 +58,7 @@ impl World {
         let read = |(seq, said): (u64, &Said)| seq <= log.read[1 - said.side];
         let flags: Vec<bool> = log.shown().map(read).collect();
         let told: Vec<bool> = history.as_array().unwrap().iter().map(|said| said["read"] == true).collect();
-        assert_eq!(told, flags, "what counts as read");
+        assert_eq!(told, flags, "the `read` flags");
         let newest = log.shown().next_back().map(|(seq, _)| seq);
         if let Some(newest) = newest {
             log.mark_read(side, newest);
@@ -66,7 +66,7 @@ impl World {
         Some("read the history")
     }
 
-    /// Somebody says something over a websocket of another dialect.
+    /// Sends a message over a websocket of another dialect.
     pub(super) async fn say_in_a_room(&mut self, tab: usize, customer: usize) -> Done {
         if self.logs[customer].1.messages.len() >= super::ROOM {
             return self.take_the_place(customer).await;
@@ -104,7 +104,7 @@ impl World {
         self.pick(2) == 0
     }
 
-    /// What requests of all dialects show is what the model says.
+    /// Compares the responses of all dialects with the model.
     pub(super) async fn compare_requests(&mut self) {
         for customer in 0..CUSTOMERS {
             let (Some(id), log) = self.logs[customer].clone() else { continue };
@@ -118,7 +118,7 @@ impl World {
             let of_room = self.get(0, &format!("/api/admin/chat-rooms/{room}/")).await;
             assert_eq!((&of_room["status"], number(&of_room, "unread_count")), (&log.status.into(), log.unread(1)));
             let unread = self.get(AGENTS + customer, "/api/chat/unread-count").await;
-            assert_eq!(number(&unread, "count"), log.unread(0), "what waits for a customer");
+            assert_eq!(number(&unread, "count"), log.unread(0), "unread messages of a customer");
             let list = self.get(0, "/api/chat/conversations").await;
             let listed = list.as_array().unwrap().iter().find(|listed| listed["conversationId"] == *id);
             let last = log.shown().next_back();
@@ -130,7 +130,7 @@ impl World {
             }
         }
         let all = self.left_unread + self.logs.iter().map(|(_, log)| log.unread(1)).sum::<u64>();
-        assert_eq!(number(&self.get(0, "/api/chat/unread-count").await, "count"), all, "what waits for the desk");
+        assert_eq!(number(&self.get(0, "/api/chat/unread-count").await, "count"), all, "unread messages of the desk");
         let list = self.get(1, "/api/chat/conversations").await;
         let times = list
             .as_array()

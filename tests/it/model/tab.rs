@@ -1,4 +1,4 @@
-//! A tab of somebody: what it has heard, and what it makes of it.
+//! A person's tab: the events that it received, and its view of the conversations.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,7 @@ use super::TABS;
 use super::reference::Log;
 use crate::support::{Account, SOON, number, text};
 
-/// What an entry told.
+/// The content of an entry.
 #[derive(Debug, Clone)]
 enum Told {
     Message { id: String, text: Option<String> },
@@ -18,29 +18,29 @@ enum Told {
     Other,
 }
 
-/// What a client knows of one conversation, by seq.
+/// A client's knowledge of one conversation, by seq.
 #[derive(Debug, Default)]
 struct View {
     told: BTreeMap<u64, Told>,
-    /// Entries that it brought about itself and is not told.
+    /// Entries that it caused itself and does not receive.
     own: BTreeSet<u64>,
-    /// How far it has resumed: what comes live on the same connection may be in that already.
+    /// How far it has resumed: entries that arrive live on the same connection may be part of that already.
     resumed: u64,
 }
 
-/// A Socket.IO client that keeps what it hears when it loses its connection.
+/// A Socket.IO client that keeps its state when it loses its connection.
 pub(super) struct Tab {
-    /// Whose it is.
+    /// Its person.
     pub(super) owner: usize,
     is_polling: bool,
     account: Account,
-    /// `None` while it is away.
+    /// `None` while it is disconnected.
     client: Option<Client>,
     views: BTreeMap<String, View>,
 }
 
 impl Tab {
-    /// By its place among all tabs, of which every fourth is a polling one.
+    /// Creates the tab with this index among all tabs, of which every fourth one polls.
     pub(super) fn new(tab: usize, account: &Account) -> Self {
         let (owner, is_polling) = (tab / TABS, tab % 4 == 1);
         Self { owner, is_polling, account: account.clone(), client: None, views: BTreeMap::new() }
@@ -50,12 +50,12 @@ impl Tab {
         self.client.is_some()
     }
 
-    /// Goes away without a word.
+    /// Drops the connection without a close.
     pub(super) fn drop_connection(&mut self) {
         self.client = None;
     }
 
-    /// Comes back, and reads what it has missed of these conversations.
+    /// Reconnects, and resumes these conversations.
     pub(super) async fn come_back(&mut self, url: &str, conversations: &[String]) {
         let client = if self.is_polling { Client::connect_by_polling(url).await } else { Client::connect(url).await };
         let client = client.unwrap();
@@ -85,30 +85,30 @@ impl Tab {
         self.client = Some(client);
     }
 
-    /// Asks for something, and gives the answer.
+    /// Sends an event, and returns its acknowledgement.
     pub(super) async fn ask(&self, event: &str, argument: Value) -> Value {
-        self.client.as_ref().expect("the tab is away").emit_ack(event, argument).await.unwrap()
+        self.client.as_ref().expect("the tab is disconnected").emit_ack(event, argument).await.unwrap()
     }
 
-    /// Says something that nobody is answered.
+    /// Sends an event without an acknowledgement.
     pub(super) fn emit(&self, event: &str, argument: Value) {
-        self.client.as_ref().expect("the tab is away").emit(event, argument).unwrap();
+        self.client.as_ref().expect("the tab is disconnected").emit(event, argument).unwrap();
     }
 
-    /// A conversation goes on no longer.
+    /// Forgets a conversation that is no longer used.
     pub(super) fn forget(&mut self, conversation: Option<&str>) {
         conversation.and_then(|id| self.views.remove(id));
     }
 
-    /// It knows of an entry without being told.
+    /// Records an entry that it does not receive.
     pub(super) fn knows(&mut self, conversation: &str, seq: u64) {
         self.views.entry(conversation.to_owned()).or_default().own.insert(seq);
     }
 
-    /// Listens until it has heard everything there is, and then knows exactly what the model says.
+    /// Receives until it has all entries. Its view must then equal the model's.
     pub(super) async fn agrees(&mut self, conversation: &str, log: &Log) {
         while self.views.get(conversation).map_or(0, View::known) < log.last {
-            let client = self.client.as_ref().expect("the tab is away");
+            let client = self.client.as_ref().expect("the tab is disconnected");
             let (name, event) = client.next_event(SOON).await.unwrap_or_else(|error| {
                 let known = self.views.get(conversation).map_or(0, View::known);
                 panic!("{} waits for {conversation}/{} beyond {known}: {error}", self.account.name, log.last)
@@ -128,7 +128,7 @@ impl Tab {
             "conversation-status" => "status",
             "message-edited" => "edit",
             "message-deleted" => "delete",
-            // What is refused is answered, too.
+            // Refusals are acknowledged, too.
             _ => return,
         };
         let (conversation, seq) = (text(event, "conversationId").to_owned(), number(event, "seq"));
@@ -152,7 +152,7 @@ impl Tab {
 }
 
 impl View {
-    /// How far it knows everything.
+    /// The seq up to which it has all entries.
     fn known(&self) -> u64 {
         let mut known = 0;
         while self.told.contains_key(&(known + 1)) || self.own.contains(&(known + 1)) {
@@ -161,7 +161,7 @@ impl View {
         known
     }
 
-    /// What all messages say now.
+    /// The current texts of all messages.
     fn messages(&self) -> Vec<(u64, Option<String>)> {
         let mut now: BTreeMap<&str, (u64, Option<&str>)> = BTreeMap::new();
         for (seq, told) in &self.told {

@@ -13,12 +13,12 @@ use deskline::net::Heartbeat;
 const POLLING: &str = "/engine.io/?EIO=4&transport=polling";
 const WEBSOCKET: &str = "/engine.io/?EIO=4&transport=websocket";
 
-/// What a handshake said.
+/// The content of an open packet.
 fn opened(packet: &str) -> Value {
-    serde_json::from_str(packet.strip_prefix('0').expect("no open packet")).unwrap()
+    serde_json::from_str(packet.strip_prefix('0').expect("not an open packet")).unwrap()
 }
 
-/// Opens a session by polling; gives its id.
+/// Opens a session by polling. Returns its id.
 async fn open(echo: &Echo) -> String {
     let (status, body) = echo.get(POLLING).await;
     assert_eq!(status, 200);
@@ -29,7 +29,7 @@ fn session(sid: &str) -> String {
     format!("{POLLING}&sid={sid}")
 }
 
-/// Polls until a packet is not a ping; pings are answered. `None` if the session is gone.
+/// Polls until a packet is not a ping; pings are answered. `None` if the session is closed.
 async fn poll(echo: &Echo, sid: &str) -> Option<Vec<String>> {
     loop {
         let (status, body) = echo.get(&session(sid)).await;
@@ -48,7 +48,7 @@ async fn poll(echo: &Echo, sid: &str) -> Option<Vec<String>> {
 }
 
 #[tokio::test]
-async fn a_handshake_says_what_the_client_needs_to_know() {
+async fn a_handshake_has_the_parameters_of_the_session() {
     let echo = Echo::start(PATIENT).await;
     let mut open = opened(&echo.get(POLLING).await.1);
     assert!(open["sid"].take().as_str().is_some_and(|sid| !sid.is_empty()));
@@ -56,11 +56,11 @@ async fn a_handshake_says_what_the_client_needs_to_know() {
     assert_eq!(open, rest(json!(["websocket"])));
     let mut open = opened(&echo.websocket(WEBSOCKET).await.unwrap().text().await);
     open["sid"].take();
-    assert_eq!(open, rest(json!([])), "a websocket changes to nothing");
+    assert_eq!(open, rest(json!([])), "a websocket has no upgrades");
 }
 
 #[tokio::test]
-async fn what_is_no_handshake_and_no_session_is_refused() {
+async fn malformed_handshakes_and_unknown_sessions_are_refused() {
     let echo = Echo::start(PATIENT).await;
     for path in [
         "/engine.io/?transport=polling",
@@ -85,7 +85,7 @@ async fn what_is_no_handshake_and_no_session_is_refused() {
 }
 
 #[tokio::test]
-async fn packets_go_both_ways_by_polling_in_order() {
+async fn packets_arrive_in_order_both_ways_by_polling() {
     let echo = Echo::start(PATIENT).await;
     let sid = open(&echo).await;
     assert_eq!(echo.post(&session(&sid), format!("4a{SEPARATOR}4b{SEPARATOR}bAQIDBA==")).await, 200);
@@ -97,7 +97,7 @@ async fn packets_go_both_ways_by_polling_in_order() {
 }
 
 #[tokio::test]
-async fn packets_go_both_ways_by_websocket() {
+async fn packets_arrive_both_ways_by_websocket() {
     let echo = Echo::start(PATIENT).await;
     let mut wire = echo.websocket(WEBSOCKET).await.unwrap();
     wire.text().await;
@@ -108,7 +108,7 @@ async fn packets_go_both_ways_by_websocket() {
 }
 
 #[tokio::test]
-async fn what_is_no_packet_or_too_long_ends_the_session() {
+async fn a_malformed_or_too_long_packet_ends_the_session() {
     let echo = Echo::start(PATIENT).await;
     for wrong in ["abc".to_owned(), format!("4{}", "x".repeat(1_000_001))] {
         let sid = open(&echo).await;
@@ -150,10 +150,10 @@ async fn pings_are_sent_regularly_and_a_client_that_does_not_answer_is_disconnec
     let mut wire = echo.websocket(WEBSOCKET).await.unwrap().0;
     let began = Instant::now();
     let closed = async { while let Some(Ok(_)) = futures_util::StreamExt::next(&mut wire).await {} };
-    tokio::time::timeout(SOON, closed).await.expect("it goes on without a pong");
+    tokio::time::timeout(SOON, closed).await.expect("the session stays open without a pong");
     assert!(began.elapsed() >= hasty.timeout, "{:?}", began.elapsed());
     while echo.get(&session(&sid)).await.0 == 200 {
-        assert!(began.elapsed() < SOON, "it goes on without a pong");
+        assert!(began.elapsed() < SOON, "the session stays open without a pong");
     }
 }
 
@@ -161,7 +161,7 @@ async fn pings_are_sent_regularly_and_a_client_that_does_not_answer_is_disconnec
 async fn a_session_upgrades_to_a_websocket_and_continues_there() {
     let echo = Echo::start(PATIENT).await;
     let sid = open(&echo).await;
-    // The first ping, so that no poll waits for it.
+    // Reads the first ping, so that no later poll gets it.
     let _first = echo.get(&session(&sid)).await;
     echo.post(&session(&sid), "3").await;
     let mut wire = echo.websocket(&format!("{WEBSOCKET}&sid={sid}")).await.unwrap();
@@ -170,9 +170,9 @@ async fn a_session_upgrades_to_a_websocket_and_continues_there() {
     wire.send("5").await;
     wire.send("4hello").await;
     assert_eq!(wire.text().await, "4hello");
-    assert_eq!(echo.get(&session(&sid)).await.0, 400, "it polls no more");
+    assert_eq!(echo.get(&session(&sid)).await.0, 400, "polls are refused after the upgrade");
     let second = echo.websocket(&format!("{WEBSOCKET}&sid={sid}")).await;
-    assert!(is_refused(second).await, "it has one websocket");
+    assert!(is_refused(second).await, "a second websocket is refused");
     wire.send("4still there").await;
     assert_eq!(wire.text().await, "4still there");
 }

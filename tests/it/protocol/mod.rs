@@ -1,7 +1,8 @@
-//! What the protocols Engine.IO 4 and Socket.IO 5 demand of a server, asked of an echo behind our settings and layers. The official
-//! suites, which have to be fetched, run every night; `docs/decisions/protocol-suites.md` lists what fails there.
+//! Requirements of the protocols Engine.IO 4 and Socket.IO 5, tested on an echo server with our settings and layers.
+//! The official suites, which have to be downloaded, run every night; `docs/decisions/protocol-suites.md` lists the
+//! tests that fail.
 //!
-//! The library sends its first ping at once rather than after an interval, so pings are answered wherever they come.
+//! socketioxide sends its first ping at once and not after an interval, so these clients answer pings at any time.
 
 use std::time::Duration;
 
@@ -21,13 +22,13 @@ mod echo;
 mod engine;
 mod socket;
 
-/// Stands between the packets of one body.
+/// Separates the packets of one body.
 const SEPARATOR: char = '\u{1e}';
 
 /// Long enough for a busy machine to answer a ping.
 const PATIENT: Heartbeat = Heartbeat { interval: Duration::from_millis(300), timeout: Duration::from_secs(20) };
 
-/// An echo that serves until it is dropped.
+/// An echo server, stopped on drop.
 struct Echo {
     host: String,
     http: Http,
@@ -43,19 +44,19 @@ impl Echo {
         Self { host, http: Http::new(), _stop: stop.drop_guard() }
     }
 
-    /// GETs; gives the status and the body.
+    /// GETs. Returns the status and the body.
     async fn get(&self, path: &str) -> (u16, String) {
         let answer = self.http.get(format!("http://{}{path}", self.host)).timeout(SOON).send().await.unwrap();
         (answer.status().as_u16(), answer.text().await.unwrap())
     }
 
-    /// POSTs; gives the status.
+    /// POSTs. Returns the status.
     async fn post(&self, path: &str, body: impl Into<String>) -> u16 {
         let request = self.http.post(format!("http://{}{path}", self.host)).timeout(SOON).body(body.into());
         request.send().await.unwrap().status().as_u16()
     }
 
-    /// Opens a websocket; the status if it is refused.
+    /// Opens a websocket; an error is the status of a refusal.
     async fn websocket(&self, path: &str) -> Result<Wire, u16> {
         let stream = TcpStream::connect(&self.host).await.unwrap();
         let opening = client_async(format!("ws://{}{path}", self.host), stream);
@@ -67,7 +68,7 @@ impl Echo {
     }
 }
 
-/// Whether a websocket was refused, or closed before anything came.
+/// Whether a websocket was refused, or closed before the first frame.
 async fn is_refused(opened: Result<Wire, u16>) -> bool {
     match opened {
         Ok(mut wire) => wire.is_closed().await,
@@ -83,10 +84,10 @@ impl Wire {
         self.0.send(Message::text(packet)).await.unwrap();
     }
 
-    /// The next frame that is no ping; `None` once it is closed.
+    /// The next frame other than a ping; `None` if the websocket is closed.
     async fn next(&mut self) -> Option<Message> {
         loop {
-            match timeout(SOON, self.0.next()).await.expect("nothing comes, and it is not closed either")?.ok()? {
+            match timeout(SOON, self.0.next()).await.expect("neither a frame nor a close in time")?.ok()? {
                 Message::Text(ping) if ping.as_str() == "2" => self.0.send(Message::text("3")).await.ok()?,
                 Message::Close(_) => return None,
                 Message::Ping(_) | Message::Pong(_) => {}
@@ -100,7 +101,7 @@ impl Wire {
         self.next().await.expect("it is closed").into_text().unwrap().as_str().to_owned()
     }
 
-    /// Whether it is closed, perhaps after a packet that says so.
+    /// Whether it is closed, possibly after a close packet.
     async fn is_closed(&mut self) -> bool {
         match self.next().await {
             None => true,

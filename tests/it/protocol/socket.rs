@@ -6,7 +6,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use super::{Echo, PATIENT, Wire};
 
-/// A session in which nothing is connected yet.
+/// A session that is connected to no namespace yet.
 async fn open(echo: &Echo) -> Wire {
     let mut wire = echo.websocket("/socket.io/?EIO=4&transport=websocket").await.unwrap();
     assert!(wire.text().await.starts_with("0{"));
@@ -41,7 +41,7 @@ async fn a_client_connects_to_namespaces_with_and_without_a_payload() {
 }
 
 #[tokio::test]
-async fn a_namespace_that_is_not_there_is_refused() {
+async fn an_unknown_namespace_is_refused() {
     let echo = Echo::start(PATIENT).await;
     let mut wire = open(&echo).await;
     wire.send("40/random").await;
@@ -97,5 +97,5 @@ async fn leaving_one_namespace_leaves_the_others() {
     wire.send(r#"42["message","still here"]"#).await;
     assert_eq!(wire.text().await, r#"42["message-back","still here"]"#);
     wire.send(r#"42/custom,["message","gone"]"#).await;
-    assert!(wire.is_closed().await, "nobody is connected there any more");
+    assert!(wire.is_closed().await, "no namespace is connected any more");
 }

@@ -1,4 +1,4 @@
-//! Helpers of this suite: servers in this process or as one of their own, and clients.
+//! Helpers of this suite: servers in this process or as child processes, and clients.
 
 use std::time::Duration;
 

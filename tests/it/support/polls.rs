@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-/// A raw polling session. The library's client hides its requests, and polls by itself.
+/// A raw polling session. The client of the testkit hides its requests, and polls by itself.
 pub(crate) struct Polls {
     client: reqwest::Client,
     url: String,
@@ -48,7 +48,7 @@ impl Polls {
     pub(crate) async fn poll_for(&self, wanted: &str) {
         for _ in 0..20 {
             let answer = self.poll().await;
-            assert!(!answer.contains("Session ID unknown"), "its session has ended before {wanted:?} came");
+            assert!(!answer.contains("Session ID unknown"), "its session was closed before {wanted:?} arrived");
             if answer.contains(wanted) {
                 return;
             }

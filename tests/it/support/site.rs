@@ -53,5 +53,5 @@ impl Site {
 /// Runs the program until it exits.
 pub(crate) async fn run(arguments: &[&str]) -> Output {
     let run = Command::new(PROGRAM).args(arguments).stdin(Stdio::null()).kill_on_drop(true).output();
-    timeout(STOP, run).await.expect("the program does not end").unwrap()
+    timeout(STOP, run).await.expect("the program does not exit").unwrap()
 }

@@ -1,4 +1,4 @@
-//! Heads that RFC 9112 does not allow, and what answers say of caching.
+//! Request heads that RFC 9112 forbids, and `Cache-Control` of responses.
 
 use super::exchange;
 use crate::support::TestServer;
@@ -8,7 +8,7 @@ fn status(answer: &str) -> &str {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_another_server_could_read_differently_is_refused() {
+async fn heads_that_another_server_could_parse_differently_are_refused() {
     let server = TestServer::start(&[]).await;
     for (request, expected) in [
         ("GET /health HTTP/1.1\r\nHost: a.test\r\n\r\n", "200"),
@@ -32,7 +32,7 @@ async fn what_another_server_could_read_differently_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_body_may_hold_what_a_head_may_not_and_the_connection_goes_on() {
+async fn a_body_may_contain_bytes_that_a_head_may_not() {
     let server = TestServer::start(&[]).await;
     let body = "{\n\"email\": \"a\",\n\"password\": \"b\"\n}\n";
     let first = format!("POST /api/auth/login HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n{body}", body.len());

@@ -1,5 +1,5 @@
-//! What carries requests and sockets, spoken to byte by byte: heads that are no heads, bodies that drip, answers that nobody
-//! reads, polls that are abandoned, and changes to a websocket that fail.
+//! The transport, tested byte by byte: malformed heads, slow bodies, unread responses, abandoned polls, and failing
+//! upgrades to a websocket.
 #![cfg(target_os = "linux")]
 
 use std::time::Duration;
@@ -26,7 +26,7 @@ async fn connect(url: &str) -> TcpStream {
     stream
 }
 
-/// Sends these bytes; gives what comes until the server closes, or has said nothing more for a moment.
+/// Sends these bytes. Returns what arrives until the server closes the connection, or sends nothing for a moment.
 async fn exchange(url: &str, request: &str) -> String {
     let mut stream = connect(url).await;
     stream.write_all(request.as_bytes()).await.unwrap();

@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout};
 use super::connect;
 use crate::support::{Account, SOON, TestServer, number};
 
-/// A session that is polled by hand, as a stock client would.
+/// A session that is polled by hand, like by a stock client.
 pub(super) struct Session {
     http: reqwest::Client,
     base: String,
@@ -17,7 +17,7 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Goes through both handshakes.
+    /// Completes both handshakes.
     pub(super) async fn open(url: &str) -> Self {
         let http = reqwest::Client::builder().user_agent("a browser of the tests").build().unwrap();
         let base = format!("{url}/socket.io/?EIO=4&transport=polling");
@@ -45,7 +45,7 @@ impl Session {
         (status, answer.text().await.unwrap().split('\u{1e}').map(str::to_owned).collect())
     }
 
-    /// Polls and answers pings until such a packet comes.
+    /// Polls and answers pings until such a packet arrives.
     pub(super) async fn until(&self, is_it: impl Fn(&str) -> bool) -> String {
         let began = Instant::now();
         while began.elapsed() < SOON {
@@ -58,7 +58,7 @@ impl Session {
                 return found;
             }
         }
-        panic!("it did not come");
+        panic!("the packet did not arrive");
     }
 }
 
@@ -76,18 +76,22 @@ async fn a_slow_polling_client_loses_its_session_and_is_caught_up() {
     let began = Instant::now();
     let (status, last) = loop {
         let (status, packets) = slow.poll().await;
-        assert!(!packets.iter().any(|packet| packet.starts_with("41")), "a stock client would stay away");
+        assert!(!packets.iter().any(|packet| packet.starts_with("41")), "a stock client would not reconnect");
         if status != 200 || packets.contains(&"1".to_owned()) {
             break (status, packets);
         }
-        assert!(began.elapsed() < SOON, "the session goes on");
+        assert!(began.elapsed() < SOON, "the session is still open");
     };
-    assert_eq!((status, last.as_slice()), (200, ["1".to_owned()].as_slice()), "it is not told that it is over");
-    assert_eq!(slow.post("3").await, 400, "the session is there still");
-    assert_eq!(slow.poll().await.0, 400, "the session is there still");
+    assert_eq!(
+        (status, last.as_slice()),
+        (200, ["1".to_owned()].as_slice()),
+        "the session ends without a close packet"
+    );
+    assert_eq!(slow.post("3").await, 400, "the session is still open");
+    assert_eq!(slow.poll().await.0, 400, "the session is still open");
     let back = server.enter(&ada).await;
     for seq in 1..=100 {
-        let got = back.wait_for("receive-message", SOON).await.expect("something is lost");
+        let got = back.wait_for("receive-message", SOON).await.expect("a message is lost");
         assert_eq!(number(&got, "seq"), seq);
     }
 }
@@ -101,14 +105,14 @@ async fn a_poll_that_is_abandoned_ends_its_session_at_once() {
     session.authenticate(&ann).await;
     desk.wait_for("user-online", SOON).await.unwrap();
     let path = format!("/socket.io/?EIO=4&transport=polling&sid={}", session.sid);
-    // Only a poll that waits can be abandoned: what there is to say comes first.
+    // Only a waiting poll can be abandoned, so pending packets are read first.
     let waiting = loop {
         let mut stream = connect(&server.url).await;
         stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes()).await.unwrap();
         let mut answer = [0; 4096];
         match timeout(Duration::from_millis(500), stream.read(&mut answer)).await {
             Err(_) => break stream,
-            Ok(read) => assert!(answer[..read.unwrap()].starts_with(b"HTTP/1.1 200"), "the session is over"),
+            Ok(read) => assert!(answer[..read.unwrap()].starts_with(b"HTTP/1.1 200"), "the session is closed"),
         }
     };
     drop(waiting);
@@ -152,7 +156,7 @@ async fn a_poll_returns_at_most_sixteen_packets_and_the_rest_follows_also_on_the
     }
     assert_eq!(heard, sent[..50]);
 
-    // One more answer than this client takes, of which it takes a part and then ends without a word.
+    // The client reads a part of one more response and then drops the connection.
     say(&sent[50..]).await;
     say(&(0..40).map(|n| format!("more {n}")).collect::<Vec<_>>()).await;
     let (_, packets) = polling.poll().await;
@@ -169,5 +173,5 @@ async fn a_poll_returns_at_most_sixteen_packets_and_the_rest_follows_also_on_the
     }
     let all: Vec<String> = sent[50..].iter().cloned().chain((0..40).map(|n| format!("more {n}"))).collect();
     let missed = &all[taken.len()..];
-    assert!(again.ends_with(missed), "nothing of what was held back is missing: {again:?}");
+    assert!(again.ends_with(missed), "a packet that was held back is missing: {again:?}");
 }

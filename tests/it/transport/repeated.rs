@@ -1,11 +1,11 @@
-//! A browser sends a request once more when its kept connection closes before the answer came.
+//! A browser repeats a request when its reused connection closes before the response arrives.
 
 use deskline::lab::testkit::socketio::Client;
 use serde_json::json;
 
 use crate::support::{Account, Polls, SOON, TestServer, enter, text};
 
-/// These clients answer no ping.
+/// These clients do not answer pings.
 const PATIENT: [&str; 4] = ["--ping-interval", "60s", "--ping-timeout", "60s"];
 
 struct Scene {
@@ -23,7 +23,7 @@ impl Scene {
         Self { server, ann, ada, desk }
     }
 
-    /// The customer, who polls in a browser.
+    /// The customer, whose browser polls.
     async fn enter_by_polling(&self) -> Polls {
         let polls = Polls::open_in_browser(&self.server.url).await;
         polls.say(&format!("42{}", json!(["authenticate", self.ann.token]))).await;
@@ -80,18 +80,18 @@ async fn a_repeated_poll_ends_the_session_so_that_its_client_reconnects_and_catc
     until("one").await;
     say("two").await;
     let lost = until("two").await;
-    assert_eq!(polls.poll_as(&format!("g{lost}")).await, "1", "its session has ended");
+    assert_eq!(polls.poll_as(&format!("g{lost}")).await, "1", "its session is closed");
     let back = enter(&scene.server.url, &scene.ann).await;
     let mut heard = String::new();
     while heard != "two" {
-        let message = back.wait_for("receive-message", SOON).await.expect("what was lost comes again");
+        let message = back.wait_for("receive-message", SOON).await.expect("the lost message was not sent again");
         text(&message, "message").clone_into(&mut heard);
     }
 }
 
-/// Its `t` may be a clock of whole seconds.
+/// Their `t` may be a clock in whole seconds.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_client_that_is_no_browser_may_name_its_requests_alike() {
+async fn clients_other_than_browsers_may_repeat_the_names_of_requests() {
     let scene = Scene::set().await;
     let polls = Polls::open(&scene.server.url).await;
     polls.say_as("1795", &format!("42{}", json!(["authenticate", scene.ann.token]))).await;

@@ -1,5 +1,5 @@
-//! Bodies that drip and answers that are hardly read: each is closed in time, and others are served meanwhile. The same with a
-//! thousand connections is in docs/RELIABILITY.md.
+//! Connections with slow bodies, and with responses that are hardly read, are closed in time, and others are served
+//! meanwhile. docs/RELIABILITY.md has figures for a thousand connections.
 
 use std::time::Duration;
 
@@ -13,14 +13,15 @@ use tokio::time::{Instant, sleep, timeout};
 use super::{connect, exchange};
 use crate::support::{SOON, Site, TestServer, enter};
 
-/// When a body has to be whole, and how much later a busy machine may notice.
+/// Deadline of a body, and how much later a busy machine may notice.
 const BODY: Duration = Duration::from_secs(15);
 const SLACK: Duration = Duration::from_secs(15);
 
-/// When somebody has to have read a part of what waits for them.
+/// Deadline for reading a part of a response.
 const READING: Duration = Duration::from_secs(30);
 
-/// Sends a head, then a byte each half a second; gives how long the server took part in that, and what it said.
+/// Sends a head, then a byte each half a second. Returns after what time the server closed the connection, and its
+/// response.
 async fn drip(url: &str, head: String) -> (Duration, String) {
     let began = Instant::now();
     let (mut read, mut write) = connect(url).await.into_split();
@@ -45,7 +46,7 @@ async fn drip(url: &str, head: String) -> (Duration, String) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_body_that_drips_is_closed_after_fifteen_seconds_and_others_are_served_meanwhile() {
+async fn a_slow_body_is_closed_after_fifteen_seconds_and_others_are_served_meanwhile() {
     let server = TestServer::start(&[]).await;
     let opened = exchange(&server.url, "GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: a\r\n\r\n").await;
     let sid = opened.split("\"sid\":\"").nth(1).and_then(|rest| rest.split('"').next()).expect("no session");
@@ -56,7 +57,7 @@ async fn a_body_that_drips_is_closed_after_fifteen_seconds_and_others_are_served
     ];
     let heads = (0..30).map(|n| {
         let path = &paths[n % paths.len()];
-        // A claim to be an upload is no upload.
+        // Only real uploads have the longer deadline, not requests that claim to be one.
         let kind = if n % 2 == 0 { "application/json" } else { "multipart/form-data; boundary=b" };
         format!("POST {path} HTTP/1.1\r\nHost: a\r\nContent-Type: {kind}\r\nContent-Length: 4096\r\n\r\n")
     });
@@ -76,7 +77,7 @@ async fn a_body_that_drips_is_closed_after_fifteen_seconds_and_others_are_served
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_answer_that_is_hardly_read_is_given_up() {
+async fn a_response_that_is_hardly_read_is_aborted() {
     let (site, people) = Site::with(&[("ada", Role::Admin), ("ann", Role::Customer)]).await;
     let server = site.start(&["--send-rate", "0"]).await;
     let ann = enter(&server.url, &people[1]).await;
@@ -95,11 +96,11 @@ async fn an_answer_that_is_hardly_read_is_given_up() {
     let began = Instant::now();
     let mut few = [0; 32];
     let mut read = 0;
-    // The kernel says that it is closed as soon as it is, however much waits to be read before.
+    // The kernel's table shows at once that the server has closed it, however much is still unread.
     while stream.read_exact(&mut few).await.is_ok() && stream.take_error().unwrap().is_none() {
         read += few.len();
         assert!(began.elapsed() < READING * 2 + SLACK, "still sent after {read} bytes");
-        // The table is not read in one moment, and may lack a line.
+        // The table is not read atomically, and may lack a line.
         if server_has_let_go(&server, &stream) && server_has_let_go(&server, &stream) {
             return assert!(began.elapsed() >= READING / 2, "closed at once");
         }
@@ -108,11 +109,11 @@ async fn an_answer_that_is_hardly_read_is_given_up() {
     assert!(began.elapsed() >= READING / 2, "closed at once, after {read} bytes");
 }
 
-/// Whether the server has no descriptor any more for the other end of a connection.
+/// Whether the server has closed its end of a connection.
 fn server_has_let_go(server: &crate::support::ServerProcess, stream: &tokio::net::TcpStream) -> bool {
     let port = format!(":{:04X}", stream.local_addr().unwrap().port());
     let table = std::fs::read_to_string(format!("/proc/{}/net/tcp", server.pid())).unwrap();
     let line = table.lines().find(|line| line.split_whitespace().nth(2).is_some_and(|peer| peer.ends_with(&port)));
-    // The tenth field is the inode, which is 0 once nobody holds the socket.
+    // The tenth field is the inode, which is 0 when no process has the socket open.
     line.is_none_or(|line| line.split_whitespace().nth(9) == Some("0"))
 }

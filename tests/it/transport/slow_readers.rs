@@ -12,14 +12,14 @@ use tokio::time::{Instant, sleep, timeout};
 use super::exchange;
 use crate::support::{SOON, ServerProcess, Site, enter};
 
-/// How much larger the process may be: the bound on unread responses, eight that are being made, and what the allocator has not
-/// returned yet.
+/// How much the process may grow: the bound on unread responses, those that are being built, and what the allocator has
+/// not returned yet.
 const GROWTH: usize = 256 << 20;
 
-/// When the last of them has to be closed. Each has 30 seconds to read 16 KiB.
+/// Deadline for closing all of them. Each has 30 seconds to read 16 KiB.
 const CLOSED: Duration = Duration::from_secs(150);
 
-#[expect(clippy::disallowed_methods, reason = "a long run is asked for by hand")]
+#[expect(clippy::disallowed_methods, reason = "a long run is requested by hand")]
 fn how_many() -> usize {
     std::env::var("DESKLINE_SLOW_READERS").map_or(60, |readers| readers.parse().unwrap())
 }
@@ -30,7 +30,7 @@ fn resident(server: &ServerProcess) -> usize {
     line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
 }
 
-/// How many connections the server has, but for those that it only listens on.
+/// The number of the server's connections, without listening sockets.
 fn connections(server: &ServerProcess) -> usize {
     let port = format!(":{:04X}", server.url.rsplit(':').next().unwrap().parse::<u16>().unwrap());
     let table = std::fs::read_to_string(format!("/proc/{}/net/tcp", server.pid())).unwrap();
@@ -48,7 +48,7 @@ async fn ask(server: &ServerProcess, path: &str, token: &str) -> TcpStream {
     stream
 }
 
-#[expect(clippy::print_stderr, reason = "tells the figures")]
+#[expect(clippy::print_stderr, reason = "prints the figures")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_slow_readers_of_a_large_response_are_closed_and_others_are_served() {
     let (site, people) = Site::with(&[("ada", Role::Admin), ("ann", Role::Customer)]).await;

@@ -1,4 +1,4 @@
-//! What was acknowledged while a server stops reaches clients that poll, too: before or after.
+//! Messages that are acknowledged while a server stops also reach polling clients, before or after the restart.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::support::{Account, SOON, Site, enter, settle, text};
 
 const PEOPLE: [&str; 8] = ["ann", "bob", "cyd", "dan", "eve", "fay", "gus", "hal"];
 
-/// Says one thing after the other until it is refused; gives what was acknowledged.
+/// Sends one message after the other until one is refused. Returns the acknowledged ones.
 async fn say_until_refused(desk: &Client, to: &Account) -> HashSet<String> {
     let mut acknowledged = HashSet::new();
     loop {
@@ -30,7 +30,7 @@ fn messages(heard: &[(String, Value)]) -> impl Iterator<Item = String> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_client_that_polls_while_the_server_stops_misses_nothing_acknowledged() {
+async fn a_polling_client_misses_no_acknowledged_message_while_the_server_stops() {
     let customers = PEOPLE.map(|name| (name, Role::Customer));
     let people: Vec<_> = [("ada", Role::Admin)].into_iter().chain(customers).collect();
     for round in 0..3 {

@@ -1,4 +1,4 @@
-//! What waits for websockets that never read costs a bounded amount of memory, for all of them together, and is given back.
+//! Data that waits for websockets that never read takes a bounded amount of memory in total, which is returned.
 
 use std::time::Duration;
 
@@ -9,19 +9,19 @@ use tokio::time::{Instant, sleep};
 
 use crate::support::{PROGRAM, SOON, ServerProcess, Site, Wire, enter};
 
-/// Agents, each with so many websockets that never read.
+/// Number of agents, and of each one's websockets that never read.
 const AGENTS: usize = 20;
 const SOCKETS: usize = 5;
 
-/// What each of them is sent: messages, and characters of each.
+/// Number of messages to each of them, and of characters in each.
 const SAID: usize = 200;
 const LENGTH: usize = 20_000;
 
-/// How much larger the process may be while all that waits, and once those who never read have gone.
+/// How much the process may grow while that data waits, and after these websockets are closed.
 const GROWTH: usize = 64 << 20;
 const LEFT: usize = 32 << 20;
 
-/// Has the allocator give back at once what is freed.
+/// Makes the allocator return freed memory at once.
 const EXACT: [(&str, &str); 1] = [("_RJEM_MALLOC_CONF", "narenas:1,dirty_decay_ms:0,muzzy_decay_ms:0")];
 
 fn resident(server: &ServerProcess) -> usize {
@@ -31,7 +31,7 @@ fn resident(server: &ServerProcess) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_hundred_websockets_that_never_read_cost_little_and_the_others_hear_everything() {
+async fn a_hundred_websockets_that_never_read_cost_little_and_others_get_everything() {
     let names: Vec<String> = (0..AGENTS).map(|n| format!("agent{n}")).collect();
     let agents = names.iter().map(|name| (name.as_str(), Role::Admin));
     let people: Vec<_> = [("ada", Role::Admin), ("ann", Role::Customer)].into_iter().chain(agents).collect();
@@ -56,7 +56,8 @@ async fn a_hundred_websockets_that_never_read_cost_little_and_the_others_hear_ev
         let answer = ann.emit_ack("send-message", json!({"receiverId": to, "message": message})).await;
         let answer = answer.unwrap_or_else(|error| panic!("{n}: {error}, {} MiB: {}", most >> 20, server.log()));
         assert_eq!(answer["ok"], true, "{answer}");
-        let got = healthy.wait_for("receive-message", SOON).await.expect("the others wait for those who never read");
+        let got =
+            healthy.wait_for("receive-message", SOON).await.expect("others are delayed by websockets that never read");
         assert!(got["message"].as_str().unwrap().starts_with(&format!("{n} ")));
         most = most.max(resident(&server).saturating_sub(before));
     }

@@ -1,4 +1,4 @@
-//! Changes to a websocket that fail: the client settles on polling, whole.
+//! Upgrades to a websocket that fail: the client settles on polling and misses nothing.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use super::connect;
 use super::polls::Session;
 use crate::support::{SOON, TestServer};
 
-/// Asks for a websocket for a session; the status if it is refused.
+/// Requests a websocket for a session; an error is the status of a refusal.
 async fn upgrade(url: &str, session: &Session) -> Result<WebSocketStream<TcpStream>, u16> {
     let host = url.strip_prefix("http://").unwrap();
     let address = format!("ws://{host}/socket.io/?EIO=4&transport=websocket&sid={}", session.sid);
@@ -27,11 +27,11 @@ async fn upgrade(url: &str, session: &Session) -> Result<WebSocketStream<TcpStre
     }
 }
 
-/// Polls until the session is gone.
+/// Polls until the session is closed.
 async fn gone(session: &Session) {
     let began = Instant::now();
     while session.poll().await.0 == 200 {
-        assert!(began.elapsed() < SOON * 2, "the session goes on");
+        assert!(began.elapsed() < SOON * 2, "the session is still open");
     }
 }
 
@@ -44,7 +44,7 @@ async fn a_client_whose_websockets_are_cut_stays_on_polling_after_two_tries() {
         let mut socket = upgrade(&server.url, &session).await.expect("refused too early");
         socket.send(Message::text("2probe")).await.unwrap();
         assert_eq!(timeout(SOON, socket.next()).await.unwrap().unwrap().unwrap().to_text().unwrap(), "3probe");
-        // As a proxy would that knows no websockets.
+        // Like a proxy that does not support websockets.
         drop(socket);
         gone(&session).await;
     }
@@ -66,7 +66,7 @@ async fn a_websocket_that_is_cut_after_the_upgrade_counts_as_failed_and_a_closed
         socket.send(Message::text("2probe")).await.unwrap();
         assert_eq!(timeout(SOON, socket.next()).await.unwrap().unwrap().unwrap().to_text().unwrap(), "3probe");
         socket.send(Message::text("5")).await.unwrap();
-        // It has taken over once it is answered.
+        // The upgrade is complete when it is answered.
         socket.send(Message::text(r#"421["authenticate","none"]"#)).await.unwrap();
         while !timeout(SOON, socket.next()).await.unwrap().unwrap().unwrap().to_text().unwrap().starts_with("431") {}
         if says_goodbye {
