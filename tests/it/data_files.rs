@@ -119,8 +119,8 @@ async fn a_short_or_well_known_secret_is_refused_with_a_hint() {
     let data = folder.path().join("desk.db");
     let next = "hint: set JWT_SECRET to the output of `openssl rand -hex 32`, here and on the replaced server";
     let short = format!(
-        "deskline: the JWT secret can be guessed: it has fewer than 32 bytes, or repeats a few of them\n{next}; while that \
-         one has to keep a short secret, start with --allow-short-secret\n"
+        "deskline: the JWT secret can be guessed: it has fewer than 32 bytes, or repeats a few of them\n{next}; as long as \
+         that one needs a short secret, start with --allow-short-secret\n"
     );
     let known = format!(
         "deskline: the JWT secret \"mysecretkey\" is well-known, so anybody could sign in as an admin\n{next}; everybody then \

@@ -124,7 +124,7 @@ async fn messages_a_client_has_confirmed_are_not_sent_again_after_it_died() {
     let desk = enter(&server.url, ada).await;
     let mut wire = half_open(&server, ann).await;
     say(&desk, ann, "heard").await;
-    while !wire.next(SOON).await.expect("nothing came").contains("heard") {}
+    while !wire.next(SOON).await.expect("nothing was received").contains("heard") {}
     // It answers pings for longer than anything can be in flight.
     while wire.next(Duration::from_secs(6)).await.is_some() {}
     say(&desk, ann, "into the void").await;
