@@ -12,11 +12,11 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,targe
     && strip /usr/local/bin/deskline \
     && mkdir -p /data
 
-# Only glibc beside the program, which brings its own certificates, time zones and SQLite. It has no shell.
+# An image with glibc only, and no shell. The program includes its certificates, time zones and SQLite.
 FROM gcr.io/distroless/cc-debian13:nonroot
 COPY --from=build /usr/local/bin/deskline /usr/local/bin/deskline
 COPY --from=build --chown=65532:65532 /data /data
-# The data file, unless DESKLINE_MONGODB_URI is set; and the files of attachments.
+# The data file, unless DESKLINE_MONGODB_URI is set; and attachments.
 VOLUME /data
 WORKDIR /data
 ENV DESKLINE_LISTEN=0.0.0.0:3000

@@ -1,5 +1,5 @@
-//! The server that the official test suites of Engine.IO 4 and Socket.IO 5 ask for: `make suites` runs them against it. Part of no
-//! release. The tests below `tests/it/protocol` start the same server by themselves.
+//! The server that the official test suites of Engine.IO 4 and Socket.IO 5 require: `make suites` runs them against it.
+//! It is not part of releases. The tests in `tests/it/protocol` start the same server themselves.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 mod server;
 
-/// Where the suites look for it, and what they expect of its pings.
+/// The port and the ping intervals that the suites expect.
 const ADDRESS: &str = "127.0.0.1:3000";
 const HEARTBEAT: Heartbeat = Heartbeat { interval: Duration::from_millis(300), timeout: Duration::from_millis(200) };
 

@@ -1,7 +1,7 @@
-//! An echo of both protocols, behind the same settings and layers as Deskline itself.
+//! An echo server for both protocols, with the same settings and layers as Deskline.
 //!
-//! Engine.IO below `/engine.io/` sends back what it is sent. Socket.IO below `/socket.io/` shows what it was given at the connect to
-//! `/` or `/custom`, and sends back what it is sent. Packets of up to 1,000,000 bytes.
+//! Engine.IO at `/engine.io/` echoes every packet. Socket.IO at `/socket.io/` returns the payload of the CONNECT to `/`
+//! or `/custom`, and echoes every event. Packets can have up to 1,000,000 bytes.
 
 use std::fmt;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ use tokio_util::task::TaskTracker;
 
 const MAX_MESSAGE: u32 = 1_000_000;
 
-/// Sends back what it is sent.
+/// Echoes every packet.
 #[derive(Debug, Clone)]
 struct Echo;
 
@@ -45,7 +45,8 @@ impl EngineIoHandler for Echo {
     }
 }
 
-/// All arguments of an event, binary ones as well: the library hands over the first one of whatever is no tuple.
+/// All arguments of an event, including binary ones: for a type that is not a tuple, socketioxide extracts only the
+/// first one.
 struct Arguments(Vec<Value>);
 
 impl<'de> Deserialize<'de> for Arguments {

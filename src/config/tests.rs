@@ -136,6 +136,6 @@ fn the_example_file_has_every_setting_and_no_other() {
     }
     for line in example.lines().filter(|line| line.contains("DESKLINE_")) {
         let name = line.trim_start_matches(['#', ' ']).split('=').next().unwrap_or_default().to_owned();
-        assert!(names.contains(&name), "{name} is no setting");
+        assert!(names.contains(&name), "{name} is not a setting");
     }
 }

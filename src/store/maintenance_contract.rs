@@ -161,7 +161,7 @@ pub(crate) async fn a_store_is_copied_into_another_and_works_there(one: &OpenSto
     numbers.sort_unstable();
     numbers.dedup();
     assert_eq!(numbers.len(), 7, "no number is assigned twice");
-    assert!(matches!(compare(&from, &to, |_| ()).await, Err(ImportError::Differs(_))), "they are no longer the same");
+    assert!(matches!(compare(&from, &to, |_| ()).await, Err(ImportError::Differs(_))), "the stores differ now");
 
     let fresh = to.maintenance.fresh_conversation_number().await.unwrap();
     assert_eq!(to.stores.conversations.summary_by_number(fresh).await.unwrap(), None);
@@ -203,11 +203,11 @@ pub(crate) async fn wrong_projections_are_found_and_repaired(store: &OpenStore) 
     let expected = vec![
         format!("{id}: the status is closed, the log says active"),
         format!("{id}: the last message is none, the log says entry 7 at 1795249336000"),
-        format!("{id}: what the desk has read is 2, the log says 3"),
-        format!("{id}: what the desk has not read is 40, the log says 1"),
-        format!("{id}: message 1 counts as changed by none, the log says by entry 8"),
-        format!("{id}: message 4 counts as changed by entry 8, the log says by entry 9"),
-        format!("{id}: message 5 counts as changed by entry 8, the log says by none"),
+        format!("{id}: the desk's read mark is 2, the log says 3"),
+        format!("{id}: the desk's unread count is 40, the log says 1"),
+        format!("{id}: the last change of message 1 is none, the log says entry 8"),
+        format!("{id}: the last change of message 4 is entry 8, the log says entry 9"),
+        format!("{id}: the last change of message 5 is entry 8, the log says none"),
     ];
     assert_eq!(found(store, Repair::No).await, (expected.clone(), 0, 1));
     assert_eq!(found(store, Repair::WhatFollows).await, (expected, 1, 0));

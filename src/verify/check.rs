@@ -165,16 +165,16 @@ fn differences(kept: &Summary, right: &Summary) -> Vec<Difference> {
         ("the status", kept.status.word().into(), right.status.word().into()),
         ("the time of the last entry", kept.updated_at.millis().to_string(), right.updated_at.millis().to_string()),
         ("the last message", last(kept), last(right)),
-        ("what the customer has read", kept.sides[0].read.to_string(), right.sides[0].read.to_string()),
-        ("what the customer has not read", kept.sides[0].unread.to_string(), right.sides[0].unread.to_string()),
-        ("what the desk has read", kept.sides[1].read.to_string(), right.sides[1].read.to_string()),
-        ("what the desk has not read", kept.sides[1].unread.to_string(), right.sides[1].unread.to_string()),
+        ("the customer's read mark", kept.sides[0].read.to_string(), right.sides[0].read.to_string()),
+        ("the customer's unread count", kept.sides[0].unread.to_string(), right.sides[0].unread.to_string()),
+        ("the desk's read mark", kept.sides[1].read.to_string(), right.sides[1].read.to_string()),
+        ("the desk's unread count", kept.sides[1].unread.to_string(), right.sides[1].unread.to_string()),
     ];
     let differing = fields.into_iter().filter(|(_, kept, right)| kept != right);
     let mut found: Vec<_> =
         differing.map(|(field, kept, right)| Difference::Projection { field, kept, right }).collect();
     if found.is_empty() && kept.last_message != right.last_message {
-        let (kept, right) = ("another".into(), "otherwise".into());
+        let (kept, right) = ("wrong".into(), "otherwise".into());
         found.push(Difference::Projection { field: "the last message's text or side", kept, right });
     }
     found

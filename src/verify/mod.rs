@@ -73,8 +73,8 @@ impl fmt::Display for Finding {
                 write!(f, "{count} copies for the replaced server are missing or wrong, the first of entry {first}")
             }
             Difference::Revision { message, kept, right } => {
-                let by = |seq: &Option<Seq>| seq.map_or("by none".to_owned(), |seq| format!("by entry {seq}"));
-                write!(f, "message {message} counts as changed {}, the log says {}", by(kept), by(right))
+                let by = |seq: &Option<Seq>| seq.map_or("none".to_owned(), |seq| format!("entry {seq}"));
+                write!(f, "the last change of message {message} is {}, the log says {}", by(kept), by(right))
             }
             Difference::Projection { field, kept, right } => write!(f, "{field} is {kept}, the log says {right}"),
         }

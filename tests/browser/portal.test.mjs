@@ -65,7 +65,7 @@ test('a page without a room is refused, and does not retry', { skip }, async (t)
   const place = await site(t);
   const admin = await Screen.open(t, place, '/portal/?room=nobody', { storage: signedIn(place.server.admin) });
   await admin.sees('#closed', '2');
-  assert.deepEqual(await admin.texts('#opened'), ['0'], 'it was never let in');
+  assert.deepEqual(await admin.texts('#opened'), ['0'], 'it was never accepted');
 });
 
 test('a forgotten password is reset with the mailed digits', { skip }, async (t) => {

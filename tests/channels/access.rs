@@ -188,7 +188,7 @@ async fn a_visitor_who_asks_twenty_times_at_once_gets_one_room() {
     let asks = (0..20).map(async |_| server.post("/api/public/chat-rooms/", &session, json!({})).await);
     for answer in futures_util::future::join_all(asks).await {
         assert_eq!((answer.status, &answer.json["id"]), (200, &json!(room)));
-        assert_eq!(answer.cookie, None, "the session goes on");
+        assert_eq!(answer.cookie, None, "the session stays valid");
     }
     // An account without a room also gets one room, however many first requests are concurrent.
     let ann = server.account("Ann Lee", "ann@example.com", Role::Customer).await;

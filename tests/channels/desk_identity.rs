@@ -117,7 +117,7 @@ async fn an_open_dashboard_still_reaches_the_desk_after_the_first_admin_changes(
         let history = scene.server.get(&path, &scene.who(&scene.ann)).await.json;
         let senders: Vec<&Value> = history.as_array().unwrap().iter().map(|told| &told["sender"]["_id"]).collect();
         assert_eq!(senders, [&json!(scene.ann.id.to_string()), &desk], "{fate:?}");
-        assert_eq!(scene.desk_id(&scene.ann).await, desk, "{fate:?}: a page that opens now is told the same");
+        assert_eq!(scene.desk_id(&scene.ann).await, desk, "{fate:?}: a page that opens now gets the same id");
         if let Some(former) = former {
             hears_none_of(&former, &["receive-message", "user-typing", "messages-read"]).await;
         }

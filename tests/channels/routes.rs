@@ -173,7 +173,7 @@ async fn every_refresh_route_returns_new_tokens_each_time() {
         }
         let next = post(&refresh).await;
         assert_eq!((next.status, keys(&next.json)), (200, vec!["access", "refresh"]), "{path}");
-        assert_eq!(post(&refresh).await.status, 200, "{path}: once more");
+        assert_eq!(post(&refresh).await.status, 200, "{path}: a second time");
         (access, refresh) = (next.json["access"].clone(), next.json["refresh"].clone());
         let who = Who::Bearer(access.as_str().unwrap().to_owned());
         assert_eq!(server.get("/api/auth/me/", &who).await.status, 200, "{path}");

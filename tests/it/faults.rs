@@ -118,7 +118,7 @@ async fn nothing_is_acknowledged_while_the_disk_fails_and_no_restart_is_needed_a
             let name = format!("bad {round}.{n}");
             let said =
                 timeout(SOON, say(&ann, ada, &name)).await.expect("the sender gets no answer while the disk fails");
-            assert!(!said, "{name} was acknowledged, and not kept ({failure})");
+            assert!(!said, "{name} was acknowledged, and not stored ({failure})");
             refused.push(name);
         }
         assert_eq!(scene.history().await, acked, "a refused message is shown");

@@ -76,7 +76,7 @@ async fn violations_fail_the_command_and_are_repaired_on_request() {
         let wrong = verify(&[]).await;
         let told = said(&wrong);
         assert_eq!(wrong.status.code(), Some(1), "{told}");
-        assert!(told.contains("what the desk has not read is 7, the log says 1"), "{told}");
+        assert!(told.contains("the desk's unread count is 7, the log says 1"), "{told}");
         assert!(told.contains("1 differences, 0 conversations repaired.") && told.contains("hint: --fix"), "{told}");
     }
     let fixed = verify(&["--fix"]).await;

@@ -38,7 +38,7 @@ pub(super) async fn run(options: &BenchOptions, target: &Target) -> anyhow::Resu
     let how = Dial::slim();
     let mut sockets = pin!(target.connect(options, senders, &how));
     for sender in senders_at_work {
-        let socket = sockets.try_next().await?.context("a sender has gone")?;
+        let socket = sockets.try_next().await?.context("a sender has stopped")?;
         speaking.spawn_local(Connection::new(socket, Rc::clone(&run), Some(sender)));
     }
     let mut connected = fill(options, target, listeners.clone(), &run).await?;
@@ -62,7 +62,7 @@ pub(super) async fn run(options: &BenchOptions, target: &Target) -> anyhow::Resu
     let (mut back, mut left_out) = (histogram()?, 0);
     let bar = Progress::of("Reconnecting", options.connections as u64);
     for _ in 0..options.connections {
-        match settled.recv().await.context("a client has gone")? {
+        match settled.recv().await.context("a client has stopped")? {
             Some(nanos) => back.saturating_record(nanos),
             None => left_out += 1,
         }

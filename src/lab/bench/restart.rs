@@ -92,7 +92,7 @@ pub(super) async fn run(
 
     let bar = Progress::of("Reconnecting", options.connections as u64);
     for _ in 0..options.connections {
-        settled.recv().await.context("a client has gone")?;
+        settled.recv().await.context("a client has stopped")?;
         bar.step();
     }
     drop(bar);
@@ -125,7 +125,7 @@ async fn fill(options: &BenchOptions, run: &Rc<Run>, accounts: &[Account]) -> an
     let mut sockets = std::pin::pin!(run.target.connect(options, endpoints, &how));
     let mut clients = JoinSet::new();
     for (pair, account) in accounts.iter().enumerate() {
-        let socket = sockets.next().await.context("a client has gone")??;
+        let socket = sockets.next().await.context("a client has stopped")??;
         clients.spawn_local(Returning { pair, account: account.clone(), run: Rc::clone(run) }.live(socket));
         bar.step();
     }

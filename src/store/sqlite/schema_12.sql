@@ -1,6 +1,5 @@
--- 12
--- What a message has besides its text, committed together with its entry. Rows of messages that were never stored are dropped:
--- their files were counted against somebody.
+-- Extras of messages, committed together with their entries. Rows of messages that were never stored are dropped, because their
+-- files counted towards somebody's quota.
 CREATE TABLE extras (
     entry      INTEGER PRIMARY KEY REFERENCES entries (number),
     author     BLOB NOT NULL,

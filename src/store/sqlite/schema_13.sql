@@ -1,5 +1,4 @@
--- 13
--- What somebody has said of themselves. Profiles of deleted accounts are dropped.
+-- Profiles become a part of their accounts. Profiles of deleted accounts are dropped.
 ALTER TABLE users ADD COLUMN username TEXT;
 ALTER TABLE users ADD COLUMN first_name TEXT;            -- both parts of a name are given, or none
 ALTER TABLE users ADD COLUMN last_name TEXT;

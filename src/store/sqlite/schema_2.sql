@@ -1,4 +1,4 @@
--- What some dialects know of people beside their accounts.
+-- Personal details that some dialects have in addition to the account.
 CREATE TABLE profiles (
     user          BLOB PRIMARY KEY,
     username      TEXT UNIQUE,
@@ -7,14 +7,14 @@ CREATE TABLE profiles (
     session       TEXT UNIQUE                -- SHA-256 of a visitor's session secret, in hex
 ) STRICT, WITHOUT ROWID;
 
--- Tokens that may be used once, and were.
+-- Used tokens, each of which can be used once.
 CREATE TABLE spent_tokens (
     token TEXT PRIMARY KEY,
     until INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX spent_tokens_by_end ON spent_tokens (until);
 
--- What goes with a message beside its text. A row without its message is of no consequence.
+-- Extras of messages. A row without its message has no effect.
 CREATE TABLE message_extras (
     message    BLOB PRIMARY KEY,
     reply_to   INTEGER,
@@ -24,5 +24,5 @@ CREATE TABLE message_extras (
     size       INTEGER
 ) STRICT, WITHOUT ROWID;
 
--- All support conversations, the one that changed last first.
+-- All support conversations, the most recently changed first.
 CREATE INDEX conversations_by_update ON conversations (updated_at) WHERE peer IS NULL;

@@ -1,5 +1,5 @@
--- How far each side was handed, and has taken, what the other said. Beside the projections, but not one of them: the log does
--- not tell.
+-- Receipts: how far each side has been sent, and has received, the other side's messages. They are not projections: the log does
+-- not have this information.
 ALTER TABLE conversations ADD COLUMN customer_sent INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE conversations ADD COLUMN customer_delivered INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE conversations ADD COLUMN desk_sent INTEGER NOT NULL DEFAULT 0;

@@ -1,4 +1,4 @@
--- Mailed codes that wait for their use, by purpose, as a JSON object: {"login": {"digest", "expires", "failures"}}.
+-- Pending mailed codes, by purpose, as a JSON object: {"login": {"digest", "expires", "failures"}}.
 ALTER TABLE users ADD COLUMN codes TEXT;
 UPDATE users SET codes = json_object(code_purpose,
     json_object('digest', code_digest, 'expires', code_expires, 'failures', code_failures))

@@ -1,4 +1,4 @@
--- Ids under which customers know the desk: the first is shown to them, all are understood.
+-- Ids under which customers know the desk: the first one is shown to them, all are accepted.
 CREATE TABLE desk_ids (
     position INTEGER PRIMARY KEY,
     user BLOB NOT NULL UNIQUE,

@@ -1,2 +1,2 @@
--- Refresh tokens are good for their whole lifetime, so nobody asks any more which were used.
+-- Refresh tokens can be used repeatedly now, so used ones need not be recorded any more.
 DROP TABLE spent_tokens;

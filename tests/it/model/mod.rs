@@ -185,7 +185,7 @@ impl World {
         let tab = self.pick(self.tabs.len());
         if !self.tabs[tab].is_open() {
             self.open(tab).await;
-            return Some("come back");
+            return Some("reconnect");
         }
         let visible = self.visible(tab);
         let customer = visible[self.pick(visible.len())];

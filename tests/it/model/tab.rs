@@ -138,7 +138,7 @@ impl Tab {
             return;
         }
         let newest = view.told.last_key_value().map_or(0, |(seq, _)| *seq);
-        assert!(seq > newest, "{} hears {conversation}/{seq} after {newest}", self.account.name);
+        assert!(seq > newest, "{} received {conversation}/{seq} after {newest}", self.account.name);
         view.told.insert(seq, read(kind, event));
     }
 

@@ -130,7 +130,7 @@ where
     process.shutdown_background();
     carried.close();
     let ended = tokio::time::timeout(Duration::from_mins(1), carried.wait());
-    ended.await.expect("the server does not end what it was sent");
+    ended.await.expect("the server does not finish the commands that it was sent");
 }
 
 /// A proxy to the server, whose tracker tells when everything that was sent is executed, and its address. It accepts no
