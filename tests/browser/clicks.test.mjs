@@ -1,4 +1,4 @@
-// A list that changes while somebody clicks on it: what was pressed is what opens.
+// A list that is updated during a click: the pressed row opens.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -37,7 +37,7 @@ test('a conversation of a dashboard-like page opens although presence changes du
   const place = await site(t);
   const [ann, desk] = [await place.server.signIn(place.server.ann), await place.server.signIn(place.server.admin)];
   await ann.send(place.server.admin, 'hello');
-  // For a message that was missed, the page would load its list again, and take it out meanwhile.
+  // A missed message would make the page load its list again and remove it meanwhile.
   await desk.waitFor('receive-message');
   assert.equal((await desk.ask('mark-read', { senderId: place.server.ann.id })).ok, true);
   const admin = await openChat(t, place, place.server.admin);
@@ -49,11 +49,11 @@ test('a conversation of a dashboard-like page opens although presence changes du
   await admin.reads('.message', ['hello']);
 });
 
-test('a room of a shop-like panel opens although another one gets a message during the click', { skip }, async (t) => {
+test('a room of a panel like the storefront\'s opens although another one gets a message during the click', { skip }, async (t) => {
   const { place, panel } = await scene(t);
   const bob = await openCustomer(t, place);
   await write(bob, 'from somebody else');
-  // The panel opens the newest room, and its list changes no more.
+  // The panel opens the newest room, and its list does not change any more.
   await panel.page.reload();
   await panel.reads('.message', ['from somebody else']);
   await hears(panel);

@@ -150,7 +150,7 @@ async fn a_refused_profile_is_not_changed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_shops_customer_logs_in_with_the_username_they_registered() {
+async fn a_customer_of_the_storefront_logs_in_with_the_username_they_registered() {
     let server = TestServer::start().await;
     let ann = json!({"username": "ann.lee", "email": "ann@x.test", "password": "secret-1", "first_name": "Ann"});
     let register = async |body: Value| server.post("/api/register", &Who::Nobody, body).await;

@@ -127,7 +127,7 @@ async fn people_of_the_portal_continue_after_the_import() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn people_and_visitors_of_the_shop_continue_after_the_import() {
+async fn people_and_visitors_of_the_storefront_continue_after_the_import() {
     let Some(site) = Site::dumped("shop") else { return };
     let report = site.import(&[]);
     assert_eq!(line(&report, "auth.user"), "6 imported, 0 existing, 0 skipped");

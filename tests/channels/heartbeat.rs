@@ -113,7 +113,7 @@ async fn a_silent_socket_of_the_portal_is_detected_in_time_and_no_message_is_los
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn silent_sockets_of_the_shop_are_detected_in_time_and_no_message_is_lost() {
+async fn silent_sockets_of_the_storefront_are_detected_in_time_and_no_message_is_lost() {
     let scene = Scene::new().await;
     let watcher = scene.enter(&scene.admin).await;
     let bea = scene.server.account("Bea Two", "bea@example.com", Role::Admin).await;

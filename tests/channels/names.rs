@@ -51,7 +51,7 @@ async fn a_name_given_in_two_parts_stays_so_until_it_is_changed_as_a_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_shops_form_has_a_name_in_two_parts() {
+async fn the_storefronts_form_has_a_name_in_two_parts() {
     let server = TestServer::start().await;
     let form = json!({"username": "mary", "email": "mary@x.test", "password": "secret-1", "first_name": "Mary Ann",
         "last_name": "Smith"});

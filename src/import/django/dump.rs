@@ -270,7 +270,7 @@ impl Index {
         Some(())
     }
 
-    /// Rooms of the shop have UUIDs, those of the portal numbers.
+    /// The storefront's rooms have UUIDs, the portal's have numbers.
     fn product(&self) -> Result<Product, DjangoError> {
         match (self.has_uuids, self.has_numbers) {
             (true, true) => Err(DjangoError::TwoProducts),

@@ -234,7 +234,7 @@ impl Reading {
     }
 }
 
-/// How the shop names an agent: `First Last (address)`, or by the username.
+/// How the storefront names an agent: `First Last (address)`, or by the username.
 fn name_in(sender_name: &str) -> &str {
     let address = sender_name.strip_suffix(')').and_then(|name| name.rsplit_once('('));
     address.map_or(sender_name, |(_, address)| address)

@@ -31,7 +31,7 @@ pub use report::{Note, Noted, Report, Tally};
 /// Which of the two products a dump is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Product {
-    /// The shop.
+    /// The storefront.
     Storefront,
     /// The portal.
     Drivecash,

@@ -168,7 +168,7 @@ fn role(fields: &UserFields) -> Role {
     }
 }
 
-/// In the portal, an inactive account is unconfirmed; in the shop, it is blocked.
+/// In the portal, an inactive account is unconfirmed; in the storefront, it is blocked.
 fn status(fields: &UserFields, product: Product) -> AccountStatus {
     match (fields.is_active, fields.is_verified, product) {
         (Some(false), Some(false), Product::Drivecash) => AccountStatus::Unverified,

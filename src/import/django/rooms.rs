@@ -1,7 +1,7 @@
 //! Imports rooms as conversations.
 //!
-//! A customer has one conversation here, while the shop created a room at every visit. The one that was used last becomes that
-//! conversation. The others get visitors of their own, keep their links, and stay in the agents' list.
+//! A customer has one conversation here, while the storefront created a room at every visit. The one that was used last
+//! becomes that conversation. The others get visitors of their own, keep their links, and stay in the agents' list.
 
 use std::collections::HashMap;
 

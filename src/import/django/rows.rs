@@ -46,7 +46,7 @@ impl fmt::Display for Pk {
     }
 }
 
-/// The fields of a user: of the shop's `auth.user`, or of the portal's own model, which has a `user_type`.
+/// The fields of a user: of the storefront's `auth.user`, or of the portal's own model, which has a `user_type`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct UserFields {

@@ -1,5 +1,5 @@
-// Draws a list as frontends do that give their rows keys: the element of a row stays the same as long as the row is in the list.
-// A browser drops a click whose element was replaced while the button was down.
+// Renders a list like frontends with keyed rows: the element of a row stays the same as long as the row is in the list.
+// A browser drops a click if its element is replaced while the button is down.
 
 /** The rows of each list by key. */
 const drawn = new WeakMap();

@@ -77,9 +77,9 @@ impl World {
         let (room, frame, what) = if is_portal {
             let me = self.get(AGENTS + customer, "/api/chat/rooms/my_room/").await;
             let room = number(&me["room"], "id").to_string();
-            (room, json!({"type": "chat_message", "message": words}), "say in the portal")
+            (room, json!({"type": "chat_message", "message": words}), "send in the portal")
         } else {
-            (self.room(customer).await, json!({"type": "chat_message", "content": words}), "say in the shop")
+            (self.room(customer).await, json!({"type": "chat_message", "content": words}), "send in the storefront")
         };
         let url = format!("{}/ws/chat/{room}/?token={token}", self.server.url.replace("http", "ws"));
         let (mut socket, _) = connect_async(url).await.unwrap();
@@ -110,7 +110,7 @@ impl World {
             let (Some(id), log) = self.logs[customer].clone() else { continue };
             let room = self.room(customer).await;
             let shop = self.get(0, &format!("/api/admin/chat-rooms/{room}/get_messages/")).await;
-            assert_eq!(shown(&shop, "content"), expected(&log), "in the shop");
+            assert_eq!(shown(&shop, "content"), expected(&log), "in the storefront");
             let my_room = self.get(AGENTS + customer, "/api/chat/rooms/my_room/").await;
             let path = format!("/api/chat/messages/?room_id={}", number(&my_room["room"], "id"));
             let portal = self.get(AGENTS + customer, &path).await;
