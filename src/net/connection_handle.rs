@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::backlog::Share;
-use super::pongs::PAYLOAD;
+use super::client_frames::PAYLOAD;
 use super::rewrite::Rewrite;
 use super::unread_answers::UnreadAnswer;
 use crate::domain::UserId;
@@ -36,9 +36,11 @@ pub(super) struct Health {
     pub(super) rewrite: Rewrite,
     /// Locked during a write.
     sending: Mutex<Sending>,
-    /// When the stream was last flushed, in nanoseconds since `opened`.
-    pub(super) flushed: AtomicU64,
-    /// Everything sent before this has been confirmed by a pong, in milliseconds since `opened`.
+    /// The events that were queued for this websocket so far.
+    events_queued: AtomicU64,
+    /// Those that were written to it.
+    pub(super) events_written: AtomicU64,
+    /// Everything queued before this has been confirmed by a pong, in milliseconds since `opened`.
     pub(super) answered: AtomicU64,
     /// The memory of what waits to be written.
     pub(super) share: Share,
@@ -53,8 +55,12 @@ pub(super) struct Health {
 pub(super) struct Sending {
     /// Whether no frame is partly written.
     pub(super) is_between_frames: bool,
-    /// The number of the newest ping, and the time before which it confirms everything, in milliseconds since `opened`.
-    ping: (u32, u64),
+    /// The number of the newest ping.
+    ping: u32,
+    /// Everything queued before this was written before that ping, in milliseconds since `opened`.
+    covers: u64,
+    /// How many events had been queued at an earlier ping, and when that was, in milliseconds since `opened`.
+    earlier: (u64, u64),
 }
 
 impl Default for Health {
@@ -66,7 +72,8 @@ impl Default for Health {
             taken: AtomicU64::new(0),
             rewrite: Rewrite::default(),
             sending: Mutex::default(),
-            flushed: AtomicU64::new(0),
+            events_queued: AtomicU64::new(0),
+            events_written: AtomicU64::new(0),
             answered: AtomicU64::new(0),
             share: Share::default(),
             unread_answer: UnreadAnswer::default(),
@@ -85,10 +92,27 @@ impl Health {
 
     /// Handles a pong. Only that of the newest ping counts; it implies all earlier ones.
     pub(super) fn pong(&self, number: u32) {
-        let (newest, covers) = self.sending().ping;
-        if newest == number {
-            self.answered.fetch_max(covers, Ordering::Relaxed);
+        let sending = self.sending();
+        if sending.ping == number {
+            self.answered.fetch_max(sending.covers, Ordering::Relaxed);
         }
+    }
+
+    /// Finds out up to when everything that was queued has been written. If the queue is never seen empty, because the connection is
+    /// busy, that is the last ping by which it has caught up.
+    fn update_covers(&self, sending: &mut Sending) {
+        // In this order: an event is queued before the time noted for it, and counted before it is queued.
+        let now = self.millis();
+        let written = self.events_written.load(Ordering::SeqCst);
+        let queued = self.events_queued.load(Ordering::SeqCst);
+        if written >= queued {
+            sending.covers = now;
+        } else if written >= sending.earlier.0 {
+            sending.covers = sending.covers.max(sending.earlier.1);
+        } else {
+            return;
+        }
+        sending.earlier = (queued, now);
     }
 
     pub(super) fn millis(&self) -> u64 {
@@ -116,22 +140,33 @@ impl ConnectionHandle {
         }
     }
 
-    /// Sends a websocket ping between two frames; every client answers it. Its pong confirms everything sent before `covers`.
-    /// Returns false if no ping can be sent now: data is waiting for the peer, or the connection still speaks HTTP.
+    /// Counts events before they are queued for this websocket.
+    pub fn count_queued(&self, events: u64) {
+        self.health.events_queued.fetch_add(events, Ordering::SeqCst);
+    }
+
+    /// Takes back events that were counted but not queued, or that a poll has carried.
+    pub fn uncount_queued(&self, events: u64) {
+        self.health.events_queued.fetch_sub(events, Ordering::SeqCst);
+    }
+
+    /// Sends a websocket ping between two frames; every client answers it. Its pong confirms the events that were written before;
+    /// see [`answered`](Self::answered). Returns false if no ping can be sent now: data is waiting for the peer, or the connection
+    /// still speaks HTTP.
     #[must_use]
-    pub fn ping(&self, covers: Instant) -> bool {
+    pub fn ping(&self) -> bool {
         let mut sending = self.health.sending();
         let Some(stream) = self.stream.upgrade().filter(|_| sending.is_between_frames) else { return false };
         if self.health.is_http.load(Ordering::Relaxed) {
             return false;
         }
-        let covers = covers.saturating_duration_since(self.health.opened).as_millis();
-        let (number, covers) = (sending.ping.0.wrapping_add(1), u64::try_from(covers).unwrap_or(0));
+        self.health.update_covers(&mut sending);
+        let number = sending.ping.wrapping_add(1);
         let mut frame = [PING, PAYLOAD, 0, 0, 0, 0];
         frame[2..].copy_from_slice(&number.to_be_bytes());
         match stream.try_write(&frame) {
             Ok(written) if written == frame.len() => {
-                sending.ping = (number, covers);
+                sending.ping = number;
                 true
             }
             // A partly written ping corrupts the stream. In practice, so few bytes are written at once.
@@ -144,16 +179,10 @@ impl ConnectionHandle {
         }
     }
 
-    /// Everything sent before this instant has been confirmed by a pong.
+    /// Every event that was queued before this instant has been confirmed by a pong.
     #[must_use]
     pub fn answered(&self) -> Instant {
         self.health.opened + Duration::from_millis(self.health.answered.load(Ordering::Relaxed))
-    }
-
-    /// When the stream was last flushed.
-    #[must_use]
-    pub fn flushed_at(&self) -> Instant {
-        self.health.opened + Duration::from_nanos(self.health.flushed.load(Ordering::Relaxed))
     }
 
     /// Replaces the next occurrence of `from` in the sent data by `to`, if one write contains all of it.

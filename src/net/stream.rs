@@ -11,10 +11,11 @@ use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use super::client_frames::ClientFrames;
 use super::connection_handle::{ConnectionHandle, Health};
 use super::line_ends::LineEnds;
 use super::patience::{self, Patience};
-use super::pongs::Pongs;
+use super::server_frames::ServerFrames;
 
 /// How many bytes more than it reads a peer may send while data is waiting for it. What it sends causes responses, such as a
 /// pong for each ping, which would accumulate in memory.
@@ -31,7 +32,8 @@ pub(super) struct TrackedStream<G> {
     /// A replacement that has not been sent completely.
     replaced: Vec<u8>,
     line_ends: LineEnds,
-    pongs: Pongs,
+    client_frames: ClientFrames,
+    server_frames: ServerFrames,
     /// Bytes that were read and cannot be passed on before more arrive.
     unfinished: Vec<u8>,
     patience: Patience,
@@ -46,7 +48,8 @@ impl<G> TrackedStream<G> {
             ahead: 0,
             replaced: Vec::new(),
             line_ends: LineEnds::default(),
-            pongs: Pongs::default(),
+            client_frames: ClientFrames::default(),
+            server_frames: ServerFrames::default(),
             unfinished: Vec::new(),
             patience: Patience::default(),
         }
@@ -60,7 +63,7 @@ impl<G> TrackedStream<G> {
             self.health.has_bare_lf.store(self.line_ends.has_bare_lf(), Ordering::Relaxed);
             return 0;
         }
-        let found = self.pongs.read(read);
+        let found = self.client_frames.read(read);
         if let Some(number) = found.pong {
             self.health.pong(number);
         }
@@ -77,7 +80,7 @@ impl<G> TrackedStream<G> {
         let room = buf.initialize_unfilled();
         if room.len() <= held {
             // There is no room for more, so the bytes are passed on unchanged.
-            self.pongs.leave_name();
+            self.client_frames.leave_name();
             let passed = room.len();
             room.copy_from_slice(&self.unfinished[..passed]);
             buf.advance(passed);
@@ -151,7 +154,7 @@ impl<G: Unpin> AsyncWrite for TrackedStream<G> {
             }
             return Poll::Ready(Ok(done));
         }
-        self.write_with(cx, |stream| stream.try_write(buf))
+        self.write(cx, &[IoSlice::new(buf)])
     }
 
     fn poll_write_vectored(
@@ -164,7 +167,7 @@ impl<G: Unpin> AsyncWrite for TrackedStream<G> {
             return self.poll_write(cx, first);
         }
         ready!(self.send_replaced(cx))?;
-        self.write_with(cx, |stream| stream.try_write_vectored(bufs))
+        self.write(cx, bufs)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -175,8 +178,6 @@ impl<G: Unpin> AsyncWrite for TrackedStream<G> {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.send_replaced(cx))?;
         self.health.sending().is_between_frames = true;
-        let since = u64::try_from(self.health.opened.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        self.health.flushed.store(since, Ordering::Relaxed);
         self.patience.settle();
         self.health.share.release();
         self.health.unread_answer.release();
@@ -201,7 +202,7 @@ impl<G> TrackedStream<G> {
     fn send_replaced(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.replaced.is_empty() {
             let replaced = std::mem::take(&mut self.replaced);
-            let written = self.write_with(cx, |stream| stream.try_write(&replaced));
+            let written = self.write(cx, &[IoSlice::new(&replaced)]);
             self.replaced = replaced;
             let written = ready!(written)?;
             if written == 0 {
@@ -215,11 +216,7 @@ impl<G> TrackedStream<G> {
         Poll::Ready(Ok(()))
     }
 
-    fn write_with(
-        &mut self,
-        cx: &mut Context<'_>,
-        write: impl Fn(&TcpStream) -> io::Result<usize>,
-    ) -> Poll<io::Result<usize>> {
+    fn write(&mut self, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         loop {
             let is_ready = self.stream.poll_write_ready(cx);
             self.health.has_unsent.store(is_ready.is_pending(), Ordering::Relaxed);
@@ -229,12 +226,16 @@ impl<G> TrackedStream<G> {
             ready!(is_ready)?;
             let mut sending = self.health.sending();
             sending.is_between_frames = false;
-            let written = write(&self.stream);
+            let written = match bufs {
+                [buf] => self.stream.try_write(buf),
+                bufs => self.stream.try_write_vectored(bufs),
+            };
             drop(sending);
             match written {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 result => {
                     let count = *result.as_ref().unwrap_or(&0);
+                    self.count_events(bufs, count);
                     self.ahead = self.ahead.saturating_sub(count);
                     self.patience.took(count);
                     self.health.taken.store(self.health.millis(), Ordering::Relaxed);
@@ -246,15 +247,31 @@ impl<G> TrackedStream<G> {
     }
 }
 
+impl<G> TrackedStream<G> {
+    /// So many bytes of these buffers were written.
+    fn count_events(&mut self, bufs: &[IoSlice<'_>], mut written: usize) {
+        if self.health.is_http.load(Ordering::Relaxed) {
+            return;
+        }
+        let mut events = 0;
+        for buf in bufs {
+            let part = written.min(buf.len());
+            events += self.server_frames.write(&buf[..part]);
+            written -= part;
+        }
+        if events > 0 {
+            self.health.events_written.fetch_add(events, Ordering::SeqCst);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
+    use super::*;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
-    use tokio::time::Instant;
-
-    use super::*;
 
     async fn pair() -> (TrackedStream<()>, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -316,16 +333,15 @@ mod tests {
     async fn a_ping_stands_between_frames_and_only_its_own_pong_answers_it() {
         let (mut server, mut client) = pair().await;
         let connection_handle = server.connection_handle();
-        let now = Instant::now;
-        assert!(!connection_handle.ping(now()), "it speaks HTTP still");
+        assert!(!connection_handle.ping(), "it speaks HTTP still");
         connection_handle.leave_http();
-        assert!(!connection_handle.ping(now()), "its last answer is not written yet");
+        assert!(!connection_handle.ping(), "its last answer is not written yet");
         server.write_all(b"\x81\x01").await.unwrap();
-        assert!(!connection_handle.ping(now()), "in the middle of a frame");
+        assert!(!connection_handle.ping(), "in the middle of a frame");
         server.write_all(b"a").await.unwrap();
         server.flush().await.unwrap();
         tokio::time::sleep(Duration::from_millis(5)).await;
-        assert!(connection_handle.ping(now()) && connection_handle.ping(now()));
+        assert!(connection_handle.ping() && connection_handle.ping());
         let mut sent = [0; 15];
         client.read_exact(&mut sent).await.unwrap();
         assert_eq!(sent, *b"\x81\x01a\x89\x04\0\0\0\x01\x89\x04\0\0\0\x02");

@@ -31,14 +31,8 @@ use lost::LostStreams;
 use stream::Listed;
 pub use stream::{Begins, Span, Stream};
 
-/// How long what is sent to a client and what it says to it take together, on a slow network.
-pub const ROUND_TRIP: Duration = Duration::from_millis(500);
-
 /// A client that has shown nothing for so long since something was sent to it is asked for a sign of life.
-const ASK_AFTER: Duration = Duration::from_secs(1);
-
-/// How long before a client closed its connection it may have ceased to read it.
-pub const ON_THE_WAY: Duration = Duration::from_secs(2);
+const ASK_AFTER: Duration = Duration::from_millis(500);
 
 /// What became of an event that a connection was given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -35,5 +35,6 @@ mod spelling;
 mod support;
 mod transport;
 mod unread_log;
+mod unread_websockets;
 mod unreadable_receipts;
 mod verify;

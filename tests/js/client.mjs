@@ -140,10 +140,13 @@ export class Client {
     assert.equal(answer.ok, false);
   }
 
-  /** Waits until the server takes the next event from this client as proof that everything sent so far has arrived. */
+  /** Waits until the server knows that everything it has sent so far has arrived. */
   async settle() {
-    // A polling client confirms with its next poll, which it may not have sent yet.
-    await delay(this.engine.transport.name === 'polling' ? 2300 : 800);
+    const { transport } = this.engine;
+    // A poll that waits proves it, and so does the pong to a ping, which the server sends if something is in flight.
+    if (transport.name === 'polling') return delay(300);
+    await Promise.race([new Promise((resolve) => transport.ws.once('ping', resolve)), delay(3000)]);
+    await this.roundTrip();
   }
 
   emit(...args) {

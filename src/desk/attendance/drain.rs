@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rand::seq::SliceRandom as _;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::Attendance;
 use crate::presence::Connection;
@@ -25,6 +25,13 @@ const AT_ONCE: usize = 50;
 /// How long the last packets may take to be written.
 const GOING_OUT: Duration = Duration::from_millis(50);
 
+/// How long clients may take to confirm them. What is not confirmed is sent again by the next server, and seen twice on a page that
+/// cannot name what it has.
+const CONFIRMED_WITHIN: Duration = Duration::from_millis(300);
+
+/// Interval between two checks of that.
+const CHECK_AGAIN: Duration = Duration::from_millis(10);
+
 impl Attendance {
     /// Announces to every connection that the server stops and when to reconnect, then closes them in random order.
     ///
@@ -40,11 +47,13 @@ async fn dismiss_all(mut connections: Vec<Arc<dyn Connection>>) {
     let count = u32::try_from(connections.len()).unwrap_or(u32::MAX);
     let spread = |per_second: u32| (Duration::from_secs(1) * count / per_second).min(LONGEST);
     let (back, end) = (spread(BACK_PER_SECOND), spread(ENDED_PER_SECOND));
+    let announced_at = Instant::now();
     for connection in &connections {
         connection.announce_stop(back.mul_f64(rand::random()));
     }
     if count > 0 {
         sleep(GOING_OUT).await;
+        confirm(&connections, announced_at).await;
     }
     let turns = u32::try_from(connections.len().div_ceil(AT_ONCE)).unwrap_or(u32::MAX).max(1);
     for some in connections.chunks(AT_ONCE) {
@@ -55,11 +64,20 @@ async fn dismiss_all(mut connections: Vec<Arc<dyn Connection>>) {
     }
 }
 
+/// Pings all clients, and waits shortly until they have confirmed everything that was sent before this instant.
+async fn confirm(connections: &[Arc<dyn Connection>], before: Instant) {
+    for connection in connections {
+        connection.ask();
+    }
+    let deadline = Instant::now() + CONFIRMED_WITHIN;
+    while Instant::now() < deadline && connections.iter().any(|connection| connection.arrived() < before) {
+        sleep(CHECK_AGAIN).await;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
-
-    use tokio::time::Instant;
 
     use super::*;
     use crate::presence::testing::Recorder;

@@ -6,7 +6,7 @@
 //! * [`middleware`]: checks handshakes, session ids and repeated requests; reads the address with [`query`];
 //! * [`admission`] and [`session`]: how many sessions may be open, and which requests may use each;
 //! * [`handshake`]: what is remembered of the request that opened a session;
-//! * [`polls`]: long-polling and the change to a websocket, with [`portions`], [`upgrades`] and [`repeats`];
+//! * [`polls`]: long-polling and the change to a websocket, with [`packets`], [`portions`], [`upgrades`] and [`repeats`];
 //! * [`transport`] and [`transports`]: what carries a socket, and what its client has received;
 //! * [`connect_answer`]: adds the `pid` of state recovery to the library's CONNECT packet.
 //!
@@ -21,6 +21,7 @@ mod admission;
 mod connect_answer;
 pub(super) mod handshake;
 mod middleware;
+mod packets;
 mod plain_names;
 mod polls;
 mod portions;

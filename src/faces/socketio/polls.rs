@@ -71,7 +71,7 @@ pub async fn carry(State(polls): State<Polls>, mut request: Request, next: Next)
                 return portion;
             }
             let response = polls.poll(session, &query, request, next).await;
-            if query.is_eio3 { response } else { polls.transports.first_portion(session, response).await }
+            polls.transports.first_portion(session, response, query.is_eio3).await
         }
         Some(session) if polls.transports.ended(session).is_some_and(|ended| ended.is_cancelled()) => {
             refuse(1, "Session ID unknown")

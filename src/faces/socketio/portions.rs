@@ -15,11 +15,10 @@ use http_body_util::BodyExt as _;
 use parking_lot::{Mutex, MutexGuard};
 use socketioxide::socket::Sid;
 
+use super::packets::SEPARATOR;
+
 /// Most packets in one response.
 const PACKETS: usize = 16;
-
-/// Separates packets, and occurs in none of them.
-const SEPARATOR: u8 = 0x1e;
 
 /// What is held per session. Clones share it.
 #[derive(Debug, Clone, Default)]
@@ -43,24 +42,17 @@ impl Portions {
         Some(([(CONTENT_TYPE, "text/plain; charset=UTF-8")], portion).into_response())
     }
 
-    /// The first portion of a response. Holds the rest.
-    pub(super) async fn first(&self, session: Sid, response: Response) -> Response {
-        if response.status() != StatusCode::OK {
-            return response;
+    /// The first portion of a response with these packets. Holds the rest.
+    pub(super) fn first(&self, session: Sid, mut response: Response, packets: Bytes) -> Response {
+        let whole = packets.len();
+        let portion = self.portion(session, packets);
+        if portion.len() < whole {
+            if response.headers().contains_key(CONTENT_LENGTH) {
+                response.headers_mut().insert(CONTENT_LENGTH, portion.len().into());
+            }
+            *response.body_mut() = Body::from(portion);
         }
-        let (mut head, body) = response.into_parts();
-        // The library has the whole body before it responds.
-        let Ok(body) = body.collect().await else {
-            tracing::debug!("The response to a poll was cut short");
-            return Response::from_parts(head, Body::empty());
-        };
-        let (body, length) = (body.to_bytes(), head.headers.get(CONTENT_LENGTH).cloned());
-        let whole = body.len();
-        let portion = self.portion(session, body);
-        if portion.len() < whole && length.is_some() {
-            head.headers.insert(CONTENT_LENGTH, portion.len().into());
-        }
-        Response::from_parts(head, Body::from(portion))
+        response
     }
 
     fn portion(&self, session: Sid, mut packets: Bytes) -> Bytes {
@@ -76,6 +68,25 @@ impl Portions {
     }
 }
 
+/// Reads the packets of a response. They are still in it afterwards.
+pub(super) async fn read(response: Response) -> (Response, Bytes) {
+    if response.status() != StatusCode::OK {
+        return (response, Bytes::new());
+    }
+    let (head, body) = response.into_parts();
+    // engineioxide has the whole body before it responds.
+    match body.collect().await {
+        Ok(body) => {
+            let packets = body.to_bytes();
+            (Response::from_parts(head, Body::from(packets.clone())), packets)
+        }
+        Err(error) => {
+            tracing::debug!(%error, "The response to a poll was cut short");
+            (Response::from_parts(head, Body::empty()), Bytes::new())
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -86,6 +97,11 @@ mod tests {
         let body = response.into_body().collect().await.unwrap().to_bytes();
         assert!(length.is_none_or(|length| length == body.len()));
         String::from_utf8(body.to_vec()).unwrap().split('\u{1e}').map(str::to_owned).collect()
+    }
+
+    async fn first(portions: &Portions, session: Sid, response: Response) -> Response {
+        let (response, packets) = read(response).await;
+        portions.first(session, response, packets)
     }
 
     fn answer(count: usize) -> (Response, Vec<String>) {
@@ -99,7 +115,7 @@ mod tests {
         for count in [1, 15, 16, 17, 32, 33, 40] {
             let (portions, session) = (Portions::default(), Sid::new());
             let (response, sent) = answer(count);
-            let mut got = packets(portions.first(session, response).await).await;
+            let mut got = packets(first(&portions, session, response).await).await;
             assert_eq!(portions.holds(session), count > 16, "{count}");
             while let Some(portion) = portions.next(session, false) {
                 let portion = packets(portion).await;
@@ -115,7 +131,7 @@ mod tests {
     async fn who_is_about_to_change_to_a_websocket_gets_all_that_is_held() {
         let (portions, session) = (Portions::default(), Sid::new());
         let (response, sent) = answer(50);
-        let mut got = packets(portions.first(session, response).await).await;
+        let mut got = packets(first(&portions, session, response).await).await;
         got.extend(packets(portions.next(session, true).unwrap()).await);
         assert_eq!(got, sent);
         assert!(portions.next(session, true).is_none());

@@ -1,10 +1,14 @@
 //! The transport of a socket: a websocket from the start, long-polling, or long-polling and then a websocket.
 //!
-//! The library shows only the handshake request of a socket. This module tracks the rest: when the client was last heard from, what it has
-//! received, and how to close its websocket.
+//! `socketioxide` shows only the handshake request of a socket. This module tracks the rest: what its client has received, and how to
+//! close its websocket.
+//!
+//! An event has arrived once the client has proved it: by the pong to a ping that was written after the event, or by the poll that follows
+//! the response with the event. What a client sends otherwise, and how it closes, proves nothing: its events and ours may pass each other.
 
 use std::fmt::Display;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
@@ -17,7 +21,6 @@ use super::MAX_MESSAGE;
 use super::connect_answer::ConnectAnswer;
 use crate::domain::UserId;
 use crate::net::ConnectionHandle;
-use crate::presence::{ON_THE_WAY, ROUND_TRIP};
 
 /// Most bytes of events that are queued for a websocket whose client is not reading. The library limits only their number.
 const UNREAD: usize = 4 << 20;
@@ -26,14 +29,11 @@ const UNREAD: usize = 4 << 20;
 /// fit into one response.
 const UNPOLLED: usize = MAX_MESSAGE as usize / 4;
 
-/// The library aborts an upgrade that takes longer.
-const CHANGE: Duration = Duration::from_secs(10);
-
 /// How long a client may take to answer once its person has connected elsewhere.
 const ANSWER: Duration = Duration::from_millis(2500);
 
-/// The library hands an event to its connection within this time, if it has written anything since.
-const HANDED_ON: Duration = Duration::from_millis(20);
+/// Interval between attempts to ping a client.
+const PING_AGAIN: Duration = Duration::from_millis(20);
 
 /// Precision of the time at which a websocket was last heard from.
 const HEARD_WITHIN: Duration = Duration::from_millis(1);
@@ -41,10 +41,9 @@ const HEARD_WITHIN: Duration = Duration::from_millis(1);
 /// The transport of one socket.
 #[derive(Debug)]
 pub(in crate::faces) struct Transport {
-    /// The websocket, and when it was opened.
-    websocket: OnceLock<(ConnectionHandle, Instant)>,
-    /// When the websocket was first seen to carry the socket. Everything queued for polls has been sent on it by then.
-    carries_since: OnceLock<Instant>,
+    websocket: OnceLock<ConnectionHandle>,
+    /// Whether the websocket was seen to carry the socket.
+    is_websocket: AtomicBool,
     waiting: Mutex<Waiting>,
     /// Adds the `pid` to the CONNECT packet.
     pub(in crate::faces) connect_answer: ConnectAnswer,
@@ -57,10 +56,10 @@ pub(in crate::faces) struct Transport {
 struct Waiting {
     /// When the client last polled.
     polled_at: Instant,
-    /// Everything that was sent before this has arrived, as far as polls and events of the client prove.
+    /// Everything that was sent before this has arrived, as far as polls prove.
     arrived: Instant,
-    /// When the last event was sent.
-    sent_at: Instant,
+    /// Number of events that were queued, and have been neither in the response to a poll nor counted by a websocket.
+    queued: u64,
     /// Bytes of events since the client last read everything.
     events: usize,
     /// The same for acknowledgements.
@@ -75,11 +74,11 @@ impl Transport {
         let now = Instant::now();
         Self {
             websocket: OnceLock::new(),
-            carries_since: OnceLock::new(),
+            is_websocket: AtomicBool::new(false),
             waiting: Mutex::new(Waiting {
                 polled_at: now,
                 arrived: now,
-                sent_at: now,
+                queued: 0,
                 events: 0,
                 answers: 0,
                 is_held: false,
@@ -93,13 +92,13 @@ impl Transport {
     pub(in crate::faces) fn of_websocket(websocket: &ConnectionHandle) -> Self {
         let transport = Self { ended: None, ..Self::new() };
         transport.carry(websocket);
-        transport.carries_since.get_or_init(Instant::now);
+        transport.is_websocket.store(true, Ordering::Relaxed);
         transport
     }
 
     /// Closes the websocket; `None` while there is none.
     pub(in crate::faces) fn connection_handle(&self) -> Option<&ConnectionHandle> {
-        self.websocket.get().map(|(websocket, _)| websocket)
+        self.websocket.get()
     }
 
     /// Closes the session of a polling client, with the response to its current or next poll.
@@ -116,18 +115,7 @@ impl Transport {
 
     /// Pings the client, if a websocket carries the socket; polls prove enough otherwise. Returns false if it cannot be pinged now.
     pub(in crate::faces) fn ask(&self) -> bool {
-        let Some(websocket) = self.connection_handle().filter(|_| self.is_websocket()) else { return false };
-        websocket.ping(self.written_before(websocket))
-    }
-
-    /// Everything that was sent before this has been written to the websocket. The library has a queue of its own, whose task may be late.
-    fn written_before(&self, websocket: &ConnectionHandle) -> Instant {
-        let (now, sent_at, flushed_at) = (Instant::now(), self.waiting().sent_at, websocket.flushed_at());
-        if flushed_at > sent_at && now > sent_at + HANDED_ON {
-            return now;
-        }
-        let before = |time: Instant, span| time.checked_sub(span).unwrap_or(flushed_at);
-        before(now, ROUND_TRIP).min(before(flushed_at, HANDED_ON))
+        self.is_websocket() && self.connection_handle().is_some_and(ConnectionHandle::ping)
     }
 
     /// Pings the client and waits. Returns false if it does not answer, and so is gone. A polling client is asked by what was sent to it.
@@ -139,12 +127,12 @@ impl Transport {
         }
         let is_asked = async {
             while !polls && !self.ask() {
-                sleep(HANDED_ON).await;
+                sleep(PING_AGAIN).await;
             }
         };
         drop(timeout_at(asked_at + ANSWER, is_asked).await);
-        // The first ping may not cover what was sent just before it.
-        sleep_until(asked_at + ROUND_TRIP).await;
+        // An event that was still queued at the first ping is confirmed by the second one.
+        sleep_until(asked_at + ANSWER / 5).await;
         let _is_asked = self.ask();
         sleep_until(asked_at + ANSWER).await;
         if let Some(websocket) = self.connection_handle() {
@@ -161,23 +149,52 @@ impl Transport {
 
     /// Whether a websocket carried the socket when it was last checked.
     pub(in crate::faces) fn is_websocket(&self) -> bool {
-        self.carries_since.get().is_some()
+        self.is_websocket.load(Ordering::Acquire)
     }
 
     /// Checks what carries the socket now.
     pub(in crate::faces) fn update(&self, socket: Option<&SocketRef>) {
         if !self.is_websocket()
-            && let Some((_, came_at)) = self.websocket.get()
+            && let Some(websocket) = self.connection_handle()
             && socket.is_some_and(|socket| socket.transport_type() == TransportType::Websocket)
         {
-            self.carries_since.get_or_init(|| (*came_at + CHANGE).min(Instant::now()));
+            let is_held = {
+                let mut waiting = self.waiting();
+                if self.is_websocket.swap(true, Ordering::AcqRel) {
+                    return;
+                }
+                websocket.count_queued(std::mem::take(&mut waiting.queued));
+                waiting.is_held
+            };
             self.connect_answer.leave_to_websocket();
             // What is held for its polls is lost, since it stops polling. It reconnects and gets that again.
-            if self.waiting().is_held
-                && let Some(websocket) = self.connection_handle()
-            {
+            if is_held {
                 websocket.abort();
             }
+        }
+    }
+
+    /// Counts an event, before it is queued. If it cannot be queued, it has to be [uncounted](Self::uncount_event).
+    pub(in crate::faces) fn count_event(&self) {
+        let mut waiting = self.waiting();
+        match self.connection_handle().filter(|_| self.is_websocket()) {
+            Some(websocket) => websocket.count_queued(1),
+            None => waiting.queued += 1,
+        }
+    }
+
+    /// An event that was counted could not be queued.
+    pub(in crate::faces) fn uncount_event(&self) {
+        self.carried_by_poll(1);
+    }
+
+    /// So many events were put into the response to a poll.
+    pub(in crate::faces) fn carried_by_poll(&self, events: u64) {
+        let mut waiting = self.waiting();
+        match self.connection_handle().filter(|_| self.is_websocket()) {
+            // The response is counted after the socket was seen to have changed.
+            Some(websocket) => websocket.uncount_queued(events),
+            None => waiting.queued = waiting.queued.saturating_sub(events),
         }
     }
 
@@ -210,7 +227,6 @@ impl Transport {
             && self.connection_handle().is_none_or(|websocket| websocket.admit(Some(person), bytes));
         if has_room {
             waiting.events = total;
-            waiting.sent_at = Instant::now();
         }
         has_room
     }
@@ -231,55 +247,15 @@ impl Transport {
         self.connection_handle().is_none_or(|websocket| !websocket.has_unsent())
     }
 
-    /// Notes that the client has sent something, which proves what it has received.
-    pub(in crate::faces) fn hear(&self) {
-        if self.takes_all()
-            && let Some(before) = self.carried_at(Instant::now(), ROUND_TRIP)
-        {
-            self.confirm(before);
-        }
-    }
-
-    /// Notes that everything that was sent has arrived.
-    pub(in crate::faces) fn confirm_all(&self) {
-        self.confirm(Instant::now());
-    }
-
-    /// Notes that the socket is closing. A polling client closes in a request or during a poll, so the last response may not have arrived.
-    pub(in crate::faces) fn end(&self) {
-        if !self.is_websocket()
-            && let Some(read) = Instant::now().checked_sub(ON_THE_WAY)
-        {
-            let (polled_at, is_held) = {
-                let waiting = self.waiting();
-                (waiting.polled_at, waiting.is_held)
-            };
-            if !is_held {
-                self.confirm(read.min(polled_at));
-            }
-        }
-    }
-
     /// Everything that was sent before this has arrived.
     pub(in crate::faces) fn arrived(&self) -> Instant {
-        let confirmed = self.waiting().arrived;
-        let Some(websocket) = self.connection_handle() else { return confirmed };
-        let answered = self.carried_at(websocket.answered(), Duration::ZERO);
-        // What was heard last may be the close.
-        let heard = self.carried_at(websocket.heard_at(), ON_THE_WAY);
-        [answered, heard].into_iter().flatten().fold(confirmed, Instant::max)
+        let polled = self.waiting().arrived;
+        self.connection_handle().map_or(polled, |websocket| websocket.answered().max(polled))
     }
 
     fn confirm(&self, before: Instant) {
         let mut waiting = self.waiting();
         waiting.arrived = waiting.arrived.max(before);
-    }
-
-    /// `heard_at` minus `on_the_way`, if a websocket carried the socket then. On long-polling, hearing from the client proves nothing about
-    /// what is queued for its next poll.
-    fn carried_at(&self, heard_at: Instant, on_the_way: Duration) -> Option<Instant> {
-        let sent_at = heard_at.checked_sub(on_the_way)?;
-        self.carries_since.get().filter(|since| sent_at >= **since).map(|_| sent_at)
     }
 
     /// Notes a new poll, which proves that the last response has arrived: everything that was queued then. Not during an upgrade, when
@@ -306,7 +282,7 @@ impl Transport {
     /// Sets the websocket that is to carry the socket.
     pub(in crate::faces) fn carry(&self, websocket: &ConnectionHandle) {
         // The library rejects a second one.
-        drop(self.websocket.set((websocket.clone(), Instant::now())));
+        drop(self.websocket.set(websocket.clone()));
         self.connect_answer.carry(websocket);
     }
 
@@ -339,22 +315,10 @@ mod tests {
         let opened = Instant::now();
         tokio::time::advance(SECOND).await;
         transport.polled();
-        transport.hear();
         assert_eq!(transport.arrived(), opened, "what waited may be lost on its way to them");
         tokio::time::advance(SECOND).await;
         transport.polled();
         assert_eq!(transport.arrived(), opened + SECOND);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn who_ends_without_polling_again_has_not_taken_what_waits() {
-        let transport = Transport::new();
-        tokio::time::advance(SECOND).await;
-        let polled_at = Instant::now();
-        transport.polled();
-        tokio::time::advance(SECOND * 60).await;
-        transport.end();
-        assert_eq!(transport.arrived(), polled_at);
     }
 
     /// The library lets polls bring what waits until it has begun to change to the websocket.

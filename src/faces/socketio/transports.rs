@@ -11,7 +11,8 @@ use socketioxide::socket::Sid;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::portions::Portions;
+use super::packets::count_events;
+use super::portions::{self, Portions};
 use super::query::Query;
 use super::session::Session;
 use super::transport::Transport;
@@ -91,13 +92,21 @@ impl Transports {
         Some(portion)
     }
 
-    /// The first portion of a response. Holds the rest, unless the session is unknown or about to stop polling.
-    pub(in crate::faces) async fn first_portion(&self, session: Sid, response: Response) -> Response {
-        if self.is_changing(session) || !self.all().contains_key(&session) {
-            return response;
+    /// The first portion of a response. Holds the rest, unless the session is unknown or about to stop polling. Clients of Engine.IO 3
+    /// accept any number of packets.
+    pub(in crate::faces) async fn first_portion(&self, session: Sid, response: Response, is_eio3: bool) -> Response {
+        let is_whole = is_eio3 || self.is_changing(session) || !self.all().contains_key(&session);
+        let (response, packets) = portions::read(response).await;
+        let events = count_events(&packets, is_eio3);
+        let response = if is_whole { response } else { self.portions.first(session, response, packets) };
+        if let Some(Known::Socket(transport)) = self.all().get(&session)
+            && let Some(transport) = transport.upgrade()
+        {
+            transport.carried_by_poll(events);
+            if !is_whole {
+                transport.holds_back(self.portions.holds(session));
+            }
         }
-        let response = self.portions.first(session, response).await;
-        self.note_held(session);
         response
     }
 

@@ -95,6 +95,23 @@ export default function stories(start) {
     assert.deepEqual(heard(ann), ['one']);
   });
 
+  test('nor to a client that authenticates while its transport changes', async (t) => {
+    const server = await start(t, '--ping-interval', '300ms', '--ping-timeout', '2s');
+    const admin = await server.signIn(server.admin);
+    const ann = server.client('ann');
+    await ann.waitFor('<connect>');
+    await ann.signIn(server.token(server.ann));
+    await admin.send(server.ann, 'one');
+    await ann.waitFor('receive-message');
+    let pings = 0;
+    await new Promise((resolve) => ann.socket.io.on('ping', () => (pings += 1) === 10 && resolve()));
+    await ann.drop();
+    await ann.waitFor('<connect>');
+    await ann.waitFor('authenticated');
+    await ann.roundTrip();
+    assert.deepEqual(heard(ann), ['one']);
+  });
+
   test('one\'s own words are not told again', async (t) => {
     const server = await start(t);
     const ann = await server.signIn(server.ann);

@@ -35,5 +35,25 @@ export default function stories(start) {
       ann.close();
       await admin.waitFor('user-offline', { userId: server.ann.id });
     });
+
+    test(`what they have confirmed is not sent again: ${transports.join(' to ')}`, async (t) => {
+      const server = await start(t, '--allow-eio3', '--ping-interval', '300ms', '--ping-timeout', '2s');
+      const admin = await server.signIn(server.admin);
+      // It authenticates at once, so that some events are carried by polls, and others by the websocket.
+      const ann = server.client('ann', { transports, connect: ioV2 });
+      await ann.waitFor('<connect>');
+      await ann.signIn(server.token(server.ann));
+      await admin.send(server.ann, 'one');
+      await ann.waitFor('receive-message');
+      // Long enough for the server to know that it has arrived.
+      let pongs = 0;
+      await new Promise((resolve) => ann.socket.io.on('pong', () => (pongs += 1) === 10 && resolve()));
+      await ann.drop();
+      await ann.waitFor('<connect>');
+      await ann.waitFor('authenticated');
+      await admin.send(server.ann, 'two');
+      await ann.waitFor('receive-message', (received) => received.message === 'two');
+      assert.deepEqual(ann.all('receive-message').map((received) => received.message), ['one', 'two']);
+    });
   }
 }

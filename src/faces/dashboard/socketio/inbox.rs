@@ -180,7 +180,7 @@ impl MessageHandler<LocalAdapter, Raw> for EveryEvent {
 
 /// Queues an event, and starts the task that handles the queue if there is none.
 pub(super) fn push(connection: &Shared, inbound: Inbound) {
-    connection.heard_from();
+    connection.update_transport();
     let mut queue = connection.inbox.queue();
     if !queue.has_room_for(&inbound) {
         let was_told = std::mem::replace(&mut queue.is_overflowing, true);

@@ -20,7 +20,7 @@ impl Connection for SocketConnection {
     }
 
     fn arrived(&self) -> Instant {
-        self.transport.update(self.state().socket());
+        self.update_transport();
         self.transport.arrived()
     }
 
@@ -34,8 +34,13 @@ impl Connection for SocketConnection {
 
     fn ask_or_close(&self) {
         let Some(connection) = self.itself.upgrade() else { return };
+        if self.is_being_asked.swap(true, Ordering::Relaxed) {
+            return;
+        }
         tokio::spawn(async move {
-            if !connection.transport.answers().await {
+            let answers = connection.transport.answers().await;
+            connection.is_being_asked.store(false, Ordering::Relaxed);
+            if !answers {
                 tracing::debug!(connection.id = %connection.id, "Closed a dead connection: its person has reconnected");
                 connection.change_person(None, connection.transport.arrived(), Ending::Silent);
                 connection.cut_off();
@@ -49,7 +54,7 @@ impl Connection for SocketConnection {
         page.set_place(Some(place));
         let offset = page.offset();
         let Some(socket) = state.socket().cloned() else { return };
-        let sent = socket.emit(event::CAUGHT_UP, &(CaughtUp {}, offset));
+        let sent = self.queue(&socket, event::CAUGHT_UP, &(CaughtUp {}, offset));
         drop(state);
         self.settle(sent);
     }
@@ -69,13 +74,10 @@ impl Connection for SocketConnection {
     fn close_gracefully(&self) {
         let mut state = self.state();
         let Some(websocket) = self.transport.connection_handle().filter(|_| state.socket().is_some()) else {
-            return self.transport.end();
+            return;
         };
         state.stage = Stage::CutOff;
         drop(state);
-        if self.transport.is_websocket() && !websocket.has_unsent() {
-            self.transport.confirm_all();
-        }
         websocket.abort();
     }
 
@@ -158,8 +160,8 @@ impl SocketConnection {
         for name in names {
             let payload: &RawValue = &encoded.0;
             sent = outcome(match &offset {
-                Some(offset) => socket.emit(name, &(payload, offset)),
-                None => socket.emit(name, payload),
+                Some(offset) => self.queue(&socket, name, &(payload, offset)),
+                None => self.queue(&socket, name, payload),
             });
             if sent != Outcome::Sent {
                 return sent;

@@ -37,6 +37,8 @@ pub(super) struct SocketConnection {
     pub(super) transport: Arc<Transport>,
     state: Mutex<State>,
     wants_receipts: AtomicBool,
+    /// Whether its client is being asked for a sign of life because its person has connected elsewhere.
+    is_being_asked: AtomicBool,
 }
 
 struct State {
@@ -81,6 +83,7 @@ impl SocketConnection {
             denials: Denials::default(),
             state: Mutex::new(state),
             wants_receipts: AtomicBool::new(false),
+            is_being_asked: AtomicBool::new(false),
         })
     }
 
@@ -112,8 +115,7 @@ impl SocketConnection {
 
     /// Changes who is authenticated; `None` for nobody. Disconnects the person before. Returns false if the person is the same.
     pub(super) fn rebind(&self, person: Option<&Arc<Person>>) -> bool {
-        // The client is alive, so everything that was sent arrives.
-        self.change_person(person, Instant::now(), Ending::Closed)
+        self.change_person(person, self.transport.arrived(), Ending::Closed)
     }
 
     /// URL at which its client reaches this server.
@@ -199,10 +201,9 @@ impl SocketConnection {
         self.state().socket().is_some() && self.transport.is_stalled()
     }
 
-    /// Notes that the client has sent something.
-    pub(super) fn heard_from(&self) {
+    /// Checks what carries the socket, which may have changed.
+    pub(super) fn update_transport(&self) {
         self.transport.update(self.state().socket());
-        self.transport.hear();
     }
 
     /// Must be called once, when the socket has closed.
@@ -214,24 +215,10 @@ impl SocketConnection {
         drop(state);
         let ending = match reason {
             _ if was_cut_off => Ending::Broken,
-            DisconnectReason::ClosingServer => {
-                // The library sends everything queued before it closes a websocket.
-                if self.transport.is_websocket() {
-                    self.transport.confirm_all();
-                }
-                self.transport.end();
-                Ending::Closed
-            }
-            DisconnectReason::ClientNSDisconnect => {
-                self.transport.end();
-                Ending::Closed
-            }
-            DisconnectReason::TransportClose => {
-                self.transport.end();
-                Ending::Broken
-            }
+            DisconnectReason::ClosingServer | DisconnectReason::ClientNSDisconnect => Ending::Closed,
             DisconnectReason::HeartbeatTimeout => Ending::Silent,
-            DisconnectReason::ServerNSDisconnect
+            DisconnectReason::TransportClose
+            | DisconnectReason::ServerNSDisconnect
             | DisconnectReason::TransportError
             | DisconnectReason::MultipleHttpPollingError
             | DisconnectReason::PacketParsingError => Ending::Broken,
@@ -245,7 +232,17 @@ impl SocketConnection {
     /// Emits an event to this connection only.
     pub(super) fn emit<T: Serialize + ?Sized>(&self, name: &'static str, payload: &T) -> Outcome {
         let Some(socket) = self.state().socket().cloned() else { return Outcome::Closed };
-        self.settle(socket.emit(name, payload))
+        self.settle(self.queue(&socket, name, payload))
+    }
+
+    /// Queues an event for the client.
+    fn queue<T: Serialize + ?Sized>(&self, socket: &SocketRef, name: &str, payload: &T) -> Result<(), SendError> {
+        self.transport.count_event();
+        let queued = socket.emit(name, payload);
+        if queued.is_err() {
+            self.transport.uncount_event();
+        }
+        queued
     }
 
     /// Emits `authenticated`, to pages with their offset.
@@ -256,8 +253,8 @@ impl SocketConnection {
             state.page.as_ref().map(|page| if answer.is_success() { page.offset() } else { NOBODY.to_owned() });
         // Sent under the lock, so that offsets arrive in order.
         let sent = match offset {
-            Some(offset) => socket.emit(event::AUTHENTICATED, &(answer, offset)),
-            None => socket.emit(event::AUTHENTICATED, answer),
+            Some(offset) => self.queue(&socket, event::AUTHENTICATED, &(answer, offset)),
+            None => self.queue(&socket, event::AUTHENTICATED, answer),
         };
         drop(state);
         self.settle(sent);

@@ -1,7 +1,7 @@
 //! Finds the pongs in what a websocket's client sends, and hands the beginnings of its messages to [`EventNames`].
 //!
-//! The library answers pings and drops pongs, but only a pong shows that its client has received everything that was sent before
-//! the ping which it repeats.
+//! `engineioxide` answers pings and drops pongs, but only a pong proves that the client has received everything that was sent
+//! before the ping which it repeats.
 
 use super::event_names::EventNames;
 
@@ -17,7 +17,7 @@ const CONTINUATION: u8 = 0x0;
 
 /// Follows the frames of one client.
 #[derive(Debug, Default)]
-pub(super) struct Pongs {
+pub(super) struct ClientFrames {
     /// The beginning of a frame: its head, and all of it if it is a pong of ours.
     frame: [u8; HEAD],
     read: u8,
@@ -51,7 +51,7 @@ enum Beginning {
     },
 }
 
-impl Pongs {
+impl ClientFrames {
     /// The client has sent this. Escapes in the names of its events are replaced.
     pub(super) fn read(&mut self, mut bytes: &mut [u8]) -> Found {
         let mut found = Found::default();
@@ -174,9 +174,9 @@ mod tests {
     fn pongs_are_found_between_messages_of_every_length_however_they_are_cut() {
         let bytes = conversation();
         for cut in [1, 2, 3, 7, 1000, bytes.len()] {
-            let mut pongs = Pongs::default();
+            let mut frames = ClientFrames::default();
             let mut bytes = bytes.clone();
-            let found: Vec<u32> = bytes.chunks_mut(cut).filter_map(|chunk| pongs.read(chunk).pong).collect();
+            let found: Vec<u32> = bytes.chunks_mut(cut).filter_map(|chunk| frames.read(chunk).pong).collect();
             let all = [1, 2, 3, 0x0102_0304, 5];
             assert!(found.last() == Some(&5) && found.iter().all(|number| all.contains(number)), "{cut}: {found:?}");
             assert!(cut > 3 || found == all, "{cut}: {found:?}");
@@ -185,9 +185,9 @@ mod tests {
 
     #[test]
     fn what_is_no_websocket_is_no_pong() {
-        let mut pongs = Pongs::default();
-        assert_eq!(pongs.read(&mut b"GET / HTTP/1.1\r\nHost: a\r\n\r\n".to_owned()), Found::default());
-        assert_eq!(Pongs::default().read(&mut [0xFF; 100]), Found::default());
+        let mut frames = ClientFrames::default();
+        assert_eq!(frames.read(&mut b"GET / HTTP/1.1\r\nHost: a\r\n\r\n".to_owned()), Found::default());
+        assert_eq!(ClientFrames::default().read(&mut [0xFF; 100]), Found::default());
     }
 
     #[test]
@@ -203,10 +203,10 @@ mod tests {
         let in_frames = (parts(written.split_at(3)), parts(plain.split_at(3)));
         for (bytes, expected) in [(stream(written), stream(plain)), in_frames] {
             for cut in [1, 2, 5, 1000] {
-                let (mut pongs, mut passed, mut part) = (Pongs::default(), Vec::new(), Vec::new());
+                let (mut frames, mut passed, mut part) = (ClientFrames::default(), Vec::new(), Vec::new());
                 for chunk in bytes.chunks(cut) {
                     part.extend_from_slice(chunk);
-                    let unfinished = pongs.read(&mut part).unfinished;
+                    let unfinished = frames.read(&mut part).unfinished;
                     passed.extend(part.drain(..part.len() - unfinished));
                 }
                 assert_eq!(passed, expected, "cut into {cut}");
@@ -217,6 +217,6 @@ mod tests {
     #[test]
     fn a_name_that_does_not_end_in_its_frame_holds_nothing_up() {
         let mut bytes = [frame(1, br#"42["\u00"#), frame(PONG, &7_u32.to_be_bytes())].concat();
-        assert_eq!(Pongs::default().read(&mut bytes), Found { pong: Some(7), unfinished: 0 });
+        assert_eq!(ClientFrames::default().read(&mut bytes), Found { pong: Some(7), unfinished: 0 });
     }
 }

@@ -1,0 +1,146 @@
+//! Counts the Socket.IO events in what is written to a websocket.
+//!
+//! An event waits in a queue of `engineioxide` before it is written, and that queue cannot be asked how full it is. Whether
+//! everything has been written is therefore found by counting: the events that were queued against those that were written.
+
+/// What the text of an event begins with: an Engine.IO message that is a Socket.IO EVENT without attachments.
+const EVENT: &[u8] = b"42";
+
+/// The longest head of a frame that is not masked.
+const HEAD: usize = 10;
+
+const TEXT: u8 = 0x1;
+
+/// Follows the frames that a server writes, from the response that accepts the upgrade on.
+#[derive(Debug, Default)]
+pub(super) struct ServerFrames {
+    place: Place,
+    /// The head of the frame, as far as it was written.
+    head: [u8; HEAD],
+    written: u8,
+    /// Bytes of the payload that are still to come.
+    payload: u64,
+}
+
+/// What the next byte belongs to.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// The HTTP response, or a frame if there is none.
+    #[default]
+    Start,
+    /// The head of the HTTP response, of whose last four bytes so many end it.
+    Response(u8),
+    Head,
+    /// A payload, of whose bytes so many are those of an event.
+    Text(u8),
+    /// A payload that is no event.
+    Other,
+}
+
+impl ServerFrames {
+    /// These bytes were written. Returns the number of events that are now complete.
+    pub(super) fn write(&mut self, mut bytes: &[u8]) -> u64 {
+        let mut events = 0;
+        while let Some(&byte) = bytes.first() {
+            match self.place {
+                Place::Start => {
+                    self.place = if byte == b'H' { Place::Response(0) } else { Place::Head };
+                }
+                Place::Response(ends) => {
+                    bytes = &bytes[1..];
+                    self.place = match (byte, ends) {
+                        (b'\n', 3) => Place::Head,
+                        (b'\r', 0 | 2) | (b'\n', 1) => Place::Response(ends + 1),
+                        (b'\r', _) => Place::Response(1),
+                        _ => Place::Response(0),
+                    };
+                }
+                Place::Head => {
+                    bytes = &bytes[1..];
+                    self.head[usize::from(self.written)] = byte;
+                    self.written += 1;
+                    self.begin_payload();
+                }
+                Place::Text(_) | Place::Other => {
+                    let length = usize::try_from(self.payload).unwrap_or(usize::MAX).min(bytes.len());
+                    let (payload, rest) = bytes.split_at(length);
+                    bytes = rest;
+                    self.compare(payload);
+                    self.payload -= length as u64;
+                    if self.payload == 0 {
+                        let is_event = matches!(self.place, Place::Text(same) if usize::from(same) == EVENT.len());
+                        events += u64::from(is_event);
+                        self.place = Place::Head;
+                    }
+                }
+            }
+        }
+        events
+    }
+
+    /// Once the head is complete, its payload begins.
+    fn begin_payload(&mut self) {
+        let head = &self.head[..usize::from(self.written)];
+        let [first, second, length @ ..] = head else { return };
+        let payload = match second & 0x7F {
+            126 if length.len() < 2 => return,
+            127 if length.len() < 8 => return,
+            126 | 127 => length.iter().fold(0, |length, byte| length << 8 | u64::from(*byte)),
+            short => u64::from(short),
+        };
+        (self.written, self.payload) = (0, payload);
+        if payload > 0 {
+            self.place = if first & 0xF == TEXT { Place::Text(0) } else { Place::Other };
+        }
+    }
+
+    fn compare(&mut self, payload: &[u8]) {
+        for byte in payload {
+            match self.place {
+                Place::Text(same) if usize::from(same) < EVENT.len() => {
+                    let is_same = *byte == EVENT[usize::from(same)];
+                    self.place = if is_same { Place::Text(same + 1) } else { Place::Other };
+                }
+                _ => return,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
+        let mut frame = vec![0x80 | opcode];
+        match payload.len() {
+            length @ 0..=125 => frame.push(u8::try_from(length).unwrap()),
+            length @ 126..=0xFFFF => {
+                frame.push(126);
+                frame.extend(u16::try_from(length).unwrap().to_be_bytes());
+            }
+            length => {
+                frame.push(127);
+                frame.extend((length as u64).to_be_bytes());
+            }
+        }
+        frame.extend(payload);
+        frame
+    }
+
+    #[test]
+    fn events_are_counted_once_they_are_complete_however_they_are_cut() {
+        let event = |length: usize| frame(1, format!(r#"42["e","{}"]"#, "42".repeat(length)).as_bytes());
+        let others = [&b"2"[..], b"4", b"40{}", b"43[1]", b"", b"3probe"].map(|text| frame(1, text)).concat();
+        let frames = [event(1), others, frame(2, b"42[]"), event(100), frame(9, b"42"), event(40_000)].concat();
+        let response = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n";
+        for bytes in [frames.clone(), [&response[..], &frames].concat()] {
+            for cut in [1, 2, 3, 7, 1000, bytes.len()] {
+                let mut written = ServerFrames::default();
+                let (last, before) = bytes.split_last().unwrap();
+                let count: u64 = before.chunks(cut).map(|chunk| written.write(chunk)).sum();
+                assert_eq!((count, written.write(&[*last])), (2, 1), "cut into {cut}");
+            }
+        }
+    }
+}
