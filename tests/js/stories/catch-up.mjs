@@ -1,4 +1,4 @@
-// What was said while one was away, for clients that cannot name what they have: contract section 6 bug 6, defect D.
+// Catching up, for clients that cannot say what they have.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -13,7 +13,7 @@ export default function stories(start) {
     await agent.waitFor('user-offline', { userId: account.id });
   };
 
-  test('what a customer missed arrives after they authenticate: once, in order, as if it were live', async (t) => {
+  test('messages that a customer missed arrive after they authenticate: once, in order, as if they were live', async (t) => {
     const server = await start(t);
     const [admin, second] = [await server.signIn(server.admin), await server.signIn(server.second)];
     await admin.send(server.ann, 'one');
@@ -25,7 +25,7 @@ export default function stories(start) {
     assert.ok(names.indexOf('authenticated') < names.indexOf('receive-message'));
     for (const message of heard(ann)) {
       const received = await ann.waitFor('receive-message');
-      // The desk is one to her, whoever wrote.
+      // The desk has one identity for her, whoever wrote.
       assertMessage(received, { from: server.admin, to: server.ann, message });
     }
     await admin.send(server.ann, 'four');
@@ -35,7 +35,7 @@ export default function stories(start) {
     await Promise.all([ann.nothingMore(), again.nothingMore()]);
   });
 
-  test('what an agent missed arrives as well, and so does what a customer wrote to another', async (t) => {
+  test('messages that an agent missed arrive, and so do those between customers', async (t) => {
     const server = await start(t);
     const [ann, bob] = [await server.signIn(server.ann), await server.signIn(server.bob)];
     await ann.send(server.admin, 'from ann');
@@ -52,7 +52,7 @@ export default function stories(start) {
     }
   });
 
-  test('what the history has carried is not told again', async (t) => {
+  test('messages fetched with the history are not sent again', async (t) => {
     const server = await start(t);
     const admin = await server.signIn(server.admin);
     await admin.send(server.ann, 'one');
@@ -63,7 +63,7 @@ export default function stories(start) {
     assert.deepEqual(heard(ann), ['two']);
   });
 
-  test('what was heard live is not told again to a client that comes back', async (t) => {
+  test('messages received live are not sent again to a client that reconnects', async (t) => {
     const server = await start(t, '--ping-interval', '150ms');
     const [admin, ann] = [await server.signIn(server.admin), await server.signIn(server.ann)];
     await admin.send(server.ann, 'one');
@@ -80,12 +80,12 @@ export default function stories(start) {
     assert.deepEqual(heard(ann), ['one', 'two']);
   });
 
-  test('nor if the client never said a word since, but gave its signs of life', async (t) => {
+  test('nor if the client has sent nothing since, but has answered pings', async (t) => {
     const server = await start(t, '--ping-interval', '300ms', '--ping-timeout', '2s');
     const [admin, ann] = [await server.signIn(server.admin), await server.signIn(server.ann)];
     await admin.send(server.ann, 'one');
     await ann.waitFor('receive-message');
-    // Long enough for the server to know by them that what it had sent has arrived.
+    // Long enough for the pongs to prove that everything has arrived.
     let pings = 0;
     await new Promise((resolve) => ann.socket.io.on('ping', () => (pings += 1) === 10 && resolve()));
     await ann.drop();
@@ -112,7 +112,7 @@ export default function stories(start) {
     assert.deepEqual(heard(ann), ['one']);
   });
 
-  test('one\'s own words are not told again', async (t) => {
+  test('own messages are not sent again', async (t) => {
     const server = await start(t);
     const ann = await server.signIn(server.ann);
     await server.rest('POST', '/api/chat/send', { as: server.ann, body: { receiverId: server.admin.id, message: 'rest' } });
@@ -125,7 +125,7 @@ export default function stories(start) {
     assert.deepEqual(heard(ann), []);
   });
 
-  test('a long absence is made up for in order', async (t) => {
+  test('many missed messages arrive in order', async (t) => {
     const server = await start(t);
     const admin = await server.signIn(server.admin);
     const texts = Array.from({ length: 450 }, (_, index) => `message ${index}`);
@@ -133,13 +133,13 @@ export default function stories(start) {
     await admin.waitFor('message-sent', (sent) => sent.message === texts.at(-1));
     const ann = await server.connect('ann');
     ann.emit('authenticate', server.token(server.ann));
-    // Live words come behind those that were missed.
+    // Live messages follow the missed ones.
     admin.emit('send-message', { receiverId: server.ann.id, message: 'live' });
     await ann.waitFor('receive-message', (received) => received.message === 'live');
     assert.deepEqual(heard(ann), [...texts, 'live']);
   });
 
-  test('a server that was stopped and started again remembers who missed what', async (t) => {
+  test('a restarted server still knows who missed what', async (t) => {
     const server = await start(t);
     const [admin, ann] = [await server.signIn(server.admin), await server.signIn(server.ann)];
     await admin.send(server.ann, 'one');
@@ -160,12 +160,13 @@ export default function stories(start) {
     assert.deepEqual(heard(admin), []);
   });
 
-  test('a restart does not repeat what was heard before it', async (t) => {
+  test('after a restart, messages received before are not sent again', async (t) => {
     const server = await start(t);
     const [admin, ann] = [await server.signIn(server.admin), await server.signIn(server.ann)];
     await admin.send(server.ann, 'one');
     await ann.waitFor('receive-message');
-    // Nothing shows whether the last answer to a poll has arrived: what came in the last two seconds is told again.
+    // Nothing shows whether the last response to a poll has arrived, so messages of the last two seconds are sent
+    // again.
     if (ann.socket.io.engine.transport.name === 'polling') await ann.nothingMore(2500);
     await server.restart();
     await ann.waitFor('<connect>');
@@ -174,7 +175,7 @@ export default function stories(start) {
     assert.deepEqual(heard(ann), ['one']);
   });
 
-  test('after a crash nothing that was confirmed is missing', async (t) => {
+  test('after a crash no acknowledged message is missing', async (t) => {
     const server = await start(t);
     const admin = await server.signIn(server.admin);
     const texts = Array.from({ length: 20 }, (_, index) => `message ${index}`);
@@ -186,17 +187,17 @@ export default function stories(start) {
     assert.deepEqual(history.body.map((kept) => kept.message), texts);
   });
 
-  test('nothing falls between two connections', async (t) => {
+  test('no message is lost between two connections', async (t) => {
     const server = await start(t);
     const admin = await server.signIn(server.admin);
-    // As the frontend comes back: not at once.
+    // Like the frontend, it does not reconnect at once.
     const ann = await server.signIn(server.ann, { reconnectionDelay: 400 });
     const texts = [];
     for (let round = 0; round < 6; round += 1) {
       for (let part = 0; part < 3; part += 1) {
         texts.push(`${round}.${part}`);
         admin.emit('send-message', { receiverId: server.ann.id, message: texts.at(-1) });
-        // The message and the end of the connection meet somewhere on the way.
+        // The message is in flight while the connection ends.
         if (part === 1 && round % 2 === 0) ann.engine.close();
         if (part === 1 && round % 2 === 1) {
           ann.socket.disconnect();
@@ -208,7 +209,8 @@ export default function stories(start) {
     }
     const last = texts.at(-1);
     if (!heard(ann).includes(last)) await ann.waitFor('receive-message', (received) => received.message === last);
-    // A connection that ended may count as there until after the next one has come, which then gets late what was lost with it.
+    // The server may notice the end of the old connection only after the new one has opened, which then gets the lost
+    // messages late.
     const isMissing = () => texts.find((text) => !heard(ann).includes(text));
     for (let text = isMissing(); text; text = isMissing()) {
       const missing = text;
@@ -218,7 +220,7 @@ export default function stories(start) {
     assert.deepEqual(extra, [], 'what was on the way when a connection ended may come twice, and nothing else');
   });
 
-  test('a client that comes back over another network gets what went to its dead connection', async (t) => {
+  test('a client that reconnects over another network gets the messages sent to its dead connection', async (t) => {
     const server = await start(t, '--ping-interval', '1s', '--ping-timeout', '2s');
     const network = await Network.open(t, server.url);
     const admin = await server.signIn(server.admin);
@@ -231,7 +233,7 @@ export default function stories(start) {
     assert.deepEqual(heard(ann), []);
   });
 
-  test('what went to a dead connection arrives after the next one, if that comes when its death is known', async (t) => {
+  test('messages sent to a dead connection arrive on the next one, if that opens after the death was detected', async (t) => {
     const server = await start(t, '--ping-interval', '1s', '--ping-timeout', '2s');
     const network = await Network.open(t, server.url);
     const admin = await server.signIn(server.admin);
@@ -243,17 +245,17 @@ export default function stories(start) {
     assert.deepEqual(heard(back), ['into the void']);
   });
 
-  test('a dead connection is found out soon after the next one has come, whose client gets what went to it', async (t) => {
+  test('a dead connection is detected soon after the next one has opened, which gets the messages sent to it', async (t) => {
     const server = await start(t);
     const network = await Network.open(t, server.url);
     const admin = await server.signIn(server.admin);
     const ann = await server.signIn(server.ann, { url: network.url, reconnection: false });
-    // One that polls cannot be asked whether it is there.
+    // A polling client cannot be pinged at will.
     if (ann.socket.io.engine.transport.name === 'polling') return;
     network.fail();
     await admin.send(server.ann, 'into the void');
     const back = await server.signIn(server.ann, { name: 'ann, on another network' });
-    // By its silence alone it is found out after 45 s.
+    // Without a ping it would be detected after 45 s only.
     const began = Date.now();
     if (!heard(back).includes('into the void')) await back.waitFor('receive-message');
     assert.ok(Date.now() - began < 30_000);
@@ -261,7 +263,7 @@ export default function stories(start) {
     assert.deepEqual(heard(back), ['into the void']);
   });
 
-  test('a tab that lost its connection gets what another tab got meanwhile, once', async (t) => {
+  test('a tab that lost its connection gets messages that another tab got meanwhile, once', async (t) => {
     const server = await start(t);
     const admin = await server.signIn(server.admin);
     const ann = await server.signIn(server.ann, { reconnectionDelay: 500 });

@@ -1,4 +1,4 @@
-// Clients of Engine.IO 3, with the official client of that time.
+// Clients of Engine.IO 3, with the official client of that version.
 
 import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
@@ -22,7 +22,7 @@ export default function stories(start) {
   });
 
   for (const transports of [['websocket'], ['polling'], ['polling', 'websocket']]) {
-    test(`they chat if they are let in: ${transports.join(' to ')}`, async (t) => {
+    test(`with --allow-eio3 they can chat: ${transports.join(' to ')}`, async (t) => {
       const server = await start(t, '--allow-eio3');
       const ann = await server.signIn(server.ann, { transports, connect: ioV2 });
       const admin = await server.signIn(server.admin);
