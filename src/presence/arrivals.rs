@@ -98,6 +98,13 @@ impl Presence {
         }
     }
 
+    /// This person has fetched the history of a conversation up to here. To be called together with [`confirm`](Self::confirm).
+    pub fn note_fetched(&self, user: UserId, conversation: ConversationId, up_to: Seq) {
+        for stream in self.streams(user) {
+            stream.note_fetched(conversation, up_to);
+        }
+    }
+
     /// The newest entry of a conversation that is in flight to this person.
     pub fn newest_in_flight(&self, user: UserId, conversation: ConversationId) -> Option<Seq> {
         self.streams(user).iter().filter_map(|stream| stream.newest(conversation)).max()

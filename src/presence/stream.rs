@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::gate::{Gate, Next};
 use super::in_flight::InFlight;
-use super::{Connection, Delivery, Outcome};
+use super::{Connection, Delivery, Outcome, Recognized};
 use crate::domain::{ConnectionId, ConversationId, DeskEvent, EntryEvent, Place, Seq, UserId};
 
 /// How a connection gets what was said before it began.
@@ -50,12 +50,19 @@ struct State {
     early_number: u64,
     /// The first entry of each conversation that its client missed on connections that were lost.
     lost: Vec<(ConversationId, Seq)>,
+    /// How far the history was fetched while this connection, of a page just opened, was catching up.
+    fetched: Vec<(ConversationId, Seq)>,
     /// When the client was last asked for a sign of life because of what is in flight.
     asked_at: Option<Instant>,
     has_ended: bool,
 }
 
 impl State {
+    fn is_fetched(&self, event: &EntryEvent) -> bool {
+        let (conversation, seq) = (event.entry.conversation, event.entry.seq);
+        self.fetched.iter().any(|(fetched, up_to)| *fetched == conversation && seq <= *up_to)
+    }
+
     fn note_early(&mut self, told: &EntryEvent) {
         let number = told.entry.message().map_or(0, |message| message.number);
         self.early_number = number.max(self.early_number);
@@ -77,8 +84,15 @@ impl Stream {
             Begins::Live { reads } if reads || has_unsettled || !lost.is_empty() => Gate::closed(true),
             Begins::Live { .. } | Begins::LiveAlone => Gate::default(),
         };
-        let state =
-            State { gate, in_flight: InFlight::default(), early_number: 0, lost, asked_at: None, has_ended: false };
+        let state = State {
+            gate,
+            in_flight: InFlight::default(),
+            early_number: 0,
+            lost,
+            fetched: Vec::new(),
+            asked_at: None,
+            has_ended: false,
+        };
         let (joined, state) = (Instant::now(), Mutex::new(state));
         Self { user, connection, begins, joined, state, listed, is_listed: AtomicBool::new(false) }
     }
@@ -140,11 +154,26 @@ impl Stream {
         if state.has_ended {
             return Outcome::Closed;
         }
+        let DeskEvent::Entry(event) = delivery.event else { return self.connection.send(delivery) };
+        if state.is_fetched(event) {
+            return Outcome::NotTaken;
+        }
         let outcome = self.connection.send(delivery);
-        if let (Outcome::Sent, DeskEvent::Entry(told)) = (outcome, delivery.event) {
-            state.note_early(told);
+        if outcome == Outcome::Sent {
+            state.note_early(event);
         }
         outcome
+    }
+
+    /// The history of a conversation was fetched up to here. A page that has just been opened shows what it fetches, so that is
+    /// not replayed to it any more. A page that has reconnected fetches nothing.
+    pub(super) fn note_fetched(&self, conversation: ConversationId, up_to: Seq) {
+        let mut state = self.state();
+        let is_new_page =
+            self.begins == Begins::FromCursor && matches!(self.connection.recognized(), Recognized::ByPage(_));
+        if is_new_page && state.gate.is_catching_up() {
+            state.fetched.push((conversation, up_to));
+        }
     }
 
     /// Takes out an entry of the person's own that was published during the replay, when the replay reaches it. False if it was not
@@ -176,6 +205,9 @@ impl Stream {
     pub fn finish(&self, place: Option<Place>) -> Next {
         let mut state = self.state();
         let next = state.gate.finish();
+        if matches!(next, Next::Live) {
+            state.fetched = Vec::new();
+        }
         if let (Next::Live, Some(place)) = (&next, place) {
             self.connection.caught_up(place);
         }

@@ -78,10 +78,10 @@ async fn only_what_a_client_has_shown_to_have_has_arrived() {
 async fn who_shows_nothing_is_asked_once_in_a_while() {
     let (scene, tab) = (Scene::default(), Recorder::new());
     scene.open(&tab);
-    scene.tell(1..=1).await;
+    scene.0.tell(ANN, &DeskEvent::Entry(told(1)));
     scene.arrived();
     assert_eq!(tab.told().borrow().asked, 0);
-    advance(ASK_AFTER).await;
+    advance(ASK_AFTER * 2).await;
     scene.arrived();
     scene.arrived();
     assert_eq!(tab.told().borrow().asked, 1);
@@ -213,4 +213,25 @@ async fn what_was_fetched_is_not_sent_again() {
     scene.0.confirm(ANN, ROOM, Seq::new(4));
     scene.tell(5..=5).await;
     assert_eq!(scene.open(&room()).1, [5]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_that_fetches_the_history_while_it_catches_up_is_not_replayed_the_same_messages() {
+    let new_page = || Recorder::of(Recognized::ByPage("page".into()));
+    for (connection, begins, is_replayed) in [
+        (new_page(), Begins::FromCursor, false),
+        (new_page(), Begins::FromPlace, true),
+        (Recorder::new(), Begins::FromCursor, true),
+    ] {
+        let scene = Scene::default();
+        let stream = scene.0.join(ann(), connection, begins).stream;
+        let replay = |seq| {
+            let (event, viewer, frames) = (DeskEvent::Entry(told(seq)), ann(), Frames::default());
+            stream.replay(&Delivery { event: &event, viewer: &viewer, is_replay: true, frames: &frames })
+                == Outcome::Sent
+        };
+        assert!(replay(1));
+        scene.0.note_fetched(ANN, ROOM, Seq::new(2));
+        assert_eq!((replay(2), replay(3)), (is_replayed, true), "{begins:?}");
+    }
 }

@@ -93,6 +93,12 @@ impl Delivery {
         self.0.cursors.advance(user, conversation, up_to);
     }
 
+    /// This person has fetched the history up to here.
+    pub(in crate::desk) fn confirm_fetched(&self, user: UserId, conversation: ConversationId, up_to: Seq) {
+        self.0.presence.note_fetched(user, conversation, up_to);
+        self.confirm(user, conversation, up_to);
+    }
+
     /// How far this person has been sent a conversation, what is in flight included.
     pub(in crate::desk) async fn sent_up_to(
         &self,

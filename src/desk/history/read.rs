@@ -183,7 +183,7 @@ impl History {
         let Some(side) = side else { return Ok(()) };
         self.0.delivery.fetched(side, fetched.messages, fetched.end.is_all, receipts);
         if fetched.end.is_newest && self.covers_undelivered(person, conversation, fetched).await? {
-            self.0.delivery.confirm(person.id, conversation.id, last);
+            self.0.delivery.confirm_fetched(person.id, conversation.id, last);
         }
         if marks_read && fetched.covers_unread(summary, side) {
             self.0.messages.mark_read_later(person, conversation, last).await?;
