@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Connection, Delivery, Frames, Presence};
+use super::{Connection, Frames, Outgoing, Presence};
 use crate::domain::{ConnectionId, ConversationId, DeskEvent, EntryEvent, Seq};
 
 /// The guests of each conversation.
@@ -68,9 +68,9 @@ impl Presence {
             .collect()
         };
         let (event, frames) = (DeskEvent::Entry(told.clone()), Frames::default());
-        let delivery = Delivery { event: &event, viewer: &told.parties.customer, is_replay: false, frames: &frames };
+        let outgoing = Outgoing { event: &event, viewer: &told.parties.customer, is_replay: false, frames: &frames };
         for connection in due {
-            connection.send(&delivery);
+            connection.send(&outgoing);
         }
     }
 }

@@ -15,19 +15,19 @@ use tokio::time::Instant;
 use crate::domain::{ConnectionId, ConversationId, DeskEvent, Members, Person, Place, Seq, UserId};
 
 mod arrivals;
-mod delivery;
 mod gate;
 mod guests;
 mod in_flight;
 mod lost;
+mod outgoing;
 mod stream;
 #[cfg(test)]
 pub(crate) mod testing;
 
 pub use arrivals::{Ending, Left};
-pub use delivery::{Delivery, Frames};
 pub use gate::Next;
 use lost::LostStreams;
+pub use outgoing::{Frames, Outgoing};
 use stream::Listed;
 pub use stream::{Begins, Span, Stream};
 
@@ -36,7 +36,7 @@ const ASK_AFTER: Duration = Duration::from_millis(500);
 
 /// What became of an event that a connection was given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub enum SendOutcome {
     /// It is on its way to the client.
     Sent,
     /// The connection did not take it: its dialect has no word for it, or it is catching up and will read the log.
@@ -94,7 +94,7 @@ pub trait Connection: Send + Sync + 'static {
     /// Names it.
     fn id(&self) -> ConnectionId;
     /// Passes an event on to the client. Never waits: a client that does not keep up is cut off.
-    fn send(&self, delivery: &Delivery<'_>) -> Outcome;
+    fn send(&self, outgoing: &Outgoing<'_>) -> SendOutcome;
     /// Tells the client that it has lost its rights, and treats it as unknown from now on.
     fn revoke(&self, reason: Revoked);
     /// Tells the client once more that it is authenticated: it may have lost track of it.
@@ -337,7 +337,7 @@ impl Presence {
     }
 
     /// Tells a person, on all their connections; gives the best outcome of these.
-    pub fn tell(&self, user: UserId, event: &DeskEvent) -> Outcome {
+    pub fn tell(&self, user: UserId, event: &DeskEvent) -> SendOutcome {
         let frames = Frames::default();
         // The map is not locked while connections encode and send.
         let (person, streams) = {
@@ -345,16 +345,16 @@ impl Presence {
             if let DeskEvent::Entry(told) = event {
                 state.lost.note(user, told);
             }
-            let Some(online) = state.people.get(&user) else { return Outcome::Closed };
+            let Some(online) = state.people.get(&user) else { return SendOutcome::Closed };
             (online.person.clone(), online.streams.clone())
         };
-        let delivery = Delivery { event, viewer: &person, is_replay: false, frames: &frames };
-        let mut best = Outcome::Closed;
+        let outgoing = Outgoing { event, viewer: &person, is_replay: false, frames: &frames };
+        let mut best = SendOutcome::Closed;
         for stream in streams {
-            match stream.send(&delivery) {
-                Outcome::Sent => best = Outcome::Sent,
-                Outcome::NotTaken if best == Outcome::Closed => best = Outcome::NotTaken,
-                Outcome::NotTaken | Outcome::Full | Outcome::Closed => {}
+            match stream.send(&outgoing) {
+                SendOutcome::Sent => best = SendOutcome::Sent,
+                SendOutcome::NotTaken if best == SendOutcome::Closed => best = SendOutcome::NotTaken,
+                SendOutcome::NotTaken | SendOutcome::Full | SendOutcome::Closed => {}
             }
         }
         best

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::gate::{Gate, Next};
 use super::in_flight::InFlight;
-use super::{Connection, Delivery, Outcome, Recognized};
+use super::{Connection, Outgoing, Recognized, SendOutcome};
 use crate::domain::{ConnectionId, ConversationId, DeskEvent, EntryEvent, Place, Seq, UserId};
 
 /// How a connection gets what was said before it began.
@@ -121,23 +121,23 @@ impl Stream {
     }
 
     /// Sends an event as it happens. An entry that has to be read from the log first is held back.
-    pub(super) fn send(&self, delivery: &Delivery<'_>) -> Outcome {
-        let DeskEvent::Entry(told) = delivery.event else { return self.connection.send(delivery) };
-        let is_own = told.author.id == delivery.viewer.id;
+    pub(super) fn send(&self, outgoing: &Outgoing<'_>) -> SendOutcome {
+        let DeskEvent::Entry(told) = outgoing.event else { return self.connection.send(outgoing) };
+        let is_own = told.author.id == outgoing.viewer.id;
         let mut state = self.state();
         if state.has_ended {
             state.in_flight.note(told.entry.conversation, told.entry.seq);
-            return Outcome::Closed;
+            return SendOutcome::Closed;
         }
         if !state.gate.admits(told, is_own) {
-            return Outcome::NotTaken;
+            return SendOutcome::NotTaken;
         }
-        let outcome = self.connection.send(delivery);
-        if outcome == Outcome::Sent && state.gate.is_catching_up() {
+        let outcome = self.connection.send(outgoing);
+        if outcome == SendOutcome::Sent && state.gate.is_catching_up() {
             state.note_early(told);
         }
         // An own entry among those that are still to be read would hide that these have not arrived.
-        if outcome == Outcome::Sent && !(is_own && state.gate.is_catching_up()) {
+        if outcome == SendOutcome::Sent && !(is_own && state.gate.is_catching_up()) {
             self.note(&mut state, told.entry.conversation, told.entry.seq);
         }
         outcome
@@ -149,17 +149,17 @@ impl Stream {
     }
 
     /// Sends an entry that was read from the log.
-    pub fn replay(&self, delivery: &Delivery<'_>) -> Outcome {
+    pub fn replay(&self, outgoing: &Outgoing<'_>) -> SendOutcome {
         let mut state = self.state();
         if state.has_ended {
-            return Outcome::Closed;
+            return SendOutcome::Closed;
         }
-        let DeskEvent::Entry(event) = delivery.event else { return self.connection.send(delivery) };
+        let DeskEvent::Entry(event) = outgoing.event else { return self.connection.send(outgoing) };
         if state.is_fetched(event) {
-            return Outcome::NotTaken;
+            return SendOutcome::NotTaken;
         }
-        let outcome = self.connection.send(delivery);
-        if outcome == Outcome::Sent {
+        let outcome = self.connection.send(outgoing);
+        if outcome == SendOutcome::Sent {
             state.note_early(event);
         }
         outcome

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::{Connection, Delivery, Outcome, Recognized, Revoked};
+use super::{Connection, Outgoing, Recognized, Revoked, SendOutcome};
 use crate::domain::{ConnectionId, DeskEvent};
 
 /// What a connection was told.
@@ -56,11 +56,11 @@ impl Connection for Recorder {
     fn id(&self) -> ConnectionId {
         self.id
     }
-    fn send(&self, delivery: &Delivery<'_>) -> Outcome {
-        if matches!(delivery.event, DeskEvent::Entry(_)) {
+    fn send(&self, outgoing: &Outgoing<'_>) -> SendOutcome {
+        if matches!(outgoing.event, DeskEvent::Entry(_)) {
             self.told.send_modify(|told| told.entries += 1);
         }
-        Outcome::Sent
+        SendOutcome::Sent
     }
     fn revoke(&self, reason: Revoked) {
         self.told.send_modify(|told| told.revoked = Some((reason, Instant::now())));

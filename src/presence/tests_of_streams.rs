@@ -227,8 +227,8 @@ async fn a_page_that_fetches_the_history_while_it_catches_up_is_not_replayed_the
         let stream = scene.0.join(ann(), connection, begins).stream;
         let replay = |seq| {
             let (event, viewer, frames) = (DeskEvent::Entry(told(seq)), ann(), Frames::default());
-            stream.replay(&Delivery { event: &event, viewer: &viewer, is_replay: true, frames: &frames })
-                == Outcome::Sent
+            stream.replay(&Outgoing { event: &event, viewer: &viewer, is_replay: true, frames: &frames })
+                == SendOutcome::Sent
         };
         assert!(replay(1));
         scene.0.note_fetched(ANN, ROOM, Seq::new(2));

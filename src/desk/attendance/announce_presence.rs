@@ -11,7 +11,7 @@ use crate::desk::directory::Directory;
 use crate::desk::tasks::Tasks;
 use crate::domain::{DeskEvent, DeskId, DeskIdentity, Person, PresenceChange, UserId};
 use crate::limits::{Limiter, Rate};
-use crate::presence::{Connection, Delivery, Departed, Frames, Joined, Presence};
+use crate::presence::{Connection, Departed, Frames, Joined, Outgoing, Presence};
 use crate::store::ConversationStore;
 
 /// People to whom a snapshot will be sent soon.
@@ -132,7 +132,7 @@ impl Announcements {
             self.send_snapshot(viewer, connection).await;
         } else if self.0.presence.is_online(customer.id) {
             let (event, frames) = (online(customer.id, customer.number, true), Frames::default());
-            connection.send(&Delivery { event: &event, viewer, is_replay: true, frames: &frames });
+            connection.send(&Outgoing { event: &event, viewer, is_replay: true, frames: &frames });
         }
     }
 
@@ -196,7 +196,7 @@ pub(super) async fn send_in_chunks(viewer: &Arc<Person>, connection: &Arc<dyn Co
     for chunk in events.chunks(CHUNK) {
         for event in chunk {
             let frames = Frames::default();
-            connection.send(&Delivery { event, viewer, is_replay: true, frames: &frames });
+            connection.send(&Outgoing { event, viewer, is_replay: true, frames: &frames });
         }
         if chunk.len() == CHUNK {
             tokio::time::sleep(PAUSE).await;

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::Delivery;
 use crate::desk::directory::list_for;
 use crate::domain::{Conversation, ConversationId, DeskEvent, EntryEvent, Person, Seq};
-use crate::presence::{Delivery, Frames, Next, Older, Outcome, Stream};
+use crate::presence::{Frames, Next, Older, Outgoing, SendOutcome, Stream};
 use crate::store::{Missed, StoreError, is_last_page};
 
 /// Conversations replayed at most.
@@ -59,7 +60,7 @@ impl Begun {
     }
 }
 
-impl super::Delivery {
+impl Delivery {
     /// Replays to a connection the messages that its person has missed, in order, then lets live entries through.
     ///
     /// # Errors
@@ -277,10 +278,10 @@ pub(super) async fn replay_one(person: &Person, stream: &Stream, told: Arc<Entry
     let deadline = Instant::now() + PATIENCE;
     loop {
         let is_replay = Instant::now() < deadline;
-        match stream.replay(&Delivery { event: &event, viewer: person, is_replay, frames: &frames }) {
-            Outcome::Sent | Outcome::NotTaken => return true,
-            Outcome::Closed => return false,
-            Outcome::Full => tokio::time::sleep(RETRY).await,
+        match stream.replay(&Outgoing { event: &event, viewer: person, is_replay, frames: &frames }) {
+            SendOutcome::Sent | SendOutcome::NotTaken => return true,
+            SendOutcome::Closed => return false,
+            SendOutcome::Full => tokio::time::sleep(RETRY).await,
         }
     }
 }

@@ -6,7 +6,7 @@ use super::Log;
 use super::store::BreakOnPanic;
 use super::submission::{Publication, Sent, Stored};
 use crate::domain::{DeskEvent, Entry, EntryEvent, UserId};
-use crate::presence::Outcome;
+use crate::presence::SendOutcome;
 use crate::store::Appended;
 
 impl Log {
@@ -59,7 +59,7 @@ impl Log {
         for recipient in recipients {
             let is_across =
                 recipient != event.entry.author && members.side_of(recipient, true) != Some(event.entry.side);
-            is_sent |= self.0.presence.tell(recipient, &desk_event) == Outcome::Sent && is_across;
+            is_sent |= self.0.presence.tell(recipient, &desk_event) == SendOutcome::Sent && is_across;
         }
         self.0.presence.tell_guests(event);
         self.0.delivery.entry_published(event, is_sent);

@@ -15,7 +15,7 @@ use crate::desk::messages::{SendMessageError, Sent};
 use crate::domain::{ConnectionId, ConversationId, Person};
 use crate::limits::{Pace, Paced};
 use crate::net::ConnectionHandle;
-use crate::presence::{Connection, Delivery, Ending, Outcome, Recognized, Revoked};
+use crate::presence::{Connection, Ending, Outgoing, Recognized, Revoked, SendOutcome};
 
 /// Close code: policy violation.
 const POLICY: u16 = 1008;
@@ -41,7 +41,7 @@ pub(in crate::faces) trait Dialect: Send + Sync + 'static {
     /// The part that all dialects share.
     fn client(&self) -> &Client<Self::Deferred>;
     /// Queues an event, if the dialect has a frame for it.
-    fn pass_on(&self, delivery: &Delivery<'_>) -> Outcome;
+    fn pass_on(&self, outgoing: &Outgoing<'_>) -> SendOutcome;
     /// Close code and reason when the person's access is revoked.
     fn farewell(&self, reason: Revoked) -> (u16, &'static str);
     /// Whether clients ignore a message that they have already received.
@@ -109,8 +109,8 @@ impl<D: Dialect> Connection for D {
         self.client().id
     }
 
-    fn send(&self, delivery: &Delivery<'_>) -> Outcome {
-        self.client().queue.deliver(delivery, || self.pass_on(delivery))
+    fn send(&self, outgoing: &Outgoing<'_>) -> SendOutcome {
+        self.client().queue.deliver(outgoing, || self.pass_on(outgoing))
     }
 
     fn revoke(&self, reason: Revoked) {

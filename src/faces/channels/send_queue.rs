@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::{ConnectionId, DeskEvent, UserId};
 use crate::net::ConnectionHandle;
-use crate::presence::{Delivery, Outcome};
+use crate::presence::{Outgoing, SendOutcome};
 
 /// Most frames in a queue.
 const FRAMES: usize = 512;
@@ -80,9 +80,9 @@ impl<L> SendQueue<L> {
     }
 
     /// Queues an item. Never waits: if the queue is full, the client is disconnected, unless this is part of a replay.
-    pub(in crate::faces) fn push(&self, item: Item<L>, is_replay: bool) -> Outcome {
+    pub(in crate::faces) fn push(&self, item: Item<L>, is_replay: bool) -> SendOutcome {
         if self.is_over() {
-            return Outcome::Closed;
+            return SendOutcome::Closed;
         }
         let bytes = item.bytes();
         let waiting = self.waiting.fetch_add(bytes, Ordering::Relaxed) + bytes;
@@ -96,12 +96,12 @@ impl<L> SendQueue<L> {
             return self.full(is_replay);
         }
         match self.items.try_send(item) {
-            Ok(()) => Outcome::Sent,
+            Ok(()) => SendOutcome::Sent,
             Err(error) => {
                 self.waiting.fetch_sub(bytes, Ordering::Relaxed);
                 match error {
                     TrySendError::Full(_) => self.full(is_replay),
-                    TrySendError::Closed(_) => Outcome::Closed,
+                    TrySendError::Closed(_) => SendOutcome::Closed,
                 }
             }
         }
@@ -115,7 +115,7 @@ impl<L> SendQueue<L> {
     pub(in crate::faces) fn close(&self, code: u16, reason: &'static str) {
         let outcome = self.push(Item::Close(code, reason), false);
         self.is_over.store(true, Ordering::Relaxed);
-        if outcome != Outcome::Sent {
+        if outcome != SendOutcome::Sent {
             tracing::debug!(connection.id = %self.connection, "A connection was closed already");
         }
     }
@@ -126,11 +126,11 @@ impl<L> SendQueue<L> {
     }
 
     /// Queues an event with `push`. An entry is unconfirmed until the client has received it.
-    pub(in crate::faces) fn deliver(&self, delivery: &Delivery<'_>, push: impl FnOnce() -> Outcome) -> Outcome {
+    pub(in crate::faces) fn deliver(&self, outgoing: &Outgoing<'_>, push: impl FnOnce() -> SendOutcome) -> SendOutcome {
         // Locked while pushing: the writer must find the entry noted, or it would never ask for a confirmation.
         let mut entries = self.entries();
         let outcome = push();
-        if let (Outcome::Sent, DeskEvent::Entry(_)) = (outcome, delivery.event) {
+        if let (SendOutcome::Sent, DeskEvent::Entry(_)) = (outcome, outgoing.event) {
             entries.pushed_at = Some(Instant::now());
         }
         outcome
@@ -162,9 +162,9 @@ impl<L> SendQueue<L> {
         self.is_over.load(Ordering::Relaxed)
     }
 
-    fn full(&self, is_replay: bool) -> Outcome {
+    fn full(&self, is_replay: bool) -> SendOutcome {
         if is_replay {
-            return Outcome::Full;
+            return SendOutcome::Full;
         }
         if !self.is_over.swap(true, Ordering::Relaxed) {
             tracing::warn!(connection.id = %self.connection, "Closed a connection that reads too slowly");
@@ -172,7 +172,7 @@ impl<L> SendQueue<L> {
                 connection_handle.abort();
             }
         }
-        Outcome::Closed
+        SendOutcome::Closed
     }
 }
 
@@ -191,20 +191,20 @@ mod tests {
     #[test]
     fn who_does_not_read_is_cut_off_by_frames_and_by_bytes() {
         let (few_large, _waiting) = queue();
-        assert!((0..4).all(|_| few_large.push(frame(1 << 20), false) == Outcome::Sent));
-        assert_eq!(few_large.push(frame(1), true), Outcome::Full, "a replay is only asked to wait");
-        assert_eq!(few_large.push(frame(1), false), Outcome::Closed);
+        assert!((0..4).all(|_| few_large.push(frame(1 << 20), false) == SendOutcome::Sent));
+        assert_eq!(few_large.push(frame(1), true), SendOutcome::Full, "a replay is only asked to wait");
+        assert_eq!(few_large.push(frame(1), false), SendOutcome::Closed);
         assert!(few_large.is_over());
         let (many_small, _waiting) = queue();
-        assert!((0..FRAMES).all(|_| many_small.push(frame(1), false) == Outcome::Sent));
-        assert_eq!(many_small.push(frame(1), false), Outcome::Closed);
+        assert!((0..FRAMES).all(|_| many_small.push(frame(1), false) == SendOutcome::Sent));
+        assert_eq!(many_small.push(frame(1), false), SendOutcome::Closed);
     }
 
     #[test]
     fn who_reads_makes_room() {
         let (queue, mut waiting) = queue();
         for _ in 0..10_000 {
-            assert_eq!(queue.push(frame(1 << 20), false), Outcome::Sent);
+            assert_eq!(queue.push(frame(1 << 20), false), SendOutcome::Sent);
             queue.taken(&waiting.try_recv().unwrap());
         }
     }

@@ -17,7 +17,7 @@ use crate::faces::channels::send_queue::Item;
 use crate::faces::channels::socket::Handshake;
 use crate::limits::Paced;
 use crate::net::ServerUrl;
-use crate::presence::{Delivery, Outcome, Revoked};
+use crate::presence::{Outgoing, Revoked, SendOutcome};
 use crate::store::StoreError;
 
 /// Something whose frame is built when it is sent.
@@ -100,32 +100,32 @@ impl Dialect for DrivecashConnection {
         &self.client
     }
 
-    fn pass_on(&self, delivery: &Delivery<'_>) -> Outcome {
-        let place = match delivery.event {
+    fn pass_on(&self, outgoing: &Outgoing<'_>) -> SendOutcome {
+        let place = match outgoing.event {
             DeskEvent::Entry(told) => Some(told.entry.conversation),
             DeskEvent::Typing(change) => Some(change.parties.conversation.id),
             DeskEvent::Presence(_) => None,
-            DeskEvent::Status(_) => return Outcome::NotTaken,
+            DeskEvent::Status(_) => return SendOutcome::NotTaken,
         };
         if place.is_some_and(|place| place != self.conversation) {
-            return Outcome::NotTaken;
+            return SendOutcome::NotTaken;
         }
-        let encode = || wire::encode(delivery.event, delivery.viewer, self.customer, &linker(&self.server));
-        let encoded = match delivery.event {
+        let encode = || wire::encode(outgoing.event, outgoing.viewer, self.customer, &linker(&self.server));
+        let encoded = match outgoing.event {
             // Depends on the room. An agent may be in several.
             DeskEvent::Presence(_) => Arc::new(encode()),
             DeskEvent::Entry(_) | DeskEvent::Typing(_) | DeskEvent::Status(_) => {
-                let link = delivery.shows_link().then_some(self.server.as_str());
-                delivery.frames.get_or_encode("portal room", link, encode)
+                let link = outgoing.shows_link().then_some(self.server.as_str());
+                outgoing.frames.get_or_encode("portal room", link, encode)
             }
         };
         let item = match encoded.as_ref() {
             Some(Encoded::Frame(text)) => Item::Frame(text.clone()),
             Some(Encoded::Receipt(receipt)) => Item::Deferred(Deferred::Receipt(*receipt)),
             Some(Encoded::Reply(event, number)) => Item::Deferred(Deferred::Answered(event.clone(), *number)),
-            None => return Outcome::NotTaken,
+            None => return SendOutcome::NotTaken,
         };
-        self.client.queue.push(item, delivery.is_replay)
+        self.client.queue.push(item, outgoing.is_replay)
     }
 
     fn farewell(&self, reason: Revoked) -> (u16, &'static str) {

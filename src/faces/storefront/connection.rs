@@ -18,7 +18,7 @@ use crate::faces::channels::send_queue::Item;
 use crate::faces::channels::socket::Handshake;
 use crate::limits::Paced;
 use crate::net::ServerUrl;
-use crate::presence::{Delivery, Outcome, Revoked};
+use crate::presence::{Outgoing, Revoked, SendOutcome};
 
 /// Close code: service restart.
 const SERVICE_RESTART: u16 = 1012;
@@ -144,9 +144,9 @@ impl StorefrontConnection {
 
     /// A frame for the queue. It is held back until the response if its request may have come from this page: a panel sends requests with a
     /// token, but opens rooms by their id alone.
-    fn item(&self, text: Arc<String>, delivery: &Delivery<'_>) -> Item<Overview> {
+    fn item(&self, text: Arc<String>, outgoing: &Outgoing<'_>) -> Item<Overview> {
         let is_agents = self.client.person.role.is_agent();
-        let release = match delivery.event {
+        let release = match outgoing.event {
             DeskEvent::Entry(told)
                 if self.client.guest_in.is_some() || is_agents == (told.entry.side == Side::Desk) =>
             {
@@ -175,28 +175,28 @@ impl Dialect for StorefrontConnection {
         &self.client
     }
 
-    fn pass_on(&self, delivery: &Delivery<'_>) -> Outcome {
-        let Some((conversation, true)) = place(delivery.event) else { return Outcome::NotTaken };
-        let (frames, server_url) = (delivery.frames, self.server_url.as_str());
-        let link = delivery.shows_link().then_some(server_url);
+    fn pass_on(&self, outgoing: &Outgoing<'_>) -> SendOutcome {
+        let Some((conversation, true)) = place(outgoing.event) else { return SendOutcome::NotTaken };
+        let (frames, server_url) = (outgoing.frames, self.server_url.as_str());
+        let link = outgoing.shows_link().then_some(server_url);
         let encoded = match &self.scope {
-            Scope::Room { conversation: own, .. } if *own != conversation => return Outcome::NotTaken,
+            Scope::Room { conversation: own, .. } if *own != conversation => return SendOutcome::NotTaken,
             Scope::Room { .. } => {
-                let viewer = self.channels.viewer(delivery.viewer, server_url);
-                let encode = || wire::encode_in_room(delivery.event, viewer).map(Arc::new);
+                let viewer = self.channels.viewer(outgoing.viewer, server_url);
+                let encode = || wire::encode_in_room(outgoing.event, viewer).map(Arc::new);
                 frames.get_or_encode("storefront room", link, encode)
             }
             Scope::Agents { .. } => {
-                let encode = || wire::encode_for_agent(delivery.event, server_url).map(Arc::new);
+                let encode = || wire::encode_for_agent(outgoing.event, server_url).map(Arc::new);
                 frames.get_or_encode("storefront agents", link, encode)
             }
         };
         let outcome = match encoded.as_ref() {
-            Some(text) => self.client.queue.push(self.item(text.clone(), delivery), delivery.is_replay),
-            None => Outcome::NotTaken,
+            Some(text) => self.client.queue.push(self.item(text.clone(), outgoing), outgoing.is_replay),
+            None => SendOutcome::NotTaken,
         };
         if let Scope::Agents { overviews, .. } = &self.scope
-            && wire::changes_overview(delivery.event)
+            && wire::changes_overview(outgoing.event)
         {
             overviews.change();
         }

@@ -19,7 +19,7 @@ use crate::faces::dashboard::wire::{
     Authenticate, Authenticated, ClientEvent, Done, ErrorCode, Identity, MessageToSend, NO_TOKEN, Nothing, Problem,
 };
 use crate::limits::Paced;
-use crate::presence::{Connection, Delivery, Frames};
+use crate::presence::{Connection, Frames, Outgoing};
 use crate::store::StoreError;
 
 /// Dispatches one event.
@@ -202,7 +202,7 @@ async fn send_message(connection: &Shared, author: Arc<Person>, message: Message
 fn confirm_again(connection: &Shared, author: &Arc<Person>, sent: &Sent) {
     let event = DeskEvent::Entry(sent.event.clone());
     let frames = Frames::default();
-    connection.send(&Delivery { event: &event, viewer: author, is_replay: false, frames: &frames });
+    connection.send(&Outgoing { event: &event, viewer: author, is_replay: false, frames: &frames });
 }
 
 /// The acknowledgement of `send-message`.

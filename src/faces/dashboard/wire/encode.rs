@@ -12,7 +12,7 @@ use crate::domain::{
     ConnectionId, DeskEvent, EntryEvent, EntryKind, MessageStatus, Person, PresenceChange, Role, StatusChange,
     TypingChange,
 };
-use crate::presence::Delivery;
+use crate::presence::Outgoing;
 
 /// A payload. It is encoded once for all connections of a person.
 pub(in crate::faces::dashboard) struct Encoded(pub(in crate::faces::dashboard) Box<RawValue>);
@@ -32,8 +32,8 @@ pub(in crate::faces::dashboard) fn encode(event: &DeskEvent, viewer: &Person, se
 ///
 /// The connection that sent a message receives it as `message-sent`, and so do a customer's other tabs. An agent's other tabs receive it as
 /// `receive-message`: clients show `message-sent` in whatever conversation is open, and agents have several.
-pub(in crate::faces::dashboard) fn names_for(delivery: &Delivery<'_>, connection: ConnectionId) -> Vec<&'static str> {
-    let told = match delivery.event {
+pub(in crate::faces::dashboard) fn names_for(outgoing: &Outgoing<'_>, connection: ConnectionId) -> Vec<&'static str> {
+    let told = match outgoing.event {
         DeskEvent::Entry(told) => told,
         DeskEvent::Typing(change) if change.is_typing => return vec![event::USER_TYPING],
         DeskEvent::Typing(_) => return vec![event::USER_STOP_TYPING],
@@ -41,14 +41,14 @@ pub(in crate::faces::dashboard) fn names_for(delivery: &Delivery<'_>, connection
         DeskEvent::Presence(_) => return vec![event::USER_OFFLINE],
         DeskEvent::Status(_) => return vec![event::MESSAGE_STATUS],
     };
-    let is_author = told.author.id == delivery.viewer.id;
+    let is_author = told.author.id == outgoing.viewer.id;
     let is_origin = told.origin == Some(connection);
     match &told.entry.kind {
         EntryKind::Message(_) if !is_author => vec![event::RECEIVE_MESSAGE],
         EntryKind::Message(_) if told.parties.conversation.members.is_with_oneself() && is_origin => {
             vec![event::RECEIVE_MESSAGE, event::MESSAGE_SENT]
         }
-        EntryKind::Message(_) if is_origin || delivery.viewer.role == Role::Customer => vec![event::MESSAGE_SENT],
+        EntryKind::Message(_) if is_origin || outgoing.viewer.role == Role::Customer => vec![event::MESSAGE_SENT],
         EntryKind::Message(_) => vec![event::RECEIVE_MESSAGE],
         EntryKind::Read { .. } if is_author && is_origin => Vec::new(),
         EntryKind::Read { .. } => vec![event::MESSAGES_READ],

@@ -12,7 +12,7 @@ use crate::domain::{ConnectionId, DeskEvent, Place};
 use crate::faces::dashboard::wire::encode::{self, Encoded};
 use crate::faces::dashboard::wire::{Authenticated, CaughtUp, ServerStopping, event};
 use crate::net::{Closable, ServerUrl};
-use crate::presence::{Connection, Delivery, Ending, Outcome, Recognized, Revoked};
+use crate::presence::{Connection, Ending, Outgoing, Recognized, Revoked, SendOutcome};
 
 impl Connection for SocketConnection {
     fn id(&self) -> ConnectionId {
@@ -85,26 +85,26 @@ impl Connection for SocketConnection {
         self.wants_receipts.load(Ordering::Relaxed)
     }
 
-    fn send(&self, delivery: &Delivery<'_>) -> Outcome {
-        if matches!(delivery.event, DeskEvent::Status(_)) && !self.wants_receipts() {
-            return Outcome::NotTaken;
+    fn send(&self, outgoing: &Outgoing<'_>) -> SendOutcome {
+        if matches!(outgoing.event, DeskEvent::Status(_)) && !self.wants_receipts() {
+            return SendOutcome::NotTaken;
         }
-        let server_url = delivery.shows_link().then(|| self.server_url());
+        let server_url = outgoing.shows_link().then(|| self.server_url());
         let server_url = server_url.as_ref().map(ServerUrl::as_str);
-        let encoded = delivery.frames.get_or_encode("socketio", server_url, || {
-            encode::encode(delivery.event, delivery.viewer, server_url.unwrap_or_default())
+        let encoded = outgoing.frames.get_or_encode("socketio", server_url, || {
+            encode::encode(outgoing.event, outgoing.viewer, server_url.unwrap_or_default())
         });
-        let Some(encoded) = encoded.as_ref() else { return Outcome::NotTaken };
+        let Some(encoded) = encoded.as_ref() else { return SendOutcome::NotTaken };
         let mut state = self.state();
         // Somebody else may have authenticated since the event was addressed.
-        if state.person.as_ref().is_none_or(|person| person.id != delivery.viewer.id) {
-            return Outcome::Closed;
+        if state.person.as_ref().is_none_or(|person| person.id != outgoing.viewer.id) {
+            return SendOutcome::Closed;
         }
-        let sent = self.send_encoded(&mut state, encoded, delivery);
+        let sent = self.send_encoded(&mut state, encoded, outgoing);
         drop(state);
-        if sent == Outcome::Full && !delivery.is_replay {
+        if sent == SendOutcome::Full && !outgoing.is_replay {
             self.cut_off_slow();
-            return Outcome::Closed;
+            return SendOutcome::Closed;
         }
         sent
     }
@@ -143,27 +143,27 @@ impl Closable for Weak<SocketConnection> {
 }
 
 impl SocketConnection {
-    fn send_encoded(&self, state: &mut State, encoded: &Encoded, delivery: &Delivery<'_>) -> Outcome {
-        let Some(socket) = state.socket().cloned() else { return Outcome::Closed };
+    fn send_encoded(&self, state: &mut State, encoded: &Encoded, outgoing: &Outgoing<'_>) -> SendOutcome {
+        let Some(socket) = state.socket().cloned() else { return SendOutcome::Closed };
         self.transport.update(Some(&socket));
-        if !self.transport.has_room_for(delivery.viewer.id, encoded.0.get().len()) {
-            return Outcome::Full;
+        if !self.transport.has_room_for(outgoing.viewer.id, encoded.0.get().len()) {
+            return SendOutcome::Full;
         }
-        let names = encode::names_for(delivery, self.id);
-        let offset = match (delivery.event, &mut state.page) {
+        let names = encode::names_for(outgoing, self.id);
+        let offset = match (outgoing.event, &mut state.page) {
             (DeskEvent::Entry(told), Some(page)) if told.entry.message().is_some() && !names.is_empty() => {
-                page.advance(told, delivery.viewer.id)
+                page.advance(told, outgoing.viewer.id)
             }
             _ => None,
         };
-        let mut sent = Outcome::NotTaken;
+        let mut sent = SendOutcome::NotTaken;
         for name in names {
             let payload: &RawValue = &encoded.0;
             sent = outcome(match &offset {
                 Some(offset) => self.queue(&socket, name, &(payload, offset)),
                 None => self.queue(&socket, name, payload),
             });
-            if sent != Outcome::Sent {
+            if sent != SendOutcome::Sent {
                 return sent;
             }
         }

@@ -24,7 +24,7 @@ use crate::faces::socketio::handshake::Handshake;
 use crate::faces::socketio::transport::Transport;
 use crate::limits::Pace;
 use crate::net::ServerUrl;
-use crate::presence::{Ending, Outcome};
+use crate::presence::{Ending, SendOutcome};
 
 /// One Socket.IO socket.
 pub(super) struct SocketConnection {
@@ -230,8 +230,8 @@ impl SocketConnection {
     }
 
     /// Emits an event to this connection only.
-    pub(super) fn emit<T: Serialize + ?Sized>(&self, name: &'static str, payload: &T) -> Outcome {
-        let Some(socket) = self.state().socket().cloned() else { return Outcome::Closed };
+    pub(super) fn emit<T: Serialize + ?Sized>(&self, name: &'static str, payload: &T) -> SendOutcome {
+        let Some(socket) = self.state().socket().cloned() else { return SendOutcome::Closed };
         self.settle(self.queue(&socket, name, payload))
     }
 
@@ -261,11 +261,11 @@ impl SocketConnection {
     }
 
     /// The outcome of an event that is not retried: if the queue was full, the connection is closed.
-    fn settle(&self, result: Result<(), SendError>) -> Outcome {
+    fn settle(&self, result: Result<(), SendError>) -> SendOutcome {
         match outcome(result) {
-            Outcome::Full => {
+            SendOutcome::Full => {
                 self.cut_off_slow();
-                Outcome::Closed
+                SendOutcome::Closed
             }
             outcome => outcome,
         }
@@ -305,14 +305,14 @@ impl SocketConnection {
     }
 }
 
-fn outcome(result: Result<(), SendError>) -> Outcome {
+fn outcome(result: Result<(), SendError>) -> SendOutcome {
     match result {
-        Ok(()) => Outcome::Sent,
-        Err(SendError::Socket(SocketError::InternalChannelFull)) => Outcome::Full,
-        Err(SendError::Socket(SocketError::Closed)) => Outcome::Closed,
+        Ok(()) => SendOutcome::Sent,
+        Err(SendError::Socket(SocketError::InternalChannelFull)) => SendOutcome::Full,
+        Err(SendError::Socket(SocketError::Closed)) => SendOutcome::Closed,
         Err(SendError::Serialize(error)) => {
             tracing::error!(%error, "Could not encode an event");
-            Outcome::NotTaken
+            SendOutcome::NotTaken
         }
     }
 }

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use crate::domain::{DeskEvent, Person};
 
 /// An event, and the person it goes to. All their connections share it.
-pub struct Delivery<'a> {
+pub struct Outgoing<'a> {
     /// What happened.
     pub event: &'a DeskEvent,
     /// Who is told, which decides how it looks.
@@ -19,7 +19,7 @@ pub struct Delivery<'a> {
     pub frames: &'a Frames,
 }
 
-impl Delivery<'_> {
+impl Outgoing<'_> {
     /// Whether it shows the link to a file, which begins with the address under which each client finds this server.
     #[must_use]
     pub fn shows_link(&self) -> bool {
