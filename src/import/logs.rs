@@ -2,7 +2,7 @@
 
 use super::{End, Folders, ImportError, Moved};
 use crate::domain::{ConversationId, Entry, Message, Seq, Side, Summary};
-use crate::store::{MAX_PAGE, Receipt};
+use crate::store::{MAX_PAGE, MovedCursors, Receipt};
 
 pub(super) async fn move_logs(
     from: &End,
@@ -32,7 +32,8 @@ async fn move_receipts(from: &End, to: &End, conversation: ConversationId) -> Re
     let cursors = from.stores.conversations.receipts(conversation).await?;
     let receipt = |side: Side| Receipt { conversation, side, cursor: cursors[side.index()] };
     let receipts = [Side::Customer, Side::Desk].map(receipt);
-    Ok(to.stores.conversations.note_receipts(receipts.to_vec()).await?)
+    let moved = MovedCursors { receipts: receipts.to_vec(), ..MovedCursors::default() };
+    Ok(to.stores.conversations.advance_cursors(moved).await?)
 }
 
 async fn move_log(

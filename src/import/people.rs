@@ -2,7 +2,7 @@
 
 use super::{End, ImportError, Moved};
 use crate::domain::{Clock as _, Profile, SystemClock, UserId};
-use crate::store::MAX_PAGE;
+use crate::store::{MAX_PAGE, MovedCursors};
 
 /// Copies accounts, and the ids of the desk.
 pub(super) async fn move_people(from: &End, to: &End, moved: &mut Moved) -> Result<(), ImportError> {
@@ -47,10 +47,11 @@ pub(super) async fn move_delivered(from: &End, to: &End) -> Result<(), ImportErr
         for user in page {
             let mut after = None;
             loop {
-                let marks = from.maintenance.delivered_after(user.id, after, MAX_PAGE).await?;
-                let Some(last) = marks.last() else { break };
+                let delivered = from.maintenance.delivered_after(user.id, after, MAX_PAGE).await?;
+                let Some(last) = delivered.last() else { break };
                 after = Some(last.conversation);
-                to.stores.conversations.advance_delivered(marks).await?;
+                let moved = MovedCursors { delivered, ..MovedCursors::default() };
+                to.stores.conversations.advance_cursors(moved).await?;
             }
         }
     }

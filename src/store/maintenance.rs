@@ -5,7 +5,7 @@ use std::fmt;
 
 use async_trait::async_trait;
 
-use super::{Delivered, StoreError};
+use super::{DeliveredCursor, StoreError};
 use crate::domain::{
     Conversation, ConversationId, DeskId, Entry, EntryKind, MessageExtras, MessageId, Seq, Summary, User, UserId,
 };
@@ -59,7 +59,7 @@ pub trait Maintenance: Send + Sync + 'static {
         user: UserId,
         after: Option<ConversationId>,
         limit: usize,
-    ) -> Result<Vec<Delivered>, StoreError>;
+    ) -> Result<Vec<DeliveredCursor>, StoreError>;
     /// Calls `tell` for each malformed record. Only a database that other programs write to has any.
     async fn malformed_records(&self, tell: &mut (dyn FnMut(MalformedRecord) + Send)) -> Result<(), StoreError>;
     /// The Google accounts of these people, as the replaced server stored them. Nothing else reads them.

@@ -1,6 +1,8 @@
 //! The contract of `Maintenance`: a store is filled, copied into another, and copied again.
 
-use super::{Appended, Delivered, NewUser, OpenStore, Receipt, RestoreError, SessionsChange, UserChange};
+use super::{
+    Appended, DeliveredCursor, MovedCursors, NewUser, OpenStore, Receipt, RestoreError, SessionsChange, UserChange,
+};
 use crate::domain::{
     AccountStatus, Attachment, Conversation, ConversationId, DeskId, Draft, DraftKind, Entry, Members, MessageBody,
     MessageExtras, MessageId, PendingCodes, Profile, ReceiptCursor, Role, Seq, Side, Status, Target, Timestamp,
@@ -94,10 +96,10 @@ pub(crate) async fn fill(store: &OpenStore) -> Conversation {
     append(store, draft(&ann, 1, Side::Customer, edit)).await;
     append(store, draft(&ann, 9, Side::Desk, DraftKind::Delete { target: anns[3] })).await;
     append(store, draft(&bob, 2, Side::Customer, DraftKind::Delete { target: bobs[4] })).await;
-    let mark = Delivered { conversation: ann.id, user: someone(1), up_to: Seq::new(4) };
-    conversations.advance_delivered(vec![mark]).await.unwrap();
+    let delivered = vec![DeliveredCursor { conversation: ann.id, user: someone(1), up_to: Seq::new(4) }];
     let cursor = ReceiptCursor { sent: Seq::new(5), delivered: Seq::new(4) };
-    conversations.note_receipts(vec![Receipt { conversation: ann.id, side: Side::Desk, cursor }]).await.unwrap();
+    let receipts = vec![Receipt { conversation: ann.id, side: Side::Desk, cursor }];
+    conversations.advance_cursors(MovedCursors { delivered, receipts }).await.unwrap();
     add_profiles(store).await;
     end_sessions(store).await;
     ann

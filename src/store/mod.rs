@@ -94,7 +94,7 @@ impl ListFor {
 
 /// How far a person has been delivered to in a conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Delivered {
+pub struct DeliveredCursor {
     /// The conversation.
     pub conversation: ConversationId,
     /// The person.
@@ -112,6 +112,23 @@ pub struct Receipt {
     pub side: Side,
     /// How far it is.
     pub cursor: ReceiptCursor,
+}
+
+/// Cursors that have moved since they were stored last.
+#[derive(Debug, Clone, Default)]
+pub struct MovedCursors {
+    /// Of people.
+    pub delivered: Vec<DeliveredCursor>,
+    /// Of sides.
+    pub receipts: Vec<Receipt>,
+}
+
+impl MovedCursors {
+    /// Whether none has moved.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.delivered.is_empty() && self.receipts.is_empty()
+    }
 }
 
 /// A conversation with entries that were not delivered to a person.
@@ -196,8 +213,8 @@ pub trait ConversationStore: Send + Sync + 'static {
     /// The total size of the files that this author has sent, in bytes.
     async fn stored_by(&self, author: UserId) -> Result<u64, StoreError>;
 
-    /// Stores how far people have been delivered to. Does not follow from the log. Stored cursors move forward only.
-    async fn advance_delivered(&self, marks: Vec<Delivered>) -> Result<(), StoreError>;
+    /// Stores cursors that have moved; they do not follow from the log. Stored ones move forward only, so that a retry is safe.
+    async fn advance_cursors(&self, moved: MovedCursors) -> Result<(), StoreError>;
     /// How far this person has been delivered to; `None` if nothing is stored.
     async fn delivered(&self, id: ConversationId, user: UserId) -> Result<Option<Seq>, StoreError>;
     /// Conversations with entries that were not delivered to this person, the oldest last message first, at most `limit`.
@@ -214,8 +231,6 @@ pub trait ConversationStore: Send + Sync + 'static {
     /// store has no global order of entries.
     async fn entries_since(&self, list: ListFor, after: u64, limit: usize) -> Result<Vec<(u64, Entry)>, StoreError>;
 
-    /// Stores receipts. Stored ones move forward only.
-    async fn note_receipts(&self, receipts: Vec<Receipt>) -> Result<(), StoreError>;
     /// The receipts of both sides of a conversation, by [`Side::index`].
     async fn receipts(&self, id: ConversationId) -> Result<[ReceiptCursor; 2], StoreError>;
 

@@ -1,41 +1,27 @@
 //! Delivered cursors: how far each person's clients have received each conversation.
 //!
 //! A cursor moves forward only: when a client has confirmed what was sent ([`Presence::take_arrived`]), names it, or fetches it.
-//! Moves are collected in memory and persisted together. After a crash, what was in flight and what was confirmed in the last half
+//! Moves are collected in memory and persisted together ([`persist`](super::persist)). After a crash, what was in flight and what was confirmed in the last half
 //! second is delivered again.
 //!
 //! [`Presence::take_arrived`]: crate::presence::Presence::take_arrived
 
 use std::collections::{HashMap, HashSet};
-use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
 
 use super::Delivery;
-use crate::desk::failure_log::FailureLog;
 use crate::domain::{ConversationId, Seq, UserId};
-use crate::store::{Delivered, StoreError};
-
-/// How often arrivals are collected and persisted.
-const PERIOD: Duration = Duration::from_millis(500);
-
-/// How long to wait after a failure.
-const RETRY: Duration = Duration::from_secs(1);
+use crate::store::{DeliveredCursor, StoreError};
 
 /// Cursors held in memory; beyond this many, those that are persisted are dropped.
 const REMEMBERED: usize = 200_000;
 
 type Key = (UserId, ConversationId);
 
+#[derive(Default)]
 pub(super) struct Cursors {
     known: Mutex<Known>,
-    failures: FailureLog,
-}
-
-impl Default for Cursors {
-    fn default() -> Self {
-        Self { known: Mutex::default(), failures: FailureLog::new("persist delivery cursors") }
-    }
 }
 
 #[derive(Default)]
@@ -59,20 +45,20 @@ impl Cursors {
         self.known().up_to.get(&(user, conversation)).copied()
     }
 
-    fn unwritten(&self) -> Vec<Delivered> {
+    pub(super) fn unwritten(&self) -> Vec<DeliveredCursor> {
         let Known { up_to, unwritten } = &*self.known();
-        let mark = |&(user, conversation): &Key| {
-            Some(Delivered { conversation, user, up_to: *up_to.get(&(user, conversation))? })
+        let cursor = |&(user, conversation): &Key| {
+            Some(DeliveredCursor { conversation, user, up_to: *up_to.get(&(user, conversation))? })
         };
-        unwritten.iter().filter_map(mark).collect()
+        unwritten.iter().filter_map(cursor).collect()
     }
 
     /// These are in the store. Those that have moved since still have to be written.
-    fn written(&self, marks: &[Delivered]) {
+    pub(super) fn written(&self, persisted: &[DeliveredCursor]) {
         let Known { up_to, unwritten } = &mut *self.known();
-        for mark in marks {
-            let key = (mark.user, mark.conversation);
-            if up_to.get(&key) == Some(&mark.up_to) {
+        for cursor in persisted {
+            let key = (cursor.user, cursor.conversation);
+            if up_to.get(&key) == Some(&cursor.up_to) {
                 unwritten.remove(&key);
             }
         }
@@ -127,33 +113,6 @@ impl Delivery {
             known => Ok(known),
         }
     }
-
-    /// Moves the cursors by what has arrived, and persists them. False if the store failed; they are persisted the next time.
-    pub(super) async fn persist_cursors(&self) -> bool {
-        for (user, conversation, up_to) in self.0.presence.take_arrived() {
-            self.0.cursors.advance(user, conversation, up_to);
-        }
-        let marks = self.0.cursors.unwritten();
-        if marks.is_empty() {
-            return true;
-        }
-        let written = self.0.store.advance_delivered(marks.clone()).await;
-        let is_written = self.0.cursors.failures.note(&written);
-        if is_written {
-            self.0.cursors.written(&marks);
-        }
-        is_written
-    }
-
-    pub(super) async fn keep_cursors(self) {
-        let mut tick = tokio::time::interval(PERIOD);
-        loop {
-            tick.tick().await;
-            if !self.persist_cursors().await {
-                tokio::time::sleep(RETRY).await;
-            }
-        }
-    }
 }
 
 #[cfg(test)]
@@ -166,13 +125,13 @@ mod tests {
     fn cursors_move_forward_only_and_are_written_until_that_has_worked() {
         let cursors = Cursors::default();
         let advance = |up_to| cursors.advance(KEY.0, KEY.1, Seq::new(up_to));
-        let unwritten = || cursors.unwritten().iter().map(|mark| mark.up_to.get()).collect::<Vec<_>>();
+        let unwritten = || cursors.unwritten().iter().map(|cursor| cursor.up_to.get()).collect::<Vec<_>>();
         advance(5);
         advance(3);
-        let marks = cursors.unwritten();
+        let first = cursors.unwritten();
         assert_eq!(unwritten(), [5]);
         advance(9);
-        cursors.written(&marks);
+        cursors.written(&first);
         assert_eq!(unwritten(), [9], "it has moved on meanwhile");
         cursors.written(&cursors.unwritten());
         advance(9);

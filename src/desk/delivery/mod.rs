@@ -4,12 +4,13 @@
 //! was sent, and has received, the other side's messages. What is in flight on one connection is known to
 //! [`presence`](crate::presence), and moves the cursor once it is confirmed.
 //!
-//! Reading order: [`cursors`], [`catch_up`], [`recover`], [`resume`], [`acknowledge`], [`receipts`].
+//! Reading order: [`cursors`], [`catch_up`], [`recover`], [`resume`], [`acknowledge`], [`receipts`], [`persist`].
 
 use std::sync::Arc;
 
 use super::directory::Directory;
 use super::event_builder::EventBuilder;
+use super::failure_log::FailureLog;
 use super::tasks::Tasks;
 use crate::presence::Presence;
 use crate::store::ConversationStore;
@@ -17,6 +18,7 @@ use crate::store::ConversationStore;
 mod acknowledge;
 mod catch_up;
 mod cursors;
+mod persist;
 mod receipts;
 mod recover;
 mod resume;
@@ -40,11 +42,12 @@ struct Inner {
     presence: Arc<Presence>,
     cursors: Cursors,
     receipts: Receipts,
+    persist_failures: FailureLog,
     published_up_to: PublishedUpTo,
 }
 
 impl Delivery {
-    /// Starts the tasks that persist cursors and receipts.
+    /// Starts the tasks that process receipts, and persist them with the cursors.
     pub(super) fn start(
         store: Arc<dyn ConversationStore>,
         directory: Arc<Directory>,
@@ -53,18 +56,21 @@ impl Delivery {
         tasks: &Tasks,
     ) -> Self {
         let (cursors, receipts) = (Cursors::default(), Receipts::default());
-        let published_up_to = PublishedUpTo::default();
-        let delivery = Self(Arc::new(Inner { store, directory, events, presence, cursors, receipts, published_up_to }));
+        let inner = Inner {
+            store,
+            directory,
+            events,
+            presence,
+            cursors,
+            receipts,
+            persist_failures: FailureLog::new("persist delivered cursors and receipts"),
+            published_up_to: PublishedUpTo::default(),
+        };
+        let delivery = Self(Arc::new(inner));
         let this = delivery.clone();
-        tasks.keep_running("persisting delivered cursors", move || this.clone().keep_cursors());
+        tasks.keep_running("persisting cursors and receipts", move || this.clone().keep_persisting());
         let this = delivery.clone();
-        tasks.keep_running("persisting receipts", move || this.clone().keep_receipts());
+        tasks.keep_running("processing receipts", move || this.clone().keep_processing_receipts());
         delivery
-    }
-
-    /// Persists cursors and receipts at once. To be called when all connections are closed.
-    pub async fn flush(&self) {
-        self.persist_cursors().await;
-        self.write_receipts().await;
     }
 }

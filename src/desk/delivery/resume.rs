@@ -54,6 +54,7 @@ impl Delivery {
     ///
     /// # Errors
     /// [`ResumeError`] if it is refused, or the store fails.
+    #[tracing::instrument(level = "debug", name = "desk.resume", skip_all, fields(user.id = %person.id, conversations = from.len()))]
     pub async fn resume(
         &self,
         person: &Arc<Person>,

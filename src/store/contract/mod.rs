@@ -77,6 +77,7 @@ macro_rules! store_contract {
                 edits_and_deletions_from_many_tasks_agree_with_the_log,
                 a_message_is_found_by_its_id_and_entries_by_their_seqs,
                 receipts_move_forward_only,
+                cursors_of_people_and_sides_are_stored_together,
                 a_page_ends_when_its_texts_fill_it,
                 a_removed_conversation_leaves_the_desks_lists_until_the_next_message,
                 all_entries_have_a_global_order_or_the_store_says_that_it_has_none,

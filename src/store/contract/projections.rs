@@ -2,7 +2,7 @@
 
 use super::{append, append_new, log, read, say, someone, support};
 use crate::domain::{ConversationId, Draft, DraftKind, EntryKind, ReceiptCursor, Seq, Side, Status};
-use crate::store::{Appended, Delivered, ListFor, Receipt, Stores};
+use crate::store::{Appended, DeliveredCursor, ListFor, MovedCursors, Receipt, Stores};
 
 pub(crate) async fn unread_counts_follow_messages_and_read_marks(stores: Stores) {
     let conversation = support(&stores, 1).await;
@@ -61,8 +61,9 @@ pub(crate) async fn undelivered_entries_are_missed_until_they_are_delivered(stor
         missed.iter().map(|missed| (missed.after.get(), missed.last_seq.get())).collect()
     };
     let deliver = async |user, up_to| {
-        let mark = Delivered { conversation: conversation.id, user: someone(user), up_to: Seq::new(up_to) };
-        stores.conversations.advance_delivered(vec![mark]).await.unwrap();
+        let cursor = DeliveredCursor { conversation: conversation.id, user: someone(user), up_to: Seq::new(up_to) };
+        let moved = MovedCursors { delivered: vec![cursor], ..MovedCursors::default() };
+        stores.conversations.advance_cursors(moved).await.unwrap();
     };
     assert!(missed(ann).await.is_empty());
     append_new(&stores, say(&conversation, 9, Side::Desk, "one")).await;
@@ -87,7 +88,8 @@ pub(crate) async fn receipts_move_forward_only(stores: Stores) {
     let cursor = |sent, delivered| ReceiptCursor { sent: Seq::new(sent), delivered: Seq::new(delivered) };
     let note = async |side, sent, delivered| {
         let receipt = Receipt { conversation: ann.id, side, cursor: cursor(sent, delivered) };
-        stores.conversations.note_receipts(vec![receipt]).await.unwrap();
+        let moved = MovedCursors { receipts: vec![receipt], ..MovedCursors::default() };
+        stores.conversations.advance_cursors(moved).await.unwrap();
     };
     assert_eq!(stores.conversations.receipts(ann.id).await.unwrap(), [cursor(0, 0); 2]);
     note(Side::Desk, 5, 2).await;
@@ -99,4 +101,24 @@ pub(crate) async fn receipts_move_forward_only(stores: Stores) {
     assert_eq!(stores.conversations.receipts(bob.id).await.unwrap(), [cursor(0, 0); 2]);
     let unknown = ConversationId::from_bytes([7; 12]);
     assert_eq!(stores.conversations.receipts(unknown).await.unwrap(), [cursor(0, 0); 2]);
+}
+
+pub(crate) async fn cursors_of_people_and_sides_are_stored_together(stores: Stores) {
+    let (ann, bob) = (support(&stores, 1).await, support(&stores, 2).await);
+    let unknown = ConversationId::from_bytes([7; 12]);
+    let (two, cursor) = (Seq::new(2), ReceiptCursor { sent: Seq::new(3), delivered: Seq::new(2) });
+    let delivered = |conversation, n| DeliveredCursor { conversation, user: someone(n), up_to: two };
+    let receipt = |conversation, side| Receipt { conversation, side, cursor };
+    let moved = MovedCursors {
+        delivered: vec![delivered(ann.id, 1), delivered(unknown, 1), delivered(bob.id, 9)],
+        receipts: vec![receipt(ann.id, Side::Customer), receipt(unknown, Side::Desk), receipt(bob.id, Side::Desk)],
+    };
+    for _ in 0..2 {
+        stores.conversations.advance_cursors(moved.clone()).await.unwrap();
+        assert_eq!(stores.conversations.delivered(ann.id, someone(1)).await.unwrap(), Some(two));
+        assert_eq!(stores.conversations.delivered(bob.id, someone(9)).await.unwrap(), Some(two));
+        assert_eq!(stores.conversations.receipts(ann.id).await.unwrap(), [cursor, ReceiptCursor::default()]);
+        assert_eq!(stores.conversations.receipts(bob.id).await.unwrap(), [ReceiptCursor::default(), cursor]);
+    }
+    stores.conversations.advance_cursors(MovedCursors::default()).await.unwrap();
 }

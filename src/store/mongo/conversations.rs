@@ -21,8 +21,8 @@ use crate::domain::{
     self, Conversation, ConversationId, Draft, Entry, Members, MessageId, Seq, Summary, Timestamp, UserId,
 };
 use crate::store::{
-    AppendError, Appended, ConversationStore, Delivered, ListFor, MAX_PAGE, MessagePage, Missed, Page, Receipt,
-    StoreError, SummaryPage,
+    AppendError, Appended, ConversationStore, DeliveredCursor, ListFor, MAX_PAGE, MessagePage, Missed, MovedCursors,
+    Page, Receipt, StoreError, SummaryPage,
 };
 
 /// How long a health check may take.
@@ -165,13 +165,25 @@ impl ConversationStore for MongoStore {
         within(self.shared.stored_by(author)).await
     }
 
-    async fn advance_delivered(&self, marks: Vec<Delivered>) -> Result<(), StoreError> {
-        let update = |mark: Delivered| Update {
-            filter: queries::delivered(mark.user, mark.conversation),
-            change: doc! { "$max": { "upTo": int(mark.up_to.get()) } },
+    async fn advance_cursors(&self, moved: MovedCursors) -> Result<(), StoreError> {
+        let delivered = |cursor: DeliveredCursor| Update {
+            filter: queries::delivered(cursor.user, cursor.conversation),
+            change: doc! { "$max": { "upTo": int(cursor.up_to.get()) } },
             scope: Scope::OneOrNew,
         };
-        within(self.shared.update_all(DELIVERED, marks.into_iter().map(update).collect())).await.map(drop)
+        let receipt = |receipt: Receipt| Update {
+            filter: queries::conversation(receipt.conversation),
+            change: reached(receipt.side, receipt.cursor),
+            scope: Scope::One,
+        };
+        let (of_people, of_sides) =
+            (moved.delivered.into_iter().map(delivered), moved.receipts.into_iter().map(receipt));
+        within(async {
+            self.shared.update_all(DELIVERED, of_people.collect()).await?;
+            self.shared.update_all(CONVERSATIONS, of_sides.collect()).await
+        })
+        .await
+        .map(drop)
     }
 
     async fn delivered(&self, id: ConversationId, user: UserId) -> Result<Option<Seq>, StoreError> {
@@ -193,15 +205,6 @@ impl ConversationStore for MongoStore {
 
     async fn entries_since(&self, _: ListFor, _: u64, _: usize) -> Result<Vec<(u64, Entry)>, StoreError> {
         Ok(Vec::new())
-    }
-
-    async fn note_receipts(&self, receipts: Vec<Receipt>) -> Result<(), StoreError> {
-        let update = |receipt: Receipt| Update {
-            filter: queries::conversation(receipt.conversation),
-            change: reached(receipt.side, receipt.cursor),
-            scope: Scope::One,
-        };
-        within(self.shared.update_all(CONVERSATIONS, receipts.into_iter().map(update).collect())).await.map(drop)
     }
 
     async fn receipts(&self, id: ConversationId) -> Result<[domain::ReceiptCursor; 2], StoreError> {

@@ -13,7 +13,7 @@ use crate::domain::{
     Conversation, ConversationId, DeskId, Entry, MessageExtras, MessageId, Seq, Summary, User, UserId,
 };
 use crate::store::maintenance::news;
-use crate::store::{Delivered, Maintenance, MalformedRecord, NewUser, RestoreError, StoreError};
+use crate::store::{DeliveredCursor, Maintenance, MalformedRecord, NewUser, RestoreError, StoreError};
 
 #[async_trait]
 impl Maintenance for MongoStore {
@@ -46,12 +46,12 @@ impl Maintenance for MongoStore {
         user: UserId,
         after: Option<ConversationId>,
         limit: usize,
-    ) -> Result<Vec<Delivered>, StoreError> {
+    ) -> Result<Vec<DeliveredCursor>, StoreError> {
         within(async {
             let found = self.shared.delivered.find(queries::delivered_beyond(user, after));
             let found = found.sort(queries::by_conversation()).limit(bounded(limit)).await?;
             let documents: Vec<DeliveredDocument> = found.try_collect().await?;
-            let mark = |document: DeliveredDocument| Delivered {
+            let mark = |document: DeliveredDocument| DeliveredCursor {
                 user,
                 conversation: ConversationId::from_bytes(document.conversation.bytes()),
                 up_to: Seq::new(whole(document.up_to)),

@@ -6,14 +6,14 @@ use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::rows::{self, select_entry, summary_columns};
-use super::{SqliteStore, extras, receipts, since};
+use super::{SqliteStore, cursors, extras, since};
 use crate::domain::{
     Conversation, ConversationId, Draft, Entry, Members, MessageId, ReceiptCursor, Seq, Status, Summary, Timestamp,
     UserId,
 };
 use crate::store::{
-    AppendError, Appended, ConversationStore, Delivered, ListFor, MAX_PAGE, MessagePage, Missed, Page, Receipt,
-    StoreError, SummaryPage,
+    AppendError, Appended, ConversationStore, ListFor, MAX_PAGE, MessagePage, Missed, MovedCursors, Page, StoreError,
+    SummaryPage,
 };
 
 macro_rules! select_summary {
@@ -222,19 +222,8 @@ impl ConversationStore for SqliteStore {
         self.readers.read(move |connection| extras::stored_by(connection, author)).await
     }
 
-    async fn advance_delivered(&self, marks: Vec<Delivered>) -> Result<(), StoreError> {
-        let write = move |connection: &Connection| {
-            let mut upsert = connection.prepare_cached(
-                "INSERT INTO delivered (user, conversation, up_to)
-                 SELECT ?1, number, ?3 FROM conversations WHERE id = ?2
-                 ON CONFLICT (user, conversation) DO UPDATE SET up_to = max(up_to, excluded.up_to)",
-            )?;
-            for mark in &marks {
-                upsert.execute(params![mark.user.bytes(), mark.conversation.bytes(), mark.up_to.get()])?;
-            }
-            Ok(())
-        };
-        self.writer.change(write).await
+    async fn advance_cursors(&self, moved: MovedCursors) -> Result<(), StoreError> {
+        self.writer.change(move |connection| cursors::advance(connection, &moved)).await
     }
 
     async fn delivered(&self, id: ConversationId, user: UserId) -> Result<Option<Seq>, StoreError> {
@@ -288,12 +277,8 @@ impl ConversationStore for SqliteStore {
         self.readers.read(read).await
     }
 
-    async fn note_receipts(&self, receipts: Vec<Receipt>) -> Result<(), StoreError> {
-        self.writer.change(move |connection| receipts::note(connection, &receipts)).await
-    }
-
     async fn receipts(&self, id: ConversationId) -> Result<[ReceiptCursor; 2], StoreError> {
-        self.readers.read(move |connection| receipts::of(connection, id)).await
+        self.readers.read(move |connection| cursors::receipts(connection, id)).await
     }
 
     async fn check(&self) -> Result<(), StoreError> {

@@ -14,7 +14,7 @@ use crate::domain::{
     Seq, Summary, User, UserId,
 };
 use crate::store::maintenance::news;
-use crate::store::{Delivered, MAX_PAGE, Maintenance, MalformedRecord, RestoreError, StoreError};
+use crate::store::{DeliveredCursor, MAX_PAGE, Maintenance, MalformedRecord, RestoreError, StoreError};
 
 /// A connection for maintenance.
 pub(super) struct SqliteMaintenance(Arc<Mutex<Connection>>);
@@ -99,7 +99,7 @@ impl Maintenance for SqliteMaintenance {
         user: UserId,
         after: Option<ConversationId>,
         limit: usize,
-    ) -> Result<Vec<Delivered>, StoreError> {
+    ) -> Result<Vec<DeliveredCursor>, StoreError> {
         let read = move |connection: &Connection| {
             let mut select = connection.prepare_cached(
                 "SELECT c.id, d.up_to FROM delivered d JOIN conversations c ON c.number = d.conversation
@@ -109,7 +109,7 @@ impl Maintenance for SqliteMaintenance {
             let after = after.as_ref().map(ConversationId::bytes);
             let marks = select.query_map(params![user.bytes(), after, limit.min(MAX_PAGE)], |row| {
                 let conversation = ConversationId::from_bytes(row.get(0)?);
-                Ok(Delivered { conversation, user, up_to: Seq::new(row.get(1)?) })
+                Ok(DeliveredCursor { conversation, user, up_to: Seq::new(row.get(1)?) })
             })?;
             Ok(marks.collect::<Result<_, _>>()?)
         };

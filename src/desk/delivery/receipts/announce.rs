@@ -41,6 +41,12 @@ impl Delivery {
         }
         // Nothing after this can fail, else the change would never be sent.
         self.0.receipts.note_announced(key, track.announced, (receipt, read));
+        if !events.is_empty() {
+            tracing::debug!(
+                conversation.id = %id, ?side, sent = receipt.sent.get(), delivered = receipt.delivered.get(),
+                read = read.get(), recipients = recipients.len(), "Announced a receipt"
+            );
+        }
         for recipient in recipients {
             for event in &events {
                 self.0.presence.tell(recipient, event);

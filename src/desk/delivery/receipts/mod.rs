@@ -3,7 +3,7 @@
 //! A receipt covers *everything* up to a seq. Sending the newest message proves that only if nothing before it was left out, see
 //! [`track`]. After a crash, the newest moves may be lost, and none is invented.
 //!
-//! [`moves`] lists what moves a receipt. [`process`] persists what has changed, and [`announce`] sends it to the clients that asked
+//! [`moves`] lists what moves a receipt. [`process`] handles what has changed, and [`announce`] sends it to the clients that asked
 //! for it.
 
 use std::collections::{HashMap, HashSet};
@@ -34,8 +34,7 @@ pub(super) struct Receipts {
     tracks: Mutex<Tracks>,
     /// Whether any client of this process has asked for receipts.
     is_asked_for: AtomicBool,
-    processing: FailureLog,
-    writing: FailureLog,
+    failures: FailureLog,
 }
 
 impl Default for Receipts {
@@ -43,8 +42,7 @@ impl Default for Receipts {
         Self {
             tracks: Mutex::default(),
             is_asked_for: AtomicBool::default(),
-            processing: FailureLog::new("process receipts"),
-            writing: FailureLog::new("persist receipts"),
+            failures: FailureLog::new("process receipts"),
         }
     }
 }
@@ -55,6 +53,8 @@ struct Tracks {
     unwritten: HashSet<Key>,
     /// To be processed: whether a run joins, or what to announce.
     due: HashSet<Key>,
+    /// Being processed.
+    in_process: HashSet<Key>,
 }
 
 impl Receipts {
@@ -100,16 +100,26 @@ impl Receipts {
 
     fn change(&self, key: Key, change: impl FnOnce(&mut Track)) {
         let is_asked_for = self.is_asked_for();
-        let Tracks { by_key, unwritten, due } = &mut *self.tracks();
-        let track = by_key.entry(key).or_default();
-        let before = (track.receipt, track.read);
-        change(track);
-        if track.receipt != before.0 {
-            unwritten.insert(key);
-        }
-        let is_new = (track.receipt, track.read) != before || track.has_unannounced_read();
-        if track.undecided().is_some() || (is_asked_for && is_new) {
-            due.insert(key);
+        let (before, after) = {
+            let Tracks { by_key, unwritten, due, .. } = &mut *self.tracks();
+            let track = by_key.entry(key).or_default();
+            let before = (track.receipt, track.read);
+            change(track);
+            if track.receipt != before.0 {
+                unwritten.insert(key);
+            }
+            let is_new = (track.receipt, track.read) != before || track.has_unannounced_read();
+            if track.undecided().is_some() || (is_asked_for && is_new) {
+                due.insert(key);
+            }
+            (before, (track.receipt, track.read))
+        };
+        if after != before {
+            let ((conversation, side), (receipt, read)) = (key, after);
+            tracing::debug!(
+                conversation.id = %conversation, ?side, sent = receipt.sent.get(), delivered = receipt.delivered.get(),
+                read = read.get(), "A receipt moved"
+            );
         }
     }
 
@@ -126,31 +136,40 @@ impl Receipts {
         self.is_asked_for.load(Ordering::Relaxed)
     }
 
+    /// What is to be processed. Counts as being processed until [`end_processing`](Self::end_processing) or
+    /// [`put_back_due`](Self::put_back_due).
     fn take_due(&self) -> Vec<Key> {
-        self.tracks().due.drain().collect()
+        let Tracks { due, in_process, .. } = &mut *self.tracks();
+        in_process.extend(due.drain());
+        in_process.iter().copied().collect()
     }
 
-    fn put_back_due(&self, keys: impl IntoIterator<Item = Key>) {
-        self.tracks().due.extend(keys);
+    fn end_processing(&self) {
+        self.tracks().in_process.clear();
+    }
+
+    fn put_back_due(&self) {
+        let Tracks { due, in_process, .. } = &mut *self.tracks();
+        due.extend(in_process.drain());
     }
 
     /// Receipts that have changed since they were written, except those that are still to be compared with the stored ones: what
     /// this process writes first would look as if it had been announced already, and never would be.
-    fn take_unwritten(&self) -> Vec<Receipt> {
+    pub(super) fn take_unwritten(&self) -> Vec<Receipt> {
         self.take_unwritten_if(|track, is_due| track.is_loaded || !is_due)
     }
 
     /// The same, with those that have not been compared. For a process that stops.
-    fn take_all_unwritten(&self) -> Vec<Receipt> {
+    pub(super) fn take_all_unwritten(&self) -> Vec<Receipt> {
         self.take_unwritten_if(|_, _| true)
     }
 
     fn take_unwritten_if(&self, may_be_written: impl Fn(&Track, bool) -> bool) -> Vec<Receipt> {
-        let Tracks { by_key, unwritten, due } = &mut *self.tracks();
+        let Tracks { by_key, unwritten, due, in_process } = &mut *self.tracks();
         let mut receipts = Vec::new();
         unwritten.retain(|key| {
             let Some(track) = by_key.get(key) else { return false };
-            let is_taken = may_be_written(track, due.contains(key));
+            let is_taken = may_be_written(track, due.contains(key) || in_process.contains(key));
             if is_taken {
                 let (conversation, side) = *key;
                 receipts.push(Receipt { conversation, side, cursor: track.receipt });
@@ -158,12 +177,12 @@ impl Receipts {
             !is_taken
         });
         if by_key.len() > TRACKS {
-            by_key.retain(|key, _| unwritten.contains(key) || due.contains(key));
+            by_key.retain(|key, _| unwritten.contains(key) || due.contains(key) || in_process.contains(key));
         }
         receipts
     }
 
-    fn put_back(&self, receipts: &[Receipt]) {
+    pub(super) fn put_back(&self, receipts: &[Receipt]) {
         let Tracks { by_key, unwritten, .. } = &mut *self.tracks();
         for receipt in receipts {
             let key = (receipt.conversation, receipt.side);
@@ -191,6 +210,7 @@ mod tests {
         receipts.received(key, two);
         assert_eq!(receipts.take_unwritten(), []);
         assert_eq!(receipts.take_due(), [key]);
+        assert_eq!(receipts.take_unwritten(), [], "it is being compared");
         receipts.load(key, ReceiptCursor::default(), Seq::ZERO);
         let track = receipts.track(key).unwrap();
         assert!(track.announced.0.delivered < track.receipt.delivered, "it is still to be announced");

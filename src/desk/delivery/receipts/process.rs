@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Key;
 use crate::desk::delivery::Delivery;
 use crate::domain::Seq;
-use crate::store::{Receipt, StoreError};
+use crate::store::StoreError;
 
 /// How often changed receipts are processed.
 const PERIOD: Duration = Duration::from_millis(50);
@@ -13,54 +13,35 @@ const PERIOD: Duration = Duration::from_millis(50);
 /// How long to wait after a failure.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Receipts are persisted every this many periods.
-const PERIODS_PER_WRITE: u32 = 5;
-
 /// Entries read at a time, to find out whether a message lies between.
 const PAGE: usize = 200;
 
 impl Delivery {
-    pub(in crate::desk::delivery) async fn keep_receipts(self) {
+    pub(in crate::desk::delivery) async fn keep_processing_receipts(self) {
         let mut tick = tokio::time::interval(PERIOD);
-        let mut periods = 0;
         loop {
             tick.tick().await;
-            let mut due = self.0.receipts.take_due().into_iter();
-            while let Some(key) = due.next() {
-                let processed = self.process(key).await;
-                if let Err(StoreError::Corrupt(what)) = &processed {
-                    // A retry cannot read it either, and would delay the receipts of other conversations.
-                    tracing::error!("Could not update the receipts of a conversation: {what}");
-                    continue;
-                }
-                if !self.0.receipts.processing.note(&processed) {
-                    self.0.receipts.put_back_due(due.chain([key]));
-                    tokio::time::sleep(RETRY).await;
-                    break;
-                }
-            }
-            periods = (periods + 1) % PERIODS_PER_WRITE;
-            if periods == 0 && !self.write(self.0.receipts.take_unwritten()).await {
+            if self.process_due().await {
+                self.0.receipts.end_processing();
+            } else {
+                self.0.receipts.put_back_due();
                 tokio::time::sleep(RETRY).await;
             }
         }
     }
 
-    /// Persists what has changed. False if the store failed; it is persisted the next time.
-    pub(in crate::desk::delivery) async fn write_receipts(&self) -> bool {
-        self.write(self.0.receipts.take_all_unwritten()).await
-    }
-
-    async fn write(&self, receipts: Vec<Receipt>) -> bool {
-        if receipts.is_empty() {
-            return true;
+    /// False if the store failed.
+    async fn process_due(&self) -> bool {
+        for key in self.0.receipts.take_due() {
+            let processed = self.process(key).await;
+            if let Err(StoreError::Corrupt(what)) = &processed {
+                // A retry cannot read it either, and would delay the receipts of other conversations.
+                tracing::error!("Could not update the receipts of a conversation: {what}");
+            } else if !self.0.receipts.failures.note(&processed) {
+                return false;
+            }
         }
-        let written = self.0.store.note_receipts(receipts.clone()).await;
-        let is_written = self.0.receipts.writing.note(&written);
-        if !is_written {
-            self.0.receipts.put_back(&receipts);
-        }
-        is_written
+        true
     }
 
     /// Processes one receipt.

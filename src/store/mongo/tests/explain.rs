@@ -11,7 +11,7 @@ use bson::{Bson, Document, doc};
 use super::{Fresh, available, person, read, say, someone};
 use crate::domain::{ConversationId, MessageId, Role, Seq, Side, Summary};
 use crate::store::mongo::{conversations, queries};
-use crate::store::{ConversationStore as _, Delivered};
+use crate::store::{ConversationStore as _, DeliveredCursor, MovedCursors};
 
 /// Fields that are in no index: they filter what the others have found.
 const NARROWS: [(&str, &str); 7] = [
@@ -135,8 +135,8 @@ async fn every_query_is_served_by_an_index() {
     let conversation = fresh.support(1).await;
     fresh.store.append(vec![say(&conversation, 1, Side::Customer, "hi")]).await.remove(0).unwrap();
     fresh.store.append(vec![read(&conversation, 9, Side::Desk, 1)]).await.remove(0).unwrap();
-    let mark = Delivered { conversation: conversation.id, user: someone(1), up_to: Seq::new(1) };
-    fresh.store.advance_delivered(vec![mark]).await.unwrap();
+    let delivered = vec![DeliveredCursor { conversation: conversation.id, user: someone(1), up_to: Seq::new(1) }];
+    fresh.store.advance_cursors(MovedCursors { delivered, ..MovedCursors::default() }).await.unwrap();
     fresh.documents("users").insert_one(doc! { "_id": person(1), "email": "ann@x.test" }).await.unwrap();
     fresh.store.flush().await.unwrap();
 

@@ -1,12 +1,20 @@
-//! Receipts: how far each side has been sent, and has received, the other side's messages.
+//! Cursors: how far each person and each side of a conversation has received it.
 
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::domain::{ConversationId, ReceiptCursor, Seq, Side};
-use crate::store::{Receipt, StoreError};
+use crate::store::{DeliveredCursor, MovedCursors, Receipt, StoreError};
 
-pub(super) fn note(connection: &Connection, receipts: &[Receipt]) -> Result<(), StoreError> {
-    for Receipt { conversation, side, cursor } in receipts {
+pub(super) fn advance(connection: &Connection, moved: &MovedCursors) -> Result<(), StoreError> {
+    let mut upsert = connection.prepare_cached(
+        "INSERT INTO delivered (user, conversation, up_to)
+         SELECT ?1, number, ?3 FROM conversations WHERE id = ?2
+         ON CONFLICT (user, conversation) DO UPDATE SET up_to = max(up_to, excluded.up_to)",
+    )?;
+    for DeliveredCursor { conversation, user, up_to } in &moved.delivered {
+        upsert.execute(params![user.bytes(), conversation.bytes(), up_to.get()])?;
+    }
+    for Receipt { conversation, side, cursor } in &moved.receipts {
         let mut update = connection.prepare_cached(match side {
             Side::Customer => {
                 "UPDATE conversations SET customer_sent = max(customer_sent, ?2),
@@ -22,7 +30,7 @@ pub(super) fn note(connection: &Connection, receipts: &[Receipt]) -> Result<(), 
     Ok(())
 }
 
-pub(super) fn of(connection: &Connection, id: ConversationId) -> Result<[ReceiptCursor; 2], StoreError> {
+pub(super) fn receipts(connection: &Connection, id: ConversationId) -> Result<[ReceiptCursor; 2], StoreError> {
     let mut select = connection.prepare_cached(
         "SELECT customer_sent, customer_delivered, desk_sent, desk_delivered FROM conversations WHERE id = ?1",
     )?;
