@@ -40,6 +40,8 @@ pub mod history;
 pub mod log;
 pub mod messages;
 mod tasks;
+#[cfg(test)]
+mod tests;
 
 use attendance::{Announcements, Attendance, AttendanceParts, Revalidation, Typing};
 use conversations::Conversations;

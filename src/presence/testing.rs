@@ -1,6 +1,7 @@
-//! A connection that leads nowhere, and keeps what it was told and when.
+//! A connection without a client, which records what it was sent and when.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -10,15 +11,17 @@ use tokio::time::Instant;
 use super::{Connection, Outgoing, Recognized, Revoked, SendOutcome};
 use crate::domain::{ConnectionId, DeskEvent};
 
-/// What a connection was told.
+/// What a connection was sent.
 #[derive(Debug, Default)]
 pub(crate) struct Told {
     pub(crate) revoked: Option<(Revoked, Instant)>,
     /// After how long to come back.
     pub(crate) come_back: Option<Duration>,
     pub(crate) dismissed: Option<Instant>,
-    /// Entries that it was sent.
+    /// How many entries.
     pub(crate) entries: u32,
+    /// How many changes of a message's status.
+    pub(crate) statuses: u32,
     /// How often its client was asked for a sign of life.
     pub(crate) asked: u32,
 }
@@ -26,6 +29,7 @@ pub(crate) struct Told {
 pub(crate) struct Recorder {
     id: ConnectionId,
     recognized: Recognized,
+    wants_receipts: AtomicBool,
     arrived: Mutex<Instant>,
     told: watch::Sender<Told>,
 }
@@ -38,7 +42,18 @@ impl Recorder {
     /// One whose client is known by this when it comes back.
     pub(crate) fn of(recognized: Recognized) -> Arc<Self> {
         let (id, arrived) = (ConnectionId::next(), Mutex::new(Instant::now()));
-        Arc::new(Self { id, recognized, arrived, told: watch::Sender::default() })
+        Arc::new(Self {
+            id,
+            recognized,
+            wants_receipts: AtomicBool::default(),
+            arrived,
+            told: watch::Sender::default(),
+        })
+    }
+
+    /// Its client asks for receipts.
+    pub(crate) fn want_receipts(&self) {
+        self.wants_receipts.store(true, Ordering::Relaxed);
     }
 
     /// Its client shows now that it has everything that was sent.
@@ -57,8 +72,10 @@ impl Connection for Recorder {
         self.id
     }
     fn send(&self, outgoing: &Outgoing<'_>) -> SendOutcome {
-        if matches!(outgoing.event, DeskEvent::Entry(_)) {
-            self.told.send_modify(|told| told.entries += 1);
+        match outgoing.event {
+            DeskEvent::Entry(_) => self.told.send_modify(|told| told.entries += 1),
+            DeskEvent::Status(_) => self.told.send_modify(|told| told.statuses += 1),
+            DeskEvent::Typing(_) | DeskEvent::Presence(_) => {}
         }
         SendOutcome::Sent
     }
@@ -66,6 +83,9 @@ impl Connection for Recorder {
         self.told.send_modify(|told| told.revoked = Some((reason, Instant::now())));
     }
     fn resend_authenticated(&self) {}
+    fn wants_receipts(&self) -> bool {
+        self.wants_receipts.load(Ordering::Relaxed)
+    }
     fn arrived(&self) -> Instant {
         *self.arrived.lock()
     }

@@ -35,6 +35,7 @@ impl Attendance {
     ///
     /// # Errors
     /// [`IdentifyError`] if the token is not valid, or its account may not sign in.
+    #[tracing::instrument(level = "debug", name = "desk.authenticate", skip_all)]
     pub async fn authenticate(&self, token: &str) -> Result<Authenticated, IdentifyError> {
         Ok(self.0.accounts.identify(token).await?.into())
     }
@@ -50,6 +51,7 @@ impl Attendance {
     ///
     /// # Errors
     /// [`IdentifyError`] if the token is not valid, or its account may not sign in.
+    #[tracing::instrument(level = "debug", name = "desk.identify_page", skip_all)]
     pub async fn identify_page(
         &self,
         page: &str,
@@ -126,6 +128,7 @@ impl Attendance {
         }
     }
 
+    #[tracing::instrument(level = "debug", name = "desk.connect", skip_all, fields(user.id = %who.person.id, connection.id = %connection.id(), begins = ?begins))]
     async fn admit(&self, who: &Authenticated, connection: &Arc<dyn Connection>, begins: Begins) -> Begun {
         self.0.revalidation.add(who, connection);
         let joined = self.0.presence.join(who.person.clone(), connection.clone(), begins);
@@ -154,6 +157,7 @@ impl Attendance {
 
     /// Removes a closed connection. Everything sent before `arrived` has arrived; for the rest, see
     /// [`Presence::leave`](crate::presence::Presence::leave).
+    #[tracing::instrument(level = "debug", name = "desk.disconnect", skip_all, fields(user.id = %person.id, connection.id = %connection, ending = ?ending))]
     pub fn disconnect(&self, person: &Arc<Person>, connection: ConnectionId, arrived: Instant, ending: Ending) {
         self.0.revalidation.remove(connection);
         self.0.typing.stop_on(connection);

@@ -65,6 +65,7 @@ impl Conversations {
     ///
     /// # Errors
     /// [`AccessError`] if it is refused, or the store fails.
+    #[tracing::instrument(level = "debug", name = "desk.access_conversation", skip_all, fields(name = ?name))]
     pub async fn access(
         &self,
         name: ConversationName,
@@ -105,6 +106,7 @@ impl Conversations {
     ///
     /// # Errors
     /// [`StoreError`] if the store fails.
+    #[tracing::instrument(level = "debug", name = "desk.own_conversation", skip_all, fields(user.id = %customer.id))]
     pub async fn own_conversation(&self, customer: &Arc<Person>) -> Result<(ConversationAccess, bool), StoreError> {
         let members = Members::Support { customer: customer.id };
         let known = self.0.directory.find(members).await?;

@@ -27,6 +27,7 @@ impl Conversations {
     ///
     /// # Errors
     /// [`StoreError`] if the store fails.
+    #[tracing::instrument(level = "debug", name = "desk.list_conversations", skip_all, fields(user.id = %viewer.id))]
     pub async fn list(&self, viewer: &Person, limit: usize) -> Result<Vec<ListedConversation>, StoreError> {
         let marks = self.0.messages.settled_marks(viewer.id).await;
         let listed = self.read_list(viewer, limit).await?;

@@ -13,6 +13,7 @@ impl Conversations {
     ///
     /// # Errors
     /// [`ChangeStatusError`], if the store fails.
+    #[tracing::instrument(level = "debug", name = "desk.merge_visitor", skip_all, fields(visitor.id = %visitor.id, user.id = %account.id))]
     pub async fn merge_visitor(&self, visitor: &Arc<Person>, account: &Arc<Person>) -> Result<(), ChangeStatusError> {
         let conversations = &self.0.store;
         let members = Members::Support { customer: visitor.id };

@@ -62,6 +62,10 @@ impl Log {
             is_sent |= self.0.presence.tell(recipient, &desk_event) == SendOutcome::Sent && is_across;
         }
         self.0.presence.tell_guests(event);
+        let entry = &event.entry;
+        tracing::debug!(
+            conversation.id = %entry.conversation, seq = entry.seq.get(), is_sent_to_other_side = is_sent, "Published an entry"
+        );
         self.0.delivery.entry_published(event, is_sent);
     }
 }

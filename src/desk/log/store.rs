@@ -10,6 +10,7 @@ use crate::supervise::essential;
 
 impl Log {
     pub(super) fn push(&self, submission: Submission) {
+        tracing::debug!(conversation.id = %submission.draft.conversation, "Submitted an entry");
         // Else closing could find no task between the push and the start of the lane, and would not wait for it.
         let _hold = self.0.tasks.hold();
         if let Some(start) = self.0.lanes.push(submission) {
@@ -72,6 +73,7 @@ impl Log {
         batch
     }
 
+    #[tracing::instrument(level = "debug", name = "desk.store_batch", skip_all, fields(entries = batch.len()))]
     async fn store_batch(&self, lane: LaneId, batch: Vec<Submission>) -> Vec<Stored> {
         // Read before the first append: what is stored already is older than anything that is published.
         self.0.delivery.published_up_to().await;
@@ -84,6 +86,7 @@ impl Log {
         }
         let results = self.0.store.append(drafts).await;
         self.0.lanes.release(lane, count, bytes);
+        tracing::debug!("Stored a batch");
         log_failures(&results);
         let results = results.into_iter().chain(std::iter::repeat_with(|| Err(unanswered().into())));
         publications.into_iter().zip(results).collect()

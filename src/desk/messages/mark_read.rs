@@ -38,6 +38,7 @@ impl Messages {
     ///
     /// # Errors
     /// [`MarkReadError`] if it is refused, or the store fails.
+    #[tracing::instrument(level = "debug", name = "desk.mark_read", skip_all, fields(user.id = %reader.id, what = ?what, connection.id = ?origin))]
     pub async fn mark_read(
         &self,
         reader: &Arc<Person>,
@@ -69,6 +70,7 @@ impl Messages {
     ///
     /// # Errors
     /// [`MarkReadError`] if it is refused, or the store fails.
+    #[tracing::instrument(level = "debug", name = "desk.mark_all_read", skip_all, fields(user.id = %reader.id, conversation.id = %id))]
     pub async fn mark_all_read(&self, reader: &Arc<Person>, id: ConversationId) -> Result<u64, MarkReadError> {
         let summary = self.0.store.summary(id).await?.ok_or(MarkReadError::NotFound)?;
         let conversation = summary.conversation;
