@@ -84,7 +84,7 @@ impl Accounts {
             SaveUserError::EmailTaken | SaveUserError::UsernameTaken => ConfirmEmailError::Invalid,
             SaveUserError::Store(error) => error.into(),
         })?;
-        self.tell_changed(change.user);
+        self.announce_change(change.user);
         Ok(())
     }
 }

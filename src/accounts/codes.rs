@@ -17,7 +17,7 @@ pub const MAX_FAILURES: u32 = 5;
 /// Why a code was not accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum RedeemError {
-    /// It is wrong, used, expired, or invalidated by too many wrong ones, or there is no such account. Callers cannot tell which.
+    /// It is wrong, used, expired, or invalidated by too many wrong ones, or there is no such account. Callers cannot distinguish these.
     #[error("the code is not valid")]
     Invalid,
     /// The store failed; the code may still be valid.
@@ -153,7 +153,7 @@ impl Accounts {
         if !right || updated.is_none() {
             return Err(RedeemError::Invalid);
         }
-        self.tell_changed(user.id);
+        self.announce_change(user.id);
         Ok(())
     }
 }

@@ -40,7 +40,7 @@ impl Accounts {
         if !self.parts.users.delete_user(ask.id).await? {
             return Err(DeleteUserError::NotFound);
         }
-        self.tell_changed(ask.id);
+        self.announce_change(ask.id);
         Ok(())
     }
 }

@@ -40,7 +40,7 @@ impl Accounts {
     async fn end(&self, user: UserId, sessions: SessionsChange) -> Result<bool, StoreError> {
         let change = UserChange { sessions, ..UserChange::default() };
         let ended = self.parts.users.update_user(user, change, self.parts.clock.now()).await.map_err(store_error)?;
-        self.tell_changed(user);
+        self.announce_change(user);
         Ok(ended.is_some())
     }
 }

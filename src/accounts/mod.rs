@@ -107,7 +107,7 @@ impl Accounts {
         self.mail_queue.close().await;
     }
 
-    fn tell_changed(&self, id: UserId) {
+    fn announce_change(&self, id: UserId) {
         if self.parts.changed.send(id).is_err() {
             tracing::trace!(user.id = %id, "No listener for a change of account {id}");
         }

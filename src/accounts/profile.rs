@@ -54,7 +54,7 @@ impl Accounts {
         let profile = Profile { username: Some(username.into_string()), ..user.profile.clone() };
         let change = UserChange { profile: Some(profile), ..UserChange::default() };
         let updated = self.parts.users.update_user(user.id, change, self.parts.clock.now()).await?;
-        self.tell_changed(user.id);
+        self.announce_change(user.id);
         Ok(updated.unwrap_or_else(|| user.clone()))
     }
 
@@ -75,7 +75,7 @@ impl Accounts {
         let change = UserChange { name, profile: Some(profile), ..UserChange::default() };
         let updated = self.parts.users.update_user(user.id, change, self.parts.clock.now()).await;
         let updated = updated.map_err(store_error)?;
-        self.tell_changed(user.id);
+        self.announce_change(user.id);
         Ok(updated.unwrap_or_else(|| user.clone()))
     }
 
@@ -97,7 +97,7 @@ impl Accounts {
         let now = self.parts.clock.now();
         let updated = self.parts.users.update_user(user.id, change, now).await?;
         let user = updated.ok_or(LogInError::Wrong)?;
-        self.tell_changed(user.id);
+        self.announce_change(user.id);
         let tokens = self.parts.tokens.issue_pair(&user, username(&user), now);
         Ok(SignedIn { user, tokens })
     }

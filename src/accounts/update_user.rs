@@ -80,7 +80,7 @@ impl Accounts {
             SaveUserError::Store(error) => UpdateUserError::Store(error),
         })?;
         let user = user.ok_or(UpdateUserError::NotFound)?;
-        self.tell_changed(user.id);
+        self.announce_change(user.id);
         Ok(user)
     }
 }

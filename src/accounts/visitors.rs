@@ -6,10 +6,10 @@ use crate::domain::{AccountStatus, PendingCodes, Profile, Role, User, UserId};
 use crate::limits::StillBanned;
 use crate::store::{NewUser, StoreError, UserChange, UserKey};
 
-/// The name of a visitor who gives none.
+/// The name of a visitor who enters none.
 pub const ANONYMOUS: &str = "Anonymous";
 
-/// Details that a visitor gives; `None` leaves a field as it is.
+/// Details that a visitor enters; `None` leaves a field as it is.
 #[derive(Debug, Clone, Default)]
 pub struct VisitorDetails {
     /// Their name.
@@ -110,7 +110,7 @@ impl Accounts {
             self.parts.users.update_user(user.id, change, self.parts.clock.now()).await.map_err(store_error)?;
         }
         if is_named {
-            self.tell_changed(user.id);
+            self.announce_change(user.id);
         }
         Ok(())
     }

@@ -20,7 +20,7 @@ impl Tasks {
         self.tracker.spawn(task)
     }
 
-    /// Closing waits until this is dropped, as for a task. For whoever is about to spawn one.
+    /// Closing waits until this is dropped, as for a task. For callers that are about to spawn one.
     pub(in crate::desk) fn hold(&self) -> TaskTrackerToken {
         self.tracker.token()
     }
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn closing_waits_for_whoever_is_about_to_spawn_a_task() {
+    async fn closing_waits_for_a_caller_that_is_about_to_spawn_a_task() {
         let tasks = Tasks::default();
         let hold = tasks.hold();
         let second = Duration::from_secs(1);

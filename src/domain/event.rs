@@ -1,7 +1,7 @@
-//! What connections are told.
+//! Events that are sent to connections.
 //!
-//! An event says what happened, once, for everybody. How it looks to one of them is a matter of two projections that
-//! live here, so that every face inherits them: to a customer the desk has one name and id, whoever answers
+//! An event describes what happened, once for all recipients. What one of them sees of it is decided by two projections in this
+//! module, so that every face inherits them: to a customer the desk has one name and id, whoever answers
 //! ([`Parties::seen_by`]); to an agent the desk is the agent itself.
 
 use std::borrow::Cow;
@@ -12,7 +12,7 @@ use super::{
     MessageStatus, Person, Seq, Side, UserId,
 };
 
-/// Something that connections are told.
+/// An event that is sent to connections.
 #[derive(Clone, Debug)]
 pub enum DeskEvent {
     /// An entry was appended to a conversation.
@@ -40,7 +40,7 @@ pub struct Parties {
 impl Parties {
     /// Both sides as `viewer` sees them, by [`Side::index`]. `author` is who acted, and shows through to agents.
     ///
-    /// An agent sees the desk under its own id, since its client tells its own side from the other by that id alone.
+    /// An agent sees the desk under its own id, since its client distinguishes the two sides by that id alone.
     #[must_use]
     pub fn seen_by(&self, viewer: &Person) -> [SeenPerson<'_>; 2] {
         let desk = match self.conversation.members {
@@ -73,7 +73,7 @@ pub struct EntryEvent {
     pub origin: Option<ConnectionId>,
     /// Where the attachment of the message that it is, or is about, can be fetched for a while, if it has one.
     pub attachment_path: Option<String>,
-    /// Of an edit or a deletion that is told later than it happened: the message that it is about, as it is now.
+    /// For an edit or a deletion that is sent later than it happened: the message that it is about, as it is now.
     pub about: Option<Message>,
 }
 
@@ -100,7 +100,7 @@ impl EntryEvent {
         self.entry.message().is_some_and(|message| message.text().is_some())
     }
 
-    /// What a message says now, also if it is told of by an edit; `None` if it was deleted, or if this is about none.
+    /// The current text of the message, also if this is an edit of it; `None` if it was deleted, or if this concerns none.
     #[must_use]
     pub fn text(&self) -> Option<&str> {
         let text = match (&self.entry.kind, &self.about) {
@@ -153,7 +153,7 @@ impl TypingChange {
     }
 }
 
-/// Messages of one side have come further: told to that side's connections which want that.
+/// Messages of one side have a new status. Sent to the connections of that side that asked for receipts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StatusChange {
     /// Where.

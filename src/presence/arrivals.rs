@@ -1,4 +1,4 @@
-//! What has arrived at a person, and what becomes of the rest when a connection ends.
+//! What has arrived at a person, and what happens to the rest when a connection ends.
 
 use std::time::Duration;
 
@@ -10,11 +10,11 @@ use crate::domain::{ConnectionId, ConversationId, Seq, UserId};
 /// How a connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
-    /// By a farewell, or it goes on as somebody else's: its client expects nothing more.
+    /// The client closed it, or authenticated as somebody else: it expects nothing more.
     Closed,
-    /// Without a farewell: its client may come back.
+    /// It broke: its client may reconnect.
     Broken,
-    /// Its client gave no sign of life. It has come back already if it has another connection.
+    /// Its client stopped answering. If the person has a newer connection, the client has reconnected already.
     Silent,
 }
 
@@ -28,8 +28,8 @@ pub struct Left {
 }
 
 impl Presence {
-    /// Takes a connection from a person. Everything that was sent on it before `arrived` has arrived. The rest is lost to a client
-    /// that has not said farewell: the connection on which it comes back, `within` this time or just now, begins with it.
+    /// Removes a closed connection. Everything that was sent on it before `arrived` has arrived. Unless the client closed it, the rest
+    /// is lost to that client: its next connection, which may exist already or join `within` this time, starts with it.
     pub fn leave(
         &self,
         user: UserId,
@@ -68,8 +68,8 @@ impl Presence {
         Left { arrived: arrived_here, leaving }
     }
 
-    /// How far conversations have arrived at those whose connections had something in flight. Clients that have shown nothing for
-    /// too long are asked for a sign of life.
+    /// How far conversations have arrived at the people who had something in flight. Pings clients that have confirmed nothing for too
+    /// long.
     pub fn take_arrived(&self) -> Vec<(UserId, ConversationId, Seq)> {
         let mut arrived = Vec::new();
         let ask_before = Instant::now().checked_sub(ASK_AFTER);
@@ -90,7 +90,7 @@ impl Presence {
         arrived
     }
 
-    /// A client of this person has everything of a conversation up to here, however it came.
+    /// A client of this person has received a conversation up to here, in whatever way.
     pub fn confirm(&self, user: UserId, conversation: ConversationId, up_to: Seq) {
         self.state().lost.confirm(user, conversation, up_to);
         for stream in self.streams(user) {

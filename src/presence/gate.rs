@@ -1,7 +1,7 @@
-//! How a connection passes from the log to live events without a gap and without a double.
+//! Switches a connection from the log to live events without gaps or duplicates.
 //!
-//! It is subscribed first and reads the log second. What is told meanwhile is held, and passed on after the reading, without
-//! what the reading had already. Should too much come for that, the log is read again.
+//! The connection is subscribed first and reads the log second. Entries that are published meanwhile are held back and sent after the
+//! replay, except those that the replay has sent already. If there are too many to hold, the log is read again.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::domain::{ConversationId, EntryEvent, Seq};
 /// The most entries that are held; beyond that, the log is read again.
 const HELD: usize = 1024;
 
-/// Decides which entries a connection may pass on at once.
+/// Decides which entries a connection may send at once.
 #[derive(Default)]
 pub(super) struct Gate {
     is_catching_up: bool,
@@ -24,18 +24,18 @@ pub(super) struct Gate {
 }
 
 struct Held {
-    told: Arc<EntryEvent>,
+    event: Arc<EntryEvent>,
     is_own: bool,
 }
 
-/// What is to be done before a connection can go live.
+/// The next step of a connection on its way to going live.
 #[derive(Debug)]
 pub enum Next {
-    /// Nothing: it is live now.
+    /// None: it is live now.
     Live,
-    /// To pass these on, in this order, and ask again.
+    /// Send these, in this order, then call `finish` again.
     PassOn(Vec<Arc<EntryEvent>>),
-    /// To read the log again, and ask again.
+    /// Read the log again, then call `finish` again.
     ReadAgain {
         /// The place of the first entry that was held back, in its conversation.
         first: Seq,
@@ -61,7 +61,7 @@ impl Gate {
     /// Takes out an own entry when the replay reaches it, so that it is sent in its place. False if it is not held.
     pub(super) fn take_own(&mut self, conversation: ConversationId, seq: Seq) -> bool {
         let is_it =
-            |held: &Held| held.is_own && held.told.entry.conversation == conversation && held.told.entry.seq == seq;
+            |held: &Held| held.is_own && held.event.entry.conversation == conversation && held.event.entry.seq == seq;
         let found = self.held.iter().position(is_it);
         found.map(|index| self.held.remove(index)).is_some()
     }
@@ -71,7 +71,7 @@ impl Gate {
         let reads_own = self.reads_own;
         let mut held = std::mem::take(&mut self.held);
         if let Some(first) = held.first().filter(|_| std::mem::take(&mut self.had_too_much)) {
-            let first = first.told.entry.seq;
+            let first = first.event.entry.seq;
             held.retain(|held| held.is_own && !reads_own);
             self.held = held;
             return Next::ReadAgain { first };
@@ -81,29 +81,30 @@ impl Gate {
             self.replayed.shrink_to_fit();
             return Next::Live;
         }
-        let is_new =
-            |told: &EntryEvent| self.replayed.get(&told.entry.conversation).is_none_or(|up_to| told.entry.seq > *up_to);
-        let still_to_send = |held: Held| (held.is_own && !reads_own || is_new(&held.told)).then_some(held.told);
+        let is_new = |event: &EntryEvent| {
+            self.replayed.get(&event.entry.conversation).is_none_or(|up_to| event.entry.seq > *up_to)
+        };
+        let still_to_send = |held: Held| (held.is_own && !reads_own || is_new(&held.event)).then_some(held.event);
         Next::PassOn(held.into_iter().filter_map(still_to_send).collect())
     }
 
-    /// Whether this entry may be passed on now. If not, it has been replayed, or will be. `is_own`: the person is its author.
-    pub(super) fn admits(&mut self, told: &Arc<EntryEvent>, is_own: bool) -> bool {
+    /// Whether this entry may be sent now. If not, it has been replayed, or will be. `is_own`: the person is its author.
+    pub(super) fn admits(&mut self, event: &Arc<EntryEvent>, is_own: bool) -> bool {
         let is_read = !is_own || self.reads_own;
         if self.is_catching_up {
             let has_room = self.held.len() < HELD;
             if has_room {
-                self.held.push(Held { told: told.clone(), is_own });
+                self.held.push(Held { event: event.clone(), is_own });
             } else if is_read {
                 self.had_too_much = true;
             }
             // The replay would not send it either.
             return !has_room && !is_read;
         }
-        match self.replayed.get(&told.entry.conversation) {
-            Some(up_to) if told.entry.seq <= *up_to => !is_read,
+        match self.replayed.get(&event.entry.conversation) {
+            Some(up_to) if event.entry.seq <= *up_to => !is_read,
             Some(_) => {
-                self.replayed.remove(&told.entry.conversation);
+                self.replayed.remove(&event.entry.conversation);
                 true
             }
             None => true,
@@ -116,7 +117,7 @@ mod tests {
     use super::*;
     use crate::domain::{Conversation, Entry, EntryKind, Members, Parties, Person, Side, Status, Timestamp, UserId};
 
-    fn told(seq: u64) -> Arc<EntryEvent> {
+    fn event(seq: u64) -> Arc<EntryEvent> {
         let (id, ann) = (ConversationId::from_bytes([1; 12]), Arc::new(Person::deleted(UserId::from_bytes([2; 12]))));
         let members = Members::Support { customer: ann.id };
         let conversation = Conversation { id, number: 1, uuid: 1, members, created_at: Timestamp::default() };
@@ -134,30 +135,30 @@ mod tests {
 
     fn passed_on(next: Next) -> Vec<u64> {
         match next {
-            Next::PassOn(held) => held.iter().map(|told| told.entry.seq.get()).collect(),
+            Next::PassOn(held) => held.iter().map(|event| event.entry.seq.get()).collect(),
             Next::Live | Next::ReadAgain { .. } => panic!("{next:?}"),
         }
     }
 
     #[test]
-    fn what_is_told_while_catching_up_is_passed_on_after_the_reading_and_only_once() {
+    fn what_is_published_while_catching_up_is_sent_once_after_the_replay() {
         let mut gate = Gate::closed(false);
         for seq in [2, 3, 4] {
-            assert!(!gate.admits(&told(seq), false));
+            assert!(!gate.admits(&event(seq), false));
         }
-        gate.replayed(told(3).entry.conversation, Seq::new(3));
+        gate.replayed(event(3).entry.conversation, Seq::new(3));
         assert_eq!(passed_on(gate.finish()), [4]);
-        assert!(!gate.admits(&told(5), false), "not live yet");
+        assert!(!gate.admits(&event(5), false), "not live yet");
         assert_eq!(passed_on(gate.finish()), [5]);
         assert!(matches!(gate.finish(), Next::Live));
-        assert!(gate.admits(&told(6), false));
+        assert!(gate.admits(&event(6), false));
     }
 
     #[test]
     fn what_is_too_much_to_hold_is_read_from_the_log() {
         let mut gate = Gate::closed(false);
         for seq in 1..=2000 {
-            assert!(!gate.admits(&told(seq), false));
+            assert!(!gate.admits(&event(seq), false));
         }
         assert!(matches!(gate.finish(), Next::ReadAgain { .. }));
         assert!(matches!(gate.finish(), Next::Live));
@@ -166,51 +167,51 @@ mod tests {
     #[test]
     fn a_live_entry_that_was_replayed_already_is_not_passed_on_again() {
         let mut gate = Gate::closed(false);
-        gate.replayed(told(3).entry.conversation, Seq::new(3));
+        gate.replayed(event(3).entry.conversation, Seq::new(3));
         assert!(matches!(gate.finish(), Next::Live));
-        assert!(!gate.admits(&told(3), false));
-        assert!(gate.admits(&told(4), false));
-        assert!(gate.admits(&told(5), false));
+        assert!(!gate.admits(&event(3), false));
+        assert!(gate.admits(&event(4), false));
+        assert!(gate.admits(&event(5), false));
     }
 
     #[test]
-    fn an_own_entry_stands_in_its_place_when_the_reading_comes_to_it_and_is_never_left_out() {
+    fn an_own_entry_is_sent_in_its_place_when_the_replay_reaches_it_and_is_never_left_out() {
         let mut gate = Gate::closed(false);
-        let conversation = told(1).entry.conversation;
-        assert!(!gate.admits(&told(2), true));
-        assert!(gate.take_own(conversation, Seq::new(2)), "it is held, so the reading sends it");
+        let conversation = event(1).entry.conversation;
+        assert!(!gate.admits(&event(2), true));
+        assert!(gate.take_own(conversation, Seq::new(2)), "it is held, so the replay sends it");
         assert!(!gate.take_own(conversation, Seq::new(2)), "once");
-        assert!(!gate.take_own(conversation, Seq::new(3)), "it was not told yet");
+        assert!(!gate.take_own(conversation, Seq::new(3)), "it was not published yet");
         gate.replayed(conversation, Seq::new(4));
-        assert!(!gate.admits(&told(3), true));
-        assert!(!gate.admits(&told(4), false));
-        assert_eq!(passed_on(gate.finish()), [3], "the reading had left it out");
+        assert!(!gate.admits(&event(3), true));
+        assert!(!gate.admits(&event(4), false));
+        assert_eq!(passed_on(gate.finish()), [3], "the replay had left it out");
         assert!(matches!(gate.finish(), Next::Live));
-        assert!(gate.admits(&told(4), true));
+        assert!(gate.admits(&event(4), true));
     }
 
     #[test]
-    fn own_entries_are_kept_when_the_log_has_to_be_read_again() {
+    fn own_entries_are_still_held_when_the_log_has_to_be_read_again() {
         let mut gate = Gate::closed(false);
-        assert!(!gate.admits(&told(1), true));
+        assert!(!gate.admits(&event(1), true));
         for seq in 2..=2000 {
-            assert!(!gate.admits(&told(seq), false));
+            assert!(!gate.admits(&event(seq), false));
         }
-        assert!(gate.admits(&told(2001), true), "there is no room to hold it");
+        assert!(gate.admits(&event(2001), true), "there is no room to hold it");
         assert!(matches!(gate.finish(), Next::ReadAgain { first } if first == Seq::new(1)));
-        assert!(gate.take_own(told(1).entry.conversation, Seq::new(1)));
+        assert!(gate.take_own(event(1).entry.conversation, Seq::new(1)));
         assert!(matches!(gate.finish(), Next::Live));
     }
 
     #[test]
-    fn what_was_replayed_stays_so_whatever_is_said_of_it_later() {
+    fn a_replayed_place_never_moves_back() {
         let mut gate = Gate::closed(true);
-        assert!(!gate.admits(&told(3), true));
-        let conversation = told(3).entry.conversation;
+        assert!(!gate.admits(&event(3), true));
+        let conversation = event(3).entry.conversation;
         gate.replayed(conversation, Seq::new(3));
         gate.replayed(conversation, Seq::new(2));
         assert_eq!(passed_on(gate.finish()), [0; 0]);
         assert!(matches!(gate.finish(), Next::Live));
-        assert!(!gate.admits(&told(3), true));
+        assert!(!gate.admits(&event(3), true));
     }
 }

@@ -1,5 +1,5 @@
-//! Connections that follow one conversation without being anybody's: their client has shown the conversation's name and nothing
-//! else, so they count neither as somebody's presence nor as a delivery to them.
+//! Guests: connections to one conversation whose client knows its name and has shown nothing else. They belong to nobody, so they make
+//! nobody present, and nothing counts as delivered to anybody.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ pub(super) struct Guests(HashMap<ConversationId, Vec<Guest>>);
 
 struct Guest {
     connection: Arc<dyn Connection>,
-    /// The last entry it was sent, so that an entry that is announced again is not sent twice.
+    /// The last entry it was sent, so that an entry that is published again is not sent twice.
     last: Seq,
 }
 
@@ -24,13 +24,13 @@ impl Guests {
 }
 
 impl Presence {
-    /// Sends a connection what happens in a conversation from now on.
+    /// Adds a connection to which entries of a conversation are sent from now on.
     pub fn add_guest(&self, conversation: ConversationId, connection: Arc<dyn Connection>) {
         let guest = Guest { connection, last: Seq::ZERO };
         self.state().guests.0.entry(conversation).or_default().push(guest);
     }
 
-    /// The conversations in which there are any.
+    /// The conversations that have guests.
     #[must_use]
     pub fn guests_are_in(&self) -> Vec<ConversationId> {
         self.state().guests.0.keys().copied().collect()
@@ -44,7 +44,7 @@ impl Presence {
         here.into_iter().flatten().map(|guest| guest.connection.clone()).collect()
     }
 
-    /// Ends that.
+    /// Removes a guest.
     pub fn remove_guest(&self, conversation: ConversationId, connection: ConnectionId) {
         let guests = &mut self.state().guests.0;
         if let Some(here) = guests.get_mut(&conversation) {
@@ -56,19 +56,20 @@ impl Presence {
     }
 
     /// Sends an entry to the guests of its conversation, who see it as its customer does.
-    pub fn tell_guests(&self, told: &Arc<EntryEvent>) {
+    pub fn send_to_guests(&self, event: &Arc<EntryEvent>) {
         let due: Vec<Arc<dyn Connection>> = {
             let guests = &mut self.state().guests.0;
-            let Some(here) = guests.get_mut(&told.entry.conversation) else { return };
-            let due = here.iter_mut().filter(|guest| guest.last < told.entry.seq);
+            let Some(here) = guests.get_mut(&event.entry.conversation) else { return };
+            let due = here.iter_mut().filter(|guest| guest.last < event.entry.seq);
             due.map(|guest| {
-                guest.last = told.entry.seq;
+                guest.last = event.entry.seq;
                 guest.connection.clone()
             })
             .collect()
         };
-        let (event, frames) = (DeskEvent::Entry(told.clone()), Frames::default());
-        let outgoing = Outgoing { event: &event, viewer: &told.parties.customer, is_replay: false, frames: &frames };
+        let (desk_event, frames) = (DeskEvent::Entry(event.clone()), Frames::default());
+        let outgoing =
+            Outgoing { event: &desk_event, viewer: &event.parties.customer, is_replay: false, frames: &frames };
         for connection in due {
             connection.send(&outgoing);
         }

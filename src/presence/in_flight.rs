@@ -1,4 +1,4 @@
-//! What was sent on a connection and is not known to have arrived.
+//! Entries that were sent on a connection and are not confirmed yet.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -40,7 +40,7 @@ impl InFlight {
         }
     }
 
-    /// Takes out what was sent before this instant.
+    /// Removes and returns what was sent before this instant.
     pub(super) fn take_arrived(&mut self, before: Instant) -> Vec<Run> {
         let mut arrived = Vec::new();
         self.0.retain(|run| {
@@ -56,7 +56,7 @@ impl InFlight {
         arrived
     }
 
-    /// Everything of this conversation up to here has arrived in another way.
+    /// The client has received this conversation up to here in another way.
     pub(super) fn confirm(&mut self, conversation: ConversationId, up_to: Seq) {
         self.0.retain_mut(|run| {
             if run.conversation != conversation || run.first > up_to {
@@ -85,7 +85,7 @@ impl InFlight {
         runs.map(|run| (run.first, run.last)).reduce(|one, other| (one.0.min(other.0), one.1.max(other.1)))
     }
 
-    /// When the oldest of it was sent.
+    /// When the oldest run was sent.
     pub(super) fn oldest(&self) -> Option<Instant> {
         self.0.front().map(|run| run.sent_at)
     }
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_a_client_says_it_has_is_beyond_doubt() {
+    async fn what_a_client_names_is_confirmed() {
         let mut sent = ten_seconds().await;
         sent.confirm(ONE, seq(9));
         sent.confirm(TWO, seq(7));

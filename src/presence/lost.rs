@@ -1,7 +1,7 @@
-//! Connections that were lost without a farewell, while their clients may still come back.
+//! Connections that broke, while their clients may still reconnect.
 //!
-//! The stream of such a connection is kept for a while, and goes on: what is told to its person counts as in flight on it. So it
-//! knows from where on its client has missed something, also while other connections of the person get everything.
+//! The stream of such a connection is kept for a while, and continues: what is published to its person counts as in flight on it. So
+//! it records where its client began to miss entries, even while other connections of the person receive everything.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ struct Lost {
 impl LostStreams {
     pub(super) fn add(&mut self, user: UserId, by: Recognized, stream: Arc<Stream>, within: Duration) {
         let now = Instant::now();
-        // Whoever never comes back is not remembered for ever.
+        // Drops clients that never reconnected.
         if self.0.len() == self.0.capacity() {
             self.0.retain(|_, lost| lost.iter().any(|lost| lost.until > now));
         }
@@ -40,7 +40,7 @@ impl LostStreams {
         lost.push(Lost { by, until: now + within, stream });
     }
 
-    /// A client has come back. Gives the first entry of each conversation that it may have missed.
+    /// A client has reconnected. Returns the first entry of each conversation that it may have missed.
     pub(super) fn take(&mut self, user: UserId, by: &Recognized) -> Vec<(ConversationId, Seq)> {
         let (Some(all), now) = (self.0.get_mut(&user), Instant::now()) else { return Vec::new() };
         let mut missed: HashMap<ConversationId, Seq> = HashMap::new();
@@ -59,16 +59,16 @@ impl LostStreams {
         missed.into_iter().collect()
     }
 
-    /// An entry is told to a person.
-    pub(super) fn note(&self, user: UserId, told: &EntryEvent) {
+    /// An entry is published to a person.
+    pub(super) fn note(&self, user: UserId, event: &EntryEvent) {
         for lost in self.0.get(&user).into_iter().flatten() {
-            if lost.by.room().is_none_or(|room| room == told.entry.conversation) {
-                lost.stream.note_missed(told);
+            if lost.by.room().is_none_or(|room| room == event.entry.conversation) {
+                lost.stream.note_missed(event);
             }
         }
     }
 
-    /// A client of this person has fetched a conversation up to here. A page fetches nothing when it comes back.
+    /// A client of this person has fetched a conversation up to here. A page fetches nothing when it reconnects.
     pub(super) fn confirm(&self, user: UserId, conversation: ConversationId, up_to: Seq) {
         for lost in self.0.get(&user).into_iter().flatten() {
             if !matches!(lost.by, Recognized::ByPage(_)) {

@@ -1,9 +1,9 @@
-//! Who is there: the connected-users map, user id → set of connections.
+//! Presence: the connected-users map, user id → set of connections.
 //!
 //! A person is online while they have a connection, and for a grace period after the last one drops, so that a reload or
 //! a second tab is not "offline". Every face implements [`Connection`] and encodes in [`Connection::send`].
 //!
-//! Of each connection, a [`Stream`] knows what it was sent of the log and may not have arrived.
+//! The [`Stream`] of a connection tracks what it was sent of the log and has not confirmed.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -31,10 +31,10 @@ pub use outgoing::{Frames, Outgoing};
 use stream::Listed;
 pub use stream::{Begins, Span, Stream};
 
-/// A client that has shown nothing for so long since something was sent to it is asked for a sign of life.
+/// How long after something was sent an unconfirmed client is pinged.
 const ASK_AFTER: Duration = Duration::from_millis(500);
 
-/// What became of an event that a connection was given.
+/// Result of sending an event on a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SendOutcome {
     /// It is on its way to the client.
@@ -47,22 +47,22 @@ pub enum SendOutcome {
     Closed,
 }
 
-/// Why somebody lost the rights of a live connection.
+/// Why the rights of a live connection were revoked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Revoked {
-    /// The token's time is over.
+    /// The token has expired.
     TokenExpired,
     /// The account was blocked.
     Blocked,
     /// The account was deleted.
     Deleted,
-    /// The account has another role now; authenticating again gives the new one.
+    /// The account has another role now; authenticating again grants the new one.
     RoleChanged,
-    /// The token does not count any more: its session was ended, or all of the account's were.
+    /// The token was revoked: its session was ended, or all of the account's were.
     SessionEnded,
 }
 
-/// By what a client is known when it comes back on another connection.
+/// How a client is recognized when it reconnects.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Recognized {
     /// By its person alone.
@@ -74,8 +74,8 @@ pub enum Recognized {
 }
 
 impl Recognized {
-    /// Whether clients that are known by these may be the same one. A page that is loaded again has another id, so ids of pages do
-    /// not tell.
+    /// Whether clients that are recognized by these may be the same one. A page that is reloaded has another id, so the ids of pages
+    /// are not compared.
     fn may_be(&self, other: &Self) -> bool {
         self.room() == other.room()
     }
@@ -91,52 +91,51 @@ impl Recognized {
 
 /// One live socket of one person, over any face.
 pub trait Connection: Send + Sync + 'static {
-    /// Names it.
+    /// Its id.
     fn id(&self) -> ConnectionId;
-    /// Passes an event on to the client. Never waits: a client that does not keep up is cut off.
+    /// Sends an event to the client. Never waits: a client that reads too slowly is disconnected.
     fn send(&self, outgoing: &Outgoing<'_>) -> SendOutcome;
-    /// Tells the client that it has lost its rights, and treats it as unknown from now on.
+    /// Informs the client that its rights were revoked, and treats it as unauthenticated from now on.
     fn revoke(&self, reason: Revoked);
-    /// Tells the client once more that it is authenticated: it may have lost track of it.
+    /// Sends `authenticated` again, for a client that may have missed it.
     fn resend_authenticated(&self);
-    /// Whether its client wants to be told how far messages have come.
+    /// Whether its client has asked for receipts.
     fn wants_receipts(&self) -> bool {
         false
     }
     /// Everything that was sent before this instant has arrived.
     fn arrived(&self) -> Instant;
-    /// By what its client is known when it comes back.
+    /// How its client is recognized when it reconnects.
     fn recognized(&self) -> Recognized {
         Recognized::ByPerson
     }
-    /// Everything that its client had missed has been sent: if it has a page, that is at this place from now on.
+    /// Everything that its client had missed has been sent. A page is at this place from now on.
     fn caught_up(&self, _place: Place) {}
-    /// Closes it because its page has come back on another connection. `has_named_place`: the page has said what it got on this
-    /// one, so that it misses nothing.
+    /// Closes it because its page has reconnected. `has_named_place`: the page has named the last message that it received, so it
+    /// misses nothing.
     fn retire(&self, _has_named_place: bool) {}
-    /// Whether its client drops a message that it has already, so that one may be sent to it again.
+    /// Whether its client ignores duplicates, so that a message may be sent to it again.
     fn drops_what_it_has(&self) -> bool {
         false
     }
-    /// Asks its client for a sign of life, which shows that it has what was sent. Not every dialect can.
+    /// Pings its client; the answer confirms what was sent. Not every dialect can.
     fn ask(&self) {}
-    /// The same, and closes it unless there is one soon: its person has come back on another connection.
+    /// The same, and closes it unless there is an answer soon: its person has a newer connection.
     fn ask_or_close(&self) {}
-    /// Tells the client that the server is about to stop, and after how long to come back; not every dialect has a word for
-    /// it.
-    fn announce_stop(&self, come_back: Duration);
-    /// Ends it because the server stops, once all that was sent has gone out.
+    /// Announces that the server is about to stop, and after how long to reconnect. Not every dialect can.
+    fn announce_stop(&self, reconnect_after: Duration);
+    /// Closes it because the server stops, once everything that was sent has been written.
     fn close_gracefully(&self);
 }
 
 type Connections = Vec<Arc<dyn Connection>>;
 type Streams = Vec<Arc<Stream>>;
 
-/// Somebody who is, or just was, there.
+/// A person who is online, or within the grace period.
 struct OnlineUser {
     person: Arc<Person>,
     streams: Streams,
-    /// Counts arrivals and departures, so that a late timer knows it is late.
+    /// Counts joins and leaves, so that an outdated grace timer is ignored.
     turn: u64,
 }
 
@@ -149,23 +148,23 @@ pub struct Presence {
 
 #[derive(Default)]
 struct State {
-    /// Connections that follow one conversation and are nobody's.
+    /// Connections to one conversation that belong to nobody.
     guests: guests::Guests,
     lost: LostStreams,
     people: HashMap<UserId, OnlineUser>,
-    /// Those of them who answer: few, and told of nearly everything.
+    /// The agents among them: few, and recipients of nearly everything.
     agents: BTreeSet<UserId>,
 }
 
-/// What an arrival changed.
+/// What joining changed.
 pub struct Joined {
-    /// What the connection is sent.
+    /// The stream of the connection.
     pub stream: Arc<Stream>,
-    /// Connections that may have been its client's before it came back on this one.
+    /// Connections that its client may have had before this one.
     pub older: Vec<Older>,
     /// The other connections of the person, if this one is new or the person has changed.
     pub others: Vec<Arc<dyn Connection>>,
-    /// They were offline until now.
+    /// The person was offline until now.
     pub came_online: bool,
     /// They are the first agent: the desk was empty until now.
     pub desk_opened: bool,
@@ -173,7 +172,7 @@ pub struct Joined {
     pub has_changed: bool,
 }
 
-/// A connection that may have been the same client's before.
+/// A connection that the same client may have had before.
 pub struct Older {
     stream: Arc<Stream>,
     /// What was in flight on it when the newer one joined.
@@ -187,19 +186,19 @@ impl Older {
         self.stream.connection()
     }
 
-    /// Takes out what has arrived on it.
+    /// Removes and returns what has arrived on it.
     #[must_use]
     pub fn take_arrived(&self) -> Vec<(ConversationId, Seq)> {
         self.stream.take_arrived(self.connection().arrived())
     }
 
-    /// Whether its client has what was in flight, or it has ended, so that this is known to be lost.
+    /// Whether its client has received what was in flight, or it has ended, so that this is known to be lost.
     #[must_use]
     pub fn is_settled(&self) -> bool {
         self.stream.is_settled(&self.in_flight)
     }
 
-    /// Takes it for lost although it has not ended, if it may be the same client's as the newer one.
+    /// Treats it as lost although it has not ended, if the newer one may belong to the same client.
     pub fn give_up(&self, newer: &Stream) {
         if newer.connection().recognized() == self.connection().recognized() {
             newer.begin_with(&self.stream.spans());
@@ -207,14 +206,14 @@ impl Older {
     }
 }
 
-/// The last connection of a person is gone; they are offline unless they come back in time.
+/// The last connection of a person has closed; they go offline unless they reconnect in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Leaving {
     user: UserId,
     turn: u64,
 }
 
-/// What a departure changed.
+/// Somebody who has gone offline.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Departed {
     /// Who is offline now.
@@ -224,7 +223,7 @@ pub struct Departed {
 }
 
 impl Presence {
-    /// Adds a connection to a person. One that they have already goes on as it is.
+    /// Adds a connection to a person. One that they have already stays as it is.
     pub fn join(&self, person: Arc<Person>, connection: Arc<dyn Connection>, begins: Begins) -> Joined {
         let State { people, agents, lost, .. } = &mut *self.state();
         let desk_was_empty = agents.is_empty();
@@ -263,7 +262,7 @@ impl Presence {
         Joined { stream, older, others, came_online, desk_opened, has_changed }
     }
 
-    /// To be called when the grace period is over: `None` if they came back meanwhile.
+    /// To be called when the grace period is over. `None` if they have reconnected meanwhile.
     pub fn depart(&self, leaving: Leaving) -> Option<Departed> {
         let State { people, agents, .. } = &mut *self.state();
         if people.get(&leaving.user)?.turn != leaving.turn {
@@ -329,21 +328,21 @@ impl Presence {
         state.people.get(&user).is_some_and(|online| online.streams.iter().any(|it| it.id() == connection))
     }
 
-    /// All connections of everybody, and those that are nobody's.
+    /// All connections, including those of guests.
     pub fn all_connections(&self) -> Connections {
         let state = self.state();
         let streams = state.people.values().flat_map(|online| &online.streams);
         streams.map(|stream| stream.connection()).chain(state.guests.connections()).cloned().collect()
     }
 
-    /// Tells a person, on all their connections; gives the best outcome of these.
-    pub fn tell(&self, user: UserId, event: &DeskEvent) -> SendOutcome {
+    /// Sends an event on all connections of a person; returns the best outcome of these.
+    pub fn send(&self, user: UserId, event: &DeskEvent) -> SendOutcome {
         let frames = Frames::default();
         // The map is not locked while connections encode and send.
         let (person, streams) = {
             let state = self.state();
-            if let DeskEvent::Entry(told) = event {
-                state.lost.note(user, told);
+            if let DeskEvent::Entry(event) = event {
+                state.lost.note(user, event);
             }
             let Some(online) = state.people.get(&user) else { return SendOutcome::Closed };
             (online.person.clone(), online.streams.clone())

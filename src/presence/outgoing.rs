@@ -11,20 +11,20 @@ use crate::domain::{DeskEvent, Person};
 pub struct Outgoing<'a> {
     /// What happened.
     pub event: &'a DeskEvent,
-    /// Who is told, which decides how it looks.
+    /// Who it goes to, which decides what it shows.
     pub viewer: &'a Person,
-    /// It comes from the log, in the course of catching up: if there is no room for it, it is tried again.
+    /// It is replayed from the log: if there is no room for it, it is retried.
     pub is_replay: bool,
-    /// What was encoded for them already.
+    /// What has been encoded for them already.
     pub frames: &'a Frames,
 }
 
 impl Outgoing<'_> {
-    /// Whether it shows the link to a file, which begins with the address under which each client finds this server.
+    /// Whether it shows the link to a file, which starts with the address by which its client reaches this server.
     #[must_use]
     pub fn shows_link(&self) -> bool {
         match self.event {
-            DeskEvent::Entry(told) => told.attachment_path.is_some(),
+            DeskEvent::Entry(event) => event.attachment_path.is_some(),
             DeskEvent::Typing(_) | DeskEvent::Presence(_) | DeskEvent::Status(_) => false,
         }
     }
@@ -40,7 +40,7 @@ pub struct Frames {
 type Key = (&'static str, Option<Box<str>>);
 
 impl Frames {
-    /// What `encode` gave the first time for this dialect, and for this address of the server if that shows in it.
+    /// The result of the first `encode` for this dialect, and for this address of the server if links show it.
     pub fn get_or_encode<T: Send + Sync + 'static>(
         &self,
         dialect: &'static str,

@@ -1,4 +1,4 @@
-//! What one connection is sent of the log: where it begins, whether it is live, and what is in flight on it.
+//! The delivery of the log on one connection: where it starts, whether it is live, and what is in flight.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,17 +11,16 @@ use super::in_flight::InFlight;
 use super::{Connection, Outgoing, Recognized, SendOutcome};
 use crate::domain::{ConnectionId, ConversationId, DeskEvent, EntryEvent, Place, Seq, UserId};
 
-/// How a connection gets what was said before it began.
+/// How a connection gets entries that are older than itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Begins {
-    /// It reads the log from where its person was delivered to.
+    /// It reads the log from its person's cursor.
     FromCursor,
-    /// It reads the log, the person's own entries included, from the place that its client names.
+    /// It reads the log from the place that its client names, the person's own entries included.
     FromPlace,
-    /// Its client fetches that by itself. What was lost with an older connection comes all the same, and so does what is read
-    /// from the log if `reads`.
+    /// Its client fetches them. Entries that were lost with an older connection are sent nevertheless.
     Live {
-        /// Whether the log is read first although nothing was lost.
+        /// Whether the log is read first even if nothing was lost.
         reads: bool,
     },
     /// Its client fetches everything by itself.
@@ -31,7 +30,7 @@ pub enum Begins {
 /// A span of one conversation: its first and its last entry.
 pub type Span = (ConversationId, Seq, Seq);
 
-/// A connection of one person, and how far it has got.
+/// A connection of one person, and what it was sent of the log.
 pub struct Stream {
     user: UserId,
     connection: Arc<dyn Connection>,
@@ -48,11 +47,11 @@ struct State {
     in_flight: InFlight,
     /// The highest number of a message that was sent before it was live.
     early_number: u64,
-    /// The first entry of each conversation that its client missed on connections that were lost.
+    /// The first entry of each conversation that its client missed on lost connections.
     lost: Vec<(ConversationId, Seq)>,
     /// How far the history was fetched while this connection, of a page just opened, was catching up.
     fetched: Vec<(ConversationId, Seq)>,
-    /// When the client was last asked for a sign of life because of what is in flight.
+    /// When the client was last pinged because of what is in flight.
     asked_at: Option<Instant>,
     has_ended: bool,
 }
@@ -63,8 +62,8 @@ impl State {
         self.fetched.iter().any(|(fetched, up_to)| *fetched == conversation && seq <= *up_to)
     }
 
-    fn note_early(&mut self, told: &EntryEvent) {
-        let number = told.entry.message().map_or(0, |message| message.number);
+    fn note_early(&mut self, event: &EntryEvent) {
+        let number = event.entry.message().map_or(0, |message| message.number);
         self.early_number = number.max(self.early_number);
     }
 }
@@ -97,7 +96,7 @@ impl Stream {
         Self { user, connection, begins, joined, state, listed, is_listed: AtomicBool::new(false) }
     }
 
-    /// Names it.
+    /// The id of the connection.
     #[must_use]
     pub fn id(&self) -> ConnectionId {
         self.connection.id()
@@ -115,37 +114,37 @@ impl Stream {
         self.begins == Begins::FromCursor
     }
 
-    /// Whether its client has to be sent what it misses; others fetch it by themselves.
+    /// Whether missed entries have to be sent to its client; others fetch everything.
     pub(super) fn is_made_up_for(&self) -> bool {
         self.begins != Begins::LiveAlone
     }
 
     /// Sends an event as it happens. An entry that has to be read from the log first is held back.
     pub(super) fn send(&self, outgoing: &Outgoing<'_>) -> SendOutcome {
-        let DeskEvent::Entry(told) = outgoing.event else { return self.connection.send(outgoing) };
-        let is_own = told.author.id == outgoing.viewer.id;
+        let DeskEvent::Entry(event) = outgoing.event else { return self.connection.send(outgoing) };
+        let is_own = event.author.id == outgoing.viewer.id;
         let mut state = self.state();
         if state.has_ended {
-            state.in_flight.note(told.entry.conversation, told.entry.seq);
+            state.in_flight.note(event.entry.conversation, event.entry.seq);
             return SendOutcome::Closed;
         }
-        if !state.gate.admits(told, is_own) {
+        if !state.gate.admits(event, is_own) {
             return SendOutcome::NotTaken;
         }
         let outcome = self.connection.send(outgoing);
         if outcome == SendOutcome::Sent && state.gate.is_catching_up() {
-            state.note_early(told);
+            state.note_early(event);
         }
         // An own entry among those that are still to be read would hide that these have not arrived.
         if outcome == SendOutcome::Sent && !(is_own && state.gate.is_catching_up()) {
-            self.note(&mut state, told.entry.conversation, told.entry.seq);
+            self.note(&mut state, event.entry.conversation, event.entry.seq);
         }
         outcome
     }
 
-    /// An entry was told to the person after the end of this connection.
-    pub(super) fn note_missed(&self, told: &EntryEvent) {
-        self.state().in_flight.note(told.entry.conversation, told.entry.seq);
+    /// An entry was published to the person after the end of this connection.
+    pub(super) fn note_missed(&self, event: &EntryEvent) {
+        self.state().in_flight.note(event.entry.conversation, event.entry.seq);
     }
 
     /// Sends an entry that was read from the log.
@@ -190,8 +189,8 @@ impl Stream {
     }
 
     /// An entry that was held back has been sent.
-    pub fn passed_on(&self, told: &EntryEvent) {
-        self.note(&mut self.state(), told.entry.conversation, told.entry.seq);
+    pub fn passed_on(&self, event: &EntryEvent) {
+        self.note(&mut self.state(), event.entry.conversation, event.entry.seq);
     }
 
     /// The log of a conversation has been read up to here, and all of it that concerns the person was sent.
@@ -201,7 +200,7 @@ impl Stream {
         self.note(&mut state, conversation, seq);
     }
 
-    /// Goes live, unless something was held back meanwhile. `place`: where its page is then, which it is told before anything else.
+    /// Goes live, unless entries were held back meanwhile. `place`: the position of its page then, which is sent before anything else.
     pub fn finish(&self, place: Option<Place>) -> Next {
         let mut state = self.state();
         let next = state.gate.finish();
@@ -220,13 +219,13 @@ impl Stream {
         self.state().gate.is_catching_up()
     }
 
-    /// From where on its client missed something on connections that were lost: the first entry of each conversation.
+    /// Takes the first entry of each conversation that its client missed on lost connections.
     #[must_use]
     pub fn take_lost(&self) -> Vec<(ConversationId, Seq)> {
         std::mem::take(&mut self.state().lost)
     }
 
-    /// Its client missed these on an older connection, which was lost. They count for a connection that has still to read the log.
+    /// Its client missed these on an older connection, which was lost. Ignored unless the log has still to be read.
     pub(super) fn begin_with(&self, lost: &[Span]) {
         let mut state = self.state();
         if state.gate.is_catching_up() {
@@ -234,8 +233,8 @@ impl Stream {
         }
     }
 
-    /// Whether the client of an older connection may have come back on this one: as far as is known it is the same client, and it
-    /// joined after the older one had last shown that it was alive.
+    /// Whether the client of an older connection may have reconnected on this one: it may be the same client, and this one joined
+    /// after the older one was last heard from.
     pub(super) fn may_succeed(&self, older: &Self, arrived: Instant) -> bool {
         self.id() > older.id()
             && self.joined >= arrived
@@ -253,7 +252,7 @@ impl Stream {
         self.state().in_flight.span(conversation).map(|(_, last)| last)
     }
 
-    /// Everything of this conversation up to here has arrived in another way.
+    /// The client has received this conversation up to here in another way.
     pub(super) fn confirm(&self, conversation: ConversationId, up_to: Seq) {
         let mut state = self.state();
         state.in_flight.confirm(conversation, up_to);
@@ -262,13 +261,13 @@ impl Stream {
         }
     }
 
-    /// Takes out what was sent before this instant, which has arrived.
+    /// Removes and returns what was sent before this instant: it has arrived.
     pub(super) fn take_arrived(&self, before: Instant) -> Vec<(ConversationId, Seq)> {
         let arrived = self.state().in_flight.take_arrived(before);
         arrived.into_iter().map(|run| (run.conversation, run.last)).collect()
     }
 
-    /// Whether its client has all of these, or it has ended, so that they are known to be lost.
+    /// Whether its client has received all of these, or the connection has ended, so that they are known to be lost.
     pub(super) fn is_settled(&self, sent: &[Span]) -> bool {
         let state = self.state();
         let has_arrived =
@@ -276,8 +275,8 @@ impl Stream {
         state.has_ended || sent.iter().all(has_arrived)
     }
 
-    /// Whether something was sent before this instant and is still in flight. Then its client is due to be asked for a sign of
-    /// life, unless it was asked since then.
+    /// Whether its client is due to be pinged: something was sent before this instant and is still in flight, and it has not been
+    /// pinged since then.
     pub(super) fn is_due_to_ask(&self, before: Instant) -> bool {
         let mut state = self.state();
         let is_due = state.in_flight.oldest().is_some_and(|oldest| oldest < before)
@@ -288,8 +287,8 @@ impl Stream {
         is_due
     }
 
-    /// Nothing is sent any more. Gives what is in doubt: what was not sent before this instant. Whatever is told to the person from
-    /// now on counts as in flight, too, for as long as the stream is kept.
+    /// Ends the stream. Returns what is in doubt: everything that was not sent before this instant. Entries that are published to the
+    /// person from now on count as in flight, too, for as long as the stream exists.
     pub(super) fn end(&self, arrived: Instant) -> Vec<Span> {
         let mut state = self.state();
         state.has_ended = true;
@@ -308,12 +307,12 @@ impl Stream {
         }
     }
 
-    /// Takes it from the list, before it is looked at; [`list_again`](Self::list_again) puts it back.
+    /// Removes it from the list, before it is checked; [`list_again`](Self::list_again) puts it back.
     pub(super) fn unlist(&self) {
         self.is_listed.store(false, Ordering::Release);
     }
 
-    /// Puts it back on the list if something is in flight still.
+    /// Puts it back on the list if anything is still in flight.
     pub(super) fn list_again(&self) {
         if !self.state().in_flight.is_empty() {
             self.list();

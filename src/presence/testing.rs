@@ -15,14 +15,14 @@ use crate::domain::{ConnectionId, DeskEvent};
 #[derive(Debug, Default)]
 pub(crate) struct Told {
     pub(crate) revoked: Option<(Revoked, Instant)>,
-    /// After how long to come back.
+    /// After how long to reconnect.
     pub(crate) come_back: Option<Duration>,
     pub(crate) dismissed: Option<Instant>,
     /// How many entries.
     pub(crate) entries: u32,
     /// How many changes of a message's status.
     pub(crate) statuses: u32,
-    /// How often its client was asked for a sign of life.
+    /// How often its client was pinged.
     pub(crate) asked: u32,
 }
 
@@ -39,7 +39,7 @@ impl Recorder {
         Self::of(Recognized::ByPerson)
     }
 
-    /// One whose client is known by this when it comes back.
+    /// One whose client is recognized by this when it reconnects.
     pub(crate) fn of(recognized: Recognized) -> Arc<Self> {
         let (id, arrived) = (ConnectionId::next(), Mutex::new(Instant::now()));
         Arc::new(Self {
@@ -61,7 +61,7 @@ impl Recorder {
         *self.arrived.lock() = Instant::now();
     }
 
-    /// What it has been told so far, and what it will be.
+    /// What it has been sent so far; can be watched.
     pub(crate) fn told(&self) -> watch::Receiver<Told> {
         self.told.subscribe()
     }

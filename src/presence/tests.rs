@@ -78,8 +78,8 @@ fn a_person_who_is_not_there_takes_nothing() {
     let change = PresenceChange { user: ann.id, number: 1, is_online: true };
     let event = DeskEvent::Presence(Arc::new(change));
     assert_eq!(presence.agents(), [agent.id]);
-    assert_eq!(presence.tell(ann.id, &event), SendOutcome::Sent);
-    assert_eq!(presence.tell(UserId::from_bytes([9; 12]), &event), SendOutcome::Closed);
+    assert_eq!(presence.send(ann.id, &event), SendOutcome::Sent);
+    assert_eq!(presence.send(UserId::from_bytes([9; 12]), &event), SendOutcome::Closed);
 }
 
 #[test]

@@ -31,12 +31,12 @@ fn told(seq: u64) -> Arc<EntryEvent> {
     Arc::new(EntryEvent { parties, entry, author: desk, origin: None, attachment_path: None, about: None })
 }
 
-/// Ann, and what her connections are told.
+/// Ann, and what her connections are sent.
 #[derive(Default)]
 struct Scene(Presence);
 
 impl Scene {
-    /// Opens a connection that is live at once; gives what its client missed on earlier ones.
+    /// Opens a connection that is live at once; returns what its client missed on earlier ones.
     fn open(&self, connection: &Arc<Recorder>) -> (Arc<Stream>, Vec<u64>) {
         let stream = self.0.join(ann(), connection.clone(), Begins::FromCursor).stream;
         let lost = stream.take_lost().iter().map(|(_, first)| first.get()).collect();
@@ -46,7 +46,7 @@ impl Scene {
 
     async fn tell(&self, seqs: std::ops::RangeInclusive<u64>) {
         for seq in seqs {
-            self.0.tell(ANN, &DeskEvent::Entry(told(seq)));
+            self.0.send(ANN, &DeskEvent::Entry(told(seq)));
         }
         advance(SECOND).await;
     }
@@ -78,7 +78,7 @@ async fn only_what_a_client_has_shown_to_have_has_arrived() {
 async fn who_shows_nothing_is_asked_once_in_a_while() {
     let (scene, tab) = (Scene::default(), Recorder::new());
     scene.open(&tab);
-    scene.0.tell(ANN, &DeskEvent::Entry(told(1)));
+    scene.0.send(ANN, &DeskEvent::Entry(told(1)));
     scene.arrived();
     assert_eq!(tab.told().borrow().asked, 0);
     advance(ASK_AFTER * 2).await;

@@ -1,6 +1,6 @@
 //! Announces who went away while a client was disconnected.
 //!
-//! A page keeps showing people as online until it is sent that they left. If they left while the page was disconnected, or while the
+//! A page shows people as online until it is sent that they left. If they left while the page was disconnected, or while the
 //! server restarted, it was never sent that. So some time after each connect, the people whom the page may show are compared with
 //! those who are online. The wait is the offline grace, within which people reconnect after a restart.
 
@@ -17,7 +17,7 @@ use crate::domain::{DeskEvent, Person, UserId};
 use crate::presence::Connection;
 use crate::store::StoreError;
 
-/// How often due connections are looked for.
+/// How often due connections are checked for.
 const PERIOD: Duration = Duration::from_millis(250);
 
 /// Connections that may wait. More than that connect only after a restart, and then most are customers, to whom nothing is

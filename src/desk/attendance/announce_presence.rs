@@ -87,10 +87,10 @@ impl Announcements {
         }
         let event = online(person.id, person.number, true);
         for agent in self.0.presence.agents() {
-            self.0.presence.tell(agent, &event);
+            self.0.presence.send(agent, &event);
         }
         if !person.role.is_agent() {
-            self.0.presence.tell(person.id, &event);
+            self.0.presence.send(person.id, &event);
         } else if joined.desk_opened {
             self.announce_desk(true).await;
         }
@@ -99,7 +99,7 @@ impl Announcements {
     pub(super) async fn announce_departure(&self, departed: &Departed) {
         let event = online(departed.person.id, departed.person.number, false);
         for agent in self.0.presence.agents() {
-            self.0.presence.tell(agent, &event);
+            self.0.presence.send(agent, &event);
         }
         if departed.desk_closed {
             self.announce_desk(false).await;
@@ -168,9 +168,9 @@ impl Announcements {
                 continue;
             }
             if desk.has_id(person.id) {
-                self.0.presence.tell(person.id, &desk_event(&desk, person.id, is_open));
+                self.0.presence.send(person.id, &desk_event(&desk, person.id, is_open));
             } else {
-                self.0.presence.tell(person.id, &to_most);
+                self.0.presence.send(person.id, &to_most);
             }
         }
     }

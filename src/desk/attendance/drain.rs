@@ -38,11 +38,11 @@ impl Attendance {
     /// The more connections there are, the longer it takes, to avoid a reconnect storm at the next server: clients of dialects
     /// without such an announcement reconnect a fixed time after they have lost their connection.
     pub async fn drain(&self) {
-        dismiss_all(self.0.presence.all_connections()).await;
+        drain_all(self.0.presence.all_connections()).await;
     }
 }
 
-async fn dismiss_all(mut connections: Vec<Arc<dyn Connection>>) {
+async fn drain_all(mut connections: Vec<Arc<dyn Connection>>) {
     connections.shuffle(&mut rand::rng());
     let count = u32::try_from(connections.len()).unwrap_or(u32::MAX);
     let spread = |per_second: u32| (Duration::from_secs(1) * count / per_second).min(LONGEST);
@@ -95,7 +95,7 @@ mod tests {
     async fn many_are_told_to_come_back_spread_over_time_and_are_ended_one_after_the_other() {
         let connections: Vec<_> = (0..5000).map(|_| Recorder::new()).collect();
         let begun = Instant::now();
-        dismiss_all(connections.iter().map(|one| one.clone() as _).collect()).await;
+        drain_all(connections.iter().map(|one| one.clone() as _).collect()).await;
         let told: Vec<_> = connections.iter().map(|one| one.told()).collect();
         let come_back: Vec<Duration> = told.iter().map(|one| one.borrow().come_back.unwrap()).collect();
         assert!(come_back.iter().all(|after| *after <= Duration::from_secs(2)), "{:?}", come_back.iter().max());
@@ -110,7 +110,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_few_are_told_to_come_back_at_once() {
         let connection = Recorder::new();
-        dismiss_all(vec![connection.clone()]).await;
+        drain_all(vec![connection.clone()]).await;
         assert!(connection.told().borrow().come_back.unwrap() < Duration::from_millis(1));
         assert!(connection.told().borrow().dismissed.is_some());
     }

@@ -311,7 +311,7 @@ mod tests {
         let (reason, took) = revoked(&connection).await;
         assert_eq!(reason, Revoked::Blocked);
         assert!(took <= Duration::from_millis(500), "{took:?}");
-        assert!(changes.has_changed().unwrap(), "what closes the connections of addresses is told, too");
+        assert!(changes.has_changed().unwrap(), "a ban of addresses is announced, too");
 
         changes.mark_unchanged();
         let network = Banned::Network("192.0.2.0/24".parse().unwrap());

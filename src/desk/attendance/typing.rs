@@ -1,4 +1,4 @@
-//! Typing notices. They are not entries: they are sent to whoever is connected.
+//! Typing notices. They are not entries: they are sent to open connections only.
 //!
 //! A notice ends when the client says so, when it sends a message, or when its connection closes. Existing frontends announce the
 //! start only once, however long somebody types, so the timeout is only for clients that never announce the end.
@@ -44,7 +44,7 @@ struct Inner {
 struct Board {
     conversations: HashMap<ConversationId, Vec<Typist>>,
     count: usize,
-    /// What was published within the last moment.
+    /// What was published recently.
     recent: HashMap<Place, Recent>,
 }
 
@@ -63,17 +63,17 @@ struct Recent {
 }
 
 impl Recent {
-    fn told_at(&mut self, is_typing: bool) -> &mut Option<Instant> {
+    fn published_at(&mut self, is_typing: bool) -> &mut Option<Instant> {
         if is_typing { &mut self.began_at } else { &mut self.ended_at }
     }
 
     /// Whether this may be published now. If so, it counts as published.
     fn admit(&mut self, is_typing: bool, now: Instant) -> bool {
-        let told_at = self.told_at(is_typing);
-        if told_at.is_some_and(|at| now - at < QUIET) {
+        let published_at = self.published_at(is_typing);
+        if published_at.is_some_and(|at| now - at < QUIET) {
             return false;
         }
-        *told_at = Some(now);
+        *published_at = Some(now);
         self.is_typing = is_typing;
         self.late = None;
         true
@@ -189,7 +189,7 @@ impl Typing {
         self.0.board.lock()
     }
 
-    /// `typist` starts typing to a person, or goes on. Between two customers, ignored unless they have a conversation already.
+    /// `typist` starts typing to a person, or continues. Between two customers, ignored unless they have a conversation already.
     ///
     /// # Errors
     /// [`StoreError`] if the store fails.
@@ -220,7 +220,7 @@ impl Typing {
                 return Ok(());
             }
         }
-        self.tell_typing(change, |_| true);
+        self.send_typing(change, |_| true);
         Ok(())
     }
 
@@ -255,7 +255,7 @@ impl Typing {
             }
             ended
         };
-        self.tell_typing_ended(ended);
+        self.send_typing_ended(ended);
         Ok(())
     }
 
@@ -263,21 +263,21 @@ impl Typing {
     pub(super) fn stop_on(&self, connection: ConnectionId) {
         let ended = self.board().end_everywhere(|typist| typist.connection == Some(connection));
         for ended in ended {
-            self.tell_typing_ended(ended);
+            self.send_typing_ended(ended);
         }
     }
 
     /// Sending a message ends the typing on its connection or, if it came by a request, on all connections of its author.
-    pub(in crate::desk) fn stop_for_message(&self, told: &EntryEvent) {
-        let (author, conversation) = (told.author.id, told.entry.conversation);
+    pub(in crate::desk) fn stop_for_message(&self, event: &EntryEvent) {
+        let (author, conversation) = (event.author.id, event.entry.conversation);
         let ended = {
             let mut board = self.board();
             board.end_in(conversation, |typist| {
-                typist.change.typist.id == author && (told.origin.is_none() || typist.connection == told.origin)
+                typist.change.typist.id == author && (event.origin.is_none() || typist.connection == event.origin)
             })
         };
         for ended in ended {
-            self.tell_typing_ended(ended);
+            self.send_typing_ended(ended);
         }
     }
 
@@ -290,13 +290,13 @@ impl Typing {
                 (board.end_everywhere(|typist| typist.until <= now), board.take_late(now))
             };
             for ended in ended {
-                self.tell_typing_ended(ended);
+                self.send_typing_ended(ended);
             }
             for late in late {
                 if late.change.is_typing {
-                    self.tell_typing(late.change, |_| true);
+                    self.send_typing(late.change, |_| true);
                 } else {
-                    self.tell_typing_ended(late);
+                    self.send_typing_ended(late);
                 }
             }
         }
@@ -318,7 +318,7 @@ impl Typing {
     }
 
     /// To a customer, the desk is one person, who types for as long as any agent does.
-    fn tell_typing_ended(&self, ended: Ended) {
+    fn send_typing_ended(&self, ended: Ended) {
         let Ended { change, connection, person_types, side_types } = ended;
         let place = (change.parties.conversation.id, change.typist.id, connection);
         if let Some(recent) = self.board().recent.get_mut(&place) {
@@ -328,15 +328,15 @@ impl Typing {
             return;
         }
         let customer = change.parties.conversation.members.customer();
-        self.tell_typing(change, |recipient| !(side_types && customer == Some(recipient)));
+        self.send_typing(change, |recipient| !(side_types && customer == Some(recipient)));
     }
 
-    fn tell_typing(&self, change: TypingChange, concerns: impl Fn(UserId) -> bool) {
+    fn send_typing(&self, change: TypingChange, concerns: impl Fn(UserId) -> bool) {
         let (typist, members) = (change.typist.id, change.parties.conversation.members);
         let event = DeskEvent::Typing(Arc::new(change));
         for recipient in self.0.presence.recipients(members) {
             if recipient != typist && concerns(recipient) {
-                self.0.presence.tell(recipient, &event);
+                self.0.presence.send(recipient, &event);
             }
         }
     }

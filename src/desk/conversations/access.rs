@@ -21,7 +21,7 @@ pub enum ConversationName {
 pub enum Credential {
     /// The person it has authenticated as.
     Identity(Arc<Person>),
-    /// Nothing but the name. Gives access to a conversation named by UUID, whatever its status: to read it and to write for its
+    /// Only the name. Grants access to a conversation named by UUID, whatever its status: to read it and to write for its
     /// customer. Nothing counts as read by the customer, or as delivered to them.
     NameAlone,
 }

@@ -1,4 +1,4 @@
-//! Merges a visitor into their account: the account takes over the visitor's conversation.
+//! Merges a visitor into an account, which takes over the visitor's conversation.
 
 use std::sync::Arc;
 
@@ -8,8 +8,8 @@ use crate::domain::{Members, Person, Side, Status};
 use crate::presence::Revoked;
 
 impl Conversations {
-    /// Gives a visitor's conversation to the account. If the account has one of its own, that one stays, and the visitor's
-    /// is closed where it is: two logs are never mixed, since each has its own numbers.
+    /// Moves a visitor's conversation to the account. If the account already has one, the visitor's is closed instead: two logs are never
+    /// mixed, since each has its own seqs.
     ///
     /// # Errors
     /// [`ChangeStatusError`], if the store fails.
@@ -23,7 +23,7 @@ impl Conversations {
         } else {
             self.0.messages.set_status(visitor, conversation.id, Side::Customer, Status::Closed).await?;
         }
-        // The visitor's sockets would go on to write as the visitor.
+        // The visitor's open sockets would continue to write as the visitor.
         self.0.attendance.revoke(visitor.id, Revoked::RoleChanged);
         Ok(())
     }

@@ -4,7 +4,7 @@ use super::Delivery;
 use crate::domain::{ConversationId, Person, Seq};
 use crate::store::StoreError;
 
-/// Why not.
+/// Why an acknowledgement was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum AcknowledgeError {
     /// There is no such conversation, or it is none of theirs.

@@ -23,7 +23,7 @@ const SETTLED_WITHIN: Duration = Duration::from_secs(3);
 /// Polling interval while waiting for that, and for other conditions.
 pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
-/// How long to wait for a connection whose queue is full.
+/// How long to wait for room in the queue of a connection.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Interval between attempts.
@@ -37,10 +37,10 @@ pub(super) enum Held {
     TooMany { first: Seq },
 }
 
-/// A connection that has become somebody's, and may have to be caught up.
+/// A connection that a person has just authenticated, and that may have to be caught up.
 pub struct Begun {
     stream: Arc<Stream>,
-    /// Connections that may have been its client's before.
+    /// Connections that its client may have had before.
     older: Vec<Older>,
 }
 
@@ -85,20 +85,20 @@ impl Delivery {
     /// Sends the entries held back meanwhile, and goes live.
     pub(super) async fn pass_on_held(&self, person: &Arc<Person>, stream: &Stream) -> Held {
         loop {
-            // Read first: what was published up to then was sent to this connection or is held.
+            // Read first: everything published up to then was sent on this connection or is held.
             let place = if stream.needs_place() { self.place(person, stream).await } else { None };
             let held = match stream.finish(place) {
                 Next::Live => return Held::PassedOn,
                 Next::ReadAgain { first } => return Held::TooMany { first },
                 Next::PassOn(held) => held,
             };
-            for told in held {
-                if !replay_one(person, stream, told.clone()).await {
+            for event in held {
+                if !replay_one(person, stream, event.clone()).await {
                     return Held::PassedOn;
                 }
-                stream.passed_on(&told);
-                if told.is_message() {
-                    self.note_replayed(person, &told, told.entry.seq.previous());
+                stream.passed_on(&event);
+                if event.is_message() {
+                    self.note_replayed(person, &event, event.entry.seq.previous());
                 }
             }
         }
@@ -118,8 +118,8 @@ impl Delivery {
         Ok(())
     }
 
-    /// Waits until it is known what has arrived on the connections that may have been the client's before: they answer, or are
-    /// closed. One that does neither, since it takes what it was sent too slowly, counts as lost to its client.
+    /// Waits until it is known what has arrived on the connections that the client may have had before: they answer, or are closed.
+    /// One that does neither, because its client reads too slowly, counts as lost.
     pub(in crate::desk) async fn settle_older(&self, person: &Person, Begun { stream, older }: &Begun) {
         let deadline = Instant::now() + SETTLED_WITHIN;
         loop {
@@ -139,8 +139,8 @@ impl Delivery {
         }
     }
 
-    /// Where this person has missed something: beyond their cursor and what this connection was sent, or from where on an earlier
-    /// one was lost. Nothing is written, so that people can connect while the store is read-only.
+    /// The conversations in which this person has missed entries: beyond their cursor and what this connection was sent, or from where
+    /// an earlier connection was lost. Nothing is written, so that people can connect while the store is read-only.
     pub(super) async fn missed(
         &self,
         person: &Person,
@@ -186,16 +186,16 @@ impl Delivery {
         loop {
             let page = self.0.store.entries_after(missed.conversation.id, after, PAGE).await?;
             let is_last = is_last_page(&page, PAGE);
-            for told in self.0.events.build(missed.conversation, page).await? {
-                let (conversation, seq) = (told.entry.conversation, told.entry.seq);
-                let told = Arc::new(told);
-                let is_own = told.author.id == person.id;
-                let is_to_send = !is_own || (told.entry.message().is_some() && stream.take_own(conversation, seq));
-                if told.is_message() && is_to_send {
-                    if !replay_one(person, stream, told.clone()).await {
+            for event in self.0.events.build(missed.conversation, page).await? {
+                let (conversation, seq) = (event.entry.conversation, event.entry.seq);
+                let event = Arc::new(event);
+                let is_own = event.author.id == person.id;
+                let is_to_send = !is_own || (event.entry.message().is_some() && stream.take_own(conversation, seq));
+                if event.is_message() && is_to_send {
+                    if !replay_one(person, stream, event.clone()).await {
                         return Ok(false);
                     }
-                    self.note_replayed(person, &told, handed);
+                    self.note_replayed(person, &event, handed);
                     handed = seq;
                 }
                 after = seq;
@@ -242,9 +242,9 @@ impl Delivery {
         loop {
             let page = self.0.store.entries_after(conversation.id, first.previous(), PAGE).await?;
             let is_last = is_last_page(&page, PAGE);
-            for told in self.0.events.build(conversation, page).await? {
-                *first = told.entry.seq.next();
-                if !self.replay_shown(person, stream, told).await {
+            for event in self.0.events.build(conversation, page).await? {
+                *first = event.entry.seq.next();
+                if !self.replay_shown(person, stream, event).await {
                     return Ok(false);
                 }
             }
@@ -255,17 +255,17 @@ impl Delivery {
     }
 
     /// Replays an entry, also the person's own. False if the connection is closed.
-    pub(super) async fn replay_shown(&self, person: &Arc<Person>, stream: &Stream, told: EntryEvent) -> bool {
-        let told = Arc::new(told);
-        let (conversation, seq) = (told.entry.conversation, told.entry.seq);
-        // A message that was deleted since is not shown to anybody.
-        let is_shown = told.entry.message().is_none() || told.is_message();
-        if is_shown && !replay_one(person, stream, told.clone()).await {
+    pub(super) async fn replay_shown(&self, person: &Arc<Person>, stream: &Stream, event: EntryEvent) -> bool {
+        let event = Arc::new(event);
+        let (conversation, seq) = (event.entry.conversation, event.entry.seq);
+        // A message that was deleted since is shown to nobody.
+        let is_shown = event.entry.message().is_none() || event.is_message();
+        if is_shown && !replay_one(person, stream, event.clone()).await {
             return false;
         }
         stream.read_up_to(conversation, seq);
-        if told.is_message() {
-            self.note_replayed(person, &told, seq.previous());
+        if event.is_message() {
+            self.note_replayed(person, &event, seq.previous());
         }
         true
     }
@@ -273,8 +273,8 @@ impl Delivery {
 
 /// Sends one entry, waiting for room. False if the connection is closed. One that has no room for too long is closed, like any
 /// that reads too slowly.
-pub(super) async fn replay_one(person: &Person, stream: &Stream, told: Arc<EntryEvent>) -> bool {
-    let event = DeskEvent::Entry(told);
+pub(super) async fn replay_one(person: &Person, stream: &Stream, event: Arc<EntryEvent>) -> bool {
+    let event = DeskEvent::Entry(event);
     let frames = Frames::default();
     let deadline = Instant::now() + PATIENCE;
     loop {

@@ -53,7 +53,7 @@ impl Cursors {
         unwritten.iter().filter_map(cursor).collect()
     }
 
-    /// These are in the store. Those that have moved since still have to be written.
+    /// These are stored. Those that have moved since still have to be written.
     pub(super) fn written(&self, persisted: &[DeliveredCursor]) {
         let Known { up_to, unwritten } = &mut *self.known();
         for cursor in persisted {
@@ -73,7 +73,7 @@ impl Cursors {
 }
 
 impl Delivery {
-    /// A client of this person has everything up to here, however it came.
+    /// A client of this person has received a conversation up to here, in whatever way.
     pub(in crate::desk) fn confirm(&self, user: UserId, conversation: ConversationId, up_to: Seq) {
         self.0.presence.confirm(user, conversation, up_to);
         self.0.cursors.advance(user, conversation, up_to);

@@ -4,7 +4,7 @@
 //! [`newest_number`](crate::store::ConversationStore::newest_number)). A connection is sent live entries in that order, so the
 //! number of the last message says what it received in all conversations. On a store without such an order, a customer's
 //! page names the last entry of the customer's own conversation; an agent's page names nothing, and is caught up like
-//! clients that can name nothing.
+//! clients that cannot name a place.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,8 +20,8 @@ use crate::domain::{Entry, Members, Person, Place, Seq};
 use crate::presence::{Recognized, Stream};
 use crate::store::StoreError;
 
-/// How long it may take until what is in the log has been published; beyond that, a page is sent no place.
-const TOLD_WITHIN: Duration = Duration::from_secs(5);
+/// How long to wait until everything that was read from the log has been published; after that, the page is sent no place.
+const PUBLISHED_WITHIN: Duration = Duration::from_secs(5);
 
 /// How far this process has published the log, in the one order of all entries.
 #[derive(Default)]
@@ -32,7 +32,7 @@ pub(super) struct PublishedUpTo {
 }
 
 impl PublishedUpTo {
-    /// An entry was sent to everybody whom it concerns.
+    /// An entry was published.
     pub(super) fn advance(&self, entry: &Entry) {
         if let Some(message) = entry.message() {
             self.newest.fetch_max(message.number, Ordering::AcqRel);
@@ -41,7 +41,7 @@ impl PublishedUpTo {
 }
 
 impl Delivery {
-    /// The newest message that was sent to everybody who is there; `None` if the store has no order of all entries, or fails.
+    /// The newest message that has been published to all connections; `None` if the store has no order of all entries, or fails.
     /// To be called before the first entry is appended, too.
     pub async fn published_up_to(&self) -> Option<u64> {
         let published = &self.0.published_up_to;
@@ -55,7 +55,7 @@ impl Delivery {
         }
     }
 
-    /// Where a page is once nothing is held back from it any more; `None` if that cannot be named.
+    /// The place of a page once nothing is held back from it any more; `None` if it has none.
     pub(super) async fn place(&self, person: &Person, stream: &Stream) -> Option<Place> {
         if self.published_up_to().await.is_some() {
             return self.place_in_all(stream).await;
@@ -75,7 +75,7 @@ impl Delivery {
     /// A connection may have read entries that are not published yet. One number says what it was sent only once they are; that takes
     /// milliseconds, unless the server is overloaded.
     async fn place_in_all(&self, stream: &Stream) -> Option<Place> {
-        let deadline = Instant::now() + TOLD_WITHIN;
+        let deadline = Instant::now() + PUBLISHED_WITHIN;
         loop {
             let number = self.published_up_to().await?;
             if number >= stream.early_number() {
@@ -115,7 +115,7 @@ impl Delivery {
         stream: &Stream,
         mut after: u64,
     ) -> Result<(), StoreError> {
-        // Looked up first: whatever lies before these ends was got already, or is read below.
+        // Looked up first: whatever lies before these ends was received already, or is read below.
         let missed = self.missed(person, stream, &[]).await?;
         loop {
             if !self.replay_log(person, stream, &mut after).await? {
@@ -131,7 +131,7 @@ impl Delivery {
         }
     }
 
-    /// From their place in their own conversation; the others, if they have any, as for clients that can name nothing.
+    /// From their place in their own conversation; the others, if they have any, as for clients that cannot name a place.
     async fn replay_since_seq(&self, person: &Arc<Person>, stream: &Stream, after: Seq) -> Result<(), StoreError> {
         let own = self.0.store.find(Members::Support { customer: person.id }).await?;
         let mut first = after.next();
@@ -161,11 +161,11 @@ impl Delivery {
             let is_last = page.len() < PAGE;
             let Some((last, _)) = page.last() else { return Ok(true) };
             let last = *last;
-            for told in self.0.events.build_all(page.into_iter().map(|(_, entry)| entry)).await? {
-                if self.0.directory.is_of_the_deleted(told.parties.conversation).await? {
+            for event in self.0.events.build_all(page.into_iter().map(|(_, entry)| entry)).await? {
+                if self.0.directory.is_of_the_deleted(event.parties.conversation).await? {
                     continue;
                 }
-                if !self.replay_shown(person, stream, told).await {
+                if !self.replay_shown(person, stream, event).await {
                     return Ok(false);
                 }
             }

@@ -12,13 +12,13 @@ use crate::store::StoreError;
 /// The most conversations that one request may name.
 pub(super) const CONVERSATIONS: usize = 100;
 
-/// The most entries of one conversation in one answer.
+/// The most entries of one conversation in one response.
 pub(super) const PAGE: usize = 200;
 
-/// Bytes of an answer, about. Once they are used up, the other conversations have to be asked for again.
+/// Approximate size of a response, in bytes. When it is used up, the remaining conversations have to be requested again.
 const BYTES: usize = 512 << 10;
 
-/// Bytes of an entry beside its text, about.
+/// Approximate size of an entry without its text, in bytes.
 const BESIDE_THE_TEXT: usize = 256;
 
 /// One conversation, from where the client left off.
@@ -32,11 +32,11 @@ pub struct Resumed {
     pub receipts: ConversationReceipts,
     /// Whether there are more than these: ask again from the last one.
     pub has_more: bool,
-    /// The client names a seq that does not exist: it must drop what it has, and start at zero.
+    /// The client named a seq that does not exist: it must discard what it has, and start at zero.
     pub must_resync: bool,
 }
 
-/// Why not.
+/// Why a request to resume was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum ResumeError {
     /// More conversations were named than one request may.
@@ -48,7 +48,7 @@ pub enum ResumeError {
 }
 
 impl Delivery {
-    /// What `person` has missed in each conversation that they name; `None` for one that they may not see.
+    /// Returns what `person` has missed in each conversation that they name; `None` for one that they may not see.
     ///
     /// Customers get all their conversations: those that they do not name, from the beginning.
     ///
@@ -102,10 +102,10 @@ impl Delivery {
             entries = self.0.events.build(conversation, page).await?;
             fill(&mut entries, room);
         }
-        let newest = entries.last().map_or(after, |told| told.entry.seq);
+        let newest = entries.last().map_or(after, |event| event.entry.seq);
         self.0.cursors.advance(person.id, conversation.id, newest);
         if let Some(side) = conversation.members.side_of_person(person) {
-            // It has what it names, and asks for what comes after.
+            // It has received what it names, and asks for what comes after.
             self.0.receipts.received((conversation.id, side), newest);
         }
         let last_seq = last_seq.max(newest);
@@ -113,11 +113,11 @@ impl Delivery {
     }
 }
 
-/// Leaves those that there is room for; the last may take more than is left.
+/// Truncates the entries to those that there is room for; the last may exceed it.
 fn fill(entries: &mut Vec<EntryEvent>, room: &mut usize) {
     let mut count = 0;
-    while let Some(told) = entries.get(count).filter(|_| *room > 0) {
-        *room = room.saturating_sub(BESIDE_THE_TEXT + told.text().map_or(0, str::len));
+    while let Some(event) = entries.get(count).filter(|_| *room > 0) {
+        *room = room.saturating_sub(BESIDE_THE_TEXT + event.text().map_or(0, str::len));
         count += 1;
     }
     entries.truncate(count);

@@ -1,4 +1,4 @@
-//! Adds to messages when they were read and what they reply to, for dialects that show it.
+//! Adds to messages when they were read and what they reply to, for dialects that show this.
 
 use std::collections::{HashMap, HashSet};
 
@@ -18,7 +18,7 @@ pub struct ReadAt {
     pub at: Timestamp,
 }
 
-/// Messages of a conversation, and what was read of them when.
+/// Messages of a conversation, and when they were read.
 #[derive(Debug)]
 pub struct AnnotatedMessages {
     /// Messages, oldest first.
@@ -32,15 +32,15 @@ pub struct AnnotatedMessages {
 impl AnnotatedMessages {
     /// When the other side read this message; `None` if it has not, or long ago.
     #[must_use]
-    pub fn read_at(&self, told: &EntryEvent) -> Option<Timestamp> {
-        let reader = told.entry.side.other();
-        let mark = self.reads.iter().find(|read| read.side == reader && read.up_to >= told.entry.seq);
+    pub fn read_at(&self, event: &EntryEvent) -> Option<Timestamp> {
+        let reader = event.entry.side.other();
+        let mark = self.reads.iter().find(|read| read.side == reader && read.up_to >= event.entry.seq);
         mark.map(|read| read.at)
     }
 }
 
 impl History {
-    /// When these messages were read, and what they answer. Nothing is noted.
+    /// Looks up when these messages were read, and what they answer. Nothing counts as received.
     ///
     /// # Errors
     /// [`StoreError`] if the store fails.
@@ -59,11 +59,11 @@ impl History {
         // The newest message that each side has read of the other's.
         let mut to_cover = [Side::Customer, Side::Desk].map(|reader| {
             let (by, read) = (reader.other(), summary.side(reader).read);
-            let newest = messages.iter().rev().map(|told| &told.entry);
+            let newest = messages.iter().rev().map(|event| &event.entry);
             newest.filter(|entry| entry.side == by && entry.seq <= read).map(|entry| entry.seq).next()
         });
         let mut reads = Vec::new();
-        let Some(mut after) = messages.first().map(|told| told.entry.seq) else { return Ok(reads) };
+        let Some(mut after) = messages.first().map(|event| event.entry.seq) else { return Ok(reads) };
         while to_cover.iter().any(Option::is_some) {
             let page = self.0.store.entries_after(summary.conversation.id, after, MAX_PAGE).await?;
             let Some(last) = page.last() else { break };
@@ -78,27 +78,27 @@ impl History {
         Ok(reads)
     }
 
-    /// The messages that these answer, by number, as far as they are still there.
+    /// The messages that these answer, by number, except deleted ones.
     async fn answered_by(
         &self,
         conversation: Conversation,
         messages: &[EntryEvent],
     ) -> Result<HashMap<u64, EntryEvent>, StoreError> {
-        let mut wanted: HashSet<u64> = messages.iter().filter_map(|told| told.entry.message()?.reply_to()).collect();
+        let mut wanted: HashSet<u64> = messages.iter().filter_map(|event| event.entry.message()?.reply_to()).collect();
         let mut answered = HashMap::new();
-        for told in messages {
-            if let Some(number) = told.entry.message().map(|message| message.number)
+        for event in messages {
+            if let Some(number) = event.entry.message().map(|message| message.number)
                 && wanted.remove(&number)
             {
-                answered.insert(number, told.clone());
+                answered.insert(number, event.clone());
             }
         }
         if !wanted.is_empty() {
             let numbers: Vec<u64> = wanted.into_iter().collect();
             let mut found = self.0.store.messages_by_number(&numbers).await?;
             found.retain(|entry| entry.conversation == conversation.id);
-            for told in self.0.events.build(conversation, found).await?.into_iter().filter(EntryEvent::is_message) {
-                answered.extend(told.entry.message().map(|message| message.number).map(|number| (number, told)));
+            for event in self.0.events.build(conversation, found).await?.into_iter().filter(EntryEvent::is_message) {
+                answered.extend(event.entry.message().map(|message| message.number).map(|number| (number, event)));
             }
         }
         Ok(answered)

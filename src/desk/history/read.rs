@@ -9,10 +9,10 @@ use crate::desk::delivery::ConversationReceipts;
 use crate::domain::{Entry, EntryEvent, MessageStatus, Person, Seq, Side, Summary, UserId};
 use crate::store::{self, StoreError, is_last_page};
 
-/// Who reads, which decides what reading counts as.
+/// Who reads, which decides whether messages count as received or read.
 #[derive(Debug, Clone, Copy)]
 pub enum Reader<'a> {
-    /// Nobody in particular: nothing counts as received.
+    /// Nobody: nothing counts as received.
     Nobody,
     /// What is read counts as received by this person.
     Receives(&'a Arc<Person>),
@@ -40,9 +40,10 @@ impl<'a> Reader<'a> {
 pub enum Range {
     /// The newest.
     Newest,
-    /// The newest before this place. Counts as nothing, whoever reads.
+    /// The newest before this place. Never counts as received.
     Before(Seq),
-    /// The newest before the message with this number, deleted or not; none if it is not of this conversation. Counts as nothing.
+    /// The newest before the message with this number, deleted or not; none if it is not of this conversation. Never counts as
+    /// received.
     BeforeMessage(u64),
     /// Those beyond the first `skip`, in the order of the log.
     Beyond {
@@ -154,8 +155,8 @@ impl History {
         self.read(&summary, Reader::Reads(reader), before.map_or(Range::Newest, Range::Before), limit).await
     }
 
-    /// Reads what the other side wrote and this side has not read, of the newest page alone. Counts as nothing, so that a client
-    /// can poll it.
+    /// Reads what the other side wrote and this side has not read, of the newest page only. Nothing counts as received,
+    /// so that a client can poll it.
     ///
     /// # Errors
     /// [`StoreError`] if the store fails.

@@ -10,7 +10,7 @@ use crate::presence::SendOutcome;
 use crate::store::Appended;
 
 impl Log {
-    /// Publishes a batch in its order, and answers whoever waits.
+    /// Publishes a batch in its order, and reports the outcome of each entry to its caller.
     pub(super) async fn publish_batch(self, batch: Vec<Stored>) {
         let _guard = BreakOnPanic(&self);
         for (publication, result) in batch {
@@ -42,7 +42,7 @@ impl Log {
         }
     }
 
-    /// Publishes an entry to the other side first, then to the author, whose own connection takes it as the confirmation.
+    /// Publishes an entry to the other side first, then to the author, to whose own connection it is the confirmation.
     fn publish(&self, event: &Arc<EntryEvent>) {
         let author = event.entry.author;
         let mut recipients = self.0.presence.recipients(event.parties.conversation.members);
@@ -59,9 +59,9 @@ impl Log {
         for recipient in recipients {
             let is_across =
                 recipient != event.entry.author && members.side_of(recipient, true) != Some(event.entry.side);
-            is_sent |= self.0.presence.tell(recipient, &desk_event) == SendOutcome::Sent && is_across;
+            is_sent |= self.0.presence.send(recipient, &desk_event) == SendOutcome::Sent && is_across;
         }
-        self.0.presence.tell_guests(event);
+        self.0.presence.send_to_guests(event);
         let entry = &event.entry;
         tracing::debug!(
             conversation.id = %entry.conversation, seq = entry.seq.get(), is_sent_to_other_side = is_sent, "Published an entry"

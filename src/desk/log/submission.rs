@@ -1,4 +1,4 @@
-//! An entry on its way into the log, and who waits for the outcome.
+//! An entry on its way into the log, and where its outcome is reported.
 
 use std::sync::Arc;
 
@@ -37,7 +37,7 @@ pub enum SubmitError {
 /// Called once an entry is durable and published, or refused.
 pub(in crate::desk) type OnStored = Box<dyn FnOnce(Result<Sent, SubmitError>) + Send>;
 
-/// What became of a submission; `None` if it changed nothing.
+/// The outcome of a submission; `None` if it changed nothing.
 pub(in crate::desk) type SubmitResult = Result<Option<Sent>, SubmitError>;
 
 pub(super) enum Waiting {
@@ -111,7 +111,7 @@ impl Waiting {
 }
 
 impl Log {
-    /// Prepares a change to a conversation: dates it, and looks up whom it concerns.
+    /// Prepares a change to a conversation: adds the timestamp and the people whom it concerns.
     pub(in crate::desk) async fn prepare(
         &self,
         conversation: Conversation,

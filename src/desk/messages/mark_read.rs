@@ -17,7 +17,7 @@ pub enum MarkRead {
     In(ConversationId, Option<Seq>),
 }
 
-/// Why not.
+/// Why nothing was marked as read.
 #[derive(Debug, thiserror::Error)]
 pub enum MarkReadError {
     /// There is no such person or conversation, or it is none of the reader's.

@@ -40,7 +40,7 @@ pub struct SendMessage {
     pub extras: MessageExtras,
 }
 
-/// Why not.
+/// Why a message was not sent.
 #[derive(Debug, thiserror::Error)]
 pub enum SendMessageError {
     /// The text cannot be a message.

@@ -49,7 +49,7 @@ impl Delivery {
         }
         for recipient in recipients {
             for event in &events {
-                self.0.presence.tell(recipient, event);
+                self.0.presence.send(recipient, event);
             }
         }
         Ok(())

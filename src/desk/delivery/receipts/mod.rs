@@ -51,7 +51,7 @@ impl Default for Receipts {
 struct Tracks {
     by_key: HashMap<Key, Track>,
     unwritten: HashSet<Key>,
-    /// To be processed: whether a run joins, or what to announce.
+    /// To be processed: a run to look up, or a move to announce.
     due: HashSet<Key>,
     /// Being processed.
     in_process: HashSet<Key>,
@@ -81,12 +81,12 @@ impl Receipts {
         self.change(key, |track| track.read(up_to));
     }
 
-    /// What the store holds.
+    /// Adds what is stored.
     fn load(&self, key: Key, receipt: ReceiptCursor, read: Seq) {
         self.change(key, |track| track.load(receipt, read));
     }
 
-    /// Whether the run that began with `first` joins what is known.
+    /// Records whether the run that began with `first` continues the receipt.
     fn decide(&self, key: Key, first: Seq, joins: bool) {
         self.change(key, |track| track.decide(first, joins));
     }

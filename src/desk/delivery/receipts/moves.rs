@@ -5,7 +5,7 @@ use crate::desk::delivery::Delivery;
 use crate::domain::{Entry, EntryEvent, EntryKind, Person, Seq, Side};
 
 impl Delivery {
-    /// An entry was sent to everybody whom it concerns; `is_sent` if a live connection of the other side was among them.
+    /// An entry was published; `is_sent` if it was sent on a live connection of the other side.
     pub(in crate::desk) fn entry_published(&self, event: &EntryEvent, is_sent: bool) {
         self.0.published_up_to.advance(&event.entry);
         let entry = &event.entry;

@@ -5,7 +5,7 @@
 
 use crate::domain::{MessageId, ReceiptCursor, Seq};
 
-/// How far a side has come, as far as this process knows.
+/// A side's receipt and read mark, as far as this process knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Track {
     pub(super) receipt: ReceiptCursor,
@@ -110,7 +110,7 @@ impl Track {
         self.run.filter(|_| self.continuity == Continuity::Unknown)
     }
 
-    /// The run that began with `first` turned out to join what is known, or not.
+    /// Records whether the run that began with `first` continues the receipt.
     pub(super) fn decide(&mut self, first: Seq, joins: bool) {
         match self.run {
             Some((begun, last)) if begun == first && joins => {
@@ -118,7 +118,7 @@ impl Track {
                 (self.continuity, self.run) = (Continuity::Unbroken, None);
             }
             Some((begun, _)) if begun == first => self.continuity = Continuity::Gap,
-            // Another one has begun meanwhile.
+            // Another run has begun meanwhile.
             _ => {}
         }
     }
