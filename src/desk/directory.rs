@@ -23,7 +23,7 @@ pub(super) struct Directory {
     conversations: Arc<dyn ConversationStore>,
     people: Cache<UserId, Option<Arc<Person>>>,
     desk: Cache<(), Arc<DeskIdentity>>,
-    /// What is pinned stays so, and only an import adds to it.
+    /// The pinned ids. They never change; only an import adds to them.
     desk_ids: OnceLock<Vec<DeskId>>,
     // The members of a conversation change only when a visitor is merged into an account.
     by_members: Cache<Members, Conversation>,
@@ -53,7 +53,7 @@ impl Directory {
         Ok(person)
     }
 
-    /// Reads those of these people who are not cached in one query, so that [`person`](Self::person) needs none.
+    /// Loads these people into the cache with one query, so that [`person`](Self::person) needs none.
     pub(super) async fn look_up(&self, ids: impl IntoIterator<Item = UserId>) -> Result<(), StoreError> {
         let unknown: HashSet<UserId> = ids.into_iter().filter(|id| !self.people.contains_key(id)).collect();
         let unknown: Vec<UserId> = unknown.into_iter().collect();
@@ -68,7 +68,7 @@ impl Directory {
         Ok(())
     }
 
-    /// The person with this id, or one who stands in for a deleted account.
+    /// The person with this id, or a placeholder for a deleted account.
     pub(super) async fn person_or_deleted(&self, id: UserId) -> Result<Arc<Person>, StoreError> {
         Ok(self.person(id).await?.unwrap_or_else(|| Arc::new(Person::deleted(id))))
     }
@@ -117,7 +117,7 @@ impl Directory {
     /// The members of the conversation that `me` has, or would have, with a person; `None` if there is no such person, or if
     /// these two may not talk.
     ///
-    /// A customer who names an id of the desk means the desk, whatever became of the account. A customer who has such an id can talk
+    /// A customer who names an id of the desk means the desk, whatever happened to the account. A customer who has such an id can talk
     /// with the desk only: other customers could not distinguish their messages from the desk's.
     pub(super) async fn members_with(&self, me: &Person, user: UserId) -> Result<Option<Members>, StoreError> {
         let desk = self.desk().await?;
@@ -147,7 +147,7 @@ impl Directory {
         Ok(found)
     }
 
-    /// The conversation of these members, opened if need be.
+    /// The conversation of these members, opened if there is none.
     pub(super) async fn open(&self, members: Members, at: Timestamp) -> Result<Conversation, StoreError> {
         if let Some(known) = self.find(members).await? {
             return Ok(known);

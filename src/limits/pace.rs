@@ -27,7 +27,7 @@ pub enum Paced {
     /// `ping`.
     Ping,
     /// An `error` event for a request without an acknowledgement.
-    Told,
+    ErrorEvent,
 }
 
 impl Paced {
@@ -40,7 +40,7 @@ impl Paced {
             Self::Resume => Rate::per_second(20, 200),
             Self::Typing => Rate::per_second(50, 200),
             Self::Ping => Rate::per_second(10, 50),
-            Self::Told => Rate::per_second(20, 20),
+            Self::ErrorEvent => Rate::per_second(20, 20),
         }
     }
 }
@@ -127,10 +127,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_flood_is_not_answered_by_a_flood() {
         let pace = Pace::default();
-        let told = (0..1000).filter(|_| pace.take(Paced::Told).is_ok()).count();
-        assert_eq!(told, 20);
+        let sent = (0..1000).filter(|_| pace.take(Paced::ErrorEvent).is_ok()).count();
+        assert_eq!(sent, 20);
         tokio::time::advance(SECOND).await;
-        assert_eq!(pace.take(Paced::Told), Ok(()));
+        assert_eq!(pace.take(Paced::ErrorEvent), Ok(()));
     }
 
     #[tokio::test(start_paused = true)]

@@ -15,7 +15,7 @@ use crate::presence::{Begins, Connection, Ending, Left, Revoked};
 /// Somebody who has authenticated.
 #[derive(Debug, Clone)]
 pub struct Authenticated {
-    /// Who.
+    /// The person.
     pub person: Arc<Person>,
     /// When the token expires.
     pub expires_at: Timestamp,
@@ -31,7 +31,7 @@ impl From<Identified> for Authenticated {
 }
 
 impl Attendance {
-    /// Finds out to whom a token belongs.
+    /// The person to whom a token belongs.
     ///
     /// # Errors
     /// [`IdentifyError`] if the token is not valid, or its account may not sign in.
@@ -47,7 +47,7 @@ impl Attendance {
         Some(self.0.accounts.bind_page(page, who.person.id, who.token?, who.expires_at))
     }
 
-    /// Finds out to whom a page was bound, if that was no longer than `within` ago and their token and account are still valid.
+    /// The person to whom a page was bound, if that was no longer than `within` ago and their token and account are still valid.
     ///
     /// # Errors
     /// [`IdentifyError`] if the token is not valid, or its account may not sign in.
@@ -93,7 +93,7 @@ impl Attendance {
     }
 
     /// The same for a connection to one conversation. If its client lost an earlier connection, what it missed is sent first. If
-    /// none is known, as after a restart, and the client ignores duplicates, what its person was never sent is.
+    /// none is known, as after a restart, and the client ignores duplicates, it is sent what its person was never sent.
     pub async fn connect_to(&self, who: &Authenticated, conversation: Conversation, connection: &Arc<dyn Connection>) {
         let unsent = if connection.drops_what_it_has() {
             self.after_delivered(who.person.id, conversation.id).await
@@ -144,8 +144,8 @@ impl Attendance {
         Begun::new(joined.stream, joined.older)
     }
 
-    /// Connects a client that has shown nothing but the name of a conversation. Its entries are sent to it, but it makes nobody
-    /// present, and nothing counts as delivered to anybody.
+    /// Connects a guest: a client that has shown only the name of a conversation. It is sent the entries, but it makes nobody present,
+    /// and nothing counts as delivered to anybody.
     pub fn connect_guest(&self, conversation: ConversationId, connection: Arc<dyn Connection>) {
         self.0.presence.add_guest(conversation, connection);
     }

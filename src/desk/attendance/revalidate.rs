@@ -15,7 +15,7 @@ use crate::domain::{AccountStatus, Clock, ConnectionId, Person, Sessions, Timest
 use crate::presence::{Connection, Presence, Revoked};
 use crate::store::{BanStore, MAX_PAGE, StoreError, Stores, UserStore};
 
-/// How often the rights of everybody are checked: a change made by another process takes effect within this time.
+/// How often the rights of all connected people are checked: a change made by another process takes effect within this time.
 const PERIOD: Duration = Duration::from_millis(500);
 
 /// Connections by the time at which their tokens expire.
@@ -87,7 +87,7 @@ struct Inner {
 }
 
 impl Revalidation {
-    /// Starts the task that checks everybody.
+    /// Starts the task that checks all connected people.
     pub(in crate::desk) fn start(
         stores: &Stores,
         directory: Arc<Directory>,
@@ -129,7 +129,7 @@ impl Revalidation {
         }
     }
 
-    /// Forgets what is cached of an account, and checks its connections.
+    /// Evicts an account from the cache, and checks its connections.
     pub(super) async fn account_changed(&self, id: UserId) {
         self.0.directory.forget(id).await;
         self.judge(&[id]).await;

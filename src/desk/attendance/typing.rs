@@ -97,18 +97,18 @@ impl Typist {
     }
 }
 
-/// Typing that has ended, and who still types beside it.
+/// Typing that has ended, and who else is still typing.
 struct Ended {
     change: TypingChange,
     connection: Option<ConnectionId>,
-    /// The same person still types there, on another connection.
+    /// The same person is still typing there, on another connection.
     person_types: bool,
-    /// Somebody on the same side still types there.
+    /// Somebody on the same side is still typing there.
     side_types: bool,
 }
 
 impl Board {
-    /// Takes out the typists of a conversation whose typing has ended.
+    /// Removes and returns the typists of a conversation whose typing has ended.
     fn end_in(&mut self, conversation: ConversationId, ended: impl FnMut(&mut Typist) -> bool) -> Vec<Ended> {
         let Some(typists) = self.conversations.get_mut(&conversation) else { return Vec::new() };
         let gone: Vec<Typist> = typists.extract_if(.., ended).collect();
@@ -142,7 +142,7 @@ impl Board {
         may
     }
 
-    /// Takes out the changes that were held back, may be published by now, and are still true.
+    /// Removes and returns changes that were held back, may be published by now, and are still true.
     fn take_late(&mut self, now: Instant) -> Vec<Ended> {
         let conversations = &self.conversations;
         let typists = |id| conversations.get(&id).map(Vec::as_slice).unwrap_or_default();
@@ -317,7 +317,7 @@ impl Typing {
         Ok(Some((self.0.directory.parties(conversation).await?, side)))
     }
 
-    /// To a customer, the desk is one person, who types for as long as any agent does.
+    /// To a customer, the desk is one person, who is typing for as long as any agent is.
     fn send_typing_ended(&self, ended: Ended) {
         let Ended { change, connection, person_types, side_types } = ended;
         let place = (change.parties.conversation.id, change.typist.id, connection);

@@ -36,7 +36,7 @@ impl Conversations {
         let is_expected = |one: &ListedConversation| {
             one.unread > 0 && marks.is_expected(one.summary.conversation.id, one.last_message.at, now)
         };
-        if listed.iter().any(is_expected) && marks.come().await {
+        if listed.iter().any(is_expected) && marks.arrive().await {
             return self.read_list(viewer, limit).await;
         }
         Ok(listed)

@@ -17,14 +17,14 @@ use super::submission::{Submission, SubmitError};
 use crate::domain::ConversationId;
 use crate::store::StoreError;
 
-/// Submissions that may wait or be in the hands of the store, in all lanes; further ones are refused with `busy`. A single lane
+/// Submissions that may wait or be in the process of being stored, in all lanes; further ones are refused with `busy`. A single lane
 /// has room for 4096 that wait while a batch is being stored.
 const HELD: usize = 4096 + BATCH;
 
 /// Submissions that may wait in the lane of one conversation.
 const WAITING_PER_CONVERSATION: usize = 1024;
 
-/// Bytes of text that may wait or be in the hands of the store. One text is always accepted, however long.
+/// Bytes of text that may wait or be in the process of being stored. One text is always accepted, however long.
 const WAITING_BYTES: usize = 64 << 20;
 
 /// The same for the lane of one conversation.
@@ -54,7 +54,7 @@ pub(super) struct Lanes {
 #[derive(Default)]
 struct State {
     lanes: HashMap<LaneId, Lane>,
-    /// Of those that wait, and of the batches in the hands of the store.
+    /// Of those that wait, and of the batches that are being stored.
     submissions: usize,
     bytes: usize,
     is_closed: bool,
@@ -65,7 +65,7 @@ struct State {
 #[derive(Default)]
 struct Lane {
     waiting: VecDeque<Submission>,
-    /// Of those that wait, and of the batch in the hands of the store.
+    /// Of those that wait, and of the batch that is being stored.
     bytes: usize,
     pushed: Arc<Notify>,
 }
@@ -107,7 +107,7 @@ impl Lanes {
         None
     }
 
-    /// Moves what waits in a lane into a batch, as far as there is room in it.
+    /// Moves waiting submissions of a lane into a batch, as many as it has room for.
     pub(super) fn take(&self, lane: LaneId, batch: &mut Vec<Submission>) {
         let mut bytes: usize = batch.iter().map(Submission::bytes).sum();
         let mut state = self.state();
@@ -121,7 +121,7 @@ impl Lanes {
         }
     }
 
-    /// So many submissions of a lane, and their bytes, are out of the hands of the store.
+    /// `count` submissions of a lane, of `bytes` in total, have been stored or refused.
     pub(super) fn release(&self, lane: LaneId, submissions: usize, bytes: usize) {
         let mut state = self.state();
         state.submissions -= submissions;
@@ -161,7 +161,7 @@ impl Lanes {
         self.state().is_broken
     }
 
-    /// Fails if submissions are not stored any more although the log was not closed.
+    /// Fails if the log has stopped storing submissions without having been closed.
     pub(super) fn check(&self) -> Result<(), StoreError> {
         let state = self.state();
         if state.is_broken && !state.is_closed {

@@ -15,16 +15,16 @@ use crate::domain::{ConversationId, Person, Timestamp, UserId};
 /// The longest that a list waits for marks that have arrived.
 const UNDER_WAY: Duration = Duration::from_secs(2);
 
-/// The longest that a list waits for a mark that is probably on its way here.
+/// The longest that a list waits for a mark that has probably been sent and has not arrived yet.
 const EXPECTED: Duration = Duration::from_millis(250);
 
-/// How old a message may be whose mark is probably on its way: its way to the page, and the page's way back.
+/// How old a message may be for its mark to be expected: the time it takes to the page and back.
 const FRESH: Duration = Duration::from_secs(2);
 
 /// The marks of one agent.
 #[derive(Clone, Copy)]
 struct Marks {
-    /// Where the last one was made: most likely the conversation that is open on the screen.
+    /// The conversation of the last one, which is most likely open on the screen.
     conversation: ConversationId,
     under_way: usize,
     /// How many have ended, stored or not.
@@ -96,8 +96,8 @@ impl LaterMarks {
         conversation == self.conversation && newest.until(now) < FRESH
     }
 
-    /// Waits for a mark, but not for long. True if there was one.
-    pub(in crate::desk) async fn come(&mut self) -> bool {
+    /// Waits briefly for a mark. True if one arrived.
+    pub(in crate::desk) async fn arrive(&mut self) -> bool {
         let done = self.done;
         let come = self.marks.wait_for(|marks| marks.done > done && marks.under_way == 0);
         matches!(timeout(EXPECTED, come).await, Ok(Ok(_)))
@@ -126,8 +126,8 @@ mod tests {
         let (later, ()) = tokio::join!(all.settled(agent.id), ended);
         assert_eq!(begun.elapsed(), Duration::from_millis(30));
         let mut later = later.unwrap();
-        assert!(!later.come().await, "there is none");
+        assert!(!later.arrive().await, "there is none");
         drop(all.begin(&agent, conversation));
-        assert!(later.come().await);
+        assert!(later.arrive().await);
     }
 }

@@ -89,7 +89,7 @@ impl<L> Client<L> {
             return self.queue.close(POLICY, "Too many refused messages");
         }
         if let Some(words) = words
-            && self.pace.take(Paced::Told).is_ok()
+            && self.pace.take(Paced::ErrorEvent).is_ok()
         {
             self.queue.frame(words);
         }

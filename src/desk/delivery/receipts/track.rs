@@ -1,7 +1,7 @@
 //! The receipt of one side of one conversation, as far as this process knows it.
 //!
-//! Live messages that are sent one after the other make a *run*. Whether the run joins the receipt is processed up in the log once.
-//! From then on each message that is sent moves the receipt by itself, until one is not sent.
+//! Consecutive live messages that are sent form a *run*. Whether the run continues the receipt is looked up in the log once. From then
+//! on, each message that is sent moves the receipt by itself, until one is not sent.
 
 use crate::domain::{MessageId, ReceiptCursor, Seq};
 
@@ -13,7 +13,8 @@ pub(super) struct Track {
     /// Whether the stored receipt has been loaded.
     pub(super) is_loaded: bool,
     continuity: Continuity,
-    /// The first and the last message that were sent without a gap, up to the newest, if it is not known whether they join `receipt`.
+    /// The first and the last message that were sent without a gap, up to the newest, if it is not known whether they
+    /// continue `receipt`.
     run: Option<(Seq, Seq)>,
     /// What was announced to the other side last, or is known to it.
     pub(super) announced: (ReceiptCursor, Seq),

@@ -33,7 +33,7 @@ impl SocketConnection {
     /// Rejects an event: with an `error` event, up to a rate, and in the acknowledgement if the client asked for one.
     pub(in crate::faces::dashboard::socketio) fn refuse(&self, ack: Option<AckSender>, problem: &Problem) {
         self.count_refusal();
-        if self.pace.take(Paced::Told).is_ok() {
+        if self.pace.take(Paced::ErrorEvent).is_ok() {
             self.emit(event::ERROR, problem);
         }
         self.acknowledge(ack, &problem.as_answer());
