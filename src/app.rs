@@ -1,4 +1,4 @@
-//! The one place that joins parts.
+//! Builds a server from its parts and runs it. The only place that joins them.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -29,34 +29,34 @@ use crate::store::mongo::MongoStore;
 use crate::store::sqlite::DataFileLock;
 use crate::supervise::{essential, restarting};
 
-/// How often to look for messages that the replaced server has written.
-const PICK_UP: Duration = Duration::from_secs(2);
+/// Interval at which messages of the replaced server are imported.
+const IMPORT_INTERVAL: Duration = Duration::from_secs(2);
 
-/// How long each step of stopping may take; there are six, which most often take no time.
-const STEP: Duration = Duration::from_secs(4);
+/// Timeout of each shutdown step, most of which finish at once.
+const STEP_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// Changes of accounts that may wait to be looked at; if there are more, the next look at everybody finds them.
-const CHANGES: usize = 256;
+/// Queue of account changes to revalidate. More are found by the next full check.
+const CHANGE_QUEUE: usize = 256;
 
 /// What a server is built from.
 pub struct Parts {
     /// People and logs.
     pub store: OpenStore,
-    /// Signs and reads tokens.
+    /// Issues and verifies tokens.
     pub tokens: Arc<Tokens>,
-    /// Tells the time.
+    /// The current time.
     pub clock: Arc<dyn Clock>,
     /// Sends mail.
     pub mailer: Arc<dyn Mailer>,
-    /// Keeps a second server off the same data file.
+    /// Prevents a second server on the same data file.
     pub lock: Option<DataFileLock>,
 }
 
 impl Parts {
-    /// Opens what the settings name, without waiting for a store that is away.
+    /// Opens the store and mailer of the settings. Does not wait for an unavailable store.
     ///
     /// # Errors
-    /// If something cannot be opened, or is in use.
+    /// If one of them cannot be opened, or the data file is in use.
     pub async fn open(config: &Config) -> anyhow::Result<Self> {
         let location = config.store.location();
         let lock = location.file().map(|path| DataFileLock::take(path)).transpose()?;
@@ -66,7 +66,7 @@ impl Parts {
         Self::new(config, store, &secret, lock)
     }
 
-    /// Joins an open store with what the settings name.
+    /// Builds the other parts around an open store, as the settings say.
     ///
     /// # Errors
     /// If a setting cannot be used.
@@ -90,8 +90,8 @@ fn mailer(config: &Config) -> anyhow::Result<Arc<dyn Mailer>> {
     }
 }
 
-/// Serves until `stop`, then stops: accepts no more connections, closes the sockets so that their clients come back to whoever
-/// serves next, and closes the log last. What arrives while a socket is still open is kept and acknowledged as always.
+/// Serves until `stop`, then shuts down: accepts no more connections, closes the sockets so that clients reconnect to the next
+/// server, and closes the log last. What arrives while a socket is still open is still stored and acknowledged.
 ///
 /// # Errors
 /// If a setting cannot be used.
@@ -103,7 +103,7 @@ pub async fn serve(
 ) -> anyhow::Result<()> {
     let Parts { store, tokens, clock, mailer, lock } = parts;
     let stores = store.stores();
-    let (changed, changes) = broadcast::channel(CHANGES);
+    let (changed, changes) = broadcast::channel(CHANGE_QUEUE);
     let bans = Arc::new(Bans::new(clock.clone()));
     let accounts = Accounts::new(AccountParts {
         users: stores.users.clone(),
@@ -117,7 +117,7 @@ pub async fn serve(
     });
     let desk = Desk::open(&stores, accounts.clone(), clock.clone(), config.desk.settings(config.heartbeat.heartbeat()));
     desk.attendance.read_bans().await;
-    tokio::spawn(essential("account watcher", judge_changes(desk.clone(), changes, stop.clone())));
+    tokio::spawn(essential("account watcher", revalidate_changed(desk.clone(), changes, stop.clone())));
     let tasks = TaskTracker::new();
     let shut_out = ShutOut::new(bans, config.limits.proxies());
     let (enforced, stopped) = (shut_out.clone(), stop.clone());
@@ -125,13 +125,13 @@ pub async fn serve(
     tasks.spawn(async move { stopped.run_until_cancelled_owned(enforcing).await });
     let (router, sockets, channels) = router(&desk, &accounts, shut_out, config)?;
     let (settings, stopped) = (channels_settings(config), stop.clone());
-    let tidying =
-        restarting("attachment cleanup", move || storefront_and_portal::keep_tidy(settings.clone(), clock.clone()));
-    tasks.spawn(async move { stopped.run_until_cancelled_owned(tidying).await });
+    let cleaning =
+        restarting("attachment cleanup", move || storefront_and_portal::clean_up(settings.clone(), clock.clone()));
+    tasks.spawn(async move { stopped.run_until_cancelled_owned(cleaning).await });
     if let OpenStore::Mongo(store) = &store {
         let (store, desk, stop) = (store.clone(), desk.clone(), stop.clone());
-        let pick_up = move || pick_up(store.clone(), desk.clone(), stop.clone());
-        tasks.spawn(restarting("import of the old server's messages", pick_up));
+        let import = move || import_old_messages(store.clone(), desk.clone(), stop.clone());
+        tasks.spawn(restarting("import of the old server's messages", import));
     }
     for listener in listeners {
         let (router, stop, served) = (router.clone(), stop.clone(), tasks.clone());
@@ -159,7 +159,7 @@ fn channels_settings(config: &Config) -> ChannelsSettings {
     config.channels.settings(config.store.location().file(), &listen.client_urls, heartbeat)
 }
 
-/// All faces, behind what they have in common.
+/// All faces, behind the middleware that they share.
 fn router(
     desk: &Desk,
     accounts: &Arc<Accounts>,
@@ -189,8 +189,8 @@ fn router(
     Ok((router, sockets, channels))
 }
 
-/// Live sockets are judged at once when this process changes an account.
-async fn judge_changes(desk: Desk, mut changes: broadcast::Receiver<UserId>, stop: CancellationToken) {
+/// Revalidates open sockets at once when this process changes an account.
+async fn revalidate_changed(desk: Desk, mut changes: broadcast::Receiver<UserId>, stop: CancellationToken) {
     loop {
         let change = tokio::select! {
             () = stop.cancelled() => return,
@@ -198,17 +198,17 @@ async fn judge_changes(desk: Desk, mut changes: broadcast::Receiver<UserId>, sto
         };
         match change {
             Ok(user) => desk.attendance.account_changed(user).await,
-            // The desk looks at everybody by itself twice a second.
+            // The desk revalidates everybody twice a second anyway.
             Err(broadcast::error::RecvError::Lagged(_)) => {}
             Err(broadcast::error::RecvError::Closed) => return,
         }
     }
 }
 
-/// Takes in what the replaced server writes while both run side by side.
-async fn pick_up(store: Arc<MongoStore>, desk: Desk, stop: CancellationToken) {
+/// Imports messages that the replaced server writes while both run.
+async fn import_old_messages(store: Arc<MongoStore>, desk: Desk, stop: CancellationToken) {
     let append = |drafts| desk.log.ingest(drafts).boxed();
-    while stop.run_until_cancelled(tokio::time::sleep(PICK_UP)).await.is_some() {
+    while stop.run_until_cancelled(tokio::time::sleep(IMPORT_INTERVAL)).await.is_some() {
         match stop.run_until_cancelled(store.pick_up(&append)).await {
             None | Some(Ok(0)) => {}
             Some(Ok(taken)) => tracing::info!(taken, "Imported {taken} messages of the old server into the log"),
@@ -217,8 +217,9 @@ async fn pick_up(store: Arc<MongoStore>, desk: Desk, stop: CancellationToken) {
     }
 }
 
-async fn finish(what: &str, work: impl Future<Output = ()>) {
-    if tokio::time::timeout(STEP, work).await.is_err() {
-        tracing::warn!("Timed out while stopping: {what}");
+/// Runs one shutdown step, up to [`STEP_TIMEOUT`].
+async fn finish(step: &str, work: impl Future<Output = ()>) {
+    if tokio::time::timeout(STEP_TIMEOUT, work).await.is_err() {
+        tracing::warn!("Timed out while stopping: {step}");
     }
 }

@@ -1,34 +1,34 @@
 //! JSON as browsers write it.
 //!
-//! JavaScript strings may contain lone surrogates, e.g. of an emoji that was cut in half. `JSON.stringify` writes them as escapes, which
-//! strict parsers reject. Here they become U+FFFD, which is also what a browser shows.
+//! JavaScript strings may contain lone surrogates, e.g. half of an emoji. `JSON.stringify` writes them as escapes, which strict
+//! parsers reject. Here they become U+FFFD, which is also what a browser shows.
 
 use std::borrow::Cow;
 
 use serde::de::DeserializeOwned;
 
-/// Replaces a lone surrogate.
+/// The replacement for a lone surrogate.
 const REPLACEMENT: &[u8] = br"\ufffd";
 
 /// Parses JSON; lone surrogates become U+FFFD.
 ///
 /// # Errors
-/// [`serde_json::Error`] if the text is not JSON, or has another shape than `T`.
+/// [`serde_json::Error`] if the text is not JSON, or does not match `T`.
 pub(crate) fn read<T: DeserializeOwned>(text: &[u8]) -> serde_json::Result<T> {
     serde_json::from_slice(text).or_else(|error| match without_lone_surrogates(text) {
-        Cow::Owned(mended) => serde_json::from_slice(&mended),
+        Cow::Owned(repaired) => serde_json::from_slice(&repaired),
         Cow::Borrowed(_) => Err(error),
     })
 }
 
 fn without_lone_surrogates(text: &[u8]) -> Cow<'_, [u8]> {
-    let mut mended: Option<Vec<u8>> = None;
+    let mut repaired: Option<Vec<u8>> = None;
     let mut at = 0;
     while let Some(byte) = text.get(at) {
         let length = match unit(&text[at..]) {
             Some(0xD800..0xDC00) if matches!(text.get(at + 6..).and_then(unit), Some(0xDC00..0xE000)) => 12,
             Some(0xD800..0xE000) => {
-                mended.get_or_insert_with(|| text[..at].to_vec()).extend_from_slice(REPLACEMENT);
+                repaired.get_or_insert_with(|| text[..at].to_vec()).extend_from_slice(REPLACEMENT);
                 at += 6;
                 continue;
             }
@@ -37,15 +37,15 @@ fn without_lone_surrogates(text: &[u8]) -> Cow<'_, [u8]> {
             None => 1,
         };
         let end = (at + length).min(text.len());
-        if let Some(mended) = &mut mended {
-            mended.extend_from_slice(&text[at..end]);
+        if let Some(repaired) = &mut repaired {
+            repaired.extend_from_slice(&text[at..end]);
         }
         at = end;
     }
-    mended.map_or(Cow::Borrowed(text), Cow::Owned)
+    repaired.map_or(Cow::Borrowed(text), Cow::Owned)
 }
 
-/// The UTF-16 code unit of the escape that a text begins with; `None` if it begins with something else.
+/// The UTF-16 code unit of the escape at the start of a text; `None` if there is no escape.
 fn unit(text: &[u8]) -> Option<u16> {
     let digits = text.strip_prefix(br"\u")?.get(..4)?;
     let mut unit = [0; 2];
@@ -60,8 +60,8 @@ mod tests {
     use super::read;
 
     #[test]
-    fn half_a_character_is_read_as_a_replacement_and_all_else_as_it_is() {
-        for (text, shown) in [
+    fn only_lone_surrogates_are_replaced() {
+        for (text, expected) in [
             (r#""a\ud83d""#, "a\u{fffd}"),
             (r#""\ude00b""#, "\u{fffd}b"),
             (r#""\ud83d\ud83d\ude00""#, "\u{fffd}😀"),
@@ -71,7 +71,7 @@ mod tests {
             (r#""\\\ud83d""#, "\\\u{fffd}"),
             (r#""\uD83D\uDE00 é""#, "😀 é"),
         ] {
-            assert_eq!(read::<Value>(text.as_bytes()).unwrap(), *shown, "{text}");
+            assert_eq!(read::<Value>(text.as_bytes()).unwrap(), *expected, "{text}");
         }
         for text in [r#""\ud83d"#, r#""\ud83"#, r#""\u""#, r"\", r#"{"a":1e999}"#, r#""\ud83d"x"#, ""] {
             assert!(read::<Value>(text.as_bytes()).is_err(), "{text}");

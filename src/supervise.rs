@@ -1,8 +1,8 @@
 //! Background tasks that must not die silently.
 //!
-//! tokio catches a panic and drops the task; whatever depended on it then waits for ever. So every panic is counted and logged,
-//! and each background task chooses what happens next: [`restarting`] runs it again, [`essential`] ends the process, which
-//! its service manager starts again; a connection's task is [`contained`], and its connection closed. A kill loses nothing that
+//! tokio catches a panic and drops the task; whatever depends on it then waits forever. So every panic is counted and logged,
+//! and each background task chooses what happens next: [`restarting`] runs it again; [`essential`] ends the process, which
+//! its service manager restarts; the task of a connection is [`contained`], and the connection closed. A kill loses nothing that
 //! was acknowledged, so ending the process is always safe.
 
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
@@ -13,18 +13,18 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use tokio_util::sync::CancellationToken;
 
-/// How long to wait before a task that panicked runs again, so that one that always panics does not use a whole CPU.
-const PAUSE: Duration = Duration::from_secs(1);
+/// Delay before a task that panicked is restarted, so that one that always panics does not use a whole CPU.
+const RESTART_DELAY: Duration = Duration::from_secs(1);
 
-/// The most characters of a panic's message that are logged.
-const MESSAGE: usize = 200;
+/// Characters of a panic's message that are logged.
+const MAX_MESSAGE: usize = 200;
 
 static PANICS: AtomicU64 = AtomicU64::new(0);
 
 /// Cancelled once an essential task has panicked.
 static FAILED: OnceLock<CancellationToken> = OnceLock::new();
 
-/// Counts and logs every panic from now on, instead of printing it. To be called once, after logging has started.
+/// Counts and logs every panic from now on, instead of printing it. Call this once, after logging has started.
 pub fn log_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let panics = PANICS.fetch_add(1, Ordering::Relaxed) + 1;
@@ -36,7 +36,7 @@ pub fn log_panics() {
 }
 
 fn message_of(panic: &PanicHookInfo<'_>) -> String {
-    panic.payload_as_str().unwrap_or("no message").chars().take(MESSAGE).collect()
+    panic.payload_as_str().unwrap_or("no message").chars().take(MAX_MESSAGE).collect()
 }
 
 /// How many panics have been logged since [`log_panics`].
@@ -59,29 +59,30 @@ fn fail(name: &str) {
     failure().cancel();
 }
 
-/// A task that the server cannot do without and that cannot start anew: if it panics, the process ends.
+/// Runs an essential task that cannot be restarted. If it panics, the process ends.
 pub async fn essential(name: &'static str, task: impl Future<Output = ()>) {
     if AssertUnwindSafe(task).catch_unwind().await.is_err() {
         fail(name);
     }
 }
 
-/// The same for what runs in a thread of its own.
+/// Runs work on a separate thread in the same way.
 pub fn essential_thread(name: &'static str, work: impl FnOnce()) {
     if catch_unwind(AssertUnwindSafe(work)).is_err() {
         fail(name);
     }
 }
 
-/// A task that keeps nothing between its rounds: if it panics, it is started again after a second.
+/// Runs a task without state between its rounds. If it panics, it is restarted after a second.
 pub async fn restarting<F: Future<Output = ()>>(name: &'static str, mut start: impl FnMut() -> F) {
     while AssertUnwindSafe(start()).catch_unwind().await.is_err() {
-        tracing::error!("Task panicked, restarting it in {PAUSE:?}: {name}");
-        tokio::time::sleep(PAUSE).await;
+        tracing::error!("Task panicked, restarting it in {RESTART_DELAY:?}: {name}");
+        tokio::time::sleep(RESTART_DELAY).await;
     }
 }
 
-/// The task of one connection: if it panics, the others go on, and `None` is returned so that what it held can be given back.
+/// Runs the task of one connection. If it panics, the others go on, and `None` is returned so that the caller can release its
+/// resources.
 pub async fn contained<T>(task: impl Future<Output = T>) -> Option<T> {
     AssertUnwindSafe(task).catch_unwind().await.ok()
 }
@@ -93,7 +94,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_task_that_panics_is_started_again_until_it_ends_by_itself() {
+    async fn a_task_that_panics_is_restarted_until_it_returns() {
         let starts = AtomicU32::new(0);
         restarting("test task", || async {
             assert!(starts.fetch_add(1, Ordering::Relaxed) == 2, "not yet");
@@ -103,7 +104,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_essential_task_that_ends_by_itself_ends_nothing_and_one_that_panics_ends_the_process() {
+    async fn only_a_panic_of_an_essential_task_ends_the_process() {
         essential("test task", async {}).await;
         essential_thread("test thread", || {});
         assert!(!failure().is_cancelled());

@@ -15,16 +15,16 @@ use crate::domain::{Timestamp, TokenDigest, TokenStamp, UserId};
 /// Characters of the truncated signature: 132 bits.
 const SIGNATURE: usize = 22;
 
-/// Bytes that are signed beside the page's id: person, two times, and time of issue and digest of the token.
+/// Bytes that are signed together with the page's id: person, two times, and time of issue and digest of the token.
 const BYTES: usize = 12 + 8 + 8 + 8 + 16;
 
-/// Stands for a token without a time of issue.
+/// Encodes a token without a time of issue.
 const NO_TIME: i64 = i64::MIN;
 
 /// Domain separation from the signatures of tokens, which sign two texts joined by a dot.
 const PURPOSE: &str = "deskline page\n";
 
-/// The person who authenticated on a page, and until when that is valid.
+/// The person who authenticated on a page, and when that expires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Binding {
     /// The account.
@@ -33,7 +33,7 @@ pub struct Binding {
     pub bound_at: Timestamp,
     /// When the token expires.
     pub expires_at: Timestamp,
-    /// The token it authenticated with. The page can recover only while that token is valid.
+    /// The token that the page authenticated with. It can recover only while that token is valid.
     pub token: TokenStamp,
 }
 
@@ -68,7 +68,7 @@ impl Tokens {
         text + &signature
     }
 
-    /// Verifies and parses a signed text; `None` if it is not ours, is for another page, or is damaged.
+    /// Verifies and parses a signed text; `None` if it was not signed with our secret, is for another page, or is damaged.
     #[must_use]
     pub fn verify_binding(&self, page: &str, signed: &str) -> Option<Binding> {
         let (text, signature) = signed.split_at_checked(signed.len().checked_sub(SIGNATURE)?)?;
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_binding_holds_for_its_page_and_secret_alone_and_cannot_be_changed() {
+    fn a_binding_is_valid_for_its_page_and_secret_only_and_cannot_be_modified() {
         let binding = Binding {
             user: UserId::from_bytes([7; 12]),
             bound_at: Timestamp::from_millis(1),

@@ -16,7 +16,7 @@ const PURPOSE: &str = "deskline e-mail change\n";
 pub struct EmailChange {
     /// The account.
     pub user: UserId,
-    /// Its present address.
+    /// Its current address.
     pub from: Email,
     /// Its new address.
     pub to: Email,
@@ -63,7 +63,7 @@ mod tests {
     use crate::auth::token::DEFAULT_LIFETIME;
 
     #[test]
-    fn a_change_is_read_back_and_nobody_else_can_write_one() {
+    fn a_signed_change_is_verified_and_a_forged_one_rejected() {
         let change = EmailChange {
             user: UserId::from_bytes([7; 12]),
             from: "old@x.test".parse().unwrap(),

@@ -1,6 +1,6 @@
-//! Signed links to the files of messages. An `<img>` sends no `Authorization` header, so the URL itself grants access.
+//! Signed links to attachments. An `<img>` sends no `Authorization` header, so the URL itself grants access.
 //!
-//! They are short, because some pages show them as text: 22 characters for the message and the expiry, 22 for the signature.
+//! The links are short, because some pages show them as text: 22 characters for the message and the expiry, 22 for the signature.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -18,31 +18,33 @@ const BYTES: usize = 12 + 4;
 const PURPOSE: &str = "deskline file\n";
 
 impl Tokens {
-    /// A link to the file of this message, in two parts: content and signature. Both consist of letters, digits, `-` and `_`.
+    /// A link to the attachment of this message, in two parts: content and signature. Both consist of letters, digits, `-` and
+    /// `_`.
     #[must_use]
     pub fn sign_file_link(&self, message: MessageId, expires_at: Timestamp) -> (String, String) {
         let mut bytes = [0; BYTES];
         bytes[..12].copy_from_slice(message.bytes());
         bytes[12..].copy_from_slice(&u32::try_from(expires_at.seconds()).unwrap_or_default().to_be_bytes());
-        let opens = BASE64_URL_SAFE_NO_PAD.encode(bytes);
-        let signature = self.signature_of(&format!("{PURPOSE}{opens}"));
-        (opens, signature)
+        let content = BASE64_URL_SAFE_NO_PAD.encode(bytes);
+        let signature = self.signature_of(&format!("{PURPOSE}{content}"));
+        (content, signature)
     }
 
-    /// The message whose file a link opens; `None` if the link has expired, is damaged, or is not ours.
+    /// The message whose attachment a link grants access to; `None` if the link has expired, is damaged, or was not signed with our
+    /// secret.
     #[must_use]
-    pub fn verify_file_link(&self, opens: &str, signature: &str, now: Timestamp) -> Option<MessageId> {
-        let (message, expires_at) = self.read_file_link(opens, signature)?;
+    pub fn verify_file_link(&self, content: &str, signature: &str, now: Timestamp) -> Option<MessageId> {
+        let (message, expires_at) = self.read_file_link(content, signature)?;
         (expires_at > now).then_some(message)
     }
 
-    /// Like the above, but also accepts an expired link.
+    /// Like [`verify_file_link`](Self::verify_file_link), but also accepts an expired link. Returns its expiry, too.
     #[must_use]
-    pub fn read_file_link(&self, opens: &str, signature: &str) -> Option<(MessageId, Timestamp)> {
-        if !self.is_signature_of(&format!("{PURPOSE}{opens}"), signature) {
+    pub fn read_file_link(&self, content: &str, signature: &str) -> Option<(MessageId, Timestamp)> {
+        if !self.is_signature_of(&format!("{PURPOSE}{content}"), signature) {
             return None;
         }
-        let bytes: [u8; BYTES] = BASE64_URL_SAFE_NO_PAD.decode(opens).ok()?.try_into().ok()?;
+        let bytes: [u8; BYTES] = BASE64_URL_SAFE_NO_PAD.decode(content).ok()?.try_into().ok()?;
         let (message, expires_at) = bytes.split_first_chunk::<12>()?;
         let expires_at = u32::from_be_bytes(expires_at.try_into().ok()?);
         Some((MessageId::from_bytes(*message), Timestamp::from_millis(i64::from(expires_at) * 1000)))
@@ -68,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_opens_its_own_file_until_it_expires() {
+    fn a_link_is_valid_for_its_own_attachment_until_it_expires() {
         let tokens = tokens("mysecretkey");
         let end = NOW.after(Duration::from_hours(1));
         for n in [1, 2] {
@@ -84,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_that_was_touched_opens_nothing_and_is_no_token() {
+    fn a_modified_link_is_invalid_and_not_accepted_as_a_token() {
         let end = NOW.after(Duration::from_hours(1));
         let (one, other) = (tokens("one"), tokens("two"));
         let (opens, signature) = one.sign_file_link(message(1), end);

@@ -1,7 +1,7 @@
 //! Authentication: tokens and passwords.
 //!
-//! [`Tokens`] turns a bearer token into an [`Identity`], [`Passwords`] verifies passwords. Neither knows about rights: those are
-//! read from the account that the identity names.
+//! [`Tokens`] turns a bearer token into an [`Identity`]; [`Passwords`] verifies passwords. Neither decides what somebody may do:
+//! that is read from the account that the identity names.
 //!
 //! Reading order: [`secret`], [`token`], [`binding`], [`password`].
 

@@ -18,10 +18,10 @@ pub const MAX_PASSWORD: usize = 1024;
 const AT_ONCE: usize = 2;
 
 /// Longest time that a password waits to be hashed.
-const PATIENCE: Duration = Duration::from_secs(5);
+const MAX_WAIT: Duration = Duration::from_secs(5);
 
-/// Shortest time until a refusal, see [`Passwords::verify`].
-const REFUSAL: Duration = Duration::from_millis(300);
+/// Shortest time until a wrong password is rejected, see [`Passwords::verify`].
+const MIN_REFUSAL: Duration = Duration::from_millis(300);
 
 /// Upper bounds for stored hashes. More expensive ones are damaged or malicious, and would block the server.
 const MAX_MEMORY_KIB: u32 = 256 * 1024;
@@ -31,9 +31,9 @@ const MAX_BCRYPT_COST: u32 = 16;
 /// Hashes and verifies passwords on blocking threads, two at a time.
 #[derive(Clone, Debug)]
 pub struct Passwords {
-    turns: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     argon2: Argon2<'static>,
-    refusal: Duration,
+    min_refusal: Duration,
 }
 
 /// Why a password could not be hashed or verified.
@@ -52,14 +52,14 @@ pub enum PasswordError {
 
 impl Default for Passwords {
     fn default() -> Self {
-        Self::with(Params::default(), REFUSAL)
+        Self::with(Params::default(), MIN_REFUSAL)
     }
 }
 
 impl Passwords {
-    fn with(params: Params, refusal: Duration) -> Self {
+    fn with(params: Params, min_refusal: Duration) -> Self {
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-        Self { turns: Arc::new(Semaphore::new(AT_ONCE)), argon2, refusal }
+        Self { permits: Arc::new(Semaphore::new(AT_ONCE)), argon2, min_refusal }
     }
 
     /// Cheap hashes and immediate refusals, so that tests do not wait.
@@ -77,26 +77,28 @@ impl Passwords {
             return Err(PasswordError::TooLong);
         }
         let argon2 = self.argon2.clone();
-        self.in_turn(move || hashed(&argon2, &password)).await?
+        self.with_permit(move || hashed(&argon2, &password)).await?
     }
 
     /// Verifies a password against a hash: argon2id, bcrypt (`$2a$`, `$2b$`, `$2y$`) or Django's `pbkdf2_sha256$`.
     ///
-    /// Pass `None` if the account does not exist or has no password. A hash is computed anyway, and the result is `false`. A migrated database
-    /// holds hashes that differ in cost, so no refusal is returned within 300 ms: response times do not reveal which addresses
-    /// have accounts. bcrypt uses the first 72 bytes only. A password that is too long is refused without hashing it.
+    /// Pass `None` if the account does not exist or has no password. A hash is computed anyway, and the result is `false`.
+    ///
+    /// A migrated database has hashes that differ in cost, so `false` is never returned within 300 ms: response times do not reveal
+    /// which addresses have accounts. bcrypt uses the first 72 bytes only. A password that is too long is rejected without hashing
+    /// it.
     ///
     /// # Errors
     /// [`PasswordError`].
     pub async fn verify(&self, password: String, hash: Option<String>) -> Result<bool, PasswordError> {
-        let asked = Instant::now();
+        let began = Instant::now();
         let argon2 = self.argon2.clone();
-        let right = password.len() <= MAX_PASSWORD
-            && self.in_turn(move || is_right(&argon2, &password, hash.as_deref())).await?;
-        if !right {
-            sleep_until(asked + self.refusal).await;
+        let is_right = password.len() <= MAX_PASSWORD
+            && self.with_permit(move || matches(&argon2, &password, hash.as_deref())).await?;
+        if !is_right {
+            sleep_until(began + self.min_refusal).await;
         }
-        Ok(right)
+        Ok(is_right)
     }
 
     /// Whether a hash differs in kind or strength from new ones, and should be replaced.
@@ -108,13 +110,17 @@ impl Passwords {
         (params.m_cost(), params.t_cost(), params.p_cost()) != (wanted.m_cost(), wanted.t_cost(), wanted.p_cost())
     }
 
-    async fn in_turn<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, PasswordError> {
-        let turn = timeout(PATIENCE, Arc::clone(&self.turns).acquire_owned()).await;
-        let turn = turn.map_err(|_| PasswordError::Busy)?.map_err(|_| PasswordError::Failed)?;
-        // The permit moves into the task: hashing goes on after the caller has gone, and must still be counted.
+    /// Runs `work` on a blocking thread, [`AT_ONCE`] at a time.
+    async fn with_permit<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, PasswordError> {
+        let permit = timeout(MAX_WAIT, Arc::clone(&self.permits).acquire_owned()).await;
+        let permit = permit.map_err(|_| PasswordError::Busy)?.map_err(|_| PasswordError::Failed)?;
+        // The permit moves into the task: hashing continues after the caller was dropped, and must still be counted.
         let done = tokio::task::spawn_blocking(move || {
             let result = work();
-            drop(turn);
+            drop(permit);
             result
         });
         done.await.map_err(|_| PasswordError::Failed)
@@ -126,106 +132,106 @@ fn hashed(argon2: &Argon2<'_>, password: &str) -> Result<String, PasswordError> 
     Ok(hash.to_string())
 }
 
-fn is_right(argon2: &Argon2<'_>, password: &str, hash: Option<&str>) -> bool {
+fn matches(argon2: &Argon2<'_>, password: &str, hash: Option<&str>) -> bool {
     match hash {
-        Some(hash) if hash.starts_with("$argon2id$") => is_right_argon2(argon2, password, hash),
-        Some(hash) if hash.starts_with("$2") => is_right_bcrypt(password, hash),
+        Some(hash) if hash.starts_with("$argon2id$") => matches_argon2(argon2, password, hash),
+        Some(hash) if hash.starts_with("$2") => matches_bcrypt(password, hash),
         Some(hash) if hash.starts_with(pbkdf2_sha256::PREFIX) => pbkdf2_sha256::verify(password, hash),
         Some(_) | None => {
-            // Hashes anyway, so that an unknown account takes as long as a known one.
+            // So that an unknown account takes as long as a known one.
             let _: Result<String, PasswordError> = hashed(argon2, password);
             false
         }
     }
 }
 
-fn is_right_argon2(argon2: &Argon2<'_>, password: &str, hash: &str) -> bool {
+fn matches_argon2(argon2: &Argon2<'_>, password: &str, hash: &str) -> bool {
     let Ok(hash) = PasswordHash::new(hash) else { return false };
-    let bearable =
+    let is_affordable =
         Params::try_from(&hash).is_ok_and(|params| params.m_cost() <= MAX_MEMORY_KIB && params.t_cost() <= MAX_PASSES);
-    bearable && argon2.verify_password(password.as_bytes(), &hash).is_ok()
+    is_affordable && argon2.verify_password(password.as_bytes(), &hash).is_ok()
 }
 
-fn is_right_bcrypt(password: &str, hash: &str) -> bool {
-    let bearable = hash.parse().is_ok_and(|parts: bcrypt::HashParts| parts.get_cost() <= MAX_BCRYPT_COST);
-    bearable && bcrypt::verify(password, hash).unwrap_or(false)
+fn matches_bcrypt(password: &str, hash: &str) -> bool {
+    let is_affordable = hash.parse().is_ok_and(|parts: bcrypt::HashParts| parts.get_cost() <= MAX_BCRYPT_COST);
+    is_affordable && bcrypt::verify(password, hash).unwrap_or(false)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    async fn fits(password: &str, hash: &str) -> bool {
+    async fn matches_hash(password: &str, hash: &str) -> bool {
         Passwords::quick().verify(password.to_owned(), Some(hash.to_owned())).await.unwrap()
     }
 
     #[tokio::test]
-    async fn a_new_hash_is_argon2id_and_fits_its_password_only() {
+    async fn a_new_hash_is_argon2id_and_matches_its_password_only() {
         let passwords = Passwords::quick();
         let hash = passwords.hash("sécret".to_owned()).await.unwrap();
         assert!(hash.starts_with("$argon2id$v=19$m=8,t=1,p=1$"), "{hash}");
-        assert!(fits("sécret", &hash).await);
-        assert!(!fits("secret", &hash).await);
-        assert_ne!(passwords.hash("sécret".to_owned()).await.unwrap(), hash, "each hash has a salt of its own");
+        assert!(matches_hash("sécret", &hash).await);
+        assert!(!matches_hash("secret", &hash).await);
+        assert_ne!(passwords.hash("sécret".to_owned()).await.unwrap(), hash, "each hash has its own salt");
     }
 
     #[tokio::test]
-    async fn hashes_of_the_replaced_servers_open_their_accounts() {
+    async fn hashes_of_the_replaced_servers_are_accepted() {
         let made_by_node = bcrypt::hash("secret1", 4).unwrap();
         for version in ["$2a$", "$2b$", "$2y$"] {
             let hash = made_by_node.replacen("$2b$", version, 1);
-            assert!(fits("secret1", &hash).await, "{hash}");
-            assert!(!fits("secret2", &hash).await, "{hash}");
+            assert!(matches_hash("secret1", &hash).await, "{hash}");
+            assert!(!matches_hash("secret2", &hash).await, "{hash}");
         }
         // From the test vectors of OpenBSD's bcrypt.
-        assert!(fits("U*U", "$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW").await);
+        assert!(matches_hash("U*U", "$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW").await);
     }
 
     #[tokio::test]
-    async fn bcrypt_looks_at_72_bytes_and_argon2_at_all() {
+    async fn bcrypt_uses_72_bytes_and_argon2_all() {
         let (long, longer) = ("x".repeat(72), "x".repeat(80));
-        assert!(fits(&longer, &bcrypt::hash(&long, 4).unwrap()).await);
+        assert!(matches_hash(&longer, &bcrypt::hash(&long, 4).unwrap()).await);
         let hash = Passwords::quick().hash(long).await.unwrap();
-        assert!(!fits(&longer, &hash).await);
+        assert!(!matches_hash(&longer, &hash).await);
     }
 
     #[tokio::test]
-    async fn overlong_passwords_are_refused() {
+    async fn overlong_passwords_are_rejected() {
         let password = "x".repeat(MAX_PASSWORD + 1);
         assert_eq!(Passwords::quick().hash(password.clone()).await, Err(PasswordError::TooLong));
-        assert!(!fits(&password, &bcrypt::hash(&password, 4).unwrap()).await);
+        assert!(!matches_hash(&password, &bcrypt::hash(&password, 4).unwrap()).await);
     }
 
     #[tokio::test]
-    async fn damaged_and_unbearable_hashes_fit_nothing() {
-        let unbearable = "$argon2id$v=19$m=4294967295,t=1,p=1$c2FsdHNhbHRzYWx0$aGFzaGhhc2hoYXNoaGFzaA";
+    async fn damaged_and_too_expensive_hashes_match_no_password() {
+        let expensive = "$argon2id$v=19$m=4294967295,t=1,p=1$c2FsdHNhbHRzYWx0$aGFzaGhhc2hoYXNoaGFzaA";
         let cost_31 = bcrypt::hash("x", 4).unwrap().replacen("$04$", "$31$", 1);
-        for hash in ["", "x", "$", "$2", "$2b$é", "$argon2id$", "$argon2id$v=19$m=8", "!", unbearable, &cost_31] {
-            assert!(!fits("x", hash).await, "{hash}");
+        for hash in ["", "x", "$", "$2", "$2b$é", "$argon2id$", "$argon2id$v=19$m=8", "!", expensive, &cost_31] {
+            assert!(!matches_hash("x", hash).await, "{hash}");
         }
         assert_eq!(Passwords::quick().verify("x".into(), None).await, Ok(false));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn all_refusals_take_the_same_time() {
-        let passwords = Passwords { refusal: REFUSAL, ..Passwords::quick() };
+    async fn no_password_is_rejected_early() {
+        let passwords = Passwords { min_refusal: MIN_REFUSAL, ..Passwords::quick() };
         let hash = bcrypt::hash("secret1", 4).unwrap();
         for hash in [None, Some(hash), Some("damaged".to_owned())] {
-            let asked = Instant::now();
+            let began = Instant::now();
             assert_eq!(passwords.verify("x".into(), hash).await, Ok(false));
-            assert!(asked.elapsed() >= REFUSAL);
+            assert!(began.elapsed() >= MIN_REFUSAL);
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_password_that_waits_too_long_is_refused() {
+    async fn a_password_that_waits_too_long_is_an_error() {
         let passwords = Passwords::quick();
-        let _both = Arc::clone(&passwords.turns).acquire_many_owned(2).await.unwrap();
+        let _both = Arc::clone(&passwords.permits).acquire_many_owned(2).await.unwrap();
         assert_eq!(passwords.hash("secret1".into()).await, Err(PasswordError::Busy));
     }
 
     #[tokio::test]
-    async fn only_hashes_of_the_present_kind_and_strength_are_kept() {
+    async fn hashes_of_another_kind_or_strength_need_a_rehash() {
         let hash = Passwords::quick().hash("secret1".into()).await.unwrap();
         assert!(!Passwords::quick().needs_rehash(&hash));
         assert!(Passwords::default().needs_rehash(&hash));

@@ -8,7 +8,7 @@ use subtle::ConstantTimeEq;
 /// Prefix of every such hash.
 pub(super) const PREFIX: &str = "pbkdf2_sha256$";
 
-/// Most rounds that are accepted, far more than any Django release uses. A stored hash with more would block the server.
+/// Most rounds that are accepted: far more than any Django release uses. A stored hash with more would block the server.
 const MAX_ROUNDS: u32 = 10_000_000;
 
 /// Verifies a password. A malformed hash matches no password.
@@ -34,14 +34,14 @@ mod tests {
     const HASH: &str = "pbkdf2_sha256$1000$seasalt$FdUiMdOQHQeyiAHq106pyW6SAxen8MVD8g95FEReFpc=";
 
     #[test]
-    fn a_hash_made_by_django_fits_its_password_only() {
+    fn a_hash_made_by_django_matches_its_password_only() {
         assert!(verify("secret1", HASH));
         assert!(!verify("secret2", HASH));
         assert!(!verify("", HASH));
     }
 
     #[test]
-    fn damaged_hashes_fit_nothing() {
+    fn damaged_hashes_match_no_password() {
         for hash in [
             "pbkdf2_sha256$",
             "pbkdf2_sha256$1000$seasalt",

@@ -10,10 +10,10 @@ use sha2::{Digest, Sha256};
 use super::Secret;
 use crate::domain::{Role, Timestamp, TokenDigest, TokenStamp, User, UserId};
 
-/// How long a token lasts unless configured otherwise.
+/// Lifetime of a token, unless configured otherwise.
 pub const DEFAULT_LIFETIME: Duration = Duration::from_hours(24);
 
-/// Longest accepted token, in bytes; the accepted claim sets are far shorter.
+/// Longest accepted token, in bytes. The accepted claim sets are far shorter.
 const MAX_TOKEN: usize = 4096;
 
 /// Issues and verifies tokens.
@@ -27,8 +27,8 @@ pub struct Tokens {
 
 /// The account that a token names.
 ///
-/// A token says *who*; rights are read from the account each time. A `role` or `is_staff` claim is deliberately ignored: it would
-/// outlive a block, a deletion or a change of role.
+/// A token says *who* somebody is; what they may do is read from the account each time. A `role` or `is_staff` claim is deliberately
+/// ignored: it would outlive a block, a deletion or a change of role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Identity {
     /// The account.
@@ -68,12 +68,12 @@ pub enum TokenError {
     /// It has expired.
     #[error("the token has expired")]
     Expired,
-    /// It is not ours, is damaged, or is of the wrong kind.
+    /// It was not signed with our secret, is damaged, or is of the wrong kind.
     #[error("the token is not valid")]
     Invalid,
 }
 
-/// The four claims of an issued token, exactly: browsers decode them with plain `atob`, so nothing but ASCII may join them.
+/// The claims of an issued token: exactly these four, in ASCII only, since browsers decode them with plain `atob`.
 #[derive(Serialize)]
 struct Issued<'a> {
     id: String,
@@ -82,7 +82,7 @@ struct Issued<'a> {
     exp: i64,
 }
 
-/// The claims of a pair's tokens, as the Channels products issue them.
+/// The claims of a pair's tokens, as the storefront and the portal issue them.
 #[derive(Serialize)]
 struct PairClaims<'a> {
     token_type: &'a str,
@@ -119,7 +119,7 @@ pub struct RefreshIdentity {
 /// Lifetime of a refresh token.
 pub const REFRESH_LIFETIME: Duration = Duration::from_hours(7 * 24);
 
-/// The claims of the three accepted sets that are used.
+/// The claims that are read, of all accepted claim sets.
 #[derive(Deserialize)]
 struct Claims {
     exp: i64,
@@ -140,22 +140,22 @@ enum NumberOrText {
 }
 
 impl Tokens {
-    /// Tokens signed with this secret, valid for `lifetime`.
+    /// Issues and accepts tokens signed with this secret. Issued ones are valid for `lifetime`.
     #[must_use]
     pub fn new(secret: &Secret, lifetime: Duration) -> Self {
         let key = secret.expose().as_bytes();
         let mut validation = Validation::new(Algorithm::HS256);
-        // The library would use the system clock, so `verify` checks both times against the given one.
+        // jsonwebtoken would use the system clock, so `verify` checks both times against its own parameter.
         validation.validate_exp = false;
         validation.validate_nbf = false;
         validation.required_spec_claims.clear();
-        // Tokens of the replaced servers carry no audience; one that does was still signed with our own secret.
+        // Tokens of the replaced servers have no audience; one that has was still signed with our secret.
         validation.validate_aud = false;
         validation.leeway = 0;
         Self { signing: EncodingKey::from_secret(key), checking: DecodingKey::from_secret(key), validation, lifetime }
     }
 
-    /// A token for this account: the claims `id`, `role`, `iat` and `exp`, no others. `now` is the account's
+    /// A token for this account, with the claims `id`, `role`, `iat` and `exp` only. `now` is the account's
     /// [`issue_time`](crate::domain::Sessions::issue_time).
     #[must_use]
     pub fn issue(&self, user: UserId, role: Role, now: Timestamp) -> String {
@@ -165,17 +165,17 @@ impl Tokens {
     fn issue_until(&self, user: UserId, role: Role, now: Timestamp, until: Timestamp) -> String {
         let claims = Issued { id: user.to_string(), role: role.word(), iat: now.seconds(), exp: until.seconds() };
         encode(&Header::new(Algorithm::HS256), &claims, &self.signing).unwrap_or_else(|error| {
-            // Four plain claims under HMAC cannot fail; were it to happen, an empty text opens nothing.
+            // Signing four plain claims with HMAC cannot fail. If it did, an empty token would grant no access.
             tracing::error!(%error, "Could not sign a token");
             String::new()
         })
     }
 
-    /// A valid token for this account, whatever was logged out before.
+    /// A valid token for this account, also right after a log-out.
     ///
-    /// Tokens of one account that are issued in the same second are the same text. Where that text has been logged out already,
-    /// the token expires a second later, until its text is a new one. Its time of issue stays what it is, so that whatever ends
-    /// all tokens issued so far ends this one, too.
+    /// Tokens of one account that are issued in the same second are identical. If that token was logged out already, the expiry is
+    /// moved by a second, until the token is a new one. Its time of issue stays the same, so that revoking all tokens issued so far
+    /// revokes this one, too.
     #[must_use]
     pub fn issue_to(&self, user: &User, now: Timestamp) -> String {
         let issued_at = user.sessions.issue_time(now);
@@ -189,7 +189,7 @@ impl Tokens {
         }
     }
 
-    /// A pair of tokens with the claims of the Channels products.
+    /// A pair of tokens with the claims of the storefront and the portal.
     #[must_use]
     pub fn issue_pair(&self, user: &User, username: &str, now: Timestamp) -> TokenPair {
         let now = user.sessions.issue_time(now);
@@ -233,7 +233,7 @@ impl Tokens {
         Ok(RefreshIdentity { subject, token_id, expires_at, token: stamp(token, &as_access) })
     }
 
-    /// Verifies a bare token (see [`without_bearer`]) at the time `now`.
+    /// Verifies a token without a scheme (see [`without_bearer`]) at the time `now`.
     ///
     /// Accepted claim sets, each with an integer `exp`: `{id}`; `{user_id, token_type: "access"}`, with or without
     /// `is_staff` and `username`. `id` is 24 hex digits, `user_id` may also be the account's number, as an integer or in digits.
@@ -280,8 +280,8 @@ impl Tokens {
 
 /// The token in an `Authorization` header's value: what follows `Bearer`, or the whole text if it has no scheme.
 ///
-/// `axum-extra`'s `TypedHeader` is not used, since it refuses a token without a scheme, and tokens also come in Socket.IO's `auth` and in
-/// query strings, where frontends write `Bearer` or leave it out.
+/// `axum-extra`'s `TypedHeader` is not used, since it rejects a token without a scheme, and tokens are also sent in Socket.IO's `auth`
+/// and in query strings, with or without `Bearer`.
 #[must_use]
 pub fn without_bearer(value: &str) -> &str {
     let value = value.trim();
@@ -293,7 +293,7 @@ pub fn without_bearer(value: &str) -> &str {
     }
 }
 
-/// The same, but empty for another scheme: a browser repeats the `Basic` credentials of a proxy in front, which are not meant for
+/// The same, but empty for any other scheme: a browser repeats the `Basic` credentials of a proxy in front, which are not meant for
 /// this server.
 #[must_use]
 pub fn token_in_header(value: &str) -> &str {
@@ -308,7 +308,7 @@ fn stamp(token: &str, claims: &Claims) -> TokenStamp {
 
 fn digest(token: &str) -> TokenDigest {
     let mut half = [0; 16];
-    // The signature has more than one spelling: the last character of its base64 has unused bits. What it signs has one.
+    // Not of the signature: the last character of its base64 has unused bits, so the same signature can be written differently.
     let signed = token.rsplit_once('.').map_or(token, |(signed, _)| signed);
     half.copy_from_slice(&Sha256::digest(signed.as_bytes())[..16]);
     TokenDigest::from_bytes(half)

@@ -99,7 +99,7 @@ fn claims_that_do_not_name_one_account_for_this_use_are_invalid() {
 }
 
 #[test]
-fn the_expiry_must_be_there_and_be_an_integer() {
+fn the_expiry_is_required_and_must_be_an_integer() {
     assert_eq!(verified(&json!({"id": ID})), Err(TokenError::Invalid));
     for exp in [json!(later().to_string()), json!(1.9e9), json!(null), json!([later()]), json!(u64::MAX), json!(true)] {
         assert_eq!(verified(&json!({"id": ID, "exp": exp})), Err(TokenError::Invalid), "{exp}");
@@ -111,7 +111,7 @@ fn the_expiry_must_be_there_and_be_an_integer() {
 }
 
 #[test]
-fn a_token_is_not_valid_before_its_time_of_issue() {
+fn a_token_is_not_valid_before_its_nbf() {
     assert!(verified(&json!({"id": ID, "exp": later(), "nbf": NOW.seconds()})).is_ok());
     for nbf in [json!(NOW.seconds() + 1), json!("0"), json!(0.5)] {
         assert_eq!(verified(&json!({"id": ID, "exp": later(), "nbf": nbf})), Err(TokenError::Invalid), "{nbf}");
@@ -119,11 +119,11 @@ fn a_token_is_not_valid_before_its_time_of_issue() {
 }
 
 #[test]
-fn only_our_own_signature_under_our_own_algorithm_counts() {
+fn only_our_signature_with_our_algorithm_is_accepted() {
     let claims = json!({"id": ID, "role": "admin", "exp": later()});
     let payload = URL_SAFE_NO_PAD.encode(claims.to_string());
-    let good = signed(&claims);
-    let signature = good.rsplit('.').next().unwrap();
+    let valid = signed(&claims);
+    let signature = valid.rsplit('.').next().unwrap();
     let head = |header: &str| URL_SAFE_NO_PAD.encode(header);
     let other_key = encode(&Header::new(Algorithm::HS256), &claims, &EncodingKey::from_secret(b"other")).unwrap();
     let mut forged = vec![
@@ -134,10 +134,10 @@ fn only_our_own_signature_under_our_own_algorithm_counts() {
         format!("{}.{payload}.{signature}", head(r#"{"typ":"JWT"}"#)),
         format!("{}.{payload}.", head(r#"{"typ":"JWT","alg":"HS256"}"#)),
         format!("{}.{payload}.AAAA", head(r#"{"typ":"JWT","alg":"HS256"}"#)),
-        format!("{good}."),
-        format!(".{good}"),
-        good.replace('.', ""),
-        good[..good.len() - 2].to_owned(),
+        format!("{valid}."),
+        format!(".{valid}"),
+        valid.replace('.', ""),
+        valid[..valid.len() - 2].to_owned(),
     ];
     for algorithm in [Algorithm::HS384, Algorithm::HS512] {
         forged.push(encode(&Header::new(algorithm), &claims, &EncodingKey::from_secret(b"mysecretkey")).unwrap());
@@ -148,7 +148,7 @@ fn only_our_own_signature_under_our_own_algorithm_counts() {
 }
 
 #[test]
-fn an_unknown_critical_header_is_refused() {
+fn an_unknown_critical_header_is_rejected() {
     let mut header = Header::new(Algorithm::HS256);
     header.crit = Some(vec!["exp".into()]);
     let claims = json!({"id": ID, "exp": later()});
@@ -157,7 +157,7 @@ fn an_unknown_critical_header_is_refused() {
 }
 
 #[test]
-fn garbage_is_invalid_and_nothing_is_missing() {
+fn garbage_is_invalid_and_an_empty_token_missing() {
     assert_eq!(tokens().verify("", NOW), Err(TokenError::Missing));
     for text in ["null", ".", "..", "...", "a.b.c", "\0", "é.é.é", " ", "[object Object]"] {
         assert_eq!(tokens().verify(text, NOW), Err(TokenError::Invalid), "{text:?}");
@@ -188,6 +188,6 @@ fn the_scheme_before_a_token_is_stripped() {
 }
 
 #[test]
-fn the_keys_stay_out_of_the_debug_form() {
+fn debug_does_not_show_the_keys() {
     assert!(!format!("{:?}", tokens()).contains("mysecretkey"));
 }

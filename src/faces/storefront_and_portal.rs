@@ -1,7 +1,7 @@
 //! Joins the storefront and the portal, which share a path, the attachments and the settings.
 //!
-//! One server carries both dialects. They differ in how a conversation is named in `/ws/chat/{room}/`: the storefront uses a
-//! UUID, the portal a number.
+//! One server serves both dialects. `/ws/chat/{room}/` shows which one a client speaks: the storefront names a room by a UUID,
+//! the portal by a number.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,8 +18,8 @@ use crate::accounts::Accounts;
 use crate::desk::Desk;
 use crate::domain::Clock;
 
-/// How often remains of interrupted uploads are looked for.
-const SWEEP: Duration = Duration::from_hours(1);
+/// Interval at which remains of interrupted uploads are deleted.
+const CLEAN_UP_INTERVAL: Duration = Duration::from_hours(1);
 
 /// All routes of both dialects. The second value closes their sockets.
 pub fn routes(desk: Desk, accounts: Arc<Accounts>, settings: ChannelsSettings) -> (Router, Sockets) {
@@ -31,22 +31,22 @@ pub fn routes(desk: Desk, accounts: Arc<Accounts>, settings: ChannelsSettings) -
     (rooms.merge(others).method_not_allowed_fallback(reply::wrong_method), sockets)
 }
 
-/// Deletes the remains of interrupted uploads, regularly.
-pub async fn keep_tidy(settings: ChannelsSettings, clock: Arc<dyn Clock>) {
+/// Deletes the remains of interrupted uploads, now and every hour.
+pub async fn clean_up(settings: ChannelsSettings, clock: Arc<dyn Clock>) {
     loop {
         if let Err(error) = drivecash::upload::sweep(&settings.files, clock.now()).await {
             tracing::warn!(%error, "Could not clean up the attachments folder");
         }
-        tokio::time::sleep(SWEEP).await;
+        tokio::time::sleep(CLEAN_UP_INTERVAL).await;
     }
 }
 
-/// What a page of the portal opens while it has no room yet.
+/// What a page of the portal requests in place of a room's number before it knows that.
 const NO_ROOM: [&str; 3] = ["undefined", "null", "NaN"];
 
 /// `/ws/chat/{room}/`: digits are a room of the portal, anything else one of the storefront.
 ///
-/// A page of the portal may ask for a room before it knows its number. The handshake must be refused, as for any other room that
+/// A page of the portal may request a room before it knows its number. The handshake must be rejected, as for any other room that
 /// the page may not enter: after an accepted handshake it would reconnect every second.
 async fn room(State(storefront): State<Storefront>, Path(room): Path<String>, request: Request) -> Response {
     if NO_ROOM.contains(&room.as_str()) || (!room.is_empty() && room.bytes().all(|byte| byte.is_ascii_digit())) {
