@@ -23,7 +23,7 @@ use crate::faces::dashboard::{self, rest};
 use crate::faces::{self, Checks, RequestLimits, channels, console, ops, socketio, storefront_and_portal};
 use crate::limits::Bans;
 use crate::mail::{LogMailer, Mailer, NoMailer, SmtpMailer};
-use crate::net::{self, ShutOut};
+use crate::net::{self, BanEnforcer};
 use crate::store::OpenStore;
 use crate::store::mongo::MongoStore;
 use crate::store::sqlite::DataFileLock;
@@ -119,11 +119,11 @@ pub async fn serve(
     desk.attendance.read_bans().await;
     tokio::spawn(essential("account watcher", revalidate_changed(desk.clone(), changes, stop.clone())));
     let tasks = TaskTracker::new();
-    let shut_out = ShutOut::new(bans, config.limits.proxies());
-    let (enforced, stopped) = (shut_out.clone(), stop.clone());
+    let ban_enforcer = BanEnforcer::new(bans, config.limits.proxies());
+    let (enforced, stopped) = (ban_enforcer.clone(), stop.clone());
     let enforcing = restarting("ban enforcer", move || enforced.clone().enforce());
     tasks.spawn(async move { stopped.run_until_cancelled_owned(enforcing).await });
-    let (router, sockets, channels) = router(&desk, &accounts, shut_out, config)?;
+    let (router, sockets, channels) = router(&desk, &accounts, ban_enforcer, config)?;
     let (settings, stopped) = (channels_settings(config), stop.clone());
     let cleaning =
         restarting("attachment cleanup", move || storefront_and_portal::clean_up(settings.clone(), clock.clone()));
@@ -163,17 +163,17 @@ fn channels_settings(config: &Config) -> ChannelsSettings {
 fn router(
     desk: &Desk,
     accounts: &Arc<Accounts>,
-    shut_out: ShutOut,
+    ban_enforcer: BanEnforcer,
     config: &Config,
 ) -> anyhow::Result<(Router, SocketIo, channels::Sockets)> {
     let limits = Arc::new(config.limits.limits(config.demo));
     let settings = config.socketio.settings(config.heartbeat.heartbeat());
     let (socketio, sockets, gate, polls) =
-        dashboard::socketio::layer(desk, accounts.clone(), limits.clone(), shut_out.clone(), &settings);
+        dashboard::socketio::layer(desk, accounts.clone(), limits.clone(), ban_enforcer.clone(), &settings);
     let (dialects, channels) = storefront_and_portal::routes(desk.clone(), accounts.clone(), channels_settings(config));
     let origins = config.listen.origins();
     let limits = RequestLimits { limits, accounts: accounts.clone() };
-    let checks = Checks { shut_out, origins: origins.clone(), limits };
+    let checks = Checks { ban_enforcer, origins: origins.clone(), limits };
     let router = Router::new()
         .merge(dialects)
         .merge(rest::routes(desk.clone(), accounts.clone()))

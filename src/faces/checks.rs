@@ -5,13 +5,13 @@ use axum::middleware::Next;
 use axum::response::Response;
 
 use super::limits::RequestLimits;
-use crate::net::{Origins, ShutOut};
+use crate::net::{BanEnforcer, Origins};
 
 /// State of [`check_request`].
 #[derive(Clone)]
 pub struct Checks {
     /// Banned addresses.
-    pub shut_out: ShutOut,
+    pub ban_enforcer: BanEnforcer,
     /// Origins of the pages that may use the server.
     pub origins: Origins,
     /// Rate limits of costly requests.
@@ -20,9 +20,9 @@ pub struct Checks {
 
 /// Middleware that rejects requests. One for all checks, because a waiting request holds memory for each layer that it has passed.
 pub async fn check_request(State(checks): State<Checks>, request: Request, next: Next) -> Response {
-    let refusal = checks.shut_out.refuse(&request).or_else(|| checks.origins.refuse(&request));
+    let refusal = checks.ban_enforcer.refuse(&request).or_else(|| checks.origins.refuse(&request));
     match refusal.or_else(|| checks.limits.refuse(&request)) {
         Some(refusal) => refusal,
-        None => checks.shut_out.run(request, next).await,
+        None => checks.ban_enforcer.run(request, next).await,
     }
 }

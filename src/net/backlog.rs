@@ -1,8 +1,9 @@
-//! Bounds on what waits in memory for websocket clients that do not read: of all connections together and of one person,
-//! beside the bound that each connection has by itself.
+//! Limits the bytes that are queued in memory for websocket clients that do not read: for all connections together and for one
+//! person, in addition to each connection's own limit.
 //!
-//! What waits is counted from when a client stops taking it until everything was taken, so a client that reads costs nothing
-//! of it. A connection may always have a little waiting: many who stall for a moment must not be cut off for a few who never read.
+//! Bytes count from the moment a client stops reading until everything has been sent, so a client that reads costs nothing. A
+//! connection may always have a few bytes queued: many clients that stall for a moment must not be closed because of a few that
+//! never read.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -12,40 +13,40 @@ use parking_lot::{Mutex, MutexGuard};
 
 use crate::domain::UserId;
 
-/// Bytes that may wait for all connections of this process.
+/// Bytes that may be queued for all connections of this process.
 const ALL: usize = 24 << 20;
 
-/// Bytes that may wait for all connections of one person.
+/// Bytes that may be queued for all connections of one person.
 const PERSON: usize = 8 << 20;
 
-/// Bytes that may wait for a connection whatever waits for others.
+/// Bytes that may be queued for any connection, and do not count towards the other two limits.
 const FREE: usize = 64 << 10;
 
-/// The memory of a process is one, so its counts are.
+/// The backlog of this process. Static, because all servers in a process share its memory.
 static PROCESS: LazyLock<Backlog> = LazyLock::new(Backlog::default);
 
-/// What waits, counted beyond what every connection is free to have.
+/// Bytes that are queued beyond [`FREE`].
 #[derive(Debug, Default)]
 struct Backlog {
     all: AtomicUsize,
     people: Mutex<HashMap<UserId, usize>>,
 }
 
-/// The part of one connection.
+/// The share of one connection in the backlog.
 #[derive(Debug, Default)]
 pub(super) struct Share(Mutex<Waiting>);
 
 #[derive(Debug, Default)]
 struct Waiting {
     bytes: usize,
-    /// Bytes that count towards the bound of all.
+    /// Bytes that count towards the limit of the process.
     counted: usize,
-    /// For whom.
+    /// Bytes that count towards the limit of each person.
     people: Vec<(UserId, usize)>,
 }
 
 impl Share {
-    /// Whether so many bytes more may wait; then they count as waiting.
+    /// Counts `bytes` as queued. Returns false, and counts nothing, if that would exceed a limit.
     pub(super) fn admit(&self, person: Option<UserId>, bytes: usize) -> bool {
         self.admit_to(&PROCESS, person, bytes)
     }
@@ -69,7 +70,7 @@ impl Share {
         true
     }
 
-    /// Everything was taken, or nothing will be any more.
+    /// Everything has been sent, or nothing will be sent any more.
     pub(super) fn release(&self) {
         self.release_from(&PROCESS);
     }
@@ -80,7 +81,7 @@ impl Share {
         if waiting.counted > 0 {
             let released = std::mem::take(&mut *waiting);
             drop(waiting);
-            backlog.give_back(released);
+            backlog.release(released);
         }
     }
 
@@ -109,7 +110,7 @@ impl Backlog {
         true
     }
 
-    fn give_back(&self, released: Waiting) {
+    fn release(&self, released: Waiting) {
         self.all.fetch_sub(released.counted, Ordering::Relaxed);
         let mut people = self.people();
         for (person, bytes) in released.people {
@@ -135,7 +136,7 @@ mod tests {
         UserId::from_bytes([n; 12])
     }
 
-    /// How many bytes wait in all if every one of these is sent pieces until it is refused.
+    /// Queues bytes on each connection until they are refused. Returns how many were admitted in total.
     fn fill(backlog: &Backlog, shares: &[(Share, UserId)]) -> usize {
         let mut admitted = 0;
         for (share, person) in shares {
@@ -151,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn all_together_and_one_person_have_a_bound_and_everybody_may_have_a_little() {
+    fn the_process_and_each_person_have_a_limit_and_every_connection_has_a_free_allowance() {
         let backlog = Backlog::default();
         let (mine, others) = (shares(100, |_| person(200)), shares(100, person));
         let of_one = fill(&backlog, &mine);
@@ -159,7 +160,7 @@ mod tests {
         let of_all = of_one + fill(&backlog, &others);
         assert!(of_all > ALL && of_all <= ALL + 200 * FREE, "{of_all}");
         let late = Share::default();
-        assert!(late.admit_to(&backlog, None, FREE), "somebody who stalls for a moment is cut off");
+        assert!(late.admit_to(&backlog, None, FREE), "a client that stalls for a moment is closed");
         assert!(!late.admit_to(&backlog, None, 1));
         for (share, _) in mine.iter().chain(&others) {
             share.release_from(&backlog);

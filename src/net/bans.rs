@@ -36,15 +36,15 @@ type Open = (IpAddr, Box<dyn Closable>);
 
 /// Enforces address bans. Clones share state.
 #[derive(Clone)]
-pub struct ShutOut {
+pub struct BanEnforcer {
     bans: Arc<Bans>,
-    /// Exempt: banning a proxy would ban every client behind it.
+    /// Exempt, since banning a proxy would ban every client behind it.
     proxies: TrustedProxies,
     /// Websockets and polling sessions, by the address that each was opened from.
     open: Arc<Mutex<Vec<Open>>>,
 }
 
-impl ShutOut {
+impl BanEnforcer {
     /// Enforces `bans` for all addresses except `proxies` and loopback.
     #[must_use]
     pub fn new(bans: Arc<Bans>, proxies: TrustedProxies) -> Self {

@@ -1,4 +1,4 @@
-//! Deadlines of request bodies: a client that sends its body a byte at a time would otherwise hold a connection for ever.
+//! Deadlines of request bodies. Without them, a client that sends its body a byte at a time holds a connection forever.
 
 use std::io;
 use std::pin::Pin;
@@ -12,20 +12,20 @@ use bytes::Bytes;
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use tokio::time::{Instant, Sleep, sleep};
 
-/// How long a whole body may take.
-const WHOLE: Duration = Duration::from_secs(15);
+/// How long a body may take, unless it is an upload.
+const BODY: Duration = Duration::from_secs(15);
 
 /// How long an upload may take.
 const UPLOAD: Duration = Duration::from_mins(30);
 
-/// How often an upload has to show progress, and by how many bytes.
+/// An upload must receive so many bytes in each period.
 const PERIOD: Duration = Duration::from_secs(30);
 const PROGRESS: usize = 16 << 10;
 
-/// How long the body of one request may take. A request's extension; clones share one.
+/// How long the body of one request may take. An extension of the request. Clones share state.
 ///
-/// 15 seconds in all, unless the handler expects an upload: then half an hour, and 16 KiB in every 30 seconds. A body that is
-/// late fails to be read, and the request is answered with 408.
+/// 15 seconds in all, unless the handler expects an upload: then half an hour, and at least 16 KiB in every 30 seconds. Reading a
+/// late body fails, and the response is 408.
 #[derive(Debug, Clone, Default)]
 pub struct BodyDeadline(Arc<Rule>);
 
@@ -36,7 +36,7 @@ struct Rule {
 }
 
 impl BodyDeadline {
-    /// The handler knows that the body is a file.
+    /// Applies the limits of an upload from now on. Called by handlers that expect a file.
     pub fn allow_upload(&self) {
         self.0.is_upload.store(true, Ordering::Relaxed);
     }
@@ -46,30 +46,30 @@ impl BodyDeadline {
         self.0.has_passed.load(Ordering::Relaxed)
     }
 
-    /// The body, held to the deadline from now on.
-    pub(super) fn hold<B>(&self, body: B) -> Body
+    /// Applies the deadline to a body, from now on.
+    pub(super) fn apply<B>(&self, body: B) -> Body
     where
         B: HttpBody<Data = Bytes, Error: Into<axum::BoxError>> + Send + Unpin + 'static,
     {
         let now = Instant::now();
-        Body::new(TimedBody { body, rule: self.0.clone(), began: now, received: 0, due: Box::pin(sleep(WHOLE)) })
+        Body::new(TimedBody { body, rule: self.0.clone(), began: now, received: 0, due: Box::pin(sleep(BODY)) })
     }
 }
 
-/// A body without one is left alone; so are most requests.
+/// A body with a deadline. An empty one, as of most requests, needs none.
 pub(super) fn timed(body: Incoming) -> (Body, Option<BodyDeadline>) {
     if body.is_end_stream() {
         return (Body::new(body), None);
     }
     let deadline = BodyDeadline::default();
-    (deadline.hold(body), Some(deadline))
+    (deadline.apply(body), Some(deadline))
 }
 
 struct TimedBody<B> {
     body: B,
     rule: Arc<Rule>,
     began: Instant,
-    /// Bytes since progress was last looked at.
+    /// Bytes received in the current period.
     received: usize,
     due: Pin<Box<Sleep>>,
 }
@@ -79,10 +79,10 @@ impl<B> TimedBody<B> {
     fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             ready!(self.due.as_mut().poll(cx));
-            let goes_on = self.rule.is_upload.load(Ordering::Relaxed)
+            let may_continue = self.rule.is_upload.load(Ordering::Relaxed)
                 && self.received >= PROGRESS
                 && self.began.elapsed() < UPLOAD;
-            if !goes_on {
+            if !may_continue {
                 self.rule.has_passed.store(true, Ordering::Relaxed);
                 return Poll::Ready(());
             }
@@ -103,7 +103,7 @@ where
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::BoxError>>> {
-        // What has come in time is taken, however late this process looks.
+        // First, so that data which arrived in time is accepted even if this process was too busy to read it.
         if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) {
             if let Some(Ok(frame)) = &frame {
                 self.received += frame.data_ref().map_or(0, Bytes::len);
@@ -130,8 +130,8 @@ mod tests {
 
     use super::*;
 
-    /// A body of so many pieces, one a second.
-    fn dripping(pieces: usize, bytes: usize) -> Body {
+    /// A body of so many pieces, sent one per second.
+    fn slow_body(pieces: usize, bytes: usize) -> Body {
         let pieces = stream::unfold(0, move |sent| async move {
             tokio::time::sleep(Duration::from_secs(1)).await;
             (sent < pieces).then(|| (Ok::<_, io::Error>(Bytes::from(vec![b'x'; bytes])), sent + 1))
@@ -141,27 +141,27 @@ mod tests {
 
     async fn read(body: Body, deadline: &BodyDeadline) -> Result<usize, Duration> {
         let began = Instant::now();
-        to_bytes(deadline.hold(body), usize::MAX).await.map(|bytes| bytes.len()).map_err(|_| began.elapsed())
+        to_bytes(deadline.apply(body), usize::MAX).await.map(|bytes| bytes.len()).map_err(|_| began.elapsed())
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_body_that_drips_fails_after_fifteen_seconds() {
+    async fn a_slow_body_fails_after_fifteen_seconds() {
         let deadline = BodyDeadline::default();
-        assert_eq!(read(dripping(10, 1), &deadline).await, Ok(10));
+        assert_eq!(read(slow_body(10, 1), &deadline).await, Ok(10));
         assert!(!deadline.has_passed());
-        assert_eq!(read(dripping(100, 1), &deadline).await, Err(WHOLE));
+        assert_eq!(read(slow_body(100, 1), &deadline).await, Err(BODY));
         assert!(deadline.has_passed());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_upload_may_take_long_while_it_gets_on() {
+    async fn an_upload_may_take_half_an_hour_while_it_makes_progress() {
         let deadline = BodyDeadline::default();
         deadline.allow_upload();
-        assert_eq!(read(dripping(600, 2048), &deadline).await, Ok(600 * 2048));
+        assert_eq!(read(slow_body(600, 2048), &deadline).await, Ok(600 * 2048));
         assert!(!deadline.has_passed());
-        let in_all = read(dripping(3600, 2048), &deadline).await.unwrap_err();
+        let in_all = read(slow_body(3600, 2048), &deadline).await.unwrap_err();
         assert!(in_all >= UPLOAD && in_all <= UPLOAD + PERIOD, "{in_all:?}");
-        let dripping = read(dripping(600, 10), &deadline).await;
-        assert!(dripping.is_err_and(|after| after <= WHOLE + PERIOD), "{dripping:?}");
+        let too_slow = read(slow_body(600, 10), &deadline).await;
+        assert!(too_slow.is_err_and(|after| after <= BODY + PERIOD), "{too_slow:?}");
     }
 }

@@ -3,8 +3,8 @@
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
 
-/// Forbids caches to keep an answer, unless it says itself how long it may be kept: almost every answer holds people's words or
-/// names, and a browser's "back" after a log-out would show them.
+/// Sets `no-store`, unless the response sets its own `Cache-Control`. Almost every response contains messages or names, and a
+/// browser's "back" button would show them after a log-out.
 pub(super) fn forbid_caching(response: &mut Response) {
     response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
 }

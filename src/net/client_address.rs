@@ -1,4 +1,4 @@
-//! Whose request it is, behind proxies as well as without.
+//! The address of the client that sent a request, also behind proxies.
 
 use std::convert::Infallible;
 use std::net::IpAddr;
@@ -15,7 +15,7 @@ use crate::limits::{Route, Source};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// The proxies whose word about their clients is taken.
+/// The proxies whose `X-Forwarded-For` and `Forwarded` headers are trusted.
 #[derive(Debug, Clone, Default)]
 pub struct TrustedProxies(Arc<[IpNet]>);
 
@@ -34,27 +34,27 @@ impl TrustedProxies {
     }
 }
 
-/// What is known beforehand of the way that requests take.
+/// The settings that say what stands in front of this server.
 #[derive(Debug, Clone)]
 pub(super) struct Front {
     pub(super) proxies: TrustedProxies,
     pub(super) public_urls: Arc<[PublicUrl]>,
 }
 
-/// Where a request comes from.
+/// The address that a request comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClientAddress {
     ip: IpAddr,
-    /// What a proxy that is not trusted says of its client.
+    /// The client's address according to a proxy that is not trusted.
     claimed: Option<IpAddr>,
 }
 
 impl ClientAddress {
-    /// Of a request, which has passed [`find_address`]. One that has not, as in tests, comes from nowhere.
+    /// The address of a request that has passed [`find_address`]; `0.0.0.0` for one that has not, as in tests.
     #[must_use]
     pub fn of(extensions: &Extensions) -> Self {
-        let nowhere = Self { ip: IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), claimed: None };
-        extensions.get::<Self>().copied().unwrap_or(nowhere)
+        let unknown = Self { ip: IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), claimed: None };
+        extensions.get::<Self>().copied().unwrap_or(unknown)
     }
 
     /// The client's address, or that of the first proxy that is not trusted.
@@ -69,9 +69,9 @@ impl ClientAddress {
         Source::of(self.ip)
     }
 
-    /// The way the request took. A proxy that is not declared may have many addresses, and use another one for each request: then
-    /// what it says of its client stands in place of its own address. It is not the same way as a direct one, so that nobody
-    /// takes a direct client's place by a header.
+    /// The route of the request: a client's address, and whether it came through a proxy. A proxy that is not trusted may have many
+    /// addresses, and use another one for each request, so the address that it claims for its client replaces its own. Such a route
+    /// never equals a direct one, so that nobody can pose as a direct client by sending a header.
     #[must_use]
     pub fn route(&self) -> Route {
         match self.claimed {
@@ -89,11 +89,11 @@ impl<S: Send + Sync> FromRequestParts<S> for ClientAddress {
     }
 }
 
-/// Finds out where a request comes from, and leaves it as a [`ClientAddress`] with the request, together with what
+/// Determines the address that a request comes from, and adds it to the request as a [`ClientAddress`], together with what
 /// [`ServerUrl`](super::ServerUrl) needs.
 ///
-/// `X-Forwarded-For`, else `Forwarded`, is read from the right for as long as each hop is trusted: the first one that is not is the
-/// client. What stands further left was written by that client.
+/// `X-Forwarded-For`, or else `Forwarded`, is read from right to left as long as each hop is trusted. The first one that is not is
+/// the client: everything further left may have been written by it.
 pub(super) fn find_address(front: &Front, request: &mut Request) {
     if let Some(ConnectInfo(peer)) = request.extensions_mut().remove::<ConnectInfo<std::net::SocketAddr>>() {
         let peer = peer.ip();
@@ -110,14 +110,14 @@ fn find(trusted: &TrustedProxies, peer: IpAddr, headers: &HeaderMap) -> ClientAd
         if !trusted.trusts(ip) {
             return ClientAddress { ip, claimed: hop };
         }
-        // What a trusted proxy does not name by an address stays the proxy's.
+        // A trusted proxy that names its client by no address counts as the client.
         let Some(hop) = hop else { break };
         ip = hop;
     }
     ClientAddress { ip, claimed: None }
 }
 
-/// The hops, the client's own first. One that is no address (`unknown`, `_hidden`) is `None`.
+/// The hops, the client first. One that is not an address (`unknown`, `_hidden`) is `None`.
 fn hops(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
     let lines = |name: HeaderName| headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
     let listed: Vec<_> = lines(X_FORWARDED_FOR).flat_map(|line| line.split(',')).map(address).collect();
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_that_is_not_declared_may_use_any_of_its_addresses_and_a_header_makes_nobody_a_direct_client() {
+    fn the_route_through_an_untrusted_proxy_is_its_claim_and_never_equals_a_direct_one() {
         let through = |peer, client| found(&[], peer, &[("x-forwarded-for", client)]).route();
         assert_eq!(through("192.0.2.1", "198.51.100.7"), through("203.0.113.9", "198.51.100.7"));
         assert_ne!(through("192.0.2.1", "198.51.100.7"), through("192.0.2.1", "198.51.100.8"));

@@ -1,14 +1,14 @@
-//! Finds the pongs in what a websocket's client sends, and hands the beginnings of its messages to [`EventNames`].
+//! Parses the frames that a websocket's client sends: finds pongs, and passes the beginnings of messages to [`EventNames`].
 //!
-//! `engineioxide` answers pings and drops pongs, but only a pong proves that the client has received everything that was sent
-//! before the ping which it repeats.
+//! `engineioxide` drops pongs, but only a pong proves that the client has received everything that was sent before the ping whose
+//! payload it repeats.
 
 use super::event_names::EventNames;
 
-/// The longest head of a frame, and a pong of ours: two bytes, eight of the length, four of the mask.
+/// The longest head of a frame: two bytes, eight of the length, four of the mask. Also fits a whole pong to one of our pings.
 const HEAD: usize = 14;
 
-/// The payload of our pings: their number.
+/// Bytes of the payload of our pings, which is their number.
 pub(super) const PAYLOAD: u8 = 4;
 
 const PONG: u8 = 0xA;
@@ -18,32 +18,32 @@ const CONTINUATION: u8 = 0x0;
 /// Follows the frames of one client.
 #[derive(Debug, Default)]
 pub(super) struct ClientFrames {
-    /// The beginning of a frame: its head, and all of it if it is a pong of ours.
+    /// The beginning of the current frame: its head, or all of it if it is a pong to one of our pings.
     frame: [u8; HEAD],
     read: u8,
-    /// Bytes of a payload that are still to come.
+    /// Bytes of the payload that have not been read yet.
     payload: u64,
-    /// The next four bytes of the payload are masked with this.
+    /// The mask of the next four bytes of the payload.
     mask: [u8; 4],
-    /// The payload is that of a text, or of a part of one.
+    /// Whether the payload belongs to a text message.
     is_text: bool,
     names: EventNames,
 }
 
-/// What was found in a part of the stream.
+/// What [`ClientFrames::read`] has found.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Found {
     /// The number of the newest pong.
     pub(super) pong: Option<u32>,
-    /// Bytes at the end that cannot be passed on yet; they are to be read again, in front of what follows.
+    /// Bytes at the end that cannot be passed on yet. They must be read again, followed by new bytes.
     pub(super) unfinished: usize,
 }
 
-/// What the bytes of a frame say that were read so far.
+/// What the bytes of a frame that have been read so far are.
 enum Beginning {
     Unfinished,
     Pong(u32),
-    /// Another frame, of which so many bytes follow.
+    /// The head of any other frame.
     Other {
         opcode: u8,
         payload: u64,
@@ -52,17 +52,17 @@ enum Beginning {
 }
 
 impl ClientFrames {
-    /// The client has sent this. Escapes in the names of its events are replaced.
+    /// Parses bytes from the client, and replaces escapes in the names of events.
     pub(super) fn read(&mut self, mut bytes: &mut [u8]) -> Found {
         let mut found = Found::default();
         while !bytes.is_empty() {
             if self.payload > 0 {
                 let length = usize::try_from(self.payload).unwrap_or(usize::MAX).min(bytes.len());
                 let (payload, rest) = bytes.split_at_mut(length);
-                let unfinished = self.look_at_text(payload);
+                let unfinished = self.replace_name(payload);
                 self.payload -= (length - unfinished) as u64;
                 self.mask.rotate_left((length - unfinished) % 4);
-                // A name that does not end in its frame is left to the library.
+                // A name that does not end in its frame is passed on unchanged.
                 if self.payload == unfinished as u64 {
                     self.payload = 0;
                 } else {
@@ -84,7 +84,7 @@ impl ClientFrames {
         found
     }
 
-    /// A frame begins whose payload follows.
+    /// Begins the payload of a frame.
     fn begin(&mut self, opcode: u8, payload: u64, mask: [u8; 4]) {
         (self.payload, self.mask, self.is_text) = (payload, mask, matches!(opcode, TEXT | CONTINUATION));
         if opcode == TEXT {
@@ -92,14 +92,14 @@ impl ClientFrames {
         }
     }
 
-    /// The name that has begun is passed on as it is.
-    pub(super) fn leave_name(&mut self) {
-        self.names.leave();
+    /// Passes the current name on unchanged.
+    pub(super) fn skip_name(&mut self) {
+        self.names.skip();
     }
 
-    /// Returns how many bytes at the end are an unfinished name.
-    fn look_at_text(&mut self, payload: &mut [u8]) -> usize {
-        if !self.is_text || self.names.have_passed() {
+    /// Replaces escapes in a name. Returns how many bytes at the end are an unfinished name.
+    fn replace_name(&mut self, payload: &mut [u8]) -> usize {
+        if !self.is_text || self.names.is_past_name() {
             return 0;
         }
         self.names.replace(payload, self.mask)
@@ -138,7 +138,7 @@ impl ClientFrames {
 mod tests {
     use super::*;
 
-    /// A client's frame, masked as all of them are.
+    /// A frame from a client, which is always masked.
     fn frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
         let mask = [0x12, 0x34, 0xA6, 0x78];
         let mut frame = vec![0x80 | opcode];
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn pongs_are_found_between_messages_of_every_length_however_they_are_cut() {
+    fn pongs_are_found_between_messages_of_every_length_however_the_stream_is_cut() {
         let bytes = conversation();
         for cut in [1, 2, 3, 7, 1000, bytes.len()] {
             let mut frames = ClientFrames::default();
@@ -184,17 +184,17 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_websocket_is_no_pong() {
+    fn bytes_that_are_not_websocket_frames_contain_no_pong() {
         let mut frames = ClientFrames::default();
         assert_eq!(frames.read(&mut b"GET / HTTP/1.1\r\nHost: a\r\n\r\n".to_owned()), Found::default());
         assert_eq!(ClientFrames::default().read(&mut [0xFF; 100]), Found::default());
     }
 
     #[test]
-    fn names_are_replaced_in_texts_alone_and_the_frames_keep_their_length() {
+    fn names_are_replaced_in_texts_only_and_the_frames_keep_their_length() {
         let (written, plain) = (br#"42["\u0061",{"b":"\u0062"}]"#, br#"42["a"     ,{"b":"\u0062"}]"#);
         let stream = |text: &[u8]| [frame(1, text), frame(9, b"42"), frame(2, written), frame(1, text)].concat();
-        // A ping may come between the parts of a text.
+        // A ping may arrive between the parts of a text.
         let parts = |(begin, end): (&[u8], &[u8])| {
             let mut bytes = [frame(1, begin), frame(9, br#"["\u0061"#), frame(0, end), frame(1, plain)].concat();
             bytes[0] &= 0x7F;
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_does_not_end_in_its_frame_holds_nothing_up() {
+    fn a_name_that_does_not_end_in_its_frame_is_not_held_back() {
         let mut bytes = [frame(1, br#"42["\u00"#), frame(PONG, &7_u32.to_be_bytes())].concat();
         assert_eq!(ClientFrames::default().read(&mut bytes), Found { pong: Some(7), unfinished: 0 });
     }

@@ -1,4 +1,4 @@
-//! By what a client is recognised that has not said yet who it is.
+//! Recognizes a client that has not authenticated yet.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
@@ -7,8 +7,8 @@ use axum::http::{HeaderValue, header};
 
 use super::ClientAddress;
 
-/// A digest of a client's address and of the headers that a browser sends with every request. Two clients behind one address
-/// may share it, so it is no identity: nothing is allowed by it.
+/// A digest of a client's route and of the headers that a browser sends with every request. Two clients behind one address may
+/// have the same one, so it must not grant access to anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ClientMark(u64);
 
@@ -18,12 +18,12 @@ impl From<u64> for ClientMark {
     }
 }
 
-/// The headers, which stay the same while a page is open.
+/// Headers that stay the same while a page is open.
 const HEADERS: [header::HeaderName; 4] =
     [header::USER_AGENT, header::ACCEPT_LANGUAGE, header::ORIGIN, header::AUTHORIZATION];
 
 impl ClientMark {
-    /// Of the client that sent a request.
+    /// The mark of the client that sent a request.
     pub(super) fn of(request: &Request) -> Self {
         let mut digest = DefaultHasher::new();
         ClientAddress::of(request.extensions()).route().hash(&mut digest);

@@ -1,25 +1,25 @@
-//! A request's head without the buffer it was read into.
+//! Copies a request's head out of the buffer it was read into.
 //!
-//! Header values are slices of the connection's read buffer. A session keeps its handshake for as long as it lives, and a poll or a
-//! handshake may wait for many seconds: so eight kilobytes would stay with each idle client. Copying the few values that matter
-//! gives the buffer back.
+//! Header values are slices of the connection's read buffer. A session holds the head of its handshake as long as it lives, and a poll
+//! or a handshake may wait for many seconds, so eight kilobytes would stay allocated per idle client. Copying the few values that
+//! are needed frees the buffer.
 
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 
 use super::ClientMark;
 
-/// What every websocket handshake says, so that it need not be copied.
+/// Headers that are the same in every websocket handshake, so that static values replace them.
 const USUAL: [(HeaderName, HeaderValue); 3] = [
     (header::UPGRADE, HeaderValue::from_static("websocket")),
     (header::CONNECTION, HeaderValue::from_static("Upgrade")),
     (header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13")),
 ];
 
-/// How the user agent of every browser begins; the rest of it is of no use to anybody here.
+/// Replaces the user agent of a browser: only this prefix is used.
 const BROWSER: HeaderValue = HeaderValue::from_static("Mozilla/");
 
-/// What a face may still want to know of it.
+/// Headers that are copied, because a face may need them.
 const COPIED: [HeaderName; 7] = [
     header::SEC_WEBSOCKET_KEY,
     header::SEC_WEBSOCKET_PROTOCOL,
@@ -27,11 +27,11 @@ const COPIED: [HeaderName; 7] = [
     header::ORIGIN,
     header::AUTHORIZATION,
     header::COOKIE,
-    // Shows a page of another site that asks without an `Origin`.
+    // Shows that a request without an `Origin` was sent by a page of another site.
     HeaderName::from_static("sec-fetch-site"),
 ];
 
-/// Copies the head of a request that may stay for long: websocket handshakes, handshakes by polling, and polls.
+/// Copies the head of a request that may be held for long: a websocket handshake, a handshake by polling, or a poll.
 pub(super) fn compact_head(request: &mut Request) {
     let is_websocket = request.headers().contains_key(header::SEC_WEBSOCKET_KEY);
     if is_websocket {
@@ -65,8 +65,8 @@ pub(super) fn compact_head(request: &mut Request) {
 
 fn is_poll(request: &Request) -> bool {
     let pairs = request.uri().query().unwrap_or_default().split('&');
-    let says = |what: &str| pairs.clone().any(|pair| pair.starts_with(what));
-    request.method() == Method::GET && says("EIO=") && says("transport=polling")
+    let has = |prefix: &str| pairs.clone().any(|pair| pair.starts_with(prefix));
+    request.method() == Method::GET && has("EIO=") && has("transport=polling")
 }
 
 fn copy(value: &HeaderValue) -> Option<HeaderValue> {

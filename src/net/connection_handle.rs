@@ -1,4 +1,4 @@
-//! Closes a connection from outside, and reports its state.
+//! A handle that closes a connection and reports its state.
 
 use std::net::Shutdown;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::backlog::Share;
 use super::client_frames::PAYLOAD;
 use super::rewrite::Rewrite;
-use super::unread_answers::UnreadAnswer;
+use super::unread_responses::UnreadResponse;
 use crate::domain::UserId;
 
 /// Closes the connection that a request came on, and reports its state. Clones refer to the same connection.
@@ -36,16 +36,16 @@ pub(super) struct Health {
     pub(super) rewrite: Rewrite,
     /// Locked during a write.
     sending: Mutex<Sending>,
-    /// The events that were queued for this websocket so far.
+    /// Number of events that were queued for this websocket so far.
     events_queued: AtomicU64,
-    /// Those that were written to it.
+    /// Number of events that were written to it.
     pub(super) events_written: AtomicU64,
     /// Everything queued before this has been confirmed by a pong, in milliseconds since `opened`.
     pub(super) answered: AtomicU64,
-    /// The memory of what waits to be written.
+    /// Bytes that are queued for this connection.
     pub(super) share: Share,
-    /// The large response that is being written, if there is one.
-    pub(super) unread_answer: UnreadAnswer,
+    /// The large response that is being written, if any.
+    pub(super) unread_response: UnreadResponse,
     /// Whether the connection still speaks HTTP, so that reads may contain the head of a request.
     pub(super) is_http: AtomicBool,
     pub(super) has_bare_lf: AtomicBool,
@@ -76,7 +76,7 @@ impl Default for Health {
             events_written: AtomicU64::new(0),
             answered: AtomicU64::new(0),
             share: Share::default(),
-            unread_answer: UnreadAnswer::default(),
+            unread_response: UnreadResponse::default(),
             is_http: AtomicBool::new(true),
             has_bare_lf: AtomicBool::new(false),
         }
@@ -84,13 +84,14 @@ impl Default for Health {
 }
 
 impl Health {
-    pub(super) fn hear(&self) {
+    /// Notes that the peer has sent data.
+    pub(super) fn mark_heard(&self) {
         if !self.has_unsent.load(Ordering::Relaxed) {
             self.heard.store(self.millis(), Ordering::Relaxed);
         }
     }
 
-    /// Handles a pong. Only that of the newest ping counts; it implies all earlier ones.
+    /// Handles a pong. Only the pong to the newest ping counts; it implies all earlier ones.
     pub(super) fn pong(&self, number: u32) {
         let sending = self.sending();
         if sending.ping == number {
@@ -98,10 +99,10 @@ impl Health {
         }
     }
 
-    /// Finds out up to when everything that was queued has been written. If the queue is never seen empty, because the connection is
-    /// busy, that is the last ping by which it has caught up.
+    /// Determines the instant before which everything that was queued has been written. On a busy connection, whose queue is never
+    /// seen empty, that is the last ping whose queued events have all been written.
     fn update_covers(&self, sending: &mut Sending) {
-        // In this order: an event is queued before the time noted for it, and counted before it is queued.
+        // The order matters: an event is counted before it is queued, and its time of sending is taken after that.
         let now = self.millis();
         let written = self.events_written.load(Ordering::SeqCst);
         let queued = self.events_queued.load(Ordering::SeqCst);
@@ -125,7 +126,7 @@ impl Health {
 }
 
 impl ConnectionHandle {
-    /// Creates the handle of a test's connection.
+    /// Creates a handle for a test.
     #[cfg(test)]
     pub(crate) fn of(stream: &Arc<TcpStream>) -> Self {
         Self { stream: Arc::downgrade(stream), health: Arc::default() }
@@ -145,7 +146,7 @@ impl ConnectionHandle {
         self.health.events_queued.fetch_add(events, Ordering::SeqCst);
     }
 
-    /// Takes back events that were counted but not queued, or that a poll has carried.
+    /// Subtracts events that were counted but not queued, or were sent in the response to a poll.
     pub fn uncount_queued(&self, events: u64) {
         self.health.events_queued.fetch_sub(events, Ordering::SeqCst);
     }
@@ -169,7 +170,7 @@ impl ConnectionHandle {
                 sending.ping = number;
                 true
             }
-            // A partly written ping corrupts the stream. In practice, so few bytes are written at once.
+            // A partly written ping would corrupt the stream. In practice, so few bytes are always written at once.
             Ok(written) if written > 0 => {
                 sending.is_between_frames = false;
                 self.abort();
@@ -220,8 +221,8 @@ impl ConnectionHandle {
     }
 
     /// The large response that is being written.
-    pub(super) fn unread_answer(&self) -> &UnreadAnswer {
-        &self.health.unread_answer
+    pub(super) fn unread_response(&self) -> &UnreadResponse {
+        &self.health.unread_response
     }
 
     /// Whether a line of the last request's head ended with a bare LF.

@@ -1,23 +1,23 @@
-//! The cookies that came with a request.
+//! The cookies of a request.
 
 use axum::http::{HeaderMap, header};
 use cookie::Cookie;
 
-/// Every cookie of a request, as `(name, value)`, in the order in which they were sent. Pairs that are no cookie are left out.
+/// All cookies of a request, in the order in which they were sent. Malformed ones are skipped.
 ///
-/// Values are neither unquoted nor percent-decoded: whoever set the cookie gets back what they set.
+/// Values are neither unquoted nor percent-decoded.
 fn cookies(headers: &HeaderMap) -> impl Iterator<Item = Cookie<'_>> {
     let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
     lines.flat_map(Cookie::split_parse).filter_map(Result::ok)
 }
 
-/// The value of the first cookie of this name. It may be empty.
+/// The value of the first cookie with this name. It may be empty.
 #[must_use]
 pub fn cookie_value<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     cookies(headers).find(|cookie| cookie.name() == name).and_then(|cookie| cookie.value_raw())
 }
 
-/// Whether a request has a cookie of any of these names.
+/// Whether a request has a cookie with any of these names.
 pub(super) fn has_cookie(headers: &HeaderMap, names: &[&str]) -> bool {
     cookies(headers).any(|cookie| names.contains(&cookie.name()))
 }
@@ -29,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn odd_cookies_are_read_as_they_were_written() {
+    fn odd_cookies_are_read_as_they_were_sent() {
         for (lines, value) in [
             (&["token=x"][..], Some("x")),
             (&["a=b; token=x"], Some("x")),

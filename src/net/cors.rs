@@ -1,4 +1,4 @@
-//! What browsers are told of the pages that may use the server.
+//! CORS headers for the pages that may use the server.
 
 use std::time::Duration;
 
@@ -10,15 +10,15 @@ use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 use super::Origins;
 
-/// How long a browser may remember the answer: without this it asks before every request.
-const REMEMBERED: Duration = Duration::from_hours(24);
+/// How long a browser may cache the response to a preflight. Without this, it sends one before every request.
+const MAX_AGE: Duration = Duration::from_hours(24);
 
-/// Lets pages of these origins in, with credentials.
+/// Allows requests with credentials from pages of these origins.
 ///
 /// # Errors
-/// If an origin cannot be one.
+/// If an origin is not a valid header value.
 pub(super) fn cors(origins: &Origins) -> anyhow::Result<CorsLayer> {
-    // A single one is named in every answer, as the replaced server did; a browser compares.
+    // A single one is sent in every response, as by the replaced server; the browser compares it.
     let allowed = if let Some(only) = origins.only() {
         AllowOrigin::exact(only.parse::<HeaderValue>().with_context(|| format!("--client-url {only:?}"))?)
     } else {
@@ -31,16 +31,16 @@ pub(super) fn cors(origins: &Origins) -> anyhow::Result<CorsLayer> {
         .allow_credentials(true)
         .allow_methods(methods)
         .allow_headers(AllowHeaders::mirror_request())
-        .max_age(REMEMBERED))
+        .max_age(MAX_AGE))
 }
 
-/// Whether a browser asks what a page of another origin may request.
+/// Whether a request is a CORS preflight.
 pub(super) fn is_preflight(request: &Request) -> bool {
     request.method() == Method::OPTIONS && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
 }
 
-/// Answers a preflight with 204 in place of 200, as the replaced server did.
-pub(super) fn leave_out_content(response: &mut Response) {
+/// Changes the status of a preflight's response from 200 to 204, the one of the replaced server.
+pub(super) fn set_no_content(response: &mut Response) {
     if response.status() == StatusCode::OK {
         *response.status_mut() = StatusCode::NO_CONTENT;
     }

@@ -1,21 +1,21 @@
-//! Event names that a client writes with JSON escapes, e.g. `42["\u0072esume",{}]`.
+//! Removes JSON escapes from the names of events that a client sends, e.g. `42["\u0072esume",{}]`.
 //!
-//! `socketioxide-parser-common` 0.17.3 (`read_event`) takes a packet with such a name for a broken one and ends the session. So the
-//! name is replaced before the library reads it by the text it stands for, in as many bytes: blanks, which JSON allows, fill up
-//! the space behind its closing quote. Delete this file once the library reads such names itself.
+//! `socketioxide-parser-common` 0.17.3 (`read_event`) rejects a packet with such a name as malformed and ends the session. So the name
+//! is replaced by the unescaped text before socketioxide reads it. The length stays the same: spaces, which JSON allows, follow
+//! the closing quote. Delete this file once socketioxide reads such names itself.
 
 use crate::json;
 
-/// The longest rest of a name, from its first escape on, that is looked at.
+/// Bytes of a name, from its first escape on, that are searched for its end.
 const LONGEST: usize = 256;
 
-/// Ends a packet in the body of a request that polls.
+/// Separates packets in the body of a POST.
 const SEPARATOR: u8 = 0x1e;
 
-/// Not masked, as nothing is but the frames of a websocket.
+/// The mask of data that is not masked: only frames of a websocket are.
 pub(super) const BARE: [u8; 4] = [0; 4];
 
-/// Follows the packets of one client up to the names of their events.
+/// Parses the packets of one client, up to the names of their events.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct EventNames(Place);
 
@@ -35,7 +35,7 @@ enum Place {
     Ack,
     Arguments,
     Name,
-    /// Anything behind the name, and all of a packet that has none.
+    /// Anything after the name, or any part of a packet without one.
     Passed,
 }
 
@@ -59,33 +59,33 @@ impl Place {
 }
 
 impl EventNames {
-    /// A packet begins.
+    /// Begins a packet.
     pub(super) fn begin(&mut self) {
         self.0 = Place::Packet;
     }
 
-    /// The rest of the packet is passed on as it is.
-    pub(super) fn leave(&mut self) {
+    /// Passes the rest of the packet on unchanged.
+    pub(super) fn skip(&mut self) {
         self.0 = Place::Passed;
     }
 
-    /// Whether the rest of the packet cannot hold a name.
-    pub(super) fn have_passed(self) -> bool {
+    /// Whether the rest of the packet cannot contain a name.
+    pub(super) fn is_past_name(self) -> bool {
         self.0 == Place::Passed
     }
 
     /// Replaces the escapes of a name in the next part of a packet. `mask` is that of the part's first four bytes. Returns how many
-    /// bytes at the end are an unfinished name; they are to be passed again, in front of the next part.
+    /// bytes at the end are an unfinished name. They must be passed again, followed by the next part.
     pub(super) fn replace(&mut self, part: &mut [u8], mut mask: [u8; 4]) -> usize {
         let Some(at) = self.find(part, mask) else { return 0 };
         mask.rotate_left(at % 4);
         self.replace_rest(&mut part[at..], mask)
     }
 
-    /// Where the next part of a packet has the first escape of a name.
+    /// The position of the first escape of a name in the next part of a packet.
     fn find(&mut self, part: &[u8], mask: [u8; 4]) -> Option<usize> {
         for (at, byte) in part.iter().enumerate() {
-            if self.have_passed() {
+            if self.is_past_name() {
                 return None;
             }
             let byte = byte ^ mask[at % 4];
@@ -97,7 +97,7 @@ impl EventNames {
         None
     }
 
-    /// The same as [`replace`](Self::replace), of a part that begins with the first escape.
+    /// Like [`replace`](Self::replace), for a part that begins with the first escape.
     fn replace_rest(&mut self, part: &mut [u8], mask: [u8; 4]) -> usize {
         let masked = part.iter().take(LONGEST).enumerate();
         let rest: Vec<u8> = masked.map(|(at, byte)| byte ^ mask[at % 4]).collect();
@@ -107,11 +107,11 @@ impl EventNames {
         for (at, byte) in plain(&rest).into_iter().flatten().enumerate() {
             part[at] = byte ^ mask[at % 4];
         }
-        self.leave();
+        self.skip();
         0
     }
 
-    /// Where the next part of a request's body has an escape in a name for the first time. A body holds any number of packets.
+    /// The position of the first escape of a name in the next part of a request's body, which contains any number of packets.
     #[must_use]
     pub fn find_in_body(&mut self, part: &[u8]) -> Option<usize> {
         let mut from = 0;
@@ -127,8 +127,8 @@ impl EventNames {
         None
     }
 
-    /// Replaces the escapes of names in a part of a body. Returns how many bytes at the end are an unfinished name; they are to be
-    /// passed again, in front of the next part.
+    /// Replaces the escapes of names in a part of a body. Returns how many bytes at the end are an unfinished name. They must be
+    /// passed again, followed by the next part.
     #[must_use]
     pub fn replace_in_body(&mut self, part: &mut [u8]) -> usize {
         let mut unfinished = 0;
@@ -142,7 +142,7 @@ impl EventNames {
     }
 }
 
-/// Where a text ends of which this is the rest.
+/// The position of the quote that ends a string, in the rest of that string.
 fn closing_quote(rest: &[u8]) -> Option<usize> {
     let mut at = 0;
     while let Some(byte) = rest.get(at) {
@@ -155,14 +155,14 @@ fn closing_quote(rest: &[u8]) -> Option<usize> {
     None
 }
 
-/// The rest of a name without escapes, up to its closing quote, and blanks up to where that quote was. What cannot stand in JSON
-/// without an escape becomes a question mark, which is in no event's name. `None` if it is no text.
+/// The rest of a name without escapes, with its closing quote, padded with spaces to its old length. Characters that JSON requires
+/// to be escaped become question marks, which no event's name contains. `None` if it is not a valid string.
 fn plain(rest: &[u8]) -> Option<Vec<u8>> {
     let end = closing_quote(rest)?;
     let quoted = [b"\"", &rest[..=end]].concat();
     let name: String = json::read(&quoted).ok()?;
-    let stands_bare = |char: char| char >= ' ' && !matches!(char, '"' | '\\');
-    let name: String = name.chars().map(|char| if stands_bare(char) { char } else { '?' }).collect();
+    let needs_no_escape = |char: char| char >= ' ' && !matches!(char, '"' | '\\');
+    let name: String = name.chars().map(|char| if needs_no_escape(char) { char } else { '?' }).collect();
     let mut plain = name.into_bytes();
     plain.push(b'"');
     plain.resize(end + 1, b' ');
@@ -185,7 +185,7 @@ mod tests {
         (r#"42["\"\\\n\u0000"]"#, r#"42["????"        ]"#),
         (r#"42["\u00e9\ud83d\ude00"]"#, "42[\"é😀\"            ]"),
         (r#"42["\ud83d"]"#, "42[\"\u{fffd}\"   ]"),
-        // What is no name stays as it is.
+        // Anything else than a name is unchanged.
         (r#"42["a\x"]"#, r#"42["a\x"]"#),
         (r#"42["say","\u0061"]"#, r#"42["say","\u0061"]"#),
         (r#"431["\u0061"]"#, r#"431["\u0061"]"#),
@@ -193,7 +193,7 @@ mod tests {
         (r#"["\u0061"]"#, r#"["\u0061"]"#),
     ];
 
-    /// Passes this on in parts of so many bytes, as a stream does.
+    /// Passes bytes on in parts of `size`, as a stream does.
     fn in_parts(bytes: &[u8], size: usize, mut replace: impl FnMut(usize, &mut [u8]) -> usize) -> Vec<u8> {
         let (mut passed, mut held) = (Vec::new(), Vec::new());
         for part in bytes.chunks(size) {
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn the_escapes_of_a_name_are_replaced_however_the_packet_is_cut() {
+    fn escapes_of_a_name_are_replaced_however_the_packet_is_cut() {
         for (packet, expected) in CASES {
             for size in [1, 2, 3, 5, 1000] {
                 let mut names = EventNames::default();
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn each_packet_of_a_body_has_a_name_of_its_own() {
+    fn the_name_of_each_packet_of_a_body_is_replaced() {
         let body = CASES.map(|(packet, _)| packet).join("\u{1e}");
         let expected = CASES.map(|(_, expected)| expected).join("\u{1e}");
         for size in [1, 2, 7, 10_000] {
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_without_end_is_not_held_for_ever() {
+    fn a_name_without_end_is_not_held_back_forever() {
         let mut endless = [br#"42["\u0061"#.to_vec(), vec![b'x'; LONGEST]].concat();
         let copy = endless.clone();
         assert_eq!(EventNames::default().replace(&mut endless, BARE), 0);

@@ -1,66 +1,66 @@
-//! How it is found out that a client has gone without a word.
+//! Detects dead clients.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How live connections are asked for signs of life.
+/// How connections are checked for dead clients.
 #[derive(Debug, Clone, Copy)]
 pub struct Heartbeat {
-    /// How often.
+    /// Interval between pings.
     pub interval: Duration,
-    /// How long it may take to give one.
+    /// How long a client may take to answer a ping.
     pub timeout: Duration,
 }
 
-/// The signs of life of one client: it has gone an interval and a timeout after the last one, but not before it was asked and
-/// had its time to answer, however late this process was.
+/// The heartbeat of one client. It expires an interval and a timeout after the client was last heard from, but never before the
+/// client was pinged and had a full timeout to answer, even if this process was late to ping it.
 #[derive(Debug)]
-pub struct Pulse {
+pub struct HeartbeatTimer {
     heartbeat: Heartbeat,
-    ask_at: Instant,
+    ping_at: Instant,
     heard_at: Instant,
-    /// When it was asked first since it was heard.
-    asked_at: Option<Instant>,
+    /// When the client was first pinged since it was last heard from.
+    pinged_at: Option<Instant>,
 }
 
-impl Pulse {
-    /// Of a client that was heard just now.
+impl HeartbeatTimer {
+    /// Starts the timer of a client that was heard from just now.
     #[must_use]
     pub fn start(heartbeat: Heartbeat) -> Self {
         let now = Instant::now();
-        Self { heartbeat, ask_at: now + heartbeat.interval, heard_at: now, asked_at: None }
+        Self { heartbeat, ping_at: now + heartbeat.interval, heard_at: now, pinged_at: None }
     }
 
-    /// The client gave a sign of life.
+    /// The client has sent something.
     pub fn heard(&mut self) {
-        (self.heard_at, self.asked_at) = (Instant::now(), None);
+        (self.heard_at, self.pinged_at) = (Instant::now(), None);
     }
 
-    /// It is asked for the next one.
-    pub fn ask(&mut self) {
+    /// A ping is sent to the client.
+    pub fn pinged(&mut self) {
         let now = Instant::now();
-        self.ask_at = now + self.heartbeat.interval;
-        self.asked_at.get_or_insert(now);
+        self.ping_at = now + self.heartbeat.interval;
+        self.pinged_at.get_or_insert(now);
     }
 
-    /// When it has gone, unless it is heard by then. What is sent to it now has so long to be taken.
+    /// When the timer expires, unless the client is heard from before. Also the deadline for a write that begins now.
     #[must_use]
-    pub fn end(&self) -> Instant {
-        let asked_at = self.asked_at.unwrap_or_else(Instant::now);
-        asked_at.max(self.heard_at + self.heartbeat.interval) + self.heartbeat.timeout
+    pub fn deadline(&self) -> Instant {
+        let pinged_at = self.pinged_at.unwrap_or_else(Instant::now);
+        pinged_at.max(self.heard_at + self.heartbeat.interval) + self.heartbeat.timeout
     }
 
-    /// When there is something to be done: to ask it, or to give it up.
+    /// When to ping the client, or to check whether the timer has expired.
     #[must_use]
     pub fn due(&self) -> Instant {
-        if self.asked_at.is_some() { self.ask_at.min(self.end()) } else { self.ask_at }
+        if self.pinged_at.is_some() { self.ping_at.min(self.deadline()) } else { self.ping_at }
     }
 
-    /// Whether it was asked and has not answered in time.
+    /// Whether the client was pinged and has not answered in time.
     #[must_use]
-    pub fn is_gone(&self) -> bool {
-        self.asked_at.is_some() && self.end() <= Instant::now()
+    pub fn has_expired(&self) -> bool {
+        self.pinged_at.is_some() && self.deadline() <= Instant::now()
     }
 }
 
@@ -74,36 +74,36 @@ mod tests {
 
     const HEARTBEAT: Heartbeat = Heartbeat { interval: Duration::from_secs(25), timeout: Duration::from_secs(20) };
 
-    /// Asks until it has gone; gives how long that took.
-    async fn live_on(pulse: &mut Pulse) -> Duration {
+    /// Pings until the timer expires. Returns how long that took.
+    async fn time_to_expiry(timer: &mut HeartbeatTimer) -> Duration {
         let began = Instant::now();
-        while !pulse.is_gone() {
-            pulse.ask();
-            sleep_until(pulse.due()).await;
+        while !timer.has_expired() {
+            timer.pinged();
+            sleep_until(timer.due()).await;
         }
         began.elapsed()
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_says_nothing_has_gone_an_interval_and_a_timeout_after_the_last_sign_of_life() {
-        let mut pulse = Pulse::start(HEARTBEAT);
-        sleep_until(pulse.due()).await;
-        pulse.ask();
+    async fn the_timer_expires_an_interval_and_a_timeout_after_the_client_was_last_heard_from() {
+        let mut timer = HeartbeatTimer::start(HEARTBEAT);
+        sleep_until(timer.due()).await;
+        timer.pinged();
         advance(SECOND).await;
-        pulse.heard();
+        timer.heard();
         advance(9 * SECOND).await;
-        pulse.heard();
-        sleep_until(pulse.due()).await;
-        assert!(!pulse.is_gone());
-        // It was asked 15 s after it was heard, and has gone 45 s after that.
-        assert_eq!(live_on(&mut pulse).await, 30 * SECOND);
+        timer.heard();
+        sleep_until(timer.due()).await;
+        assert!(!timer.has_expired());
+        // The client was last heard from 15 s ago, and the timer expires 45 s after that.
+        assert_eq!(time_to_expiry(&mut timer).await, 30 * SECOND);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_could_not_be_asked_in_time_has_time_to_answer() {
-        let mut pulse = Pulse::start(HEARTBEAT);
+    async fn a_client_that_is_pinged_late_has_a_full_timeout_to_answer() {
+        let mut timer = HeartbeatTimer::start(HEARTBEAT);
         advance(3600 * SECOND).await;
-        assert!(pulse.due() <= Instant::now() && !pulse.is_gone());
-        assert_eq!(live_on(&mut pulse).await, HEARTBEAT.timeout);
+        assert!(timer.due() <= Instant::now() && !timer.has_expired());
+        assert_eq!(time_to_expiry(&mut timer).await, HEARTBEAT.timeout);
     }
 }

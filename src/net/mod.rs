@@ -1,7 +1,7 @@
-//! From a socket to a request: the accept loop, with the bounds that a bare `axum::serve` lacks.
+//! From a socket to a request: the accept loop, with the limits that plain `axum::serve` lacks.
 //!
-//! A connection that sends no request head, or no body, in time is closed; a peer that takes no bytes is given up by the kernel,
-//! one that takes next to none by us; and whoever holds a request's [`ConnectionHandle`] can end its connection at once.
+//! A connection whose request head or body is late is closed. The kernel closes a connection whose peer acknowledges nothing, this
+//! module one whose peer reads too slowly. A request's [`ConnectionHandle`] can close its connection at once.
 
 use std::convert::Infallible;
 use std::io;
@@ -44,15 +44,15 @@ mod head;
 mod heartbeat;
 mod line_ends;
 mod origin;
-mod patience;
 mod refusal;
 mod rewrite;
 mod server_frames;
 mod server_url;
+mod slow_peer;
 mod stream;
-mod unread_answers;
+mod unread_responses;
 
-pub use bans::{Closable, ShutOut};
+pub use bans::{BanEnforcer, Closable};
 pub use body::BodyDeadline;
 use caching::forbid_caching;
 pub use client_address::{ClientAddress, TrustedProxies};
@@ -61,39 +61,39 @@ pub use client_mark::ClientMark;
 use compact::compact_head;
 pub use connection_handle::ConnectionHandle;
 pub use cookies::cookie_value;
-use cors::{cors, is_preflight, leave_out_content};
+use cors::{cors, is_preflight, set_no_content};
 pub use event_names::EventNames;
-pub use heartbeat::{Heartbeat, Pulse};
+pub use heartbeat::{Heartbeat, HeartbeatTimer};
 pub use origin::{ClientUrl, ClientUrlError, Origins};
 pub use refusal::{refusal, retry_later};
 pub use server_url::{PublicUrl, PublicUrlError, ServerUrl};
 use stream::TrackedStream;
 
-/// How long a client may take to send a request's head, also the first one.
+/// How long a client may take to send a request's head, also the first one of a connection.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The largest head of a request, in bytes: 431 beyond. Bodies are read in pieces of that size.
+/// The largest head of a request, in bytes; the response to a larger one is 431. Bodies are read in chunks of that size.
 const HEAD: usize = 32 << 10;
 
-/// How long bytes may stay unacknowledged before the kernel gives the peer up.
+/// How long bytes may stay unacknowledged before the kernel closes the connection.
 const PEER_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Bytes that may wait in the kernel until they can be sent: more would count as taken by the peer, and cost memory.
+/// Unsent bytes that the kernel may buffer. More would cost memory, and hide that the peer does not read.
 #[cfg(target_os = "linux")]
 const UNSENT: u32 = 128 << 10;
 
-/// How long to wait before accepting again when the process has no descriptor left.
-const OUT_OF_DESCRIPTORS: Duration = Duration::from_millis(100);
+/// Delay after an error of `accept`, such as when the process has no file descriptor left.
+const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
 /// How many connections may be open at once.
-const CONNECTIONS: usize = 100_000;
+const MAX_CONNECTIONS: usize = 100_000;
 
-/// Accepts connections until `stop`, then returns; connections that are being served go on, as tasks of `tasks`.
+/// Accepts connections until `stop`, then returns. Open connections continue, as tasks of `tasks`.
 pub async fn serve(listener: &TcpListener, router: Router, stop: CancellationToken, tasks: TaskTracker) {
-    let permits = Arc::new(Semaphore::new(CONNECTIONS));
+    let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
         let accept = async {
-            // Never closed, so there is always a permit in the end.
+            // The semaphore is never closed, so this cannot fail.
             let permit = permits.clone().acquire_owned().await.ok();
             listener.accept().await.map(|(stream, peer)| (stream, peer, permit))
         };
@@ -107,13 +107,13 @@ pub async fn serve(listener: &TcpListener, router: Router, stop: CancellationTok
                     tracing::debug!(%error, "Could not set up a connection");
                     continue;
                 }
-                // Whoever waits for the tasks waits for the last frames of websockets, too.
+                // The token makes `tasks.wait()` also wait for the last frames of websockets.
                 let stream = TrackedStream::new(stream, (permit, tasks.token()));
                 tasks.spawn(serve_connection(stream, peer, router.clone(), stop.clone()));
             }
             Err(error) => {
                 tracing::warn!(%error, "Could not accept a connection");
-                tokio::time::sleep(OUT_OF_DESCRIPTORS).await;
+                tokio::time::sleep(ACCEPT_RETRY).await;
             }
         }
     }
@@ -129,7 +129,7 @@ async fn serve_connection<G: Send + Unpin + 'static>(
     let connection_handle = stream.connection_handle();
     let service = service_fn(move |request| {
         let (router, connection_handle) = (router.clone(), connection_handle.clone());
-        async move { Ok::<_, Infallible>(answer(router, connection_handle, peer, request).await) }
+        async move { Ok::<_, Infallible>(respond(router, connection_handle, peer, request).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -151,11 +151,11 @@ async fn serve_connection<G: Send + Unpin + 'static>(
     }
 }
 
-/// What all requests pass before they get to a face: these pages may use the server, these proxies say for whom they ask, and links in
-/// answers begin with one of these addresses.
+/// Adds the layers that all requests pass before they reach a face. `pages`: origins that may use the server; `proxies`: whose
+/// headers about their clients are trusted; `public_urls`: what links in responses begin with.
 ///
 /// # Errors
-/// If an address of a page cannot be one.
+/// If an origin is not a valid header value.
 pub fn in_front(
     router: Router,
     pages: &Origins,
@@ -166,8 +166,8 @@ pub fn in_front(
     Ok(router.layer(cors(pages)?).layer(middleware::from_fn_with_state(front, prepare)))
 }
 
-/// Finds out where a request comes from, also for the response, copies its head if it may stay for long, and completes the response. One layer, because a
-/// request that waits holds memory for each layer that it has passed.
+/// Determines the client's address, copies the request's head if it may be held for long, and completes the response. A single layer,
+/// because a request that waits holds memory for each layer that it has passed.
 async fn prepare(State(front): State<Front>, mut request: axum::extract::Request, next: Next) -> Response {
     find_address(&front, &mut request);
     compact_head(&mut request);
@@ -176,15 +176,15 @@ async fn prepare(State(front): State<Front>, mut request: axum::extract::Request
     let mut response = next.run(request).await;
     response.extensions_mut().insert(client);
     if is_preflight {
-        leave_out_content(&mut response);
+        set_no_content(&mut response);
     } else {
         forbid_caching(&mut response);
     }
     response
 }
 
-/// Answers one request.
-async fn answer(
+/// Serves one request.
+async fn respond(
     router: Router,
     connection_handle: ConnectionHandle,
     peer: SocketAddr,
@@ -212,14 +212,14 @@ async fn answer(
     } else if let Some(bytes) = response.body().size_hint().exact() {
         let client = response.extensions().get::<ClientAddress>();
         let to = client.map_or_else(|| Source::of(peer.ip()), ClientAddress::source);
-        unread_answers::count(&connection_handle, to, usize::try_from(bytes).unwrap_or(usize::MAX));
+        unread_responses::count(&connection_handle, to, usize::try_from(bytes).unwrap_or(usize::MAX));
     }
     response
 }
 
 fn set_options(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    // A peer that stops reading would otherwise keep its buffers, and its descriptor, for many minutes.
+    // Otherwise, a dead peer would hold its buffers and its file descriptor for many minutes.
     #[cfg(target_os = "linux")]
     SockRef::from(stream).set_tcp_user_timeout(Some(PEER_TIMEOUT))?;
     #[cfg(target_os = "linux")]

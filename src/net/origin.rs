@@ -1,4 +1,4 @@
-//! Which pages may use the server, and what their browsers may add by themselves.
+//! Which pages may use the server, and protection against cross-site request forgery.
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -11,14 +11,14 @@ use url::{Origin, Position, Url};
 use super::cookies::has_cookie;
 use super::refusal::refusal;
 
-/// Schemes whose pages have no origin of their own, or that lead to no page.
+/// Schemes whose pages have an opaque origin, or that are not of pages.
 const NOT_PAGES: [&str; 9] = ["about", "blob", "data", "file", "ftp", "javascript", "mailto", "ws", "wss"];
 
-/// Cookies that show who somebody is: the dashboard's, and those of the storefront's customers and panels.
-const PROOFS: [&str; 3] = ["token", "sessionid", "panel"];
+/// Cookies that authenticate: the dashboard's, and those of the storefront's customers and panels.
+const CREDENTIAL_COOKIES: [&str; 3] = ["token", "sessionid", "panel"];
 
-/// Where a browser's part is served, e.g. `https://shop.example.com`: its pages may use the server, and mailed links lead there.
-/// `https://*.example.com` stands for every name below `example.com`, but not for that name; `capacitor://localhost` is an app.
+/// The URL of a frontend, e.g. `https://shop.example.com`: its pages may use the server, and links in mails lead there.
+/// `https://*.example.com` means every name below `example.com`, but not `example.com`; `capacitor://localhost` is an app.
 ///
 /// ```
 /// use deskline::net::ClientUrl;
@@ -28,46 +28,46 @@ const PROOFS: [&str; 3] = ["token", "sessionid", "panel"];
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientUrl {
-    /// As it was given, without a final slash.
+    /// As configured, without a final slash.
     text: String,
-    /// What a browser says of a page there; for many names, `https://*.example.com`.
+    /// As a browser sends it; for a wildcard, `https://*.example.com`.
     origin: String,
 }
 
-/// A text was given that is no such address.
+/// Why a text is not a [`ClientUrl`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ClientUrlError {
-    /// Every origin at once.
+    /// `*`: any origin.
     #[error("browsers refuse `*` for requests with credentials\nhint: name each origin, like https://shop.example.com")]
     Everybody,
-    /// A `*` that does not stand for the first part of a name.
+    /// A `*` that is not the first part of a host name.
     #[error("`*` is only allowed as the first part of a host name\nhint: write https://*.example.com")]
     Wildcard,
-    /// All else.
+    /// Not a URL, or one that no page has.
     #[error("not an origin like https://shop.example.com")]
     NoAddress,
 }
 
 impl ClientUrl {
-    /// As it was given, without a final slash.
+    /// The URL as configured, without a final slash.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// What a browser says of a page there: no path, no port that goes without saying.
+    /// The origin as a browser sends it: without a path, and without the default port.
     #[must_use]
     pub fn origin(&self) -> &str {
         &self.origin
     }
 
-    /// Whether it is one address of the web, to which a link can lead.
+    /// Whether a link can lead there: it is HTTP or HTTPS, and has no wildcard.
     #[must_use]
     pub fn is_page(&self) -> bool {
         self.origin.starts_with("http") && self.wildcard().is_none()
     }
 
-    /// The scheme with `://`, and what a host has to end with, if it stands for many.
+    /// For a wildcard: the scheme with `://`, and the suffix that a host must have.
     fn wildcard(&self) -> Option<(&str, &str)> {
         self.origin.split_once('*')
     }
@@ -86,25 +86,25 @@ impl FromStr for ClientUrl {
             return Err(ClientUrlError::Wildcard);
         }
         let url = Url::parse(&plain).map_err(|_| ClientUrlError::NoAddress)?;
-        // The parser mends these, as browsers do, but the text is put into links as it is.
-        let is_broken =
+        // The parser corrects these, as browsers do, but links begin with the text as configured.
+        let is_malformed =
             !plain.contains("://") || plain.contains(|c: char| c.is_whitespace() || c.is_control() || c == '\\');
         let has_more = url[..Position::BeforeHost].contains('@') || url.query().is_some() || url.fragment().is_some();
-        if is_broken || has_more || !url.has_host() || NOT_PAGES.contains(&url.scheme()) {
+        if is_malformed || has_more || !url.has_host() || NOT_PAGES.contains(&url.scheme()) {
             return Err(ClientUrlError::NoAddress);
         }
         let (text, origin) = (text.to_owned(), origin_of(&url));
         if plain == text {
             return Ok(Self { text, origin });
         }
-        // `https://*.com` would let in every shop there is.
+        // `https://*.com` would allow every shop in the world.
         let is_narrow = url.host_str().is_some_and(|host| host.contains('.') || host == "localhost");
         let origin = origin.replacen("://", "://*.", 1);
         if is_narrow { Ok(Self { text, origin }) } else { Err(ClientUrlError::Wildcard) }
     }
 }
 
-/// The origin of an address, as a browser puts it: in small letters, without a path and without the scheme's own port.
+/// The origin of a URL as a browser writes it: in lower case, without a path and without the default port.
 fn origin_of(url: &Url) -> String {
     match url.origin() {
         origin @ Origin::Tuple(..) => origin.ascii_serialization(),
@@ -115,24 +115,24 @@ fn origin_of(url: &Url) -> String {
     }
 }
 
-/// The same for a text; `None` if it is no address, such as the `null` of a page without an origin.
+/// The same for a text; `None` if it is not a URL, such as the `null` of a page with an opaque origin.
 fn read_origin(text: &str) -> Option<String> {
     Url::parse(text).ok().filter(Url::has_host).map(|url| origin_of(&url))
 }
 
-/// The pages that may use the server. Clones share them.
+/// The origins whose pages may use the server. Clones share them.
 #[derive(Debug, Clone)]
 pub struct Origins(Arc<Known>);
 
 #[derive(Debug)]
 struct Known {
     clients: Vec<ClientUrl>,
-    /// Origins under which the server itself is found.
+    /// Origins of the server itself.
     own: Vec<String>,
 }
 
 impl Origins {
-    /// Those of the clients, and those under which the server itself is found.
+    /// The origins of `clients`, and `own`, those of the server itself.
     #[must_use]
     pub fn new(clients: &[ClientUrl], own: &[String]) -> Self {
         Self(Arc::new(Known {
@@ -141,7 +141,7 @@ impl Origins {
         }))
     }
 
-    /// The origin, if there is but one.
+    /// The origin, if there is only one.
     pub(super) fn only(&self) -> Option<String> {
         match self.0.clients.as_slice() {
             [only] if only.wildcard().is_none() => Some(only.origin().to_owned()),
@@ -155,7 +155,7 @@ impl Origins {
         read_origin(origin).is_some_and(|origin| self.has_client(&origin))
     }
 
-    /// The same for an origin in a browser's spelling.
+    /// The same for an origin as a browser writes it.
     fn has_client(&self, origin: &str) -> bool {
         self.0.clients.iter().any(|client| match client.wildcard() {
             None => client.origin() == origin,
@@ -166,29 +166,29 @@ impl Origins {
         })
     }
 
-    /// Whether a page of this origin may use the server that it has found under this `Host`: one that the settings name, or one
-    /// of the server's own.
+    /// Whether a page of this origin may use the server: one that the settings name, or one of the server itself. `host`: the `Host`
+    /// of the request.
     #[must_use]
     pub fn allows(&self, origin: &str, host: Option<&str>) -> bool {
-        let Some(said) = read_origin(origin) else { return false };
-        if self.has_client(&said) || self.0.own.contains(&said) {
+        let Some(origin) = read_origin(origin) else { return false };
+        if self.has_client(&origin) || self.0.own.contains(&origin) {
             return true;
         }
         let is_known =
             |host: &str| self.0.own.iter().any(|own| own.split_once("://").is_some_and(|(_, own)| own == host));
-        // Without a setting that says how pages find this server, a page of its own may have come over TLS or not.
+        // Without a setting for this host, one of the server's own pages may have been loaded with or without TLS.
         host.filter(|host| !is_known(&host.to_ascii_lowercase())).is_some_and(|host| {
             ["http", "https"]
                 .into_iter()
-                .any(|scheme| read_origin(&format!("{scheme}://{host}")).as_ref() == Some(&said))
+                .any(|scheme| read_origin(&format!("{scheme}://{host}")).as_ref() == Some(&origin))
         })
     }
 
-    /// The refusal of a request of a foreign page that only a browser has made credible, with a cookie or a password that it adds
-    /// by itself: 403, before a socket is opened or anything is changed.
+    /// Returns a 403 response if the request was sent by a page of a foreign origin and is authenticated only by what the browser adds
+    /// automatically, a cookie or a password. Applies to sockets and to requests that may change something.
     ///
-    /// A token counts from anywhere, since no page has it that was not given it. The portal's sockets check the origin in any
-    /// case, as their original did. Programs send no `Origin`.
+    /// A token is accepted from any origin, since only a page that was given it can send it. The portal's sockets always check the
+    /// origin, as those of the replaced server did. Programs send no `Origin`.
     #[must_use]
     pub fn refuse(&self, request: &Request) -> Option<Response> {
         let message = "Pages of this origin may not use this server";
@@ -204,12 +204,12 @@ fn is_forged(origins: &Origins, request: &Request) -> bool {
         Some(origin) if origins.allows(origin, text(header::HOST)) => false,
         Some(_) => {
             let changes = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-            is_portal_socket(path) || ((is_socket || changes) && has_ambient_proof(headers))
+            is_portal_socket(path) || ((is_socket || changes) && has_ambient_credentials(headers))
         }
-        // A page can ask without an `Origin` as well, for a picture or a script.
+        // A page can also send requests without an `Origin`, for an image or a script.
         None => {
             let is_cross_site = headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site");
-            is_socket && is_cross_site && has_ambient_proof(headers)
+            is_socket && is_cross_site && has_ambient_credentials(headers)
         }
     }
 }
@@ -219,12 +219,12 @@ fn is_portal_socket(path: &str) -> bool {
     room.is_some_and(|room| !room.is_empty() && room.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// Whether the request has a proof that a browser adds by itself, whatever page it comes from.
-fn has_ambient_proof(headers: &HeaderMap) -> bool {
+/// Whether the request has credentials that a browser adds automatically, whichever page sends it.
+fn has_ambient_credentials(headers: &HeaderMap) -> bool {
     let mut authorizations = headers.get_all(header::AUTHORIZATION).iter().filter_map(|value| value.to_str().ok());
     let has_password =
         authorizations.any(|value| value.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case("basic ")));
-    has_password || has_cookie(headers, &PROOFS)
+    has_password || has_cookie(headers, &CREDENTIAL_COOKIES)
 }
 
 #[cfg(test)]
@@ -237,8 +237,8 @@ mod tests {
     }
 
     #[test]
-    fn an_origin_is_what_a_browser_would_say() {
-        for (given, origin) in [
+    fn an_origin_is_written_as_a_browser_writes_it() {
+        for (url, origin) in [
             ("http://localhost:5173", "http://localhost:5173"),
             (" https://shop.test/ ", "https://shop.test"),
             ("https://SHOP.test:443/desk/", "https://shop.test"),
@@ -252,12 +252,12 @@ mod tests {
             ("https://größe.test", "https://xn--gre-6ka8i.test"),
             ("https://shop.test:", "https://shop.test"),
         ] {
-            assert_eq!(given.parse::<ClientUrl>().unwrap().origin(), origin);
+            assert_eq!(url.parse::<ClientUrl>().unwrap().origin(), origin);
         }
     }
 
     #[test]
-    fn what_no_page_comes_from_is_refused() {
+    fn urls_that_no_page_has_are_rejected() {
         assert_eq!("*".parse::<ClientUrl>(), Err(ClientUrlError::Everybody));
         for text in [
             "",
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wildcard_means_every_name_below_and_nothing_else() {
+    fn a_wildcard_means_every_subdomain_and_nothing_else() {
         let origins = origins(&["https://*.example.com", "capacitor://localhost"], &[]);
         for origin in
             ["https://a.example.com", "https://a.b.example.com", "https://A.Example.com:443", "capacitor://localhost"]
@@ -334,11 +334,11 @@ mod tests {
         assert!(!local.allows("null", Some("null")));
         let public = origins(&["http://localhost:5173"], &["https://chat.test"]);
         assert!(public.allows("https://chat.test", Some("chat.test")));
-        assert!(!public.allows("http://chat.test", Some("chat.test")), "the settings say how pages find it");
+        assert!(!public.allows("http://chat.test", Some("chat.test")), "the setting says https");
     }
 
     #[test]
-    fn what_a_browser_adds_by_itself_counts_for_known_pages_alone() {
+    fn credentials_that_a_browser_adds_are_accepted_from_known_pages_only() {
         let origins = origins(&["https://shop.test"], &[]);
         let asks = |method: &str, path: &str, headers: &[(&str, &str)]| {
             let mut request = Request::builder().method(method).uri(path).header("host", "chat.test");
@@ -366,10 +366,10 @@ mod tests {
             }
             assert!(
                 !asks("GET", "/socket.io/?EIO=4&transport=polling", &[("origin", foreign)]),
-                "it has to show a token"
+                "it has to send a token"
             );
             assert!(!asks("POST", "/api/auth/login", &[("origin", foreign), ("authorization", "Bearer x")]));
-            assert!(asks("GET", "/ws/chat/12/?token=x", &[("origin", foreign)]), "as the portal's original did");
+            assert!(asks("GET", "/ws/chat/12/?token=x", &[("origin", foreign)]), "as the replaced server did");
         }
         assert!(!asks("GET", "/ws/chat/12/?token=x", &[("origin", "https://shop.test")]));
         assert!(asks("GET", "/socket.io/?EIO=4&transport=polling", &[("sec-fetch-site", "cross-site"), cookie]));

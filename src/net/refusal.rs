@@ -1,4 +1,4 @@
-//! Refusals of requests whose dialect is not known yet.
+//! Error responses to requests whose dialect is not known yet.
 
 use axum::Json;
 use axum::http::header::RETRY_AFTER;
@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::limits::RateLimited;
 
-/// A refusal in the words of every dialect at once, with `code` for programs; if a later try may succeed, with `retryAfterMs`
+/// An error response in the format of all dialects at once, with `code` for programs. If a retry may succeed, it has `retryAfterMs`
 /// and `Retry-After`.
 #[must_use]
 pub fn refusal(status: StatusCode, code: &str, message: &str, retry: Option<RateLimited>) -> Response {
@@ -19,7 +19,7 @@ pub fn refusal(status: StatusCode, code: &str, message: &str, retry: Option<Rate
     retry_later(status, body, retry)
 }
 
-/// JSON that says when to try again: in `Retry-After`, in seconds. `body` says it in milliseconds.
+/// A JSON response with `Retry-After`, in seconds. `body` should contain the same time in milliseconds.
 #[must_use]
 pub fn retry_later(status: StatusCode, body: impl Serialize, limited: RateLimited) -> Response {
     let seconds = HeaderValue::from(limited.retry_after_secs());

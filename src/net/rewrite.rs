@@ -1,21 +1,20 @@
-//! Replaces one known byte string in what a connection sends, once.
+//! Replaces a byte string in what a connection sends, once.
 //!
-//! For what a library writes by itself and offers no way to change. The caller knows the bytes exactly, and asks for the
-//! replacement before they can be written. If they are not seen whole in one write within the next few, everything goes out as
-//! it was.
+//! For a packet that socketioxide writes and offers no way to change. The caller knows the exact bytes, and requests the replacement
+//! before they can be written. If they do not appear in a single write within the next 16 KiB, nothing is replaced.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 
-/// How many bytes are searched before it is given up.
+/// Bytes that are searched before the replacement is dropped.
 const SEARCHED: usize = 16 << 10;
 
-/// What is to be replaced, if anything is.
+/// The replacement of a connection, if any.
 #[derive(Debug, Default)]
 pub(super) struct Rewrite {
     wanted: Mutex<Option<Box<Replacement>>>,
-    /// Whether there is one: a write looks at this alone.
+    /// Whether there is a replacement. Writes check only this, without taking the lock.
     is_wanted: AtomicBool,
 }
 
@@ -23,7 +22,7 @@ pub(super) struct Rewrite {
 struct Replacement {
     from: Vec<u8>,
     to: Vec<u8>,
-    /// Bytes that are still to be searched.
+    /// Bytes that remain to be searched.
     left: usize,
 }
 
@@ -39,7 +38,7 @@ impl Rewrite {
         self.is_wanted.load(Ordering::Acquire)
     }
 
-    /// If the bytes are in `buf`: how much of it is done with, and what to send in its place.
+    /// If `buf` contains the bytes: how much of it is consumed, and what to send in its place.
     pub(super) fn apply(&self, buf: &[u8]) -> Option<(usize, Vec<u8>)> {
         let mut wanted = self.wanted.lock();
         let replacement = wanted.as_mut()?;
@@ -78,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_come_soon_is_not_searched_for_ever() {
+    fn the_search_ends_after_a_while() {
         let rewrite = Rewrite::default();
         rewrite.replace_once(b"two".to_vec(), b"three".to_vec());
         assert_eq!(rewrite.apply(&[b'x'; SEARCHED]), None);

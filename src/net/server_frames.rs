@@ -1,9 +1,9 @@
-//! Counts the Socket.IO events in what is written to a websocket.
+//! Counts the Socket.IO events that are written to a websocket.
 //!
-//! An event waits in a queue of `engineioxide` before it is written, and that queue cannot be asked how full it is. Whether
-//! everything has been written is therefore found by counting: the events that were queued against those that were written.
+//! An event waits in a queue of `engineioxide` before it is written, and the length of that queue is not public. So the events that
+//! were written are counted, and compared with those that were queued.
 
-/// What the text of an event begins with: an Engine.IO message that is a Socket.IO EVENT without attachments.
+/// The beginning of an event: an Engine.IO message that is a Socket.IO EVENT without attachments.
 const EVENT: &[u8] = b"42";
 
 /// The longest head of a frame that is not masked.
@@ -11,14 +11,14 @@ const HEAD: usize = 10;
 
 const TEXT: u8 = 0x1;
 
-/// Follows the frames that a server writes, from the response that accepts the upgrade on.
+/// Parses the frames that the server writes, beginning with the response that accepts the upgrade.
 #[derive(Debug, Default)]
 pub(super) struct ServerFrames {
     place: Place,
-    /// The head of the frame, as far as it was written.
+    /// The head of the current frame, as far as it was written.
     head: [u8; HEAD],
     written: u8,
-    /// Bytes of the payload that are still to come.
+    /// Bytes of the payload that have not been written yet.
     payload: u64,
 }
 
@@ -28,17 +28,17 @@ enum Place {
     /// The HTTP response, or a frame if there is none.
     #[default]
     Start,
-    /// The head of the HTTP response, of whose last four bytes so many end it.
+    /// The head of the HTTP response. The number: bytes of the final CR LF CR LF written so far.
     Response(u8),
     Head,
-    /// A payload, of whose bytes so many are those of an event.
+    /// The payload of a text. The number: bytes that match [`EVENT`] so far.
     Text(u8),
-    /// A payload that is no event.
+    /// A payload that is not an event.
     Other,
 }
 
 impl ServerFrames {
-    /// These bytes were written. Returns the number of events that are now complete.
+    /// Parses bytes that were written. Returns how many events were completed.
     pub(super) fn write(&mut self, mut bytes: &[u8]) -> u64 {
         let mut events = 0;
         while let Some(&byte) = bytes.first() {
@@ -78,7 +78,7 @@ impl ServerFrames {
         events
     }
 
-    /// Once the head is complete, its payload begins.
+    /// Begins the payload if the head is complete.
     fn begin_payload(&mut self) {
         let head = &self.head[..usize::from(self.written)];
         let [first, second, length @ ..] = head else { return };
@@ -94,6 +94,7 @@ impl ServerFrames {
         }
     }
 
+    /// Compares the beginning of a payload with that of an event.
     fn compare(&mut self, payload: &[u8]) {
         for byte in payload {
             match self.place {
@@ -129,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn events_are_counted_once_they_are_complete_however_they_are_cut() {
+    fn complete_events_are_counted_however_the_stream_is_cut() {
         let event = |length: usize| frame(1, format!(r#"42["e","{}"]"#, "42".repeat(length)).as_bytes());
         let others = [&b"2"[..], b"4", b"40{}", b"43[1]", b"", b"3probe"].map(|text| frame(1, text)).concat();
         let frames = [event(1), others, frame(2, b"42[]"), event(100), frame(9, b"42"), event(40_000)].concat();

@@ -1,7 +1,7 @@
-//! The address under which a client finds this server, for answers that contain links.
+//! The URL at which a client reaches this server, for responses that contain links.
 //!
-//! `Host` is what a client says, so a configured address goes first. Proxies that are declared as trusted are believed when they say how
-//! the request reached them (`X-Forwarded-Proto`, `X-Forwarded-Host`, `Forwarded`); nobody else is.
+//! A client can send any `Host`, so a configured URL takes precedence. The headers that describe the original request
+//! (`X-Forwarded-Proto`, `X-Forwarded-Host`, `Forwarded`) are accepted from trusted proxies only.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -16,7 +16,7 @@ use url::{Position, Url};
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
-/// Where pages find this server, e.g. `https://chat.example.com`.
+/// A URL at which pages reach this server, e.g. `https://chat.example.com`.
 ///
 /// ```
 /// use deskline::net::PublicUrl;
@@ -26,7 +26,7 @@ const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host")
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublicUrl(Url);
 
-/// A text was given that is no such address.
+/// A text is not a [`PublicUrl`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a URL like https://chat.example.com")]
 pub struct PublicUrlError;
@@ -54,8 +54,8 @@ impl fmt::Display for PublicUrl {
     }
 }
 
-/// How a request reached the outermost trusted proxy, and the configured addresses. Left with each request, so that an answer which
-/// contains links, and no other, works out where they lead.
+/// How a request reached the outermost trusted proxy, and the configured URLs. An extension of each request, so that [`ServerUrl`] is
+/// computed only for responses with links.
 #[derive(Debug, Clone, Default)]
 pub(super) struct ReachedAt {
     configured: Arc<[PublicUrl]>,
@@ -69,8 +69,8 @@ impl ReachedAt {
         if !is_from_trusted_proxy {
             return Self { configured, ..Self::default() };
         }
-        let proto = said(headers, &X_FORWARDED_PROTO).or_else(|| forwarded(headers, "proto"));
-        let host = said(headers, &X_FORWARDED_HOST).or_else(|| forwarded(headers, "host"));
+        let proto = last_value(headers, &X_FORWARDED_PROTO).or_else(|| forwarded(headers, "proto"));
+        let host = last_value(headers, &X_FORWARDED_HOST).or_else(|| forwarded(headers, "host"));
         Self {
             configured,
             is_https: proto.is_some_and(|proto| proto.eq_ignore_ascii_case("https")),
@@ -79,19 +79,19 @@ impl ReachedAt {
     }
 }
 
-/// The beginning of every link in the answer to a request, e.g. `https://chat.example.com`: of several configured addresses the one
-/// whose host was asked for, else the first; without any, the host that was asked for.
+/// The beginning of every link in the response to a request, e.g. `https://chat.example.com`: the configured URL with the requested
+/// host, or else the first configured one; without any, the requested host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerUrl(Box<str>);
 
 impl ServerUrl {
-    /// Of a request with these headers and extensions, which has passed [`in_front`](super::in_front).
+    /// The URL for a request with these headers and extensions, which has passed [`in_front`](super::in_front).
     #[must_use]
     pub fn of(headers: &HeaderMap, extensions: &Extensions) -> Self {
         let unknown = ReachedAt::default();
         let ReachedAt { configured, is_https, host } = extensions.get::<ReachedAt>().unwrap_or(&unknown);
-        let asked_for = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
-        let host = host.as_deref().unwrap_or(asked_for);
+        let requested = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
+        let host = host.as_deref().unwrap_or(requested);
         let known = configured.iter().find(|url| url.host().eq_ignore_ascii_case(host)).or(configured.first());
         let scheme = if *is_https { "https" } else { "http" };
         Self(known.map_or_else(|| format!("{scheme}://{host}"), ToString::to_string).into())
@@ -112,14 +112,14 @@ impl<S: Sync> FromRequestParts<S> for ServerUrl {
     }
 }
 
-/// The last value: the one that the nearest proxy has added.
-fn said<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+/// The last value of a header: the one that the nearest proxy has added.
+fn last_value<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     let line = headers.get_all(name).iter().next_back()?.to_str().ok()?;
     line.rsplit(',').next().map(str::trim)
 }
 
 fn forwarded<'a>(headers: &'a HeaderMap, wanted: &str) -> Option<&'a str> {
-    let mut pairs = said(headers, &header::FORWARDED)?.split(';').filter_map(|pair| pair.trim().split_once('='));
+    let mut pairs = last_value(headers, &header::FORWARDED)?.split(';').filter_map(|pair| pair.trim().split_once('='));
     pairs.find(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value.trim_matches('"'))
 }
 
@@ -127,25 +127,25 @@ fn forwarded<'a>(headers: &'a HeaderMap, wanted: &str) -> Option<&'a str> {
 mod tests {
     use super::*;
 
-    fn url(configured: &[&str], is_trusted: bool, said: &[(&'static str, &str)]) -> String {
+    fn url(configured: &[&str], is_trusted: bool, sent: &[(&'static str, &str)]) -> String {
         let configured: Arc<[PublicUrl]> = configured.iter().map(|url| url.parse().unwrap()).collect();
         let headers =
-            said.iter().map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap())).collect();
+            sent.iter().map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap())).collect();
         let mut extensions = Extensions::new();
         extensions.insert(ReachedAt::new(&configured, is_trusted, &headers));
         ServerUrl::of(&headers, &extensions).as_str().to_owned()
     }
 
     #[test]
-    fn an_address_is_put_as_browsers_put_it() {
-        for (given, address) in [
+    fn a_url_is_written_as_browsers_write_it() {
+        for (configured, url) in [
             ("https://chat.test", "https://chat.test"),
             ("HTTPS://Chat.Test:443/", "https://chat.test"),
             ("http://10.0.0.1:3000/desk//", "http://10.0.0.1:3000/desk"),
             ("https://[::1]:8443", "https://[::1]:8443"),
             ("https://größe.test", "https://xn--gre-6ka8i.test"),
         ] {
-            assert_eq!(given.parse::<PublicUrl>().unwrap().to_string(), address);
+            assert_eq!(configured.parse::<PublicUrl>().unwrap().to_string(), url);
         }
         for text in [
             "",
@@ -167,11 +167,11 @@ mod tests {
     }
 
     #[test]
-    fn a_configured_address_goes_first_and_only_trusted_proxies_are_believed() {
+    fn a_configured_url_takes_precedence_and_only_headers_of_trusted_proxies_are_accepted() {
         let host = ("host", "10.0.0.1:3000");
         let (proto, outer) = (("x-forwarded-proto", "https"), ("x-forwarded-host", "shop.test"));
         let forwarded = ("forwarded", r#"for=1.1.1.1;proto=http, for=2.2.2.2;host="shop.test";proto=https"#);
-        for (configured, is_trusted, said, expected) in [
+        for (configured, is_trusted, sent, expected) in [
             (&[][..], false, &[host][..], "http://10.0.0.1:3000"),
             (&[], false, &[host, proto, outer], "http://10.0.0.1:3000"),
             (&[], true, &[host], "http://10.0.0.1:3000"),
@@ -184,7 +184,7 @@ mod tests {
             (&["https://a.test", "https://shop.test"], false, &[host, outer], "https://a.test"),
             (&[], false, &[], "http://localhost"),
         ] {
-            assert_eq!(url(configured, is_trusted, said), expected, "{configured:?} {is_trusted} {said:?}");
+            assert_eq!(url(configured, is_trusted, sent), expected, "{configured:?} {is_trusted} {sent:?}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A TCP stream that tracks what its peer sends and reads, and stops reading from a peer that does not read.
+//! A TCP stream that tracks what its peer sends and reads, and stops reading from a peer that does not read itself.
 
 use std::io::{self, IoSlice};
 use std::net::Shutdown;
@@ -14,15 +14,14 @@ use tokio::net::TcpStream;
 use super::client_frames::ClientFrames;
 use super::connection_handle::{ConnectionHandle, Health};
 use super::line_ends::LineEnds;
-use super::patience::{self, Patience};
 use super::server_frames::ServerFrames;
+use super::slow_peer::{self, SlowPeer};
 
-/// How many bytes more than it reads a peer may send while data is waiting for it. What it sends causes responses, such as a
-/// pong for each ping, which would accumulate in memory.
+/// How many more bytes than it reads a peer may send while data is waiting for it. What it sends causes replies, such as a pong to
+/// each ping, which would accumulate in memory.
 const AHEAD: usize = 256 << 10;
 
-/// A TCP stream that keeps the state of its connection up to date. `G` is dropped together with it, also after an upgrade to a
-/// websocket.
+/// A TCP stream that updates the state of its connection. `G` is dropped together with it, also after an upgrade to a websocket.
 pub(super) struct TrackedStream<G> {
     stream: Arc<TcpStream>,
     health: Arc<Health>,
@@ -36,7 +35,7 @@ pub(super) struct TrackedStream<G> {
     server_frames: ServerFrames,
     /// Bytes that were read and cannot be passed on before more arrive.
     unfinished: Vec<u8>,
-    patience: Patience,
+    slow_peer: SlowPeer,
 }
 
 impl<G> TrackedStream<G> {
@@ -51,7 +50,7 @@ impl<G> TrackedStream<G> {
             client_frames: ClientFrames::default(),
             server_frames: ServerFrames::default(),
             unfinished: Vec::new(),
-            patience: Patience::default(),
+            slow_peer: SlowPeer::default(),
         }
     }
 
@@ -73,14 +72,14 @@ impl<G> TrackedStream<G> {
     /// Reads, and appends to the unfinished bytes of the previous read. Returns how many bytes are new.
     fn try_read(&mut self, buf: &mut ReadBuf<'_>) -> io::Result<usize> {
         if self.unfinished.is_empty() {
-            // Without zeroing the buffer: untouched pages take no memory, and most connections send little.
+            // This does not zero the buffer: untouched pages take no memory, and most connections send little.
             return self.stream.try_read_buf(buf);
         }
         let held = self.unfinished.len();
         let room = buf.initialize_unfilled();
         if room.len() <= held {
             // There is no room for more, so the bytes are passed on unchanged.
-            self.client_frames.leave_name();
+            self.client_frames.skip_name();
             let passed = room.len();
             room.copy_from_slice(&self.unfinished[..passed]);
             buf.advance(passed);
@@ -102,7 +101,7 @@ impl<G> TrackedStream<G> {
 impl<G> Drop for TrackedStream<G> {
     fn drop(&mut self) {
         self.health.share.release();
-        self.health.unread_answer.release();
+        self.health.unread_response.release();
     }
 }
 
@@ -117,7 +116,7 @@ impl<G: Unpin> AsyncRead for TrackedStream<G> {
             match self.try_read(buf) {
                 Ok(count) => {
                     if count > 0 {
-                        self.health.hear();
+                        self.health.mark_heard();
                     }
                     if self.has_unsent() {
                         self.ahead = self.ahead.saturating_add(count);
@@ -178,9 +177,9 @@ impl<G: Unpin> AsyncWrite for TrackedStream<G> {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.send_replaced(cx))?;
         self.health.sending().is_between_frames = true;
-        self.patience.settle();
+        self.slow_peer.reset();
         self.health.share.release();
-        self.health.unread_answer.release();
+        self.health.unread_response.release();
         Poll::Ready(Ok(()))
     }
 
@@ -221,7 +220,7 @@ impl<G> TrackedStream<G> {
             let is_ready = self.stream.poll_write_ready(cx);
             self.health.has_unsent.store(is_ready.is_pending(), Ordering::Relaxed);
             if is_ready.is_pending() {
-                return patience::pending(&mut self.patience, cx);
+                return slow_peer::pending(&mut self.slow_peer, cx);
             }
             ready!(is_ready)?;
             let mut sending = self.health.sending();
@@ -237,9 +236,9 @@ impl<G> TrackedStream<G> {
                     let count = *result.as_ref().unwrap_or(&0);
                     self.count_events(bufs, count);
                     self.ahead = self.ahead.saturating_sub(count);
-                    self.patience.took(count);
+                    self.slow_peer.wrote(count);
                     self.health.taken.store(self.health.millis(), Ordering::Relaxed);
-                    self.line_ends.answered();
+                    self.line_ends.responded();
                     return Poll::Ready(result);
                 }
             }
@@ -248,7 +247,7 @@ impl<G> TrackedStream<G> {
 }
 
 impl<G> TrackedStream<G> {
-    /// So many bytes of these buffers were written.
+    /// Counts the events in the first `written` bytes of these buffers.
     fn count_events(&mut self, bufs: &[IoSlice<'_>], mut written: usize) {
         if self.health.is_http.load(Ordering::Relaxed) {
             return;
@@ -284,7 +283,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_escaped_name_is_replaced_whatever_the_buffer_and_however_it_comes() {
+    async fn an_escaped_name_is_replaced_in_buffers_of_any_size() {
         let (written, plain) = (br#"42["\u0072\u0065sume"]"#, br#"42["resume"          ]"#);
         let frame = |text: &[u8]| [&[0x81, 0x80 | u8::try_from(text.len()).unwrap(), 0, 0, 0, 0], text].concat();
         for room in [4, 9, 30, 512] {
@@ -313,7 +312,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_connection_is_idle_for_as_long_as_its_peer_takes_nothing_of_what_waits() {
+    async fn a_connection_is_idle_while_its_peer_reads_nothing_of_the_waiting_data() {
         let (mut server, mut client) = pair().await;
         let connection_handle = server.connection_handle();
         server.write_all(b"a").await.unwrap();
@@ -330,12 +329,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_ping_stands_between_frames_and_only_its_own_pong_answers_it() {
+    async fn a_ping_is_sent_between_frames_and_only_its_own_pong_answers_it() {
         let (mut server, mut client) = pair().await;
         let connection_handle = server.connection_handle();
-        assert!(!connection_handle.ping(), "it speaks HTTP still");
+        assert!(!connection_handle.ping(), "it still speaks HTTP");
         connection_handle.leave_http();
-        assert!(!connection_handle.ping(), "its last answer is not written yet");
+        assert!(!connection_handle.ping(), "the response to the upgrade is not written yet");
         server.write_all(b"\x81\x01").await.unwrap();
         assert!(!connection_handle.ping(), "in the middle of a frame");
         server.write_all(b"a").await.unwrap();
@@ -345,10 +344,10 @@ mod tests {
         let mut sent = [0; 15];
         client.read_exact(&mut sent).await.unwrap();
         assert_eq!(sent, *b"\x81\x01a\x89\x04\0\0\0\x01\x89\x04\0\0\0\x02");
-        let mut heard = [0; 10];
+        let mut received = [0; 10];
         for (number, answers) in [(1, false), (3, false), (2, true)] {
             client.write_all(&pong(number)).await.unwrap();
-            server.read_exact(&mut heard).await.unwrap();
+            server.read_exact(&mut received).await.unwrap();
             assert_eq!(connection_handle.answered() > connection_handle.health.opened, answers, "{number}");
         }
     }

@@ -25,7 +25,7 @@ use super::client::Dialect;
 use super::probe::Probe;
 use super::send_queue::Item;
 use super::{FAREWELL, Sockets};
-use crate::net::{ConnectionHandle, Pulse, ServerUrl};
+use crate::net::{ConnectionHandle, HeartbeatTimer, ServerUrl};
 use crate::presence::Ending;
 use crate::supervise::contained;
 
@@ -101,7 +101,7 @@ impl Handshake {
     ) -> Response {
         let (stop, heartbeat) = (sockets.stop.clone(), sockets.heartbeat);
         self.accept(sockets, move |socket| async move {
-            let served = stop_or_serve(socket, &*dialect, waiting, stop, Pulse::start(heartbeat));
+            let served = stop_or_serve(socket, &*dialect, waiting, stop, HeartbeatTimer::start(heartbeat));
             dialect.client().ended(contained(served).await.unwrap_or(Ending::Broken));
         })
     }
@@ -141,27 +141,27 @@ async fn stop_or_serve<D: Dialect>(
     dialect: &D,
     mut waiting: mpsc::Receiver<Item<D::Deferred>>,
     stop: tokio_util::sync::CancellationToken,
-    mut pulse: Pulse,
+    mut timer: HeartbeatTimer,
 ) -> Ending {
     // When the client must have answered, after its person has connected on another socket.
     let mut answer_by: Option<Instant> = None;
     let mut probe = Probe::new();
     loop {
         let probe_at = if dialect.client().queue.has_unconfirmed() { probe.due() } else { None };
-        let due = [answer_by, probe_at].into_iter().flatten().fold(pulse.due(), Instant::min);
+        let due = [answer_by, probe_at].into_iter().flatten().fold(timer.due(), Instant::min);
         let read = tokio::select! {
             item = waiting.recv() => {
                 let Some(item) = item else { return Ending::Closed };
                 dialect.client().queue.taken(&item);
                 let asks = if let Item::Ask { must } = item { Some(must) } else { None };
-                if let Some(end) = send(&mut socket, dialect, item, &pulse).await {
+                if let Some(end) = send(&mut socket, dialect, item, &timer).await {
                     return end;
                 }
                 if let Some(must) = asks {
                     if must {
                         answer_by.get_or_insert(Instant::now() + ANSWER);
                     }
-                    if !ask(&mut socket, &mut probe, &mut pulse, &waiting).await {
+                    if !ask(&mut socket, &mut probe, &mut timer, &waiting).await {
                         return Ending::Broken;
                     }
                 }
@@ -171,16 +171,16 @@ async fn stop_or_serve<D: Dialect>(
             () = sleep_until(due) => {
                 let is_silent = answer_by.is_some_and(|by| by <= Instant::now());
                 // Something may have arrived in time without having been read yet.
-                let come = if pulse.is_gone() || is_silent { socket.next().now_or_never() } else { None };
+                let come = if timer.has_expired() || is_silent { socket.next().now_or_never() } else { None };
                 match come {
                     Some(read) => read,
                     None if is_silent => return Ending::Silent,
-                    None if pulse.is_gone() => {
+                    None if timer.has_expired() => {
                         tracing::debug!("A client did not answer a ping");
                         return Ending::Silent;
                     }
                     None => {
-                        if !ask(&mut socket, &mut probe, &mut pulse, &waiting).await {
+                        if !ask(&mut socket, &mut probe, &mut timer, &waiting).await {
                             return Ending::Broken;
                         }
                         continue;
@@ -193,7 +193,7 @@ async fn stop_or_serve<D: Dialect>(
             }
         };
         if matches!(read, Some(Ok(_))) {
-            pulse.heard();
+            timer.heard();
             answer_by = None;
         }
         match read {
@@ -227,19 +227,19 @@ async fn send<D: Dialect>(
     socket: &mut WebSocket,
     dialect: &D,
     item: Item<D::Deferred>,
-    pulse: &Pulse,
+    timer: &HeartbeatTimer,
 ) -> Option<Ending> {
     let is_sent = match item {
-        Item::Frame(text) => write(socket, Message::text(text.as_str()), pulse).await,
+        Item::Frame(text) => write(socket, Message::text(text.as_str()), timer).await,
         Item::Ask { .. } => true,
         Item::AfterResponse(text, gate) => {
             // Bounded, in case the client never reads the response.
             drop(timeout(Duration::from_secs(2), gate.cancelled()).await);
-            write(socket, Message::text(text.as_str()), pulse).await
+            write(socket, Message::text(text.as_str()), timer).await
         }
         Item::Deferred(what) => {
             for text in dialect.load(what).await {
-                if !write(socket, Message::text(text), pulse).await {
+                if !write(socket, Message::text(text), timer).await {
                     return Some(Ending::Broken);
                 }
             }
@@ -257,18 +257,18 @@ async fn send<D: Dialect>(
 async fn ask<L>(
     socket: &mut WebSocket,
     probe: &mut Probe,
-    pulse: &mut Pulse,
+    timer: &mut HeartbeatTimer,
     waiting: &mpsc::Receiver<Item<L>>,
 ) -> bool {
     let now = Instant::now();
     let covers = waiting.is_empty().then_some(now);
-    pulse.ask();
-    write(socket, probe.ping(covers), pulse).await
+    timer.pinged();
+    write(socket, probe.ping(covers), timer).await
 }
 
 /// Nothing is read while writing, so this may take no longer than a client may be silent.
-async fn write(socket: &mut WebSocket, message: Message, pulse: &Pulse) -> bool {
-    matches!(timeout_at(pulse.end(), socket.send(message)).await, Ok(Ok(())))
+async fn write(socket: &mut WebSocket, message: Message, timer: &HeartbeatTimer) -> bool {
+    matches!(timeout_at(timer.deadline(), socket.send(message)).await, Ok(Ok(())))
 }
 
 /// Closes with a code, and waits shortly for the close frame of the client: otherwise the code may be lost with the connection.

@@ -38,7 +38,7 @@ use crate::faces::socketio::transports::Transports;
 use crate::faces::socketio::upgrades::Upgrades;
 use crate::faces::socketio::{Gate, MAX_MESSAGE, PATH, Polls, transport};
 use crate::limits::Limits;
-use crate::net::{Heartbeat, ShutOut};
+use crate::net::{BanEnforcer, Heartbeat};
 use auth_reminder::AuthReminder;
 use connection::SocketConnection;
 use inbox::{EveryEvent, Inbound};
@@ -66,7 +66,7 @@ pub fn layer(
     desk: &Desk,
     accounts: Arc<Accounts>,
     limits: Arc<Limits>,
-    shut_out: ShutOut,
+    ban_enforcer: BanEnforcer,
     settings: &SocketioSettings,
 ) -> (SocketIoLayer, SocketIo, Gate, Polls) {
     let (layer, io) = transport(settings.heartbeat, MAX_MESSAGE).build_layer();
@@ -85,7 +85,7 @@ pub fn layer(
         let connection = SocketConnection::new(listens.clone(), transport.clone());
         // Websockets are closed with their TCP connections.
         if !transport.is_websocket() {
-            shut_out.close_when_banned(Handshake::of(&socket).address, Box::new(Arc::downgrade(&connection)));
+            ban_enforcer.close_when_banned(Handshake::of(&socket).address, Box::new(Arc::downgrade(&connection)));
         }
         socket.on_fallback(EveryEvent(connection.clone()));
         socket.on_disconnect({
