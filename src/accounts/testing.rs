@@ -31,7 +31,7 @@ struct KeepingMailer(mpsc::UnboundedSender<Mail>);
 #[async_trait]
 impl Mailer for KeepingMailer {
     async fn send(&self, mail: Mail) -> Result<(), MailError> {
-        self.0.send(mail).map_err(|_| MailError::NotTaken("the test is over".into()))
+        self.0.send(mail).map_err(|_| MailError::NotAccepted("the test is over".into()))
     }
 }
 

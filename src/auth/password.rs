@@ -14,7 +14,7 @@ use super::pbkdf2_sha256;
 /// Longest password in bytes. Hashing longer ones would add cost and no security.
 pub const MAX_PASSWORD: usize = 1024;
 
-/// Passwords hashed concurrently. Each takes a core and 19 MiB.
+/// Passwords hashed concurrently. Each uses a core and 19 MiB.
 const AT_ONCE: usize = 2;
 
 /// Longest time that a password waits to be hashed.

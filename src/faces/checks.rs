@@ -18,7 +18,8 @@ pub struct Checks {
     pub limits: RequestLimits,
 }
 
-/// Middleware that rejects requests. One for all checks, because a waiting request holds memory for each layer that it has passed.
+/// Middleware that rejects requests. A single layer for all checks, because a waiting request holds memory for each layer that it has
+/// passed.
 pub async fn check_request(State(checks): State<Checks>, request: Request, next: Next) -> Response {
     let refusal = checks.ban_enforcer.refuse(&request).or_else(|| checks.origins.refuse(&request));
     match refusal.or_else(|| checks.limits.refuse(&request)) {

@@ -1,5 +1,5 @@
-//! Histories are made a few at a time: one is in memory twice while it is made, as records and as JSON, so a thousand requests at
-//! once would take the memory of the machine.
+//! Limits how many history responses are built at the same time. One is in memory twice while it is built, as records and as JSON,
+//! so a thousand at once would exhaust the memory of the machine.
 
 use std::time::Duration;
 
@@ -14,29 +14,30 @@ use super::http::head::is_api;
 use crate::limits::RateLimited;
 use crate::net::refusal;
 
-/// How many are made at the same time.
+/// How many are built at the same time.
 const AT_ONCE: usize = 4;
 
-/// How long a request waits for its turn. Longer than it takes to serve all pages that come back after a restart.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// Longest time that a request waits. Longer than it takes to serve all pages that reconnect after a restart.
+const MAX_WAIT: Duration = Duration::from_secs(15);
 
-/// When a request that got no turn may come back.
+/// `Retry-After` of a request that has waited too long.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
 
-static TURNS: Semaphore = Semaphore::const_new(AT_ONCE);
+static PERMITS: Semaphore = Semaphore::const_new(AT_ONCE);
 
-/// Lets a request for a history wait for its turn: 503 if that takes too long. How long its response takes to be read plays no part.
+/// Middleware: a request for a history waits for a permit, and gets 503 if that takes too long. The permit is released before the
+/// client reads the response.
 pub async fn histories_in_turn(request: Request, next: Next) -> Response {
     if !is_history(request.method(), request.uri().path()) {
         return next.run(request).await;
     }
-    let Some(_turn) = turn(&TURNS).await else { return busy() };
+    let Some(_permit) = acquire(&PERMITS).await else { return busy() };
     next.run(request).await
 }
 
-/// `None` if it takes too long.
-async fn turn(turns: &Semaphore) -> Option<SemaphorePermit<'_>> {
-    timeout(PATIENCE, turns.acquire()).await.ok()?.ok()
+/// Waits for a permit; `None` after [`MAX_WAIT`].
+async fn acquire(permits: &Semaphore) -> Option<SemaphorePermit<'_>> {
+    timeout(MAX_WAIT, permits.acquire()).await.ok()?.ok()
 }
 
 fn busy() -> Response {
@@ -50,17 +51,17 @@ fn is_history(method: &Method, path: &str) -> bool {
     if !is_api(path) {
         return false;
     }
-    // One of the dialects takes any letter case, with or without a slash at the end.
+    // The dashboard's routes accept any letter case, with or without a final slash.
     let path = path.trim_end_matches('/').to_ascii_lowercase();
     let is_get = method == Method::GET;
     let may_change = [Method::GET, Method::POST, Method::PUT, Method::PATCH].contains(method);
     match path.split('/').skip(2).collect::<Vec<_>>()[..] {
-        // A number is that of a single message.
+        // A number names a single message of the portal.
         ["chat", "messages", of] => is_get && !of.bytes().all(|byte| byte.is_ascii_digit()),
         ["chat", "messages"]
         | ["public" | "admin", "chat-messages"]
         | ["public" | "admin", "chat-rooms", _, "get_messages"] => is_get,
-        // Rooms are shown with all their messages, also when they are opened, changed or closed.
+        // Responses about a room contain all its messages, also when it is created, changed or closed.
         ["public", "chat-rooms" | "user-chat"]
         | ["public" | "admin", "chat-rooms", _]
         | ["public" | "admin", "chat-rooms", _, "close_room"] => may_change,
@@ -96,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn rooms_wait_whatever_is_done_to_them_and_sending_does_not() {
+    fn all_requests_for_a_room_wait_except_sending() {
         for (method, path, waits) in [
             (Method::POST, "/api/public/chat-rooms/", true),
             (Method::POST, "/api/public/user-chat/", true),
@@ -111,19 +112,19 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_turn_is_waited_for_so_long_and_is_given_on() {
-        let turns = Semaphore::new(1);
-        let held = turn(&turns).await;
+    async fn a_request_waits_for_a_permit_up_to_a_limit() {
+        let permits = Semaphore::new(1);
+        let held = acquire(&permits).await;
         assert!(held.is_some());
         let began = tokio::time::Instant::now();
-        assert!(turn(&turns).await.is_none());
-        assert_eq!(began.elapsed(), PATIENCE);
-        let (next, ()) = tokio::join!(turn(&turns), async { drop(held) });
+        assert!(acquire(&permits).await.is_none());
+        assert_eq!(began.elapsed(), MAX_WAIT);
+        let (next, ()) = tokio::join!(acquire(&permits), async { drop(held) });
         assert!(next.is_some());
     }
 
     #[test]
-    fn whoever_gets_no_turn_is_told_when_to_come_back() {
+    fn a_busy_response_says_when_to_retry() {
         let response = busy();
         assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(response.headers()[header::RETRY_AFTER], "2");

@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_costly_is_counted() {
+    fn costly_requests_are_counted() {
         let json = "application/json";
         assert_eq!(counted("POST", "/api/auth/Register", json), [Action::Registration, Action::Mail]);
         assert_eq!(counted("POST", "/api/accounts/register/", json), [Action::Registration, Action::Mail]);

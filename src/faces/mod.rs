@@ -1,10 +1,10 @@
-//! Faces: protocols towards clients. Each decodes, calls one use case, and encodes.
+//! Faces: protocols towards clients. Each decodes a request or an event, calls one use case, and encodes the result.
 //!
 //! By dialect, one for each replaced product: [`dashboard`], [`storefront`] and [`drivecash`] (the portal). Dialects do not
 //! depend on each other. They share [`http`], [`socketio`] (the transport of the dashboard) and [`channels`] (plain websockets and
 //! Django-like REST of the other two, which [`storefront_and_portal`] joins).
 //!
-//! Besides: [`console`] (a page for agents), [`ops`] (health checks), and checks on all requests (bans, origins, rate limits).
+//! Also here: [`console`] (a page for agents), [`ops`] (health checks), and the checks on all requests (bans, origins, rate limits).
 
 pub mod channels;
 mod checks;

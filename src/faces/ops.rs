@@ -15,7 +15,7 @@ use crate::desk::Desk;
 use crate::store::StoreError;
 
 /// How long the store may take to answer.
-const PATIENCE: Duration = Duration::from_secs(3);
+const STORE_TIMEOUT: Duration = Duration::from_secs(3);
 
 #[derive(Serialize)]
 struct Health {
@@ -48,7 +48,7 @@ async fn health() -> Json<Health> {
 }
 
 async fn ready(State(desk): State<Desk>) -> Response {
-    let checked = timeout(PATIENCE, desk.check()).await;
+    let checked = timeout(STORE_TIMEOUT, desk.check()).await;
     match checked.unwrap_or_else(|_| Err(StoreError::Unavailable("it does not answer".into()))) {
         Ok(()) => Json(Health { status: "ok", message: "Server is ready" }).into_response(),
         Err(error) => {

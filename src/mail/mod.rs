@@ -40,17 +40,17 @@ pub enum MailError {
     /// No mail server is set.
     #[error("no mail server is set (--smtp-url)")]
     NoServer,
-    /// The recipient's address is not valid for mail.
-    #[error("the mail cannot be written: {0}")]
-    Unwritable(String),
+    /// The mail cannot be composed, because the recipient's address is not valid for mail.
+    #[error("the mail could not be composed: {0}")]
+    Invalid(String),
     /// The mail server could not be reached, or rejected the mail. A retry may succeed.
-    #[error("the mail server did not take the mail: {0}")]
-    NotTaken(String),
+    #[error("the mail server did not accept the mail: {0}")]
+    NotAccepted(String),
 }
 
 /// Sends mail.
 #[async_trait]
 pub trait Mailer: Send + Sync + 'static {
-    /// Hands a mail over. Once this returns, the mail server is responsible for it.
+    /// Sends a mail. When this returns `Ok`, the mail server has accepted it.
     async fn send(&self, mail: Mail) -> Result<(), MailError>;
 }

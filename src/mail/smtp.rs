@@ -17,8 +17,8 @@ const STEP_TIMEOUT: Duration = Duration::from_secs(10);
 /// Timeout of sending one mail.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Name of this machine in `EHLO`.
-const HERE: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
+/// Hosts that are this machine, to which a password may be sent unencrypted.
+const LOCAL_HOSTS: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 
 /// Sends mail through an SMTP server.
 #[derive(Debug)]
@@ -55,9 +55,9 @@ impl SmtpMailer {
         Ok(Self { transport: builder.timeout(Some(STEP_TIMEOUT)).build(), from })
     }
 
-    fn letter(&self, mail: Mail) -> Result<Message, MailError> {
-        let unwritable = |error: &dyn std::error::Error| MailError::Unwritable(error.to_string());
-        let to = mail.to.as_str().parse().map_err(|error| unwritable(&error))?;
+    fn message(&self, mail: Mail) -> Result<Message, MailError> {
+        let invalid = |error: &dyn std::error::Error| MailError::Invalid(error.to_string());
+        let to = mail.to.as_str().parse().map_err(|error| invalid(&error))?;
         // Line breaks would end the subject and could inject a header, so they become spaces.
         let subject = mail.subject.replace(char::is_control, " ");
         Message::builder()
@@ -66,32 +66,32 @@ impl SmtpMailer {
             .subject(subject)
             .header(ContentType::TEXT_PLAIN)
             .body(mail.text)
-            .map_err(|error| unwritable(&error))
+            .map_err(|error| invalid(&error))
     }
 }
 
 #[async_trait]
 impl Mailer for SmtpMailer {
     async fn send(&self, mail: Mail) -> Result<(), MailError> {
-        let letter = self.letter(mail)?;
-        match tokio::time::timeout(TIMEOUT, self.transport.send(letter)).await {
+        let message = self.message(mail)?;
+        match tokio::time::timeout(TIMEOUT, self.transport.send(message)).await {
             Ok(Ok(_)) => Ok(()),
-            Ok(Err(error)) => Err(MailError::NotTaken(error.to_string())),
-            Err(_) => Err(MailError::NotTaken("it took too long".to_owned())),
+            Ok(Err(error)) => Err(MailError::NotAccepted(error.to_string())),
+            Err(_) => Err(MailError::NotAccepted("it took too long".to_owned())),
         }
     }
 }
 
-/// The URL with an explicit `tls` parameter: lettre takes `smtp://` without one as "no TLS".
-fn with_tls(given: &str) -> String {
-    let Ok(mut url) = Url::parse(given) else { return given.to_owned() };
+/// The URL with an explicit `tls` parameter: lettre uses no TLS for `smtp://` without one.
+fn with_tls(text: &str) -> String {
+    let Ok(mut url) = Url::parse(text) else { return text.to_owned() };
     if url.scheme() != "smtp" || url.query_pairs().any(|(name, _)| name == "tls") {
-        return given.to_owned();
+        return text.to_owned();
     }
     let has_login = !url.username().is_empty() || url.password().is_some();
-    let is_here = url.host_str().is_some_and(|host| HERE.contains(&host));
-    let word = if has_login && !is_here { "required" } else { "opportunistic" };
-    url.query_pairs_mut().append_pair("tls", word);
+    let is_local = url.host_str().is_some_and(|host| LOCAL_HOSTS.contains(&host));
+    let tls = if has_login && !is_local { "required" } else { "opportunistic" };
+    url.query_pairs_mut().append_pair("tls", tls);
     url.into()
 }
 
@@ -166,21 +166,21 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_refused_mail_is_an_error() {
+    async fn a_rejected_mail_is_an_error() {
         let (host, _served) = mail_server().await;
         let mailer = SmtpMailer::new(&Secret::from(format!("smtp://{host}")), "support@x.test").unwrap();
-        assert!(matches!(mailer.send(mail("nobody@x.test")).await, Err(MailError::NotTaken(_))));
+        assert!(matches!(mailer.send(mail("nobody@x.test")).await, Err(MailError::NotAccepted(_))));
     }
 
     #[tokio::test]
-    async fn an_address_that_would_inject_a_header_is_refused() {
+    async fn an_address_that_would_inject_a_header_is_rejected() {
         let mailer = SmtpMailer::new(&Secret::from("smtp://127.0.0.1:1"), "support@x.test").unwrap();
         let forged = Mail { to: crate::domain::Email::stored("a@b\r\nBcc: c@d".into()), ..mail("bob@x.test") };
-        assert!(matches!(mailer.send(forged).await, Err(MailError::Unwritable(_))));
+        assert!(matches!(mailer.send(forged).await, Err(MailError::Invalid(_))));
     }
 
     #[test]
-    fn settings_that_name_no_server_are_refused_without_repeating_them() {
+    fn invalid_settings_are_rejected_without_showing_the_password() {
         for url in ["", "mail.x.test", "http://ann:hunter2@x.test", "smtp://"] {
             let error = SmtpMailer::new(&url.into(), "support@x.test").unwrap_err();
             assert!(!error.to_string().contains("hunter2"), "{error}");

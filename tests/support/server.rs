@@ -53,7 +53,7 @@ struct Outbox(mpsc::UnboundedSender<Mail>);
 #[async_trait]
 impl Mailer for Outbox {
     async fn send(&self, mail: Mail) -> Result<(), MailError> {
-        self.0.send(mail).map_err(|_| MailError::NotTaken("the test is over".into()))
+        self.0.send(mail).map_err(|_| MailError::NotAccepted("the test is over".into()))
     }
 }
 

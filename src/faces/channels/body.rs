@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use serde_json::{Map, Value};
 
 use super::reply::Problem;
-use crate::faces::http::body::{BodyError, read_json_text};
+use crate::faces::http::body::{ReadBodyError, read_json_text};
 use crate::json;
 
 /// Largest body, in bytes.
@@ -49,8 +49,8 @@ impl<S: Send + Sync> FromRequest<S> for Fields {
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         let text = read_json_text(request, MAX_BODY).await.map_err(|error| {
             let status = match error {
-                BodyError::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-                BodyError::Unreadable => StatusCode::BAD_REQUEST,
+                ReadBodyError::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+                ReadBodyError::Unreadable => StatusCode::BAD_REQUEST,
             };
             Problem::error(status, &error.to_string())
         })?;

@@ -85,7 +85,7 @@ where
     }
 }
 
-/// A user in the form that the desk takes.
+/// A user in the form that the desk expects.
 pub(in crate::faces) fn person(user: &User) -> Arc<Person> {
     Arc::new(Person::from(user))
 }

@@ -40,7 +40,7 @@ pub(in crate::faces) trait Dialect: Send + Sync + 'static {
     type Deferred: Send + 'static;
     /// The part that all dialects share.
     fn client(&self) -> &Client<Self::Deferred>;
-    /// Queues an event, if the dialect has a frame for it.
+    /// Queues the frame of an event, if the dialect has one.
     fn pass_on(&self, outgoing: &Outgoing<'_>) -> SendOutcome;
     /// Close code and reason when the person's access is revoked.
     fn farewell(&self, reason: Revoked) -> (u16, &'static str);
@@ -52,8 +52,8 @@ pub(in crate::faces) trait Dialect: Send + Sync + 'static {
     fn stopping(&self) -> u16 {
         GOING_AWAY
     }
-    /// Handles a text message from the client.
-    async fn hear(&self, text: &str);
+    /// Handles a text frame from the client.
+    async fn handle(&self, text: &str);
     /// Builds the frames of something deferred.
     async fn load(&self, what: Self::Deferred) -> Vec<String>;
 }
@@ -72,7 +72,7 @@ impl<L> Client<L> {
     }
 
     /// Sends a message on behalf of `author`, and waits until it is stored.
-    pub(in crate::faces) async fn say(
+    pub(in crate::faces) async fn send_message(
         &self,
         author: Arc<Person>,
         conversation: ConversationId,
@@ -81,17 +81,17 @@ impl<L> Client<L> {
         self.desk.messages.send_and_wait(message(author, conversation, text, self.id)).await
     }
 
-    /// Rejects a frame. Sends the error frame `words`, up to a rate. A client that sends nothing but rejected frames is
+    /// Rejects a frame. Sends `error`, an error frame, up to a rate. A client that sends nothing but rejected frames is
     /// disconnected.
-    pub(in crate::faces) fn refuse(&self, words: Option<String>) {
+    pub(in crate::faces) fn refuse(&self, error: Option<String>) {
         if self.pace.refused() {
             tracing::warn!(connection.id = %self.id, "Closed a connection after ten seconds of refused requests");
             return self.queue.close(POLICY, "Too many refused messages");
         }
-        if let Some(words) = words
+        if let Some(error) = error
             && self.pace.take(Paced::ErrorEvent).is_ok()
         {
-            self.queue.frame(words);
+            self.queue.frame(error);
         }
     }
 

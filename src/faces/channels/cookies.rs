@@ -36,8 +36,8 @@ impl Cookie {
     }
 
     /// Sets it in a response; `Secure` if the server's public URL uses HTTPS.
-    pub(in crate::faces) fn set(&self, response: &mut Response, value: &str, server: &ServerUrl) {
-        self.append(response, value, self.age, server.as_str().starts_with("https://"));
+    pub(in crate::faces) fn set(&self, response: &mut Response, value: &str, server_url: &ServerUrl) {
+        self.append(response, value, self.age, server_url.as_str().starts_with("https://"));
     }
 
     /// Removes it from the browser.

@@ -66,7 +66,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn only_the_pong_to_the_newest_ping_confirms() {
         let mut probe = Probe::new();
-        assert_eq!(probe.due(), Some(Instant::now()), "the first message is confirmed at once");
+        assert_eq!(probe.due(), Some(Instant::now()), "the first ping is sent at once");
         let written = Instant::now();
         let first = payload(&probe.ping(Some(written)));
         assert_eq!(probe.due(), None);
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_ping_that_overtook_what_was_queued_confirms_nothing() {
+    async fn a_ping_that_was_sent_before_queued_frames_confirms_nothing() {
         let mut probe = Probe::new();
         let ping = payload(&probe.ping(None));
         assert_eq!(probe.answered(&ping), None);

@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn who_does_not_read_is_cut_off_by_frames_and_by_bytes() {
+    fn a_client_that_does_not_read_is_disconnected_by_frames_and_by_bytes() {
         let (few_large, _waiting) = queue();
         assert!((0..4).all(|_| few_large.push(frame(1 << 20), false) == SendOutcome::Sent));
         assert_eq!(few_large.push(frame(1), true), SendOutcome::Full, "a replay is only asked to wait");
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn who_reads_makes_room() {
+    fn a_client_that_reads_frees_the_queue() {
         let (queue, mut waiting) = queue();
         for _ in 0..10_000 {
             assert_eq!(queue.push(frame(1 << 20), false), SendOutcome::Sent);

@@ -1,7 +1,7 @@
 //! One websocket: the handshake, and the loop that reads and writes it.
 //!
-//! The library echoes a close frame unchanged. A browser that closes without a code then reports 1005, while the replaced servers
-//! answered 1000. That response is therefore written here.
+//! tungstenite echoes a close frame unchanged, so a browser that closes without a code would report 1005. The replaced servers
+//! answered with 1000, which is therefore written here.
 
 use std::time::Duration;
 
@@ -67,14 +67,14 @@ impl Handshake {
     /// Reads the request.
     pub(in crate::faces) fn read(request: &mut Request) -> Result<Self, NoHandshake> {
         let headers = request.headers();
-        let says = |name: header::HeaderName, wanted: &str| {
+        let has = |name: header::HeaderName, wanted: &str| {
             let value = headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
             value.split(',').any(|part| part.trim().eq_ignore_ascii_case(wanted))
         };
         let is_handshake = request.method() == Method::GET
-            && says(header::CONNECTION, "upgrade")
-            && says(header::UPGRADE, "websocket")
-            && says(header::SEC_WEBSOCKET_VERSION, "13");
+            && has(header::CONNECTION, "upgrade")
+            && has(header::UPGRADE, "websocket")
+            && has(header::SEC_WEBSOCKET_VERSION, "13");
         let key = headers.get(header::SEC_WEBSOCKET_KEY).cloned();
         let (true, Some(key)) = (is_handshake, key) else {
             return Err(NoHandshake);
@@ -87,12 +87,12 @@ impl Handshake {
         }
     }
 
-    /// Accepts, and closes with a code at once. Browsers show the code to a page only after an accepted handshake.
+    /// Accepts the handshake, and closes with a code at once. A page can see the code only after an accepted handshake.
     pub(in crate::faces) fn close_with(self, sockets: &Sockets, code: u16, reason: &'static str) -> Response {
         self.accept(sockets, move |mut socket| async move { close(&mut socket, code, reason).await })
     }
 
-    /// Accepts, and serves the socket.
+    /// Accepts the handshake, and serves the socket.
     pub(in crate::faces) fn serve<D: Dialect>(
         self,
         sockets: &Sockets,
@@ -170,9 +170,9 @@ async fn stop_or_serve<D: Dialect>(
             read = socket.next() => read,
             () = sleep_until(due) => {
                 let is_silent = answer_by.is_some_and(|by| by <= Instant::now());
-                // Something may have arrived in time without having been read yet.
-                let come = if timer.has_expired() || is_silent { socket.next().now_or_never() } else { None };
-                match come {
+                // Data may have arrived in time without having been read yet.
+                let unread = if timer.has_expired() || is_silent { socket.next().now_or_never() } else { None };
+                match unread {
                     Some(read) => read,
                     None if is_silent => return Ending::Silent,
                     None if timer.has_expired() => {
@@ -197,7 +197,7 @@ async fn stop_or_serve<D: Dialect>(
             answer_by = None;
         }
         match read {
-            Some(Ok(Message::Text(text))) if !dialect.client().queue.is_over() => dialect.hear(text.as_str()).await,
+            Some(Ok(Message::Text(text))) if !dialect.client().queue.is_over() => dialect.handle(text.as_str()).await,
             Some(Ok(Message::Close(None))) => {
                 answer_bare_close(socket).await;
                 return Ending::Closed;
@@ -211,7 +211,7 @@ async fn stop_or_serve<D: Dialect>(
                     dialect.client().queue.arrived_before(before);
                 }
             }
-            // The library answers pings.
+            // tungstenite answers pings.
             Some(Ok(_)) => {}
             Some(Err(error)) => {
                 fail(socket, &error).await;
@@ -266,7 +266,7 @@ async fn ask<L>(
     write(socket, probe.ping(covers), timer).await
 }
 
-/// Nothing is read while writing, so this may take no longer than a client may be silent.
+/// Sends a message. Nothing is read meanwhile, so the heartbeat's deadline applies. Returns false if it was not sent.
 async fn write(socket: &mut WebSocket, message: Message, timer: &HeartbeatTimer) -> bool {
     matches!(timeout_at(timer.deadline(), socket.send(message)).await, Ok(Ok(())))
 }
@@ -279,7 +279,7 @@ async fn close(socket: &mut WebSocket, code: u16, reason: &'static str) {
     }
 }
 
-/// Reads to the end. This also sends what the library still has queued.
+/// Reads to the end. This also sends what tungstenite still has queued.
 async fn drain(socket: &mut WebSocket) {
     let rest = async { while let Some(Ok(_)) = socket.next().await {} };
     if timeout(FAREWELL, rest).await.is_err() {
@@ -287,6 +287,7 @@ async fn drain(socket: &mut WebSocket) {
     }
 }
 
+/// Answers a close frame that has no code.
 async fn answer_bare_close(socket: WebSocket) {
     let mut io = socket.into_inner();
     let answer = async {

@@ -26,7 +26,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn stamps_look_like_djangos() {
+    fn times_are_written_as_django_writes_them() {
         let at = Timestamp::from_millis(1_795_249_336_956);
         assert_eq!(rest(at), "2026-11-21T08:22:16.956000Z");
         assert_eq!(frame(at), "2026-11-21T08:22:16.956000+00:00");

@@ -24,8 +24,8 @@ use sha2::{Digest as _, Sha256};
 #[cfg(test)]
 mod tests;
 
-/// The page may run its own scripts and connect to this server; `'self'` includes websockets. Trusted types rule out that a text becomes a
-/// script.
+/// The page may run its own scripts and connect to this server; `'self'` includes websockets. Trusted types prevent text from becoming
+/// a script.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
     base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
 
@@ -91,7 +91,7 @@ pub fn routes() -> Router {
 }
 
 impl Asset {
-    /// `None` if the entity tag is no header value, which a test rules out.
+    /// `None` if the entity tag is not a valid header value, which a test rules out.
     fn new(kind: &'static str, body: &'static [u8]) -> Option<Self> {
         let etag = HeaderValue::try_from(format!("\"{}\"", URL_SAFE_NO_PAD.encode(Sha256::digest(body)))).ok()?;
         Some(Self { kind: HeaderValue::from_static(kind), etag, body: Bytes::from_static(body) })
@@ -105,7 +105,7 @@ impl Asset {
     }
 
     /// The file, or 304. Browsers ask for each file every time, so that all parts of the page come from the same version of the server.
-    fn answer(&self, headers: &HeaderMap) -> Response {
+    fn respond(&self, headers: &HeaderMap) -> Response {
         let caching = [(ETAG, self.etag.clone()), (CACHE_CONTROL, HeaderValue::from_static("no-cache"))];
         if self.is_known(headers) {
             return (StatusCode::NOT_MODIFIED, caching).into_response();
@@ -128,7 +128,7 @@ async fn page(assets: State<Assets>, headers: HeaderMap) -> Response {
 
 async fn asset(State(assets): State<Assets>, Path(name): Path<String>, headers: HeaderMap) -> Response {
     match assets.get(name.as_str()) {
-        Some(asset) => asset.answer(&headers),
+        Some(asset) => asset.respond(&headers),
         None => (StatusCode::NOT_FOUND, [(CONTENT_TYPE, TEXT)], "Not found").into_response(),
     }
 }

@@ -1,4 +1,4 @@
-//! What a browser is handed.
+//! Tests of the files that a browser fetches.
 
 use axum::body::{Body, to_bytes};
 use axum::http::Request;
@@ -24,7 +24,7 @@ async fn body_of(response: Response) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn every_file_is_handed_out_with_its_type_and_only_if_it_is_news() {
+async fn every_file_is_served_with_its_type_and_only_if_it_has_changed() {
     for (name, kind, body) in ASSETS {
         let response = ask("GET", &format!("/console/{name}"), None).await;
         assert_eq!(response.status(), StatusCode::OK, "{name}");
@@ -47,16 +47,16 @@ async fn the_page_is_found_with_and_without_the_slash() {
         (StatusCode::OK, &HeaderValue::from_static(HTML))
     );
     assert!(String::from_utf8(body_of(response).await).unwrap().starts_with("<!doctype html>"));
-    for (asked, told) in [("/console", "/console/"), ("/console?a=b", "/console/?a=b")] {
-        let response = ask("GET", asked, None).await;
+    for (path, location) in [("/console", "/console/"), ("/console?a=b", "/console/?a=b")] {
+        let response = ask("GET", path, None).await;
         assert_eq!(response.status(), StatusCode::PERMANENT_REDIRECT);
-        assert_eq!(response.headers()["location"], told);
+        assert_eq!(response.headers()["location"], location);
     }
     assert!(body_of(ask("HEAD", "/console/", None).await).await.is_empty());
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_not_found() {
+async fn unknown_files_are_not_found() {
     for path in ["/console/nothing.js", "/console/..%2fmod.rs", "/console/%00", "/console/main.js%20"] {
         assert_eq!(ask("GET", path, None).await.status(), StatusCode::NOT_FOUND, "{path}");
     }
@@ -64,7 +64,7 @@ async fn what_is_not_there_is_not_found() {
 }
 
 #[tokio::test]
-async fn what_a_browser_knows_is_compared_as_a_whole() {
+async fn entity_tags_are_compared_as_a_whole() {
     let etag = ask("GET", "/console/main.js", None).await.headers()[ETAG].clone();
     let tag = etag.to_str().unwrap();
     for known in [format!("\"old\", {tag}"), format!("W/{tag}"), "*".to_owned()] {
@@ -77,9 +77,9 @@ async fn what_a_browser_knows_is_compared_as_a_whole() {
     }
 }
 
-/// The policy forbids these, and a page that needs them would be broken without a word.
+/// The policy forbids these. A page that needs them would fail silently.
 #[test]
-fn the_page_has_no_script_or_style_of_its_own_and_writes_no_markup() {
+fn the_page_has_no_inline_script_or_style_and_writes_no_markup() {
     for (name, kind, body) in ASSETS {
         let text = std::str::from_utf8(body).unwrap();
         let forbidden: &[&str] = match kind {
@@ -97,9 +97,9 @@ fn the_page_has_no_script_or_style_of_its_own_and_writes_no_markup() {
     }
 }
 
-/// A module that is asked for and is not there would leave an empty page.
+/// A missing module would leave an empty page.
 #[test]
-fn every_file_that_is_named_is_there() {
+fn every_file_that_is_named_exists() {
     let names: Vec<&str> = ASSETS.iter().map(|(name, ..)| *name).collect();
     for (name, kind, body) in ASSETS {
         let text = std::str::from_utf8(body).unwrap();

@@ -33,27 +33,27 @@ pub(super) fn routes() -> Router<Channels> {
         .route("/api/accounts/token/verify/", post(verify))
 }
 
-/// What a log-in needs of a request.
+/// The parts of a request that a log-in needs.
 type LogIn = (State<Channels>, ClientAddress, ServerUrl, Fields);
 
 /// `POST login/` `{email, password}`, for customers.
-async fn log_in((State(channels), address, server, fields): LogIn) -> Result<Response, Problem> {
+async fn log_in((State(channels), address, server_url, fields): LogIn) -> Result<Response, Problem> {
     let signed_in = sign_in(&channels, address, &fields, wrong()).await?;
     if signed_in.user.role.is_agent() {
         return Err(Problem::error(StatusCode::FORBIDDEN, ADMINS_ELSEWHERE));
     }
     let body = json!({"user": UserBody::new(&signed_in.user), "tokens": pair(&signed_in.tokens)});
-    Ok(with_tokens(&signed_in, &server, &body))
+    Ok(with_tokens(&signed_in, &server_url, &body))
 }
 
 /// `POST token/` `{email, password}`, for customers. Agents must log in in two steps.
-async fn token((State(channels), address, server, fields): LogIn) -> Result<Response, Problem> {
+async fn token((State(channels), address, server_url, fields): LogIn) -> Result<Response, Problem> {
     let unknown = || Problem::detail(StatusCode::UNAUTHORIZED, "No active account found with the given credentials");
     let signed_in = sign_in(&channels, address, &fields, unknown()).await?;
     if signed_in.user.role.is_agent() {
         return Err(unknown());
     }
-    Ok(with_tokens(&signed_in, &server, &pair(&signed_in.tokens)))
+    Ok(with_tokens(&signed_in, &server_url, &pair(&signed_in.tokens)))
 }
 
 async fn sign_in(
@@ -90,9 +90,13 @@ async fn first_step(
 }
 
 /// `POST admin/login/step2/` `{user_id, otp_code}`.
-async fn second_step(State(channels): State<Channels>, server: ServerUrl, fields: Fields) -> Result<Response, Problem> {
+async fn second_step(
+    State(channels): State<Channels>,
+    server_url: ServerUrl,
+    fields: Fields,
+) -> Result<Response, Problem> {
     let signed_in = redeem(&channels, &fields, CodePurpose::LogIn).await?;
-    Ok(with_tokens(&signed_in, &server, &pair(&signed_in.tokens)))
+    Ok(with_tokens(&signed_in, &server_url, &pair(&signed_in.tokens)))
 }
 
 /// Exchanges `{user_id, otp_code}` for a pair of tokens.
@@ -115,10 +119,10 @@ pub(super) fn digits(fields: &Fields, name: &str) -> Option<String> {
 }
 
 /// A new pair. A refresh token can be used until it expires.
-async fn refresh(State(channels): State<Channels>, server: ServerUrl, fields: Fields) -> Result<Response, Problem> {
+async fn refresh(State(channels): State<Channels>, server_url: ServerUrl, fields: Fields) -> Result<Response, Problem> {
     let [token] = fields.required(["refresh"])?;
     let signed_in = channels.accounts.refresh(&token).await?;
-    Ok(with_tokens(&signed_in, &server, &pair(&signed_in.tokens)))
+    Ok(with_tokens(&signed_in, &server_url, &pair(&signed_in.tokens)))
 }
 
 async fn verify(State(channels): State<Channels>, fields: Fields) -> Result<Json<Value>, Problem> {
@@ -140,8 +144,8 @@ pub(super) fn pair(tokens: &TokenPair) -> Value {
 }
 
 /// A response with tokens. Its cookie lets the browser renew expired links to files.
-fn with_tokens(signed_in: &SignedIn, server: &ServerUrl, body: &Value) -> Response {
+fn with_tokens(signed_in: &SignedIn, server_url: &ServerUrl, body: &Value) -> Response {
     let mut response = Json(body).into_response();
-    cookies::MEDIA.set(&mut response, &signed_in.tokens.refresh, server);
+    cookies::MEDIA.set(&mut response, &signed_in.tokens.refresh, server_url);
     response
 }

@@ -1,7 +1,7 @@
-//! A request body for the multipart parser, with two bounds that the parser lacks.
+//! A request body for the multipart parser (multer), which does two things that the parser does not.
 //!
-//! The parser buffers what it cannot parse yet without a limit. And it leaves the rest of a rejected body unread; a client that is still
-//! sending would then see a broken connection instead of the response, so the rest is drained here.
+//! It limits what the parser buffers before it can parse it. And it drains the rest of a rejected body: otherwise, a client that is still
+//! sending would see a broken connection instead of the response.
 
 use std::future::poll_fn;
 use std::io;
@@ -25,7 +25,7 @@ const MAX_BUFFERED: usize = 1 << 20;
 const MAX_DRAINED: usize = 4 << 30;
 const DRAINING: Duration = Duration::from_mins(1);
 
-/// The body, and how many bytes the parser has taken since it last produced something.
+/// The body, and how many bytes the parser has read since it last produced something.
 #[derive(Clone)]
 pub(super) struct BoundedBody {
     body: Arc<Mutex<Body>>,
@@ -79,7 +79,7 @@ impl BoundedBody {
     }
 }
 
-/// Yields one chunk at a time: the parser would otherwise take everything available before it parses any of it.
+/// Yields one chunk at a time: otherwise, the parser would read everything available before it parses any of it.
 pub(super) struct BoundedStream {
     body: BoundedBody,
     has_yielded: bool,

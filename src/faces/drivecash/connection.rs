@@ -25,7 +25,7 @@ pub(super) enum Deferred {
     /// A read mark, whose frame names the message that was read.
     Receipt(Receipt),
     /// A message that replies to the message with this number.
-    Answered(Arc<EntryEvent>, u64),
+    Reply(Arc<EntryEvent>, u64),
 }
 
 /// One socket.
@@ -55,13 +55,13 @@ impl DrivecashConnection {
         (Arc::new(Self { client, side, conversation, customer: entered.customer.id, server }), waiting)
     }
 
-    async fn say(&self, text: String) {
-        if let Err(error) = self.client.say(self.client.person.clone(), self.conversation, text).await {
-            let words = match &error {
+    async fn send_message(&self, text: String) {
+        if let Err(error) = self.client.send_message(self.client.person.clone(), self.conversation, text).await {
+            let message = match &error {
                 SendMessageError::Store(_) => "Server error".to_owned(),
                 other => other.to_string(),
             };
-            let mut frame = serde_json::json!({"error": words, "code": error.code()});
+            let mut frame = serde_json::json!({"error": message, "code": error.code()});
             if let Some(limited) = error.retry_after() {
                 frame["retryAfterMs"] = limited.retry_after_ms().into();
             }
@@ -83,11 +83,11 @@ impl DrivecashConnection {
 
     /// Marks a message as read. Ignored for messages of the own side and of other rooms.
     async fn read(&self, number: u64) -> Result<(), MarkReadError> {
-        let Some(told) = self.client.desk.history.message(self.conversation, number).await? else { return Ok(()) };
-        if told.entry.side == self.side {
+        let Some(event) = self.client.desk.history.message(self.conversation, number).await? else { return Ok(()) };
+        if event.entry.side == self.side {
             return Ok(());
         }
-        let what = MarkRead::In(self.conversation, Some(told.entry.seq));
+        let what = MarkRead::In(self.conversation, Some(event.entry.seq));
         self.client.desk.messages.mark_read(&self.client.person, what, Some(self.client.id)).await
     }
 }
@@ -102,7 +102,7 @@ impl Dialect for DrivecashConnection {
 
     fn pass_on(&self, outgoing: &Outgoing<'_>) -> SendOutcome {
         let place = match outgoing.event {
-            DeskEvent::Entry(told) => Some(told.entry.conversation),
+            DeskEvent::Entry(event) => Some(event.entry.conversation),
             DeskEvent::Typing(change) => Some(change.parties.conversation.id),
             DeskEvent::Presence(_) => None,
             DeskEvent::Status(_) => return SendOutcome::NotTaken,
@@ -112,7 +112,7 @@ impl Dialect for DrivecashConnection {
         }
         let encode = || wire::encode(outgoing.event, outgoing.viewer, self.customer, &linker(&self.server));
         let encoded = match outgoing.event {
-            // Depends on the room. An agent may be in several.
+            // Not shared, because it depends on the room, and an agent may be in several.
             DeskEvent::Presence(_) => Arc::new(encode()),
             DeskEvent::Entry(_) | DeskEvent::Typing(_) | DeskEvent::Status(_) => {
                 let link = outgoing.shows_link().then_some(self.server.as_str());
@@ -122,7 +122,7 @@ impl Dialect for DrivecashConnection {
         let item = match encoded.as_ref() {
             Some(Encoded::Frame(text)) => Item::Frame(text.clone()),
             Some(Encoded::Receipt(receipt)) => Item::Deferred(Deferred::Receipt(*receipt)),
-            Some(Encoded::Reply(event, number)) => Item::Deferred(Deferred::Answered(event.clone(), *number)),
+            Some(Encoded::Reply(event, number)) => Item::Deferred(Deferred::Reply(event.clone(), *number)),
             None => return SendOutcome::NotTaken,
         };
         self.client.queue.push(item, outgoing.is_replay)
@@ -138,10 +138,10 @@ impl Dialect for DrivecashConnection {
         (1008, why)
     }
 
-    async fn hear(&self, text: &str) {
+    async fn handle(&self, text: &str) {
         match ClientFrame::read(text) {
             None => self.client.refuse(Some(wire::INVALID_JSON.to_owned())),
-            Some(ClientFrame::ChatMessage(text)) => self.say(text).await,
+            Some(ClientFrame::ChatMessage(text)) => self.send_message(text).await,
             Some(ClientFrame::Typing(_)) if self.client.pace.take(Paced::Typing).is_err() => self.client.refuse(None),
             Some(ClientFrame::Typing(is_typing)) => {
                 if let Err(error) = self.type_(is_typing).await {
@@ -170,13 +170,13 @@ impl Dialect for DrivecashConnection {
                     }
                 }
             }
-            Deferred::Answered(told, number) => {
-                // On an error the message is sent without it.
+            Deferred::Reply(event, number) => {
+                // On an error, the message is sent without the quote.
                 let answered = desk.history.message(self.conversation, number).await.unwrap_or_else(|error| {
                     tracing::warn!(%error, "Could not read the message that a message replies to");
                     None
                 });
-                wire::message(&told, &self.client.person, answered.as_ref(), &linker(&self.server))
+                wire::message(&event, &self.client.person, answered.as_ref(), &linker(&self.server))
                     .into_iter()
                     .collect()
             }

@@ -1,4 +1,4 @@
-//! The room or the message that a request names, once it is known that the caller may enter the room.
+//! The room or the message that a request names, after the caller's access to the room was checked.
 
 use axum::Json;
 use axum::extract::{FromRequestParts, Path};
@@ -45,10 +45,10 @@ impl InRoom {
 pub(super) struct AtMessage {
     pub(super) channels: Channels,
     pub(super) entered: ConversationAccess,
-    pub(super) told: EntryEvent,
+    pub(super) event: EntryEvent,
     user: User,
     number: u64,
-    server: ServerUrl,
+    server_url: ServerUrl,
 }
 
 impl FromRequestParts<Channels> for AtMessage {
@@ -56,11 +56,11 @@ impl FromRequestParts<Channels> for AtMessage {
 
     async fn from_request_parts(parts: &mut Parts, channels: &Channels) -> Result<Self, Response> {
         let (user, number) = caller_and_number(parts, channels).await?;
-        let server = ServerUrl::of(&parts.headers, &parts.extensions);
+        let server_url = ServerUrl::of(&parts.headers, &parts.extensions);
         let find = async {
             let number = number.parse().map_err(|_| no_such_message())?;
-            let (entered, told) = find(channels, &user, number).await?;
-            Ok(Self { channels: channels.clone(), entered, told, user, number, server })
+            let (entered, event) = find(channels, &user, number).await?;
+            Ok(Self { channels: channels.clone(), entered, event, user, number, server_url })
         };
         find.await.map_err(Problem::into_response)
     }
@@ -69,13 +69,13 @@ impl FromRequestParts<Channels> for AtMessage {
 impl AtMessage {
     /// Reads the message again, after it was changed.
     pub(super) async fn reload(&mut self) -> Result<(), Problem> {
-        (self.entered, self.told) = find(&self.channels, &self.user, self.number).await?;
+        (self.entered, self.event) = find(&self.channels, &self.user, self.number).await?;
         Ok(())
     }
 
     /// The message as the caller sees it.
     pub(super) async fn body(self) -> Result<Json<Value>, Problem> {
-        let body = shown(&self.channels, &self.entered, &self.server, vec![self.told]).await?.pop();
+        let body = shown(&self.channels, &self.entered, &self.server_url, vec![self.event]).await?.pop();
         body.map(Json).ok_or_else(Problem::not_found)
     }
 }
@@ -96,8 +96,8 @@ async fn find(channels: &Channels, user: &User, number: u64) -> Result<(Conversa
         AccessError::NotFound | AccessError::Forbidden | AccessError::Banned(_) => no_such_message(),
         AccessError::Store(error) => error.into(),
     })?;
-    let told = channels.desk.history.message(entered.summary.conversation.id, number).await?;
-    Ok((entered, told.ok_or_else(no_such_message)?))
+    let event = channels.desk.history.message(entered.summary.conversation.id, number).await?;
+    Ok((entered, event.ok_or_else(no_such_message)?))
 }
 
 /// Enters a room by its number.
@@ -130,18 +130,18 @@ pub(super) async fn enter_to_send(channels: &Channels, user: &User, room: &str) 
 }
 
 /// The URL of a message's attachment: absolute, as browsers need it.
-pub(super) fn linker(server: &ServerUrl) -> impl Fn(&EntryEvent) -> Option<String> + Send + Sync {
-    |told| told.attachment_path.as_ref().map(|path| format!("{}{path}", server.as_str()))
+pub(super) fn linker(server_url: &ServerUrl) -> impl Fn(&EntryEvent) -> Option<String> + Send + Sync {
+    |event| event.attachment_path.as_ref().map(|path| format!("{}{path}", server_url.as_str()))
 }
 
-/// Messages as somebody in their room sees them: with when they were read, and what they reply to.
+/// Messages as somebody in their room sees them: each with the time at which it was read, and the message that it replies to.
 pub(super) async fn shown(
     channels: &Channels,
     entered: &ConversationAccess,
-    server: &ServerUrl,
+    server_url: &ServerUrl,
     log: Vec<EntryEvent>,
 ) -> Result<Vec<Value>, Problem> {
     let log = channels.desk.history.annotate(entered, log).await?;
-    let link = linker(server);
+    let link = linker(server_url);
     Ok(messages(&log, &entered.summary, &entered.person, &link).iter().map(|body| json!(body)).collect())
 }

@@ -44,7 +44,7 @@ type Asked = Query<HashMap<String, String>>;
 async fn log_of(
     channels: &Channels,
     entered: &ConversationAccess,
-    server: &ServerUrl,
+    server_url: &ServerUrl,
     asked: &HashMap<String, String>,
 ) -> Result<Vec<Value>, Problem> {
     let number = |name: &str| asked.get(name).and_then(|text| text.parse::<u64>().ok());
@@ -53,7 +53,7 @@ async fn log_of(
         Some(before) => channels.desk.history.fetch(entered, Range::BeforeMessage(before), limit).await?.messages,
         None => channels.desk.history.fetch(entered, Range::Newest, limit).await?.messages,
     };
-    shown(channels, entered, server, log).await
+    shown(channels, entered, server_url, log).await
 }
 
 /// `?room_id=`: the messages of a room. Without it, those of the caller's own room; for an agent, those of the rooms that changed last.
@@ -61,21 +61,21 @@ async fn list(
     State(channels): State<Channels>,
     Caller(user): Caller,
     Query(asked): Asked,
-    server: ServerUrl,
+    server_url: ServerUrl,
 ) -> Result<Json<Value>, Problem> {
     if let Some(room) = asked.get("room_id") {
         let entered = enter_to(&channels, &user, room, "view this").await?;
-        return Ok(Json(log_of(&channels, &entered, &server, &asked).await?.into()));
+        return Ok(Json(log_of(&channels, &entered, &server_url, &asked).await?.into()));
     }
     if !user.role.is_agent() {
         let (entered, _) = channels.desk.conversations.own_conversation(&caller::person(&user)).await?;
-        return Ok(Json(log_of(&channels, &entered, &server, &asked).await?.into()));
+        return Ok(Json(log_of(&channels, &entered, &server_url, &asked).await?.into()));
     }
     let mut all = Vec::new();
     for room in channels.desk.conversations.support_conversations(0, ROOMS).await?.0 {
         let entered = enter(&channels, &user, room.summary.conversation.number).await?;
         let log = channels.desk.history.fetch(&entered, Range::Newest, OF_EACH).await?.messages;
-        all.extend(shown(&channels, &entered, &server, log).await?);
+        all.extend(shown(&channels, &entered, &server_url, log).await?);
     }
     Ok(Json(Value::Array(all)))
 }
@@ -84,12 +84,12 @@ async fn room_messages(
     State(channels): State<Channels>,
     Caller(user): Caller,
     Query(asked): Asked,
-    server: ServerUrl,
+    server_url: ServerUrl,
 ) -> Result<Json<Value>, Problem> {
     let room = asked.get("room_id").filter(|room| !room.is_empty());
     let room = room.ok_or_else(|| Problem::error(StatusCode::BAD_REQUEST, "room_id is required"))?;
     let entered = enter_to(&channels, &user, room, "view this").await?;
-    let log = log_of(&channels, &entered, &server, &asked).await?;
+    let log = log_of(&channels, &entered, &server_url, &asked).await?;
     Ok(Json(json!({"room_id": entered.summary.conversation.number, "messages": log})))
 }
 
@@ -116,7 +116,7 @@ impl From<&Fields> for ToSend {
 async fn send(
     State(channels): State<Channels>,
     Caller(user): Caller,
-    server: ServerUrl,
+    server_url: ServerUrl,
     request: Request,
 ) -> Result<Response, Problem> {
     let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
@@ -149,21 +149,21 @@ async fn send(
         }
     };
     extras.reply_to = to_send.reply_to;
-    // Before the message is stored: if the client disconnects in between, the message must still have its file.
-    let kept = match received {
-        Some(received) => Some(received.keep().await?),
+    // Before the message is stored, so that the message has its file even if the client disconnects in between.
+    let published = match received {
+        Some(received) => Some(received.publish().await?),
         None => None,
     };
     let pending = channels.pending_responses.begin();
     let ask = channels::message(entered.person.clone(), conversation, to_send.text, pending.origin);
     let ask = SendMessage { extras, ..ask };
     let outcome = channels.desk.messages.send_and_wait(ask).await;
-    if let (Err(error), Some(kept)) = (&outcome, kept)
+    if let (Err(error), Some(published)) = (&outcome, published)
         && error.is_final()
     {
-        kept.delete().await;
+        published.delete().await;
     }
-    let link = linker(&server);
+    let link = linker(&server_url);
     let body = json!(MessageBody::new(&outcome?.event, &entered.person, answered.as_ref(), &link));
     Ok(pending.until_sent((StatusCode::CREATED, Json(body)).into_response()))
 }
@@ -174,9 +174,9 @@ async fn message(message: AtMessage) -> Result<Json<Value>, Problem> {
 
 /// Marks the other side's message, and all before it, as read.
 async fn mark_read(mut message: AtMessage) -> Result<Json<Value>, Problem> {
-    let AtMessage { channels, entered, told, .. } = &message;
-    if told.entry.side != entered.side {
-        let what = MarkRead::In(told.entry.conversation, Some(told.entry.seq));
+    let AtMessage { channels, entered, event, .. } = &message;
+    if event.entry.side != entered.side {
+        let what = MarkRead::In(event.entry.conversation, Some(event.entry.seq));
         channels.desk.messages.mark_read(&entered.person, what, None).await?;
         message.reload().await?;
     }

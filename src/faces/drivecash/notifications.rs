@@ -31,23 +31,23 @@ async fn own_room(channels: &Channels, user: &User) -> Result<Option<Conversatio
     Ok(Some(channels.desk.conversations.own_conversation(&caller::person(user)).await?.0))
 }
 
-fn body(told: &EntryEvent, user: &User, is_read: bool) -> Option<Value> {
-    let message = told.entry.message()?;
-    let desk = &told.parties.desk;
+fn body(event: &EntryEvent, user: &User, is_read: bool) -> Option<Value> {
+    let message = event.entry.message()?;
+    let desk = &event.parties.desk;
     Some(json!({
         "id": message.number,
-        "room": told.parties.conversation.number,
+        "room": event.parties.conversation.number,
         "recipient": user.number,
         "message": format!("New message from {}", desk.email),
         "is_read": is_read,
-        "created_at": timestamps::rest(told.entry.at),
+        "created_at": timestamps::rest(event.entry.at),
     }))
 }
 
 async fn list(State(channels): State<Channels>, Caller(user): Caller) -> Result<Json<Value>, Problem> {
     let Some(entered) = own_room(&channels, &user).await? else { return Ok(Json(json!([]))) };
     let unread = channels.desk.history.read_unread(&entered).await?;
-    Ok(Json(unread.iter().filter_map(|told| body(told, &user, false)).collect()))
+    Ok(Json(unread.iter().filter_map(|event| body(event, &user, false)).collect()))
 }
 
 async fn mark_read(
@@ -58,11 +58,11 @@ async fn mark_read(
     let none = || Problem::detail(StatusCode::NOT_FOUND, "No ChatNotification matches the given query.");
     let number: u64 = notification.parse().map_err(|_| none())?;
     let entered = own_room(&channels, &user).await?.ok_or_else(none)?;
-    let told = channels.desk.history.message(entered.summary.conversation.id, number).await?;
-    let told = told.filter(|told| told.entry.side == Side::Desk).ok_or_else(none)?;
-    let what = MarkRead::In(told.entry.conversation, Some(told.entry.seq));
+    let event = channels.desk.history.message(entered.summary.conversation.id, number).await?;
+    let event = event.filter(|event| event.entry.side == Side::Desk).ok_or_else(none)?;
+    let what = MarkRead::In(event.entry.conversation, Some(event.entry.seq));
     channels.desk.messages.mark_read(&entered.person, what, None).await?;
-    body(&told, &user, true).map(Json).ok_or_else(none)
+    body(&event, &user, true).map(Json).ok_or_else(none)
 }
 
 async fn mark_all_read(State(channels): State<Channels>, Caller(user): Caller) -> Result<Json<Value>, Problem> {
@@ -73,7 +73,7 @@ async fn mark_all_read(State(channels): State<Channels>, Caller(user): Caller) -
     Ok(Json(json!({"message": "All notifications marked as read", "count": count})))
 }
 
-/// Those of the portal's other parts: there are none here.
+/// Notifications of the portal's other parts. This server has none.
 async fn others(_: Caller) -> Json<Value> {
     Json(json!([]))
 }

@@ -13,7 +13,7 @@ use crate::faces::channels::reply::Problem;
 pub(super) async fn change(mut message: AtMessage, method: Method, fields: Fields) -> Result<Json<Value>, Problem> {
     match fields.text("message") {
         Some(text) => {
-            let id = message.told.entry.message().ok_or_else(Problem::not_found)?.id;
+            let id = message.event.entry.message().ok_or_else(Problem::not_found)?.id;
             message.channels.desk.messages.edit(&message.entered.person, id, text, None).await?;
             message.reload().await?;
         }
@@ -24,8 +24,8 @@ pub(super) async fn change(mut message: AtMessage, method: Method, fields: Field
 }
 
 /// 204. Deletes the caller's own message; agents may delete any.
-pub(super) async fn delete(AtMessage { channels, entered, told, .. }: AtMessage) -> Result<StatusCode, Problem> {
-    let id = told.entry.message().ok_or_else(Problem::not_found)?.id;
+pub(super) async fn delete(AtMessage { channels, entered, event, .. }: AtMessage) -> Result<StatusCode, Problem> {
+    let id = event.entry.message().ok_or_else(Problem::not_found)?.id;
     channels.desk.messages.delete(&entered.person, id, None).await?;
     Ok(StatusCode::NO_CONTENT)
 }

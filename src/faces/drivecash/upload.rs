@@ -38,26 +38,26 @@ const MAX_FIELDS: u64 = 20;
 /// Age at which an unfinished file counts as abandoned. Other servers may be writing to the same folder.
 const ABANDONED: Duration = Duration::from_hours(1);
 
-/// A file that was received. Deleted when dropped, unless it is kept.
+/// A file that was received. Deleted when dropped, unless [`publish`](Self::publish) was called.
 pub(super) struct Received {
     pub(super) attachment: Attachment,
     whole: PathBuf,
-    is_kept: bool,
+    is_published: bool,
 }
 
 impl Received {
-    /// Keeps the file, because its message is about to be stored.
-    pub(super) async fn keep(mut self) -> Result<Kept, Problem> {
-        files::publish(&self.whole).await.map_err(|error| not_kept(&error))?;
-        self.is_kept = true;
-        Ok(Kept(self.whole.clone()))
+    /// Moves the file to its final name, because its message is about to be stored.
+    pub(super) async fn publish(mut self) -> Result<Published, Problem> {
+        files::publish(&self.whole).await.map_err(|error| not_stored(&error))?;
+        self.is_published = true;
+        Ok(Published(self.whole.clone()))
     }
 }
 
 /// A file under its final name.
-pub(super) struct Kept(PathBuf);
+pub(super) struct Published(PathBuf);
 
-impl Kept {
+impl Published {
     /// Deletes the file, because its message was not stored.
     pub(super) async fn delete(self) {
         if let Err(error) = fs::remove_file(&self.0).await {
@@ -68,7 +68,7 @@ impl Kept {
 
 impl Drop for Received {
     fn drop(&mut self) {
-        if !self.is_kept
+        if !self.is_published
             && let Err(error) = std::fs::remove_file(files::part_of(&self.whole))
         {
             tracing::warn!(%error, "Could not delete an unused file");
@@ -122,7 +122,7 @@ async fn read(
         match field.name() {
             Some("room_id") => {
                 let room = text(field, body).await?;
-                // Checked before a file that comes later is read.
+                // Checked before a file further on in the form is read.
                 enter_to_send(channels, user, &room).await?;
                 to_send.room = Some(room);
             }
@@ -165,9 +165,9 @@ async fn file(
     let name = sanitised(field.file_name().unwrap_or_default());
     let file = uuid::Uuid::new_v4().simple().to_string();
     let whole = settings.files.join(&file);
-    let mut out = files::create(&whole).await.map_err(|error| not_kept(&error))?;
+    let mut out = files::create(&whole).await.map_err(|error| not_stored(&error))?;
     let attachment = Attachment { file, name, media_type: String::new(), size: 0 };
-    let mut received = Received { attachment, whole, is_kept: false };
+    let mut received = Received { attachment, whole, is_published: false };
     let mut head: Vec<u8> = Vec::with_capacity(SNIFFED);
     let mut size: u64 = 0;
     while let Some(chunk) = chunk(&mut field, body).await? {
@@ -182,12 +182,12 @@ async fn file(
             let missing = SNIFFED - head.len();
             head.extend_from_slice(&chunk[..chunk.len().min(missing)]);
         }
-        out.write_all(&chunk).await.map_err(|error| not_kept(&error))?;
+        out.write_all(&chunk).await.map_err(|error| not_stored(&error))?;
     }
     let Some(media_type) = sniff(&head) else {
         return Err(Problem::error(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Files of this type are not allowed"));
     };
-    out.flush().await.map_err(|error| not_kept(&error))?;
+    out.flush().await.map_err(|error| not_stored(&error))?;
     media_type.clone_into(&mut received.attachment.media_type);
     received.attachment.size = size;
     Ok(received)
@@ -231,7 +231,7 @@ pub(in crate::faces) async fn sweep(files: &Path, now: Timestamp) -> std::io::Re
             let changed = Timestamp::from_millis(i64::try_from(changed.as_millis()).unwrap_or(i64::MAX));
             if changed.until(now) >= ABANDONED {
                 fs::remove_file(&path).await?;
-                tracing::info!("Deleted what an interrupted upload had left");
+                tracing::info!("Deleted the file of an interrupted upload");
             }
         }
     }
@@ -251,7 +251,7 @@ fn unreadable(error: &MultipartError) -> Problem {
     bad_form()
 }
 
-fn not_kept(error: &std::io::Error) -> Problem {
+fn not_stored(error: &std::io::Error) -> Problem {
     tracing::error!(%error, "Could not store a file");
     Problem::error(StatusCode::SERVICE_UNAVAILABLE, "Server error")
 }

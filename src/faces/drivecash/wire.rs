@@ -134,7 +134,7 @@ pub(super) enum Encoded {
 /// The frame for a socket in this customer's room; `None` if the event does not concern it, or the dialect has no frame for it.
 pub(super) fn encode(event: &DeskEvent, viewer: &Person, customer: UserId, link: Link<'_>) -> Option<Encoded> {
     match event {
-        DeskEvent::Entry(told) => encode_entry(told, viewer, link),
+        DeskEvent::Entry(event) => encode_entry(event, viewer, link),
         DeskEvent::Typing(change) => {
             let SeenPerson { shown, .. } = change.typist_seen_by(viewer);
             let (user_id, user_name) = (shown.number, name(shown));
@@ -154,15 +154,15 @@ fn frame(frame: &ServerFrame<'_>) -> Encoded {
     Encoded::Frame(Arc::new(text(frame)))
 }
 
-fn encode_entry(told: &Arc<EntryEvent>, viewer: &Person, link: Link<'_>) -> Option<Encoded> {
-    let author = told.author_and_addressee(viewer).0.shown;
-    match &told.entry.kind {
+fn encode_entry(event: &Arc<EntryEvent>, viewer: &Person, link: Link<'_>) -> Option<Encoded> {
+    let author = event.author_and_addressee(viewer).0.shown;
+    match &event.entry.kind {
         EntryKind::Message(message) => match message.reply_to() {
-            Some(number) => Some(Encoded::Reply(told.clone(), number)),
-            None => self::message(told, viewer, None, link).map(|text| Encoded::Frame(Arc::new(text))),
+            Some(number) => Some(Encoded::Reply(event.clone(), number)),
+            None => self::message(event, viewer, None, link).map(|text| Encoded::Frame(Arc::new(text))),
         },
         EntryKind::Read { up_to } => {
-            let of_side = told.entry.side.other();
+            let of_side = event.entry.side.other();
             Some(Encoded::Receipt(Receipt { reader: author.number, of_side, up_to: *up_to }))
         }
         // The dialect has no frames for these: a page sees the change when it fetches the messages again.
@@ -170,24 +170,24 @@ fn encode_entry(told: &Arc<EntryEvent>, viewer: &Person, link: Link<'_>) -> Opti
     }
 }
 
-/// The frame of a message; `None` if the entry is no message. `answered`: the message that it replies to.
+/// The frame of a message; `None` if the entry is not a message. `answered`: the message that it replies to.
 pub(super) fn message(
-    told: &EntryEvent,
+    event: &EntryEvent,
     viewer: &Person,
     answered: Option<&EntryEvent>,
     link: Link<'_>,
 ) -> Option<String> {
-    let author = told.author_and_addressee(viewer).0.shown;
-    let message = told.entry.message()?;
+    let author = event.author_and_addressee(viewer).0.shown;
+    let message = event.entry.message()?;
     Some(text(&ServerFrame::ChatMessage {
         message_id: message.number,
-        message: told.text()?,
+        message: event.text()?,
         sender_id: author.number,
-        sender_type: sender_type(told.entry.side),
+        sender_type: sender_type(event.entry.side),
         sender_name: name(author),
-        created_at: timestamps::frame(told.entry.at),
+        created_at: timestamps::frame(event.entry.at),
         is_read: false,
-        attachment: link(told),
+        attachment: link(event),
         attachment_name: message.attachment().map(|attachment| attachment.name.as_str()),
         reply_to: answered.and_then(|answered| ReplyBody::new(answered, viewer)),
     }))
@@ -338,31 +338,31 @@ pub(super) struct MessageBody<'a> {
 }
 
 impl<'a> MessageBody<'a> {
-    /// `None` if the entry is no message. `answered`: the message that it replies to.
+    /// `None` if the entry is not a message. `answered`: the message that it replies to.
     pub(super) fn new(
-        told: &'a EntryEvent,
+        event: &'a EntryEvent,
         viewer: &'a Person,
         answered: Option<&'a EntryEvent>,
         link: Link<'_>,
     ) -> Option<Self> {
-        let message = told.entry.message()?;
-        let author = told.author_and_addressee(viewer).0.shown;
+        let message = event.entry.message()?;
+        let author = event.author_and_addressee(viewer).0.shown;
         let reply_to = answered.and_then(|answered| ReplyBody::new(answered, viewer));
         Some(Self {
             id: message.number,
-            room: told.parties.conversation.number,
+            room: event.parties.conversation.number,
             sender: author.number,
-            sender_type: sender_type(told.entry.side),
+            sender_type: sender_type(event.entry.side),
             sender_name: name(author),
             sender_email: &author.email,
-            message: told.text()?,
+            message: event.text()?,
             reply_to,
-            attachment: link(told),
+            attachment: link(event),
             attachment_name: message.attachment().map(|attachment| attachment.name.as_str()),
             is_read: false,
             read_at: None,
-            created_at: timestamps::rest(told.entry.at),
-            updated_at: timestamps::rest(message.edited_at().unwrap_or(told.entry.at)),
+            created_at: timestamps::rest(event.entry.at),
+            updated_at: timestamps::rest(message.edited_at().unwrap_or(event.entry.at)),
         })
     }
 
@@ -378,11 +378,11 @@ pub(super) fn messages<'a>(
     viewer: &'a Person,
     link: Link<'_>,
 ) -> Vec<MessageBody<'a>> {
-    let show = |told: &'a EntryEvent| {
-        let answered = told.entry.message()?.reply_to().and_then(|number| log.answered.get(&number));
-        let body = MessageBody::new(told, viewer, answered, link)?;
-        let is_read = told.entry.seq <= summary.side(told.entry.side.other()).read;
-        Some(if is_read { body.read_at(log.read_at(told)) } else { body })
+    let show = |event: &'a EntryEvent| {
+        let answered = event.entry.message()?.reply_to().and_then(|number| log.answered.get(&number));
+        let body = MessageBody::new(event, viewer, answered, link)?;
+        let is_read = event.entry.seq <= summary.side(event.entry.side.other()).read;
+        Some(if is_read { body.read_at(log.read_at(event)) } else { body })
     };
     log.messages.iter().filter_map(show).collect()
 }
@@ -392,7 +392,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_no_json_is_answered() {
+    fn only_frames_that_are_not_json_get_an_error() {
         for text in ["", "junk", "{", "{]"] {
             assert_eq!(ClientFrame::read(text), None, "{text}");
         }

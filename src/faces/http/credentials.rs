@@ -1,4 +1,4 @@
-//! The token that came with a request.
+//! The token in a request.
 
 use axum::http::{HeaderMap, header};
 

@@ -1,8 +1,8 @@
-//! HTTP that all dialects have in common. What an error looks like is a dialect's own business.
+//! HTTP code that all dialects share. The format of errors is up to each dialect.
 //!
 //! * [`body`]: reads a request's body, up to a limit;
-//! * [`credentials`]: the token that came with a request;
-//! * [`head`]: refuses HEAD below `/api/`;
+//! * [`credentials`]: the token in a request;
+//! * [`head`]: rejects HEAD below `/api/`;
 //! * [`reply`]: statuses of responses.
 
 pub(super) mod body;

@@ -2,7 +2,7 @@
 //! the oldest unauthenticated session is closed, or the handshake is rejected.
 //!
 //! A session is claimed once its client has authenticated, in the handshake or later. Its [`Session`] is stored with the request of its
-//! handshake, and so lives exactly as long as the library's own session.
+//! handshake, and so lives exactly as long as the session of engineioxide.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -17,8 +17,8 @@ use super::session::{End, Session};
 use crate::domain::UserId;
 use crate::limits::{RateLimited, Source};
 
-/// How long a handshake waits for a place.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Longest time that a handshake waits for a place.
+const MAX_WAIT: Duration = Duration::from_secs(5);
 
 /// How often a waiting handshake checks for sessions to close.
 const CHECK_PERIOD: Duration = Duration::from_secs(1);
@@ -135,7 +135,7 @@ impl Admission {
             Some((own, total))
         };
         let mut acquiring = std::pin::pin!(acquiring);
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + MAX_WAIT;
         let mut check_at = Instant::now();
         let mut waiting = None;
         loop {
@@ -225,27 +225,28 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn places_are_bounded_in_total_and_by_address_and_come_back() {
+    async fn places_are_limited_in_total_and_per_address_and_released() {
         let admission = Admission::new(BOUNDS);
-        let first = admit(&admission, source(1)).await.unwrap_or_else(|_| panic!("there is room"));
-        let second = admit(&admission, source(1)).await.unwrap_or_else(|_| panic!("there is room"));
+        let first = admit(&admission, source(1)).await.unwrap_or_else(|_| panic!("a place is free"));
+        let second = admit(&admission, source(1)).await.unwrap_or_else(|_| panic!("a place is free"));
         assert!(admit(&admission, source(1)).await.is_err(), "an address has two");
         let third = admit(&admission, source(2)).await.unwrap_or_else(|_| panic!("another address has its own"));
         assert!(admit(&admission, source(3)).await.is_err(), "there are three in total");
         let account = Opener::Account(UserId::from_bytes([1; 12]));
-        let fourth = admit(&admission, account).await.unwrap_or_else(|_| panic!("who shows a token takes no room"));
+        let fourth =
+            admit(&admission, account).await.unwrap_or_else(|_| panic!("a client with a token takes no place"));
         drop(first);
-        let fifth = admit(&admission, source(3)).await.unwrap_or_else(|_| panic!("a place came back"));
+        let fifth = admit(&admission, source(3)).await.unwrap_or_else(|_| panic!("a place was released"));
         drop((second, third, fourth, fifth));
         for n in 0..=255 {
             drop(admit(&admission, source(n)).await);
         }
-        assert!(admission.0.state().openers.len() < 10, "those who have nothing open are forgotten");
+        assert!(admission.0.state().openers.len() < 10, "openers without a session are removed");
         assert_eq!(admission.0.total.available_permits(), BOUNDS.total);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_handshake_waits_for_its_turn() {
+    async fn a_handshake_waits_for_a_place() {
         let admission = Admission::new(BOUNDS);
         let held = [admit(&admission, source(1)).await, admit(&admission, source(1)).await];
         let began = Instant::now();
@@ -259,13 +260,13 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn of_those_that_wait_there_are_not_too_many() {
+    async fn the_number_of_waiting_handshakes_is_limited() {
         let admission = Admission::new(BOUNDS);
         let _held = [admit(&admission, source(1)).await, admit(&admission, source(1)).await];
         let began = Instant::now();
         let (one, other) = tokio::join!(admit(&admission, source(1)), admit(&admission, source(1)));
         assert!(one.is_err() && other.is_err());
-        assert_eq!(began.elapsed(), PATIENCE, "one waited in vain, one was told at once");
+        assert_eq!(began.elapsed(), MAX_WAIT, "one waits in vain, the other is rejected at once");
         assert_eq!(admission.0.waiting.load(Ordering::Relaxed), 0);
     }
 }

@@ -1,7 +1,7 @@
 //! The request that opens a session.
 //!
-//! The library keeps the head of that request as long as the session lives. So everything needed later is read once, into a
-//! [`Handshake`], and [`strip`] removes the rest before the library gets the request. This saves 1 KB per idle connection.
+//! engineioxide holds the head of that request as long as the session lives. So everything needed later is read once, into a
+//! [`Handshake`], and [`strip`] removes the rest before engineioxide receives the request. This saves 1 KB per idle connection.
 
 use std::net::IpAddr;
 use std::sync::LazyLock;
@@ -50,20 +50,20 @@ struct TokenParameter {
 impl Handshake {
     /// Reads a handshake request.
     pub(in crate::faces) fn read(query: &Query, request: &Request) -> Self {
-        let in_address = Parameters::<TokenParameter>::try_from_uri(request.uri()).ok();
-        let in_address = in_address.and_then(|parameters| parameters.0.token);
-        let token = in_address.as_deref().map(without_bearer);
+        let in_url = Parameters::<TokenParameter>::try_from_uri(request.uri()).ok();
+        let in_url = in_url.and_then(|parameters| parameters.0.token);
+        let token = in_url.as_deref().map(without_bearer);
         Self::new(query, token, request.headers(), request.extensions())
     }
 
     fn new(query: &Query, token: Option<&str>, headers: &HeaderMap, extensions: &Extensions) -> Self {
-        let in_address = token.filter(|token| !token.is_empty());
+        let in_url = token.filter(|token| !token.is_empty());
         Self {
             address: ClientAddress::of(extensions).ip(),
             is_browser: is_browser(headers),
             is_eio3: query.is_eio3,
             is_websocket: query.is_websocket,
-            token: in_address.or_else(|| header_token(headers).ok().flatten()).map(Into::into),
+            token: in_url.or_else(|| header_token(headers).ok().flatten()).map(Into::into),
             cookie: cookie_token(headers).map(Into::into),
             server_url: ServerUrl::of(headers, extensions),
         }
@@ -75,11 +75,11 @@ impl Handshake {
     }
 }
 
-/// The only header that the library needs to open a websocket. The others have been checked already.
+/// The only header that engineioxide needs to open a websocket. The others have been checked already.
 const NEEDED: HeaderName = header::SEC_WEBSOCKET_KEY;
 
-/// Removes everything that the library does not need from a request that opens a session or a websocket. The maps are
-/// replaced, since they do not shrink.
+/// Removes everything that engineioxide does not need from a request that opens a session or a websocket. The maps are replaced,
+/// since they do not shrink.
 pub(super) fn strip(request: &mut Request) {
     let mut headers = HeaderMap::with_capacity(1);
     if let Some(key) = request.headers_mut().remove(NEEDED) {
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_in_the_address_goes_before_one_in_a_header_and_a_cookie_is_kept_apart() {
+    fn a_token_in_the_url_takes_precedence_over_a_header_and_a_cookie_is_separate() {
         let both = [("authorization", "Bearer header"), ("cookie", "a=b; token=cookie")];
         for (uri, headers, token, cookie) in [
             ("/socket.io/?EIO=4&transport=polling", &[][..], None, None),
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn the_library_gets_the_key_alone() {
+    fn only_the_websocket_key_is_left() {
         let request = Request::get("/socket.io/?EIO=4&transport=websocket").header("host", "a").header(NEEDED, "b");
         let mut request = request.extension(7_u32).body(Body::empty()).unwrap();
         strip(&mut request);

@@ -1,4 +1,4 @@
-//! Checks requests before they reach the library.
+//! Checks requests before they reach socketioxide.
 
 use std::sync::Arc;
 
@@ -87,7 +87,7 @@ pub async fn guard(State(gate): State<Gate>, mut request: Request, next: Next) -
     let connection_handle = request.extensions().get::<ConnectionHandle>().cloned();
     let route = ClientAddress::of(request.extensions()).route();
     let credentials = Credentials::of(&gate.accounts, request.headers(), route, query.is_websocket);
-    // The library rejects unknown ids.
+    // engineioxide rejects unknown ids.
     let session = query.session.and_then(|id| gate.sessions.find(id));
     if session.as_ref().is_some_and(|session| !session.admits(&credentials)) {
         return refuse(1, "Session ID unknown");
@@ -104,9 +104,9 @@ pub async fn guard(State(gate): State<Gate>, mut request: Request, next: Next) -
         if is_post && repeats.lock().posts_again(&query) {
             return "ok".into_response();
         }
-        let has_lost_answer = is_poll && repeats.lock().polls_again(&query);
-        if let Some(id) = query.session.filter(|_| has_lost_answer) {
-            gate.transports.lost_answer(&query);
+        let is_response_lost = is_poll && repeats.lock().polls_again(&query);
+        if let Some(id) = query.session.filter(|_| is_response_lost) {
+            gate.transports.response_lost(&query);
             end_session(End::Polling(id), query, next).await;
             return query.closing_packet().into_response();
         }
@@ -124,10 +124,10 @@ pub async fn guard(State(gate): State<Gate>, mut request: Request, next: Next) -
     {
         session.upgraded(websocket.clone());
     }
-    gate.transports.answered(&query, response.status(), connection_handle);
+    gate.transports.responded(&query, response.status(), connection_handle);
     let response = with_protocol(response, protocol);
-    match gate.transports.awaiting_connect_answer(&query) {
-        Some(transport) if is_poll => transport.connect_answer.in_answer(response).await,
+    match gate.transports.awaiting_connect_packet(&query) {
+        Some(transport) if is_poll => transport.connect_packet.in_response(response).await,
         Some(_) | None => response,
     }
 }
@@ -223,7 +223,7 @@ fn with_protocol(mut response: Response, protocol: Option<HeaderValue>) -> Respo
     response
 }
 
-/// 429. Browsers do not tell pages why a handshake failed; the stock client retries by itself.
+/// 429. Pages cannot see why a handshake failed; the stock client retries by itself.
 fn too_many(limited: RateLimited) -> Response {
     let message = "Too many sessions";
     let body = json!({"code": "rate_limited", "message": message, "retryAfterMs": limited.retry_after_ms()});

@@ -1,14 +1,14 @@
-//! Engine.IO and Socket.IO, below the dashboard's events: sessions, polls, upgrades and what the library leaves out.
+//! Engine.IO and Socket.IO, below the dashboard's events: sessions, polls, upgrades, and what socketioxide lacks.
 //!
-//! The socketioxide layer speaks the protocol. Two middlewares stand in front of it: [`guard`] checks every request, and [`carry`]
+//! The socketioxide layer implements the protocol. Two middlewares stand in front of it: [`guard`] checks every request, and [`carry`]
 //! serves polls and websocket handshakes.
 //!
-//! * [`middleware`]: checks handshakes, session ids and repeated requests; reads the address with [`query`];
+//! * [`middleware`]: checks handshakes, session ids and repeated requests; parses the query string with [`query`];
 //! * [`admission`] and [`session`]: how many sessions may be open, and which requests may use each;
-//! * [`handshake`]: what is remembered of the request that opened a session;
+//! * [`handshake`]: what is kept of the request that opened a session;
 //! * [`polls`]: long-polling and the change to a websocket, with [`packets`], [`portions`], [`upgrades`] and [`repeats`];
 //! * [`transport`] and [`transports`]: what carries a socket, and what its client has received;
-//! * [`connect_answer`]: adds the `pid` of state recovery to the library's CONNECT packet.
+//! * [`connect_packet`]: adds the `pid` of state recovery to socketioxide's CONNECT packet.
 //!
 //! Nothing here knows an event of the dashboard; see [`dashboard::socketio`](super::dashboard::socketio) for those.
 
@@ -18,7 +18,7 @@ use axum::http::{HeaderMap, header};
 use socketioxide::{SocketIo, SocketIoBuilder};
 
 mod admission;
-mod connect_answer;
+mod connect_packet;
 pub(super) mod handshake;
 mod middleware;
 mod packets;
@@ -39,7 +39,7 @@ pub use polls::{Polls, carry};
 /// Path of the Socket.IO endpoint.
 pub(super) const PATH: &str = "/socket.io";
 
-/// Largest packet, in bytes: announced to clients as `maxPayload`. Twice what the replaced server took, so that a message
+/// Largest packet, in bytes: announced to clients as `maxPayload`. Twice what the replaced server accepted, so that a message
 /// which is a little too long gets an error instead of a closed connection.
 pub(super) const MAX_MESSAGE: u32 = 2 << 20;
 
@@ -49,7 +49,7 @@ const BUFFER: usize = 1024;
 /// Read buffer per websocket, in bytes: most of the memory of an idle one.
 const READ_BUFFER: usize = 512;
 
-/// The library's transport, with the settings that every server of ours uses.
+/// socketioxide with the settings that all our servers use.
 #[must_use]
 pub fn transport(heartbeat: Heartbeat, max_message: u32) -> SocketIoBuilder {
     SocketIo::builder()

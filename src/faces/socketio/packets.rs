@@ -28,7 +28,7 @@ impl<'a> Iterator for EngineIo3<'a> {
         let mut units: usize = std::str::from_utf8(length).ok()?.parse().ok()?;
         let mut end = 0;
         while units > 0 {
-            // The first byte of a character tells its length; four bytes are two code units.
+            // The first byte of a character determines its length; four bytes are two code units.
             let (bytes, of_these) = match packets.get(end)? {
                 0..0x80 => (1, 1),
                 0x80..0xE0 => (2, 1),

@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_body_is_passed_on_whole_however_it_comes() {
+    async fn a_body_is_passed_on_whole_in_chunks_of_any_size() {
         let body = "42[\"\\u0061\",\"\\u0062\"]\u{1e}3\u{1e}42/desk,1[\"b\"]\u{1e}42[\"\\u00";
         let expected = "42[\"a\"     ,\"\\u0062\"]\u{1e}3\u{1e}42/desk,1[\"b\"]\u{1e}42[\"\\u00";
         for size in [1, 3, 8, 1000] {

@@ -1,9 +1,9 @@
-//! Long-polling and upgrades to a websocket, as far as the library does not handle them:
+//! Long-polling and upgrades to a websocket, as far as engineioxide does not handle them:
 //!
 //! * a session that is cut off ends like a lost connection, after which stock clients reconnect (they do not after a DISCONNECT packet);
 //! * a poll that its client abandons ends the session, since its response is lost;
 //! * a response has no more packets than every client accepts ([`portions`](super::portions));
-//! * during an upgrade, polls are not answered with empty responses in a busy loop;
+//! * during an upgrade, empty responses to polls are delayed, so that the client does not poll in a busy loop;
 //! * a websocket request that cannot become a websocket is rejected, and so are clients whose websockets keep failing.
 
 use std::convert::Infallible;
@@ -28,9 +28,9 @@ use super::upgrades::Upgrades;
 use crate::net::ClientMark;
 
 /// Delay of an empty response during an upgrade.
-const PACE: Duration = Duration::from_millis(100);
+const EMPTY_DELAY: Duration = Duration::from_millis(100);
 
-/// A response that took less time did not wait for anything.
+/// A response within this time did not wait for anything.
 const AT_ONCE: Duration = Duration::from_millis(20);
 
 /// Content length of a response with a NOOP packet only.
@@ -56,7 +56,7 @@ impl Polls {
     }
 }
 
-/// Middleware right in front of the library.
+/// Middleware right in front of socketioxide.
 pub async fn carry(State(polls): State<Polls>, mut request: Request, next: Next) -> Response {
     let client = request.extensions_mut().remove::<ClientMark>();
     if !request.uri().path().starts_with(polls.path) {
@@ -137,25 +137,25 @@ impl Polls {
         if_abandoned.0 = None;
         let is_nothing = response.headers().get(header::CONTENT_LENGTH).is_some_and(|length| length == NOTHING);
         if is_changing && is_nothing && asked.elapsed() < AT_ONCE {
-            sleep(PACE).await;
+            sleep(EMPTY_DELAY).await;
         }
         response
     }
 }
 
-/// Whether a request can become a websocket. The library answers 101 without checking.
+/// Whether a request can become a websocket. engineioxide responds with 101 without checking.
 fn asks_for_websocket(request: &Request) -> bool {
-    let says = |name: header::HeaderName, wanted: &str| {
+    let has = |name: header::HeaderName, wanted: &str| {
         let values = request.headers().get_all(name).iter().filter_map(|value| value.to_str().ok());
         values.flat_map(|value| value.split(',')).any(|part| part.trim().eq_ignore_ascii_case(wanted))
     };
     request.version() >= Version::HTTP_11
-        && says(header::CONNECTION, "upgrade")
-        && says(header::UPGRADE, "websocket")
-        && says(header::SEC_WEBSOCKET_VERSION, "13")
+        && has(header::CONNECTION, "upgrade")
+        && has(header::UPGRADE, "websocket")
+        && has(header::SEC_WEBSOCKET_VERSION, "13")
 }
 
-/// Closes a session in the library, by sending a CLOSE packet as its client would.
+/// Closes a session in engineioxide, by sending a CLOSE packet as its client would.
 struct Close {
     uri: Uri,
     packet: &'static str,
@@ -181,7 +181,7 @@ impl Drop for IfAbandoned {
     }
 }
 
-/// An error response as of the replaced server.
+/// An error response in the format of the replaced server.
 pub(super) fn refuse(code: u8, message: &str) -> Response {
     (StatusCode::BAD_REQUEST, Json(json!({"code": code, "message": message}))).into_response()
 }

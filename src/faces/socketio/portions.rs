@@ -1,6 +1,6 @@
 //! Splits the response to a poll into portions of a few packets. Python clients fail on a response with more than sixteen.
 //!
-//! The library puts everything queued into one response. What exceeds the limit is held here, and answers the next polls. Nothing of the
+//! engineioxide puts everything queued into one response. What exceeds the limit is held here for the next polls. Nothing of the
 //! response counts as arrived until the client has fetched all of it.
 
 use std::collections::HashMap;
@@ -104,36 +104,36 @@ mod tests {
         portions.first(session, response, packets)
     }
 
-    fn answer(count: usize) -> (Response, Vec<String>) {
+    fn response_of(count: usize) -> (Response, Vec<String>) {
         let packets: Vec<String> = (0..count).map(|n| format!("42[\"e\",{n}]")).collect();
         let body = packets.join("\u{1e}");
         (([(CONTENT_LENGTH, body.len().to_string())], body).into_response(), packets)
     }
 
     #[tokio::test]
-    async fn an_answer_comes_in_portions_in_order_and_whole() {
+    async fn a_response_is_sent_in_portions_in_order_and_whole() {
         for count in [1, 15, 16, 17, 32, 33, 40] {
             let (portions, session) = (Portions::default(), Sid::new());
-            let (response, sent) = answer(count);
-            let mut got = packets(first(&portions, session, response).await).await;
+            let (response, sent) = response_of(count);
+            let mut received = packets(first(&portions, session, response).await).await;
             assert_eq!(portions.holds(session), count > 16, "{count}");
             while let Some(portion) = portions.next(session, false) {
                 let portion = packets(portion).await;
                 assert!(portion.len() <= 16, "{}", portion.len());
-                got.extend(portion);
+                received.extend(portion);
             }
-            assert_eq!(got, sent, "{count}");
+            assert_eq!(received, sent, "{count}");
             assert!(!portions.holds(session));
         }
     }
 
     #[tokio::test]
-    async fn who_is_about_to_change_to_a_websocket_gets_all_that_is_held() {
+    async fn a_client_that_is_being_upgraded_receives_everything_that_is_held() {
         let (portions, session) = (Portions::default(), Sid::new());
-        let (response, sent) = answer(50);
-        let mut got = packets(first(&portions, session, response).await).await;
-        got.extend(packets(portions.next(session, true).unwrap()).await);
-        assert_eq!(got, sent);
+        let (response, sent) = response_of(50);
+        let mut received = packets(first(&portions, session, response).await).await;
+        received.extend(packets(portions.next(session, true).unwrap()).await);
+        assert_eq!(received, sent);
         assert!(portions.next(session, true).is_none());
     }
 }

@@ -11,7 +11,7 @@ pub(in crate::faces) struct Query {
     pub(in crate::faces) is_websocket: bool,
     pub(in crate::faces) is_eio3: bool,
     pub(in crate::faces) session: Option<Sid>,
-    /// A hash of `t`, which clients in browsers change with each request, so that it is not answered by a cache.
+    /// A hash of `t`, which clients in browsers change with each request, so that no cache responds to it.
     pub(in crate::faces) cache_buster: Option<u64>,
 }
 

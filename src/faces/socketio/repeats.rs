@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_request_twice_is_a_repetition() {
+    fn the_same_request_twice_is_recognized() {
         let mut repeats = since("Mozilla/5.0", "t=a").unwrap();
         assert!(!repeats.polls_again(&request("t=b")));
         assert!(repeats.polls_again(&request("t=b")));
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_names_no_request_or_all_alike_is_left_alone() {
+    fn a_client_without_t_or_with_a_constant_one_is_not_checked() {
         for t in ["", "t=a"] {
             let mut repeats = since("Mozilla/5.0", "t=a").unwrap();
             for _ in 0..3 {
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn other_clients_than_browsers_are_left_alone() {
+    fn clients_other_than_browsers_are_not_checked() {
         assert!(since("okhttp/4.9", "t=a").is_none());
         assert!(Repeats::since(&request("t=a"), &HeaderMap::new()).is_none());
     }

@@ -54,10 +54,10 @@ impl Credentials {
 
     /// Whether a request with the credentials `other` may use a session whose handshake had these.
     fn admits(&self, other: &Self) -> bool {
-        let is_same_way = self.route == other.route;
+        let is_same_route = self.route == other.route;
         match (&self.token, &other.token) {
-            (None, _) => is_same_way,
-            (Some(_), None) => is_same_way && other.is_websocket,
+            (None, _) => is_same_route,
+            (Some(_), None) => is_same_route && other.is_websocket,
             (Some(own), Some(other)) => {
                 own.digest == other.digest || (own.subject.is_some() && own.subject == other.subject)
             }
@@ -81,7 +81,7 @@ pub(super) enum End {
     Nothing,
 }
 
-/// A session. It is stored with the request of its handshake, which the library keeps as long as the session lives.
+/// A session. It is stored with the request of its handshake, which engineioxide holds as long as the session lives.
 pub(super) struct Session {
     credentials: Credentials,
     pub(super) handshake: Handshake,
@@ -137,7 +137,7 @@ impl Session {
         self.websocket.get().filter(|_| self.handshake.is_websocket)
     }
 
-    /// Releases its place. The library may keep the rest for some seconds.
+    /// Releases its place. engineioxide may hold the rest for some seconds.
     pub(super) fn vacate(&self) {
         drop(self.place.lock().take());
     }

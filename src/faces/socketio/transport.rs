@@ -18,11 +18,11 @@ use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::MAX_MESSAGE;
-use super::connect_answer::ConnectAnswer;
+use super::connect_packet::ConnectPacket;
 use crate::domain::UserId;
 use crate::net::ConnectionHandle;
 
-/// Most bytes of events that are queued for a websocket whose client is not reading. The library limits only their number.
+/// Most bytes of events that are queued for a websocket whose client is not reading. engineioxide limits only their number.
 const UNREAD: usize = 4 << 20;
 
 /// Most bytes of events, and of acknowledgements before the last one, that are queued for a polling client. Together with the last one they
@@ -42,11 +42,11 @@ const HEARD_WITHIN: Duration = Duration::from_millis(1);
 #[derive(Debug)]
 pub(in crate::faces) struct Transport {
     websocket: OnceLock<ConnectionHandle>,
-    /// Whether the websocket was seen to carry the socket.
+    /// Whether the websocket carried the socket when that was last checked.
     is_websocket: AtomicBool,
     waiting: Mutex<Waiting>,
     /// Adds the `pid` to the CONNECT packet.
-    pub(in crate::faces) connect_answer: ConnectAnswer,
+    pub(in crate::faces) connect_packet: ConnectPacket,
     /// Cancelled to close the session of a polling client; `None` for a websocket.
     ended: Option<CancellationToken>,
 }
@@ -63,7 +63,7 @@ struct Waiting {
     /// Bytes of events since the client last read everything.
     events: usize,
     /// The same for acknowledgements.
-    answers: usize,
+    acknowledgements: usize,
     /// A part of the last response is held for the next polls, or was lost.
     is_held: bool,
 }
@@ -80,10 +80,10 @@ impl Transport {
                 arrived: now,
                 queued: 0,
                 events: 0,
-                answers: 0,
+                acknowledgements: 0,
                 is_held: false,
             }),
-            connect_answer: ConnectAnswer::default(),
+            connect_packet: ConnectPacket::default(),
             ended: Some(CancellationToken::new()),
         }
     }
@@ -118,7 +118,8 @@ impl Transport {
         self.is_websocket() && self.connection_handle().is_some_and(ConnectionHandle::ping)
     }
 
-    /// Pings the client and waits. Returns false if it does not answer, and so is gone. A polling client is asked by what was sent to it.
+    /// Pings the client and waits. Returns false if it does not answer, which means that it is dead. For a polling client, what was sent
+    /// to it takes the place of a ping: it must poll again.
     pub(in crate::faces) async fn answers(&self) -> bool {
         let asked_at = Instant::now();
         let polls = self.connection_handle().is_none();
@@ -136,13 +137,13 @@ impl Transport {
         let _is_asked = self.ask();
         sleep_until(asked_at + ANSWER).await;
         if let Some(websocket) = self.connection_handle() {
-            return !self.is_websocket() || !self.takes_all() || websocket.heard_at() + HEARD_WITHIN > asked_at;
+            return !self.is_websocket() || !self.reads_everything() || websocket.heard_at() + HEARD_WITHIN > asked_at;
         }
         let waiting = self.waiting();
         waiting.is_held || waiting.polled_at > asked_at
     }
 
-    /// Whether an upgrade is in progress: a websocket is open, and was not seen to carry the socket yet.
+    /// Whether an upgrade is in progress: a websocket is open, and does not carry the socket yet.
     pub(in crate::faces) fn is_changing(&self) -> bool {
         self.connection_handle().is_some_and(ConnectionHandle::is_open) && !self.is_websocket()
     }
@@ -166,8 +167,8 @@ impl Transport {
                 websocket.count_queued(std::mem::take(&mut waiting.queued));
                 waiting.is_held
             };
-            self.connect_answer.leave_to_websocket();
-            // What is held for its polls is lost, since it stops polling. It reconnects and gets that again.
+            self.connect_packet.leave_to_websocket();
+            // What is held for the next polls is lost, since the client stops polling. It must reconnect to receive it.
             if is_held {
                 websocket.abort();
             }
@@ -188,11 +189,11 @@ impl Transport {
         self.carried_by_poll(1);
     }
 
-    /// So many events were put into the response to a poll.
+    /// Notes that so many events are in the response to a poll.
     pub(in crate::faces) fn carried_by_poll(&self, events: u64) {
         let mut waiting = self.waiting();
         match self.connection_handle().filter(|_| self.is_websocket()) {
-            // The response is counted after the socket was seen to have changed.
+            // The upgrade was noticed before this response was counted.
             Some(websocket) => websocket.uncount_queued(events),
             None => waiting.queued = waiting.queued.saturating_sub(events),
         }
@@ -205,13 +206,13 @@ impl Transport {
 
     /// Adds this `pid` to the CONNECT packet, on any transport.
     pub(in crate::faces) fn add_pid(&self, session: impl Display, namespace: &str, pid: &str) {
-        self.connect_answer.add(session, namespace, pid);
-        // A websocket that is opened at this moment finds the packet by itself.
+        self.connect_packet.add(session, namespace, pid);
+        // A websocket that is opened concurrently finds the packet in `carry`.
         if let Some(websocket) = self.connection_handle() {
-            self.connect_answer.carry(websocket);
+            self.connect_packet.carry(websocket);
         }
         if self.is_websocket() {
-            self.connect_answer.leave_to_websocket();
+            self.connect_packet.leave_to_websocket();
         }
     }
 
@@ -219,7 +220,7 @@ impl Transport {
     pub(in crate::faces) fn has_room_for(&self, person: UserId, bytes: usize) -> bool {
         let mut waiting = self.waiting();
         let bound = if self.is_websocket() { UNREAD } else { UNPOLLED };
-        if self.is_websocket() && self.takes_all() {
+        if self.is_websocket() && self.reads_everything() {
             waiting.events = 0;
         }
         let total = waiting.events.saturating_add(bytes);
@@ -232,18 +233,18 @@ impl Transport {
     }
 
     /// Counts the bytes of an acknowledgement, which is sent in any case.
-    pub(in crate::faces) fn count_answer(&self, bytes: usize) {
+    pub(in crate::faces) fn count_acknowledgement(&self, bytes: usize) {
         let mut waiting = self.waiting();
-        waiting.answers = waiting.answers.saturating_add(bytes);
+        waiting.acknowledgements = waiting.acknowledgements.saturating_add(bytes);
     }
 
     /// Whether acknowledgements should wait until the client reads.
     pub(in crate::faces) fn is_stalled(&self) -> bool {
-        if self.is_websocket() { !self.takes_all() } else { self.waiting().answers > UNPOLLED }
+        if self.is_websocket() { !self.reads_everything() } else { self.waiting().acknowledgements > UNPOLLED }
     }
 
     /// Whether the client reads everything that is written.
-    fn takes_all(&self) -> bool {
+    fn reads_everything(&self) -> bool {
         self.connection_handle().is_none_or(|websocket| !websocket.has_unsent())
     }
 
@@ -268,7 +269,7 @@ impl Transport {
             }
             waiting.arrived = waiting.arrived.max(waiting.polled_at);
             waiting.polled_at = Instant::now();
-            (waiting.events, waiting.answers) = (0, 0);
+            (waiting.events, waiting.acknowledgements) = (0, 0);
         }
     }
 
@@ -281,9 +282,9 @@ impl Transport {
 
     /// Sets the websocket that is to carry the socket.
     pub(in crate::faces) fn carry(&self, websocket: &ConnectionHandle) {
-        // The library rejects a second one.
+        // engineioxide rejects a second one.
         drop(self.websocket.set(websocket.clone()));
-        self.connect_answer.carry(websocket);
+        self.connect_packet.carry(websocket);
     }
 
     /// When the client last polled.
@@ -310,36 +311,36 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[tokio::test(start_paused = true)]
-    async fn what_waited_when_somebody_polled_has_arrived_when_they_poll_again() {
+    async fn what_was_queued_at_a_poll_has_arrived_at_the_next_one() {
         let transport = Transport::new();
         let opened = Instant::now();
         tokio::time::advance(SECOND).await;
         transport.polled();
-        assert_eq!(transport.arrived(), opened, "what waited may be lost on its way to them");
+        assert_eq!(transport.arrived(), opened, "the response may be lost");
         tokio::time::advance(SECOND).await;
         transport.polled();
         assert_eq!(transport.arrived(), opened + SECOND);
     }
 
-    /// The library lets polls bring what waits until it has begun to change to the websocket.
+    /// engineioxide sends queued packets in responses to polls until it has begun the upgrade.
     #[tokio::test]
-    async fn a_poll_brings_the_page_id_also_when_a_websocket_has_come() {
+    async fn the_response_to_a_poll_has_the_page_id_also_when_a_websocket_is_open() {
         let transport = Transport::new();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let stream = Arc::new(TcpStream::connect(listener.local_addr().unwrap()).await.unwrap());
         transport.carry(&ConnectionHandle::of(&stream));
         transport.add_pid("session", "/", "page");
-        assert!(transport.connect_answer.is_due());
-        let answer = transport.connect_answer.in_answer(Response::new(r#"40{"sid":"session"}"#.into())).await;
-        let body = answer.into_body().collect().await.unwrap().to_bytes();
+        assert!(transport.connect_packet.is_due());
+        let response = transport.connect_packet.in_response(Response::new(r#"40{"sid":"session"}"#.into())).await;
+        let body = response.into_body().collect().await.unwrap().to_bytes();
         assert_eq!(body, r#"40{"sid":"session","pid":"page"}"#);
-        assert!(!transport.connect_answer.is_due());
+        assert!(!transport.connect_packet.is_due());
     }
 
     #[tokio::test]
-    async fn what_waits_for_a_poll_fits_into_its_answer() {
+    async fn what_is_queued_for_a_poll_fits_into_one_response() {
         let (transport, person) = (Transport::new(), UserId::from_bytes([1; 12]));
-        assert!(transport.has_room_for(person, UNPOLLED * 2), "one alone that is too long has to go, too");
+        assert!(transport.has_room_for(person, UNPOLLED * 2), "a single event is always accepted");
         assert!(!transport.has_room_for(person, 1));
         transport.polled();
         assert!(transport.has_room_for(person, UNPOLLED - 1) && transport.has_room_for(person, 1));

@@ -88,7 +88,7 @@ impl Transports {
     /// The next portion of an earlier response; `None` if nothing is held.
     pub(in crate::faces) fn next_portion(&self, session: Sid) -> Option<Response> {
         let portion = self.portions.next(session, self.is_changing(session))?;
-        self.note_held(session);
+        self.update_held(session);
         Some(portion)
     }
 
@@ -110,7 +110,7 @@ impl Transports {
         response
     }
 
-    fn note_held(&self, session: Sid) {
+    fn update_held(&self, session: Sid) {
         let is_held = self.portions.holds(session);
         if let Some(Known::Socket(transport)) = self.all().get(&session)
             && let Some(transport) = transport.upgrade()
@@ -144,7 +144,7 @@ impl Transports {
     }
 
     /// Notes that the response to the last poll was lost.
-    pub(in crate::faces) fn lost_answer(&self, query: &Query) {
+    pub(in crate::faces) fn response_lost(&self, query: &Query) {
         if let Some(transport) = self.polling(query) {
             transport.holds_back(true);
         }
@@ -168,7 +168,7 @@ impl Transports {
     }
 
     /// Records the upgrade if this is the response to a successful one.
-    pub(in crate::faces) fn answered(
+    pub(in crate::faces) fn responded(
         &self,
         query: &Query,
         status: StatusCode,
@@ -191,9 +191,9 @@ impl Transports {
     }
 
     /// The transport of a polling session whose CONNECT packet has not been sent yet.
-    pub(in crate::faces) fn awaiting_connect_answer(&self, query: &Query) -> Option<Arc<Transport>> {
+    pub(in crate::faces) fn awaiting_connect_packet(&self, query: &Query) -> Option<Arc<Transport>> {
         match self.all().get(&query.session?)? {
-            Known::Socket(transport) => transport.upgrade().filter(|transport| transport.connect_answer.is_due()),
+            Known::Socket(transport) => transport.upgrade().filter(|transport| transport.connect_packet.is_due()),
             Known::Websocket(_) => None,
         }
     }
@@ -216,7 +216,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn sessions_that_nobody_takes_out_do_not_add_up() {
+    async fn sessions_that_end_without_a_notification_do_not_accumulate() {
         let transports = Transports::default();
         for _ in 0..1000 {
             drop(transports.of_polling(Sid::new()));
@@ -225,11 +225,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_session_is_remembered_for_as_long_as_its_socket_is_there() {
+    async fn a_session_is_removed_with_its_newest_socket() {
         let (transports, session) = (Transports::default(), Sid::new());
         let (older, newer) = (transports.of_polling(session), transports.of_polling(session));
         transports.closed(session, &older);
-        assert_eq!(transports.all().len(), 1, "it has connected once more");
+        assert_eq!(transports.all().len(), 1, "it has reconnected");
         let poll = Query::of(Some(&format!("EIO=4&transport=polling&sid={session}")));
         let before = newer.polled_at();
         transports.polled(&poll);

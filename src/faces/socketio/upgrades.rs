@@ -1,8 +1,8 @@
 //! Keeps clients on polling whose websockets fail after a successful handshake.
 //!
-//! Some proxies pass the handshake of a websocket and then close the connection. The library ends a session whose upgrade fails; the stock
-//! client reconnects and tries the same again, forever. So after two failed upgrades in a minute, further ones are rejected for ten
-//! minutes.
+//! Some proxies pass the handshake of a websocket and then close the connection. engineioxide ends a session whose upgrade fails; the
+//! stock client reconnects and tries the same again, forever. So after two failed upgrades in a minute, further ones are rejected for
+//! ten minutes.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_page_that_is_left_and_a_websocket_that_worked_are_no_failures() {
+    async fn leaving_a_page_and_losing_a_websocket_that_worked_are_not_failures() {
         let (upgrades, client) = (Upgrades::default(), ClientMark::from(1));
         for _ in 0..5 {
             upgrade(&upgrades, client, true, false);
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn upgrades_that_nobody_ends_do_not_add_up() {
+    async fn upgrades_without_an_end_do_not_accumulate() {
         let upgrades = Upgrades::default();
         for _ in 0..1000 {
             upgrades.began(Sid::new(), ClientMark::from(1));

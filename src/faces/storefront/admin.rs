@@ -36,8 +36,8 @@ async fn list(State(channels): State<Channels>, _: Agent, paging: Paging) -> Res
     Ok(Json(paging.page(rooms, count)?).into_response())
 }
 
-/// `{customer_name?, customer_email?, customer_phone?}`: a room for somebody who has not visited. The customer is a visitor without a
-/// session, known by the room's id alone.
+/// `{customer_name?, customer_email?, customer_phone?}`: a room for a customer who has not visited the shop. The customer is a visitor
+/// without a session; only the room's id gives access.
 async fn create(
     State(channels): State<Channels>,
     _: Agent,
@@ -53,7 +53,7 @@ async fn room(AgentsRoom(room): AgentsRoom) -> Result<Json<Value>, Problem> {
     Ok(Json(room.full().await?))
 }
 
-/// `{status?, customer_name?, customer_email?, customer_phone?}`. Nothing is changed if any of them is not valid.
+/// `{status?, customer_name?, customer_email?, customer_phone?}`. If any of them is invalid, nothing is changed.
 async fn change(AgentsRoom(room): AgentsRoom, fields: Fields) -> Result<Json<Value>, Problem> {
     let status = fields.0.get("status").map(status).transpose()?;
     let details = details(&fields)?;
@@ -71,8 +71,8 @@ fn status(word: &Value) -> Result<Status, Problem> {
         .ok_or_else(|| Problem::fields(&[("status", "Not a valid choice.")]))
 }
 
-/// The room leaves the agents' lists, and does not exist for them any more. Its messages are kept for the customer, and the next message
-/// brings it back.
+/// Removes the room for agents: it is not listed, and requests for it get 404. Its messages remain visible to the customer, and the next
+/// message restores it.
 async fn delete(AgentsRoom(room): AgentsRoom) -> Result<StatusCode, Problem> {
     room.channels.desk.messages.change_status(&room.entered.person, room.conversation(), Status::Removed).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -95,7 +95,7 @@ async fn paged_log(State(channels): State<Channels>, Agent(agent): Agent, paging
     room.page_of_log(&paging).await
 }
 
-/// POST in one generation of the frontends, PATCH in the other; the response has the words of both.
+/// POST in one generation of the frontends, PATCH in the other; the response has the fields of both.
 async fn mark_as_read(AgentsRoom(room): AgentsRoom) -> Result<Json<Value>, Problem> {
     let count =
         room.channels.desk.messages.mark_all_read(&room.entered.person, room.entered.summary.conversation.id).await?;

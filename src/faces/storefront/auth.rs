@@ -41,7 +41,7 @@ pub(super) fn routes() -> Router<Storefront> {
         .route("/api/register", post(register))
 }
 
-/// What a log-in needs of a request.
+/// The parts of a request that a log-in needs.
 type LogIn = (State<Channels>, ClientAddress, HeaderMap, ServerUrl, Fields);
 
 /// `POST login/` `{username, password}`. The username may be an email address. A visitor's conversation becomes the account's.
@@ -52,7 +52,7 @@ async fn log_in((State(channels), address, headers, server_url, fields): LogIn) 
         "access": signed_in.tokens.access,
         "user": UserBody::new(&signed_in.user),
     });
-    answer(&channels, &headers, &server_url, &signed_in, &body).await
+    respond(&channels, &headers, &server_url, &signed_in, &body).await
 }
 
 /// The same for the newer frontend, which reads `success` and `data.user`.
@@ -66,7 +66,7 @@ async fn log_in_wrapped((State(channels), address, headers, server_url, fields):
         "success": true,
         "data": {"user": user},
     });
-    answer(&channels, &headers, &server_url, &signed_in, &body).await
+    respond(&channels, &headers, &server_url, &signed_in, &body).await
 }
 
 async fn sign_in(channels: &Channels, address: ClientAddress, fields: &Fields) -> Result<SignedIn, Problem> {
@@ -81,7 +81,8 @@ async fn sign_in(channels: &Channels, address: ClientAddress, fields: &Fields) -
         .map_err(|error| log_in_problem(error, wrong))
 }
 
-async fn answer(
+/// The response to a log-in, with its cookies.
+async fn respond(
     channels: &Channels,
     headers: &HeaderMap,
     server_url: &ServerUrl,
@@ -164,7 +165,7 @@ async fn profile(
         ChangeProfileError::LogIn(error) => log_in_problem(error, wrong_password()),
         ChangeProfileError::Store(error) => error.into(),
     };
-    // The address first: if it is refused, nothing has changed yet.
+    // The address first: if it is rejected, nothing has changed yet.
     if let Some(to) = email.filter(|to| user.email.as_ref() != Some(to)) {
         let password = fields.text("current_password").or_else(|| fields.text("password"));
         let password = password.ok_or_else(wrong_password)?.to_owned();
@@ -179,7 +180,7 @@ async fn profile(
 }
 
 fn wrong_password() -> Problem {
-    Problem::fields(&[("email", "Changing the address takes your current password (current_password).")])
+    Problem::fields(&[("email", "Changing the address requires your current password (current_password).")])
 }
 
 fn bad_username() -> Problem {
@@ -193,13 +194,13 @@ async fn password(
     server_url: ServerUrl,
     fields: Fields,
 ) -> Result<Response, Problem> {
-    let [present, new] = fields.required(["current_password", "new_password"])?;
+    let [current, new] = fields.required(["current_password", "new_password"])?;
     if new.chars().count() < 8 {
         return Err(Problem::fields(&[("new_password", "Ensure this field has at least 8 characters.")]));
     }
     let new = NewPassword::parse(new)
         .map_err(|_| Problem::fields(&[("new_password", "Ensure this field has no more than 1024 bytes.")]))?;
-    let changed = channels.accounts.change_password(&user, present, new).await;
+    let changed = channels.accounts.change_password(&user, current, new).await;
     let signed_in = changed.map_err(|error| {
         let wrong = Problem::detail(StatusCode::BAD_REQUEST, "Current password is incorrect");
         match error {

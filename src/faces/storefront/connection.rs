@@ -97,15 +97,15 @@ impl StorefrontConnection {
     }
 
     /// Sends a message of an agent. Access to the room is checked each time, since the account may have been blocked.
-    async fn say_in(&self, room: u128, text: String) {
+    async fn send_in(&self, room: u128, text: String) {
         let credential = Credential::Identity(self.client.person.clone());
-        self.say_as(&credential, room, text).await;
+        self.send_as(&credential, room, text).await;
     }
 
-    async fn say_as(&self, credential: &Credential, room: u128, text: String) {
+    async fn send_as(&self, credential: &Credential, room: u128, text: String) {
         match self.client.desk.conversations.access(ConversationName::Uuid(room), credential).await {
             Ok(entered) if entered.may_write => {
-                self.say(entered.person, entered.summary.conversation.id, text).await;
+                self.send_message(entered.person, entered.summary.conversation.id, text).await;
             }
             Ok(_) => {
                 tracing::debug!("A client sent a message for an account that is not in use");
@@ -118,8 +118,8 @@ impl StorefrontConnection {
         }
     }
 
-    async fn say(&self, author: Arc<Person>, conversation: ConversationId, text: String) {
-        if let Err(error) = self.client.say(author, conversation, text).await {
+    async fn send_message(&self, author: Arc<Person>, conversation: ConversationId, text: String) {
+        if let Err(error) = self.client.send_message(author, conversation, text).await {
             self.refuse(&error);
         }
     }
@@ -147,10 +147,10 @@ impl StorefrontConnection {
     fn item(&self, text: Arc<String>, outgoing: &Outgoing<'_>) -> Item<Overview> {
         let is_agents = self.client.person.role.is_agent();
         let release = match outgoing.event {
-            DeskEvent::Entry(told)
-                if self.client.guest_in.is_some() || is_agents == (told.entry.side == Side::Desk) =>
+            DeskEvent::Entry(event)
+                if self.client.guest_in.is_some() || is_agents == (event.entry.side == Side::Desk) =>
             {
-                self.channels.pending_responses.release_of(told.origin)
+                self.channels.pending_responses.release_of(event.origin)
             }
             DeskEvent::Entry(_) | DeskEvent::Typing(_) | DeskEvent::Presence(_) | DeskEvent::Status(_) => None,
         };
@@ -162,9 +162,9 @@ impl StorefrontConnection {
 }
 
 fn place(event: &DeskEvent) -> Option<(ConversationId, bool)> {
-    let DeskEvent::Entry(told) = event else { return None };
-    let is_support = matches!(told.parties.conversation.members, Members::Support { .. });
-    Some((told.entry.conversation, is_support))
+    let DeskEvent::Entry(event) = event else { return None };
+    let is_support = matches!(event.parties.conversation.members, Members::Support { .. });
+    Some((event.entry.conversation, is_support))
 }
 
 #[async_trait]
@@ -225,7 +225,7 @@ impl Dialect for StorefrontConnection {
         SERVICE_RESTART
     }
 
-    async fn hear(&self, text: &str) {
+    async fn handle(&self, text: &str) {
         match (&self.scope, ClientFrame::read(text)) {
             (_, Some(ClientFrame::Ping)) => match self.client.pace.take(Paced::Ping) {
                 Ok(()) => self.send_frame(ServerFrame::Pong {}.text()),
@@ -233,13 +233,13 @@ impl Dialect for StorefrontConnection {
             },
             // A message in a room counts as the customer's unless a token or a session identifies somebody else.
             (Scope::Room { uuid, speaks_by_id: true, .. }, Some(ClientFrame::ChatMessage { content })) => {
-                self.say_as(&Credential::NameAlone, *uuid, content).await;
+                self.send_as(&Credential::NameAlone, *uuid, content).await;
             }
             (Scope::Room { conversation, .. }, Some(ClientFrame::ChatMessage { content })) => {
-                self.say(self.client.person.clone(), *conversation, content).await;
+                self.send_message(self.client.person.clone(), *conversation, content).await;
             }
             (Scope::Agents { .. }, Some(ClientFrame::AdminMessage { room, content })) => {
-                self.say_in(room, content).await;
+                self.send_in(room, content).await;
             }
             (Scope::Room { .. } | Scope::Agents { .. }, _) => self.client.refuse(None),
         }
@@ -247,7 +247,7 @@ impl Dialect for StorefrontConnection {
 
     async fn load(&self, what: Overview) -> Vec<String> {
         if let (Overview::Newest, Scope::Agents { overview_is_due, overviews }) = (what, &self.scope) {
-            // Changes from now on require another one.
+            // First, so that a change from now on queues the overview again.
             overview_is_due.store(false, Ordering::SeqCst);
             return vec![overviews.newest()];
         }

@@ -1,4 +1,4 @@
-//! What a room's customer is called: names and addresses that nobody has verified.
+//! The name and contact details of a room's customer, which are not verified.
 
 use super::in_room::InRoom;
 use crate::accounts::visitors::{ANONYMOUS, VisitorDetails};
@@ -13,7 +13,7 @@ pub(super) fn details(fields: &Fields) -> Result<VisitorDetails, Problem> {
         Some(text) if text.chars().count() > longest || text.contains(char::is_control) => {
             Err(Problem::fields(&[(name, "Not a valid value.")]))
         }
-        given => Ok(given.map(|text| text.trim().to_owned())),
+        value => Ok(value.map(|text| text.trim().to_owned())),
     };
     let details = VisitorDetails {
         name: field("customer_name", 200)?,
@@ -27,7 +27,7 @@ pub(super) fn details(fields: &Fields) -> Result<VisitorDetails, Problem> {
 }
 
 impl InRoom {
-    /// Changes the customer's details, as far as they are given.
+    /// Changes those of the customer's details that are present.
     pub(super) async fn change_customer(&self, details: VisitorDetails) -> Result<(), Problem> {
         let InRoom { channels, entered, .. } = self;
         if let Some(customer) = channels.accounts.user(entered.customer.id).await? {
@@ -37,8 +37,8 @@ impl InRoom {
         Ok(())
     }
 
-    /// Names a visitor who has no name yet because the room was created by a page load. The newer frontend sends `customer_name`
-    /// with each message.
+    /// Sets the name of a visitor who has none yet, because the room was created by a page load. The newer frontend sends
+    /// `customer_name` with each message.
     pub(super) async fn name_visitor(&mut self, fields: &Fields) -> Result<(), Problem> {
         let customer = &self.entered.customer;
         let is_nameless = customer.email.is_empty() && customer.name == ANONYMOUS;

@@ -1,4 +1,4 @@
-//! The room that a request names, once it is known that the caller may enter it.
+//! The room that a request names, after the caller's access was checked.
 
 use axum::Json;
 use axum::extract::{FromRef, FromRequestParts, Path};
@@ -22,7 +22,7 @@ use crate::net::ServerUrl;
 pub(super) struct InRoom {
     pub(super) channels: Channels,
     pub(super) entered: ConversationAccess,
-    /// Where the caller finds this server.
+    /// URL at which the caller reaches this server.
     pub(super) server_url: ServerUrl,
 }
 
@@ -89,7 +89,7 @@ impl InRoom {
         Ok(Self { channels, entered, server_url })
     }
 
-    /// Enters the room of a customer, which is created if there is none. The second value says whether it was.
+    /// Enters the room of a customer, and creates it if there is none. The second value is whether it was created.
     pub(super) async fn of_customer(
         channels: Channels,
         customer: &User,
@@ -116,7 +116,7 @@ impl InRoom {
         Ok(body)
     }
 
-    /// All messages, oldest first. Fetching them counts as delivery, not as reading: a page may fetch what nobody looks at.
+    /// All messages, oldest first. Fetching them counts as delivery, not as reading: a page may fetch messages that nobody reads.
     pub(super) async fn log(&self) -> Result<Value, Problem> {
         let log = self.channels.desk.history.fetch(&self.entered, Range::Newest, usize::MAX).await?.messages;
         Ok(json!(messages(&log, &self.entered.summary, self.viewer())))

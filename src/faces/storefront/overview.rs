@@ -17,7 +17,7 @@ use crate::supervise::restarting;
 const ROOMS: usize = 500;
 
 /// Shortest time between two overviews.
-const PAUSE: Duration = Duration::from_millis(100);
+const MIN_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The newest overview, and the sockets that receive it.
 #[derive(Default)]
@@ -36,9 +36,9 @@ impl Overviews {
     /// Starts the task that reads the overview after changes, until the sockets are closed.
     pub(super) fn start(desk: &Desk, sockets: &Sockets) -> Arc<Self> {
         let overviews = Arc::<Self>::default();
-        let (kept, desk, stop) = (overviews.clone(), desk.clone(), sockets.stop.clone());
+        let (updated, desk, stop) = (overviews.clone(), desk.clone(), sockets.stop.clone());
         sockets.tasks.spawn(async move {
-            stop.run_until_cancelled_owned(restarting("room overview", || kept.keep_up(&desk))).await;
+            stop.run_until_cancelled_owned(restarting("room overview", || updated.update_on_change(&desk))).await;
         });
         overviews
     }
@@ -46,7 +46,7 @@ impl Overviews {
     /// Adds a socket.
     pub(super) fn show_to(&self, connection: &Arc<StorefrontConnection>) {
         let mut shown = self.shown();
-        shown.to.retain(|there| there.strong_count() > 0);
+        shown.to.retain(|socket| socket.strong_count() > 0);
         shown.to.push(Arc::downgrade(connection));
     }
 
@@ -59,7 +59,8 @@ impl Overviews {
         self.shown().newest.clone()
     }
 
-    async fn keep_up(&self, desk: &Desk) {
+    /// Reads the overview after each change, and queues it on all sockets.
+    async fn update_on_change(&self, desk: &Desk) {
         loop {
             self.changed.notified().await;
             match read(desk).await {
@@ -70,7 +71,7 @@ impl Overviews {
                 }
                 Err(error) => tracing::warn!(%error, "Could not read the overview"),
             }
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(MIN_INTERVAL).await;
         }
     }
 

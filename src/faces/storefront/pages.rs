@@ -83,17 +83,17 @@ impl Paging {
 /// Whether a script on an allowed page made the request, rather than a crawler. Browsers send `Origin`, or `Sec-Fetch-Site:
 /// same-origin`.
 pub(super) fn asks_from_a_page(channels: &Channels, headers: &HeaderMap) -> bool {
-    let says = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    match says("origin") {
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    match header("origin") {
         Some(origin) => channels.settings.page_origins.iter().any(|allowed| allowed == origin),
-        None => says("sec-fetch-site") == Some("same-origin") && says("sec-fetch-mode") != Some("navigate"),
+        None => header("sec-fetch-site") == Some("same-origin") && header("sec-fetch-mode") != Some("navigate"),
     }
 }
 
-fn base(server: &str, uri: &Uri, query: &HashMap<String, String>) -> String {
+fn base(server_url: &str, uri: &Uri, query: &HashMap<String, String>) -> String {
     let room = query.get("room_id").filter(|room| room.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-'));
     let room = room.map(|room| format!("room_id={room}&")).unwrap_or_default();
-    format!("{server}{}?{room}", uri.path())
+    format!("{server_url}{}?{room}", uri.path())
 }
 
 fn invalid() -> Problem {

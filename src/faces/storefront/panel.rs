@@ -15,7 +15,7 @@ use crate::store::StoreError;
 
 /// The panel that a handshake comes from.
 pub(super) enum Panel {
-    /// None, as far as can be seen.
+    /// None, or one that cannot be recognized.
     None,
     /// The panel of this agent.
     Of(Authenticated),
@@ -37,8 +37,8 @@ pub(super) async fn of(channels: &Channels, headers: &HeaderMap) -> Result<Panel
     }
 }
 
-/// Warns, once, that a page on another host opens rooms by their id alone. Its browser sends no cookies, so a panel cannot be told from a
-/// customer's page.
+/// Warns, once, that a page on another host opens rooms by their id alone. Its browser sends no cookies, so a panel cannot be
+/// distinguished from a customer's page.
 pub(super) fn warn_of_other_host(headers: &HeaderMap, server_url: &str) {
     static WARNED: Once = Once::new();
     let Some(origin) = headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok()) else { return };
@@ -66,7 +66,7 @@ mod tests {
     use super::is_other_host;
 
     #[test]
-    fn ports_and_letter_case_make_no_other_host() {
+    fn hosts_are_compared_without_port_and_letter_case() {
         for (origin, server, is_other) in [
             ("http://127.0.0.1:5174", "http://127.0.0.1:8001", false),
             ("https://Shop.test", "https://shop.test:8443", false),

@@ -51,7 +51,7 @@ async fn list(
     let is_agent = who.user().is_some_and(|user| user.role.is_agent());
     let is_visitors_page =
         who.user().is_none() && method == Method::GET && pages::asks_from_a_page(&channels, &headers);
-    // Not for a visitor's page, which would take one of these rooms for its own.
+    // Not for a visitor's page, which would use one of these rooms as its own.
     if channels.settings.open_public_rooms && (is_agent || (who.user().is_none() && !is_visitors_page)) {
         let (rooms, count) = channels.desk.conversations.support_conversations(paging.skip(), PAGE).await?;
         let mut full = Vec::with_capacity(rooms.len());
@@ -157,8 +157,8 @@ async fn message(
     let room = paging.query.get("room_id").ok_or_else(none)?;
     let room = InRoom::of_caller(channels, &who, room, paging.server_url.clone()).await?;
     let number = number.parse().map_err(|_| none())?;
-    let told = room.channels.desk.history.message(room.conversation(), number).await?.ok_or_else(none)?;
-    Ok(Json(json!(messages(&[told], &room.entered.summary, room.viewer()).pop().ok_or_else(none)?)))
+    let event = room.channels.desk.history.message(room.conversation(), number).await?.ok_or_else(none)?;
+    Ok(Json(json!(messages(&[event], &room.entered.summary, room.viewer()).pop().ok_or_else(none)?)))
 }
 
 async fn own_list(State(channels): State<Channels>, Caller(user): Caller, paging: Paging) -> Result<Response, Problem> {

@@ -1,4 +1,4 @@
-//! Names and shapes of the storefront's dialect. Both generations of its frontends receive the fields of either.
+//! Names and shapes of the storefront's dialect. Frames and responses have the fields of both generations of its frontends.
 #![deny(clippy::wildcard_enum_match_arm)]
 
 use std::borrow::Cow;
@@ -82,19 +82,19 @@ pub(super) enum DeskName<'a> {
 }
 
 impl<'a> MessageBody<'a> {
-    /// `None` if the entry is no message.
+    /// `None` if the entry is not a message.
     pub(super) fn new(
-        told: &'a EntryEvent,
+        event: &'a EntryEvent,
         viewer: Viewer<'_>,
         is_read: bool,
         stamp: fn(Timestamp) -> String,
     ) -> Option<Self> {
-        let message = told.entry.message()?;
-        let by_desk = told.entry.side == Side::Desk;
+        let message = event.entry.message()?;
+        let by_desk = event.entry.side == Side::Desk;
         let sender = match viewer.desk {
-            _ if !by_desk => &told.parties.customer,
-            DeskName::Public(_) => &told.parties.desk,
-            DeskName::Colleague => &told.author,
+            _ if !by_desk => &event.parties.customer,
+            DeskName::Public(_) => &event.parties.desk,
+            DeskName::Colleague => &event.author,
         };
         let sender_name = match viewer.desk {
             DeskName::Colleague if by_desk => format!("{} ({})", sender.name, sender.email),
@@ -105,20 +105,20 @@ impl<'a> MessageBody<'a> {
             id: message.number,
             sender_type: if by_desk { "admin" } else { "customer" },
             sender_name,
-            content: told.text_with_link(viewer.server_url)?,
+            content: event.text_with_link(viewer.server_url)?,
             // Messages of the desk count as read at once: the dialect has no event for a customer's read mark.
             is_read: is_read || by_desk,
-            created_at: stamp(told.entry.at),
-            room: room_id(told.parties.conversation.uuid),
+            created_at: stamp(event.entry.at),
+            room: room_id(event.parties.conversation.uuid),
             sender_user: (!sender.email.is_empty()).then_some(sender.number),
         })
     }
 }
 
-/// Messages, with what the desk has read.
+/// Messages, each with whether the desk has read it.
 pub(super) fn messages<'a>(log: &'a [EntryEvent], summary: &Summary, viewer: Viewer<'_>) -> Vec<MessageBody<'a>> {
     let read = summary.side(Side::Desk).read;
-    log.iter().filter_map(|told| MessageBody::new(told, viewer, told.entry.seq <= read, timestamps::rest)).collect()
+    log.iter().filter_map(|event| MessageBody::new(event, viewer, event.entry.seq <= read, timestamps::rest)).collect()
 }
 
 #[derive(Serialize)]
@@ -282,9 +282,9 @@ pub(super) fn room_list(rooms: &[SupportConversation]) -> String {
 /// The frame for a socket in a room; `None` if the dialect has none for this event.
 pub(super) fn encode_in_room(event: &DeskEvent, viewer: Viewer<'_>) -> Option<String> {
     match event {
-        DeskEvent::Entry(told) => match &told.entry.kind {
+        DeskEvent::Entry(event) => match &event.entry.kind {
             EntryKind::Message(_) => {
-                let message = MessageBody::new(told, viewer, false, timestamps::frame)?;
+                let message = MessageBody::new(event, viewer, false, timestamps::frame)?;
                 Some(ServerFrame::ChatMessage { message }.text())
             }
             EntryKind::Read { .. }
@@ -300,11 +300,11 @@ pub(super) fn encode_in_room(event: &DeskEvent, viewer: Viewer<'_>) -> Option<St
 pub(super) fn encode_for_agent(event: &DeskEvent, server_url: &str) -> Option<String> {
     let viewer = Viewer { desk: DeskName::Colleague, server_url };
     match event {
-        DeskEvent::Entry(told) => match &told.entry.kind {
+        DeskEvent::Entry(event) => match &event.entry.kind {
             EntryKind::Message(_) => {
-                let message = MessageBody::new(told, viewer, false, timestamps::frame)?;
-                let room_id = room_id(told.parties.conversation.uuid);
-                Some(match told.entry.side {
+                let message = MessageBody::new(event, viewer, false, timestamps::frame)?;
+                let room_id = room_id(event.parties.conversation.uuid);
+                Some(match event.entry.side {
                     Side::Customer => ServerFrame::NewCustomerMessage { room_id, message }.text(),
                     Side::Desk => ServerFrame::AdminMessageSent { room_id, message }.text(),
                 })
@@ -321,8 +321,8 @@ pub(super) fn encode_for_agent(event: &DeskEvent, server_url: &str) -> Option<St
 /// Whether an event changes the agents' overview.
 pub(super) fn changes_overview(event: &DeskEvent) -> bool {
     match event {
-        DeskEvent::Entry(told) => match &told.entry.kind {
-            EntryKind::Message(_) => told.entry.side == Side::Customer,
+        DeskEvent::Entry(event) => match &event.entry.kind {
+            EntryKind::Message(_) => event.entry.side == Side::Customer,
             EntryKind::StatusChanged { .. } => true,
             EntryKind::Deleted { target } => target.side == Side::Customer,
             EntryKind::Read { .. } | EntryKind::Edited { .. } => false,
@@ -369,7 +369,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_understood_is_ignored() {
+    fn malformed_frames_are_ignored() {
         for text in [
             "",
             "junk",

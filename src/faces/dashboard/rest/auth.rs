@@ -89,7 +89,7 @@ async fn log_in(
     let (Some(email), Some(password)) = (given(body.email), given(body.password)) else {
         return Err(Refusal::bad_request("Email and password are required"));
     };
-    // Something that is no address is answered like an unknown one.
+    // An invalid address gets the same response as an unknown one.
     let email = email.parse().map_err(|_: EmailError| LogInError::Wrong)?;
     let logged_in = accounts.log_in(LogIn { email, password, from: Some(address.route()) }).await?;
     let role = logged_in.role.word();

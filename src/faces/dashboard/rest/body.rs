@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::Refusal;
-use crate::faces::http::body::{BodyError, read_json_text};
+use crate::faces::http::body::{ReadBodyError, read_json_text};
 use crate::json;
 
 /// Largest body, in bytes.
@@ -30,7 +30,7 @@ impl TryFrom<String> for Text {
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         if text.len() > MAX_TEXT || text.contains('\0') {
-            Err("not a text of at most 4096 bytes")
+            Err("not a string of at most 4096 bytes")
         } else {
             Ok(Self(text))
         }
@@ -47,10 +47,10 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for ApiJson<T> {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Refusal> {
         let object = read_json_text(request, MAX_BODY).await.map_err(|error| match error {
-            BodyError::TooLarge => Refusal::too_large("The request body is too large"),
-            BodyError::Unreadable => Refusal::bad_request("The request body could not be read"),
+            ReadBodyError::TooLarge => Refusal::too_large("The request body is too large"),
+            ReadBodyError::Unreadable => Refusal::bad_request("The request body could not be read"),
         })?;
-        // Serde would read a list as a struct, field by field.
+        // serde would deserialize a list as a struct, field by field.
         if !object.starts_with(b"{") {
             return Err(Refusal::bad_request("The request body must be a JSON object"));
         }

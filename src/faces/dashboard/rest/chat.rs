@@ -27,7 +27,7 @@ use crate::store::StoreError;
 /// Conversations in a list without `limit`.
 const LISTED: usize = 500;
 
-/// How long after the list of conversations the page can handle presence events.
+/// Time that the page needs to render the list of conversations. It cannot handle presence events before.
 const LIST_RENDERED: Duration = Duration::from_millis(150);
 
 /// The routes under `/api/chat`.
@@ -90,14 +90,14 @@ async fn messages(
     paging: Result<Query<Paging>, QueryRejection>,
 ) -> Result<Response, ChatRefusal> {
     let Ok(other) = other.parse::<UserId>() else {
-        // The replaced server answered this way; nothing failed.
+        // Nothing failed; the replaced server responded this way.
         return Ok(refuse(StatusCode::INTERNAL_SERVER_ERROR, "Server error"));
     };
     let Ok(Query(paging)) = paging else { return Ok(bad_paging()) };
     let reader = Arc::new(Person::from(&user));
     let limit = paging.limit.unwrap_or(usize::MAX);
     let history = desk.history.read_with(&reader, other, paging.before.map(Seq::new), limit).await?;
-    let body = |told| MessageBody::stored(told, &reader, history.status_of(told)?, server_url.as_str());
+    let body = |event| MessageBody::stored(event, &reader, history.status_of(event)?, server_url.as_str());
     let body: Vec<MessageBody<'_>> = history.messages.iter().filter_map(body).collect();
     Ok(Json(body).into_response())
 }
@@ -115,7 +115,7 @@ async fn send(
         return refuse(StatusCode::BAD_REQUEST, "Receiver and message are required");
     };
     let (Some(receiver), Some(text)) = (receiver.as_str(), text.as_str()) else {
-        return refuse(StatusCode::BAD_REQUEST, "Receiver and message must be texts");
+        return refuse(StatusCode::BAD_REQUEST, "Receiver and message must be strings");
     };
     let Ok(receiver) = receiver.parse::<UserId>() else {
         return refuse(StatusCode::INTERNAL_SERVER_ERROR, "Server error");

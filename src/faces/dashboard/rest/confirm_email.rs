@@ -1,4 +1,4 @@
-//! The page that a mailed link opens to confirm a new e-mail address. The frontends have no page for it.
+//! The page behind the mailed link that confirms a new e-mail address. The frontends have no page for it.
 //!
 //! Opening the link only shows a button, because mail scanners open links, too.
 

@@ -57,43 +57,43 @@ impl FromRef<ChatState> for AccountsState {
 /// All routes, and the response to unknown paths.
 pub fn routes(desk: Desk, accounts: Arc<Accounts>) -> Router {
     let accounts = AccountsState(accounts);
-    let about_accounts = Router::new()
+    let account_routes = Router::new()
         .merge(auth::routes())
         .merge(confirm_email::routes())
         .merge(sessions::routes())
         .merge(admin::routes());
-    let about_chat = chat::routes().with_state(ChatState { desk, accounts: accounts.clone() });
+    let chat_routes = chat::routes().with_state(ChatState { desk, accounts: accounts.clone() });
     let routes: Router =
-        about_accounts.with_state(accounts.clone()).merge(about_chat).method_not_allowed_fallback(wrong_method);
-    let nothing = Router::new().fallback(not_found).with_state(accounts);
-    let usual = routes.clone().fallback_service(nothing.clone());
+        account_routes.with_state(accounts.clone()).merge(chat_routes).method_not_allowed_fallback(wrong_method);
+    let unknown = Router::new().fallback(not_found).with_state(accounts);
+    let normalized = routes.clone().fallback_service(unknown.clone());
     // With state, a fallback is a service that layers wrap once. Without it, they would wrap it for each request, and the Socket.IO layer
     // would lose its sessions.
-    routes.fallback(move |request: Request| as_usual(usual.clone(), nothing.clone(), request)).with_state(())
+    routes.fallback(move |request: Request| normalize(normalized.clone(), unknown.clone(), request)).with_state(())
 }
 
-/// Serves a path in another spelling. Express accepts any letter case, and a slash at the end.
-async fn as_usual(routes: Router, nothing: Router, mut request: Request) -> Response {
-    let routes = match usual_spelling(request.uri()) {
-        Some(usual) => {
-            *request.uri_mut() = usual;
+/// Serves a path in another letter case, or with a final slash, both of which Express accepts.
+async fn normalize(routes: Router, unknown: Router, mut request: Request) -> Response {
+    let routes = match normalized_uri(request.uri()) {
+        Some(uri) => {
+            *request.uri_mut() = uri;
             routes
         }
-        None => nothing,
+        None => unknown,
     };
     routes.oneshot(request).await.unwrap_or_else(|never| match never {})
 }
 
-/// A path of the dashboard in the spelling of its routes; `None` if it is spelled so already, or is none of the dashboard's.
-fn usual_spelling(uri: &Uri) -> Option<Uri> {
+/// A URI of the dashboard with the path as in its routes; `None` if the path is so already, or is not the dashboard's.
+fn normalized_uri(uri: &Uri) -> Option<Uri> {
     let path = uri.path();
-    let usual = path.strip_suffix('/').unwrap_or(path).to_ascii_lowercase();
-    let is_ours = ["/api/auth/", "/api/admin/", "/api/chat/"].iter().any(|top| usual.starts_with(top));
-    if !is_ours || usual == path {
+    let normalized = path.strip_suffix('/').unwrap_or(path).to_ascii_lowercase();
+    let is_ours = ["/api/auth/", "/api/admin/", "/api/chat/"].iter().any(|top| normalized.starts_with(top));
+    if !is_ours || normalized == path {
         return None;
     }
     let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
-    format!("{usual}{query}").parse().ok()
+    format!("{normalized}{query}").parse().ok()
 }
 
 /// An unknown path: 404, but 401 with an invalid token. The storefront's panels refresh their token at any 401, and request many paths

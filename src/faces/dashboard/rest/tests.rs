@@ -1,4 +1,4 @@
-//! The routes about accounts as a dashboard sees them, over a real store.
+//! Tests of the account routes, over a real store.
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -67,7 +67,7 @@ fn done(message: &str) -> Value {
 }
 
 #[tokio::test]
-async fn log_in_answers_as_recorded() {
+async fn log_in_responds_as_the_replaced_server_did() {
     let face = Face::new().await;
     for email in ["ann@x.test", "ANN@X.TEST", " ann@x.test "] {
         let (status, json) = face.post("/api/auth/login", json!({"email": email, "password": "secret1"})).await;
@@ -92,7 +92,7 @@ async fn log_in_answers_as_recorded() {
 }
 
 #[tokio::test]
-async fn register_answers_as_recorded_and_mails_a_link_that_opens_the_account() {
+async fn register_responds_as_the_replaced_server_did_and_mails_a_link() {
     let mut face = Face::new().await;
     let new = json!({"name": "New", "email": "New@x.test", "password": "secret1"});
     assert_eq!(face.post("/api/auth/register", new.clone()).await, (201, done("User registered successfully")));
@@ -113,7 +113,7 @@ async fn register_answers_as_recorded_and_mails_a_link_that_opens_the_account() 
 }
 
 #[tokio::test]
-async fn a_forgotten_password_is_reset_and_strangers_are_answered_alike() {
+async fn a_forgotten_password_is_reset_and_unknown_addresses_get_the_same_response() {
     let mut face = Face::new().await;
     let known = face.post("/api/auth/forgot-password", json!({"email": "ann@x.test"})).await;
     let unknown = face.post("/api/auth/forgot-password", json!({"email": "nobody@x.test"})).await;
@@ -131,7 +131,7 @@ async fn a_forgotten_password_is_reset_and_strangers_are_answered_alike() {
 }
 
 #[tokio::test]
-async fn too_many_tries_say_when_to_come_back() {
+async fn too_many_attempts_get_retry_after() {
     let face = Face::new().await;
     let body = json!({"email": "ann@x.test", "password": "no"}).to_string();
     for _ in 0..10 {
@@ -143,15 +143,15 @@ async fn too_many_tries_say_when_to_come_back() {
 }
 
 #[tokio::test]
-async fn google_is_not_there() {
+async fn google_sign_in_is_not_implemented() {
     let face = Face::new().await;
-    let answer = face.ask("GET /api/auth/google", None, "").await;
+    let response = face.ask("GET /api/auth/google", None, "").await;
     let message = "Google sign-in is not set up on this server";
-    assert_eq!(answer, (StatusCode::NOT_IMPLEMENTED, refused(message)));
+    assert_eq!(response, (StatusCode::NOT_IMPLEMENTED, refused(message)));
 }
 
 #[tokio::test]
-async fn bodies_of_the_wrong_kind_are_answered_with_json() {
+async fn errors_about_malformed_bodies_are_json() {
     let face = Face::new().await;
     let admin = format!("Bearer {}", face.token(&face.admin));
     let id = face.ann.id;
@@ -195,7 +195,7 @@ async fn bodies_of_the_wrong_kind_are_answered_with_json() {
 }
 
 #[tokio::test]
-async fn the_dashboard_is_for_admins_with_a_good_token() {
+async fn only_admins_with_a_valid_token_may_administer_accounts() {
     let face = Face::new().await;
     let route = "GET /api/admin/getusers";
     let gone = face.desk.account("gone@x.test", Role::Admin, AccountStatus::Active).await;
@@ -212,8 +212,8 @@ async fn the_dashboard_is_for_admins_with_a_good_token() {
         (Some(format!("Bearer {}", face.token(&shut))), 401, "Invalid token"),
         (Some(format!("Bearer {}", face.token(&face.ann))), 403, "Access denied"),
     ] {
-        let answer = face.ask(route, authorization.as_deref(), "").await;
-        assert_eq!((answer.0.as_u16(), answer.1), (status, refused(message)), "{authorization:?}");
+        let response = face.ask(route, authorization.as_deref(), "").await;
+        assert_eq!((response.0.as_u16(), response.1), (status, refused(message)), "{authorization:?}");
     }
     let mut forged = face.ann.clone();
     forged.role = Role::Admin;
@@ -222,7 +222,7 @@ async fn the_dashboard_is_for_admins_with_a_good_token() {
 }
 
 #[tokio::test]
-async fn customers_come_ten_a_page() {
+async fn customers_are_listed_ten_per_page() {
     let face = Face::new().await;
     for n in 0..9 {
         face.desk.account(&format!("c{n}@x.test"), Role::Customer, AccountStatus::Active).await;
@@ -243,7 +243,7 @@ async fn customers_come_ten_a_page() {
 }
 
 #[tokio::test]
-async fn an_admin_makes_changes_and_deletes_accounts() {
+async fn an_admin_creates_updates_and_deletes_accounts() {
     let mut face = Face::new().await;
     let new = json!({"name": "Bob", "email": "bob@x.test", "password": "secret1", "role": "agent"});
     let (status, json) = face.by_admin("POST /api/admin/createuser", new.clone()).await;
@@ -265,13 +265,13 @@ async fn an_admin_makes_changes_and_deletes_accounts() {
     assert_eq!(face.by_admin(&delete, json!({})).await, (404, refused("User not found")));
     assert_eq!(face.by_admin(&update, json!({"name": "Bob"})).await, (404, refused("User not found")));
     for id in ["x", "%ff", "%00", "[object%20Object]"] {
-        let answer = face.by_admin(&format!("DELETE /api/admin/deleteuser/{id}"), json!({})).await;
-        assert_eq!(answer, (400, refused("Invalid user id")));
+        let response = face.by_admin(&format!("DELETE /api/admin/deleteuser/{id}"), json!({})).await;
+        assert_eq!(response, (400, refused("Invalid user id")));
     }
 }
 
 #[tokio::test]
-async fn an_admin_does_not_shut_themselves_out() {
+async fn admins_cannot_remove_their_own_access() {
     let face = Face::new().await;
     let id = face.admin.id;
     for change in [json!({"role": "user"}), json!({"status": "Blocked"}), json!({"status": "unverified"})] {

@@ -1,8 +1,8 @@
 //! Reminds clients that connect without authenticating.
 //!
-//! A client can lose its own `connect` listener, and then does not authenticate after a reconnect: it shows "connected", but its
-//! messages are rejected. `authenticated {success: false}` makes an intact client authenticate, and a broken one at least show that it
-//! is offline.
+//! A page can remove its own `connect` listener by mistake, and then does not authenticate after a reconnect: it shows "connected", but
+//! its messages are rejected. `authenticated {success: false}` makes a correct client authenticate, and a broken one at least show that
+//! it is offline.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Weak};

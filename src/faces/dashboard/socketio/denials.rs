@@ -16,12 +16,12 @@ use crate::faces::dashboard::wire::{Authenticated, NO_TOKEN};
 /// A client that was denied longer ago has tried again since, or will not try again: two seconds, plus a round trip.
 const PERIOD: Duration = Duration::from_secs(4);
 
-/// When a client was last told that it is not authenticated.
+/// When a client was last informed that it is not authenticated.
 #[derive(Default)]
 pub(super) struct Denials(Mutex<Option<Instant>>);
 
 impl Denials {
-    /// Notes that the client is being told.
+    /// Notes that the client is being informed.
     pub(super) fn note(&self) {
         *self.0.lock() = Some(Instant::now());
     }
@@ -37,13 +37,13 @@ impl Denials {
     }
 }
 
-/// Tells a client that its `authenticate` failed.
+/// Informs a client that its `authenticate` failed.
 pub(super) fn deny(connection: &Shared, message: &'static str) {
     connection.denials.note();
     connection.emit_authenticated(&Authenticated::no(message));
 }
 
-/// Tells a client that it is not authenticated, unless it was told a moment ago.
+/// Informs a client that it is not authenticated, unless that was done a moment ago.
 pub(super) fn remind(connection: &SocketConnection) {
     if connection.denials.take_reminder() {
         connection.emit_authenticated(&Authenticated::no(NO_TOKEN));
@@ -55,13 +55,13 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn nobody_is_reminded_who_was_denied_a_moment_ago() {
+    async fn a_client_that_was_denied_a_moment_ago_is_not_reminded() {
         let denials = Denials::default();
         assert!(denials.take_reminder());
         assert!(!denials.take_reminder());
         tokio::time::advance(PERIOD).await;
         denials.note();
-        assert!(!denials.take_reminder(), "an answer counts, too");
+        assert!(!denials.take_reminder(), "a denial counts, too");
         tokio::time::advance(PERIOD).await;
         assert!(denials.take_reminder());
     }

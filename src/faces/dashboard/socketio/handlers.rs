@@ -22,7 +22,7 @@ use crate::limits::Paced;
 use crate::presence::{Connection, Frames, Outgoing};
 use crate::store::StoreError;
 
-/// Dispatches one event.
+/// Handles one event.
 pub(super) async fn handle(connection: &Shared, Inbound { text, ack }: Inbound) {
     let event = match ClientEvent::read(&text) {
         Ok(event) => event,
@@ -33,8 +33,8 @@ pub(super) async fn handle(connection: &Shared, Inbound { text, ack }: Inbound) 
     if let ClientEvent::Unknown(name) = &event {
         unknown::note(name);
     }
-    if let ClientEvent::Authenticate(shown) = event {
-        return authenticate(connection, shown, ack).await;
+    if let ClientEvent::Authenticate(request) = event {
+        return authenticate(connection, request, ack).await;
     }
     let Some(person) = connection.person() else { return refuse_unauthenticated(connection, &event, ack) };
     match event {
@@ -52,11 +52,11 @@ pub(super) async fn handle(connection: &Shared, Inbound { text, ack }: Inbound) 
             Ok(()) => resume::resume(connection, &person, from, ack).await,
             Err(limited) => connection.refuse(ack, &Problem::limited(limited, "Too many requests")),
         },
-        ClientEvent::Unknown(_) => answer(connection, ack, Err(Problem::new(ErrorCode::Invalid, "Unknown event"))),
+        ClientEvent::Unknown(_) => acknowledge(connection, ack, Err(Problem::new(ErrorCode::Invalid, "Unknown event"))),
     }
 }
 
-/// Rejects an event of a client that is not authenticated. Only a message is answered by an `error` event: nothing else is lost. The
+/// Rejects an event of a client that is not authenticated. An `error` event is sent only for a message: nothing else is lost. The
 /// client is also reminded that it is not authenticated, since it may believe that it is.
 fn refuse_unauthenticated(connection: &Shared, event: &ClientEvent, ack: Option<AckSender>) {
     let problem = Problem::new(ErrorCode::Unauthenticated, "Not authenticated");
@@ -68,12 +68,12 @@ fn refuse_unauthenticated(connection: &Shared, event: &ClientEvent, ack: Option<
     }
 }
 
-async fn authenticate(connection: &Shared, shown: Authenticate, ack: Option<AckSender>) {
+async fn authenticate(connection: &Shared, request: Authenticate, ack: Option<AckSender>) {
     // Without `authenticated {success: false}`: the connection keeps the person that it had.
     if let Err(limited) = connection.pace.take(Paced::Authenticate) {
         return connection.refuse(ack, &Problem::limited(limited, "Too many attempts"));
     }
-    let Some(token) = shown.token else {
+    let Some(token) = request.token else {
         connection.rebind(None);
         return deny(connection, ack, &Problem::new(ErrorCode::Unauthenticated, NO_TOKEN));
     };
@@ -97,7 +97,7 @@ async fn authenticate(connection: &Shared, shown: Authenticate, ack: Option<AckS
     };
     let is_new = connection.rebind(Some(&who.person));
     connection.claim();
-    connection.want_receipts(shown.receipts);
+    connection.want_receipts(request.receipts);
     if let Some(page) = connection.page_id()
         && let Some(binding) = connection.desk.attendance.bind_page(&page, &who)
     {
@@ -107,7 +107,7 @@ async fn authenticate(connection: &Shared, shown: Authenticate, ack: Option<AckS
     connection.acknowledge(ack, &Done::with(Identity::from(&*who.person)));
     let port: Arc<dyn Connection> = connection.clone();
     let desk = &connection.desk;
-    let begun = if is_new && shown.catch_up {
+    let begun = if is_new && request.catch_up {
         Some(desk.attendance.connect(&who, &port).await)
     } else {
         desk.attendance.connect_live(&who, &port).await;
@@ -143,11 +143,11 @@ async fn start_catch_up(connection: &Shared, person: &Arc<Person>, begun: Begun)
 
 async fn catch_up(connection: &Shared, person: &Arc<Person>, begun: Begun) {
     if let Err(error) = connection.desk.delivery.catch_up(person, begun).await {
-        give_up(connection, person, &error);
+        fail_catch_up(connection, person, &error);
     }
 }
 
-fn give_up(connection: &Shared, person: &Person, error: &StoreError) {
+fn fail_catch_up(connection: &Shared, person: &Person, error: &StoreError) {
     tracing::debug!(%error, user.id = %person.id, "Could not replay missed messages to a connection");
     connection.give_up();
 }
@@ -172,34 +172,34 @@ pub(super) async fn recover(connection: &Shared, returning: Returning) {
     desk.announcements.announce_absences_later(&who.person, &port);
     let Some(place) = place else { return start_catch_up(connection, &who.person, begun).await };
     if let Err(error) = desk.delivery.replay_since(&who.person, begun, *place).await {
-        give_up(connection, &who.person, &error);
+        fail_catch_up(connection, &who.person, &error);
     }
 }
 
 fn deny(connection: &Shared, ack: Option<AckSender>, problem: &Problem) {
     denials::deny(connection, problem.message);
-    connection.acknowledge(ack, &problem.as_answer());
+    connection.acknowledge(ack, &problem.as_acknowledgement());
 }
 
 async fn send_message(connection: &Shared, author: Arc<Person>, message: MessageToSend, ack: Option<AckSender>) {
     let MessageToSend { to, text, client_id } = message;
     let (origin, extras) = (Some(connection.id()), MessageExtras::default());
     let ask = SendMessage { author: author.clone(), to, text, client_id, origin, extras };
-    let answered = connection.clone();
-    let answer = move |outcome: Result<Sent, SendMessageError>| match outcome {
+    let origin_connection = connection.clone();
+    let respond = move |outcome: Result<Sent, SendMessageError>| match outcome {
         Ok(sent) => {
             if sent.is_repeat && sent.event.is_message() {
-                confirm_again(&answered, &author, &sent);
+                resend(&origin_connection, &author, &sent);
             }
-            answered.acknowledge(ack, &Done::with(SentBody::from(&sent)));
+            origin_connection.acknowledge(ack, &Done::with(SentBody::from(&sent)));
         }
-        Err(error) => answered.refuse(ack, &Problem::from(error)),
+        Err(error) => origin_connection.refuse(ack, &Problem::from(error)),
     };
-    connection.desk.messages.send(ask, answer).await;
+    connection.desk.messages.send(ask, respond).await;
 }
 
-/// Sends a retried message to its author once more, and to nobody else.
-fn confirm_again(connection: &Shared, author: &Arc<Person>, sent: &Sent) {
+/// Sends a message to its author's connection again after a retry, and to nobody else.
+fn resend(connection: &Shared, author: &Arc<Person>, sent: &Sent) {
     let event = DeskEvent::Entry(sent.event.clone());
     let frames = Frames::default();
     connection.send(&Outgoing { event: &event, viewer: author, is_replay: false, frames: &frames });
@@ -215,7 +215,7 @@ struct SentBody {
     created_at: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     client_message_id: Option<String>,
-    /// Always `stored`; the message may be further by now.
+    /// Always `stored`, even if the message has been delivered by now.
     status: &'static str,
 }
 
@@ -237,18 +237,18 @@ impl From<&Sent> for SentBody {
 async fn received(connection: &Shared, person: &Person, what: Option<(ConversationId, Seq)>, ack: Option<AckSender>) {
     let Some((conversation, up_to)) = what else {
         let problem = Problem::new(ErrorCode::Invalid, "conversationId and seq are required");
-        return answer(connection, ack, Err(problem));
+        return acknowledge(connection, ack, Err(problem));
     };
     let outcome = connection.desk.delivery.acknowledge(person, conversation, up_to).await;
-    answer(connection, ack, outcome.map_err(Problem::from));
+    acknowledge(connection, ack, outcome.map_err(Problem::from));
 }
 
 async fn mark_read(connection: &Shared, reader: &Arc<Person>, what: Option<MarkRead>, ack: Option<AckSender>) {
     let Some(what) = what else {
-        return answer(connection, ack, Err(Problem::new(ErrorCode::Invalid, "Sender ID is required")));
+        return acknowledge(connection, ack, Err(Problem::new(ErrorCode::Invalid, "Sender ID is required")));
     };
     let marked = connection.desk.messages.mark_read(reader, what, Some(connection.id())).await;
-    answer(connection, ack, marked.map_err(Problem::from));
+    acknowledge(connection, ack, marked.map_err(Problem::from));
 }
 
 async fn typing(
@@ -259,22 +259,22 @@ async fn typing(
     ack: Option<AckSender>,
 ) {
     let Some(to) = to else {
-        return answer(connection, ack, Err(Problem::new(ErrorCode::Invalid, "Receiver ID is required")));
+        return acknowledge(connection, ack, Err(Problem::new(ErrorCode::Invalid, "Receiver ID is required")));
     };
     if let Err(limited) = connection.pace.take(Paced::Typing) {
-        return answer(connection, ack, Err(Problem::limited(limited, "Too many requests")));
+        return acknowledge(connection, ack, Err(Problem::limited(limited, "Too many requests")));
     }
     let desk = &connection.desk;
-    let told = if is_typing {
+    let outcome = if is_typing {
         desk.typing.start(typist, to, Some(connection.id())).await
     } else {
         desk.typing.stop(typist, to, Some(connection.id())).await
     };
-    answer(connection, ack, told.map_err(|error| unavailable(&error)));
+    acknowledge(connection, ack, outcome.map_err(|error| unavailable(&error)));
 }
 
 /// Acknowledges an event. A client that asked for no acknowledgement is sent nothing, as by the replaced server.
-fn answer(connection: &Shared, ack: Option<AckSender>, outcome: Result<(), Problem>) {
+fn acknowledge(connection: &Shared, ack: Option<AckSender>, outcome: Result<(), Problem>) {
     match outcome {
         Ok(()) => connection.acknowledge(ack, &Done::with(Nothing {})),
         Err(problem) => connection.decline(ack, &problem),

@@ -1,6 +1,6 @@
 //! The queue of a socket's events, which are handled one after the other, in order.
 //!
-//! The library runs each handler in a task of its own, which loses the order. So one listener receives every event and puts it in the
+//! socketioxide runs each handler in a separate task, which loses the order. So one listener receives every event and puts it in the
 //! connection's bounded queue, and a task handles the queue; an idle connection has no task.
 //!
 //! The stock client sends what was written while it was offline *before* its `connect` listener runs, where most pages authenticate.
@@ -62,7 +62,8 @@ impl Inbound {
         Self { text: serde_json::json!(["authenticate", token]).to_string().into(), ack: None }
     }
 
-    /// Whether this is an `authenticate`. Matches compact JSON only. An `authenticate` with whitespace is held like any other event, for at most [`HOLD`].
+    /// Whether this is an `authenticate`. Matches compact JSON only: an `authenticate` with whitespace is held like any other event,
+    /// for at most [`HOLD`].
     fn is_authenticate(&self) -> bool {
         self.text.starts_with(br#"["authenticate""#) || self.text.starts_with(br#"["auth""#)
     }
@@ -183,14 +184,14 @@ pub(super) fn push(connection: &Shared, inbound: Inbound) {
     connection.update_transport();
     let mut queue = connection.inbox.queue();
     if !queue.has_room_for(&inbound) {
-        let was_told = std::mem::replace(&mut queue.is_overflowing, true);
+        let was_sent = std::mem::replace(&mut queue.is_overflowing, true);
         drop(queue);
         let problem = Problem {
             retry_after_ms: Some(RateLimited::from(RETRY_AFTER).retry_after_ms()),
             ..Problem::new(ErrorCode::Busy, "Too many events at once")
         };
         // Send the `error` event once per overflow, so that responses do not flood the client. Acknowledgements are always sent.
-        if was_told {
+        if was_sent {
             connection.decline(inbound.ack, &problem);
         } else {
             connection.refuse(inbound.ack, &problem);
@@ -261,9 +262,9 @@ async fn handle_all(connection: &Shared) {
         while connection.is_stalled() {
             tokio::time::sleep(STALLED).await;
         }
-        let is_decided = inbound.is_authenticate();
+        let was_authenticate = inbound.is_authenticate();
         handlers::handle(connection, inbound).await;
-        if is_decided {
+        if was_authenticate {
             release(connection);
         }
     }

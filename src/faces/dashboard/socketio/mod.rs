@@ -2,12 +2,12 @@
 //!
 //! * [`connection`]: one socket, the only place that emits;
 //! * [`inbox`]: queues a socket's events, which are handled one after the other;
-//! * [`handlers`]: decode, one call of the desk, encode: one function per event; [`resume`] and [`revise`] have files of their own;
+//! * [`handlers`]: one function per event, which decodes, calls the desk once, and encodes; also [`resume`] and [`revise`];
 //! * [`handshake`]: namespaces, and the token that a client sends while it connects;
 //! * [`page`]: connection state recovery;
 //! * [`auth_reminder`] and [`denials`]: clients that do not authenticate; [`unknown`]: events of other dialects.
 //!
-//! This face uses neither rooms nor broadcasts of the library: the desk decides who receives what.
+//! This face uses neither rooms nor broadcasts of socketioxide: the desk decides who receives what.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -59,7 +59,7 @@ pub struct SocketioSettings {
     pub path: Option<String>,
 }
 
-/// Makes the layer that serves `/socket.io/`. The second value closes all sockets. The others are the states of the middlewares
+/// Builds the layer that serves `/socket.io/`. The second value closes all sockets. The others are the states of the middlewares
 /// [`guard`](crate::faces::socketio::guard) and [`carry`](crate::faces::socketio::carry), which stand in front of the layer in this order.
 #[must_use]
 pub fn layer(
@@ -76,13 +76,13 @@ pub fn layer(
     let gate = Gate::new(settings.allow_eio3, settings.path.as_deref(), transports.clone(), accounts, limits);
     let upgrades = Upgrades::default();
     let polls = Polls::new(PATH, transports.clone(), upgrades.clone());
-    // The library sends the CONNECT packet before it runs the connect handler, and a client sends events as soon as it has it. So
-    // listeners are registered earlier, in a middleware, and nothing is answered until the handler runs.
+    // socketioxide sends the CONNECT packet before it runs the connect handler, and a client sends events as soon as it receives that
+    // packet. So listeners are registered earlier, in a middleware, and events are not handled until the handler runs.
     let within = settings.recover_within;
-    let listens = Arc::new(desk.clone());
+    let shared_desk = Arc::new(desk.clone());
     let listen = move |socket: SocketRef, auth: TryData<Value>| {
         let transport = transports.of(&socket);
-        let connection = SocketConnection::new(listens.clone(), transport.clone());
+        let connection = SocketConnection::new(shared_desk.clone(), transport.clone());
         // Websockets are closed with their TCP connections.
         if !transport.is_websocket() {
             ban_enforcer.close_when_banned(Handshake::of(&socket).address, Box::new(Arc::downgrade(&connection)));
@@ -139,7 +139,7 @@ pub fn layer(
         }
         std::future::ready(())
     };
-    // Runs before the other two, so that nothing is left of a client that is refused.
+    // Runs before the other two, so that a rejected client leaves no state behind.
     let check = move |socket: SocketRef, auth: TryData<Value>| {
         let (desk, token) = (desk.clone(), handshake::explicit_token(Handshake::of(&socket), auth.as_ref().ok()));
         async move { handshake::check(&desk, token).await }
@@ -158,5 +158,5 @@ struct Arrival {
     returning: Option<Returning>,
 }
 
-/// A connection and its inbox are one object; both modules extend it.
+/// A connection, shared between the tasks that handle its events.
 type Shared = Arc<SocketConnection>;

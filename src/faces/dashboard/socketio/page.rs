@@ -34,7 +34,7 @@ pub(super) struct Page {
     pub(super) id: String,
     /// Who is authenticated on it; `None` for nobody.
     binding: Option<String>,
-    /// How far it has come; `None` while it catches up.
+    /// Up to where it has received the log; `None` while it catches up.
     place: Option<Place>,
 }
 
@@ -43,7 +43,7 @@ pub(super) struct Page {
 pub(super) struct Returning {
     pub(super) who: Authenticated,
     pub(super) binding: String,
-    /// How far it has come; `None` if unknown.
+    /// Up to where it has received the log; `None` if unknown.
     pub(super) place: Option<Place>,
 }
 
@@ -70,8 +70,8 @@ impl Page {
     }
 
     /// Moves past a message that is about to be sent. Returns the offset to send with it; `None` while the page catches up.
-    pub(super) fn advance(&mut self, told: &EntryEvent, viewer: UserId) -> Option<String> {
-        self.place = Some(self.place?.after(told, viewer));
+    pub(super) fn advance(&mut self, event: &EntryEvent, viewer: UserId) -> Option<String> {
+        self.place = Some(self.place?.after(event, viewer));
         Some(self.offset())
     }
 
@@ -105,7 +105,7 @@ pub(super) async fn page_of(
     if within.is_zero() || !takes_part(handshake, auth) {
         return Ok(None);
     }
-    let returning = match auth.and_then(shown) {
+    let returning = match auth.and_then(read_offset) {
         Some((id, binding, place)) => match desk.attendance.identify_page(id, binding, within).await {
             Ok(who) => Some((id, Returning { who, binding: binding.to_owned(), place })),
             Err(IdentifyError::Store(error)) => return Err(error),
@@ -123,7 +123,7 @@ pub(super) async fn page_of(
 }
 
 /// The id, the binding and the place in a CONNECT packet: `{"pid": ..., "offset": ...}`.
-fn shown(auth: &Value) -> Option<(&str, &str, Option<Place>)> {
+fn read_offset(auth: &Value) -> Option<(&str, &str, Option<Place>)> {
     let (id, offset) = (auth["pid"].as_str()?, auth["offset"].as_str()?);
     if id.len() != ID || offset.len() > MAX_OFFSET {
         return None;
@@ -145,7 +145,7 @@ mod tests {
     use crate::faces::socketio::query::Query;
 
     #[test]
-    fn browsers_take_part_and_whoever_has_done_so_before() {
+    fn browsers_and_clients_with_a_pid_take_part() {
         let handshake = |agent: &str, query: &str| {
             let request = Request::get(format!("/socket.io/?transport=websocket&{query}")).header(USER_AGENT, agent);
             let request = request.body(Body::empty()).unwrap();
@@ -159,13 +159,13 @@ mod tests {
     }
 
     #[test]
-    fn an_offset_is_read_back_as_it_was_given() {
+    fn an_offset_is_parsed_as_it_was_written() {
         let mut page = Page::new();
         assert_eq!(page.offset(), NOBODY);
         page.bind("signed_text".into());
         let read = |page: &Page| {
             let auth = json!({"pid": page.id, "offset": page.offset()});
-            shown(&auth).map(|(id, binding, place)| (id.to_owned(), binding.to_owned(), place))
+            read_offset(&auth).map(|(id, binding, place)| (id.to_owned(), binding.to_owned(), place))
         };
         assert_eq!(read(&page), Some((page.id.clone(), "signed_text".into(), None)));
         for (place, written) in [(Place::InAll(7), "signed_text.7"), (Place::InOwn(Seq::new(8)), "signed_text.s8")] {
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_offset_is_not_read() {
+    fn malformed_offsets_are_ignored() {
         let id = Page::new().id;
         for offset in [
             "",
@@ -194,12 +194,12 @@ mod tests {
             &"x".repeat(MAX_OFFSET + 1),
         ] {
             assert!(
-                shown(&json!({"pid": id, "offset": offset})).is_none_or(|(_, _, place)| place.is_none()),
+                read_offset(&json!({"pid": id, "offset": offset})).is_none_or(|(_, _, place)| place.is_none()),
                 "{offset}"
             );
         }
-        assert!(shown(&json!({"pid": 7, "offset": "x.1"})).is_none());
-        assert!(shown(&json!({"pid": "short", "offset": "x.1"})).is_none());
-        assert!(shown(&json!("text")).is_none());
+        assert!(read_offset(&json!({"pid": 7, "offset": "x.1"})).is_none());
+        assert!(read_offset(&json!({"pid": "short", "offset": "x.1"})).is_none());
+        assert!(read_offset(&json!("text")).is_none());
     }
 }

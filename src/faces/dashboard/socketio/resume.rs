@@ -73,7 +73,7 @@ impl ResumedBody {
         if part.must_resync {
             return Ok(Self::Resync { code: "resync_required", last_seq });
         }
-        let encode = |told| encode::encode_for_resume(told, viewer, part.receipts.status_of(told), server_url);
+        let encode = |event| encode::encode_for_resume(event, viewer, part.receipts.status_of(event), server_url);
         let entries = part.entries.iter().map(encode);
         Ok(Self::Entries { entries: entries.collect::<Result<_, _>>()?, last_seq, has_more: part.has_more })
     }

@@ -19,7 +19,7 @@ pub(super) async fn edit_message(
     ack: Option<AckSender>,
 ) {
     let edited = connection.desk.messages.edit(author, message, &text, Some(connection.id())).await;
-    answer(connection, ack, edited, "Failed to edit message");
+    acknowledge(connection, ack, edited, "Failed to edit message");
 }
 
 pub(super) async fn delete_message(
@@ -33,7 +33,7 @@ pub(super) async fn delete_message(
         return connection.refuse(ack, &problem);
     };
     let deleted = connection.desk.messages.delete(author, message, Some(connection.id())).await;
-    answer(connection, ack, deleted, "Failed to delete message");
+    acknowledge(connection, ack, deleted, "Failed to delete message");
 }
 
 /// The acknowledgement of `edit-message` and `delete-message`.
@@ -48,7 +48,12 @@ struct RevisedBody {
     at: String,
 }
 
-fn answer(connection: &Shared, ack: Option<AckSender>, outcome: Result<Revised, ReviseError>, failed: &'static str) {
+fn acknowledge(
+    connection: &Shared,
+    ack: Option<AckSender>,
+    outcome: Result<Revised, ReviseError>,
+    failed: &'static str,
+) {
     match outcome {
         Ok(revised) => {
             let body = RevisedBody {

@@ -25,7 +25,7 @@ const KNOWN: [&str; 10] = [
     "auth",
 ];
 
-/// What other frontends call these.
+/// Names that other frontends use for them.
 const SYNONYMS: [(&str, &str); 10] = [
     ("message", "send-message"),
     ("newmessage", "send-message"),
@@ -56,7 +56,7 @@ pub(super) fn note(name: &str) {
     tracing::warn!(event = ?name, hint, "Unknown event from a client (each name is logged once)");
 }
 
-/// What the event may have been meant to be.
+/// What the client may have meant by the event.
 fn hint(name: &str) -> String {
     let plain = plain(name);
     if JOINING.contains(&plain.as_str()) {
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_hint_names_what_may_be_meant() {
+    fn a_hint_names_the_likely_event() {
         for (name, meant) in [
             ("sendMessage", "send-message"),
             ("send_message", "send-message"),

@@ -20,7 +20,7 @@ pub(in crate::faces::dashboard) struct Encoded(pub(in crate::faces::dashboard) B
 /// The payload for this viewer, whose client reaches this server at `server_url`; `None` if it cannot be encoded.
 pub(in crate::faces::dashboard) fn encode(event: &DeskEvent, viewer: &Person, server_url: &str) -> Option<Encoded> {
     let payload = match event {
-        DeskEvent::Entry(told) => encode_entry(told, viewer, server_url),
+        DeskEvent::Entry(event) => encode_entry(event, viewer, server_url),
         DeskEvent::Typing(change) => encode_typing(change, viewer),
         DeskEvent::Presence(change) => to_raw_value(&PresenceBody::from(&**change)),
         DeskEvent::Status(change) => to_raw_value(&MessageStatusBody::from(&**change)),
@@ -33,19 +33,19 @@ pub(in crate::faces::dashboard) fn encode(event: &DeskEvent, viewer: &Person, se
 /// The connection that sent a message receives it as `message-sent`, and so do a customer's other tabs. An agent's other tabs receive it as
 /// `receive-message`: clients show `message-sent` in whatever conversation is open, and agents have several.
 pub(in crate::faces::dashboard) fn names_for(outgoing: &Outgoing<'_>, connection: ConnectionId) -> Vec<&'static str> {
-    let told = match outgoing.event {
-        DeskEvent::Entry(told) => told,
+    let event = match outgoing.event {
+        DeskEvent::Entry(event) => event,
         DeskEvent::Typing(change) if change.is_typing => return vec![event::USER_TYPING],
         DeskEvent::Typing(_) => return vec![event::USER_STOP_TYPING],
         DeskEvent::Presence(change) if change.is_online => return vec![event::USER_ONLINE],
         DeskEvent::Presence(_) => return vec![event::USER_OFFLINE],
         DeskEvent::Status(_) => return vec![event::MESSAGE_STATUS],
     };
-    let is_author = told.author.id == outgoing.viewer.id;
-    let is_origin = told.origin == Some(connection);
-    match &told.entry.kind {
+    let is_author = event.author.id == outgoing.viewer.id;
+    let is_origin = event.origin == Some(connection);
+    match &event.entry.kind {
         EntryKind::Message(_) if !is_author => vec![event::RECEIVE_MESSAGE],
-        EntryKind::Message(_) if told.parties.conversation.members.is_with_oneself() && is_origin => {
+        EntryKind::Message(_) if event.parties.conversation.members.is_with_oneself() && is_origin => {
             vec![event::RECEIVE_MESSAGE, event::MESSAGE_SENT]
         }
         EntryKind::Message(_) if is_origin || outgoing.viewer.role == Role::Customer => vec![event::MESSAGE_SENT],
@@ -60,7 +60,7 @@ pub(in crate::faces::dashboard) fn names_for(outgoing: &Outgoing<'_>, connection
 
 /// An entry in the acknowledgement of `resume`: with its kind, since all kinds are in one list.
 pub(in crate::faces::dashboard) fn encode_for_resume(
-    told: &EntryEvent,
+    event: &EntryEvent,
     viewer: &Person,
     status: Option<MessageStatus>,
     server_url: &str,
@@ -71,27 +71,27 @@ pub(in crate::faces::dashboard) fn encode_for_resume(
         kind: &'static str,
         entry: &'a RawValue,
     }
-    let kind = match &told.entry.kind {
+    let kind = match &event.entry.kind {
         EntryKind::Message(_) => "message",
         EntryKind::Read { .. } => "read",
         EntryKind::StatusChanged { .. } => "status",
         EntryKind::Edited { .. } => "edit",
         EntryKind::Deleted { .. } => "delete",
     };
-    let entry = match told.entry.message() {
-        Some(message) => to_raw_value(&MessageBody::sent(told, message, viewer, status, server_url))?,
-        None => encode_entry(told, viewer, server_url)?,
+    let entry = match event.entry.message() {
+        Some(message) => to_raw_value(&MessageBody::sent(event, message, viewer, status, server_url))?,
+        None => encode_entry(event, viewer, server_url)?,
     };
-    to_raw_value(&Body { seq: told.entry.seq.get(), kind, entry: &entry })
+    to_raw_value(&Body { seq: event.entry.seq.get(), kind, entry: &entry })
 }
 
-fn encode_entry(told: &EntryEvent, viewer: &Person, server_url: &str) -> serde_json::Result<Box<RawValue>> {
-    let seq = told.entry.seq.get();
-    let conversation_id = told.entry.conversation.to_string();
-    match &told.entry.kind {
-        EntryKind::Message(message) => to_raw_value(&MessageBody::sent(told, message, viewer, None, server_url)),
+fn encode_entry(event: &EntryEvent, viewer: &Person, server_url: &str) -> serde_json::Result<Box<RawValue>> {
+    let seq = event.entry.seq.get();
+    let conversation_id = event.entry.conversation.to_string();
+    match &event.entry.kind {
+        EntryKind::Message(message) => to_raw_value(&MessageBody::sent(event, message, viewer, None, server_url)),
         EntryKind::Read { up_to } => {
-            let read_by = told.author_and_addressee(viewer).0.id.to_string();
+            let read_by = event.author_and_addressee(viewer).0.id.to_string();
             to_raw_value(&ReadBody { read_by, conversation_id, seq, up_to: up_to.get() })
         }
         EntryKind::StatusChanged { status } => {
@@ -101,16 +101,16 @@ fn encode_entry(told: &EntryEvent, viewer: &Person, server_url: &str) -> serde_j
             message_id: target.id.to_string(),
             conversation_id,
             seq,
-            message: told.text_with_link(server_url),
-            edited_at: told.entry.at.to_string(),
-            edited_by: told.author_and_addressee(viewer).0.id.to_string(),
+            message: event.text_with_link(server_url),
+            edited_at: event.entry.at.to_string(),
+            edited_by: event.author_and_addressee(viewer).0.id.to_string(),
         }),
         EntryKind::Deleted { target } => to_raw_value(&DeletedBody {
             message_id: target.id.to_string(),
             conversation_id,
             seq,
-            deleted_at: told.entry.at.to_string(),
-            deleted_by: told.author_and_addressee(viewer).0.id.to_string(),
+            deleted_at: event.entry.at.to_string(),
+            deleted_by: event.author_and_addressee(viewer).0.id.to_string(),
         }),
     }
 }
@@ -140,7 +140,7 @@ struct StatusBody {
     status: &'static str,
 }
 
-/// `message-status` — all messages of the hearer's side up to `upTo` have reached this status; `messageId` is the newest of them.
+/// `message-status` — all messages of the recipient's side up to `upTo` have reached this status; `messageId` is the newest of them.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct MessageStatusBody {

@@ -1,6 +1,6 @@
 //! Names and shapes of the dashboard's events and records.
 //!
-//! [`encode`] encodes events, [`records`] has the people, messages and conversations in them and in REST responses, `read` parses what
+//! [`encode`] encodes events; [`records`] has the people, messages and conversations in events and REST responses; `read` parses what
 //! clients send. Parsing is tolerant, for other frontends of the same event family; what cannot be parsed is rejected with a code.
 //! Identities are never read from a payload.
 //!
@@ -103,7 +103,7 @@ impl Problem {
     }
 
     /// The problem as an acknowledgement.
-    pub(super) fn as_answer(&self) -> Refusal<'_> {
+    pub(super) fn as_acknowledgement(&self) -> Refusal<'_> {
         Refusal { ok: false, success: false, retryable: self.code.is_retryable(), problem: self }
     }
 }
@@ -179,7 +179,7 @@ impl From<&Person> for Identity {
     }
 }
 
-/// `caught-up` — everything missed has been sent. Emitted to pages that take part in recovery, for its offset.
+/// `caught-up` — everything missed has been sent. Emitted to pages that take part in recovery, because it carries their offset.
 ///
 /// Shape: `{}`
 #[derive(Debug, Serialize)]
@@ -195,8 +195,8 @@ pub(super) struct ServerStopping {
 }
 
 impl ServerStopping {
-    pub(super) fn new(come_back: Duration) -> Self {
-        Self { come_back_after_ms: u64::try_from(come_back.as_millis()).unwrap_or(u64::MAX) }
+    pub(super) fn new(reconnect_after: Duration) -> Self {
+        Self { come_back_after_ms: u64::try_from(reconnect_after.as_millis()).unwrap_or(u64::MAX) }
     }
 }
 
@@ -216,7 +216,7 @@ pub(super) enum ClientEvent {
         is_typing: bool,
     },
     Resume(Option<BTreeMap<ConversationId, Seq>>),
-    /// By its name.
+    /// Any other event, by its name.
     Unknown(String),
 }
 

@@ -12,11 +12,11 @@ use crate::domain::message::ClientMessageIdError;
 use crate::domain::{ConversationId, Seq, UserId};
 
 pub(in super::super) fn read_authenticate(argument: &Value) -> Authenticate {
-    let shown = match argument {
+    let credential = match argument {
         Value::Object(fields) => first_of(fields, &CREDENTIAL).unwrap_or(&Value::Null),
         other => other,
     };
-    let token = match shown {
+    let token = match credential {
         Value::Null | Value::Bool(false) => None,
         Value::String(text) if text.is_empty() => None,
         Value::Number(number) if number.as_f64() == Some(0.0) => None,

@@ -53,62 +53,62 @@ pub(in crate::faces::dashboard) struct MessageBody<'a> {
     /// For connections of the author only.
     #[serde(skip_serializing_if = "Option::is_none")]
     client_message_id: Option<&'a str>,
-    /// How far the message has come, where that is known.
+    /// The status of the message, where it is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<&'static str>,
 }
 
 impl<'a> MessageBody<'a> {
-    /// A message in an event for this viewer, whose client finds this server at `server_url`.
+    /// A message in an event for this viewer, whose client reaches this server at `server_url`.
     pub(super) fn sent(
-        told: &'a EntryEvent,
+        event: &'a EntryEvent,
         message: &'a Message,
         viewer: &'a Person,
         status: Option<MessageStatus>,
         server_url: &str,
     ) -> Self {
-        let is_own = told.author.id == viewer.id;
+        let is_own = event.author.id == viewer.id;
         let client_id = message.client_id.as_ref().filter(|_| is_own);
         Self {
             client_message_id: client_id.map(ClientMessageId::as_str),
             status: status.map(MessageStatus::word),
-            ..Self::new(told, message, viewer, server_url)
+            ..Self::new(event, message, viewer, server_url)
         }
     }
 
-    /// A message in a REST response; `None` if the entry is no message.
+    /// A message in a REST response; `None` if the entry is not a message.
     pub(in crate::faces::dashboard) fn stored(
-        told: &'a EntryEvent,
+        event: &'a EntryEvent,
         viewer: &'a Person,
         status: MessageStatus,
         server_url: &str,
     ) -> Option<Self> {
-        let message = told.entry.message()?;
-        let updated_at = message.revision.as_ref().map_or(told.entry.at, |revision| revision.at);
+        let message = event.entry.message()?;
+        let updated_at = message.revision.as_ref().map_or(event.entry.at, |revision| revision.at);
         Some(Self {
             updated_at: Some(updated_at.to_string()),
             version: Some(0),
             read: status == MessageStatus::Read,
             status: Some(status.word()),
-            ..Self::new(told, message, viewer, server_url)
+            ..Self::new(event, message, viewer, server_url)
         })
     }
 
-    fn new(told: &'a EntryEvent, message: &'a Message, viewer: &'a Person, server_url: &str) -> Self {
-        let (author, addressee) = told.author_and_addressee(viewer);
+    fn new(event: &'a EntryEvent, message: &'a Message, viewer: &'a Person, server_url: &str) -> Self {
+        let (author, addressee) = event.author_and_addressee(viewer);
         Self {
             id: message.id.to_string(),
             sender: PersonBody::from(author),
             receiver: PersonBody::from(addressee),
-            message: told.text_with_link(server_url),
-            created_at: told.entry.at.to_string(),
+            message: event.text_with_link(server_url),
+            created_at: event.entry.at.to_string(),
             updated_at: None,
             edited_at: message.edited_at().map(|at| at.to_string()),
             deleted_at: message.deleted_at().map(|at| at.to_string()),
             version: None,
             read: false,
-            seq: told.entry.seq.get(),
-            conversation_id: told.entry.conversation.to_string(),
+            seq: event.entry.seq.get(),
+            conversation_id: event.entry.conversation.to_string(),
             client_message_id: None,
             status: None,
         }

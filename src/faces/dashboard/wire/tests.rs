@@ -20,7 +20,7 @@ fn message(fields: &str) -> String {
 }
 
 #[test]
-fn a_token_is_taken_in_every_form_that_frontends_use() {
+fn a_token_is_read_in_every_form_that_frontends_use() {
     for argument in [
         "\"abc\"",
         "\"Bearer abc\"",
@@ -34,7 +34,7 @@ fn a_token_is_taken_in_every_form_that_frontends_use() {
 }
 
 #[test]
-fn nothing_and_something_wrong_are_told_apart() {
+fn a_missing_token_and_an_invalid_one_are_distinguished() {
     for (argument, is_shown) in
         [("null", false), ("\"\"", false), ("0", false), ("false", false), ("{}", false), ("7", true), ("[]", true)]
     {
@@ -53,7 +53,7 @@ fn a_message_is_read_under_every_name_that_frontends_use() {
 }
 
 #[test]
-fn a_message_that_is_none_is_refused_in_the_words_of_the_dialect() {
+fn a_malformed_message_is_rejected_with_the_errors_of_the_dialect() {
     let required = "Receiver ID and message are required";
     for fields in ["\"message\":\"x\"", &format!("\"receiverId\":\"{ID}\""), &format!("\"to\":\"{ID}\",\"text\":\"\"")]
     {
@@ -86,7 +86,7 @@ fn typing_is_read_in_every_form_that_frontends_use() {
 }
 
 #[test]
-fn operators_and_holes_are_no_read_marks_and_no_resume() {
+fn malformed_read_marks_and_resumes_are_rejected() {
     for text in [
         "[\"mark-read\"]",
         "[\"mark-read\",{\"senderId\":{\"$ne\":null}}]",
@@ -101,7 +101,7 @@ fn operators_and_holes_are_no_read_marks_and_no_resume() {
 }
 
 #[test]
-fn what_is_no_event_is_refused() {
+fn malformed_events_are_rejected() {
     let nested = format!("{}{}", "[".repeat(5000), "]".repeat(5000));
     for text in ["", "{}", "[]", "[5]", "[null]", "[\"typing\"", "[\"typing\",1e999]", &nested] {
         assert!(ClientEvent::read(text.as_bytes()).is_err(), "{}", &text[..text.len().min(40)]);

@@ -69,8 +69,8 @@ impl Connection for SocketConnection {
         self.emit(event::SERVER_STOPPING, &ServerStopping::new(come_back));
     }
 
-    /// The stock client reconnects when it loses its transport, but not after a DISCONNECT packet. A client that polls loses its transport
-    /// when the server stops.
+    /// Closes the websocket, because the stock client reconnects after it loses its transport, but not after a DISCONNECT packet. A
+    /// polling client loses its transport when the server stops.
     fn close_gracefully(&self) {
         let mut state = self.state();
         let Some(websocket) = self.transport.connection_handle().filter(|_| state.socket().is_some()) else {
@@ -110,7 +110,7 @@ impl Connection for SocketConnection {
     }
 
     fn revoke(&self, reason: Revoked) {
-        // The client may be dead.
+        // With what has provably arrived, since the client may be dead.
         self.change_person(None, self.transport.arrived(), Ending::Closed);
         let message = match reason {
             Revoked::TokenExpired => "Token expired",
@@ -151,8 +151,8 @@ impl SocketConnection {
         }
         let names = encode::names_for(outgoing, self.id);
         let offset = match (outgoing.event, &mut state.page) {
-            (DeskEvent::Entry(told), Some(page)) if told.entry.message().is_some() && !names.is_empty() => {
-                page.advance(told, outgoing.viewer.id)
+            (DeskEvent::Entry(event), Some(page)) if event.entry.message().is_some() && !names.is_empty() => {
+                page.advance(event, outgoing.viewer.id)
             }
             _ => None,
         };

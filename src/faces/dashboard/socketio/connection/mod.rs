@@ -1,6 +1,6 @@
 //! One socket: the only place that emits events.
 
-mod answers;
+mod acknowledge;
 mod from_desk;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -37,7 +37,7 @@ pub(super) struct SocketConnection {
     pub(super) transport: Arc<Transport>,
     state: Mutex<State>,
     wants_receipts: AtomicBool,
-    /// Whether its client is being asked for a sign of life because its person has connected elsewhere.
+    /// Whether its client is being pinged because its person has connected elsewhere.
     is_being_asked: AtomicBool,
 }
 
@@ -100,8 +100,8 @@ impl SocketConnection {
         self.state().person.clone()
     }
 
-    /// Must be called once the desk has connected it to a person. If it has closed in the meantime, or somebody else has authenticated, it is
-    /// disconnected from that person here. Returns whether it is still theirs and open.
+    /// Must be called after the desk has connected it to a person. If it has closed in the meantime, or somebody else has authenticated,
+    /// this disconnects it from that person. Returns whether it is still theirs and open.
     pub(super) fn is_connected_to(&self, who: &Arc<Person>) -> bool {
         let state = self.state();
         let is_theirs = state.person.as_ref().is_some_and(|person| person.id == who.id);
@@ -135,7 +135,7 @@ impl SocketConnection {
         }
     }
 
-    /// As [`rebind`](Self::rebind). Everything that was sent to the person before until `arrived` has arrived.
+    /// Like [`rebind`](Self::rebind). `arrived`: everything that was sent to the previous person before this instant has arrived.
     fn change_person(&self, person: Option<&Arc<Person>>, arrived: Instant, ending: Ending) -> bool {
         let mut state = self.state();
         state.has_tried = true;
@@ -157,7 +157,7 @@ impl SocketConnection {
         true
     }
 
-    /// Sets the page that the client runs in.
+    /// Sets the page of its client.
     pub(super) fn set_page(&self, page: Page) {
         self.state().page = Some(Box::new(page));
     }
@@ -196,7 +196,7 @@ impl SocketConnection {
         }
     }
 
-    /// Whether acknowledgements wait that the client does not read.
+    /// Whether the client does not read the acknowledgements that are queued for it.
     pub(super) fn is_stalled(&self) -> bool {
         self.state().socket().is_some() && self.transport.is_stalled()
     }
@@ -283,7 +283,7 @@ impl SocketConnection {
         self.cut_off();
     }
 
-    /// Returns false if it was closed or cut off already.
+    /// Closes the transport. Returns false if it was closed or cut off already.
     fn cut_off(&self) -> bool {
         let mut state = self.state();
         if matches!(state.stage, Stage::CutOff | Stage::Closed) {
@@ -295,7 +295,7 @@ impl SocketConnection {
             websocket.abort();
             return true;
         }
-        // Not by a DISCONNECT packet, after which stock clients do not reconnect.
+        // Without a DISCONNECT packet, after which stock clients do not reconnect.
         self.transport.end_session();
         true
     }

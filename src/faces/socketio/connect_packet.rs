@@ -3,7 +3,7 @@
 //! The stock client (4.6 and later) recovers its state after a lost connection if that packet carries one. socketioxide
 //! cannot add it: it sends `40{"sid":"..."}`. The session id is known before the packet is sent, and so are its exact bytes. They are
 //! replaced where they pass through this server: in the writes of a websocket (`ConnectionHandle::replace_once`), and in the response to a poll
-//! ([`in_answer`](ConnectAnswer::in_answer)). If the library changes the packet, nothing is replaced, no client recovers, and
+//! ([`in_response`](ConnectPacket::in_response)). If socketioxide changes the packet, nothing is replaced, no client recovers, and
 //! `tests/it/recovery.rs` fails.
 //!
 //! To be deleted, together with `net/rewrite.rs`, once socketioxide can send a `pid` (its issue 729).
@@ -18,9 +18,9 @@ use parking_lot::Mutex;
 
 use crate::net::ConnectionHandle;
 
-/// The packet of one session, until it was sent in the response to a poll or a websocket carries the socket.
+/// The CONNECT packet of one session, until it was sent in the response to a poll or a websocket carries the socket.
 #[derive(Debug, Default)]
-pub(in crate::faces) struct ConnectAnswer(Mutex<Option<Packet>>);
+pub(in crate::faces) struct ConnectPacket(Mutex<Option<Packet>>);
 
 #[derive(Debug, Clone)]
 struct Packet {
@@ -28,7 +28,7 @@ struct Packet {
     with: String,
 }
 
-impl ConnectAnswer {
+impl ConnectPacket {
     /// Adds this `pid` to the packet of this session and namespace in the response to a poll. For a websocket, call
     /// [`carry`](Self::carry), too.
     pub(in crate::faces) fn add(&self, session: impl Display, namespace: &str, pid: &str) {
@@ -56,10 +56,10 @@ impl ConnectAnswer {
     }
 
     /// The response to a poll, with the `pid` if it contains the packet.
-    pub(in crate::faces) async fn in_answer(&self, response: Response) -> Response {
+    pub(in crate::faces) async fn in_response(&self, response: Response) -> Response {
         let Some(Packet { without, with }) = self.packet().clone() else { return response };
         let (mut head, body) = response.into_parts();
-        // The library has the whole body before it responds.
+        // engineioxide has the whole body before it responds.
         let Ok(body) = body.collect().await else {
             tracing::debug!("The response to a poll was cut short");
             return Response::from_parts(head, Body::empty());

@@ -13,21 +13,21 @@ use crate::limits::{Paced, RateLimited};
 /// `retryAfterMs` for a client that is disconnected for flooding.
 const FLOOD_PAUSE: Duration = Duration::from_secs(10);
 
-/// How long to wait after the error before the connection is closed.
-const REASON_SENT: Duration = Duration::from_millis(250);
+/// Delay between the error and closing the connection, so that the error is sent.
+const CLOSE_DELAY: Duration = Duration::from_millis(250);
 
 impl SocketConnection {
     /// Acknowledges an event, if the client asked for it.
-    pub(in crate::faces::dashboard::socketio) fn acknowledge<T: Serialize>(&self, ack: Option<AckSender>, answer: &T) {
+    pub(in crate::faces::dashboard::socketio) fn acknowledge<T: Serialize>(&self, ack: Option<AckSender>, body: &T) {
         let Some(ack) = ack else { return };
         if self.state().socket().is_none() {
             return;
         }
-        let Ok(answer) = to_raw_value(answer) else {
+        let Ok(body) = to_raw_value(body) else {
             return tracing::error!("Could not encode an acknowledgement");
         };
-        self.transport.count_answer(answer.get().len());
-        self.settle(ack.send(&answer));
+        self.transport.count_acknowledgement(body.get().len());
+        self.settle(ack.send(&body));
     }
 
     /// Rejects an event: with an `error` event, up to a rate, and in the acknowledgement if the client asked for one.
@@ -36,13 +36,13 @@ impl SocketConnection {
         if self.pace.take(Paced::ErrorEvent).is_ok() {
             self.emit(event::ERROR, problem);
         }
-        self.acknowledge(ack, &problem.as_answer());
+        self.acknowledge(ack, &problem.as_acknowledgement());
     }
 
     /// Rejects an event in the acknowledgement only.
     pub(in crate::faces::dashboard::socketio) fn decline(&self, ack: Option<AckSender>, problem: &Problem) {
         self.count_refusal();
-        self.acknowledge(ack, &problem.as_answer());
+        self.acknowledge(ack, &problem.as_acknowledgement());
     }
 
     /// Counts a rejected event. A client that sends nothing else is disconnected.
@@ -59,7 +59,7 @@ impl SocketConnection {
         self.emit(event::ERROR, &Problem::limited(limited, "Too many refused requests: the connection is closed"));
         if let Some(connection) = self.itself.upgrade() {
             tokio::spawn(async move {
-                tokio::time::sleep(REASON_SENT).await;
+                tokio::time::sleep(CLOSE_DELAY).await;
                 connection.cut_off();
             });
         }
