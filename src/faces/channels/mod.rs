@@ -4,7 +4,7 @@
 //!   [`probe`]: pings that show what it has received;
 //! * [`caller`] and [`cookies`]: who makes a request; [`body`] and [`reply`]: what it carries and how it is answered;
 //! * [`response_first`]: a response is sent before the events that its request caused;
-//! * [`media`]: attachments; [`timestamps`]: times in Django's format.
+//! * [`media`]: attachments; [`new_password`]: Django's bounds on passwords; [`timestamps`]: times in Django's format.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,6 +18,7 @@ pub(super) mod caller;
 pub(super) mod client;
 pub(super) mod cookies;
 pub(super) mod media;
+pub(super) mod new_password;
 mod probe;
 pub(super) mod reply;
 mod response_first;

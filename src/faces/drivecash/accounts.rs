@@ -18,10 +18,8 @@ use crate::domain::{BirthDate, CodePurpose, Email, NameParts, User};
 use crate::faces::channels::Channels;
 use crate::faces::channels::body::Fields;
 use crate::faces::channels::caller::Caller;
+use crate::faces::channels::new_password::{is_too_short, new_password};
 use crate::faces::channels::reply::{Problem, bad_email, password_problem};
-
-/// Shortest new password, in characters: Django's default.
-const SHORTEST: usize = 8;
 
 const TOO_SHORT: &str = "This password is too short. It must contain at least 8 characters.";
 
@@ -51,7 +49,7 @@ async fn register(State(channels): State<Channels>, fields: Fields) -> Result<Re
     let ask = Register {
         name: name(&first, &last)?,
         email: email.parse().map_err(|_| bad_email())?,
-        password: new_password(password, "password")?,
+        password: new_password(password, "password", TOO_SHORT)?,
         details,
         proof: Proof::Digits,
     };
@@ -118,7 +116,7 @@ async fn reset(State(channels): State<Channels>, fields: Fields) -> Result<Json<
         return Err(refuse("Password fields didn't match."));
     }
     let email: Email = email.parse().map_err(|_| refuse("Enter a valid email address."))?;
-    if password.chars().count() < SHORTEST {
+    if is_too_short(password) {
         return Err(refuse(TOO_SHORT));
     }
     let password = NewPassword::parse(password.to_owned()).map_err(|_| refuse("This password is too long."))?;
@@ -164,11 +162,4 @@ fn birth_date(fields: &Fields) -> Result<Option<BirthDate>, Problem> {
             date.map(Some).ok_or_else(|| Problem::fields(&[("date_of_birth", WRONG)]))
         }
     }
-}
-
-fn new_password(text: String, field: &str) -> Result<NewPassword, Problem> {
-    if text.chars().count() < SHORTEST {
-        return Err(Problem::fields(&[(field, TOO_SHORT)]));
-    }
-    NewPassword::parse(text).map_err(|_| Problem::fields(&[(field, "Ensure this field has no more than 1024 bytes.")]))
 }

@@ -21,6 +21,7 @@ use crate::faces::channels::Channels;
 use crate::faces::channels::body::Fields;
 use crate::faces::channels::caller::{self, Caller};
 use crate::faces::channels::cookies;
+use crate::faces::channels::new_password::new_password;
 use crate::faces::channels::reply::{Problem, bad_email, email_taken, log_in_problem, username_taken};
 use crate::net::{ClientAddress, ServerUrl};
 
@@ -195,11 +196,7 @@ async fn password(
     fields: Fields,
 ) -> Result<Response, Problem> {
     let [current, new] = fields.required(["current_password", "new_password"])?;
-    if new.chars().count() < 8 {
-        return Err(Problem::fields(&[("new_password", "Ensure this field has at least 8 characters.")]));
-    }
-    let new = NewPassword::parse(new)
-        .map_err(|_| Problem::fields(&[("new_password", "Ensure this field has no more than 1024 bytes.")]))?;
+    let new = new_password(new, "new_password", "Ensure this field has at least 8 characters.")?;
     let changed = channels.accounts.change_password(&user, current, new).await;
     let signed_in = changed.map_err(|error| {
         let wrong = Problem::detail(StatusCode::BAD_REQUEST, "Current password is incorrect");
