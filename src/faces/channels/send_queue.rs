@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use parking_lot::{Mutex, MutexGuard};
+use serde::Serialize;
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -17,6 +18,11 @@ const FRAMES: usize = 512;
 
 /// Most bytes in a queue.
 const BYTES: usize = 4 << 20;
+
+/// A frame as text: JSON. `None` if it cannot be encoded, which is logged; the frame is then skipped.
+pub(in crate::faces) fn frame_text(frame: &impl Serialize) -> Option<String> {
+    serde_json::to_string(frame).inspect_err(|error| tracing::error!(%error, "Could not encode a frame")).ok()
+}
 
 /// Something to send.
 pub(in crate::faces) enum Item<L> {
@@ -120,7 +126,7 @@ impl<L> SendQueue<L> {
         }
     }
 
-    /// Must be called for each item that was taken out of the queue.
+    /// Must be called for each item that was received from the queue.
     pub(in crate::faces) fn taken(&self, item: &Item<L>) {
         self.waiting.fetch_sub(item.bytes(), Ordering::Relaxed);
     }

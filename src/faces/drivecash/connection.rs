@@ -34,7 +34,7 @@ pub(super) struct DrivecashConnection {
     side: Side,
     conversation: ConversationId,
     customer: UserId,
-    server: ServerUrl,
+    server_url: ServerUrl,
 }
 
 impl DrivecashConnection {
@@ -51,8 +51,8 @@ impl DrivecashConnection {
             connection_handle,
         );
         let (side, conversation) = (entered.side, entered.summary.conversation.id);
-        let server = handshake.server_url.clone();
-        (Arc::new(Self { client, side, conversation, customer: entered.customer.id, server }), waiting)
+        let server_url = handshake.server_url.clone();
+        (Arc::new(Self { client, side, conversation, customer: entered.customer.id, server_url }), waiting)
     }
 
     async fn send_message(&self, text: String) {
@@ -110,12 +110,12 @@ impl Dialect for DrivecashConnection {
         if place.is_some_and(|place| place != self.conversation) {
             return SendOutcome::NotTaken;
         }
-        let encode = || wire::encode(outgoing.event, outgoing.viewer, self.customer, &linker(&self.server));
+        let encode = || wire::encode(outgoing.event, outgoing.viewer, self.customer, &linker(&self.server_url));
         let encoded = match outgoing.event {
             // Not shared, because it depends on the room, and an agent may be in several.
             DeskEvent::Presence(_) => Arc::new(encode()),
             DeskEvent::Entry(_) | DeskEvent::Typing(_) | DeskEvent::Status(_) => {
-                let link = outgoing.shows_link().then_some(self.server.as_str());
+                let link = outgoing.shows_link().then_some(self.server_url.as_str());
                 outgoing.frames.get_or_encode("portal room", link, encode)
             }
         };
@@ -163,7 +163,7 @@ impl Dialect for DrivecashConnection {
         match what {
             Deferred::Receipt(receipt) => {
                 match desk.delivery.newest_of_side(self.conversation, receipt.of_side, receipt.up_to).await {
-                    Ok(message) => message.iter().map(|message| wire::receipt(receipt, message)).collect(),
+                    Ok(message) => message.iter().filter_map(|message| wire::receipt(receipt, message)).collect(),
                     Err(error) => {
                         tracing::warn!(%error, "Could not forward a read receipt");
                         Vec::new()
@@ -176,7 +176,7 @@ impl Dialect for DrivecashConnection {
                     tracing::warn!(%error, "Could not read the message that a message replies to");
                     None
                 });
-                wire::message(&event, &self.client.person, answered.as_ref(), &linker(&self.server))
+                wire::message(&event, &self.client.person, answered.as_ref(), &linker(&self.server_url))
                     .into_iter()
                     .collect()
             }

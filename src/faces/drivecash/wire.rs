@@ -12,6 +12,7 @@ use crate::domain::event::SeenPerson;
 use crate::domain::{
     DeskEvent, EntryEvent, EntryKind, Message, NameParts, Person, Seq, Side, Summary, Timestamp, User, UserId,
 };
+use crate::faces::channels::send_queue::frame_text;
 use crate::faces::channels::timestamps;
 use crate::json;
 
@@ -108,13 +109,6 @@ enum ServerFrame<'a> {
     },
 }
 
-fn text(frame: &ServerFrame<'_>) -> String {
-    serde_json::to_string(frame).unwrap_or_else(|error| {
-        tracing::error!(%error, "Could not encode a frame");
-        String::new()
-    })
-}
-
 /// A read mark. Its frame names the message that was read.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Receipt {
@@ -138,20 +132,20 @@ pub(super) fn encode(event: &DeskEvent, viewer: &Person, customer: UserId, link:
         DeskEvent::Typing(change) => {
             let SeenPerson { shown, .. } = change.typist_seen_by(viewer);
             let (user_id, user_name) = (shown.number, name(shown));
-            Some(frame(&ServerFrame::Typing { user_id, user_name, is_typing: change.is_typing }))
+            frame(&ServerFrame::Typing { user_id, user_name, is_typing: change.is_typing })
         }
         DeskEvent::Presence(change) => {
             // A customer sees the desk as one person; an agent sees the room's customer and themselves.
             let concerns = viewer.id == customer || change.user == customer || change.user == viewer.id;
             let status = if change.is_online { "online" } else { "offline" };
-            concerns.then(|| frame(&ServerFrame::UserStatus { user_id: change.number, status }))
+            concerns.then(|| frame(&ServerFrame::UserStatus { user_id: change.number, status })).flatten()
         }
         DeskEvent::Status(_) => None,
     }
 }
 
-fn frame(frame: &ServerFrame<'_>) -> Encoded {
-    Encoded::Frame(Arc::new(text(frame)))
+fn frame(frame: &ServerFrame<'_>) -> Option<Encoded> {
+    frame_text(frame).map(|text| Encoded::Frame(Arc::new(text)))
 }
 
 fn encode_entry(event: &Arc<EntryEvent>, viewer: &Person, link: Link<'_>) -> Option<Encoded> {
@@ -179,7 +173,7 @@ pub(super) fn message(
 ) -> Option<String> {
     let author = event.author_and_addressee(viewer).0.shown;
     let message = event.entry.message()?;
-    Some(text(&ServerFrame::ChatMessage {
+    frame_text(&ServerFrame::ChatMessage {
         message_id: message.number,
         message: event.text()?,
         sender_id: author.number,
@@ -190,11 +184,11 @@ pub(super) fn message(
         attachment: link(event),
         attachment_name: message.attachment().map(|attachment| attachment.name.as_str()),
         reply_to: answered.and_then(|answered| ReplyBody::new(answered, viewer)),
-    }))
+    })
 }
 
-pub(super) fn receipt(receipt: Receipt, message: &Message) -> String {
-    text(&ServerFrame::ReadReceipt { message_id: message.number, read_by: receipt.reader })
+pub(super) fn receipt(receipt: Receipt, message: &Message) -> Option<String> {
+    frame_text(&ServerFrame::ReadReceipt { message_id: message.number, read_by: receipt.reader })
 }
 
 #[derive(Serialize)]

@@ -92,8 +92,10 @@ impl StorefrontConnection {
         }
     }
 
-    pub(super) fn send_frame(&self, text: String) {
-        self.client.queue.frame(text);
+    pub(super) fn send_frame(&self, frame: &ServerFrame<'_>) {
+        if let Some(text) = frame.text() {
+            self.client.queue.frame(text);
+        }
     }
 
     /// Sends a message of an agent. Access to the room is checked each time, since the account may have been blocked.
@@ -139,7 +141,7 @@ impl StorefrontConnection {
         };
         let retry_after_ms = error.retry_after().map(|limited| limited.retry_after_ms());
         let frame = ServerFrame::Error { message: &message, code: error.code(), retry_after_ms };
-        self.client.refuse(Some(frame.text()));
+        self.client.refuse(frame.text());
     }
 
     /// A frame for the queue. It is held back until the response if its request may have come from this page: a panel sends requests with a
@@ -147,9 +149,7 @@ impl StorefrontConnection {
     fn item(&self, text: Arc<String>, outgoing: &Outgoing<'_>) -> Item<Overview> {
         let is_agents = self.client.person.role.is_agent();
         let release = match outgoing.event {
-            DeskEvent::Entry(event)
-                if self.client.guest_in.is_some() || is_agents == (event.entry.side == Side::Desk) =>
-            {
+            DeskEvent::Entry(event) if self.client.guest_in.is_some() || is_agents == (event.entry.side == Side::Desk) => {
                 self.channels.pending_responses.release_of(event.origin)
             }
             DeskEvent::Entry(_) | DeskEvent::Typing(_) | DeskEvent::Presence(_) | DeskEvent::Status(_) => None,
@@ -228,7 +228,7 @@ impl Dialect for StorefrontConnection {
     async fn handle(&self, text: &str) {
         match (&self.scope, ClientFrame::read(text)) {
             (_, Some(ClientFrame::Ping)) => match self.client.pace.take(Paced::Ping) {
-                Ok(()) => self.send_frame(ServerFrame::Pong {}.text()),
+                Ok(()) => self.send_frame(&ServerFrame::Pong {}),
                 Err(_) => self.client.refuse(None),
             },
             // A message in a room counts as the customer's unless a token or a session identifies somebody else.
@@ -249,10 +249,10 @@ impl Dialect for StorefrontConnection {
         if let (Overview::Newest, Scope::Agents { overview_is_due, overviews }) = (what, &self.scope) {
             // First, so that a change from now on queues the overview again.
             overview_is_due.store(false, Ordering::SeqCst);
-            return vec![overviews.newest()];
+            return overviews.newest().into_iter().collect();
         }
         match overview::read(&self.client.desk).await {
-            Ok(first) => vec![first],
+            Ok(first) => first.into_iter().collect(),
             Err(error) => {
                 tracing::warn!(%error, "Could not read the overview");
                 Vec::new()

@@ -97,7 +97,7 @@ pub(super) async fn room(storefront: Storefront, room: &str, mut request: Reques
     }
     let (connection, waiting) = StorefrontConnection::in_room(channels, &entered, is_panel, &handshake);
     match channels.desk.conversations.support_conversation(&entered).await {
-        Ok(room) => connection.send_frame(wire::room_info(&room)),
+        Ok(room) => connection.send_frame(&wire::room_info(&room)),
         Err(error) => {
             tracing::warn!(%error, "Could not read a room");
             return handshake.close_with(&channels.sockets, 1011, "Server error");

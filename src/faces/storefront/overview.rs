@@ -28,7 +28,7 @@ pub(super) struct Overviews {
 
 #[derive(Default)]
 struct Shown {
-    newest: String,
+    newest: Option<String>,
     to: Vec<Weak<StorefrontConnection>>,
 }
 
@@ -55,7 +55,7 @@ impl Overviews {
         self.changed.notify_one();
     }
 
-    pub(super) fn newest(&self) -> String {
+    pub(super) fn newest(&self) -> Option<String> {
         self.shown().newest.clone()
     }
 
@@ -80,7 +80,7 @@ impl Overviews {
     }
 }
 
-/// Reads the overview.
-pub(super) async fn read(desk: &Desk) -> Result<String, StoreError> {
+/// Reads the overview; `None` if it cannot be encoded.
+pub(super) async fn read(desk: &Desk) -> Result<Option<String>, StoreError> {
     Ok(wire::room_list(&desk.conversations.support_conversations(0, ROOMS).await?.0))
 }

@@ -14,6 +14,7 @@ use crate::domain::{
     DeskEvent, EntryEvent, EntryKind, NameParts, Person, Profile, Role, Side, Summary, Timestamp, User,
 };
 use crate::faces::channels::caller::is_superuser;
+use crate::faces::channels::send_queue::frame_text;
 use crate::faces::channels::timestamps;
 use crate::json;
 
@@ -261,21 +262,19 @@ pub(super) enum ServerFrame<'a> {
 }
 
 impl ServerFrame<'_> {
-    pub(super) fn text(&self) -> String {
-        serde_json::to_string(self).unwrap_or_else(|error| {
-            tracing::error!(%error, "Could not encode a frame");
-            String::new()
-        })
+    /// The frame as text; see [`frame_text`].
+    pub(super) fn text(&self) -> Option<String> {
+        frame_text(self)
     }
 }
 
 /// `room_info`, the first frame in a room.
-pub(super) fn room_info(room: &SupportConversation) -> String {
-    ServerFrame::RoomInfo { room: RoomFrame::new(room, None) }.text()
+pub(super) fn room_info(room: &SupportConversation) -> ServerFrame<'_> {
+    ServerFrame::RoomInfo { room: RoomFrame::new(room, None) }
 }
 
 /// `room_list`, the agents' overview.
-pub(super) fn room_list(rooms: &[SupportConversation]) -> String {
+pub(super) fn room_list(rooms: &[SupportConversation]) -> Option<String> {
     ServerFrame::RoomList { rooms: rooms.iter().map(RoomFrame::listed).collect() }.text()
 }
 
@@ -285,7 +284,7 @@ pub(super) fn encode_in_room(event: &DeskEvent, viewer: Viewer<'_>) -> Option<St
         DeskEvent::Entry(event) => match &event.entry.kind {
             EntryKind::Message(_) => {
                 let message = MessageBody::new(event, viewer, false, timestamps::frame)?;
-                Some(ServerFrame::ChatMessage { message }.text())
+                ServerFrame::ChatMessage { message }.text()
             }
             EntryKind::Read { .. }
             | EntryKind::StatusChanged { .. }
@@ -304,10 +303,10 @@ pub(super) fn encode_for_agent(event: &DeskEvent, server_url: &str) -> Option<St
             EntryKind::Message(_) => {
                 let message = MessageBody::new(event, viewer, false, timestamps::frame)?;
                 let room_id = room_id(event.parties.conversation.uuid);
-                Some(match event.entry.side {
+                match event.entry.side {
                     Side::Customer => ServerFrame::NewCustomerMessage { room_id, message }.text(),
                     Side::Desk => ServerFrame::AdminMessageSent { room_id, message }.text(),
-                })
+                }
             }
             EntryKind::Read { .. }
             | EntryKind::StatusChanged { .. }
