@@ -27,8 +27,8 @@ pub(in crate::faces) struct Client<L> {
     pub(in crate::faces) person: Arc<Person>,
     pub(in crate::faces) queue: SendQueue<L>,
     pub(in crate::faces) pace: Pace,
-    /// Set for a guest, who knows the conversation by its id alone: the connection then does not count as the person's.
-    pub(in crate::faces) guest_in: Option<ConversationId>,
+    /// Whether the client has access to its room by the room's id alone: the connection then does not count as the person's.
+    pub(in crate::faces) is_guest: bool,
     /// The only conversation that it receives; `None` for all.
     room: Option<ConversationId>,
 }
@@ -68,7 +68,7 @@ impl<L> Client<L> {
         let id = ConnectionId::next();
         let (queue, waiting) = SendQueue::new(id, person.id, connection_handle);
         let (desk, pace) = (desk.clone(), Pace::default());
-        (Self { id, desk, person, queue, pace, guest_in: None, room }, waiting)
+        (Self { id, desk, person, queue, pace, is_guest: false, room }, waiting)
     }
 
     /// Sends a message on behalf of `author`, and waits until it is stored.
@@ -97,7 +97,7 @@ impl<L> Client<L> {
 
     /// Must be called once, when the socket has closed.
     pub(in crate::faces) fn ended(&self, ending: Ending) {
-        match self.guest_in {
+        match self.room.filter(|_| self.is_guest) {
             Some(conversation) => self.desk.attendance.disconnect_guest(conversation, self.id),
             None => self.desk.attendance.disconnect(&self.person, self.id, self.queue.arrived(), ending),
         }

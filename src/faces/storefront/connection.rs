@@ -65,7 +65,7 @@ impl StorefrontConnection {
         };
         let (room, connection_handle) = (Some(conversation.id), handshake.connection_handle.clone());
         let (mut client, waiting) = Client::new(&channels.desk, entered.person.clone(), room, connection_handle);
-        client.guest_in = (!entered.is_identified).then_some(conversation.id);
+        client.is_guest = !entered.is_identified;
         (
             Arc::new(Self { client, channels: channels.clone(), scope, server_url: handshake.server_url.clone() }),
             waiting,
@@ -149,7 +149,7 @@ impl StorefrontConnection {
     fn item(&self, text: Arc<String>, outgoing: &Outgoing<'_>) -> Item<Overview> {
         let is_agents = self.client.person.role.is_agent();
         let release = match outgoing.event {
-            DeskEvent::Entry(event) if self.client.guest_in.is_some() || is_agents == (event.entry.side == Side::Desk) => {
+            DeskEvent::Entry(event) if self.client.is_guest || is_agents == (event.entry.side == Side::Desk) => {
                 self.channels.pending_responses.release_of(event.origin)
             }
             DeskEvent::Entry(_) | DeskEvent::Typing(_) | DeskEvent::Presence(_) | DeskEvent::Status(_) => None,
