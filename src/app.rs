@@ -179,13 +179,13 @@ fn router(
         .merge(rest::routes(desk.clone(), accounts.clone()))
         .merge(ops::routes(desk.clone()))
         .merge(console::routes())
-        .layer(axum::middleware::from_fn(faces::histories_in_turn))
+        .layer(axum::middleware::from_fn(faces::limit_histories))
         .layer(axum::middleware::from_fn(faces::refuse_head))
         .layer(socketio)
         .layer(axum::middleware::from_fn_with_state(polls, socketio::carry))
         .layer(axum::middleware::from_fn_with_state(gate, socketio::guard))
         .layer(axum::middleware::from_fn_with_state(checks, faces::check_request));
-    let router = net::in_front(router, &origins, config.limits.proxies(), &config.listen.public_urls)?;
+    let router = net::add_layers(router, &origins, config.limits.proxies(), &config.listen.public_urls)?;
     Ok((router, sockets, channels))
 }
 

@@ -105,7 +105,7 @@ pub(crate) async fn serve(listener: TcpListener, heartbeat: Heartbeat, stop: Can
         .layer(EngineIoLayer::from_config(Arc::new(Echo), config))
         .layer(from_fn_with_state(Polls::without_desk("/socket.io/"), carry))
         .layer(from_fn_with_state(Polls::without_desk("/engine.io/"), carry));
-    let router = net::in_front(router, &Origins::new(&[], &[]), TrustedProxies::new(&[]), &[])?;
+    let router = net::add_layers(router, &Origins::new(&[], &[]), TrustedProxies::new(&[]), &[])?;
     net::serve(&listener, router, stop, TaskTracker::new()).await;
     Ok(())
 }

@@ -11,8 +11,8 @@ mod checks;
 pub mod console;
 pub mod dashboard;
 mod drivecash;
+mod history_limit;
 mod http;
-mod in_turn;
 mod limits;
 pub mod ops;
 pub mod socketio;
@@ -20,6 +20,6 @@ mod storefront;
 pub mod storefront_and_portal;
 
 pub use checks::{Checks, check_request};
+pub use history_limit::limit_histories;
 pub use http::head::refuse_head;
-pub use in_turn::histories_in_turn;
 pub use limits::RequestLimits;

@@ -28,7 +28,7 @@ pub fn routes(desk: Desk, accounts: Arc<Accounts>, settings: ChannelsSettings) -
     let storefront = Storefront::start(channels.clone());
     let rooms = Router::new().route("/ws/chat/{room}/", get(room)).merge(storefront::routes()).with_state(storefront);
     let others = drivecash::routes().merge(media::routes()).with_state(channels);
-    (rooms.merge(others).method_not_allowed_fallback(reply::wrong_method), sockets)
+    (rooms.merge(others).method_not_allowed_fallback(reply::method_not_allowed), sockets)
 }
 
 /// Deletes the remains of interrupted uploads, now and every hour.

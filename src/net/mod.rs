@@ -156,7 +156,7 @@ async fn serve_connection<G: Send + Unpin + 'static>(
 ///
 /// # Errors
 /// If an origin is not a valid header value.
-pub fn in_front(
+pub fn add_layers(
     router: Router,
     pages: &Origins,
     proxies: TrustedProxies,

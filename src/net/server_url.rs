@@ -85,7 +85,7 @@ impl ReachedAt {
 pub struct ServerUrl(Box<str>);
 
 impl ServerUrl {
-    /// The URL for a request with these headers and extensions, which has passed [`in_front`](super::in_front).
+    /// The URL for a request with these headers and extensions, which has passed [`add_layers`](super::add_layers).
     #[must_use]
     pub fn of(headers: &HeaderMap, extensions: &Extensions) -> Self {
         let unknown = ReachedAt::default();

@@ -137,7 +137,7 @@ mod tests {
     use tower::ServiceExt as _;
 
     use super::*;
-    use crate::net::{ClientAddress, Origins, TrustedProxies, in_front};
+    use crate::net::{ClientAddress, Origins, TrustedProxies, add_layers};
 
     /// Each response: the last byte of its client's address, its size, and seconds without progress.
     fn closed(responses: &[(u8, usize, u64)], most: usize, at_most: usize) -> Vec<u64> {
@@ -177,7 +177,7 @@ mod tests {
     #[tokio::test]
     async fn a_response_knows_its_client_behind_a_proxy() {
         let proxies = TrustedProxies::new(&["192.0.2.0/24".parse().unwrap()]);
-        let router = in_front(Router::new(), &Origins::new(&[], &[]), proxies, &[]).unwrap();
+        let router = add_layers(Router::new(), &Origins::new(&[], &[]), proxies, &[]).unwrap();
         let mut request = Request::new(Body::empty());
         request.headers_mut().insert("x-forwarded-for", "198.51.100.7".parse().unwrap());
         request.extensions_mut().insert(ConnectInfo(std::net::SocketAddr::from(([192, 0, 2, 1], 1))));

@@ -81,7 +81,7 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let Caller(user) = Caller::from_request_parts(parts, state).await?;
-        if user.role.is_agent() { Ok(Self(user)) } else { Err(Problem::not_for_you()) }
+        if user.role.is_agent() { Ok(Self(user)) } else { Err(Problem::forbidden()) }
     }
 }
 

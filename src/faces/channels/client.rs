@@ -43,13 +43,13 @@ pub(in crate::faces) trait Dialect: Send + Sync + 'static {
     /// Queues the frame of an event, if the dialect has one.
     fn pass_on(&self, outgoing: &Outgoing<'_>) -> SendOutcome;
     /// Close code and reason when the person's access is revoked.
-    fn farewell(&self, reason: Revoked) -> (u16, &'static str);
+    fn close_frame(&self, reason: Revoked) -> (u16, &'static str);
     /// Whether clients ignore a message that they have already received.
     fn drops_what_it_has(&self) -> bool {
         false
     }
     /// Close code when the server stops.
-    fn stopping(&self) -> u16 {
+    fn stop_code(&self) -> u16 {
         GOING_AWAY
     }
     /// Handles a text frame from the client.
@@ -114,7 +114,7 @@ impl<D: Dialect> Connection for D {
     }
 
     fn revoke(&self, reason: Revoked) {
-        let (code, reason) = self.farewell(reason);
+        let (code, reason) = self.close_frame(reason);
         self.client().queue.close(code, reason);
     }
 
@@ -130,7 +130,7 @@ impl<D: Dialect> Connection for D {
     }
 
     fn ask(&self) {
-        self.client().queue.push(Item::Ask { must: false }, true);
+        self.client().queue.push(Item::Ping { must_answer: false }, true);
     }
 
     fn drops_what_it_has(&self) -> bool {
@@ -138,13 +138,13 @@ impl<D: Dialect> Connection for D {
     }
 
     fn ask_or_close(&self) {
-        self.client().queue.push(Item::Ask { must: true }, true);
+        self.client().queue.push(Item::Ping { must_answer: true }, true);
     }
 
     // No dialect has an event for it.
     fn announce_stop(&self, _: Duration) {}
 
     fn close_gracefully(&self) {
-        self.client().queue.close(self.stopping(), "The server is shutting down");
+        self.client().queue.close(self.stop_code(), "The server is shutting down");
     }
 }

@@ -111,4 +111,4 @@ impl Sockets {
 pub(super) const FOREVER: Timestamp = Timestamp::from_millis(i64::MAX / 2);
 
 /// How long to wait for the close frame of a client.
-const FAREWELL: Duration = Duration::from_secs(2);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);

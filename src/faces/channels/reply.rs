@@ -69,7 +69,7 @@ impl Problem {
         Self::new(StatusCode::UNAUTHORIZED, json!({"detail": "Token is invalid", "code": "token_not_valid"}))
     }
 
-    pub(in crate::faces) fn not_for_you() -> Self {
+    pub(in crate::faces) fn forbidden() -> Self {
         Self::detail(StatusCode::FORBIDDEN, "You do not have permission to perform this action.")
     }
 
@@ -89,7 +89,7 @@ impl Problem {
         self
     }
 
-    fn later(mut self, limited: RateLimited) -> Self {
+    fn retry_after(mut self, limited: RateLimited) -> Self {
         let is_limit = self.status == StatusCode::TOO_MANY_REQUESTS;
         self.body["code"] = json!(if is_limit { "rate_limited" } else { "busy" });
         self.body["retryAfterMs"] = json!(limited.retry_after_ms());
@@ -115,7 +115,7 @@ impl IntoResponse for Problem {
 }
 
 /// 405.
-pub(in crate::faces) async fn wrong_method(method: Method) -> Response {
+pub(in crate::faces) async fn method_not_allowed(method: Method) -> Response {
     let detail = format!("Method \"{method}\" not allowed.");
     Problem::detail(StatusCode::METHOD_NOT_ALLOWED, &detail).into_response()
 }
@@ -140,7 +140,7 @@ impl From<RefreshError> for Problem {
 impl From<VisitorError> for Problem {
     fn from(error: VisitorError) -> Self {
         match error {
-            VisitorError::Banned(banned) => Self::not_for_you().banned(banned),
+            VisitorError::Banned(banned) => Self::forbidden().banned(banned),
             VisitorError::Store(error) => error.into(),
         }
     }
@@ -151,7 +151,7 @@ impl From<AccessError> for Problem {
         match error {
             // The same response for both, so that nobody learns which rooms exist.
             AccessError::NotFound | AccessError::Forbidden => Self::no_such_room(),
-            AccessError::Banned(banned) => Self::not_for_you().banned(banned),
+            AccessError::Banned(banned) => Self::forbidden().banned(banned),
             AccessError::Store(error) => error.into(),
         }
     }
@@ -171,7 +171,7 @@ impl From<ChangeStatusError> for Problem {
     fn from(error: ChangeStatusError) -> Self {
         match error {
             ChangeStatusError::NotFound => Self::no_such_room(),
-            ChangeStatusError::Forbidden => Self::not_for_you(),
+            ChangeStatusError::Forbidden => Self::forbidden(),
             ChangeStatusError::Append(error) => error.into(),
             ChangeStatusError::Store(error) => error.into(),
         }
@@ -182,7 +182,7 @@ impl From<ReviseError> for Problem {
     fn from(error: ReviseError) -> Self {
         match error {
             ReviseError::NotFound => Self::not_found(),
-            ReviseError::Forbidden => Self::not_for_you(),
+            ReviseError::Forbidden => Self::forbidden(),
             ReviseError::Append(error) => error.into(),
             ReviseError::Store(error) => error.into(),
         }
@@ -203,7 +203,7 @@ impl From<SendMessageError> for Problem {
             | SendMessageError::ShuttingDown => Self::error(status, &error.to_string()),
         };
         match later {
-            Some(limited) => problem.later(limited),
+            Some(limited) => problem.retry_after(limited),
             None => problem,
         }
     }
@@ -237,7 +237,7 @@ pub(in crate::faces) fn username_taken() -> Problem {
 pub(in crate::faces) fn password_problem(error: PasswordError) -> Problem {
     tracing::warn!(%error, "Could not hash a password");
     Problem::detail(StatusCode::SERVICE_UNAVAILABLE, "Server is busy. Please try again.")
-        .later(Duration::from_secs(5).into())
+        .retry_after(Duration::from_secs(5).into())
 }
 
 /// A failed log-in. `wrong` is the dialect's response to wrong credentials, and also to a closed account.
@@ -247,7 +247,7 @@ pub(in crate::faces) fn log_in_problem(error: LogInError, wrong: Problem) -> Pro
         LogInError::Wrong | LogInError::Blocked | LogInError::Unverified => wrong,
         LogInError::TooManyTries(tries) => {
             let problem = Problem::detail(StatusCode::TOO_MANY_REQUESTS, "Too many attempts. Please try again later.");
-            problem.later(tries.retry_after.into())
+            problem.retry_after(tries.retry_after.into())
         }
         LogInError::Password(error) => password_problem(error),
         LogInError::Store(error) => error.into(),

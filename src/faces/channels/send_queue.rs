@@ -32,8 +32,8 @@ pub(in crate::faces) enum Item<L> {
     AfterResponse(Arc<String>, CancellationToken),
     /// Frames that are built from the store when they are sent.
     Deferred(L),
-    /// A ping. If `must`, the connection is closed unless the client answers soon.
-    Ask { must: bool },
+    /// A ping. If `must_answer`, the connection is closed unless the client answers soon.
+    Ping { must_answer: bool },
     /// Closes the connection, with a code and a reason.
     Close(u16, &'static str),
 }
@@ -42,7 +42,7 @@ impl<L> Item<L> {
     fn bytes(&self) -> usize {
         match self {
             Self::Frame(text) | Self::AfterResponse(text, _) => text.len(),
-            Self::Deferred(_) | Self::Ask { .. } | Self::Close(..) => 0,
+            Self::Deferred(_) | Self::Ping { .. } | Self::Close(..) => 0,
         }
     }
 }

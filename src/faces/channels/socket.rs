@@ -24,7 +24,7 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig
 use super::client::Dialect;
 use super::probe::Probe;
 use super::send_queue::Item;
-use super::{FAREWELL, Sockets};
+use super::{CLOSE_TIMEOUT, Sockets};
 use crate::net::{ConnectionHandle, HeartbeatTimer, ServerUrl};
 use crate::presence::Ending;
 use crate::supervise::contained;
@@ -59,7 +59,7 @@ pub(in crate::faces) struct NoHandshake;
 
 impl IntoResponse for NoHandshake {
     fn into_response(self) -> Response {
-        (StatusCode::UPGRADE_REQUIRED, "This is for websockets.\n").into_response()
+        (StatusCode::UPGRADE_REQUIRED, "This endpoint accepts websockets only.\n").into_response()
     }
 }
 
@@ -143,7 +143,7 @@ async fn stop_or_serve<D: Dialect>(
     stop: tokio_util::sync::CancellationToken,
     mut timer: HeartbeatTimer,
 ) -> Ending {
-    // When the client must have answered, after its person has connected on another socket.
+    // Deadline for an answer, after the client's person has connected on another socket.
     let mut answer_by: Option<Instant> = None;
     let mut probe = Probe::new();
     loop {
@@ -153,15 +153,15 @@ async fn stop_or_serve<D: Dialect>(
             item = waiting.recv() => {
                 let Some(item) = item else { return Ending::Closed };
                 dialect.client().queue.taken(&item);
-                let asks = if let Item::Ask { must } = item { Some(must) } else { None };
+                let ping_request = if let Item::Ping { must_answer } = item { Some(must_answer) } else { None };
                 if let Some(end) = send(&mut socket, dialect, item, &timer).await {
                     return end;
                 }
-                if let Some(must) = asks {
-                    if must {
+                if let Some(must_answer) = ping_request {
+                    if must_answer {
                         answer_by.get_or_insert(Instant::now() + ANSWER);
                     }
-                    if !ask(&mut socket, &mut probe, &mut timer, &waiting).await {
+                    if !ping(&mut socket, &mut probe, &mut timer, &waiting).await {
                         return Ending::Broken;
                     }
                 }
@@ -180,7 +180,7 @@ async fn stop_or_serve<D: Dialect>(
                         return Ending::Silent;
                     }
                     None => {
-                        if !ask(&mut socket, &mut probe, &mut timer, &waiting).await {
+                        if !ping(&mut socket, &mut probe, &mut timer, &waiting).await {
                             return Ending::Broken;
                         }
                         continue;
@@ -188,7 +188,7 @@ async fn stop_or_serve<D: Dialect>(
                 }
             }
             () = stop.cancelled() => {
-                close(&mut socket, dialect.stopping(), "The server is shutting down").await;
+                close(&mut socket, dialect.stop_code(), "The server is shutting down").await;
                 return Ending::Closed;
             }
         };
@@ -231,10 +231,10 @@ async fn send<D: Dialect>(
 ) -> Option<Ending> {
     let is_sent = match item {
         Item::Frame(text) => write(socket, Message::text(text.as_str()), timer).await,
-        Item::Ask { .. } => true,
-        Item::AfterResponse(text, gate) => {
-            // Bounded, in case the client never reads the response.
-            drop(timeout(Duration::from_secs(2), gate.cancelled()).await);
+        Item::Ping { .. } => true,
+        Item::AfterResponse(text, release) => {
+            // With a timeout, in case the client never reads the response.
+            drop(timeout(Duration::from_secs(2), release.cancelled()).await);
             write(socket, Message::text(text.as_str()), timer).await
         }
         Item::Deferred(what) => {
@@ -254,7 +254,7 @@ async fn send<D: Dialect>(
 }
 
 /// Pings the client. The pong proves that it is there and has received everything that was sent before.
-async fn ask<L>(
+async fn ping<L>(
     socket: &mut WebSocket,
     probe: &mut Probe,
     timer: &mut HeartbeatTimer,
@@ -274,7 +274,7 @@ async fn write(socket: &mut WebSocket, message: Message, timer: &HeartbeatTimer)
 /// Closes with a code, and waits shortly for the close frame of the client: otherwise the code may be lost with the connection.
 async fn close(socket: &mut WebSocket, code: u16, reason: &'static str) {
     let frame = CloseFrame { code: CloseCode::from(code), reason: reason.into() };
-    if let Ok(Ok(())) = timeout(FAREWELL, socket.close(Some(frame))).await {
+    if let Ok(Ok(())) = timeout(CLOSE_TIMEOUT, socket.close(Some(frame))).await {
         drain(socket).await;
     }
 }
@@ -282,7 +282,7 @@ async fn close(socket: &mut WebSocket, code: u16, reason: &'static str) {
 /// Reads to the end. This also sends what tungstenite still has queued.
 async fn drain(socket: &mut WebSocket) {
     let rest = async { while let Some(Ok(_)) = socket.next().await {} };
-    if timeout(FAREWELL, rest).await.is_err() {
+    if timeout(CLOSE_TIMEOUT, rest).await.is_err() {
         tracing::debug!("A client did not close its websocket in time");
     }
 }
@@ -294,7 +294,7 @@ async fn answer_bare_close(socket: WebSocket) {
         io.write_all(&CLOSE_1000).await?;
         io.shutdown().await
     };
-    if let Ok(Err(error)) = timeout(FAREWELL, answer).await {
+    if let Ok(Err(error)) = timeout(CLOSE_TIMEOUT, answer).await {
         tracing::debug!(%error, "A client closed the connection without waiting for the close frame");
     }
 }

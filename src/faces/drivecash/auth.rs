@@ -19,7 +19,7 @@ use crate::faces::channels::reply::{Problem, log_in_problem};
 use crate::faces::channels::{Channels, cookies};
 use crate::net::{ClientAddress, ServerUrl};
 
-const ADMINS_ELSEWHERE: &str = "Admin login requires a different process. Please use the admin login page.";
+const USE_ADMIN_LOG_IN: &str = "Admin login requires a different process. Please use the admin login page.";
 
 pub(super) fn routes() -> Router<Channels> {
     Router::new()
@@ -40,7 +40,7 @@ type LogIn = (State<Channels>, ClientAddress, ServerUrl, Fields);
 async fn log_in((State(channels), address, server_url, fields): LogIn) -> Result<Response, Problem> {
     let signed_in = sign_in(&channels, address, &fields, wrong()).await?;
     if signed_in.user.role.is_agent() {
-        return Err(Problem::error(StatusCode::FORBIDDEN, ADMINS_ELSEWHERE));
+        return Err(Problem::error(StatusCode::FORBIDDEN, USE_ADMIN_LOG_IN));
     }
     let body = json!({"user": UserBody::new(&signed_in.user), "tokens": pair(&signed_in.tokens)});
     Ok(with_tokens(&signed_in, &server_url, &body))

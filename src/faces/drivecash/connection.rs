@@ -69,7 +69,7 @@ impl DrivecashConnection {
         }
     }
 
-    async fn type_(&self, is_typing: bool) -> Result<(), StoreError> {
+    async fn send_typing(&self, is_typing: bool) -> Result<(), StoreError> {
         let to = match self.side {
             Side::Desk => self.customer,
             Side::Customer => DeskId::RESERVED.user,
@@ -128,7 +128,7 @@ impl Dialect for DrivecashConnection {
         self.client.queue.push(item, outgoing.is_replay)
     }
 
-    fn farewell(&self, reason: Revoked) -> (u16, &'static str) {
+    fn close_frame(&self, reason: Revoked) -> (u16, &'static str) {
         let why = match reason {
             Revoked::TokenExpired => "The token has expired",
             Revoked::Blocked | Revoked::Deleted => "The account is not in use",
@@ -144,7 +144,7 @@ impl Dialect for DrivecashConnection {
             Some(ClientFrame::ChatMessage(text)) => self.send_message(text).await,
             Some(ClientFrame::Typing(_)) if self.client.pace.take(Paced::Typing).is_err() => self.client.refuse(None),
             Some(ClientFrame::Typing(is_typing)) => {
-                if let Err(error) = self.type_(is_typing).await {
+                if let Err(error) = self.send_typing(is_typing).await {
                     tracing::warn!(%error, "Could not forward a typing notice");
                 }
             }

@@ -38,16 +38,16 @@ pub(super) fn routes() -> Router<Channels> {
         .route("/api/chat/messages/{message}/mark_read/", post(mark_read))
 }
 
-type Asked = Query<HashMap<String, String>>;
+type Parameters = Query<HashMap<String, String>>;
 
 /// The newest messages of a room, oldest first. `before=<id>`: those before a message; `limit=`: at most so many.
 async fn log_of(
     channels: &Channels,
     entered: &ConversationAccess,
     server_url: &ServerUrl,
-    asked: &HashMap<String, String>,
+    parameters: &HashMap<String, String>,
 ) -> Result<Vec<Value>, Problem> {
-    let number = |name: &str| asked.get(name).and_then(|text| text.parse::<u64>().ok());
+    let number = |name: &str| parameters.get(name).and_then(|text| text.parse::<u64>().ok());
     let limit = number("limit").and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
     let log = match number("before") {
         Some(before) => channels.desk.history.fetch(entered, Range::BeforeMessage(before), limit).await?.messages,
@@ -60,16 +60,16 @@ async fn log_of(
 async fn list(
     State(channels): State<Channels>,
     Caller(user): Caller,
-    Query(asked): Asked,
+    Query(parameters): Parameters,
     server_url: ServerUrl,
 ) -> Result<Json<Value>, Problem> {
-    if let Some(room) = asked.get("room_id") {
+    if let Some(room) = parameters.get("room_id") {
         let entered = enter_to(&channels, &user, room, "view this").await?;
-        return Ok(Json(log_of(&channels, &entered, &server_url, &asked).await?.into()));
+        return Ok(Json(log_of(&channels, &entered, &server_url, &parameters).await?.into()));
     }
     if !user.role.is_agent() {
         let (entered, _) = channels.desk.conversations.own_conversation(&caller::person(&user)).await?;
-        return Ok(Json(log_of(&channels, &entered, &server_url, &asked).await?.into()));
+        return Ok(Json(log_of(&channels, &entered, &server_url, &parameters).await?.into()));
     }
     let mut all = Vec::new();
     for room in channels.desk.conversations.support_conversations(0, ROOMS).await?.0 {
@@ -83,13 +83,13 @@ async fn list(
 async fn room_messages(
     State(channels): State<Channels>,
     Caller(user): Caller,
-    Query(asked): Asked,
+    Query(parameters): Parameters,
     server_url: ServerUrl,
 ) -> Result<Json<Value>, Problem> {
-    let room = asked.get("room_id").filter(|room| !room.is_empty());
+    let room = parameters.get("room_id").filter(|room| !room.is_empty());
     let room = room.ok_or_else(|| Problem::error(StatusCode::BAD_REQUEST, "room_id is required"))?;
     let entered = enter_to(&channels, &user, room, "view this").await?;
-    let log = log_of(&channels, &entered, &server_url, &asked).await?;
+    let log = log_of(&channels, &entered, &server_url, &parameters).await?;
     Ok(Json(json!({"room_id": entered.summary.conversation.number, "messages": log})))
 }
 

@@ -43,7 +43,7 @@ pub(super) fn routes() -> Router<Channels> {
 pub(super) async fn room(channels: Channels, room: &str, mut request: Request) -> Response {
     let handshake = match Handshake::read(&mut request) {
         Ok(handshake) => handshake,
-        Err(none) => return none.into_response(),
+        Err(rejection) => return rejection.into_response(),
     };
     let who = match caller::from_token(&channels, request.uri()).await {
         Ok(Some(who)) => who,

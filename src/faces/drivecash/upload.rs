@@ -209,7 +209,7 @@ async fn left(channels: &Channels, user: &User) -> Result<u64, Problem> {
 }
 
 fn over_quota() -> Problem {
-    let error = "You have stored as much in attachments as one person may";
+    let error = "Your quota for attachments is used up";
     Problem::new(StatusCode::PAYLOAD_TOO_LARGE, json!({ "error": error, "code": "quota_exceeded" }))
 }
 

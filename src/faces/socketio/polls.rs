@@ -111,10 +111,10 @@ impl Polls {
 
     async fn poll(&self, session: Sid, query: &Query, request: Request, next: Next) -> Response {
         let ended = self.transports.ended(session);
-        let is_changing = self.transports.is_changing(session);
+        let is_upgrading = self.transports.is_upgrading(session);
         let packet = query.closing_packet();
         let close = Close { uri: request.uri().clone(), packet, next: next.clone() };
-        let mut if_abandoned = IfAbandoned(Some(close).filter(|_| !is_changing));
+        let mut if_abandoned = IfAbandoned(Some(close).filter(|_| !is_upgrading));
         let asked = Instant::now();
         let has_ended = async {
             match ended {
@@ -136,7 +136,7 @@ impl Polls {
         };
         if_abandoned.0 = None;
         let is_nothing = response.headers().get(header::CONTENT_LENGTH).is_some_and(|length| length == NOTHING);
-        if is_changing && is_nothing && asked.elapsed() < AT_ONCE {
+        if is_upgrading && is_nothing && asked.elapsed() < AT_ONCE {
             sleep(EMPTY_DELAY).await;
         }
         response

@@ -114,37 +114,37 @@ impl Transport {
     }
 
     /// Pings the client, if a websocket carries the socket; polls prove enough otherwise. Returns false if it cannot be pinged now.
-    pub(in crate::faces) fn ask(&self) -> bool {
+    pub(in crate::faces) fn ping(&self) -> bool {
         self.is_websocket() && self.connection_handle().is_some_and(ConnectionHandle::ping)
     }
 
     /// Pings the client and waits. Returns false if it does not answer, which means that it is dead. For a polling client, what was sent
     /// to it takes the place of a ping: it must poll again.
-    pub(in crate::faces) async fn answers(&self) -> bool {
-        let asked_at = Instant::now();
+    pub(in crate::faces) async fn is_alive(&self) -> bool {
+        let began = Instant::now();
         let polls = self.connection_handle().is_none();
         if polls && self.waiting().events == 0 {
             return true;
         }
-        let is_asked = async {
-            while !polls && !self.ask() {
+        let first_ping = async {
+            while !polls && !self.ping() {
                 sleep(PING_AGAIN).await;
             }
         };
-        drop(timeout_at(asked_at + ANSWER, is_asked).await);
+        drop(timeout_at(began + ANSWER, first_ping).await);
         // An event that was still queued at the first ping is confirmed by the second one.
-        sleep_until(asked_at + ANSWER / 5).await;
-        let _is_asked = self.ask();
-        sleep_until(asked_at + ANSWER).await;
+        sleep_until(began + ANSWER / 5).await;
+        let _is_sent = self.ping();
+        sleep_until(began + ANSWER).await;
         if let Some(websocket) = self.connection_handle() {
-            return !self.is_websocket() || !self.reads_everything() || websocket.heard_at() + HEARD_WITHIN > asked_at;
+            return !self.is_websocket() || !self.reads_everything() || websocket.heard_at() + HEARD_WITHIN > began;
         }
         let waiting = self.waiting();
-        waiting.is_held || waiting.polled_at > asked_at
+        waiting.is_held || waiting.polled_at > began
     }
 
     /// Whether an upgrade is in progress: a websocket is open, and does not carry the socket yet.
-    pub(in crate::faces) fn is_changing(&self) -> bool {
+    pub(in crate::faces) fn is_upgrading(&self) -> bool {
         self.connection_handle().is_some_and(ConnectionHandle::is_open) && !self.is_websocket()
     }
 

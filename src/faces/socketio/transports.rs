@@ -87,7 +87,7 @@ impl Transports {
 
     /// The next portion of an earlier response; `None` if nothing is held.
     pub(in crate::faces) fn next_portion(&self, session: Sid) -> Option<Response> {
-        let portion = self.portions.next(session, self.is_changing(session))?;
+        let portion = self.portions.next(session, self.is_upgrading(session))?;
         self.update_held(session);
         Some(portion)
     }
@@ -95,7 +95,7 @@ impl Transports {
     /// The first portion of a response. Holds the rest, unless the session is unknown or about to stop polling. Clients of Engine.IO 3
     /// accept any number of packets.
     pub(in crate::faces) async fn first_portion(&self, session: Sid, response: Response, is_eio3: bool) -> Response {
-        let is_whole = is_eio3 || self.is_changing(session) || !self.all().contains_key(&session);
+        let is_whole = is_eio3 || self.is_upgrading(session) || !self.all().contains_key(&session);
         let (response, packets) = portions::read(response).await;
         let events = count_events(&packets, is_eio3);
         let response = if is_whole { response } else { self.portions.first(session, response, packets) };
@@ -128,9 +128,9 @@ impl Transports {
     }
 
     /// Whether an upgrade of a session is in progress.
-    pub(in crate::faces) fn is_changing(&self, session: Sid) -> bool {
+    pub(in crate::faces) fn is_upgrading(&self, session: Sid) -> bool {
         match self.all().get(&session) {
-            Some(Known::Socket(transport)) => transport.upgrade().is_some_and(|transport| transport.is_changing()),
+            Some(Known::Socket(transport)) => transport.upgrade().is_some_and(|transport| transport.is_upgrading()),
             Some(Known::Websocket(websocket)) => websocket.is_open(),
             None => false,
         }

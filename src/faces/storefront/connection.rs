@@ -79,7 +79,7 @@ impl StorefrontConnection {
         let server_url = handshake.server_url.clone();
         let connection = Arc::new(Self { client, channels: channels.clone(), scope, server_url });
         connection.client.queue.push(Item::Deferred(Overview::First), false);
-        overviews.show_to(&connection);
+        overviews.subscribe(&connection);
         (connection, waiting)
     }
 
@@ -203,14 +203,14 @@ impl Dialect for StorefrontConnection {
         outcome
     }
 
-    fn farewell(&self, reason: Revoked) -> (u16, &'static str) {
+    fn close_frame(&self, reason: Revoked) -> (u16, &'static str) {
         let is_agents = self.client.person.role.is_agent();
         match reason {
             Revoked::TokenExpired => (4401, "The token has expired"),
             Revoked::SessionEnded => (4401, "The session has ended"),
             Revoked::Blocked | Revoked::Deleted if is_agents => (4401, "The account is not in use"),
-            Revoked::RoleChanged if is_agents => (4403, "The account is no agent's"),
-            Revoked::Blocked | Revoked::Deleted => (4404, "The room is gone"),
+            Revoked::RoleChanged if is_agents => (4403, "Agents only"),
+            Revoked::Blocked | Revoked::Deleted => (4404, "The room does not exist any more"),
             Revoked::RoleChanged => (1000, "Come in again"),
         }
     }
@@ -221,7 +221,7 @@ impl Dialect for StorefrontConnection {
     }
 
     /// The pages do not reconnect by themselves. They show nothing after 1001, and a Retry button after any other code.
-    fn stopping(&self) -> u16 {
+    fn stop_code(&self) -> u16 {
         SERVICE_RESTART
     }
 

@@ -76,7 +76,7 @@ pub(super) async fn room(storefront: Storefront, room: &str, mut request: Reques
     let channels = &storefront.channels;
     let handshake = match Handshake::read(&mut request) {
         Ok(handshake) => handshake,
-        Err(none) => return none.into_response(),
+        Err(rejection) => return rejection.into_response(),
     };
     let Ok(uuid) = Uuid::try_parse(room) else {
         return handshake.close_with(&channels.sockets, 1011, "Not a room's id");
@@ -218,7 +218,7 @@ async fn agents(State(storefront): State<Storefront>, mut request: Request) -> R
     let channels = &storefront.channels;
     let handshake = match Handshake::read(&mut request) {
         Ok(handshake) => handshake,
-        Err(none) => return none.into_response(),
+        Err(rejection) => return rejection.into_response(),
     };
     let who = match caller::from_token(channels, request.uri()).await {
         Ok(Some(who)) => who,

@@ -23,13 +23,13 @@ const MIN_INTERVAL: Duration = Duration::from_millis(100);
 #[derive(Default)]
 pub(super) struct Overviews {
     changed: Notify,
-    shown: Mutex<Shown>,
+    state: Mutex<State>,
 }
 
 #[derive(Default)]
-struct Shown {
+struct State {
     newest: Option<String>,
-    to: Vec<Weak<StorefrontConnection>>,
+    sockets: Vec<Weak<StorefrontConnection>>,
 }
 
 impl Overviews {
@@ -44,10 +44,10 @@ impl Overviews {
     }
 
     /// Adds a socket.
-    pub(super) fn show_to(&self, connection: &Arc<StorefrontConnection>) {
-        let mut shown = self.shown();
-        shown.to.retain(|socket| socket.strong_count() > 0);
-        shown.to.push(Arc::downgrade(connection));
+    pub(super) fn subscribe(&self, connection: &Arc<StorefrontConnection>) {
+        let mut state = self.state();
+        state.sockets.retain(|socket| socket.strong_count() > 0);
+        state.sockets.push(Arc::downgrade(connection));
     }
 
     /// Marks the newest overview as out of date.
@@ -56,7 +56,7 @@ impl Overviews {
     }
 
     pub(super) fn newest(&self) -> Option<String> {
-        self.shown().newest.clone()
+        self.state().newest.clone()
     }
 
     /// Reads the overview after each change, and queues it on all sockets.
@@ -65,9 +65,9 @@ impl Overviews {
             self.changed.notified().await;
             match read(desk).await {
                 Ok(newest) => {
-                    let mut shown = self.shown();
-                    shown.newest = newest;
-                    shown.to.iter().filter_map(Weak::upgrade).for_each(|connection| connection.send_overview());
+                    let mut state = self.state();
+                    state.newest = newest;
+                    state.sockets.iter().filter_map(Weak::upgrade).for_each(|connection| connection.send_overview());
                 }
                 Err(error) => tracing::warn!(%error, "Could not read the overview"),
             }
@@ -75,8 +75,8 @@ impl Overviews {
         }
     }
 
-    fn shown(&self) -> MutexGuard<'_, Shown> {
-        self.shown.lock()
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock()
     }
 }
 

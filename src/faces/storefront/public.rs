@@ -96,7 +96,7 @@ async fn create(
 ) -> Result<Response, Problem> {
     let details = details(&fields)?;
     let (user, secret) = match who.user() {
-        Some(user) if user.role.is_agent() => return Err(Problem::not_for_you()),
+        Some(user) if user.role.is_agent() => return Err(Problem::forbidden()),
         Some(user) => {
             channels.accounts.change_visitor(user, details).await?;
             (user.clone(), None)

@@ -83,7 +83,7 @@ fn may_name(own: &str, other: &str) -> bool {
         "dashboard" => &["http", "socketio"],
         "storefront" | "drivecash" => &["http", "channels"],
         "storefront_and_portal" => &["channels", "storefront", "drivecash"],
-        "channels" | "socketio" | "limits" | "in_turn" => &["http"],
+        "channels" | "socketio" | "limits" | "history_limit" => &["http"],
         "checks" => &["limits"],
         _ => &[],
     };

@@ -64,7 +64,7 @@ pub fn routes(desk: Desk, accounts: Arc<Accounts>) -> Router {
         .merge(admin::routes());
     let chat_routes = chat::routes().with_state(ChatState { desk, accounts: accounts.clone() });
     let routes: Router =
-        account_routes.with_state(accounts.clone()).merge(chat_routes).method_not_allowed_fallback(wrong_method);
+        account_routes.with_state(accounts.clone()).merge(chat_routes).method_not_allowed_fallback(method_not_allowed);
     let unknown = Router::new().fallback(not_found).with_state(accounts);
     let normalized = routes.clone().fallback_service(unknown.clone());
     // With state, a fallback is a service that layers wrap once. Without it, they would wrap it for each request, and the Socket.IO layer
@@ -107,7 +107,7 @@ async fn not_found(caller: Result<Caller, Refusal>, headers: HeaderMap) -> Respo
     (StatusCode::NOT_FOUND, Json(json!({"success": false, "message": "Not found"}))).into_response()
 }
 
-async fn wrong_method() -> Response {
+async fn method_not_allowed() -> Response {
     let body = json!({"success": false, "message": "Method not allowed"});
     (StatusCode::METHOD_NOT_ALLOWED, Json(body)).into_response()
 }

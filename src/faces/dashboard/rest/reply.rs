@@ -88,7 +88,7 @@ impl Refusal {
         Self { retry_after: Some(banned.0), is_ban: true, ..self }
     }
 
-    const fn later(self, retry_after: Duration) -> Self {
+    const fn retry_after(self, retry_after: Duration) -> Self {
         Self { retry_after: Some(RateLimited { retry_after }), ..self }
     }
 }
@@ -131,7 +131,7 @@ impl From<PasswordError> for Refusal {
         match error {
             PasswordError::TooLong => Self::bad_request("Password is too long"),
             PasswordError::Busy => Self::new(StatusCode::SERVICE_UNAVAILABLE, "Server is busy. Please try again.")
-                .later(Duration::from_secs(5)),
+                .retry_after(Duration::from_secs(5)),
             PasswordError::Failed => {
                 tracing::error!(%error, "A request failed");
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Server error")
@@ -142,6 +142,7 @@ impl From<PasswordError> for Refusal {
 
 impl From<TooManyTries> for Refusal {
     fn from(error: TooManyTries) -> Self {
-        Self::new(StatusCode::TOO_MANY_REQUESTS, "Too many attempts. Please try again later.").later(error.retry_after)
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "Too many attempts. Please try again later.")
+            .retry_after(error.retry_after)
     }
 }

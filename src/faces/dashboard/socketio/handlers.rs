@@ -303,7 +303,7 @@ impl From<SendMessageError> for Problem {
             SendMessageError::Busy => Self { retry_after_ms, ..Self::not_sent(ErrorCode::Busy, why) },
             SendMessageError::ShuttingDown => Self::not_sent(ErrorCode::ShuttingDown, why),
             SendMessageError::Store(_) => {
-                Self::not_sent(ErrorCode::StorageUnavailable, "the message could not be kept")
+                Self::not_sent(ErrorCode::StorageUnavailable, "the message could not be stored")
             }
         }
     }
@@ -321,7 +321,7 @@ impl From<AcknowledgeError> for Problem {
 impl From<MarkReadError> for Problem {
     fn from(error: MarkReadError) -> Self {
         match error {
-            MarkReadError::NotFound => Self::new(ErrorCode::NotFound, "Nothing there to read"),
+            MarkReadError::NotFound => Self::new(ErrorCode::NotFound, "There are no messages to mark as read"),
             MarkReadError::Append(error) => error.into(),
             MarkReadError::Store(error) => unavailable(&error),
         }

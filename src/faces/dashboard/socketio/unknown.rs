@@ -64,7 +64,7 @@ fn hint(name: &str) -> String {
     }
     let meant = KNOWN.iter().find(|known| self::plain(known) == plain).copied();
     let meant = meant.or_else(|| SYNONYMS.iter().find(|(other, _)| *other == plain).map(|(_, known)| *known));
-    meant.map_or_else(|| format!("known are: {}", KNOWN.join(", ")), |known| format!("it may mean `{known}`"))
+    meant.map_or_else(|| format!("known events: {}", KNOWN.join(", ")), |known| format!("it may mean `{known}`"))
 }
 
 /// A name without case and punctuation.
@@ -88,7 +88,7 @@ mod tests {
             assert_eq!(hint(name), format!("it may mean `{meant}`"));
         }
         assert!(hint("join-room").contains("authenticate"));
-        assert!(hint("frobnicate").starts_with("known are: authenticate, send-message"));
+        assert!(hint("frobnicate").starts_with("known events: authenticate, send-message"));
     }
 
     #[test]

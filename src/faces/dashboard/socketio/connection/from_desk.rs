@@ -29,18 +29,18 @@ impl Connection for SocketConnection {
     }
 
     fn ask(&self) {
-        self.transport.ask();
+        self.transport.ping();
     }
 
     fn ask_or_close(&self) {
         let Some(connection) = self.itself.upgrade() else { return };
-        if self.is_being_asked.swap(true, Ordering::Relaxed) {
+        if self.is_being_pinged.swap(true, Ordering::Relaxed) {
             return;
         }
         tokio::spawn(async move {
-            let answers = connection.transport.answers().await;
-            connection.is_being_asked.store(false, Ordering::Relaxed);
-            if !answers {
+            let is_alive = connection.transport.is_alive().await;
+            connection.is_being_pinged.store(false, Ordering::Relaxed);
+            if !is_alive {
                 tracing::debug!(connection.id = %connection.id, "Closed a dead connection: its person has reconnected");
                 connection.change_person(None, connection.transport.arrived(), Ending::Silent);
                 connection.cut_off();

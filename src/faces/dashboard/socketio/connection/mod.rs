@@ -38,7 +38,7 @@ pub(super) struct SocketConnection {
     state: Mutex<State>,
     wants_receipts: AtomicBool,
     /// Whether its client is being pinged because its person has connected elsewhere.
-    is_being_asked: AtomicBool,
+    is_being_pinged: AtomicBool,
 }
 
 struct State {
@@ -83,7 +83,7 @@ impl SocketConnection {
             denials: Denials::default(),
             state: Mutex::new(state),
             wants_receipts: AtomicBool::new(false),
-            is_being_asked: AtomicBool::new(false),
+            is_being_pinged: AtomicBool::new(false),
         })
     }
 

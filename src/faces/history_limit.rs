@@ -27,7 +27,7 @@ static PERMITS: Semaphore = Semaphore::const_new(AT_ONCE);
 
 /// Middleware: a request for a history waits for a permit, and gets 503 if that takes too long. The permit is released before the
 /// client reads the response.
-pub async fn histories_in_turn(request: Request, next: Next) -> Response {
+pub async fn limit_histories(request: Request, next: Next) -> Response {
     if !is_history(request.method(), request.uri().path()) {
         return next.run(request).await;
     }
