@@ -41,7 +41,7 @@ pub async fn clean_up(settings: ChannelsSettings, clock: Arc<dyn Clock>) {
     }
 }
 
-/// What a page of the portal requests in place of a room's number before it knows that.
+/// What a page of the portal requests while it does not know the number of its room yet.
 const NO_ROOM: [&str; 3] = ["undefined", "null", "NaN"];
 
 /// `/ws/chat/{room}/`: digits are a room of the portal, anything else one of the storefront.

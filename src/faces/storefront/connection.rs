@@ -144,8 +144,8 @@ impl StorefrontConnection {
         self.client.refuse(frame.text());
     }
 
-    /// A frame for the queue. It is held back until the response if its request may have come from this page: a panel sends requests with a
-    /// token, but opens rooms by their id alone.
+    /// A frame for the queue. It is held back until the response to the request that caused it, if that request may have been sent by
+    /// this page: a panel sends requests with a token, but opens rooms by their id alone.
     fn item(&self, text: Arc<String>, outgoing: &Outgoing<'_>) -> Item<Overview> {
         let is_agents = self.client.person.role.is_agent();
         let release = match outgoing.event {

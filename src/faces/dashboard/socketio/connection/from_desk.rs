@@ -65,8 +65,8 @@ impl Connection for SocketConnection {
         self.cut_off();
     }
 
-    fn announce_stop(&self, come_back: Duration) {
-        self.emit(event::SERVER_STOPPING, &ServerStopping::new(come_back));
+    fn announce_stop(&self, reconnect_after: Duration) {
+        self.emit(event::SERVER_STOPPING, &ServerStopping::new(reconnect_after));
     }
 
     /// Closes the websocket, because the stock client reconnects after it loses its transport, but not after a DISCONNECT packet. A
