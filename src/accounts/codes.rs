@@ -136,15 +136,14 @@ impl Accounts {
         let Some(mut pending) = pending else { return Err(RedeemError::Invalid) };
         let right: bool = pending.digest.as_bytes().ct_eq(digest(code).as_bytes()).into();
         let change = if right {
-            // Only an unconfirmed account is activated, so that a concurrent block by an admin stays in force.
             let status = change.status.filter(|_| user.status == AccountStatus::Unverified);
-            // Digits that were mailed to somebody with the former password are invalid with the new one.
+            // A new password also cancels log-in codes that were requested with the old one.
             let sets_password = change.password_hash.is_some();
             let codes = if sets_password { CodesChange::RemoveAll } else { CodesChange::Remove(purpose) };
-            UserChange { status, codes, ..change }
+            UserChange { status, codes, unless_blocked: true, ..change }
         } else {
             pending.failures += 1;
-            UserChange { codes: CodesChange::Put(purpose, pending), ..UserChange::default() }
+            UserChange { codes: CodesChange::Put(purpose, pending), unless_blocked: true, ..UserChange::default() }
         };
         let updated = users.update_user(user.id, change, now).await.map_err(|error| match error {
             SaveUserError::Store(error) => RedeemError::Store(error),

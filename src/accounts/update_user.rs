@@ -73,6 +73,7 @@ impl Accounts {
             codes: if voids_codes { CodesChange::RemoveAll } else { CodesChange::Keep },
             profile: None,
             sessions: SessionsChange::Keep,
+            unless_blocked: false,
         };
         let updated = self.parts.users.update_user(ask.id, change, self.parts.clock.now()).await;
         let user = updated.map_err(|error| match error {

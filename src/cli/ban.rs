@@ -1,5 +1,5 @@
 //! `deskline ban`: bans an address, an account or a visitor for a time, also while a server runs on the same store. The server
-//! notices changes within a second.
+//! notices changes within half a second.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -20,7 +20,7 @@ const WIDEST: (u8, u8) = (8, 16);
 
 /// Ban an address, an account or a visitor for a time.
 ///
-/// All servers on the same store apply bans within a second: they close open connections and refuse new requests.
+/// All servers on the same store apply bans within half a second: they close open connections and refuse new requests.
 #[derive(Debug, Args)]
 pub(super) struct Ban {
     #[command(flatten)]

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use clap::Args;
+use clap::builder::RangedU64ValueParser;
 
 use crate::desk::DeskSettings;
 use crate::faces::dashboard::socketio::SocketioSettings;
 use crate::net::Heartbeat;
+use crate::store::MAX_PAGE;
 
 /// Settings of the desk.
 #[derive(Debug, Clone, Args)]
@@ -30,7 +32,8 @@ pub struct DeskConfig {
         value_parser = clap::value_parser!(u32).range(..=1_000_000))]
     pub send_rate: u32,
     /// Messages per page of history (at most 1000).
-    #[arg(long, env = "DESKLINE_HISTORY_PAGE", default_value_t = 1000, value_name = "MESSAGES")]
+    #[arg(long, env = "DESKLINE_HISTORY_PAGE", default_value_t = 1000, value_name = "MESSAGES",
+        value_parser = RangedU64ValueParser::<usize>::new().range(1..=MAX_PAGE as u64))]
     pub history_page: usize,
 }
 

@@ -11,16 +11,43 @@ use crate::domain::{ConversationId, EntryEvent, Seq};
 /// The most entries that are held; beyond that, the log is read again.
 const HELD: usize = 1024;
 
-/// Decides which entries a connection may send at once.
+/// Decides which entries a connection may send at once. Small once it is live, because most connections are idle.
 #[derive(Default)]
 pub(super) struct Gate {
-    is_catching_up: bool,
     /// The replay sends all of the person's own entries. Otherwise it sends only those that are held here.
     reads_own: bool,
+    /// `None` once it is live.
+    catching_up: Option<Box<CatchingUp>>,
+    /// How far the log was read, until the first live entry beyond. `None` if nothing was, or that is over.
+    #[expect(clippy::box_collection, reason = "a map takes 48 bytes, and most connections have none")]
+    replayed: Option<Box<HashMap<ConversationId, Seq>>>,
+}
+
+/// What is known of a connection until it is live.
+#[derive(Default)]
+pub(super) struct CatchingUp {
     held: Vec<Held>,
     had_too_much: bool,
-    /// How far the log was read, until the first live entry beyond.
-    replayed: HashMap<ConversationId, Seq>,
+    /// The first entry of each conversation that its client missed on lost connections.
+    pub(super) lost: Vec<(ConversationId, Seq)>,
+    /// How far the history was fetched meanwhile, if its page has just been opened.
+    pub(super) fetched: Vec<(ConversationId, Seq)>,
+    /// The highest number of a message that was sent on it.
+    pub(super) highest_number: u64,
+}
+
+impl CatchingUp {
+    /// An entry was sent.
+    pub(super) fn note_sent(&mut self, event: &EntryEvent) {
+        let number = event.entry.message().map_or(0, |message| message.number);
+        self.highest_number = number.max(self.highest_number);
+    }
+
+    /// Whether the page has fetched this entry.
+    pub(super) fn has_fetched(&self, event: &EntryEvent) -> bool {
+        let (conversation, seq) = (event.entry.conversation, event.entry.seq);
+        self.fetched.iter().any(|(fetched, up_to)| *fetched == conversation && seq <= *up_to)
+    }
 }
 
 struct Held {
@@ -43,72 +70,90 @@ pub enum Next {
 }
 
 impl Gate {
-    /// Holds back entries from the start. `reads_own`: the replay sends all of the person's own entries.
-    pub(super) fn closed(reads_own: bool) -> Self {
-        Self { is_catching_up: true, reads_own, ..Self::default() }
+    /// Holds back entries from the start. `reads_own`: the replay sends all of the person's own entries. `lost`: the first entry of
+    /// each conversation that its client missed on lost connections.
+    pub(super) fn closed(reads_own: bool, lost: Vec<(ConversationId, Seq)>) -> Self {
+        let catching_up = CatchingUp { lost, ..CatchingUp::default() };
+        Self { reads_own, catching_up: Some(Box::new(catching_up)), replayed: None }
     }
 
     pub(super) fn is_catching_up(&self) -> bool {
-        self.is_catching_up
+        self.catching_up.is_some()
+    }
+
+    /// What is known until it is live.
+    pub(super) fn catching_up(&self) -> Option<&CatchingUp> {
+        self.catching_up.as_deref()
+    }
+
+    /// The same, to be changed.
+    pub(super) fn catching_up_mut(&mut self) -> Option<&mut CatchingUp> {
+        self.catching_up.as_deref_mut()
     }
 
     /// The log of a conversation has been replayed up to here.
     pub(super) fn replayed(&mut self, conversation: ConversationId, up_to: Seq) {
-        let known = self.replayed.entry(conversation).or_insert(up_to);
+        let known = self.replayed.get_or_insert_default().entry(conversation).or_insert(up_to);
         *known = up_to.max(*known);
     }
 
     /// Takes out an own entry when the replay reaches it, so that it is sent in its place. False if it is not held.
     pub(super) fn take_own(&mut self, conversation: ConversationId, seq: Seq) -> bool {
+        let Some(catching_up) = &mut self.catching_up else { return false };
         let is_it =
             |held: &Held| held.is_own && held.event.entry.conversation == conversation && held.event.entry.seq == seq;
-        let found = self.held.iter().position(is_it);
-        found.map(|index| self.held.remove(index)).is_some()
+        let found = catching_up.held.iter().position(is_it);
+        found.map(|index| catching_up.held.remove(index)).is_some()
     }
 
     /// Goes live, unless something was held back meanwhile.
     pub(super) fn finish(&mut self) -> Next {
         let reads_own = self.reads_own;
-        let mut held = std::mem::take(&mut self.held);
-        if let Some(first) = held.first().filter(|_| std::mem::take(&mut self.had_too_much)) {
+        let Some(catching_up) = &mut self.catching_up else { return Next::Live };
+        let mut held = std::mem::take(&mut catching_up.held);
+        if let Some(first) = held.first().filter(|_| std::mem::take(&mut catching_up.had_too_much)) {
             let first = first.event.entry.seq;
             held.retain(|held| held.is_own && !reads_own);
-            self.held = held;
+            catching_up.held = held;
             return Next::ReadAgain { first };
         }
         if held.is_empty() {
-            self.is_catching_up = false;
-            self.replayed.shrink_to_fit();
+            self.catching_up = None;
             return Next::Live;
         }
-        let is_new = |event: &EntryEvent| {
-            self.replayed.get(&event.entry.conversation).is_none_or(|up_to| event.entry.seq > *up_to)
-        };
-        let still_to_send = |held: Held| (held.is_own && !reads_own || is_new(&held.event)).then_some(held.event);
+        let still_to_send = |held: Held| (held.is_own && !reads_own || self.is_new(&held.event)).then_some(held.event);
         Next::PassOn(held.into_iter().filter_map(still_to_send).collect())
     }
 
     /// Whether this entry may be sent now. If not, it has been replayed, or will be. `is_own`: the person is its author.
     pub(super) fn admits(&mut self, event: &Arc<EntryEvent>, is_own: bool) -> bool {
         let is_read = !is_own || self.reads_own;
-        if self.is_catching_up {
-            let has_room = self.held.len() < HELD;
+        if let Some(catching_up) = &mut self.catching_up {
+            let has_room = catching_up.held.len() < HELD;
             if has_room {
-                self.held.push(Held { event: event.clone(), is_own });
+                catching_up.held.push(Held { event: event.clone(), is_own });
             } else if is_read {
-                self.had_too_much = true;
+                catching_up.had_too_much = true;
             }
             // The replay would not send it either.
             return !has_room && !is_read;
         }
-        match self.replayed.get(&event.entry.conversation) {
-            Some(up_to) if event.entry.seq <= *up_to => !is_read,
-            Some(_) => {
-                self.replayed.remove(&event.entry.conversation);
-                true
-            }
-            None => true,
+        if !self.is_new(event) {
+            return !is_read;
         }
+        if let Some(replayed) = &mut self.replayed
+            && replayed.remove(&event.entry.conversation).is_some()
+            && replayed.is_empty()
+        {
+            self.replayed = None;
+        }
+        true
+    }
+
+    /// Whether the replay has not read an entry.
+    fn is_new(&self, event: &EntryEvent) -> bool {
+        let replayed = self.replayed.as_ref().and_then(|replayed| replayed.get(&event.entry.conversation));
+        replayed.is_none_or(|up_to| event.entry.seq > *up_to)
     }
 }
 
@@ -142,7 +187,7 @@ mod tests {
 
     #[test]
     fn what_is_published_while_catching_up_is_sent_once_after_the_replay() {
-        let mut gate = Gate::closed(false);
+        let mut gate = Gate::closed(false, Vec::new());
         for seq in [2, 3, 4] {
             assert!(!gate.admits(&event(seq), false));
         }
@@ -156,7 +201,7 @@ mod tests {
 
     #[test]
     fn what_is_too_much_to_hold_is_read_from_the_log() {
-        let mut gate = Gate::closed(false);
+        let mut gate = Gate::closed(false, Vec::new());
         for seq in 1..=2000 {
             assert!(!gate.admits(&event(seq), false));
         }
@@ -166,7 +211,7 @@ mod tests {
 
     #[test]
     fn a_live_entry_that_was_replayed_already_is_not_passed_on_again() {
-        let mut gate = Gate::closed(false);
+        let mut gate = Gate::closed(false, Vec::new());
         gate.replayed(event(3).entry.conversation, Seq::new(3));
         assert!(matches!(gate.finish(), Next::Live));
         assert!(!gate.admits(&event(3), false));
@@ -176,7 +221,7 @@ mod tests {
 
     #[test]
     fn an_own_entry_is_sent_in_its_place_when_the_replay_reaches_it_and_is_never_left_out() {
-        let mut gate = Gate::closed(false);
+        let mut gate = Gate::closed(false, Vec::new());
         let conversation = event(1).entry.conversation;
         assert!(!gate.admits(&event(2), true));
         assert!(gate.take_own(conversation, Seq::new(2)), "it is held, so the replay sends it");
@@ -192,7 +237,7 @@ mod tests {
 
     #[test]
     fn own_entries_are_still_held_when_the_log_has_to_be_read_again() {
-        let mut gate = Gate::closed(false);
+        let mut gate = Gate::closed(false, Vec::new());
         assert!(!gate.admits(&event(1), true));
         for seq in 2..=2000 {
             assert!(!gate.admits(&event(seq), false));
@@ -205,7 +250,7 @@ mod tests {
 
     #[test]
     fn a_replayed_place_never_moves_back() {
-        let mut gate = Gate::closed(true);
+        let mut gate = Gate::closed(true, Vec::new());
         assert!(!gate.admits(&event(3), true));
         let conversation = event(3).entry.conversation;
         gate.replayed(conversation, Seq::new(3));

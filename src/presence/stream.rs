@@ -45,27 +45,9 @@ pub struct Stream {
 struct State {
     gate: Gate,
     in_flight: InFlight,
-    /// The highest number of a message that was sent before it was live.
-    early_number: u64,
-    /// The first entry of each conversation that its client missed on lost connections.
-    lost: Vec<(ConversationId, Seq)>,
-    /// How far the history was fetched while this connection, of a page just opened, was catching up.
-    fetched: Vec<(ConversationId, Seq)>,
     /// When the client was last pinged because of what is in flight.
     asked_at: Option<Instant>,
     has_ended: bool,
-}
-
-impl State {
-    fn is_fetched(&self, event: &EntryEvent) -> bool {
-        let (conversation, seq) = (event.entry.conversation, event.entry.seq);
-        self.fetched.iter().any(|(fetched, up_to)| *fetched == conversation && seq <= *up_to)
-    }
-
-    fn note_early(&mut self, event: &EntryEvent) {
-        let number = event.entry.message().map_or(0, |message| message.number);
-        self.early_number = number.max(self.early_number);
-    }
 }
 
 impl Stream {
@@ -78,20 +60,12 @@ impl Stream {
         has_unsettled: bool,
     ) -> Self {
         let gate = match begins {
-            Begins::FromCursor => Gate::closed(false),
-            Begins::FromPlace => Gate::closed(true),
-            Begins::Live { reads } if reads || has_unsettled || !lost.is_empty() => Gate::closed(true),
+            Begins::FromCursor => Gate::closed(false, lost),
+            Begins::FromPlace => Gate::closed(true, lost),
+            Begins::Live { reads } if reads || has_unsettled || !lost.is_empty() => Gate::closed(true, lost),
             Begins::Live { .. } | Begins::LiveAlone => Gate::default(),
         };
-        let state = State {
-            gate,
-            in_flight: InFlight::default(),
-            early_number: 0,
-            lost,
-            fetched: Vec::new(),
-            asked_at: None,
-            has_ended: false,
-        };
+        let state = State { gate, in_flight: InFlight::default(), asked_at: None, has_ended: false };
         let (joined, state) = (Instant::now(), Mutex::new(state));
         Self { user, connection, begins, joined, state, listed, is_listed: AtomicBool::new(false) }
     }
@@ -132,8 +106,10 @@ impl Stream {
             return SendOutcome::NotTaken;
         }
         let outcome = self.connection.send(outgoing);
-        if outcome == SendOutcome::Sent && state.gate.is_catching_up() {
-            state.note_early(event);
+        if outcome == SendOutcome::Sent
+            && let Some(catching_up) = state.gate.catching_up_mut()
+        {
+            catching_up.note_sent(event);
         }
         // An own entry among those that are still to be read would hide that these have not arrived.
         if outcome == SendOutcome::Sent && !(is_own && state.gate.is_catching_up()) {
@@ -154,12 +130,13 @@ impl Stream {
             return SendOutcome::Closed;
         }
         let DeskEvent::Entry(event) = outgoing.event else { return self.connection.send(outgoing) };
-        if state.is_fetched(event) {
+        let Some(catching_up) = state.gate.catching_up_mut() else { return self.connection.send(outgoing) };
+        if catching_up.has_fetched(event) {
             return SendOutcome::NotTaken;
         }
         let outcome = self.connection.send(outgoing);
         if outcome == SendOutcome::Sent {
-            state.note_early(event);
+            catching_up.note_sent(event);
         }
         outcome
     }
@@ -170,8 +147,8 @@ impl Stream {
         let mut state = self.state();
         let is_new_page =
             self.begins == Begins::FromCursor && matches!(self.connection.recognized(), Recognized::ByPage(_));
-        if is_new_page && state.gate.is_catching_up() {
-            state.fetched.push((conversation, up_to));
+        if let Some(catching_up) = state.gate.catching_up_mut().filter(|_| is_new_page) {
+            catching_up.fetched.push((conversation, up_to));
         }
     }
 
@@ -182,10 +159,11 @@ impl Stream {
         self.state().gate.take_own(conversation, seq)
     }
 
-    /// The highest number of a message that was sent before it was live, where messages are numbered in one order.
+    /// The highest number of a message that was sent so far, where messages are numbered in one order. To be called before it is
+    /// live.
     #[must_use]
     pub fn early_number(&self) -> u64 {
-        self.state().early_number
+        self.state().gate.catching_up().map_or(0, |catching_up| catching_up.highest_number)
     }
 
     /// An entry that was held back has been sent.
@@ -204,9 +182,6 @@ impl Stream {
     pub fn finish(&self, place: Option<Place>) -> Next {
         let mut state = self.state();
         let next = state.gate.finish();
-        if matches!(next, Next::Live) {
-            state.fetched = Vec::new();
-        }
         if let (Next::Live, Some(place)) = (&next, place) {
             self.connection.caught_up(place);
         }
@@ -222,14 +197,15 @@ impl Stream {
     /// Takes the first entry of each conversation that its client missed on lost connections.
     #[must_use]
     pub fn take_lost(&self) -> Vec<(ConversationId, Seq)> {
-        std::mem::take(&mut self.state().lost)
+        let mut state = self.state();
+        state.gate.catching_up_mut().map(|catching_up| std::mem::take(&mut catching_up.lost)).unwrap_or_default()
     }
 
     /// Its client missed these on an older connection, which was lost. Ignored unless the log has still to be read.
     pub(super) fn begin_with(&self, lost: &[Span]) {
         let mut state = self.state();
-        if state.gate.is_catching_up() {
-            state.lost.extend(lost.iter().map(|(conversation, first, _)| (*conversation, *first)));
+        if let Some(catching_up) = state.gate.catching_up_mut() {
+            catching_up.lost.extend(lost.iter().map(|(conversation, first, _)| (*conversation, *first)));
         }
     }
 
@@ -256,7 +232,8 @@ impl Stream {
     pub(super) fn confirm(&self, conversation: ConversationId, up_to: Seq) {
         let mut state = self.state();
         state.in_flight.confirm(conversation, up_to);
-        for (_, first) in state.lost.iter_mut().filter(|(lost, _)| *lost == conversation) {
+        let Some(catching_up) = state.gate.catching_up_mut() else { return };
+        for (_, first) in catching_up.lost.iter_mut().filter(|(lost, _)| *lost == conversation) {
             *first = up_to.next().max(*first);
         }
     }

@@ -84,6 +84,8 @@ pub struct UserChange {
     pub profile: Option<Profile>,
     /// Which tokens are revoked. A new password, and any status but active, revoke all of them.
     pub sessions: SessionsChange,
+    /// Changes nothing, as if there were no such account, if it is blocked.
+    pub unless_blocked: bool,
 }
 
 impl UserChange {

@@ -44,7 +44,7 @@ async fn an_invalid_setting_is_explained() {
              this machine only, or 0.0.0.0:{port} for all networks"
         )
     };
-    let cases: [(&[&str], String); 8] = [
+    let cases: [(&[&str], String); 9] = [
         (&["--listen", "4501"], address("4501", "4501")),
         (&["--listen", ":4501"], address(":4501", "4501")),
         (&["--listen", "localhost:4501"], address("localhost:4501", "4501")),
@@ -61,6 +61,7 @@ async fn an_invalid_setting_is_explained() {
             &["--send-rate", "4294967296"],
             "invalid value '4294967296' for '--send-rate <PER_SECOND>': 4294967296 is not in 0..=1000000".into(),
         ),
+        (&["--history-page", "0"], "invalid value '0' for '--history-page <MESSAGES>': 0 is not in 1..=1000".into()),
         (
             &["user", "add", "ann@desk.test", "--role", "boss"],
             "invalid value 'boss' for '--role <ROLE>': must be one of: user, agent, admin".into(),

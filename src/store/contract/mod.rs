@@ -60,6 +60,7 @@ macro_rules! store_contract {
                 codes_for_different_purposes_are_kept_apart,
                 accounts_come_in_pages,
                 the_first_agent_is_the_first_admin_who_is_not_blocked,
+                a_change_that_spares_blocked_accounts_changes_all_others,
                 an_id_of_the_desk_is_pinned_once_and_never_removed,
                 tokens_are_ended_one_by_one_and_all_at_once,
                 a_new_password_and_a_block_end_all_tokens,

@@ -100,6 +100,22 @@ pub(crate) async fn the_first_agent_is_the_first_admin_who_is_not_blocked(stores
     assert_eq!(identity().await, Some(someone(3)));
 }
 
+pub(crate) async fn a_change_that_spares_blocked_accounts_changes_all_others(stores: Stores) {
+    stores.users.create_user(account(1, "ann@x.test", Role::Customer)).await.unwrap();
+    for (status, is_changed) in
+        [(AccountStatus::Unverified, true), (AccountStatus::Active, true), (AccountStatus::Blocked, false)]
+    {
+        let set = UserChange { status: Some(status), ..UserChange::default() };
+        stores.users.update_user(someone(1), set, later(1)).await.unwrap();
+        let activate =
+            UserChange { status: Some(AccountStatus::Active), unless_blocked: true, ..UserChange::default() };
+        let changed = stores.users.update_user(someone(1), activate, later(2)).await.unwrap();
+        assert_eq!(changed.map(|user| user.status), is_changed.then_some(AccountStatus::Active), "{status:?}");
+    }
+    let user = stores.users.user(someone(1)).await.unwrap();
+    assert_eq!(user.unwrap().status, AccountStatus::Blocked);
+}
+
 pub(crate) async fn an_id_of_the_desk_is_pinned_once_and_never_removed(stores: Stores) {
     let desk = |n: u8| DeskId { user: someone(n), number: u64::from(n) };
     assert_eq!(stores.users.desk_ids().await.unwrap(), []);

@@ -268,6 +268,11 @@ pub(super) fn user(id: UserId) -> Document {
     doc! { "_id": object_id(id.bytes()) }
 }
 
+/// An account, unless it is blocked: a status that is none of these is read as blocked, and a missing one as unverified.
+pub(super) fn user_unless_blocked(id: UserId) -> Document {
+    doc! { "_id": object_id(id.bytes()), "status": { "$in": ["unverified", "active", null] } }
+}
+
 /// An account that has no number yet.
 pub(super) fn unnumbered(id: ObjectId) -> Document {
     doc! { "_id": id, "number": null }

@@ -106,6 +106,7 @@ impl Shared {
 
     async fn update_user(&self, id: UserId, change: UserChange, at: Timestamp) -> Result<Option<User>, SaveUserError> {
         let (ended, profile) = (change.ended_sessions(), change.profile.clone());
+        let which = if change.unless_blocked { queries::user_unless_blocked(id) } else { queries::user(id) };
         let mut update = changed(change, at);
         if ended != SessionsChange::Keep {
             let user = self.users.find_one(queries::user(id)).await.map_err(StoreError::from)?;
@@ -114,7 +115,7 @@ impl Shared {
             ended.make(&mut sessions, at);
             session_documents::add_change(&mut update, &user.sessions, &sessions);
         }
-        let update = self.users.find_one_and_update(queries::user(id), update);
+        let update = self.users.find_one_and_update(which, update);
         match update.return_document(ReturnDocument::After).await {
             Ok(updated) => Ok(self.numbered(updated).await?),
             Err(error) => Err(self.save_error(error, id, profile.as_ref()).await),

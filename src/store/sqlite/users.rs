@@ -6,7 +6,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
 use super::rows::{self, user_columns};
 use super::{SqliteStore, codes, desk_ids, sessions};
-use crate::domain::{DeskId, Email, Profile, Role, Timestamp, User, UserId};
+use crate::domain::{AccountStatus, DeskId, Email, Profile, Role, Timestamp, User, UserId};
 use crate::store::{MAX_PAGE, NewUser, SaveUserError, StoreError, UserChange, UserKey, UserPage, UserStore};
 
 macro_rules! select_user {
@@ -52,6 +52,9 @@ impl UserStore for SqliteStore {
     async fn update_user(&self, id: UserId, change: UserChange, at: Timestamp) -> Result<Option<User>, SaveUserError> {
         let write = move |connection: &Connection| {
             let Some(user) = by_id(connection, id)? else { return Ok(None) };
+            if change.unless_blocked && user.status == AccountStatus::Blocked {
+                return Ok(None);
+            }
             update(connection, changed(user, change, at)).map(Some)
         };
         self.writer.change(write).await

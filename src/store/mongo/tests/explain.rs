@@ -61,6 +61,7 @@ fn shapes(summary: &Summary) -> Vec<Shape> {
         ("delivered", queries::delivered(user, id), None),
         ("delivered", queries::delivered_in(user, [id, ConversationId::from_bytes([1; 12])]), None),
         ("users", queries::user(user), None),
+        ("users", queries::user_unless_blocked(user), None),
         ("users", queries::unnumbered(person(1)), None),
         ("users", queries::without_google_id(user), None),
         ("users", queries::users(&[user, someone(2)]), None),
