@@ -1,5 +1,6 @@
 //! A handle that closes a connection and reports its state.
 
+use std::collections::VecDeque;
 use std::net::Shutdown;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
@@ -15,6 +16,9 @@ use super::client_frames::PAYLOAD;
 use super::rewrite::Rewrite;
 use super::unread_responses::UnreadResponse;
 use crate::domain::UserId;
+
+/// Pings that may be without a pong. Clients are pinged twice a second, so this is enough for a round trip of 16 s.
+const UNANSWERED: usize = 32;
 
 /// Closes the connection that a request came on, and reports its state. Clones refer to the same connection.
 #[derive(Debug, Clone)]
@@ -57,7 +61,9 @@ pub(super) struct Sending {
     pub(super) is_between_frames: bool,
     /// The number of the newest ping.
     ping: u32,
-    /// Everything queued before this was written before that ping, in milliseconds since `opened`.
+    /// The pings without a pong, oldest first, and up to when each covers what was queued, in milliseconds since `opened`.
+    unanswered: VecDeque<(u32, u64)>,
+    /// Everything queued before this had been written at the newest ping, in milliseconds since `opened`.
     covers: u64,
     /// How many events had been queued at an earlier ping, and when that was, in milliseconds since `opened`.
     earlier: (u64, u64),
@@ -83,6 +89,16 @@ impl Default for Health {
     }
 }
 
+impl Sending {
+    /// The newest ping was sent.
+    fn note_ping(&mut self) {
+        if self.unanswered.len() == UNANSWERED {
+            self.unanswered.pop_front();
+        }
+        self.unanswered.push_back((self.ping, self.covers));
+    }
+}
+
 impl Health {
     /// Notes that the peer has sent data.
     pub(super) fn mark_heard(&self) {
@@ -93,9 +109,13 @@ impl Health {
 
     /// Handles a pong. Only the pong to the newest ping counts; it implies all earlier ones.
     pub(super) fn pong(&self, number: u32) {
-        let sending = self.sending();
-        if sending.ping == number {
-            self.answered.fetch_max(sending.covers, Ordering::Relaxed);
+        let unanswered = &mut self.sending().unanswered;
+        let Some(place) = unanswered.iter().position(|(ping, _)| *ping == number) else { return };
+        if let Some((_, covers)) = unanswered.drain(..=place).next_back() {
+            self.answered.fetch_max(covers, Ordering::Relaxed);
+        }
+        if unanswered.is_empty() {
+            *unanswered = VecDeque::new();
         }
     }
 
@@ -168,6 +188,7 @@ impl ConnectionHandle {
         match stream.try_write(&frame) {
             Ok(written) if written == frame.len() => {
                 sending.ping = number;
+                sending.note_ping();
                 true
             }
             // A partly written ping would corrupt the stream. In practice, so few bytes are always written at once.
@@ -180,10 +201,11 @@ impl ConnectionHandle {
         }
     }
 
-    /// Every event that was queued before this instant has been confirmed by a pong.
+    /// Every event that was queued before this instant has been confirmed by a pong. `None` before the first one.
     #[must_use]
-    pub fn answered(&self) -> Instant {
-        self.health.opened + Duration::from_millis(self.health.answered.load(Ordering::Relaxed))
+    pub fn answered(&self) -> Option<Instant> {
+        let millis = self.health.answered.load(Ordering::Relaxed);
+        (millis > 0).then(|| self.health.opened + Duration::from_millis(millis))
     }
 
     /// Replaces the next occurrence of `from` in the sent data by `to`, if one write contains all of it.

@@ -82,7 +82,7 @@ impl Presence {
                 let here = stream.take_arrived(stream.connection().arrived());
                 arrived.extend(here.into_iter().map(|(conversation, up_to)| (user, conversation, up_to)));
                 if ask_before.is_some_and(|before| stream.is_due_to_ask(before)) {
-                    stream.connection().ask();
+                    stream.connection().ping();
                 }
                 stream.list_again();
             }
@@ -100,8 +100,9 @@ impl Presence {
 
     /// This person has fetched the history of a conversation up to here. To be called together with [`confirm`](Self::confirm).
     pub fn note_fetched(&self, user: UserId, conversation: ConversationId, up_to: Seq) {
-        for stream in self.streams(user) {
-            stream.note_fetched(conversation, up_to);
+        // With several connections, it is not known which of their pages it was: a duplicate is better than a gap.
+        if let [only] = &self.streams(user)[..] {
+            only.note_fetched(conversation, up_to);
         }
     }
 

@@ -114,14 +114,18 @@ pub trait Connection: Send + Sync + 'static {
     /// Closes it because its page has reconnected. `has_named_place`: the page has named the last message that it received, so it
     /// misses nothing.
     fn retire(&self, _has_named_place: bool) {}
+    /// Whether it is the first connection of a page, which fetches the history by itself.
+    fn is_new_page(&self) -> bool {
+        false
+    }
     /// Whether its client ignores duplicates, so that a message may be sent to it again.
-    fn drops_what_it_has(&self) -> bool {
+    fn ignores_duplicates(&self) -> bool {
         false
     }
     /// Pings its client; the answer confirms what was sent. Not every dialect can.
-    fn ask(&self) {}
+    fn ping(&self) {}
     /// The same, and closes it unless there is an answer soon: its person has a newer connection.
-    fn ask_or_close(&self) {}
+    fn ping_or_close(&self) {}
     /// Announces that the server is about to stop, and after how long to reconnect. Not every dialect can.
     fn announce_stop(&self, reconnect_after: Duration);
     /// Closes it because the server stops, once everything that was sent has been written.

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::gate::{Gate, Next};
 use super::in_flight::InFlight;
-use super::{Connection, Outgoing, Recognized, SendOutcome};
+use super::{Connection, Outgoing, SendOutcome};
 use crate::domain::{ConnectionId, ConversationId, DeskEvent, EntryEvent, Place, Seq, UserId};
 
 /// How a connection gets entries that are older than itself.
@@ -145,8 +145,7 @@ impl Stream {
     /// not replayed to it any more. A page that has reconnected fetches nothing.
     pub(super) fn note_fetched(&self, conversation: ConversationId, up_to: Seq) {
         let mut state = self.state();
-        let is_new_page =
-            self.begins == Begins::FromCursor && matches!(self.connection.recognized(), Recognized::ByPage(_));
+        let is_new_page = self.begins == Begins::FromCursor && self.connection.is_new_page();
         if let Some(catching_up) = state.gate.catching_up_mut().filter(|_| is_new_page) {
             catching_up.fetched.push((conversation, up_to));
         }

@@ -13,7 +13,7 @@ use crate::domain::{ConnectionId, DeskEvent};
 
 /// What a connection was sent.
 #[derive(Debug, Default)]
-pub(crate) struct Told {
+pub(crate) struct Record {
     pub(crate) revoked: Option<(Revoked, Instant)>,
     /// After how long to reconnect.
     pub(crate) come_back: Option<Duration>,
@@ -23,7 +23,7 @@ pub(crate) struct Told {
     /// How many changes of a message's status.
     pub(crate) statuses: u32,
     /// How often its client was pinged.
-    pub(crate) asked: u32,
+    pub(crate) pings: u32,
 }
 
 pub(crate) struct Recorder {
@@ -31,7 +31,7 @@ pub(crate) struct Recorder {
     recognized: Recognized,
     wants_receipts: AtomicBool,
     arrived: Mutex<Instant>,
-    told: watch::Sender<Told>,
+    record: watch::Sender<Record>,
 }
 
 impl Recorder {
@@ -47,7 +47,7 @@ impl Recorder {
             recognized,
             wants_receipts: AtomicBool::default(),
             arrived,
-            told: watch::Sender::default(),
+            record: watch::Sender::default(),
         })
     }
 
@@ -62,8 +62,8 @@ impl Recorder {
     }
 
     /// What it has been sent so far; can be watched.
-    pub(crate) fn told(&self) -> watch::Receiver<Told> {
-        self.told.subscribe()
+    pub(crate) fn record(&self) -> watch::Receiver<Record> {
+        self.record.subscribe()
     }
 }
 
@@ -73,14 +73,14 @@ impl Connection for Recorder {
     }
     fn send(&self, outgoing: &Outgoing<'_>) -> SendOutcome {
         match outgoing.event {
-            DeskEvent::Entry(_) => self.told.send_modify(|told| told.entries += 1),
-            DeskEvent::Status(_) => self.told.send_modify(|told| told.statuses += 1),
+            DeskEvent::Entry(_) => self.record.send_modify(|record| record.entries += 1),
+            DeskEvent::Status(_) => self.record.send_modify(|record| record.statuses += 1),
             DeskEvent::Typing(_) | DeskEvent::Presence(_) => {}
         }
         SendOutcome::Sent
     }
     fn revoke(&self, reason: Revoked) {
-        self.told.send_modify(|told| told.revoked = Some((reason, Instant::now())));
+        self.record.send_modify(|record| record.revoked = Some((reason, Instant::now())));
     }
     fn resend_authenticated(&self) {}
     fn wants_receipts(&self) -> bool {
@@ -92,13 +92,16 @@ impl Connection for Recorder {
     fn recognized(&self) -> Recognized {
         self.recognized.clone()
     }
-    fn ask(&self) {
-        self.told.send_modify(|told| told.asked += 1);
+    fn is_new_page(&self) -> bool {
+        matches!(self.recognized, Recognized::ByPage(_))
+    }
+    fn ping(&self) {
+        self.record.send_modify(|record| record.pings += 1);
     }
     fn announce_stop(&self, come_back: Duration) {
-        self.told.send_modify(|told| told.come_back = Some(come_back));
+        self.record.send_modify(|record| record.come_back = Some(come_back));
     }
     fn close_gracefully(&self) {
-        self.told.send_modify(|told| told.dismissed = Some(Instant::now()));
+        self.record.send_modify(|record| record.dismissed = Some(Instant::now()));
     }
 }

@@ -95,7 +95,7 @@ impl Attendance {
     /// The same for a connection to one conversation. If its client lost an earlier connection, what it missed is sent first. If
     /// none is known, as after a restart, and the client ignores duplicates, it is sent what its person was never sent.
     pub async fn connect_to(&self, who: &Authenticated, conversation: Conversation, connection: &Arc<dyn Connection>) {
-        let unsent = if connection.drops_what_it_has() {
+        let unsent = if connection.ignores_duplicates() {
             self.after_delivered(who.person.id, conversation.id).await
         } else {
             None
@@ -138,7 +138,7 @@ impl Attendance {
             }
         }
         for older in &joined.older {
-            older.connection().ask_or_close();
+            older.connection().ping_or_close();
         }
         self.0.announcements.announce_arrival(&who.person, &joined).await;
         Begun::new(joined.stream, joined.older)

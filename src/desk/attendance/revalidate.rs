@@ -273,17 +273,17 @@ mod tests {
         assert_eq!(reason, Revoked::SessionEnded);
         assert!(took <= Duration::from_millis(500), "{took:?}");
         tokio::time::sleep(PERIOD * 3).await;
-        assert!(others[0].told().borrow().revoked.is_none(), "another session goes on");
+        assert!(others[0].record().borrow().revoked.is_none(), "another session goes on");
         end(&fixture, ann, SessionsChange::EndAll).await;
         assert_eq!(revoked(&others[0]).await.0, Revoked::SessionEnded);
         tokio::time::sleep(PERIOD * 3).await;
-        assert!(others[1].told().borrow().revoked.is_none(), "a visitor has no token");
+        assert!(others[1].record().borrow().revoked.is_none(), "a visitor has no token");
         desk.close().await;
     }
 
     /// Waits until the connection is revoked. Returns why, and how long that took.
     async fn revoked(connection: &Recorder) -> (Revoked, Duration) {
-        let (since, mut told) = (Instant::now(), connection.told());
+        let (since, mut told) = (Instant::now(), connection.record());
         let revoked = told.wait_for(|told| told.revoked.is_some()).await.unwrap().revoked;
         revoked.map(|(reason, at)| (reason, at.saturating_duration_since(since))).unwrap()
     }
@@ -292,7 +292,7 @@ mod tests {
     async fn a_change_made_elsewhere_is_felt_within_half_a_second() {
         let (fixture, desk, ann, connection) = scene().await;
         tokio::time::sleep(PERIOD * 3).await;
-        assert!(connection.told().borrow().revoked.is_none());
+        assert!(connection.record().borrow().revoked.is_none());
         fixture.set_status(ann, AccountStatus::Blocked).await;
         let (reason, took) = revoked(&connection).await;
         assert_eq!(reason, Revoked::Blocked);
@@ -305,7 +305,7 @@ mod tests {
         let (fixture, desk, ann, connection) = scene().await;
         let mut changes = fixture.accounts.bans().changes();
         tokio::time::sleep(PERIOD * 3).await;
-        assert!(connection.told().borrow().revoked.is_none());
+        assert!(connection.record().borrow().revoked.is_none());
         let (now, until) = (fixture.clock.now(), fixture.clock.now().after(Duration::from_mins(5)));
         fixture.stores.bans.save_ban(Ban { who: Banned::Person(ann), until }, now).await.unwrap();
         let (reason, took) = revoked(&connection).await;
@@ -328,7 +328,7 @@ mod tests {
         let (fixture, desk, _, connection) = scene().await;
         fixture.clock.advance(Duration::from_secs(299));
         tokio::time::sleep(PERIOD * 3).await;
-        assert!(connection.told().borrow().revoked.is_none());
+        assert!(connection.record().borrow().revoked.is_none());
         fixture.clock.advance(Duration::from_secs(1));
         let (reason, took) = revoked(&connection).await;
         assert_eq!(reason, Revoked::TokenExpired);

@@ -33,18 +33,30 @@ impl Delivery {
         for (user, conversation, up_to) in self.0.presence.take_arrived() {
             self.0.cursors.advance(user, conversation, up_to);
         }
-        let moved = MovedCursors { delivered: self.0.cursors.unwritten(), receipts };
+        let mut taken = Taken { receipts, delivery: self };
+        let moved = MovedCursors { delivered: self.0.cursors.unwritten(), receipts: taken.receipts.clone() };
         if moved.is_empty() {
             return true;
         }
         let is_written = self.0.persist_failures.note(&self.0.store.advance_cursors(moved.clone()).await);
         if is_written {
             self.0.cursors.written(&moved.delivered);
-        } else {
-            self.0.receipts.put_back(&moved.receipts);
+            taken.receipts.clear();
         }
         let (cursors, receipts) = (moved.delivered.len(), moved.receipts.len());
         tracing::debug!(cursors, receipts, is_written, "Persisted cursors and receipts");
         is_written
+    }
+}
+
+/// Receipts that are being written. They are put back unless that succeeds, also if the task is cancelled.
+struct Taken<'a> {
+    receipts: Vec<Receipt>,
+    delivery: &'a Delivery,
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        self.delivery.0.receipts.put_back(&self.receipts);
     }
 }

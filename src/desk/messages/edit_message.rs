@@ -107,7 +107,8 @@ impl Messages {
         kind: DraftKind,
         origin: Option<ConnectionId>,
     ) -> Result<Revised, ReviseError> {
-        self.0.rate.take(author.id).map_err(SendMessageError::RateLimited)?;
+        let text = if let DraftKind::Edit { body, .. } = &kind { body.as_str() } else { "" };
+        self.count_text(author, text).map_err(SendMessageError::RateLimited)?;
         let submission = self.0.log.prepare(found.conversation, found.side, author.clone(), kind).await?;
         let submission = submission.with_origin(origin).about(found.message.clone());
         let sent = self.0.log.append(submission).await.map_err(SendMessageError::from)?;

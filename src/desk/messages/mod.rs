@@ -11,7 +11,8 @@ use super::delivery::Delivery;
 use super::directory::Directory;
 use super::log::Log;
 use super::tasks::Tasks;
-use crate::domain::{Clock, UserId};
+use crate::domain::{Clock, Person, UserId};
+use crate::limits::RateLimited;
 use crate::store::ConversationStore;
 
 mod change_status;
@@ -75,6 +76,12 @@ impl Messages {
             mark_rate: SendRate::new(rate),
             own_marks: OwnMarks::default(),
         }))
+    }
+
+    /// Counts a message or an edit with this text towards the rate of its author. Visitors without an account have one of their own.
+    fn count_text(&self, author: &Person, text: &str) -> Result<(), RateLimited> {
+        let rate = if author.email.is_empty() { &self.0.visitor_rate } else { &self.0.rate };
+        rate.take_text(author.id, text)
     }
 
     /// Waits until no read mark of this person is under way. `None` if they never made one.

@@ -148,8 +148,7 @@ impl Messages {
                 (conversation, side)
             }
         };
-        let limit = if ask.author.email.is_empty() { &self.0.visitor_rate } else { &self.0.rate };
-        limit.take_text(ask.author.id, body.as_str())?;
+        self.count_text(&ask.author, body.as_str())?;
         let id = MessageId::generate(self.0.clock.now());
         let kind = DraftKind::Message { id, body, client_id: ask.client_id, extras: ask.extras.boxed() };
         let submission = self.0.log.prepare(conversation, side, ask.author, kind).await?;

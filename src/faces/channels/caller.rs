@@ -7,11 +7,12 @@ use axum::extract::{FromRef, FromRequestParts, Query};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Uri, header};
 
+use super::Channels;
 use super::reply::Problem;
-use super::{Channels, cookies};
 use crate::accounts::identify::IdentifyError;
 use crate::desk::attendance::Authenticated;
 use crate::domain::{Person, Role, User};
+use crate::faces::http::cookies;
 
 /// Anybody. An invalid token is rejected even where none is required.
 pub(in crate::faces) struct Anybody {

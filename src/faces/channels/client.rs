@@ -45,7 +45,7 @@ pub(in crate::faces) trait Dialect: Send + Sync + 'static {
     /// Close code and reason when the person's access is revoked.
     fn close_frame(&self, reason: Revoked) -> (u16, &'static str);
     /// Whether clients ignore a message that they have already received.
-    fn drops_what_it_has(&self) -> bool {
+    fn ignores_duplicates(&self) -> bool {
         false
     }
     /// Close code when the server stops.
@@ -129,15 +129,15 @@ impl<D: Dialect> Connection for D {
         self.client().room.map_or(Recognized::ByPerson, Recognized::ByRoom)
     }
 
-    fn ask(&self) {
+    fn ping(&self) {
         self.client().queue.push(Item::Ping { must_answer: false }, true);
     }
 
-    fn drops_what_it_has(&self) -> bool {
-        Dialect::drops_what_it_has(self)
+    fn ignores_duplicates(&self) -> bool {
+        Dialect::ignores_duplicates(self)
     }
 
-    fn ask_or_close(&self) {
+    fn ping_or_close(&self) {
         self.client().queue.push(Item::Ping { must_answer: true }, true);
     }
 

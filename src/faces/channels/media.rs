@@ -12,11 +12,12 @@ use tokio::fs::File;
 use tokio_util::io::ReaderStream;
 
 use super::reply::Problem;
-use super::{Channels, caller, cookies};
+use super::{Channels, caller};
 use crate::accounts::codes::percent_encoded;
 use crate::accounts::identify::IdentifyError;
 use crate::accounts::refresh::RefreshError;
 use crate::domain::Person;
+use crate::faces::http::cookies;
 use crate::faces::http::credentials::{cookie_token, header_token};
 
 pub(in crate::faces) fn routes() -> Router<Channels> {

@@ -2,7 +2,7 @@
 //!
 //! * [`socket`]: the handshake and the loop of one websocket; [`client`]: its state; [`send_queue`]: what is queued for it;
 //!   [`probe`]: pings that show what it has received;
-//! * [`caller`] and [`cookies`]: who makes a request; [`body`] and [`reply`]: what it carries and how it is answered;
+//! * [`caller`]: who makes a request; [`body`] and [`reply`]: what it carries and how it is answered;
 //! * [`response_first`]: a response is sent before the events that its request caused;
 //! * [`media`]: attachments; [`new_password`]: Django's bounds on passwords; [`timestamps`]: times in Django's format.
 
@@ -16,7 +16,6 @@ use tokio_util::task::TaskTracker;
 pub(super) mod body;
 pub(super) mod caller;
 pub(super) mod client;
-pub(super) mod cookies;
 pub(super) mod media;
 pub(super) mod new_password;
 mod probe;

@@ -14,9 +14,10 @@ use crate::accounts::one_time_code::OneTimeCodeError;
 use crate::accounts::sign_in::{SignIn, SignedIn};
 use crate::auth::TokenPair;
 use crate::domain::{CodePurpose, User};
+use crate::faces::channels::Channels;
 use crate::faces::channels::body::Fields;
 use crate::faces::channels::reply::{Problem, log_in_problem};
-use crate::faces::channels::{Channels, cookies};
+use crate::faces::http::cookies;
 use crate::net::{ClientAddress, ServerUrl};
 
 const USE_ADMIN_LOG_IN: &str = "Admin login requires a different process. Please use the admin login page.";

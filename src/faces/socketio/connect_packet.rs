@@ -18,9 +18,9 @@ use parking_lot::Mutex;
 
 use crate::net::ConnectionHandle;
 
-/// The CONNECT packet of one session, until it was sent in the response to a poll or a websocket carries the socket.
+/// The CONNECT packets of one session, one per namespace, until they were sent in the response to a poll or a websocket carries the socket.
 #[derive(Debug, Default)]
-pub(in crate::faces) struct ConnectPacket(Mutex<Option<Packet>>);
+pub(in crate::faces) struct ConnectPacket(Mutex<Vec<Packet>>);
 
 #[derive(Debug, Clone)]
 struct Packet {
@@ -35,29 +35,28 @@ impl ConnectPacket {
         let namespace = if namespace == "/" { String::new() } else { format!("{namespace},") };
         let without = format!(r#"40{namespace}{{"sid":"{session}"}}"#);
         let with = format!(r#"40{namespace}{{"sid":"{session}","pid":"{pid}"}}"#);
-        *self.packet() = Some(Packet { without, with });
+        self.packets().push(Packet { without, with });
     }
 
     /// Adds the `pid` if the packet is sent on this websocket. During an upgrade, it may still be sent in the response to a poll.
     pub(in crate::faces) fn carry(&self, websocket: &ConnectionHandle) {
-        if let Some(packet) = self.packet().as_ref() {
+        for packet in &*self.packets() {
             packet.replace_on(websocket);
         }
     }
 
     /// The packet can no longer be sent in the response to a poll.
     pub(in crate::faces) fn leave_to_websocket(&self) {
-        drop(self.packet().take());
+        *self.packets() = Vec::new();
     }
 
     /// Whether the packet may still be sent in the response to a poll.
     pub(in crate::faces) fn is_due(&self) -> bool {
-        self.packet().is_some()
+        !self.packets().is_empty()
     }
 
     /// The response to a poll, with the `pid` if it contains the packet.
     pub(in crate::faces) async fn in_response(&self, response: Response) -> Response {
-        let Some(Packet { without, with }) = self.packet().clone() else { return response };
         let (mut head, body) = response.into_parts();
         // engineioxide has the whole body before it responds.
         let Ok(body) = body.collect().await else {
@@ -65,17 +64,19 @@ impl ConnectPacket {
             return Response::from_parts(head, Body::empty());
         };
         let body = body.to_bytes();
-        match std::str::from_utf8(&body).ok().and_then(|text| text.split_once(&without)) {
-            Some((before, after)) => {
-                self.packet().take();
-                head.headers.remove(CONTENT_LENGTH);
-                Response::from_parts(head, Body::from(format!("{before}{with}{after}")))
-            }
-            None => Response::from_parts(head, Body::from(body)),
-        }
+        let Ok(mut text) = String::from_utf8(body.to_vec()) else {
+            return Response::from_parts(head, Body::from(body));
+        };
+        self.packets().retain(|Packet { without, with }| {
+            let Some((before, after)) = text.split_once(without.as_str()) else { return true };
+            text = format!("{before}{with}{after}");
+            head.headers.remove(CONTENT_LENGTH);
+            false
+        });
+        Response::from_parts(head, Body::from(text))
     }
 
-    fn packet(&self) -> parking_lot::MutexGuard<'_, Option<Packet>> {
+    fn packets(&self) -> parking_lot::MutexGuard<'_, Vec<Packet>> {
         self.0.lock()
     }
 }

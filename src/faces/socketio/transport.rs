@@ -8,7 +8,7 @@
 
 use std::fmt::Display;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
@@ -38,7 +38,7 @@ const PING_AGAIN: Duration = Duration::from_millis(20);
 /// Precision of the time at which a websocket was last heard from.
 const HEARD_WITHIN: Duration = Duration::from_millis(1);
 
-/// The transport of one socket.
+/// The transport of one socket, or of all sockets of a session that began by polling.
 #[derive(Debug)]
 pub(in crate::faces) struct Transport {
     websocket: OnceLock<ConnectionHandle>,
@@ -49,6 +49,8 @@ pub(in crate::faces) struct Transport {
     pub(in crate::faces) connect_packet: ConnectPacket,
     /// Cancelled to close the session of a polling client; `None` for a websocket.
     ended: Option<CancellationToken>,
+    /// Number of sockets that use it, of different namespaces.
+    sockets: AtomicUsize,
 }
 
 /// What may be queued for the client, and what it has received.
@@ -85,6 +87,7 @@ impl Transport {
             }),
             connect_packet: ConnectPacket::default(),
             ended: Some(CancellationToken::new()),
+            sockets: AtomicUsize::new(1),
         }
     }
 
@@ -99,6 +102,17 @@ impl Transport {
     /// Closes the websocket; `None` while there is none.
     pub(in crate::faces) fn connection_handle(&self) -> Option<&ConnectionHandle> {
         self.websocket.get()
+    }
+
+    /// Another socket of the same session uses it. Returns false if the last one has closed already.
+    pub(super) fn share(&self) -> bool {
+        let more = |sockets| (sockets > 0).then_some(sockets + 1);
+        self.sockets.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).is_ok()
+    }
+
+    /// A socket has closed. Returns whether it was the last one.
+    pub(super) fn leave(&self) -> bool {
+        self.sockets.fetch_sub(1, Ordering::AcqRel) == 1
     }
 
     /// Closes the session of a polling client, with the response to its current or next poll.
@@ -251,7 +265,8 @@ impl Transport {
     /// Everything that was sent before this has arrived.
     pub(in crate::faces) fn arrived(&self) -> Instant {
         let polled = self.waiting().arrived;
-        self.connection_handle().map_or(polled, |websocket| websocket.answered().max(polled))
+        let answered = self.connection_handle().and_then(ConnectionHandle::answered);
+        answered.map_or(polled, |answered| answered.max(polled))
     }
 
     fn confirm(&self, before: Instant) {

@@ -58,8 +58,13 @@ impl Transports {
 
     /// The transport of a new socket that began by polling.
     fn of_polling(&self, session: Sid) -> Arc<Transport> {
-        let transport = Arc::new(Transport::new());
         let mut all = self.all();
+        if let Some(Known::Socket(known)) = all.get(&session)
+            && let Some(transport) = known.upgrade().filter(|transport| transport.share())
+        {
+            return transport;
+        }
+        let transport = Arc::new(Transport::new());
         let before = insert(&mut all, session, Known::Socket(Arc::downgrade(&transport)));
         if let Some(websocket) = before.and_then(Known::websocket) {
             transport.carry(&websocket);
@@ -67,10 +72,11 @@ impl Transports {
         transport
     }
 
-    /// Removes a closed socket. Its client may connect to the namespace again on the same websocket.
+    /// Removes a closed socket, with its transport if no other socket uses it. Its client may connect to the namespace again on the same websocket.
     pub(in crate::faces) fn closed(&self, session: Sid, transport: &Arc<Transport>) {
         let mut all = self.all();
-        if let Some(Known::Socket(known)) = all.get(&session)
+        if transport.leave()
+            && let Some(Known::Socket(known)) = all.get(&session)
             && std::ptr::eq(known.as_ptr(), &raw const **transport)
         {
             match transport.connection_handle() {

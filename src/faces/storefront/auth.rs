@@ -20,9 +20,9 @@ use crate::domain::{Email, User};
 use crate::faces::channels::Channels;
 use crate::faces::channels::body::Fields;
 use crate::faces::channels::caller::{self, Caller};
-use crate::faces::channels::cookies;
 use crate::faces::channels::new_password::new_password;
 use crate::faces::channels::reply::{Problem, bad_email, email_taken, log_in_problem, username_taken};
+use crate::faces::http::cookies;
 use crate::net::{ClientAddress, ServerUrl};
 
 pub(super) fn routes() -> Router<Storefront> {

@@ -216,7 +216,7 @@ impl Dialect for StorefrontConnection {
     }
 
     /// The pages compare the ids of messages.
-    fn drops_what_it_has(&self) -> bool {
+    fn ignores_duplicates(&self) -> bool {
         true
     }
 

@@ -10,7 +10,8 @@ use axum::http::{HeaderMap, Uri, header};
 
 use crate::accounts::refresh::RefreshError;
 use crate::desk::attendance::Authenticated;
-use crate::faces::channels::{Channels, caller, cookies};
+use crate::faces::channels::{Channels, caller};
+use crate::faces::http::cookies;
 use crate::store::StoreError;
 
 /// The panel that a handshake comes from.

@@ -16,10 +16,11 @@ use super::wire::{RoomBody, messages};
 use crate::accounts::visitors::VisitorDetails;
 use crate::desk::history::{Range, Reader};
 use crate::domain::User;
+use crate::faces::channels::Channels;
 use crate::faces::channels::body::Fields;
 use crate::faces::channels::caller::{Anybody, Caller};
 use crate::faces::channels::reply::Problem;
-use crate::faces::channels::{Channels, cookies};
+use crate::faces::http::cookies;
 use crate::net::ServerUrl;
 
 /// Messages per room in the list of a server with `open_public_rooms`.

@@ -7,8 +7,19 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use serde_json::json;
 
-const NAMES: [&str; 8] =
-    ["authenticate", "auth", "send-message", "mark-read", "typing", "stop-typing", "resume", "bogus"];
+const NAMES: [&str; 11] = [
+    "authenticate",
+    "auth",
+    "send-message",
+    "edit-message",
+    "delete-message",
+    "mark-read",
+    "received",
+    "typing",
+    "stop-typing",
+    "resume",
+    "bogus",
+];
 
 const FIELDS: [&str; 22] = [
     "token",
@@ -114,7 +125,9 @@ impl Generator {
             "send-message" if self.one_in(2) => format!(r#"{{"receiverId":{desk},"message":{text}}}"#),
             "send-message" => format!(r#"{{"receiverId":{id},"message":{text},"clientMessageId":{other}}}"#),
             "mark-read" if self.one_in(3) => format!(r#"{{"senderId":{stranger}}}"#),
-            "mark-read" => format!(r#"{{"conversationId":{id},"seq":{other}}}"#),
+            "edit-message" => format!(r#"{{"messageId":{id},"message":{text}}}"#),
+            "delete-message" => format!(r#"{{"messageId":{id}}}"#),
+            "mark-read" | "received" => format!(r#"{{"conversationId":{id},"seq":{other}}}"#),
             "typing" | "stop-typing" if self.one_in(3) => format!(r#"{{"receiverId":{stranger}}}"#),
             "typing" | "stop-typing" => format!(r#"{{"receiverId":{id},"isTyping":{other}}}"#),
             "resume" => format!(r#"{{"conversations":{{{id}:{other}}}}}"#),

@@ -69,3 +69,23 @@ async fn searches_and_uploads_are_limited_by_person_on_any_address() {
     assert_eq!(upload(&ada.token, "192.0.2.2").await, 429);
     assert_ne!(upload(&eve.token, "192.0.2.2").await, 429);
 }
+
+#[tokio::test]
+async fn pages_of_unknown_visitors_are_limited_since_each_opens_a_room() {
+    let server = TestServer::start(&["--limit", "rooms=2/1m", "--trusted-proxy", "127.0.0.0/8"]).await;
+    let http = reqwest::Client::new();
+    let url = format!("{}/api/public/chat-rooms/", server.url);
+    let open = async |cookie: Option<&str>| {
+        let asked = http.get(&url).header("sec-fetch-site", "same-origin").header("x-forwarded-for", "192.0.2.1");
+        let asked = cookie.into_iter().fold(asked, |asked, cookie| asked.header("cookie", cookie));
+        asked.send().await.unwrap()
+    };
+    let opened = open(None).await;
+    assert_eq!(opened.status(), 200);
+    let cookie = opened.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+    assert_eq!(open(None).await.status(), 200);
+    assert_eq!(open(None).await.status(), 429);
+    for _ in 0..3 {
+        assert_eq!(open(Some(&cookie)).await.status(), 200, "a visitor who is known opens none");
+    }
+}

@@ -36,6 +36,8 @@ pub(super) struct Page {
     binding: Option<String>,
     /// Up to where it has received the log; `None` while it catches up.
     place: Option<Place>,
+    /// Whether it has reconnected.
+    pub(super) has_returned: bool,
 }
 
 /// What a page sends when it reconnects.
@@ -51,7 +53,7 @@ impl Page {
     /// A new page.
     fn new() -> Self {
         let id = hex::encode(rand::random::<[u8; ID / 2]>());
-        Self { id, binding: None, place: None }
+        Self { id, binding: None, place: None, has_returned: false }
     }
 
     /// Somebody has authenticated on the page.

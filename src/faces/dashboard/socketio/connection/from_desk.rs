@@ -28,11 +28,15 @@ impl Connection for SocketConnection {
         self.page_id().map_or(Recognized::ByPerson, Recognized::ByPage)
     }
 
-    fn ask(&self) {
+    fn is_new_page(&self) -> bool {
+        self.state().page.as_ref().is_some_and(|page| !page.has_returned)
+    }
+
+    fn ping(&self) {
         self.transport.ping();
     }
 
-    fn ask_or_close(&self) {
+    fn ping_or_close(&self) {
         let Some(connection) = self.itself.upgrade() else { return };
         if self.is_being_pinged.swap(true, Ordering::Relaxed) {
             return;

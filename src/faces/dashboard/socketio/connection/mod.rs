@@ -177,6 +177,7 @@ impl SocketConnection {
     /// Restores the state of its page, which has reconnected.
     pub(super) fn resume_page(&self, returning: &Returning) {
         if let Some(page) = &mut self.state().page {
+            page.has_returned = true;
             page.bind(returning.binding.clone());
             page.set_place(returning.place);
         }
