@@ -11,7 +11,7 @@ use crate::domain::{AccountStatus, CodePurpose, Email, PendingCode, Timestamp, U
 use crate::mail::Mail;
 use crate::store::{CodesChange, SaveUserError, StoreError, UserChange, UserKey};
 
-/// How many wrong codes invalidate the right one.
+/// Wrong attempts after which a code is invalid.
 pub const MAX_FAILURES: u32 = 5;
 
 /// Why a code was not accepted.
@@ -25,7 +25,7 @@ pub enum RedeemError {
     Store(#[from] StoreError),
 }
 
-/// A code that anybody can have mailed to the address of an account.
+/// A code that anybody can request; it is mailed to the account's address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum MailedCode {
     /// A link that confirms the address.

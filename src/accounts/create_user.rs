@@ -25,7 +25,7 @@ impl Accounts {
     /// Creates an account. No mail is sent.
     ///
     /// # Errors
-    /// [`RegisterError`], though never `TooManyTries`.
+    /// [`RegisterError`], though never `TooManyTries` or `UsernameTaken`.
     #[tracing::instrument(name = "accounts.create_user", skip_all)]
     pub async fn create_user(&self, ask: CreateUser) -> Result<User, RegisterError> {
         let password_hash = self.parts.passwords.hash(ask.password.into_string()).await?;

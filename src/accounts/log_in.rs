@@ -15,7 +15,7 @@ pub struct LogIn {
     pub email: Email,
     /// The password.
     pub password: String,
-    /// Where it comes from; `None` if the owner of the account has presented a token.
+    /// Where it comes from; `None` if the request is already authenticated.
     pub from: Option<Route>,
 }
 
@@ -51,7 +51,7 @@ pub enum LogInError {
     /// The password is right, but the address is not confirmed yet.
     #[error("the e-mail address is not confirmed")]
     Unverified,
-    /// Too many wrong passwords for this address from there.
+    /// Too many wrong passwords for this account from this network address.
     #[error(transparent)]
     TooManyTries(#[from] TooManyTries),
     /// The password could not be checked.

@@ -46,7 +46,7 @@ pub struct ProfileDetails {
 }
 
 impl Accounts {
-    /// Changes one's own username. Returns the account as it is then.
+    /// Changes one's own username. Returns the changed account, or `user` unchanged if it was deleted meanwhile.
     ///
     /// # Errors
     /// [`ChangeProfileError`].
@@ -58,7 +58,7 @@ impl Accounts {
         Ok(updated.unwrap_or_else(|| user.clone()))
     }
 
-    /// Changes one's own details. Returns the account as it is then.
+    /// Changes one's own details. Returns the changed account, or `user` unchanged if it was deleted meanwhile.
     ///
     /// # Errors
     /// [`StoreError`] if the store fails.

@@ -1,4 +1,4 @@
-//! Text that others wrote, for a terminal.
+//! Makes other people's text safe to print on a terminal.
 
 /// The beginning of each further line of a text.
 const CONTINUED: &str = "\n    ";

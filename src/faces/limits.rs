@@ -63,7 +63,7 @@ impl RequestLimits {
     }
 }
 
-/// 429, in the format of all dialects at once.
+/// 429, with a body that every dialect can read.
 pub(crate) fn too_many(limited: RateLimited) -> Response {
     let message = "Too many requests. Please try again later.";
     refusal(StatusCode::TOO_MANY_REQUESTS, "rate_limited", message, Some(limited))

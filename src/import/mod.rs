@@ -19,9 +19,9 @@ pub use files::Folders;
 
 /// A store, as the source or the target.
 pub struct End {
-    /// The port.
+    /// Accounts, conversations and bans.
     pub stores: Stores,
-    /// Its maintenance.
+    /// Access that only `import` and `verify` need.
     pub maintenance: Arc<dyn Maintenance>,
 }
 
@@ -38,7 +38,7 @@ impl End {
 /// Why the import failed, or the stores differ after it.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
-    /// The target has something else in its place.
+    /// The target has a different record with the same id.
     #[error(transparent)]
     Restore(#[from] RestoreError),
     /// A store failed.

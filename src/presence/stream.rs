@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::gate::{Gate, Next};
 use super::in_flight::InFlight;
-use super::{Connection, Outgoing, SendOutcome};
+use super::{Connection, Outgoing, Recognized, SendOutcome};
 use crate::domain::{ConnectionId, ConversationId, DeskEvent, EntryEvent, Place, Seq, UserId};
 
 /// How a connection gets entries that are older than itself.
@@ -231,6 +231,10 @@ impl Stream {
     pub(super) fn confirm(&self, conversation: ConversationId, up_to: Seq) {
         let mut state = self.state();
         state.in_flight.confirm(conversation, up_to);
+        // A page that has reconnected fetches nothing: it was another one.
+        if matches!(self.connection.recognized(), Recognized::ByPage(_)) {
+            return;
+        }
         let Some(catching_up) = state.gate.catching_up_mut() else { return };
         for (_, first) in catching_up.lost.iter_mut().filter(|(lost, _)| *lost == conversation) {
             *first = up_to.next().max(*first);

@@ -242,3 +242,16 @@ async fn a_page_that_fetches_the_history_while_it_catches_up_is_not_replayed_the
     let outgoing = Outgoing { event: &event, viewer: &viewer, is_replay: true, frames: &frames };
     assert_eq!(stream.replay(&outgoing), SendOutcome::Sent, "the other page may have fetched it");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_another_page_fetches_is_still_replayed_to_a_page_that_lost_it() {
+    for (recognized, first) in [(Recognized::ByPage("page".into()), 1), (Recognized::ByPerson, 3)] {
+        let (scene, broken) = (Scene::default(), Recorder::of(recognized.clone()));
+        scene.open(&broken);
+        scene.tell(1..=3).await;
+        scene.end(&broken, Ending::Broken);
+        let stream = scene.0.join(ann(), Recorder::of(recognized.clone()), Begins::FromCursor).stream;
+        scene.0.confirm(ANN, ROOM, Seq::new(2));
+        assert_eq!(stream.take_lost(), [(ROOM, Seq::new(first))], "{recognized:?}");
+    }
+}

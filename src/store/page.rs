@@ -5,7 +5,7 @@ use crate::domain::Entry;
 /// The maximum number of rows that one call returns.
 pub const MAX_PAGE: usize = 1000;
 
-/// The size of texts at which a page of messages ends, in bytes. Messages may be long.
+/// A page of messages ends with the message that brings its texts to this many bytes.
 pub const MAX_PAGE_BYTES: usize = 16 << 20;
 
 /// The size of the texts of a page, in bytes.

@@ -113,7 +113,7 @@ pub(super) async fn redeem(channels: &Channels, fields: &Fields, purpose: CodePu
     })
 }
 
-/// A code of digits: a string, or a number without its leading zeros.
+/// A code of digits: a string, or a JSON number, which has lost its leading zeros.
 pub(super) fn digits(fields: &Fields, name: &str) -> Option<String> {
     let text = fields.text(name).map(|text| text.trim().to_owned());
     text.or_else(|| fields.number(name).map(|number| format!("{number:06}")))

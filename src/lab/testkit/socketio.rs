@@ -22,8 +22,8 @@ use super::polling::Polling;
 /// A websocket over plain TCP.
 pub(crate) type Socket = WebSocketStream<TcpStream>;
 
-/// Timeout of handshakes and acknowledgements.
-pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+/// Timeout of handshakes and acknowledgements: longer than a request may wait for a database that is unreachable, several times in a row.
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// An error of a client.
 #[derive(Debug, thiserror::Error)]
@@ -223,7 +223,7 @@ impl Client {
     /// dropped.
     ///
     /// # Errors
-    /// [`ClientError`] if no answer comes within ten seconds.
+    /// [`ClientError`] if no answer comes within thirty seconds.
     pub async fn authenticate(&self, token: &str) -> Result<Value, ClientError> {
         self.emit("authenticate", token)?;
         self.wait_for("authenticated", PATIENCE).await
@@ -242,7 +242,7 @@ impl Client {
     /// meanwhile are queued.
     ///
     /// # Errors
-    /// [`ClientError`] if the connection closes first, or no ack comes within ten seconds.
+    /// [`ClientError`] if the connection closes first, or no ack comes within thirty seconds.
     pub async fn emit_ack(&self, event: &str, argument: impl Into<Value>) -> Result<Value, ClientError> {
         let id = self.next_ack.fetch_add(1, Ordering::Relaxed);
         let packet = format!("42{id}{}", Value::from(vec![Value::from(event), argument.into()]));

@@ -19,7 +19,7 @@ use super::{Shared, connection::within, queries};
 use crate::domain::{Attachment, Clock as _, MessageExtras, MessageId, SystemClock, UserId};
 use crate::store::{MAX_PAGE, StoreError};
 
-/// Where earlier versions stored them, by the ids of their messages.
+/// Collection of earlier versions; `_id` is the id of the message.
 const SUPERSEDED: &str = "messageExtras";
 
 /// A document that has had no entry for this long belongs to a message that was never stored.
@@ -141,7 +141,7 @@ impl Shared {
             let Some(newest) = batch.last() else { break };
             last = Some(newest.message);
             let mut ids: Vec<MessageId> = batch.iter().map(|it| MessageId::from_bytes(it.message.bytes())).collect();
-            // Read before the update: an entry that is inserted after the update was not updated.
+            // Read first, so that a document is removed only if the update saw its entry.
             let there = within(self.ids_of_entries(&ids)).await?;
             let update = |document: &SupersededDocument| {
                 let fields = fields(document.reply_to, document.attachment.as_ref());

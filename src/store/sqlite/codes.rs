@@ -1,4 +1,4 @@
-//! The column of mailed codes: a JSON object by purpose.
+//! The column `codes`: pending mailed codes, a JSON object keyed by purpose.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Parses payloads. Tolerant, for other frontends of the same event family.
+//! Parses payloads. Also accepts the field names of other frontends, below.
 
 use std::collections::BTreeMap;
 
