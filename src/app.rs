@@ -170,7 +170,8 @@ fn router(
     let settings = config.socketio.settings(config.heartbeat.heartbeat());
     let (socketio, sockets, gate, polls) =
         dashboard::socketio::layer(desk, accounts.clone(), limits.clone(), ban_enforcer.clone(), &settings);
-    let (dialects, channels) = storefront_and_portal::routes(desk.clone(), accounts.clone(), channels_settings(config));
+    let (dialects, channels) =
+        storefront_and_portal::routes(desk.clone(), accounts.clone(), limits.clone(), channels_settings(config));
     let origins = config.listen.origins();
     let limits = RequestLimits { limits, accounts: accounts.clone() };
     let checks = Checks { ban_enforcer, origins: origins.clone(), limits };

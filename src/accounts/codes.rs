@@ -140,11 +140,13 @@ impl Accounts {
             // A new password also cancels log-in codes that were requested with the old one.
             let sets_password = change.password_hash.is_some();
             let codes = if sets_password { CodesChange::RemoveAll } else { CodesChange::Remove(purpose) };
-            UserChange { status, codes, unless_blocked: true, ..change }
+            UserChange { status, codes, ..change }
         } else {
             pending.failures += 1;
-            UserChange { codes: CodesChange::Put(purpose, pending), unless_blocked: true, ..UserChange::default() }
+            UserChange { codes: CodesChange::Put(purpose, pending), ..UserChange::default() }
         };
+        // An admin may block the account meanwhile.
+        let change = UserChange { unless_blocked: true, ..change };
         let updated = users.update_user(user.id, change, now).await.map_err(|error| match error {
             SaveUserError::Store(error) => RedeemError::Store(error),
             SaveUserError::EmailTaken | SaveUserError::UsernameTaken => RedeemError::Invalid,

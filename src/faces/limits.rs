@@ -3,18 +3,18 @@
 use std::sync::Arc;
 
 use axum::extract::Request;
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, ORIGIN};
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{Method, StatusCode};
 use axum::response::Response;
 
-use super::http::cookies;
 use super::http::credentials::header_token;
 use super::http::head::is_api;
 use crate::accounts::Accounts;
 use crate::limits::{Action, Limits, RateLimited};
 use crate::net::{ClientAddress, refusal};
 
-/// Routes of POST requests with a rate limit, without a final slash.
+/// Routes of POST requests with a rate limit, without a final slash. A GET that opens a room is counted where it does
+/// (`storefront/public.rs`).
 const ROUTES: &[(&str, &[Action])] = &[
     ("/api/auth/login", &[Action::LogIn]),
     ("/api/login", &[Action::LogIn]),
@@ -74,11 +74,7 @@ fn actions(request: &Request) -> &'static [Action] {
     let is_api = is_api(path);
     if request.method() == Method::GET {
         let is_search = is_api && request.uri().query().is_some_and(searches);
-        return match () {
-            () if is_search => &[Action::Search],
-            () if opens_room(path, request.headers()) => &[Action::Room],
-            () => &[],
-        };
+        return if is_search { &[Action::Search] } else { &[] };
     }
     if request.method() != Method::POST {
         return &[];
@@ -89,15 +85,6 @@ fn actions(request: &Request) -> &'static [Action] {
         None if is_api && is_form() => &[Action::Upload],
         None => &[],
     }
-}
-
-/// Whether a GET may open a room: that of a shop page whose visitor is not known yet.
-fn opens_room(path: &str, headers: &HeaderMap) -> bool {
-    let is_of_page = headers.contains_key(ORIGIN) || headers.contains_key("sec-fetch-site");
-    path.eq_ignore_ascii_case("/api/public/chat-rooms")
-        && is_of_page
-        && cookies::SESSION.of(headers).is_none()
-        && !headers.contains_key(AUTHORIZATION)
 }
 
 fn searches(query: &str) -> bool {

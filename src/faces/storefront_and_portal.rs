@@ -17,13 +17,19 @@ use super::{drivecash, storefront};
 use crate::accounts::Accounts;
 use crate::desk::Desk;
 use crate::domain::Clock;
+use crate::limits::Limits;
 
 /// Interval at which remains of interrupted uploads are deleted.
 const CLEAN_UP_INTERVAL: Duration = Duration::from_hours(1);
 
 /// All routes of both dialects. The second value closes their sockets.
-pub fn routes(desk: Desk, accounts: Arc<Accounts>, settings: ChannelsSettings) -> (Router, Sockets) {
-    let channels = Channels::new(desk, accounts, settings);
+pub fn routes(
+    desk: Desk,
+    accounts: Arc<Accounts>,
+    limits: Arc<Limits>,
+    settings: ChannelsSettings,
+) -> (Router, Sockets) {
+    let channels = Channels::new(desk, accounts, limits, settings);
     let sockets = channels.sockets.clone();
     let storefront = Storefront::start(channels.clone());
     let rooms = Router::new().route("/ws/chat/{room}/", get(room)).merge(storefront::routes()).with_state(storefront);

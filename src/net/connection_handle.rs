@@ -17,8 +17,11 @@ use super::rewrite::Rewrite;
 use super::unread_responses::UnreadResponse;
 use crate::domain::UserId;
 
-/// Pings that may be without a pong. Clients are pinged twice a second, so this is enough for a round trip of 16 s.
+/// Pings without a pong that are remembered. A later one covers more, but is not remembered until these are answered.
 const UNANSWERED: usize = 32;
+
+/// The first byte of a ping.
+const PING: u8 = 0x89;
 
 /// Closes the connection that a request came on, and reports its state. Clones refer to the same connection.
 #[derive(Debug, Clone)]
@@ -92,10 +95,9 @@ impl Default for Health {
 impl Sending {
     /// The newest ping was sent.
     fn note_ping(&mut self) {
-        if self.unanswered.len() == UNANSWERED {
-            self.unanswered.pop_front();
+        if self.unanswered.len() < UNANSWERED {
+            self.unanswered.push_back((self.ping, self.covers));
         }
-        self.unanswered.push_back((self.ping, self.covers));
     }
 }
 
@@ -107,12 +109,15 @@ impl Health {
         }
     }
 
-    /// Handles a pong. Only the pong to the newest ping counts; it implies all earlier ones.
+    /// Confirms what the ping with this number covers, and all earlier ones: a client may answer the newest ping only.
     pub(super) fn pong(&self, number: u32) {
-        let unanswered = &mut self.sending().unanswered;
-        let Some(place) = unanswered.iter().position(|(ping, _)| *ping == number) else { return };
-        if let Some((_, covers)) = unanswered.drain(..=place).next_back() {
+        let Sending { ping, unanswered, .. } = &mut *self.sending();
+        if number > *ping {
+            return;
+        }
+        while let Some((_, covers)) = unanswered.front().copied().filter(|(ping, _)| *ping <= number) {
             self.answered.fetch_max(covers, Ordering::Relaxed);
+            unanswered.pop_front();
         }
         if unanswered.is_empty() {
             *unanswered = VecDeque::new();
@@ -168,7 +173,8 @@ impl ConnectionHandle {
 
     /// Subtracts events that were counted but not queued, or were sent in the response to a poll.
     pub fn uncount_queued(&self, events: u64) {
-        self.health.events_queued.fetch_sub(events, Ordering::SeqCst);
+        let fewer = |queued: u64| Some(queued.saturating_sub(events));
+        let _before = self.health.events_queued.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fewer);
     }
 
     /// Sends a websocket ping between two frames; every client answers it. Its pong confirms the events that were written before;
@@ -265,6 +271,3 @@ impl ConnectionHandle {
         self.stream.strong_count() > 0
     }
 }
-
-/// The first byte of a ping.
-const PING: u8 = 0x89;

@@ -244,9 +244,7 @@ impl<G> TrackedStream<G> {
             }
         }
     }
-}
 
-impl<G> TrackedStream<G> {
     /// Counts the events in the first `written` bytes of these buffers.
     fn count_events(&mut self, bufs: &[IoSlice<'_>], mut written: usize) {
         if self.health.is_http.load(Ordering::Relaxed) {
@@ -268,9 +266,10 @@ impl<G> TrackedStream<G> {
 mod tests {
     use std::time::Duration;
 
-    use super::*;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
+
+    use super::*;
 
     async fn pair() -> (TrackedStream<()>, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{ASK_AFTER, Leaving, Presence};
+use super::{Leaving, PING_AFTER, Presence};
 use crate::domain::{ConnectionId, ConversationId, Seq, UserId};
 
 /// How a connection ended.
@@ -72,7 +72,7 @@ impl Presence {
     /// long.
     pub fn take_arrived(&self) -> Vec<(UserId, ConversationId, Seq)> {
         let mut arrived = Vec::new();
-        let ask_before = Instant::now().checked_sub(ASK_AFTER);
+        let ping_before = Instant::now().checked_sub(PING_AFTER);
         let mut users = self.listed.take();
         users.sort_unstable();
         users.dedup();
@@ -81,7 +81,7 @@ impl Presence {
                 stream.unlist();
                 let here = stream.take_arrived(stream.connection().arrived());
                 arrived.extend(here.into_iter().map(|(conversation, up_to)| (user, conversation, up_to)));
-                if ask_before.is_some_and(|before| stream.is_due_to_ask(before)) {
+                if ping_before.is_some_and(|before| stream.is_due_for_ping(before)) {
                     stream.connection().ping();
                 }
                 stream.list_again();

@@ -86,7 +86,7 @@ impl Gate {
         self.catching_up.as_deref()
     }
 
-    /// The same, to be changed.
+    /// Mutable access to [`catching_up`](Self::catching_up).
     pub(super) fn catching_up_mut(&mut self) -> Option<&mut CatchingUp> {
         self.catching_up.as_deref_mut()
     }

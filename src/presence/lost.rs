@@ -71,7 +71,7 @@ impl LostStreams {
     /// A client of this person has fetched a conversation up to here. A page fetches nothing when it reconnects.
     pub(super) fn confirm(&self, user: UserId, conversation: ConversationId, up_to: Seq) {
         for lost in self.0.get(&user).into_iter().flatten() {
-            if !matches!(lost.by, Recognized::ByPage(_)) {
+            if lost.by.fetches_what_it_lost() {
                 lost.stream.confirm(conversation, up_to);
             }
         }

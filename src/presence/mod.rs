@@ -32,7 +32,7 @@ use stream::Listed;
 pub use stream::{Begins, Span, Stream};
 
 /// How long after something was sent an unconfirmed client is pinged.
-const ASK_AFTER: Duration = Duration::from_millis(500);
+const PING_AFTER: Duration = Duration::from_millis(500);
 
 /// Result of sending an event on a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +74,12 @@ pub enum Recognized {
 }
 
 impl Recognized {
+    /// Whether the client fetches what it lost with a connection. A page that reconnects fetches nothing: if its person does, on
+    /// another page.
+    const fn fetches_what_it_lost(&self) -> bool {
+        !matches!(self, Self::ByPage(_))
+    }
+
     /// Whether clients that are recognized by these may be the same one. A page that is reloaded has another id, so the ids of pages
     /// are not compared.
     fn may_be(&self, other: &Self) -> bool {

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::gate::{Gate, Next};
 use super::in_flight::InFlight;
-use super::{Connection, Outgoing, Recognized, SendOutcome};
+use super::{Connection, Outgoing, SendOutcome};
 use crate::domain::{ConnectionId, ConversationId, DeskEvent, EntryEvent, Place, Seq, UserId};
 
 /// How a connection gets entries that are older than itself.
@@ -46,7 +46,7 @@ struct State {
     gate: Gate,
     in_flight: InFlight,
     /// When the client was last pinged because of what is in flight.
-    asked_at: Option<Instant>,
+    pinged_at: Option<Instant>,
     has_ended: bool,
 }
 
@@ -65,7 +65,7 @@ impl Stream {
             Begins::Live { reads } if reads || has_unsettled || !lost.is_empty() => Gate::closed(true, lost),
             Begins::Live { .. } | Begins::LiveAlone => Gate::default(),
         };
-        let state = State { gate, in_flight: InFlight::default(), asked_at: None, has_ended: false };
+        let state = State { gate, in_flight: InFlight::default(), pinged_at: None, has_ended: false };
         let (joined, state) = (Instant::now(), Mutex::new(state));
         Self { user, connection, begins, joined, state, listed, is_listed: AtomicBool::new(false) }
     }
@@ -231,11 +231,10 @@ impl Stream {
     pub(super) fn confirm(&self, conversation: ConversationId, up_to: Seq) {
         let mut state = self.state();
         state.in_flight.confirm(conversation, up_to);
-        // A page that has reconnected fetches nothing: it was another one.
-        if matches!(self.connection.recognized(), Recognized::ByPage(_)) {
+        let Some(catching_up) = state.gate.catching_up_mut() else { return };
+        if !self.connection.recognized().fetches_what_it_lost() {
             return;
         }
-        let Some(catching_up) = state.gate.catching_up_mut() else { return };
         for (_, first) in catching_up.lost.iter_mut().filter(|(lost, _)| *lost == conversation) {
             *first = up_to.next().max(*first);
         }
@@ -257,12 +256,12 @@ impl Stream {
 
     /// Whether its client is due to be pinged: something was sent before this instant and is still in flight, and it has not been
     /// pinged since then.
-    pub(super) fn is_due_to_ask(&self, before: Instant) -> bool {
+    pub(super) fn is_due_for_ping(&self, before: Instant) -> bool {
         let mut state = self.state();
         let is_due = state.in_flight.oldest().is_some_and(|oldest| oldest < before)
-            && state.asked_at.is_none_or(|asked_at| asked_at < before);
+            && state.pinged_at.is_none_or(|pinged_at| pinged_at < before);
         if is_due {
-            state.asked_at = Some(Instant::now());
+            state.pinged_at = Some(Instant::now());
         }
         is_due
     }

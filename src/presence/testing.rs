@@ -16,7 +16,7 @@ use crate::domain::{ConnectionId, DeskEvent};
 pub(crate) struct Record {
     pub(crate) revoked: Option<(Revoked, Instant)>,
     /// After how long to reconnect.
-    pub(crate) come_back: Option<Duration>,
+    pub(crate) reconnect_after: Option<Duration>,
     pub(crate) dismissed: Option<Instant>,
     /// How many entries.
     pub(crate) entries: u32,
@@ -98,8 +98,8 @@ impl Connection for Recorder {
     fn ping(&self) {
         self.record.send_modify(|record| record.pings += 1);
     }
-    fn announce_stop(&self, come_back: Duration) {
-        self.record.send_modify(|record| record.come_back = Some(come_back));
+    fn announce_stop(&self, reconnect_after: Duration) {
+        self.record.send_modify(|record| record.reconnect_after = Some(reconnect_after));
     }
     fn close_gracefully(&self) {
         self.record.send_modify(|record| record.dismissed = Some(Instant::now()));

@@ -81,16 +81,16 @@ async fn a_client_that_confirms_nothing_is_pinged_again_after_a_while() {
     scene.0.send(ANN, &DeskEvent::Entry(event(1)));
     scene.arrived();
     assert_eq!(tab.record().borrow().pings, 0);
-    advance(ASK_AFTER * 2).await;
+    advance(PING_AFTER * 2).await;
     scene.arrived();
     scene.arrived();
     assert_eq!(tab.record().borrow().pings, 1);
-    advance(ASK_AFTER * 2).await;
+    advance(PING_AFTER * 2).await;
     scene.arrived();
     assert_eq!(tab.record().borrow().pings, 2);
     tab.confirm();
     scene.arrived();
-    advance(ASK_AFTER * 2).await;
+    advance(PING_AFTER * 2).await;
     scene.arrived();
     assert_eq!(tab.record().borrow().pings, 2, "nothing is in flight any more");
 }

@@ -1,6 +1,6 @@
 // Actions of people on the dashboard-like page.
 
-import { Screen, signedIn } from './support/harness.mjs';
+import { DEADLINE, Screen, signedIn } from './support/harness.mjs';
 
 /** Opens the chat screen of somebody, signed in. */
 export async function openChat(t, place, account, options) {
@@ -13,12 +13,15 @@ export async function openChat(t, place, account, options) {
  * Opens an agent's conversation with a customer from the list.
  *
  * The page takes the list out while it loads it, which it does for each message that it receives, also for what was missed before it was
- * opened. A click during which that happens is lost, so it is repeated, as a person does. One that is not lost shows the pane at once.
+ * opened. A click at that moment is lost, so it is repeated, as a person does. One that is not lost shows the pane at once.
  */
 export async function openPane(screen, { name }) {
   const pane = screen.page.locator('#pane');
-  do await screen.click('.person', { hasText: name });
-  while (!(await pane.isVisible()));
+  const until = Date.now() + DEADLINE;
+  do {
+    if (Date.now() > until) throw new Error(`the conversation with ${name} does not open`);
+    await screen.click('.person', { hasText: name });
+  } while (!(await pane.isVisible()));
   await screen.page.locator('#input:enabled').waitFor();
 }
 

@@ -8,7 +8,7 @@ use tokio::time::sleep;
 
 use crate::support::{Account, SOON, TestServer, Wire, enter, settle, text};
 
-/// Longer than any message takes on the way here.
+/// Longer than the half second after which anything that a client sent once confirmed a message.
 const LONG: Duration = Duration::from_millis(900);
 
 /// Says something to somebody.
@@ -35,7 +35,8 @@ async fn a_client_that_sends_and_does_not_read_receives_everything_on_its_next_c
     let typing = json!(["typing", {"receiverId": ada.id.to_string()}]);
     assert!(deaf.send(format!("42{typing}")).await);
     desk.wait_for("user-typing", SOON).await.unwrap();
-    sleep(LONG).await;
+    // Longer than the two seconds after which the end of a connection once confirmed a message.
+    sleep(LONG * 2).await;
     drop(deaf);
     let back = Client::connect(&server.url).await.unwrap();
     back.emit_ack("authenticate", json!({"token": ann.token})).await.unwrap();
@@ -52,7 +53,7 @@ async fn somebody_else_on_the_same_socket_does_not_confirm_what_was_sent_to_the_
     say(&desk, &ann, "one").await;
     let authenticate = json!(["authenticate", ben.token]);
     assert!(deaf.send(format!("42{authenticate}")).await);
-    sleep(LONG).await;
+    while desk.wait_for("user-online", SOON).await.unwrap()["userId"] != ben.id.to_string() {}
     drop(deaf);
     let back = Client::connect(&server.url).await.unwrap();
     back.emit_ack("authenticate", json!({"token": ann.token})).await.unwrap();

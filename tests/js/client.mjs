@@ -149,6 +149,12 @@ export class Client {
     await this.roundTrip();
   }
 
+  /** Waits for so many pings of the heartbeat. */
+  async heartbeats(count) {
+    let pings = 0;
+    await new Promise((resolve) => this.socket.io.on('ping', () => (pings += 1) === count && resolve()));
+  }
+
   emit(...args) {
     this.socket.emit(...args);
   }

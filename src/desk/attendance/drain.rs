@@ -64,7 +64,7 @@ async fn drain_all(mut connections: Vec<Arc<dyn Connection>>) {
     }
 }
 
-/// Pings all clients, and waits shortly until they have confirmed everything that was sent before this instant.
+/// Pings the clients that have not confirmed everything that was sent before this instant, and waits briefly until they have.
 async fn confirm(connections: &[Arc<dyn Connection>], before: Instant) {
     let deadline = Instant::now() + CONFIRMED_WITHIN;
     while Instant::now() < deadline {
@@ -102,9 +102,13 @@ mod tests {
         let begun = Instant::now();
         drain_all(connections.iter().map(|one| one.clone() as _).collect()).await;
         let told: Vec<_> = connections.iter().map(|one| one.record()).collect();
-        let come_back: Vec<Duration> = told.iter().map(|one| one.borrow().come_back.unwrap()).collect();
-        assert!(come_back.iter().all(|after| *after <= Duration::from_secs(2)), "{:?}", come_back.iter().max());
-        assert!(most_in_a_slice(come_back.into_iter()) <= 500, "many come back in one moment");
+        let reconnect_after: Vec<Duration> = told.iter().map(|one| one.borrow().reconnect_after.unwrap()).collect();
+        assert!(
+            reconnect_after.iter().all(|after| *after <= Duration::from_secs(2)),
+            "{:?}",
+            reconnect_after.iter().max()
+        );
+        assert!(most_in_a_slice(reconnect_after.into_iter()) <= 500, "many come back in one moment");
 
         let ended = || told.iter().map(|one| one.borrow().dismissed.unwrap() - begun);
         assert!(ended().min().unwrap() >= GOING_OUT, "ended before they could have been told");
@@ -113,10 +117,30 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn clients_are_pinged_and_have_a_moment_to_confirm() {
+        for confirms in [true, false] {
+            let connection = Recorder::new();
+            tokio::time::advance(Duration::from_millis(1)).await;
+            let (begun, confirming) = (Instant::now(), connection.clone());
+            let confirm = async move {
+                sleep(GOING_OUT + Duration::from_millis(10)).await;
+                if confirms {
+                    confirming.confirm();
+                }
+            };
+            tokio::join!(drain_all(vec![connection.clone()]), confirm);
+            let record = connection.record();
+            let took = record.borrow().dismissed.unwrap() - begun;
+            assert!(record.borrow().pings > 0);
+            assert_eq!(took < GOING_OUT + CONFIRMED_WITHIN, confirms, "{took:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_few_are_told_to_come_back_at_once() {
         let connection = Recorder::new();
         drain_all(vec![connection.clone()]).await;
-        assert!(connection.record().borrow().come_back.unwrap() < Duration::from_millis(1));
+        assert!(connection.record().borrow().reconnect_after.unwrap() < Duration::from_millis(1));
         assert!(connection.record().borrow().dismissed.is_some());
     }
 }

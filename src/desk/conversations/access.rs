@@ -43,7 +43,7 @@ pub struct ConversationAccess {
     pub may_write: bool,
 }
 
-/// Why not.
+/// Why access was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum AccessError {
     /// There is no such conversation with the desk.
@@ -65,7 +65,7 @@ impl Conversations {
     ///
     /// # Errors
     /// [`AccessError`] if it is refused, or the store fails.
-    #[tracing::instrument(level = "debug", name = "desk.access_conversation", skip_all, fields(name = ?name))]
+    #[tracing::instrument(level = "debug", name = "desk.access_conversation", skip_all)]
     pub async fn access(
         &self,
         name: ConversationName,

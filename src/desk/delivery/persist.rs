@@ -16,7 +16,7 @@ impl Delivery {
         let mut tick = tokio::time::interval(PERIOD);
         loop {
             tick.tick().await;
-            if !self.persist(self.0.receipts.take_unwritten()).await {
+            if !self.persist(self.0.receipts.unwritten()).await {
                 tokio::time::sleep(RETRY).await;
             }
         }
@@ -24,7 +24,7 @@ impl Delivery {
 
     /// Persists everything at once. To be called when all connections are closed.
     pub async fn flush(&self) {
-        self.persist(self.0.receipts.take_all_unwritten()).await;
+        self.persist(self.0.receipts.all_unwritten()).await;
     }
 
     /// Moves the cursors by what has arrived, and persists them with these receipts. False if the store failed; all of them are
@@ -33,30 +33,17 @@ impl Delivery {
         for (user, conversation, up_to) in self.0.presence.take_arrived() {
             self.0.cursors.advance(user, conversation, up_to);
         }
-        let mut taken = Taken { receipts, delivery: self };
-        let moved = MovedCursors { delivered: self.0.cursors.unwritten(), receipts: taken.receipts.clone() };
+        let moved = MovedCursors { delivered: self.0.cursors.unwritten(), receipts };
         if moved.is_empty() {
             return true;
         }
         let is_written = self.0.persist_failures.note(&self.0.store.advance_cursors(moved.clone()).await);
         if is_written {
             self.0.cursors.written(&moved.delivered);
-            taken.receipts.clear();
+            self.0.receipts.written(&moved.receipts);
         }
         let (cursors, receipts) = (moved.delivered.len(), moved.receipts.len());
         tracing::debug!(cursors, receipts, is_written, "Persisted cursors and receipts");
         is_written
-    }
-}
-
-/// Receipts that are being written. They are put back unless that succeeds, also if the task is cancelled.
-struct Taken<'a> {
-    receipts: Vec<Receipt>,
-    delivery: &'a Delivery,
-}
-
-impl Drop for Taken<'_> {
-    fn drop(&mut self) {
-        self.delivery.0.receipts.put_back(&self.receipts);
     }
 }

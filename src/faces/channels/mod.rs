@@ -29,6 +29,7 @@ use crate::accounts::Accounts;
 use crate::desk::Desk;
 use crate::desk::messages::{Addressee, SendMessage};
 use crate::domain::{ConnectionId, ConversationId, MessageExtras, Person, Timestamp};
+use crate::limits::Limits;
 use crate::net::Heartbeat;
 use response_first::PendingResponses;
 
@@ -56,15 +57,16 @@ pub struct ChannelsSettings {
 pub(super) struct Channels {
     pub(super) desk: Desk,
     pub(super) accounts: Arc<Accounts>,
+    pub(super) limits: Arc<Limits>,
     pub(super) settings: ChannelsSettings,
     pub(super) pending_responses: Arc<PendingResponses>,
     pub(super) sockets: Sockets,
 }
 
 impl Channels {
-    pub(super) fn new(desk: Desk, accounts: Arc<Accounts>, settings: ChannelsSettings) -> Self {
+    pub(super) fn new(desk: Desk, accounts: Arc<Accounts>, limits: Arc<Limits>, settings: ChannelsSettings) -> Self {
         let sockets = Sockets::new(settings.heartbeat);
-        Self { desk, accounts, settings, pending_responses: Arc::default(), sockets }
+        Self { desk, accounts, limits, settings, pending_responses: Arc::default(), sockets }
     }
 }
 

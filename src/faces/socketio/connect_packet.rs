@@ -13,12 +13,13 @@ use std::fmt::Display;
 use axum::body::Body;
 use axum::http::header::CONTENT_LENGTH;
 use axum::response::Response;
-use http_body_util::BodyExt as _;
 use parking_lot::Mutex;
 
+use super::packets;
 use crate::net::ConnectionHandle;
 
-/// The CONNECT packets of one session, one per namespace, until they were sent in the response to a poll or a websocket carries the socket.
+/// The CONNECT packets of one session, one per namespace, until they were sent in the response to a poll or a websocket carries the
+/// socket.
 #[derive(Debug, Default)]
 pub(in crate::faces) struct ConnectPacket(Mutex<Vec<Packet>>);
 
@@ -57,23 +58,21 @@ impl ConnectPacket {
 
     /// The response to a poll, with the `pid` if it contains the packet.
     pub(in crate::faces) async fn in_response(&self, response: Response) -> Response {
-        let (mut head, body) = response.into_parts();
-        // engineioxide has the whole body before it responds.
-        let Ok(body) = body.collect().await else {
-            tracing::debug!("The response to a poll was cut short");
-            return Response::from_parts(head, Body::empty());
-        };
-        let body = body.to_bytes();
-        let Ok(mut text) = String::from_utf8(body.to_vec()) else {
-            return Response::from_parts(head, Body::from(body));
-        };
+        let (mut response, body) = packets::read(response).await;
+        let Ok(text) = std::str::from_utf8(&body) else { return response };
+        let mut changed: Option<String> = None;
         self.packets().retain(|Packet { without, with }| {
-            let Some((before, after)) = text.split_once(without.as_str()) else { return true };
-            text = format!("{before}{with}{after}");
-            head.headers.remove(CONTENT_LENGTH);
-            false
+            let is_here = changed.as_deref().unwrap_or(text).contains(without.as_str());
+            if is_here {
+                changed = Some(changed.as_deref().unwrap_or(text).replacen(without.as_str(), with, 1));
+            }
+            !is_here
         });
-        Response::from_parts(head, Body::from(text))
+        if let Some(changed) = changed {
+            response.headers_mut().remove(CONTENT_LENGTH);
+            *response.body_mut() = Body::from(changed);
+        }
+        response
     }
 
     fn packets(&self) -> parking_lot::MutexGuard<'_, Vec<Packet>> {

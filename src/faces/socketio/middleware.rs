@@ -22,8 +22,7 @@ use super::transports::Transports;
 use crate::accounts::Accounts;
 use crate::auth::Subject;
 use crate::limits::{Action, Limits, RateLimited};
-use crate::net::retry_later;
-use crate::net::{ClientAddress, ConnectionHandle};
+use crate::net::{ClientAddress, ConnectionHandle, retry_later};
 
 /// State of [`guard`].
 #[derive(Clone)]

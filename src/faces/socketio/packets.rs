@@ -1,10 +1,35 @@
 //! The packets in the response to a poll.
 
+use axum::body::Body;
+use axum::http::StatusCode;
+use axum::response::Response;
+use bytes::Bytes;
+use http_body_util::BodyExt as _;
+
 /// Separates packets of Engine.IO 4, and occurs in none of them.
 pub(super) const SEPARATOR: u8 = 0x1e;
 
 /// What an event begins with: an Engine.IO message that is a Socket.IO EVENT.
 const EVENT: &[u8] = b"42";
+
+/// Reads the packets of a response. They are still in it afterwards.
+pub(super) async fn read(response: Response) -> (Response, Bytes) {
+    if response.status() != StatusCode::OK {
+        return (response, Bytes::new());
+    }
+    let (head, body) = response.into_parts();
+    // engineioxide has the whole body before it responds.
+    match body.collect().await {
+        Ok(body) => {
+            let packets = body.to_bytes();
+            (Response::from_parts(head, Body::from(packets.clone())), packets)
+        }
+        Err(error) => {
+            tracing::debug!(%error, "The response to a poll was cut short");
+            (Response::from_parts(head, Body::empty()), Bytes::new())
+        }
+    }
+}
 
 /// Number of Socket.IO events in a response.
 pub(super) fn count_events(response: &[u8], is_eio3: bool) -> u64 {

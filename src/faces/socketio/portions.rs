@@ -7,11 +7,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::http::StatusCode;
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
-use http_body_util::BodyExt as _;
 use parking_lot::{Mutex, MutexGuard};
 use socketioxide::socket::Sid;
 
@@ -68,28 +66,12 @@ impl Portions {
     }
 }
 
-/// Reads the packets of a response. They are still in it afterwards.
-pub(super) async fn read(response: Response) -> (Response, Bytes) {
-    if response.status() != StatusCode::OK {
-        return (response, Bytes::new());
-    }
-    let (head, body) = response.into_parts();
-    // engineioxide has the whole body before it responds.
-    match body.collect().await {
-        Ok(body) => {
-            let packets = body.to_bytes();
-            (Response::from_parts(head, Body::from(packets.clone())), packets)
-        }
-        Err(error) => {
-            tracing::debug!(%error, "The response to a poll was cut short");
-            (Response::from_parts(head, Body::empty()), Bytes::new())
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use http_body_util::BodyExt as _;
+
     use super::*;
+    use crate::faces::socketio::packets::read;
 
     async fn packets(response: Response) -> Vec<String> {
         let length =

@@ -8,7 +8,7 @@
 
 use std::fmt::Display;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
@@ -32,6 +32,9 @@ const UNPOLLED: usize = MAX_MESSAGE as usize / 4;
 /// How long a client may take to answer once its person has connected elsewhere.
 const ANSWER: Duration = Duration::from_millis(2500);
 
+/// When a client is pinged for the second time.
+const SECOND_PING: Duration = Duration::from_millis(500);
+
 /// Interval between attempts to ping a client.
 const PING_AGAIN: Duration = Duration::from_millis(20);
 
@@ -49,8 +52,6 @@ pub(in crate::faces) struct Transport {
     pub(in crate::faces) connect_packet: ConnectPacket,
     /// Cancelled to close the session of a polling client; `None` for a websocket.
     ended: Option<CancellationToken>,
-    /// Number of sockets that use it, of different namespaces.
-    sockets: AtomicUsize,
 }
 
 /// What may be queued for the client, and what it has received.
@@ -87,7 +88,6 @@ impl Transport {
             }),
             connect_packet: ConnectPacket::default(),
             ended: Some(CancellationToken::new()),
-            sockets: AtomicUsize::new(1),
         }
     }
 
@@ -99,20 +99,9 @@ impl Transport {
         transport
     }
 
-    /// Closes the websocket; `None` while there is none.
+    /// The websocket; `None` while there is none.
     pub(in crate::faces) fn connection_handle(&self) -> Option<&ConnectionHandle> {
         self.websocket.get()
-    }
-
-    /// Another socket of the same session uses it. Returns false if the last one has closed already.
-    pub(super) fn share(&self) -> bool {
-        let more = |sockets| (sockets > 0).then_some(sockets + 1);
-        self.sockets.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).is_ok()
-    }
-
-    /// A socket has closed. Returns whether it was the last one.
-    pub(super) fn leave(&self) -> bool {
-        self.sockets.fetch_sub(1, Ordering::AcqRel) == 1
     }
 
     /// Closes the session of a polling client, with the response to its current or next poll.
@@ -129,7 +118,7 @@ impl Transport {
 
     /// Pings the client, if a websocket carries the socket; polls prove enough otherwise. Returns false if it cannot be pinged now.
     pub(in crate::faces) fn ping(&self) -> bool {
-        self.is_websocket() && self.connection_handle().is_some_and(ConnectionHandle::ping)
+        self.carrier().is_some_and(ConnectionHandle::ping)
     }
 
     /// Pings the client and waits. Returns false if it does not answer, which means that it is dead. For a polling client, what was sent
@@ -147,7 +136,7 @@ impl Transport {
         };
         drop(timeout_at(began + ANSWER, first_ping).await);
         // An event that was still queued at the first ping is confirmed by the second one.
-        sleep_until(began + ANSWER / 5).await;
+        sleep_until(began + SECOND_PING).await;
         let _is_sent = self.ping();
         sleep_until(began + ANSWER).await;
         if let Some(websocket) = self.connection_handle() {
@@ -175,10 +164,12 @@ impl Transport {
         {
             let is_held = {
                 let mut waiting = self.waiting();
-                if self.is_websocket.swap(true, Ordering::AcqRel) {
+                if self.is_websocket() {
                     return;
                 }
+                // Before the websocket can be pinged: a ping confirms what is written, if everything that is queued is counted.
                 websocket.count_queued(std::mem::take(&mut waiting.queued));
+                self.is_websocket.store(true, Ordering::Release);
                 waiting.is_held
             };
             self.connect_packet.leave_to_websocket();
@@ -189,28 +180,31 @@ impl Transport {
         }
     }
 
-    /// Counts an event, before it is queued. If it cannot be queued, it has to be [uncounted](Self::uncount_event).
+    /// Counts an event, before it is queued. If it cannot be queued, it has to be [uncounted](Self::uncount_events).
     pub(in crate::faces) fn count_event(&self) {
+        if let Some(websocket) = self.carrier() {
+            return websocket.count_queued(1);
+        }
         let mut waiting = self.waiting();
-        match self.connection_handle().filter(|_| self.is_websocket()) {
+        match self.carrier() {
             Some(websocket) => websocket.count_queued(1),
             None => waiting.queued += 1,
         }
     }
 
-    /// An event that was counted could not be queued.
-    pub(in crate::faces) fn uncount_event(&self) {
-        self.carried_by_poll(1);
-    }
-
-    /// Notes that so many events are in the response to a poll.
-    pub(in crate::faces) fn carried_by_poll(&self, events: u64) {
+    /// Subtracts events that could not be queued, or that are in the response to a poll. Such a response may be counted after the upgrade
+    /// was noticed.
+    pub(in crate::faces) fn uncount_events(&self, events: u64) {
         let mut waiting = self.waiting();
-        match self.connection_handle().filter(|_| self.is_websocket()) {
-            // The upgrade was noticed before this response was counted.
+        match self.carrier() {
             Some(websocket) => websocket.uncount_queued(events),
             None => waiting.queued = waiting.queued.saturating_sub(events),
         }
+    }
+
+    /// The websocket, once it carries the socket. It does so until the end.
+    fn carrier(&self) -> Option<&ConnectionHandle> {
+        self.connection_handle().filter(|_| self.is_websocket())
     }
 
     /// Sets whether a part of the last response to a poll is held back, or was lost.

@@ -11,8 +11,8 @@ use socketioxide::socket::Sid;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::packets::count_events;
-use super::portions::{self, Portions};
+use super::packets::{self, count_events};
+use super::portions::Portions;
 use super::query::Query;
 use super::session::Session;
 use super::transport::Transport;
@@ -26,7 +26,8 @@ pub(in crate::faces) struct Transports {
 }
 
 enum Known {
-    Socket(Weak<Transport>),
+    /// The transport of this many sockets, one per namespace.
+    Sockets(Weak<Transport>, usize),
     /// A websocket to which the client was upgraded before it connected to a namespace.
     Websocket(ConnectionHandle),
 }
@@ -34,14 +35,14 @@ enum Known {
 impl Known {
     fn websocket(self) -> Option<ConnectionHandle> {
         match self {
-            Self::Socket(transport) => transport.upgrade()?.connection_handle().cloned(),
+            Self::Sockets(transport, _) => transport.upgrade()?.connection_handle().cloned(),
             Self::Websocket(websocket) => Some(websocket),
         }
     }
 
     fn is_alive(&self) -> bool {
         match self {
-            Self::Socket(transport) => transport.strong_count() > 0,
+            Self::Sockets(transport, _) => transport.strong_count() > 0,
             Self::Websocket(websocket) => websocket.is_open(),
         }
     }
@@ -59,34 +60,37 @@ impl Transports {
     /// The transport of a new socket that began by polling.
     fn of_polling(&self, session: Sid) -> Arc<Transport> {
         let mut all = self.all();
-        if let Some(Known::Socket(known)) = all.get(&session)
-            && let Some(transport) = known.upgrade().filter(|transport| transport.share())
+        if let Some(Known::Sockets(known, sockets)) = all.get_mut(&session)
+            && let Some(transport) = known.upgrade()
         {
+            *sockets += 1;
             return transport;
         }
         let transport = Arc::new(Transport::new());
-        let before = insert(&mut all, session, Known::Socket(Arc::downgrade(&transport)));
+        let before = insert(&mut all, session, Known::Sockets(Arc::downgrade(&transport), 1));
         if let Some(websocket) = before.and_then(Known::websocket) {
             transport.carry(&websocket);
         }
         transport
     }
 
-    /// Removes a closed socket, with its transport if no other socket uses it. Its client may connect to the namespace again on the same websocket.
-    pub(in crate::faces) fn closed(&self, session: Sid, transport: &Arc<Transport>) {
+    /// Removes a closed socket, with its transport if no other socket uses it. Its client may connect to the namespace again on the
+    /// same websocket.
+    pub(in crate::faces) fn closed(&self, session: Sid, transport: &Transport) {
         let mut all = self.all();
-        if transport.leave()
-            && let Some(Known::Socket(known)) = all.get(&session)
-            && std::ptr::eq(known.as_ptr(), &raw const **transport)
-        {
-            match transport.connection_handle() {
-                Some(websocket) if websocket.is_open() => {
-                    all.insert(session, Known::Websocket(websocket.clone()));
-                }
-                Some(_) | None => {
-                    drop(all.remove(&session));
-                    self.portions.forget(session);
-                }
+        // A socket that began with a websocket is not here.
+        let Some(Known::Sockets(_, sockets)) = all.get_mut(&session) else { return };
+        *sockets -= 1;
+        if *sockets > 0 {
+            return;
+        }
+        match transport.connection_handle() {
+            Some(websocket) if websocket.is_open() => {
+                all.insert(session, Known::Websocket(websocket.clone()));
+            }
+            Some(_) | None => {
+                drop(all.remove(&session));
+                self.portions.forget(session);
             }
         }
     }
@@ -102,41 +106,41 @@ impl Transports {
     /// accept any number of packets.
     pub(in crate::faces) async fn first_portion(&self, session: Sid, response: Response, is_eio3: bool) -> Response {
         let is_whole = is_eio3 || self.is_upgrading(session) || !self.all().contains_key(&session);
-        let (response, packets) = portions::read(response).await;
-        let events = count_events(&packets, is_eio3);
-        let response = if is_whole { response } else { self.portions.first(session, response, packets) };
-        if let Some(Known::Socket(transport)) = self.all().get(&session)
-            && let Some(transport) = transport.upgrade()
-        {
-            transport.carried_by_poll(events);
-            if !is_whole {
-                transport.holds_back(self.portions.holds(session));
-            }
+        let (response, packets) = packets::read(response).await;
+        if let Some(transport) = self.transport(session) {
+            transport.uncount_events(count_events(&packets, is_eio3));
         }
+        if is_whole {
+            return response;
+        }
+        let response = self.portions.first(session, response, packets);
+        self.update_held(session);
         response
     }
 
     fn update_held(&self, session: Sid) {
-        let is_held = self.portions.holds(session);
-        if let Some(Known::Socket(transport)) = self.all().get(&session)
-            && let Some(transport) = transport.upgrade()
-        {
-            transport.holds_back(is_held);
+        if let Some(transport) = self.transport(session) {
+            transport.holds_back(self.portions.holds(session));
+        }
+    }
+
+    /// The transport of a session, if a socket uses it.
+    fn transport(&self, session: Sid) -> Option<Arc<Transport>> {
+        match self.all().get(&session)? {
+            Known::Sockets(transport, _) => transport.upgrade(),
+            Known::Websocket(_) => None,
         }
     }
 
     /// A token that is cancelled when the polling session closes; `None` if the session is unknown.
     pub(in crate::faces) fn ended(&self, session: Sid) -> Option<CancellationToken> {
-        match self.all().get(&session)? {
-            Known::Socket(transport) => transport.upgrade()?.ended(),
-            Known::Websocket(_) => None,
-        }
+        self.transport(session)?.ended()
     }
 
     /// Whether an upgrade of a session is in progress.
     pub(in crate::faces) fn is_upgrading(&self, session: Sid) -> bool {
         match self.all().get(&session) {
-            Some(Known::Socket(transport)) => transport.upgrade().is_some_and(|transport| transport.is_upgrading()),
+            Some(Known::Sockets(transport, _)) => transport.upgrade().is_some_and(|transport| transport.is_upgrading()),
             Some(Known::Websocket(websocket)) => websocket.is_open(),
             None => false,
         }
@@ -157,18 +161,12 @@ impl Transports {
     }
 
     fn polling(&self, query: &Query) -> Option<Arc<Transport>> {
-        let session = query.session.filter(|_| query.is_polling)?;
-        match self.all().get(&session)? {
-            Known::Socket(transport) => transport.upgrade(),
-            Known::Websocket(_) => None,
-        }
+        self.transport(query.session.filter(|_| query.is_polling)?)
     }
 
     /// Notes that a poll of this session has been waiting since `asked`.
     pub(in crate::faces) fn waits(&self, session: Sid, asked: Instant) {
-        if let Some(Known::Socket(transport)) = self.all().get(&session)
-            && let Some(transport) = transport.upgrade()
-        {
+        if let Some(transport) = self.transport(session) {
             transport.polls_since(asked);
         }
     }
@@ -186,7 +184,7 @@ impl Transports {
         }
         let mut all = self.all();
         match all.get(&session) {
-            Some(Known::Socket(transport)) => {
+            Some(Known::Sockets(transport, _)) => {
                 if let Some(transport) = transport.upgrade() {
                     transport.carry(&websocket);
                 }
@@ -198,10 +196,7 @@ impl Transports {
 
     /// The transport of a polling session whose CONNECT packet has not been sent yet.
     pub(in crate::faces) fn awaiting_connect_packet(&self, query: &Query) -> Option<Arc<Transport>> {
-        match self.all().get(&query.session?)? {
-            Known::Socket(transport) => transport.upgrade().filter(|transport| transport.connect_packet.is_due()),
-            Known::Websocket(_) => None,
-        }
+        self.transport(query.session?).filter(|transport| transport.connect_packet.is_due())
     }
 
     fn all(&self) -> MutexGuard<'_, HashMap<Sid, Known>> {
@@ -231,11 +226,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_session_is_removed_with_its_newest_socket() {
+    async fn a_session_is_removed_with_its_last_socket() {
         let (transports, session) = (Transports::default(), Sid::new());
         let (older, newer) = (transports.of_polling(session), transports.of_polling(session));
+        assert!(Arc::ptr_eq(&older, &newer), "sockets of one session share its transport");
         transports.closed(session, &older);
-        assert_eq!(transports.all().len(), 1, "it has reconnected");
+        assert_eq!(transports.all().len(), 1, "another socket uses it");
         let poll = Query::of(Some(&format!("EIO=4&transport=polling&sid={session}")));
         let before = newer.polled_at();
         transports.polled(&poll);

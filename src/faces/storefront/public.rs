@@ -21,7 +21,9 @@ use crate::faces::channels::body::Fields;
 use crate::faces::channels::caller::{Anybody, Caller};
 use crate::faces::channels::reply::Problem;
 use crate::faces::http::cookies;
-use crate::net::ServerUrl;
+use crate::faces::limits::too_many;
+use crate::limits::Action;
+use crate::net::{ClientAddress, ServerUrl};
 
 /// Messages per room in the list of a server with `open_public_rooms`.
 const OF_EACH: usize = 100;
@@ -46,6 +48,7 @@ async fn list(
     who: Anybody,
     method: Method,
     headers: HeaderMap,
+    address: ClientAddress,
     paging: Paging,
 ) -> Result<Response, Problem> {
     let server_url = &paging.server_url;
@@ -66,6 +69,9 @@ async fn list(
         return Ok(Json(paging.page(full, count)?).into_response());
     }
     if is_visitors_page {
+        if let Err(limited) = channels.limits.take_for(Action::Room, address.source(), None) {
+            return Ok(too_many(limited));
+        }
         let visitor = channels.accounts.new_visitor(VisitorDetails::default()).await?;
         let response = own_page(&channels, Some(&visitor.user), &paging).await?;
         return Ok(with_session(server_url, response, &visitor.secret));

@@ -178,12 +178,8 @@ impl ConversationStore for MongoStore {
         };
         let (of_people, of_sides) =
             (moved.delivered.into_iter().map(delivered), moved.receipts.into_iter().map(receipt));
-        within(async {
-            self.shared.update_all(DELIVERED, of_people.collect()).await?;
-            self.shared.update_all(CONVERSATIONS, of_sides.collect()).await
-        })
-        .await
-        .map(drop)
+        self.shared.update_all(DELIVERED, of_people.collect()).await?;
+        self.shared.update_all(CONVERSATIONS, of_sides.collect()).await.map(drop)
     }
 
     async fn delivered(&self, id: ConversationId, user: UserId) -> Result<Option<Seq>, StoreError> {

@@ -2,12 +2,12 @@
 //!
 //! # The log is the source of truth
 //!
-//! `entries` is the log, with one document per entry of every kind; all other data follows from it. An entry gets its
+//! `entries` is the log, with one document per entry of every kind. An entry gets its
 //! seq by being inserted: a unique index over `(conversation, seq)` lets one writer win, and seq *n* + 1 is tried only
 //! after *n* is known to be stored, so neither a crash nor a second process can leave a gap or a duplicate. No
 //! transaction is needed.
 //!
-//! Everything else is derived from the log and repaired from it:
+//! The projections are derived from the log and repaired from it:
 //!
 //! * `conversations` has the fixed facts and the projections of [`Summary`](crate::domain::Summary). An update is
 //!   guarded by `lastSeq`, so it only moves forward; a reader that finds it behind the log applies the missing entries

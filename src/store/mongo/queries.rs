@@ -6,7 +6,9 @@ use bson::oid::ObjectId;
 use bson::{Bson, DateTime, Document, Uuid, doc};
 
 use super::documents::{int, object_id, projection, side_to_int};
-use crate::domain::{ClientMessageId, ConversationId, Email, Members, MessageId, Role, Seq, Side, Summary, UserId};
+use crate::domain::{
+    AccountStatus, ClientMessageId, ConversationId, Email, Members, MessageId, Role, Seq, Side, Summary, UserId,
+};
 
 /// Lower than every id. A range above it means "is an id", and unlike `$ne` it is served by an index.
 const NO_ID: ObjectId = ObjectId::from_bytes([0; 12]);
@@ -268,9 +270,9 @@ pub(super) fn user(id: UserId) -> Document {
     doc! { "_id": object_id(id.bytes()) }
 }
 
-/// An account, unless it is blocked: a status that is none of these is read as blocked, and a missing one as unverified.
+/// An account, unless it is blocked: an unknown status is read as blocked, a missing one as unverified.
 pub(super) fn user_unless_blocked(id: UserId) -> Document {
-    doc! { "_id": object_id(id.bytes()), "status": { "$in": ["unverified", "active", null] } }
+    doc! { "_id": object_id(id.bytes()), "status": { "$in": [AccountStatus::Unverified.word(), AccountStatus::Active.word(), Bson::Null] } }
 }
 
 /// An account that has no number yet.

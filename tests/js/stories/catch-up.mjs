@@ -80,14 +80,13 @@ export default function stories(start) {
     assert.deepEqual(heard(ann), ['one', 'two']);
   });
 
-  test('nor if the client has sent nothing since, but has answered pings', async (t) => {
+  test('messages received live are not sent again to a client that only answered pings', async (t) => {
     const server = await start(t, '--ping-interval', '300ms', '--ping-timeout', '2s');
     const [admin, ann] = [await server.signIn(server.admin), await server.signIn(server.ann)];
     await admin.send(server.ann, 'one');
     await ann.waitFor('receive-message');
     // Long enough for the pongs to prove that everything has arrived.
-    let pings = 0;
-    await new Promise((resolve) => ann.socket.io.on('ping', () => (pings += 1) === 10 && resolve()));
+    await ann.heartbeats(10);
     await ann.drop();
     await ann.waitFor('<connect>');
     await ann.waitFor('authenticated');
@@ -95,7 +94,7 @@ export default function stories(start) {
     assert.deepEqual(heard(ann), ['one']);
   });
 
-  test('nor to a client that authenticates while its transport changes', async (t) => {
+  test('messages received live are not sent again to a client that authenticates while its transport changes', async (t) => {
     const server = await start(t, '--ping-interval', '300ms', '--ping-timeout', '2s');
     const admin = await server.signIn(server.admin);
     const ann = server.client('ann');
@@ -103,8 +102,7 @@ export default function stories(start) {
     await ann.signIn(server.token(server.ann));
     await admin.send(server.ann, 'one');
     await ann.waitFor('receive-message');
-    let pings = 0;
-    await new Promise((resolve) => ann.socket.io.on('ping', () => (pings += 1) === 10 && resolve()));
+    await ann.heartbeats(10);
     await ann.drop();
     await ann.waitFor('<connect>');
     await ann.waitFor('authenticated');
@@ -165,7 +163,7 @@ export default function stories(start) {
     const [admin, ann] = [await server.signIn(server.admin), await server.signIn(server.ann)];
     await admin.send(server.ann, 'one');
     await ann.waitFor('receive-message');
-    // A server that stops asks for it on a websocket, while the last response to a poll may be lost.
+    // A server that stops pings its websockets and waits for the pongs. Nothing proves that the last response to a poll has arrived.
     if (ann.socket.io.engine.transport.name === 'polling') await ann.settle();
     await server.restart();
     await ann.waitFor('<connect>');

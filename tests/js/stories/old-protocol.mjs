@@ -46,8 +46,7 @@ export default function stories(start) {
       await admin.send(server.ann, 'one');
       await ann.waitFor('receive-message');
       // Long enough for the server to know that it has arrived.
-      let pongs = 0;
-      await new Promise((resolve) => ann.socket.io.on('pong', () => (pongs += 1) === 10 && resolve()));
+      await ann.heartbeats(10);
       await ann.drop();
       await ann.waitFor('<connect>');
       await ann.waitFor('authenticated');

@@ -153,42 +153,39 @@ impl Receipts {
         due.extend(in_process.drain());
     }
 
-    /// Receipts that have changed since they were written, except those that are still to be compared with the stored ones: what
-    /// this process writes first would look as if it had been announced already, and never would be.
-    pub(super) fn take_unwritten(&self) -> Vec<Receipt> {
-        self.take_unwritten_if(|track, is_due| track.is_loaded || !is_due)
+    /// Receipts that have changed since they were persisted, except those that are still to be compared with the stored ones: what
+    /// this process persists first would look as if it had been announced already, and never would be.
+    pub(super) fn unwritten(&self) -> Vec<Receipt> {
+        self.unwritten_if(|track, is_due| track.is_loaded || !is_due)
     }
 
     /// The same, with those that have not been compared. For a process that stops.
-    pub(super) fn take_all_unwritten(&self) -> Vec<Receipt> {
-        self.take_unwritten_if(|_, _| true)
+    pub(super) fn all_unwritten(&self) -> Vec<Receipt> {
+        self.unwritten_if(|_, _| true)
     }
 
-    fn take_unwritten_if(&self, may_be_written: impl Fn(&Track, bool) -> bool) -> Vec<Receipt> {
+    fn unwritten_if(&self, may_be_written: impl Fn(&Track, bool) -> bool) -> Vec<Receipt> {
+        let Tracks { by_key, unwritten, due, in_process } = &*self.tracks();
+        let receipt = |key: &Key| {
+            let track = by_key.get(key)?;
+            let (conversation, side) = *key;
+            let may_be = may_be_written(track, due.contains(key) || in_process.contains(key));
+            may_be.then_some(Receipt { conversation, side, cursor: track.receipt })
+        };
+        unwritten.iter().filter_map(receipt).collect()
+    }
+
+    /// These are in the store. Those that have moved since still have to be persisted.
+    pub(super) fn written(&self, receipts: &[Receipt]) {
         let Tracks { by_key, unwritten, due, in_process } = &mut *self.tracks();
-        let mut receipts = Vec::new();
-        unwritten.retain(|key| {
-            let Some(track) = by_key.get(key) else { return false };
-            let is_taken = may_be_written(track, due.contains(key) || in_process.contains(key));
-            if is_taken {
-                let (conversation, side) = *key;
-                receipts.push(Receipt { conversation, side, cursor: track.receipt });
+        for Receipt { conversation, side, cursor } in receipts {
+            let key = (*conversation, *side);
+            if by_key.get(&key).is_none_or(|track| track.receipt == *cursor) {
+                unwritten.remove(&key);
             }
-            !is_taken
-        });
+        }
         if by_key.len() > TRACKS {
             by_key.retain(|key, _| unwritten.contains(key) || due.contains(key) || in_process.contains(key));
-        }
-        receipts
-    }
-
-    pub(super) fn put_back(&self, receipts: &[Receipt]) {
-        let Tracks { by_key, unwritten, .. } = &mut *self.tracks();
-        for receipt in receipts {
-            let key = (receipt.conversation, receipt.side);
-            let track = by_key.entry(key).or_default();
-            track.receipt = track.receipt.max(receipt.cursor);
-            unwritten.insert(key);
         }
     }
 
@@ -208,14 +205,19 @@ mod tests {
         let key = (ConversationId::generate(Timestamp::from_millis(1)), Side::Desk);
         receipts.ask();
         receipts.received(key, two);
-        assert_eq!(receipts.take_unwritten(), []);
+        assert_eq!(receipts.unwritten(), []);
         assert_eq!(receipts.take_due(), [key]);
-        assert_eq!(receipts.take_unwritten(), [], "it is being compared");
+        assert_eq!(receipts.unwritten(), [], "it is being compared");
         receipts.load(key, ReceiptCursor::default(), Seq::ZERO);
         let track = receipts.track(key).unwrap();
         assert!(track.announced.0.delivered < track.receipt.delivered, "it is still to be announced");
-        assert_eq!(receipts.take_unwritten().len(), 1);
-        assert_eq!(receipts.take_unwritten(), []);
+        let unwritten = receipts.unwritten();
+        receipts.received(key, Seq::new(3));
+        receipts.written(&unwritten);
+        let unwritten = receipts.unwritten();
+        assert_eq!(unwritten.len(), 1, "it has moved meanwhile");
+        receipts.written(&unwritten);
+        assert_eq!(receipts.unwritten(), []);
     }
 
     #[test]
@@ -228,11 +230,13 @@ mod tests {
         receipts.ask();
         let late = key();
         receipts.received(late, Seq::new(2));
-        assert_eq!(receipts.take_unwritten().len(), TRACKS);
+        let unwritten = receipts.unwritten();
+        assert_eq!(unwritten.len(), TRACKS);
+        receipts.written(&unwritten);
         assert_eq!(receipts.tracks().by_key.len(), 1, "the others are persisted");
         assert_eq!(receipts.take_due(), [late]);
         receipts.load(late, ReceiptCursor::default(), Seq::ZERO);
-        assert_eq!(receipts.take_unwritten().len(), 1);
+        assert_eq!(receipts.unwritten().len(), 1);
     }
 
     #[test]
@@ -240,9 +244,11 @@ mod tests {
         let receipts = Receipts::default();
         let key = |millis| (ConversationId::generate(Timestamp::from_millis(millis)), Side::Desk);
         receipts.received(key(1), Seq::new(2));
-        assert_eq!(receipts.take_unwritten().len(), 1);
+        let unwritten = receipts.unwritten();
+        receipts.written(&unwritten);
+        assert_eq!(unwritten.len(), 1);
         receipts.ask();
         receipts.received(key(2), Seq::new(2));
-        assert_eq!(receipts.take_all_unwritten().len(), 1);
+        assert_eq!(receipts.all_unwritten().len(), 1);
     }
 }

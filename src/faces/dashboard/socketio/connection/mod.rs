@@ -241,7 +241,7 @@ impl SocketConnection {
         self.transport.count_event();
         let queued = socket.emit(name, payload);
         if queued.is_err() {
-            self.transport.uncount_event();
+            self.transport.uncount_events(1);
         }
         queued
     }
