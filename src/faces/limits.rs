@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use axum::extract::Request;
+use axum::http::Method;
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{Method, StatusCode};
 use axum::response::Response;
 
 use super::http::credentials::header_token;
 use super::http::head::is_api;
+use super::http::reply::too_many;
 use crate::accounts::Accounts;
-use crate::limits::{Action, Limits, RateLimited};
-use crate::net::{ClientAddress, refusal};
+use crate::limits::{Action, Limits};
+use crate::net::ClientAddress;
 
 /// Routes of POST requests with a rate limit, without a final slash. A GET that opens a room is counted where it does
 /// (`storefront/public.rs`).
@@ -61,12 +62,6 @@ impl RequestLimits {
         }
         None
     }
-}
-
-/// 429, with a body that every dialect can read.
-pub(crate) fn too_many(limited: RateLimited) -> Response {
-    let message = "Too many requests. Please try again later.";
-    refusal(StatusCode::TOO_MANY_REQUESTS, "rate_limited", message, Some(limited))
 }
 
 fn actions(request: &Request) -> &'static [Action] {

@@ -4,7 +4,7 @@
 //! * [`cookies`]: those that identify browsers;
 //! * [`credentials`]: the token in a request;
 //! * [`head`]: rejects HEAD below `/api/`;
-//! * [`reply`]: statuses of responses.
+//! * [`reply`]: statuses and refusals that all dialects share.
 
 pub(super) mod body;
 pub(super) mod cookies;

@@ -21,7 +21,7 @@ use crate::faces::channels::body::Fields;
 use crate::faces::channels::caller::{Anybody, Caller};
 use crate::faces::channels::reply::Problem;
 use crate::faces::http::cookies;
-use crate::faces::limits::too_many;
+use crate::faces::http::reply::too_many;
 use crate::limits::Action;
 use crate::net::{ClientAddress, ServerUrl};
 
