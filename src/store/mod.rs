@@ -64,7 +64,10 @@ pub enum Appended {
     /// The author has used this client message id in the conversation before. This is the first entry.
     Already(Entry),
     /// It would have changed nothing, so nothing was appended.
-    Unchanged,
+    Unchanged {
+        /// The log of the conversation had at least the entries up to here then.
+        end: Seq,
+    },
 }
 
 /// Whose conversations a list has.

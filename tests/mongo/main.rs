@@ -8,6 +8,7 @@ mod away;
 mod beside;
 mod coming_back;
 mod desk_identity;
+mod doubt;
 #[path = "../support/dump.rs"]
 mod dump;
 mod failover;

@@ -3,7 +3,7 @@
 use super::Log;
 use super::lanes::BATCH;
 use super::submission::{Submission, SubmitError, SubmitResult};
-use crate::domain::{ConversationId, Draft};
+use crate::domain::{ConversationId, Draft, Seq};
 use crate::store::{AppendError, Appended, StoreError};
 
 impl Log {
@@ -43,7 +43,7 @@ impl Log {
 
 fn as_appended(id: ConversationId, outcome: SubmitResult) -> Result<Appended, AppendError> {
     match outcome {
-        Ok(None) => Ok(Appended::Unchanged),
+        Ok(None) => Ok(Appended::Unchanged { end: Seq::ZERO }),
         Ok(Some(sent)) if sent.is_repeat => Ok(Appended::Already(sent.event.entry.clone())),
         Ok(Some(sent)) => Ok(Appended::New(sent.event.entry.clone())),
         Err(SubmitError::Store(error)) => Err(error.into()),

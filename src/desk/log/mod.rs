@@ -3,8 +3,8 @@
 //! [`Log::append`] and [`Log::submit`] put a [`Submission`] into its lane. The lane stores what waits as one batch, then publishes
 //! it in the order of the log.
 //!
-//! Reading order: [`submission`], [`lanes`], [`store`], [`publish`], then [`follow_log`] and [`ingest`], which take in what
-//! other processes write.
+//! Reading order: [`submission`], [`lanes`], [`store`], [`publish`], then [`follow_log`], [`unsure`] and [`ingest`], which
+//! take in what other processes write and what was stored although its append failed.
 
 use std::sync::Arc;
 
@@ -25,6 +25,7 @@ mod store;
 mod submission;
 #[cfg(test)]
 mod testing;
+mod unsure;
 
 use follow_log::Published;
 use lanes::Lanes;
@@ -55,7 +56,13 @@ impl Log {
         // A store to which one process writes alone numbers all entries in one order.
         let lanes = Lanes::new(!stores.is_shared);
         let store = stores.conversations.clone();
-        Self(Arc::new(Inner { store, directory, events, presence, delivery, typing, clock, tasks, lanes, published }))
+        let inner = Inner { store, directory, events, presence, delivery, typing, clock, tasks, lanes, published };
+        let log = Self(Arc::new(inner));
+        if stores.is_shared {
+            let watched = log.clone();
+            log.0.tasks.keep_running("unsure appends", move || watched.clone().watch_unsure());
+        }
+        log
     }
 }
 

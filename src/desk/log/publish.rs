@@ -13,11 +13,9 @@ impl Log {
     /// Publishes a batch in its order, and reports the outcome of each entry to its caller.
     pub(super) async fn publish_batch(self, batch: Vec<Stored>) {
         let _guard = BreakOnPanic(&self);
-        for (publication, result) in batch {
-            if let Ok(Appended::New(entry)) = &result {
-                self.publish_missing_before(entry, publication.parties.conversation).await;
-            }
-            let Publication { parties, author, origin, about, waiting } = publication;
+        for (Publication { parties, author, origin, about, waiting }, result) in batch {
+            let conversation = parties.conversation;
+            let is_change = about.is_some();
             let event = |entry: Entry| {
                 let message = entry.message().or(about.as_deref());
                 let attachment_path = message.and_then(|message| self.0.events.attachment_path(message));
@@ -26,15 +24,22 @@ impl Log {
             let outcome = match result {
                 Ok(Appended::New(entry)) => {
                     let event = event(entry);
-                    if event.is_message() {
-                        self.0.typing.stop_for_message(&event);
-                    }
-                    self.publish(&event);
+                    self.publish_new(&event).await;
                     Ok(Some(Sent { event, is_repeat: false }))
                 }
-                Ok(Appended::Already(entry)) => Ok(Some(Sent { event: event(entry), is_repeat: true })),
-                Ok(Appended::Unchanged) => Ok(None),
-                Err(error) => Err(error.into()),
+                Ok(Appended::Already(entry)) => {
+                    let event = event(entry);
+                    let is_repeat = !self.publish_unpublished(&event).await;
+                    Ok(Some(Sent { event, is_repeat }))
+                }
+                Ok(Appended::Unchanged { end }) => {
+                    self.publish_unchanged(conversation, end, is_change).await;
+                    Ok(None)
+                }
+                Err(error) => {
+                    self.note_failed_append(conversation.id, &error);
+                    Err(error.into())
+                }
             };
             if let Some(waiting) = waiting {
                 waiting.answer(outcome);
@@ -43,12 +48,19 @@ impl Log {
     }
 
     /// Publishes an entry to the other side first, then to the author, to whose own connection it is the confirmation.
-    fn publish(&self, event: &Arc<EntryEvent>) {
+    async fn publish_new(&self, event: &Arc<EntryEvent>) {
+        if !self.publish_missing_before(event.parties.conversation, event.entry.seq).await {
+            return;
+        }
+        if event.is_message() {
+            self.0.typing.stop_for_message(event);
+        }
         let author = event.entry.author;
         let mut recipients = self.0.presence.recipients(event.parties.conversation.members);
         recipients.retain(|recipient| *recipient != author);
         recipients.push(author);
         self.publish_to(event, recipients);
+        self.note_published(event.entry.conversation, event.entry.seq);
     }
 
     /// Publishes an entry to these people, in this order.

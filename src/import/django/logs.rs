@@ -178,7 +178,7 @@ impl Taking<'_> {
             let (entry, is_new) = match appended? {
                 Appended::New(entry) => (entry, true),
                 Appended::Already(entry) => (entry, false),
-                Appended::Unchanged => continue,
+                Appended::Unchanged { .. } => continue,
             };
             if let Entry { seq, kind: EntryKind::Message(Message { number, .. }), .. } = entry {
                 log.kept.insert(pk, (seq, number));

@@ -29,11 +29,11 @@ pub(crate) async fn a_partial_read_leaves_the_rest_unread(stores: Stores) {
 
 pub(crate) async fn a_read_mark_that_changes_nothing_makes_no_entry(stores: Stores) {
     let conversation = support(&stores, 1).await;
-    assert_eq!(append(&stores, read(&conversation, 9, Side::Desk, 1)).await, Appended::Unchanged);
+    assert!(matches!(append(&stores, read(&conversation, 9, Side::Desk, 1)).await, Appended::Unchanged { .. }));
     append_new(&stores, say(&conversation, 1, Side::Customer, "one")).await;
-    assert_eq!(append(&stores, read(&conversation, 1, Side::Customer, 1)).await, Appended::Unchanged);
+    assert!(matches!(append(&stores, read(&conversation, 1, Side::Customer, 1)).await, Appended::Unchanged { .. }));
     append_new(&stores, read(&conversation, 9, Side::Desk, 1)).await;
-    assert_eq!(append(&stores, read(&conversation, 9, Side::Desk, 2)).await, Appended::Unchanged);
+    assert!(matches!(append(&stores, read(&conversation, 9, Side::Desk, 2)).await, Appended::Unchanged { .. }));
     assert_eq!(log(&stores, conversation.id).await.len(), 2);
 }
 
@@ -48,7 +48,7 @@ pub(crate) async fn the_status_follows_the_last_author_and_explicit_changes(stor
         Draft { kind: DraftKind::ChangeStatus { status: Status::Closed }, ..read(&conversation, 9, Side::Desk, 0) };
     append_new(&stores, close.clone()).await;
     assert_eq!(status().await, Status::Closed);
-    assert_eq!(append(&stores, close).await, Appended::Unchanged);
+    assert!(matches!(append(&stores, close).await, Appended::Unchanged { .. }));
     append_new(&stores, say(&conversation, 1, Side::Customer, "once more")).await;
     assert_eq!(status().await, Status::Waiting);
 }

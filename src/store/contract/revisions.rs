@@ -75,18 +75,18 @@ pub(crate) async fn a_deleted_message_remains_in_the_log_only(stores: Stores) {
 pub(crate) async fn an_edit_or_deletion_that_changes_nothing_makes_no_entry(stores: Stores) {
     let conversation = support(&stores, 1).await;
     let said = say_all(&stores, &conversation, &["one"]).await.remove(0);
-    assert_eq!(append(&stores, edit(&said, "one")).await, Appended::Unchanged);
+    assert!(matches!(append(&stores, edit(&said, "one")).await, Appended::Unchanged { .. }));
     append_new(&stores, edit(&said, "uno")).await;
-    assert_eq!(append(&stores, edit(&said, "uno")).await, Appended::Unchanged);
+    assert!(matches!(append(&stores, edit(&said, "uno")).await, Appended::Unchanged { .. }));
     append_new(&stores, edit(&said, "one")).await;
     append_new(&stores, delete(&said)).await;
-    assert_eq!(append(&stores, delete(&said)).await, Appended::Unchanged);
-    assert_eq!(append(&stores, edit(&said, "once more")).await, Appended::Unchanged);
+    assert!(matches!(append(&stores, delete(&said)).await, Appended::Unchanged { .. }));
+    assert!(matches!(append(&stores, edit(&said, "once more")).await, Appended::Unchanged { .. }));
     let mut nothing = delete(&said);
     if let DraftKind::Delete { target } = &mut nothing.kind {
         target.id = MessageId::from_bytes([7; 12]);
     }
-    assert_eq!(append(&stores, nothing).await, Appended::Unchanged, "no message with this id");
+    assert!(matches!(append(&stores, nothing).await, Appended::Unchanged { .. }), "no message with this id");
     assert_eq!(log(&stores, conversation.id).await.len(), 4);
 }
 
@@ -107,7 +107,7 @@ pub(crate) async fn deleting_an_unread_message_lowers_the_count(stores: Stores) 
     );
     append_new(&stores, delete(&said[3])).await;
     assert_eq!(unread().await, 0);
-    assert_eq!(append(&stores, read(&conversation, 9, Side::Desk, 100)).await, Appended::Unchanged);
+    assert!(matches!(append(&stores, read(&conversation, 9, Side::Desk, 100)).await, Appended::Unchanged { .. }));
 }
 
 pub(crate) async fn deleting_the_last_message_makes_the_one_before_it_the_last(stores: Stores) {

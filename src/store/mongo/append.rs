@@ -297,7 +297,7 @@ impl Work {
                     summary.apply(entry, recount.clone());
                     Appended::New(entry.clone())
                 }
-                Step::Unchanged => Appended::Unchanged,
+                Step::Unchanged => Appended::Unchanged { end: summary.last_seq },
                 Step::Repeats(first) => match &self.answers[*first] {
                     Some(Ok(Appended::New(entry) | Appended::Already(entry))) => Appended::Already(entry.clone()),
                     // The first draft of the same message is before it in the batch, and all entries up to here were

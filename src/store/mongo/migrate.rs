@@ -100,7 +100,7 @@ impl MongoStore {
             match answer {
                 Ok(Appended::Already(entry)) => kept.push(entry),
                 // The mirror adds our fields to these.
-                Ok(Appended::New(_) | Appended::Unchanged) => {}
+                Ok(Appended::New(_) | Appended::Unchanged { .. }) => {}
                 Err(AppendError::Store(error)) => return Err(error),
                 Err(AppendError::NoConversation(id)) => {
                     return Err(StoreError::Corrupt(format!("conversation {id} is gone")));

@@ -89,15 +89,17 @@ impl Appender {
             return Ok(Appended::Already(first));
         }
         let up_to = match &draft.kind {
-            DraftKind::ChangeStatus { status } if *status == summary.status => return Ok(Appended::Unchanged),
+            DraftKind::ChangeStatus { status } if *status == summary.status => {
+                return Ok(Appended::Unchanged { end: summary.last_seq });
+            }
             DraftKind::Message { .. } | DraftKind::ChangeStatus { .. } => None,
             DraftKind::Read { up_to } => match summary.read_effect(draft.side, *up_to) {
-                ReadEffect::Nothing => return Ok(Appended::Unchanged),
+                ReadEffect::Nothing => return Ok(Appended::Unchanged { end: summary.last_seq }),
                 ReadEffect::Everything => Some(summary.last_seq),
                 ReadEffect::Part(up_to) => {
                     let left = revisions::unread_beyond(connection, &summary.conversation, draft.side, up_to)?;
                     if left == summary.side(draft.side).unread {
-                        return Ok(Appended::Unchanged);
+                        return Ok(Appended::Unchanged { end: summary.last_seq });
                     }
                     Some(up_to)
                 }
@@ -109,7 +111,7 @@ impl Appender {
                     _ => true,
                 });
                 if !is_news {
-                    return Ok(Appended::Unchanged);
+                    return Ok(Appended::Unchanged { end: summary.last_seq });
                 }
                 None
             }

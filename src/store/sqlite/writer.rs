@@ -6,7 +6,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::append::{Appender, NO_TRANSACTION};
 use super::checkpoint::RestIsDue;
-use crate::domain::Draft;
+use crate::domain::{Draft, Seq};
 use crate::store::{AppendError, Appended, StoreError};
 use crate::supervise::essential_thread;
 
@@ -111,7 +111,7 @@ fn write_batch(connection: &Connection, appender: &mut Appender, batch: impl Ite
             Job::Append { drafts, answer } => {
                 let results = match &begun {
                     Ok(()) => drafts.into_iter().map(|draft| appender.append(connection, draft)).collect(),
-                    Err(_) => drafts.iter().map(|_| Ok(Appended::Unchanged)).collect::<Vec<_>>(),
+                    Err(_) => drafts.iter().map(|_| Ok(Appended::Unchanged { end: Seq::ZERO })).collect::<Vec<_>>(),
                 };
                 replies.push(Box::new(move |committed| drop(answer.send(unless_failed(results, &committed)))));
             }

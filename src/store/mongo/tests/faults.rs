@@ -98,7 +98,7 @@ async fn a_retry_in_the_middle_of_a_batch_leaves_no_gap() {
         .map(|answer| match answer {
             Appended::New(entry) => ("new", entry.seq.get()),
             Appended::Already(entry) => ("already", entry.seq.get()),
-            Appended::Unchanged => ("unchanged", 0),
+            Appended::Unchanged { .. } => ("unchanged", 0),
         })
         .collect();
     assert_eq!(seqs, [("new", 2), ("already", 1), ("new", 3), ("already", 3)]);
