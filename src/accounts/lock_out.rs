@@ -25,20 +25,20 @@ const WINDOW: Duration = Duration::from_mins(1);
 const KNOWN: usize = 50_000;
 
 /// An account, and the address of an attempt; `None` if the owner has presented a token.
-type Place = (Email, Option<Route>);
+type AttemptKey = (Email, Option<Route>);
 
 /// Counts password attempts.
 #[derive(Debug)]
 pub(super) struct LockOut {
-    here: Throttle<Place>,
+    here: Throttle<AttemptKey>,
     anywhere: Throttle<Email>,
     known: Mutex<Known>,
 }
 
 #[derive(Debug, Default)]
 struct Known {
-    places: HashSet<Place>,
-    oldest_first: VecDeque<Place>,
+    keys: HashSet<AttemptKey>,
+    oldest_first: VecDeque<AttemptKey>,
 }
 
 impl Default for LockOut {
@@ -50,9 +50,9 @@ impl Default for LockOut {
 impl LockOut {
     /// Counts an attempt.
     pub(super) fn attempt(&self, email: &Email, from: Option<Route>, now: Timestamp) -> Result<(), TooManyTries> {
-        let place = (email.clone(), from);
-        self.here.attempt(&place, now)?;
-        if from.is_none() || self.known().places.contains(&place) {
+        let key = (email.clone(), from);
+        self.here.attempt(&key, now)?;
+        if from.is_none() || self.known().keys.contains(&key) {
             return Ok(());
         }
         self.anywhere.attempt(email, now)
@@ -60,17 +60,17 @@ impl LockOut {
 
     /// Resets the count after a successful attempt.
     pub(super) fn let_in(&self, email: &Email, from: Option<Route>) {
-        let place = (email.clone(), from);
-        self.here.forgive(&place);
+        let key = (email.clone(), from);
+        self.here.forgive(&key);
         let mut known = self.known();
-        if from.is_none() || !known.places.insert(place.clone()) {
+        if from.is_none() || !known.keys.insert(key.clone()) {
             return;
         }
-        known.oldest_first.push_back(place);
+        known.oldest_first.push_back(key);
         if known.oldest_first.len() > KNOWN
             && let Some(oldest) = known.oldest_first.pop_front()
         {
-            known.places.remove(&oldest);
+            known.keys.remove(&oldest);
         }
     }
 
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
     use crate::limits::Source;
 
-    fn place(n: u8) -> Route {
+    fn route(n: u8) -> Route {
         Route::direct(Source::of(format!("192.0.2.{n}").parse().unwrap()))
     }
 
@@ -101,35 +101,35 @@ mod tests {
     #[test]
     fn strangers_lock_out_themselves_and_a_place_that_was_in_before_passes() {
         let (lock, ann): (_, Email) = (LockOut::default(), "ann@x.test".parse().unwrap());
-        lock.attempt(&ann, Some(place(1)), at(0)).unwrap();
-        lock.let_in(&ann, Some(place(1)));
+        lock.attempt(&ann, Some(route(1)), at(0)).unwrap();
+        lock.let_in(&ann, Some(route(1)));
         let mut refused = 0;
         for stranger in 2..=100 {
             for _ in 0..11 {
-                refused += u32::from(lock.attempt(&ann, Some(place(stranger)), at(1)).is_err());
+                refused += u32::from(lock.attempt(&ann, Some(route(stranger)), at(1)).is_err());
             }
             assert!(
-                lock.attempt(&ann, Some(place(stranger)), at(1)).is_err(),
+                lock.attempt(&ann, Some(route(stranger)), at(1)).is_err(),
                 "ten from one place, however many places"
             );
         }
         assert!(refused >= 99 * 11 - 100, "a hundred from all places: {refused}");
-        assert!(lock.attempt(&ann, Some(place(200)), at(1)).is_err());
-        lock.attempt(&ann, Some(place(1)), at(1)).unwrap();
+        assert!(lock.attempt(&ann, Some(route(200)), at(1)).is_err());
+        lock.attempt(&ann, Some(route(1)), at(1)).unwrap();
         lock.attempt(&ann, None, at(1)).unwrap();
-        lock.attempt(&"bob@x.test".parse().unwrap(), Some(place(2)), at(1)).unwrap();
-        lock.attempt(&ann, Some(place(200)), at(61)).unwrap();
+        lock.attempt(&"bob@x.test".parse().unwrap(), Some(route(2)), at(1)).unwrap();
+        lock.attempt(&ann, Some(route(200)), at(61)).unwrap();
     }
 
     #[test]
     fn a_known_place_has_ten_tries_too_and_the_mailed_link_opens_every_place() {
         let (lock, ann): (_, Email) = (LockOut::default(), "ann@x.test".parse().unwrap());
-        lock.let_in(&ann, Some(place(1)));
+        lock.let_in(&ann, Some(route(1)));
         for _ in 0..10 {
-            lock.attempt(&ann, Some(place(1)), at(0)).unwrap();
+            lock.attempt(&ann, Some(route(1)), at(0)).unwrap();
         }
-        assert!(lock.attempt(&ann, Some(place(1)), at(0)).is_err());
+        assert!(lock.attempt(&ann, Some(route(1)), at(0)).is_err());
         lock.forgive(&ann);
-        lock.attempt(&ann, Some(place(1)), at(0)).unwrap();
+        lock.attempt(&ann, Some(route(1)), at(0)).unwrap();
     }
 }

@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_status_is_told_only_to_who_knows_the_password() {
+    async fn only_who_knows_the_password_learns_the_status() {
         let desk = Fixture::new();
         desk.account("ann@x.test", Role::Customer, AccountStatus::Active).await;
         desk.account("blocked@x.test", Role::Customer, AccountStatus::Blocked).await;

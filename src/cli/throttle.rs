@@ -1,4 +1,4 @@
-//! Limits how often one place in the code may log a warning.
+//! Limits how often one line of the code may log a warning.
 //!
 //! A fault that affects one message often affects thousands: without a limit, an outage of the store would fill the
 //! disk with log lines.
@@ -13,41 +13,42 @@ use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
-/// Warnings and errors that one place in the code may log per [`PERIOD`]; more are only counted.
+/// Warnings and errors that one line of the code may log per [`PERIOD`]; more are only counted.
 const LINES: u64 = 20;
 
 /// How often the counts are reset.
 const PERIOD: Duration = Duration::from_secs(10);
 
-/// A layer that limits warnings and errors by their place in the code. Clones share the counts.
+/// A layer that limits warnings and errors by the line of the code that logs them. Clones share the counts.
 #[derive(Clone, Default)]
-pub(super) struct Throttle(Arc<Mutex<HashMap<Identifier, Place>>>);
+pub(super) struct Throttle(Arc<Mutex<HashMap<Identifier, CallSite>>>);
 
-struct Place {
+struct CallSite {
     metadata: &'static Metadata<'static>,
     lines: u64,
 }
 
 impl Throttle {
-    /// Whether a line from this place may be logged.
+    /// Whether a line from this call site may be logged.
     fn admits(&self, metadata: &'static Metadata<'static>) -> bool {
         if *metadata.level() > Level::WARN {
             return true;
         }
-        let mut places = self.places();
-        let place = places.entry(metadata.callsite()).or_insert(Place { metadata, lines: 0 });
-        place.lines += 1;
-        place.lines <= LINES
+        let mut call_sites = self.call_sites();
+        let call_site = call_sites.entry(metadata.callsite()).or_insert(CallSite { metadata, lines: 0 });
+        call_site.lines += 1;
+        call_site.lines <= LINES
     }
 
-    /// Starts a new period. Returns how many lines the last one suppressed, by file and line of the place.
+    /// Starts a new period. Returns how many lines the last one suppressed, by file and line of the call site.
     fn next_period(&self) -> Vec<(String, u64)> {
-        let places = std::mem::take(&mut *self.places());
-        let left_out = places.into_values().filter(|place| place.lines > LINES);
+        let call_sites = std::mem::take(&mut *self.call_sites());
+        let left_out = call_sites.into_values().filter(|call_site| call_site.lines > LINES);
         left_out
-            .map(|place| {
-                let (file, line) = (place.metadata.file().unwrap_or_default(), place.metadata.line().unwrap_or(0));
-                (format!("{file}:{line}"), place.lines - LINES)
+            .map(|call_site| {
+                let (file, line) =
+                    (call_site.metadata.file().unwrap_or_default(), call_site.metadata.line().unwrap_or(0));
+                (format!("{file}:{line}"), call_site.lines - LINES)
             })
             .collect()
     }
@@ -56,13 +57,13 @@ impl Throttle {
     pub(super) async fn report(self) {
         loop {
             tokio::time::sleep(PERIOD).await;
-            for (place, lines) in self.next_period() {
-                tracing::warn!(lines, "Suppressed {lines} log lines from {place} in {PERIOD:?}");
+            for (call_site, lines) in self.next_period() {
+                tracing::warn!(lines, "Suppressed {lines} log lines from {call_site} in {PERIOD:?}");
             }
         }
     }
 
-    fn places(&self) -> MutexGuard<'_, HashMap<Identifier, Place>> {
+    fn call_sites(&self) -> MutexGuard<'_, HashMap<Identifier, CallSite>> {
         self.0.lock()
     }
 }

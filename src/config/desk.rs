@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::Args;
 use clap::builder::RangedU64ValueParser;
 
+use super::duration::at_most_a_day;
 use crate::desk::DeskSettings;
 use crate::faces::dashboard::socketio::SocketioSettings;
 use crate::net::Heartbeat;
@@ -15,7 +16,8 @@ use crate::store::MAX_PAGE;
 #[command(next_help_heading = "Messages and presence")]
 pub struct DeskConfig {
     /// How long a typing notice lasts if the client never ends it, e.g. `2min` (at most 1day).
-    #[arg(long, env = "DESKLINE_TYPING_TTL", default_value = "2min", value_name = "TIME", value_parser = typing_ttl)]
+    #[arg(long, env = "DESKLINE_TYPING_TTL", default_value = "2min", value_name = "TIME",
+        value_parser = at_most_a_day)]
     pub typing_ttl: Duration,
     /// How long a person stays online after their last connection closes, e.g. `10s`.
     #[arg(long, env = "DESKLINE_OFFLINE_GRACE", default_value = "10s", value_name = "TIME",
@@ -35,20 +37,6 @@ pub struct DeskConfig {
     #[arg(long, env = "DESKLINE_HISTORY_PAGE", default_value_t = 1000, value_name = "MESSAGES",
         value_parser = RangedU64ValueParser::<usize>::new().range(1..=MAX_PAGE as u64))]
     pub history_page: usize,
-}
-
-/// Why a time cannot be used for typing notices.
-#[derive(Debug, thiserror::Error)]
-enum TypingTtlError {
-    #[error(transparent)]
-    Unreadable(#[from] humantime::DurationError),
-    #[error("must be at most 1day")]
-    TooLong,
-}
-
-fn typing_ttl(text: &str) -> Result<Duration, TypingTtlError> {
-    let time = humantime::parse_duration(text)?;
-    if time <= Duration::from_hours(24) { Ok(time) } else { Err(TypingTtlError::TooLong) }
 }
 
 impl DeskConfig {

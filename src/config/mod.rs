@@ -14,6 +14,7 @@ use crate::net::ClientUrlError;
 mod auth;
 mod channels;
 mod desk;
+mod duration;
 mod heartbeat;
 mod limits;
 mod listen;

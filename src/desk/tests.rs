@@ -69,10 +69,10 @@ async fn a_receipt_can_be_followed_through_the_log_which_has_no_text_of_a_messag
     };
     let sent = desk.messages.send_and_wait(ask).await.unwrap();
     let entry = &sent.event.entry;
-    let mut told = adas.record();
-    timeout(Duration::from_secs(10), told.wait_for(|told| told.statuses == 1)).await.unwrap().unwrap();
+    let mut record = adas.record();
+    timeout(Duration::from_secs(10), record.wait_for(|record| record.statuses == 1)).await.unwrap().unwrap();
     desk.delivery.acknowledge(&ann, entry.conversation, entry.seq).await.unwrap();
-    timeout(Duration::from_secs(10), told.wait_for(|told| told.statuses == 2)).await.unwrap().unwrap();
+    timeout(Duration::from_secs(10), record.wait_for(|record| record.statuses == 2)).await.unwrap().unwrap();
     desk.delivery.flush().await;
     desk.close().await;
 

@@ -187,7 +187,7 @@ mod tests {
         Arc::new(Person { id, number: u64::from(byte), name: name.into(), email: String::new(), role })
     }
 
-    fn told(side: Side, author: &Arc<Person>, customer: &Arc<Person>, desk: &Arc<Person>) -> EntryEvent {
+    fn message_event(side: Side, author: &Arc<Person>, customer: &Arc<Person>, desk: &Arc<Person>) -> EntryEvent {
         let conversation = Conversation {
             id: ConversationId::from_bytes([9; 12]),
             number: 1,
@@ -224,8 +224,8 @@ mod tests {
     fn to_the_customer_every_agent_is_the_support_identity() {
         let (ann, first, second) =
             (person(1, "Ann", Role::Customer), person(2, "First", Role::Admin), person(3, "Second", Role::Agent));
-        let told = told(Side::Desk, &second, &ann, &first);
-        let (author, addressee) = told.author_and_addressee(&ann);
+        let event = message_event(Side::Desk, &second, &ann, &first);
+        let (author, addressee) = event.author_and_addressee(&ann);
         assert_eq!((author.id, author.shown.name.as_str()), (first.id, "First"));
         assert_eq!(addressee.id, ann.id);
     }
@@ -234,10 +234,10 @@ mod tests {
     fn to_an_agent_the_desk_has_the_agents_own_id_and_the_authors_name() {
         let (ann, first, second) =
             (person(1, "Ann", Role::Customer), person(2, "First", Role::Admin), person(3, "Second", Role::Agent));
-        let reply = told(Side::Desk, &second, &ann, &first);
+        let reply = message_event(Side::Desk, &second, &ann, &first);
         let (author, _) = reply.author_and_addressee(&first);
         assert_eq!((author.id, author.shown.name.as_str()), (first.id, "Second"));
-        let question = told(Side::Customer, &ann, &ann, &first);
+        let question = message_event(Side::Customer, &ann, &ann, &first);
         let (author, addressee) = question.author_and_addressee(&second);
         assert_eq!((author.id, addressee.id, addressee.shown.name.as_str()), (ann.id, second.id, "Second"));
     }

@@ -17,11 +17,11 @@ pub(super) const BARE: [u8; 4] = [0; 4];
 
 /// Parses the packets of one client, up to the names of their events.
 #[derive(Debug, Default, Clone, Copy)]
-pub struct EventNames(Place);
+pub struct EventNames(State);
 
 /// What the next byte belongs to.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum State {
     /// The type of the Engine.IO packet.
     #[default]
     Packet,
@@ -39,7 +39,7 @@ enum Place {
     Passed,
 }
 
-impl Place {
+impl State {
     fn after(self, byte: u8) -> Self {
         match (self, byte) {
             (Self::Packet, b'4') => Self::Kind,
@@ -61,17 +61,17 @@ impl Place {
 impl EventNames {
     /// Begins a packet.
     pub(super) fn begin(&mut self) {
-        self.0 = Place::Packet;
+        self.0 = State::Packet;
     }
 
     /// Passes the rest of the packet on unchanged.
     pub(super) fn skip(&mut self) {
-        self.0 = Place::Passed;
+        self.0 = State::Passed;
     }
 
     /// Whether the rest of the packet cannot contain a name.
     pub(super) fn is_past_name(self) -> bool {
-        self.0 == Place::Passed
+        self.0 == State::Passed
     }
 
     /// Replaces the escapes of a name in the next part of a packet. `mask` is that of the part's first four bytes. Returns how many
@@ -89,7 +89,7 @@ impl EventNames {
                 return None;
             }
             let byte = byte ^ mask[at % 4];
-            if self.0 == Place::Name && byte == b'\\' {
+            if self.0 == State::Name && byte == b'\\' {
                 return Some(at);
             }
             self.0 = self.0.after(byte);

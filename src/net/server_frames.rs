@@ -14,7 +14,7 @@ const TEXT: u8 = 0x1;
 /// Parses the frames that the server writes, beginning with the response that accepts the upgrade.
 #[derive(Debug, Default)]
 pub(super) struct ServerFrames {
-    place: Place,
+    state: State,
     /// The head of the current frame, as far as it was written.
     head: [u8; HEAD],
     written: u8,
@@ -23,12 +23,9 @@ pub(super) struct ServerFrames {
 }
 
 /// What the next byte belongs to.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-enum Place {
-    /// The HTTP response, or a frame if there is none.
-    #[default]
-    Start,
-    /// The head of the HTTP response. The number: bytes of the final CR LF CR LF written so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// The HTTP response. The number: bytes of the final CR LF CR LF written so far.
     Response(u8),
     Head,
     /// The payload of a text. The number: bytes that match [`EVENT`] so far.
@@ -37,40 +34,43 @@ enum Place {
     Other,
 }
 
+impl Default for State {
+    fn default() -> Self {
+        Self::Response(0)
+    }
+}
+
 impl ServerFrames {
     /// Parses bytes that were written. Returns how many events were completed.
     pub(super) fn write(&mut self, mut bytes: &[u8]) -> u64 {
         let mut events = 0;
         while let Some(&byte) = bytes.first() {
-            match self.place {
-                Place::Start => {
-                    self.place = if byte == b'H' { Place::Response(0) } else { Place::Head };
-                }
-                Place::Response(ends) => {
+            match self.state {
+                State::Response(ends) => {
                     bytes = &bytes[1..];
-                    self.place = match (byte, ends) {
-                        (b'\n', 3) => Place::Head,
-                        (b'\r', 0 | 2) | (b'\n', 1) => Place::Response(ends + 1),
-                        (b'\r', _) => Place::Response(1),
-                        _ => Place::Response(0),
+                    self.state = match (byte, ends) {
+                        (b'\n', 3) => State::Head,
+                        (b'\r', 0 | 2) | (b'\n', 1) => State::Response(ends + 1),
+                        (b'\r', _) => State::Response(1),
+                        _ => State::Response(0),
                     };
                 }
-                Place::Head => {
+                State::Head => {
                     bytes = &bytes[1..];
                     self.head[usize::from(self.written)] = byte;
                     self.written += 1;
                     self.begin_payload();
                 }
-                Place::Text(_) | Place::Other => {
+                State::Text(_) | State::Other => {
                     let length = usize::try_from(self.payload).unwrap_or(usize::MAX).min(bytes.len());
                     let (payload, rest) = bytes.split_at(length);
                     bytes = rest;
                     self.compare(payload);
                     self.payload -= length as u64;
                     if self.payload == 0 {
-                        let is_event = matches!(self.place, Place::Text(same) if usize::from(same) == EVENT.len());
+                        let is_event = matches!(self.state, State::Text(same) if usize::from(same) == EVENT.len());
                         events += u64::from(is_event);
-                        self.place = Place::Head;
+                        self.state = State::Head;
                     }
                 }
             }
@@ -90,17 +90,17 @@ impl ServerFrames {
         };
         (self.written, self.payload) = (0, payload);
         if payload > 0 {
-            self.place = if first & 0xF == TEXT { Place::Text(0) } else { Place::Other };
+            self.state = if first & 0xF == TEXT { State::Text(0) } else { State::Other };
         }
     }
 
     /// Compares the beginning of a payload with that of an event.
     fn compare(&mut self, payload: &[u8]) {
         for byte in payload {
-            match self.place {
-                Place::Text(same) if usize::from(same) < EVENT.len() => {
+            match self.state {
+                State::Text(same) if usize::from(same) < EVENT.len() => {
                     let is_same = *byte == EVENT[usize::from(same)];
-                    self.place = if is_same { Place::Text(same + 1) } else { Place::Other };
+                    self.state = if is_same { State::Text(same + 1) } else { State::Other };
                 }
                 _ => return,
             }
@@ -135,13 +135,12 @@ mod tests {
         let others = [&b"2"[..], b"4", b"40{}", b"43[1]", b"", b"3probe"].map(|text| frame(1, text)).concat();
         let frames = [event(1), others, frame(2, b"42[]"), event(100), frame(9, b"42"), event(40_000)].concat();
         let response = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n";
-        for bytes in [frames.clone(), [&response[..], &frames].concat()] {
-            for cut in [1, 2, 3, 7, 1000, bytes.len()] {
-                let mut written = ServerFrames::default();
-                let (last, before) = bytes.split_last().unwrap();
-                let count: u64 = before.chunks(cut).map(|chunk| written.write(chunk)).sum();
-                assert_eq!((count, written.write(&[*last])), (2, 1), "cut into {cut}");
-            }
+        let bytes = [&response[..], &frames].concat();
+        for cut in [1, 2, 3, 7, 1000, bytes.len()] {
+            let mut written = ServerFrames::default();
+            let (last, before) = bytes.split_last().unwrap();
+            let count: u64 = before.chunks(cut).map(|chunk| written.write(chunk)).sum();
+            assert_eq!((count, written.write(&[*last])), (2, 1), "cut into {cut}");
         }
     }
 }

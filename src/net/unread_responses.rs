@@ -84,7 +84,8 @@ pub(super) fn count(connection: &ConnectionHandle, to: Source, bytes: usize) {
     let mut responses = UNREAD.responses.lock();
     responses.remove(&before);
     responses.insert(id, Pending { bytes, to, connection: connection.clone() });
-    if responses.values().map(|response| response.bytes).sum::<usize>() <= ALL {
+    let total = responses.values().map(|response| response.bytes).sum();
+    if total <= ALL {
         return;
     }
     let candidate = |(id, response): (&u64, &Pending)| Candidate {
@@ -94,7 +95,7 @@ pub(super) fn count(connection: &ConnectionHandle, to: Source, bytes: usize) {
         idle: response.connection.idle(),
     };
     let candidates: Vec<Candidate> = responses.iter().map(candidate).collect();
-    for slow in to_close(&candidates, ALL, AT_MOST) {
+    for slow in to_close(&candidates, total, ALL, AT_MOST) {
         if let Some(Pending { connection, .. }) = responses.remove(&slow) {
             tracing::debug!("Closed a connection that reads a large response too slowly, to bound memory");
             connection.abort();
@@ -102,14 +103,10 @@ pub(super) fn count(connection: &ConnectionHandle, to: Source, bytes: usize) {
     }
 }
 
-/// The ids of the responses to close so that at most `most` bytes remain, or `at_most` if all of them are being read. The newest one
-/// always remains.
-fn to_close(responses: &[Candidate], most: usize, at_most: usize) -> Vec<u64> {
-    let mut total: usize = responses.iter().map(|response| response.bytes).sum();
+/// The ids of the responses to close so that of their `total` bytes at most `most` remain, or `at_most` if all of them are being read.
+/// The newest one always remains.
+fn to_close(responses: &[Candidate], mut total: usize, most: usize, at_most: usize) -> Vec<u64> {
     let mut closed = Vec::new();
-    if total <= most {
-        return closed;
-    }
     let mut by_address: HashMap<Source, usize> = HashMap::new();
     for response in responses {
         *by_address.entry(response.to).or_default() += response.bytes;
@@ -147,7 +144,8 @@ mod tests {
             to: Source::of([10, 0, 0, *host].into()),
             idle: Duration::from_secs(*idle),
         };
-        to_close(&(1..).zip(responses).map(candidate).collect::<Vec<_>>(), most, at_most)
+        let total = responses.iter().map(|(_, bytes, _)| bytes).sum();
+        to_close(&(1..).zip(responses).map(candidate).collect::<Vec<_>>(), total, most, at_most)
     }
 
     #[test]

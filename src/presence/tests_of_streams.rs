@@ -44,7 +44,7 @@ impl Scene {
         (stream, lost)
     }
 
-    async fn tell(&self, seqs: std::ops::RangeInclusive<u64>) {
+    async fn send(&self, seqs: std::ops::RangeInclusive<u64>) {
         for seq in seqs {
             self.0.send(ANN, &DeskEvent::Entry(event(seq)));
         }
@@ -64,10 +64,10 @@ impl Scene {
 async fn only_what_a_client_has_shown_to_have_has_arrived() {
     let (scene, tab) = (Scene::default(), Recorder::new());
     scene.open(&tab);
-    scene.tell(1..=3).await;
+    scene.send(1..=3).await;
     assert_eq!(scene.arrived(), [0; 0]);
     tab.confirm();
-    scene.tell(4..=4).await;
+    scene.send(4..=4).await;
     assert_eq!(scene.arrived(), [3]);
     assert_eq!(scene.0.newest_in_flight(ANN, ROOM), Some(Seq::new(4)));
     scene.0.confirm(ANN, ROOM, Seq::new(4));
@@ -99,12 +99,12 @@ async fn a_client_that_confirms_nothing_is_pinged_again_after_a_while() {
 async fn a_newer_connection_holds_entries_until_the_older_one_is_found_dead_and_begins_with_what_was_lost() {
     let (scene, dead, alive) = (Scene::default(), Recorder::new(), Recorder::new());
     scene.open(&dead);
-    scene.tell(1..=5).await;
+    scene.send(1..=5).await;
     dead.confirm();
-    scene.tell(6..=8).await;
+    scene.send(6..=8).await;
     let joined = scene.0.join(ann(), alive.clone(), Begins::FromCursor);
     let [older] = &joined.older[..] else { panic!("{}", joined.older.len()) };
-    scene.tell(9..=10).await;
+    scene.send(9..=10).await;
     assert_eq!((alive.record().borrow().entries, older.is_settled()), (0, false));
     assert_eq!(older.take_arrived(), [(ROOM, Seq::new(5))]);
     scene.end(&dead, Ending::Silent);
@@ -119,12 +119,12 @@ async fn a_newer_connection_holds_entries_until_the_older_one_is_found_dead_and_
 async fn an_older_connection_is_settled_once_its_client_has_what_was_in_flight() {
     let (scene, old, new) = (Scene::default(), Recorder::new(), Recorder::new());
     scene.open(&old);
-    scene.tell(1..=5).await;
+    scene.send(1..=5).await;
     let joined = scene.0.join(ann(), new.clone(), Begins::FromCursor);
     let [older] = &joined.older[..] else { panic!("{}", joined.older.len()) };
     assert!(!older.is_settled());
     old.confirm();
-    scene.tell(6..=6).await;
+    scene.send(6..=6).await;
     assert_eq!((older.take_arrived(), older.is_settled()), (vec![(ROOM, Seq::new(5))], true), "6 came later");
     assert_eq!(joined.stream.take_lost(), []);
 }
@@ -134,7 +134,7 @@ async fn a_connection_that_is_neither_heard_nor_ended_counts_as_lost_to_the_same
     for (by, lost) in [(Recognized::ByPerson, vec![(ROOM, Seq::new(1))]), (Recognized::ByPage("p".into()), vec![])] {
         let (scene, slow, new) = (Scene::default(), Recorder::new(), Recorder::of(by));
         scene.open(&slow);
-        scene.tell(1..=2).await;
+        scene.send(1..=2).await;
         let joined = scene.0.join(ann(), new, Begins::FromCursor);
         joined.older.iter().for_each(|older| older.give_up(&joined.stream));
         assert_eq!(joined.stream.take_lost(), lost);
@@ -149,7 +149,7 @@ async fn another_tab_that_falls_silent_later_is_remembered() {
     scene.open(&other);
     advance(SECOND).await;
     old.confirm();
-    scene.tell(1..=2).await;
+    scene.send(1..=2).await;
     scene.end(&old, Ending::Silent);
     assert_eq!(scene.open(&Recorder::new()).1, [1], "it was alive after the other one had joined");
 }
@@ -160,7 +160,7 @@ async fn a_connection_for_one_room_waits_for_those_of_its_room_alone() {
     for (room, is_held) in [(ROOM, true), (other, false)] {
         let (scene, old) = (Scene::default(), Recorder::of(Recognized::ByRoom(ROOM)));
         scene.open(&old);
-        scene.tell(1..=1).await;
+        scene.send(1..=1).await;
         let new = Recorder::of(Recognized::ByRoom(room));
         let joined = scene.0.join(ann(), new, Begins::Live { reads: false });
         assert_eq!((joined.stream.is_catching_up(), joined.older.len()), (is_held, usize::from(is_held)));
@@ -172,11 +172,11 @@ async fn a_client_that_comes_back_begins_where_its_connection_broke_although_ano
     let (scene, lost, other) = (Scene::default(), Recorder::new(), Recorder::new());
     scene.open(&lost);
     scene.open(&other);
-    scene.tell(1..=3).await;
+    scene.send(1..=3).await;
     lost.confirm();
     advance(SECOND).await;
     scene.end(&lost, Ending::Broken);
-    scene.tell(4..=6).await;
+    scene.send(4..=6).await;
     other.confirm();
     advance(SECOND).await;
     assert_eq!(scene.arrived().into_iter().max(), Some(6));
@@ -191,7 +191,7 @@ async fn who_comes_back_is_known_by_page_or_room_and_not_for_ever() {
         let lose = async || {
             let connection = Recorder::of(by.clone());
             scene.open(&connection);
-            scene.tell(1..=1).await;
+            scene.send(1..=1).await;
             scene.end(&connection, Ending::Broken);
         };
         lose().await;
@@ -208,10 +208,10 @@ async fn what_was_fetched_is_not_sent_again() {
     let (scene, room) = (Scene::default(), || Recorder::of(Recognized::ByRoom(ROOM)));
     let lost = room();
     scene.open(&lost);
-    scene.tell(1..=4).await;
+    scene.send(1..=4).await;
     scene.end(&lost, Ending::Broken);
     scene.0.confirm(ANN, ROOM, Seq::new(4));
-    scene.tell(5..=5).await;
+    scene.send(5..=5).await;
     assert_eq!(scene.open(&room()).1, [5]);
 }
 
@@ -248,7 +248,7 @@ async fn what_another_page_fetches_is_still_replayed_to_a_page_that_lost_it() {
     for (recognized, first) in [(Recognized::ByPage("page".into()), 1), (Recognized::ByPerson, 3)] {
         let (scene, broken) = (Scene::default(), Recorder::of(recognized.clone()));
         scene.open(&broken);
-        scene.tell(1..=3).await;
+        scene.send(1..=3).await;
         scene.end(&broken, Ending::Broken);
         let stream = scene.0.join(ann(), Recorder::of(recognized.clone()), Begins::FromCursor).stream;
         scene.0.confirm(ANN, ROOM, Seq::new(2));

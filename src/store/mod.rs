@@ -217,6 +217,7 @@ pub trait ConversationStore: Send + Sync + 'static {
     async fn stored_by(&self, author: UserId) -> Result<u64, StoreError>;
 
     /// Stores cursors that have moved; they do not follow from the log. Stored ones move forward only, so that a retry is safe.
+    /// A cursor in an unknown conversation is no error, and does not create the conversation.
     async fn advance_cursors(&self, moved: MovedCursors) -> Result<(), StoreError>;
     /// How far this person has been delivered to; `None` if nothing is stored.
     async fn delivered(&self, id: ConversationId, user: UserId) -> Result<Option<Seq>, StoreError>;

@@ -9,53 +9,54 @@ use crate::store::{ConversationStore, MAX_PAGE, Maintenance, StoreError};
 
 /// How often a conversation that differs is checked before it is reported, since it may be written to meanwhile: if its log stays the
 /// same, and if it grows.
-const LOOKS: u32 = 3;
-const BUSY_LOOKS: u32 = 10;
+const ATTEMPTS: u32 = 3;
+const BUSY_ATTEMPTS: u32 = 10;
 
 /// How long to wait between two checks.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// The result for one conversation.
-pub(super) struct Looked {
-    pub(super) kept: Summary,
-    pub(super) right: Summary,
+pub(super) struct Checked {
+    pub(super) stored: Summary,
+    pub(super) expected: Summary,
     pub(super) findings: Vec<Difference>,
 }
 
 /// Checks one conversation, repeatedly if it may have been written to meanwhile. `before` is the one before it.
-pub(super) async fn look(
+pub(super) async fn check(
     conversations: &dyn ConversationStore,
     maintenance: &dyn Maintenance,
     before: Option<ConversationId>,
-    mut kept: Summary,
-) -> Result<Looked, StoreError> {
-    let (mut looks, mut quiet_looks) = (0, 0);
-    let mut last_time: Option<Look> = None;
+    mut stored: Summary,
+) -> Result<Checked, StoreError> {
+    let (mut attempts, mut quiet_attempts) = (0, 0);
+    let mut last_time: Option<Attempt> = None;
     loop {
-        let this = look_once(conversations, maintenance, &kept, last_time.as_ref()).await?;
-        looks += 1;
-        let is_quiet = last_time.is_none_or(|last| last.stood_at == this.stood_at);
-        quiet_looks = if is_quiet { quiet_looks + 1 } else { 1 };
+        let this = check_once(conversations, maintenance, &stored, last_time.as_ref()).await?;
+        attempts += 1;
+        let is_quiet = last_time.is_none_or(|last| last.last_seqs == this.last_seqs);
+        quiet_attempts = if is_quiet { quiet_attempts + 1 } else { 1 };
         let is_sound = this.wrong.is_empty() && this.fleeting.is_empty() && this.copies.is_empty();
-        let is_enough = quiet_looks == LOOKS || looks == BUSY_LOOKS || (!this.wrong.is_empty() && looks == LOOKS);
+        let is_enough =
+            quiet_attempts == ATTEMPTS || attempts == BUSY_ATTEMPTS || (!this.wrong.is_empty() && attempts == ATTEMPTS);
         if is_sound || is_enough {
-            return Ok(this.told(kept));
+            return Ok(this.into_checked(stored));
         }
         last_time = Some(this);
         tokio::time::sleep(PAUSE).await;
         if let Some(again) = maintenance.conversations_after(before, 1).await?.pop()
-            && again.conversation.id == kept.conversation.id
+            && again.conversation.id == stored.conversation.id
         {
-            kept = again;
+            stored = again;
         }
     }
 }
 
 /// The result of one check.
-struct Look {
+struct Attempt {
     /// The last seq of the stored state, and of the log.
-    stood_at: (Seq, Seq),
-    right: Summary,
+    last_seqs: (Seq, Seq),
+    expected: Summary,
     /// Differences that no concurrent write explains.
     wrong: Vec<Difference>,
     /// Differences that a concurrent write may explain.
@@ -64,36 +65,36 @@ struct Look {
     copies: Vec<Seq>,
 }
 
-impl Look {
-    fn told(self, kept: Summary) -> Looked {
+impl Attempt {
+    fn into_checked(self, stored: Summary) -> Checked {
         let copies = self.copies.first().map(|first| Difference::Copies { count: self.copies.len(), first: *first });
         let findings = self.wrong.into_iter().chain(self.fleeting).chain(copies).collect();
-        Looked { kept, right: self.right, findings }
+        Checked { stored, expected: self.expected, findings }
     }
 }
 
 /// Of the differences that a concurrent write may explain, reports only those that the `last` check has found as well.
-async fn look_once(
+async fn check_once(
     conversations: &dyn ConversationStore,
     maintenance: &dyn Maintenance,
-    kept: &Summary,
-    last: Option<&Look>,
-) -> Result<Look, StoreError> {
-    let Recomputed { then, right, mut wrong, revisions: mut fleeting } = recompute(conversations, kept).await?;
-    wrong.extend(differences(kept, &then));
+    stored: &Summary,
+    last: Option<&Attempt>,
+) -> Result<Attempt, StoreError> {
+    let Recomputed { then, expected, mut wrong, revisions: mut fleeting } = recompute(conversations, stored).await?;
+    wrong.extend(differences(stored, &then));
     if wrong.is_empty() {
-        fleeting.extend(differences(kept, &right));
+        fleeting.extend(differences(stored, &expected));
     }
-    // Copies have edits and deletions, so they are checked once these are right.
+    // Copies have edits and deletions, so they are checked once these are correct.
     let mut copies = Vec::new();
     if !fleeting.iter().any(|found| matches!(found, Difference::Revision { .. })) {
-        copies = maintenance.wrong_copies(&right).await?;
+        copies = maintenance.wrong_copies(&expected).await?;
     }
     if let Some(last) = last {
         fleeting.retain(|found| last.fleeting.contains(found));
         copies.retain(|message| last.copies.contains(message));
     }
-    Ok(Look { stood_at: (kept.last_seq, right.last_seq), right, wrong, fleeting, copies })
+    Ok(Attempt { last_seqs: (stored.last_seq, expected.last_seq), expected, wrong, fleeting, copies })
 }
 
 /// What follows from a log.
@@ -101,24 +102,24 @@ struct Recomputed {
     /// After the last entry that is part of the stored state.
     then: Summary,
     /// After the last entry of the log.
-    right: Summary,
+    expected: Summary,
     /// What is wrong with the log itself.
     wrong: Vec<Difference>,
     /// Messages whose stored edit or deletion differs from the log.
     revisions: Vec<Difference>,
 }
 
-async fn recompute(conversations: &dyn ConversationStore, kept: &Summary) -> Result<Recomputed, StoreError> {
-    let id = kept.conversation.id;
-    let (mut replay, mut revisions) = (Replay::opened(kept.conversation), Revisions::default());
+async fn recompute(conversations: &dyn ConversationStore, stored: &Summary) -> Result<Recomputed, StoreError> {
+    let id = stored.conversation.id;
+    let (mut replay, mut revisions) = (Replay::opened(stored.conversation), Revisions::default());
     let (mut then, mut wrong) = (None, Vec::new());
     loop {
         let last = replay.summary().last_seq;
-        if last == kept.last_seq {
+        if last == stored.last_seq {
             then = Some(summarize(conversations, &replay).await?);
         }
         // Replays the entries up to there first.
-        let until_then = kept.last_seq.get().checked_sub(last.get()).filter(|count| *count > 0);
+        let until_then = stored.last_seq.get().checked_sub(last.get()).filter(|count| *count > 0);
         let count =
             until_then.and_then(|count| usize::try_from(count).ok()).map_or(MAX_PAGE, |count| count.min(MAX_PAGE));
         let page = conversations.entries_after(id, last, count).await?;
@@ -137,9 +138,9 @@ async fn recompute(conversations: &dyn ConversationStore, kept: &Summary) -> Res
             revisions.apply(&entry);
         }
     }
-    let right = summarize(conversations, &replay).await?;
-    let then = then.unwrap_or_else(|| right.clone());
-    Ok(Recomputed { then, right, wrong, revisions: revisions.differences().collect() })
+    let expected = summarize(conversations, &replay).await?;
+    let then = then.unwrap_or_else(|| expected.clone());
+    Ok(Recomputed { then, expected, wrong, revisions: revisions.differences().collect() })
 }
 
 /// The state at this point of the log, with the last message.
@@ -153,7 +154,7 @@ async fn summarize(conversations: &dyn ConversationStore, replay: &Replay) -> Re
 }
 
 /// Every field that differs. Texts are never shown.
-fn differences(kept: &Summary, right: &Summary) -> Vec<Difference> {
+fn differences(stored: &Summary, expected: &Summary) -> Vec<Difference> {
     let last = |summary: &Summary| {
         summary
             .last_message
@@ -161,21 +162,25 @@ fn differences(kept: &Summary, right: &Summary) -> Vec<Difference> {
             .map_or("none".into(), |last| format!("entry {} at {}", last.seq, last.at.millis()))
     };
     let fields: [(&'static str, String, String); 8] = [
-        ("the last seq", kept.last_seq.to_string(), right.last_seq.to_string()),
-        ("the status", kept.status.word().into(), right.status.word().into()),
-        ("the time of the last entry", kept.updated_at.millis().to_string(), right.updated_at.millis().to_string()),
-        ("the last message", last(kept), last(right)),
-        ("the customer's read mark", kept.sides[0].read.to_string(), right.sides[0].read.to_string()),
-        ("the customer's unread count", kept.sides[0].unread.to_string(), right.sides[0].unread.to_string()),
-        ("the desk's read mark", kept.sides[1].read.to_string(), right.sides[1].read.to_string()),
-        ("the desk's unread count", kept.sides[1].unread.to_string(), right.sides[1].unread.to_string()),
+        ("the last seq", stored.last_seq.to_string(), expected.last_seq.to_string()),
+        ("the status", stored.status.word().into(), expected.status.word().into()),
+        (
+            "the time of the last entry",
+            stored.updated_at.millis().to_string(),
+            expected.updated_at.millis().to_string(),
+        ),
+        ("the last message", last(stored), last(expected)),
+        ("the customer's read mark", stored.sides[0].read.to_string(), expected.sides[0].read.to_string()),
+        ("the customer's unread count", stored.sides[0].unread.to_string(), expected.sides[0].unread.to_string()),
+        ("the desk's read mark", stored.sides[1].read.to_string(), expected.sides[1].read.to_string()),
+        ("the desk's unread count", stored.sides[1].unread.to_string(), expected.sides[1].unread.to_string()),
     ];
-    let differing = fields.into_iter().filter(|(_, kept, right)| kept != right);
+    let differing = fields.into_iter().filter(|(_, stored, expected)| stored != expected);
     let mut found: Vec<_> =
-        differing.map(|(field, kept, right)| Difference::Projection { field, kept, right }).collect();
-    if found.is_empty() && kept.last_message != right.last_message {
-        let (kept, right) = ("wrong".into(), "otherwise".into());
-        found.push(Difference::Projection { field: "the last message's text or side", kept, right });
+        differing.map(|(field, stored, expected)| Difference::Projection { field, stored, expected }).collect();
+    if found.is_empty() && stored.last_message != expected.last_message {
+        let (stored, expected) = ("wrong".into(), "otherwise".into());
+        found.push(Difference::Projection { field: "the last message's text or side", stored, expected });
     }
     found
 }

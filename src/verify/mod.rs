@@ -12,7 +12,7 @@ mod revisions;
 #[cfg(test)]
 mod tests;
 
-use check::{Looked, look};
+use check::{Checked, check};
 
 /// A difference in a conversation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,18 +48,18 @@ pub enum Difference {
         /// The message.
         message: Seq,
         /// The stored one.
-        kept: Option<Seq>,
+        stored: Option<Seq>,
         /// The one in the log.
-        right: Option<Seq>,
+        expected: Option<Seq>,
     },
     /// The stored state of the conversation differs from the log.
     Projection {
         /// The field.
         field: &'static str,
         /// The stored value.
-        kept: String,
+        stored: String,
         /// The value that follows from the log.
-        right: String,
+        expected: String,
     },
 }
 
@@ -72,11 +72,13 @@ impl fmt::Display for Finding {
             Difference::Copies { count, first } => {
                 write!(f, "{count} copies for the replaced server are missing or wrong, the first of entry {first}")
             }
-            Difference::Revision { message, kept, right } => {
+            Difference::Revision { message, stored, expected } => {
                 let by = |seq: &Option<Seq>| seq.map_or("none".to_owned(), |seq| format!("entry {seq}"));
-                write!(f, "the last change of message {message} is {}, the log says {}", by(kept), by(right))
+                write!(f, "the last change of message {message} is {}, the log says {}", by(stored), by(expected))
             }
-            Difference::Projection { field, kept, right } => write!(f, "{field} is {kept}, the log says {right}"),
+            Difference::Projection { field, stored, expected } => {
+                write!(f, "{field} is {stored}, the log says {expected}")
+            }
         }
     }
 }
@@ -113,7 +115,7 @@ pub async fn verify(
     conversations: &dyn ConversationStore,
     maintenance: &dyn Maintenance,
     repair: Repair,
-    mut tell: impl FnMut(&Finding),
+    mut report_finding: impl FnMut(&Finding),
     mut progress: impl FnMut(&Report),
 ) -> Result<Report, StoreError> {
     let (mut report, mut after) = (Report::default(), None);
@@ -121,33 +123,33 @@ pub async fn verify(
         let page = maintenance.conversations_after(after, MAX_PAGE).await?;
         let Some(last) = page.last() else { return Ok(report) };
         let mut before = after.replace(last.conversation.id);
-        for kept in page {
-            let id = kept.conversation.id;
-            let looked = look(conversations, maintenance, before, kept).await?;
+        for stored in page {
+            let id = stored.conversation.id;
+            let checked = check(conversations, maintenance, before, stored).await?;
             before = Some(id);
             report.conversations += 1;
-            report.entries += looked.right.last_seq.get();
+            report.entries += checked.expected.last_seq.get();
             progress(&report);
-            if looked.findings.is_empty() {
+            if checked.findings.is_empty() {
                 continue;
             }
-            report.found += looked.findings.len() as u64;
-            for difference in &looked.findings {
-                tell(&Finding { conversation: id, difference: difference.clone() });
+            report.found += checked.findings.len() as u64;
+            for difference in &checked.findings {
+                report_finding(&Finding { conversation: id, difference: difference.clone() });
             }
-            let is_sound = looked.findings.iter().all(Difference::can_be_repaired);
-            let is_right = match repair {
+            let is_sound = checked.findings.iter().all(Difference::can_be_repaired);
+            let is_repaired = match repair {
                 Repair::No => false,
-                Repair::WhatFollows => put_right(conversations, maintenance, &looked).await?,
+                Repair::WhatFollows => repair_conversation(conversations, maintenance, &checked).await?,
             };
-            report.repaired += u64::from(is_right && looked.findings.iter().any(Difference::can_be_repaired));
-            report.left += u64::from(!is_sound || !is_right);
+            report.repaired += u64::from(is_repaired && checked.findings.iter().any(Difference::can_be_repaired));
+            report.left += u64::from(!is_sound || !is_repaired);
         }
     }
 }
 
 impl Difference {
-    /// Whether the right value follows from the log.
+    /// Whether the correct value follows from the log.
     const fn can_be_repaired(&self) -> bool {
         match self {
             Self::Hole { .. } | Self::Backwards { .. } => false,
@@ -157,18 +159,18 @@ impl Difference {
 }
 
 /// Repairs what follows from the log. Returns whether nothing differs any more.
-async fn put_right(
+async fn repair_conversation(
     conversations: &dyn ConversationStore,
     maintenance: &dyn Maintenance,
-    looked: &Looked,
+    checked: &Checked,
 ) -> Result<bool, StoreError> {
-    let Looked { kept, right, findings } = looked;
-    // Entries were appended meanwhile, so the stored state may be right.
+    let Checked { stored, expected, findings } = checked;
+    // Entries were appended meanwhile, so the stored state may be correct.
     let is_wrong = findings.iter().any(|found| matches!(found, Difference::Projection { .. }));
-    let summary = !is_wrong || maintenance.repair(kept, right).await?;
-    let revisions = revisions::repair(conversations, maintenance, kept.conversation.id, findings).await?;
-    // Checked again, now that edits and deletions are right.
-    let wrong_copies = maintenance.wrong_copies(right).await?;
-    maintenance.repair_copies(right, &wrong_copies).await?;
+    let summary = !is_wrong || maintenance.repair(stored, expected).await?;
+    let revisions = revisions::repair(conversations, maintenance, stored.conversation.id, findings).await?;
+    // Checked again, now that edits and deletions are correct.
+    let wrong_copies = maintenance.wrong_copies(expected).await?;
+    maintenance.repair_copies(expected, &wrong_copies).await?;
     Ok(summary && revisions)
 }

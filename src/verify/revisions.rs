@@ -10,8 +10,8 @@ use crate::store::{ConversationStore, Maintenance, StoreError};
 /// By message: the last edit or deletion, and a digest of the new text, since texts may be many and long.
 #[derive(Default)]
 pub(super) struct Revisions {
-    kept: BTreeMap<Seq, (Seq, u64)>,
-    right: BTreeMap<Seq, (Seq, u64)>,
+    stored: BTreeMap<Seq, (Seq, u64)>,
+    expected: BTreeMap<Seq, (Seq, u64)>,
 }
 
 impl Revisions {
@@ -20,14 +20,14 @@ impl Revisions {
         match &entry.kind {
             EntryKind::Message(message) => {
                 if let Some(revision) = &message.revision {
-                    self.kept.insert(entry.seq, (revision.seq, digest(revision.at, revision.text.as_ref())));
+                    self.stored.insert(entry.seq, (revision.seq, digest(revision.at, revision.text.as_ref())));
                 }
             }
             EntryKind::Edited { target, body } => {
-                self.right.insert(target.seq, (entry.seq, digest(entry.at, Some(body))));
+                self.expected.insert(target.seq, (entry.seq, digest(entry.at, Some(body))));
             }
             EntryKind::Deleted { target } => {
-                self.right.insert(target.seq, (entry.seq, digest(entry.at, None)));
+                self.expected.insert(target.seq, (entry.seq, digest(entry.at, None)));
             }
             EntryKind::Read { .. } | EntryKind::StatusChanged { .. } => {}
         }
@@ -37,12 +37,12 @@ impl Revisions {
     pub(super) fn differences(&self) -> impl Iterator<Item = Difference> {
         let seq_of = |revision: Option<&(Seq, u64)>| revision.map(|(seq, _)| *seq);
         let of = move |message: &Seq| {
-            let (kept, right) = (self.kept.get(message), self.right.get(message));
-            let (message, kept_by, right_by) = (*message, seq_of(kept), seq_of(right));
-            (kept != right).then_some(Difference::Revision { message, kept: kept_by, right: right_by })
+            let (stored, expected) = (self.stored.get(message), self.expected.get(message));
+            let (message, stored_by, expected_by) = (*message, seq_of(stored), seq_of(expected));
+            (stored != expected).then_some(Difference::Revision { message, stored: stored_by, expected: expected_by })
         };
-        let only_kept = self.kept.keys().filter(|message| !self.right.contains_key(message));
-        self.right.keys().chain(only_kept).filter_map(of)
+        let only_stored = self.stored.keys().filter(|message| !self.expected.contains_key(message));
+        self.expected.keys().chain(only_stored).filter_map(of)
     }
 }
 
@@ -61,12 +61,12 @@ pub(super) async fn repair(
 ) -> Result<bool, StoreError> {
     let mut all = true;
     for difference in found {
-        if let Difference::Revision { message, kept, right } = difference {
-            let by = match right {
-                Some(right) => conversations.entries_at(id, &[*right]).await?.pop(),
+        if let Difference::Revision { message, stored, expected } = difference {
+            let by = match expected {
+                Some(expected) => conversations.entries_at(id, &[*expected]).await?.pop(),
                 None => None,
             };
-            all &= maintenance.repair_revision(id, *message, *kept, by.as_ref()).await?;
+            all &= maintenance.repair_revision(id, *message, *stored, by.as_ref()).await?;
         }
     }
     Ok(all)

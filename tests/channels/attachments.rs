@@ -80,8 +80,8 @@ async fn an_attachment_is_delivered_on_every_dialect() {
     assert_eq!((status, &json["message"]), (201, &json!("notes.txt")), "a file without a text has its name: {json}");
     let frame = socket.next_of("chat_message").await;
     assert_eq!(frame["attachment_name"], "notes.txt");
-    let told = client.wait_for("receive-message", PATIENCE).await.unwrap();
-    let (text, link) = told["message"].as_str().unwrap().split_once('\n').unwrap();
+    let event = client.wait_for("receive-message", PATIENCE).await.unwrap();
+    let (text, link) = event["message"].as_str().unwrap().split_once('\n').unwrap();
     assert_eq!(text, "notes.txt");
     for link in [link, frame["attachment"].as_str().unwrap()] {
         assert_eq!(room.server.http.get(link).send().await.unwrap().text().await.unwrap(), "just text");

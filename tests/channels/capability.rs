@@ -42,8 +42,8 @@ async fn a_room_id_without_credentials_does_not_affect_presence_or_read_marks() 
         assert_eq!(server.get(&path, &Who::Nobody).await.status, 200, "{path}");
     }
     while let Some(frame) = watching.hears().await {
-        let is_told = frame["type"] == "read_receipt" || frame["status"] == "online";
-        assert!(!is_told, "nobody has come online or read: {frame}");
+        let is_event = frame["type"] == "read_receipt" || frame["status"] == "online";
+        assert!(!is_event, "nobody has connected or read anything: {frame}");
     }
     assert_eq!(server.post(&mine, &agent, said("still there?")).await.status, 201);
     assert_eq!(panel.next_of("chat_message").await["message"]["content"], "still there?");

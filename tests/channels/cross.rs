@@ -137,8 +137,8 @@ impl End {
     async fn hear_typing(&mut self, typist: &User) {
         match self {
             Self::Socketio(client) => {
-                let told = client.wait_for("user-typing", PATIENCE).await.unwrap();
-                assert_eq!(told["userId"], typist.id.to_string());
+                let event = client.wait_for("user-typing", PATIENCE).await.unwrap();
+                assert_eq!(event["userId"], typist.id.to_string());
             }
             Self::Storefront(socket) => socket.hears_none_of(&["typing"]).await,
             Self::Drivecash(socket) => assert_eq!(socket.next_of("typing").await["user_id"], typist.number),

@@ -115,7 +115,7 @@ async fn an_open_dashboard_still_reaches_the_desk_after_the_first_admin_changes(
         assert_eq!(hears(&bea, "messages-read").await["readBy"], scene.ann.id.to_string());
         let path = format!("/api/chat/messages/{}", desk.as_str().unwrap());
         let history = scene.server.get(&path, &scene.who(&scene.ann)).await.json;
-        let senders: Vec<&Value> = history.as_array().unwrap().iter().map(|told| &told["sender"]["_id"]).collect();
+        let senders: Vec<&Value> = history.as_array().unwrap().iter().map(|one| &one["sender"]["_id"]).collect();
         assert_eq!(senders, [&json!(scene.ann.id.to_string()), &desk], "{fate:?}");
         assert_eq!(scene.desk_id(&scene.ann).await, desk, "{fate:?}: a page that opens now gets the same id");
         if let Some(former) = former {

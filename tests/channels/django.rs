@@ -258,7 +258,7 @@ fn a_file_that_is_not_a_dump_is_refused_in_one_line() {
     for text in ["junk", "{}", "[", "[]"] {
         std::fs::write(site.path("dump.json"), text).unwrap();
         let refused = site.try_import(&["--data", site.path("deskline.db").to_str().unwrap()]);
-        let told = String::from_utf8(refused.stderr).unwrap();
-        assert!(!refused.status.success() && told.starts_with("deskline: "), "{text}: {told}");
+        let error = String::from_utf8(refused.stderr).unwrap();
+        assert!(!refused.status.success() && error.starts_with("deskline: "), "{text}: {error}");
     }
 }

@@ -232,8 +232,8 @@ async fn sockets_answer_as_recorded() {
         assert_covers(&socket.next().await, recorded, &["message.sender_name"]);
     }
     // Difference: it reaches agents, too.
-    let told = agent.next().await;
-    assert_eq!((&told["type"], &told["room_id"]), (&json!("new_customer_message"), &json!(room)));
+    let event = agent.next().await;
+    assert_eq!((&event["type"], &event["room_id"]), (&json!("new_customer_message"), &json!(room)));
     let list = agent.next().await;
     assert_eq!((&list["rooms"][0]["unread_count"], &list["rooms"][0]["status"]), (&json!(1), &json!("waiting")));
     for (label, junk) in [

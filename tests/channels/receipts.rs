@@ -62,7 +62,7 @@ async fn asking_for_new_messages_does_not_count_as_receiving_them() {
         ids.push(sent.json["id"].clone());
     }
     let notifications = server.get("/api/chat/notifications/", &user).await.json;
-    let notified: Vec<_> = notifications.as_array().unwrap().iter().map(|told| told["id"].clone()).collect();
+    let notified: Vec<_> = notifications.as_array().unwrap().iter().map(|one| one["id"].clone()).collect();
     assert_eq!(notified, ids);
     assert_eq!(server.get(&format!("{path}{}/", ids[1]), &user).await.json["message"], "two");
     assert_eq!(statuses(&server, &agent, &uma).await, ["stored", "stored"], "neither message was fetched");

@@ -23,10 +23,10 @@ async fn typing_is_sent_to_every_tab_of_the_other_person_and_no_tab_of_the_typis
         for tab in &mut typing {
             for is_typing in [true, false] {
                 tab.send(json!({"type": "typing", "is_typing": is_typing})).await;
-                let told = json!({"type": "typing", "user_id": typist.number, "user_name": typist.name,
+                let frame = json!({"type": "typing", "user_id": typist.number, "user_name": typist.name,
                     "is_typing": is_typing});
                 for socket in &mut hearing {
-                    assert_eq!(socket.next_of("typing").await, told);
+                    assert_eq!(socket.next_of("typing").await, frame);
                 }
             }
         }

@@ -10,17 +10,10 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
-use crate::support::{Account, SOON, TestServer, Wire, number, settle, text};
+use crate::support::{Account, SOON, TestServer, Wire, number, send_message, settle, text};
 
 /// Long enough for an unwanted event to arrive.
 const QUIET: Duration = Duration::from_millis(700);
-
-async fn say(client: &Client, to: &Account, message: &str) -> Value {
-    let answer = client.emit_ack("send-message", json!({"receiverId": to.id.to_string(), "message": message})).await;
-    let answer = answer.unwrap();
-    assert_eq!(answer["ok"], true, "{answer}");
-    answer
-}
 
 /// The next message, whoever sent it.
 async fn next_message(client: &Client) -> Value {
@@ -56,7 +49,7 @@ async fn messages_sent_while_a_customer_was_offline_arrive_once_and_in_order() {
     let (ann, ada) = (server.customer("ann").await, server.agent("ada").await);
     let desk = server.enter(&ada).await;
     for n in 0..250 {
-        say(&desk, &ann, &n.to_string()).await;
+        send_message(&desk, &ann, &n.to_string()).await;
     }
     let back = server.enter(&ann).await;
     for n in 0..250 {
@@ -75,7 +68,7 @@ async fn talk(server: &TestServer, from: &Account, to: &Account, is_over: Arc<At
     talking.spawn(async move {
         for n in 0..200 {
             let (one, two) = (format!("{n} a"), format!("{n} b"));
-            tokio::join!(say(&client, &to, &one), say(&client, &to, &two));
+            tokio::join!(send_message(&client, &to, &one), send_message(&client, &to, &two));
         }
         is_over.store(true, Ordering::SeqCst);
     });
@@ -139,7 +132,7 @@ async fn an_agent_who_connects_under_load_can_answer_at_once() {
         ann.get_or_insert(customer);
         talking.spawn(async move {
             while !is_over.load(Ordering::SeqCst) {
-                let (one, two) = (say(&client, &to, "help"), say(&client, &to, "please"));
+                let (one, two) = (send_message(&client, &to, "help"), send_message(&client, &to, "please"));
                 tokio::join!(one, two);
             }
         });
@@ -149,7 +142,7 @@ async fn an_agent_who_connects_under_load_can_answer_at_once() {
     for _ in 0..5 {
         let arrived = Instant::now();
         let desk = server.enter(&ada).await;
-        say(&desk, &ann, "at your service").await;
+        send_message(&desk, &ann, "at your service").await;
         slowest = slowest.max(arrived.elapsed());
     }
     is_over.store(true, Ordering::SeqCst);
@@ -177,7 +170,7 @@ async fn four_concurrent_authors_are_received_in_one_order_by_everybody() {
         let (client, to) = (client.clone(), to.clone());
         talking.spawn(async move {
             for n in 0..EACH {
-                say(&client, &to, &n.to_string()).await;
+                send_message(&client, &to, &n.to_string()).await;
             }
         });
     }
@@ -211,7 +204,7 @@ async fn a_client_that_does_not_read_is_disconnected_and_delays_nobody() {
         let long = "x".repeat(15_000);
         let mut sent = 0_u64;
         while !until.load(Ordering::SeqCst) {
-            say(&desk, &to, &long).await;
+            send_message(&desk, &to, &long).await;
             sent += 1;
         }
         sent
@@ -220,7 +213,7 @@ async fn a_client_that_does_not_read_is_disconnected_and_delays_nobody() {
         let mut slowest = Duration::ZERO;
         loop {
             let before = Instant::now();
-            say(&answering, &bob, "hello").await;
+            send_message(&answering, &bob, "hello").await;
             healthy.wait_for("receive-message", SOON).await.unwrap();
             slowest = slowest.max(before.elapsed());
             while let Ok((name, event)) = answering.next_event(Duration::from_millis(1)).await {
@@ -262,6 +255,6 @@ async fn a_retry_gets_the_first_answer_and_is_not_delivered_again() {
     for answer in &answers {
         assert_eq!(answer.as_ref().unwrap(), first);
     }
-    let told = settle(&desk, QUIET).await;
-    assert_eq!(told.iter().filter(|(name, _)| name == "receive-message").count(), 1);
+    let events = settle(&desk, QUIET).await;
+    assert_eq!(events.iter().filter(|(name, _)| name == "receive-message").count(), 1);
 }

@@ -56,8 +56,8 @@ async fn an_escaped_name_is_understood_by_polling() {
     let server = TestServer::start(&[]).await;
     let ann = server.customer("ann").await;
     let polls = Polls::open(&server.url).await;
-    polls.say(&format!(r#"421["\u0061uthenticate","{}"]"#, ann.token)).await;
+    polls.send(&format!(r#"421["\u0061uthenticate","{}"]"#, ann.token)).await;
     polls.poll_for("431[{").await;
-    polls.say(&format!("42[\"typing\",{{}}]\u{1e}422[\"{RESUME}\",{{}}]\u{1e}423[\"{RESUME}\",{{}}]")).await;
+    polls.send(&format!("42[\"typing\",{{}}]\u{1e}422[\"{RESUME}\",{{}}]\u{1e}423[\"{RESUME}\",{{}}]")).await;
     polls.poll_for(r#"433[{"ok":true"#).await;
 }

@@ -8,14 +8,14 @@ use tempfile::TempDir;
 
 use crate::support::{PROGRAM, run};
 
-fn told(output: &Output) -> String {
+fn text_of(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
 fn assert_exit(output: &Output, code: i32, says: &str) {
-    let told = told(output);
-    assert_eq!(output.status.code(), Some(code), "{told}");
-    assert!(told.contains(says), "{told}");
+    let text = text_of(output);
+    assert_eq!(output.status.code(), Some(code), "{text}");
+    assert!(text.contains(says), "{text}");
 }
 
 /// A file with the figures of a run.

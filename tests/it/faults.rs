@@ -93,7 +93,7 @@ async fn compile(folder: &Path) -> PathBuf {
 }
 
 /// Sends a message. Returns true if it is acknowledged, false if it is refused because the store is unavailable.
-async fn say(client: &Client, to: &Account, name: &str) -> bool {
+async fn try_to_send(client: &Client, to: &Account, name: &str) -> bool {
     let ask = json!({"receiverId": to.id.to_string(), "message": name, "clientMessageId": name});
     let answer = client.emit_ack("send-message", ask).await.unwrap();
     if answer["ok"] != true {
@@ -110,14 +110,15 @@ async fn nothing_is_acknowledged_while_the_disk_fails_and_no_restart_is_needed_a
     for (round, failure) in FAILURES.into_iter().enumerate() {
         for n in 0..20 {
             let name = format!("good {round}.{n}");
-            assert!(say(&ann, ada, &name).await, "{name}");
+            assert!(try_to_send(&ann, ada, &name).await, "{name}");
             acked.push(name);
         }
         scene.disk(failure);
         for n in 0..5 {
             let name = format!("bad {round}.{n}");
-            let said =
-                timeout(SOON, say(&ann, ada, &name)).await.expect("the sender gets no answer while the disk fails");
+            let said = timeout(SOON, try_to_send(&ann, ada, &name))
+                .await
+                .expect("the sender gets no answer while the disk fails");
             assert!(!said, "{name} was acknowledged, and not stored ({failure})");
             refused.push(name);
         }
@@ -127,7 +128,7 @@ async fn nothing_is_acknowledged_while_the_disk_fails_and_no_restart_is_needed_a
         // Refused messages are stored when they are sent again.
         let again = refused.pop().unwrap();
         let healed = async {
-            while !say(&ann, ada, &again).await {
+            while !try_to_send(&ann, ada, &again).await {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         };
@@ -144,7 +145,7 @@ async fn a_disk_that_hangs_delays_acknowledgements_and_nothing_else() {
     let scene = Scene::new().await;
     let (ann, ada) = (enter(&scene.server.url, &scene.people[1]).await, &scene.people[0]);
     let mut acked = vec!["before".to_owned()];
-    assert!(say(&ann, ada, "before").await);
+    assert!(try_to_send(&ann, ada, "before").await);
     assert_eq!(ann.wait_for("message-sent", SOON).await.unwrap()["message"], "before");
     scene.disk("hang");
     let hung = Instant::now();
@@ -169,7 +170,7 @@ async fn a_disk_that_hangs_delays_acknowledgements_and_nothing_else() {
         assert_eq!(text(&sent, "message"), name);
     }
     // A retry gets the same acknowledgement.
-    assert!(say(&ann, ada, "during 7").await);
+    assert!(try_to_send(&ann, ada, "during 7").await);
     assert_eq!(scene.ready().await, 200);
     scene.ends_with(&acked, &[]).await;
 }

@@ -35,8 +35,8 @@ async fn bench_for(patience: Duration, flags: &[&str]) -> (i32, Vec<Value>) {
     let mut command = Command::new(PROGRAM);
     command.args(usual).arg(&json).args(flags).stdin(Stdio::null()).kill_on_drop(true);
     let output = timeout(patience, command.output()).await.expect("the run does not exit").unwrap();
-    let (told, said) = (String::from_utf8_lossy(&output.stderr), String::from_utf8_lossy(&output.stdout));
-    let figures = std::fs::read(&json).unwrap_or_else(|_| panic!("no figures: {told}{said}"));
+    let (stderr, stdout) = (String::from_utf8_lossy(&output.stderr), String::from_utf8_lossy(&output.stdout));
+    let figures = std::fs::read(&json).unwrap_or_else(|_| panic!("no figures: {stderr}{stdout}"));
     (output.status.code().unwrap(), serde_json::from_slice(&figures).unwrap())
 }
 
@@ -105,9 +105,9 @@ async fn invalid_options_are_refused_before_anything_runs() {
         let mut command = Command::new(PROGRAM);
         command.args(["bench", "--mode", "idle", "--mode", "crash"]).args(flags).stdin(Stdio::null());
         let output = timeout(PATIENCE, command.output()).await.expect("the run does not exit").unwrap();
-        let told = String::from_utf8_lossy(&output.stderr);
-        assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{told}");
-        assert!(told.contains("modes `restart` and `crash`"), "{told}");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{stderr}");
+        assert!(stderr.contains("modes `restart` and `crash`"), "{stderr}");
     }
 }
 
@@ -210,14 +210,14 @@ async fn connections_that_never_read_are_closed_and_do_not_affect_others() {
 }
 
 #[tokio::test]
-async fn before_a_stop_clients_are_told_when_to_reconnect_and_are_disconnected() {
+async fn before_a_stop_clients_are_asked_to_reconnect_and_are_disconnected() {
     let (site, people) = Site::with(&[("ann", Role::Customer), ("bob", Role::Customer)]).await;
     let server = site.start(&[]).await;
     let (ann, bob) = (enter(&server.url, &people[0]).await, enter(&server.url, &people[1]).await);
     server.signal("TERM").await;
     for client in [ann, bob] {
-        let told = client.wait_for("server-stopping", SOON).await.unwrap();
-        assert!(told["comeBackAfterMs"].as_u64().unwrap() <= 3000, "{told}");
+        let stopping = client.wait_for("server-stopping", SOON).await.unwrap();
+        assert!(stopping["comeBackAfterMs"].as_u64().unwrap() <= 3000, "{stopping}");
         while !client.is_closed() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use deskline::lab::testkit::socketio::Client;
 use serde_json::json;
 
-use crate::support::{Account, Polls, SOON, TestServer, Wire, enter, text};
+use crate::support::{Account, Polls, SOON, TestServer, Wire, enter, send_message, text};
 
 /// The heartbeat is too slow to detect the older connection.
 const FLAGS: [&str; 4] = ["--ping-interval", "60s", "--ping-timeout", "60s"];
@@ -25,9 +25,8 @@ impl Scene {
         Self { server, ann, desk }
     }
 
-    async fn say(&self, message: &str) {
-        let said = json!({"receiverId": self.ann.id.to_string(), "message": message});
-        assert_eq!(self.desk.emit_ack("send-message", said).await.unwrap()["ok"], true);
+    async fn send(&self, message: &str) {
+        send_message(&self.desk, &self.ann, message).await;
     }
 
     /// The messages that a client receives, up to this one.
@@ -46,13 +45,13 @@ async fn a_client_beside_its_dead_websocket_receives_older_messages_before_new_o
     let scene = Scene::set().await;
     let mut dead = Wire::connect(&scene.server.url).await;
     dead.authenticate(&scene.ann).await;
-    scene.say("one").await;
-    scene.say("two").await;
+    scene.send("one").await;
+    scene.send("two").await;
     let back = enter(&scene.server.url, &scene.ann).await;
-    scene.say("three").await;
-    scene.say("four").await;
+    scene.send("three").await;
+    scene.send("four").await;
     assert_eq!(scene.heard(&back, "four").await, ["one", "two", "three", "four"]);
-    scene.say("five").await;
+    scene.send("five").await;
     assert_eq!(scene.heard(&back, "five").await, ["five"]);
 }
 
@@ -60,12 +59,12 @@ async fn a_client_beside_its_dead_websocket_receives_older_messages_before_new_o
 async fn a_client_beside_its_dead_polling_session_receives_older_messages_before_new_ones() {
     let scene = Scene::set().await;
     let polls = Polls::open(&scene.server.url).await;
-    polls.say(&format!("42{}", json!(["authenticate", scene.ann.token]))).await;
+    polls.send(&format!("42{}", json!(["authenticate", scene.ann.token]))).await;
     polls.poll_for("authenticated").await;
-    scene.say("one").await;
+    scene.send("one").await;
     polls.poll_for("one").await;
     let back = enter(&scene.server.url, &scene.ann).await;
-    scene.say("two").await;
+    scene.send("two").await;
     assert_eq!(scene.heard(&back, "two").await, ["one", "two"]);
     assert_eq!(polls.poll().await, "1", "its session has ended");
 }
@@ -78,9 +77,9 @@ async fn a_second_tab_does_not_receive_again_what_the_first_one_has() {
     let mut tabs = vec![polling, enter(&scene.server.url, &scene.ann).await];
     for n in 0..5 {
         let (before, now) = (format!("before {n}"), format!("now {n}"));
-        scene.say(&before).await;
+        scene.send(&before).await;
         let second = enter(&scene.server.url, &scene.ann).await;
-        scene.say(&now).await;
+        scene.send(&now).await;
         assert_eq!(scene.heard(&second, &now).await.join(", "), now, "it has received more");
         for tab in &tabs {
             assert_eq!(scene.heard(tab, &now).await, [before.clone(), now.clone()]);
@@ -96,12 +95,12 @@ async fn an_older_tab_that_is_alive_stays_connected() {
     polling.emit_ack("authenticate", json!({"token": scene.ann.token})).await.unwrap();
     let (first, mut second) = (enter(&scene.server.url, &scene.ann).await, enter(&scene.server.url, &scene.ann).await);
     for n in 0..3 {
-        scene.say(&format!("before {n}")).await;
+        scene.send(&format!("before {n}")).await;
         second = enter(&scene.server.url, &scene.ann).await;
         // For longer than the server waits for an answer.
         tokio::time::sleep(Duration::from_secs(3)).await;
     }
-    scene.say("last").await;
+    scene.send("last").await;
     for tab in [&first, &polling, &second] {
         assert_eq!(scene.heard(tab, "last").await.last().unwrap(), "last");
     }

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 use crate::support::{
-    Account, PROGRAM, SOON, ServerProcess, Site, TestServer, all_logs, email_of, enter, run, settle, text,
+    Account, PROGRAM, SOON, ServerProcess, Site, TestServer, all_logs, email_of, enter, run, send_message, settle, text,
 };
 
 const PEOPLE: [(&str, Role); 3] = [("ada", Role::Admin), ("ann", Role::Customer), ("bob", Role::Customer)];
@@ -100,7 +100,7 @@ async fn a_second_server_on_a_data_file_is_refused_and_the_first_continues() {
     assert!(said.contains("another deskline is already serving"), "{said}");
     assert!(said.contains(site.data().to_str().unwrap()), "the error does not name the file: {said}");
     let client = enter(&server.url, &people[1]).await;
-    assert_eq!(client.emit_ack("send-message", message(&people[0], "hi")).await.unwrap()["ok"], true);
+    send_message(&client, &people[0], "hi").await;
     server.signal("KILL").await;
     server.ended().await;
     let _after_a_kill = site.start(&[]).await;
@@ -174,7 +174,7 @@ async fn recover(server: ServerProcess, site: &Site, client: &Client, people: &[
     };
     timeout(SOON, healed).await.expect("the server does not recover");
     let second = enter(&server.url, &people[2]).await;
-    assert_eq!(second.emit_ack("send-message", message(&people[0], "me too")).await.unwrap()["ok"], true);
+    send_message(&second, &people[0], "me too").await;
     acked.extend(["too much".to_owned(), "me too".to_owned()]);
     server.signal("TERM").await;
     let (status, log) = server.ended().await;
@@ -272,8 +272,8 @@ async fn history(server: &ServerProcess, agent: &Account, customer: &Account) ->
 /// Asserts that the socket gets `authenticated {success: false}`, stays open, and has no rights. `desk::attendance`
 /// tests how soon.
 async fn assert_shut_out(client: &Client, to: &Account) {
-    let told = client.wait_for("authenticated", SOON).await.unwrap();
-    assert_eq!(told["success"], false, "{told}");
+    let authenticated = client.wait_for("authenticated", SOON).await.unwrap();
+    assert_eq!(authenticated["success"], false, "{authenticated}");
     let refused = client.emit_ack("send-message", message(to, "let me")).await.unwrap();
     assert_eq!(text(&refused, "code"), "unauthenticated");
     let refused = client.emit_ack("resume", json!({})).await.unwrap();
@@ -287,7 +287,7 @@ async fn a_socket_loses_its_rights_when_its_token_expires() {
     let server = TestServer::start_at(&[], clock.clone()).await;
     let (ann, ada) = (server.customer("ann").await, server.agent("ada").await);
     let client = server.enter(&ann).await;
-    assert_eq!(client.emit_ack("send-message", message(&ada, "hi")).await.unwrap()["ok"], true);
+    send_message(&client, &ada, "hi").await;
     settle(&client, Duration::from_millis(200)).await;
     clock.advance(Duration::from_mins(61));
     assert_shut_out(&client, &ada).await;
@@ -308,7 +308,7 @@ async fn an_account_blocked_by_another_process_loses_all_its_sockets_at_once() {
     assert_shut_out(&one, &ada).await;
     assert_shut_out(&two, &ada).await;
     // They receive nothing any more.
-    assert_eq!(desk.emit_ack("send-message", message(&ann, "psst")).await.unwrap()["ok"], true);
+    send_message(&desk, &ann, "psst").await;
     let heard = settle(&one, Duration::from_millis(500)).await;
     assert!(!heard.iter().any(|(name, _)| name == "receive-message"), "{heard:?}");
 }
@@ -336,7 +336,7 @@ async fn a_demoted_agent_loses_their_rights_on_every_tab_even_if_one_reauthentic
     let answer = other.emit_ack("authenticate", json!({"token": bea.token})).await.unwrap();
     assert_eq!(answer["role"], "user");
     assert_shut_out(&old, &ada).await;
-    assert_eq!(customer.emit_ack("send-message", message(&ada, "in confidence")).await.unwrap()["ok"], true);
+    send_message(&customer, &ada, "in confidence").await;
     for client in [&old, &other] {
         let heard = settle(client, Duration::from_millis(400)).await;
         assert!(!heard.iter().any(|(name, _)| name == "receive-message"), "{heard:?}");

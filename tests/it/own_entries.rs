@@ -3,7 +3,7 @@
 use deskline::lab::testkit::socketio::Client;
 use serde_json::{Value, json};
 
-use crate::support::{SOON, TestServer, enter};
+use crate::support::{SOON, TestServer, enter, send_message};
 
 /// Number of messages that the customer has missed.
 const MISSED: usize = 300;
@@ -29,8 +29,7 @@ async fn messages_written_during_the_catch_up_follow_the_missed_ones_in_every_ta
     let mut expected = Vec::new();
     for n in 0..MISSED {
         let missed = format!("missed {n}");
-        let said = json!({"receiverId": ann.id.to_string(), "message": missed});
-        assert_eq!(desk.emit_ack("send-message", said).await.unwrap()["ok"], true);
+        send_message(&desk, &ann, &missed).await;
         expected.push(missed);
     }
     let tabs = [Client::connect(&server.url).await.unwrap(), Client::connect(&server.url).await.unwrap()];
@@ -39,8 +38,7 @@ async fn messages_written_during_the_catch_up_follow_the_missed_ones_in_every_ta
     }
     for n in 0..5 {
         let own = format!("own {n}");
-        let said = json!({"receiverId": ada.id.to_string(), "message": own});
-        assert_eq!(tabs[0].emit_ack("send-message", said).await.unwrap()["ok"], true);
+        send_message(&tabs[0], &ada, &own).await;
         expected.push(own);
     }
     for tab in &tabs {

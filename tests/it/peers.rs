@@ -8,11 +8,11 @@ use std::time::Duration;
 use deskline::domain::Role;
 use deskline::lab::testkit::socketio::Client;
 use futures_util::future::join_all;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use crate::support::{Account, PROGRAM, SOON, ServerProcess, Site, Wire, enter, number, text};
+use crate::support::{Account, PROGRAM, SOON, ServerProcess, Site, Wire, enter, number, send_message, text};
 
 /// Slow enough that a busy machine disconnects no live client. Silent peers are detected after 4 s.
 const HEARTBEAT: [&str; 6] = ["--ping-interval", "2s", "--ping-timeout", "2s", "--offline-grace", "0s"];
@@ -44,13 +44,6 @@ const EXACT: [(&str, &str); 1] = [("_RJEM_MALLOC_CONF", "narenas:1,dirty_decay_m
 const WAVES: [usize; 2] = [2, 3];
 const GROWN: usize = 16 << 20;
 const _: () = assert!(GROWN < WAVES[1] * PEERS * SAID * LENGTH / 2);
-
-async fn say(from: &Client, to: &Account, name: &str) -> Value {
-    let answer =
-        from.emit_ack("send-message", json!({"receiverId": to.id.to_string(), "message": name})).await.unwrap();
-    assert_eq!(answer["ok"], true, "{answer}");
-    answer
-}
 
 /// Waits until the desk has received `user-offline` for all of these, in any order.
 async fn go(desk: &Client, who: &[&Account]) {
@@ -86,7 +79,7 @@ async fn a_vanished_client_is_detected_within_the_heartbeat_and_gets_missed_mess
     let _silent = half_open(&server, ann).await;
     drop(polling(&server, bob).await);
     for who in [ann, bob] {
-        say(&desk, who, "into the void").await;
+        send_message(&desk, who, "into the void").await;
     }
     go(&desk, &[ann, bob]).await;
     for who in [ann, bob] {
@@ -104,7 +97,7 @@ async fn a_suspended_server_detects_dead_clients_late_and_loses_nothing() {
     let server = site.start(&HEARTBEAT).await;
     let desk = enter(&server.url, ada).await;
     let _silent = half_open(&server, ann).await;
-    say(&desk, ann, "into the void").await;
+    send_message(&desk, ann, "into the void").await;
     // The message is older than two heartbeats when the server checks.
     tokio::time::sleep(Duration::from_secs(3)).await;
     server.signal("STOP").await;
@@ -123,11 +116,11 @@ async fn messages_a_client_has_confirmed_are_not_sent_again_after_it_died() {
     let server = site.start(&HEARTBEAT).await;
     let desk = enter(&server.url, ada).await;
     let mut wire = half_open(&server, ann).await;
-    say(&desk, ann, "heard").await;
+    send_message(&desk, ann, "heard").await;
     while !wire.next(SOON).await.expect("nothing was received").contains("heard") {}
     // It answers pings for longer than anything can be in flight.
     while wire.next(Duration::from_secs(6)).await.is_some() {}
-    say(&desk, ann, "into the void").await;
+    send_message(&desk, ann, "into the void").await;
     go(&desk, &[ann]).await;
     let back = enter(&server.url, ann).await;
     let got = back.wait_for("receive-message", SOON).await.unwrap();
@@ -145,7 +138,7 @@ async fn resources_of_vanished_peers_are_released_and_others_get_everything_mean
     command.args(site.usual()).args(SLOW_HEARTBEAT).args(["--send-rate", "0"]).envs(EXACT);
     let server = ServerProcess::start(command).await;
     let (desk, healthy) = (enter(&server.url, ada).await, enter(&server.url, bob).await);
-    say(&desk, bob, "first").await;
+    send_message(&desk, bob, "first").await;
     healthy.wait_for("receive-message", SOON).await.unwrap();
     let files = open_files(&server);
     // Later waves reuse the memory of the first ones: nothing accumulates.
@@ -178,9 +171,9 @@ async fn come_and_vanish(
     let long = "x".repeat(LENGTH);
     for _ in 0..SAID {
         for some in peers.chunks(AT_ONCE) {
-            join_all(some.iter().map(|peer| say(desk, peer, &long))).await;
+            join_all(some.iter().map(|peer| send_message(desk, peer, &long))).await;
         }
-        let seq = number(&say(desk, there, "still there?").await, "seq");
+        let seq = number(&send_message(desk, there, "still there?").await, "seq");
         let got = healthy.wait_for("receive-message", SOON).await.expect("the others are delayed by vanished peers");
         assert_eq!(number(&got, "seq"), seq);
     }

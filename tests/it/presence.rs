@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::support::{Account, SOON, TestServer, Wire, settle, text};
+use crate::support::{Account, SOON, TestServer, Wire, send_message, settle, text};
 
 /// Long enough for an unwanted event to arrive.
 const QUIET: Duration = Duration::from_millis(700);
@@ -24,8 +24,8 @@ async fn closing_one_of_two_tabs_changes_nothing_and_closing_the_last_one_does()
     desk.emit("send-message", json!({"receiverId": ann.id.to_string(), "message": "still there?"})).unwrap();
     let got = first.wait_for("receive-message", SOON).await.unwrap();
     assert_eq!(got["message"], "still there?");
-    let told = settle(&desk, QUIET).await;
-    assert!(!told.iter().any(|(name, _)| name == "user-offline"), "{told:?}");
+    let events = settle(&desk, QUIET).await;
+    assert!(!events.iter().any(|(name, _)| name == "user-offline"), "{events:?}");
 
     drop(first);
     let gone = desk.wait_for("user-offline", SOON).await.unwrap();
@@ -41,8 +41,8 @@ async fn a_reconnect_within_the_grace_period_is_not_announced() {
         drop(server.enter(&ann).await);
     }
     let _back = server.enter(&ann).await;
-    let told = settle(&desk, Duration::from_millis(2500)).await;
-    assert!(!told.iter().any(|(name, _)| name == "user-offline"), "{told:?}");
+    let events = settle(&desk, Duration::from_millis(2500)).await;
+    assert!(!events.iter().any(|(name, _)| name == "user-offline"), "{events:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -107,8 +107,8 @@ async fn a_socket_that_closes_while_it_authenticates_leaves_nobody_online() {
 async fn is_shown(agent: &Client, who: &Account) -> bool {
     // The answer comes after all events that authenticating causes.
     agent.emit_ack("is-anybody-there", Value::Null).await.unwrap();
-    let told = settle(agent, Duration::ZERO).await;
-    told.iter().any(|(name, event)| name == "user-online" && event["userId"] == who.id.to_string())
+    let events = settle(agent, Duration::ZERO).await;
+    events.iter().any(|(name, event)| name == "user-online" && event["userId"] == who.id.to_string())
 }
 
 /// Frequent enough to detect a dead client soon, and with a timeout that a slow one can meet.
@@ -119,8 +119,7 @@ async fn talk_into_the_void(server: &TestServer, agent: &Account, customer: &Acc
     let desk = server.enter(agent).await;
     let mut frozen = Wire::connect(&server.url).await;
     frozen.authenticate(customer).await;
-    let ask = json!({"receiverId": customer.id.to_string(), "message": "into the void"});
-    assert_eq!(desk.emit_ack("send-message", ask).await.unwrap()["ok"], true);
+    send_message(&desk, customer, "into the void").await;
     (desk, frozen)
 }
 

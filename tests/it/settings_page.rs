@@ -61,14 +61,14 @@ fn settings(command: &Command) -> String {
 fn write_setting(page: &mut String, setting: &Arg) {
     let summary = setting.get_help().map(ToString::to_string).unwrap_or_default();
     // A default that depends on something is described in the text.
-    let (summary, told) = match summary.rsplit_once(" [default: ") {
+    let (summary, described) = match summary.rsplit_once(" [default: ") {
         Some((summary, default)) => (summary.to_owned(), Some(default.trim_end_matches(']').to_owned())),
         None => (summary, None),
     };
     let defaults: Vec<_> = setting.get_default_values().iter().map(|value| value.to_string_lossy()).collect();
     let is_flag = !matches!(setting.get_action(), ArgAction::Set | ArgAction::Append);
-    let default = match (told, defaults.as_slice()) {
-        (Some(told), _) => told,
+    let default = match (described, defaults.as_slice()) {
+        (Some(described), _) => described,
         (None, []) if is_flag => "off".to_owned(),
         (None, []) => "not set".to_owned(),
         (None, defaults) => format!("`{}`", defaults.join(",")),

@@ -6,16 +6,10 @@ use deskline::lab::testkit::socketio::Client;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use crate::support::{Account, SOON, TestServer, Wire, enter, settle, text};
+use crate::support::{SOON, TestServer, Wire, enter, send_message, settle, text};
 
 /// Longer than the half second after which anything that a client sent once confirmed a message.
 const LONG: Duration = Duration::from_millis(900);
-
-/// Says something to somebody.
-async fn say(desk: &Client, to: &Account, message: &str) {
-    let said = json!({"receiverId": to.id.to_string(), "message": message});
-    assert_eq!(desk.emit_ack("send-message", said).await.unwrap()["ok"], true);
-}
 
 /// What somebody has received by the time that nothing more comes.
 fn received(events: &[(String, Value)]) -> Vec<&str> {
@@ -30,7 +24,7 @@ async fn a_client_that_sends_and_does_not_read_receives_everything_on_its_next_c
     let desk = enter(&server.url, &ada).await;
     let mut deaf = Wire::connect(&server.url).await;
     deaf.authenticate(&ann).await;
-    say(&desk, &ann, "one").await;
+    send_message(&desk, &ann, "one").await;
     sleep(LONG).await;
     let typing = json!(["typing", {"receiverId": ada.id.to_string()}]);
     assert!(deaf.send(format!("42{typing}")).await);
@@ -50,7 +44,7 @@ async fn somebody_else_on_the_same_socket_does_not_confirm_what_was_sent_to_the_
     let desk = enter(&server.url, &ada).await;
     let mut deaf = Wire::connect(&server.url).await;
     deaf.authenticate(&ann).await;
-    say(&desk, &ann, "one").await;
+    send_message(&desk, &ann, "one").await;
     let authenticate = json!(["authenticate", ben.token]);
     assert!(deaf.send(format!("42{authenticate}")).await);
     while desk.wait_for("user-online", SOON).await.unwrap()["userId"] != ben.id.to_string() {}
@@ -67,7 +61,7 @@ async fn a_server_that_stops_does_not_take_what_it_wrote_for_received() {
     let desk = enter(&server.url, &ada).await;
     let mut deaf = Wire::connect(&server.url).await;
     deaf.authenticate(&ann).await;
-    say(&desk, &ann, "one").await;
+    send_message(&desk, &ann, "one").await;
     server.restart().await;
     drop(deaf);
     let back = Client::connect(&server.url).await.unwrap();

@@ -48,8 +48,8 @@ async fn a_store_that_is_written_to_meanwhile_is_found_correct() {
         assert!(talking.try_join_next().is_none(), "a message could not be sent");
         round += 1;
         let verified = run(&["verify", "--data", &server.data()]).await;
-        let told = said(&verified);
-        assert!(verified.status.success() && told.contains(": 0 differences"), "round {round}: {told}");
+        let output = said(&verified);
+        assert!(verified.status.success() && output.contains(": 0 differences"), "round {round}: {output}");
     }
 }
 
@@ -74,10 +74,13 @@ async fn violations_fail_the_command_and_are_repaired_on_request() {
     drop(raw);
     for _ in 0..2 {
         let wrong = verify(&[]).await;
-        let told = said(&wrong);
-        assert_eq!(wrong.status.code(), Some(1), "{told}");
-        assert!(told.contains("the desk's unread count is 7, the log says 1"), "{told}");
-        assert!(told.contains("1 differences, 0 conversations repaired.") && told.contains("hint: --fix"), "{told}");
+        let output = said(&wrong);
+        assert_eq!(wrong.status.code(), Some(1), "{output}");
+        assert!(output.contains("the desk's unread count is 7, the log says 1"), "{output}");
+        assert!(
+            output.contains("1 differences, 0 conversations repaired.") && output.contains("hint: --fix"),
+            "{output}"
+        );
     }
     let fixed = verify(&["--fix"]).await;
     assert_eq!(fixed.status.code(), Some(0), "{}", said(&fixed));

@@ -12,8 +12,8 @@ use tokio::time::{Instant, timeout};
 use crate::proxy::Proxy;
 use crate::shared::{Account, ServerProcess, how_long};
 use crate::support::{
-    PATIENCE, Site, assert_nothing_lost, assert_some_refused, becomes_ready, becomes_unready, enter, probe, say, stop,
-    talk,
+    PATIENCE, Site, assert_nothing_lost, assert_some_refused, becomes_ready, becomes_unready, enter, probe,
+    send_message, stop, talk,
 };
 
 /// How long the database is unreachable.
@@ -81,15 +81,15 @@ async fn a_message_sent_while_the_database_is_unreachable_is_refused_in_time() {
     let (ada, proxy) = (ada.id.to_string(), Proxy::to(&site, true).await);
     let server = site.start_on(&proxy.uri(&site)).await;
     let client = enter(&server, &ann.token).await;
-    say(&client, &ada, "before").await;
+    send_message(&client, &ada, "before").await;
     proxy.cut();
     assert_refused_within(UNREACHABLE, &client, &ada).await;
     proxy.mend();
-    say(&client, &ada, "in between").await;
+    send_message(&client, &ada, "in between").await;
     proxy.silence();
     assert_refused_within(SILENT, &client, &ada).await;
     proxy.mend();
-    say(&client, &ada, "after").await;
+    send_message(&client, &ada, "after").await;
     stop(server).await;
     site.remove().await;
 }

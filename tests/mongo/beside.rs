@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::golden::{get, log_in, run, write};
 use crate::shared::{ServerProcess, number, text};
-use crate::support::{PATIENCE, Site, enter, say, stop};
+use crate::support::{PATIENCE, Site, enter, send_message, stop};
 
 /// Messages that the old server writes, and that Ann sends over Deskline meanwhile.
 const OLD: usize = 60;
@@ -53,7 +53,7 @@ async fn messages_of_the_old_server_are_stored_once_and_delivered_in_order() {
     let sending = async {
         let mut sent = Vec::new();
         for n in 0..NEW {
-            let answer = say(&at_ann, &id("admin"), &format!("new {n}")).await;
+            let answer = send_message(&at_ann, &id("admin"), &format!("new {n}")).await;
             sent.push(text(&answer, "messageId").to_owned());
             tokio::time::sleep(Duration::from_millis(40)).await;
         }
@@ -76,7 +76,7 @@ async fn messages_of_the_old_server_are_stored_once_and_delivered_in_order() {
     assert_eq!(unread, before + to_desk as u64);
     stop(second).await;
 
-    told_live(&site, &server, &admin, &ann, &ids).await;
+    events_arrive_live(&site, &server, &admin, &ann, &ids).await;
     stop(server).await;
     let store = site.store().await;
     let tell = |finding: &deskline::verify::Finding| panic!("{finding}");
@@ -86,7 +86,7 @@ async fn messages_of_the_old_server_are_stored_once_and_delivered_in_order() {
 }
 
 /// Both sides receive what is written while their sockets are open, once and in the order of the log.
-async fn told_live(site: &Site, server: &ServerProcess, admin: &str, ann: &str, ids: &Value) {
+async fn events_arrive_live(site: &Site, server: &ServerProcess, admin: &str, ann: &str, ids: &Value) {
     let (at_admin, at_ann) = (enter(server, admin).await, enter(server, ann).await);
     let written = the_old_server_writes(site, ids).await;
     let all: Vec<&str> = written.iter().map(|one| text(one, "id")).collect();

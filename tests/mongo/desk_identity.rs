@@ -2,7 +2,7 @@
 
 use deskline::domain::Role;
 
-use crate::support::{PATIENCE, Site, enter, say};
+use crate::support::{PATIENCE, Site, enter, send_message};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_customer_reaches_the_desk_by_the_id_of_a_deleted_admin_after_a_restart() {
@@ -18,9 +18,9 @@ async fn a_customer_reaches_the_desk_by_the_id_of_a_deleted_admin_after_a_restar
 
     let server = site.start().await;
     let (agent, page) = (enter(&server, &bea.token).await, enter(&server, &ann.token).await);
-    say(&page, &ada.id.to_string(), "help").await;
+    send_message(&page, &ada.id.to_string(), "help").await;
     assert_eq!(agent.wait_for("receive-message", PATIENCE).await.unwrap()["message"], "help");
-    say(&agent, &ann.id.to_string(), "here").await;
+    send_message(&agent, &ann.id.to_string(), "here").await;
     let answer = page.wait_for("receive-message", PATIENCE).await.unwrap();
     assert_eq!(answer["sender"]["_id"], ada.id.to_string());
     assert_eq!(answer["sender"]["name"], "bea");

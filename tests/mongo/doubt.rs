@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::away::PEOPLE;
 use crate::own_database::{Failure, OwnDatabase};
 use crate::shared::{ServerProcess, text};
-use crate::support::{PATIENCE, Site, becomes_ready, enter, insist, is_there_a_server, say, stop};
+use crate::support::{PATIENCE, Site, becomes_ready, enter, insist, is_there_a_server, send_message, stop};
 
 /// The server does not know whether a majority has the write.
 const UNSURE: i32 = 189;
@@ -62,13 +62,13 @@ async fn a_message_in_doubt_arrives_before_its_repetition_is_acknowledged() {
         return;
     }
     let doubt = Doubt::start().await;
-    say(&doubt.ann, &doubt.ada_id, "first").await;
+    send_message(&doubt.ann, &doubt.ada_id, "first").await;
     assert_eq!(doubt.ada_receives("receive-message").await, "first");
     let message = json!({"receiverId": doubt.ada_id, "message": "second", "clientMessageId": "second"});
     doubt.sends_in_doubt("send-message", &message).await;
-    say(&doubt.ann, &doubt.ada_id, "second").await;
+    send_message(&doubt.ann, &doubt.ada_id, "second").await;
     assert_eq!(doubt.ada_receives("receive-message").await, "second");
-    say(&doubt.ann, &doubt.ada_id, "third").await;
+    send_message(&doubt.ann, &doubt.ada_id, "third").await;
     assert_eq!(doubt.ada_receives("receive-message").await, "third", "each message once");
     doubt.end().await;
 }
@@ -79,7 +79,7 @@ async fn a_message_in_doubt_arrives_although_it_is_not_sent_again() {
         return;
     }
     let doubt = Doubt::start().await;
-    say(&doubt.ann, &doubt.ada_id, "first").await;
+    send_message(&doubt.ann, &doubt.ada_id, "first").await;
     assert_eq!(doubt.ada_receives("receive-message").await, "first");
     for round in ["second", "third"] {
         let message = json!({"receiverId": doubt.ada_id, "message": round, "clientMessageId": round});
@@ -95,7 +95,7 @@ async fn an_edit_in_doubt_arrives() {
         return;
     }
     let doubt = Doubt::start().await;
-    let said = say(&doubt.ann, &doubt.ada_id, "first").await;
+    let said = send_message(&doubt.ann, &doubt.ada_id, "first").await;
     let edit = json!({"messageId": said["messageId"], "message": "better"});
     doubt.sends_in_doubt("edit-message", &edit).await;
     let answer = insist(async || doubt.ann.emit_ack("edit-message", edit.clone()).await.unwrap()).await;

@@ -12,7 +12,7 @@ use tokio::process::Command;
 use tokio::sync::Mutex;
 
 use crate::shared::ServerProcess;
-use crate::support::{PATIENCE, Site, enter, insist, say, stop};
+use crate::support::{PATIENCE, Site, enter, insist, send_message, stop};
 
 /// Our fields in a message; everything else is as the old server writes it.
 const OURS: [&str; 5] = ["conversation", "seq", "side", "number", "clientMessageId"];
@@ -89,7 +89,7 @@ async fn an_old_database_can_be_used_in_place() {
     assert_eq!(texts(&history), ["Me too!"]);
 
     let (at_ann, at_admin) = (enter(&server, &ann).await, enter(&server, &admin).await);
-    let sent = say(&at_ann, &id("admin"), "Thank you!").await;
+    let sent = send_message(&at_ann, &id("admin"), "Thank you!").await;
     let heard = async {
         loop {
             let heard = at_admin.wait_for("receive-message", PATIENCE).await.unwrap();

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::dump::{assert_worked, dump, line};
 use crate::shared::{Account, SECRET, ServerProcess, make_account, seed};
-use crate::support::{Site, enter, insist, say, stop};
+use crate::support::{Site, enter, insist, send_message, stop};
 
 /// Number of entries that [`fill`] makes: three messages, one of them with a file, and their read marks.
 const ENTRIES: u64 = 4;
@@ -36,11 +36,11 @@ async fn open(site: &Site, file: &str) -> OpenStore {
 /// The error text of a refused run, which has to exit with 1.
 fn refusal(output: &Output) -> String {
     assert_eq!(output.status.code(), Some(1));
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     // The driver may print something, too, since nobody waits for its background tasks.
-    assert!(told.lines().any(|line| line.starts_with("deskline: ")), "{told}");
-    assert!(!String::from_utf8_lossy(&output.stdout).contains("Both stores are equal"), "{told}");
-    told
+    assert!(stderr.lines().any(|line| line.starts_with("deskline: ")), "{stderr}");
+    assert!(!String::from_utf8_lossy(&output.stdout).contains("Both stores are equal"), "{stderr}");
+    stderr
 }
 
 /// Runs a server with the data file `one.db`, on which people send messages and a file.
@@ -48,8 +48,8 @@ async fn fill(site: &Site) -> Vec<Account> {
     let people = seed(&site.folder().join("one.db"), &[("ada", Role::Admin), ("ann", Role::Customer)]).await;
     let server = ServerProcess::start(site.serve(&["--data", "one.db"])).await;
     let (ada, ann) = (enter(&server, &people[0].token).await, enter(&server, &people[1].token).await);
-    say(&ann, &people[0].id.to_string(), "question").await;
-    say(&ada, &people[1].id.to_string(), "answer").await;
+    send_message(&ann, &people[0].id.to_string(), "question").await;
+    send_message(&ada, &people[1].id.to_string(), "answer").await;
     send_file(&server.url, &people[1]).await;
     let read = json!({"senderId": people[1].id.to_string()});
     insist(async || ada.emit_ack("mark-read", read.clone()).await.unwrap()).await;
@@ -105,10 +105,10 @@ async fn a_database_with_other_data_is_refused() {
     // Another account with Ann's address.
     let Some((site, _)) = Site::with(&[("ann", Role::Customer)]).await else { return };
     fill(&site).await;
-    let told = refusal(&move_all(&site, &sqlite("one.db"), &site.uri()).await);
+    let stderr = refusal(&move_all(&site, &sqlite("one.db"), &site.uri()).await);
     assert!(
-        told.contains("deskline: copying: the target already has another account with the number, address,"),
-        "{told}"
+        stderr.contains("deskline: copying: the target already has another account with the number, address,"),
+        "{stderr}"
     );
     site.remove().await;
 
@@ -119,8 +119,8 @@ async fn a_database_with_other_data_is_refused() {
     let tokens = Tokens::new(&Secret::from(SECRET), Duration::from_hours(1));
     make_account(&*store.stores().users, &tokens, &SystemClock, "bob", Role::Customer).await;
     store.close().await;
-    let told = refusal(&move_all(&site, &sqlite("one.db"), &site.uri()).await);
-    assert!(told.contains("deskline: comparing: the stores differ: "), "{told}");
+    let stderr = refusal(&move_all(&site, &sqlite("one.db"), &site.uri()).await);
+    assert!(stderr.contains("deskline: comparing: the stores differ: "), "{stderr}");
     site.remove().await;
 }
 

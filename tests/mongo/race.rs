@@ -7,7 +7,7 @@ use deskline::lab::testkit::socketio::Client;
 use serde_json::json;
 
 use crate::shared::{Account, number, text};
-use crate::support::{Site, stop, talk};
+use crate::support::{Site, send_message, stop, talk};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_from_another_server_is_received_before_the_next_one() {
@@ -21,11 +21,11 @@ async fn a_message_from_another_server_is_received_before_the_next_one() {
     for round in 0..3 {
         for (agent, server) in [(&ada_here, "here"), (&bea_there, "there"), (&bea_there, "there again")] {
             let text = format!("{round}, {server}");
-            say(agent, ann, &text).await;
+            send_message(agent, &ann.id.to_string(), &text).await;
             expected.push(text);
         }
     }
-    say(&ada_here, ann, "last").await;
+    send_message(&ada_here, &ann.id.to_string(), "last").await;
     expected.push("last".into());
     let (mut heard, mut last) = (Vec::new(), None);
     while heard.last().is_none_or(|last| last != "last") {
@@ -43,7 +43,7 @@ async fn a_message_from_another_server_is_received_before_the_next_one() {
     drop(ann_here);
     tokio::time::sleep(WRITTEN_DOWN).await;
     let ann_there = signed_in(&other.url, ann).await;
-    say(&bea_there, ann, "welcome").await;
+    send_message(&bea_there, &ann.id.to_string(), "welcome").await;
     let welcome = loop {
         let (name, event) = ann_there.next_event(SOON).await.unwrap();
         if name == "receive-message" {
@@ -62,17 +62,6 @@ async fn signed_in(url: &str, account: &Account) -> Client {
     let answer = client.emit_ack("authenticate", json!({"token": account.token})).await.unwrap();
     assert_eq!(answer["success"], true, "{answer}");
     client
-}
-
-async fn say(client: &Client, to: &Account, text: &str) {
-    let ask = json!({"receiverId": to.id.to_string(), "message": text, "clientMessageId": text});
-    loop {
-        let answer = client.emit_ack("send-message", ask.clone()).await.unwrap();
-        if answer["ok"] == true {
-            return;
-        }
-        assert_eq!(answer["code"], "storage_unavailable", "{answer}");
-    }
 }
 
 /// How long an event may take to arrive.

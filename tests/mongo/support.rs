@@ -212,7 +212,7 @@ pub(crate) async fn enter(server: &ServerProcess, token: &str) -> Client {
 }
 
 /// Sends a message until it is acknowledged, and returns the acknowledgement. Its text is also its client id, so it is stored once.
-pub(crate) async fn say(client: &Client, to: &str, message: &str) -> Value {
+pub(crate) async fn send_message(client: &Client, to: &str, message: &str) -> Value {
     let ask = json!({"receiverId": to, "message": message, "clientMessageId": message});
     let answer = insist(async || client.emit_ack("send-message", ask.clone()).await.unwrap()).await;
     assert_eq!(answer["ok"], true, "{answer}");

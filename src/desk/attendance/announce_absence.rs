@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::announce_presence::{Announcements, online, send_in_chunks};
 use crate::desk::directory::{list_for, other_than};
-use crate::domain::{DeskEvent, Person, UserId};
+use crate::domain::{Person, UserId};
 use crate::presence::Connection;
 use crate::store::StoreError;
 
@@ -103,11 +103,13 @@ impl Announcements {
                 match shows {
                     Shows::Desk if self.0.presence.is_desk_open() => {}
                     Shows::Desk => self.send_desk(&viewer, &connection, false).await,
-                    Shows::Customer(_) => self.announce_absences(&viewer, shows, &connection).await,
+                    Shows::Customer(customer) => {
+                        log_failure(self.announce_absences(&viewer, vec![customer], &connection).await);
+                    }
                     Shows::List => {
                         let announcements = self.clone();
                         self.0.tasks.spawn_until_closed(async move {
-                            announcements.announce_absences(&viewer, shows, &connection).await;
+                            log_failure(announcements.announce_absent_partners(&viewer, &connection).await);
                         });
                     }
                 }
@@ -115,26 +117,25 @@ impl Announcements {
         }
     }
 
-    /// The people whom a list of conversations shows.
-    async fn partners_of(&self, viewer: &Person) -> Result<Vec<UserId>, StoreError> {
+    /// Sends `offline` for the people in an agent's list of conversations who are offline.
+    async fn announce_absent_partners(
+        &self,
+        viewer: &Arc<Person>,
+        connection: &Arc<dyn Connection>,
+    ) -> Result<(), StoreError> {
         let summaries = self.0.store.list(list_for(viewer), LISTED).await?;
-        Ok(summaries.iter().filter_map(|summary| other_than(viewer.id, summary.conversation.members)).collect())
+        let partner = |members| other_than(viewer.id, members);
+        let partners = summaries.iter().filter_map(|summary| partner(summary.conversation.members)).collect();
+        self.announce_absences(viewer, partners, connection).await
     }
 
-    async fn announce_absences(&self, viewer: &Arc<Person>, shows: Shows, connection: &Arc<dyn Connection>) {
-        match self.absences(viewer, shows).await {
-            Ok(events) => send_in_chunks(viewer, connection, &events).await,
-            Err(error) => tracing::warn!(%error, "Could not announce absent people to an agent"),
-        }
-    }
-
-    /// `offline` for each person whom an agent's connection may show and who is offline.
-    async fn absences(&self, viewer: &Person, shows: Shows) -> Result<Vec<DeskEvent>, StoreError> {
-        let mut people = match shows {
-            Shows::Desk => Vec::new(),
-            Shows::List => self.partners_of(viewer).await?,
-            Shows::Customer(customer) => vec![customer],
-        };
+    /// Sends `offline` for those of these people who are offline.
+    async fn announce_absences(
+        &self,
+        viewer: &Arc<Person>,
+        mut people: Vec<UserId>,
+        connection: &Arc<dyn Connection>,
+    ) -> Result<(), StoreError> {
         people.retain(|person| *person != viewer.id && !self.0.presence.is_online(*person));
         self.0.directory.look_up(people.iter().copied()).await?;
         let mut events = Vec::with_capacity(people.len());
@@ -145,6 +146,13 @@ impl Announcements {
                 events.push(online(id, person.number, false));
             }
         }
-        Ok(events)
+        send_in_chunks(viewer, connection, &events).await;
+        Ok(())
+    }
+}
+
+fn log_failure(result: Result<(), StoreError>) {
+    if let Err(error) = result {
+        tracing::warn!(%error, "Could not announce absent people to an agent");
     }
 }

@@ -97,23 +97,23 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn many_are_told_to_come_back_spread_over_time_and_are_ended_one_after_the_other() {
+    async fn many_are_asked_to_reconnect_and_closed_at_different_times() {
         let connections: Vec<_> = (0..5000).map(|_| Recorder::new()).collect();
         let begun = Instant::now();
         drain_all(connections.iter().map(|one| one.clone() as _).collect()).await;
-        let told: Vec<_> = connections.iter().map(|one| one.record()).collect();
-        let reconnect_after: Vec<Duration> = told.iter().map(|one| one.borrow().reconnect_after.unwrap()).collect();
+        let records: Vec<_> = connections.iter().map(|one| one.record()).collect();
+        let reconnect_after: Vec<Duration> = records.iter().map(|one| one.borrow().reconnect_after.unwrap()).collect();
         assert!(
             reconnect_after.iter().all(|after| *after <= Duration::from_secs(2)),
             "{:?}",
             reconnect_after.iter().max()
         );
-        assert!(most_in_a_slice(reconnect_after.into_iter()) <= 500, "many come back in one moment");
+        assert!(most_in_a_slice(reconnect_after.into_iter()) <= 500, "many reconnect at the same moment");
 
-        let ended = || told.iter().map(|one| one.borrow().dismissed.unwrap() - begun);
-        assert!(ended().min().unwrap() >= GOING_OUT, "ended before they could have been told");
-        assert!(ended().max().unwrap() <= Duration::from_secs(1), "{:?}", ended().max());
-        assert!(most_in_a_slice(ended()) <= 1250, "many are ended in one moment");
+        let closed = || records.iter().map(|one| one.borrow().dismissed.unwrap() - begun);
+        assert!(closed().min().unwrap() >= GOING_OUT, "closed before the request to reconnect could be written");
+        assert!(closed().max().unwrap() <= Duration::from_secs(1), "{:?}", closed().max());
+        assert!(most_in_a_slice(closed()) <= 1250, "many are closed at the same moment");
     }
 
     #[tokio::test(start_paused = true)]
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_few_are_told_to_come_back_at_once() {
+    async fn a_few_are_asked_to_reconnect_at_once() {
         let connection = Recorder::new();
         drain_all(vec![connection.clone()]).await;
         assert!(connection.record().borrow().reconnect_after.unwrap() < Duration::from_millis(1));

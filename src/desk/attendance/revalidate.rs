@@ -23,12 +23,12 @@ const PERIOD: Duration = Duration::from_millis(500);
 struct Expiries(Mutex<Queue>);
 
 /// The time, and a number that makes it unique.
-type Place = (Timestamp, u64);
+type ExpiryKey = (Timestamp, u64);
 
 #[derive(Default)]
 struct Queue {
-    by_time: BTreeMap<Place, (UserId, Weak<dyn Connection>)>,
-    places: HashMap<ConnectionId, (Place, Option<TokenStamp>)>,
+    by_time: BTreeMap<ExpiryKey, (UserId, Weak<dyn Connection>)>,
+    keys: HashMap<ConnectionId, (ExpiryKey, Option<TokenStamp>)>,
     next: u64,
 }
 
@@ -36,17 +36,17 @@ impl Expiries {
     pub(super) fn add(&self, who: &Authenticated, connection: &Arc<dyn Connection>) {
         let mut queue = self.queue();
         queue.next += 1;
-        let place = (who.expires_at, queue.next);
-        if let Some((old, _)) = queue.places.insert(connection.id(), (place, who.token)) {
+        let key = (who.expires_at, queue.next);
+        if let Some((old, _)) = queue.keys.insert(connection.id(), (key, who.token)) {
             queue.by_time.remove(&old);
         }
-        queue.by_time.insert(place, (who.person.id, Arc::downgrade(connection)));
+        queue.by_time.insert(key, (who.person.id, Arc::downgrade(connection)));
     }
 
     pub(super) fn remove(&self, connection: ConnectionId) {
         let mut queue = self.queue();
-        if let Some((place, _)) = queue.places.remove(&connection) {
-            queue.by_time.remove(&place);
+        if let Some((key, _)) = queue.keys.remove(&connection) {
+            queue.by_time.remove(&key);
         }
     }
 
@@ -60,7 +60,7 @@ impl Expiries {
     /// Those of these connections whose session was ended.
     fn ended(&self, sessions: &Sessions, mut connections: Vec<Arc<dyn Connection>>) -> Vec<Arc<dyn Connection>> {
         let queue = self.queue();
-        let token = |id| queue.places.get(&id).and_then(|(_, token)| token.as_ref());
+        let token = |id| queue.keys.get(&id).and_then(|(_, token)| token.as_ref());
         connections.retain(|connection| token(connection.id()).is_some_and(|token| !sessions.accepts(token)));
         connections
     }
@@ -283,8 +283,8 @@ mod tests {
 
     /// Waits until the connection is revoked. Returns why, and how long that took.
     async fn revoked(connection: &Recorder) -> (Revoked, Duration) {
-        let (since, mut told) = (Instant::now(), connection.record());
-        let revoked = told.wait_for(|told| told.revoked.is_some()).await.unwrap().revoked;
+        let (since, mut record) = (Instant::now(), connection.record());
+        let revoked = record.wait_for(|record| record.revoked.is_some()).await.unwrap().revoked;
         revoked.map(|(reason, at)| (reason, at.saturating_duration_since(since))).unwrap()
     }
 

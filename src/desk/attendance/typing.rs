@@ -45,13 +45,13 @@ struct Board {
     conversations: HashMap<ConversationId, Vec<Typist>>,
     count: usize,
     /// What was published recently.
-    recent: HashMap<Place, Recent>,
+    recent: HashMap<TypistKey, Recent>,
 }
 
 /// One person's connection in one conversation.
-type Place = (ConversationId, UserId, Option<ConnectionId>);
+type TypistKey = (ConversationId, UserId, Option<ConnectionId>);
 
-/// What was published of one [`Place`].
+/// What was published of one [`TypistKey`].
 #[derive(Default)]
 struct Recent {
     began_at: Option<Instant>,
@@ -128,11 +128,11 @@ impl Board {
 
     /// Whether a change may be published now. If not, it is remembered for later.
     fn admit(&mut self, change: &TypingChange, connection: Option<ConnectionId>, now: Instant) -> bool {
-        let place = (change.parties.conversation.id, change.typist.id, connection);
-        if !self.recent.contains_key(&place) && self.recent.len() >= TYPISTS {
+        let key = (change.parties.conversation.id, change.typist.id, connection);
+        if !self.recent.contains_key(&key) && self.recent.len() >= TYPISTS {
             return false;
         }
-        let recent = self.recent.entry(place).or_default();
+        let recent = self.recent.entry(key).or_default();
         let may = recent.admit(change.is_typing, now);
         // A start that was published need not be repeated. An end is, as the replaced server did even without a start.
         let is_known = change.is_typing && recent.is_typing;
@@ -320,8 +320,8 @@ impl Typing {
     /// To a customer, the desk is one person, who is typing for as long as any agent is.
     fn send_typing_ended(&self, ended: Ended) {
         let Ended { change, connection, person_types, side_types } = ended;
-        let place = (change.parties.conversation.id, change.typist.id, connection);
-        if let Some(recent) = self.board().recent.get_mut(&place) {
+        let key = (change.parties.conversation.id, change.typist.id, connection);
+        if let Some(recent) = self.board().recent.get_mut(&key) {
             recent.is_typing = false;
         }
         if person_types {

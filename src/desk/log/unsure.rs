@@ -1,8 +1,8 @@
 //! Appends that failed, although their entries may have been stored.
 //!
-//! A database server may store an entry and fail before it confirms it. Its author is told that it was refused. If they try again, the
+//! A database server may store an entry and fail before it confirms it. Its author then gets an error. If they try again, the
 //! entry is found, and published then. If they do not, nobody would be sent it before the next entry of the conversation. So each
-//! such conversation is looked at again soon.
+//! such conversation is read again soon.
 
 use std::collections::HashSet;
 use std::time::Duration;

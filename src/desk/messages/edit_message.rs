@@ -62,6 +62,7 @@ impl Messages {
             return Err(ReviseError::NotFound);
         }
         let body = MessageBody::parse(text, self.0.max_chars).map_err(SendMessageError::from)?;
+        self.count_text(author, body.as_str()).map_err(SendMessageError::from)?;
         let edit = DraftKind::Edit { target: found.target, body };
         self.revise(author, found, edit, origin).await
     }
@@ -84,6 +85,7 @@ impl Messages {
         if !may_delete {
             return Err(ReviseError::Forbidden);
         }
+        self.count_text(author, "").map_err(SendMessageError::from)?;
         let delete = DraftKind::Delete { target: found.target };
         self.revise(author, found, delete, origin).await
     }
@@ -107,8 +109,6 @@ impl Messages {
         kind: DraftKind,
         origin: Option<ConnectionId>,
     ) -> Result<Revised, ReviseError> {
-        let text = if let DraftKind::Edit { body, .. } = &kind { body.as_str() } else { "" };
-        self.count_text(author, text).map_err(SendMessageError::RateLimited)?;
         let submission = self.0.log.prepare(found.conversation, found.side, author.clone(), kind).await?;
         let submission = submission.with_origin(origin).about(found.message.clone());
         let sent = self.0.log.append(submission).await.map_err(SendMessageError::from)?;

@@ -78,7 +78,8 @@ impl Messages {
         }))
     }
 
-    /// Counts a message or an edit with this text towards the rate of its author. Visitors without an account have one of their own.
+    /// Counts a message, an edit or, without a text, a deletion towards the rate of its author. Visitors without an account have a
+    /// rate of their own.
     fn count_text(&self, author: &Person, text: &str) -> Result<(), RateLimited> {
         let rate = if author.email.is_empty() { &self.0.visitor_rate } else { &self.0.rate };
         rate.take_text(author.id, text)

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::sync::mpsc;
 
-use super::in_room::linker;
-use super::wire::{self, ClientFrame, Encoded, Receipt};
+use super::requested_room::linker;
+use super::wire::{self, ClientFrame, Encoded, ReadMark};
 use crate::desk::conversations::ConversationAccess;
 use crate::desk::messages::SendMessageError;
 use crate::desk::messages::{MarkRead, MarkReadError};
@@ -23,7 +23,7 @@ use crate::store::StoreError;
 /// Something whose frame is built when it is sent.
 pub(super) enum Deferred {
     /// A read mark, whose frame names the message that was read.
-    Receipt(Receipt),
+    ReadMark(ReadMark),
     /// A message that replies to the message with this number.
     Reply(Arc<EntryEvent>, u64),
 }
@@ -40,19 +40,15 @@ pub(super) struct DrivecashConnection {
 impl DrivecashConnection {
     pub(super) fn open(
         channels: &Channels,
-        entered: &ConversationAccess,
+        access: &ConversationAccess,
         handshake: &Handshake,
     ) -> (Arc<Self>, mpsc::Receiver<Item<Deferred>>) {
         let connection_handle = handshake.connection_handle.clone();
-        let (client, waiting) = Client::new(
-            &channels.desk,
-            entered.person.clone(),
-            Some(entered.summary.conversation.id),
-            connection_handle,
-        );
-        let (side, conversation) = (entered.side, entered.summary.conversation.id);
+        let (client, waiting) =
+            Client::new(&channels.desk, access.person.clone(), Some(access.summary.conversation.id), connection_handle);
+        let (side, conversation) = (access.side, access.summary.conversation.id);
         let server_url = handshake.server_url.clone();
-        (Arc::new(Self { client, side, conversation, customer: entered.customer.id, server_url }), waiting)
+        (Arc::new(Self { client, side, conversation, customer: access.customer.id, server_url }), waiting)
     }
 
     async fn send_message(&self, text: String) {
@@ -101,13 +97,13 @@ impl Dialect for DrivecashConnection {
     }
 
     fn pass_on(&self, outgoing: &Outgoing<'_>) -> SendOutcome {
-        let place = match outgoing.event {
+        let conversation = match outgoing.event {
             DeskEvent::Entry(event) => Some(event.entry.conversation),
             DeskEvent::Typing(change) => Some(change.parties.conversation.id),
             DeskEvent::Presence(_) => None,
             DeskEvent::Status(_) => return SendOutcome::NotTaken,
         };
-        if place.is_some_and(|place| place != self.conversation) {
+        if conversation.is_some_and(|conversation| conversation != self.conversation) {
             return SendOutcome::NotTaken;
         }
         let encode = || wire::encode(outgoing.event, outgoing.viewer, self.customer, &linker(&self.server_url));
@@ -121,7 +117,7 @@ impl Dialect for DrivecashConnection {
         };
         let item = match encoded.as_ref() {
             Some(Encoded::Frame(text)) => Item::Frame(text.clone()),
-            Some(Encoded::Receipt(receipt)) => Item::Deferred(Deferred::Receipt(*receipt)),
+            Some(Encoded::ReadMark(mark)) => Item::Deferred(Deferred::ReadMark(*mark)),
             Some(Encoded::Reply(event, number)) => Item::Deferred(Deferred::Reply(event.clone(), *number)),
             None => return SendOutcome::NotTaken,
         };
@@ -161,11 +157,11 @@ impl Dialect for DrivecashConnection {
     async fn load(&self, what: Deferred) -> Vec<String> {
         let desk = &self.client.desk;
         match what {
-            Deferred::Receipt(receipt) => {
-                match desk.delivery.newest_of_side(self.conversation, receipt.of_side, receipt.up_to).await {
-                    Ok(message) => message.iter().filter_map(|message| wire::receipt(receipt, message)).collect(),
+            Deferred::ReadMark(mark) => {
+                match desk.delivery.newest_of_side(self.conversation, mark.of_side, mark.up_to).await {
+                    Ok(message) => message.iter().filter_map(|message| wire::read_receipt(mark, message)).collect(),
                     Err(error) => {
-                        tracing::warn!(%error, "Could not forward a read receipt");
+                        tracing::warn!(%error, "Could not forward a read mark");
                         Vec::new()
                     }
                 }

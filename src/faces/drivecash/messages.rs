@@ -9,7 +9,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
-use super::in_room::{AtMessage, enter, enter_to, enter_to_send, linker, shown};
+use super::requested_room::{RequestedMessage, access_room, access_room_to, access_room_to_send, linker, shown};
 use super::wire::MessageBody;
 use super::{revise, upload};
 use crate::desk::conversations::ConversationAccess;
@@ -43,17 +43,17 @@ type Parameters = Query<HashMap<String, String>>;
 /// The newest messages of a room, oldest first. `before=<id>`: those before a message; `limit=`: at most so many.
 async fn log_of(
     channels: &Channels,
-    entered: &ConversationAccess,
+    access: &ConversationAccess,
     server_url: &ServerUrl,
     parameters: &HashMap<String, String>,
 ) -> Result<Vec<Value>, Problem> {
     let number = |name: &str| parameters.get(name).and_then(|text| text.parse::<u64>().ok());
     let limit = number("limit").and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
     let log = match number("before") {
-        Some(before) => channels.desk.history.fetch(entered, Range::BeforeMessage(before), limit).await?.messages,
-        None => channels.desk.history.fetch(entered, Range::Newest, limit).await?.messages,
+        Some(before) => channels.desk.history.fetch(access, Range::BeforeMessage(before), limit).await?.messages,
+        None => channels.desk.history.fetch(access, Range::Newest, limit).await?.messages,
     };
-    shown(channels, entered, server_url, log).await
+    shown(channels, access, server_url, log).await
 }
 
 /// `?room_id=`: the messages of a room. Without it, those of the caller's own room; for an agent, those of the rooms that changed last.
@@ -64,18 +64,18 @@ async fn list(
     server_url: ServerUrl,
 ) -> Result<Json<Value>, Problem> {
     if let Some(room) = parameters.get("room_id") {
-        let entered = enter_to(&channels, &user, room, "view this").await?;
-        return Ok(Json(log_of(&channels, &entered, &server_url, &parameters).await?.into()));
+        let access = access_room_to(&channels, &user, room, "view this").await?;
+        return Ok(Json(log_of(&channels, &access, &server_url, &parameters).await?.into()));
     }
     if !user.role.is_agent() {
-        let (entered, _) = channels.desk.conversations.own_conversation(&caller::person(&user)).await?;
-        return Ok(Json(log_of(&channels, &entered, &server_url, &parameters).await?.into()));
+        let (access, _) = channels.desk.conversations.own_conversation(&caller::person(&user)).await?;
+        return Ok(Json(log_of(&channels, &access, &server_url, &parameters).await?.into()));
     }
     let mut all = Vec::new();
     for room in channels.desk.conversations.support_conversations(0, ROOMS).await?.0 {
-        let entered = enter(&channels, &user, room.summary.conversation.number).await?;
-        let log = channels.desk.history.fetch(&entered, Range::Newest, OF_EACH).await?.messages;
-        all.extend(shown(&channels, &entered, &server_url, log).await?);
+        let access = access_room(&channels, &user, room.summary.conversation.number).await?;
+        let log = channels.desk.history.fetch(&access, Range::Newest, OF_EACH).await?.messages;
+        all.extend(shown(&channels, &access, &server_url, log).await?);
     }
     Ok(Json(Value::Array(all)))
 }
@@ -88,9 +88,9 @@ async fn room_messages(
 ) -> Result<Json<Value>, Problem> {
     let room = parameters.get("room_id").filter(|room| !room.is_empty());
     let room = room.ok_or_else(|| Problem::error(StatusCode::BAD_REQUEST, "room_id is required"))?;
-    let entered = enter_to(&channels, &user, room, "view this").await?;
-    let log = log_of(&channels, &entered, &server_url, &parameters).await?;
-    Ok(Json(json!({"room_id": entered.summary.conversation.number, "messages": log})))
+    let access = access_room_to(&channels, &user, room, "view this").await?;
+    let log = log_of(&channels, &access, &server_url, &parameters).await?;
+    Ok(Json(json!({"room_id": access.summary.conversation.number, "messages": log})))
 }
 
 /// A message to send.
@@ -138,8 +138,8 @@ async fn send(
         return Err(required());
     }
     let room = to_send.room.as_deref().ok_or_else(required)?;
-    let entered = enter_to_send(&channels, &user, room).await?;
-    let conversation = entered.summary.conversation.id;
+    let access = access_room_to_send(&channels, &user, room).await?;
+    let conversation = access.summary.conversation.id;
     let answered = match to_send.reply_to {
         None => None,
         Some(number) => {
@@ -155,7 +155,7 @@ async fn send(
         None => None,
     };
     let pending = channels.pending_responses.begin();
-    let ask = channels::message(entered.person.clone(), conversation, to_send.text, pending.origin);
+    let ask = channels::message(access.person.clone(), conversation, to_send.text, pending.origin);
     let ask = SendMessage { extras, ..ask };
     let outcome = channels.desk.messages.send_and_wait(ask).await;
     if let (Err(error), Some(published)) = (&outcome, published)
@@ -164,20 +164,20 @@ async fn send(
         published.delete().await;
     }
     let link = linker(&server_url);
-    let body = json!(MessageBody::new(&outcome?.event, &entered.person, answered.as_ref(), &link));
+    let body = json!(MessageBody::new(&outcome?.event, &access.person, answered.as_ref(), &link));
     Ok(pending.until_sent((StatusCode::CREATED, Json(body)).into_response()))
 }
 
-async fn message(message: AtMessage) -> Result<Json<Value>, Problem> {
+async fn message(message: RequestedMessage) -> Result<Json<Value>, Problem> {
     message.body().await
 }
 
 /// Marks the other side's message, and all before it, as read.
-async fn mark_read(mut message: AtMessage) -> Result<Json<Value>, Problem> {
-    let AtMessage { channels, entered, event, .. } = &message;
-    if event.entry.side != entered.side {
+async fn mark_read(mut message: RequestedMessage) -> Result<Json<Value>, Problem> {
+    let RequestedMessage { channels, access, event, .. } = &message;
+    if event.entry.side != access.side {
         let what = MarkRead::In(event.entry.conversation, Some(event.entry.seq));
-        channels.desk.messages.mark_read(&entered.person, what, None).await?;
+        channels.desk.messages.mark_read(&access.person, what, None).await?;
         message.reload().await?;
     }
     message.body().await

@@ -2,7 +2,7 @@
 //!
 //! * [`wire`]: names and shapes; [`connection`]: one socket;
 //! * routes: [`auth`], [`accounts`], [`rooms`], [`messages`] with [`upload`] and [`revise`], [`notifications`];
-//! * [`in_room`]: the room or message of a request.
+//! * [`requested_room`]: the room or message of a request.
 
 use std::sync::Arc;
 
@@ -15,9 +15,9 @@ mod accounts;
 mod auth;
 mod bounded_body;
 mod connection;
-mod in_room;
 mod messages;
 mod notifications;
+mod requested_room;
 mod revise;
 mod rooms;
 pub(super) mod upload;
@@ -52,17 +52,17 @@ pub(super) async fn room(channels: Channels, room: &str, mut request: Request) -
     };
     let Ok(number) = room.parse() else { return StatusCode::FORBIDDEN.into_response() };
     let credential = Credential::Identity(who.person.clone());
-    let entered = match channels.desk.conversations.access(ConversationName::Number(number), &credential).await {
-        Ok(entered) => entered,
+    let access = match channels.desk.conversations.access(ConversationName::Number(number), &credential).await {
+        Ok(access) => access,
         Err(AccessError::NotFound | AccessError::Forbidden | AccessError::Banned(_)) => {
             return StatusCode::FORBIDDEN.into_response();
         }
         Err(AccessError::Store(error)) => return Problem::from(error).into_response(),
     };
-    let (connection, waiting) = DrivecashConnection::open(&channels, &entered, &handshake);
+    let (connection, waiting) = DrivecashConnection::open(&channels, &access, &handshake);
     let port: Arc<dyn Connection> = connection.clone();
-    channels.desk.attendance.connect_to(&who, entered.summary.conversation, &port).await;
-    channels.desk.announcements.send_room_snapshot(&entered.person, &entered.customer, &port).await;
-    channels.desk.announcements.announce_room_absence_later(&entered.person, entered.customer.id, &port);
+    channels.desk.attendance.connect_to(&who, access.summary.conversation, &port).await;
+    channels.desk.announcements.send_room_snapshot(&access.person, &access.customer, &port).await;
+    channels.desk.announcements.announce_room_absence_later(&access.person, access.customer.id, &port);
     handshake.serve(&channels.sockets, connection, waiting)
 }

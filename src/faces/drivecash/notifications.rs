@@ -45,8 +45,8 @@ fn body(event: &EntryEvent, user: &User, is_read: bool) -> Option<Value> {
 }
 
 async fn list(State(channels): State<Channels>, Caller(user): Caller) -> Result<Json<Value>, Problem> {
-    let Some(entered) = own_room(&channels, &user).await? else { return Ok(Json(json!([]))) };
-    let unread = channels.desk.history.read_unread(&entered).await?;
+    let Some(access) = own_room(&channels, &user).await? else { return Ok(Json(json!([]))) };
+    let unread = channels.desk.history.read_unread(&access).await?;
     Ok(Json(unread.iter().filter_map(|event| body(event, &user, false)).collect()))
 }
 
@@ -57,17 +57,17 @@ async fn mark_read(
 ) -> Result<Json<Value>, Problem> {
     let none = || Problem::detail(StatusCode::NOT_FOUND, "No ChatNotification matches the given query.");
     let number: u64 = notification.parse().map_err(|_| none())?;
-    let entered = own_room(&channels, &user).await?.ok_or_else(none)?;
-    let event = channels.desk.history.message(entered.summary.conversation.id, number).await?;
+    let access = own_room(&channels, &user).await?.ok_or_else(none)?;
+    let event = channels.desk.history.message(access.summary.conversation.id, number).await?;
     let event = event.filter(|event| event.entry.side == Side::Desk).ok_or_else(none)?;
     let what = MarkRead::In(event.entry.conversation, Some(event.entry.seq));
-    channels.desk.messages.mark_read(&entered.person, what, None).await?;
+    channels.desk.messages.mark_read(&access.person, what, None).await?;
     body(&event, &user, true).map(Json).ok_or_else(none)
 }
 
 async fn mark_all_read(State(channels): State<Channels>, Caller(user): Caller) -> Result<Json<Value>, Problem> {
     let count = match own_room(&channels, &user).await? {
-        Some(entered) => channels.desk.messages.mark_all_read(&entered.person, entered.summary.conversation.id).await?,
+        Some(access) => channels.desk.messages.mark_all_read(&access.person, access.summary.conversation.id).await?,
         None => 0,
     };
     Ok(Json(json!({"message": "All notifications marked as read", "count": count})))

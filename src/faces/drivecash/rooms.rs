@@ -6,7 +6,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
-use super::in_room::InRoom;
+use super::requested_room::RequestedRoom;
 use super::wire::RoomBody;
 use crate::domain::Side;
 use crate::faces::channels::Channels;
@@ -38,8 +38,8 @@ async fn list(State(channels): State<Channels>, Caller(user): Caller) -> Result<
             }
         }
     }
-    let (entered, _) = channels.desk.conversations.own_conversation(&caller::person(&user)).await?;
-    let room = channels.desk.conversations.support_conversation(&entered).await?;
+    let (access, _) = channels.desk.conversations.own_conversation(&caller::person(&user)).await?;
+    let room = channels.desk.conversations.support_conversation(&access).await?;
     Ok(Json(json!([RoomBody::new(&room, Side::Customer)])))
 }
 
@@ -52,8 +52,8 @@ async fn my_room(State(channels): State<Channels>, Caller(user): Caller) -> Resu
     if user.role.is_agent() {
         return Err(Problem::error(StatusCode::BAD_REQUEST, "Admin users cannot have personal chat rooms"));
     }
-    let (entered, created) = channels.desk.conversations.own_conversation(&caller::person(&user)).await?;
-    let room = channels.desk.conversations.support_conversation(&entered).await?;
+    let (access, created) = channels.desk.conversations.own_conversation(&caller::person(&user)).await?;
+    let room = channels.desk.conversations.support_conversation(&access).await?;
     Ok(Json(json!({"room": RoomBody::new(&room, Side::Customer), "created": created})))
 }
 
@@ -69,15 +69,15 @@ async fn room_of(
     let number = customer.parse().map_err(|_| Problem::not_found())?;
     let customer = channels.accounts.user_by_number(number).await?.filter(|customer| !customer.role.is_agent());
     let customer = customer.ok_or_else(|| Problem::error(StatusCode::NOT_FOUND, "User not found"))?;
-    let (entered, _) = channels.desk.conversations.own_conversation(&caller::person(&customer)).await?;
-    Ok(Json(json!(RoomBody::new(&channels.desk.conversations.support_conversation(&entered).await?, Side::Desk))))
+    let (access, _) = channels.desk.conversations.own_conversation(&caller::person(&customer)).await?;
+    Ok(Json(json!(RoomBody::new(&channels.desk.conversations.support_conversation(&access).await?, Side::Desk))))
 }
 
-async fn room(room: InRoom) -> Result<Json<Value>, Problem> {
+async fn room(room: RequestedRoom) -> Result<Json<Value>, Problem> {
     room.body().await
 }
 
-async fn mark_as_read(InRoom { channels, entered }: InRoom) -> Result<Json<Value>, Problem> {
-    let count = channels.desk.messages.mark_all_read(&entered.person, entered.summary.conversation.id).await?;
+async fn mark_as_read(RequestedRoom { channels, access }: RequestedRoom) -> Result<Json<Value>, Problem> {
+    let count = channels.desk.messages.mark_all_read(&access.person, access.summary.conversation.id).await?;
     Ok(Json(json!({"message": "Messages marked as read", "count": count})))
 }

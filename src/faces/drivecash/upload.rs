@@ -16,8 +16,8 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::time::timeout;
 
 use super::bounded_body::BoundedBody;
-use super::in_room::enter_to_send;
 use super::messages::ToSend;
+use super::requested_room::access_room_to_send;
 use crate::domain::attachment::{SNIFFED, sanitised, sniff};
 use crate::domain::{Attachment, Timestamp, User};
 use crate::faces::channels::Channels;
@@ -123,7 +123,7 @@ async fn read(
             Some("room_id") => {
                 let room = text(field, body).await?;
                 // Checked before a file further on in the form is read.
-                enter_to_send(channels, user, &room).await?;
+                access_room_to_send(channels, user, &room).await?;
                 to_send.room = Some(room);
             }
             Some("message") => to_send.text = text(field, body).await?,

@@ -111,7 +111,7 @@ enum ServerFrame<'a> {
 
 /// A read mark. Its frame names the message that was read.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Receipt {
+pub(super) struct ReadMark {
     pub(super) reader: u64,
     pub(super) of_side: Side,
     pub(super) up_to: Seq,
@@ -120,7 +120,7 @@ pub(super) struct Receipt {
 /// An event, encoded as far as possible without the store.
 pub(super) enum Encoded {
     Frame(Arc<String>),
-    Receipt(Receipt),
+    ReadMark(ReadMark),
     /// A message that replies to the message with this number. Its frame quotes that message.
     Reply(Arc<EntryEvent>, u64),
 }
@@ -157,7 +157,7 @@ fn encode_entry(event: &Arc<EntryEvent>, viewer: &Person, link: Link<'_>) -> Opt
         },
         EntryKind::Read { up_to } => {
             let of_side = event.entry.side.other();
-            Some(Encoded::Receipt(Receipt { reader: author.number, of_side, up_to: *up_to }))
+            Some(Encoded::ReadMark(ReadMark { reader: author.number, of_side, up_to: *up_to }))
         }
         // The dialect has no frames for these: a page sees the change when it fetches the messages again.
         EntryKind::StatusChanged { .. } | EntryKind::Edited { .. } | EntryKind::Deleted { .. } => None,
@@ -187,8 +187,8 @@ pub(super) fn message(
     })
 }
 
-pub(super) fn receipt(receipt: Receipt, message: &Message) -> Option<String> {
-    frame_text(&ServerFrame::ReadReceipt { message_id: message.number, read_by: receipt.reader })
+pub(super) fn read_receipt(mark: ReadMark, message: &Message) -> Option<String> {
+    frame_text(&ServerFrame::ReadReceipt { message_id: message.number, read_by: mark.reader })
 }
 
 #[derive(Serialize)]

@@ -17,7 +17,7 @@ use super::session::{End, Session};
 use crate::domain::UserId;
 use crate::limits::{RateLimited, Source};
 
-/// Longest time that a handshake waits for a place.
+/// Longest time that a handshake waits for a slot.
 const MAX_WAIT: Duration = Duration::from_secs(5);
 
 /// How often a waiting handshake checks for sessions to close.
@@ -74,7 +74,7 @@ struct Shared {
 struct State {
     /// The unclaimed sessions, oldest first.
     unclaimed: BTreeMap<u64, Unclaimed>,
-    /// Free places per opener. Openers without a session are removed before the map grows.
+    /// Free slots per opener. Openers without a session are removed before the map grows.
     openers: HashMap<Opener, Arc<Semaphore>>,
     next: u64,
 }
@@ -85,14 +85,14 @@ struct Unclaimed {
     session: std::sync::Weak<Session>,
 }
 
-/// A place among the unclaimed sessions. Released when dropped.
-pub(super) struct Place {
+/// A slot among the unclaimed sessions. Released when dropped.
+pub(super) struct Slot {
     shared: Arc<Shared>,
     number: u64,
     permits: Option<(OwnedSemaphorePermit, Option<OwnedSemaphorePermit>)>,
 }
 
-impl Drop for Place {
+impl Drop for Slot {
     fn drop(&mut self) {
         drop(self.permits.take());
         self.shared.state().unclaimed.remove(&self.number);
@@ -114,7 +114,7 @@ impl Admission {
         Self(Arc::new(Shared { bounds, total, waiting: AtomicUsize::new(0), state: Mutex::default() }))
     }
 
-    /// Waits for a place. `end` is called for each session that is closed for it.
+    /// Waits for a slot. `end` is called for each session that is closed for it.
     ///
     /// # Errors
     /// [`RateLimited`] if none is free in time.
@@ -122,12 +122,12 @@ impl Admission {
         &self,
         opener: Opener,
         end: impl Fn(End) -> W,
-    ) -> Result<Place, RateLimited> {
+    ) -> Result<Slot, RateLimited> {
         let later = RateLimited::from(RETRY_AFTER);
         let own = self.0.semaphore(opener);
         let acquiring = async {
             let own = own.acquire_owned().await.ok()?;
-            // Clients with a token do not take places from those without.
+            // Clients with a token do not take slots from those without.
             let total = match opener {
                 Opener::Source(_) => Some(self.0.total.clone().acquire_owned().await.ok()?),
                 Opener::Account(_) | Opener::Number(_) => None,
@@ -140,7 +140,7 @@ impl Admission {
         let mut waiting = None;
         loop {
             if let Ok(permits) = timeout_at(check_at.min(deadline), acquiring.as_mut()).await {
-                return Ok(self.0.place(opener, permits.ok_or(later)?));
+                return Ok(self.0.slot(opener, permits.ok_or(later)?));
             }
             if waiting.is_none() {
                 if self.0.waiting.fetch_add(1, Ordering::Relaxed) >= self.0.bounds.waiting {
@@ -175,14 +175,14 @@ impl Shared {
         state.openers.entry(opener).or_insert_with(|| Arc::new(Semaphore::new(most))).clone()
     }
 
-    fn place(self: &Arc<Self>, opener: Opener, permits: (OwnedSemaphorePermit, Option<OwnedSemaphorePermit>)) -> Place {
+    fn slot(self: &Arc<Self>, opener: Opener, permits: (OwnedSemaphorePermit, Option<OwnedSemaphorePermit>)) -> Slot {
         let mut state = self.state();
         state.next += 1;
         let number = state.next;
         let unclaimed = Unclaimed { opener, since: Instant::now(), session: std::sync::Weak::new() };
         state.unclaimed.insert(number, unclaimed);
         drop(state);
-        Place { shared: self.clone(), number, permits: Some(permits) }
+        Slot { shared: self.clone(), number, permits: Some(permits) }
     }
 
     /// Removes the oldest session past [`GRACE`]: one of this opener if the opener is at its limit, otherwise any.
@@ -201,8 +201,8 @@ impl Shared {
     }
 }
 
-impl Place {
-    /// Sets the session that has this place.
+impl Slot {
+    /// Sets the session that has this slot.
     pub(super) fn is_of(&self, session: &Arc<Session>) {
         if let Some(unclaimed) = self.shared.state().unclaimed.get_mut(&self.number) {
             unclaimed.session = Arc::downgrade(session);
@@ -220,23 +220,22 @@ mod tests {
         Opener::Source(Source::of([192, 0, 2, n].into()))
     }
 
-    async fn admit(admission: &Admission, opener: Opener) -> Result<Place, RateLimited> {
+    async fn admit(admission: &Admission, opener: Opener) -> Result<Slot, RateLimited> {
         admission.admit(opener, |_| std::future::ready(())).await
     }
 
     #[tokio::test(start_paused = true)]
-    async fn places_are_limited_in_total_and_per_address_and_released() {
+    async fn slots_are_limited_in_total_and_per_address_and_released() {
         let admission = Admission::new(BOUNDS);
-        let first = admit(&admission, source(1)).await.unwrap_or_else(|_| panic!("a place is free"));
-        let second = admit(&admission, source(1)).await.unwrap_or_else(|_| panic!("a place is free"));
+        let first = admit(&admission, source(1)).await.unwrap_or_else(|_| panic!("a slot is free"));
+        let second = admit(&admission, source(1)).await.unwrap_or_else(|_| panic!("a slot is free"));
         assert!(admit(&admission, source(1)).await.is_err(), "an address has two");
         let third = admit(&admission, source(2)).await.unwrap_or_else(|_| panic!("another address has its own"));
         assert!(admit(&admission, source(3)).await.is_err(), "there are three in total");
         let account = Opener::Account(UserId::from_bytes([1; 12]));
-        let fourth =
-            admit(&admission, account).await.unwrap_or_else(|_| panic!("a client with a token takes no place"));
+        let fourth = admit(&admission, account).await.unwrap_or_else(|_| panic!("a client with a token takes no slot"));
         drop(first);
-        let fifth = admit(&admission, source(3)).await.unwrap_or_else(|_| panic!("a place was released"));
+        let fifth = admit(&admission, source(3)).await.unwrap_or_else(|_| panic!("a slot was released"));
         drop((second, third, fourth, fifth));
         for n in 0..=255 {
             drop(admit(&admission, source(n)).await);
@@ -246,7 +245,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_handshake_waits_for_a_place() {
+    async fn a_handshake_waits_for_a_slot() {
         let admission = Admission::new(BOUNDS);
         let held = [admit(&admission, source(1)).await, admit(&admission, source(1)).await];
         let began = Instant::now();

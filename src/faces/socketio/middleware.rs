@@ -132,7 +132,7 @@ pub async fn guard(State(gate): State<Gate>, mut request: Request, next: Next) -
 }
 
 impl Gate {
-    /// Serves a handshake, once there is a place for another session.
+    /// Serves a handshake, once there is a slot for another session.
     async fn open(
         &self,
         query: &Query,
@@ -152,13 +152,13 @@ impl Gate {
         {
             return too_many(limited);
         }
-        let place = match self.admission.admit(opener, |end| end_session(end, *query, next.clone())).await {
-            Ok(place) => place,
+        let slot = match self.admission.admit(opener, |end| end_session(end, *query, next.clone())).await {
+            Ok(slot) => slot,
             Err(limited) => return too_many(limited),
         };
         let repeats = Repeats::since(query, request.headers());
         let handshake = Handshake::read(query, &request);
-        let session = Session::open(place, credentials, handshake, connection_handle, repeats);
+        let session = Session::open(slot, credentials, handshake, connection_handle, repeats);
         request.extensions_mut().insert(session.clone());
         let response = next.run(request).await;
         if query.is_polling && response.status() == StatusCode::OK {

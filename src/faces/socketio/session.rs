@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 use socketioxide::extract::SocketRef;
 use socketioxide::socket::Sid;
 
-use super::admission::Place;
+use super::admission::Slot;
 use super::handshake::Handshake;
 use super::repeats::Repeats;
 use crate::accounts::Accounts;
@@ -87,14 +87,14 @@ pub(super) struct Session {
     pub(super) handshake: Handshake,
     id: OnceLock<Sid>,
     websocket: OnceLock<ConnectionHandle>,
-    /// Its place among the unclaimed sessions.
-    place: Mutex<Option<Place>>,
+    /// Its slot among the unclaimed sessions.
+    slot: Mutex<Option<Slot>>,
     repeats: Option<Box<Mutex<Repeats>>>,
 }
 
 impl Session {
     pub(super) fn open(
-        place: Place,
+        slot: Slot,
         credentials: Credentials,
         handshake: Handshake,
         connection_handle: Option<ConnectionHandle>,
@@ -106,9 +106,9 @@ impl Session {
         }
         let repeats = repeats.map(|repeats| Box::new(Mutex::new(repeats)));
         let session =
-            Arc::new(Self { credentials, handshake, id: OnceLock::new(), websocket, place: Mutex::new(None), repeats });
-        place.is_of(&session);
-        *session.place.lock() = Some(place);
+            Arc::new(Self { credentials, handshake, id: OnceLock::new(), websocket, slot: Mutex::new(None), repeats });
+        slot.is_of(&session);
+        *session.slot.lock() = Some(slot);
         session
     }
 
@@ -137,9 +137,9 @@ impl Session {
         self.websocket.get().filter(|_| self.handshake.is_websocket)
     }
 
-    /// Releases its place. engineioxide may hold the rest for some seconds.
+    /// Releases its slot. engineioxide may hold the rest for some seconds.
     pub(super) fn vacate(&self) {
-        drop(self.place.lock().take());
+        drop(self.slot.lock().take());
     }
 
     /// How to close it.

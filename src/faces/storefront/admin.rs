@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use super::Storefront;
 use super::customer::details;
-use super::in_room::{AgentsRoom, InRoom};
 use super::pages::{PAGE, Paging};
+use super::requested_room::{AgentsRoom, RequestedRoom};
 use super::wire::RoomBody;
 use crate::domain::Status;
 use crate::faces::channels::Channels;
@@ -45,7 +45,7 @@ async fn create(
     fields: Fields,
 ) -> Result<Response, Problem> {
     let visitor = channels.accounts.new_visitor(details(&fields)?).await?.user;
-    let (room, _) = InRoom::of_customer(channels, &visitor, server_url).await?;
+    let (room, _) = RequestedRoom::of_customer(channels, &visitor, server_url).await?;
     Ok((StatusCode::CREATED, Json(room.full().await?)).into_response())
 }
 
@@ -58,7 +58,7 @@ async fn change(AgentsRoom(room): AgentsRoom, fields: Fields) -> Result<Json<Val
     let status = fields.0.get("status").map(status).transpose()?;
     let details = details(&fields)?;
     if let Some(status) = status {
-        room.channels.desk.messages.change_status(&room.entered.person, room.conversation(), status).await?;
+        room.channels.desk.messages.change_status(&room.access.person, room.conversation(), status).await?;
     }
     room.change_customer(details).await?;
     Ok(Json(room.full().await?))
@@ -74,7 +74,7 @@ fn status(word: &Value) -> Result<Status, Problem> {
 /// Removes the room for agents: it is not listed, and requests for it get 404. Its messages remain visible to the customer, and the next
 /// message restores it.
 async fn delete(AgentsRoom(room): AgentsRoom) -> Result<StatusCode, Problem> {
-    room.channels.desk.messages.change_status(&room.entered.person, room.conversation(), Status::Removed).await?;
+    room.channels.desk.messages.change_status(&room.access.person, room.conversation(), Status::Removed).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -91,19 +91,19 @@ async fn paged_log(State(channels): State<Channels>, Agent(agent): Agent, paging
     let Some(room) = paging.query.get("room_id") else {
         return Ok(Json(paging.cut(Vec::<Value>::new())?).into_response());
     };
-    let room = InRoom::of_agent(channels, &agent, room, paging.server_url.clone()).await?;
+    let room = RequestedRoom::of_agent(channels, &agent, room, paging.server_url.clone()).await?;
     room.page_of_log(&paging).await
 }
 
 /// POST in one generation of the frontends, PATCH in the other; the response has the fields of both.
 async fn mark_as_read(AgentsRoom(room): AgentsRoom) -> Result<Json<Value>, Problem> {
     let count =
-        room.channels.desk.messages.mark_all_read(&room.entered.person, room.entered.summary.conversation.id).await?;
+        room.channels.desk.messages.mark_all_read(&room.access.person, room.access.summary.conversation.id).await?;
     let message = format!("Marked {count} messages as read");
     Ok(Json(json!({"status": "marked as read", "message": message, "updated_count": count})))
 }
 
 async fn close(AgentsRoom(room): AgentsRoom) -> Result<Json<Value>, Problem> {
-    room.channels.desk.messages.change_status(&room.entered.person, room.conversation(), Status::Closed).await?;
+    room.channels.desk.messages.change_status(&room.access.person, room.conversation(), Status::Closed).await?;
     Ok(Json(json!({"message": "Chat room closed successfully", "room": room.full().await?})))
 }

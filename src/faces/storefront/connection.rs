@@ -51,21 +51,21 @@ pub(super) struct StorefrontConnection {
 type Opened = (Arc<StorefrontConnection>, mpsc::Receiver<Item<Overview>>);
 
 impl StorefrontConnection {
-    pub(super) fn in_room(
+    pub(super) fn for_room(
         channels: &Channels,
-        entered: &ConversationAccess,
+        access: &ConversationAccess,
         is_panel: bool,
         handshake: &Handshake,
     ) -> Opened {
-        let conversation = entered.summary.conversation;
+        let conversation = access.summary.conversation;
         let scope = Scope::Room {
             conversation: conversation.id,
             uuid: conversation.uuid,
-            speaks_by_id: is_panel || !entered.is_identified,
+            speaks_by_id: is_panel || !access.is_identified,
         };
         let (room, connection_handle) = (Some(conversation.id), handshake.connection_handle.clone());
-        let (mut client, waiting) = Client::new(&channels.desk, entered.person.clone(), room, connection_handle);
-        client.is_guest = !entered.is_identified;
+        let (mut client, waiting) = Client::new(&channels.desk, access.person.clone(), room, connection_handle);
+        client.is_guest = !access.is_identified;
         (
             Arc::new(Self { client, channels: channels.clone(), scope, server_url: handshake.server_url.clone() }),
             waiting,
@@ -106,8 +106,8 @@ impl StorefrontConnection {
 
     async fn send_as(&self, credential: &Credential, room: u128, text: String) {
         match self.client.desk.conversations.access(ConversationName::Uuid(room), credential).await {
-            Ok(entered) if entered.may_write => {
-                self.send_message(entered.person, entered.summary.conversation.id, text).await;
+            Ok(access) if access.may_write => {
+                self.send_message(access.person, access.summary.conversation.id, text).await;
             }
             Ok(_) => {
                 tracing::debug!("A client sent a message for an account that is not in use");
@@ -161,7 +161,8 @@ impl StorefrontConnection {
     }
 }
 
-fn place(event: &DeskEvent) -> Option<(ConversationId, bool)> {
+/// The conversation of an entry, and whether it is one with the desk.
+fn conversation_of(event: &DeskEvent) -> Option<(ConversationId, bool)> {
     let DeskEvent::Entry(event) = event else { return None };
     let is_support = matches!(event.parties.conversation.members, Members::Support { .. });
     Some((event.entry.conversation, is_support))
@@ -176,14 +177,14 @@ impl Dialect for StorefrontConnection {
     }
 
     fn pass_on(&self, outgoing: &Outgoing<'_>) -> SendOutcome {
-        let Some((conversation, true)) = place(outgoing.event) else { return SendOutcome::NotTaken };
+        let Some((conversation, true)) = conversation_of(outgoing.event) else { return SendOutcome::NotTaken };
         let (frames, server_url) = (outgoing.frames, self.server_url.as_str());
         let link = outgoing.shows_link().then_some(server_url);
         let encoded = match &self.scope {
             Scope::Room { conversation: own, .. } if *own != conversation => return SendOutcome::NotTaken,
             Scope::Room { .. } => {
                 let viewer = self.channels.viewer(outgoing.viewer, server_url);
-                let encode = || wire::encode_in_room(outgoing.event, viewer).map(Arc::new);
+                let encode = || wire::encode_for_room(outgoing.event, viewer).map(Arc::new);
                 frames.get_or_encode("storefront room", link, encode)
             }
             Scope::Agents { .. } => {
@@ -211,7 +212,7 @@ impl Dialect for StorefrontConnection {
             Revoked::Blocked | Revoked::Deleted if is_agents => (4401, "The account is not in use"),
             Revoked::RoleChanged if is_agents => (4403, "Agents only"),
             Revoked::Blocked | Revoked::Deleted => (4404, "The room does not exist any more"),
-            Revoked::RoleChanged => (1000, "Come in again"),
+            Revoked::RoleChanged => (1000, "The account has changed"),
         }
     }
 

@@ -1,6 +1,6 @@
 //! The name and contact details of a room's customer, which are not verified.
 
-use super::in_room::InRoom;
+use super::requested_room::RequestedRoom;
 use crate::accounts::visitors::{ANONYMOUS, VisitorDetails};
 use crate::domain::Email;
 use crate::faces::channels::body::Fields;
@@ -26,11 +26,11 @@ pub(super) fn details(fields: &Fields) -> Result<VisitorDetails, Problem> {
     Ok(details)
 }
 
-impl InRoom {
+impl RequestedRoom {
     /// Changes those of the customer's details that are present.
     pub(super) async fn change_customer(&self, details: VisitorDetails) -> Result<(), Problem> {
-        let InRoom { channels, entered, .. } = self;
-        if let Some(customer) = channels.accounts.user(entered.customer.id).await? {
+        let RequestedRoom { channels, access, .. } = self;
+        if let Some(customer) = channels.accounts.user(access.customer.id).await? {
             channels.accounts.change_visitor(&customer, details).await?;
             channels.desk.attendance.account_changed(customer.id).await;
         }
@@ -40,14 +40,14 @@ impl InRoom {
     /// Sets the name of a visitor who has none yet, because the room was created by a page load. The newer frontend sends
     /// `customer_name` with each message.
     pub(super) async fn name_visitor(&mut self, fields: &Fields) -> Result<(), Problem> {
-        let customer = &self.entered.customer;
+        let customer = &self.access.customer;
         let is_nameless = customer.email.is_empty() && customer.name == ANONYMOUS;
         let is_given = fields.text("customer_name").is_some_and(|name| !name.trim().is_empty());
-        if self.entered.is_identified && is_nameless && is_given {
+        if self.access.is_identified && is_nameless && is_given {
             self.change_customer(details(fields)?).await?;
-            if let Some(named) = self.channels.accounts.user(self.entered.customer.id).await? {
-                self.entered.person = caller::person(&named);
-                self.entered.customer = self.entered.person.clone();
+            if let Some(named) = self.channels.accounts.user(self.access.customer.id).await? {
+                self.access.person = caller::person(&named);
+                self.access.customer = self.access.person.clone();
             }
         }
         Ok(())

@@ -2,7 +2,7 @@
 //!
 //! * [`wire`]: names and shapes; [`connection`]: one socket; [`overview`]: the list of rooms that all agents receive;
 //! * routes: [`auth`], [`public`] (customers' rooms), [`admin`] (all rooms, for agents);
-//! * for these: [`in_room`] (the room of a request), [`customer`], [`send`], [`pages`];
+//! * for these: [`requested_room`] (the room of a request), [`customer`], [`send`], [`pages`];
 //! * [`panel`]: recognizes the sockets of agents' panels.
 
 use std::sync::Arc;
@@ -19,11 +19,11 @@ mod admin;
 mod auth;
 mod connection;
 mod customer;
-mod in_room;
 mod overview;
 mod pages;
 mod panel;
 mod public;
+mod requested_room;
 mod send;
 mod wire;
 
@@ -82,7 +82,7 @@ pub(super) async fn room(storefront: Storefront, room: &str, mut request: Reques
     let Ok(uuid) = Uuid::try_parse(room) else {
         return handshake.close_with(&channels.sockets, 1011, "Not a room's id");
     };
-    let Admitted { who, entered, is_panel } = match admit(channels, request.uri(), request.headers(), uuid).await {
+    let Admitted { who, access, is_panel } = match admit(channels, request.uri(), request.headers(), uuid).await {
         Ok(admit) => admit,
         Err(Rejected::Panel) => return handshake.close_with(&channels.sockets, 4401, "The account is not in use"),
         Err(Rejected::Room(AccessError::NotFound | AccessError::Forbidden | AccessError::Banned(_))) => {
@@ -96,8 +96,8 @@ pub(super) async fn room(storefront: Storefront, room: &str, mut request: Reques
     if who.is_none() {
         panel::warn_of_other_host(request.headers(), handshake.server_url.as_str());
     }
-    let (connection, waiting) = StorefrontConnection::in_room(channels, &entered, is_panel, &handshake);
-    match channels.desk.conversations.support_conversation(&entered).await {
+    let (connection, waiting) = StorefrontConnection::for_room(channels, &access, is_panel, &handshake);
+    match channels.desk.conversations.support_conversation(&access).await {
         Ok(room) => connection.send_frame(&wire::room_info(&room)),
         Err(error) => {
             tracing::warn!(%error, "Could not read a room");
@@ -106,8 +106,8 @@ pub(super) async fn room(storefront: Storefront, room: &str, mut request: Reques
     }
     let port: Arc<dyn Connection> = connection.clone();
     match who {
-        Some(who) => channels.desk.attendance.connect_to(&who, entered.summary.conversation, &port).await,
-        None => channels.desk.attendance.connect_guest(entered.summary.conversation.id, port),
+        Some(who) => channels.desk.attendance.connect_to(&who, access.summary.conversation, &port).await,
+        None => channels.desk.attendance.connect_guest(access.summary.conversation.id, port),
     }
     handshake.serve(&channels.sockets, connection, waiting)
 }
@@ -143,7 +143,7 @@ async fn identities(channels: &Channels, uri: &Uri, headers: &HeaderMap) -> Resu
     Ok(who)
 }
 
-/// Why a socket may not enter a room.
+/// Why a socket may not access a room.
 #[derive(Debug, thiserror::Error)]
 enum Rejected {
     #[error("the agent of the panel has lost their rights")]
@@ -152,52 +152,52 @@ enum Rejected {
     Room(#[from] AccessError),
 }
 
-/// A socket that may enter a room.
+/// A socket that may access a room.
 struct Admitted {
     /// The identity that gave access; `None` if it was the room's id.
     who: Option<Authenticated>,
-    entered: ConversationAccess,
+    access: ConversationAccess,
     is_panel: bool,
 }
 
-/// Checks whether a socket may enter a room.
+/// Checks whether a socket may access a room.
 async fn admit(channels: &Channels, uri: &Uri, headers: &HeaderMap, room: Uuid) -> Result<Admitted, Rejected> {
     let who = identities(channels, uri, headers).await.map_err(AccessError::from)?;
-    if let Some(entered) = enter_as(channels, who.iter().map(|who| who.person.clone()), room).await? {
-        let who = who.into_iter().find(|who| who.person.id == entered.person.id);
-        return Ok(Admitted { who, entered, is_panel: false });
+    if let Some(access) = access_room_as(channels, who.iter().map(|who| who.person.clone()), room).await? {
+        let who = who.into_iter().find(|who| who.person.id == access.person.id);
+        return Ok(Admitted { who, access, is_panel: false });
     }
     let name = ConversationName::Uuid(room.as_u128());
     match panel::of(channels, headers).await.map_err(AccessError::from)? {
         Panel::Of(agent) => {
-            let entered = channels.desk.conversations.access(name, &Credential::Identity(agent.person.clone())).await?;
-            Ok(Admitted { who: Some(agent), entered, is_panel: true })
+            let access = channels.desk.conversations.access(name, &Credential::Identity(agent.person.clone())).await?;
+            Ok(Admitted { who: Some(agent), access, is_panel: true })
         }
         Panel::Revoked => Err(Rejected::Panel),
         Panel::None => {
-            let entered = channels.desk.conversations.access(name, &Credential::NameAlone).await?;
-            Ok(Admitted { who: None, entered, is_panel: false })
+            let access = channels.desk.conversations.access(name, &Credential::NameAlone).await?;
+            Ok(Admitted { who: None, access, is_panel: false })
         }
     }
 }
 
-/// Enters a room as the first of these people who has access to it, or else by its id alone: presenting an identity never takes access
-/// away.
-async fn enter(
+/// Grants access to a room as the first of these people who has it, or else by the room's id alone: presenting an identity never takes
+/// access away.
+async fn access_room(
     channels: &Channels,
     people: impl Iterator<Item = Arc<Person>>,
     room: Uuid,
 ) -> Result<ConversationAccess, AccessError> {
-    match enter_as(channels, people, room).await? {
-        Some(entered) => Ok(entered),
+    match access_room_as(channels, people, room).await? {
+        Some(access) => Ok(access),
         None => {
             channels.desk.conversations.access(ConversationName::Uuid(room.as_u128()), &Credential::NameAlone).await
         }
     }
 }
 
-/// Enters a room as the first of these people who has access to it; `None` if nobody has.
-async fn enter_as(
+/// Grants access to a room as the first of these people who has it; `None` if nobody has.
+async fn access_room_as(
     channels: &Channels,
     people: impl Iterator<Item = Arc<Person>>,
     room: Uuid,
@@ -205,7 +205,7 @@ async fn enter_as(
     let name = ConversationName::Uuid(room.as_u128());
     for person in people {
         match channels.desk.conversations.access(name, &Credential::Identity(person)).await {
-            Ok(entered) => return Ok(Some(entered)),
+            Ok(access) => return Ok(Some(access)),
             Err(AccessError::Forbidden) => {}
             Err(error) => return Err(error),
         }

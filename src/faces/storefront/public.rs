@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 
 use super::Storefront;
 use super::customer::details;
-use super::in_room::{CallersRoom, InRoom};
 use super::pages::{self, PAGE, Paging};
+use super::requested_room::{CallersRoom, RequestedRoom};
 use super::wire::{RoomBody, messages};
 use crate::accounts::visitors::VisitorDetails;
 use crate::desk::history::{Range, Reader};
@@ -88,7 +88,7 @@ fn with_session(server_url: &ServerUrl, mut response: Response, secret: &str) ->
 async fn own_page(channels: &Channels, user: Option<&User>, paging: &Paging) -> Result<Response, Problem> {
     let mut rooms = Vec::new();
     if let Some(user) = user.filter(|user| !user.role.is_agent()) {
-        let (room, _) = InRoom::of_customer(channels.clone(), user, paging.server_url.clone()).await?;
+        let (room, _) = RequestedRoom::of_customer(channels.clone(), user, paging.server_url.clone()).await?;
         rooms.push(room.full().await?);
     }
     Ok(Json(paging.cut(rooms)?).into_response())
@@ -113,7 +113,7 @@ async fn create(
             (visitor.user, Some(visitor.secret))
         }
     };
-    let (room, is_new) = InRoom::of_customer(channels, &user, server_url.clone()).await?;
+    let (room, is_new) = RequestedRoom::of_customer(channels, &user, server_url.clone()).await?;
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
     let response = (status, Json(room.full().await?)).into_response();
     Ok(match secret {
@@ -128,7 +128,7 @@ async fn room(CallersRoom(room): CallersRoom) -> Result<Json<Value>, Problem> {
 
 /// Changes the customer's details. Only the customer and agents may: the room's id is not enough.
 async fn change(CallersRoom(room): CallersRoom, fields: Fields) -> Result<Json<Value>, Problem> {
-    if !room.entered.is_identified && !room.channels.settings.open_public_rooms {
+    if !room.access.is_identified && !room.channels.settings.open_public_rooms {
         return Err(Problem::no_such_room());
     }
     room.change_customer(details(&fields)?).await?;
@@ -149,7 +149,7 @@ async fn paged_log(State(channels): State<Channels>, who: Anybody, paging: Pagin
     let Some(room) = paging.query.get("room_id") else {
         return Ok(Json(paging.cut(Vec::<Value>::new())?).into_response());
     };
-    let room = InRoom::of_caller(channels, &who, room, paging.server_url.clone()).await?;
+    let room = RequestedRoom::of_caller(channels, &who, room, paging.server_url.clone()).await?;
     room.page_of_log(&paging).await
 }
 
@@ -162,10 +162,10 @@ async fn message(
 ) -> Result<Json<Value>, Problem> {
     let none = || Problem::detail(StatusCode::NOT_FOUND, "No ChatMessage matches the given query.");
     let room = paging.query.get("room_id").ok_or_else(none)?;
-    let room = InRoom::of_caller(channels, &who, room, paging.server_url.clone()).await?;
+    let room = RequestedRoom::of_caller(channels, &who, room, paging.server_url.clone()).await?;
     let number = number.parse().map_err(|_| none())?;
     let event = room.channels.desk.history.message(room.conversation(), number).await?.ok_or_else(none)?;
-    Ok(Json(json!(messages(&[event], &room.entered.summary, room.viewer()).pop().ok_or_else(none)?)))
+    Ok(Json(json!(messages(&[event], &room.access.summary, room.viewer()).pop().ok_or_else(none)?)))
 }
 
 async fn own_list(State(channels): State<Channels>, Caller(user): Caller, paging: Paging) -> Result<Response, Problem> {

@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use serde_json::json;
 
-use super::in_room::InRoom;
+use super::requested_room::RequestedRoom;
 use super::wire::MessageBody;
 use crate::desk::messages::MarkRead;
 use crate::domain::{EntryEvent, Side};
@@ -13,19 +13,19 @@ use crate::faces::channels::body::Fields;
 use crate::faces::channels::reply::Problem;
 use crate::faces::channels::{Channels, message, timestamps};
 
-impl InRoom {
+impl RequestedRoom {
     /// `{content}`: 201 with the message, and the same once more under `data`. The response is sent before the event that it
     /// causes.
     pub(super) async fn send(&self, fields: &Fields) -> Result<Response, Problem> {
-        let InRoom { channels, entered, .. } = self;
-        if !entered.may_write {
+        let RequestedRoom { channels, access, .. } = self;
+        if !access.may_write {
             return Err(Problem::no_such_room());
         }
         let text = fields.text("content").unwrap_or_default().to_owned();
         let pending = channels.pending_responses.begin();
-        let ask = message(entered.person.clone(), self.conversation(), text, pending.origin);
+        let ask = message(access.person.clone(), self.conversation(), text, pending.origin);
         let sent = channels.desk.messages.send_and_wait(ask).await?;
-        if entered.side == Side::Desk {
+        if access.side == Side::Desk {
             mark_answered_as_read(channels, &sent.event).await;
         }
         let message = json!(MessageBody::new(&sent.event, self.viewer(), false, timestamps::rest));

@@ -279,7 +279,7 @@ pub(super) fn room_list(rooms: &[SupportConversation]) -> Option<String> {
 }
 
 /// The frame for a socket in a room; `None` if the dialect has none for this event.
-pub(super) fn encode_in_room(event: &DeskEvent, viewer: Viewer<'_>) -> Option<String> {
+pub(super) fn encode_for_room(event: &DeskEvent, viewer: Viewer<'_>) -> Option<String> {
     match event {
         DeskEvent::Entry(event) => match &event.entry.kind {
             EntryKind::Message(_) => {

@@ -21,7 +21,7 @@ use crate::json;
 
 /// The position of a row in the file.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Place {
+pub(super) struct RowSpan {
     offset: u64,
     length: u32,
 }
@@ -30,7 +30,7 @@ pub(super) struct Place {
 #[derive(Debug, Clone)]
 pub(super) struct RoomAt {
     pub(super) pk: u128,
-    pub(super) place: Place,
+    pub(super) span: RowSpan,
     pub(super) owner: Option<Owner>,
     pub(super) is_closed: bool,
     pub(super) last_message_at: Timestamp,
@@ -54,8 +54,8 @@ pub(super) struct MessageAt {
 }
 
 impl MessageAt {
-    pub(super) const fn place(&self) -> Place {
-        Place { offset: self.offset, length: self.length }
+    pub(super) const fn span(&self) -> RowSpan {
+        RowSpan { offset: self.offset, length: self.length }
     }
 }
 
@@ -64,7 +64,7 @@ pub struct Dump {
     file: Arc<File>,
     /// The product that it comes from.
     pub product: Product,
-    pub(super) users: BTreeMap<u64, Place>,
+    pub(super) users: BTreeMap<u64, RowSpan>,
     pub(super) rooms: Vec<RoomAt>,
     /// By room, in the order in which they were sent.
     pub(super) messages: Vec<MessageAt>,
@@ -96,9 +96,9 @@ impl Dump {
         let mut index = Index::default();
         let start = start(&file).map_err(failed)?;
         let start = start.ok_or_else(|| DjangoError::Utf16(path.to_owned()))?;
-        scan(&file, start, |text, place| {
-            index.take(text, place);
-            progress(place.offset, total);
+        scan(&file, start, |text, span| {
+            index.take(text, span);
+            progress(span.offset, total);
         })
         .map_err(|error| DjangoError::Dump(path.to_owned(), error))?;
         progress(total, total);
@@ -122,16 +122,16 @@ impl Dump {
     }
 
     /// The rows at these positions.
-    pub(super) async fn texts(&self, places: Vec<Place>) -> Result<Vec<String>, DjangoError> {
+    pub(super) async fn texts(&self, spans: Vec<RowSpan>) -> Result<Vec<String>, DjangoError> {
         let file = Arc::clone(&self.file);
-        let read = tokio::task::spawn_blocking(move || places.into_iter().map(|place| text(&file, place)).collect());
+        let read = tokio::task::spawn_blocking(move || spans.into_iter().map(|span| text(&file, span)).collect());
         read.await.unwrap_or_else(|error| Err(io::Error::other(error))).map_err(DjangoError::Reading)
     }
 }
 
-fn text(mut file: &File, place: Place) -> io::Result<String> {
-    file.seek(SeekFrom::Start(place.offset))?;
-    let mut bytes = vec![0; place.length as usize];
+fn text(mut file: &File, span: RowSpan) -> io::Result<String> {
+    file.seek(SeekFrom::Start(span.offset))?;
+    let mut bytes = vec![0; span.length as usize];
     file.read_exact(&mut bytes)?;
     String::from_utf8(bytes).map_err(io::Error::other)
 }
@@ -150,7 +150,7 @@ fn start(mut file: &File) -> io::Result<Option<u64>> {
 }
 
 /// Calls a function with each row and its position.
-fn scan(file: &File, start: u64, each: impl FnMut(&str, Place)) -> Result<(), serde_json::Error> {
+fn scan(file: &File, start: u64, each: impl FnMut(&str, RowSpan)) -> Result<(), serde_json::Error> {
     let read = Cell::new(start);
     let bytes = Counting { inner: BufReader::with_capacity(1 << 20, file), read: &read };
     let mut deserializer = serde_json::Deserializer::from_reader(bytes);
@@ -177,7 +177,7 @@ struct Rows<'a, F> {
     each: F,
 }
 
-impl<'de, F: FnMut(&str, Place)> Visitor<'de> for Rows<'_, F> {
+impl<'de, F: FnMut(&str, RowSpan)> Visitor<'de> for Rows<'_, F> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -188,7 +188,7 @@ impl<'de, F: FnMut(&str, Place)> Visitor<'de> for Rows<'_, F> {
         while let Some(row) = rows.next_element::<Box<RawValue>>()? {
             let text = row.get();
             let length = u32::try_from(text.len()).map_err(|_| serde::de::Error::custom("a row is too long"))?;
-            (self.each)(text, Place { offset: self.read.get().saturating_sub(length.into()), length });
+            (self.each)(text, RowSpan { offset: self.read.get().saturating_sub(length.into()), length });
         }
         Ok(())
     }
@@ -196,7 +196,7 @@ impl<'de, F: FnMut(&str, Place)> Visitor<'de> for Rows<'_, F> {
 
 #[derive(Default)]
 struct Index {
-    users: BTreeMap<u64, Place>,
+    users: BTreeMap<u64, RowSpan>,
     rooms: Vec<RoomAt>,
     messages: Vec<MessageAt>,
     labels: Labels,
@@ -208,16 +208,16 @@ struct Index {
 }
 
 impl Index {
-    fn take(&mut self, text: &str, place: Place) {
+    fn take(&mut self, text: &str, span: RowSpan) {
         let row: Row<'_> = match serde_json::from_str(text) {
             Ok(row) => row,
             Err(_) => return self.cannot_read("?", "a row without model, pk and fields"),
         };
         let model = row.model.rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
         let taken = match model.as_str() {
-            "user" | "customuser" => self.take_user(&row, place),
-            "chatroom" => self.take_room(&row, place),
-            "chatmessage" => self.take_message(&row, place),
+            "user" | "customuser" => self.take_user(&row, span),
+            "chatroom" => self.take_room(&row, span),
+            "chatmessage" => self.take_message(&row, span),
             _ => {
                 *self.others.entry(row.model.to_string()).or_default() += 1;
                 Some(())
@@ -232,16 +232,16 @@ impl Index {
         self.unreadable.entry(model.to_owned()).or_default().push(pk.to_owned());
     }
 
-    fn take_user(&mut self, row: &Row<'_>, place: Place) -> Option<()> {
+    fn take_user(&mut self, row: &Row<'_>, span: RowSpan) -> Option<()> {
         let fields: UserFields = json::read(row.fields.get().as_bytes()).ok()?;
         let Pk::Number(pk) = row.pk else { return None };
         self.has_user_types |= fields.user_type.is_some();
         self.labels.user = row.model.to_string();
-        self.users.insert(pk, place);
+        self.users.insert(pk, span);
         Some(())
     }
 
-    fn take_room(&mut self, row: &Row<'_>, place: Place) -> Option<()> {
+    fn take_room(&mut self, row: &Row<'_>, span: RowSpan) -> Option<()> {
         let fields: RoomFields = json::read(row.fields.get().as_bytes()).ok()?;
         match row.pk {
             Pk::Number(_) => self.has_numbers = true,
@@ -252,7 +252,7 @@ impl Index {
         self.labels.room = row.model.to_string();
         self.rooms.push(RoomAt {
             pk: row.pk.room()?,
-            place,
+            span,
             owner,
             is_closed: fields.is_closed(),
             last_message_at: rows::time(fields.last_message_at.as_ref().or(fields.updated_at.as_ref()))?,
@@ -260,11 +260,11 @@ impl Index {
         Some(())
     }
 
-    fn take_message(&mut self, row: &Row<'_>, place: Place) -> Option<()> {
+    fn take_message(&mut self, row: &Row<'_>, span: RowSpan) -> Option<()> {
         let fields: MessageKey = json::read(row.fields.get().as_bytes()).ok()?;
         let Pk::Number(pk) = row.pk else { return None };
         self.labels.message = row.model.to_string();
-        let Place { offset, length } = place;
+        let RowSpan { offset, length } = span;
         let at = rows::time(Some(&fields.created_at))?;
         self.messages.push(MessageAt { room: fields.room.room()?, at, pk, offset, length });
         Some(())
@@ -303,15 +303,15 @@ mod tests {
         let file = written(&format!("\n [ {} ,\n{},{}\n]\n", rows[0], rows[1], rows[2]));
         let dump = Dump::read(file.path(), |_, _| ()).unwrap();
         assert_eq!((dump.product, dump.rows()), (Product::Drivecash, 3));
-        let places = dump.messages.iter().map(MessageAt::place).chain([dump.rooms[0].place]).collect();
-        assert_eq!(dump.texts(places).await.unwrap(), [rows[1], rows[0], rows[2]]);
+        let spans = dump.messages.iter().map(MessageAt::span).chain([dump.rooms[0].span]).collect();
+        assert_eq!(dump.texts(spans).await.unwrap(), [rows[1], rows[0], rows[2]]);
     }
 
     #[tokio::test]
     async fn a_byte_order_mark_is_skipped_and_utf_16_is_reported() {
         let row = r#"{"model": "chat.chatroom", "pk": 7, "fields": {"user": 1, "updated_at": "2026-11-21T08:00:00Z"}}"#;
         let dump = Dump::read(written(&format!("\u{feff}[{row}]")).path(), |_, _| ()).unwrap();
-        assert_eq!(dump.texts(vec![dump.rooms[0].place]).await.unwrap(), [row]);
+        assert_eq!(dump.texts(vec![dump.rooms[0].span]).await.unwrap(), [row]);
         let units: Vec<u16> = "\u{feff}[]".encode_utf16().collect();
         for bytes in [
             units.iter().flat_map(|unit| unit.to_le_bytes()).collect::<Vec<u8>>(),

@@ -51,7 +51,7 @@ impl Taking<'_> {
     pub(super) async fn take_log(&mut self, room: &RoomTaken, messages: &[MessageAt]) -> Result<(), DjangoError> {
         let mut log = self.open_log(room).await?;
         for chunk in messages.chunks(CHUNK) {
-            let texts = self.dump.texts(chunk.iter().map(MessageAt::place).collect()).await?;
+            let texts = self.dump.texts(chunk.iter().map(MessageAt::span).collect()).await?;
             for (message, text) in chunk.iter().zip(texts) {
                 let fields = serde_json::from_str::<Row<'_>>(&text)
                     .and_then(|row| json::read::<MessageFields>(row.fields.get().as_bytes()));

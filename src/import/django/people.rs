@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::dump::Place;
+use super::dump::RowSpan;
 use super::rows::{self, Row, UserFields};
 use super::{DjangoError, Note, Product, Taking};
 use crate::domain::{AccountStatus, Email, NameParts, PendingCodes, Profile, Role, Sessions, User, UserId};
@@ -36,9 +36,9 @@ pub(super) struct People {
 
 impl Taking<'_> {
     pub(super) async fn take_people(&mut self) -> Result<(), DjangoError> {
-        let places: Vec<(u64, Place)> = self.dump.users.iter().map(|(pk, place)| (*pk, *place)).collect();
-        for chunk in places.chunks(CHUNK) {
-            let texts = self.dump.texts(chunk.iter().map(|(_, place)| *place).collect()).await?;
+        let spans: Vec<(u64, RowSpan)> = self.dump.users.iter().map(|(pk, span)| (*pk, *span)).collect();
+        for chunk in spans.chunks(CHUNK) {
+            let texts = self.dump.texts(chunk.iter().map(|(_, span)| *span).collect()).await?;
             let fields = texts.iter().map(|text| {
                 let row: Row<'_> = serde_json::from_str(text).ok()?;
                 json::read::<UserFields>(row.fields.get().as_bytes()).ok()

@@ -39,7 +39,7 @@ impl Taking<'_> {
             messages = rest;
             self.leave_out(orphans);
             let is_newest = room.owner.as_ref().is_none_or(|owner| newest.get(owner) == Some(&room.pk));
-            let text = dump.texts(vec![room.place]).await?.pop().unwrap_or_default();
+            let text = dump.texts(vec![room.span]).await?.pop().unwrap_or_default();
             let fields = serde_json::from_str::<Row<'_>>(&text)
                 .and_then(|row| json::read::<RoomFields>(row.fields.get().as_bytes()))
                 .map_err(|error| DjangoError::Reading(error.into()))?;

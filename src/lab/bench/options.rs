@@ -59,8 +59,8 @@ impl Protocol {
         !matches!(self, Self::Socketio)
     }
 
-    /// Where the load is, as titles say it.
-    pub(super) const fn place(self) -> &'static str {
+    /// The end of a title: where the load is.
+    pub(super) const fn title_suffix(self) -> &'static str {
         match self {
             Self::Socketio => "",
             Self::Storefront => " in rooms of the storefront",

@@ -20,20 +20,20 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(super) async fn run(options: &BenchOptions, target: &Target) -> anyhow::Result<StormReport> {
     let endpoints = target.endpoints(options, &target.customers(options.connections)?).await?;
     let target = Rc::new(target.clone());
-    let mut entering = JoinSet::new();
+    let mut attempts = JoinSet::new();
     let began = Instant::now();
     for endpoint in endpoints {
         let target = Rc::clone(&target);
-        entering.spawn_local(async move {
-            let entered = tokio::time::timeout(PATIENCE, target.enter(&endpoint, &Dial::slim())).await;
-            entered.ok()?.ok().map(|socket| (socket, since(began)))
+        attempts.spawn_local(async move {
+            let attempt = tokio::time::timeout(PATIENCE, target.enter(&endpoint, &Dial::slim())).await;
+            attempt.ok()?.ok().map(|socket| (socket, since(began)))
         });
     }
     let bar = Progress::of("Connecting", options.connections as u64);
     let (mut sockets, mut latency) = (Vec::new(), histogram()?);
-    while let Some(entered) = entering.join_next().await {
+    while let Some(attempt) = attempts.join_next().await {
         bar.step();
-        if let Some((socket, nanos)) = entered? {
+        if let Some((socket, nanos)) = attempt? {
             latency.saturating_record(nanos);
             sockets.push(socket);
         }

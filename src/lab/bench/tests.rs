@@ -26,7 +26,7 @@ type Copies = fn(u64) -> usize;
 struct Relay {
     online: Arc<Mutex<HashMap<String, mpsc::UnboundedSender<String>>>>,
     /// All messages to each person, for when they reconnect.
-    told: Arc<Mutex<HashMap<String, Vec<String>>>>,
+    sent: Arc<Mutex<HashMap<String, Vec<String>>>>,
     copies: Copies,
 }
 
@@ -34,7 +34,7 @@ impl Relay {
     async fn start(copies: Copies) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let relay = Self { online: Arc::default(), told: Arc::default(), copies };
+        let relay = Self { online: Arc::default(), sent: Arc::default(), copies };
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 tokio::spawn(relay.clone().serve(stream));
@@ -45,26 +45,27 @@ impl Relay {
 
     async fn serve(self, stream: TcpStream) {
         let (mut write, mut read) = accept_async(stream).await.unwrap().split();
-        let (tell, mut told) = mpsc::unbounded_channel::<String>();
+        let (outbox, mut queued) = mpsc::unbounded_channel::<String>();
         tokio::spawn(async move {
-            while let Some(packet) = told.recv().await {
+            while let Some(packet) = queued.recv().await {
                 if write.send(Message::text(packet)).await.is_err() {
                     return;
                 }
             }
         });
-        tell.send(r#"0{"sid":"s","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":100000}"#.into())
+        outbox
+            .send(r#"0{"sid":"s","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":100000}"#.into())
             .unwrap();
-        tell.send("2".into()).unwrap();
+        outbox.send("2".into()).unwrap();
         while let Some(Ok(Message::Text(packet))) = read.next().await {
-            self.hear(packet.as_str(), &tell);
+            self.handle(packet.as_str(), &outbox);
         }
     }
 
-    fn hear(&self, packet: &str, tell: &mpsc::UnboundedSender<String>) {
+    fn handle(&self, packet: &str, outbox: &mpsc::UnboundedSender<String>) {
         let Some(array) = packet.find('[') else {
             let answer = if packet == "3" { r#"42["ponged"]"# } else { r#"40{"sid":"t"}"# };
-            tell.send(answer.into()).unwrap();
+            outbox.send(answer.into()).unwrap();
             return;
         };
         let event: Value = serde_json::from_str(&packet[array..]).unwrap();
@@ -74,11 +75,11 @@ impl Relay {
                 let claims =
                     jsonwebtoken::dangerous::insecure_decode::<Value>(event[1].as_str().unwrap()).unwrap().claims;
                 let id = claims["id"].as_str().unwrap().to_owned();
-                tell.send(r#"42["authenticated",{"success":true}]"#.into()).unwrap();
-                for missed in self.told.lock().get(&id).into_iter().flatten() {
-                    tell.send(missed.clone()).unwrap();
+                outbox.send(r#"42["authenticated",{"success":true}]"#.into()).unwrap();
+                for missed in self.sent.lock().get(&id).into_iter().flatten() {
+                    outbox.send(missed.clone()).unwrap();
                 }
-                self.online.lock().insert(id, tell.clone());
+                self.online.lock().insert(id, outbox.clone());
             }
             "send-message" => {
                 let text = &event[1]["message"];
@@ -87,16 +88,16 @@ impl Relay {
                 let receiver = self.online.lock()[&id].clone();
                 for _ in 0..(self.copies)(number) {
                     let packet = format!("42{}", json!(["receive-message", { "message": text }]));
-                    self.told.lock().entry(id.clone()).or_default().push(packet.clone());
+                    self.sent.lock().entry(id.clone()).or_default().push(packet.clone());
                     // A person without a connection receives it later.
                     let _gone = receiver.send(packet);
                 }
-                tell.send(format!("42{}", json!(["message-sent", { "message": text }]))).unwrap();
+                outbox.send(format!("42{}", json!(["message-sent", { "message": text }]))).unwrap();
             }
             _ => {
                 let id = &packet[2..array];
-                tell.send(r#"42["before",1,2]"#.into()).unwrap();
-                tell.send(format!("43{id}[{}]", event[1])).unwrap();
+                outbox.send(r#"42["before",1,2]"#.into()).unwrap();
+                outbox.send(format!("43{id}[{}]", event[1])).unwrap();
             }
         }
     }

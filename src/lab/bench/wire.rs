@@ -155,9 +155,9 @@ mod tests {
         for (event, expected) in
             [("receive-message", Incoming::Delivered(STAMP)), ("message-sent", Incoming::Confirmed(STAMP))]
         {
-            let told = format!(r#"42["{event}",{{"sender":{{"name":"~ann~"}},"message":"{text}","seq":1}}]"#);
-            assert_eq!(read_packet(&told, RUN), expected);
-            assert_eq!(read_packet(&told, RunTag(*b"otherrun")), Incoming::Other);
+            let packet = format!(r#"42["{event}",{{"sender":{{"name":"~ann~"}},"message":"{text}","seq":1}}]"#);
+            assert_eq!(read_packet(&packet, RUN), expected);
+            assert_eq!(read_packet(&packet, RunTag(*b"otherrun")), Incoming::Other);
         }
     }
 

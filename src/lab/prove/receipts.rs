@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::actor::Actor;
 use super::checks::Invariant;
 use super::logs::{Logs, StoredConversation};
-use super::transcript::{Extent, Receipt, Received};
+use super::transcript::{Extent, Received, StatusEvent};
 use crate::domain::{Side, Timestamp};
 
 /// Compares every `message-status` with what the other side had received by then. Only those that could be wrong count as checks.
@@ -25,7 +25,7 @@ pub(super) fn receipts(logs: &Logs, actors: &[Actor]) -> Invariant {
         }
     }
     for actor in actors {
-        for Receipt { conversation, .. } in &actor.transcript.statuses {
+        for StatusEvent { conversation, .. } in &actor.transcript.statuses {
             let theirs = logs.called(actor.face, conversation).and_then(|kept| kept.side_of(actor));
             if theirs.is_none() {
                 invariant.check(false, || {
@@ -43,10 +43,10 @@ fn check_receipt(
     side: Side,
     received: &ReceivedBy,
     actor: &Actor,
-    receipt: &Receipt,
+    receipt: &StatusEvent,
     invariant: &mut Invariant,
 ) {
-    let Receipt { conversation, status, up_to, at } = receipt;
+    let StatusEvent { conversation, status, up_to, at } = receipt;
     let broken = |known: u64| format!("{}: {conversation} is {status} up to {up_to}, not {known}", actor.name);
     if *up_to > kept.last {
         return invariant.check(false, || broken(kept.last));

@@ -11,7 +11,7 @@ use tokio::time::{sleep, timeout_at};
 
 use super::actor::{Actor, Face, PATIENCE, Phase, QUIET};
 use super::responses::{checked, number, refused, unexpected, word};
-use super::transcript::{Acked, Receipt, Revised, Transcript};
+use super::transcript::{Acked, Revised, StatusEvent, Transcript};
 use crate::lab::testkit::http;
 use crate::lab::testkit::socketio::{Client, ClientError};
 
@@ -229,7 +229,7 @@ impl Actor {
             "message-status" => {
                 let (conversation, status) = (word(event, "conversationId"), word(event, "status"));
                 let (up_to, at) = (number(event, "upTo"), Instant::now());
-                self.transcript.statuses.push(Receipt { conversation, status, up_to, at });
+                self.transcript.statuses.push(StatusEvent { conversation, status, up_to, at });
                 return Ok(());
             }
             // A deleted message cannot be changed again.

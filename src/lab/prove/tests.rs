@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use super::actor::{Actor, Counts, Face, Person, Phase, Script};
 use super::checks::{Invariant, check_all};
 use super::page::Screen;
-use super::transcript::{Acked, Naming, Receipt, Transcript};
+use super::transcript::{Acked, Naming, StatusEvent, Transcript};
 use crate::domain::{
     ConversationId, Draft, DraftKind, Members, MessageBody, MessageId, Role, Seq, Side, Timestamp, UserId,
 };
@@ -98,7 +98,7 @@ fn hear(actor: &mut Actor, conversation: ConversationId, seq: u64, text: &str, i
 
 fn receipt(actor: &mut Actor, conversation: ConversationId, status: &str, up_to: u64) {
     let (conversation, status) = (conversation.to_string(), status.to_owned());
-    actor.transcript.statuses.push(Receipt { conversation, status, up_to, at: Instant::now() });
+    actor.transcript.statuses.push(StatusEvent { conversation, status, up_to, at: Instant::now() });
 }
 
 #[tokio::test]

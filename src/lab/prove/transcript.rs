@@ -40,7 +40,7 @@ pub(super) struct Revised {
 
 /// A `message-status`: how far messages of one's own side have come.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Receipt {
+pub(super) struct StatusEvent {
     /// Conversation.
     pub(super) conversation: String,
     /// `sent`, `delivered` or `read`.
@@ -83,7 +83,7 @@ pub(super) struct Transcript {
     /// Acknowledged changes.
     pub(super) revised: Vec<Revised>,
     /// Receipts for messages of its own side.
-    pub(super) statuses: Vec<Receipt>,
+    pub(super) statuses: Vec<StatusEvent>,
     /// What it confirmed or requested.
     pub(super) received: Vec<Received>,
     /// All texts it ever sent.

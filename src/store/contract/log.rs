@@ -262,8 +262,8 @@ pub(crate) async fn all_entries_have_a_global_order_or_the_store_says_that_it_ha
     let others = conversations.open(Members::direct(someone(2), someone(3)), START).await.unwrap();
     let before = conversations.newest_number().await.unwrap();
     let lists = [ListFor::Customer(someone(1)), ListFor::Agent(someone(9)), ListFor::Agent(someone(3))];
-    let told = [(&ann, "a"), (&bob, "b"), (&pair, "c"), (&others, "d"), (&ann, "e"), (&bob, "f")];
-    for (conversation, text) in told {
+    let messages = [(&ann, "a"), (&bob, "b"), (&pair, "c"), (&others, "d"), (&ann, "e"), (&bob, "f")];
+    for (conversation, text) in messages {
         append_new(&stores, say(conversation, 1, Side::Customer, text)).await;
     }
     append_new(&stores, read(&ann, 9, Side::Desk, 2)).await;

@@ -79,6 +79,7 @@ macro_rules! store_contract {
                 a_message_is_found_by_its_id_and_entries_by_their_seqs,
                 receipts_move_forward_only,
                 cursors_of_people_and_sides_are_stored_together,
+                cursors_in_an_unknown_conversation_are_no_error_and_do_not_create_it,
                 a_page_ends_when_its_texts_fill_it,
                 a_removed_conversation_leaves_the_desks_lists_until_the_next_message,
                 all_entries_have_a_global_order_or_the_store_says_that_it_has_none,

@@ -122,3 +122,19 @@ pub(crate) async fn cursors_of_people_and_sides_are_stored_together(stores: Stor
     }
     stores.conversations.advance_cursors(MovedCursors::default()).await.unwrap();
 }
+
+pub(crate) async fn cursors_in_an_unknown_conversation_are_no_error_and_do_not_create_it(stores: Stores) {
+    let (unknown, two) = (ConversationId::from_bytes([7; 12]), Seq::new(2));
+    let cursor = ReceiptCursor { sent: two, delivered: two };
+    let moved = MovedCursors {
+        delivered: vec![DeliveredCursor { conversation: unknown, user: someone(1), up_to: two }],
+        receipts: vec![Receipt { conversation: unknown, side: Side::Customer, cursor }],
+    };
+    stores.conversations.advance_cursors(moved).await.unwrap();
+    assert_eq!(stores.conversations.summary(unknown).await.unwrap(), None);
+    assert_eq!(stores.conversations.receipts(unknown).await.unwrap(), [ReceiptCursor::default(); 2]);
+    for list in [ListFor::Customer(someone(1)), ListFor::Agent(someone(1))] {
+        assert_eq!(stores.conversations.list(list, 10).await.unwrap(), []);
+        assert_eq!(stores.conversations.missed(list, 10).await.unwrap(), []);
+    }
+}

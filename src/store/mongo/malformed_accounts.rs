@@ -12,26 +12,27 @@ use crate::domain::UserId;
 const REMEMBERED: usize = 10_000;
 
 /// Ids of accounts, as text: a document that is not an account may have an id of any type.
-static TOLD: LazyLock<Mutex<HashSet<String>>> = LazyLock::new(Mutex::default);
+static LOGGED: LazyLock<Mutex<HashSet<String>>> = LazyLock::new(Mutex::default);
 
 /// Logs an account with malformed fields.
 pub(super) fn note(id: UserId, fields: &[&str]) {
-    if !fields.is_empty() && is_news(id.to_string()) {
+    if !fields.is_empty() && is_first(id.to_string()) {
         tracing::warn!(user.id = %id, ?fields, "Account {id} has malformed fields and gets the least rights that they allow");
     }
 }
 
 /// Logs a document that is not an account.
 pub(super) fn note_unreadable(id: &Bson, why: &str) {
-    if is_news(id.to_string()) {
+    if is_first(id.to_string()) {
         tracing::warn!(%id, why, "Skipped a document in `users` that is not an account");
     }
 }
 
-fn is_news(id: String) -> bool {
-    let mut told = TOLD.lock();
-    if told.len() >= REMEMBERED {
-        told.clear();
+/// Whether this id was not logged before.
+fn is_first(id: String) -> bool {
+    let mut logged = LOGGED.lock();
+    if logged.len() >= REMEMBERED {
+        logged.clear();
     }
-    told.insert(id)
+    logged.insert(id)
 }

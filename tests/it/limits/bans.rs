@@ -112,14 +112,14 @@ async fn a_banned_account_is_treated_like_a_blocked_one() {
     let live = server.enter(&ann).await;
     ban(&server, &["add", email_of("ann").as_str(), "--for", "1h"]).await;
     let since = Instant::now();
-    let (name, told) = loop {
-        let (name, told) = live.next_event(PATIENCE).await.unwrap();
-        if name == "authenticated" && told["success"] == false {
-            break (name, told);
+    let (name, event) = loop {
+        let (name, event) = live.next_event(PATIENCE).await.unwrap();
+        if name == "authenticated" && event["success"] == false {
+            break (name, event);
         }
     };
     assert!(since.elapsed() < PATIENCE, "{:?}", since.elapsed());
-    assert_eq!((name.as_str(), &told["message"]), ("authenticated", &json!("Account is blocked.")), "{told}");
+    assert_eq!((name.as_str(), &event["message"]), ("authenticated", &json!("Account is blocked.")), "{event}");
 
     let again = Client::connect(&server.url).await.unwrap();
     let answer = again.emit_ack("authenticate", json!({ "token": ann.token })).await.unwrap();

@@ -97,15 +97,15 @@ async fn alternating_typing_notices_are_sent_once_a_second_and_end_in_the_last_s
         typist.emit_ack("stop-typing", to.clone()).await.unwrap();
     }
     typist.emit_ack("typing", to.clone()).await.unwrap();
-    let mut told = Vec::new();
+    let mut events = Vec::new();
     // The suppressed notice is sent when the second is over, in the state at that time.
-    while told.last().map(String::as_str) != Some("user-typing") || told.len() < 3 {
+    while events.last().map(String::as_str) != Some("user-typing") || events.len() < 3 {
         let (event, _) = hearer.next_event(Duration::from_secs(5)).await.unwrap();
         if event.starts_with("user-") && event.ends_with("typing") {
-            told.push(event);
+            events.push(event);
         }
     }
     let most = usize::try_from(began.elapsed().as_secs() + 1).unwrap();
-    let of = |name: &str| told.iter().filter(|event| *event == name).count();
-    assert!(of("user-typing") <= most && of("user-stop-typing") <= most, "{told:?}");
+    let of = |name: &str| events.iter().filter(|event| *event == name).count();
+    assert!(of("user-typing") <= most && of("user-stop-typing") <= most, "{events:?}");
 }

@@ -190,23 +190,23 @@ impl World {
         let visible = self.visible(tab);
         let customer = visible[self.pick(visible.len())];
         if self.logs[customer].0.is_none() || self.random.random_ratio(35, 100) {
-            return self.say(tab, customer).await;
+            return self.send(tab, customer).await;
         }
         match self.pick(100) {
-            0..8 => self.say_again(tab).await,
+            0..8 => self.send_again(tab).await,
             8..24 => self.mark_read(tab, customer).await,
             24..40 => self.edit(tab, customer).await,
             40..56 => self.delete(tab, customer).await,
             56..64 => self.change_status(customer).await,
             64..70 => self.read_history(tab, customer).await,
-            70..78 => self.say_in_a_room(tab, customer).await,
+            70..78 => self.send_in_a_room(tab, customer).await,
             78..84 => Some(self.type_(tab, customer)),
             84..98 => {
                 self.tabs[tab].drop_connection();
                 Some("lose a connection")
             }
             _ if self.random.random_ratio(1, 4) => self.restart().await,
-            _ => self.say(tab, customer).await,
+            _ => self.send(tab, customer).await,
         }
     }
 
@@ -241,7 +241,7 @@ impl World {
         self.people[other].id.to_string()
     }
 
-    async fn say(&mut self, tab: usize, customer: usize) -> Done {
+    async fn send(&mut self, tab: usize, customer: usize) -> Done {
         if self.logs[customer].1.messages.len() >= ROOM {
             return self.take_the_place(customer).await;
         }
@@ -253,17 +253,17 @@ impl World {
         let (id, log) = &mut self.logs[customer];
         let named = text(&answer, "conversationId");
         assert_eq!(id.get_or_insert_with(|| named.to_owned()), named);
-        assert_eq!(number(&answer, "seq"), log.say(owner, side, &words));
+        assert_eq!(number(&answer, "seq"), log.send(owner, side, &words));
         self.last[tab] = Some((message, answer));
-        Some("say")
+        Some("send")
     }
 
     /// A retry changes nothing, and gets the same acknowledgement.
-    async fn say_again(&mut self, tab: usize) -> Done {
+    async fn send_again(&mut self, tab: usize) -> Done {
         let (message, first) = self.last[tab].clone()?;
         let again = self.tabs[tab].ask("send-message", message).await;
         assert_eq!(again, first);
-        Some("say again")
+        Some("send again")
     }
 
     async fn mark_read(&mut self, tab: usize, customer: usize) -> Done {

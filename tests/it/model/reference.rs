@@ -53,7 +53,7 @@ impl Log {
     }
 
     /// Adds a message. Returns its seq, as all of these methods do if they change anything.
-    pub(super) fn say(&mut self, author: usize, side: Side, text: &str) -> u64 {
+    pub(super) fn send(&mut self, author: usize, side: Side, text: &str) -> u64 {
         let seq = self.next();
         self.messages.insert(seq, Said { author, side, text: Some(text.to_owned()) });
         self.status = if side == 0 { "waiting" } else { "active" };

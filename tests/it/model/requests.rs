@@ -57,8 +57,8 @@ impl World {
         assert_eq!(shown(&history, "message"), expected(log));
         let read = |(seq, said): (u64, &Said)| seq <= log.read[1 - said.side];
         let flags: Vec<bool> = log.shown().map(read).collect();
-        let told: Vec<bool> = history.as_array().unwrap().iter().map(|said| said["read"] == true).collect();
-        assert_eq!(told, flags, "the `read` flags");
+        let read_flags: Vec<bool> = history.as_array().unwrap().iter().map(|said| said["read"] == true).collect();
+        assert_eq!(read_flags, flags, "the `read` flags");
         let newest = log.shown().next_back().map(|(seq, _)| seq);
         if let Some(newest) = newest {
             log.mark_read(side, newest);
@@ -67,7 +67,7 @@ impl World {
     }
 
     /// Sends a message over a websocket of another dialect.
-    pub(super) async fn say_in_a_room(&mut self, tab: usize, customer: usize) -> Done {
+    pub(super) async fn send_in_a_room(&mut self, tab: usize, customer: usize) -> Done {
         if self.logs[customer].1.messages.len() >= super::ROOM {
             return self.take_the_place(customer).await;
         }
@@ -86,17 +86,17 @@ impl World {
         socket.send(Message::text(frame.to_string())).await.unwrap();
         let echo = async {
             while let Some(Ok(message)) = socket.next().await {
-                let Message::Text(told) = message else { continue };
-                let told: Value = serde_json::from_str(told.as_str()).unwrap();
-                let said = if is_portal { &told["message"] } else { &told["message"]["content"] };
-                if told["type"] == "chat_message" && *said == words {
+                let Message::Text(frame) = message else { continue };
+                let frame: Value = serde_json::from_str(frame.as_str()).unwrap();
+                let said = if is_portal { &frame["message"] } else { &frame["message"]["content"] };
+                if frame["type"] == "chat_message" && *said == words {
                     return;
                 }
             }
             panic!("the socket was closed");
         };
         timeout(SOON, echo).await.expect("no echo");
-        self.logs[customer].1.say(owner, side, &words);
+        self.logs[customer].1.send(owner, side, &words);
         Some(what)
     }
 

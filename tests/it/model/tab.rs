@@ -11,7 +11,7 @@ use crate::support::{Account, SOON, number, text};
 
 /// The content of an entry.
 #[derive(Debug, Clone)]
-enum Told {
+enum Content {
     Message { id: String, text: Option<String> },
     Edit { id: String, text: Option<String> },
     Delete { id: String },
@@ -21,7 +21,7 @@ enum Told {
 /// A client's knowledge of one conversation, by seq.
 #[derive(Debug, Default)]
 struct View {
-    told: BTreeMap<u64, Told>,
+    entries: BTreeMap<u64, Content>,
     /// Entries that it caused itself and does not receive.
     own: BTreeSet<u64>,
     /// How far it has resumed: entries that arrive live on the same connection may be part of that already.
@@ -70,9 +70,9 @@ impl Tab {
             for (id, part) in answer["conversations"].as_object().unwrap() {
                 for entry in part["entries"].as_array().unwrap_or_else(|| panic!("{answer}")) {
                     let seq = number(entry, "seq");
-                    let told = read(text(entry, "kind"), &entry["entry"]);
+                    let content = read(text(entry, "kind"), &entry["entry"]);
                     let view = self.views.entry(id.clone()).or_default();
-                    view.told.insert(seq, told);
+                    view.entries.insert(seq, content);
                     view.resumed = seq;
                     cursors.insert(id.clone(), seq.into());
                 }
@@ -113,7 +113,7 @@ impl Tab {
                 let known = self.views.get(conversation).map_or(0, View::known);
                 panic!("{} waits for {conversation}/{} beyond {known}: {error}", self.account.name, log.last)
             });
-            self.hear(&name, &event);
+            self.receive(&name, &event);
         }
         let view = self.views.entry(conversation.to_owned()).or_default();
         assert_eq!(view.known(), log.last, "{} knows of entries that are not there", self.account.name);
@@ -121,7 +121,7 @@ impl Tab {
         assert_eq!(view.messages(), expected, "{} sees another {conversation}", self.account.name);
     }
 
-    fn hear(&mut self, name: &str, event: &Value) {
+    fn receive(&mut self, name: &str, event: &Value) {
         let kind = match name {
             "receive-message" | "message-sent" => "message",
             "messages-read" => "read",
@@ -133,20 +133,20 @@ impl Tab {
         };
         let (conversation, seq) = (text(event, "conversationId").to_owned(), number(event, "seq"));
         let view = self.views.entry(conversation.clone()).or_default();
-        let is_confirmation = name == "message-sent" && view.told.contains_key(&seq);
+        let is_confirmation = name == "message-sent" && view.entries.contains_key(&seq);
         if is_confirmation || seq <= view.resumed {
             return;
         }
-        let newest = view.told.last_key_value().map_or(0, |(seq, _)| *seq);
+        let newest = view.entries.last_key_value().map_or(0, |(seq, _)| *seq);
         assert!(seq > newest, "{} received {conversation}/{seq} after {newest}", self.account.name);
-        view.told.insert(seq, read(kind, event));
+        view.entries.insert(seq, read(kind, event));
     }
 
     /// The id of a message that it knows.
     pub(super) fn id_of(&self, conversation: &str, seq: u64) -> Option<String> {
-        match self.views.get(conversation)?.told.get(&seq)? {
-            Told::Message { id, .. } => Some(id.clone()),
-            Told::Edit { .. } | Told::Delete { .. } | Told::Other => None,
+        match self.views.get(conversation)?.entries.get(&seq)? {
+            Content::Message { id, .. } => Some(id.clone()),
+            Content::Edit { .. } | Content::Delete { .. } | Content::Other => None,
         }
     }
 }
@@ -155,7 +155,7 @@ impl View {
     /// The seq up to which it has all entries.
     fn known(&self) -> u64 {
         let mut known = 0;
-        while self.told.contains_key(&(known + 1)) || self.own.contains(&(known + 1)) {
+        while self.entries.contains_key(&(known + 1)) || self.own.contains(&(known + 1)) {
             known += 1;
         }
         known
@@ -164,12 +164,12 @@ impl View {
     /// The current texts of all messages.
     fn messages(&self) -> Vec<(u64, Option<String>)> {
         let mut now: BTreeMap<&str, (u64, Option<&str>)> = BTreeMap::new();
-        for (seq, told) in &self.told {
-            match told {
-                Told::Message { id, text } => drop(now.insert(id, (*seq, text.as_deref()))),
-                Told::Edit { id, text } => now.get_mut(id.as_str()).unwrap().1 = text.as_deref(),
-                Told::Delete { id } => now.get_mut(id.as_str()).unwrap().1 = None,
-                Told::Other => {}
+        for (seq, content) in &self.entries {
+            match content {
+                Content::Message { id, text } => drop(now.insert(id, (*seq, text.as_deref()))),
+                Content::Edit { id, text } => now.get_mut(id.as_str()).unwrap().1 = text.as_deref(),
+                Content::Delete { id } => now.get_mut(id.as_str()).unwrap().1 = None,
+                Content::Other => {}
             }
         }
         let mut messages: Vec<_> = now.into_values().map(|(seq, text)| (seq, text.map(str::to_owned))).collect();
@@ -178,13 +178,13 @@ impl View {
     }
 }
 
-fn read(kind: &str, entry: &Value) -> Told {
-    let said = || entry["message"].as_str().map(str::to_owned);
+fn read(kind: &str, entry: &Value) -> Content {
+    let new_text = || entry["message"].as_str().map(str::to_owned);
     match kind {
-        "message" => Told::Message { id: text(entry, "_id").into(), text: said() },
-        "edit" => Told::Edit { id: text(entry, "messageId").into(), text: said() },
-        "delete" => Told::Delete { id: text(entry, "messageId").into() },
-        "read" | "status" => Told::Other,
+        "message" => Content::Message { id: text(entry, "_id").into(), text: new_text() },
+        "edit" => Content::Edit { id: text(entry, "messageId").into(), text: new_text() },
+        "delete" => Content::Delete { id: text(entry, "messageId").into() },
+        "read" | "status" => Content::Other,
         other => panic!("an entry of the kind {other}"),
     }
 }

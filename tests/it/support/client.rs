@@ -15,6 +15,14 @@ pub(crate) async fn enter(url: &str, account: &Account) -> Client {
     client
 }
 
+/// Sends a message, and returns its acknowledgement. Panics if it is refused.
+pub(crate) async fn send_message(client: &Client, to: &Account, text: &str) -> Value {
+    let message = json!({"receiverId": to.id.to_string(), "message": text});
+    let answer = client.emit_ack("send-message", message).await.unwrap();
+    assert_eq!(answer["ok"], true, "{answer}");
+    answer
+}
+
 /// Receives events until none has arrived for `quiet`.
 pub(crate) async fn settle(client: &Client, quiet: Duration) -> Vec<(String, Value)> {
     let mut heard = Vec::new();

@@ -8,7 +8,7 @@ mod server;
 mod site;
 mod wire;
 
-pub(crate) use client::{enter, settle};
+pub(crate) use client::{enter, send_message, settle};
 pub(crate) use polls::Polls;
 pub(crate) use server::TestServer;
 pub(crate) use site::{Site, run};

@@ -23,18 +23,18 @@ impl Polls {
         let open = client.get(format!("{url}&t=handshake")).send().await.unwrap().text().await.unwrap();
         let open: Value = serde_json::from_str(open.strip_prefix('0').unwrap()).unwrap();
         let polls = Self { client, url: format!("{url}&sid={}", open["sid"].as_str().unwrap()) };
-        polls.say("40").await;
+        polls.send("40").await;
         // A packet before CONNECT would end the session.
         polls.poll_for("40{").await;
         polls
     }
 
-    pub(crate) async fn say(&self, packet: &str) {
+    pub(crate) async fn send(&self, packet: &str) {
         self.post(packet, "").await;
     }
 
     /// The same, with this `t` parameter.
-    pub(crate) async fn say_as(&self, t: &str, packet: &str) {
+    pub(crate) async fn send_as(&self, t: &str, packet: &str) {
         self.post(packet, &format!("&t={t}")).await;
     }
 

@@ -70,15 +70,15 @@ impl Wire {
 
     /// Sends a text frame. Returns false if the connection is closed.
     pub(crate) async fn send(&mut self, frame: impl Into<String>) -> bool {
-        self.say(Message::text(frame.into())).await
+        self.write(Message::text(frame.into())).await
     }
 
     /// Sends a binary frame. Returns false if the connection is closed.
     pub(crate) async fn send_binary(&mut self, frame: Vec<u8>) -> bool {
-        self.say(Message::binary(frame)).await
+        self.write(Message::binary(frame)).await
     }
 
-    async fn say(&mut self, message: Message) -> bool {
+    async fn write(&mut self, message: Message) -> bool {
         timeout(SOON, self.0.send(message)).await.is_ok_and(|sent| sent.is_ok())
     }
 

@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, timeout};
 
 use super::connect;
-use crate::support::{Account, SOON, TestServer, number};
+use crate::support::{Account, SOON, TestServer, number, send_message};
 
 /// A session that is polled by hand, like by a stock client.
 pub(super) struct Session {
@@ -70,8 +70,7 @@ async fn a_slow_polling_client_loses_its_session_and_is_caught_up() {
     slow.authenticate(&ada).await;
     let customer = server.enter(&ann).await;
     for _ in 0..100 {
-        let message = json!({"receiverId": ada.id.to_string(), "message": "x".repeat(16_000)});
-        assert_eq!(customer.emit_ack("send-message", message).await.unwrap()["ok"], true);
+        send_message(&customer, &ada, &"x".repeat(16_000)).await;
     }
     let began = Instant::now();
     let (status, last) = loop {
@@ -136,15 +135,14 @@ async fn a_poll_returns_at_most_sixteen_packets_and_the_rest_follows_also_on_the
     let (ann, ada) = (server.customer("ann").await, server.agent("ada").await);
     let customer = server.enter(&ann).await;
     let sent: Vec<String> = (0..60).map(|n| format!("message {n}")).collect();
-    let say = async |texts: &[String]| {
+    let send_all = async |texts: &[String]| {
         for text in texts {
-            let message = json!({"receiverId": ada.id.to_string(), "message": text});
-            assert_eq!(customer.emit_ack("send-message", message).await.unwrap()["ok"], true);
+            send_message(&customer, &ada, text).await;
         }
     };
     let polling = Session::open(&server.url).await;
     polling.authenticate(&ada).await;
-    say(&sent[..50]).await;
+    send_all(&sent[..50]).await;
     let mut heard = Vec::new();
     while heard.len() < 50 {
         let (status, packets) = polling.poll().await;
@@ -157,8 +155,8 @@ async fn a_poll_returns_at_most_sixteen_packets_and_the_rest_follows_also_on_the
     assert_eq!(heard, sent[..50]);
 
     // The client reads a part of one more response and then drops the connection.
-    say(&sent[50..]).await;
-    say(&(0..40).map(|n| format!("more {n}")).collect::<Vec<_>>()).await;
+    send_all(&sent[50..]).await;
+    send_all(&(0..40).map(|n| format!("more {n}")).collect::<Vec<_>>()).await;
     let (_, packets) = polling.poll().await;
     let taken = texts(&packets);
     assert!(!taken.is_empty() && packets.len() <= 16);

@@ -3,7 +3,7 @@
 use deskline::lab::testkit::socketio::Client;
 use serde_json::json;
 
-use crate::support::{Account, Polls, SOON, TestServer, enter, text};
+use crate::support::{Account, Polls, SOON, TestServer, enter, send_message, text};
 
 /// These clients do not answer pings.
 const PATIENT: [&str; 4] = ["--ping-interval", "60s", "--ping-timeout", "60s"];
@@ -26,7 +26,7 @@ impl Scene {
     /// The customer, whose browser polls.
     async fn enter_by_polling(&self) -> Polls {
         let polls = Polls::open_in_browser(&self.server.url).await;
-        polls.say(&format!("42{}", json!(["authenticate", self.ann.token]))).await;
+        polls.send(&format!("42{}", json!(["authenticate", self.ann.token]))).await;
         polls.poll_for("authenticated").await;
         polls
     }
@@ -50,7 +50,7 @@ async fn a_repeated_post_is_handled_once() {
     for (t, message) in
         [("p1", "one"), ("p1", "one"), ("p1", "one"), ("p2", "one"), ("p3", "two"), ("p3", "two"), ("p4", "end")]
     {
-        polls.say_as(t, &scene.send(message)).await;
+        polls.send_as(t, &scene.send(message)).await;
     }
     let mut heard = Vec::new();
     while heard.last().is_none_or(|last| last != "end") {
@@ -63,10 +63,7 @@ async fn a_repeated_post_is_handled_once() {
 async fn a_repeated_poll_ends_the_session_so_that_its_client_reconnects_and_catches_up() {
     let scene = Scene::set().await;
     let polls = scene.enter_by_polling().await;
-    let say = async |message: &str| {
-        let said = json!({"receiverId": scene.ann.id.to_string(), "message": message});
-        assert_eq!(scene.desk.emit_ack("send-message", said).await.unwrap()["ok"], true);
-    };
+    let send = async |message: &str| drop(send_message(&scene.desk, &scene.ann, message).await);
     let mut turn = 0;
     let mut until = async |wanted: &str| {
         let mut answer = String::new();
@@ -76,9 +73,9 @@ async fn a_repeated_poll_ends_the_session_so_that_its_client_reconnects_and_catc
         }
         turn
     };
-    say("one").await;
+    send("one").await;
     until("one").await;
-    say("two").await;
+    send("two").await;
     let lost = until("two").await;
     assert_eq!(polls.poll_as(&format!("g{lost}")).await, "1", "its session is closed");
     let back = enter(&scene.server.url, &scene.ann).await;
@@ -94,10 +91,10 @@ async fn a_repeated_poll_ends_the_session_so_that_its_client_reconnects_and_catc
 async fn clients_other_than_browsers_may_repeat_the_names_of_requests() {
     let scene = Scene::set().await;
     let polls = Polls::open(&scene.server.url).await;
-    polls.say_as("1795", &format!("42{}", json!(["authenticate", scene.ann.token]))).await;
+    polls.send_as("1795", &format!("42{}", json!(["authenticate", scene.ann.token]))).await;
     while !polls.poll_as("1795").await.contains("authenticated") {}
     for message in ["one", "two"] {
-        polls.say_as("1796", &scene.send(message)).await;
+        polls.send_as("1796", &scene.send(message)).await;
         assert_eq!(scene.heard().await, message);
     }
 }

@@ -13,7 +13,7 @@ use crate::support::{Account, SOON, Site, enter, settle, text};
 const PEOPLE: [&str; 8] = ["ann", "bob", "cyd", "dan", "eve", "fay", "gus", "hal"];
 
 /// Sends one message after the other until one is refused. Returns the acknowledged ones.
-async fn say_until_refused(desk: &Client, to: &Account) -> HashSet<String> {
+async fn send_until_refused(desk: &Client, to: &Account) -> HashSet<String> {
     let mut acknowledged = HashSet::new();
     loop {
         let name = format!("{}-{}", to.name, acknowledged.len());
@@ -43,7 +43,7 @@ async fn a_polling_client_misses_no_acknowledged_message_while_the_server_stops(
         }))
         .await;
         let desks = join_all(people[1..].iter().map(|_| enter(&server.url, &people[0]))).await;
-        let saying = join_all(desks.iter().zip(&people[1..]).map(|(desk, to)| say_until_refused(desk, to)));
+        let saying = join_all(desks.iter().zip(&people[1..]).map(|(desk, to)| send_until_refused(desk, to)));
         let stopping = async {
             tokio::time::sleep(Duration::from_millis(300 + 70 * round)).await;
             server.signal("TERM").await;

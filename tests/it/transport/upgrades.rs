@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
-use serde_json::json;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
@@ -12,7 +11,7 @@ use tokio_tungstenite::{WebSocketStream, client_async};
 
 use super::connect;
 use super::polls::Session;
-use crate::support::{SOON, TestServer};
+use crate::support::{SOON, TestServer, send_message};
 
 /// Requests a websocket for a session; an error is the status of a refusal.
 async fn upgrade(url: &str, session: &Session) -> Result<WebSocketStream<TcpStream>, u16> {
@@ -52,8 +51,7 @@ async fn a_client_whose_websockets_are_cut_stays_on_polling_after_two_tries() {
     session.authenticate(&ann).await;
     assert_eq!(upgrade(&server.url, &session).await.map(drop), Err(400));
     let desk = server.enter(&ada).await;
-    let message = json!({"receiverId": ann.id.to_string(), "message": "by polling"});
-    assert_eq!(desk.emit_ack("send-message", message).await.unwrap()["ok"], true);
+    send_message(&desk, &ann, "by polling").await;
     session.until(|packet| packet.contains("by polling")).await;
 }
 

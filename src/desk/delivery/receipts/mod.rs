@@ -30,6 +30,9 @@ const TRACKS: usize = 200_000;
 /// A conversation, and the side that receives.
 type Key = (ConversationId, Side);
 
+/// A side's receipt and read mark.
+type Marks = (ReceiptCursor, Seq);
+
 pub(super) struct Receipts {
     tracks: Mutex<Tracks>,
     /// Whether any client of this process has asked for receipts.
@@ -60,7 +63,7 @@ struct Tracks {
 impl Receipts {
     /// A message was published: to live connections of the other side, or to none.
     fn published(&self, key: Key, (seq, message): (Seq, MessageId), is_sent: bool) {
-        self.change(key, |track| {
+        self.advance(key, |track| {
             track.newest = Some((seq, message));
             track.published(seq, is_sent);
         });
@@ -68,59 +71,59 @@ impl Receipts {
 
     /// Everything beyond `after` and up to `last` was replayed from the log.
     fn replayed(&self, key: Key, after: Seq, last: Seq) {
-        self.change(key, |track| track.replayed(after, last));
+        self.advance(key, |track| track.replayed(after, last));
     }
 
     /// A client of that side has received everything up to here.
     pub(super) fn received(&self, key: Key, up_to: Seq) {
-        self.change(key, |track| track.received(up_to));
+        self.advance(key, |track| track.received(up_to));
     }
 
     /// That side has read everything up to here.
     fn read(&self, key: Key, up_to: Seq) {
-        self.change(key, |track| track.read(up_to));
+        self.advance(key, |track| track.read(up_to));
     }
 
     /// Adds what is stored.
     fn load(&self, key: Key, receipt: ReceiptCursor, read: Seq) {
-        self.change(key, |track| track.load(receipt, read));
+        let ((before, before_read), after) = self.change(key, |track| track.load(receipt, read));
+        let stored = receipt.max(ReceiptCursor { sent: read, delivered: read });
+        log_move(key, (before.max(stored), before_read.max(read)), after);
     }
 
     /// Records whether the run that began with `first` continues the receipt.
     fn decide(&self, key: Key, first: Seq, joins: bool) {
-        self.change(key, |track| track.decide(first, joins));
+        self.advance(key, |track| track.decide(first, joins));
     }
 
     /// This was announced to the other side, and `before` the last time.
-    fn note_announced(&self, key: Key, before: (ReceiptCursor, Seq), now: (ReceiptCursor, Seq)) {
+    fn note_announced(&self, key: Key, before: Marks, now: Marks) {
         if let Some(track) = self.tracks().by_key.get_mut(&key) {
             track.note_announced(before, now);
         }
     }
 
-    fn change(&self, key: Key, change: impl FnOnce(&mut Track)) {
+    fn advance(&self, key: Key, change: impl FnOnce(&mut Track)) {
+        let (before, after) = self.change(key, change);
+        log_move(key, before, after);
+    }
+
+    /// Returns the receipt and the read mark before and after the change.
+    fn change(&self, key: Key, change: impl FnOnce(&mut Track)) -> (Marks, Marks) {
         let is_asked_for = self.is_asked_for();
-        let (before, after) = {
-            let Tracks { by_key, unwritten, due, .. } = &mut *self.tracks();
-            let track = by_key.entry(key).or_default();
-            let before = (track.receipt, track.read);
-            change(track);
-            if track.receipt != before.0 {
-                unwritten.insert(key);
-            }
-            let is_new = (track.receipt, track.read) != before || track.has_unannounced_read();
-            if track.undecided().is_some() || (is_asked_for && is_new) {
-                due.insert(key);
-            }
-            (before, (track.receipt, track.read))
-        };
-        if after != before {
-            let ((conversation, side), (receipt, read)) = (key, after);
-            tracing::debug!(
-                conversation.id = %conversation, ?side, sent = receipt.sent.get(), delivered = receipt.delivered.get(),
-                read = read.get(), "A receipt moved"
-            );
+        let Tracks { by_key, unwritten, due, .. } = &mut *self.tracks();
+        let track = by_key.entry(key).or_default();
+        let before = (track.receipt, track.read);
+        change(track);
+        let after = (track.receipt, track.read);
+        if after.0 != before.0 {
+            unwritten.insert(key);
         }
+        let is_new = after != before || track.has_unannounced_read();
+        if track.undecided().is_some() || (is_asked_for && is_new) {
+            due.insert(key);
+        }
+        (before, after)
     }
 
     fn track(&self, key: Key) -> Option<Track> {
@@ -191,6 +194,16 @@ impl Receipts {
 
     fn tracks(&self) -> MutexGuard<'_, Tracks> {
         self.tracks.lock()
+    }
+}
+
+fn log_move((conversation, side): Key, before: Marks, after: Marks) {
+    if after != before {
+        let (receipt, read) = after;
+        tracing::debug!(
+            conversation.id = %conversation, ?side, sent = receipt.sent.get(), delivered = receipt.delivered.get(),
+            read = read.get(), "A receipt moved"
+        );
     }
 }
 

@@ -39,7 +39,7 @@ impl IdleReport {
         Self {
             mode: Mode::Idle,
             protocol,
-            title: format!("{connections} idle connections{}", protocol.place()),
+            title: format!("{connections} idle connections{}", protocol.title_suffix()),
             connections,
             connects_per_second: count(connections) / connecting.as_secs_f64(),
             resident_bytes: resident,

@@ -61,7 +61,7 @@ impl ReconnectReport {
         Self {
             mode: Mode::Reconnect,
             protocol,
-            title: format!("{connections} connections cut{}, {rate}/s to them{haste}", protocol.place()),
+            title: format!("{connections} connections cut{}, {rate}/s to them{haste}", protocol.title_suffix()),
             connections,
             back_ms: Quantiles::from(back),
             back_within_ms: options.back_within.map(|bound| bound.as_secs_f64() * 1e3),

@@ -38,7 +38,7 @@ impl StormReport {
         Self {
             mode: Mode::Storm,
             protocol,
-            title: format!("{asked} connections at once{}", protocol.place()),
+            title: format!("{asked} connections at once{}", protocol.title_suffix()),
             connections: came,
             failed: asked - came,
             connects_per_second: count(came) / took.as_secs_f64(),

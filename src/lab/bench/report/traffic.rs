@@ -104,7 +104,7 @@ impl TrafficReport {
         spent: Spent,
     ) -> Self {
         let is_fan_in = options.to_agent && !options.protocol.is_channels();
-        let to = if is_fan_in { " to one agent" } else { options.protocol.place() };
+        let to = if is_fan_in { " to one agent" } else { options.protocol.title_suffix() };
         let load = if mode == Mode::Rate {
             format!("{}/s", options.rate)
         } else {

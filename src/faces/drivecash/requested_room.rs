@@ -16,42 +16,42 @@ use crate::faces::channels::reply::Problem;
 use crate::net::ServerUrl;
 
 /// A room, as the caller sees it. As an extractor: the room whose number is in the path.
-pub(super) struct InRoom {
+pub(super) struct RequestedRoom {
     pub(super) channels: Channels,
-    pub(super) entered: ConversationAccess,
+    pub(super) access: ConversationAccess,
 }
 
-impl FromRequestParts<Channels> for InRoom {
+impl FromRequestParts<Channels> for RequestedRoom {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, channels: &Channels) -> Result<Self, Response> {
         let (user, number) = caller_and_number(parts, channels).await?;
-        let enter = async {
+        let room = async {
             let number = number.parse().map_err(|_| Problem::not_found())?;
-            Ok(Self { entered: enter(channels, &user, number).await?, channels: channels.clone() })
+            Ok(Self { access: access_room(channels, &user, number).await?, channels: channels.clone() })
         };
-        enter.await.map_err(Problem::into_response)
+        room.await.map_err(Problem::into_response)
     }
 }
 
-impl InRoom {
+impl RequestedRoom {
     pub(super) async fn body(&self) -> Result<Json<Value>, Problem> {
-        let room = self.channels.desk.conversations.support_conversation(&self.entered).await?;
-        Ok(Json(json!(RoomBody::new(&room, self.entered.side))))
+        let room = self.channels.desk.conversations.support_conversation(&self.access).await?;
+        Ok(Json(json!(RoomBody::new(&room, self.access.side))))
     }
 }
 
 /// The message whose number is in the path.
-pub(super) struct AtMessage {
+pub(super) struct RequestedMessage {
     pub(super) channels: Channels,
-    pub(super) entered: ConversationAccess,
+    pub(super) access: ConversationAccess,
     pub(super) event: EntryEvent,
     user: User,
     number: u64,
     server_url: ServerUrl,
 }
 
-impl FromRequestParts<Channels> for AtMessage {
+impl FromRequestParts<Channels> for RequestedMessage {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, channels: &Channels) -> Result<Self, Response> {
@@ -59,23 +59,23 @@ impl FromRequestParts<Channels> for AtMessage {
         let server_url = ServerUrl::of(&parts.headers, &parts.extensions);
         let find = async {
             let number = number.parse().map_err(|_| no_such_message())?;
-            let (entered, event) = find(channels, &user, number).await?;
-            Ok(Self { channels: channels.clone(), entered, event, user, number, server_url })
+            let (access, event) = find(channels, &user, number).await?;
+            Ok(Self { channels: channels.clone(), access, event, user, number, server_url })
         };
         find.await.map_err(Problem::into_response)
     }
 }
 
-impl AtMessage {
+impl RequestedMessage {
     /// Reads the message again, after it was changed.
     pub(super) async fn reload(&mut self) -> Result<(), Problem> {
-        (self.entered, self.event) = find(&self.channels, &self.user, self.number).await?;
+        (self.access, self.event) = find(&self.channels, &self.user, self.number).await?;
         Ok(())
     }
 
     /// The message as the caller sees it.
     pub(super) async fn body(self) -> Result<Json<Value>, Problem> {
-        let body = shown(&self.channels, &self.entered, &self.server_url, vec![self.event]).await?.pop();
+        let body = shown(&self.channels, &self.access, &self.server_url, vec![self.event]).await?.pop();
         body.map(Json).ok_or_else(Problem::not_found)
     }
 }
@@ -92,22 +92,26 @@ fn no_such_message() -> Problem {
 
 async fn find(channels: &Channels, user: &User, number: u64) -> Result<(ConversationAccess, EntryEvent), Problem> {
     let room = channels.desk.history.conversation_of_message(number).await?.ok_or_else(no_such_message)?;
-    let entered = enter(channels, user, room).await.map_err(|error| match error {
+    let access = access_room(channels, user, room).await.map_err(|error| match error {
         AccessError::NotFound | AccessError::Forbidden | AccessError::Banned(_) => no_such_message(),
         AccessError::Store(error) => error.into(),
     })?;
-    let event = channels.desk.history.message(entered.summary.conversation.id, number).await?;
-    Ok((entered, event.ok_or_else(no_such_message)?))
+    let event = channels.desk.history.message(access.summary.conversation.id, number).await?;
+    Ok((access, event.ok_or_else(no_such_message)?))
 }
 
-/// Enters a room by its number.
-pub(super) async fn enter(channels: &Channels, user: &User, number: u64) -> Result<ConversationAccess, AccessError> {
+/// Returns the room with this number, if the user may access it.
+pub(super) async fn access_room(
+    channels: &Channels,
+    user: &User,
+    number: u64,
+) -> Result<ConversationAccess, AccessError> {
     let credential = Credential::Identity(caller::person(user));
     channels.desk.conversations.access(ConversationName::Number(number), &credential).await
 }
 
-/// Enters the room that a query or a body names. `what` completes "You do not have permission to ... room".
-pub(super) async fn enter_to(
+/// Returns the room that a query or a body names. `what` completes "You do not have permission to ... room".
+pub(super) async fn access_room_to(
     channels: &Channels,
     user: &User,
     room: &str,
@@ -115,7 +119,7 @@ pub(super) async fn enter_to(
 ) -> Result<ConversationAccess, Problem> {
     let none = || Problem::error(StatusCode::NOT_FOUND, "Chat room not found");
     let number = room.parse().map_err(|_| none())?;
-    enter(channels, user, number).await.map_err(|error| match error {
+    access_room(channels, user, number).await.map_err(|error| match error {
         AccessError::NotFound | AccessError::Banned(_) => none(),
         AccessError::Forbidden => {
             Problem::error(StatusCode::FORBIDDEN, &format!("You do not have permission to {what} room"))
@@ -124,9 +128,13 @@ pub(super) async fn enter_to(
     })
 }
 
-/// Enters a room to send a message there.
-pub(super) async fn enter_to_send(channels: &Channels, user: &User, room: &str) -> Result<ConversationAccess, Problem> {
-    enter_to(channels, user, room, "send messages in this").await
+/// Returns the room that a message is to be sent to.
+pub(super) async fn access_room_to_send(
+    channels: &Channels,
+    user: &User,
+    room: &str,
+) -> Result<ConversationAccess, Problem> {
+    access_room_to(channels, user, room, "send messages in this").await
 }
 
 /// The URL of a message's attachment: absolute, as browsers need it.
@@ -137,11 +145,11 @@ pub(super) fn linker(server_url: &ServerUrl) -> impl Fn(&EntryEvent) -> Option<S
 /// Messages as somebody in their room sees them: each with the time at which it was read, and the message that it replies to.
 pub(super) async fn shown(
     channels: &Channels,
-    entered: &ConversationAccess,
+    access: &ConversationAccess,
     server_url: &ServerUrl,
     log: Vec<EntryEvent>,
 ) -> Result<Vec<Value>, Problem> {
-    let log = channels.desk.history.annotate(entered, log).await?;
+    let log = channels.desk.history.annotate(access, log).await?;
     let link = linker(server_url);
-    Ok(messages(&log, &entered.summary, &entered.person, &link).iter().map(|body| json!(body)).collect())
+    Ok(messages(&log, &access.summary, &access.person, &link).iter().map(|body| json!(body)).collect())
 }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::pages::{PAGE, Paging};
 use super::wire::{RoomBody, Viewer, messages};
-use super::{Storefront, enter};
+use super::{Storefront, access_room};
 use crate::desk::conversations::{ConversationAccess, ConversationName, Credential};
 use crate::desk::history::{MessagePage, Range};
 use crate::domain::{ConversationId, Status, User};
@@ -19,18 +19,18 @@ use crate::faces::channels::reply::Problem;
 use crate::net::ServerUrl;
 
 /// A room, as the caller sees it.
-pub(super) struct InRoom {
+pub(super) struct RequestedRoom {
     pub(super) channels: Channels,
-    pub(super) entered: ConversationAccess,
+    pub(super) access: ConversationAccess,
     /// URL at which the caller reaches this server.
     pub(super) server_url: ServerUrl,
 }
 
-/// The room in the path, for anybody who may enter it. Its id is enough.
-pub(super) struct CallersRoom(pub(super) InRoom);
+/// The room in the path, for anybody who may access it. Its id is enough.
+pub(super) struct CallersRoom(pub(super) RequestedRoom);
 
 /// The room in the path, for agents. A room that an agent has deleted does not exist for them.
-pub(super) struct AgentsRoom(pub(super) InRoom);
+pub(super) struct AgentsRoom(pub(super) RequestedRoom);
 
 impl FromRequestParts<Storefront> for CallersRoom {
     type Rejection = Response;
@@ -38,7 +38,7 @@ impl FromRequestParts<Storefront> for CallersRoom {
     async fn from_request_parts(parts: &mut Parts, state: &Storefront) -> Result<Self, Response> {
         let who = Anybody::from_request_parts(parts, state).await.map_err(Problem::into_response)?;
         let (room, server_url) = named_room(parts).await?;
-        let room = InRoom::of_caller(Channels::from_ref(state), &who, &room, server_url).await;
+        let room = RequestedRoom::of_caller(Channels::from_ref(state), &who, &room, server_url).await;
         room.map(Self).map_err(Problem::into_response)
     }
 }
@@ -49,7 +49,7 @@ impl FromRequestParts<Storefront> for AgentsRoom {
     async fn from_request_parts(parts: &mut Parts, state: &Storefront) -> Result<Self, Response> {
         let Agent(agent) = Agent::from_request_parts(parts, state).await.map_err(Problem::into_response)?;
         let (room, server_url) = named_room(parts).await?;
-        let room = InRoom::of_agent(Channels::from_ref(state), &agent, &room, server_url).await;
+        let room = RequestedRoom::of_agent(Channels::from_ref(state), &agent, &room, server_url).await;
         room.map(Self).map_err(Problem::into_response)
     }
 }
@@ -59,8 +59,8 @@ async fn named_room(parts: &mut Parts) -> Result<(String, ServerUrl), Response> 
     Ok((room, ServerUrl::of(&parts.headers, &parts.extensions)))
 }
 
-impl InRoom {
-    /// Enters the room with this id as anybody may.
+impl RequestedRoom {
+    /// Returns the room with this id, for any caller.
     pub(super) async fn of_caller(
         channels: Channels,
         who: &Anybody,
@@ -69,11 +69,11 @@ impl InRoom {
     ) -> Result<Self, Problem> {
         let uuid = Uuid::try_parse(room).map_err(|_| Problem::not_found())?;
         let people = [&who.account, &who.visitor].into_iter().flatten().map(caller::person);
-        let entered = enter(&channels, people, uuid).await?;
-        Ok(Self { channels, entered, server_url })
+        let access = access_room(&channels, people, uuid).await?;
+        Ok(Self { channels, access, server_url })
     }
 
-    /// Enters the room with this id as an agent.
+    /// Returns the room with this id, for an agent.
     pub(super) async fn of_agent(
         channels: Channels,
         agent: &User,
@@ -82,52 +82,52 @@ impl InRoom {
     ) -> Result<Self, Problem> {
         let uuid = Uuid::try_parse(room).map_err(|_| Problem::not_found())?;
         let credential = Credential::Identity(caller::person(agent));
-        let entered = channels.desk.conversations.access(ConversationName::Uuid(uuid.as_u128()), &credential).await?;
-        if entered.summary.status == Status::Removed {
+        let access = channels.desk.conversations.access(ConversationName::Uuid(uuid.as_u128()), &credential).await?;
+        if access.summary.status == Status::Removed {
             return Err(Problem::no_such_room());
         }
-        Ok(Self { channels, entered, server_url })
+        Ok(Self { channels, access, server_url })
     }
 
-    /// Enters the room of a customer, and creates it if there is none. The second value is whether it was created.
+    /// Returns the room of a customer, which is created if there is none. The second value is whether it was created.
     pub(super) async fn of_customer(
         channels: Channels,
         customer: &User,
         server_url: ServerUrl,
     ) -> Result<(Self, bool), Problem> {
-        let (entered, is_new) = channels.desk.conversations.own_conversation(&caller::person(customer)).await?;
-        Ok((Self { channels, entered, server_url }, is_new))
+        let (access, is_new) = channels.desk.conversations.own_conversation(&caller::person(customer)).await?;
+        Ok((Self { channels, access, server_url }, is_new))
     }
 
     pub(super) fn conversation(&self) -> ConversationId {
-        self.entered.summary.conversation.id
+        self.access.summary.conversation.id
     }
 
     /// How the caller sees messages.
     pub(super) fn viewer(&self) -> Viewer<'_> {
-        self.channels.viewer(&self.entered.person, self.server_url.as_str())
+        self.channels.viewer(&self.access.person, self.server_url.as_str())
     }
 
     /// The room with all its messages.
     pub(super) async fn full(&self) -> Result<Value, Problem> {
-        let log = self.channels.desk.history.fetch(&self.entered, Range::Newest, usize::MAX).await?.messages;
-        let room = self.channels.desk.conversations.support_conversation(&self.entered).await?;
+        let log = self.channels.desk.history.fetch(&self.access, Range::Newest, usize::MAX).await?.messages;
+        let room = self.channels.desk.conversations.support_conversation(&self.access).await?;
         let body = json!(RoomBody::new(&room, Some(messages(&log, &room.summary, self.viewer()))));
         Ok(body)
     }
 
     /// All messages, oldest first. Fetching them counts as delivery, not as reading: a page may fetch messages that nobody reads.
     pub(super) async fn log(&self) -> Result<Value, Problem> {
-        let log = self.channels.desk.history.fetch(&self.entered, Range::Newest, usize::MAX).await?.messages;
-        Ok(json!(messages(&log, &self.entered.summary, self.viewer())))
+        let log = self.channels.desk.history.fetch(&self.access, Range::Newest, usize::MAX).await?.messages;
+        Ok(json!(messages(&log, &self.access.summary, self.viewer())))
     }
 
     /// One page of the messages.
     pub(super) async fn page_of_log(&self, paging: &Paging) -> Result<Response, Problem> {
         let range = Range::Beyond { skip: paging.skip() };
         let MessagePage { messages: log, total, .. } =
-            self.channels.desk.history.fetch(&self.entered, range, PAGE).await?;
-        let page = paging.page(messages(&log, &self.entered.summary, self.viewer()), total)?;
+            self.channels.desk.history.fetch(&self.access, range, PAGE).await?;
+        let page = paging.page(messages(&log, &self.access.summary, self.viewer()), total)?;
         Ok(Json(page).into_response())
     }
 }
