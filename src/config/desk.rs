@@ -19,9 +19,9 @@ pub struct DeskConfig {
     #[arg(long, env = "DESKLINE_TYPING_TTL", default_value = "2min", value_name = "TIME",
         value_parser = at_most_a_day)]
     pub typing_ttl: Duration,
-    /// How long a person stays online after their last connection closes, e.g. `10s`.
+    /// How long a person stays online after their last connection closes, e.g. `10s` (at most 1day).
     #[arg(long, env = "DESKLINE_OFFLINE_GRACE", default_value = "10s", value_name = "TIME",
-        value_parser = humantime::parse_duration)]
+        value_parser = at_most_a_day)]
     pub offline_grace: Duration,
     /// Longest message, in characters.
     #[arg(long, env = "DESKLINE_MAX_MESSAGE", default_value_t = 1_000_000, value_name = "CHARACTERS")]
@@ -58,11 +58,11 @@ impl DeskConfig {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Socket.IO")]
 pub struct SocketioConfig {
-    /// How long a client may stay connected without `authenticate` before it is reminded, e.g. `5s`.
+    /// How long a client may stay connected without `authenticate` before it is reminded, e.g. `5s` (at most 1day).
     ///
     /// The reminder is `authenticated {success: false}`, which makes stock pages authenticate.
     #[arg(long, env = "DESKLINE_SILENCE", default_value = "5s", value_name = "TIME",
-        value_parser = humantime::parse_duration)]
+        value_parser = at_most_a_day)]
     pub silence: Duration,
     /// Accept clients of the old protocol (Engine.IO 3: `socket.io-client` 1 and 2).
     #[arg(long, env = "DESKLINE_ALLOW_EIO3")]

@@ -115,13 +115,17 @@ fn heartbeat_times_are_bounded() {
 }
 
 #[test]
-fn a_typing_notice_lasts_for_a_day_at_most() {
-    for never in ["25h", "1000000years", "soon"] {
-        let refused = Cli::try_parse_from(["deskline", "--typing-ttl", never]).map(|_| ()).unwrap_err().to_string();
-        assert!(refused.contains("--typing-ttl"), "{refused}");
-        assert_eq!(refused.contains("must be at most 1day"), never != "soon", "{refused}");
+fn times_after_which_the_desk_acts_are_a_day_at_most() {
+    for flag in ["--typing-ttl", "--offline-grace", "--silence"] {
+        // The last one would overflow the clock.
+        for never in ["25h", "300000000000years", "soon"] {
+            let refused = Cli::try_parse_from(["deskline", flag, never]).map(|_| ()).unwrap_err().to_string();
+            assert!(refused.contains(flag), "{refused}");
+            assert_eq!(refused.contains("must be at most 1day"), never != "soon", "{refused}");
+        }
     }
     assert_eq!(config(&["--typing-ttl", "1day"]).desk.typing_ttl.as_secs(), 86_400);
+    assert_eq!(config(&["--offline-grace", "0s"]).desk.offline_grace.as_secs(), 0);
 }
 
 #[test]

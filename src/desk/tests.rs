@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::time::timeout;
-use tracing::Level;
+use tracing::subscriber::{DefaultGuard, NoSubscriber};
+use tracing::{Dispatch, Level};
 
 use super::attendance::Authenticated;
 use super::messages::{Addressee, SendMessage};
@@ -30,6 +31,29 @@ impl io::Write for Lines {
     }
 }
 
+/// The log lines of this thread, down to `debug`.
+pub(in crate::desk) struct CapturedLog {
+    lines: Lines,
+    _guard: DefaultGuard,
+    _second: Dispatch,
+}
+
+impl CapturedLog {
+    pub(in crate::desk) fn start() -> Self {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let subscriber = tracing_subscriber::fmt().with_max_level(Level::DEBUG).with_ansi(false).without_time();
+        // With a single subscriber, a call site that another thread reaches first would be disabled for good.
+        let second = Dispatch::new(NoSubscriber::default());
+        let guard = tracing::subscriber::set_default(subscriber.with_writer(move || writer.clone()).finish());
+        Self { lines, _guard: guard, _second: second }
+    }
+
+    pub(in crate::desk) fn text(&self) -> String {
+        String::from_utf8(self.lines.0.lock().clone()).unwrap()
+    }
+}
+
 async fn connect(desk: &Desk, fixture: &Fixture, email: &str, role: Role) -> (Arc<Person>, Arc<Recorder>) {
     let account = fixture.account(email, role, AccountStatus::Active).await;
     let (person, recorder) = (Arc::new(Person::from(&account)), Recorder::new());
@@ -41,13 +65,7 @@ async fn connect(desk: &Desk, fixture: &Fixture, email: &str, role: Role) -> (Ar
 
 #[tokio::test]
 async fn a_receipt_can_be_followed_through_the_log_which_has_no_text_of_a_message() {
-    let lines = Lines::default();
-    let writer = lines.clone();
-    let subscriber = tracing_subscriber::fmt().with_max_level(Level::DEBUG).with_ansi(false).without_time();
-    // With one subscriber alone, a place that another thread reaches first would be off for good.
-    let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::default());
-    let _guard = tracing::subscriber::set_default(subscriber.with_writer(move || writer.clone()).finish());
-
+    let captured = CapturedLog::start();
     let fixture = Fixture::new();
     let desk = Desk::open(
         &fixture.stores,
@@ -76,7 +94,7 @@ async fn a_receipt_can_be_followed_through_the_log_which_has_no_text_of_a_messag
     desk.delivery.flush().await;
     desk.close().await;
 
-    let log = String::from_utf8(lines.0.lock().clone()).unwrap();
+    let log = captured.text();
     let mut rest = log.as_str();
     for step in [
         "desk.send_message{",

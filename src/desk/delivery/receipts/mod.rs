@@ -210,6 +210,7 @@ fn log_move((conversation, side): Key, before: Marks, after: Marks) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::desk::tests::CapturedLog;
     use crate::domain::Timestamp;
 
     #[test]
@@ -231,6 +232,25 @@ mod tests {
         assert_eq!(unwritten.len(), 1, "it has moved meanwhile");
         receipts.written(&unwritten);
         assert_eq!(receipts.unwritten(), []);
+    }
+
+    #[test]
+    fn a_receipt_that_is_loaded_from_the_store_is_not_logged_as_a_move() {
+        let captured = CapturedLog::start();
+        let receipts = Receipts::default();
+        let key = || (ConversationId::generate(Timestamp::from_millis(1)), Side::Desk);
+        let stored = ReceiptCursor { sent: Seq::new(3), delivered: Seq::new(2) };
+        let (loaded, received) = (key(), key());
+        receipts.load(loaded, stored, Seq::new(1));
+        assert_eq!(captured.text(), "");
+        receipts.received(loaded, Seq::new(3));
+        assert_eq!(captured.text().matches("A receipt moved").count(), 1);
+        // Loading also shows that messages which were sent before continue the receipt.
+        receipts.published(received, (Seq::new(4), MessageId::generate(Timestamp::from_millis(1))), true);
+        receipts.load(received, stored, Seq::new(1));
+        let log = captured.text();
+        assert!(log.ends_with("sent=4 delivered=2 read=1\n"), "{log}");
+        assert_eq!(log.matches("A receipt moved").count(), 2, "{log}");
     }
 
     #[test]
