@@ -347,6 +347,16 @@ impl Presence {
 
     /// Sends an event on all connections of a person; returns the best outcome of these.
     pub fn send(&self, user: UserId, event: &DeskEvent) -> SendOutcome {
+        self.send_on(user, event, |_| true)
+    }
+
+    /// The same for an entry that was stored at `stored`, but not published then. If the person `has_it`, from the log or from another
+    /// process, connections that joined later are left out.
+    pub fn send_late(&self, user: UserId, event: &DeskEvent, stored: Instant, has_it: bool) -> SendOutcome {
+        self.send_on(user, event, |stream| !has_it || stream.joined() <= stored)
+    }
+
+    fn send_on(&self, user: UserId, event: &DeskEvent, takes: impl Fn(&Stream) -> bool) -> SendOutcome {
         let frames = Frames::default();
         // The map is not locked while connections encode and send.
         let (person, streams) = {
@@ -359,7 +369,7 @@ impl Presence {
         };
         let outgoing = Outgoing { event, viewer: &person, is_replay: false, frames: &frames };
         let mut best = SendOutcome::Closed;
-        for stream in streams {
+        for stream in streams.into_iter().filter(|stream| takes(stream)) {
             match stream.send(&outgoing) {
                 SendOutcome::Sent => best = SendOutcome::Sent,
                 SendOutcome::NotTaken if best == SendOutcome::Closed => best = SendOutcome::NotTaken,

@@ -76,6 +76,11 @@ impl Stream {
         self.connection.id()
     }
 
+    /// When it joined.
+    pub(super) const fn joined(&self) -> Instant {
+        self.joined
+    }
+
     /// The connection itself.
     #[must_use]
     pub fn connection(&self) -> &Arc<dyn Connection> {

@@ -19,6 +19,7 @@ struct Doubt {
     ann: Client,
     ada: Client,
     ada_id: String,
+    ada_token: String,
 }
 
 impl Doubt {
@@ -28,9 +29,9 @@ impl Doubt {
         let (site, accounts) = Site::on(&database.uri(), &PEOPLE[..2]).await;
         let [ada, ann] = &accounts[..] else { panic!("two people") };
         let server = site.start().await;
-        let ada_id = ada.id.to_string();
+        let (ada_id, ada_token) = (ada.id.to_string(), ada.token.clone());
         let (ada, ann) = (enter(&server, &ada.token).await, enter(&server, &ann.token).await);
-        Self { database, site, server, ann, ada, ada_id }
+        Self { database, site, server, ann, ada, ada_id, ada_token }
     }
 
     /// Ann sends an event, which the database stores and doubts, so that it is refused.
@@ -38,13 +39,20 @@ impl Doubt {
         self.database.fail_always(&Failure::DoAndDoubt(UNSURE)).await;
         let answer = self.ann.emit_ack(event, argument.clone()).await.unwrap();
         assert_eq!(answer["code"], "storage_unavailable", "{answer}");
+    }
+
+    async fn heals(&self) {
         self.database.heal().await;
         becomes_ready(&self.server, PATIENCE).await;
     }
 
     /// Waits until Ada receives the event, and returns its text.
     async fn ada_receives(&self, event: &str) -> String {
-        match self.ada.wait_for(event, PATIENCE).await {
+        self.receives(&self.ada, event).await
+    }
+
+    async fn receives(&self, client: &Client, event: &str) -> String {
+        match client.wait_for(event, PATIENCE).await {
             Ok(event) => text(&event, "message").to_owned(),
             Err(error) => panic!("no {event}: {error}; {}", self.server.log()),
         }
@@ -66,6 +74,7 @@ async fn a_message_in_doubt_arrives_before_its_repetition_is_acknowledged() {
     assert_eq!(doubt.ada_receives("receive-message").await, "first");
     let message = json!({"receiverId": doubt.ada_id, "message": "second", "clientMessageId": "second"});
     doubt.sends_in_doubt("send-message", &message).await;
+    doubt.heals().await;
     send_message(&doubt.ann, &doubt.ada_id, "second").await;
     assert_eq!(doubt.ada_receives("receive-message").await, "second");
     send_message(&doubt.ann, &doubt.ada_id, "third").await;
@@ -84,6 +93,7 @@ async fn a_message_in_doubt_arrives_although_it_is_not_sent_again() {
     for round in ["second", "third"] {
         let message = json!({"receiverId": doubt.ada_id, "message": round, "clientMessageId": round});
         doubt.sends_in_doubt("send-message", &message).await;
+        doubt.heals().await;
         assert_eq!(doubt.ada_receives("receive-message").await, round);
     }
     doubt.end().await;
@@ -98,8 +108,35 @@ async fn an_edit_in_doubt_arrives() {
     let said = send_message(&doubt.ann, &doubt.ada_id, "first").await;
     let edit = json!({"messageId": said["messageId"], "message": "better"});
     doubt.sends_in_doubt("edit-message", &edit).await;
+    doubt.heals().await;
     let answer = insist(async || doubt.ann.emit_ack("edit-message", edit.clone()).await.unwrap()).await;
     assert_eq!(answer["ok"], true, "{answer}");
     assert_eq!(doubt.ada_receives("message-edited").await, "better");
+    doubt.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_in_doubt_that_one_tab_has_read_arrives_in_the_other_one() {
+    if !is_there_a_server() {
+        return;
+    }
+    let doubt = Doubt::start().await;
+    let said = send_message(&doubt.ann, &doubt.ada_id, "first").await;
+    assert_eq!(doubt.ada_receives("receive-message").await, "first");
+    let message = json!({"receiverId": doubt.ada_id, "message": "second", "clientMessageId": "second"});
+    doubt.sends_in_doubt("send-message", &message).await;
+    let later = Client::connect(&doubt.server.url).await.unwrap();
+    let shown = json!({"token": doubt.ada_token, "catchUp": false});
+    let answer = insist(async || later.emit_ack("authenticate", shown.clone()).await.unwrap()).await;
+    assert_eq!(answer["success"], true, "{answer}");
+    doubt.database.heal().await;
+    // Most likely before the server itself looks for what it has not sent yet.
+    let conversation = text(&said, "conversationId");
+    let ask = json!({"conversations": {conversation: 1}});
+    let resumed = insist(async || later.emit_ack("resume", ask.clone()).await.unwrap()).await;
+    assert_eq!(resumed["conversations"][conversation]["entries"][0]["entry"]["message"], "second", "{resumed}");
+    assert_eq!(doubt.ada_receives("receive-message").await, "second");
+    send_message(&doubt.ann, &doubt.ada_id, "third").await;
+    assert_eq!(doubt.ada_receives("receive-message").await, "third", "each message once");
     doubt.end().await;
 }

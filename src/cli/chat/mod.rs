@@ -1,6 +1,7 @@
 //! `deskline chat`: a chat client for the terminal, on the same events as the dashboard.
 
 use std::io::BufRead as _;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
@@ -39,6 +40,24 @@ pub(super) struct Chat {
     unencrypted: bool,
 }
 
+/// How often a busy server is asked to log in.
+const ATTEMPTS: u32 = 10;
+
+/// Pause between two attempts.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// The server's answer to a log-in. A server that is busy is asked again.
+async fn ask_to_log_in(url: &str, credentials: &Value) -> anyhow::Result<Value> {
+    for _ in 1..ATTEMPTS {
+        let answer = http::post(url, "/api/auth/login", None, credentials).await?;
+        if answer.status != 503 {
+            return Ok(answer.body);
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    Ok(http::post(url, "/api/auth/login", None, credentials).await?.body)
+}
+
 impl Chat {
     pub(super) async fn run(self) -> anyhow::Result<()> {
         self.log_in().await?.run(&mut read_lines()).await
@@ -62,8 +81,7 @@ impl Chat {
             bail!("no password\nhint: set DESKLINE_CHAT_PASSWORD, or give it as the first line of the input");
         }
         let credentials = json!({"email": email.as_str(), "password": password});
-        let answer = http::post(&url, "/api/auth/login", None, &credentials).await;
-        let answer = answer.with_context(|| format!("logging in at {url}"))?.body;
+        let answer = ask_to_log_in(&url, &credentials).await.with_context(|| format!("logging in at {url}"))?;
         let Some(token) = answer["token"].as_str() else { bail!("cannot log in: {}", text(&answer["message"])) };
         let is_agent = answer["role"] != "user";
         let mut session = Session::new(url, email.as_str(), token, is_agent);

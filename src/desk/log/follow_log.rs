@@ -9,11 +9,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use tokio::time::Instant;
 
 use super::Log;
+use super::submission::Purpose;
 use super::unsure::Unsure;
 use crate::desk::failure_log::FailureLog;
-use crate::domain::{Conversation, ConversationId, EntryEvent, Seq, Timestamp};
+use crate::domain::{Conversation, ConversationId, DeskEvent, EntryEvent, Seq, Timestamp, UserId};
+use crate::presence::SendOutcome;
 use crate::store::{AppendError, StoreError};
 
 /// Conversations remembered; beyond this many, all are forgotten.
@@ -21,6 +24,9 @@ const REMEMBERED: usize = 50_000;
 
 /// How many entries are read at a time, and how far back the first read of a conversation reaches.
 const PAGE: usize = 200;
+
+/// New entries that are held back; of any further ones, only the connection that they came from is forgotten.
+const HELD: usize = 1024;
 
 /// How far this process has published each conversation.
 pub(super) struct Published {
@@ -30,6 +36,8 @@ pub(super) struct Published {
     since: Timestamp,
     /// The last entry of each conversation that was published, or that everybody here has been sent.
     ends: Mutex<HashMap<ConversationId, Seq>>,
+    /// Entries of this process that wait for those before them, which could not be read.
+    held: Mutex<HashMap<(ConversationId, Seq), Arc<EntryEvent>>>,
     pub(super) unsure: Unsure,
     failures: FailureLog,
 }
@@ -37,7 +45,8 @@ pub(super) struct Published {
 impl Published {
     pub(super) fn new(is_shared: bool, since: Timestamp) -> Self {
         let failures = FailureLog::new("read entries that were not published");
-        Self { is_shared, since, ends: Mutex::default(), unsure: Unsure::default(), failures }
+        let (ends, held, unsure) = (Mutex::default(), Mutex::default(), Unsure::default());
+        Self { is_shared, since, ends, held, unsure, failures }
     }
 
     fn advance(&self, conversation: ConversationId, to: Seq) {
@@ -49,19 +58,24 @@ impl Published {
         *end = to.max(*end);
     }
 
-    /// Up to where nothing is missing, if `last` is the last entry that may be.
-    fn end(&self, conversation: ConversationId, last: Seq) -> Seq {
-        let end = self.ends.lock().get(&conversation).copied();
-        // Everybody here has connected since this process began, and was caught up then: look back no further than a page.
-        end.unwrap_or_else(|| Seq::new(last.get().saturating_sub(PAGE as u64)))
+    fn end(&self, conversation: ConversationId) -> Option<Seq> {
+        self.ends.lock().get(&conversation).copied()
     }
 }
 
 impl Log {
-    /// To be called before an entry of this process is published. Returns false if entries may be missing before it that cannot be
-    /// read at present. Then it must not be published: it is itself published later, after them.
-    pub(super) async fn publish_missing_before(&self, conversation: Conversation, seq: Seq) -> bool {
-        self.publish_missing(conversation, seq.previous()).await
+    /// To be called before a new entry is published. Returns false if entries may be missing before it that cannot be read at
+    /// present. Then it must be [held back](Self::hold_back).
+    pub(super) async fn publish_missing_before(&self, event: &EntryEvent) -> bool {
+        self.publish_missing(event.parties.conversation, event.entry.seq.previous()).await
+    }
+
+    /// A new entry cannot be published before the ones that are missing. It is published after them, later.
+    pub(super) fn hold_back(&self, event: &Arc<EntryEvent>) {
+        let mut held = self.0.published.held.lock();
+        if held.len() < HELD {
+            held.insert((event.entry.conversation, event.entry.seq), event.clone());
+        }
     }
 
     /// To be called once a new entry was published.
@@ -69,53 +83,45 @@ impl Log {
         let published = &self.0.published;
         if published.is_shared {
             published.advance(conversation, seq);
+            // An insert whose outcome is unknown comes before this entry, or fails because its place is taken.
             published.unsure.remove(conversation);
         }
     }
 
-    /// To be called for a submission that changed nothing when the log had the entries up to `end`. Publishes what is missing if an
-    /// append to the conversation has failed before, or if the submission is an edit or a deletion, which may have been stored before
-    /// as well.
-    pub(super) async fn publish_unchanged(&self, conversation: Conversation, end: Seq, is_change: bool) {
-        let published = &self.0.published;
-        if !published.is_shared || !is_change && !published.unsure.contains(conversation.id) {
-            return;
-        }
-        if self.publish_missing(conversation, end).await {
-            published.unsure.remove(conversation.id);
-        }
-    }
-
     /// To be called for an append that failed.
-    pub(super) fn note_failed_append(&self, conversation: ConversationId, error: &AppendError) {
+    pub(super) fn note_failed_append(&self, conversation: ConversationId, purpose: Purpose, error: &AppendError) {
         let published = &self.0.published;
         match error {
-            AppendError::Store(StoreError::Unavailable(_)) if published.is_shared => published.unsure.add(conversation),
-            AppendError::Store(_) => {}
-            AppendError::NoConversation(_) => published.unsure.remove(conversation),
+            AppendError::Store(StoreError::Unavailable(_)) if published.is_shared => {
+                published.unsure.add(conversation, purpose);
+            }
+            // Looking again would not help.
+            AppendError::Store(_) | AppendError::NoConversation(_) => published.unsure.remove(conversation),
         }
     }
 
     /// To be called for an entry that was stored before. If it was never published here, publishes it, and returns whether its
-    /// author was sent it.
+    /// author is sent it.
     pub(super) async fn publish_unpublished(&self, event: &Arc<EntryEvent>) -> bool {
         let (published, conversation, seq) = (&self.0.published, event.parties.conversation, event.entry.seq);
-        let is_published = event.entry.at < published.since || seq <= published.end(conversation.id, seq);
-        if !published.is_shared || is_published {
+        let is_published = match published.end(conversation.id) {
+            Some(end) => seq <= end,
+            // Everybody here has connected since this process began, and was caught up then.
+            None => event.entry.at < published.since,
+        };
+        if !published.is_shared || is_published || !self.publish_missing_before(event).await {
             return false;
         }
-        if !self.publish_missing_before(conversation, seq).await {
-            return false;
-        }
-        let outcome = self.publish_to_those_without(event).await;
+        let outcome = self.publish_late(event).await;
         self.settle(conversation.id, outcome).unwrap_or_default()
     }
 
     /// Publishes what is missing up to `last`. Returns false if it cannot be read at present; then it is tried again later.
     ///
     /// Nothing beyond `last` is published: the next batch may be being stored, and is published by itself.
-    async fn publish_missing(&self, conversation: Conversation, last: Seq) -> bool {
-        if !self.0.published.is_shared {
+    pub(super) async fn publish_missing(&self, conversation: Conversation, last: Seq) -> bool {
+        let published = &self.0.published;
+        if !published.is_shared || published.end(conversation.id).is_some_and(|end| end >= last) {
             return true;
         }
         let outcome = self.try_publish_missing(conversation, last).await;
@@ -130,7 +136,7 @@ impl Log {
             // A record that cannot be read must not stop the others.
             Err(error @ (StoreError::Corrupt(_) | StoreError::Refused(_))) => (Some(T::default()), Err(error)),
             Err(error @ StoreError::Unavailable(_)) => {
-                published.unsure.add(conversation);
+                published.unsure.add(conversation, Purpose::Look);
                 (None, Err(error))
             }
         };
@@ -139,40 +145,48 @@ impl Log {
     }
 
     async fn try_publish_missing(&self, conversation: Conversation, last: Seq) -> Result<(), StoreError> {
-        let (published, store) = (&self.0.published, &self.0.store);
-        let mut after = published.end(conversation.id, last);
+        let published = &self.0.published;
+        let end = published.end(conversation.id);
+        // Everybody here has connected since this process began, and was caught up then: look back no further than that, and than a
+        // page.
+        let since = if end.is_none() { published.since } else { Timestamp::default() };
+        let mut after = end.unwrap_or_else(|| Seq::new(last.get().saturating_sub(PAGE as u64)));
         while after < last {
-            let page = store.entries_after(conversation.id, after, PAGE).await?;
-            let Some(end) = page.last().map(|entry| entry.seq) else { break };
-            let is_missing = |seq: Seq, at: Timestamp| seq <= last && at >= published.since;
+            let page = self.0.store.entries_after(conversation.id, after, PAGE).await?;
+            let Some(page_end) = page.last().map(|entry| entry.seq) else { break };
+            let is_missing = |seq: Seq, at: Timestamp| seq <= last && at >= since;
             let entries = page.into_iter().filter(|entry| is_missing(entry.seq, entry.at)).collect();
             for event in self.0.events.build(conversation, entries).await? {
-                let event = Arc::new(event);
-                self.publish_to_those_without(&event).await?;
+                let held = published.held.lock().remove(&(conversation.id, event.entry.seq));
+                self.publish_late(&held.unwrap_or_else(|| Arc::new(event))).await?;
             }
-            after = end.min(last);
+            after = page_end.min(last);
             published.advance(conversation.id, after);
         }
         Ok(())
     }
 
-    /// Publishes an entry to those who have not received it from another process. Returns whether its author is one of them.
-    async fn publish_to_those_without(&self, event: &Arc<EntryEvent>) -> Result<bool, StoreError> {
+    /// Publishes an entry some time after it was stored. Returns whether its author is sent it.
+    async fn publish_late(&self, event: &Arc<EntryEvent>) -> Result<bool, StoreError> {
         let (conversation, seq) = (event.parties.conversation, event.entry.seq);
-        let mut recipients = Vec::new();
+        let mut have_it: Vec<UserId> = Vec::new();
         for recipient in self.0.presence.recipients(conversation.members) {
-            if !self.0.presence.is_connected(recipient) {
-                continue;
-            }
-            let sent = self.0.delivery.sent_up_to(recipient, conversation.id).await?.unwrap_or_default();
-            if sent < seq {
-                recipients.push(recipient);
+            // The cursor in memory may be older than what they confirmed to another process.
+            if self.0.presence.is_connected(recipient)
+                && (self.0.delivery.sent_up_to(recipient, conversation.id).await?.is_some_and(|sent| sent >= seq)
+                    || self.0.store.delivered(conversation.id, recipient).await?.is_some_and(|stored| stored >= seq))
+            {
+                have_it.push(recipient);
             }
         }
-        let has_author = recipients.contains(&event.entry.author);
-        self.publish_to(event, recipients);
+        let age = event.entry.at.until(self.0.clock.now());
+        let stored = Instant::now().checked_sub(age).unwrap_or_else(Instant::now);
+        let desk_event = DeskEvent::Entry(event.clone());
+        let outcome = self.deliver(event, |recipient| {
+            self.0.presence.send_late(recipient, &desk_event, stored, have_it.contains(&recipient))
+        });
         self.0.published.advance(conversation.id, seq);
-        Ok(has_author)
+        Ok(matches!(outcome, SendOutcome::Sent | SendOutcome::NotTaken))
     }
 }
 
@@ -183,12 +197,11 @@ mod tests {
     const ID: ConversationId = ConversationId::from_bytes([1; 12]);
 
     #[test]
-    fn the_end_moves_forward_only_and_is_a_page_back_at_first() {
+    fn the_end_moves_forward_only() {
         let published = Published::new(true, Timestamp::default());
-        assert_eq!(published.end(ID, Seq::new(1000)), Seq::new(1000 - PAGE as u64));
-        assert_eq!(published.end(ID, Seq::new(7)), Seq::ZERO);
+        assert_eq!(published.end(ID), None);
         published.advance(ID, Seq::new(5));
         published.advance(ID, Seq::new(3));
-        assert_eq!(published.end(ID, Seq::new(1000)), Seq::new(5));
+        assert_eq!(published.end(ID), Some(Seq::new(5)));
     }
 }

@@ -4,7 +4,7 @@ use tokio::task::JoinHandle;
 
 use super::Log;
 use super::lanes::{LaneId, Start};
-use super::submission::{Stored, Submission, unanswered};
+use super::submission::{Purpose, Stored, Submission, unanswered};
 use crate::store::{AppendError, Appended, StoreError};
 use crate::supervise::essential;
 
@@ -87,7 +87,9 @@ impl Log {
         let results = self.0.store.append(drafts).await;
         self.0.lanes.release(lane, count, bytes);
         tracing::debug!("Stored a batch");
-        log_failures(&results);
+        if publications.iter().any(|publication| publication.purpose == Purpose::Entry) {
+            log_failures(&results);
+        }
         let results = results.into_iter().chain(std::iter::repeat_with(|| Err(unanswered().into())));
         publications.into_iter().zip(results).collect()
     }

@@ -53,6 +53,15 @@ pub(in crate::desk) struct Submission {
     pub(super) publication: Publication,
 }
 
+/// Why something is submitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// To be stored.
+    Entry,
+    /// To look for stored entries that were not published; it changes nothing.
+    Look,
+}
+
 /// What publishing an entry needs besides the entry.
 pub(super) struct Publication {
     pub(super) parties: Parties,
@@ -60,13 +69,21 @@ pub(super) struct Publication {
     pub(super) origin: Option<ConnectionId>,
     /// The message that an edit or a deletion is about.
     pub(super) about: Option<Box<Message>>,
+    pub(super) purpose: Purpose,
     /// `None` if nobody waits for the outcome.
     pub(super) waiting: Option<Waiting>,
 }
 
 impl Submission {
     pub(super) fn new(draft: Draft, parties: Parties, author: Arc<Person>) -> Self {
-        Self { draft, publication: Publication { parties, author, origin: None, about: None, waiting: None } }
+        let purpose = Purpose::Entry;
+        Self { draft, publication: Publication { parties, author, origin: None, about: None, purpose, waiting: None } }
+    }
+
+    /// Only looks for stored entries that were not published.
+    pub(super) const fn into_look(mut self) -> Self {
+        self.publication.purpose = Purpose::Look;
+        self
     }
 
     /// Names the connection that it came from.

@@ -1,40 +1,64 @@
 //! Appends that failed, although their entries may have been stored.
 //!
-//! A database server may store an entry and fail before it confirms it. Its author then gets an error. If they try again, the
+//! A database server may store an entry and fail before it confirms it. Its author is told that it was refused. If they try again, the
 //! entry is found, and published then. If they do not, nobody would be sent it before the next entry of the conversation. So each
-//! such conversation is read again soon.
+//! such conversation is looked at again, until nothing can come of the append any more.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::time::Duration;
 
+use futures_util::{StreamExt as _, stream};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::Log;
-use super::submission::SubmitError;
+use super::submission::{Purpose, SubmitError};
 use crate::domain::{ConversationId, DraftKind, Seq, Side};
 
 /// Conversations that wait to be looked at; beyond this many, one is looked at after its next entry.
 const WAITING: usize = 50_000;
 
-/// First pause before the conversations are looked at.
+/// How long an append that failed may still take effect: twice the time that a call of the store takes at most.
+const TAKES_EFFECT: Duration = Duration::from_secs(10);
+
+/// How long a conversation waits until it is looked at. Each further wait is twice as long.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// Longest pause, while looking at them fails.
+/// The longest wait.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// Conversations that are looked at together.
+const AT_ONCE: usize = 8;
 
 /// Conversations that may have stored entries that were not published.
 #[derive(Default)]
 pub(super) struct Unsure {
-    conversations: Mutex<HashSet<ConversationId>>,
+    conversations: Mutex<HashMap<ConversationId, Doubt>>,
     added: Notify,
 }
 
+struct Doubt {
+    /// When it was last noted.
+    noted: Instant,
+    /// When it is looked at next.
+    due: Instant,
+    /// The wait after that.
+    pause: Duration,
+}
+
 impl Unsure {
-    pub(super) fn add(&self, id: ConversationId) {
+    /// A submission failed, or stored entries could not be read.
+    pub(super) fn add(&self, id: ConversationId, purpose: Purpose) {
+        let now = Instant::now();
         let mut conversations = self.conversations.lock();
-        if conversations.len() < WAITING {
-            conversations.insert(id);
+        if let Some(doubt) = conversations.get_mut(&id) {
+            doubt.noted = now;
+            if purpose == Purpose::Entry {
+                doubt.due = doubt.due.min(now + PAUSE);
+            }
+        } else if conversations.len() < WAITING {
+            conversations.insert(id, Doubt { noted: now, due: now + PAUSE, pause: 2 * PAUSE });
             self.added.notify_one();
         }
     }
@@ -43,12 +67,27 @@ impl Unsure {
         self.conversations.lock().remove(&id);
     }
 
-    pub(super) fn contains(&self, id: ConversationId) -> bool {
-        self.conversations.lock().contains(&id)
+    /// Removes a conversation, unless it was noted after this instant.
+    fn settle(&self, id: ConversationId, before: Instant) {
+        let mut conversations = self.conversations.lock();
+        if conversations.get(&id).is_some_and(|doubt| doubt.noted < before) {
+            conversations.remove(&id);
+        }
     }
 
-    fn ids(&self) -> Vec<ConversationId> {
-        self.conversations.lock().iter().copied().collect()
+    fn is_empty(&self) -> bool {
+        self.conversations.lock().is_empty()
+    }
+
+    /// Those that are due. Each of them is due again later.
+    fn take_due(&self, now: Instant) -> Vec<ConversationId> {
+        let mut due = Vec::new();
+        for (id, doubt) in self.conversations.lock().iter_mut().filter(|(_, doubt)| doubt.due <= now) {
+            due.push(*id);
+            doubt.due = now + doubt.pause;
+            doubt.pause = (2 * doubt.pause).min(LONGEST_PAUSE);
+        }
+        due
     }
 }
 
@@ -56,27 +95,26 @@ impl Log {
     /// Looks at conversations that are unsure, whenever there are some, until the desk is closed.
     pub(super) async fn watch_unsure(self) {
         let unsure = &self.0.published.unsure;
-        let mut pause = PAUSE;
         loop {
-            if unsure.ids().is_empty() {
+            if unsure.is_empty() {
                 unsure.added.notified().await;
-                pause = PAUSE;
             }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            tokio::time::sleep(PAUSE).await;
+            let begun = Instant::now();
+            // This also makes the servers agree on what was written before it. Nothing is settled without it.
             if self.0.store.check().await.is_err() {
-                // It is unavailable for all of them; seen again as soon as it is back.
-                pause = PAUSE;
                 continue;
             }
-            for id in unsure.ids() {
-                match self.look_at(id).await {
-                    Ok(()) => pause = PAUSE,
+            let log = &self;
+            let looks = unsure.take_due(begun).into_iter().map(|id| async move {
+                match log.look_at(id).await {
+                    Ok(()) => unsure.settle(id, begun.checked_sub(TAKES_EFFECT).unwrap_or(begun)),
                     Err(error) => {
                         tracing::debug!(%error, conversation.id = %id, "Could not look for unpublished entries");
                     }
                 }
-            }
+            });
+            stream::iter(looks).buffer_unordered(AT_ONCE).collect::<()>().await;
         }
     }
 
@@ -90,6 +128,46 @@ impl Log {
         let author = self.0.directory.parties(conversation).await?.customer;
         let nothing = DraftKind::Read { up_to: Seq::ZERO };
         let submission = self.prepare(conversation, Side::Customer, author, nothing).await?;
-        self.append(submission).await.map(drop)
+        self.append(submission.into_look()).await.map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: ConversationId = ConversationId::from_bytes([1; 12]);
+
+    #[tokio::test(start_paused = true)]
+    async fn a_conversation_is_looked_at_less_and_less_often_until_nothing_can_come_any_more() {
+        let unsure = Unsure::default();
+        unsure.add(ID, Purpose::Entry);
+        let (begun, mut looks) = (Instant::now(), Vec::new());
+        while !unsure.is_empty() {
+            tokio::time::advance(PAUSE).await;
+            let now = Instant::now();
+            for id in unsure.take_due(now) {
+                looks.push((now - begun).as_millis());
+                unsure.settle(id, now.checked_sub(TAKES_EFFECT).unwrap());
+            }
+        }
+        assert_eq!(looks, [250, 750, 1750, 3750, 7750, 15750]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_failure_makes_it_due_soon_unless_looking_itself_has_failed() {
+        let unsure = Unsure::default();
+        unsure.add(ID, Purpose::Entry);
+        for _ in 0..4 {
+            tokio::time::advance(LONGEST_PAUSE).await;
+            assert_eq!(unsure.take_due(Instant::now()), [ID]);
+        }
+        let is_due = || !unsure.take_due(Instant::now()).is_empty();
+        unsure.add(ID, Purpose::Look);
+        tokio::time::advance(PAUSE).await;
+        assert!(!is_due());
+        unsure.add(ID, Purpose::Entry);
+        tokio::time::advance(PAUSE).await;
+        assert!(is_due());
     }
 }

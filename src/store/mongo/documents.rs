@@ -174,7 +174,7 @@ pub(super) struct ConversationDocument {
     peer: Option<ObjectId>,
     created_at: DateTime,
     status: String,
-    last_seq: i64,
+    pub(super) last_seq: i64,
     updated_at: DateTime,
     last_message: Option<LastMessageDocument>,
     customer_read: i64,

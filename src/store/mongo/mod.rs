@@ -136,7 +136,7 @@ impl MongoStore {
         store.shared.move_extras().await?;
         store.shared.move_profiles().await?;
         within(store.shared.pin_first_agent()).await?;
-        within(store.shared.find_lagging()).await?;
+        store.shared.repair_lagging().await?;
         let (shared, stop) = (store.shared.clone(), store.stop.clone());
         let copying = restarting("mirror of `messages`", move || mirror::keep_up(shared.clone(), stop.clone()));
         store.tasks.spawn(copying);

@@ -2,10 +2,11 @@
 
 use bson::oid::ObjectId;
 use bson::{Document, doc};
-use futures_util::{StreamExt, TryStreamExt};
+use futures_util::{StreamExt, TryStreamExt, stream};
 use std::collections::HashMap;
 
 use super::Shared;
+use super::connection::within;
 use super::documents::{int, projection};
 use super::queries;
 use crate::domain::{ConversationId, Entry, Seq, Summary};
@@ -13,6 +14,9 @@ use crate::store::{MAX_PAGE, Page, StoreError, is_last_page};
 
 /// How many of the newest entries are searched at the start for conversations whose state a crash left behind their log.
 const LOOKED_AT: i64 = 5000;
+
+/// Conversations that are repaired at the same time.
+const AT_ONCE: usize = 8;
 
 impl Shared {
     /// The state of a conversation, repaired if it is behind the log.
@@ -87,8 +91,16 @@ impl Shared {
         Ok(self.conversations.update_one(before, doc! { "$set": projection(after) }).await?.matched_count == 1)
     }
 
-    /// Queues recently written conversations whose copy is behind their log, as after a crash.
-    pub(super) async fn find_lagging(&self) -> Result<(), StoreError> {
+    /// Repairs recently written conversations whose projections are behind their log, as after a crash. Must be done before anybody
+    /// connects: what people have missed is found by the projections.
+    pub(super) async fn repair_lagging(&self) -> Result<(), StoreError> {
+        let behind = stream::iter(within(self.find_lagging()).await?);
+        let repaired = behind.map(|id| within(self.summary_of(id))).buffer_unordered(AT_ONCE);
+        repaired.try_for_each(|_| std::future::ready(Ok(()))).await
+    }
+
+    /// Finds recently written conversations whose projections are behind their log, and queues those whose copy is.
+    async fn find_lagging(&self) -> Result<Vec<ConversationId>, StoreError> {
         let newest = self.entries.find(queries::all_entries()).sort(queries::youngest_first()).limit(LOOKED_AT);
         let mut newest = newest.projection(doc! { "conversation": 1, "seq": 1 }).await?.with_type::<Claim>();
         let mut ends: HashMap<ObjectId, i64> = HashMap::new();
@@ -96,16 +108,21 @@ impl Shared {
             let end = ends.entry(claim.conversation).or_default();
             *end = claim.seq.max(*end);
         }
+        let mut behind = Vec::new();
         let ids: Vec<_> = ends.keys().map(|id| ConversationId::from_bytes(id.bytes())).collect();
         for ids in ids.chunks(MAX_PAGE) {
             let mut kept = self.conversations.find(queries::conversations(ids.iter().copied())).await?;
             while let Some(kept) = kept.try_next().await? {
-                if ends.get(&kept.id).is_some_and(|end| *end > kept.mirrored) {
-                    self.mirror.nudge(ConversationId::from_bytes(kept.id.bytes()));
+                let (id, end) = (ConversationId::from_bytes(kept.id.bytes()), ends.get(&kept.id).copied().unwrap_or(0));
+                if end > kept.mirrored {
+                    self.mirror.nudge(id);
+                }
+                if end > kept.last_seq {
+                    behind.push(id);
                 }
             }
         }
-        Ok(())
+        Ok(behind)
     }
 }
 

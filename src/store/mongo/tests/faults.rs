@@ -169,6 +169,19 @@ async fn a_start_repairs_the_state_and_the_copy_after_a_crash() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_connects_at_once_after_a_crash_has_missed_all_of_the_log() {
+    if !available() {
+        return;
+    }
+    let (fresh, conversation) = crashed().await;
+    let next = fresh.another().await;
+    let missed = next.missed(ListFor::Agent(someone(9)), 10).await.unwrap();
+    let missed: Vec<_> = missed.iter().map(|missed| (missed.conversation.id, missed.last_seq.get())).collect();
+    assert_eq!(missed, [(conversation.id, 3)]);
+    next.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_outdated_state_in_an_idle_process_is_detected_by_its_next_append() {
     if !available() {
         return;
