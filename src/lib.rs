@@ -23,6 +23,7 @@
 //!
 //! | module | command |
 //! |---|---|
+//! | [`backup`] | `deskline backup`, `deskline restore`: everything that a server on the embedded store has, in one file |
 //! | [`import`] | `deskline import`: copies one store into another, or imports a Django dump |
 //! | [`verify`] | `deskline verify`: checks stored data against the logs |
 //! | [`lab`] | `deskline bench`, `deskline prove`: load generator and crash test. Not part of the server: it starts one and connects to it |
@@ -38,6 +39,7 @@
 pub mod accounts;
 pub mod app;
 pub mod auth;
+pub mod backup;
 pub mod cli;
 pub mod config;
 pub mod desk;

@@ -14,6 +14,7 @@ use crate::config::{self, Config};
 use crate::lab::bench::{self, BenchOptions};
 use crate::lab::prove::{self, ProveOptions};
 
+mod backup;
 mod ban;
 mod chat;
 mod check_config;
@@ -27,6 +28,7 @@ mod opening;
 mod password;
 mod plain;
 mod progress;
+mod restore;
 mod serve;
 mod throttle;
 mod token;
@@ -67,6 +69,10 @@ enum Command {
     Import(Box<import::Import>),
     /// Check stored data against the logs of the conversations.
     Verify(verify::Verify),
+    /// Save everything that a server on a data file has, also while it runs.
+    Backup(backup::Backup),
+    /// Unpack what `backup` has saved.
+    Restore(restore::Restore),
     /// Measure a server under load.
     Bench(Box<BenchOptions>),
     /// Kill a server under load repeatedly and check that no message is lost or duplicated.
@@ -128,6 +134,8 @@ pub fn main() -> ExitCode {
         Some(Command::Token(token)) => run(token.run()),
         Some(Command::Import(import)) => run(import.run()),
         Some(Command::Verify(verify)) => run(verify.run()),
+        Some(Command::Backup(backup)) => run(backup.run()),
+        Some(Command::Restore(restore)) => run(restore.run()),
         Some(Command::Chat(chat)) => run(chat.run()),
         Some(Command::Health(health)) => run(health.run()),
         Some(Command::CheckConfig(config)) => run(async { check_config::check(*config) }),

@@ -111,10 +111,16 @@ fn is_guessable(secret: &str) -> bool {
     secret.len() < SHORTEST || bytes.len() < FEWEST_DIFFERENT
 }
 
-fn kept_beside(data: &Path) -> Result<Secret, SecretError> {
+/// The file with the generated secret of a server on this data file.
+#[must_use]
+pub fn secret_file(data: &Path) -> PathBuf {
     let mut path = data.as_os_str().to_owned();
     path.push(".secret");
-    let path = PathBuf::from(path);
+    PathBuf::from(path)
+}
+
+fn kept_beside(data: &Path) -> Result<Secret, SecretError> {
+    let path = secret_file(data);
     let failed = |error| SecretError::File(path.clone(), error);
     match fs::read_to_string(&path) {
         Ok(kept) if kept.trim().len() >= SHORTEST => Ok(Secret::from(kept.trim().to_owned())),

@@ -22,7 +22,7 @@ mod log;
 mod mail;
 mod store;
 
-pub use auth::{AuthConfig, SecretError};
+pub use auth::{AuthConfig, SecretError, secret_file};
 pub use channels::{ChannelsConfig, FilesConfig};
 pub use desk::{DeskConfig, SocketioConfig};
 pub use heartbeat::HeartbeatConfig;

@@ -4,6 +4,7 @@
 #![cfg(test)]
 
 mod architecture;
+mod backup;
 mod caching;
 mod chat;
 mod data_files;

@@ -32,12 +32,14 @@ mod rows;
 mod schema;
 mod sessions;
 mod since;
+mod snapshot;
 #[cfg(test)]
 mod tests;
 mod users;
 mod writer;
 
 pub use lock::{DataFileLock, DataFileLocked};
+pub use snapshot::{SCHEMA, Snapshot, snapshot};
 
 use maintenance::SqliteMaintenance;
 use readers::Readers;
