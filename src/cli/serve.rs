@@ -12,6 +12,7 @@ use super::{LOCAL_URL, demo, logging, opening, say};
 use crate::app::{self, Parts};
 use crate::config::Config;
 use crate::domain::Role;
+use crate::net;
 use crate::store::sqlite::DataFileLock;
 use crate::store::{StoreLocation, Stores};
 use crate::supervise;
@@ -23,8 +24,7 @@ pub(super) async fn serve(config: Config) -> anyhow::Result<()> {
     tokio::spawn(logging.throttle.clone().report());
     let mut listeners = Vec::new();
     for address in &config.listen.addresses {
-        let listener = TcpListener::bind(address).await;
-        listeners.push(listener.map_err(|error| not_listening(*address, error))?);
+        listeners.push(net::listen(*address).map_err(|error| not_listening(*address, error))?);
     }
     let addresses: Vec<SocketAddr> =
         listeners.iter().map(TcpListener::local_addr).collect::<Result<_, _>>().context("listening")?;

@@ -3,6 +3,7 @@
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
+use futures_util::future::{Either, ready};
 
 use super::limits::RequestLimits;
 use crate::net::{BanEnforcer, Origins};
@@ -20,10 +21,14 @@ pub struct Checks {
 
 /// Middleware that rejects requests. A single layer for all checks, because a waiting request holds memory for each layer that it has
 /// passed.
-pub async fn check_request(State(checks): State<Checks>, request: Request, next: Next) -> Response {
+pub fn check_request(
+    State(checks): State<Checks>,
+    request: Request,
+    next: Next,
+) -> impl Future<Output = Response> + Send {
     let refusal = checks.ban_enforcer.refuse(&request).or_else(|| checks.origins.refuse(&request));
     match refusal.or_else(|| checks.limits.refuse(&request)) {
-        Some(refusal) => refusal,
-        None => checks.ban_enforcer.run(request, next).await,
+        Some(refusal) => Either::Left(ready(refusal)),
+        None => Either::Right(checks.ban_enforcer.run(request, next)),
     }
 }

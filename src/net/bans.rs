@@ -9,6 +9,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use parking_lot::Mutex;
 
+use super::pass_on::pass_on;
 use super::refusal::refusal;
 use super::{ClientAddress, ConnectionHandle, TrustedProxies};
 use crate::limits::{Bans, StillBanned};
@@ -115,19 +116,22 @@ impl BanEnforcer {
 
     /// Runs a request. If its address is banned first, returns 403, also for a waiting poll. A websocket that it opens is closed
     /// when the address is banned.
-    pub async fn run(&self, request: Request, next: Next) -> Response {
+    pub fn run(self, request: Request, next: Next) -> impl Future<Output = Response> + Send {
         let address = ClientAddress::of(request.extensions()).ip();
         let socket = request.extensions().get::<ConnectionHandle>().cloned();
-        let response = tokio::select! {
-            response = next.run(request) => response,
-            banned = self.banned(address) => return refused(banned),
-        };
-        if response.status() == StatusCode::SWITCHING_PROTOCOLS
-            && let Some(socket) = socket
-        {
-            self.close_when_banned(address, Box::new(socket));
+        let responding = pass_on(request, next);
+        async move {
+            let response = tokio::select! {
+                response = responding => response,
+                banned = self.banned(address) => return refused(banned),
+            };
+            if response.status() == StatusCode::SWITCHING_PROTOCOLS
+                && let Some(socket) = socket
+            {
+                self.close_when_banned(address, Box::new(socket));
+            }
+            response
         }
-        response
     }
 }
 

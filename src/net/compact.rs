@@ -39,7 +39,7 @@ pub(super) fn compact_head(request: &mut Request) {
         request.extensions_mut().insert(client);
     }
     if is_websocket || is_poll(request) {
-        let mut kept = HeaderMap::with_capacity(6);
+        let mut kept = HeaderMap::with_capacity(if is_websocket { 6 } else { 3 });
         for (name, usual) in USUAL {
             let Some(value) = request.headers().get(&name) else { continue };
             let is_usual = value.as_bytes().eq_ignore_ascii_case(usual.as_bytes());

@@ -14,17 +14,18 @@ use axum::extract::{ConnectInfo, State};
 use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::Response;
+use futures_util::FutureExt as _;
 use hyper::Request;
 use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::SockRef;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tower::ServiceExt as _;
+use tower::Service as _;
 
 use crate::limits::Source;
 
@@ -44,6 +45,7 @@ mod head;
 mod heartbeat;
 mod line_ends;
 mod origin;
+mod pass_on;
 mod refusal;
 mod rewrite;
 mod server_frames;
@@ -65,6 +67,7 @@ use cors::{cors, is_preflight, set_no_content};
 pub use event_names::EventNames;
 pub use heartbeat::{Heartbeat, HeartbeatTimer};
 pub use origin::{ClientUrl, ClientUrlError, Origins};
+pub use pass_on::pass_on;
 pub use refusal::{refusal, retry_later};
 pub use server_url::{PublicUrl, PublicUrlError, ServerUrl};
 use stream::TrackedStream;
@@ -82,11 +85,28 @@ const PEER_TIMEOUT: Duration = Duration::from_secs(20);
 #[cfg(target_os = "linux")]
 const UNSENT: u32 = 128 << 10;
 
+/// Connections that the kernel may queue until they are accepted. It lowers the number to its own limit, by default 4096 on Linux.
+const QUEUE: u32 = 8192;
+
 /// Delay after an error of `accept`, such as when the process has no file descriptor left.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
 /// How many connections may be open at once.
 const MAX_CONNECTIONS: usize = 100_000;
+
+/// Listens on an address. [`TcpListener::bind`] has a shorter queue, which a few thousand clients that reconnect at once overflow; each of
+/// them then waits a second or more before the kernel tries again.
+///
+/// # Errors
+/// If the address cannot be used.
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // As `bind` does: otherwise, a restart fails while connections of the previous process linger in the kernel.
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(QUEUE)
+}
 
 /// Accepts connections until `stop`, then returns. Open connections continue, as tasks of `tasks`.
 pub async fn serve(listener: &TcpListener, router: Router, stop: CancellationToken, tasks: TaskTracker) {
@@ -129,7 +149,7 @@ async fn serve_connection<G: Send + Unpin + 'static>(
     let connection_handle = stream.connection_handle();
     let service = service_fn(move |request| {
         let (router, connection_handle) = (router.clone(), connection_handle.clone());
-        async move { Ok::<_, Infallible>(respond(router, connection_handle, peer, request).await) }
+        respond(router, connection_handle, peer, request).map(Ok::<_, Infallible>)
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -168,53 +188,69 @@ pub fn add_layers(
 
 /// Determines the client's address, copies the request's head if it may be held for long, and completes the response. A single layer,
 /// because a request that waits holds memory for each layer that it has passed.
-async fn prepare(State(front): State<Front>, mut request: axum::extract::Request, next: Next) -> Response {
+fn prepare(
+    State(front): State<Front>,
+    mut request: axum::extract::Request,
+    next: Next,
+) -> impl Future<Output = Response> + Send {
     find_address(&front, &mut request);
     compact_head(&mut request);
     let is_preflight = is_preflight(&request);
     let client = ClientAddress::of(request.extensions());
-    let mut response = next.run(request).await;
-    response.extensions_mut().insert(client);
-    if is_preflight {
-        set_no_content(&mut response);
-    } else {
-        forbid_caching(&mut response);
+    let responding = pass_on(request, next);
+    async move {
+        let mut response = responding.await;
+        response.extensions_mut().insert(client);
+        if is_preflight {
+            set_no_content(&mut response);
+        } else {
+            forbid_caching(&mut response);
+        }
+        response
     }
-    response
 }
 
-/// Serves one request.
-async fn respond(
-    router: Router,
+/// Serves one request. The future does not hold the request, which would cost memory while it waits.
+fn respond(
+    mut router: Router,
     connection_handle: ConnectionHandle,
     peer: SocketAddr,
     request: Request<Incoming>,
-) -> Response {
-    if connection_handle.has_bare_lf() {
-        return head::bad_request("A line of the request ends with a bare LF");
-    }
-    let (mut parts, body) = match head::checked(request) {
-        Ok(request) => request.into_parts(),
-        Err(why) => return head::bad_request(why),
+) -> impl Future<Output = Response> + Send {
+    let checked = if connection_handle.has_bare_lf() {
+        Err("A line of the request ends with a bare LF")
+    } else {
+        head::checked(request)
     };
-    let (body, deadline) = body::timed(body);
-    parts.extensions.insert(ConnectInfo(peer));
-    parts.extensions.insert(connection_handle.clone());
-    if let Some(deadline) = &deadline {
-        parts.extensions.insert(deadline.clone());
+    let started = checked.map(|request| {
+        let (mut parts, body) = request.into_parts();
+        let (body, deadline) = body::timed(body);
+        parts.extensions.insert(ConnectInfo(peer));
+        parts.extensions.insert(connection_handle.clone());
+        if let Some(deadline) = &deadline {
+            parts.extensions.insert(deadline.clone());
+        }
+        // A router is always ready.
+        (router.call(Request::from_parts(parts, body)), deadline)
+    });
+    async move {
+        let (responding, deadline) = match started {
+            Ok(started) => started,
+            Err(why) => return head::bad_request(why),
+        };
+        let response = responding.await.unwrap_or_else(|never| match never {});
+        if deadline.is_some_and(|deadline| deadline.has_passed()) {
+            return head::too_slow();
+        }
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            connection_handle.leave_http();
+        } else if let Some(bytes) = response.body().size_hint().exact() {
+            let client = response.extensions().get::<ClientAddress>();
+            let to = client.map_or_else(|| Source::of(peer.ip()), ClientAddress::source);
+            unread_responses::count(&connection_handle, to, usize::try_from(bytes).unwrap_or(usize::MAX));
+        }
+        response
     }
-    let response = router.oneshot(Request::from_parts(parts, body)).await.unwrap_or_else(|never| match never {});
-    if deadline.is_some_and(|deadline| deadline.has_passed()) {
-        return head::too_slow();
-    }
-    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        connection_handle.leave_http();
-    } else if let Some(bytes) = response.body().size_hint().exact() {
-        let client = response.extensions().get::<ClientAddress>();
-        let to = client.map_or_else(|| Source::of(peer.ip()), ClientAddress::source);
-        unread_responses::count(&connection_handle, to, usize::try_from(bytes).unwrap_or(usize::MAX));
-    }
-    response
 }
 
 fn set_options(stream: &TcpStream) -> io::Result<()> {

@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::session::{End, Session};
 use crate::domain::UserId;
-use crate::limits::{RateLimited, Source};
+use crate::limits::Source;
 
 /// Longest time that a handshake waits for a slot.
 const MAX_WAIT: Duration = Duration::from_secs(5);
@@ -27,7 +27,7 @@ const CHECK_PERIOD: Duration = Duration::from_secs(1);
 const GRACE: Duration = Duration::from_secs(5);
 
 /// `Retry-After` of a rejected handshake.
-const RETRY_AFTER: Duration = Duration::from_secs(2);
+pub(super) const RETRY_AFTER: Duration = Duration::from_secs(2);
 
 /// Limits on sessions.
 #[derive(Debug, Clone, Copy)]
@@ -40,11 +40,14 @@ pub(super) struct Bounds {
     pub(super) per_account: usize,
     /// Waiting handshakes.
     pub(super) waiting: usize,
+    /// Sessions that were closed to make room and still take memory: socketioxide holds one until its client should have connected to
+    /// a namespace.
+    pub(super) closed: usize,
 }
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { total: 2000, per_source: 1000, per_account: 100, waiting: 8192 }
+        Self { total: 2000, per_source: 1000, per_account: 100, waiting: 4096, closed: 250 }
     }
 }
 
@@ -59,6 +62,15 @@ pub(super) enum Opener {
     Number(u64),
 }
 
+/// There is no slot for a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Full {
+    /// Too many handshakes wait already.
+    AtOnce,
+    /// None became free in time.
+    Waited,
+}
+
 /// Admits sessions. Clones share the limits.
 #[derive(Clone)]
 pub(super) struct Admission(Arc<Shared>);
@@ -66,6 +78,7 @@ pub(super) struct Admission(Arc<Shared>);
 struct Shared {
     bounds: Bounds,
     total: Arc<Semaphore>,
+    closed: Arc<Semaphore>,
     waiting: AtomicUsize,
     state: Mutex<State>,
 }
@@ -85,16 +98,18 @@ struct Unclaimed {
     session: std::sync::Weak<Session>,
 }
 
+/// Of an opener, and of the total.
+type Permits = (OwnedSemaphorePermit, Option<OwnedSemaphorePermit>);
+
 /// A slot among the unclaimed sessions. Released when dropped.
 pub(super) struct Slot {
     shared: Arc<Shared>,
     number: u64,
-    permits: Option<(OwnedSemaphorePermit, Option<OwnedSemaphorePermit>)>,
+    permits: Permits,
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        drop(self.permits.take());
         self.shared.state().unclaimed.remove(&self.number);
     }
 }
@@ -111,19 +126,19 @@ impl Drop for Waiting<'_> {
 impl Admission {
     pub(super) fn new(bounds: Bounds) -> Self {
         let total = Arc::new(Semaphore::new(bounds.total));
-        Self(Arc::new(Shared { bounds, total, waiting: AtomicUsize::new(0), state: Mutex::default() }))
+        let closed = Arc::new(Semaphore::new(bounds.closed));
+        Self(Arc::new(Shared { bounds, total, closed, waiting: AtomicUsize::new(0), state: Mutex::default() }))
     }
 
     /// Waits for a slot. `end` is called for each session that is closed for it.
     ///
     /// # Errors
-    /// [`RateLimited`] if none is free in time.
+    /// [`Full`] if none is free in time.
     pub(super) async fn admit<W: Future<Output = ()>>(
         &self,
         opener: Opener,
         end: impl Fn(End) -> W,
-    ) -> Result<Slot, RateLimited> {
-        let later = RateLimited::from(RETRY_AFTER);
+    ) -> Result<Slot, Full> {
         let own = self.0.semaphore(opener);
         let acquiring = async {
             let own = own.acquire_owned().await.ok()?;
@@ -140,22 +155,24 @@ impl Admission {
         let mut waiting = None;
         loop {
             if let Ok(permits) = timeout_at(check_at.min(deadline), acquiring.as_mut()).await {
-                return Ok(self.0.slot(opener, permits.ok_or(later)?));
+                return Ok(self.0.slot(opener, permits.ok_or(Full::AtOnce)?));
             }
             if waiting.is_none() {
                 if self.0.waiting.fetch_add(1, Ordering::Relaxed) >= self.0.bounds.waiting {
                     self.0.waiting.fetch_sub(1, Ordering::Relaxed);
-                    return Err(later);
+                    return Err(Full::AtOnce);
                 }
                 waiting = Some(Waiting(&self.0.waiting));
             }
             let is_last_check = Instant::now() >= deadline;
-            if let Some(session) = self.0.oldest(opener) {
+            if let Ok(permit) = self.0.closed.clone().try_acquire_owned()
+                && let Some(session) = self.0.oldest(opener)
+            {
                 tracing::debug!("Closed an unauthenticated session to make room for others");
                 end(session.end()).await;
-                session.vacate();
+                session.closed(permit);
             } else if is_last_check {
-                return Err(later);
+                return Err(Full::Waited);
             }
             check_at = Instant::now() + CHECK_PERIOD;
         }
@@ -175,14 +192,14 @@ impl Shared {
         state.openers.entry(opener).or_insert_with(|| Arc::new(Semaphore::new(most))).clone()
     }
 
-    fn slot(self: &Arc<Self>, opener: Opener, permits: (OwnedSemaphorePermit, Option<OwnedSemaphorePermit>)) -> Slot {
+    fn slot(self: &Arc<Self>, opener: Opener, permits: Permits) -> Slot {
         let mut state = self.state();
         state.next += 1;
         let number = state.next;
         let unclaimed = Unclaimed { opener, since: Instant::now(), session: std::sync::Weak::new() };
         state.unclaimed.insert(number, unclaimed);
         drop(state);
-        Slot { shared: self.clone(), number, permits: Some(permits) }
+        Slot { shared: self.clone(), number, permits }
     }
 
     /// Removes the oldest session past [`GRACE`]: one of this opener if the opener is at its limit, otherwise any.
@@ -202,6 +219,11 @@ impl Shared {
 }
 
 impl Slot {
+    /// Releases the slot, and holds `permit` instead.
+    pub(super) fn exchange(&mut self, permit: OwnedSemaphorePermit) {
+        self.permits = (permit, None);
+    }
+
     /// Sets the session that has this slot.
     pub(super) fn is_of(&self, session: &Arc<Session>) {
         if let Some(unclaimed) = self.shared.state().unclaimed.get_mut(&self.number) {
@@ -214,13 +236,13 @@ impl Slot {
 mod tests {
     use super::*;
 
-    const BOUNDS: Bounds = Bounds { total: 3, per_source: 2, per_account: 1, waiting: 1 };
+    const BOUNDS: Bounds = Bounds { total: 3, per_source: 2, per_account: 1, waiting: 1, closed: 1 };
 
     fn source(n: u8) -> Opener {
         Opener::Source(Source::of([192, 0, 2, n].into()))
     }
 
-    async fn admit(admission: &Admission, opener: Opener) -> Result<Slot, RateLimited> {
+    async fn admit(admission: &Admission, opener: Opener) -> Result<Slot, Full> {
         admission.admit(opener, |_| std::future::ready(())).await
     }
 
@@ -245,6 +267,22 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_closed_session_makes_room_unless_too_many_of_them_still_take_memory() {
+        let admission = Admission::new(BOUNDS);
+        let mut sessions = Vec::new();
+        for _ in 0..2 {
+            sessions.push(Session::silent(admit(&admission, source(1)).await.unwrap_or_else(|_| panic!("it is free"))));
+        }
+        tokio::time::advance(GRACE).await;
+        let first = admit(&admission, source(1)).await;
+        assert!(first.is_ok(), "the oldest session was closed");
+        let refused = admit(&admission, source(1)).await;
+        assert_eq!(refused.err(), Some(Full::Waited), "the closed session still takes memory");
+        drop(sessions.remove(0));
+        assert!(admit(&admission, source(1)).await.is_ok(), "the other one was closed");
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_handshake_waits_for_a_slot() {
         let admission = Admission::new(BOUNDS);
         let held = [admit(&admission, source(1)).await, admit(&admission, source(1)).await];
@@ -264,7 +302,7 @@ mod tests {
         let _held = [admit(&admission, source(1)).await, admit(&admission, source(1)).await];
         let began = Instant::now();
         let (one, other) = tokio::join!(admit(&admission, source(1)), admit(&admission, source(1)));
-        assert!(one.is_err() && other.is_err());
+        assert_eq!((one.err(), other.err()), (Some(Full::Waited), Some(Full::AtOnce)));
         assert_eq!(began.elapsed(), MAX_WAIT, "one waits in vain, the other is rejected at once");
         assert_eq!(admission.0.waiting.load(Ordering::Relaxed), 0);
     }

@@ -7,12 +7,13 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use futures_util::future::Either;
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use socketioxide::socket::Sid;
 
 use super::PATH;
-use super::admission::{Admission, Bounds, Opener};
+use super::admission::{Admission, Bounds, Full, Opener, RETRY_AFTER};
 use super::handshake::Handshake;
 use super::polls::refuse;
 use super::query::Query;
@@ -22,7 +23,7 @@ use super::transports::Transports;
 use crate::accounts::Accounts;
 use crate::auth::Subject;
 use crate::limits::{Action, Limits, RateLimited};
-use crate::net::{ClientAddress, ConnectionHandle, retry_later};
+use crate::net::{ClientAddress, ConnectionHandle, pass_on, retry_later};
 
 /// State of [`guard`].
 #[derive(Clone)]
@@ -72,10 +73,16 @@ impl Gate {
 
 /// Middleware that rejects malformed requests, clients of Engine.IO 3 unless they are accepted, requests that may not use their session,
 /// and handshakes beyond the limits. Error responses are those of the replaced server.
-pub async fn guard(State(gate): State<Gate>, mut request: Request, next: Next) -> Response {
-    if !gate.is_for_a_socket(&mut request) {
-        return next.run(request).await;
+pub fn guard(State(gate): State<Gate>, mut request: Request, next: Next) -> impl Future<Output = Response> + Send {
+    if gate.is_for_a_socket(&mut request) {
+        // Boxed, because each future that may hold the request has space for it.
+        Either::Right(guard_session(gate, Box::new(request), next))
+    } else {
+        Either::Left(pass_on(request, next))
     }
+}
+
+async fn guard_session(gate: Gate, request: Box<Request>, next: Next) -> Response {
     let query = Query::of(request.uri().query());
     if !query.is_polling && !query.is_websocket {
         return refuse(0, "Transport unknown");
@@ -106,14 +113,14 @@ pub async fn guard(State(gate): State<Gate>, mut request: Request, next: Next) -
         let is_response_lost = is_poll && repeats.lock().polls_again(&query);
         if let Some(id) = query.session.filter(|_| is_response_lost) {
             gate.transports.response_lost(&query);
-            end_session(End::Polling(id), query, next).await;
+            Box::pin(end_session(End::Polling(id), query, next)).await;
             return query.closing_packet().into_response();
         }
     }
     if is_poll {
         gate.transports.polled(&query);
     }
-    let response = next.run(request).await;
+    let response = pass_on(*request, next).await;
     match (response.status(), repeats) {
         (StatusCode::OK, Some(repeats)) if is_post => repeats.lock().handled(&query),
         _ => {}
@@ -126,7 +133,7 @@ pub async fn guard(State(gate): State<Gate>, mut request: Request, next: Next) -
     gate.transports.responded(&query, response.status(), connection_handle);
     let response = with_protocol(response, protocol);
     match gate.transports.awaiting_connect_packet(&query) {
-        Some(transport) if is_poll => transport.connect_packet.in_response(response).await,
+        Some(transport) if is_poll => Box::pin(transport.connect_packet.in_response(response)).await,
         Some(_) | None => response,
     }
 }
@@ -136,7 +143,7 @@ impl Gate {
     async fn open(
         &self,
         query: &Query,
-        mut request: Request,
+        mut request: Box<Request>,
         next: Next,
         credentials: Credentials,
         connection_handle: Option<ConnectionHandle>,
@@ -150,17 +157,18 @@ impl Gate {
         if let Opener::Source(_) = opener
             && let Err(limited) = self.limits.take(Action::Handshake, source)
         {
-            return too_many(limited);
+            return too_many_at_once(limited);
         }
-        let slot = match self.admission.admit(opener, |end| end_session(end, *query, next.clone())).await {
+        let slot = match self.admission.admit(opener, |end| Box::pin(end_session(end, *query, next.clone()))).await {
             Ok(slot) => slot,
-            Err(limited) => return too_many(limited),
+            Err(Full::AtOnce) => return too_many_at_once(RETRY_AFTER),
+            Err(Full::Waited) => return too_many(RETRY_AFTER),
         };
         let repeats = Repeats::since(query, request.headers());
         let handshake = Handshake::read(query, &request);
         let session = Session::open(slot, credentials, handshake, connection_handle, repeats);
         request.extensions_mut().insert(session.clone());
-        let response = next.run(request).await;
+        let response = pass_on(*request, next).await;
         if query.is_polling && response.status() == StatusCode::OK {
             self.opened(response, &session).await
         } else {
@@ -195,7 +203,7 @@ async fn end_session(end: End, query: Query, next: Next) {
             let eio = if query.is_eio3 { 3 } else { 4 };
             let uri = format!("{PATH}?EIO={eio}&transport=polling&sid={session}");
             if let Ok(request) = Request::post(uri).body(Body::from(query.closing_packet())) {
-                next.run(request).await;
+                pass_on(request, next).await;
             }
         }
         End::Nothing => {}
@@ -223,8 +231,14 @@ fn with_protocol(mut response: Response, protocol: Option<HeaderValue>) -> Respo
 }
 
 /// 429. Pages cannot see why a handshake failed; the stock client retries by itself.
-fn too_many(limited: RateLimited) -> Response {
+fn too_many(limited: impl Into<RateLimited>) -> Response {
+    let limited = limited.into();
     let message = "Too many sessions";
     let body = json!({"code": "rate_limited", "message": message, "retryAfterMs": limited.retry_after_ms()});
     retry_later(StatusCode::TOO_MANY_REQUESTS, body, limited)
+}
+
+/// The same for a request that has not waited. Closes the connection, so that connections whose requests are rejected do not add up.
+fn too_many_at_once(limited: impl Into<RateLimited>) -> Response {
+    ([(header::CONNECTION, "close")], too_many(limited)).into_response()
 }

@@ -11,6 +11,7 @@ use parking_lot::{Mutex, MutexGuard};
 use sha2::{Digest as _, Sha256};
 use socketioxide::extract::SocketRef;
 use socketioxide::socket::Sid;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::admission::Slot;
 use super::handshake::Handshake;
@@ -112,6 +113,16 @@ impl Session {
         session
     }
 
+    /// A session whose client has sent nothing but its handshake.
+    #[cfg(test)]
+    pub(super) fn silent(slot: Slot) -> Arc<Self> {
+        let request = axum::extract::Request::new(axum::body::Body::empty());
+        let route = crate::net::ClientAddress::of(request.extensions()).route();
+        let credentials = Credentials { token: None, route, is_websocket: false };
+        let handshake = Handshake::read(&super::query::Query::of(None), &request);
+        Self::open(slot, credentials, handshake, None, None)
+    }
+
     /// The session that a socket belongs to; `None` if the request of its handshake did not pass the guard.
     pub(super) fn of(socket: &SocketRef) -> Option<&Arc<Self>> {
         socket.req_parts().extensions.get()
@@ -137,9 +148,11 @@ impl Session {
         self.websocket.get().filter(|_| self.handshake.is_websocket)
     }
 
-    /// Releases its slot. engineioxide may hold the rest for some seconds.
-    pub(super) fn vacate(&self) {
-        drop(self.slot.lock().take());
+    /// Notes that it was closed: while it still takes memory, it holds `permit` instead of its slot.
+    pub(super) fn closed(&self, permit: OwnedSemaphorePermit) {
+        if let Some(slot) = self.slot.lock().as_mut() {
+            slot.exchange(permit);
+        }
     }
 
     /// How to close it.
@@ -155,7 +168,7 @@ impl Session {
 /// Marks the session of a socket as claimed: its client has authenticated.
 pub(in crate::faces) fn claim(socket: &SocketRef) {
     if let Some(session) = Session::of(socket) {
-        session.vacate();
+        drop(session.slot.lock().take());
     }
 }
 
