@@ -8,7 +8,7 @@ use super::profile::ChangeProfileError;
 use crate::auth::EmailChange;
 use crate::domain::{AccountStatus, Email, User};
 use crate::mail::Mail;
-use crate::store::{CodesChange, SaveUserError, StoreError, UserChange, UserKey};
+use crate::store::{CodesChange, SaveUserError, StoreError, UserChange, UserCondition, UserKey};
 
 /// How long the confirmation link is valid.
 const LIFETIME: Duration = Duration::from_hours(1);
@@ -79,12 +79,18 @@ impl Accounts {
         if !user.as_ref().is_some_and(is_waiting) {
             return Err(ConfirmEmailError::Invalid);
         }
-        let update = UserChange { email: Some(change.to), codes: CodesChange::RemoveAll, ..UserChange::default() };
-        self.parts.users.update_user(change.user, update, now).await.map_err(|error| match error {
+        let EmailChange { user, from, to, .. } = change;
+        // Meanwhile, another link may be redeemed, and an admin may block the account.
+        let condition = UserCondition { unless_blocked: true, email: Some(from), ..UserCondition::default() };
+        let update = UserChange { email: Some(to), codes: CodesChange::RemoveAll, condition, ..UserChange::default() };
+        let updated = self.parts.users.update_user(user, update, now).await.map_err(|error| match error {
             SaveUserError::EmailTaken | SaveUserError::UsernameTaken => ConfirmEmailError::Invalid,
             SaveUserError::Store(error) => error.into(),
         })?;
-        self.announce_change(change.user);
+        if updated.is_none() {
+            return Err(ConfirmEmailError::Invalid);
+        }
+        self.announce_change(user);
         Ok(())
     }
 }

@@ -9,7 +9,7 @@ use subtle::ConstantTimeEq as _;
 use super::Accounts;
 use crate::domain::{AccountStatus, CodePurpose, Email, PendingCode, Timestamp, User};
 use crate::mail::Mail;
-use crate::store::{CodesChange, SaveUserError, StoreError, UserChange, UserKey};
+use crate::store::{CodesChange, SaveUserError, StoreError, UserChange, UserCondition, UserKey};
 
 /// Wrong attempts after which a code is invalid.
 pub const MAX_FAILURES: u32 = 5;
@@ -111,21 +111,24 @@ impl Accounts {
         let Some(email) = &user.email else { return Ok(()) };
         let now = self.parts.clock.now();
         let (code, pending) = mailed.generate(now);
-        let change = UserChange { codes: CodesChange::Put(mailed.purpose(), pending), ..UserChange::default() };
+        // The mail goes to this address, so the code must not be for an account that has got another one.
+        let condition = UserCondition { email: Some(email.clone()), ..UserCondition::default() };
+        let codes = CodesChange::Put(mailed.purpose(), pending);
+        let change = UserChange { codes, condition, ..UserChange::default() };
         if self.parts.users.update_user(user.id, change, now).await?.is_some() {
             self.mail_queue.send(user.id, self.code_mail(email, mailed, &code)).await;
         }
         Ok(())
     }
 
-    /// Redeems a code: if it is right, applies `change` and removes the code, atomically.
+    /// Redeems a code: if it is right, applies `change` and removes the code, atomically. Returns the account as it is then.
     pub(super) async fn redeem(
         &self,
         email: &Email,
         purpose: CodePurpose,
         code: &str,
         change: UserChange,
-    ) -> Result<(), RedeemError> {
+    ) -> Result<User, RedeemError> {
         let _one_at_a_time = self.redeeming.lock().await;
         let users = &self.parts.users;
         let now = self.parts.clock.now();
@@ -134,28 +137,31 @@ impl Accounts {
         let pending = user.pending_codes.remove(&purpose);
         let pending = pending.filter(|pending| pending.failures < MAX_FAILURES && now < pending.expires_at);
         let Some(mut pending) = pending else { return Err(RedeemError::Invalid) };
+        // Meanwhile, an admin may block the account, and another process may redeem the code, count a failure or mail another code.
+        let condition = UserCondition {
+            unless_blocked: true,
+            email: Some(email.clone()),
+            code: Some((purpose, pending.clone())),
+            ..UserCondition::default()
+        };
         let right: bool = pending.digest.as_bytes().ct_eq(digest(code).as_bytes()).into();
         let change = if right {
             let status = change.status.filter(|_| user.status == AccountStatus::Unverified);
             // A new password also cancels log-in codes that were requested with the old one.
             let sets_password = change.password_hash.is_some();
             let codes = if sets_password { CodesChange::RemoveAll } else { CodesChange::Remove(purpose) };
-            UserChange { status, codes, ..change }
+            UserChange { status, codes, condition, ..change }
         } else {
             pending.failures += 1;
-            UserChange { codes: CodesChange::Put(purpose, pending), ..UserChange::default() }
+            UserChange { codes: CodesChange::Put(purpose, pending), condition, ..UserChange::default() }
         };
-        // An admin may block the account meanwhile.
-        let change = UserChange { unless_blocked: true, ..change };
         let updated = users.update_user(user.id, change, now).await.map_err(|error| match error {
             SaveUserError::Store(error) => RedeemError::Store(error),
             SaveUserError::EmailTaken | SaveUserError::UsernameTaken => RedeemError::Invalid,
         })?;
-        if !right || updated.is_none() {
-            return Err(RedeemError::Invalid);
-        }
+        let updated = updated.filter(|_| right).ok_or(RedeemError::Invalid)?;
         self.announce_change(user.id);
-        Ok(())
+        Ok(updated)
     }
 }
 

@@ -7,7 +7,7 @@ use super::codes::{RedeemError, digits_mail, generate_digits};
 use super::log_in::{LogIn, LogInError};
 use super::sign_in::{SignIn, SignedIn, username};
 use crate::domain::{AccountStatus, CodePurpose, User};
-use crate::store::{CodesChange, SaveUserError, StoreError, UserChange, UserKey};
+use crate::store::{CodesChange, SaveUserError, StoreError, UserChange, UserCondition, UserKey};
 
 /// Lifetime of a code.
 const LIFETIME: Duration = Duration::from_mins(5);
@@ -41,9 +41,13 @@ impl Accounts {
         // Counted separately: mails that anybody may request must not prevent agents from logging in.
         self.digits.attempt(&email, now).map_err(LogInError::from)?;
         let (code, pending) = generate_digits(LIFETIME, now);
-        let change = UserChange { codes: CodesChange::Put(CodePurpose::LogIn, pending), ..UserChange::default() };
+        // A new password cancels codes that were requested with the former one, so none may follow.
+        let condition = UserCondition { password_hash: user.password_hash.clone(), ..UserCondition::default() };
+        let codes = CodesChange::Put(CodePurpose::LogIn, pending);
+        let change = UserChange { codes, condition, ..UserChange::default() };
         match self.parts.users.update_user(user.id, change, now).await {
-            Ok(_) => {}
+            Ok(Some(_)) => {}
+            Ok(None) => return Err(LogInError::Wrong.into()),
             Err(SaveUserError::Store(error)) => return Err(error.into()),
             Err(SaveUserError::EmailTaken | SaveUserError::UsernameTaken) => return Err(OneTimeCodeError::Wrong),
         }
@@ -61,16 +65,20 @@ impl Accounts {
         purpose: CodePurpose,
         code: &str,
     ) -> Result<SignedIn, OneTimeCodeError> {
+        // As in `log_in`: before the account is read.
+        let now = self.parts.clock.now();
         let user = self.parts.users.find_user(UserKey::Number(number)).await?.ok_or(OneTimeCodeError::Wrong)?;
-        let email = user.email.clone().ok_or(OneTimeCodeError::Wrong)?;
+        self.parts.bans.check_person(user.id).map_err(LogInError::from)?;
+        let email = user.email.ok_or(OneTimeCodeError::Wrong)?;
         let status = (purpose == CodePurpose::VerifyEmail).then_some(AccountStatus::Active);
         let redeemed = self.redeem(&email, purpose, code, UserChange { status, ..UserChange::default() }).await;
-        redeemed.map_err(|error| match error {
+        let user = redeemed.map_err(|error| match error {
             RedeemError::Invalid => OneTimeCodeError::Wrong,
             RedeemError::Store(error) => error.into(),
         })?;
-        let now = self.parts.clock.now();
-        let user = self.parts.users.user(user.id).await?.ok_or(OneTimeCodeError::Wrong)?;
+        if user.status != AccountStatus::Active {
+            return Err(OneTimeCodeError::Wrong);
+        }
         let tokens = self.parts.tokens.issue_pair(&user, username(&user), now);
         Ok(SignedIn { user, tokens })
     }
@@ -141,6 +149,20 @@ mod tests {
         assert_eq!(signed_in.user.id, ada.id, "the digits are as good as before");
         desk.accounts.mail_one_time_code(ask("ada@x.test")).await.unwrap();
         desk.mailed("log in: ").await;
+    }
+
+    #[tokio::test]
+    async fn only_an_active_account_that_is_not_banned_gets_tokens() {
+        let mut desk = Fixture::new();
+        let ada = desk.account("ada@x.test", Role::Admin, AccountStatus::Active).await;
+        for status in [AccountStatus::Blocked, AccountStatus::Unverified] {
+            desk.accounts.mail_one_time_code(ask("ada@x.test")).await.unwrap();
+            let code: String = desk.mailed("log in: ").await.chars().take(6).collect();
+            desk.set_status(ada.id, status).await;
+            let refused = desk.accounts.redeem_one_time_code(ada.number, CodePurpose::LogIn, &code).await;
+            assert!(matches!(refused, Err(OneTimeCodeError::Wrong)), "{status:?}: {refused:?}");
+            desk.set_status(ada.id, AccountStatus::Active).await;
+        }
     }
 
     #[tokio::test]

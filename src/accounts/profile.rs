@@ -4,8 +4,8 @@ use super::fields::{Name, NewPassword, Username};
 use super::log_in::{LogIn, LogInError};
 use super::sign_in::{SignedIn, username};
 use super::{Accounts, store_error};
-use crate::domain::{BirthDate, Profile, User};
-use crate::store::{CodesChange, SaveUserError, StoreError, UserChange};
+use crate::domain::{BirthDate, User};
+use crate::store::{CodesChange, ProfileChange, SaveUserError, StoreError, UserChange, UserCondition};
 
 /// Why an account was not changed.
 #[derive(Debug, thiserror::Error)]
@@ -51,8 +51,8 @@ impl Accounts {
     /// # Errors
     /// [`ChangeProfileError`].
     pub async fn change_username(&self, user: &User, username: Username) -> Result<User, ChangeProfileError> {
-        let profile = Profile { username: Some(username.into_string()), ..user.profile.clone() };
-        let change = UserChange { profile: Some(profile), ..UserChange::default() };
+        let profile = ProfileChange { username: Some(username.into_string()), ..ProfileChange::default() };
+        let change = UserChange { profile, ..UserChange::default() };
         let updated = self.parts.users.update_user(user.id, change, self.parts.clock.now()).await?;
         self.announce_change(user.id);
         Ok(updated.unwrap_or_else(|| user.clone()))
@@ -63,16 +63,13 @@ impl Accounts {
     /// # Errors
     /// [`StoreError`] if the store fails.
     pub async fn change_details(&self, user: &User, details: ProfileDetails) -> Result<User, StoreError> {
-        let before = user.profile.clone();
-        let given = details.name.as_ref().and_then(Name::parts).cloned();
-        let profile = Profile {
-            name_parts: given.or(before.name_parts),
-            phone: details.phone.unwrap_or(before.phone),
-            birth_date: details.birth_date.or(before.birth_date),
-            ..user.profile.clone()
+        let profile = ProfileChange {
+            name_parts: details.name.as_ref().and_then(Name::parts).cloned(),
+            phone: details.phone,
+            birth_date: details.birth_date,
+            ..ProfileChange::default()
         };
-        let name = details.name.map(Name::into_string);
-        let change = UserChange { name, profile: Some(profile), ..UserChange::default() };
+        let change = UserChange { name: details.name.map(Name::into_string), profile, ..UserChange::default() };
         let updated = self.parts.users.update_user(user.id, change, self.parts.clock.now()).await;
         let updated = updated.map_err(store_error)?;
         self.announce_change(user.id);
@@ -91,9 +88,13 @@ impl Accounts {
         new: NewPassword,
     ) -> Result<SignedIn, ChangeProfileError> {
         let email = user.email.clone().ok_or(LogInError::Wrong)?;
-        self.check_password(LogIn { email, password: present, from: None }).await?;
+        let checked = self.check_password(LogIn { email, password: present, from: None }).await?;
         let hash = self.parts.passwords.hash(new.into_string()).await.map_err(LogInError::from)?;
-        let change = UserChange { password_hash: Some(hash), codes: CodesChange::RemoveAll, ..UserChange::default() };
+        // The owner may choose a new password, or be blocked, while somebody with the former one gets here.
+        let condition =
+            UserCondition { unless_blocked: true, password_hash: checked.password_hash, ..UserCondition::default() };
+        let codes = CodesChange::RemoveAll;
+        let change = UserChange { password_hash: Some(hash), codes, condition, ..UserChange::default() };
         let now = self.parts.clock.now();
         let updated = self.parts.users.update_user(user.id, change, now).await?;
         let user = updated.ok_or(LogInError::Wrong)?;
@@ -108,6 +109,7 @@ mod tests {
     use super::*;
     use crate::accounts::forgot_password::ForgotPassword;
     use crate::accounts::testing::Fixture;
+    use crate::domain::Profile;
     use crate::domain::{AccountStatus, Role};
 
     fn ask(password: &str) -> LogIn {
@@ -161,6 +163,21 @@ mod tests {
         assert_eq!(desk.user(ann.id).await.profile, Profile::default());
         change(&ann, "annie").await.unwrap();
         assert_eq!(desk.user(ann.id).await.profile.username.as_deref(), Some("annie"));
+    }
+
+    #[tokio::test]
+    async fn requests_that_change_different_details_do_not_overwrite_each_other() {
+        let desk = Fixture::new();
+        let ann = desk.account("ann@x.test", Role::Customer, AccountStatus::Active).await;
+        let phone = ProfileDetails { phone: Some("+49 1".into()), ..ProfileDetails::default() };
+        let born = ProfileDetails { birth_date: Some("1990-02-28".parse().unwrap()), ..ProfileDetails::default() };
+        for details in [phone, born] {
+            desk.accounts.change_details(&ann, details).await.unwrap();
+        }
+        desk.accounts.change_username(&ann, Username::parse("annie").unwrap()).await.unwrap();
+        let Profile { username, phone, birth_date, .. } = desk.user(ann.id).await.profile;
+        assert_eq!((username.as_deref(), phone.as_str()), (Some("annie"), "+49 1"));
+        assert!(birth_date.is_some());
     }
 
     #[tokio::test]

@@ -36,8 +36,10 @@ impl Accounts {
     /// [`RefreshError`].
     #[tracing::instrument(name = "accounts.refresh", skip_all)]
     pub async fn refresh(&self, token: &str) -> Result<SignedIn, RefreshError> {
+        // As in `log_in`: before the account is read.
+        let now = self.parts.clock.now();
         let user = self.holder_of(token).await?.user;
-        let tokens = self.parts.tokens.issue_pair(&user, username(&user), self.parts.clock.now());
+        let tokens = self.parts.tokens.issue_pair(&user, username(&user), now);
         Ok(SignedIn { user, tokens })
     }
 

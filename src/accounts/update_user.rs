@@ -4,7 +4,7 @@ use super::Accounts;
 use super::fields::{Name, NewPassword};
 use crate::auth::PasswordError;
 use crate::domain::{AccountStatus, Email, Role, User, UserId};
-use crate::store::{CodesChange, SaveUserError, SessionsChange, StoreError, UserChange};
+use crate::store::{CodesChange, SaveUserError, StoreError, UserChange};
 
 /// A request to change an account; `None` leaves a field as it is.
 #[derive(Debug)]
@@ -71,9 +71,7 @@ impl Accounts {
             role: ask.role,
             status: ask.status,
             codes: if voids_codes { CodesChange::RemoveAll } else { CodesChange::Keep },
-            profile: None,
-            sessions: SessionsChange::Keep,
-            unless_blocked: false,
+            ..UserChange::default()
         };
         let updated = self.parts.users.update_user(ask.id, change, self.parts.clock.now()).await;
         let user = updated.map_err(|error| match error {

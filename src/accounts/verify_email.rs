@@ -22,7 +22,7 @@ impl Accounts {
     #[tracing::instrument(name = "accounts.verify_email", skip_all)]
     pub async fn verify_email(&self, ask: VerifyEmail) -> Result<(), RedeemError> {
         let change = UserChange { status: Some(AccountStatus::Active), ..UserChange::default() };
-        self.redeem(&ask.email, CodePurpose::VerifyEmail, &ask.code, change).await
+        self.redeem(&ask.email, CodePurpose::VerifyEmail, &ask.code, change).await.map(drop)
     }
 }
 

@@ -4,7 +4,7 @@ use super::codes::digest;
 use super::{Accounts, store_error};
 use crate::domain::{AccountStatus, PendingCodes, Profile, Role, User, UserId};
 use crate::limits::StillBanned;
-use crate::store::{NewUser, StoreError, UserChange, UserKey};
+use crate::store::{NewUser, ProfileChange, StoreError, UserChange, UserKey};
 
 /// The name of a visitor who enters none.
 pub const ANONYMOUS: &str = "Anonymous";
@@ -99,14 +99,12 @@ impl Accounts {
     pub async fn change_visitor(&self, user: &User, details: VisitorDetails) -> Result<(), StoreError> {
         let name = details.name.filter(|_| user.email.is_none());
         let name = name.map(|name| if name.is_empty() { ANONYMOUS.to_owned() } else { name });
-        let profile = Profile {
-            contact_email: details.email.unwrap_or_else(|| user.profile.contact_email.clone()),
-            phone: details.phone.unwrap_or_else(|| user.profile.phone.clone()),
-            ..user.profile.clone()
-        };
         let is_named = name.is_some();
-        if is_named || profile != user.profile {
-            let change = UserChange { name, profile: Some(profile), ..UserChange::default() };
+        let contact_email = details.email.filter(|email| *email != user.profile.contact_email);
+        let phone = details.phone.filter(|phone| *phone != user.profile.phone);
+        if is_named || contact_email.is_some() || phone.is_some() {
+            let profile = ProfileChange { contact_email, phone, ..ProfileChange::default() };
+            let change = UserChange { name, profile, ..UserChange::default() };
             self.parts.users.update_user(user.id, change, self.parts.clock.now()).await.map_err(store_error)?;
         }
         if is_named {
@@ -120,9 +118,41 @@ impl Accounts {
     /// # Errors
     /// [`StoreError`] if the store fails.
     pub async fn end_session(&self, visitor: &User) -> Result<(), StoreError> {
-        let profile = Profile { session: None, ..visitor.profile.clone() };
-        let change = UserChange { profile: Some(profile), ..UserChange::default() };
+        let profile = ProfileChange { ends_session: true, ..ProfileChange::default() };
+        let change = UserChange { profile, ..UserChange::default() };
         self.parts.users.update_user(visitor.id, change, self.parts.clock.now()).await.map_err(store_error)?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::accounts::testing::Fixture;
+
+    fn details(phone: &str) -> VisitorDetails {
+        VisitorDetails { phone: Some(phone.to_owned()), ..VisitorDetails::default() }
+    }
+
+    #[tokio::test]
+    async fn details_of_a_request_that_began_before_a_log_in_do_not_bring_the_ended_session_back() {
+        let desk = Fixture::new();
+        let NewVisitor { user, secret } = desk.accounts.new_visitor(VisitorDetails::default()).await.unwrap();
+        desk.accounts.end_session(&user).await.unwrap();
+        desk.accounts.change_visitor(&user, details("+49 1")).await.unwrap();
+        assert!(desk.accounts.visitor(&secret).await.unwrap().is_none());
+        assert_eq!(desk.user(user.id).await.profile.phone, "+49 1");
+    }
+
+    #[tokio::test]
+    async fn requests_that_change_different_details_do_not_overwrite_each_other() {
+        let desk = Fixture::new();
+        let NewVisitor { user, .. } = desk.accounts.new_visitor(VisitorDetails::default()).await.unwrap();
+        let email = VisitorDetails { email: Some("ann@x.test".into()), ..VisitorDetails::default() };
+        for details in [email, details("+49 1")] {
+            desk.accounts.change_visitor(&user, details).await.unwrap();
+        }
+        let profile = desk.user(user.id).await.profile;
+        assert_eq!((profile.contact_email.as_str(), profile.phone.as_str()), ("ann@x.test", "+49 1"));
     }
 }

@@ -1,7 +1,8 @@
 //! The contract of `Maintenance`: a store is filled, copied into another, and copied again.
 
 use super::{
-    Appended, DeliveredCursor, MovedCursors, NewUser, OpenStore, Receipt, RestoreError, SessionsChange, UserChange,
+    Appended, DeliveredCursor, MovedCursors, NewUser, OpenStore, ProfileChange, Receipt, RestoreError, SessionsChange,
+    UserChange,
 };
 use crate::domain::{
     AccountStatus, Attachment, Conversation, ConversationId, DeskId, Draft, DraftKind, Entry, Members, MessageBody,
@@ -48,7 +49,7 @@ async fn add_user(store: &OpenStore, n: u8, role: Role) {
         role,
         status: AccountStatus::Active,
         pending_codes: PendingCodes::new(),
-        profile: Profile::default(),
+        profile: Profile { session: (n == 2).then(|| "digest".into()), ..Profile::default() },
         at: START,
     };
     store.stores().users.create_user(new).await.unwrap();
@@ -100,19 +101,16 @@ pub(crate) async fn fill(store: &OpenStore) -> Conversation {
     let cursor = ReceiptCursor { sent: Seq::new(5), delivered: Seq::new(4) };
     let receipts = vec![Receipt { conversation: ann.id, side: Side::Desk, cursor }];
     conversations.advance_cursors(MovedCursors { delivered, receipts }).await.unwrap();
-    add_profiles(store).await;
+    add_profile(store).await;
     end_sessions(store).await;
     ann
 }
 
-/// Adds profiles, and a `googleId` as the replaced server stored it.
-async fn add_profiles(store: &OpenStore) {
-    let ann = Profile { username: Some("ann".into()), phone: "1".into(), ..Profile::default() };
-    let visitor = Profile { session: Some("digest".into()), ..Profile::default() };
-    for (n, profile) in [(1, ann), (2, visitor)] {
-        let change = UserChange { profile: Some(profile), ..UserChange::default() };
-        store.stores().users.update_user(someone(n), change, START).await.unwrap();
-    }
+/// Adds a profile, and a `googleId` as the replaced server stored it.
+async fn add_profile(store: &OpenStore) {
+    let profile = ProfileChange { username: Some("ann".into()), phone: Some("1".into()), ..ProfileChange::default() };
+    let change = UserChange { profile, ..UserChange::default() };
+    store.stores().users.update_user(someone(1), change, START).await.unwrap();
     store.maintenance().unwrap().restore_google_id(someone(2), "1122334455").await.unwrap();
 }
 

@@ -23,12 +23,14 @@ pub mod mongo;
 mod page;
 mod people;
 pub mod sqlite;
+mod user_change;
 
 pub use location::{DEFAULT_DATABASE, OpenStore, StoreLocation, StoreLocationError};
 pub use maintenance::{Maintenance, MalformedRecord, RestoreError};
 pub use page::{MAX_PAGE, MAX_PAGE_BYTES, page_bytes};
 pub(crate) use page::{Page, is_last_page};
 pub use people::*;
+pub use user_change::*;
 
 /// Why the store failed.
 #[derive(Debug, thiserror::Error)]

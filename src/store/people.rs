@@ -2,10 +2,9 @@
 
 use async_trait::async_trait;
 
-use super::StoreError;
+use super::{StoreError, UserChange};
 use crate::domain::{
-    AccountStatus, Ban, Banned, CodePurpose, DeskId, Email, PendingCode, PendingCodes, Profile, Role, Sessions,
-    Timestamp, TokenDigest, User, UserId,
+    AccountStatus, Ban, Banned, DeskId, Email, PendingCodes, Profile, Role, Sessions, Timestamp, User, UserId,
 };
 
 /// Why an account could not be created or changed.
@@ -65,86 +64,6 @@ impl NewUser {
     }
 }
 
-/// A change of an account; `None` leaves a field as it is.
-#[derive(Debug, Clone, Default)]
-pub struct UserChange {
-    /// A new name.
-    pub name: Option<String>,
-    /// A new address.
-    pub email: Option<Email>,
-    /// A new password hash.
-    pub password_hash: Option<String>,
-    /// A new role.
-    pub role: Option<Role>,
-    /// A new status.
-    pub status: Option<AccountStatus>,
-    /// How the pending codes change.
-    pub codes: CodesChange,
-    /// A new profile, in place of the whole one.
-    pub profile: Option<Profile>,
-    /// Which tokens are revoked. A new password, and any status but active, revoke all of them.
-    pub sessions: SessionsChange,
-    /// Changes nothing, as if there were no such account, if it is blocked.
-    pub unless_blocked: bool,
-}
-
-impl UserChange {
-    /// Which tokens this change revokes.
-    pub(crate) fn ended_sessions(&self) -> SessionsChange {
-        let shuts_out = self.status.is_some_and(|status| status != AccountStatus::Active);
-        if self.password_hash.is_some() || shuts_out { SessionsChange::EndAll } else { self.sessions }
-    }
-}
-
-/// Which tokens of an account are revoked.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum SessionsChange {
-    /// None.
-    #[default]
-    Keep,
-    /// All that were issued so far.
-    EndAll,
-    /// This one, which expires then.
-    EndOne(TokenDigest, Timestamp),
-}
-
-impl SessionsChange {
-    /// Applies the change.
-    pub(crate) fn make(self, sessions: &mut Sessions, at: Timestamp) {
-        match self {
-            Self::Keep => {}
-            Self::EndAll => sessions.end_all(at),
-            Self::EndOne(token, until) => sessions.end_one(token, until, at),
-        }
-    }
-}
-
-/// A change of an account's pending codes.
-#[derive(Debug, Clone, Default)]
-pub enum CodesChange {
-    /// Nothing.
-    #[default]
-    Keep,
-    /// Sets the code for a purpose, in place of an earlier one.
-    Put(CodePurpose, PendingCode),
-    /// Removes the code for a purpose.
-    Remove(CodePurpose),
-    /// Removes all codes.
-    RemoveAll,
-}
-
-impl CodesChange {
-    /// Applies the change.
-    pub(crate) fn make(self, codes: &mut PendingCodes) {
-        match self {
-            Self::Keep => {}
-            Self::Put(purpose, code) => drop(codes.insert(purpose, code)),
-            Self::Remove(purpose) => drop(codes.remove(&purpose)),
-            Self::RemoveAll => codes.clear(),
-        }
-    }
-}
-
 /// One page of accounts, oldest first.
 #[derive(Debug, Clone)]
 pub struct UserPage {
@@ -178,7 +97,8 @@ pub trait UserStore: Send + Sync + 'static {
     async fn users(&self, ids: &[UserId]) -> Result<Vec<User>, StoreError>;
     /// The account with this key.
     async fn find_user(&self, key: UserKey<'_>) -> Result<Option<User>, StoreError>;
-    /// Changes an account, and returns it as it is then; `None` if there is none.
+    /// Changes an account, and returns it as it is then; `None` if there is none, or if the change's condition does not hold. The condition
+    /// is checked and the change is made in one step, also with several processes on one store.
     async fn update_user(&self, id: UserId, change: UserChange, at: Timestamp) -> Result<Option<User>, SaveUserError>;
     /// Deletes an account; its messages stay. Returns whether there was one.
     async fn delete_user(&self, id: UserId) -> Result<bool, StoreError>;

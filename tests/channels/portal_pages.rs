@@ -1,7 +1,7 @@
 //! The portal's pages: their forms, and their socket before they know their room.
 
-use deskline::domain::{Clock as _, Profile, Role, SystemClock};
-use deskline::store::UserChange;
+use deskline::domain::{Clock as _, Role, SystemClock};
+use deskline::store::{ProfileChange, UserChange};
 use serde_json::{Value, json};
 
 use crate::harness::{TestServer, Who};
@@ -37,7 +37,7 @@ async fn a_forgotten_password_is_reset_with_digits_and_errors_are_shown() {
 async fn an_admin_logs_in_with_a_username_of_digits() {
     let server = TestServer::start().await;
     let ada = server.account("Ada", "ada@x.test", Role::Admin).await;
-    let profile = Some(Profile { username: Some("9999999999".into()), ..Profile::default() });
+    let profile = ProfileChange { username: Some("9999999999".into()), ..ProfileChange::default() };
     let change = UserChange { profile, ..UserChange::default() };
     server.stores.users.update_user(ada.id, change, SystemClock.now()).await.unwrap();
     let credentials = json!({"username": "9999999999", "password": "secret-1"});

@@ -2,7 +2,9 @@
 
 use super::{START, later, someone};
 use crate::domain::{AccountStatus, CodePurpose, DeskId, NameParts, PendingCode, PendingCodes, Profile, Role, User};
-use crate::store::{CodesChange, NewUser, SaveUserError, Stores, UserChange, UserKey};
+use crate::store::{
+    CodesChange, NewUser, ProfileChange, SaveUserError, SessionsChange, Stores, UserChange, UserCondition, UserKey,
+};
 
 pub(super) fn account(n: u8, email: &str, role: Role) -> NewUser {
     NewUser {
@@ -107,8 +109,8 @@ pub(crate) async fn a_change_that_spares_blocked_accounts_changes_all_others(sto
     {
         let set = UserChange { status: Some(status), ..UserChange::default() };
         stores.users.update_user(someone(1), set, later(1)).await.unwrap();
-        let activate =
-            UserChange { status: Some(AccountStatus::Active), unless_blocked: true, ..UserChange::default() };
+        let condition = UserCondition { unless_blocked: true, ..UserCondition::default() };
+        let activate = UserChange { status: Some(AccountStatus::Active), condition, ..UserChange::default() };
         let changed = stores.users.update_user(someone(1), activate, later(2)).await.unwrap();
         assert_eq!(changed.map(|user| user.status), is_changed.then_some(AccountStatus::Active), "{status:?}");
     }
@@ -159,13 +161,14 @@ pub(crate) async fn accounts_are_found_by_session_and_username(stores: Stores) {
         assert_eq!(find(nobody).await, None);
     }
 
-    let change = |profile: &Profile| UserChange { profile: Some(profile.clone()), ..UserChange::default() };
+    let change = |profile| UserChange { profile, ..UserChange::default() };
+    let named = |name: &str| change(ProfileChange { username: Some(name.into()), ..ProfileChange::default() });
+    let stolen = users.update_user(someone(2), named("ann"), START).await;
+    assert!(matches!(stolen, Err(SaveUserError::UsernameTaken)));
     for taken in [
         Profile { username: Some("ann".into()), ..Profile::default() },
         Profile { session: Some("digest".into()), ..Profile::default() },
     ] {
-        let stolen = users.update_user(someone(2), change(&taken), START).await;
-        assert!(matches!(stolen, Err(SaveUserError::UsernameTaken)));
         let refused = users.create_user(NewUser { profile: taken, ..account(4, "4@x.test", Role::Customer) }).await;
         assert!(matches!(refused, Err(SaveUserError::UsernameTaken)));
         assert_eq!(users.user(someone(4)).await.unwrap(), None, "nothing of a refused account is stored");
@@ -182,15 +185,108 @@ pub(crate) async fn accounts_are_found_by_session_and_username(stores: Stores) {
         profile,
         "it does not change"
     );
-    let changed = Profile { username: None, session: None, ..profile };
-    let ann = users.update_user(ann.id, change(&changed), START).await.unwrap().unwrap();
-    assert_eq!((&ann.profile, find(UserKey::Session("digest")).await), (&changed, None));
+    let end = ProfileChange { ends_session: true, ..ProfileChange::default() };
+    let ann = users.update_user(ann.id, change(end), START).await.unwrap().unwrap();
+    let without_session = Profile { session: None, ..profile };
+    assert_eq!((&ann.profile, find(UserKey::Session("digest")).await), (&without_session, None));
     assert_eq!(users.users(&[ann.id]).await.unwrap(), std::slice::from_ref(&ann));
-    let emptied = users.update_user(ann.id, change(&Profile::default()), START).await.unwrap().unwrap();
-    assert_eq!((&emptied.profile, users.user(ann.id).await.unwrap()), (&Profile::default(), Some(emptied.clone())));
-    let again = Profile { username: Some("ann".into()), ..Profile::default() };
-    users.update_user(someone(2), change(&again), START).await.unwrap();
+    users.update_user(ann.id, named("una"), START).await.unwrap();
+    users.update_user(someone(2), named("ann"), START).await.unwrap();
     users.delete_user(someone(2)).await.unwrap();
     assert_eq!(find(UserKey::Username("ann")).await, None);
-    users.update_user(someone(3), change(&again), START).await.unwrap();
+    users.update_user(someone(3), named("ann"), START).await.unwrap();
+}
+
+pub(crate) async fn concurrent_changes_of_a_profile_keep_each_other(stores: Stores) {
+    let session = Profile { session: Some("digest".into()), ..Profile::default() };
+    let visitor = NewUser { email: None, profile: session, ..account(1, "-@-", Role::Customer) };
+    stores.users.create_user(visitor).await.unwrap();
+    let born = "1990-02-28".parse().unwrap();
+    let changes = [
+        ProfileChange { username: Some("ann".into()), ..ProfileChange::default() },
+        ProfileChange { name_parts: Some(NameParts::new("Ann", "Lee")), ..ProfileChange::default() },
+        ProfileChange { contact_email: Some("ann@x.test".into()), ..ProfileChange::default() },
+        ProfileChange { phone: Some("1".into()), ..ProfileChange::default() },
+        ProfileChange { birth_date: Some(born), ..ProfileChange::default() },
+        ProfileChange { ends_session: true, ..ProfileChange::default() },
+    ];
+    let changing = changes.map(|profile| {
+        let users = stores.users.clone();
+        let change = UserChange { profile, ..UserChange::default() };
+        tokio::spawn(async move { users.update_user(someone(1), change, later(1)).await.unwrap().unwrap() })
+    });
+    for done in changing {
+        done.await.unwrap();
+    }
+    let expected = Profile {
+        username: Some("ann".into()),
+        name_parts: Some(NameParts::new("Ann", "Lee")),
+        contact_email: "ann@x.test".into(),
+        phone: "1".into(),
+        birth_date: Some(born),
+        session: None,
+    };
+    assert_eq!(stores.users.user(someone(1)).await.unwrap().unwrap().profile, expected);
+    assert_eq!(stores.users.find_user(UserKey::Session("digest")).await.unwrap(), None);
+}
+
+pub(crate) async fn an_account_changes_only_if_the_condition_holds(stores: Stores) {
+    let code = |failures| PendingCode { digest: "right".into(), expires_at: later(60), failures };
+    let new = NewUser {
+        password_hash: Some("$hash".into()),
+        pending_codes: PendingCodes::from([(CodePurpose::LogIn, code(1))]),
+        ..account(1, "ann@x.test", Role::Agent)
+    };
+    stores.users.create_user(new).await.unwrap();
+    let has_code = |purpose, code| UserCondition { code: Some((purpose, code)), ..UserCondition::default() };
+    let has_email = |email: &str| UserCondition { email: Some(email.parse().unwrap()), ..UserCondition::default() };
+    let has_hash = |hash: &str| UserCondition { password_hash: Some(hash.into()), ..UserCondition::default() };
+    let other = PendingCode { digest: "other".into(), ..code(1) };
+    for (condition, holds) in [
+        (UserCondition::default(), true),
+        (has_email("ann@x.test"), true),
+        (has_email("bob@x.test"), false),
+        (has_hash("$hash"), true),
+        (has_hash("$other"), false),
+        (has_code(CodePurpose::LogIn, code(1)), true),
+        (has_code(CodePurpose::LogIn, code(2)), false),
+        (has_code(CodePurpose::LogIn, other), false),
+        (has_code(CodePurpose::ResetPassword, code(1)), false),
+        (UserCondition { password_hash: Some("$other".into()), ..has_email("ann@x.test") }, false),
+    ] {
+        for sessions in [SessionsChange::Keep, SessionsChange::EndAll] {
+            let before = stores.users.user(someone(1)).await.unwrap().unwrap();
+            let change = UserChange {
+                name: Some("Una".into()),
+                sessions,
+                condition: condition.clone(),
+                ..UserChange::default()
+            };
+            let changed = stores.users.update_user(someone(1), change, later(1)).await.unwrap();
+            assert_eq!(changed.is_some(), holds, "{condition:?}");
+            let expected = changed.unwrap_or(before);
+            assert_eq!(stores.users.user(someone(1)).await.unwrap(), Some(expected), "{condition:?}");
+        }
+    }
+}
+
+pub(crate) async fn a_code_is_redeemed_once_however_many_try(stores: Stores) {
+    let code = PendingCode { digest: "right".into(), expires_at: later(60), failures: 0 };
+    let pending_codes = PendingCodes::from([(CodePurpose::LogIn, code.clone())]);
+    stores.users.create_user(NewUser { pending_codes, ..account(1, "ann@x.test", Role::Agent) }).await.unwrap();
+    let redeeming: Vec<_> = (0..20)
+        .map(|_| {
+            let users = stores.users.clone();
+            let condition =
+                UserCondition { code: Some((CodePurpose::LogIn, code.clone())), ..UserCondition::default() };
+            let codes = CodesChange::Remove(CodePurpose::LogIn);
+            let change = UserChange { codes, condition, ..UserChange::default() };
+            tokio::spawn(async move { users.update_user(someone(1), change, later(1)).await.unwrap().is_some() })
+        })
+        .collect();
+    let mut redeemed = 0;
+    for one in redeeming {
+        redeemed += usize::from(one.await.unwrap());
+    }
+    assert_eq!(redeemed, 1);
 }

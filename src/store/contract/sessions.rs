@@ -42,6 +42,22 @@ pub(crate) async fn tokens_are_ended_one_by_one_and_all_at_once(stores: Stores) 
     }
 }
 
+pub(crate) async fn all_tokens_are_ended_as_often_as_it_is_requested_at_once(stores: Stores) {
+    stores.users.create_user(account(1, "ann@x.test", Role::Customer)).await.unwrap();
+    let ending = [(); 5].map(|()| {
+        let users = stores.users.clone();
+        let change = UserChange { sessions: SessionsChange::EndAll, ..UserChange::default() };
+        tokio::spawn(async move { users.update_user(someone(1), change, later(1)).await.unwrap().unwrap() })
+    });
+    let mut starts = Vec::new();
+    for ended in ending {
+        starts.push(ended.await.unwrap().sessions.valid_from);
+    }
+    starts.sort_unstable();
+    // A token that was issued between two of them is not valid after the second one.
+    assert_eq!(starts, (1..=5).map(|n| later(1).seconds() + n).collect::<Vec<_>>());
+}
+
 pub(crate) async fn a_new_password_and_a_block_end_all_tokens(stores: Stores) {
     stores.users.create_user(account(1, "ann@x.test", Role::Customer)).await.unwrap();
     let status = |status| UserChange { status: Some(status), ..UserChange::default() };

@@ -14,7 +14,7 @@ use super::documents::USERS;
 use super::updates::{Scope, Update};
 use super::{Shared, queries};
 use crate::domain::{NameParts, Profile, UserId};
-use crate::store::{MAX_PAGE, StoreError};
+use crate::store::{MAX_PAGE, ProfileChange, StoreError};
 
 /// Where earlier versions stored them, by user id.
 const SUPERSEDED: &str = "profiles";
@@ -62,6 +62,28 @@ pub(super) fn written(profile: &Profile) -> Option<Document> {
     put("birthDate", profile.birth_date.map(|date| date.to_string()));
     put("session", profile.session.clone());
     Some(document)
+}
+
+/// Adds a change to the fields that an update sets and removes. Each part of the profile has its own field.
+pub(super) fn add_change(change: ProfileChange, set: &mut Document, unset: &mut Document) {
+    let ProfileChange { username, name_parts, contact_email, phone, birth_date, ends_session } = change;
+    let (first, last) = name_parts.map(|NameParts { first, last }| (first, last)).unzip();
+    let changed = [
+        ("username", username),
+        ("firstName", first),
+        ("lastName", last),
+        ("contactEmail", contact_email),
+        ("phone", phone),
+        ("birthDate", birth_date.map(|date| date.to_string())),
+    ];
+    for (field, value) in changed {
+        if let Some(value) = value {
+            set.insert(format!("{PROFILE}.{field}"), value);
+        }
+    }
+    if ends_session {
+        unset.insert(format!("{PROFILE}.session"), "");
+    }
 }
 
 /// A document of the superseded collection.

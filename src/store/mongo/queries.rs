@@ -7,8 +7,10 @@ use bson::{Bson, DateTime, Document, Uuid, doc};
 
 use super::documents::{int, object_id, projection, side_to_int};
 use crate::domain::{
-    AccountStatus, ClientMessageId, ConversationId, Email, Members, MessageId, Role, Seq, Side, Summary, UserId,
+    AccountStatus, ClientMessageId, ConversationId, Email, Members, MessageId, PendingCode, Role, Seq, Side, Summary,
+    UserId,
 };
+use crate::store::UserCondition;
 
 /// Lower than every id. A range above it means "is an id", and unlike `$ne` it is served by an index.
 const NO_ID: ObjectId = ObjectId::from_bytes([0; 12]);
@@ -270,9 +272,31 @@ pub(super) fn user(id: UserId) -> Document {
     doc! { "_id": object_id(id.bytes()) }
 }
 
-/// An account, unless it is blocked: an unknown status is read as blocked, a missing one as unverified.
-pub(super) fn user_unless_blocked(id: UserId) -> Document {
-    doc! { "_id": object_id(id.bytes()), "status": { "$in": [AccountStatus::Unverified.word(), AccountStatus::Active.word(), Bson::Null] } }
+/// An account, if this holds for it.
+pub(super) fn user_if(id: UserId, condition: &UserCondition) -> Document {
+    let UserCondition { unless_blocked, email, password_hash, code } = condition;
+    let mut which = user(id);
+    if *unless_blocked {
+        // An unknown status is read as blocked, a missing one as unverified.
+        let usable = [AccountStatus::Unverified.word().into(), AccountStatus::Active.word().into(), Bson::Null];
+        which.insert("status", doc! { "$in": usable.to_vec() });
+    }
+    if let Some(email) = email {
+        which.insert("email", email.as_str());
+    }
+    if let Some(hash) = password_hash {
+        which.insert("password", hash);
+    }
+    if let Some((purpose, PendingCode { digest, failures, .. })) = code {
+        let field = format!("codes.{}", purpose.word());
+        let current = doc! { format!("{field}.digest"): digest, format!("{field}.failures"): i64::from(*failures) };
+        // An earlier version stored one code only, in another place.
+        let only = doc! {
+            field: null, "code.purpose": purpose.word(), "code.digest": digest, "code.failures": i64::from(*failures),
+        };
+        which.insert("$or", vec![current, only]);
+    }
+    which
 }
 
 /// An account that has no number yet.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bson::{DateTime, Document, doc};
+use bson::{Bson, DateTime, Document, doc};
 
 use super::documents::{date, time};
 use crate::domain::Sessions;
@@ -17,6 +17,14 @@ const ENDED: &str = "endedTokens";
 pub(super) fn read(valid_from: i64, ended: &BTreeMap<String, DateTime>) -> Sessions {
     let ended = ended.iter().filter_map(|(digest, until)| Some((digest.parse().ok()?, time(*until)))).collect();
     Sessions { valid_from, ended }
+}
+
+/// Matches accounts whose tokens are valid from the same second.
+pub(super) fn same_start(sessions: &Sessions) -> Document {
+    match sessions.valid_from {
+        0 => doc! { VALID_FROM: { "$in": [0, Bson::Null] } },
+        from => doc! { VALID_FROM: from },
+    }
 }
 
 /// The fields, for an account that is written as a whole.

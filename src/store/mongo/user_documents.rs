@@ -8,7 +8,9 @@ use serde::Deserialize;
 use super::documents::{USERS, date, int, object_id, time, whole};
 use super::profiles::{self, PROFILE, ProfileDocument};
 use super::{malformed_accounts, session_documents};
-use crate::domain::{AccountStatus, CodePurpose, Email, PendingCode, PendingCodes, Role, Timestamp, User, UserId};
+use crate::domain::{
+    AccountStatus, CodePurpose, Email, PendingCode, PendingCodes, Role, Sessions, Timestamp, User, UserId,
+};
 use crate::store::{CodesChange, NewUser, StoreError, UserChange};
 
 /// An account, written by the old server or by us.
@@ -65,6 +67,11 @@ impl UserDocument {
     /// `None` if it cannot be a user id; the document is not an account then.
     pub(super) fn id(&self) -> Option<UserId> {
         self.id.as_object_id().map(|id| UserId::from_bytes(id.bytes()))
+    }
+
+    /// Which tokens are revoked.
+    pub(super) fn sessions(&self) -> Sessions {
+        session_documents::read(self.sessions_valid_from, &self.ended_tokens)
     }
 
     /// The id as it is stored, for log lines.
@@ -176,7 +183,7 @@ impl TryFrom<UserDocument> for User {
             password_hash,
             role,
             pending_codes: pending_codes.ok_or_else(unreadable)?,
-            sessions: session_documents::read(document.sessions_valid_from, &document.ended_tokens),
+            sessions: document.sessions(),
             profile: document.profile.into(),
             created_at,
             updated_at: updated_at.unwrap_or(created_at),
@@ -252,12 +259,7 @@ pub(super) fn changed(change: UserChange, at: Timestamp) -> Document {
         CodesChange::Remove(purpose) => drop(unset.insert(place(purpose), "")),
         CodesChange::RemoveAll => drop(unset.insert("codes", "")),
     }
-    if let Some(profile) = change.profile {
-        match profiles::written(&profile) {
-            Some(profile) => drop(set.insert(PROFILE, profile)),
-            None => drop(unset.insert(PROFILE, "")),
-        }
-    }
+    profiles::add_change(change.profile, &mut set, &mut unset);
     let mut update = doc! { "$set": set };
     if !unset.is_empty() {
         update.insert("$unset", unset);

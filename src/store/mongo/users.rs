@@ -1,7 +1,7 @@
 //! Implements the port for accounts.
 
 use async_trait::async_trait;
-use bson::doc;
+use bson::{Document, doc};
 use futures_util::{FutureExt as _, StreamExt, TryStreamExt, stream};
 use mongodb::options::ReturnDocument;
 
@@ -70,7 +70,10 @@ impl Shared {
         let document = new_user(&new, number);
         match self.users.clone_with_type().insert_one(document).await {
             Ok(_) => Ok(new.numbered(number)),
-            Err(error) => Err(self.save_error(error, new.id, Some(&new.profile)).await),
+            Err(error) => {
+                let Profile { username, session, .. } = &new.profile;
+                Err(self.save_error(error, new.id, username.as_deref(), session.as_deref()).await)
+            }
         }
     }
 
@@ -88,13 +91,17 @@ impl Shared {
 
     /// Why an account was not saved. Two accounts can clash over an address, a username or a session, but not over an
     /// id, which is random.
-    async fn save_error(&self, error: mongodb::error::Error, id: UserId, profile: Option<&Profile>) -> SaveUserError {
+    async fn save_error(
+        &self,
+        error: mongodb::error::Error,
+        id: UserId,
+        username: Option<&str>,
+        session: Option<&str>,
+    ) -> SaveUserError {
         if !is_duplicate(&error) {
             return StoreError::from(error).into();
         }
-        let Some(profile) = profile else { return SaveUserError::EmailTaken };
-        let username = profile.username.as_deref().map(UserKey::Username);
-        for key in username.into_iter().chain(profile.session.as_deref().map(UserKey::Session)) {
+        for key in username.map(UserKey::Username).into_iter().chain(session.map(UserKey::Session)) {
             match self.find_user(key).await {
                 Ok(Some(other)) if other.id != id => return SaveUserError::UsernameTaken,
                 Ok(_) => {}
@@ -105,20 +112,41 @@ impl Shared {
     }
 
     async fn update_user(&self, id: UserId, change: UserChange, at: Timestamp) -> Result<Option<User>, SaveUserError> {
-        let (ended, profile) = (change.ended_sessions(), change.profile.clone());
-        let which = if change.unless_blocked { queries::user_unless_blocked(id) } else { queries::user(id) };
-        let mut update = changed(change, at);
-        if ended != SessionsChange::Keep {
-            let user = self.users.find_one(queries::user(id)).await.map_err(StoreError::from)?;
-            let Some(user) = self.numbered(user).await? else { return Ok(None) };
-            let mut sessions = user.sessions.clone();
-            ended.make(&mut sessions, at);
-            session_documents::add_change(&mut update, &user.sessions, &sessions);
-        }
-        let update = self.users.find_one_and_update(which, update);
-        match update.return_document(ReturnDocument::After).await {
+        let (ended, username) = (change.ended_sessions(), change.profile.username.clone());
+        let which = queries::user_if(id, &change.condition);
+        let update = changed(change, at);
+        let updated = if ended == SessionsChange::Keep {
+            self.users.find_one_and_update(which, update).return_document(ReturnDocument::After).await
+        } else {
+            self.update_and_end(which, update, ended, at).await?
+        };
+        match updated {
             Ok(updated) => Ok(self.numbered(updated).await?),
-            Err(error) => Err(self.save_error(error, id, profile.as_ref()).await),
+            Err(error) => Err(self.save_error(error, id, username.as_deref(), None).await),
+        }
+    }
+
+    /// Updates the account `which`, and revokes tokens. The time from which they are valid depends on the previous one, so the update is
+    /// repeated if another process has changed that meanwhile.
+    async fn update_and_end(
+        &self,
+        which: Document,
+        update: Document,
+        ended: SessionsChange,
+        at: Timestamp,
+    ) -> Result<mongodb::error::Result<Option<Box<UserDocument>>>, StoreError> {
+        loop {
+            let Some(user) = self.users.find_one(which.clone()).await? else { return Ok(Ok(None)) };
+            let before = user.sessions();
+            let mut sessions = before.clone();
+            ended.make(&mut sessions, at);
+            let (mut which, mut update) = (which.clone(), update.clone());
+            which.extend(session_documents::same_start(&before));
+            session_documents::add_change(&mut update, &before, &sessions);
+            let updated = self.users.find_one_and_update(which, update).return_document(ReturnDocument::After).await;
+            if !matches!(updated, Ok(None)) {
+                return Ok(updated);
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
 use super::rows::{self, user_columns};
 use super::{SqliteStore, codes, desk_ids, sessions};
-use crate::domain::{AccountStatus, DeskId, Email, Profile, Role, Timestamp, User, UserId};
+use crate::domain::{DeskId, Email, Profile, Role, Timestamp, User, UserId};
 use crate::store::{MAX_PAGE, NewUser, SaveUserError, StoreError, UserChange, UserKey, UserPage, UserStore};
 
 macro_rules! select_user {
@@ -52,7 +52,7 @@ impl UserStore for SqliteStore {
     async fn update_user(&self, id: UserId, change: UserChange, at: Timestamp) -> Result<Option<User>, SaveUserError> {
         let write = move |connection: &Connection| {
             let Some(user) = by_id(connection, id)? else { return Ok(None) };
-            if change.unless_blocked && user.status == AccountStatus::Blocked {
+            if !change.condition.holds(&user) {
                 return Ok(None);
             }
             update(connection, changed(user, change, at)).map(Some)
@@ -135,7 +135,7 @@ fn changed(mut user: User, change: UserChange, at: Timestamp) -> User {
     user.role = change.role.unwrap_or(user.role);
     user.status = change.status.unwrap_or(user.status);
     change.codes.make(&mut user.pending_codes);
-    user.profile = change.profile.unwrap_or(user.profile);
+    change.profile.make(&mut user.profile);
     user.updated_at = at;
     user
 }

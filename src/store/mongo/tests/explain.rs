@@ -9,17 +9,19 @@
 use bson::{Bson, Document, doc};
 
 use super::{Fresh, available, person, read, say, someone};
-use crate::domain::{ConversationId, MessageId, Role, Seq, Side, Summary};
+use crate::domain::{CodePurpose, ConversationId, MessageId, PendingCode, Role, Seq, Side, Summary, Timestamp};
 use crate::store::mongo::{conversations, queries};
-use crate::store::{ConversationStore as _, DeliveredCursor, MovedCursors};
+use crate::store::{ConversationStore as _, DeliveredCursor, MovedCursors, UserCondition};
 
 /// Fields that are in no index: they filter what the others have found.
-const NARROWS: [(&str, &str); 7] = [
+const NARROWS: [(&str, &str); 9] = [
     ("entries", "kind"),
     ("entries", "side"),
     ("entries", "$or"),
     ("entries", "revision.seq"),
     ("users", "status"),
+    ("users", "password"),
+    ("users", "$or"),
     ("conversations", "status"),
     ("messages", "side"),
 ];
@@ -29,6 +31,14 @@ type Shape = (&'static str, Document, Option<Document>);
 
 fn shapes(summary: &Summary) -> Vec<Shape> {
     let (id, user, seq) = (summary.conversation.id, someone(1), Seq::new(3));
+    let code = PendingCode { digest: "digest".into(), expires_at: Timestamp::from_millis(0), failures: 0 };
+    let condition = UserCondition {
+        unless_blocked: true,
+        // An address alone is served by its own index.
+        email: None,
+        password_hash: Some("$hash".into()),
+        code: Some((CodePurpose::LogIn, code)),
+    };
     vec![
         ("entries", queries::entries_of(id), Some(queries::newest_first())),
         ("entries", queries::entries_after(id, seq), Some(queries::by_seq())),
@@ -61,7 +71,7 @@ fn shapes(summary: &Summary) -> Vec<Shape> {
         ("delivered", queries::delivered(user, id), None),
         ("delivered", queries::delivered_in(user, [id, ConversationId::from_bytes([1; 12])]), None),
         ("users", queries::user(user), None),
-        ("users", queries::user_unless_blocked(user), None),
+        ("users", queries::user_if(user, &condition), None),
         ("users", queries::unnumbered(person(1)), None),
         ("users", queries::without_google_id(user), None),
         ("users", queries::users(&[user, someone(2)]), None),
