@@ -18,6 +18,7 @@ mod frames;
 mod golden_drivecash;
 mod golden_storefront;
 mod harness;
+mod head;
 mod heartbeat;
 mod history;
 mod hostile;
@@ -40,6 +41,7 @@ mod sessions;
 #[expect(dead_code, unused_imports, reason = "this suite has its own accounts and clients")]
 #[path = "../support/mod.rs"]
 mod shared;
+mod surrogates;
 mod typing;
 mod unknown_paths;
 mod usernames;

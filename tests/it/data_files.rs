@@ -149,3 +149,22 @@ async fn a_start_without_a_mail_server_logs_what_does_not_work() {
         assert_eq!(log.contains(sentence), says, "{log}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_code_that_cannot_be_mailed_is_not_logged() {
+    let (site, _) = Site::with(&[]).await;
+    let server = site.start(&[]).await;
+    let http = reqwest::Client::new();
+    let ann = serde_json::json!({"name": "Ann", "email": "ann@desk.test", "password": "secret-1"});
+    for path in ["register", "forgot-password"] {
+        let answer = http.post(format!("{}/api/auth/{path}", server.url)).json(&ann).send().await.unwrap();
+        assert!(answer.status().is_success(), "{path}: {}", answer.status());
+    }
+    server.signal("TERM").await;
+    let (status, log) = server.ended().await;
+    assert!(status.success(), "{log}");
+    assert!(log.contains("Could not send a mail"), "{log}");
+    for link in ["/auth/verify", "/auth/reset-password", "code=", "token="] {
+        assert!(!log.contains(link), "{link}: {log}");
+    }
+}

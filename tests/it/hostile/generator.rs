@@ -21,7 +21,7 @@ const NAMES: [&str; 11] = [
     "bogus",
 ];
 
-const FIELDS: [&str; 22] = [
+const FIELDS: [&str; 23] = [
     "token",
     "idToken",
     "accessToken",
@@ -34,6 +34,7 @@ const FIELDS: [&str; 22] = [
     "message",
     "content",
     "text",
+    "messageId",
     "clientMessageId",
     "conversationId",
     "senderId",
@@ -52,6 +53,8 @@ pub(super) struct Generator {
     /// Strings with a meaning for this server: ids and tokens, the desk's id first.
     pub(super) known: Vec<String>,
     pub(super) tokens: Vec<String>,
+    /// Ids of messages, of the sender and of others.
+    pub(super) messages: Vec<String>,
     /// The id of a person without a conversation, for events that must not reach anybody.
     pub(super) stranger: String,
 }
@@ -67,6 +70,11 @@ impl Generator {
 
     fn known(&mut self) -> String {
         self.known.choose(&mut self.random).cloned().unwrap_or_default()
+    }
+
+    /// The id of a message, or now and then of something else.
+    fn message(&mut self) -> String {
+        if self.one_in(8) { self.known() } else { self.messages.choose(&mut self.random).cloned().unwrap_or_default() }
     }
 
     fn token(&mut self) -> String {
@@ -125,8 +133,8 @@ impl Generator {
             "send-message" if self.one_in(2) => format!(r#"{{"receiverId":{desk},"message":{text}}}"#),
             "send-message" => format!(r#"{{"receiverId":{id},"message":{text},"clientMessageId":{other}}}"#),
             "mark-read" if self.one_in(3) => format!(r#"{{"senderId":{stranger}}}"#),
-            "edit-message" => format!(r#"{{"messageId":{id},"message":{text}}}"#),
-            "delete-message" => format!(r#"{{"messageId":{id}}}"#),
+            "edit-message" => format!(r#"{{"messageId":{},"message":{text}}}"#, json!(self.message())),
+            "delete-message" => format!(r#"{{"messageId":{}}}"#, json!(self.message())),
             "mark-read" | "received" => format!(r#"{{"conversationId":{id},"seq":{other}}}"#),
             "typing" | "stop-typing" if self.one_in(3) => format!(r#"{{"receiverId":{stranger}}}"#),
             "typing" | "stop-typing" => format!(r#"{{"receiverId":{id},"isTyping":{other}}}"#),

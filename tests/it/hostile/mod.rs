@@ -38,6 +38,7 @@ struct Scene {
     ada: Account,
     mallories: Vec<Account>,
     known: Vec<String>,
+    messages: Vec<String>,
     stranger: String,
     sent: AtomicUsize,
 }
@@ -46,7 +47,8 @@ impl Scene {
     fn generator(&self, turn: usize) -> Generator {
         let random = StdRng::seed_from_u64(SEED.wrapping_add(turn as u64));
         let tokens = self.mallories.iter().map(|mallory| mallory.token.clone()).collect();
-        Generator { random, known: self.known.clone(), tokens, stranger: self.stranger.clone() }
+        let Self { known, messages, stranger, .. } = self;
+        Generator { random, known: known.clone(), tokens, messages: messages.clone(), stranger: stranger.clone() }
     }
 
     async fn connect(&self, turn: usize) -> Wire {
@@ -134,11 +136,23 @@ async fn ten_thousand_hostile_payloads_are_answered_and_do_not_affect_others() {
     let kept = bystander.emit_ack("send-message", to_desk).await.unwrap();
     let carols = text(&kept, "conversationId").to_owned();
     settle(&bystander, Duration::from_millis(500)).await;
+    let mut messages = vec![text(&kept, "messageId").to_owned()];
+    for mallory in &mallories {
+        let socket = enter(&server.url, mallory).await;
+        for (from, to, message) in
+            [(&socket, &ada, "mine"), (&socket, &ada, "mine too"), (&honest.desk, mallory, "answer")]
+        {
+            let ask = json!({"receiverId": to.id.to_string(), "message": message});
+            messages.push(text(&from.emit_ack("send-message", ask).await.unwrap(), "messageId").to_owned());
+        }
+    }
 
     let mut known = vec![ada.id.to_string(), carols.clone(), "0".repeat(24), "f".repeat(24), "m1".into()];
     known.extend(mallories.iter().flat_map(|mallory| [mallory.id.to_string(), mallory.token.clone()]));
     let stranger = carol.id.to_string();
-    let scene = Scene { url: server.url.clone(), ada, mallories, known, stranger, sent: AtomicUsize::new(0) };
+    known.extend(messages.iter().cloned());
+    let url = server.url.clone();
+    let scene = Scene { url, ada, mallories, known, messages, stranger, sent: AtomicUsize::new(0) };
     let scene = Arc::new(scene);
     let is_over = Arc::new(AtomicBool::new(false));
     let honest = tokio::spawn(honest.talk(is_over.clone()));
@@ -216,7 +230,8 @@ async fn look_at_what_is_kept(site: &Site, server: ServerProcess, scene: &Scene,
     assert!(!log.contains("panicked"), "{log}");
     let store = site.store().stores().conversations;
     let carols: ConversationId = carols.parse().unwrap();
-    let mut kept = 0;
+    let is_mallory = |author| scene.mallories.iter().any(|mallory| mallory.id == author);
+    let (mut kept, mut edits, mut deletions) = (0, 0, 0);
     for (id, log) in all_logs(&*store, scene.ada.id).await {
         let messages: Vec<_> = log.iter().filter_map(|entry| entry.message().map(|message| (entry, message))).collect();
         if id == carols {
@@ -226,13 +241,27 @@ async fn look_at_what_is_kept(site: &Site, server: ServerProcess, scene: &Scene,
             let body = message.original.as_str();
             let is_legal = !body.is_empty() && body.trim() == body && !body.contains('\0');
             assert!(is_legal && body.chars().count() <= 1_000_000, "{id} {}: {body:?}", entry.seq);
-            let may_speak =
-                id == carols || entry.author == dave.id || scene.mallories.iter().any(|m| m.id == entry.author);
+            let may_speak = id == carols || [dave.id, scene.ada.id].contains(&entry.author) || is_mallory(entry.author);
             assert!(may_speak, "{id} {} was said by {}", entry.seq, entry.author);
         }
-        let others = log.iter().filter(|entry| !matches!(entry.kind, EntryKind::Message(_) | EntryKind::Read { .. }));
-        assert_eq!(others.count(), 0, "a customer has changed the status");
+        for entry in &log {
+            let target = match &entry.kind {
+                EntryKind::Message(_) | EntryKind::Read { .. } => continue,
+                EntryKind::Edited { target, .. } => {
+                    edits += 1;
+                    target
+                }
+                EntryKind::Deleted { target } => {
+                    deletions += 1;
+                    target
+                }
+                EntryKind::StatusChanged { .. } => panic!("{id} {}: a customer has changed the status", entry.seq),
+            };
+            let author = log.iter().find(|entry| entry.seq == target.seq).map(|entry| entry.author);
+            assert_eq!(author, Some(entry.author), "{id} {}: somebody else's message was changed", entry.seq);
+        }
         kept += messages.len();
     }
+    assert!(edits > 0 && deletions > 0, "{edits} edits and {deletions} deletions prove little");
     assert!(kept > 50, "only {kept} messages were stored, so too few payloads were valid");
 }
