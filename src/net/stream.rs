@@ -356,6 +356,7 @@ mod tests {
         let (mut server, mut client) = pair().await;
         let connection_handle = server.connection_handle();
         connection_handle.leave_http();
+        server.write_all(b"HTTP/1.1 101 Switching Protocols\r\n\r\n").await.unwrap();
         server.flush().await.unwrap();
         tokio::time::sleep(Duration::from_millis(5)).await;
         assert!(connection_handle.ping());

@@ -9,7 +9,8 @@ use crate::domain::{
     AccountStatus, CodePurpose, Conversation, DeskId, Entry, Members, PendingCode, PendingCodes, Role, Seq, Side,
 };
 use crate::store::{
-    Appended, CodesChange, ConversationStore as _, ListFor, StoreError, UserChange, UserKey, UserStore as _,
+    Appended, CodesChange, ConversationStore as _, ListFor, StoreError, UserChange, UserCondition, UserKey,
+    UserStore as _,
 };
 
 const HASH: &str = "$2b$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy";
@@ -317,13 +318,16 @@ async fn the_single_code_of_an_earlier_version_is_valid_until_codes_change() {
     let codes = async || fresh.store.user(someone(ANN)).await.unwrap().unwrap().pending_codes;
     let code = PendingCode { digest: "abc".into(), expires_at: later(60), failures: 3 };
     assert_eq!(codes().await, PendingCodes::from([(CodePurpose::LogIn, code.clone())]));
-    let spoilt = PendingCode { failures: 4, ..code };
-    for (change, expected) in [
-        (CodesChange::Put(CodePurpose::LogIn, spoilt.clone()), PendingCodes::from([(CodePurpose::LogIn, spoilt)])),
-        (CodesChange::Remove(CodePurpose::LogIn), PendingCodes::new()),
-    ] {
-        let change = UserChange { codes: change, ..UserChange::default() };
-        fresh.store.update_user(someone(ANN), change, later(9)).await.unwrap();
-        assert_eq!(codes().await, expected);
-    }
+    let spoilt = PendingCode { failures: 4, ..code.clone() };
+    let change_if = async |code: &PendingCode, codes| {
+        let condition = UserCondition { code: Some((CodePurpose::LogIn, code.clone())), ..UserCondition::default() };
+        let change = UserChange { codes, condition, ..UserChange::default() };
+        fresh.store.update_user(someone(ANN), change, later(9)).await.unwrap().is_some()
+    };
+    assert!(!change_if(&spoilt, CodesChange::RemoveAll).await, "the account has another code");
+    assert!(change_if(&code, CodesChange::Put(CodePurpose::LogIn, spoilt.clone())).await);
+    assert_eq!(codes().await, PendingCodes::from([(CodePurpose::LogIn, spoilt.clone())]));
+    assert!(!change_if(&code, CodesChange::RemoveAll).await, "its failures have been counted");
+    assert!(change_if(&spoilt, CodesChange::Remove(CodePurpose::LogIn)).await);
+    assert_eq!(codes().await, PendingCodes::new());
 }
