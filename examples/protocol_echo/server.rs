@@ -101,10 +101,10 @@ pub(crate) async fn serve(listener: TcpListener, heartbeat: Heartbeat, stop: Can
     let mut config = io.config().engine_config.clone();
     config.req_path = "/engine.io".into();
     let router = Router::new()
-        .layer(layer)
+        .layer(layer.clone())
         .layer(EngineIoLayer::from_config(Arc::new(Echo), config))
-        .layer(from_fn_with_state(Polls::without_desk("/socket.io/"), carry))
-        .layer(from_fn_with_state(Polls::without_desk("/engine.io/"), carry));
+        .layer(from_fn_with_state(Polls::without_desk("/socket.io/", Some(&layer)), carry))
+        .layer(from_fn_with_state(Polls::without_desk("/engine.io/", None), carry));
     let router = net::add_layers(router, &Origins::new(&[], &[]), TrustedProxies::new(&[]), &[])?;
     net::serve(&listener, router, stop, TaskTracker::new()).await;
     Ok(())

@@ -53,6 +53,7 @@ mod server_url;
 mod slow_peer;
 mod stream;
 mod unread_responses;
+mod websocket;
 
 pub use bans::{BanEnforcer, Closable};
 pub use body::BodyDeadline;
@@ -71,6 +72,8 @@ pub use pass_on::pass_on;
 pub use refusal::{refusal, retry_later};
 pub use server_url::{PublicUrl, PublicUrlError, ServerUrl};
 use stream::TrackedStream;
+use websocket::Guard;
+pub use websocket::Websocket;
 
 /// How long a client may take to send a request's head, also the first one of a connection.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -140,12 +143,7 @@ pub async fn serve(listener: &TcpListener, router: Router, stop: CancellationTok
 }
 
 /// Serves the requests of one connection.
-async fn serve_connection<G: Send + Unpin + 'static>(
-    stream: TrackedStream<G>,
-    peer: SocketAddr,
-    router: Router,
-    stop: CancellationToken,
-) {
+async fn serve_connection(stream: TrackedStream<Guard>, peer: SocketAddr, router: Router, stop: CancellationToken) {
     let connection_handle = stream.connection_handle();
     let service = service_fn(move |request| {
         let (router, connection_handle) = (router.clone(), connection_handle.clone());

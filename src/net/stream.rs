@@ -19,7 +19,7 @@ use super::slow_peer::{self, SlowPeer};
 
 /// How many more bytes than it reads a peer may send while data is waiting for it. What it sends causes replies, such as a pong to
 /// each ping, which would accumulate in memory.
-const AHEAD: usize = 256 << 10;
+const AHEAD: u32 = 256 << 10;
 
 /// A TCP stream that updates the state of its connection. `G` is dropped together with it, also after an upgrade to a websocket.
 pub(super) struct TrackedStream<G> {
@@ -27,7 +27,7 @@ pub(super) struct TrackedStream<G> {
     health: Arc<Health>,
     _guard: G,
     /// How many bytes more were read than written while data was waiting.
-    ahead: usize,
+    ahead: u32,
     /// A replacement that has not been sent completely.
     replaced: Vec<u8>,
     line_ends: LineEnds,
@@ -119,7 +119,7 @@ impl<G: Unpin> AsyncRead for TrackedStream<G> {
                         self.health.mark_heard();
                     }
                     if self.has_unsent() {
-                        self.ahead = self.ahead.saturating_add(count);
+                        self.ahead = self.ahead.saturating_add(saturated(count));
                     }
                     let unfinished = self.inspect(&mut buf.filled_mut()[from..]);
                     let end = buf.filled().len() - unfinished;
@@ -235,7 +235,7 @@ impl<G> TrackedStream<G> {
                 result => {
                     let count = *result.as_ref().unwrap_or(&0);
                     self.count_events(bufs, count);
-                    self.ahead = self.ahead.saturating_sub(count);
+                    self.ahead = self.ahead.saturating_sub(saturated(count));
                     self.slow_peer.wrote(count);
                     self.health.taken.store(self.health.millis(), Ordering::Relaxed);
                     self.line_ends.responded();
@@ -260,6 +260,10 @@ impl<G> TrackedStream<G> {
             self.health.events_written.fetch_add(events, Ordering::SeqCst);
         }
     }
+}
+
+fn saturated(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

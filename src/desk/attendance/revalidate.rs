@@ -13,10 +13,13 @@ use crate::desk::failure_log::FailureLog;
 use crate::desk::tasks::Tasks;
 use crate::domain::{AccountStatus, Clock, ConnectionId, Person, Sessions, Timestamp, TokenStamp, User, UserId};
 use crate::presence::{Connection, Presence, Revoked};
-use crate::store::{BanStore, MAX_PAGE, StoreError, Stores, UserStore};
+use crate::store::{BanStore, StoreError, Stores, UserStore};
 
 /// How often the rights of all connected people are checked: a change made by another process takes effect within this time.
 const PERIOD: Duration = Duration::from_millis(500);
+
+/// Accounts that are read at once. More would take memory twice a second.
+const READ_AT_ONCE: usize = 256;
 
 /// Connections by the time at which their tokens expire.
 #[derive(Default)]
@@ -149,7 +152,7 @@ impl Revalidation {
                 revoke_connection(user, &*connection, Revoked::TokenExpired);
             }
             let present: Vec<UserId> = self.0.presence.everybody().iter().map(|person| person.id).collect();
-            for ids in present.chunks(MAX_PAGE) {
+            for ids in present.chunks(READ_AT_ONCE) {
                 self.judge(ids).await;
             }
         }

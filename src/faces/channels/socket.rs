@@ -9,15 +9,13 @@ use axum::extract::Request;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
-use hyper::upgrade::{OnUpgrade, Upgraded};
-use hyper_util::rt::TokioIo;
+use hyper::upgrade::OnUpgrade;
 use tokio::io::AsyncWriteExt as _;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::error::{CapacityError, Error, ProtocolError};
-use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 
@@ -25,7 +23,7 @@ use super::client::Dialect;
 use super::probe::Probe;
 use super::send_queue::Item;
 use super::{CLOSE_TIMEOUT, Sockets};
-use crate::net::{ConnectionHandle, HeartbeatTimer, ServerUrl};
+use crate::net::{ConnectionHandle, HeartbeatTimer, ServerUrl, Websocket};
 use crate::presence::Ending;
 use crate::supervise::contained;
 
@@ -41,7 +39,7 @@ pub(in crate::faces) const GOING_AWAY: u16 = 1001;
 /// A close frame from the server with the code 1000 and no reason.
 const CLOSE_1000: [u8; 4] = [0x88, 0x02, 0x03, 0xE8];
 
-type WebSocket = WebSocketStream<TokioIo<Upgraded>>;
+type WebSocket = WebSocketStream<Websocket>;
 
 /// A request that wants to become a websocket.
 pub(in crate::faces) struct Handshake {
@@ -111,28 +109,17 @@ impl Handshake {
         F: FnOnce(WebSocket) -> W + Send + 'static,
         W: Future<Output = ()> + Send,
     {
-        let accepted = derive_accept_key(self.key.as_bytes());
         let upgrade = self.upgrade;
         sockets.tasks.spawn(async move {
-            match upgrade.await {
-                Ok(upgraded) => {
-                    let mut config = WebSocketConfig::default();
-                    config.read_buffer_size = 4096;
-                    config.write_buffer_size = 0;
-                    config.max_message_size = Some(MAX_MESSAGE);
-                    config.max_frame_size = Some(MAX_MESSAGE);
-                    let io = TokioIo::new(upgraded);
-                    serve(WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await).await;
-                }
-                Err(error) => tracing::debug!(%error, "Could not open a websocket"),
-            }
+            let Some(websocket) = Websocket::open(upgrade).await else { return };
+            let mut config = WebSocketConfig::default();
+            config.read_buffer_size = 4096;
+            config.write_buffer_size = 0;
+            config.max_message_size = Some(MAX_MESSAGE);
+            config.max_frame_size = Some(MAX_MESSAGE);
+            serve(WebSocketStream::from_raw_socket(websocket, Role::Server, Some(config)).await).await;
         });
-        let headers = [
-            (header::CONNECTION, HeaderValue::from_static("Upgrade")),
-            (header::UPGRADE, HeaderValue::from_static("websocket")),
-            (header::SEC_WEBSOCKET_ACCEPT, HeaderValue::from_str(&accepted).unwrap_or(HeaderValue::from_static(""))),
-        ];
-        (StatusCode::SWITCHING_PROTOCOLS, headers).into_response()
+        Websocket::accept(&self.key)
     }
 }
 

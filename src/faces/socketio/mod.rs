@@ -7,6 +7,7 @@
 //! * [`admission`] and [`session`]: how many sessions may be open, and which requests may use each;
 //! * [`handshake`]: what is kept of the request that opened a session;
 //! * [`polls`]: long-polling and the change to a websocket, with [`packets`], [`portions`], [`upgrades`] and [`repeats`];
+//! * [`websockets`]: websockets that begin a session;
 //! * [`transport`] and [`transports`]: what carries a socket, and what its client has received;
 //! * [`connect_packet`]: adds the `pid` of state recovery to socketioxide's CONNECT packet.
 //!
@@ -31,6 +32,7 @@ pub(super) mod session;
 pub(super) mod transport;
 pub(super) mod transports;
 pub(super) mod upgrades;
+mod websockets;
 
 use crate::net::Heartbeat;
 pub use middleware::{Gate, guard};

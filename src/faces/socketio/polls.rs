@@ -17,6 +17,7 @@ use axum::http::{Method, StatusCode, Uri, Version, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
+use socketioxide::layer::SocketIoLayer;
 use socketioxide::socket::Sid;
 use tokio::time::{Instant, sleep};
 
@@ -25,6 +26,7 @@ use super::plain_names::PlainNames;
 use super::query::Query;
 use super::transports::Transports;
 use super::upgrades::Upgrades;
+use super::websockets::{Opening, Websockets};
 use crate::net::ClientMark;
 
 /// Delay of an empty response during an upgrade.
@@ -42,17 +44,25 @@ pub struct Polls {
     path: &'static str,
     transports: Transports,
     upgrades: Upgrades,
+    /// `None` if engineioxide opens all websockets.
+    websockets: Option<Websockets>,
 }
 
 impl Polls {
-    pub(in crate::faces) fn new(path: &'static str, transports: Transports, upgrades: Upgrades) -> Self {
-        Self { path, transports, upgrades }
+    /// `layer`: that of socketioxide; `None` if something else speaks Engine.IO at this path.
+    pub(in crate::faces) fn new(
+        path: &'static str,
+        layer: Option<&SocketIoLayer>,
+        transports: Transports,
+        upgrades: Upgrades,
+    ) -> Self {
+        Self { path, transports, upgrades, websockets: layer.map(Websockets::new) }
     }
 
-    /// For a server at this path without a desk.
+    /// For a server at this path without a desk. `layer`: that of socketioxide, if it serves the path.
     #[must_use]
-    pub fn without_desk(path: &'static str) -> Self {
-        Self::new(path, Transports::default(), Upgrades::default())
+    pub fn without_desk(path: &'static str, layer: Option<&SocketIoLayer>) -> Self {
+        Self::new(path, layer, Transports::default(), Upgrades::default())
     }
 }
 
@@ -96,6 +106,11 @@ impl Polls {
     ) -> Response {
         if !asks_for_websocket(&request) {
             return refuse(3, "Bad request");
+        }
+        if let Some(websockets) = &self.websockets
+            && let Some(opening) = Opening::of(&mut request)
+        {
+            return websockets.open(opening);
         }
         strip(&mut request);
         let (Some(session), Some(client)) = (query.session, client) else { return next.run(request).await };

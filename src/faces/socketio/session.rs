@@ -3,6 +3,7 @@
 //! A session id is not a credential: it has only 96 random bits, and is part of URLs, which are logged. So a request for a session must carry
 //! the same credentials as its handshake, or come from the same address.
 
+use std::any::Any;
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock, Weak};
 
@@ -91,7 +92,12 @@ pub(super) struct Session {
     /// Its slot among the unclaimed sessions.
     slot: Mutex<Option<Slot>>,
     repeats: Option<Box<Mutex<Repeats>>>,
+    /// What is held for each of its sockets that are connecting, by namespace.
+    connecting: Mutex<Box<[Connecting]>>,
 }
+
+/// A namespace, and what is held for the socket that is connecting to it.
+type Connecting = (Box<str>, Box<dyn Any + Send>);
 
 impl Session {
     pub(super) fn open(
@@ -106,8 +112,15 @@ impl Session {
             drop(websocket.set(connection_handle));
         }
         let repeats = repeats.map(|repeats| Box::new(Mutex::new(repeats)));
-        let session =
-            Arc::new(Self { credentials, handshake, id: OnceLock::new(), websocket, slot: Mutex::new(None), repeats });
+        let session = Arc::new(Self {
+            credentials,
+            handshake,
+            id: OnceLock::new(),
+            websocket,
+            slot: Mutex::new(None),
+            repeats,
+            connecting: Mutex::default(),
+        });
         slot.is_of(&session);
         *session.slot.lock() = Some(slot);
         session
@@ -155,6 +168,23 @@ impl Session {
         }
     }
 
+    fn hold(&self, namespace: &str, value: Box<dyn Any + Send>) {
+        let mut connecting = self.connecting.lock();
+        let mut all = std::mem::take(&mut *connecting).into_vec();
+        all.retain(|(other, _)| **other != *namespace);
+        all.push((namespace.into(), value));
+        *connecting = all.into_boxed_slice();
+    }
+
+    fn take_held(&self, namespace: &str) -> Option<Box<dyn Any + Send>> {
+        let mut connecting = self.connecting.lock();
+        let mut all = std::mem::take(&mut *connecting).into_vec();
+        let at = all.iter().position(|(other, _)| **other == *namespace);
+        let held = at.map(|at| all.swap_remove(at).1);
+        *connecting = all.into_boxed_slice();
+        held
+    }
+
     /// How to close it.
     pub(super) fn end(&self) -> End {
         match (self.websocket.get(), self.id.get()) {
@@ -170,6 +200,19 @@ pub(in crate::faces) fn claim(socket: &SocketRef) {
     if let Some(session) = Session::of(socket) {
         drop(session.slot.lock().take());
     }
+}
+
+/// Holds a value until the socket's CONNECT packet has been sent. In the extensions of the socket, it would leave a table behind that
+/// takes 160 bytes as long as the socket lives.
+pub(in crate::faces) fn hold<T: Any + Send>(socket: &SocketRef, value: T) {
+    if let Some(session) = Session::of(socket) {
+        session.hold(socket.ns(), Box::new(value));
+    }
+}
+
+/// Removes and returns what is [held](hold) for a socket.
+pub(in crate::faces) fn take_held<T: Any>(socket: &SocketRef) -> Option<T> {
+    Session::of(socket)?.take_held(socket.ns())?.downcast().ok().map(|value| *value)
 }
 
 /// The sessions that began by polling, by id.

@@ -36,7 +36,7 @@ use crate::desk::Desk;
 use crate::faces::socketio::handshake::Handshake;
 use crate::faces::socketio::transports::Transports;
 use crate::faces::socketio::upgrades::Upgrades;
-use crate::faces::socketio::{Gate, MAX_MESSAGE, PATH, Polls, transport};
+use crate::faces::socketio::{Gate, MAX_MESSAGE, PATH, Polls, session, transport};
 use crate::limits::Limits;
 use crate::net::{BanEnforcer, Heartbeat};
 use auth_reminder::AuthReminder;
@@ -75,7 +75,7 @@ pub fn layer(
     let transports = Transports::default();
     let gate = Gate::new(settings.allow_eio3, settings.path.as_deref(), transports.clone(), accounts, limits);
     let upgrades = Upgrades::default();
-    let polls = Polls::new(PATH, transports.clone(), upgrades.clone());
+    let polls = Polls::new(PATH, Some(&layer), transports.clone(), upgrades.clone());
     // socketioxide sends the CONNECT packet before it runs the connect handler, and a client sends events as soon as it receives that
     // packet. So listeners are registered earlier, in a middleware, and events are not handled until the handler runs.
     let within = settings.recover_within;
@@ -117,12 +117,12 @@ pub fn layer(
                     None
                 }
             };
-            socket.extensions.insert(Arrival { connection, returning });
+            session::hold(&socket, Arrival { connection, returning });
             Ok::<(), Infallible>(())
         }
     };
     let begin = move |socket: SocketRef, auth: TryData<Value>| {
-        if let Some(Arrival { connection, returning }) = socket.extensions.remove::<Arrival>() {
+        if let Some(Arrival { connection, returning }) = session::take_held::<Arrival>(&socket) {
             let token = handshake::token(Handshake::of(&socket), auth.as_ref().ok());
             connection.open(socket);
             if let Some(returning) = returning {
@@ -151,7 +151,6 @@ pub fn layer(
 }
 
 /// A client whose CONNECT packet is about to be sent.
-#[derive(Clone)]
 struct Arrival {
     connection: Shared,
     /// What its page sent, if it reconnects.
