@@ -1,27 +1,19 @@
 //! A handle that closes a connection and reports its state.
 
-use std::collections::VecDeque;
 use std::net::Shutdown;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use parking_lot::{Mutex, MutexGuard};
 use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::backlog::Share;
-use super::client_frames::PAYLOAD;
+use super::pings::Pings;
 use super::rewrite::Rewrite;
 use super::unread_responses::UnreadResponse;
 use crate::domain::UserId;
-
-/// Pings without a pong that are remembered. A later one covers more, but is not remembered until these are answered.
-const UNANSWERED: usize = 32;
-
-/// The first byte of a ping.
-const PING: u8 = 0x89;
 
 /// Closes the connection that a request came on, and reports its state. Clones refer to the same connection.
 #[derive(Debug, Clone)]
@@ -41,14 +33,7 @@ pub(super) struct Health {
     /// When the kernel last accepted bytes, in milliseconds since `opened`.
     pub(super) taken: AtomicU64,
     pub(super) rewrite: Rewrite,
-    /// Locked during a write.
-    sending: Mutex<Sending>,
-    /// Number of events that were queued for this websocket so far.
-    events_queued: AtomicU64,
-    /// Number of events that were written to it.
-    pub(super) events_written: AtomicU64,
-    /// Everything queued before this has been confirmed by a pong, in milliseconds since `opened`.
-    pub(super) answered: AtomicU64,
+    pub(super) pings: Pings,
     /// Bytes that are queued for this connection.
     pub(super) share: Share,
     /// The large response that is being written, if any.
@@ -56,20 +41,6 @@ pub(super) struct Health {
     /// Whether the connection still speaks HTTP, so that reads may contain the head of a request.
     pub(super) is_http: AtomicBool,
     pub(super) has_bare_lf: AtomicBool,
-}
-
-#[derive(Debug, Default)]
-pub(super) struct Sending {
-    /// Whether no frame is partly written.
-    pub(super) is_between_frames: bool,
-    /// The number of the newest ping.
-    ping: u32,
-    /// The pings without a pong, oldest first, and up to when each covers what was queued, in milliseconds since `opened`.
-    unanswered: VecDeque<(u32, u64)>,
-    /// Everything queued before this had been written at the newest ping, in milliseconds since `opened`.
-    covers: u64,
-    /// How many events had been queued at an earlier ping, and when that was, in milliseconds since `opened`.
-    earlier: (u64, u64),
 }
 
 impl Default for Health {
@@ -80,23 +51,11 @@ impl Default for Health {
             has_unsent: AtomicBool::new(false),
             taken: AtomicU64::new(0),
             rewrite: Rewrite::default(),
-            sending: Mutex::default(),
-            events_queued: AtomicU64::new(0),
-            events_written: AtomicU64::new(0),
-            answered: AtomicU64::new(0),
+            pings: Pings::default(),
             share: Share::default(),
             unread_response: UnreadResponse::default(),
             is_http: AtomicBool::new(true),
             has_bare_lf: AtomicBool::new(false),
-        }
-    }
-}
-
-impl Sending {
-    /// The newest ping was sent.
-    fn note_ping(&mut self) {
-        if self.unanswered.len() < UNANSWERED {
-            self.unanswered.push_back((self.ping, self.covers));
         }
     }
 }
@@ -109,44 +68,8 @@ impl Health {
         }
     }
 
-    /// Confirms what the ping with this number covers, and all earlier ones: a client may answer the newest ping only.
-    pub(super) fn pong(&self, number: u32) {
-        let Sending { ping, unanswered, .. } = &mut *self.sending();
-        if number > *ping {
-            return;
-        }
-        while let Some((_, covers)) = unanswered.front().copied().filter(|(ping, _)| *ping <= number) {
-            self.answered.fetch_max(covers, Ordering::Relaxed);
-            unanswered.pop_front();
-        }
-        if unanswered.is_empty() {
-            *unanswered = VecDeque::new();
-        }
-    }
-
-    /// Determines the instant before which everything that was queued has been written. On a busy connection, whose queue is never
-    /// seen empty, that is the last ping whose queued events have all been written.
-    fn update_covers(&self, sending: &mut Sending) {
-        // The order matters: an event is counted before it is queued, and its time of sending is taken after that.
-        let now = self.millis();
-        let written = self.events_written.load(Ordering::SeqCst);
-        let queued = self.events_queued.load(Ordering::SeqCst);
-        if written >= queued {
-            sending.covers = now;
-        } else if written >= sending.earlier.0 {
-            sending.covers = sending.covers.max(sending.earlier.1);
-        } else {
-            return;
-        }
-        sending.earlier = (queued, now);
-    }
-
     pub(super) fn millis(&self) -> u64 {
         u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX)
-    }
-
-    pub(super) fn sending(&self) -> MutexGuard<'_, Sending> {
-        self.sending.lock()
     }
 }
 
@@ -168,13 +91,12 @@ impl ConnectionHandle {
 
     /// Counts events before they are queued for this websocket.
     pub fn count_queued(&self, events: u64) {
-        self.health.events_queued.fetch_add(events, Ordering::SeqCst);
+        self.health.pings.count_queued(events);
     }
 
     /// Subtracts events that were counted but not queued, or were sent in the response to a poll.
     pub fn uncount_queued(&self, events: u64) {
-        let fewer = |queued: u64| Some(queued.saturating_sub(events));
-        let _before = self.health.events_queued.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fewer);
+        self.health.pings.uncount_queued(events);
     }
 
     /// Sends a websocket ping between two frames; every client answers it. Its pong confirms the events that were written before;
@@ -182,35 +104,23 @@ impl ConnectionHandle {
     /// still speaks HTTP.
     #[must_use]
     pub fn ping(&self) -> bool {
-        let mut sending = self.health.sending();
+        let mut sending = self.health.pings.sending();
         let Some(stream) = self.stream.upgrade().filter(|_| sending.is_between_frames) else { return false };
         if self.health.is_http.load(Ordering::Relaxed) {
             return false;
         }
-        self.health.update_covers(&mut sending);
-        let number = sending.ping.wrapping_add(1);
-        let mut frame = [PING, PAYLOAD, 0, 0, 0, 0];
-        frame[2..].copy_from_slice(&number.to_be_bytes());
-        match stream.try_write(&frame) {
-            Ok(written) if written == frame.len() => {
-                sending.ping = number;
-                sending.note_ping();
-                true
-            }
-            // A partly written ping would corrupt the stream. In practice, so few bytes are always written at once.
-            Ok(written) if written > 0 => {
-                sending.is_between_frames = false;
-                self.abort();
-                false
-            }
-            Ok(_) | Err(_) => false,
-        }
+        self.health.pings.update_covers(&mut sending, self.health.millis());
+        sending.write_ping(&stream).unwrap_or_else(|_| {
+            // A partly written ping would corrupt the stream.
+            self.abort();
+            false
+        })
     }
 
     /// Every event that was queued before this instant has been confirmed by a pong. `None` before the first one.
     #[must_use]
     pub fn answered(&self) -> Option<Instant> {
-        let millis = self.health.answered.load(Ordering::Relaxed);
+        let millis = self.health.pings.confirmed();
         (millis > 0).then(|| self.health.opened + Duration::from_millis(millis))
     }
 
@@ -261,7 +171,7 @@ impl ConnectionHandle {
     /// Marks the connection as a websocket.
     pub(super) fn leave_http(&self) {
         // The response that accepts the upgrade has not been written yet.
-        self.health.sending().is_between_frames = false;
+        self.health.pings.sending().is_between_frames = false;
         self.health.is_http.store(false, Ordering::Relaxed);
     }
 

@@ -46,6 +46,7 @@ mod heartbeat;
 mod line_ends;
 mod origin;
 mod pass_on;
+mod pings;
 mod refusal;
 mod rewrite;
 mod server_frames;

@@ -64,7 +64,7 @@ impl<G> TrackedStream<G> {
         }
         let found = self.client_frames.read(read);
         if let Some(number) = found.pong {
-            self.health.pong(number);
+            self.health.pings.pong(number);
         }
         found.unfinished
     }
@@ -176,7 +176,7 @@ impl<G: Unpin> AsyncWrite for TrackedStream<G> {
     /// Called when nothing is left to write.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.send_replaced(cx))?;
-        self.health.sending().is_between_frames = true;
+        self.health.pings.sending().is_between_frames = true;
         self.slow_peer.reset();
         self.health.share.release();
         self.health.unread_response.release();
@@ -223,7 +223,7 @@ impl<G> TrackedStream<G> {
                 return slow_peer::pending(&mut self.slow_peer, cx);
             }
             ready!(is_ready)?;
-            let mut sending = self.health.sending();
+            let mut sending = self.health.pings.sending();
             sending.is_between_frames = false;
             let written = match bufs {
                 [buf] => self.stream.try_write(buf),
@@ -257,7 +257,7 @@ impl<G> TrackedStream<G> {
             written -= part;
         }
         if events > 0 {
-            self.health.events_written.fetch_add(events, Ordering::SeqCst);
+            self.health.pings.count_written(events);
         }
     }
 }
