@@ -5,11 +5,11 @@ import assert from 'node:assert/strict';
 import { PASSWORD, Server } from '../js/server.mjs';
 import { launch } from './chromium.mjs';
 
-/** How long anything may take that has to happen, in milliseconds. */
+/** Timeout of every wait, in milliseconds. */
 export const DEADLINE = 20_000;
 
 export class Agent {
-  /** What went wrong in the page without anybody seeing it. */
+  /** Errors of the page that are not visible on it. */
   mishaps = [];
 
   /** Opens the console, in a browser profile of its own. */
@@ -21,12 +21,12 @@ export class Agent {
     page.setDefaultTimeout(DEADLINE);
     page.on('pageerror', (error) => agent.mishaps.push(String(error)));
     page.on('dialog', (dialog) => agent.mishaps.push(`a dialog: ${dialog.message()}`));
-    // Errors on the page's console fail the test, except those of connections to a server that is being restarted, and
-    // of its polling sessions from before.
-    page.on('console', (said) => {
-      const isLost = /net::ERR_|WebSocket connection|status of 40[13]/.test(said.text());
-      const isPoll = said.location().url.includes('/socket.io/') && /status of 400/.test(said.text());
-      if (said.type() === 'error' && !isLost && !isPoll) agent.mishaps.push(said.text());
+    // Errors on the page's console fail the test, except those of connections to a server that is being restarted, and of polling
+    // sessions from before the restart.
+    page.on('console', (line) => {
+      const isLost = /net::ERR_|WebSocket connection|status of 40[13]/.test(line.text());
+      const isPoll = line.location().url.includes('/socket.io/') && /status of 400/.test(line.text());
+      if (line.type() === 'error' && !isLost && !isPoll) agent.mishaps.push(line.text());
     });
     t.after(() => assert.deepEqual(agent.mishaps, []));
     await page.goto(agent.address);
@@ -52,7 +52,7 @@ export class Agent {
     return this.page.locator(what).first().waitFor();
   }
 
-  /** Waits until the page says that it is connected: by saying nothing. */
+  /** Waits until the page is connected, which it shows by hiding its notice. */
   connected() {
     return this.page.locator('#connection').waitFor({ state: 'hidden' });
   }
@@ -68,7 +68,7 @@ export class Agent {
   }
 
   async write(text) {
-    await this.page.getByLabel('Your answer').fill(text);
+    await this.page.getByLabel('Your reply').fill(text);
     await this.page.getByRole('button', { name: 'Send' }).click();
   }
 
@@ -76,24 +76,24 @@ export class Agent {
     return this.page.locator('.message', { has: this.page.locator('.text', { hasText: text }) });
   }
 
-  /** Waits until a message has come so far. */
+  /** Waits until a message has this status. */
   status(text, status) {
     return this.message(text).locator(`.tick[data-status="${status}"]`).waitFor();
   }
 
-  /** Chooses from the menu of one's own message. */
+  /** Chooses an entry from the menu of the agent's own message. */
   async choose(text, action) {
     await this.message(text).hover();
-    await this.message(text).getByLabel('Change this message').click();
+    await this.message(text).getByLabel('Message actions').click();
     await this.message(text).getByRole('button', { name: action }).click();
   }
 
-  /** All texts that stand there, in their order. */
+  /** All visible texts, in order. */
   texts() {
     return this.page.locator('.message .text').allTextContents();
   }
 
-  /** Waits until exactly these texts stand there. */
+  /** Waits until exactly these texts are visible. */
   async reads(expected) {
     const until = Date.now() + DEADLINE;
     let texts;
@@ -106,14 +106,14 @@ export class Agent {
   }
 }
 
-/** A server, and a browser. */
+/** A server and a browser. */
 export async function site(t) {
   const server = await Server.start(t);
   return { server, browser: await launch(t) };
 }
 
-/** Says something as a customer to the desk, and gives the acknowledgement. */
-export async function say(client, server, message) {
+/** Sends a customer's message to the desk, and returns its acknowledgement. */
+export async function send(client, server, message) {
   const answer = await client.ask('send-message', { receiverId: server.admin.id, message });
   assert.equal(answer.ok, true, JSON.stringify(answer));
   return answer;

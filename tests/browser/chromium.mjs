@@ -8,7 +8,7 @@ import { chromium } from 'playwright-core';
 const places = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
 const executablePath = process.env.CHROMIUM ?? places.find((place) => existsSync(place));
 
-/** Whether, and why, to leave a test out. */
+/** Why a test is skipped, or `false`. */
 export const skip = !executablePath && process.env.CI !== 'true'
   && '*** SKIPPED: Chromium is not installed (apt-get install chromium) ***';
 

@@ -4,11 +4,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { mint } from '../js/server.mjs';
-import { Agent, say } from './agent.mjs';
+import { Agent, send } from './agent.mjs';
 import { skip } from './chromium.mjs';
 import { openChat } from './dashboard.mjs';
 import { Screen, site } from './support/harness.mjs';
-import { hears, openCustomer, scene, write } from './support/shop.mjs';
+import { isConnected, openCustomer, scene, write } from './support/shop.mjs';
 
 /** Presses the mouse button on an element, waits for `redrawn`, and releases the button. */
 async function clickDuring(page, element, redrawn) {
@@ -21,7 +21,7 @@ async function clickDuring(page, element, redrawn) {
 test('a conversation in the console opens although its row changes during the click', { skip }, async (t) => {
   const { server, browser } = await site(t);
   const ann = await server.signIn(server.ann);
-  await say(ann, server, 'hello');
+  await send(ann, server, 'hello');
   const agent = await Agent.logIn(t, browser, server);
   const online = agent.row(server.ann).getByLabel('online');
   await online.waitFor();
@@ -56,7 +56,7 @@ test('a room of a panel like the storefront\'s opens although another one gets a
   // The panel opens the newest room, and its list does not change any more.
   await panel.page.reload();
   await panel.reads('.message', ['from somebody else']);
-  await hears(panel);
+  await isConnected(panel);
   await clickDuring(panel.page, panel.page.locator('.room', { hasText: 'hello' }), async () => {
     await write(bob, 'and more');
     await panel.reads('.message', ['from somebody else', 'and more']);

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { Agent, say, site } from './agent.mjs';
+import { Agent, send, site } from './agent.mjs';
 import { skip } from './chromium.mjs';
 
 test('only agents can log in, and stay logged in until they log out', { skip }, async (t) => {
@@ -15,16 +15,16 @@ test('only agents can log in, and stay logged in until they log out', { skip }, 
   await agent.enter(server.admin, 'wrong');
   await page.getByText('Invalid email or password').waitFor();
   await agent.enter(server.admin);
-  await page.getByText('Nobody has written yet').waitFor();
+  await page.getByText('No conversations yet').waitFor();
   await page.reload();
-  await page.getByText('Nobody has written yet').waitFor();
+  await page.getByText('No conversations yet').waitFor();
   await page.getByRole('button', { name: 'Log out' }).click();
   await page.reload();
   await page.getByRole('button', { name: 'Log in' }).waitFor();
 
   // An agent whose rights end is logged out, with the reason.
   await agent.enter(server.second);
-  await page.getByText('Nobody has written yet').waitFor();
+  await page.getByText('No conversations yet').waitFor();
   await server.user(['block', server.second.email]);
   await page.getByText('You were logged out').waitFor();
 });
@@ -33,7 +33,7 @@ test('messages are shown as text, whatever they contain', { skip }, async (t) =>
   const { server, browser } = await site(t);
   const ann = await server.signIn(server.ann);
   const nasty = '<img src=x onerror=alert(1)><script>alert(2)</script> https://a.test/?q="x" javascript:alert(3)';
-  await say(ann, server, nasty);
+  await send(ann, server, nasty);
   const agent = await Agent.logIn(t, browser, server);
   await agent.openConversation(server.ann);
   await agent.reads([nasty]);
@@ -49,7 +49,7 @@ test('long conversations can be read page by page without losing the position', 
   const { server, browser } = await site(t);
   const ann = await server.signIn(server.ann);
   const all = Array.from({ length: 120 }, (_, index) => `message ${index + 1}.`);
-  await Promise.all(all.map((text) => say(ann, server, text)));
+  await Promise.all(all.map((text) => send(ann, server, text)));
   const agent = await Agent.logIn(t, browser, server);
   await agent.openConversation(server.ann);
   await agent.reads(all.slice(70));
@@ -61,7 +61,7 @@ test('long conversations can be read page by page without losing the position', 
   assert.ok((await place()) > 0 && (await place()) < 700, `message 71 is still before one's eyes, at ${await place()}`);
 
   // New messages do not scroll the page but are announced, and count as read only when they are visible.
-  await say(ann, server, 'new');
+  await send(ann, server, 'new');
   const toEnd = agent.page.getByRole('button', { name: 'New messages' });
   await toEnd.waitFor();
   await agent.row(server.ann).getByLabel('1 unread').waitFor();
@@ -76,14 +76,14 @@ test('long conversations can be read page by page without losing the position', 
 test('a message that is refused is not lost', { skip }, async (t) => {
   const { server, browser } = await site(t);
   const ann = await server.signIn(server.ann);
-  await say(ann, server, 'hello');
+  await send(ann, server, 'hello');
   const agent = await Agent.logIn(t, browser, server);
   await agent.openConversation(server.ann);
   const long = 'too long '.repeat(120_000);
   await agent.write(long);
   await agent.page.getByText('Not sent:').waitFor();
   await agent.page.locator('.problem').getByRole('button', { name: 'Edit' }).click();
-  assert.equal(await agent.page.getByLabel('Your answer').inputValue(), long.trim());
+  assert.equal(await agent.page.getByLabel('Your reply').inputValue(), long.trim());
   await agent.write('short');
   await agent.reads(['hello', 'short']);
 });
@@ -91,7 +91,7 @@ test('a message that is refused is not lost', { skip }, async (t) => {
 test('on a phone, list and conversation are separate screens, and everything can be reached with the keyboard', { skip }, async (t) => {
   const { server, browser } = await site(t);
   const ann = await server.signIn(server.ann);
-  await say(ann, server, 'a word that is far too long for a narrow screen: ' + 'x'.repeat(200));
+  await send(ann, server, 'a word that is far too long for a narrow screen: ' + 'x'.repeat(200));
   const agent = await Agent.logIn(t, browser, server, server.admin, { viewport: { width: 360, height: 640 } });
   const { page } = agent;
   const isFitting = () => page.evaluate(() => document.documentElement.scrollWidth <= 360);
@@ -101,10 +101,10 @@ test('on a phone, list and conversation are separate screens, and everything can
   await page.getByRole('button', { name: 'Log out' }).focus();
   await page.keyboard.press('Tab');
   await page.keyboard.press('Enter');
-  await page.getByLabel('Your answer').waitFor();
+  await page.getByLabel('Your reply').waitFor();
   assert.equal(await page.locator('nav').isVisible(), false);
   assert.ok(await isFitting());
-  await page.getByLabel('Your answer').focus();
+  await page.getByLabel('Your reply').focus();
   await page.keyboard.type('by keyboard');
   await page.keyboard.press('Enter');
   await agent.status('by keyboard', 'sent');

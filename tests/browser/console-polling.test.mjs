@@ -4,13 +4,13 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { withoutWebSocket } from '../js/network.mjs';
-import { Agent, say, site } from './agent.mjs';
+import { Agent, send, site } from './agent.mjs';
 import { skip } from './chromium.mjs';
 
 test('where websockets are blocked, the console polls', { skip }, async (t) => {
   const { server, browser } = await site(t);
   const ann = await server.signIn(server.ann);
-  await say(ann, server, 'hello');
+  await send(ann, server, 'hello');
   const agent = await Agent.logIn(t, browser, { url: await withoutWebSocket(t, server.url) }, server.admin);
   await agent.openConversation(server.ann);
   await agent.reads(['hello']);
@@ -20,7 +20,7 @@ test('where websockets are blocked, the console polls', { skip }, async (t) => {
   await ann.ask('received', { conversationId, seq });
   await agent.status('an answer', 'delivered');
   ann.emit('typing', { receiverId: server.admin.id });
-  await agent.page.locator('#presence', { hasText: 'is writing…' }).waitFor();
+  await agent.page.locator('#presence', { hasText: 'is typing…' }).waitFor();
 
   // Neither a stop nor a kill loses a message.
   await server.stop();
@@ -30,7 +30,7 @@ test('where websockets are blocked, the console polls', { skip }, async (t) => {
   await agent.status('written meanwhile', 'sent');
   await server.crash();
   await ann.signIn(server.token(server.ann));
-  await say(ann, server, 'after all');
+  await send(ann, server, 'after all');
   await agent.reads(['hello', 'an answer', 'written meanwhile', 'after all']);
 
   // Logging out takes effect at once, not when a poll is missed.

@@ -3,14 +3,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { Agent, say, site } from './agent.mjs';
+import { Agent, send, site } from './agent.mjs';
 import { skip } from './chromium.mjs';
 
 test('an agent answers, and sees the status of the answer', { skip }, async (t) => {
   const { server, browser } = await site(t);
   const agent = await Agent.logIn(t, browser, server);
   const ann = await server.signIn(server.ann);
-  const { conversationId } = await say(ann, server, 'is anybody there?');
+  const { conversationId } = await send(ann, server, 'is anybody there?');
   await agent.row(server.ann).getByLabel('1 unread').waitFor();
   await agent.row(server.ann).getByLabel('online').waitFor();
   assert.equal(await agent.page.title(), '(1) Deskline');
@@ -21,13 +21,13 @@ test('an agent answers, and sees the status of the answer', { skip }, async (t) 
 
   // Both see that the other side types.
   ann.emit('typing', { receiverId: server.admin.id });
-  await agent.page.locator('#presence', { hasText: 'is writing…' }).waitFor();
+  await agent.page.locator('#presence', { hasText: 'is typing…' }).waitFor();
   ann.emit('stop-typing', { receiverId: server.admin.id });
   await agent.page.locator('#presence', { hasText: 'online' }).waitFor();
-  await agent.page.getByLabel('Your answer').pressSequentially('I ');
+  await agent.page.getByLabel('Your reply').pressSequentially('I ');
   await ann.waitFor('user-typing');
 
-  await agent.page.getByLabel('Your answer').fill('I am');
+  await agent.page.getByLabel('Your reply').fill('I am');
   await agent.page.keyboard.press('Enter');
   await ann.waitFor('user-stop-typing');
   const { seq } = await ann.waitFor('receive-message', ({ message }) => message === 'I am');
@@ -56,14 +56,14 @@ test('an agent answers, and sees the status of the answer', { skip }, async (t) 
 test('unread messages of other conversations are counted until these are opened', { skip }, async (t) => {
   const { server, browser } = await site(t);
   const [ann, bob] = [await server.signIn(server.ann), await server.signIn(server.bob)];
-  await say(ann, server, 'one');
+  await send(ann, server, 'one');
   const agent = await Agent.logIn(t, browser, server);
   await agent.openConversation(server.ann);
-  for (const text of ['two', 'three']) await say(bob, server, text);
+  for (const text of ['two', 'three']) await send(bob, server, text);
   await agent.row(server.bob).getByLabel('2 unread').waitFor();
   await agent.page.locator('#conversations li:first-child', { hasText: 'Bob' }).waitFor();
   // Deleted messages are not counted any more.
-  const { messageId } = await say(bob, server, 'never mind');
+  const { messageId } = await send(bob, server, 'never mind');
   await agent.row(server.bob).getByLabel('3 unread').waitFor();
   await bob.ask('delete-message', { messageId });
   await agent.row(server.bob).getByLabel('2 unread').waitFor();
@@ -78,7 +78,7 @@ test('unread messages of other conversations are counted until these are opened'
 test('messages and read marks of a colleague are shown', { skip }, async (t) => {
   const { server, browser } = await site(t);
   const [ann, second] = [await server.signIn(server.ann), await server.signIn(server.second)];
-  await say(ann, server, 'help');
+  await send(ann, server, 'help');
   const agent = await Agent.logIn(t, browser, server);
   await second.send(server.ann, 'a colleague answers');
   await second.ask('mark-read', { senderId: server.ann.id });
@@ -93,7 +93,7 @@ test('messages and read marks of a colleague are shown', { skip }, async (t) => 
 test('both sides edit and delete messages', { skip }, async (t) => {
   const { server, browser } = await site(t);
   const ann = await server.signIn(server.ann);
-  const hers = await say(ann, server, 'helo');
+  const hers = await send(ann, server, 'helo');
   const agent = await Agent.logIn(t, browser, server);
   await agent.openConversation(server.ann);
   await ann.ask('edit-message', { messageId: hers.messageId, message: 'hello' });
@@ -103,7 +103,7 @@ test('both sides edit and delete messages', { skip }, async (t) => {
   await agent.write('godo morning');
   await ann.waitFor('receive-message');
   await agent.choose('godo morning', 'Edit');
-  await agent.page.getByLabel('Your answer').fill('good morning');
+  await agent.page.getByLabel('Your reply').fill('good morning');
   await agent.page.getByRole('button', { name: 'Save' }).click();
   assert.equal((await ann.waitFor('message-edited', ({ message }) => message === 'good morning')).editedBy, server.admin.id);
   await agent.message('good morning').locator('.edited').waitFor();
@@ -122,7 +122,7 @@ test('both sides edit and delete messages', { skip }, async (t) => {
 test('after a restart every message is shown once, including those written meanwhile', { skip }, async (t) => {
   const { server, browser } = await site(t);
   const ann = await server.signIn(server.ann);
-  const before = await say(ann, server, 'before');
+  const before = await send(ann, server, 'before');
   const agent = await Agent.logIn(t, browser, server);
   await agent.openConversation(server.ann);
   await agent.write('an answer');
@@ -135,7 +135,7 @@ test('after a restart every message is shown once, including those written meanw
   await agent.connected();
   await ann.waitFor('receive-message', ({ message }) => message === 'written while it was away');
   await agent.status('written while it was away', 'sent');
-  const after = await say(ann, server, 'after');
+  const after = await send(ann, server, 'after');
   await agent.reads(['before', 'an answer', 'written while it was away', 'after']);
 
   // After a kill without a close, the page catches up with everything that it missed.
@@ -144,7 +144,7 @@ test('after a restart every message is shown once, including those written meanw
   await agent.page.context().setOffline(true);
   await agent.page.getByText('Reconnecting…').waitFor();
   const elsewhere = await server.signIn(server.ann, { name: 'ann, elsewhere' });
-  const { conversationId, seq } = await say(elsewhere, server, 'while away');
+  const { conversationId, seq } = await send(elsewhere, server, 'while away');
   await elsewhere.ask('edit-message', { messageId: before.messageId, message: 'before, edited' });
   await elsewhere.ask('delete-message', { messageId: after.messageId });
   await elsewhere.ask('mark-read', { conversationId, seq });

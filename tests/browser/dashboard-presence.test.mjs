@@ -7,7 +7,7 @@ import { skip } from './chromium.mjs';
 import { customerReady, openChat } from './dashboard.mjs';
 import { DEADLINE, site } from './support/harness.mjs';
 
-/** The online dot stands beside exactly these people. */
+/** Waits until exactly these people have an online dot. */
 const showsOnline = (admin, names) => admin.reads('.person .online', names);
 
 /** An agent's page behind the proxy, with Ann and Bob online in its list. */
@@ -55,7 +55,7 @@ test('a customer learns that the desk left while the page was disconnected', { s
   desk.close();
   const left = await watcher.waitFor('user-offline');
   assert.equal(left.userId, place.server.admin.id);
-  const told = new Promise((resolve) => {
+  const offlineReceived = new Promise((resolve) => {
     ann.page.on('websocket', (socket) => socket.on('framereceived', ({ payload }) => {
       const text = String(payload);
       if (text.includes('"user-offline"') && text.includes(place.server.admin.id)) resolve();
@@ -64,5 +64,8 @@ test('a customer learns that the desk left while the page was disconnected', { s
   place.proxy.accept();
   await ann.sees('#status', 'Online');
   const late = AbortSignal.timeout(DEADLINE);
-  await Promise.race([told, new Promise((_, reject) => (late.onabort = () => reject(new Error('the page is not told'))))]);
+  const tooLate = new Promise((_, reject) => {
+    late.onabort = () => reject(new Error('the page did not receive user-offline'));
+  });
+  await Promise.race([offlineReceived, tooLate]);
 });

@@ -2,7 +2,7 @@
 
 import { DEADLINE, Screen, signedIn } from './support/harness.mjs';
 
-/** Opens the chat screen of somebody, signed in. */
+/** Opens a person's chat screen, signed in. */
 export async function openChat(t, place, account, options) {
   const screen = await Screen.open(t, place, '/dashboard/', { storage: signedIn(account), ...options });
   await screen.click('#to-chat');
@@ -12,8 +12,8 @@ export async function openChat(t, place, account, options) {
 /**
  * Opens an agent's conversation with a customer from the list.
  *
- * The page takes the list out while it loads it, which it does for each message that it receives, also for what was missed before it was
- * opened. A click at that moment is lost, so it is repeated, as a person does. One that is not lost shows the pane at once.
+ * The page removes the list while it loads it, which it does for each message that it receives, missed ones included. A click at that
+ * moment is lost, so it is repeated, as a person would do. Otherwise the pane opens at once.
  */
 export async function openPane(screen, { name }) {
   const pane = screen.page.locator('#pane');
@@ -25,7 +25,7 @@ export async function openPane(screen, { name }) {
   await screen.page.locator('#input:enabled').waitFor();
 }
 
-/** Waits until a customer's screen can be written on. */
+/** Waits until a customer can write. */
 export async function customerReady(screen) {
   await screen.sees('#status', 'Online');
   await screen.page.locator('#input:enabled').waitFor();

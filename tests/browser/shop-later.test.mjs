@@ -16,7 +16,7 @@ async function openCustomer(t, place, options) {
 const openPanel = (t, place, auth = { access: mint(place.server.admin) }) =>
   Screen.open(t, place, '/shop-later/panel.html?every=700', { storage: { auth: JSON.stringify(auth) } });
 
-/** A customer whose first message went out at the first try, and a panel that shows it. */
+/** A customer whose first message was sent at the first attempt, and a panel that shows it. */
 async function scene(t) {
   const place = await site(t, { sameOrigin: true });
   const ann = await openCustomer(t, place, { storage: { name: 'Ann' } });

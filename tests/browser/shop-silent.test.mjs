@@ -1,7 +1,6 @@
-// Pages like the storefront's while their network is silent, and after it recovered.
+// Pages like the storefront's while their network is silent, and after it has recovered.
 //
-// These pages do not check whether their socket is alive: they learn of its end from the system, and then offer to
-// retry.
+// These pages do not check whether their socket is alive. The system reports that it is closed; then they offer to retry.
 
 import { once } from 'node:events';
 import { test } from 'node:test';
@@ -9,16 +8,16 @@ import { test } from 'node:test';
 import { mint } from '../js/server.mjs';
 import { skip } from './chromium.mjs';
 import { DEADLINE, Screen, site } from './support/harness.mjs';
-import { retryPanel, sayElsewhere, scene, write } from './support/shop.mjs';
+import { retryPanel, sendElsewhere, scene, write } from './support/shop.mjs';
 
-/** So that the server finds out within some seconds that a client is gone. */
+/** So that the server detects a dead client within some seconds. */
 const IMPATIENT = ['--ping-interval', '1s', '--ping-timeout', '2s'];
 
-/** The websockets on their way through the proxy. */
+/** The websockets through the proxy. */
 const sockets = (place) => place.proxy.links.filter(({ path }) => path?.startsWith('/ws/'));
 
-/** The server has ended its half of these connections. */
-async function givenUp(links) {
+/** Waits until the server has ended its half of these connections. */
+async function closedByServer(links) {
   for (const { server } of links) {
     const signal = AbortSignal.timeout(DEADLINE);
     if (!server.readableEnded && !server.destroyed) await Promise.race(['end', 'close'].map((event) => once(server, event, { signal })));
@@ -28,7 +27,7 @@ async function givenUp(links) {
 test('messages of both sides during a silent network are shown once, in order, when it recovers', { skip }, async (t) => {
   const { place, ann, panel } = await scene(t);
   place.proxy.all('stall');
-  for (const text of ['one', 'two']) await sayElsewhere(place, text);
+  for (const text of ['one', 'two']) await sendElsewhere(place, text);
   await ann.write('#input', 'a question');
   place.proxy.all('resume');
   // The server received the question last.
@@ -39,23 +38,23 @@ test('messages of both sides during a silent network are shown once, in order, w
 
 test('if the network recovers after the server has closed the sockets, a retry shows every message', { skip }, async (t) => {
   const { place, ann, panel } = await scene(t, { args: IMPATIENT });
-  const said = ['hello'];
+  const sent = ['hello'];
   for (let time = 0; time < 2; time += 1) {
     const held = sockets(place);
     for (const link of held) link.stall();
-    said.push(`first ${time}`);
-    await sayElsewhere(place, said.at(-1));
-    await givenUp(held);
-    said.push(`second ${time}`);
-    await sayElsewhere(place, said.at(-1));
+    sent.push(`first ${time}`);
+    await sendElsewhere(place, sent.at(-1));
+    await closedByServer(held);
+    sent.push(`second ${time}`);
+    await sendElsewhere(place, sent.at(-1));
     for (const link of held) link.resume();
     for (const screen of [ann, panel]) await screen.sees('#error', 'code 1006');
     await ann.click('#retry');
     await retryPanel(panel);
-    for (const screen of [ann, panel]) await screen.reads('.message', said);
-    said.push(`question ${time}`);
-    await write(ann, said.at(-1));
-    for (const screen of [ann, panel]) await screen.reads('.message', said);
+    for (const screen of [ann, panel]) await screen.reads('.message', sent);
+    sent.push(`question ${time}`);
+    await write(ann, sent.at(-1));
+    for (const screen of [ann, panel]) await screen.reads('.message', sent);
   }
 });
 
@@ -63,17 +62,17 @@ test('a half-open socket loses no message once the system has noticed it', { ski
   const { place, ann, panel } = await scene(t, { args: IMPATIENT });
   const dead = sockets(place);
   for (const link of dead) link.silence();
-  await sayElsewhere(place, 'into the void');
-  await givenUp(dead);
-  await sayElsewhere(place, 'and again');
+  await sendElsewhere(place, 'into the void');
+  await closedByServer(dead);
+  await sendElsewhere(place, 'and again');
   for (const link of dead) link.end();
   for (const screen of [ann, panel]) await screen.sees('#error', 'code 1006');
   await ann.click('#retry');
   await retryPanel(panel);
-  const said = ['hello', 'into the void', 'and again'];
-  for (const screen of [ann, panel]) await screen.reads('.message', said);
+  const sent = ['hello', 'into the void', 'and again'];
+  for (const screen of [ann, panel]) await screen.reads('.message', sent);
   await write(panel, 'an answer');
-  for (const screen of [ann, panel]) await screen.reads('.message', [...said, 'an answer']);
+  for (const screen of [ann, panel]) await screen.reads('.message', [...sent, 'an answer']);
 });
 
 test('pages that use requests only show each message once after the network was silent', { skip }, async (t) => {

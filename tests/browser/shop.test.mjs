@@ -6,22 +6,22 @@ import { test } from 'node:test';
 import { mint, PASSWORD } from '../js/server.mjs';
 import { skip } from './chromium.mjs';
 import { Screen } from './support/harness.mjs';
-import { hears, openCustomer, retryPanel, sayElsewhere, scene, write } from './support/shop.mjs';
+import { isConnected, openCustomer, retryPanel, sendElsewhere, scene, write } from './support/shop.mjs';
 
 test('both screens show messages once and in order, although responses are slower than sockets', { skip }, async (t) => {
   const { ann, panel } = await scene(t, { answersAfterMs: 50 });
-  const said = ['hello'];
+  const sent = ['hello'];
   for (let i = 1; i <= 12; i++) {
-    said.push(`r${i}`);
+    sent.push(`r${i}`);
     await write(panel, `r${i}`);
   }
-  await ann.reads('.message', said);
-  await panel.reads('.message', said);
+  await ann.reads('.message', sent);
+  await panel.reads('.message', sent);
   for (let i = 1; i <= 4; i++) {
-    said.push(`q${i}`);
+    sent.push(`q${i}`);
     await write(ann, `q${i}`);
   }
-  for (const screen of [ann, panel]) await screen.reads('.message', said);
+  for (const screen of [ann, panel]) await screen.reads('.message', sent);
   assert.equal((await panel.texts('.message.own')).length, 12);
 });
 
@@ -31,7 +31,7 @@ test('messages sent while a page was disconnected are shown after a click on Ret
   place.proxy.all('reset');
   for (const screen of [ann, panel]) await screen.sees('#error', 'code 1006');
   place.proxy.accept();
-  await sayElsewhere(place, 'meanwhile');
+  await sendElsewhere(place, 'meanwhile');
   await ann.click('#retry');
   await ann.reads('.message', ['hello', 'meanwhile']);
   await retryPanel(panel);
@@ -42,17 +42,17 @@ test('messages sent while a page was disconnected are shown after a click on Ret
 
 test('after a stop and after a kill, the pages offer to retry, and then show every message', { skip }, async (t) => {
   const { place, ann, panel } = await scene(t);
-  const said = ['hello'];
+  const sent = ['hello'];
   for (const [end, code] of [['stop', 'code 1012'], ['kill', 'code 1006']]) {
     await place.server[end]();
     for (const screen of [ann, panel]) await screen.sees('#error', code);
     await place.server.restart();
-    said.push(`after ${end}`);
-    await sayElsewhere(place, said.at(-1));
+    sent.push(`after ${end}`);
+    await sendElsewhere(place, sent.at(-1));
     await ann.click('#retry');
-    await ann.reads('.message', said);
+    await ann.reads('.message', sent);
     await retryPanel(panel);
-    await panel.reads('.message', said);
+    await panel.reads('.message', sent);
   }
 });
 
@@ -107,7 +107,7 @@ test('the panel of a blocked agent receives nothing more', { skip }, async (t) =
   await panel.page.locator('#password').fill(PASSWORD);
   await panel.click('#sign-in button');
   await panel.reads('.message', ['hello']);
-  await hears(panel);
+  await isConnected(panel);
   await place.server.user(['block', 'second@x.test']);
   await panel.sees('#error', 'Session expired');
   await write(ann, 'not for the blocked one');

@@ -1,5 +1,5 @@
-// Many connections that are refused, aborted or ended at a time. `DESKLINE_AT_SCALE=1000` sets their number; the
-// figures are printed, and those of a long run are in docs/RELIABILITY.md.
+// Many connections that are refused, aborted or closed at the same time. `DESKLINE_AT_SCALE=1000` sets their number. Prints figures;
+// those of a long run are in docs/RELIABILITY.md.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -14,10 +14,10 @@ import { Server } from './server.mjs';
 
 const MANY = Number(process.env.DESKLINE_AT_SCALE ?? 50);
 
-/** Sockets of one person: each new one asks all older ones for a sign of life, so there is no use in a thousand. */
+/** Sockets of one person. Each new one makes the server ping all older ones, so their number is limited. */
 const SOCKETS = 100;
 
-/** How long anything may take that has to happen, in milliseconds. */
+/** Timeout of every wait, in milliseconds. */
 const DEADLINE = 20_000;
 
 const SOCKETIO = '/socket.io/?EIO=4';
@@ -32,13 +32,13 @@ async function forMany(task) {
   await Promise.all(Array.from({ length: 50 }, worker));
 }
 
-/** How long the slowest took, and half of them, in milliseconds. */
+/** The longest time and the median, in milliseconds. */
 function spread(times) {
   const sorted = times.toSorted((a, b) => a - b);
   return `p50 ${sorted[sorted.length >> 1].toFixed(0)} ms, last ${sorted.at(-1).toFixed(0)} ms`;
 }
 
-/** A websocket of a person. `closed` resolves once it is. */
+/** A websocket of a person. `closed` resolves when it is closed. */
 async function authenticated(server, account) {
   const socket = new WebSocket(`${server.url.replace('http', 'ws')}${SOCKETIO}&transport=websocket`);
   socket.closed = new Promise((resolve) => socket.on('close', resolve));
@@ -100,7 +100,7 @@ test('a client that only knows the id of a session gets nothing and does not dis
   const as = server.token(server.ann);
   const opened = await server.rest('GET', `${SOCKETIO}&transport=polling`, { as });
   const path = `${SOCKETIO}&transport=polling&sid=${JSON.parse(opened.text.slice(1)).sid}`;
-  /** Polls for the session's owner until an answer has this. */
+  /** Polls for the session's owner until a response contains this. */
   const poll = async (wanted) => {
     for (let answer = ''; !answer.includes(wanted); ) {
       const { status, text } = await server.rest('GET', path, { as });
@@ -122,10 +122,10 @@ test('a client that only knows the id of a session gets nothing and does not dis
   await poll('431[');
 });
 
-/** When a way cuts its websockets, in milliseconds after the server has accepted them: before the change, during it, and later. */
+/** When a proxy cuts its websockets, in milliseconds after the server has accepted them: before the upgrade, during it, and later. */
 const CUTS = [0, 20, 100, 500, 2000];
 
-/** A way to the server that lets handshakes of websockets through, and cuts them then. */
+/** A proxy that passes the handshakes of websockets, and then cuts their connections. */
 async function cuttingWay(server, after) {
   const { hostname: host, port } = new URL(server.url);
   const sockets = new Set();
@@ -144,7 +144,7 @@ async function cuttingWay(server, after) {
   return way;
 }
 
-/** Resolves once a client has polled for longer than its websockets have lasted, and than it takes to try the next one. */
+/** Resolves once a client has polled for longer than its websockets lasted, and for longer than it takes to try the next one. */
 async function settled(client) {
   const { socket, after } = client;
   const began = performance.now();
@@ -165,7 +165,7 @@ test('stock clients settle on polling where websockets are cut, and aborted upgr
   const began = performance.now();
   const clients = await Promise.all(CUTS.map(async (after) => {
     const way = await cuttingWay(server, after);
-    // Each is a separate browser, or the server would apply to all what it has learned about one of them.
+    // Each is a separate browser. Otherwise, the server would apply to all what it has learned from one of them.
     const extraHeaders = { 'user-agent': `a browser that is cut off after ${after} ms` };
     const socket = io(way.url, { reconnectionDelay: 100, reconnectionDelayMax: 500, forceNew: true, extraHeaders });
     const client = { after, way, socket, connects: 0 };
@@ -177,12 +177,12 @@ test('stock clients settle on polling where websockets are cut, and aborted upgr
   }));
   try {
     await Promise.all(clients.map(settled));
-    const said = clients.map(({ socket }) => new Promise((resolve) => socket.on('receive-message', resolve)));
+    const received = clients.map(({ socket }) => new Promise((resolve) => socket.on('receive-message', resolve)));
     const admin = await server.signIn(server.admin);
     await admin.send(server.ann, 'by polling');
     for (const [index, { after, way, connects, settledAt }] of clients.entries()) {
-      const heard = await Promise.race([said[index], delay(DEADLINE, {})]);
-      assert.equal(heard.message, 'by polling', `${after} ms`);
+      const event = await Promise.race([received[index], delay(DEADLINE, {})]);
+      assert.equal(event.message, 'by polling', `${after} ms`);
       const seconds = ((settledAt - began) / 1000).toFixed(1);
       t.diagnostic(`websockets cut after ${after} ms: ${connects} connects, ${way.requests} requests, on polling after ${seconds} s`);
       assert.ok(connects <= 4 && way.requests <= 200, `${after} ms: ${connects} connects, ${way.requests} requests`);

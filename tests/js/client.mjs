@@ -6,7 +6,7 @@ import { isDeepStrictEqual } from 'node:util';
 
 import { io } from 'socket.io-client';
 
-/** How long anything may take that has to happen, in milliseconds. */
+/** Timeout of every wait, in milliseconds. */
 export const DEADLINE = 15_000;
 let count = 0;
 
@@ -29,20 +29,20 @@ export class Client {
       reconnectionAttempts: 60,
       ...options,
     });
-    this.socket.on('connect', () => this.#heard('<connect>', []));
-    this.socket.on('disconnect', (reason) => this.#heard('<disconnect>', [reason]));
+    this.socket.on('connect', () => this.#received('<connect>', []));
+    this.socket.on('disconnect', (reason) => this.#received('<disconnect>', [reason]));
     if (this.socket.onAny) {
-      this.socket.onAny((event, ...args) => this.#heard(event, args));
+      this.socket.onAny((event, ...args) => this.#received(event, args));
     } else {
       const onevent = this.socket.onevent;
       this.socket.onevent = (packet) => {
-        this.#heard(packet.data[0], packet.data.slice(1));
+        this.#received(packet.data[0], packet.data.slice(1));
         onevent.call(this.socket, packet);
       };
     }
   }
 
-  #heard(name, args) {
+  #received(name, args) {
     this.events.push({ order: count++, name, args, taken: false });
     for (const check of [...this.#waiting]) check();
   }
@@ -77,12 +77,12 @@ export class Client {
     signIn();
     const answer = await this.waitFor('authenticated');
     assert.equal(answer.success, true, `${this.name}: ${JSON.stringify(answer)}`);
-    // The answer to this comes after all events that authenticating causes.
-    await this.hearOut();
+    // The response to this follows all events that authenticating causes.
+    await this.drain();
   }
 
   /**
-   * Waits for an event that was not consumed yet, and returns its first argument.
+   * Waits for an event that has not been consumed yet, and returns its first argument.
    *
    * @param {string} name
    * @param {((payload: any) => boolean) | object} predicate a condition on the payload, or the exact payload
@@ -95,7 +95,7 @@ export class Client {
       const error = new Error(`${this.name} waits for ${name}${wanted}`);
       const late = setTimeout(() => {
         this.#waiting.delete(check);
-        error.message += ` in vain; it has heard:\n${this.transcript()}`;
+        error.message += ` in vain; it has received:\n${this.transcript()}`;
         reject(error);
       }, deadline);
       const check = () => {
@@ -134,7 +134,7 @@ export class Client {
     });
   }
 
-  /** A round trip: everything that the server sent before has been received afterwards. */
+  /** Makes a round trip. Afterwards, everything that the server sent before has been received. */
   async roundTrip() {
     const answer = await this.ask('is-anybody-there');
     assert.equal(answer.ok, false);
@@ -143,13 +143,13 @@ export class Client {
   /** Waits until the server knows that everything it has sent so far has arrived. */
   async settle() {
     const { transport } = this.engine;
-    // A poll that waits proves it, and so does the pong to a ping, which the server sends if something is in flight.
+    // A pending poll proves it, and so does the pong to a ping, which the server sends if something is in flight.
     if (transport.name === 'polling') return delay(300);
     await Promise.race([new Promise((resolve) => transport.ws.once('ping', resolve)), delay(3000)]);
     await this.roundTrip();
   }
 
-  /** Waits for so many pings of the heartbeat. */
+  /** Waits for this many pings of the heartbeat. */
   async heartbeats(count) {
     let pings = 0;
     await new Promise((resolve) => this.socket.io.on('ping', () => (pings += 1) === count && resolve()));
@@ -160,7 +160,7 @@ export class Client {
   }
 
   /** Receives what is in flight, and ignores presence. */
-  async hearOut() {
+  async drain() {
     await this.roundTrip();
     this.takeAll('user-online');
   }
@@ -172,18 +172,19 @@ export class Client {
   }
 
   /**
-   * Waits `ms`, then asserts that all received events were consumed, except those that may come late: see {@link #late}.
+   * Waits `ms`, then asserts that all received events were consumed, except those that may arrive late: see {@link #late}.
    */
   async nothingMore(ms = 80) {
     await delay(ms);
     if (this.socket.connected) await this.roundTrip();
     const late = this.#late();
     const left = this.events.filter((event) => !event.taken && !late.has(event));
-    assert.equal(left.length, 0, `${this.name} has heard more than expected:\n${this.transcript()}`);
+    assert.equal(left.length, 0, `${this.name} has received more than expected:\n${this.transcript()}`);
   }
 
   /**
-   * The `user-offline` of the desk that follows some time after each authentication: once at most, and not if the desk was last announced as online, since then a test has to wait for the event.
+   * The `user-offline` of the desk, which follows some time after each authentication: at most once, and not if the desk was last
+   * announced as online, since a test then has to wait for the event.
    */
   #late() {
     const late = new Set();

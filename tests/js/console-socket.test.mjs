@@ -27,7 +27,7 @@ class PageWebSocket extends WebSocket {
 }
 globalThis.WebSocket = PageWebSocket;
 
-/** The files are modules to a browser; Node wants to be told so. */
+/** Imports the files as modules. Node requires a package.json beside them that says what they are. */
 async function load() {
   const folder = mkdtempSync(join(tmpdir(), 'deskline-console-'));
   process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
@@ -37,7 +37,7 @@ async function load() {
 }
 const { NO_ANSWER, Socket } = await load();
 
-/** A console's socket, and what it hears, until the end of the test. */
+/** A console's socket, and what it receives, until the end of the test. */
 class Console {
   events = [];
   connections = 0;
@@ -67,7 +67,7 @@ class Console {
   }
 }
 
-/** Calls `seen` with each packet that comes in from a server, over either transport, until the end of the test. */
+/** Calls `seen` with each packet that arrives from a server, over either transport, until the end of the test. */
 function watchPackets(t, server, seen) {
   const { host } = new URL(server);
   globalThis.WebSocket = class extends PageWebSocket {
@@ -225,7 +225,7 @@ test('its reconnect delay grows, with jitter, until it was connected for a while
   const waits = [];
   const real = globalThis.setTimeout;
   const mocked = t.mock.method(globalThis, 'setTimeout', (what, wait, ...rest) => {
-    // The timer of ten seconds is for a handshake; the others elapse at once.
+    // The timer of ten seconds is that of a handshake; the others elapse at once.
     if (wait >= 10_000) return real(what, wait, ...rest);
     if (wait >= 300) waits.push(wait);
     return real(what, wait >= 300 ? 1 : wait, ...rest);

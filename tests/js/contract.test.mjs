@@ -37,8 +37,8 @@ for (const [name, transports] of Object.entries(TRANSPORTS)) {
   describe(name, AT_ONCE, () => {
     transport(start, transports);
     for (const stories of [
-      authenticate, presence, send, typing, read, acknowledge, variants, otherFrontends, resume, revise, receipts, catchUp, rights, lifecycle, fixedBugs,
-      frontendDefects, recovery, held, denials,
+      authenticate, presence, send, typing, read, acknowledge, variants, otherFrontends, resume, revise, receipts, catchUp, rights,
+      lifecycle, fixedBugs, frontendDefects, recovery, held, denials,
     ]) {
       stories(start);
     }

@@ -17,8 +17,8 @@ import { BINARY, ROOT } from './server.mjs';
 const read = (name) => readFileSync(join(ROOT, name), 'utf8');
 const dockerfile = DockerfileParser.parse(read('Dockerfile'));
 
-/** What these instructions of the last stage say, e.g. `['3000']` for `EXPOSE 3000`. */
-function said(name) {
+/** The arguments of these instructions in the last stage, e.g. `['3000']` for `EXPOSE 3000`. */
+function instructions(name) {
   const stages = dockerfile.getFROMs();
   const last = stages.at(-1).getRange().start.line;
   return dockerfile.getInstructions()
@@ -38,7 +38,7 @@ describe('docker-compose.yml', () => {
   });
 
   test('data is on volumes that outlive the containers', () => {
-    for (const [service, path] of [[mongo, '/data/db'], [deskline, said('VOLUME')[0]]]) {
+    for (const [service, path] of [[mongo, '/data/db'], [deskline, instructions('VOLUME')[0]]]) {
       const [[volume, target]] = service.volumes.map((one) => one.split(':'));
       assert.equal(target, path);
       assert.ok(Object.hasOwn(compose.volumes, volume), `${volume} is declared`);
@@ -54,9 +54,9 @@ describe('docker-compose.yml', () => {
   });
 
   test('the only published port is the one on which the server listens', () => {
-    const [listen] = said('ENV').map((text) => /^DESKLINE_LISTEN=(?<address>\S+):(?<port>\d+)$/.exec(text).groups);
+    const [listen] = instructions('ENV').map((text) => /^DESKLINE_LISTEN=(?<address>\S+):(?<port>\d+)$/.exec(text).groups);
     assert.equal(listen.address, '0.0.0.0', 'other containers and the host get at it');
-    assert.deepEqual(said('EXPOSE'), [listen.port]);
+    assert.deepEqual(instructions('EXPOSE'), [listen.port]);
     assert.deepEqual(deskline.ports, [`\${PORT:-${listen.port}}:${listen.port}`]);
   });
 
@@ -68,14 +68,14 @@ describe('docker-compose.yml', () => {
     assert.equal(mongo.command[mongo.command.indexOf('--replSet') + 1], set);
 
     const check = (isThere, isWritablePrimary) => {
-      const heard = [];
+      const calls = [];
       const rs = {
         status() { if (!isThere) throw new Error('no replset config has been received'); },
-        initiate: (config) => heard.push(structuredClone(config)),
+        initiate: (config) => calls.push(structuredClone(config)),
       };
       const db = { hello: () => ({ isWritablePrimary }) };
-      runInNewContext(script, { rs, db, quit: (code) => heard.push(code) });
-      return heard;
+      runInNewContext(script, { rs, db, quit: (code) => calls.push(code) });
+      return calls;
     };
     const one = { _id: set, members: [{ _id: 0, host: uri.host }] };
     assert.deepEqual(check(false, false), [one, 1], 'the first check makes the replica set, and is not the last');
@@ -87,7 +87,7 @@ describe('docker-compose.yml', () => {
     const known = read('.env.example');
     for (const name of Object.keys(deskline.environment)) assert.match(known, new RegExp(`^# ${name}=`, 'm'), name);
     assert.match(deskline.environment.DESKLINE_JWT_SECRET, /^\$\{DESKLINE_JWT_SECRET:\?.+\}$/);
-    // Variables from outside have the same names as in the example file, which works for both.
+    // Variables that are passed in have the same names as in the example file, which therefore works for both.
     const outside = Object.values(deskline.environment).concat(deskline.ports).join(' ');
     for (const [, name] of outside.matchAll(/\$\{(\w+)/g)) assert.match(known, new RegExp(`^# ${name}=`, 'm'), name);
   });
@@ -139,17 +139,17 @@ describe('Dockerfile', () => {
   });
 
   test('the container does not run as root, and its user owns the folders that it writes to', () => {
-    const [user] = said('USER');
+    const [user] = instructions('USER');
     assert.match(user, /^[1-9]\d*:[1-9]\d*$/, 'a number can be judged by an orchestrator');
-    const [volume] = said('VOLUME');
-    assert.deepEqual(said('WORKDIR'), [volume]);
-    assert.ok(said('COPY').some((copy) => copy === `--from=build --chown=${user} ${volume} ${volume}`));
+    const [volume] = instructions('VOLUME');
+    assert.deepEqual(instructions('WORKDIR'), [volume]);
+    assert.ok(instructions('COPY').some((copy) => copy === `--from=build --chown=${user} ${volume} ${volume}`));
   });
 
   test('the entry point is the built program, and the health check is one of its commands', () => {
-    const [[program]] = said('ENTRYPOINT').map((text) => JSON.parse(text));
-    assert.ok(said('COPY').some((copy) => copy === `--from=build ${program} ${program}`));
-    const [[asked, ...words]] = said('HEALTHCHECK').map((text) => JSON.parse(text.slice(text.indexOf('['))));
+    const [[program]] = instructions('ENTRYPOINT').map((text) => JSON.parse(text));
+    assert.ok(instructions('COPY').some((copy) => copy === `--from=build ${program} ${program}`));
+    const [[asked, ...words]] = instructions('HEALTHCHECK').map((text) => JSON.parse(text.slice(text.indexOf('['))));
     assert.equal(asked, program);
     assert.match(execFileSync(BINARY, [...words, '--help'], { encoding: 'utf8' }), /Usage: deskline health/);
   });

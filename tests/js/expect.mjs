@@ -13,7 +13,7 @@ export const STAMP = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 /** A person, as shown to others. */
 export const shown = ({ id, name, email }) => ({ _id: id, name, email });
 
-/** A message on a socket: exactly these keys, the replaced server's and our additions. */
+/** A message on a socket. It has exactly these keys: those of the replaced server and our additions. */
 export function assertMessage(payload, { from, to, message, read = false }) {
   const { _id, createdAt, seq, conversationId, clientMessageId, ...rest } = payload;
   assert.deepEqual(rest, { sender: shown(from), receiver: shown(to), message, read });
@@ -34,11 +34,11 @@ export function assertResumed({ status, ...payload }, expected) {
 }
 
 /** A message in the history. */
-export function assertKept(kept, { updatedAt = kept.updatedAt, __v = 0, ...expected }) {
-  assert.match(kept.updatedAt, STAMP);
-  assert.equal(kept.updatedAt, updatedAt);
-  assert.equal(kept.__v, __v);
-  const { updatedAt: _, __v: __, ...rest } = kept;
+export function assertStored(stored, { updatedAt = stored.updatedAt, __v = 0, ...expected }) {
+  assert.match(stored.updatedAt, STAMP);
+  assert.equal(stored.updatedAt, updatedAt);
+  assert.equal(stored.__v, __v);
+  const { updatedAt: _, __v: __, ...rest } = stored;
   assertResumed(rest, expected);
 }
 
@@ -47,7 +47,7 @@ export function assertRising(numbers) {
   numbers.slice(1).forEach((number, index) => assert.ok(number > numbers[index], `not rising: ${numbers}`));
 }
 
-/** Waits until `look` returns something truthy: for state that only a request can show. */
+/** Waits until `look` returns something truthy. For state that only a request can read. */
 export async function eventually(look, deadline = DEADLINE) {
   const end = Date.now() + deadline;
   for (;;) {

@@ -11,45 +11,45 @@ import { PASSWORD, Server } from './server.mjs';
 
 const recording = JSON.parse(readFileSync(new URL('../fixtures/socketio.json', import.meta.url), 'utf8'));
 
-/** Sections are those of the contract that the recording was made for: 6 the bugs of the original, 7 what is better. */
+/** Section numbers of the contract that the recording was made for: 6 lists bugs of the original, 7 improvements. */
 const BUG_1 = 'section 6, bug 1: an event without payload kills no server';
-const BUG_2 = 'section 6, bug 2: every tab of a person hears what is theirs';
+const BUG_2 = 'section 6, bug 2: every tab of a person isConnected what is theirs';
 const BUG_3 = 'section 6, bug 3: closing one of two tabs changes nothing';
 const BUG_4 = 'section 6, bug 4: authenticating as somebody else leaves nothing of the first';
-const BUG_5 = 'section 6, bug 5: strangers hear of nobody, customers of the desk alone, and whoever comes hears who is there';
-const BUG_6 = 'section 6, bug 6: what was missed arrives at the next authenticate';
-const BUG_8 = 'section 6, bug 8: a message to nobody is refused before it is kept';
-const DELETED = 'what a deleted account said is shown to nobody, also instead of the placeholder null of section 6, bug 9';
+const BUG_5 = 'section 6, bug 5: strangers get no presence, customers that of the desk, and it is sent to each client that connects';
+const BUG_6 = 'section 6, bug 6: missed messages arrive after the next authenticate';
+const BUG_8 = 'section 6, bug 8: a message to an unknown recipient is refused before it is stored';
+const DELETED = 'messages of a deleted account are shown to nobody, not even as the placeholder null of section 6, bug 9';
 const BUG_10 = 'section 6, bug 10: all agents share the conversations of the desk';
-const BUG_11_TOLD = 'section 6, bug 11: a REST send reaches sockets';
-const BUG_11_NO_OP = 'section 6, bug 11: a mark without news is not told';
+const BUG_11_SENT = 'section 6, bug 11: a REST send reaches sockets';
+const BUG_11_NO_OP = 'section 6, bug 11: a mark that changes nothing is not sent';
 const BUG_11_TEXT = 'section 6, bug 11: no raw exception text';
-const DEFECT_A = 'section 6, defect A: fetching what the chat screen begins with tells its sockets that they are authenticated';
+const DEFECT_A = 'section 6, defect A: fetching what the chat screen begins with sends `authenticated` to its sockets';
 const DEFECT_E = 'section 6, defect E: other tabs see what one of them sent';
-const DEFECT_G = 'section 6, defect G: who is online is told again after the list';
+const DEFECT_G = 'section 6, defect G: presence is sent again after the list';
 const LIMITS = 'section 7: size limits with an error reply instead of a closed connection';
 const HEALTH = 'section 7: /health answers 200 with a status';
 const OBJECT = 'section 7: authenticate may also take {token}';
-const JSON_404 = 'section 7: what is not there is told as JSON';
-const JSON_400 = 'section 6, bug 11, and section 4: a body that is no JSON gets 400 JSON with CORS headers';
+const JSON_404 = 'section 7: unknown paths are answered with JSON';
+const JSON_400 = 'section 6, bug 11, and section 4: a body that is not JSON gets 400 with JSON and CORS headers';
 const GRACE = 'section 6, bug 3: offline only after a grace period';
-const READ_ENTRY = 'section 6, bug 11: reading the history is news for who wrote, and is told as any mark';
-const STRANGER = 'section 7: ignore what makes no sense: nothing is relayed for strangers';
-const UNSEEN = 'section 6, bug 5: customers do not learn of each other';
+const READ_ENTRY = 'section 6, bug 11: reading the history is sent to the author like any other mark';
+const STRANGER = 'section 7: nothing is relayed between people without a conversation';
+const UNSEEN = 'section 6, bug 5: customers do not see each other';
 
-/** Says that an event which the original sent does not come. */
+/** An event that the original sent and Deskline does not. */
 const missing = (to, event, why, payload) => ({ kind: 'missing', to, event, why, payload });
-/** Says that an event comes which the original did not send. */
+/** An event that Deskline sends and the original did not. */
 const extra = (to, event, why, payload) => ({ kind: 'extra', to, event, why, payload });
-/** Says that a value differs; `expected` is what it is like now: a value, or a function that says whether it is right. */
+/** A value that differs. `expected` is the present value, or a function that returns whether a value is correct. */
 const differs = (where, expected, why) => ({ kind: 'differs', where, expected, why });
 
 const isText = (value) => typeof value === 'string' && value !== '';
 const ghost = ({ id }) => ({ userId: id });
 
 /**
- * Step → every place where Deskline differs on purpose. `where` is `rest N` or `to CLIENT: EVENT`, then a path. Additional keys
- * in an object are allowed everywhere, and not named.
+ * All intended differences, by step. `where` is `rest N` or `to CLIENT: EVENT`, then a path. Additional keys in an object are allowed
+ * everywhere, and not listed.
  */
 const DIFFERENCES = ({ admin, ann, bob }) => ({
   'login ok / upper-case email / bad pw / blocked / unverified / empty': [],
@@ -95,8 +95,8 @@ const DIFFERENCES = ({ admin, ann, bob }) => ({
     extra('ann', 'messages-read', READ_ENTRY),
   ],
   'POST /api/chat/send (REST): does the receiver get an event?': [
-    extra('admin', 'receive-message', BUG_11_TOLD),
-    extra('ann', 'message-sent', BUG_11_TOLD),
+    extra('admin', 'receive-message', BUG_11_SENT),
+    extra('ann', 'message-sent', BUG_11_SENT),
     differs('rest 3.json', (body) => isText(body.message), JSON_400),
     differs('rest 3.cors.acao', 'http://localhost:5173', JSON_400),
     differs('rest 3.cors.acac', 'true', JSON_400),
@@ -137,7 +137,7 @@ const DIFFERENCES = ({ admin, ann, bob }) => ({
   ],
 });
 
-/** Everything that differs from run to run is compared by its shape alone. */
+/** Values that differ in each run are compared by their shape only. */
 const SHAPES = {
   _id: /^[0-9a-f]{24}$/,
   userId: /^[0-9a-f]{24}$/,
@@ -148,7 +148,7 @@ const SHAPES = {
   token: /^[\w-]+\.[\w-]+\.[\w-]+$/,
 };
 
-/** The paths at which `actual` is not like `recorded`, as `path → [recorded, actual]`. More keys than recorded may be there. */
+/** The paths at which `actual` differs from `recorded`, as `path → [recorded, actual]`. Additional keys are allowed. */
 function compare(recorded, actual, path = '', found = new Map()) {
   const key = path.split('.').at(-1);
   if (Array.isArray(recorded)) {
@@ -230,7 +230,7 @@ test('the recording of the original server, replayed', async (t) => {
     'bob socket re-authenticates as ann: stale map entry': [ann],
   };
 
-  /** Everybody has heard everything that the last thing sent has brought. */
+  /** Waits until every client has received everything that the last request caused. */
   const settle = async () => {
     const live = Object.values(clients).filter((client) => client.socket.connected);
     for (let round = 0; round < 2; round += 1) await Promise.all(live.map((client) => client.roundTrip()));
@@ -262,7 +262,7 @@ test('the recording of the original server, replayed', async (t) => {
     }
   }
 
-  /** Emits what was emitted, and waits for what it brings before the next. */
+  /** Emits the recorded events, and waits for the effects of each before the next one. */
   async function replayEvents(step) {
     const shown = [...(tokens[step.name] ?? [])];
     let ack;
@@ -287,7 +287,7 @@ test('the recording of the original server, replayed', async (t) => {
     return ack;
   }
 
-  /** A message is answered when it is kept; the round trip of `settle` does not wait for that. */
+  /** A message is acknowledged when it is stored; the round trip of `settle` does not wait for that. */
   async function sent(client, args) {
     const seen = client.events.length;
     client.emit('send-message', ...args);
@@ -297,7 +297,7 @@ test('the recording of the original server, replayed', async (t) => {
   for (const step of steps) {
     await t.test(step.name, async () => {
       await before[step.name]?.();
-      for (const client of Object.values(clients)) client.heardBefore = client.events.length;
+      for (const client of Object.values(clients)) client.countBefore = client.events.length;
       const open = [...(differences[step.name] ?? [])];
       const differ = (where, recorded, actual) => {
         for (const [path, [was, is]] of compare(recorded, actual)) {
@@ -318,15 +318,15 @@ test('the recording of the original server, replayed', async (t) => {
       const due = (to) => planned.filter((event) => event.to === to).length
         + open.filter((entry) => entry.kind === 'extra' && entry.to === to).length
         - open.filter((entry) => entry.kind === 'missing' && entry.to === to).length;
-      const heard = ([to, client]) => client.events.length - client.heardBefore >= due(to);
+      const hasReceived = ([to, client]) => client.events.length - client.countBefore >= due(to);
       // If an event does not arrive, the comparison reports it.
-      await eventually(() => Object.entries(clients).every(heard)).catch(() => {});
+      await eventually(() => Object.entries(clients).every(hasReceived)).catch(() => {});
       await settle();
 
       for (const [name, client] of Object.entries(clients)) {
         const recorded = planned.filter(({ to }) => to === name).map(({ ev: [event, payload] }) => ({ event, payload }));
-        const actual = client.events.slice(client.heardBefore).map((event) => ({ event: event.name, payload: event.args[0] }));
-        assertHeard(name, recorded, actual, open, differ);
+        const actual = client.events.slice(client.countBefore).map((event) => ({ event: event.name, payload: event.args[0] }));
+        assertReceived(name, recorded, actual, open, differ);
       }
       const stale = open.map(({ kind, to, event, where, why }) => `${kind} ${where ?? `${to}: ${event}`} (${why})`);
       assert.deepEqual(stale, [], 'named differences that are none');
@@ -340,8 +340,8 @@ test('the recording of the original server, replayed', async (t) => {
   assert.ok((await alive.send(admin, 'still there?'))._id);
 });
 
-/** What a client heard is what was recorded, in its order, but for the named differences. */
-function assertHeard(name, recorded, actual, open, differ) {
+/** Asserts that a client received what was recorded, in the same order, except for the listed differences. */
+function assertReceived(name, recorded, actual, open, differ) {
   const take = (kind, { event, payload }) => {
     const matches = (entry) => entry.kind === kind && entry.to === name && entry.event === event
       && (entry.payload === undefined || compare(entry.payload, payload).size === 0);
@@ -355,11 +355,11 @@ function assertHeard(name, recorded, actual, open, differ) {
     // Events before it must be additional ones.
     while (rest.length > 0 && !isLike(entry, rest[0]) && take('extra', rest[0])) rest.shift();
     const next = rest.shift();
-    assert.ok(next, `${name} did not hear ${show(entry)}`);
-    assert.equal(next.event, entry.event, `${name} heard ${show(next)} instead of ${show(entry)}`);
+    assert.ok(next, `${name} did not receive ${show(entry)}`);
+    assert.equal(next.event, entry.event, `${name} received ${show(next)} instead of ${show(entry)}`);
     differ(`to ${name}: ${entry.event}`, entry.payload, next.payload);
   }
-  for (const entry of rest) assert.ok(take('extra', entry), `${name} also heard ${show(entry)}`);
+  for (const entry of rest) assert.ok(take('extra', entry), `${name} also received ${show(entry)}`);
 }
 
 const isLike = (recorded, actual) =>

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { createInterface } from 'node:readline';
 
-/** How long a mail may take, in milliseconds. */
+/** Timeout of waiting for a mail, in milliseconds. */
 const DEADLINE = 20_000;
 
 export class Mailbox {
@@ -14,7 +14,7 @@ export class Mailbox {
   #sockets = new Set();
   #waiting = new Set();
 
-  /** A mail server until the end of the test, for `--smtp-url`. */
+  /** Starts a mail server for `--smtp-url`, until the end of the test. */
   static async open(t) {
     const box = new Mailbox();
     box.#listener = createServer((socket) => box.#serve(socket)).listen(0, '127.0.0.1');
@@ -24,7 +24,7 @@ export class Mailbox {
     return box;
   }
 
-  /** The group of the pattern in the first matching mail to an address, which may have arrived already. */
+  /** Waits for the first mail to an address that matches a pattern, and returns the pattern's group. The mail may have arrived already. */
   async find(to, pattern) {
     const late = AbortSignal.timeout(DEADLINE);
     for (;;) {
@@ -40,8 +40,8 @@ export class Mailbox {
   async #serve(socket) {
     this.#sockets.add(socket);
     socket.on('error', () => {}).on('close', () => this.#sockets.delete(socket));
-    const say = (line) => socket.write(`${line}\r\n`);
-    say('220 mailbox');
+    const reply = (line) => socket.write(`${line}\r\n`);
+    reply('220 mailbox');
     let to;
     let text;
     for await (const line of createInterface({ input: socket })) {
@@ -49,19 +49,19 @@ export class Mailbox {
       else if (text !== undefined) {
         this.mails.push({ to, text: decoded(text) });
         text = undefined;
-        say('250 kept');
+        reply('250 stored');
         for (const wake of this.#waiting) wake();
         this.#waiting.clear();
       } else if (line.startsWith('RCPT')) {
         to = /<(.*?)>/.exec(line)[1];
-        say('250 ok');
+        reply('250 ok');
       } else if (line === 'DATA') {
         text = '';
-        say('354 go on');
+        reply('354 go on');
       } else if (line === 'QUIT') {
-        say('221 bye');
+        reply('221 bye');
         socket.end();
-      } else say('250 ok');
+      } else reply('250 ok');
     }
   }
 
@@ -71,7 +71,7 @@ export class Mailbox {
   }
 }
 
-/** Decodes the transfer encoding, which is used for long lines. */
+/** Decodes quoted-printable, which is used for long lines. */
 function decoded(text) {
   if (!/^content-transfer-encoding: quoted-printable/im.test(text)) return text;
   return text.replace(/=\n/g, '').replace(/=([0-9A-F]{2})/g, (_, hex) => String.fromCharCode(parseInt(hex, 16)));

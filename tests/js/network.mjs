@@ -34,7 +34,7 @@ export class Network {
     this.#hasFailed = true;
   }
 
-  /** The connections that are open now fail; later ones do not. */
+  /** Lets the currently open connections fail. Later ones are not affected. */
   failThoseOpen() {
     this.#sockets.forEach((socket) => this.#failed.add(socket));
   }
@@ -45,7 +45,7 @@ export class Network {
   }
 }
 
-/** A proxy to the server at `url` that resets every connection with a websocket request, or only ignores it. */
+/** A proxy to the server at `url` that resets every connection with a websocket request, or ignores the request. */
 export async function withoutWebSocket(t, url, { ignores = false } = {}) {
   const { hostname: host, port } = new URL(url);
   const sockets = new Set();

@@ -20,12 +20,12 @@ export const BINARY = [process.env.DESKLINE_BIN, join(ROOT, 'target/release/desk
   .find((path) => path && existsSync(path));
 const SECRET = 'a secret for these tests alone, and for nothing else';
 
-/** How long a server may take to stop, in milliseconds. It allows itself most of that. */
+/** How long a server may take to stop, in milliseconds. Its own deadline is a little shorter. */
 const STOP = 30_000;
 
 export const PASSWORD = 'secret1';
 
-/** Customers know the desk by the first admin's id; the second one answers, too. */
+/** Customers see the desk under the first admin's id, also when the second one answers. */
 const ACCOUNTS = [
   { key: 'admin', name: 'Admin', email: 'admin@x.test', role: 'admin' },
   { key: 'second', name: 'Second', email: 'second@x.test', role: 'admin' },
@@ -34,7 +34,7 @@ const ACCOUNTS = [
   { key: 'blocked', name: 'Blocked', email: 'blocked@x.test', role: 'user' },
 ];
 
-// Timers do not fire in tests that are not about them. Flags of a test come before these.
+// Long enough that no timer fires in a test that is not about it. Flags of a test precede these.
 const CALM = {
   DESKLINE_OFFLINE_GRACE: '300ms',
   DESKLINE_TYPING_TTL: '60s',
@@ -61,15 +61,15 @@ async function run(args, input = '') {
   return output;
 }
 
-/** A data file with all accounts, made once per test file: hashing passwords is slow on purpose. */
+/** A data file with all accounts. It is created once per test file, because hashing passwords is slow on purpose. */
 let template;
 async function makeTemplate() {
   const folder = mkdtempSync(join(tmpdir(), 'deskline-js-'));
   process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
   const data = join(folder, 'desk.db');
   const add = async ({ key, name, email, role }) => {
-    const said = await run(['user', '--data', data, 'add', email, '--role', role, '--name', name], `${PASSWORD}\n`);
-    return { key, name, email, role, id: /id ([0-9a-f]{24})/.exec(said)[1] };
+    const output = await run(['user', '--data', data, 'add', email, '--role', role, '--name', name], `${PASSWORD}\n`);
+    return { key, name, email, role, id: /id ([0-9a-f]{24})/.exec(output)[1] };
   };
   const [first, ...rest] = ACCOUNTS;
   const accounts = [await add(first), ...(await Promise.all(rest.map(add)))];
@@ -101,7 +101,7 @@ export class Server {
   }
 
   /**
-   * Starts a server for one test, which stops it at its end.
+   * Starts a server, and stops it at the end of the test.
    *
    * @param {import('node:test').TestContext} t
    * @param {{args?: string[], transports?: string[]}} options flags, and the transports of its clients
@@ -200,7 +200,7 @@ export class Server {
     return mint(account, options);
   }
 
-  /** A client that is about to connect. */
+  /** A client that is connecting. */
   client(name, options = {}) {
     const client = new Client(name, options.url ?? this.url, { transports: this.#transports, ...options });
     client.desk = this.admin?.id;
@@ -216,8 +216,7 @@ export class Server {
   }
 
   /**
-   * A client that has authenticated, and has received everything that follows. Like the frontend, it authenticates at
-   * every `connect`.
+   * A client that has authenticated and received all events that follow. Like the frontend, it authenticates at every `connect`.
    */
   async signIn(account, options = {}) {
     const client = await this.connect(options.name ?? account.key, options);
@@ -225,7 +224,7 @@ export class Server {
     return client;
   }
 
-  /** A request: `as` is an account or a token, `body` is sent as JSON, `raw` as it is. */
+  /** Sends a request. `as` is an account or a token; `body` is sent as JSON, `raw` unchanged. */
   async rest(method, path, { as, body, raw, headers = {} } = {}) {
     const sent = { ...headers };
     if (as !== undefined) sent.authorization = `Bearer ${typeof as === 'object' && as ? mint(as) : as}`;

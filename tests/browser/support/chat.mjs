@@ -9,7 +9,7 @@ import { site } from './harness.mjs';
 /** How often each way of losing a connection is tried. */
 export const TIMES = Number(process.env.DESKLINE_COMING_BACK_TIMES ?? 1);
 
-/** The transports of a page: its socket's choice, and which requests show that it made it. */
+/** The transports of a page: the option of its socket, and the requests that show that it is used. */
 const TRANSPORTS = [
   { transport: 'websocket', transports: 'websocket,polling' },
   { transport: 'polling', transports: 'polling' },
@@ -23,7 +23,7 @@ export function onEachTransport(name, run) {
   }
 }
 
-/** Both screens, with the expected messages (`said`) and a function that sends one (`say`). */
+/** Both screens, with the expected messages (`sent`) and a function that sends one (`send`). */
 async function scene(t, { query, ...options }) {
   const place = await site(t, { proxy: true, ...options });
   const ann = await openChat(t, place, place.server.ann, { query });
@@ -34,16 +34,16 @@ async function scene(t, { query, ...options }) {
   const admin = await openChat(t, { ...place, url: place.server.url }, place.server.admin);
   await openPane(admin, place.server.ann);
   await admin.reads('.message', ['0']);
-  const said = ['0'];
+  const sent = ['0'];
   /** Sends a new message from one of the screens. */
-  const say = async (screen) => {
+  const send = async (screen) => {
     // The agent's page accepts no keys while it loads its list, which it does after each received message.
-    if (screen === admin) await admin.reads('.message', said);
-    said.push(`${said.length}`);
+    if (screen === admin) await admin.reads('.message', sent);
+    sent.push(`${sent.length}`);
     await screen.page.locator('#input:enabled').waitFor();
-    await screen.write('#input', said.at(-1));
+    await screen.write('#input', sent.at(-1));
   };
-  return { place, ann, admin, said, say };
+  return { place, ann, admin, sent, send };
 }
 
 /** Waits until the page has noticed that it is disconnected, or connected again. */

@@ -7,7 +7,7 @@ import { launch } from '../chromium.mjs';
 import { servePages } from './pages.mjs';
 import { Proxy } from './proxy.mjs';
 
-/** How long anything may take that has to happen, in milliseconds. */
+/** Timeout of every wait, in milliseconds. */
 export const DEADLINE = 20_000;
 
 /**
@@ -30,7 +30,7 @@ export async function site(t, { args = [], proxy = false, sameOrigin = false, an
   return { server, pages, proxy: way, browser, url: sameOrigin ? pages : (way ?? server).url };
 }
 
-/** One of our pages, opened in a separate browser profile. */
+/** One of our pages, in a browser profile of its own. */
 export class Screen {
   /** Texts of `alert` calls of the page. */
   alerts = [];

@@ -13,7 +13,7 @@ const PAGES = join(ROOT, 'tests/browser/pages');
 const VENDOR = { '/vendor/socket.io.mjs': join(ROOT, 'tests/js/node_modules/socket.io-client/dist/socket.io.esm.min.js') };
 const TYPES = { '.html': 'text/html; charset=utf-8', '.mjs': 'text/javascript', '.css': 'text/css' };
 
-/** The file that a path names: below `pages/`, never outside it. */
+/** The file that a path names. It is always below `pages/`. */
 function fileOf(path) {
   if (VENDOR[path]) return VENDOR[path];
   const name = normalize(decodeURIComponent(path)).replace(/\/$/, '/index.html');

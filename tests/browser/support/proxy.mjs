@@ -1,9 +1,9 @@
-// A TCP proxy between a page and the server that fails on command, in all the ways in which networks fail.
+// A TCP proxy between a page and the server, which fails on command in all the ways in which networks fail.
 
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 
-/** One direction of a link: bytes that arrived are passed on in order, after a delay, unless it is held or silent. */
+/** One direction of a link. Passes on bytes in order, after a delay, unless it is held or silent. */
 class Direction {
   #queue = [];
   #timer;
@@ -49,9 +49,9 @@ export class Link {
   constructor(client, server, proxy) {
     this.client = client;
     this.server = server;
-    /** The path that was asked for first. */
+    /** The path of the first request. */
     client.once('data', (chunk) => (this.path = chunk.toString('latin1').split(' ', 2)[1]));
-    /** Whether it is one on which the server may tell something at any time: a websocket, or a poll that waits. */
+    /** Whether the server may send something on it at any time: it is a websocket, or a pending poll. */
     this.isListening = false;
     client.on('data', (chunk) => (this.isListening ||= chunk.subarray(0, 4).equals(Buffer.from('GET '))));
     server.on('data', (chunk) => {
@@ -89,7 +89,7 @@ export class Link {
     this.server.resetAndDestroy();
   }
 
-  /** Passes nothing on any more, for ever, and tells nobody: a half-open connection. */
+  /** Passes on nothing more, and notifies neither side: a half-open connection. */
   silence() {
     this.toServer.isSilent = true;
     this.toClient.isSilent = true;
@@ -129,7 +129,7 @@ export class Proxy {
   #listener;
   #waiting = new Set();
 
-  /** A way to the server at `target` (a URL) until the end of the test. Pages use `proxy.url`. */
+  /** Starts a proxy to the server at `target` (a URL), until the end of the test. Pages use `proxy.url`. */
   static async open(t, target) {
     const proxy = new Proxy();
     const { hostname, port } = new URL(target);
@@ -160,7 +160,7 @@ export class Proxy {
     for (const link of this.links) link[what](...args);
   }
 
-  /** The connection that is opened next. */
+  /** Waits for the next connection. */
   next() {
     return new Promise((resolve) => this.#waiting.add(resolve));
   }

@@ -63,8 +63,8 @@ export default function stories(start) {
     const server = await start(t);
     const admin = await server.signIn(server.admin);
     const [ann, tab] = [await server.signIn(server.ann), await server.signIn(server.ann, { name: 'ann, tab 2' })];
-    await admin.hearOut();
-    await ann.hearOut();
+    await admin.drain();
+    await ann.drain();
     const ask = { receiverId: server.admin.id, message: 'once', clientMessageId: 'm-1' };
     const first = await ann.ask('send-message', ask);
     assert.equal(first.clientMessageId, 'm-1');
@@ -76,16 +76,16 @@ export default function stories(start) {
 
     assert.deepEqual(await ann.ask('send-message', ask), first);
     assert.deepEqual(await ann.waitFor('message-sent'), sent);
-    // From another connection, and with another text: the stored message counts.
+    // From another connection and with another text: the stored message is returned.
     assert.deepEqual(await tab.ask('send-message', { ...ask, message: 'twice' }), first);
     assert.deepEqual(await tab.waitFor('message-sent'), sent);
     await Promise.all([admin, ann, tab].map((client) => client.nothingMore()));
 
-    // The id is unique by author: the same id of another author is another message.
+    // Ids are unique per author, so the same id from another author is another message.
     const bob = await server.signIn(server.bob);
     assert.notEqual((await bob.ask('send-message', ask)).messageId, first.messageId);
     const history = await server.get(`/api/chat/messages/${server.admin.id}`, server.ann);
-    assert.deepEqual(history.body.map((kept) => kept.message), ['once']);
+    assert.deepEqual(history.body.map((stored) => stored.message), ['once']);
   });
 
   test('a retry after a restart of the server gets the same acknowledgement', async (t) => {

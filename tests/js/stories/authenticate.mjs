@@ -92,7 +92,7 @@ export default function stories(start) {
     await admin.send(server.ann, 'once');
     await ann.waitFor('receive-message', (received) => received.message === 'once');
     await ann.roundTrip();
-    await ann.hearOut();
+    await ann.drain();
     await ann.nothingMore();
     await admin.nothingMore(500);
   });
@@ -102,7 +102,7 @@ export default function stories(start) {
     const [ann, admin] = [await server.signIn(server.ann), await server.signIn(server.admin)];
     ann.emit('authenticate', 'x.y.z');
     await ann.waitFor('authenticated', INVALID);
-    await ann.hearOut();
+    await ann.drain();
     await admin.send(server.ann, 'still there?');
     await ann.nothingMore();
     ann.emit('send-message', { receiverId: server.admin.id, message: 'x' });

@@ -1,4 +1,4 @@
-// Catching up, for clients that cannot say what they have.
+// Catching up, for clients that cannot name what they have received.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -7,7 +7,7 @@ import { assertMessage } from '../expect.mjs';
 import { Network } from '../network.mjs';
 
 export default function stories(start) {
-  const heard = (client) => client.all('receive-message').map((received) => received.message);
+  const received = (client) => client.all('receive-message').map(({ message }) => message);
   const gone = async (agent, account, ...clients) => {
     clients.forEach((client) => client.close());
     await agent.waitFor('user-offline', { userId: account.id });
@@ -20,10 +20,10 @@ export default function stories(start) {
     await second.send(server.ann, 'two');
     await admin.send(server.ann, 'three');
     const ann = await server.signIn(server.ann);
-    assert.deepEqual(heard(ann), ['one', 'two', 'three']);
+    assert.deepEqual(received(ann), ['one', 'two', 'three']);
     const names = ann.events.map((event) => event.name);
     assert.ok(names.indexOf('authenticated') < names.indexOf('receive-message'));
-    for (const message of heard(ann)) {
+    for (const message of received(ann)) {
       const received = await ann.waitFor('receive-message');
       // The desk has one identity for her, whoever wrote.
       assertMessage(received, { from: server.admin, to: server.ann, message });
@@ -31,7 +31,7 @@ export default function stories(start) {
     await admin.send(server.ann, 'four');
     await ann.waitFor('receive-message', (received) => received.message === 'four');
     const again = await server.signIn(server.ann, { name: 'ann, again' });
-    await ann.hearOut();
+    await ann.drain();
     await Promise.all([ann.nothingMore(), again.nothingMore()]);
   });
 
@@ -43,7 +43,7 @@ export default function stories(start) {
     await ann.send(server.bob, 'psst');
     for (const account of [server.admin, server.second]) {
       const agent = await server.signIn(account);
-      assert.deepEqual(heard(agent).sort(), ['from ann', 'from bob']);
+      assert.deepEqual(received(agent).sort(), ['from ann', 'from bob']);
       for (const from of [server.ann, server.bob]) {
         const message = `from ${from.key}`;
         assertMessage(await agent.waitFor('receive-message', (m) => m.message === message), { from, to: account, message });
@@ -57,10 +57,10 @@ export default function stories(start) {
     const admin = await server.signIn(server.admin);
     await admin.send(server.ann, 'one');
     const history = await server.get(`/api/chat/messages/${server.admin.id}`, server.ann);
-    assert.deepEqual(history.body.map((kept) => kept.message), ['one']);
+    assert.deepEqual(history.body.map((stored) => stored.message), ['one']);
     await admin.send(server.ann, 'two');
     const ann = await server.signIn(server.ann);
-    assert.deepEqual(heard(ann), ['two']);
+    assert.deepEqual(received(ann), ['two']);
   });
 
   test('messages received live are not sent again to a client that reconnects', async (t) => {
@@ -77,7 +77,7 @@ export default function stories(start) {
     await ann.waitFor('authenticated');
     await ann.waitFor('receive-message', (received) => received.message === 'two');
     await ann.roundTrip();
-    assert.deepEqual(heard(ann), ['one', 'two']);
+    assert.deepEqual(received(ann), ['one', 'two']);
   });
 
   test('messages received live are not sent again to a client that only answered pings', async (t) => {
@@ -91,7 +91,7 @@ export default function stories(start) {
     await ann.waitFor('<connect>');
     await ann.waitFor('authenticated');
     await ann.roundTrip();
-    assert.deepEqual(heard(ann), ['one']);
+    assert.deepEqual(received(ann), ['one']);
   });
 
   test('messages received live are not sent again to a client that authenticates while its transport changes', async (t) => {
@@ -107,7 +107,7 @@ export default function stories(start) {
     await ann.waitFor('<connect>');
     await ann.waitFor('authenticated');
     await ann.roundTrip();
-    assert.deepEqual(heard(ann), ['one']);
+    assert.deepEqual(received(ann), ['one']);
   });
 
   test('own messages are not sent again', async (t) => {
@@ -120,7 +120,7 @@ export default function stories(start) {
     await ann.waitFor('<connect>');
     await ann.waitFor('authenticated');
     await ann.roundTrip();
-    assert.deepEqual(heard(ann), []);
+    assert.deepEqual(received(ann), []);
   });
 
   test('many missed messages arrive in order', async (t) => {
@@ -134,7 +134,7 @@ export default function stories(start) {
     // Live messages follow the missed ones.
     admin.emit('send-message', { receiverId: server.ann.id, message: 'live' });
     await ann.waitFor('receive-message', (received) => received.message === 'live');
-    assert.deepEqual(heard(ann), [...texts, 'live']);
+    assert.deepEqual(received(ann), [...texts, 'live']);
   });
 
   test('a restarted server still knows who missed what', async (t) => {
@@ -152,10 +152,10 @@ export default function stories(start) {
     await admin.waitFor('<connect>');
     await admin.waitFor('authenticated');
     const back = await server.signIn(server.ann, { name: 'ann, back' });
-    assert.deepEqual(heard(back), ['two', 'three']);
+    assert.deepEqual(received(back), ['two', 'three']);
     const again = await server.signIn(server.ann, { name: 'ann, again' });
-    assert.deepEqual(heard(again), []);
-    assert.deepEqual(heard(admin), []);
+    assert.deepEqual(received(again), []);
+    assert.deepEqual(received(admin), []);
   });
 
   test('after a restart, messages received before are not sent again', async (t) => {
@@ -169,7 +169,7 @@ export default function stories(start) {
     await ann.waitFor('<connect>');
     await ann.waitFor('authenticated');
     await ann.roundTrip();
-    assert.deepEqual(heard(ann), ['one']);
+    assert.deepEqual(received(ann), ['one']);
   });
 
   test('after a crash no acknowledged message is missing', async (t) => {
@@ -179,9 +179,9 @@ export default function stories(start) {
     for (const message of texts) await admin.send(server.ann, message);
     await server.crash();
     const ann = await server.signIn(server.ann);
-    assert.deepEqual(heard(ann), texts);
+    assert.deepEqual(received(ann), texts);
     const history = await server.get(`/api/chat/messages/${server.admin.id}`, server.ann);
-    assert.deepEqual(history.body.map((kept) => kept.message), texts);
+    assert.deepEqual(history.body.map((stored) => stored.message), texts);
   });
 
   test('no message is lost between two connections', async (t) => {
@@ -205,15 +205,15 @@ export default function stories(start) {
       await ann.waitFor('authenticated');
     }
     const last = texts.at(-1);
-    if (!heard(ann).includes(last)) await ann.waitFor('receive-message', (received) => received.message === last);
+    if (!received(ann).includes(last)) await ann.waitFor('receive-message', ({ message }) => message === last);
     // The server may notice the end of the old connection only after the new one has opened, which then gets the lost
     // messages late.
-    const isMissing = () => texts.find((text) => !heard(ann).includes(text));
+    const isMissing = () => texts.find((text) => !received(ann).includes(text));
     for (let text = isMissing(); text; text = isMissing()) {
       const missing = text;
       await ann.waitFor('receive-message', (received) => received.message === missing);
     }
-    const extra = heard(ann).filter((text) => !texts.includes(text));
+    const extra = received(ann).filter((text) => !texts.includes(text));
     assert.deepEqual(extra, [], 'what was on the way when a connection ended may come twice, and nothing else');
   });
 
@@ -225,9 +225,9 @@ export default function stories(start) {
     network.fail();
     await admin.send(server.ann, 'into the void');
     const back = await server.signIn(server.ann, { name: 'ann, on another network' });
-    if (!heard(back).includes('into the void')) await back.waitFor('receive-message');
-    assert.deepEqual(heard(back), ['into the void']);
-    assert.deepEqual(heard(ann), []);
+    if (!received(back).includes('into the void')) await back.waitFor('receive-message');
+    assert.deepEqual(received(back), ['into the void']);
+    assert.deepEqual(received(ann), []);
   });
 
   test('messages sent to a dead connection arrive on the next one, if that opens after the death was detected', async (t) => {
@@ -239,7 +239,7 @@ export default function stories(start) {
     await admin.send(server.ann, 'into the void');
     await admin.waitFor('user-offline', { userId: server.ann.id });
     const back = await server.signIn(server.ann, { name: 'ann, back' });
-    assert.deepEqual(heard(back), ['into the void']);
+    assert.deepEqual(received(back), ['into the void']);
   });
 
   test('a dead connection is detected soon after the next one has opened, which gets the messages sent to it', async (t) => {
@@ -254,10 +254,10 @@ export default function stories(start) {
     const back = await server.signIn(server.ann, { name: 'ann, on another network' });
     // Without a ping it would be detected after 45 s only.
     const began = Date.now();
-    if (!heard(back).includes('into the void')) await back.waitFor('receive-message');
+    if (!received(back).includes('into the void')) await back.waitFor('receive-message');
     assert.ok(Date.now() - began < 30_000);
     await back.roundTrip();
-    assert.deepEqual(heard(back), ['into the void']);
+    assert.deepEqual(received(back), ['into the void']);
   });
 
   test('a tab that lost its connection gets messages that another tab got meanwhile, once', async (t) => {
@@ -276,7 +276,7 @@ export default function stories(start) {
     for (const client of [ann, tab]) {
       await client.waitFor('receive-message', (received) => received.message === 'after that');
       await client.roundTrip();
-      assert.deepEqual(heard(client), ['meanwhile', 'after that'], client.name);
+      assert.deepEqual(received(client), ['meanwhile', 'after that'], client.name);
     }
   });
 }

@@ -1,11 +1,11 @@
-// How often a page gets `authenticated {success: false}`: each one starts another endless chain of `authenticate` in
-// it.
+// How often a page gets `authenticated {success: false}`. Each one makes the page retry `authenticate` forever, in addition to the
+// retries that are already running.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** Tries again two seconds after each denial, for ever, as existing pages do. Gives how often it has tried. */
+/** Retries two seconds after each denial, forever, as existing pages do. Returns the number of attempts. */
 function stubborn(client, token) {
   let tries = 0;
   const authenticate = () => {

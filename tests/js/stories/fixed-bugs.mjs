@@ -30,7 +30,7 @@ export default function stories(start) {
     const server = await start(t);
     const [admin, ann] = [await server.signIn(server.admin), await server.signIn(server.ann)];
     const tab = await server.signIn(server.ann, { name: 'ann, tab 2' });
-    await admin.hearOut();
+    await admin.drain();
     tab.close();
     await admin.nothingMore(600);
     await admin.send(server.ann, 'are you there?');
@@ -43,7 +43,7 @@ export default function stories(start) {
     client.emit('authenticate', server.token(server.ann));
     await client.waitFor('authenticated', ({ userId }) => userId === server.ann.id);
     await client.roundTrip();
-    await client.hearOut();
+    await client.drain();
     await admin.send(server.bob, 'for bob only');
     await client.nothingMore();
   });
@@ -120,16 +120,16 @@ export default function stories(start) {
     const mirrored = await admin.waitFor('receive-message', (received) => received.message === 'coming');
     assert.deepEqual([mirrored.sender._id, mirrored.sender.name], [server.admin.id, 'Second']);
     const seen = await server.get(`/api/chat/messages/${server.admin.id}`, server.ann);
-    assert.deepEqual(seen.body.map((kept) => kept.sender._id), [server.ann.id, server.admin.id]);
+    assert.deepEqual(seen.body.map((stored) => stored.sender._id), [server.ann.id, server.admin.id]);
     const theirs = await server.get(`/api/chat/messages/${server.ann.id}`, server.second);
-    assert.deepEqual(theirs.body.map((kept) => kept.sender._id), [server.ann.id, server.second.id]);
+    assert.deepEqual(theirs.body.map((stored) => stored.sender._id), [server.ann.id, server.second.id]);
   });
 
   test('bug 11: a REST send is published, read marks that change nothing are not, and internal errors are not exposed', async (t) => {
     const server = await start(t);
     const [admin, ann] = [await server.signIn(server.admin), await server.signIn(server.ann)];
     const tab = await server.signIn(server.admin, { name: 'admin, tab 2' });
-    await Promise.all([admin, ann, tab].map((client) => client.hearOut()));
+    await Promise.all([admin, ann, tab].map((client) => client.drain()));
     const body = { receiverId: server.admin.id, message: ' via rest ' };
     const created = await server.rest('POST', '/api/chat/send', { as: server.ann, body });
     for (const client of [admin, tab]) {

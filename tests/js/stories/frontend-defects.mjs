@@ -13,13 +13,13 @@ export default function stories(start) {
     for (const tab of tabs) await tab.waitFor('authenticated', yes(server.ann));
     await server.get('/api/chat/conversations', server.admin);
     await admin.waitFor('authenticated', yes(server.admin));
-    // The desk is online, which they also get when they can use it.
+    // That the desk is online is sent again when the page can use it.
     for (const tab of tabs) await tab.waitFor('user-online', { userId: server.admin.id });
     // A socket without rights does not get `authenticated`.
     admin.emit('authenticate', 'x.y.z');
     await admin.waitFor('authenticated', ({ success }) => !success);
     await server.get('/api/chat/conversations', server.admin);
-    await admin.hearOut();
+    await admin.drain();
     await admin.nothingMore(300);
   });
 
@@ -27,7 +27,7 @@ export default function stories(start) {
     const server = await start(t, '--silence', '1500ms');
     const broken = await server.connect('broken');
     await broken.waitFor('authenticated', ({ success }) => success === false);
-    // Once, and after more time than it is allowed.
+    // Only once, after the allowed time.
     await broken.nothingMore(3500);
     assert.ok(broken.socket.connected);
     const ann = await server.signIn(server.ann);
@@ -74,11 +74,10 @@ export default function stories(start) {
     await Promise.all(tabs.map((tab) => tab.roundTrip()));
     const expected = Array.from({ length: 10 }, (_, round) => `message ${round}`);
     for (const tab of tabs) {
-      const heard = tab.all('receive-message').map((received) => received.message);
-      assert.deepEqual(heard, [...new Set(heard)], 'no message twice');
-      // A message that the history returned first need not be sent again, so the authenticating tab may have it from
-      // there.
-      if (tab === tabs[1]) assert.deepEqual(heard, expected);
+      const received = tab.all('receive-message').map(({ message }) => message);
+      assert.deepEqual(received, [...new Set(received)], 'no message twice');
+      // A message that the history returned first need not be sent again, so the tab may have received it that way.
+      if (tab === tabs[1]) assert.deepEqual(received, expected);
     }
   });
 
@@ -88,7 +87,7 @@ export default function stories(start) {
     const admin = await server.signIn(server.admin);
     const adminTab = await server.signIn(server.admin, { name: 'admin, tab 2' });
     const clients = [ann, annTab, admin, adminTab];
-    await Promise.all(clients.map((client) => client.hearOut()));
+    await Promise.all(clients.map((client) => client.drain()));
     const asked = await ann.send(server.admin, 'question');
     assert.deepEqual(await annTab.waitFor('message-sent'), asked);
     for (const client of [admin, adminTab]) assert.deepEqual(await client.waitFor('receive-message'), asked);
@@ -149,7 +148,7 @@ export default function stories(start) {
     ];
     for (const other of [server.admin, server.bob]) {
       const { body } = await server.get(`/api/chat/messages/${other.id}`, server.ann);
-      people.push(...body.flatMap((kept) => [kept.sender, kept.receiver]));
+      people.push(...body.flatMap((stored) => [stored.sender, stored.receiver]));
     }
     assert.ok(people.length >= 6);
     for (const person of people) {

@@ -15,8 +15,8 @@ export default function stories(start) {
     await server.restart();
     for (const client of [admin, ann]) {
       await client.waitFor('<disconnect>');
-      // After `io server disconnect`, the stock client would not reconnect by itself. A polling client may also notice
-      // by a failed poll.
+      // After `io server disconnect`, the stock client would not reconnect by itself. A polling client may also notice the stop by a
+      // failed poll.
       const reasons = client.engine.transport.name === 'polling' ? ['transport close', 'transport error'] : ['transport close'];
       assert.ok(reasons.includes(client.all('<disconnect>')[0]), client.all('<disconnect>')[0]);
       await client.waitFor('<connect>');
@@ -26,7 +26,7 @@ export default function stories(start) {
     await ann.send(server.admin, 'after');
     await admin.waitFor('receive-message', (received) => received.message === 'after');
     const history = await server.get(`/api/chat/messages/${server.admin.id}`, server.ann);
-    assert.deepEqual(history.body.map((kept) => kept.message), ['before', 'after']);
+    assert.deepEqual(history.body.map((stored) => stored.message), ['before', 'after']);
   });
 
   test('messages sent while the server stops are stored and acknowledged, as long as the socket is open', async (t) => {
@@ -48,9 +48,9 @@ export default function stories(start) {
     const answered = answers.filter(({ answer }) => answer);
     assert.deepEqual(answered.filter(({ answer }) => !answer.ok), [], 'none is refused');
     const history = await server.get(`/api/chat/messages/${server.admin.id}`, server.ann);
-    const kept = history.body.map(({ message }) => message);
-    for (const { message } of answered) assert.ok(kept.includes(message), `${message} was acknowledged and is kept`);
-    assert.equal(new Set(kept).size, kept.length);
+    const stored = history.body.map(({ message }) => message);
+    for (const { message } of answered) assert.ok(stored.includes(message), `${message} was acknowledged and is stored`);
+    assert.equal(new Set(stored).size, stored.length);
   });
 
   test('a message of 1.2 MB is refused, and the connection stays open', async (t) => {

@@ -22,7 +22,7 @@ export default function stories(start) {
     assert.deepEqual(texts((await server.get(`${path}?limit=3`, server.ann)).body), ['one', 'two', 'three']);
     await admin.waitFor('messages-read');
     assert.equal(await unread(), 0);
-    // A page that begins at the cursor omits nothing, either.
+    // Nor does a page that begins at the cursor omit anything.
     await admin.send(server.ann, 'four');
     assert.deepEqual(texts((await server.get(`${path}?limit=1`, server.ann)).body), ['four']);
     await admin.waitFor('messages-read');

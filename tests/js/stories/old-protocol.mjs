@@ -52,7 +52,7 @@ export default function stories(start) {
       await ann.waitFor('authenticated');
       await admin.send(server.ann, 'two');
       await ann.waitFor('receive-message', (received) => received.message === 'two');
-      assert.deepEqual(ann.all('receive-message').map((received) => received.message), ['one', 'two']);
+      assert.deepEqual(ann.all('receive-message').map(({ message }) => message), ['one', 'two']);
     });
   }
 }

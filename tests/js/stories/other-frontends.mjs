@@ -17,7 +17,7 @@ export default function stories(start) {
       { auth: { jwt: token } },
       { auth: { authorization: `Bearer ${token}` } },
       { auth: { Authorization: `Bearer ${token}` } },
-      { auth: (tell) => tell({ token }) },
+      { auth: (show) => show({ token }) },
     ]) {
       const client = await server.connect(JSON.stringify(Object.keys(options)), options);
       await client.waitFor('authenticated', { success: true, userId: server.ann.id, role: 'user' });
@@ -36,7 +36,7 @@ export default function stories(start) {
       [{ auth: { token: mint(server.blocked) } }, 'Account is blocked.'],
     ]) {
       const client = server.client('refused', options);
-      const refused = await new Promise((tell) => client.socket.once('connect_error', tell));
+      const refused = await new Promise((resolve) => client.socket.once('connect_error', resolve));
       assert.equal(refused.message, message);
       assert.equal(client.socket.active, false, 'the stock client does not come back by itself');
       client.socket.auth = { token: server.token(server.ann) };
@@ -68,7 +68,7 @@ export default function stories(start) {
       client.close();
     }
     const elsewhere = server.client('elsewhere', { url: `${server.url}/elsewhere` });
-    const refused = await new Promise((tell) => elsewhere.socket.once('connect_error', tell));
+    const refused = await new Promise((resolve) => elsewhere.socket.once('connect_error', resolve));
     assert.equal(refused.message, 'Invalid namespace');
   });
 

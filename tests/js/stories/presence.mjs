@@ -10,7 +10,7 @@ export default function stories(start) {
     const server = await start(t);
     const ann = await server.signIn(server.ann);
     const second = await server.signIn(server.second);
-    // The desk comes online: customers see it under the support identity, whichever agent connects.
+    // The desk goes online. Customers see it under the support identity, whichever agent connects.
     await ann.waitFor('user-online', { userId: server.admin.id });
     const admin = await server.signIn(server.admin);
     await second.waitFor('user-online', { userId: server.admin.id });
@@ -81,11 +81,11 @@ export default function stories(start) {
     for (let round = 0; round < 12; round += 1) {
       const ann = await server.connect(`ann ${round}`);
       ann.emit('authenticate', server.token(server.ann));
-      // Some disconnect before they are authenticated, some meanwhile, some afterwards.
+      // Some disconnect before, some during and some after their authentication.
       if (round % 3 > 0) await new Promise(round % 3 === 1 ? setImmediate : (resolve) => setTimeout(resolve, 3));
       ann.close();
     }
-    // An agent who connects late gets the presence: in the end, without Ann.
+    // An agent who connects late gets the presence, in the end without Ann.
     await eventually(async () => {
       const tab = await server.connect('admin, tab 2');
       tab.emit('authenticate', server.token(server.admin));

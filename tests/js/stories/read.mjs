@@ -8,7 +8,7 @@ import { eventually } from '../expect.mjs';
 export default function stories(start) {
   const unread = async (server, account) => (await server.get('/api/chat/unread-count', account)).body.count;
   const isRead = async (server, reader, other) =>
-    (await server.get(`/api/chat/messages/${other.id}`, reader)).body.map((kept) => kept.read);
+    (await server.get(`/api/chat/messages/${other.id}`, reader)).body.map((stored) => stored.read);
 
   test('a read mark is sent to all tabs of the author, and the unread count falls', async (t) => {
     const server = await start(t);
@@ -24,7 +24,7 @@ export default function stories(start) {
       await client.waitFor('messages-read', ({ readBy }) => readBy === server.admin.id);
     }
     assert.equal(await unread(server, server.admin), 0);
-    await bob.hearOut();
+    await bob.drain();
     await bob.nothingMore();
     // Ann's own request does not mark her messages as read.
     assert.deepEqual(await isRead(server, server.ann, server.admin), [true, true]);
@@ -55,7 +55,7 @@ export default function stories(start) {
     }
     for (const payload of [null, 5, 'x', []]) admin.emit('mark-read', payload);
     await Promise.all([anon.roundTrip(), admin.roundTrip()]);
-    await admin.hearOut();
+    await admin.drain();
     await Promise.all([admin, ann, anon].map((client) => client.nothingMore()));
     assert.equal(await unread(server, server.admin), 1);
   });
@@ -80,7 +80,7 @@ export default function stories(start) {
     await ann.waitFor('messages-read');
     const { body } = await server.get('/api/chat/conversations', server.admin);
     assert.deepEqual(body.map((line) => [line.name, line.unreadCount]), [['Bob', 1], ['Ann', 0]]);
-    await bob.hearOut();
+    await bob.drain();
     await bob.nothingMore();
   });
 

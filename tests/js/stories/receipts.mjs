@@ -6,19 +6,19 @@ import { test } from 'node:test';
 import { eventually } from '../expect.mjs';
 
 export default function stories(start) {
-  /** A client that wants to be told how far its messages come. */
+  /** A client that asks for the status of its messages. */
   const listen = async (server, account, name = account.key) => {
     const client = await server.connect(name);
     assert.equal((await client.ask('authenticate', { token: server.token(account), receipts: true })).ok, true);
-    await client.hearOut();
+    await client.drain();
     return client;
   };
-  const say = (client, to, message) => client.ask('send-message', { receiverId: to.id, message });
+  const send = (client, to, message) => client.ask('send-message', { receiverId: to.id, message });
   const statuses = async (server, as, other) => {
     const { body } = await server.get(`/api/chat/messages/${other.id}`, as);
     return body.map(({ message, status }) => [message, status]);
   };
-  /** Reads what one's own messages have come to, by `resume`, which says nothing of what the reader has received. */
+  /** Reads the status of a person's own messages by `resume`, which does not confirm what the person has received. */
   const resumed = async (client, conversationId) => {
     const { conversations } = await client.ask('resume', { conversations: { [conversationId]: 0 } });
     const messages = conversations[conversationId].entries.filter(({ kind }) => kind === 'message');
@@ -29,7 +29,7 @@ export default function stories(start) {
   test('stored, sent, delivered, read: each is reported when it happens', async (t) => {
     const server = await start(t);
     const ann = await listen(server, server.ann);
-    const sent = await say(ann, server.admin, 'one');
+    const sent = await send(ann, server.admin, 'one');
     assert.equal(sent.status, 'stored');
     const { conversationId } = sent;
     assert.deepEqual(await resumed(ann, conversationId), ['stored']);
@@ -47,36 +47,36 @@ export default function stories(start) {
     await ann.waitFor('message-status', status(conversationId, 'read', sent));
     assert.deepEqual(await resumed(ann, conversationId), ['read']);
     assert.deepEqual(await statuses(server, server.ann, server.admin), [['one', 'read']]);
-    assert.deepEqual(admin.all('message-status'), [], 'who did not ask is told nothing');
+    assert.deepEqual(admin.all('message-status'), [], 'a client that did not ask is sent nothing');
   });
 
   test('without a confirmation messages stay `sent`, and without a connected recipient `stored`', async (t) => {
     const server = await start(t);
     const [ann, admin] = [await listen(server, server.ann), await server.signIn(server.admin)];
-    const { conversationId } = await say(ann, server.admin, 'one');
-    const two = await say(ann, server.admin, 'two');
+    const { conversationId } = await send(ann, server.admin, 'one');
+    const two = await send(ann, server.admin, 'two');
     await ann.waitFor('message-status', ({ upTo }) => upTo === two.seq);
     await admin.roundTrip();
     assert.deepEqual(await resumed(ann, conversationId), ['sent', 'sent']);
     admin.close();
     await eventually(async () => {
-      const { seq } = await say(ann, server.admin, 'is anybody there?');
+      const { seq } = await send(ann, server.admin, 'is anybody there?');
       const all = await resumed(ann, conversationId);
       return all.at(-1) === 'stored' && seq;
     });
-    assert.ok(ann.all('message-status').every((told) => told.status === 'sent'));
+    assert.ok(ann.all('message-status').every(({ status }) => status === 'sent'));
   });
 
   test('a message that was not sent keeps later ones from advancing until it is fetched', async (t) => {
     const server = await start(t);
     const ann = await listen(server, server.ann);
-    const one = await say(ann, server.admin, 'said to nobody');
+    const one = await send(ann, server.admin, 'to nobody');
     const { conversationId } = one;
-    // It is live without having caught up, and does not say what it has.
+    // It is live without having caught up, and does not name what it has received.
     const admin = await server.connect('admin');
     await admin.ask('authenticate', { token: server.token(server.admin), catchUp: false });
     await admin.roundTrip();
-    const two = await say(ann, server.admin, 'handed over');
+    const two = await send(ann, server.admin, 'handed over');
     await admin.waitFor('receive-message', ({ seq }) => seq === two.seq);
     await admin.roundTrip();
     assert.deepEqual(await resumed(ann, conversationId), ['stored', 'stored']);
@@ -90,12 +90,12 @@ export default function stories(start) {
     const [ann, admin, bob] = [
       await listen(server, server.ann), await server.signIn(server.admin), await server.signIn(server.bob),
     ];
-    const one = await say(ann, server.admin, 'one');
+    const one = await send(ann, server.admin, 'one');
     const { conversationId } = one;
     await admin.waitFor('receive-message');
     await admin.ask('received', { conversationId, seq: one.seq + 1000 });
     await ann.waitFor('message-status', status(conversationId, 'delivered', one));
-    const two = await say(ann, server.admin, 'two');
+    const two = await send(ann, server.admin, 'two');
     await ann.waitFor('message-status', status(conversationId, 'sent', two));
     assert.deepEqual(await resumed(ann, conversationId), ['delivered', 'sent']);
     assert.equal((await bob.ask('received', { conversationId, seq: 1 })).code, 'not_found');
@@ -107,7 +107,7 @@ export default function stories(start) {
   test('fetching the history marks messages as delivered and read', async (t) => {
     const server = await start(t);
     const ann = await listen(server, server.ann);
-    const one = await say(ann, server.admin, 'one');
+    const one = await send(ann, server.admin, 'one');
     assert.deepEqual(await statuses(server, server.ann, server.admin), [['one', 'stored']]);
     assert.deepEqual(await statuses(server, server.admin, server.ann), [['one', 'stored']], 'as it was before the reading');
     await ann.waitFor('message-status', status(one.conversationId, 'read', one));
@@ -117,13 +117,13 @@ export default function stories(start) {
   test('receipts are the same after a restart, and continue from there', async (t) => {
     const server = await start(t);
     const [ann, admin] = [await listen(server, server.ann), await server.signIn(server.admin)];
-    const said = [];
-    for (const message of ['one', 'two', 'three']) said.push(await say(ann, server.admin, message));
-    const { conversationId } = said[0];
-    await admin.waitFor('receive-message', ({ seq }) => seq === said[2].seq);
-    admin.emit('mark-read', { conversationId, seq: said[0].seq });
+    const sent = [];
+    for (const message of ['one', 'two', 'three']) sent.push(await send(ann, server.admin, message));
+    const { conversationId } = sent[0];
+    await admin.waitFor('receive-message', ({ seq }) => seq === sent[2].seq);
+    admin.emit('mark-read', { conversationId, seq: sent[0].seq });
     await ann.waitFor('message-status', ({ status: name }) => name === 'read');
-    await admin.ask('received', { conversationId, seq: said[1].seq });
+    await admin.ask('received', { conversationId, seq: sent[1].seq });
     await ann.waitFor('message-status', ({ status: name }) => name === 'delivered');
     for (const client of [ann, admin]) client.close();
     await server.restart();
@@ -131,18 +131,18 @@ export default function stories(start) {
     const expected = [['one', 'read'], ['two', 'delivered'], ['three', 'sent']];
     assert.deepEqual(await statuses(server, server.ann, server.admin), expected);
     const back = await listen(server, server.ann, 'ann, back');
-    const four = await say(back, server.admin, 'four');
+    const four = await send(back, server.admin, 'four');
     assert.deepEqual(await resumed(back, conversationId), ['read', 'delivered', 'sent', 'stored']);
     const again = await server.signIn(server.admin, { name: 'admin, again' });
     await again.waitFor('receive-message', ({ seq }) => seq === four.seq);
     await back.waitFor('message-status', status(conversationId, 'sent', four));
-    assert.deepEqual(back.all('message-status').filter(({ upTo }) => upTo < four.seq), [], 'nothing is told anew');
+    assert.deepEqual(back.all('message-status').filter(({ upTo }) => upTo < four.seq), [], 'nothing is sent again');
   });
 
   test('the status of an agent\'s message is sent to every agent\'s connection that asked for receipts', async (t) => {
     const server = await start(t);
     const [admin, second] = [await listen(server, server.admin), await listen(server, server.second)];
-    const one = await say(admin, server.ann, 'how can I help?');
+    const one = await send(admin, server.ann, 'how can I help?');
     await second.waitFor('receive-message');
     assert.deepEqual(await resumed(second, one.conversationId), ['stored'], 'colleagues are not the other side');
     const ann = await server.signIn(server.ann);
@@ -161,13 +161,13 @@ export default function stories(start) {
     const server = await start(t);
     const [ann, admin] = [await listen(server, server.ann), await server.signIn(server.admin)];
     const count = 300;
-    const sends = Array.from({ length: count }, (_, index) => say(ann, server.admin, `message ${index}`));
-    const said = await Promise.all(sends);
-    const last = said.at(-1);
+    const sends = Array.from({ length: count }, (_, index) => send(ann, server.admin, `message ${index}`));
+    const sent = await Promise.all(sends);
+    const last = sent.at(-1);
     await ann.waitFor('message-status', status(last.conversationId, 'sent', last));
     await admin.roundTrip();
-    const told = ann.all('message-status').map(({ upTo }) => upTo);
-    assert.ok(told.length < count / 3, `${told.length} for ${count} messages`);
-    assert.deepEqual(told, [...told].sort((one, other) => one - other), 'forwards only');
+    const marks = ann.all('message-status').map(({ upTo }) => upTo);
+    assert.ok(marks.length < count / 3, `${marks.length} for ${count} messages`);
+    assert.deepEqual(marks, [...marks].sort((one, other) => one - other), 'forwards only');
   });
 }

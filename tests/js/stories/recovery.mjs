@@ -9,7 +9,7 @@ import { Network } from '../network.mjs';
 
 const BROWSER = { extraHeaders: { 'User-Agent': 'Mozilla/5.0 (test)' } };
 
-/** The texts that a client was sent, others' and its own, in order. */
+/** The texts that a client has received, its own included, in order. */
 function shown(client) {
   const names = ['receive-message', 'message-sent'];
   return client.events.filter(({ name }) => names.includes(name)).map(({ args }) => args[0].message);
@@ -17,7 +17,7 @@ function shown(client) {
 
 const numbers = (from, to) => Array.from({ length: to - from + 1 }, (_, index) => `${from + index}`);
 
-/** Waits until a client was sent this text. */
+/** Waits until a client has received this text. */
 const got = (client, text) =>
   shown(client).includes(text)
     ? undefined
@@ -53,10 +53,10 @@ export default function stories(start) {
     const admin = await page(server, server.admin);
     const ann = await page(server, server.ann);
     const bob = await page(server, server.bob);
-    let said = 0;
+    let sent = 0;
     for (let round = 0; round < 8; round += 1) {
       for (const [client, to] of [[admin, server.ann], [bob, server.admin], [admin, server.bob]]) {
-        for (let part = 0; part < 3; part += 1) client.emit('send-message', { receiverId: to.id, message: `${(said += 1)}` });
+        for (let part = 0; part < 3; part += 1) client.emit('send-message', { receiverId: to.id, message: `${(sent += 1)}` });
       }
       await delay(30);
       if (round % 4 === 3) {
@@ -75,7 +75,7 @@ export default function stories(start) {
     await Promise.all([got(ann, 'the end, Ann'), got(bob, 'the end, Bob'), got(admin, 'the end, Bob')]);
     const ofLog = async (reader, other) => {
       const { body } = await server.get(`/api/chat/messages/${other.id}`, reader);
-      return body.map((kept) => kept.message);
+      return body.map((stored) => stored.message);
     };
     assert.deepEqual(shown(ann), await ofLog(server.ann, server.admin));
     assert.deepEqual(shown(bob), await ofLog(server.bob, server.admin));
@@ -128,14 +128,14 @@ export default function stories(start) {
     const admin = await server.signIn(server.admin);
     ann.socket.off();
     ann.engine.close();
-    const heard = [];
-    ann.socket.onAny((name, ...args) => heard.push([name, args[0]]));
+    const received = [];
+    ann.socket.onAny((name, ...args) => received.push([name, args[0]]));
     await new Promise((resolve) => ann.socket.once('connect', resolve));
     ann.socket.emit('send-message', { receiverId: server.admin.id, message: 'not lost' });
     await got(admin, 'not lost');
     await ann.roundTrip();
-    assert.ok(heard.some(([name, answer]) => name === 'authenticated' && answer.success === true), JSON.stringify(heard));
-    assert.ok(!heard.some(([name]) => name === 'error'), JSON.stringify(heard));
+    assert.ok(received.some(([name, answer]) => name === 'authenticated' && answer.success === true), JSON.stringify(received));
+    assert.ok(!received.some(([name]) => name === 'error'), JSON.stringify(received));
   });
 
   test('recovery: an own message is shown, although the connection that it was sent on is lost', async (t) => {

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { assertKept, eventually, ID, shown, STAMP } from '../expect.mjs';
+import { assertStored, eventually, ID, shown, STAMP } from '../expect.mjs';
 
 const ORIGIN = 'http://localhost:5173';
 
@@ -13,7 +13,7 @@ export default function rest(start) {
     headers.get('access-control-allow-credentials'),
   ];
   const CORS = [ORIGIN, 'true'];
-  const say = (server, from, to, message) =>
+  const send = (server, from, to, message) =>
     server.rest('POST', '/api/chat/send', { as: from, body: { receiverId: to.id, message } });
 
   test('logging in', async (t) => {
@@ -107,9 +107,9 @@ export default function rest(start) {
   test('/api/chat/conversations is for agents, newest first', async (t) => {
     const server = await start(t);
     assert.deepEqual((await server.get('/api/chat/conversations', server.admin)).body, []);
-    await say(server, server.bob, server.admin, 'first');
-    await say(server, server.ann, server.admin, 'one');
-    await say(server, server.ann, server.admin, 'two');
+    await send(server, server.bob, server.admin, 'first');
+    await send(server, server.ann, server.admin, 'one');
+    await send(server, server.ann, server.admin, 'two');
     for (const agent of [server.admin, server.second]) {
       const { status, body } = await server.get('/api/chat/conversations', agent);
       assert.equal(status, 200);
@@ -132,16 +132,16 @@ export default function rest(start) {
 
   test('/api/chat/messages/:userId is the whole conversation, oldest first', async (t) => {
     const server = await start(t);
-    await say(server, server.ann, server.admin, 'question');
-    await say(server, server.second, server.ann, 'answer');
+    await send(server, server.ann, server.admin, 'question');
+    await send(server, server.second, server.ann, 'answer');
     const { status, body } = await server.get(`/api/chat/messages/${server.admin.id}`, server.ann);
     assert.equal(status, 200);
     const keys = [
       '__v', '_id', 'conversationId', 'createdAt', 'message', 'read', 'receiver', 'sender', 'seq', 'status', 'updatedAt',
     ];
-    body.forEach((kept) => assert.deepEqual(Object.keys(kept).sort(), keys));
-    assertKept(body[0], { from: server.ann, to: server.admin, message: 'question', read: false });
-    assertKept(body[1], { from: server.admin, to: server.ann, message: 'answer', read: false });
+    body.forEach((stored) => assert.deepEqual(Object.keys(stored).sort(), keys));
+    assertStored(body[0], { from: server.ann, to: server.admin, message: 'question', read: false });
+    assertStored(body[1], { from: server.admin, to: server.ann, message: 'answer', read: false });
     await eventually(async () => (await server.get('/api/chat/unread-count', server.ann)).body.count === 0);
     const [, answer] = (await server.get(`/api/chat/messages/${server.ann.id}`, server.admin)).body;
     assert.equal(answer.read, true);
@@ -155,12 +155,12 @@ export default function rest(start) {
 
   test('/api/chat/send stores a message', async (t) => {
     const server = await start(t);
-    const sent = await say(server, server.ann, server.admin, ' via rest ');
+    const sent = await send(server, server.ann, server.admin, ' via rest ');
     assert.equal(sent.status, 201);
-    assertKept(sent.body, { from: server.ann, to: server.admin, message: 'via rest', read: false });
+    assertStored(sent.body, { from: server.ann, to: server.admin, message: 'via rest', read: false });
     assert.deepEqual(cors(sent), CORS);
     const { body } = await server.get(`/api/chat/messages/${server.ann.id}`, server.admin);
-    assert.deepEqual(body.map((kept) => kept._id), [sent.body._id]);
+    assert.deepEqual(body.map((stored) => stored._id), [sent.body._id]);
     const missing = 'Receiver and message are required';
     for (const refused of [{ receiverId: server.admin.id }, { message: 'x' }, {}, { receiverId: '', message: '' }]) {
       const { status, body: answer } = await server.rest('POST', '/api/chat/send', { as: server.ann, body: refused });
@@ -168,9 +168,9 @@ export default function rest(start) {
     }
     const bad = await server.rest('POST', '/api/chat/send', { as: server.ann, body: { receiverId: 'bad', message: 'x' } });
     assert.deepEqual([bad.status, bad.body], [500, { message: 'Server error' }]);
-    const nobody = await say(server, server.ann, { id: '0123456789abcdef01234567' }, 'x');
+    const nobody = await send(server, server.ann, { id: '0123456789abcdef01234567' }, 'x');
     assert.equal(nobody.status, 404);
-    assert.equal((await say(server, server.ann, server.admin, '  ')).status, 400);
+    assert.equal((await send(server, server.ann, server.admin, '  ')).status, 400);
     const retry = { receiverId: server.admin.id, message: 'once', clientMessageId: 'r-1' };
     const first = await server.rest('POST', '/api/chat/send', { as: server.ann, body: retry });
     const second = await server.rest('POST', '/api/chat/send', { as: server.ann, body: retry });
@@ -180,9 +180,9 @@ export default function rest(start) {
   test('/api/chat/unread-count counts the unread messages of the caller', async (t) => {
     const server = await start(t);
     const count = async (account) => (await server.get('/api/chat/unread-count', account)).body;
-    await say(server, server.ann, server.admin, 'one');
-    await say(server, server.ann, server.bob, 'two');
-    await say(server, server.admin, server.ann, 'three');
+    await send(server, server.ann, server.admin, 'one');
+    await send(server, server.ann, server.bob, 'two');
+    await send(server, server.admin, server.ann, 'three');
     assert.deepEqual(await count(server.admin), { count: 1 });
     assert.deepEqual(await count(server.second), { count: 1 });
     assert.deepEqual(await count(server.bob), { count: 1 });

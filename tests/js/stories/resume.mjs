@@ -1,4 +1,4 @@
-// `resume`: a client says which seq it has last.
+// `resume`: a client names the last seq that it has received.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -29,7 +29,7 @@ export default function stories(start) {
     assertResumed(part.entries[0].entry, { from: server.admin, to: server.ann, message: 'two' });
     assert.deepEqual(texts(part), ['two', 'three']);
 
-    // Live again, from the end of the answer.
+    // It is live again, from the end of the response.
     const sent = await admin.send(server.ann, 'four');
     assert.equal(sent.seq, seq + 3);
     assert.deepEqual(await back.waitFor('receive-message'), sent);

@@ -6,22 +6,22 @@ import { test } from 'node:test';
 import { STAMP } from '../expect.mjs';
 
 export default function stories(start) {
-  /** Ann and an agent, and what Ann has said to the desk. */
+  /** Ann, an agent, and Ann's messages to the desk. */
   const talk = async (t, ...texts) => {
     const server = await start(t);
     const [ann, admin] = [await server.signIn(server.ann), await server.signIn(server.admin)];
-    const said = [];
-    for (const text of texts) said.push(await ann.send(server.admin, text));
-    for (const message of said) await admin.waitFor('receive-message', message);
-    await ann.hearOut();
-    return { server, ann, admin, said };
+    const sent = [];
+    for (const text of texts) sent.push(await ann.send(server.admin, text));
+    for (const message of sent) await admin.waitFor('receive-message', message);
+    await ann.drain();
+    return { server, ann, admin, sent };
   };
   const history = async (server, as, other) => (await server.get(`/api/chat/messages/${other.id}`, as)).body;
   const resume = async (client, { conversationId }) =>
     (await client.ask('resume', { conversations: { [conversationId]: 0 } })).conversations[conversationId].entries;
 
   test('an edit is sent to both sides, and everybody sees the new text from then on', async (t) => {
-    const { server, ann, admin, said: [first, last] } = await talk(t, 'frist', 'last');
+    const { server, ann, admin, sent: [first, last] } = await talk(t, 'frist', 'last');
     const tab = await server.signIn(server.ann, { name: 'ann, tab 2' });
     const answer = await ann.ask('edit-message', { messageId: first._id, message: '  first ' });
     const { at, ...rest } = answer;
@@ -35,9 +35,9 @@ export default function stories(start) {
     await ann.ask('edit-message', { messageId: last._id, message: 'the last' });
     for (const client of [ann, tab, admin]) await client.waitFor('message-edited');
 
-    const kept = await history(server, server.admin, server.ann);
-    assert.deepEqual(kept.map(({ message }) => message), ['first', 'the last']);
-    assert.deepEqual([kept[0].editedAt, kept[0].updatedAt, kept[0].createdAt], [at, at, first.createdAt]);
+    const stored = await history(server, server.admin, server.ann);
+    assert.deepEqual(stored.map(({ message }) => message), ['first', 'the last']);
+    assert.deepEqual([stored[0].editedAt, stored[0].updatedAt, stored[0].createdAt], [at, at, first.createdAt]);
     const { body: [listed] } = await server.get('/api/chat/conversations', server.admin);
     assert.deepEqual([listed.lastMessage, listed.lastMessageTime], ['the last', last.createdAt]);
     const entries = await resume(ann, first);
@@ -47,7 +47,7 @@ export default function stories(start) {
   });
 
   test('repeating an edit gets the same acknowledgement and publishes nothing', async (t) => {
-    const { ann, admin, said: [message] } = await talk(t, 'one');
+    const { ann, admin, sent: [message] } = await talk(t, 'one');
     const first = await ann.ask('edit-message', { messageId: message._id, message: 'uno' });
     await ann.waitFor('message-edited');
     await admin.waitFor('message-edited');
@@ -57,13 +57,13 @@ export default function stories(start) {
     await ann.waitFor('message-deleted');
     await admin.waitFor('message-deleted');
     assert.deepEqual(await ann.ask('delete-message', { messageId: message._id }), gone);
-    await admin.hearOut();
+    await admin.drain();
     await Promise.all([ann.nothingMore(), admin.nothingMore()]);
   });
 
   test('a deletion is sent to both sides, and nobody sees the text again', async (t) => {
-    const { server, ann, admin, said } = await talk(t, 'keep', 'a secret');
-    const [keep, secret] = said;
+    const { server, ann, admin, sent } = await talk(t, 'keep', 'a secret');
+    const [keep, secret] = sent;
     await ann.ask('edit-message', { messageId: secret._id, message: 'another secret' });
     const { at, seq } = await ann.ask('delete-message', { messageId: secret._id });
     const { conversationId } = secret;
@@ -78,7 +78,7 @@ export default function stories(start) {
       const entries = await resume(client, keep);
       assert.deepEqual(entries.map(({ kind }) => kind), ['message', 'message', 'edit', 'delete']);
       assert.deepEqual(['message' in entries[1].entry, entries[1].entry.deletedAt], [false, at]);
-      assert.equal('message' in entries[2].entry, false, 'nor what it said in between');
+      assert.equal('message' in entries[2].entry, false, 'nor the text in between');
       assert.deepEqual(entries[3].entry, deleted);
       assert.doesNotMatch(JSON.stringify(entries), /secret/);
     }
@@ -113,14 +113,14 @@ export default function stories(start) {
     await admin.waitFor('message-deleted');
     await Promise.all([ann.waitFor('message-deleted'), ann.waitFor('message-sent'), admin.waitFor('receive-message')]);
     assert.deepEqual(await ann.ask('send-message', ask), sent);
-    await admin.hearOut();
+    await admin.drain();
     await Promise.all([ann.nothingMore(), admin.nothingMore()]);
     const rest = await server.rest('POST', '/api/chat/send', { as: server.ann, body: ask });
     assert.deepEqual([rest.status, rest.body.message, typeof rest.body.deletedAt], [201, undefined, 'string']);
   });
 
   test('only the author edits; the author and agents delete', async (t) => {
-    const { server, ann, admin, said: [hers] } = await talk(t, 'hers');
+    const { server, ann, admin, sent: [hers] } = await talk(t, 'hers');
     const second = await server.signIn(server.second);
     const bob = await server.signIn(server.bob);
     const desks = await admin.send(server.ann, 'the desk\'s');
@@ -135,7 +135,7 @@ export default function stories(start) {
     assert.equal(await code(edit(bob, direct)), 'forbidden');
     assert.equal(await code(del(bob, direct)), 'forbidden');
     for (const refused of [edit(bob, hers), del(bob, hers), edit(admin, direct), del(admin, direct)]) {
-      assert.equal(await code(refused), 'not_found', 'of others\' conversations nothing is told');
+      assert.equal(await code(refused), 'not_found', 'the response reveals nothing about others\' conversations');
     }
     assert.equal((await edit(admin, desks)).ok, true);
     assert.equal((await del(second, desks)).ok, true);

@@ -7,18 +7,18 @@ import { PASSWORD } from '../server.mjs';
 
 export default function stories(start) {
   /** It has lost its rights, and nothing else. */
-  const assertPowerless = async (server, client, { hears = [] } = {}) => {
-    await client.hearOut();
+  const assertPowerless = async (server, client, { isConnected = [] } = {}) => {
+    await client.drain();
     client.emit('send-message', { receiverId: server.admin.id, message: 'x' });
     assert.equal((await client.waitFor('error')).message, 'Not authenticated');
     const admin = await server.signIn(server.admin, { name: 'admin, who tries' });
-    for (const account of hears) await admin.send(account, 'for you alone');
+    for (const account of recipients) await admin.send(account, 'for you alone');
     await client.nothingMore();
     assert.ok(client.socket.connected);
     assert.deepEqual(client.all('<disconnect>'), [], 'it was never disconnected');
     admin.close();
   };
-  /** How soon, the tests of `src/desk/attendance/revalidate.rs` see to. */
+  /** The tests of `src/desk/attendance/revalidate.rs` check how soon this happens. */
   const revoked = async (client, act) => {
     const [ended] = await Promise.all([client.waitFor('authenticated', ({ success }) => !success), act]);
     assert.equal(typeof ended.message, 'string');
@@ -29,7 +29,7 @@ export default function stories(start) {
     const server = await start(t);
     const ann = await server.signIn(server.ann, { token: server.token(server.ann, { ttl: 4 }) });
     await revoked(ann);
-    await assertPowerless(server, ann, { hears: [server.ann] });
+    await assertPowerless(server, ann, { recipients: [server.ann] });
     ann.emit('authenticate', server.token(server.ann));
     await ann.waitFor('authenticated', { success: true, userId: server.ann.id, role: 'user' });
     await ann.waitFor('receive-message', (received) => received.message === 'for you alone');
@@ -40,7 +40,7 @@ export default function stories(start) {
     const ann = await server.signIn(server.ann);
     await server.user(['block', 'ann@x.test']);
     await revoked(ann);
-    await assertPowerless(server, ann, { hears: [server.ann] });
+    await assertPowerless(server, ann, { recipients: [server.ann] });
     ann.emit('authenticate', server.token(server.ann));
     await ann.waitFor('authenticated', { success: false, message: 'Invalid token' });
     assert.equal((await server.get('/api/chat/admin', server.ann)).status, 401);
@@ -55,9 +55,9 @@ export default function stories(start) {
     return body.token;
   };
 
-  /** The old token is refused everywhere; one that is issued right afterwards is good. */
+  /** The old token is rejected everywhere; one that is issued right afterwards is accepted. */
   const assertEnded = async (server, client, token, password) => {
-    await assertPowerless(server, client, { hears: [server.ann] });
+    await assertPowerless(server, client, { recipients: [server.ann] });
     client.emit('authenticate', token);
     await client.waitFor('authenticated', { success: false, message: 'Invalid token' });
     const asked = await server.rest('GET', '/api/chat/admin', { headers: { authorization: `Bearer ${token}` } });
@@ -105,7 +105,7 @@ export default function stories(start) {
     const done = update(server, server.ann, { status: 'Blocked' });
     for (const tab of tabs) await revoked(tab, done);
     assert.equal((await done).status, 200);
-    for (const tab of tabs) await assertPowerless(server, tab, { hears: [server.ann] });
+    for (const tab of tabs) await assertPowerless(server, tab, { recipients: [server.ann] });
     assert.ok((await bob.send(server.admin, 'others are not concerned'))._id);
   });
 
@@ -123,7 +123,7 @@ export default function stories(start) {
   test('a demoted agent no longer gets events of the desk', async (t) => {
     const server = await start(t);
     const [second, ann] = [await server.signIn(server.second), await server.signIn(server.ann)];
-    await second.hearOut();
+    await second.drain();
     await revoked(second, update(server, server.second, { role: 'user' }));
     // No agent is online now, which customers learn a moment later.
     await ann.waitFor('user-offline', { userId: server.admin.id });
@@ -133,7 +133,7 @@ export default function stories(start) {
     await second.waitFor('authenticated', { success: true, userId: server.second.id, role: 'user' });
     await second.waitFor('user-online', { userId: server.second.id });
     await ann.send(server.admin, 'for the desk again');
-    await second.hearOut();
+    await second.drain();
     await second.nothingMore();
     assert.equal((await server.get('/api/chat/conversations', server.second)).status, 403);
   });
@@ -159,7 +159,7 @@ export default function stories(start) {
     await admin.waitFor('user-stop-typing', ({ userId }) => userId === server.bob.id);
     await admin.waitFor('user-offline', { userId: server.bob.id });
     await bob.roundTrip();
-    await bob.hearOut();
+    await bob.drain();
     await admin.send(server.bob, 'for bob only');
     await bob.nothingMore();
     await admin.send(server.ann, 'for ann');

@@ -22,7 +22,7 @@ export default function stories(start) {
     assert.deepEqual(await ann.waitFor('receive-message'), reply);
     assert.equal(reply.conversationId, sent.conversationId);
     assertRising([sent.seq, reply.seq]);
-    await admin.hearOut();
+    await admin.drain();
     await Promise.all([admin.nothingMore(), ann.nothingMore()]);
   });
 
@@ -44,7 +44,7 @@ export default function stories(start) {
     const sent = await ann.send(server.bob, 'psst');
     assertMessage(sent, { from: server.ann, to: server.bob, message: 'psst' });
     assert.deepEqual(await bob.waitFor('receive-message'), sent);
-    await Promise.all(clients.map((client) => client.hearOut()));
+    await Promise.all(clients.map((client) => client.drain()));
     await Promise.all(clients.map((client) => client.nothingMore()));
     assert.deepEqual((await server.get('/api/chat/conversations', server.admin)).body, []);
     assert.ok(admin);
@@ -82,19 +82,19 @@ export default function stories(start) {
       admin.emit('send-message', { receiverId: server.ann.id, message: `admin ${index}` });
       second.emit('send-message', { receiverId: server.ann.id, message: `second ${index}` });
     }
-    const heard = (client) => client.events
+    const received = (client) => client.events
       .filter((event) => ['receive-message', 'message-sent'].includes(event.name))
       .map((event) => event.args[0]);
     for (const client of [ann, tab, admin, second]) {
       for (const name of ['ann', 'tab', 'admin', 'second']) {
         const last = (message) => message.message === `${name} ${count - 1}`;
-        if (!heard(client).some(last)) {
+        if (!received(client).some(last)) {
           await Promise.any(['receive-message', 'message-sent'].map((event) => client.waitFor(event, last)));
         }
       }
     }
     for (const client of [ann, tab, admin, second]) {
-      const messages = heard(client);
+      const messages = received(client);
       assert.equal(messages.length, 4 * count, client.name);
       assertRising(messages.map((message) => message.seq));
       for (const name of ['ann', 'tab', 'admin', 'second']) {
@@ -113,7 +113,7 @@ export default function stories(start) {
       await admin.waitFor('receive-message', (received) => received.message === text);
     }
     const history = await server.get(`/api/chat/messages/${server.ann.id}`, server.admin);
-    assert.deepEqual(history.body.map((kept) => kept.message), texts);
+    assert.deepEqual(history.body.map((stored) => stored.message), texts);
   });
 
   const NOT_SENT = 'Failed to send message';
@@ -149,8 +149,8 @@ export default function stories(start) {
       assert.equal(typeof refused.code, 'string', what);
       assert.doesNotMatch(JSON.stringify(refused), /undefined|null|ObjectId|sql|panick|src\//i, what);
     }
-    await admin.hearOut();
-    await ann.hearOut();
+    await admin.drain();
+    await ann.drain();
     await Promise.all([admin.nothingMore(), ann.nothingMore()]);
     assert.deepEqual((await server.get('/api/chat/conversations', server.admin)).body, []);
     assert.deepEqual((await server.get(`/api/chat/messages/${server.admin.id}`, server.ann)).body, []);

@@ -20,19 +20,20 @@ export default function stories(start, transports) {
     const ann = await server.connect('ann', { reconnection: false });
     ann.close();
     const early = await server.connect('ann');
-    // Without waiting: the first messages are sent while it authenticates and perhaps upgrades.
+    // It does not wait: the first messages are sent while it authenticates and perhaps upgrades.
     early.emit('authenticate', server.token(server.ann));
     const texts = Array.from({ length: 40 }, (_, index) => `message ${index}`);
     for (const message of texts) early.emit('send-message', { receiverId: server.admin.id, message });
     await early.waitFor('message-sent', (sent) => sent.message === texts.at(-1));
     await admin.waitFor('receive-message', (received) => received.message === texts.at(-1));
     assert.deepEqual(early.all('message-sent').map((sent) => sent.message), texts);
-    assert.deepEqual(admin.all('receive-message').map((received) => received.message), texts);
+    assert.deepEqual(admin.all('receive-message').map(({ message }) => message), texts);
     const history = await server.get(`/api/chat/messages/${server.admin.id}`, server.ann);
-    assert.deepEqual(history.body.map((kept) => kept.message), texts);
+    assert.deepEqual(history.body.map((stored) => stored.message), texts);
   });
 
-  test('a client that stops reading is disconnected, reconnects and misses nothing', { skip: transports.at(-1) === 'polling' }, async (t) => {
+  const skip = transports.at(-1) === 'polling';
+  test('a client that stops reading is disconnected, reconnects and misses nothing', { skip }, async (t) => {
     const server = await start(t, '--send-rate', '0');
     const [admin, ann] = [await server.signIn(server.admin), await server.signIn(server.ann)];
     const line = ann.engine.transport.ws._socket;
@@ -48,8 +49,8 @@ export default function stories(start, transports) {
     await ann.waitFor('<disconnect>');
     const last = (received) => received.message.startsWith('399 ');
     await ann.waitFor('receive-message', last);
-    const heard = new Set(ann.all('receive-message').map((received) => received.seq));
-    assert.deepEqual([...heard], Array.from({ length: 400 }, (_, index) => index + 1));
+    const received = new Set(ann.all('receive-message').map(({ seq }) => seq));
+    assert.deepEqual([...received], Array.from({ length: 400 }, (_, index) => index + 1));
   });
 
   test('the handshake has the parameters of the replaced server', async (t) => {

@@ -9,7 +9,7 @@ export default function stories(start) {
     const [ann, admin] = [await server.signIn(server.ann), await server.signIn(server.admin)];
     const bob = await server.signIn(server.bob);
     const tab = await server.signIn(server.ann, { name: 'ann, tab 2' });
-    await Promise.all([ann, admin, bob].map((client) => client.hearOut()));
+    await Promise.all([ann, admin, bob].map((client) => client.drain()));
     const by = (account) => ({ userId }) => userId === account.id;
     ann.emit('typing', { receiverId: server.admin.id });
     await admin.waitFor('user-typing', by(server.ann));
@@ -19,7 +19,7 @@ export default function stories(start) {
     for (const client of [ann, tab]) await client.waitFor('user-typing', by(server.admin));
     admin.emit('stop-typing', { receiverId: server.ann.id });
     for (const client of [ann, tab]) await client.waitFor('user-stop-typing', by(server.admin));
-    await Promise.all([ann, admin].map((client) => client.hearOut()));
+    await Promise.all([ann, admin].map((client) => client.drain()));
     await Promise.all([ann, tab, admin, bob].map((client) => client.nothingMore()));
   });
 
@@ -38,7 +38,7 @@ export default function stories(start) {
     ann.emit('send-message', { receiverId: server.admin.id, message: 'done' });
     await admin.waitFor('user-stop-typing', ({ userId }) => userId === server.ann.id);
     await admin.waitFor('receive-message');
-    await admin.hearOut();
+    await admin.drain();
     await admin.nothingMore();
   });
 
@@ -53,7 +53,7 @@ export default function stories(start) {
     ann.emit('stop-typing', { receiverId: server.admin.id });
     await ann.roundTrip();
     ann.close();
-    await admin.hearOut();
+    await admin.drain();
     await admin.nothingMore(300);
     tab.emit('send-message', { receiverId: server.admin.id, message: 'done' });
     await admin.waitFor('user-stop-typing');
@@ -72,7 +72,7 @@ export default function stories(start) {
     assert.deepEqual([seen.userId, seen.name], [server.admin.id, 'Second']);
     admin.emit('stop-typing', to);
     await second.waitFor('user-stop-typing', ({ name }) => name === 'Admin');
-    await ann.hearOut();
+    await ann.drain();
     assert.deepEqual(ann.takeAll('user-stop-typing'), []);
     second.emit('stop-typing', to);
     await ann.waitFor('user-stop-typing', ({ userId }) => userId === server.admin.id);
@@ -104,7 +104,7 @@ export default function stories(start) {
     const bob = await server.signIn(server.bob);
     const anon = await server.connect('anon');
     const clients = [admin, ann, bob, anon];
-    await Promise.all(clients.map((client) => client.hearOut()));
+    await Promise.all(clients.map((client) => client.drain()));
     for (const event of ['typing', 'stop-typing']) {
       anon.emit(event, { receiverId: server.admin.id });
       anon.emit(event);

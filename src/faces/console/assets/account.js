@@ -1,4 +1,4 @@
-// The logged-in account, and REST requests. The token is kept as long as the browser's tab.
+// The logged-in account, and REST requests. The token is stored until the browser's tab is closed.
 
 const KEY = 'deskline.account';
 const AGENTS = ['admin', 'agent'];
@@ -52,5 +52,5 @@ async function ask(path, options) {
   }
   const body = await answer.json().catch(() => null);
   if (answer.ok && body) return body;
-  throw new Refused(body?.message ?? 'The server could not answer.', answer.status);
+  throw new Refused(body?.message ?? 'The server reported an error.', answer.status);
 }

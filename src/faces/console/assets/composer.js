@@ -1,6 +1,6 @@
 // The input for new messages and for edits.
 
-import { byId, say, withoutAttachment } from './dom.js';
+import { byId, setText, withoutAttachment } from './dom.js';
 
 /** How often `typing` is repeated, in milliseconds. Clients show it for six seconds. */
 const RENEW = 3_000;
@@ -13,7 +13,7 @@ export class Composer {
   #drafts = new Map();
   #userId;
   #editing;
-  #toldAt = 0;
+  #typingSentAt = 0;
   #on;
 
   /** @param {{send, edit, typing, stopTyping}} on actions */
@@ -41,7 +41,7 @@ export class Composer {
     this.#userId = userId;
     this.#showEditing();
     this.#write(this.#drafts.get(userId) ?? '');
-    say(this.#problem, '');
+    setText(this.#problem, '');
     // On a phone, the keyboard would cover the messages.
     if (userId && !isTouch()) this.#box.focus();
   }
@@ -76,8 +76,8 @@ export class Composer {
 
   #showEditing() {
     this.#banner.hidden = !this.#editing;
-    say(byId('send'), this.#editing ? 'Save' : 'Send');
-    say(this.#problem, '');
+    setText(byId('send'), this.#editing ? 'Save' : 'Send');
+    setText(this.#problem, '');
   }
 
   #write(text) {
@@ -104,7 +104,7 @@ export class Composer {
       const message = this.#editing;
       const problem = await this.#on.edit(message, text);
       if (this.#editing !== message) return;
-      if (problem) return say(this.#problem, problem);
+      if (problem) return setText(this.#problem, problem);
       this.stopEditing();
     }
     this.#box.focus();
@@ -125,14 +125,14 @@ export class Composer {
     this.#fit();
     if (this.#editing) return;
     if (this.#box.value.trim() === '') return this.#stopTyping();
-    if (Date.now() - this.#toldAt < RENEW) return;
-    this.#toldAt = Date.now();
+    if (Date.now() - this.#typingSentAt < RENEW) return;
+    this.#typingSentAt = Date.now();
     this.#on.typing(this.#userId);
   }
 
   #stopTyping() {
-    if (!this.#toldAt) return;
-    this.#toldAt = 0;
+    if (!this.#typingSentAt) return;
+    this.#typingSentAt = 0;
     this.#on.stopTyping(this.#userId);
   }
 }

@@ -4,7 +4,7 @@ import { account, isAgent } from './account.js';
 import { renewLinks } from './attachments.js';
 import { Composer } from './composer.js';
 import { Conversations } from './conversations.js';
-import { byId, say } from './dom.js';
+import { byId, setText } from './dom.js';
 import { Link } from './link.js';
 import { ListView } from './list-view.js';
 import { Outbox } from './outbox.js';
@@ -23,19 +23,19 @@ export class Console {
   #leave;
   #listening = new AbortController();
 
-  /** @param {(message?: string) => void} leave called with the reason when the log-in has become invalid */
+  /** @param {(message?: string) => void} leave called with the reason when the log-in is no longer valid */
   constructor(leave) {
     const { token, name, email } = account();
     this.#leave = leave;
     // The id comes with the first `authenticated`. Nothing that depends on it is shown before.
     this.#me = { id: null, name, email };
-    say(byId('me'), name);
+    setText(byId('me'), name);
     this.#conversations = new Conversations(this.#me);
     this.#link = new Link(token, {
       up: (who) => this.#up(who),
       down: () => this.#down(),
       ended: (message) => leave(message),
-      event: (event, payload) => this.#heard(event, payload),
+      event: (event, payload) => this.#received(event, payload),
     });
     this.#outbox = new Outbox(this.#link);
     this.#list = new ListView(this.#conversations);
@@ -54,8 +54,8 @@ export class Console {
         this.#outbox.add(this.#thread.userId, text);
       },
       edit: (message, text) => this.#ask('edit-message', { messageId: message.id, message: text }),
-      typing: (receiverId) => this.#link.tell('typing', { receiverId }),
-      stopTyping: (receiverId) => this.#link.tell('stop-typing', { receiverId }),
+      typing: (receiverId) => this.#link.emit('typing', { receiverId }),
+      stopTyping: (receiverId) => this.#link.emit('stop-typing', { receiverId }),
     });
     this.#conversations.changed = () => this.#listChanged();
     this.#conversations.refused = (error) => leave(error.message);
@@ -64,11 +64,11 @@ export class Console {
     renewLinks(token, signal);
     window.addEventListener('hashchange', () => this.#listChanged(), { signal });
     window.addEventListener('keydown', ({ key }) => {
-      if (key === 'Escape' && !byId('really-delete').open) location.hash = '';
+      if (key === 'Escape' && !byId('confirm-delete').open) location.hash = '';
     }, { signal });
     window.addEventListener('beforeunload', (event) => this.#outbox.isWaiting && event.preventDefault(), { signal });
     byId('connection').hidden = false;
-    say(byId('connection'), 'Connecting…');
+    setText(byId('connection'), 'Connecting…');
   }
 
   close() {
@@ -81,7 +81,7 @@ export class Console {
   }
 
   #up({ userId, role }) {
-    if (!isAgent(role)) return this.#leave('This account does not answer customers any more.');
+    if (!isAgent(role)) return this.#leave('This account is no longer an agent’s');
     this.#me.id = userId;
     byId('connection').hidden = true;
     this.#conversations.sync();
@@ -91,19 +91,19 @@ export class Console {
 
   #down() {
     byId('connection').hidden = false;
-    say(byId('connection'), 'Reconnecting… What you write is sent as soon as the connection is back.');
+    setText(byId('connection'), 'Reconnecting… Your messages will be sent when the connection is back.');
     this.#thread?.halt();
     this.#conversations.halt();
     this.#conversations.forgetPresence();
   }
 
-  #heard(event, payload) {
+  #received(event, payload) {
     const isTheirs = event === 'receive-message' && payload.sender._id !== this.#me.id;
-    // It has arrived, whether or not somebody reads it.
-    if (isTheirs) this.#link.tell('received', { conversationId: payload.conversationId, seq: payload.seq });
+    // This confirms arrival, whether or not somebody reads it.
+    if (isTheirs) this.#link.emit('received', { conversationId: payload.conversationId, seq: payload.seq });
     if (event === 'message-deleted') this.#composer.forget(payload.messageId);
-    this.#thread?.take(event, payload);
-    this.#conversations.take(event, payload);
+    this.#thread?.handle(event, payload);
+    this.#conversations.handle(event, payload);
   }
 
   #listChanged() {
@@ -112,11 +112,11 @@ export class Console {
     if (!this.#thread) return;
     const { userId } = this.#thread;
     const { name, email } = this.#conversations.with(userId) ?? {};
-    say(byId('with'), name || email || 'Visitor');
+    setText(byId('with'), name || email || 'Visitor');
     const isOnline = this.#conversations.isOnline(userId);
     // Presence is unknown without a connection.
     const presence = !this.#link.isUp ? '' : isOnline ? 'online' : 'offline';
-    say(byId('presence'), this.#conversations.isTyping(userId) ? 'is writing…' : presence);
+    setText(byId('presence'), this.#conversations.isTyping(userId) ? 'is typing…' : presence);
     byId('presence').classList.toggle('is-online', isOnline);
   }
 
@@ -140,13 +140,13 @@ export class Console {
   }
 
   async #remove(message) {
-    const dialog = byId('really-delete');
+    const dialog = byId('confirm-delete');
     dialog.returnValue = '';
     dialog.showModal();
     await new Promise((done) => dialog.addEventListener('close', done, { once: true }));
     if (dialog.returnValue !== 'delete') return;
     const problem = await this.#ask('delete-message', { messageId: message.id });
-    if (problem) say(byId('composer-problem'), problem);
+    if (problem) setText(byId('composer-problem'), problem);
   }
 
   /** Requests a change. Returns an error message for people, or nothing. */

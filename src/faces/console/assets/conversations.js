@@ -3,8 +3,8 @@
 import { get } from './account.js';
 import { Synced } from './synced.js';
 
-/** How long to collect changes before the list is fetched again, in milliseconds. */
-const GATHER = 200;
+/** How long changes are collected before the list is fetched again, in milliseconds. */
+const COLLECT_FOR = 200;
 
 export class Conversations extends Synced {
   /** By its id: `{conversationId, userId, name, email, lastMessage, lastMessageTime, unreadCount, lastSeq, newest, status}`. */
@@ -14,7 +14,7 @@ export class Conversations extends Synced {
   /** Ids of people who are typing. */
   #typing = new Set();
   #me;
-  #again;
+  #refetch;
 
   constructor(me) {
     super();
@@ -43,7 +43,7 @@ export class Conversations extends Synced {
   }
 
   halt() {
-    clearTimeout(this.#again);
+    clearTimeout(this.#refetch);
     super.halt();
   }
 
@@ -59,12 +59,12 @@ export class Conversations extends Synced {
   }
 
   accept(rows) {
-    // The list does not have the seq of the last message; it is at most that of the last entry.
+    // The list does not contain the seq of the last message, which is at most that of the last entry.
     this.#all = new Map(rows.map((row) => [row.conversationId, { ...row, newest: row.lastSeq }]));
   }
 
   /** Presence is not part of the fetched list, and is applied at once. */
-  take(name, payload) {
+  handle(name, payload) {
     const set = { 'user-online': this.#online, 'user-typing': this.#typing }[name];
     if (set) {
       set.add(payload.userId);
@@ -74,7 +74,7 @@ export class Conversations extends Synced {
     } else if (name === 'user-stop-typing') {
       this.#typing.delete(payload.userId);
     } else {
-      return super.take(name, payload);
+      return super.handle(name, payload);
     }
     this.changed();
   }
@@ -83,23 +83,23 @@ export class Conversations extends Synced {
     const known = this.#all.get(payload?.conversationId);
     if (known && payload.seq <= known.lastSeq) return false;
     const isMessage = name === 'receive-message' || name === 'message-sent';
-    if (isMessage) return this.#said(payload, known ?? this.#begin(payload));
+    if (isMessage) return this.#addMessage(payload, known ?? this.#begin(payload));
     if (!known || !payload.seq) return false;
     known.lastSeq = payload.seq;
-    if (name === 'messages-read' && payload.readBy === this.#me.id) this.#read(known, payload.upTo);
+    if (name === 'messages-read' && payload.readBy === this.#me.id) this.#applyRead(known, payload.upTo);
     if (name === 'conversation-status') known.status = payload.status;
     // It may have been the last message, or an unread one.
-    if (name === 'message-edited' || name === 'message-deleted') this.#askAgain();
+    if (name === 'message-edited' || name === 'message-deleted') this.#refetchSoon();
   }
 
   /** The desk has read up to a seq. Called by this page, which gets no event about its own read marks. */
   markRead(conversationId, upTo) {
     const known = this.#all.get(conversationId);
-    if (known?.unreadCount) this.#read(known, upTo);
+    if (known?.unreadCount) this.#applyRead(known, upTo);
     this.changed();
   }
 
-  #said(message, conversation) {
+  #addMessage(message, conversation) {
     const fromDesk = message.sender._id === this.#me.id;
     Object.assign(conversation, { lastMessage: message.message, lastMessageTime: message.createdAt });
     conversation.lastSeq = conversation.newest = message.seq;
@@ -107,7 +107,7 @@ export class Conversations extends Synced {
     conversation.unreadCount++;
     this.#typing.delete(conversation.userId);
     // A message reopens a closed conversation.
-    if (conversation.status === 'closed') this.#askAgain();
+    if (conversation.status === 'closed') this.#refetchSoon();
   }
 
   #begin({ conversationId, sender, receiver }) {
@@ -117,14 +117,14 @@ export class Conversations extends Synced {
     return conversation;
   }
 
-  #read(conversation, upTo) {
+  #applyRead(conversation, upTo) {
     if (upTo >= conversation.newest) conversation.unreadCount = 0;
-    // Only the server can count what is left.
-    else if (conversation.unreadCount) this.#askAgain();
+    // Only the server can count the rest.
+    else if (conversation.unreadCount) this.#refetchSoon();
   }
 
-  #askAgain() {
-    clearTimeout(this.#again);
-    this.#again = setTimeout(() => this.sync(), GATHER);
+  #refetchSoon() {
+    clearTimeout(this.#refetch);
+    this.#refetch = setTimeout(() => this.sync(), COLLECT_FOR);
   }
 }

@@ -3,7 +3,7 @@
 /** The element with this id. */
 export const byId = (id) => document.getElementById(id);
 
-/** An element with attributes and children; `onclick` etc. add listeners; false and missing values are skipped. */
+/** Creates an element with attributes and children. `onclick` etc. add listeners; false and missing values are skipped. */
 export function el(tag, attributes = {}, ...children) {
   const node = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
@@ -15,12 +15,12 @@ export function el(tag, attributes = {}, ...children) {
   return node;
 }
 
-/** Sets a text, unless it is set already: a screen reader reads out every change. */
-export function say(node, text) {
+/** Sets the text of an element, unless it is set already: a screen reader reads out every change. */
+export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
-/** Makes these nodes the children of a parent, in this order. Does not move those that are in place. */
+/** Makes these nodes the children of a parent, in this order. Nodes that are in place are not moved. */
 export function arrange(parent, nodes) {
   const wanted = new Set(nodes);
   for (const node of [...parent.children]) if (!wanted.has(node)) node.remove();
@@ -39,7 +39,7 @@ const LINK = /https?:\/\/[^\s<>"']+/g;
 const ATTACHMENT = /^\/media\/f-[\w-]{22}-[\w-]{22}-/;
 const ATTACHED = /\nhttps?:\/\/[^\s/]+\/media\/f-[\w-]{22}-[\w-]{22}-\S+$/;
 
-/** A text with links: a list of strings and elements. */
+/** Splits a text into strings and link elements. */
 export function linked(text) {
   const parts = [];
   let end = 0;
@@ -88,7 +88,7 @@ export const timeOf = (stamp) => HOUR.format(new Date(stamp));
 /** The full date and time. */
 export const fullTimeOf = (stamp) => FULL.format(new Date(stamp));
 
-/** Today, yesterday, a weekday or a date. */
+/** "Today", "Yesterday", a weekday or a date. */
 export function dayOf(stamp) {
   const at = new Date(stamp);
   const days = daysAgo(at);
@@ -97,7 +97,7 @@ export function dayOf(stamp) {
   return days > 1 && days < 7 ? WEEKDAY.format(at) : DATE.format(at);
 }
 
-/** The short form for a list: a time today, otherwise a day. */
+/** The short form for a list: the time if it is today, otherwise the day. */
 export function briefly(stamp) {
   const at = new Date(stamp);
   const days = daysAgo(at);

@@ -2,33 +2,33 @@
 
 import { NO_ANSWER, Socket } from './socket.js';
 
-/** How long an acknowledgement may take, in milliseconds. */
-const PATIENCE = 10_000;
-/** How long to wait before an `authenticate` is retried, in milliseconds. */
-const AGAIN = 2_000;
+/** Timeout of an acknowledgement, in milliseconds. */
+const ACK_TIMEOUT = 10_000;
+/** Delay before `authenticate` is retried, in milliseconds. */
+const RETRY_DELAY = 2_000;
 
 export class Link {
   /** Whether the current connection is authenticated. */
   isUp = false;
   #socket;
   #token;
-  #hear;
+  #on;
   /** Counts connections. */
   #connection = 0;
   #listening = new AbortController();
 
   /**
    * @param {string} token
-   * @param {{up, down, ended, event}} hear `up({userId, role})` after each `authenticate`, `down()` when the connection is lost,
+   * @param {{up, down, ended, event}} on `up({userId, role})` after each `authenticate`, `down()` when the connection is lost,
    *   `ended(message)` when the token has become invalid, `event(name, payload)` for other events
    */
-  constructor(token, hear) {
+  constructor(token, on) {
     this.#token = token;
-    this.#hear = hear;
+    this.#on = on;
     this.#socket = new Socket(location.href, {
       connected: () => this.#authenticate(++this.#connection),
       disconnected: () => this.#lost(),
-      event: (name, payload) => this.#heard(name, payload),
+      event: (name, payload) => this.#received(name, payload),
     });
     // Detects a lost network early, and reconnects at once when it is back.
     const { signal } = this.#listening;
@@ -38,11 +38,11 @@ export class Link {
 
   /** Emits an event and returns its acknowledgement: `{ok, code, message, retryable, ...}`. Never throws. */
   ask(name, payload) {
-    return new Promise((answered) => this.#socket.ask(name, payload, PATIENCE, answered));
+    return new Promise((answered) => this.#socket.ask(name, payload, ACK_TIMEOUT, answered));
   }
 
-  /** Emits an event, or drops it without a connection. */
-  tell(name, payload) {
+  /** Emits an event. Without a connection, the event is dropped. */
+  emit(name, payload) {
     if (this.isUp) this.#socket.emit(name, payload);
   }
 
@@ -55,38 +55,38 @@ export class Link {
 
   #authenticate(connection) {
     const shown = { token: this.#token, catchUp: false, receipts: true };
-    // A callback, because events right after the acknowledgement must find the link up.
-    this.#socket.ask('authenticate', shown, PATIENCE, (answer) => {
+    // A callback, because the link must be up before the next event is handled.
+    this.#socket.ask('authenticate', shown, ACK_TIMEOUT, (answer) => {
       // The connection may have been replaced.
       const isOver = () => !this.#token || connection !== this.#connection || !this.#socket.isConnected;
       if (isOver()) return;
       if (answer.ok) {
         this.isUp = true;
-        this.#hear.up(answer);
+        this.#on.up(answer);
       } else if (answer.retryable) {
-        setTimeout(() => isOver() || this.#authenticate(connection), answer.retryAfterMs ?? AGAIN);
+        setTimeout(() => isOver() || this.#authenticate(connection), answer.retryAfterMs ?? RETRY_DELAY);
       } else {
         this.#end(answer.code === 'token_expired' ? 'Token expired' : answer.message);
       }
     });
   }
 
-  #heard(name, payload) {
+  #received(name, payload) {
     // Each client gets a delay of its own, so that they do not all reconnect at once.
     if (name === 'server-stopping') return this.#socket.reconnect(payload.comeBackAfterMs);
     if (!this.isUp) return;
     // Before the acknowledgement of `authenticate`, this is only a reminder to authenticate.
     if (name === 'authenticated' && !payload.success) return this.#end(payload.message);
-    this.#hear.event(name, payload);
+    this.#on.event(name, payload);
   }
 
   #lost() {
     this.isUp = false;
-    if (this.#token) this.#hear.down();
+    if (this.#token) this.#on.down();
   }
 
   #end(message) {
     this.close();
-    this.#hear.ended(message);
+    this.#on.ended(message);
   }
 }

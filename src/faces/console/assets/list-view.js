@@ -1,6 +1,6 @@
 // The list of conversations on the screen.
 
-import { arrange, briefly, byId, el, fullTimeOf, say } from './dom.js';
+import { arrange, briefly, byId, el, fullTimeOf, setText } from './dom.js';
 
 export class ListView {
   #list = byId('conversations');
@@ -68,14 +68,14 @@ class Row {
 
   update(conversation, { isOpen, isOnline, isTyping }) {
     const { name, email, lastMessage, lastMessageTime, unreadCount, status } = conversation;
-    say(this.#name, name || email || 'Visitor');
-    say(this.#avatar, initialsOf(name || email));
-    say(this.#time, briefly(lastMessageTime));
+    setText(this.#name, name || email || 'Visitor');
+    setText(this.#avatar, initialsOf(name || email));
+    setText(this.#time, briefly(lastMessageTime));
     this.#time.dateTime = lastMessageTime;
     this.#time.title = fullTimeOf(lastMessageTime);
-    say(this.#last, isTyping ? 'is writing…' : lastMessage);
+    setText(this.#last, isTyping ? 'is typing…' : lastMessage);
     this.#last.classList.toggle('typing', isTyping);
-    say(this.#badge, unreadCount > 99 ? '99+' : String(unreadCount));
+    setText(this.#badge, unreadCount > 99 ? '99+' : String(unreadCount));
     this.#badge.setAttribute('aria-label', `${unreadCount} unread`);
     this.#badge.setAttribute('role', 'img');
     this.#badge.hidden = unreadCount === 0;

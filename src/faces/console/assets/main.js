@@ -2,7 +2,7 @@
 
 import { account, forget, logIn, Refused } from './account.js';
 import { Console } from './console.js';
-import { byId, say } from './dom.js';
+import { byId, setText } from './dom.js';
 
 const form = byId('log-in');
 let open = null;
@@ -12,7 +12,7 @@ function show(problem = '') {
   const isIn = Boolean(account());
   byId('entrance').hidden = isIn;
   byId('desk').hidden = !isIn;
-  say(byId('log-in-problem'), problem);
+  setText(byId('log-in-problem'), problem);
   if (isIn) open ??= new Console((reason) => leave(`You were logged out: ${reason}.`));
   else form.elements.email.focus();
 }
@@ -28,14 +28,14 @@ form.addEventListener('submit', async (event) => {
   event.preventDefault();
   const { email, password, submit } = form.elements;
   submit.disabled = true;
-  say(byId('log-in-problem'), '');
+  setText(byId('log-in-problem'), '');
   try {
     await logIn(email.value, password.value);
     form.reset();
     show();
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
-    say(byId('log-in-problem'), error.message);
+    setText(byId('log-in-problem'), error.message);
     password.select();
   } finally {
     submit.disabled = false;

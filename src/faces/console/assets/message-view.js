@@ -1,6 +1,6 @@
 // One message on the screen.
 
-import { arrange, el, fullTimeOf, linked, say, timeOf } from './dom.js';
+import { arrange, el, fullTimeOf, linked, setText, timeOf } from './dom.js';
 
 const SVG = 'http://www.w3.org/2000/svg';
 
@@ -46,21 +46,21 @@ export class MessageView {
     const { at, text, editedAt, deletedAt, fromDesk, problem } = message;
     this.#time.dateTime = at;
     this.#time.title = fullTimeOf(at);
-    say(this.#time, timeOf(at));
+    setText(this.#time, timeOf(at));
     this.node.classList.toggle('deleted', Boolean(deletedAt));
     this.node.classList.toggle('follows', !startsGroup);
     this.node.dataset.status = problem ? 'refused' : (status ?? '');
-    const says = deletedAt ? null : text;
-    if (this.#shown !== says) {
-      this.#text.replaceChildren(...(says === null ? ['This message was deleted'] : linked(says)));
-      this.#shown = says;
+    const shown = deletedAt ? null : text;
+    if (this.#shown !== shown) {
+      this.#text.replaceChildren(...(shown === null ? ['This message was deleted'] : linked(shown)));
+      this.#shown = shown;
     }
     const meta = [this.#time];
     if (editedAt && !deletedAt) meta.unshift(this.#edited);
     if (fromDesk && !deletedAt && !problem) {
       this.#showStatus(status);
       meta.push(this.#tick);
-      say(this.#word, LABELS[status]);
+      setText(this.#word, LABELS[status]);
       if (isNewest) meta.push(this.#word);
     }
     arrange(this.#meta, meta);
@@ -70,7 +70,7 @@ export class MessageView {
     this.#showMenu(message);
   }
 
-  /** Whether a message can be edited: it is stored, and the agent's own. */
+  /** Adds the menu to a message that can be edited: one that is stored and the agent's own. */
   #showMenu({ id, isOwn, deletedAt }) {
     if (!id || !isOwn) return;
     if (deletedAt) return this.#menu?.remove();
@@ -95,8 +95,8 @@ export class MessageView {
   }
 
   #showProblem({ problem, canRetry }) {
-    if (!problem || this.#problem.dataset.says === problem) return;
-    this.#problem.dataset.says = problem;
+    if (!problem || this.#problem.dataset.problem === problem) return;
+    this.#problem.dataset.problem = problem;
     const { retry, rewrite } = this.actions;
     const buttons = [el('button', { type: 'button', onclick: () => rewrite(this.message) }, 'Edit')];
     if (canRetry) buttons.unshift(el('button', { type: 'button', onclick: () => retry(this.message) }, 'Try again'));
@@ -104,7 +104,7 @@ export class MessageView {
   }
 }
 
-/** A menu that opens by mouse, touch and keyboard, and closes when it loses the focus. */
+/** A menu that can be opened by mouse, touch and keyboard, and closes when it loses the focus. */
 function menu(entries) {
   const close = () => details.removeAttribute('open');
   const buttons = Object.entries(entries).map(([label, chosen]) => {
@@ -114,10 +114,10 @@ function menu(entries) {
     };
     return el('button', { type: 'button', onclick: choose }, label);
   });
-  const summary = el('summary', { 'aria-label': 'Change this message', title: 'Change this message' }, '⋯');
+  const summary = el('summary', { 'aria-label': 'Message actions', title: 'Message actions' }, '⋯');
   const choices = el('div', { class: 'choices' }, ...buttons);
   const details = el('details', { class: 'menu' }, summary, choices);
-  // Below the last message, it would open outside the screen.
+  // The menu of the last message would open below the visible area.
   details.addEventListener('toggle', () => details.open && choices.scrollIntoView({ block: 'nearest' }));
   details.addEventListener('focusout', ({ relatedTarget }) => details.contains(relatedTarget) || close());
   details.addEventListener('keydown', (event) => {

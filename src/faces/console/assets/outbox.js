@@ -1,10 +1,10 @@
 // Messages that are not stored yet. Each has a client id, so that a retry never duplicates it.
 
-/** How long to wait before an unacknowledged message is sent again, in milliseconds. */
-const AGAIN = 2_000;
+/** Delay before an unacknowledged message is sent again, in milliseconds. */
+const RETRY_DELAY = 2_000;
 
-/** Error codes after which a message is retried without asking the agent. */
-const WAITS = ['no_answer', 'shutting_down', 'rate_limited'];
+/** Error codes after which a message is sent again without asking the agent. */
+const RETRIED = ['no_answer', 'shutting_down', 'rate_limited'];
 
 export class Outbox {
   /** Called after each change. */
@@ -46,7 +46,7 @@ export class Outbox {
     this.changed();
   }
 
-  /** Sends everything again after a reconnect: messages on their way may be lost. */
+  /** Sends everything again after a reconnect, since messages in flight may be lost. */
   flush() {
     for (const item of this.#items) if (!item.problem && !item.messageId) this.#send(item);
   }
@@ -60,8 +60,8 @@ export class Outbox {
     if (item.attempt !== attempt || item.messageId) return;
     if (answer.ok) {
       item.messageId = answer.messageId;
-    } else if (WAITS.includes(answer.code)) {
-      setTimeout(() => item.attempt === attempt && this.#send(item), answer.retryAfterMs ?? AGAIN);
+    } else if (RETRIED.includes(answer.code)) {
+      setTimeout(() => item.attempt === attempt && this.#send(item), answer.retryAfterMs ?? RETRY_DELAY);
       return;
     } else {
       item.problem = answer.error ?? answer.message;
@@ -71,7 +71,7 @@ export class Outbox {
   }
 }
 
-/** `crypto.randomUUID` exists only on pages from HTTPS or localhost. */
+/** A random id. `crypto.randomUUID` exists only on pages from HTTPS or localhost. */
 function randomId() {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('');
 }

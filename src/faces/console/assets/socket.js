@@ -1,22 +1,22 @@
-// A connection that reconnects by itself: Socket.IO 5, as far as the console needs it (docs/PROTOCOL.md). Events with one argument and
-// acknowledgements, in the namespace `/`.
+// A connection that reconnects by itself. Implements the part of Socket.IO 5 that the console needs (docs/PROTOCOL.md): events with one
+// argument and acknowledgements, in the namespace `/`.
 
 import { PollingTransport, WebSocketTransport } from './transports.js';
 
 /** The transports, in the order in which they are tried for each connection. */
 const TRANSPORTS = [WebSocketTransport, PollingTransport];
 
-/** How long opening a connection may take, in milliseconds. */
-const HANDSHAKE = 10_000;
+/** Timeout of opening a connection, in milliseconds. */
+const HANDSHAKE_TIMEOUT = 10_000;
 
 /** Delay before a reconnect, in milliseconds: about the first value, doubled each time, up to the second. */
 const FIRST_WAIT = 300;
 const LONGEST_WAIT = 5_000;
 
-/** Age at which a connection counts as stable, in milliseconds: the next delay is short again. */
-const GOOD = 5_000;
+/** Age at which a connection counts as stable, in milliseconds. When it is lost, the delay begins again at the first value. */
+const STABLE_AGE = 5_000;
 
-/** The acknowledgement when the server sent none: whether it has handled the event is unknown. */
+/** The acknowledgement if the server sent none. Whether it has handled the event is unknown. */
 export const NO_ANSWER = { ok: false, retryable: true, code: 'no_answer', message: 'The server did not answer.' };
 
 const TOO_LARGE = { ok: false, retryable: false, code: 'too_large', message: 'The message is too long.' };
@@ -30,7 +30,7 @@ export class Socket {
   #failures = 0;
   /** Runs until the next packet must have arrived; without a transport, until the next attempt. */
   #timer;
-  #patience = HANDSHAKE;
+  #patience = HANDSHAKE_TIMEOUT;
   #maxPayload = 0;
   /** Pending acknowledgements, by number: `{answered, timer}`. */
   #asked = new Map();
@@ -93,7 +93,7 @@ export class Socket {
     };
     const closed = () => (isOpen || others.length === 0 ? this.#lost() : this.#open(others));
     const transport = (this.#transport = new Transport(this.#server, { packet, closed }));
-    this.#patience = HANDSHAKE;
+    this.#patience = HANDSHAKE_TIMEOUT;
     this.#expectPacket(() => {
       transport.close();
       closed();
@@ -148,8 +148,8 @@ export class Socket {
   }
 
   #lost(after) {
-    const wasGood = this.isConnected && Date.now() - this.#connectedAt >= GOOD;
-    this.#failures = wasGood ? 0 : this.#failures + 1;
+    const wasStable = this.isConnected && Date.now() - this.#connectedAt >= STABLE_AGE;
+    this.#failures = wasStable ? 0 : this.#failures + 1;
     this.#connectedAt = 0;
     this.#transport.close();
     this.#transport = null;

@@ -2,11 +2,11 @@
 
 import { Refused } from './account.js';
 
-/** How long to wait before a failed fetch is retried, in milliseconds. */
-const AGAIN = 2_000;
+/** Delay before a failed fetch is retried, in milliseconds. */
+const RETRY_DELAY = 2_000;
 
 /**
- * Subscribe first, fetch second: events during a fetch are held and applied afterwards. So `apply` must ignore events that the
+ * Subscribes first and fetches second. Events during a fetch are held and applied afterwards, so `apply` must ignore events that the
  * fetched state already contains.
  *
  * Subclasses implement `fetch`, `accept` for the fetched state, and `apply` for an event.
@@ -22,12 +22,12 @@ export class Synced {
   #turn = 0;
 
   /** Handles an event. */
-  take(name, payload) {
+  handle(name, payload) {
     if (!this.isCurrent) return void this.#held.push([name, payload]);
     if (this.apply(name, payload) !== false) this.changed();
   }
 
-  /** The connection is lost: there may be a gap before the next event. */
+  /** To be called when the connection is lost, since events may be missed from now on. */
   halt() {
     this.#turn++;
     this.#held = [];
@@ -52,7 +52,7 @@ export class Synced {
         if (!(error instanceof Refused)) throw error;
         if (isOver()) return;
         if ([401, 403].includes(error.status)) return this.refused(error);
-        await new Promise((done) => setTimeout(done, AGAIN));
+        await new Promise((done) => setTimeout(done, RETRY_DELAY));
       }
     }
   }

@@ -1,12 +1,12 @@
 // The open conversation on the screen: its messages by day, and scrolling at both ends.
 
-import { arrange, byId, dayOf, el, say } from './dom.js';
+import { arrange, byId, dayOf, el, setText } from './dom.js';
 import { MessageView } from './message-view.js';
 
 /** Distance to the end that counts as the end, in pixels. */
 const NEAR = 40;
-/** Messages of one person within this time form a group, in milliseconds. */
-const TOGETHER = 5 * 60_000;
+/** Consecutive messages of one person form a group within this time, in milliseconds. */
+const GROUP_WITHIN = 5 * 60_000;
 
 export class ThreadView {
   #log = byId('log');
@@ -31,7 +31,7 @@ export class ThreadView {
     this.#log.addEventListener('scroll', () => this.#scrolled(), { signal, passive: true });
     this.#earlier.addEventListener('click', () => this.#loadEarlier(), { signal });
     this.#toEnd.addEventListener('click', () => this.toEnd(), { signal });
-    // Messages that were behind another window are visible now.
+    // Messages that another window has covered may be visible now.
     window.addEventListener('focus', () => this.#seen(), { signal });
     document.addEventListener('visibilitychange', () => this.#seen(), { signal });
     // An opening keyboard, or a long draft, must not cover the newest message.
@@ -62,14 +62,14 @@ export class ThreadView {
     this.#log.setAttribute('aria-busy', String(!thread.isLoaded || thread.isLoadingEarlier));
     this.#earlier.hidden = !thread.hasEarlier;
     this.#earlier.disabled = thread.isLoadingEarlier;
-    if (thread.isLoadingEarlier) say(this.#earlier, 'Loading…');
-    else if (this.#earlier.textContent === 'Loading…') say(this.#earlier, 'Earlier messages');
+    if (thread.isLoadingEarlier) setText(this.#earlier, 'Loading…');
+    else if (this.#earlier.textContent === 'Loading…') setText(this.#earlier, 'Earlier messages');
     const messages = thread.messages;
     const nodes = this.#rows(messages, this.#waiting(thread, messages));
-    // Messages that are loaded above must not move what is being read.
+    // Messages that are loaded above must not move the visible ones.
     const fromEnd = this.#log.scrollHeight - this.#log.scrollTop;
     arrange(this.#items, nodes);
-    byId('nothing-said').hidden = !thread.isLoaded || nodes.length > 0;
+    byId('no-messages').hidden = !thread.isLoaded || nodes.length > 0;
     const [oldest, newest] = [messages[0]?.seq, messages.at(-1)];
     if (!this.#isAtEnd && oldest < this.#oldest) this.#log.scrollTop = this.#log.scrollHeight - fromEnd;
     this.#oldest = oldest;
@@ -102,7 +102,7 @@ export class ThreadView {
     for (const item of waiting) {
       Object.assign(item, { fromDesk: true, isOwn: true });
       // The key that it will have in the conversation, so that the element stays the same.
-      rows.push({ key: item.clientMessageId, message: item, by: 'waits', status: 'sending', isNewest: true });
+      rows.push({ key: item.clientMessageId, message: item, by: 'outbox', status: 'sending', isNewest: true });
     }
     const nodes = [];
     const views = new Map();
@@ -111,7 +111,7 @@ export class ThreadView {
       const day = dayOf(row.message.at);
       if (!before || before.day !== day) nodes.push(this.#day(day, row.key));
       const gap = before ? new Date(row.message.at) - new Date(before.message.at) : Infinity;
-      const startsGroup = before?.by !== row.by || before.day !== day || gap > TOGETHER;
+      const startsGroup = before?.by !== row.by || before.day !== day || gap > GROUP_WITHIN;
       const view = this.#views.get(row.key) ?? new MessageView(row.message, this.#actions);
       view.update(row.message, { ...row, startsGroup });
       views.set(row.key, view);
@@ -133,7 +133,7 @@ export class ThreadView {
     try {
       await this.#thread.loadEarlier();
     } catch {
-      say(this.#earlier, 'That did not work. Try again');
+      setText(this.#earlier, 'Could not load. Try again');
     }
   }
 

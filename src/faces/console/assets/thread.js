@@ -5,8 +5,8 @@ import { Synced } from './synced.js';
 
 /** How many messages are fetched at once. */
 const PAGE = 50;
-/** How long to wait before a failed read mark is retried, in milliseconds. */
-const AGAIN = 3_000;
+/** Delay before a failed read mark is retried, in milliseconds. */
+const RETRY_DELAY = 3_000;
 
 /** The statuses of a message, in order. */
 const STEPS = ['stored', 'sent', 'delivered', 'read'];
@@ -84,7 +84,7 @@ export class Thread extends Synced {
     const answer = await this.#link.ask('mark-read', { conversationId, seq: upTo });
     if (answer.ok) return this.wasRead(upTo);
     this.#readUpTo = before;
-    if (answer.retryable) setTimeout(() => this.changed(), AGAIN);
+    if (answer.retryable) setTimeout(() => this.changed(), RETRY_DELAY);
   }
 
   async fetch(isOver) {
@@ -138,7 +138,7 @@ export class Thread extends Synced {
       const answer = await this.#link.ask('resume', { conversations: { [this.conversationId]: after } });
       if (!answer.ok) throw new Refused(answer.message);
       const part = answer.conversations[this.conversationId];
-      // The server has fewer entries than this page: an older backup was restored.
+      // The server has fewer entries than this page, because an older backup was restored.
       if (part.code) return { page: await this.#page() };
       entries.push(...part.entries);
       if (!part.hasMore || isOver()) return { entries };

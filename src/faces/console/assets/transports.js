@@ -3,17 +3,17 @@
 /** Separates the packets in a body. */
 const SEPARATOR = '\x1e';
 
-/** How many packets are sent in one request. */
+/** The most packets that are sent in one request. */
 const AT_ONCE = 16;
 
-/** How long the CLOSE packet may take, in milliseconds. */
-const GOODBYE = 5_000;
+/** Timeout of sending the CLOSE packet, in milliseconds. */
+const CLOSE_TIMEOUT = 5_000;
 
 const address = (server, transport) => new URL(`/socket.io/?EIO=4&transport=${transport}`, server);
 
 /**
- * Both have the same interface. They connect when constructed, call `on.packet(text)` for each packet, and `on.closed()` once, when the
- * connection was lost or could not be opened. After `close()` they call nothing.
+ * Both transports have the same interface. They connect when constructed, call `on.packet(text)` for each packet, and `on.closed()` once
+ * when the connection was lost or could not be opened. After `close()` they call nothing.
  */
 export class WebSocketTransport {
   #socket;
@@ -60,8 +60,8 @@ export class PollingTransport {
   close() {
     if (this.#isOver) return;
     this.#isOver = true;
-    // Otherwise the server would not notice while no poll is pending.
-    const goodbye = { method: 'POST', body: '1', keepalive: true, signal: AbortSignal.timeout(GOODBYE) };
+    // Without it, the server would not notice while no poll is pending.
+    const goodbye = { method: 'POST', body: '1', keepalive: true, signal: AbortSignal.timeout(CLOSE_TIMEOUT) };
     const isKnown = this.#url.searchParams.has('sid');
     Promise.resolve(isKnown && this.#request(goodbye)).finally(() => this.#ended.abort());
   }
@@ -73,7 +73,7 @@ export class PollingTransport {
     }
   }
 
-  /** False for a response that is not the server's, e.g. the log-in page of a proxy. */
+  /** Handles the packets of a response. Returns false if it is not the server's, e.g. the log-in page of a proxy. */
   #take(payload) {
     for (const packet of payload.split(SEPARATOR)) {
       if (this.#isOver) return true;
@@ -128,5 +128,5 @@ export class PollingTransport {
   }
 }
 
-/** As many packets as fit into this many bytes, with their separators. */
+/** The most bytes that a packet and its separator can take, in UTF-8. */
 const worstSize = (packet) => 3 * packet.length + 1;

@@ -45,7 +45,7 @@ export function connect(token) {
 
 export const current = () => socket;
 
-/** Whether a message may be sent. The flag is only kept while the listeners above are there. */
+/** Whether a message may be sent. The flag is up to date only while the listeners above are registered. */
 export const canSend = () => isConnected && socket?.connected;
 
 export function emit(name, payload) {

@@ -16,8 +16,8 @@ const api = async (path, body) => {
 class RoomSocket {
   attempts = 0;
 
-  constructor(room, hear) {
-    Object.assign(this, { room, hear });
+  constructor(room, receive) {
+    Object.assign(this, { room, receive });
     this.open();
   }
 
@@ -28,7 +28,7 @@ class RoomSocket {
       count('opened');
       at('connection').textContent = 'connected';
     };
-    this.socket.onmessage = (event) => this.hear(JSON.parse(event.data));
+    this.socket.onmessage = (event) => this.receive(JSON.parse(event.data));
     this.socket.onclose = ({ code }) => {
       count('closed');
       at('connection').textContent = 'disconnected';

@@ -22,7 +22,12 @@ export async function api(path, { method = 'GET', body, bearer } = {}) {
   return data;
 }
 
-const MEANING = { 4401: 'Session expired. Please sign in again.', 4403: 'No admin permissions.', 4404: 'Chat room not found.', 1011: 'Server error.' };
+const MEANING = {
+  4401: 'Session expired. Please sign in again.',
+  4403: 'No admin permissions.',
+  4404: 'Chat room not found.',
+  1011: 'Server error.',
+};
 
 /** Connects to a room, or without one to the agents' overview. */
 export function connect(room, refresh) {
