@@ -28,8 +28,8 @@
 //! | [`verify`] | `deskline verify`: checks stored data against the logs |
 //! | [`lab`] | `deskline bench`, `deskline prove`: load generator and crash test. Not part of the server: it starts one and connects to it |
 //!
-//! To follow a message, read `desk/messages/send_message.rs`, [`desk::log`], [`store`] and [`presence`], in this order. To
-//! follow a reconnect, read `faces/dashboard/socketio/handshake.rs`, `desk/attendance/connect.rs`, [`desk::delivery`] and `presence/stream.rs`.
+//! To follow a message, read `desk/messages/send_message.rs`, [`desk::log`], [`store`] and [`presence`], in this order. To follow a
+//! reconnect, read `faces/dashboard/socketio/handshake.rs`, `desk/attendance/connect.rs`, [`desk::delivery`] and `presence/stream.rs`.
 //! `docs/ARCHITECTURE.md` describes both, and `CONTRIBUTING.md` says where a change belongs.
 //!
 //! ---

@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_link_is_good_for_an_hour_and_not_for_somebody_who_was_blocked() {
+    async fn a_link_is_valid_for_an_hour_and_not_for_a_blocked_account() {
         let mut desk = Fixture::new();
         let ann = desk.account("ann@x.test", Role::Customer, AccountStatus::Active).await;
         for is_late in [true, false] {

@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn usernames_are_nobodys_address() {
+    fn usernames_are_not_addresses() {
         assert_eq!(Username::parse(" ann.lee ").unwrap().into_string(), "ann.lee");
         for text in ["", " ", "ann@x.test", "a b", "a\0b", "<ann>", &"x".repeat(151)] {
             assert_eq!(Username::parse(text), Err(UsernameError), "{text:?}");

@@ -16,8 +16,8 @@ pub struct ForgotPassword {
 impl Accounts {
     /// Mails a link to choose a new password, if the address has an account that is not blocked.
     ///
-    /// The work is done in the background, so that neither the response nor its time reveals whether the address has an account. At most 5 mails are sent
-    /// to an address in ten minutes. Failures are logged.
+    /// The work is done in the background, so that neither the response nor its time reveals whether the address has an account. At most 5
+    /// mails are sent to an address in ten minutes. Failures are logged.
     #[tracing::instrument(name = "accounts.forgot_password", skip_all)]
     pub fn forgot_password(self: &Arc<Self>, ask: ForgotPassword) {
         self.mail_reset_code(ask, MailedCode::ResetLink);

@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn strangers_lock_out_themselves_and_a_place_that_was_in_before_passes() {
+    fn strangers_lock_out_only_themselves_and_a_known_address_is_exempt() {
         let (lock, ann): (_, Email) = (LockOut::default(), "ann@x.test".parse().unwrap());
         lock.attempt(&ann, Some(route(1)), at(0)).unwrap();
         lock.let_in(&ann, Some(route(1)));
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_known_place_has_ten_tries_too_and_the_mailed_link_opens_every_place() {
+    fn a_known_address_has_ten_attempts_too_and_a_mailed_link_unlocks_every_address() {
         let (lock, ann): (_, Email) = (LockOut::default(), "ann@x.test".parse().unwrap());
         lock.let_in(&ann, Some(route(1)));
         for _ in 0..10 {

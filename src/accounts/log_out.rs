@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn changing_ones_own_password_ends_all_sessions_and_gives_fresh_tokens() {
+    async fn changing_a_password_ends_all_sessions_and_issues_new_tokens() {
         let mut ann = ann().await;
         let new = NewPassword::parse("another1".into()).unwrap();
         let changed = ann.desk.accounts.change_password(&ann.user, "secret1".into(), new).await.unwrap();
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_is_let_in_again_after_a_block_has_to_log_in() {
+    async fn an_unblocked_account_has_to_log_in_again() {
         let ann = ann().await;
         for status in [AccountStatus::Blocked, AccountStatus::Active] {
             ann.desk.accounts.update_user(by_admin(&ann, None, Some(status))).await.unwrap();
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_page_is_let_in_again_only_while_the_token_counts_that_it_had_shown() {
+    async fn a_page_recovers_only_while_its_token_is_valid() {
         let ann = ann().await;
         let accounts = &ann.desk.accounts;
         let bind = async |page: &str, token: &str| {
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_logs_out_and_in_again_within_a_second_is_in() {
+    async fn a_log_in_within_a_second_of_a_log_out_is_valid() {
         let ann = ann().await;
         let (mut ended, mut token) = (Vec::new(), ann.token.clone());
         for _ in 0..3 {

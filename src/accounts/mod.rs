@@ -1,9 +1,9 @@
 //! Use cases of accounts: authentication and account management.
 //!
-//! One verb per file: [`log_in`], [`sign_in`], [`refresh`], [`identify`], [`recover`], [`visitors`]; [`register`], [`verify_email`], [`resend_verification`];
-//! [`forgot_password`], [`reset_password`]; for admins [`list_customers`], [`create_user`], [`update_user`],
-//! [`delete_user`]. Each has its request, its errors, and its behaviour. Shared by them: [`fields`] (names and passwords),
-//! [`codes`] (mailed one-time codes) and [`throttle`].
+//! One verb per file: [`log_in`], [`sign_in`], [`refresh`], [`identify`], [`recover`], [`visitors`]; [`register`], [`verify_email`],
+//! [`resend_verification`]; [`forgot_password`], [`reset_password`]; for admins [`list_customers`], [`create_user`], [`update_user`],
+//! [`delete_user`]. Each has its request, its errors, and its behaviour. Shared by them: [`fields`] (names and passwords), [`codes`]
+//! (mailed one-time codes) and [`throttle`].
 //!
 //! Only `register` reveals whether an address has an account, which it cannot avoid.
 

@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn agents_log_in_with_mailed_digits_that_are_good_once() {
+    async fn agents_log_in_with_mailed_digits_that_are_valid_once() {
         let mut desk = Fixture::new();
         let ada = desk.account("ada@x.test", Role::Admin, AccountStatus::Active).await;
         desk.accounts.mail_one_time_code(ask("ada@x.test")).await.unwrap();
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn digits_spoil_after_five_wrong_ones_and_after_five_minutes() {
+    async fn digits_are_void_after_five_wrong_ones_and_after_five_minutes() {
         let mut desk = Fixture::new();
         let ada = desk.account("ada@x.test", Role::Admin, AccountStatus::Active).await;
         for spoil_by_time in [true, false] {
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_strangers_ask_for_keeps_no_agent_out() {
+    async fn requests_by_strangers_do_not_prevent_an_agents_log_in() {
         let mut desk = Fixture::new();
         let ada = desk.account("ada@x.test", Role::Admin, AccountStatus::Active).await;
         desk.accounts.mail_one_time_code(ask("ada@x.test")).await.unwrap();

@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_code_is_good_for_an_hour_and_not_for_the_blocked() {
+    async fn a_code_is_valid_for_an_hour_and_not_for_a_blocked_account() {
         let mut desk = Fixture::new();
         let ann = desk.account("ann@x.test", Role::Customer, AccountStatus::Active).await;
         forgot(&desk, "ann@x.test");
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn strangers_and_the_blocked_get_no_mail_and_nobody_gets_many() {
+    async fn strangers_and_blocked_accounts_get_no_mail_and_nobody_gets_many() {
         let mut desk = Fixture::new();
         desk.account("blocked@x.test", Role::Customer, AccountStatus::Blocked).await;
         desk.account("ann@x.test", Role::Customer, AccountStatus::Active).await;

@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn the_eleventh_try_in_a_minute_waits_for_its_end() {
+    fn the_eleventh_attempt_is_rejected_until_the_minute_ends() {
         let throttle = Throttle::new(10, Duration::from_mins(1));
         for second in 0..10 {
             throttle.attempt(&email("ann"), at(second)).unwrap();
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_good_try_forgives_the_bad_ones() {
+    fn a_successful_attempt_resets_the_count() {
         let throttle = Throttle::new(1, Duration::from_mins(1));
         throttle.attempt(&email("ann"), at(0)).unwrap();
         throttle.forgive(&email("ann"));
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_was_ahead_holds_up_nobody() {
+    fn a_window_from_a_clock_that_was_ahead_blocks_nobody() {
         let throttle = Throttle::new(1, Duration::from_mins(1));
         throttle.attempt(&email("ann"), at(1_000_000)).unwrap();
         assert_eq!(throttle.attempt(&email("ann"), at(0)), Ok(()));

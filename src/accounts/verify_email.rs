@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_mailed_code_opens_the_account_once() {
+    async fn the_mailed_code_activates_the_account_once() {
         let mut desk = registered().await;
         let code = desk.mailed("code=").await;
         assert_eq!(status(&desk).await, AccountStatus::Unverified);
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn five_wrong_codes_spoil_the_right_one() {
+    async fn five_wrong_codes_void_the_right_one() {
         let mut desk = registered().await;
         let code = desk.mailed("code=").await;
         for _ in 0..5 {
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_code_expires_and_another_can_be_asked_for() {
+    async fn a_code_expires_and_another_one_can_be_requested() {
         let mut desk = registered().await;
         let code = desk.mailed("code=").await;
         desk.clock.advance(Duration::from_hours(24));
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_code_for_one_purpose_is_none_for_the_other() {
+    async fn a_code_is_valid_for_its_own_purpose_only() {
         let mut desk = registered().await;
         let code = desk.mailed("code=").await;
         let redeemed = desk.accounts.redeem(&email(), CodePurpose::ResetPassword, &code, UserChange::default()).await;

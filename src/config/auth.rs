@@ -56,17 +56,21 @@ pub struct AuthConfig {
 pub enum SecretError {
     /// It is public.
     #[error(
-        "the JWT secret {0:?} is well-known, so anybody could sign in as an admin\nhint: set JWT_SECRET to the output of `openssl rand -hex 32`, here and on the replaced server; everybody then has to log in again"
+        "the JWT secret {0:?} is well-known, so anybody could sign in as an admin\n\
+         hint: set JWT_SECRET to the output of `openssl rand -hex 32`, here and on the replaced server; everybody then has to log in again"
     )]
     WellKnown(String),
     /// It can be guessed.
     #[error(
-        "the JWT secret can be guessed: it has fewer than {SHORTEST} bytes, or repeats a few of them\nhint: set JWT_SECRET to the output of `openssl rand -hex 32`, here and on the replaced server; as long as that one needs a short secret, start with --allow-short-secret"
+        "the JWT secret can be guessed: it has fewer than {SHORTEST} bytes, or repeats a few of them\n\
+         hint: set JWT_SECRET to the output of `openssl rand -hex 32`, here and on the replaced server; as long as that one needs a short \
+         secret, start with --allow-short-secret"
     )]
     TooShort,
     /// None is given, and there is no data file to save a generated one beside.
     #[error(
-        "no JWT secret is set, which MongoDB requires\nhint: set JWT_SECRET to the secret of the other servers on this database, or to the output of `openssl rand -hex 32`"
+        "no JWT secret is set, which MongoDB requires\n\
+         hint: set JWT_SECRET to the secret of the other servers on this database, or to the output of `openssl rand -hex 32`"
     )]
     NotGiven,
     /// The file with the generated secret cannot be read or written.

@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_read_mark_is_news_once() {
+    fn a_read_mark_is_announced_once() {
         let mut summary = summary();
         assert_eq!(summary.read_effect(Side::Desk, Seq::new(9)), ReadEffect::Nothing);
         say(&mut summary, Side::Customer);
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_show_what_the_last_message_says_now() {
+    fn lists_show_the_current_text_of_the_last_message() {
         let mut summary = summary();
         say(&mut summary, Side::Customer);
         say(&mut summary, Side::Customer);

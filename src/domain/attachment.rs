@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_known_to_be_harmless_may_be_sent() {
+    fn only_types_that_are_known_to_be_harmless_are_served() {
         for (head, is) in [
             (&b"\x89PNG\r\n\x1a\nrest"[..], Some("image/png")),
             (b"%PDF-1.7", Some("application/pdf")),

@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_goes_back_brings_no_token_back() {
+    fn a_clock_that_is_set_back_revives_no_token() {
         let mut sessions = Sessions::default();
         sessions.end_all(NOW);
         let token = issued(sessions.issue_time(NOW));

@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn what_sets_no_rate_says_so() {
+    fn a_text_that_is_not_a_rate_is_rejected() {
         for text in
             ["", "mails", "males=1/1s", "mails=", "mails=1", "mails=0/1s", "mails=1/0s", "mails=-1/1s", "mails=1/1s:0"]
         {

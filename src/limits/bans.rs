@@ -108,7 +108,7 @@ mod tests {
     use crate::domain::FixedClock;
 
     #[test]
-    fn a_ban_holds_for_its_time_and_for_no_others() {
+    fn a_ban_ends_in_time_and_applies_to_nobody_else() {
         let clock = Arc::new(FixedClock::at(Timestamp::from_millis(0)));
         let bans = Bans::new(clock.clone());
         let mut changes = bans.changes();

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
-/// An address as limits count it: an IPv4 address, or the /64 network of an IPv6 address, since one subscriber usually controls a whole /64.
+/// An address as limits count it: an IPv4 address, or the /64 network of an IPv6 address, since one subscriber usually controls a whole
+/// /64.
 ///
 /// ```
 /// use deskline::limits::Source;

@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_published_while_catching_up_is_sent_once_after_the_replay() {
+    fn entries_published_during_the_catch_up_are_sent_once_after_the_replay() {
         let mut gate = Gate::closed(false, Vec::new());
         for seq in [2, 3, 4] {
             assert!(!gate.admits(&event(seq), false));
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_much_to_hold_is_read_from_the_log() {
+    fn entries_that_are_too_many_to_hold_are_read_from_the_log() {
         let mut gate = Gate::closed(false, Vec::new());
         for seq in 1..=2000 {
             assert!(!gate.admits(&event(seq), false));
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn a_replayed_place_never_moves_back() {
+    fn a_replayed_place_never_moves_backwards() {
         let mut gate = Gate::closed(true, Vec::new());
         assert!(!gate.admits(&event(3), true));
         let conversation = event(3).entry.conversation;

@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_was_sent_before_an_instant_has_arrived_and_the_rest_is_in_doubt() {
+    async fn entries_sent_before_an_instant_have_arrived_and_the_rest_is_in_doubt() {
         let began = Instant::now();
         let mut sent = ten_seconds().await;
         assert_eq!(arrived(&mut sent, began), []);

@@ -29,7 +29,7 @@ fn two_tabs_do_not_sign_each_other_off() {
 }
 
 #[test]
-fn who_comes_back_in_time_was_never_away() {
+fn a_person_who_reconnects_in_time_never_goes_offline() {
     let presence = Presence::default();
     let ann = person(1, Role::Customer);
     let first = Recorder::new();
@@ -70,7 +70,7 @@ fn the_desk_is_open_while_any_agent_is_there() {
 }
 
 #[test]
-fn a_person_who_is_not_there_takes_nothing() {
+fn a_person_who_is_not_connected_receives_nothing() {
     let presence = Presence::default();
     let (ann, agent) = (person(1, Role::Customer), person(2, Role::Agent));
     join(&presence, ann.clone(), Recorder::new());

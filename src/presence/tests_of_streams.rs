@@ -61,7 +61,7 @@ impl Scene {
 }
 
 #[tokio::test(start_paused = true)]
-async fn only_what_a_client_has_shown_to_have_has_arrived() {
+async fn only_entries_that_a_client_confirmed_have_arrived() {
     let (scene, tab) = (Scene::default(), Recorder::new());
     scene.open(&tab);
     scene.send(1..=3).await;
@@ -96,7 +96,7 @@ async fn a_client_that_confirms_nothing_is_pinged_again_after_a_while() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_newer_connection_holds_entries_until_the_older_one_is_found_dead_and_begins_with_what_was_lost() {
+async fn a_newer_connection_waits_until_the_older_one_is_found_dead_and_begins_with_the_lost_entries() {
     let (scene, dead, alive) = (Scene::default(), Recorder::new(), Recorder::new());
     scene.open(&dead);
     scene.send(1..=5).await;
@@ -130,7 +130,7 @@ async fn an_older_connection_is_settled_once_its_client_has_what_was_in_flight()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_connection_that_is_neither_heard_nor_ended_counts_as_lost_to_the_same_client_alone() {
+async fn a_silent_open_connection_counts_as_lost_to_the_same_client_only() {
     for (by, lost) in [(Recognized::ByPerson, vec![(ROOM, Seq::new(1))]), (Recognized::ByPage("p".into()), vec![])] {
         let (scene, slow, new) = (Scene::default(), Recorder::new(), Recorder::of(by));
         scene.open(&slow);
@@ -168,7 +168,7 @@ async fn a_connection_for_one_room_waits_for_those_of_its_room_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_comes_back_begins_where_its_connection_broke_although_another_tab_got_everything() {
+async fn a_client_that_reconnects_begins_where_its_connection_broke_although_another_tab_received_everything() {
     let (scene, lost, other) = (Scene::default(), Recorder::new(), Recorder::new());
     scene.open(&lost);
     scene.open(&other);
@@ -185,7 +185,7 @@ async fn a_client_that_comes_back_begins_where_its_connection_broke_although_ano
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_comes_back_is_known_by_page_or_room_and_not_for_ever() {
+async fn a_client_that_reconnects_is_recognized_by_page_or_room_for_a_while() {
     let scene = Scene::default();
     for by in [Recognized::ByPage("p".into()), Recognized::ByRoom(ROOM)] {
         let lose = async || {
@@ -204,7 +204,7 @@ async fn who_comes_back_is_known_by_page_or_room_and_not_for_ever() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_fetched_is_not_sent_again() {
+async fn fetched_messages_are_not_sent_again() {
     let (scene, room) = (Scene::default(), || Recorder::of(Recognized::ByRoom(ROOM)));
     let lost = room();
     scene.open(&lost);
@@ -244,7 +244,7 @@ async fn a_page_that_fetches_the_history_while_it_catches_up_is_not_replayed_the
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_another_page_fetches_is_still_replayed_to_a_page_that_lost_it() {
+async fn messages_that_another_page_fetches_are_still_replayed_to_a_page_that_lost_them() {
     for (recognized, first) in [(Recognized::ByPage("page".into()), 1), (Recognized::ByPerson, 3)] {
         let (scene, broken) = (Scene::default(), Recorder::of(recognized.clone()));
         scene.open(&broken);

@@ -94,7 +94,7 @@ impl Scene {
     }
 
     /// Reads this message, then answers pings until the server knows that it has arrived.
-    async fn hears_and_confirms(&self, socket: &mut Socket, text: &str) {
+    async fn receives_and_confirms(&self, socket: &mut Socket, text: &str) {
         self.hears(socket, &[text]).await;
         Self::is_pinged(socket).await;
         // tungstenite sends its pong before this text, whose answer shows that the server has read both.
@@ -106,29 +106,29 @@ impl Scene {
         while socket.next().await != answer {}
     }
 
-    async fn hears_nothing_more(&self, socket: &mut Socket) {
+    async fn receives_nothing_more(&self, socket: &mut Socket) {
         self.answer("the last").await;
         self.hears(socket, &["the last"]).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_lost_socket_missed_is_sent_on_the_next_one() {
+async fn entries_that_a_lost_socket_missed_are_sent_on_the_next_one() {
     for dialect in [Dialect::Storefront, Dialect::Drivecash] {
         let scene = Scene::new(dialect).await;
         let mut socket = scene.open().await;
         scene.answer("first").await;
-        scene.hears_and_confirms(&mut socket, "first").await;
+        scene.receives_and_confirms(&mut socket, "first").await;
         drop(socket);
         scene.answer("meanwhile").await;
         scene.write_elsewhere("mine").await;
         let mut back = scene.open().await;
         scene.hears(&mut back, &["meanwhile", "mine"]).await;
         scene.answer("nothing more").await;
-        scene.hears_and_confirms(&mut back, "nothing more").await;
+        scene.receives_and_confirms(&mut back, "nothing more").await;
         // What this tab has received is not sent to another tab again.
         let mut tab = scene.open().await;
-        scene.hears_nothing_more(&mut tab).await;
+        scene.receives_nothing_more(&mut tab).await;
     }
 }
 
@@ -141,10 +141,10 @@ async fn a_message_that_crossed_a_pong_is_confirmed_by_the_next_one() {
         scene.hears(&mut socket, &["first"]).await;
         Scene::is_pinged(&mut socket).await;
         scene.answer("second").await;
-        scene.hears_and_confirms(&mut socket, "second").await;
+        scene.receives_and_confirms(&mut socket, "second").await;
         drop(socket);
         let mut back = scene.open().await;
-        scene.hears_nothing_more(&mut back).await;
+        scene.receives_nothing_more(&mut back).await;
     }
 }
 
@@ -157,7 +157,7 @@ async fn fetched_history_is_not_sent_again() {
         scene.answer("meanwhile").await;
         assert_eq!(scene.fetch_history().await.status, 200, "{dialect:?}");
         let mut back = scene.open().await;
-        scene.hears_nothing_more(&mut back).await;
+        scene.receives_nothing_more(&mut back).await;
     }
 }
 
@@ -170,7 +170,7 @@ async fn after_a_clean_close_nothing_is_sent_again() {
         while socket.next_or_end().await.is_ok() {}
         scene.answer("meanwhile").await;
         let mut back = scene.open().await;
-        scene.hears_nothing_more(&mut back).await;
+        scene.receives_nothing_more(&mut back).await;
     }
 }
 
@@ -187,7 +187,7 @@ async fn a_half_open_socket_is_closed_soon_after_its_person_reconnects() {
             timeout(FOUND_OUT, back.next_of("chat_message")).await.expect("the message was lost, or delayed by 45 s");
         assert_eq!(Scene::text(&late), "into the void", "later messages come after it");
         scene.hears(&mut back, &["live"]).await;
-        scene.hears_nothing_more(&mut back).await;
+        scene.receives_nothing_more(&mut back).await;
         let end = async { while silent.next_or_end().await.is_ok() {} };
         timeout(PATIENCE, end).await.expect("the old socket was not closed");
     }

@@ -67,12 +67,12 @@ async fn a_server_that_is_stopped_under_load_loses_no_acknowledged_message() {
                 Err(error) => panic!("{error}"),
             }
         }
-        assert_kept_once(&site, ada, &acked).await;
+        assert_stored_once(&site, ada, &acked).await;
     }
 }
 
 /// Asserts that each of these is stored exactly once, and that logs have no gaps.
-async fn assert_kept_once(site: &Site, agent: &Account, acked: &[String]) {
+async fn assert_stored_once(site: &Site, agent: &Account, acked: &[String]) {
     let logs = all_logs(&*site.store().stores().conversations, agent.id).await;
     let entries = logs.iter().flat_map(|(_, log)| log);
     let kept: Vec<&str> = entries
@@ -179,7 +179,7 @@ async fn recover(server: ServerProcess, site: &Site, client: &Client, people: &[
     server.signal("TERM").await;
     let (status, log) = server.ended().await;
     assert!(status.success() && !log.contains("panicked"), "{log}");
-    assert_kept_once(site, &people[0], &acked).await;
+    assert_stored_once(site, &people[0], &acked).await;
 }
 
 #[cfg(target_os = "linux")]
@@ -271,7 +271,7 @@ async fn history(server: &ServerProcess, agent: &Account, customer: &Account) ->
 
 /// Asserts that the socket gets `authenticated {success: false}`, stays open, and has no rights. `desk::attendance`
 /// tests how soon.
-async fn assert_shut_out(client: &Client, to: &Account) {
+async fn assert_no_access(client: &Client, to: &Account) {
     let authenticated = client.wait_for("authenticated", SOON).await.unwrap();
     assert_eq!(authenticated["success"], false, "{authenticated}");
     let refused = client.emit_ack("send-message", message(to, "let me")).await.unwrap();
@@ -290,7 +290,7 @@ async fn a_socket_loses_its_rights_when_its_token_expires() {
     send_message(&client, &ada, "hi").await;
     settle(&client, Duration::from_millis(200)).await;
     clock.advance(Duration::from_mins(61));
-    assert_shut_out(&client, &ada).await;
+    assert_no_access(&client, &ada).await;
     let answer = client.emit_ack("authenticate", json!({"token": ann.token})).await.unwrap();
     assert_eq!((&answer["success"], text(&answer, "code")), (&json!(false), "token_expired"));
 }
@@ -305,8 +305,8 @@ async fn an_account_blocked_by_another_process_loses_all_its_sockets_at_once() {
     settle(&two, Duration::from_millis(200)).await;
     let done = run(&["user", "--data", &server.data(), "block", email_of(&ann.name).as_str()]).await;
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-    assert_shut_out(&one, &ada).await;
-    assert_shut_out(&two, &ada).await;
+    assert_no_access(&one, &ada).await;
+    assert_no_access(&two, &ada).await;
     // They receive nothing any more.
     send_message(&desk, &ann, "psst").await;
     let heard = settle(&one, Duration::from_millis(500)).await;
@@ -320,7 +320,7 @@ async fn a_deleted_account_loses_access_at_once() {
     let client = server.enter(&ann).await;
     settle(&client, Duration::from_millis(200)).await;
     assert!(server.stores.users.delete_user(ann.id).await.unwrap());
-    assert_shut_out(&client, &ada).await;
+    assert_no_access(&client, &ada).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -335,7 +335,7 @@ async fn a_demoted_agent_loses_their_rights_on_every_tab_even_if_one_reauthentic
     // The other tab authenticates again before the server has checked, and is a customer's now.
     let answer = other.emit_ack("authenticate", json!({"token": bea.token})).await.unwrap();
     assert_eq!(answer["role"], "user");
-    assert_shut_out(&old, &ada).await;
+    assert_no_access(&old, &ada).await;
     send_message(&customer, &ada, "in confidence").await;
     for client in [&old, &other] {
         let heard = settle(client, Duration::from_millis(400)).await;

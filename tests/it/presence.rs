@@ -124,7 +124,7 @@ async fn talk_into_the_void(server: &TestServer, agent: &Account, customer: &Acc
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_silent_client_goes_offline_and_later_gets_what_it_missed() {
+async fn a_silent_client_goes_offline_and_later_receives_what_it_missed() {
     let server = TestServer::start(&[&HEARTBEAT[..], &["--offline-grace", "100ms"]].concat()).await;
     let (ann, ada) = (server.customer("ann").await, server.agent("ada").await);
     let (desk, _frozen) = talk_into_the_void(&server, &ada, &ann).await;

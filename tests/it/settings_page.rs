@@ -10,6 +10,9 @@ use deskline::config::Config;
 /// The end of the handwritten part.
 const MARKER: &str = "<!-- Everything below is made from src/config by tests/it/settings_page.rs. -->\n";
 
+/// Longest line, in characters.
+const WIDTH: usize = 140;
+
 #[test]
 fn the_page_of_settings_is_made_from_their_definitions() {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/SETTINGS.md");
@@ -87,6 +90,25 @@ fn write_setting(page: &mut String, setting: &Arg) {
     let whole = setting.get_long_help().map(ToString::to_string);
     let details = whole.as_deref().and_then(|whole| whole.split_once("\n\n")).map(|(_, details)| details);
     for paragraph in [Some(summary.as_str()), details].into_iter().flatten() {
-        write!(page, "\n{}.\n", paragraph.trim_end_matches('.')).unwrap();
+        page.push('\n');
+        for line in format!("{}.", paragraph.trim_end_matches('.')).lines() {
+            write_wrapped(page, line);
+        }
     }
+}
+
+/// Writes a line, broken between words so that none is longer than [`WIDTH`].
+fn write_wrapped(page: &mut String, line: &str) {
+    let mut written = 0;
+    for word in line.split(' ') {
+        let length = word.chars().count();
+        if written > 0 {
+            let fits = written + 1 + length <= WIDTH;
+            page.push(if fits { ' ' } else { '\n' });
+            written = if fits { written + 1 } else { 0 };
+        }
+        page.push_str(word);
+        written += length;
+    }
+    page.push('\n');
 }

@@ -55,7 +55,7 @@ async fn somebody_else_on_the_same_socket_does_not_confirm_what_was_sent_to_the_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_stops_does_not_take_what_it_wrote_for_received() {
+async fn a_server_that_stops_does_not_count_written_events_as_received() {
     let mut server = TestServer::start(&[]).await;
     let (ann, ada) = (server.customer("ann").await, server.agent("ada").await);
     let desk = enter(&server.url, &ada).await;

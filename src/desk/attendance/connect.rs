@@ -128,7 +128,9 @@ impl Attendance {
         }
     }
 
-    #[tracing::instrument(level = "debug", name = "desk.connect", skip_all, fields(user.id = %who.person.id, connection.id = %connection.id(), begins = ?begins))]
+    #[tracing::instrument(level = "debug", name = "desk.connect", skip_all, fields(
+        user.id = %who.person.id, connection.id = %connection.id(), begins = ?begins
+    ))]
     async fn admit(&self, who: &Authenticated, connection: &Arc<dyn Connection>, begins: Begins) -> Begun {
         self.0.revalidation.add(who, connection);
         let joined = self.0.presence.join(who.person.clone(), connection.clone(), begins);
@@ -157,7 +159,9 @@ impl Attendance {
 
     /// Removes a closed connection. Everything sent before `arrived` has arrived; for the rest, see
     /// [`Presence::leave`](crate::presence::Presence::leave).
-    #[tracing::instrument(level = "debug", name = "desk.disconnect", skip_all, fields(user.id = %person.id, connection.id = %connection, ending = ?ending))]
+    #[tracing::instrument(level = "debug", name = "desk.disconnect", skip_all, fields(
+        user.id = %person.id, connection.id = %connection, ending = ?ending
+    ))]
     pub fn disconnect(&self, person: &Arc<Person>, connection: ConnectionId, arrived: Instant, ending: Ending) {
         self.0.revalidation.remove(connection);
         self.0.typing.stop_on(connection);

@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_token_is_good_until_it_runs_out_and_no_longer_than_half_a_second_more() {
+    async fn a_socket_is_closed_within_half_a_second_after_its_token_expires() {
         let (fixture, desk, _, connection) = scene().await;
         fixture.clock.advance(Duration::from_secs(299));
         tokio::time::sleep(PERIOD * 3).await;

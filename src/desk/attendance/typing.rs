@@ -193,7 +193,9 @@ impl Typing {
     ///
     /// # Errors
     /// [`StoreError`] if the store fails.
-    #[tracing::instrument(level = "debug", name = "desk.start_typing", skip_all, fields(user.id = %typist.id, to = %to, connection.id = connection.map(tracing::field::display)))]
+    #[tracing::instrument(level = "debug", name = "desk.start_typing", skip_all, fields(
+        user.id = %typist.id, to = %to, connection.id = connection.map(tracing::field::display)
+    ))]
     pub async fn start(
         &self,
         typist: &Arc<Person>,
@@ -229,7 +231,9 @@ impl Typing {
     ///
     /// # Errors
     /// [`StoreError`] if the store fails.
-    #[tracing::instrument(level = "debug", name = "desk.stop_typing", skip_all, fields(user.id = %typist.id, to = %to, connection.id = connection.map(tracing::field::display)))]
+    #[tracing::instrument(level = "debug", name = "desk.stop_typing", skip_all, fields(
+        user.id = %typist.id, to = %to, connection.id = connection.map(tracing::field::display)
+    ))]
     pub async fn stop(
         &self,
         typist: &Arc<Person>,

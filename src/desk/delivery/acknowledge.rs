@@ -20,7 +20,9 @@ impl Delivery {
     ///
     /// # Errors
     /// [`AcknowledgeError`] if it is refused, or the store fails.
-    #[tracing::instrument(level = "debug", name = "desk.acknowledge", skip_all, fields(user.id = %person.id, conversation.id = %id, up_to = up_to.get()))]
+    #[tracing::instrument(level = "debug", name = "desk.acknowledge", skip_all, fields(
+        user.id = %person.id, conversation.id = %id, up_to = up_to.get()
+    ))]
     pub async fn acknowledge(&self, person: &Person, id: ConversationId, up_to: Seq) -> Result<(), AcknowledgeError> {
         let conversation = self.0.directory.conversation(id).await?.ok_or(AcknowledgeError::NotFound)?;
         let side = conversation.members.side_of_person(person).ok_or(AcknowledgeError::NotFound)?;

@@ -66,7 +66,9 @@ impl Delivery {
     /// # Errors
     /// [`StoreError`] if the log could not be read. Then the connection is not live and has to be ended, so that its client
     /// reconnects and it is tried again: a live entry would hide what was missed before it. Only unreadable entries are skipped.
-    #[tracing::instrument(level = "debug", name = "desk.catch_up", skip_all, fields(user.id = %person.id, connection.id = %begun.stream().id()))]
+    #[tracing::instrument(level = "debug", name = "desk.catch_up", skip_all, fields(
+        user.id = %person.id, connection.id = %begun.stream().id()
+    ))]
     pub async fn catch_up(&self, person: &Arc<Person>, begun: Begun) -> Result<(), StoreError> {
         self.settle_older(person, &begun).await;
         let stream = begun.stream;

@@ -1,8 +1,8 @@
 //! Delivered cursors: how far each person's clients have received each conversation.
 //!
-//! A cursor moves forward only: when a client has confirmed what was sent ([`Presence::take_arrived`]), names it, or fetches it.
-//! Moves are collected in memory and persisted together ([`persist`](super::persist)). After a crash, what was in flight and what was confirmed in the last half
-//! second is delivered again.
+//! A cursor moves forward only: when a client has confirmed what was sent ([`Presence::take_arrived`]), names it, or fetches it. Moves are
+//! collected in memory and persisted together ([`persist`](super::persist)). After a crash, what was in flight and what was confirmed in
+//! the last half second is delivered again.
 //!
 //! [`Presence::take_arrived`]: crate::presence::Presence::take_arrived
 

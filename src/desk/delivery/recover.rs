@@ -101,7 +101,9 @@ impl Delivery {
     ///
     /// # Errors
     /// [`StoreError`] if the log could not be read. Then the connection has to be closed, so that its page tries again.
-    #[tracing::instrument(level = "debug", name = "desk.replay_since", skip_all, fields(user.id = %person.id, connection.id = %begun.stream().id(), place = %place))]
+    #[tracing::instrument(level = "debug", name = "desk.replay_since", skip_all, fields(
+        user.id = %person.id, connection.id = %begun.stream().id(), place = %place
+    ))]
     pub async fn replay_since(&self, person: &Arc<Person>, begun: Begun, place: Place) -> Result<(), StoreError> {
         match place {
             Place::InAll(after) => self.replay_since_number(person, begun.stream(), after).await,

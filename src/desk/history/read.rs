@@ -79,7 +79,10 @@ impl History {
     ///
     /// # Errors
     /// [`StoreError`] if the store fails.
-    #[tracing::instrument(level = "debug", name = "desk.read_history", skip_all, fields(user.id = reader.person().map(|person| tracing::field::display(person.id)), conversation.id = %summary.conversation.id, range = ?range, limit))]
+    #[tracing::instrument(level = "debug", name = "desk.read_history", skip_all, fields(
+        user.id = reader.person().map(|person| tracing::field::display(person.id)), conversation.id = %summary.conversation.id,
+        range = ?range, limit
+    ))]
     pub async fn read(
         &self,
         summary: &Summary,

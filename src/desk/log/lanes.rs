@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn what_many_lanes_have_picked_up_counts_until_it_is_stored() {
+    fn entries_that_lanes_have_picked_up_count_until_they_are_stored() {
         let lanes = Lanes::new(false);
         let mut picked_up = Vec::new();
         for n in 0..HELD {

@@ -41,7 +41,9 @@ impl Messages {
         self.set_status(agent, id, Side::Desk, status).await
     }
 
-    #[tracing::instrument(level = "debug", name = "desk.change_status", skip_all, fields(user.id = %author.id, conversation.id = %id, status = ?status))]
+    #[tracing::instrument(level = "debug", name = "desk.change_status", skip_all, fields(
+        user.id = %author.id, conversation.id = %id, status = ?status
+    ))]
     pub(in crate::desk) async fn set_status(
         &self,
         author: &Arc<Person>,

@@ -46,7 +46,9 @@ impl Messages {
     ///
     /// # Errors
     /// [`ReviseError`] if it is refused, or the store fails.
-    #[tracing::instrument(level = "debug", name = "desk.edit_message", skip_all, fields(user.id = %author.id, message.id = %id, connection.id = origin.map(tracing::field::display)))]
+    #[tracing::instrument(level = "debug", name = "desk.edit_message", skip_all, fields(
+        user.id = %author.id, message.id = %id, connection.id = origin.map(tracing::field::display)
+    ))]
     pub async fn edit(
         &self,
         author: &Arc<Person>,
@@ -72,7 +74,9 @@ impl Messages {
     ///
     /// # Errors
     /// [`ReviseError`] if it is refused, or the store fails.
-    #[tracing::instrument(level = "debug", name = "desk.delete_message", skip_all, fields(user.id = %author.id, message.id = %id, connection.id = origin.map(tracing::field::display)))]
+    #[tracing::instrument(level = "debug", name = "desk.delete_message", skip_all, fields(
+        user.id = %author.id, message.id = %id, connection.id = origin.map(tracing::field::display)
+    ))]
     pub async fn delete(
         &self,
         author: &Arc<Person>,

@@ -38,7 +38,9 @@ impl Messages {
     ///
     /// # Errors
     /// [`MarkReadError`] if it is refused, or the store fails.
-    #[tracing::instrument(level = "debug", name = "desk.mark_read", skip_all, fields(user.id = %reader.id, what = ?what, connection.id = origin.map(tracing::field::display)))]
+    #[tracing::instrument(level = "debug", name = "desk.mark_read", skip_all, fields(
+        user.id = %reader.id, what = ?what, connection.id = origin.map(tracing::field::display)
+    ))]
     pub async fn mark_read(
         &self,
         reader: &Arc<Person>,

@@ -112,7 +112,9 @@ impl SendMessageError {
 impl Messages {
     /// Sends a message. Returns once it waits to be stored, so that the messages of one connection are stored in the order in
     /// which they were sent without waiting for one another. `answer` is called once it is durable and published, or refused.
-    #[tracing::instrument(level = "debug", name = "desk.send_message", skip_all, fields(user.id = %ask.author.id, to = ?ask.to, connection.id = ask.origin.map(tracing::field::display)))]
+    #[tracing::instrument(level = "debug", name = "desk.send_message", skip_all, fields(
+        user.id = %ask.author.id, to = ?ask.to, connection.id = ask.origin.map(tracing::field::display)
+    ))]
     pub async fn send(&self, ask: SendMessage, answer: impl FnOnce(Result<Sent, SendMessageError>) + Send + 'static) {
         match self.prepare(ask).await {
             Ok(submission) => {

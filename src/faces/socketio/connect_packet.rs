@@ -1,8 +1,8 @@
 //! Adds a `pid` to the CONNECT packet.
 //!
-//! The stock client (4.6 and later) recovers its state after a lost connection if that packet carries one. socketioxide
-//! cannot add it: it sends `40{"sid":"..."}`. The session id is known before the packet is sent, and so are its exact bytes. They are
-//! replaced where they pass through this server: in the writes of a websocket (`ConnectionHandle::replace_once`), and in the response to a poll
+//! The stock client (4.6 and later) recovers its state after a lost connection if that packet carries one. socketioxide cannot add it: it
+//! sends `40{"sid":"..."}`. The session id is known before the packet is sent, and so are its exact bytes. They are replaced where they
+//! pass through this server: in the writes of a websocket (`ConnectionHandle::replace_once`), and in the response to a poll
 //! ([`in_response`](ConnectPacket::in_response)). If socketioxide changes the packet, nothing is replaced, no client recovers, and
 //! `tests/it/recovery.rs` fails.
 //!

@@ -1,7 +1,7 @@
 //! A session of the transport: the credentials of its handshake, and how to close it.
 //!
-//! A session id is not a credential: it has only 96 random bits, and is part of URLs, which are logged. So a request for a session must carry
-//! the same credentials as its handshake, or come from the same address.
+//! A session id is not a credential: it has only 96 random bits, and is part of URLs, which are logged. So a request for a session must
+//! carry the same credentials as its handshake, or come from the same address.
 
 use std::any::Any;
 use std::collections::HashMap;

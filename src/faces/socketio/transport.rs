@@ -320,7 +320,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[tokio::test(start_paused = true)]
-    async fn what_was_queued_at_a_poll_has_arrived_at_the_next_one() {
+    async fn events_queued_at_a_poll_have_arrived_at_the_next_one() {
         let transport = Transport::new();
         let opened = Instant::now();
         tokio::time::advance(SECOND).await;
@@ -347,7 +347,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_queued_for_a_poll_fits_into_one_response() {
+    async fn packets_that_are_queued_for_a_poll_fit_into_one_response() {
         let (transport, person) = (Transport::new(), UserId::from_bytes([1; 12]));
         assert!(transport.has_room_for(person, UNPOLLED * 2), "a single event is always accepted");
         assert!(!transport.has_room_for(person, 1));

@@ -46,8 +46,9 @@ pub(super) fn warn_of_other_host(headers: &HeaderMap, server_url: &str) {
     if is_other_host(origin, server_url) {
         WARNED.call_once(|| {
             tracing::warn!(
-                "A page at {origin} opens rooms at {server_url}. Browsers send no cookies from one host to another: visitors get a new room after \
-                 a reload, and an open panel still receives messages after its agent was blocked. Serve both under one host (docs/MOVING.md)"
+                "A page at {origin} opens rooms at {server_url}. Browsers send no cookies from one host to another: visitors get a new \
+                 room after a reload, and an open panel still receives messages after its agent was blocked. Serve both under one host \
+                 (docs/MOVING.md)"
             );
         });
     }

@@ -148,7 +148,7 @@ pub async fn import(
         looked_at: 0,
         progress: &progress,
     };
-    taking.note_what_is_left_out();
+    taking.note_omissions();
     taking.take_people().await?;
     taking.take_rooms().await?;
     Ok(taking.report)
@@ -172,7 +172,7 @@ impl Taking<'_> {
         (self.progress)(self.looked_at);
     }
 
-    fn note_what_is_left_out(&mut self) {
+    fn note_omissions(&mut self) {
         for (model, count) in &self.dump.others {
             let note = match model.rsplit('.').next().unwrap_or_default() {
                 "otp" => Note::Code,

@@ -3,9 +3,9 @@
 //! It runs on one thread, so that it uses one CPU and leaves the others to the server. Every message carries its run, pair,
 //! number and send time, so that it can be followed from the sender to the receiver and back.
 //!
-//! Reading order: [`options`], [`target`], [`conversation`], [`pairs`], [`wire`], [`mod@connection`], [`tally`], then one file per kind of load
-//! ([`traffic`], [`background`], [`flooder`], [`idle`], [`storm`], [`flood`], [`back_off`] with
-//! [`restart`] and [`reconnect`]), [`report`] and [`compare`].
+//! Reading order: [`options`], [`target`], [`conversation`], [`pairs`], [`wire`], [`mod@connection`], [`tally`], then one file per kind of
+//! load ([`traffic`], [`background`], [`flooder`], [`idle`], [`storm`], [`flood`], [`back_off`] with [`restart`] and [`reconnect`]),
+//! [`report`] and [`compare`].
 
 use std::fs;
 use std::io::{self, Write as _};

@@ -93,7 +93,8 @@ pub struct BenchOptions {
     /// still applies.
     #[arg(long, default_value_t = 1000)]
     pub rate: u64,
-    /// Measured time in modes `pairs` and `rate`, after the warm-up; in mode `flood`, how long it lasts; in mode `reconnect`, how long the agent keeps sending after the cut.
+    /// Measured time in modes `pairs` and `rate`, after the warm-up; in mode `flood`, how long it lasts; in mode `reconnect`, how long the
+    /// agent keeps sending after the cut.
     #[arg(long, default_value = "10s", value_parser = humantime::parse_duration)]
     pub duration: Duration,
     /// Warm-up before the measurement.

@@ -137,7 +137,7 @@ async fn a_faithful_server_passes_in_a_closed_loop() {
 }
 
 #[tokio::test]
-async fn a_fixed_rate_sends_what_was_asked_for_to_one_agent() {
+async fn a_fixed_rate_sends_the_requested_load_to_one_agent() {
     let (clean, found) = traffic(Mode::Rate, |_| 1, &["--rate", "1000", "--to-agent"]).await;
     assert!(clean, "{found:?}");
     assert_eq!((found.sent, found.connections), (250, 4));

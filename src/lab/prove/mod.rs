@@ -6,7 +6,8 @@
 //!
 //! All random choices follow from one seed. Scheduling does not, so a seed makes a failure likely to recur, not certain.
 //!
-//! Reading order: [`actor`], [`socketio`], [`classic`], [`page`], [`channels`], [`transcript`], [`crowd`], [`logs`], [`checks`], [`receipts`].
+//! Reading order: [`actor`], [`socketio`], [`classic`], [`page`], [`channels`], [`transcript`], [`crowd`], [`logs`], [`checks`],
+//! [`receipts`].
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
@@ -94,7 +95,8 @@ impl Proof {
         // Writing to a string cannot fail.
         let _ok = writeln!(
             table,
-            "{} clients, {} connects, {} messages acknowledged, {} sent again, {} duplicates on pages without a place, {} kills (back within {:.2} s), {:.1} s\n",
+            "{} clients, {} connects, {} messages acknowledged, {} sent again, {} duplicates on pages without a place, {} kills \
+             (back within {:.2} s), {:.1} s\n",
             self.clients,
             self.connects,
             self.acknowledged,

@@ -247,7 +247,10 @@ impl Shared {
         });
         moved.await.unwrap_or_else(|error: StoreError| {
             let id = after.conversation.id;
-            tracing::warn!(%error, conversation.id = %id, "Could not update the projections of conversation {id}; they are updated with its next entry or when they are read");
+            tracing::warn!(
+                %error, conversation.id = %id,
+                "Could not update the projections of conversation {id}; they are updated with its next entry or when they are read"
+            );
             self.mirror.nudge(id);
             false
         })

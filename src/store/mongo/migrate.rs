@@ -183,7 +183,8 @@ impl Shared {
         let odd = messages.iter().filter(|message| !message.odd.is_empty());
         let straight = odd.map(|message| {
             let fields: Vec<&String> = message.odd.keys().collect();
-            tracing::warn!(message.id = %message.id, ?fields, "Message {} has malformed fields and was read as far as possible", message.id);
+            let id = message.id;
+            tracing::warn!(message.id = %id, ?fields, "Message {id} has malformed fields and was read as far as possible");
             Update {
                 filter: queries::message(message.id),
                 change: doc! { "$set": message.odd.clone() },

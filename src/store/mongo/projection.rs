@@ -68,7 +68,8 @@ impl Shared {
         Ok(())
     }
 
-    /// Entries beyond `after`, oldest first: a page, see [`ConversationStore::entries_after`](crate::store::ConversationStore::entries_after).
+    /// Entries beyond `after`, oldest first: a page, see
+    /// [`ConversationStore::entries_after`](crate::store::ConversationStore::entries_after).
     pub(super) async fn entries_after(
         &self,
         id: ConversationId,

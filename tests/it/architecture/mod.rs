@@ -135,7 +135,7 @@ fn planted_violations_are_found() {
 }
 
 #[test]
-fn what_is_allowed_is_let_through() {
+fn allowed_paths_pass() {
     for (place, source) in [
         ("domain::entry", "use std::{fmt, sync::Arc}; use super::{Seq, UserId}; use crate::domain::ids::UserId;"),
         ("domain::entry", "/// Not [`tokio::time`]. \nstruct A; // rusqlite::Row"),

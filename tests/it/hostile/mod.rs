@@ -188,7 +188,7 @@ async fn ten_thousand_hostile_payloads_are_answered_and_do_not_affect_others() {
     let heard = settle(&bystander, Duration::from_millis(300)).await;
     assert_eq!(heard, [], "somebody else received an event");
     assert!(!bystander.is_closed());
-    look_at_what_is_kept(&site, server, &scene, &dave, &carols).await;
+    stored_messages(&site, server, &scene, &dave, &carols).await;
 }
 
 /// A regular customer, and the desk.
@@ -223,7 +223,7 @@ impl Honest {
 }
 
 /// Asserts that logs have no gaps, and that every stored message is valid and from somebody who may have sent it.
-async fn look_at_what_is_kept(site: &Site, server: ServerProcess, scene: &Scene, dave: &Account, carols: &str) {
+async fn stored_messages(site: &Site, server: ServerProcess, scene: &Scene, dave: &Account, carols: &str) {
     server.signal("TERM").await;
     let (status, log) = server.ended().await;
     assert!(status.success(), "{status}");

@@ -52,7 +52,7 @@ fn session(opened: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_flood_of_handshakes_takes_only_the_places_of_its_own_address() {
+async fn a_flood_of_handshakes_takes_only_the_slots_of_its_own_address() {
     let server = TestServer::start(&["--trusted-proxy", "127.0.0.0/8"]).await;
     let (door, ann) = (Door::of(&server), server.customer("ann").await);
     let began = Instant::now();

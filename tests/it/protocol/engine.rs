@@ -52,7 +52,11 @@ async fn a_handshake_has_the_parameters_of_the_session() {
     let echo = Echo::start(PATIENT).await;
     let mut open = opened(&echo.get(POLLING).await.1);
     assert!(open["sid"].take().as_str().is_some_and(|sid| !sid.is_empty()));
-    let rest = |upgrades: Value| json!({"sid": null, "upgrades": upgrades, "pingInterval": 300, "pingTimeout": 20_000, "maxPayload": 1_000_000});
+    let rest = |upgrades: Value| {
+        json!({
+            "sid": null, "upgrades": upgrades, "pingInterval": 300, "pingTimeout": 20_000, "maxPayload": 1_000_000
+        })
+    };
     assert_eq!(open, rest(json!(["websocket"])));
     let mut open = opened(&echo.websocket(WEBSOCKET).await.unwrap().text().await);
     open["sid"].take();

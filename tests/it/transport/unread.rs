@@ -31,7 +31,7 @@ fn resident(server: &ServerProcess) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_hundred_websockets_that_never_read_cost_little_and_others_get_everything() {
+async fn a_hundred_websockets_that_never_read_cost_little_and_others_receive_everything() {
     let names: Vec<String> = (0..AGENTS).map(|n| format!("agent{n}")).collect();
     let agents = names.iter().map(|name| (name.as_str(), Role::Admin));
     let people: Vec<_> = [("ada", Role::Admin), ("ann", Role::Customer)].into_iter().chain(agents).collect();

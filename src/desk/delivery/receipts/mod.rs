@@ -214,7 +214,7 @@ mod tests {
     use crate::domain::Timestamp;
 
     #[test]
-    fn what_is_still_to_be_announced_is_compared_with_the_store_before_it_is_written() {
+    fn receipts_to_be_announced_are_compared_with_the_store_before_they_are_persisted() {
         let (receipts, two) = (Receipts::default(), Seq::new(2));
         let key = (ConversationId::generate(Timestamp::from_millis(1)), Side::Desk);
         receipts.ask();
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_still_to_be_compared_outlives_a_table_that_is_full() {
+    fn receipts_to_be_compared_are_not_evicted_from_a_full_table() {
         let receipts = Receipts::default();
         let key = || (ConversationId::generate(Timestamp::from_millis(1)), Side::Desk);
         for _ in 0..TRACKS {
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_asks_for_is_written_at_once_and_at_the_end_everything_is() {
+    fn receipts_that_nobody_asked_for_are_persisted_at_once_and_all_at_the_end() {
         let receipts = Receipts::default();
         let key = |millis| (ConversationId::generate(Timestamp::from_millis(millis)), Side::Desk);
         receipts.received(key(1), Seq::new(2));

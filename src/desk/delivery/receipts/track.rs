@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_handed_over_counts_only_once_it_is_known_to_join() {
+    fn messages_count_as_sent_only_once_they_are_known_to_continue_the_receipt() {
         let mut track = loaded(3, 3, 0);
         track.published(seq(6), true);
         track.published(seq(7), true);
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_was_handed_holds_up_all_that_comes_after_it() {
+    fn a_message_that_was_not_sent_holds_up_the_later_ones() {
         let mut track = loaded(3, 3, 0);
         track.published(seq(4), true);
         assert_eq!(track.undecided(), Some((seq(4), seq(4))));
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_client_has_taken_closes_the_gap() {
+    fn what_a_client_confirms_closes_the_gap() {
         let mut track = loaded(0, 0, 0);
         track.published(seq(2), false);
         track.published(seq(5), true);
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_goes_back() {
+    fn receipts_and_read_marks_never_move_backwards() {
         let mut track = loaded(5, 4, 3);
         track.received(seq(2));
         track.replayed(seq(0), seq(1));
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mark_that_is_kept_before_the_store_is_asked_is_still_news() {
+    fn a_mark_that_is_stored_before_the_receipt_is_loaded_is_still_announced() {
         let mut track = Track { read: seq(4), ..Track::default() };
         track.load(ReceiptCursor { sent: seq(2), delivered: seq(2) }, seq(4));
         assert_eq!(track.announced, (ReceiptCursor { sent: seq(2), delivered: seq(2) }, Seq::ZERO));

@@ -35,7 +35,7 @@ async fn every_unique_index_of_the_log_begins_with_its_shard_key() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_index_of_an_earlier_version_gives_way_and_what_it_kept_stays() {
+async fn the_index_of_an_earlier_version_is_replaced_and_its_documents_stay() {
     if !available() {
         return;
     }
