@@ -66,7 +66,7 @@ impl Parts {
         Self::new(config, store, &secret, lock)
     }
 
-    /// Builds the other parts around an open store, as the settings say.
+    /// Builds the other parts around an open store, according to the settings.
     ///
     /// # Errors
     /// If a setting cannot be used.

@@ -1,4 +1,4 @@
-//! Creates an account (admins).
+//! Creates an account, for an admin.
 
 use super::Accounts;
 use super::fields::{Name, NewPassword};

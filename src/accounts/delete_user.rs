@@ -1,4 +1,4 @@
-//! Deletes an account (admins).
+//! Deletes an account, for an admin.
 
 use super::Accounts;
 use crate::domain::UserId;

@@ -110,10 +110,10 @@ mod tests {
             }
             assert!(
                 lock.attempt(&ann, Some(route(stranger)), at(1)).is_err(),
-                "ten from one place, however many places"
+                "ten from one address, however many addresses"
             );
         }
-        assert!(refused >= 99 * 11 - 100, "a hundred from all places: {refused}");
+        assert!(refused >= 99 * 11 - 100, "a hundred from all addresses: {refused}");
         assert!(lock.attempt(&ann, Some(route(200)), at(1)).is_err());
         lock.attempt(&ann, Some(route(1)), at(1)).unwrap();
         lock.attempt(&ann, None, at(1)).unwrap();

@@ -1,4 +1,4 @@
-//! Changes one's own profile and password.
+//! Changes the caller's own profile and password.
 
 use super::fields::{Name, NewPassword, Username};
 use super::log_in::{LogIn, LogInError};
@@ -34,7 +34,7 @@ impl From<SaveUserError> for ChangeProfileError {
     }
 }
 
-/// A change of one's own details; `None` leaves a field as it is.
+/// A change of the caller's own details; `None` leaves a field as it is.
 #[derive(Debug, Default)]
 pub struct ProfileDetails {
     /// The name.
@@ -46,7 +46,7 @@ pub struct ProfileDetails {
 }
 
 impl Accounts {
-    /// Changes one's own username. Returns the changed account, or `user` unchanged if it was deleted meanwhile.
+    /// Changes the caller's own username. Returns the changed account, or `user` unchanged if it was deleted meanwhile.
     ///
     /// # Errors
     /// [`ChangeProfileError`].
@@ -58,7 +58,7 @@ impl Accounts {
         Ok(updated.unwrap_or_else(|| user.clone()))
     }
 
-    /// Changes one's own details. Returns the changed account, or `user` unchanged if it was deleted meanwhile.
+    /// Changes the caller's own details. Returns the changed account, or `user` unchanged if it was deleted meanwhile.
     ///
     /// # Errors
     /// [`StoreError`] if the store fails.
@@ -76,8 +76,8 @@ impl Accounts {
         Ok(updated.unwrap_or_else(|| user.clone()))
     }
 
-    /// Changes one's own password, which requires the current one. Revokes all tokens, the caller's included: a leaked token is most often
-    /// that of the page that changes the password. Returns new tokens for clients that use them.
+    /// Changes the caller's own password, which requires the current one. Revokes all tokens, the caller's included, because a leaked
+    /// token is most often that of the page that changes the password. Returns new tokens for clients that use them.
     ///
     /// # Errors
     /// [`ChangeProfileError`]; [`LogInError::Wrong`] if the current password is wrong.
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn guessing_the_present_password_is_counted_as_everywhere() {
+    async fn guesses_of_the_current_password_are_counted() {
         let desk = Fixture::new();
         let ann = desk.account("ann@x.test", Role::Customer, AccountStatus::Active).await;
         let change = async |present: &str| {
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_username_that_another_has_is_refused() {
+    async fn a_username_of_another_account_is_refused() {
         let desk = Fixture::new();
         let bob = desk.account("bob@x.test", Role::Customer, AccountStatus::Active).await;
         let ann = desk.account("ann@x.test", Role::Customer, AccountStatus::Active).await;

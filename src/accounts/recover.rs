@@ -1,4 +1,4 @@
-//! Authenticates a page that lost its connection by the signed binding that it got when it authenticated.
+//! Authenticates a page that lost its connection, by the signed binding that it got when it authenticated first.
 
 use std::time::Duration;
 

@@ -12,7 +12,7 @@ use crate::store::{StoreError, UserKey};
 /// Why a refresh was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum RefreshError {
-    /// The token is none of ours, expired, or of an account that is not in use.
+    /// The token was not issued by this server, has expired, or belongs to an account that is not in use.
     #[error("the refresh token is not valid")]
     Invalid,
     /// The account is banned.
@@ -43,7 +43,7 @@ impl Accounts {
         Ok(SignedIn { user, tokens })
     }
 
-    /// Whose refresh token this is, as long as the account is in use and the session was not ended.
+    /// The owner of a refresh token, if the account is in use and the session has not ended.
     ///
     /// # Errors
     /// [`RefreshError`].

@@ -17,8 +17,8 @@ pub struct ResendVerification {
 impl Accounts {
     /// Mails a new link if the address has an unconfirmed account, and invalidates the former one.
     ///
-    /// The work is done in the background, so that neither the response nor its time reveals whether it has one. At most 5 mails are sent
-    /// to an address in ten minutes. Failures are logged.
+    /// The work is done in the background, so that neither the response nor its time reveals whether the address has an
+    /// account. At most 5 mails are sent to an address in ten minutes. Failures are logged.
     #[tracing::instrument(name = "accounts.resend_verification", skip_all)]
     pub fn resend_verification(self: &Arc<Self>, ask: ResendVerification) {
         let unverified = |status| status == AccountStatus::Unverified;

@@ -89,7 +89,7 @@ impl Fixture {
         self.stores.users.update_user(id, change, Timestamp::from_millis(0)).await.unwrap();
     }
 
-    /// What follows `marker` in the next mail, up to the end of the line.
+    /// The text after `marker` in the next mail, up to the end of the line.
     pub(crate) async fn mailed(&mut self, marker: &str) -> String {
         let mail = tokio::time::timeout(Duration::from_secs(5), self.mails.recv()).await.unwrap().unwrap();
         mail.text.split_once(marker).unwrap().1.lines().next().unwrap().to_owned()

@@ -53,7 +53,7 @@ impl<K: Clone + Eq + Hash> Throttle<K> {
     /// Counts an attempt.
     ///
     /// # Errors
-    /// [`TooManyTries`] if it is one too many, which is not counted.
+    /// [`TooManyTries`] if the limit is reached. The attempt is then not counted.
     pub fn attempt(&self, key: &K, now: Timestamp) -> Result<(), TooManyTries> {
         let mut windows = self.windows.lock();
         if !windows.contains_key(key) {
@@ -78,7 +78,7 @@ impl<K: Clone + Eq + Hash> Throttle<K> {
         self.windows.lock().remove(key);
     }
 
-    /// Resets the counts of all these.
+    /// Resets the counts of all keys that match.
     pub(super) fn forgive_all(&self, these: impl Fn(&K) -> bool) {
         self.windows.lock().retain(|key, _| !these(key));
     }

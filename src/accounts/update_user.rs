@@ -1,4 +1,4 @@
-//! Changes an account (admins).
+//! Changes an account, for an admin.
 
 use super::Accounts;
 use super::fields::{Name, NewPassword};
@@ -46,7 +46,7 @@ pub enum UpdateUserError {
 }
 
 impl Accounts {
-    /// Changes an account, and returns it as it is then. Its open connections are revalidated.
+    /// Changes an account, and returns the changed account. Its open connections are revalidated.
     ///
     /// A new password or address invalidates mailed codes.
     ///

@@ -27,7 +27,7 @@ pub struct Tokens {
 
 /// The account that a token names.
 ///
-/// A token says *who* somebody is; what they may do is read from the account each time. A `role` or `is_staff` claim is deliberately
+/// A token only identifies a person. Their rights are read from the account each time. A `role` or `is_staff` claim is deliberately
 /// ignored: it would outlive a block, a deletion or a change of role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Identity {

@@ -1,4 +1,4 @@
-//! `deskline health`
+//! `deskline health`: checks that a server is running.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;

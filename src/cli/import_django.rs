@@ -1,4 +1,4 @@
-//! `deskline import --django-dump`
+//! `deskline import --django-dump`: imports a dump of one of the Django products.
 
 use std::path::PathBuf;
 

@@ -11,7 +11,7 @@ use super::log_writer::{Flush, LogWriter};
 use super::throttle::Throttle;
 use crate::config::{LogConfig, LogFormat};
 
-/// Keeps logging running. Dropping it flushes the last lines.
+/// A guard of the log. Dropping it flushes the last lines.
 pub(super) struct Logging {
     pub(super) throttle: Throttle,
     _flush: Flush,

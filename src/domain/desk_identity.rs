@@ -1,4 +1,4 @@
-//! The support identity: customers see one name and one id, whoever answers.
+//! The support identity: customers see one name and one id, whichever agent answers.
 
 use std::sync::Arc;
 

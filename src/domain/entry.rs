@@ -169,7 +169,7 @@ pub enum DraftKind {
         body: MessageBody,
         /// The client's id for it. Appending the same one again changes nothing.
         client_id: Option<ClientMessageId>,
-        /// What it has besides its text.
+        /// Its data in addition to the text.
         extras: Option<Box<MessageExtras>>,
     },
     /// Marks everything up to `up_to` as read. Appends nothing if it is read already.

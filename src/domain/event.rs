@@ -19,7 +19,7 @@ pub enum DeskEvent {
     Entry(Arc<EntryEvent>),
     /// Somebody began or ceased to type.
     Typing(Arc<TypingChange>),
-    /// Somebody came or went.
+    /// A person went online or offline.
     Presence(Arc<PresenceChange>),
     /// What the recipient's side said has come further.
     Status(Arc<StatusChange>),
@@ -166,7 +166,7 @@ pub struct StatusChange {
     pub message: MessageId,
 }
 
-/// Somebody came or went.
+/// A person went online or offline.
 #[derive(Debug)]
 pub struct PresenceChange {
     /// Who, under the id by which the recipients know them: for customers the desk is one.

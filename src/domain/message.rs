@@ -36,7 +36,7 @@ impl MessageBody {
     /// Trims `text` and checks it against `limit`, in characters.
     ///
     /// # Errors
-    /// [`BodyError`] says what is wrong with it.
+    /// [`BodyError`] if the text cannot be a message.
     pub fn parse(text: &str, limit: usize) -> Result<Self, BodyError> {
         let text = text.trim();
         if text.is_empty() {
@@ -106,7 +106,7 @@ pub struct Message {
     pub original: MessageBody,
     /// The client's id for it.
     pub client_id: Option<ClientMessageId>,
-    /// What it has besides its text; `None` for most messages. Boxed, to keep those small.
+    /// Its data in addition to the text; `None` for most messages. Boxed, to keep those small.
     pub extras: Option<Box<MessageExtras>>,
     /// Its last edit or deletion; `None` if there was none. Follows from the log.
     pub revision: Option<Revision>,
@@ -158,7 +158,7 @@ impl Message {
     }
 }
 
-/// What a message has besides its text.
+/// The data of a message in addition to its text.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct MessageExtras {
     /// The number of the message that it answers.

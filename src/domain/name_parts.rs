@@ -7,9 +7,9 @@
 ///
 /// ```
 /// use deskline::domain::NameParts;
-/// let kept = NameParts::new("Mary Ann", "Smith");
-/// assert_eq!(NameParts::of("Mary Ann Smith", Some(&kept)), kept);
-/// assert_eq!(NameParts::of("Mary Ann Jones", Some(&kept)), NameParts::new("Mary", "Ann Jones"));
+/// let parts = NameParts::new("Mary Ann", "Smith");
+/// assert_eq!(NameParts::of("Mary Ann Smith", Some(&parts)), parts);
+/// assert_eq!(NameParts::of("Mary Ann Jones", Some(&parts)), NameParts::new("Mary", "Ann Jones"));
 /// assert_eq!(NameParts::of("Mary", None), NameParts::new("Mary", ""));
 /// ```
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -1,4 +1,4 @@
-//! What somebody has said of themselves, besides their name and address.
+//! Optional details of an account, in addition to its name and address.
 
 use super::{BirthDate, NameParts};
 

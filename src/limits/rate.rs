@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::RateLimited;
 
-/// A number of actions per period, and how many of them may come in a burst.
+/// A number of actions per period, and how many of them may occur in a burst.
 ///
 /// ```
 /// use std::time::Duration;

@@ -34,7 +34,7 @@ impl TrustedProxies {
     }
 }
 
-/// The settings that say what stands in front of this server.
+/// The settings that describe the proxies in front of this server.
 #[derive(Debug, Clone)]
 pub(super) struct Front {
     pub(super) proxies: TrustedProxies,

@@ -170,8 +170,8 @@ async fn serve_connection(stream: TrackedStream<Guard>, peer: SocketAddr, router
     }
 }
 
-/// Adds the layers that all requests pass before they reach a face. `pages`: origins that may use the server; `proxies`: whose
-/// headers about their clients are trusted; `public_urls`: what links in responses begin with.
+/// Adds the layers that all requests pass before they reach a face. `pages`: origins that may use the server; `proxies`: those whose
+/// headers about clients are trusted; `public_urls`: the URLs that links in responses begin with.
 ///
 /// # Errors
 /// If an origin is not a valid header value.

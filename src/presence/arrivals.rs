@@ -90,7 +90,7 @@ impl Presence {
         arrived
     }
 
-    /// A client of this person has received a conversation up to here, in whatever way.
+    /// A client of this person has received a conversation up to here, however that became known.
     pub fn confirm(&self, user: UserId, conversation: ConversationId, up_to: Seq) {
         self.state().lost.confirm(user, conversation, up_to);
         for stream in self.streams(user) {

@@ -1,7 +1,7 @@
 //! Connections that broke, while their clients may still reconnect.
 //!
-//! The stream of such a connection is kept for a while, and continues: what is published to its person counts as in flight on it. So
-//! it records where its client began to miss entries, even while other connections of the person receive everything.
+//! The stream of such a connection is retained for a while. What is published to its person still counts as in flight on it, so it
+//! records where its client began to miss entries, even while other connections of the person receive everything.
 
 use std::collections::HashMap;
 use std::sync::Arc;

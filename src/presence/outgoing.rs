@@ -1,4 +1,4 @@
-//! An event on its way to one person.
+//! An event that is being sent to one person.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -7,15 +7,15 @@ use parking_lot::Mutex;
 
 use crate::domain::{DeskEvent, Person};
 
-/// An event, and the person it goes to. All their connections share it.
+/// An event and its recipient. All connections of the person share it.
 pub struct Outgoing<'a> {
-    /// What happened.
+    /// The event.
     pub event: &'a DeskEvent,
-    /// Who it goes to, which decides what it shows.
+    /// The recipient, which determines what is shown.
     pub viewer: &'a Person,
-    /// It is replayed from the log: if there is no room for it, it is retried.
+    /// Whether it is replayed from the log. If it does not fit into a queue, it is then retried.
     pub is_replay: bool,
-    /// What has been encoded for them already.
+    /// The frames that were already encoded for this person.
     pub frames: &'a Frames,
 }
 
@@ -30,13 +30,13 @@ impl Outgoing<'_> {
     }
 }
 
-/// Encoded once per person, dialect and address of the server, however many connections they have.
+/// The frames of an event, encoded once per person, dialect and URL of the server, however many connections the person has.
 #[derive(Default)]
 pub struct Frames {
     encoded: Mutex<Vec<(Key, Arc<dyn Any + Send + Sync>)>>,
 }
 
-/// The dialect, and the address with which links begin; none if there is no link.
+/// The dialect, and the URL with which links begin; `None` if there is no link.
 type Key = (&'static str, Option<Box<str>>);
 
 impl Frames {

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::{Connection, Outgoing, Recognized, Revoked, SendOutcome};
 use crate::domain::{ConnectionId, DeskEvent};
 
-/// What a connection was sent.
+/// What was sent to a connection.
 #[derive(Debug, Default)]
 pub(crate) struct Record {
     pub(crate) revoked: Option<(Revoked, Instant)>,
@@ -39,7 +39,7 @@ impl Recorder {
         Self::of(Recognized::ByPerson)
     }
 
-    /// One whose client is recognized by this when it reconnects.
+    /// Creates a connection whose client is recognized by this when it reconnects.
     pub(crate) fn of(recognized: Recognized) -> Arc<Self> {
         let (id, arrived) = (ConnectionId::next(), Mutex::new(Instant::now()));
         Arc::new(Self {
@@ -51,17 +51,17 @@ impl Recorder {
         })
     }
 
-    /// Its client asks for receipts.
+    /// Lets its client ask for receipts.
     pub(crate) fn want_receipts(&self) {
         self.wants_receipts.store(true, Ordering::Relaxed);
     }
 
-    /// Its client shows now that it has everything that was sent.
+    /// Lets its client confirm everything that was sent.
     pub(crate) fn confirm(&self) {
         *self.arrived.lock() = Instant::now();
     }
 
-    /// What it has been sent so far; can be watched.
+    /// What was sent to it so far, as a watch channel.
     pub(crate) fn record(&self) -> watch::Receiver<Record> {
         self.record.subscribe()
     }

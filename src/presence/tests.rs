@@ -1,4 +1,4 @@
-//! The connected-users map.
+//! Tests of the map of connected users.
 
 use super::testing::Recorder;
 use super::*;

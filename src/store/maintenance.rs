@@ -60,8 +60,8 @@ pub trait Maintenance: Send + Sync + 'static {
         after: Option<ConversationId>,
         limit: usize,
     ) -> Result<Vec<DeliveredCursor>, StoreError>;
-    /// Calls `tell` for each malformed record. Only a database that other programs write to has any.
-    async fn malformed_records(&self, tell: &mut (dyn FnMut(MalformedRecord) + Send)) -> Result<(), StoreError>;
+    /// Calls `report` for each malformed record. Only a database that other programs write to has any.
+    async fn malformed_records(&self, report: &mut (dyn FnMut(MalformedRecord) + Send)) -> Result<(), StoreError>;
     /// The Google accounts of these people, as the replaced server stored them. Nothing else reads them.
     async fn google_ids(&self, users: &[UserId]) -> Result<Vec<(UserId, String)>, StoreError>;
 

@@ -39,7 +39,7 @@ pub enum StoreError {
     /// succeed.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),
-    /// It rejects this program, or cannot exist where the settings say. A retry does not help.
+    /// It rejects this program, or cannot be created where the settings place it. A retry does not help.
     #[error("the store cannot be used with these settings: {0}")]
     Refused(String),
     /// It has data that cannot be read.

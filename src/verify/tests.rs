@@ -1,4 +1,4 @@
-//! Differences planted in the embedded store.
+//! Tests with differences that are planted in the embedded store.
 
 use tempfile::TempDir;
 

@@ -15,9 +15,7 @@ async fn a_forgotten_password_is_reset_with_digits_and_errors_are_shown() {
     assert_eq!(post("password-reset-request", json!({"email": "uma@x.test"})).await.status, 200);
     let code = server.mailed("choose a new password: ").await;
     assert!(code.len() == 12 && code.bytes().all(|byte| byte.is_ascii_digit()), "{code}");
-    let form = |code: &str, password: &str, again: &str| {
-        json!({"email": "uma@x.test", "otp_code": code, "password": password, "password2": again})
-    };
+    let form = |code: &str, password: &str, again: &str| json!({"email": "uma@x.test", "otp_code": code, "password": password, "password2": again});
     for (wrong, error) in [
         (form("", "another-1", "another-1"), "email, otp_code and password are required"),
         (form(&code, "another-1", "another-2"), "Password fields didn't match."),

@@ -14,7 +14,7 @@ const NO_HTTPS: &str = "this client does not speak https; forward a port of the 
 pub(super) struct Server {
     /// `http://HOST:PORT`.
     pub(super) url: String,
-    /// Whether what is sent there stays on this machine.
+    /// Whether it is on this machine, so that nothing that is sent to it crosses a network.
     pub(super) is_loopback: bool,
 }
 

@@ -1,4 +1,4 @@
-//! A logged-in account: what it is shown, and what it sends.
+//! A logged-in account that receives and sends messages.
 
 use std::fmt;
 use std::time::Duration;
@@ -27,7 +27,7 @@ pub(super) struct Session {
     is_agent: bool,
     /// The account's own id, once it has authenticated.
     own_id: String,
-    /// Whom the next line is sent to.
+    /// The recipient of the next line.
     recipient: Option<Recipient>,
     /// A message that the server has not confirmed yet.
     unconfirmed: Option<Value>,
@@ -83,7 +83,7 @@ impl Session {
         }
     }
 
-    /// Does so on one connection. Fails with a [`ClientError`] if it is lost.
+    /// The same on one connection. Fails with a [`ClientError`] if it is lost.
     async fn talk(&mut self, client: &Client, lines: &mut mpsc::Receiver<String>) -> anyhow::Result<()> {
         let answer = client.authenticate(&self.token).await?;
         if answer["success"] != true {
@@ -139,7 +139,7 @@ impl Session {
         self.show_recipient()
     }
 
-    /// Shows an agent whom the next line is sent to.
+    /// Shows an agent the recipient of the next line.
     fn show_recipient(&self) -> anyhow::Result<()> {
         match &self.recipient {
             Some(recipient) if self.is_agent => say(format_args!("(writing to {recipient})")),
@@ -147,8 +147,8 @@ impl Session {
         }
     }
 
-    /// Sends the unconfirmed message, if there is one. Without an answer, it is kept for the next connection: its id lets the server
-    /// recognize it.
+    /// Sends the unconfirmed message, if there is one. If there is no response, it is sent again on the next connection; its id lets the
+    /// server recognize it.
     async fn deliver(&mut self, client: &Client) -> anyhow::Result<()> {
         let Some(message) = self.unconfirmed.clone() else { return Ok(()) };
         let answer = client.emit_ack("send-message", message).await.inspect_err(|_| {
@@ -174,7 +174,7 @@ impl Session {
         }
     }
 
-    /// Shows a message. Its sender becomes the recipient only if there is none: lines being typed are meant for somebody else.
+    /// Shows a message. Its sender becomes the recipient only if there is none: a line that is being typed is meant for the current one.
     fn receive(&mut self, client: &Client, sender: &Value, message: &Value) -> anyhow::Result<()> {
         say(format_args!("{}: {}", text(&sender["name"]), text(message)))?;
         // Towards an agent, messages of colleagues have the agent's own id.

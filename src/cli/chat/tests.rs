@@ -1,4 +1,4 @@
-//! Against a server that loses a message.
+//! Tests against a server that loses a message.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ async fn next(socket: &mut Socket) -> String {
     socket.next().await.unwrap().unwrap().into_text().unwrap().as_str().to_owned()
 }
 
-/// Accepts a connection, which authenticates.
+/// Accepts a connection and its authentication.
 async fn accept(listener: &TcpListener) -> Socket {
     let mut socket = accept_async(listener.accept().await.unwrap().0).await.unwrap();
     socket.send(Message::text(r#"0{"sid":"x"}"#)).await.unwrap();

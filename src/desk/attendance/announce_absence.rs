@@ -1,7 +1,7 @@
-//! Announces who went away while a client was disconnected.
+//! Announces people who went offline while a client was disconnected.
 //!
-//! A page shows people as online until it is sent that they left. If they left while the page was disconnected, or while the
-//! server restarted, it was never sent that. So some time after each connect, the people whom the page may show are compared with
+//! A page shows a person as online until it is sent that they went offline. If that happened while the page was disconnected, or
+//! while the server restarted, it was never sent. So some time after each connect, the people whom the page may show are compared with
 //! those who are online. The wait is the offline grace, within which people reconnect after a restart.
 
 use std::collections::VecDeque;

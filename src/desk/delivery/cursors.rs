@@ -73,7 +73,7 @@ impl Cursors {
 }
 
 impl Delivery {
-    /// A client of this person has received a conversation up to here, in whatever way.
+    /// A client of this person has received a conversation up to here, however that became known.
     pub(in crate::desk) fn confirm(&self, user: UserId, conversation: ConversationId, up_to: Seq) {
         self.0.presence.confirm(user, conversation, up_to);
         self.0.cursors.advance(user, conversation, up_to);

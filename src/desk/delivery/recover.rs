@@ -72,8 +72,8 @@ impl Delivery {
         }
     }
 
-    /// A connection may have read entries that are not published yet. One number says what it was sent only once they are; that takes
-    /// milliseconds, unless the server is overloaded.
+    /// A connection may have read entries that are not published yet. Until they are, no single number describes what it was sent. That
+    /// takes milliseconds, unless the server is overloaded.
     async fn place_in_all(&self, stream: &Stream) -> Option<Place> {
         let deadline = Instant::now() + PUBLISHED_WITHIN;
         loop {
@@ -117,7 +117,7 @@ impl Delivery {
         stream: &Stream,
         mut after: u64,
     ) -> Result<(), StoreError> {
-        // Looked up first: whatever lies before these ends was received already, or is read below.
+        // Looked up first: everything before these ends was received already, or is read below.
         let missed = self.missed(person, stream, &[]).await?;
         loop {
             if !self.replay_log(person, stream, &mut after).await? {

@@ -105,7 +105,7 @@ impl Delivery {
         let newest = entries.last().map_or(after, |event| event.entry.seq);
         self.0.cursors.advance(person.id, conversation.id, newest);
         if let Some(side) = conversation.members.side_of_person(person) {
-            // It has received what it names, and asks for what comes after.
+            // It has received what it names, and requests what follows.
             self.0.receipts.received((conversation.id, side), newest);
         }
         let last_seq = last_seq.max(newest);

@@ -7,11 +7,11 @@ use crate::domain::{ConversationId, Draft, Seq};
 use crate::store::{AppendError, Appended, StoreError};
 
 impl Log {
-    /// Appends drafts that no client of ours has sent, and publishes what is new like any other entry. The results come in the
-    /// order of the drafts.
+    /// Appends drafts that no client of this server has sent, and publishes new entries like any others. The results are in the order
+    /// of the drafts.
     ///
-    /// They take the same lanes as everything else, so that a conversation is published in the order of its log. Only a batch of
-    /// them waits at a time, so that a large import leaves room for others.
+    /// They use the same lanes as all entries, so that a conversation is published in the order of its log. Only one batch of them
+    /// waits at a time, so that a large import leaves room for others.
     pub async fn ingest(&self, mut drafts: Vec<Draft>) -> Vec<Result<Appended, AppendError>> {
         let mut appended = Vec::with_capacity(drafts.len());
         while !drafts.is_empty() {

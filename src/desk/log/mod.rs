@@ -1,10 +1,10 @@
-//! The log: the only way in, and how entries reach the people whom they concern.
+//! The log: appends every entry, and publishes it to the people whom it concerns.
 //!
 //! [`Log::append`] and [`Log::submit`] put a [`Submission`] into its lane. The lane stores what waits as one batch, then publishes
 //! it in the order of the log.
 //!
 //! Reading order: [`submission`], [`lanes`], [`store`], [`publish`], then [`follow_log`], [`unsure`] and [`ingest`], which
-//! take in what other processes write and what was stored although its append failed.
+//! publish what other processes write, and entries that were stored although their append failed.
 
 use std::sync::Arc;
 

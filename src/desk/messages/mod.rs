@@ -1,6 +1,6 @@
 //! Messages: the verbs that add something to a conversation.
 //!
-//! Each checks who may do it and how often, prepares a change, and hands it to the [log](super::log).
+//! Each one checks permissions and rates, prepares a change, and passes it to the [log](super::log).
 //!
 //! Reading order: [`send_message`], [`edit_message`], [`mark_read`], [`own_marks`], [`change_status`].
 

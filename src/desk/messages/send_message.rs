@@ -128,7 +128,7 @@ impl Messages {
     /// the queues of others.
     ///
     /// # Errors
-    /// [`SendMessageError`] says why it was not stored.
+    /// [`SendMessageError`] if it was not stored.
     pub async fn send_and_wait(&self, ask: SendMessage) -> Result<Sent, SendMessageError> {
         let (answer, answered) = oneshot::channel();
         self.send(ask, move |outcome| drop(answer.send(outcome))).await;

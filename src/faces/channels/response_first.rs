@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::ConnectionId;
 
-/// How long an event is held back after the response was handed to its connection: longer than a proxy and a busy page need, and
+/// How long an event is held back after the response was passed to its connection: longer than a proxy and a busy page need, and
 /// hardly noticeable in a second tab.
 const HEAD_START: Duration = Duration::from_millis(300);
 
@@ -50,7 +50,7 @@ impl PendingResponses {
 }
 
 impl PendingResponse {
-    /// Ties this to the response: the server drops a body once it was handed to the connection.
+    /// Ties this to the response: the server drops a body once it was passed to the connection.
     pub(in crate::faces) fn until_sent(self, response: Response) -> Response {
         response.map(|body| {
             Body::new(body.map_frame(move |frame| {

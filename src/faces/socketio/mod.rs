@@ -5,7 +5,7 @@
 //!
 //! * [`middleware`]: checks handshakes, session ids and repeated requests; parses the query string with [`query`];
 //! * [`admission`] and [`session`]: how many sessions may be open, and which requests may use each;
-//! * [`handshake`]: what is kept of the request that opened a session;
+//! * [`handshake`]: the parts of the request that opened a session that later requests need;
 //! * [`polls`]: long-polling and the change to a websocket, with [`packets`], [`portions`], [`upgrades`] and [`repeats`];
 //! * [`websockets`]: websockets that begin a session;
 //! * [`transport`] and [`transports`]: what carries a socket, and what its client has received;

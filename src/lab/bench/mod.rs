@@ -64,7 +64,7 @@ pub fn run(options: &BenchOptions) -> anyhow::Result<bool> {
     options.check()?;
     let mut options = options.clone();
     options.no_pin = options.no_pin || !pin(options.own_cpu);
-    // Children inherit the limit. If it cannot be raised, connections will fail and say so.
+    // Children inherit the limit. If it cannot be raised, connections fail later, with an error.
     let _limit = rlimit::increase_nofile_limit(u64::MAX);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting the runtime")?;
     let mut reports = Vec::new();

@@ -78,7 +78,7 @@ impl Target {
         stream::iter(opening).buffered(options.connecting.max(1)).try_collect().await
     }
 
-    /// Connects to the endpoints in their order, several at a time.
+    /// Connects to the endpoints in order, several at a time.
     pub(super) fn connect(
         &self,
         options: &BenchOptions,

@@ -109,7 +109,7 @@ impl Outcome {
         self.sum(|actor| actor.transcript.acked.len() as u64)
     }
 
-    /// Transient refusals: the store was unavailable, say.
+    /// Transient refusals, e.g. because the store was unavailable.
     #[must_use]
     pub fn refused(&self) -> u64 {
         self.sum(|actor| actor.transcript.refused)

@@ -19,7 +19,7 @@ pub struct ProveOptions {
     /// Number of customers; each has a conversation with the desk.
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=200))]
     pub customers: u32,
-    /// Longest time between two kills; each one comes after a random part of it.
+    /// Longest time between two kills; each one follows after a random part of it.
     #[arg(long, default_value = "1s", value_parser = humantime::parse_duration)]
     pub life: Duration,
     /// Longest pause of a client between two messages.

@@ -11,8 +11,8 @@ use crate::store::StoreError;
 /// Timeout of a call of the port.
 pub(super) const DEADLINE: Duration = Duration::from_secs(5);
 
-/// How long a call waits for an available server, unless the URI sets it. Shorter than [`DEADLINE`], so that queued
-/// calls fail soon while no server is available, one after the other. Senders get an error if an election takes longer.
+/// How long a call waits for an available server, unless the URI sets it. Shorter than [`DEADLINE`], because queued
+/// calls fail one after the other while no server is available. Senders get an error if an election takes longer.
 const SELECTION: Duration = Duration::from_secs(2);
 
 /// Connections to each server, unless the URI sets it.

@@ -44,7 +44,7 @@ pub(super) async fn create(database: &Database) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Drops indexes of earlier versions. They could refuse entries for ever, however often these are retried.
+/// Drops indexes of earlier versions, which could reject an entry permanently.
 async fn drop_superseded(database: &Database) -> Result<(), StoreError> {
     let entries = database.collection::<Document>(ENTRIES);
     let superseded = doc! { "author": 1, "clientMessageId": 1 };
@@ -80,7 +80,7 @@ fn serves_as(there: &IndexModel, wanted: &IndexModel) -> bool {
     same_keys(&there.keys, &wanted.keys) && is_unique(options) == is_unique(wants) && covers(options) == covers(wants)
 }
 
-/// The same fields in the same order and direction, in whatever type the direction was written.
+/// Whether they have the same fields in the same order and direction, whatever the numeric type of the direction.
 fn same_keys(one: &Document, other: &Document) -> bool {
     let is_forward = |value: &Bson| match value {
         Bson::Int32(number) => Some(*number > 0),
@@ -98,7 +98,7 @@ fn entries() -> Vec<IndexModel> {
     vec![
         // Assigns each seq to one entry only.
         unique(doc! { "conversation": 1, "seq": 1 }),
-        // Prevents that a message that is sent twice is stored twice. Contains only entries with a client message id.
+        // Prevents a message that is sent twice from being stored twice. Contains only entries with a client message id.
         // Begins with the conversation, as every unique index of a collection that is sharded by it must.
         partial(
             doc! { "conversation": 1, "author": 1, "clientMessageId": 1 },

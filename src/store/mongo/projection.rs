@@ -1,4 +1,4 @@
-//! The projections: read, moved forward, and repaired from the log where they are behind.
+//! Reads projections, applies new entries to them, and repairs them from the log where they lag behind it.
 
 use bson::oid::ObjectId;
 use bson::{Document, doc};
@@ -12,7 +12,7 @@ use super::queries;
 use crate::domain::{ConversationId, Entry, Seq, Summary};
 use crate::store::{MAX_PAGE, Page, StoreError, is_last_page};
 
-/// How many of the newest entries are searched at the start for conversations whose state a crash left behind their log.
+/// How many of the newest entries are searched at startup for conversations whose state lags behind their log after a crash.
 const LOOKED_AT: i64 = 5000;
 
 /// Conversations that are repaired at the same time.
@@ -40,7 +40,7 @@ impl Shared {
         loop {
             let missing = self.entries_after(summary.conversation.id, summary.last_seq, MAX_PAGE).await?;
             if !missing.is_empty() {
-                // The copy is then behind as well.
+                // The copy then lags behind as well.
                 self.mirror.nudge(summary.conversation.id);
             }
             let is_all = is_last_page(&missing, MAX_PAGE);

@@ -1,7 +1,7 @@
 //! Edits and deletions as stored with the messages, repaired from the entries of the log.
 //!
 //! They are written after their entry and before the projections move past it, so everything up to `lastSeq` is
-//! complete. Of two entries about a message, the later one counts, in whatever order they are written.
+//! complete. Of two entries about a message, the later one counts, regardless of the order in which they are written.
 
 use bson::oid::ObjectId;
 use bson::{Bson, DateTime, Document, doc};

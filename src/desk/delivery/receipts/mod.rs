@@ -157,7 +157,7 @@ impl Receipts {
     }
 
     /// Receipts that have changed since they were persisted, except those that are still to be compared with the stored ones: what
-    /// this process persists first would look as if it had been announced already, and never would be.
+    /// this process persists first would count as announced already, and would never be announced.
     pub(super) fn unwritten(&self) -> Vec<Receipt> {
         self.unwritten_if(|track, is_due| track.is_loaded || !is_due)
     }

@@ -1,4 +1,4 @@
-//! Logs unknown events. A frontend with another dialect shows an empty chat; the log says why.
+//! Logs unknown events. A frontend with another dialect shows an empty chat; the log shows the reason.
 
 use std::collections::HashSet;
 use std::sync::LazyLock;

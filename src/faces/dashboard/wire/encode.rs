@@ -31,7 +31,7 @@ pub(in crate::faces::dashboard) fn encode(event: &DeskEvent, viewer: &Person, se
 /// The names under which a connection receives an event, in this order.
 ///
 /// The connection that sent a message receives it as `message-sent`, and so do a customer's other tabs. An agent's other tabs receive it as
-/// `receive-message`: clients show `message-sent` in whatever conversation is open, and agents have several.
+/// `receive-message`: clients show `message-sent` in the conversation that is open, and agents have several.
 pub(in crate::faces::dashboard) fn names_for(outgoing: &Outgoing<'_>, connection: ConnectionId) -> Vec<&'static str> {
     let event = match outgoing.event {
         DeskEvent::Entry(event) => event,

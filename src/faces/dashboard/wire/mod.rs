@@ -87,7 +87,7 @@ impl Problem {
         Self { message, error: None, code, retry_after_ms: None }
     }
 
-    /// A message was not sent. `message` is the same sentence for all reasons, `error` says why.
+    /// A message was not sent. `message` is the same sentence for all reasons, `error` is the reason.
     pub(super) fn not_sent(code: ErrorCode, why: impl Into<String>) -> Self {
         Self { error: Some(why.into()), ..Self::new(code, "Failed to send message") }
     }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{Quantiles, Row, figures};
 use crate::lab::bench::options::{BenchOptions, Mode};
 
-/// How long the clients took to reconnect, and what became of their messages.
+/// How long the clients took to reconnect, and whether all their messages were stored.
 #[derive(Clone, Debug, Serialize)]
 pub struct RestartReport {
     /// [`Mode::Restart`] or [`Mode::Crash`].

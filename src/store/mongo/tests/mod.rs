@@ -85,19 +85,19 @@ async fn open_on(raw: &Database) -> Arc<MongoStore> {
     MongoStore::on(raw.clone()).await.unwrap()
 }
 
-/// A client on `database` that calls `hear` with each command before it is sent.
-async fn observed(database: &str, hear: impl Fn(&str) + Send + Sync + 'static) -> Database {
-    observed_at(&server().unwrap(), database, hear).await
+/// A client on `database` that calls `on_command` with each command before it is sent.
+async fn observed(database: &str, on_command: impl Fn(&str) + Send + Sync + 'static) -> Database {
+    observed_at(&server().unwrap(), database, on_command).await
 }
 
-async fn observed_at(uri: &str, database: &str, hear: impl Fn(&str) + Send + Sync + 'static) -> Database {
+async fn observed_at(uri: &str, database: &str, on_command: impl Fn(&str) + Send + Sync + 'static) -> Database {
     let mut options = connection::options(uri).await.unwrap();
     options.command_event_handler = Some(EventHandler::callback(move |event| {
         if let CommandEvent::Started(command) = event {
             // A desk reads the bans twice a second, independently of the calls that are observed.
             let filter = command.command.get_document("filter");
             if !filter.is_ok_and(|filter| filter.get_str("_id").is_ok_and(|id| id == "bans")) {
-                hear(&command.command_name);
+                on_command(&command.command_name);
             }
         }
     }));
@@ -107,7 +107,7 @@ async fn observed_at(uri: &str, database: &str, hear: impl Fn(&str) + Send + Syn
 /// Simulates a process on `database` that is killed when it sends its `fatal`-th command, if it gets that far.
 ///
 /// A runtime that is shut down drops its tasks wherever they wait. The server still executes what it was sent. This
-/// waits for that, so that whatever comes next finds the final state.
+/// waits for that, so that later steps find the final state.
 async fn killed_at<F>(database: &str, fatal: u32, work: impl FnOnce(Arc<MongoStore>) -> F + Send + 'static)
 where
     F: Future<Output = ()> + Send + 'static,
@@ -118,12 +118,12 @@ where
     let (uri, carried) = way_to_the_server().await;
     process.spawn(async move {
         let (killed_too, ended) = (killed.clone(), killed);
-        let hear = move |_: &str| {
+        let on_command = move |_: &str| {
             if sent.fetch_add(1, Ordering::SeqCst) + 1 == fatal {
                 killed_too.notify_one();
             }
         };
-        work(open_on(&observed_at(&uri, &name, hear).await).await).await;
+        work(open_on(&observed_at(&uri, &name, on_command).await).await).await;
         ended.notify_one();
     });
     tokio::time::timeout(Duration::from_mins(1), over.notified()).await.expect("it neither ended nor was killed");
@@ -133,8 +133,8 @@ where
     ended.await.expect("the server does not finish the commands that it was sent");
 }
 
-/// A proxy to the server, whose tracker tells when everything that was sent is executed, and its address. It accepts no
-/// connection any more once the tracker is closed.
+/// The address of a proxy to the server, and a tracker that is done when every command that was sent has been executed. Once the
+/// tracker is closed, the proxy accepts no more connections.
 async fn way_to_the_server() -> (String, TaskTracker) {
     let to = connection::options(&server().unwrap()).await.unwrap().hosts.remove(0).to_string();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
