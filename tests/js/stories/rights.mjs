@@ -7,7 +7,7 @@ import { PASSWORD } from '../server.mjs';
 
 export default function stories(start) {
   /** It has lost its rights, and nothing else. */
-  const assertPowerless = async (server, client, { isConnected = [] } = {}) => {
+  const assertPowerless = async (server, client, { recipients = [] } = {}) => {
     await client.drain();
     client.emit('send-message', { receiverId: server.admin.id, message: 'x' });
     assert.equal((await client.waitFor('error')).message, 'Not authenticated');
