@@ -56,12 +56,19 @@ impl Backup {
         let copied = tokio::task::spawn_blocking(move || snapshot(&from, &target)).await?;
         let copied = copied.with_context(|| format!("copying {}", data.display()))?;
         let report = check_copy(&copy).await?;
+        let folder = self.files.folder(Some(data));
+        if !copied.files.is_empty() && !folder.exists() {
+            bail!(
+                "the folder of the attachments, {}, does not exist\nhint: pass the server's --files; if it is lost, create an empty folder",
+                folder.display()
+            );
+        }
         let contents = Contents {
             data: copy,
             schema: copied.schema,
             taken_at: now.to_string(),
             secret: Some(secret_file(data)).filter(|secret| secret.exists()),
-            folder: self.files.folder(Some(data)),
+            folder,
             files: copied.files,
         };
         let archive = unfinished.archive.clone();

@@ -58,7 +58,8 @@ impl Restore {
         places.must_be_free()?;
         places.move_from(&unpacked.0, &manifest)?;
         drop(unpacked);
-        let report = check_copy(&data).await?;
+        let report =
+            check_copy(&data).await.with_context(|| format!("everything was restored to {}", data.display()))?;
         say(format_args!(
             "Restored {} conversations, {} entries and {} attachments of {} to {}.",
             report.conversations,
@@ -101,7 +102,7 @@ impl Places {
         };
         for place in [&self.data, &beside("-wal"), &beside("-journal"), &self.secret, &self.files] {
             let is_empty_folder = || fs::read_dir(place).is_ok_and(|mut entries| entries.next().is_none());
-            if place.exists() && !is_empty_folder() {
+            if place.exists() && !(place == &self.files && is_empty_folder()) {
                 bail!("{} exists\nhint: move it away, or choose another place with --data", place.display());
             }
         }
@@ -115,6 +116,7 @@ impl Places {
                 fs::remove_dir(&self.files).with_context(|| format!("replacing {}", self.files.display()))?;
             }
             move_folder(&folder.join(backup::FILES), &self.files)?;
+            sync_folder(self.files.parent().unwrap_or(Path::new(".")))?;
         }
         if manifest.has_secret() {
             rename(&folder.join(backup::SECRET), &self.secret)?;
@@ -124,8 +126,14 @@ impl Places {
     }
 }
 
+/// Gives a file another name. Unlike a rename, a link never replaces a file, as that of a server that was started meanwhile; some file
+/// systems have no links.
 fn rename(from: &Path, to: &Path) -> anyhow::Result<()> {
-    fs::rename(from, to).with_context(|| format!("creating {}", to.display()))
+    let named = match fs::hard_link(from, to) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => fs::rename(from, to),
+        linked => linked,
+    };
+    named.with_context(|| format!("creating {}", to.display()))
 }
 
 /// Moves a folder of files, also to another file system.

@@ -59,9 +59,9 @@ impl LostStreams {
         missed.into_iter().collect()
     }
 
-    /// An entry is published to a person.
-    pub(super) fn note(&self, user: UserId, event: &EntryEvent) {
-        for lost in self.0.get(&user).into_iter().flatten() {
+    /// An entry is published to those connections of a person that take it.
+    pub(super) fn note(&self, user: UserId, event: &EntryEvent, takes: impl Fn(&Stream) -> bool) {
+        for lost in self.0.get(&user).into_iter().flatten().filter(|lost| takes(&lost.stream)) {
             if lost.by.room().is_none_or(|room| room == event.entry.conversation) {
                 lost.stream.note_missed(event);
             }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
-use crate::domain::{ConnectionId, ConversationId, DeskEvent, Members, Person, Place, Seq, UserId};
+use crate::domain::{ConnectionId, ConversationId, DeskEvent, EntryEvent, Members, Person, Place, Seq, UserId};
 
 mod arrivals;
 mod gate;
@@ -350,10 +350,11 @@ impl Presence {
         self.send_on(user, event, |_| true)
     }
 
-    /// The same for an entry that was stored at `stored`, but not published then. If the person `has_it`, from the log or from another
-    /// process, connections that joined later are left out.
-    pub fn send_late(&self, user: UserId, event: &DeskEvent, stored: Instant, has_it: bool) -> SendOutcome {
-        self.send_on(user, event, |stream| !has_it || stream.joined() <= stored)
+    /// The same for an entry that was not published when it was stored, which was at `stored` at the latest. The person has it, from
+    /// the log or from another process, so connections that joined later are left out, except the one that it came from.
+    pub fn send_late(&self, user: UserId, event: &Arc<EntryEvent>, stored: Instant) -> SendOutcome {
+        let takes = |stream: &Stream| stream.joined() <= stored || event.origin == Some(stream.id());
+        self.send_on(user, &DeskEvent::Entry(event.clone()), takes)
     }
 
     fn send_on(&self, user: UserId, event: &DeskEvent, takes: impl Fn(&Stream) -> bool) -> SendOutcome {
@@ -362,7 +363,7 @@ impl Presence {
         let (person, streams) = {
             let state = self.state();
             if let DeskEvent::Entry(event) = event {
-                state.lost.note(user, event);
+                state.lost.note(user, event, &takes);
             }
             let Some(online) = state.people.get(&user) else { return SendOutcome::Closed };
             (online.person.clone(), online.streams.clone())

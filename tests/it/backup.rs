@@ -180,6 +180,12 @@ async fn nothing_is_overwritten_and_a_damaged_backup_leaves_nothing() {
     assert!(!output.status.success() && said(&output).contains("the backup is incomplete"), "{}", said(&output));
     assert_eq!(fs::read_dir(data.parent().unwrap()).unwrap().count(), 0, "nothing is left");
 
+    let files = beside(&busy.site.data(), ".files");
+    fs::rename(&files, beside(&files, ".moved")).unwrap();
+    let without = busy.back_up("without.tar").await;
+    assert!(!without.status.success() && said(&without).contains("pass the server's --files"), "{}", said(&without));
+    assert!(!busy.at("without.tar").exists());
+
     let nowhere = run(&["backup", text(&busy.at("none.tar")), "--data", text(&busy.at("none.db"))]).await;
     assert!(!nowhere.status.success() && said(&nowhere).contains("does not exist"), "{}", said(&nowhere));
     let on_mongo = run(&["backup", text(&busy.at("none.tar")), "--mongodb-uri", "mongodb://127.0.0.1:1/desk"]).await;

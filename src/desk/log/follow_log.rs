@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::Log;
 use super::submission::Purpose;
-use super::unsure::Unsure;
+use super::unsure::{TAKES_EFFECT, Unsure};
 use crate::desk::failure_log::FailureLog;
 use crate::domain::{Conversation, ConversationId, DeskEvent, EntryEvent, Seq, Timestamp, UserId};
 use crate::presence::SendOutcome;
@@ -50,6 +50,11 @@ impl Published {
     }
 
     fn advance(&self, conversation: ConversationId, to: Seq) {
+        let mut held = self.held.lock();
+        if !held.is_empty() {
+            held.retain(|(of, seq), _| *of != conversation || *seq > to);
+        }
+        drop(held);
         let mut ends = self.ends.lock();
         if ends.len() >= REMEMBERED {
             ends.clear();
@@ -96,7 +101,9 @@ impl Log {
                 published.unsure.add(conversation, purpose);
             }
             // Looking again would not help.
-            AppendError::Store(_) | AppendError::NoConversation(_) => published.unsure.remove(conversation),
+            AppendError::Store(_) if purpose == Purpose::Look => published.unsure.remove(conversation),
+            AppendError::Store(_) => {}
+            AppendError::NoConversation(_) => published.unsure.remove(conversation),
         }
     }
 
@@ -104,7 +111,8 @@ impl Log {
     /// author is sent it.
     pub(super) async fn publish_unpublished(&self, event: &Arc<EntryEvent>) -> bool {
         let (published, conversation, seq) = (&self.0.published, event.parties.conversation, event.entry.seq);
-        let is_published = match published.end(conversation.id) {
+        let end = published.end(conversation.id);
+        let is_published = match end {
             Some(end) => seq <= end,
             // Everybody here has connected since this process began, and was caught up then.
             None => event.entry.at < published.since,
@@ -112,7 +120,7 @@ impl Log {
         if !published.is_shared || is_published || !self.publish_missing_before(event).await {
             return false;
         }
-        let outcome = self.publish_late(event).await;
+        let outcome = self.publish_late(event, end.is_some()).await;
         self.settle(conversation.id, outcome).unwrap_or_default()
     }
 
@@ -157,8 +165,8 @@ impl Log {
             let is_missing = |seq: Seq, at: Timestamp| seq <= last && at >= since;
             let entries = page.into_iter().filter(|entry| is_missing(entry.seq, entry.at)).collect();
             for event in self.0.events.build(conversation, entries).await? {
-                let held = published.held.lock().remove(&(conversation.id, event.entry.seq));
-                self.publish_late(&held.unwrap_or_else(|| Arc::new(event))).await?;
+                let held = published.held.lock().get(&(conversation.id, event.entry.seq)).cloned();
+                self.publish_late(&held.unwrap_or_else(|| Arc::new(event)), end.is_some()).await?;
             }
             after = page_end.min(last);
             published.advance(conversation.id, after);
@@ -166,24 +174,27 @@ impl Log {
         Ok(())
     }
 
-    /// Publishes an entry some time after it was stored. Returns whether its author is sent it.
-    async fn publish_late(&self, event: &Arc<EntryEvent>) -> Result<bool, StoreError> {
+    /// Publishes an entry some time after it was stored. Returns whether its author is sent it. `is_unpublished`: this process has
+    /// surely not published it before.
+    async fn publish_late(&self, event: &Arc<EntryEvent>, is_unpublished: bool) -> Result<bool, StoreError> {
         let (conversation, seq) = (event.parties.conversation, event.entry.seq);
         let mut have_it: Vec<UserId> = Vec::new();
         for recipient in self.0.presence.recipients(conversation.members) {
             // The cursor in memory may be older than what they confirmed to another process.
-            if self.0.presence.is_connected(recipient)
-                && (self.0.delivery.sent_up_to(recipient, conversation.id).await?.is_some_and(|sent| sent >= seq)
-                    || self.0.store.delivered(conversation.id, recipient).await?.is_some_and(|stored| stored >= seq))
+            if self.0.delivery.sent_up_to(recipient, conversation.id).await?.is_some_and(|sent| sent >= seq)
+                || self.0.store.delivered(conversation.id, recipient).await?.is_some_and(|stored| stored >= seq)
             {
                 have_it.push(recipient);
             }
         }
-        let age = event.entry.at.until(self.0.clock.now());
+        // A connection that joined before that may have read the log without this entry.
+        let age = event.entry.at.after(TAKES_EFFECT).until(self.0.clock.now());
         let stored = Instant::now().checked_sub(age).unwrap_or_else(Instant::now);
         let desk_event = DeskEvent::Entry(event.clone());
-        let outcome = self.deliver(event, |recipient| {
-            self.0.presence.send_late(recipient, &desk_event, stored, have_it.contains(&recipient))
+        let outcome = self.deliver(event, |recipient| match have_it.contains(&recipient) {
+            false => self.0.presence.send(recipient, &desk_event),
+            true if is_unpublished => self.0.presence.send_late(recipient, event, stored),
+            true => SendOutcome::Closed,
         });
         self.0.published.advance(conversation.id, seq);
         Ok(matches!(outcome, SendOutcome::Sent | SendOutcome::NotTaken))

@@ -20,7 +20,7 @@ use crate::domain::{ConversationId, DraftKind, Seq, Side};
 const WAITING: usize = 50_000;
 
 /// How long an append that failed may still take effect: twice the time that a call of the store takes at most.
-const TAKES_EFFECT: Duration = Duration::from_secs(10);
+pub(super) const TAKES_EFFECT: Duration = Duration::from_secs(10);
 
 /// How long a conversation waits until it is looked at. Each further wait is twice as long.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -75,6 +75,12 @@ impl Unsure {
         }
     }
 
+    /// Nothing is known to have taken effect until now.
+    fn renew(&self) {
+        let now = Instant::now();
+        self.conversations.lock().values_mut().for_each(|doubt| doubt.noted = now);
+    }
+
     fn is_empty(&self) -> bool {
         self.conversations.lock().is_empty()
     }
@@ -103,6 +109,7 @@ impl Log {
             let begun = Instant::now();
             // This also makes the servers agree on what was written before it. Nothing is settled without it.
             if self.0.store.check().await.is_err() {
+                unsure.renew();
                 continue;
             }
             let log = &self;

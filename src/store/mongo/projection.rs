@@ -96,8 +96,17 @@ impl Shared {
     /// connects: what people have missed is found by the projections.
     pub(super) async fn repair_lagging(&self) -> Result<(), StoreError> {
         let behind = stream::iter(within(self.find_lagging()).await?);
-        let repaired = behind.map(|id| within(self.summary_of(id))).buffer_unordered(AT_ONCE);
-        repaired.try_for_each(|_| std::future::ready(Ok(()))).await
+        let repaired = behind.map(|id| async move { (id, within(self.summary_of(id)).await) });
+        let mut repaired = std::pin::pin!(repaired.buffer_unordered(AT_ONCE));
+        while let Some((id, summary)) = repaired.next().await {
+            match summary {
+                Err(error @ StoreError::Unavailable(_)) => return Err(error),
+                // One conversation that cannot be read must not stop the others.
+                Err(error) => tracing::error!(%error, conversation.id = %id, "Could not repair conversation {id}"),
+                Ok(_) => {}
+            }
+        }
+        Ok(())
     }
 
     /// Finds recently written conversations whose projections are behind their log, and queues those whose copy is.
