@@ -3,7 +3,7 @@
 //! The file is a tar archive: a consistent copy of the data file, the secret beside it, the attachments, and, as its last member, a
 //! [`Manifest`] with their sizes and checksums. An archive that was cut off has no manifest, and is refused.
 //!
-//! [`write`] makes an archive, [`check`] reads it whole, and [`extract`] unpacks it after that. None of them interprets the data file:
+//! [`write()`] makes an archive, [`check`] reads it whole, and [`extract`] unpacks it after that. None of them interprets the data file:
 //! the commands copy and check it.
 
 use std::io;
