@@ -63,7 +63,7 @@ impl Published {
         *end = to.max(*end);
     }
 
-    fn end(&self, conversation: ConversationId) -> Option<Seq> {
+    pub(super) fn end(&self, conversation: ConversationId) -> Option<Seq> {
         self.ends.lock().get(&conversation).copied()
     }
 }
@@ -187,8 +187,10 @@ impl Log {
                 have_it.push(recipient);
             }
         }
-        // A connection that joined before that may have read the log without this entry.
-        let age = event.entry.at.after(TAKES_EFFECT).until(self.0.clock.now());
+        // A connection that joined while the append was under way may have read the log without this entry.
+        let is_unsure = self.0.published.unsure.contains(conversation.id);
+        let took_effect = if is_unsure { event.entry.at.after(TAKES_EFFECT) } else { event.entry.at };
+        let age = took_effect.until(self.0.clock.now());
         let stored = Instant::now().checked_sub(age).unwrap_or_else(Instant::now);
         let desk_event = DeskEvent::Entry(event.clone());
         let outcome = self.deliver(event, |recipient| match have_it.contains(&recipient) {

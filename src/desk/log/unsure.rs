@@ -67,6 +67,10 @@ impl Unsure {
         self.conversations.lock().remove(&id);
     }
 
+    pub(super) fn contains(&self, id: ConversationId) -> bool {
+        self.conversations.lock().contains_key(&id)
+    }
+
     /// Removes a conversation, unless it was noted after this instant.
     fn settle(&self, id: ConversationId, before: Instant) {
         let mut conversations = self.conversations.lock();
@@ -125,13 +129,18 @@ impl Log {
         }
     }
 
-    /// Sends a read mark without effect through the lane of a conversation. It waits there for its turn, and before its outcome is
-    /// reported, all stored entries are published.
+    /// If there may be an entry beyond the published ones, sends a read mark without effect through the lane of the conversation. It
+    /// waits there for its turn, and before its outcome is reported, all stored entries are published. The lane is not entered
+    /// otherwise, because a store that does not answer would hold up real messages behind it.
     async fn look_at(&self, id: ConversationId) -> Result<(), SubmitError> {
         let Some(conversation) = self.0.directory.conversation(id).await? else {
             self.0.published.unsure.remove(id);
             return Ok(());
         };
+        let last = self.0.store.summary(id).await?.map_or(Seq::ZERO, |summary| summary.last_seq);
+        if self.0.published.end(id).is_some_and(|end| end >= last) {
+            return Ok(());
+        }
         let author = self.0.directory.parties(conversation).await?.customer;
         let nothing = DraftKind::Read { up_to: Seq::ZERO };
         let submission = self.prepare(conversation, Side::Customer, author, nothing).await?;
