@@ -43,6 +43,7 @@ pub mod backup;
 pub mod cli;
 pub mod config;
 pub mod desk;
+mod disk;
 pub mod domain;
 pub mod faces;
 pub mod import;

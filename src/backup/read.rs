@@ -1,6 +1,6 @@
 //! Reads an archive.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
 use std::path::Path;
 
@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use tar::{Archive, Entry, EntryType};
 
 use super::{BackupError, DATA, FILES, FORMAT, MANIFEST, Manifest, Member, SECRET};
+use crate::disk::{private_file, private_folder};
 
 /// The longest manifest, in bytes: some two million attachments.
 const LONGEST_MANIFEST: u64 = 512 << 20;
@@ -32,20 +33,8 @@ pub fn extract(archive: &Path, folder: &Path) -> Result<Manifest, BackupError> {
     private_folder(&folder.join(FILES)).map_err(BackupError::at(folder))?;
     read(archive, |name| {
         let path = folder.join(name);
-        let mut options = fs::OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        options.open(&path).map(Some).map_err(BackupError::at(path))
+        private_file(&path).map(Some).map_err(BackupError::at(path))
     })
-}
-
-fn private_folder(path: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path)
 }
 
 /// Reads all members. `open` names the file that a member is copied to, if any.

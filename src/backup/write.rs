@@ -1,6 +1,6 @@
 //! Writes an archive.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufWriter, ErrorKind, Read, Write};
 use std::path::Path;
 
@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use tar::{Builder, EntryType, Header};
 
 use super::{BackupError, Contents, DATA, FILES, FORMAT, MANIFEST, Manifest, Member, SECRET};
+use crate::disk::private_file;
 
 /// Writes an archive to `to`, which must not exist, and syncs it. Only its owner can read it.
 ///
@@ -63,15 +64,6 @@ fn header(size: u64) -> Header {
     header.set_mode(0o600);
     header.set_size(size);
     header
-}
-
-/// Creates a file that only its owner can read.
-fn private_file(path: &Path) -> io::Result<File> {
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
 }
 
 /// Computes the checksum of what is read through it.

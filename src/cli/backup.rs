@@ -1,7 +1,6 @@
 //! `deskline backup`
 
 use std::fs;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -10,6 +9,7 @@ use clap::Args;
 use super::{logging, say};
 use crate::backup::{self, Contents, Manifest};
 use crate::config::{FilesConfig, LogConfig, StoreConfig, secret_file};
+use crate::disk;
 use crate::domain::{Clock, SystemClock};
 use crate::store::StoreLocation;
 use crate::store::sqlite::snapshot;
@@ -133,35 +133,17 @@ struct Unfinished {
 impl Unfinished {
     /// Beside the backup, so that it can be renamed. Removes what an interrupted run has left.
     fn beside(to: &Path) -> anyhow::Result<Self> {
-        let with = |ending: &str| {
-            let mut path = to.as_os_str().to_owned();
-            path.push(ending);
-            PathBuf::from(path)
-        };
-        let unfinished = Self { folder: with(".copy"), archive: with(".part") };
+        let unfinished = Self { folder: disk::beside(to, ".copy"), archive: disk::beside(to, ".part") };
         unfinished.remove();
-        let mut builder = fs::DirBuilder::new();
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        let made = builder.create(&unfinished.folder);
+        let made = disk::private_folder(&unfinished.folder);
         made.with_context(|| format!("creating a folder beside {}", to.display()))?;
         Ok(unfinished)
     }
 
     /// Gives the backup its name, durably.
     fn finish(&self, to: &Path) -> anyhow::Result<()> {
-        // Unlike a rename, a link never replaces a file. Some file systems have none.
-        let named = match fs::hard_link(&self.archive, to) {
-            Err(error) if error.kind() != ErrorKind::AlreadyExists => fs::rename(&self.archive, to),
-            linked => linked,
-        };
-        named.with_context(|| format!("naming {}", to.display()))?;
-        #[cfg(unix)]
-        if let Some(parent) = to.parent() {
-            let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
-            fs::File::open(parent).and_then(|folder| folder.sync_all()).context("syncing the folder of the backup")?;
-        }
-        Ok(())
+        let named = disk::put_in_place(&self.archive, to).and_then(|()| disk::sync_folder_of(to));
+        named.with_context(|| format!("naming {}", to.display()))
     }
 
     fn remove(&self) {

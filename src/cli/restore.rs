@@ -1,7 +1,7 @@
 //! `deskline restore`
 
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -11,6 +11,7 @@ use super::backup::check_copy;
 use super::{logging, say};
 use crate::backup::{self, Manifest};
 use crate::config::{FilesConfig, LogConfig, StoreConfig, secret_file};
+use crate::disk;
 use crate::store::StoreLocation;
 use crate::store::sqlite::SCHEMA;
 
@@ -43,11 +44,7 @@ impl Restore {
         places.must_be_free()?;
         let unpacked = Unpacked::beside(&data)?;
         let (from, folder) = (self.from.clone(), unpacked.0.clone());
-        let manifest = tokio::task::spawn_blocking(move || {
-            // Read whole before anything is written: a damaged backup is refused at once.
-            backup::check(&from)?;
-            backup::extract(&from, &folder)
-        });
+        let manifest = tokio::task::spawn_blocking(move || backup::extract(&from, &folder));
         let manifest = manifest.await?.with_context(|| format!("reading {}", self.from.display()))?;
         if manifest.schema > SCHEMA {
             bail!(
@@ -95,11 +92,7 @@ impl Places {
     }
 
     fn must_be_free(&self) -> anyhow::Result<()> {
-        let beside = |ending: &str| {
-            let mut path = self.data.as_os_str().to_owned();
-            path.push(ending);
-            PathBuf::from(path)
-        };
+        let beside = |ending| disk::beside(&self.data, ending);
         for place in [&self.data, &beside("-wal"), &beside("-journal"), &self.secret, &self.files] {
             let is_empty_folder = || fs::read_dir(place).is_ok_and(|mut entries| entries.next().is_none());
             if place.exists() && !(place == &self.files && is_empty_folder()) {
@@ -109,63 +102,46 @@ impl Places {
         Ok(())
     }
 
-    /// Moves everything to its place, the data file last: a server finds all of it, or nothing.
+    /// Moves everything to its place: the data file last, so that no server opens it without its secret and its attachments.
     fn move_from(&self, folder: &Path, manifest: &Manifest) -> anyhow::Result<()> {
         if manifest.files() > 0 {
             if self.files.exists() {
                 fs::remove_dir(&self.files).with_context(|| format!("replacing {}", self.files.display()))?;
             }
-            move_folder(&folder.join(backup::FILES), &self.files)?;
-            sync_folder(self.files.parent().unwrap_or(Path::new(".")))?;
+            let moved = move_folder(&folder.join(backup::FILES), &self.files);
+            moved.with_context(|| format!("creating {}", self.files.display()))?;
         }
         if manifest.has_secret() {
-            rename(&folder.join(backup::SECRET), &self.secret)?;
+            put(&folder.join(backup::SECRET), &self.secret)?;
         }
-        rename(&folder.join(backup::DATA), &self.data)?;
-        sync_folder(self.data.parent().unwrap_or(Path::new(".")))
+        put(&folder.join(backup::DATA), &self.data)
     }
 }
 
-/// Gives a file another name. Unlike a rename, a link never replaces a file, as that of a server that was started meanwhile; some file
-/// systems have no links.
-fn rename(from: &Path, to: &Path) -> anyhow::Result<()> {
-    let named = match fs::hard_link(from, to) {
-        Err(error) if error.kind() != ErrorKind::AlreadyExists => fs::rename(from, to),
-        linked => linked,
-    };
-    named.with_context(|| format!("creating {}", to.display()))
+fn put(from: &Path, to: &Path) -> anyhow::Result<()> {
+    let put = disk::put_in_place(from, to).and_then(|()| disk::sync_folder_of(to));
+    put.with_context(|| format!("creating {}", to.display()))
 }
 
 /// Moves a folder of files, also to another file system.
-fn move_folder(from: &Path, to: &Path) -> anyhow::Result<()> {
-    sync_folder(from)?;
-    let moved = fs::rename(from, to);
-    if moved.as_ref().is_err_and(|error| error.kind() == ErrorKind::CrossesDevices) {
-        private_folder(to)?;
-        for file in fs::read_dir(from).with_context(|| format!("reading {}", from.display()))? {
-            let file = file?.path();
-            let target = to.join(file.file_name().unwrap_or_default());
-            let copied = fs::copy(&file, &target).and_then(|_| fs::File::open(&target)?.sync_all());
-            copied.with_context(|| format!("creating {}", target.display()))?;
-        }
-        return sync_folder(to);
+fn move_folder(from: &Path, to: &Path) -> io::Result<()> {
+    disk::sync_folder(from)?;
+    match fs::rename(from, to) {
+        Err(error) if error.kind() == ErrorKind::CrossesDevices => copy_folder(from, to)?,
+        moved => moved?,
     }
-    moved.with_context(|| format!("creating {}", to.display()))
+    disk::sync_folder_of(to)
 }
 
-fn private_folder(path: &Path) -> anyhow::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path).with_context(|| format!("creating {}", path.display()))
-}
-
-/// A rename is durable once its folder is synced.
-fn sync_folder(folder: &Path) -> anyhow::Result<()> {
-    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    #[cfg(unix)]
-    fs::File::open(folder).and_then(|open| open.sync_all()).with_context(|| format!("syncing {}", folder.display()))?;
-    Ok(())
+fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
+    disk::private_folder(to)?;
+    for file in fs::read_dir(from)? {
+        let file = file?;
+        let target = to.join(file.file_name());
+        fs::copy(file.path(), &target)?;
+        fs::File::open(&target)?.sync_all()?;
+    }
+    disk::sync_folder(to)
 }
 
 /// The folder into which a backup is unpacked. Removed on drop.
@@ -174,11 +150,10 @@ struct Unpacked(PathBuf);
 impl Unpacked {
     /// Beside the data file, so that everything can be renamed. Removes what an interrupted run has left.
     fn beside(data: &Path) -> anyhow::Result<Self> {
-        let mut path = data.as_os_str().to_owned();
-        path.push(".restoring");
-        let folder = Self(path.into());
+        let folder = Self(disk::beside(data, ".restoring"));
         drop(fs::remove_dir_all(&folder.0));
-        private_folder(&folder.0)?;
+        let made = disk::private_folder(&folder.0);
+        made.with_context(|| format!("creating a folder beside {}", data.display()))?;
         Ok(folder)
     }
 }

@@ -9,6 +9,7 @@ use clap::Args;
 
 use super::alias;
 use crate::auth::Secret;
+use crate::disk::{beside, private_file};
 
 /// Well-known secrets: from the code of the replaced server, and from examples that people copy.
 const WELL_KNOWN: [&str; 8] = [
@@ -118,9 +119,7 @@ fn is_guessable(secret: &str) -> bool {
 /// The file with the generated secret of a server on this data file.
 #[must_use]
 pub fn secret_file(data: &Path) -> PathBuf {
-    let mut path = data.as_os_str().to_owned();
-    path.push(".secret");
-    PathBuf::from(path)
+    beside(data, ".secret")
 }
 
 fn kept_beside(data: &Path) -> Result<Secret, SecretError> {
@@ -137,13 +136,4 @@ fn kept_beside(data: &Path) -> Result<Secret, SecretError> {
         }
         Err(error) => Err(failed(error)),
     }
-}
-
-/// Creates a file that only its owner can read.
-fn private_file(path: &Path) -> std::io::Result<fs::File> {
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
 }

@@ -1,9 +1,10 @@
 //! Settings of the Channels face: the storefront and the portal.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use crate::disk;
 use crate::faces::channels::ChannelsSettings;
 use crate::net::{ClientUrl, Heartbeat};
 
@@ -51,11 +52,7 @@ impl FilesConfig {
     /// The folder for attachments: the one that is set, or one beside this data file.
     #[must_use]
     pub fn folder(&self, data: Option<&PathBuf>) -> PathBuf {
-        let beside = || {
-            let mut files = data.map_or_else(|| "deskline".into(), |data| data.as_os_str().to_owned());
-            files.push(".files");
-            PathBuf::from(files)
-        };
+        let beside = || disk::beside(data.map_or(Path::new("deskline"), PathBuf::as_path), ".files");
         self.files.clone().unwrap_or_else(beside)
     }
 }

@@ -255,3 +255,25 @@ async fn messages_that_another_page_fetches_are_still_replayed_to_a_page_that_lo
         assert_eq!(stream.take_lost(), [(ROOM, Seq::new(first))], "{recognized:?}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_late_entry_leaves_out_connections_that_joined_after_it_except_the_one_it_came_from() {
+    let (scene, older, newer, origin) = (Scene::default(), Recorder::new(), Recorder::new(), Recorder::new());
+    let (gone, late) = (Recorder::of(Recognized::ByPage("p".into())), Recorder::of(Recognized::ByPage("q".into())));
+    scene.open(&older);
+    scene.open(&gone);
+    scene.end(&gone, Ending::Broken);
+    advance(SECOND).await;
+    let stored = Instant::now();
+    advance(SECOND).await;
+    for connection in [&newer, &origin, &late] {
+        scene.open(connection);
+    }
+    scene.end(&late, Ending::Broken);
+    let event = EntryEvent { origin: Some(origin.id()), ..(*event(1)).clone() };
+    assert_eq!(scene.0.send_late(ANN, &Arc::new(event), stored), SendOutcome::Sent);
+    let entries = [&older, &newer, &origin].map(|connection| connection.record().borrow().entries);
+    assert_eq!(entries, [1, 0, 1]);
+    assert_eq!(scene.open(&Recorder::of(Recognized::ByPage("p".into()))).1, [1], "its client missed the entry");
+    assert_eq!(scene.open(&Recorder::of(Recognized::ByPage("q".into()))).1, [0; 0], "its client has the entry");
+}

@@ -5,16 +5,15 @@ use std::path::{Path, PathBuf};
 
 use tokio::fs;
 
+use crate::disk;
+
 /// The extension of incomplete files.
 pub const PART: &str = "part";
 
 /// The path of a file while it is incomplete.
 #[must_use]
 pub fn part_of(whole: &Path) -> PathBuf {
-    let mut part = whole.as_os_str().to_owned();
-    part.push(".");
-    part.push(PART);
-    part.into()
+    disk::beside(whole, &format!(".{PART}"))
 }
 
 /// Creates the [`part_of`] a file, and the folder if need be. Both can be read by their owner only.

@@ -173,6 +173,12 @@ async fn nothing_is_overwritten_and_a_damaged_backup_leaves_nothing() {
     let (_, again) = busy.restore("good.tar").await;
     assert!(!again.status.success() && said(&again).contains("exists\nhint: move it away"), "{}", said(&again));
 
+    let folder = busy.at("folder");
+    fs::create_dir(&folder).unwrap();
+    let into_folder = run(&["restore", text(&busy.at("good.tar")), "--data", text(&folder)]).await;
+    assert!(!into_folder.status.success() && said(&into_folder).contains("exists"), "{}", said(&into_folder));
+    assert!(!beside(&folder, ".secret").exists(), "nothing is left");
+
     let mut bytes = fs::read(busy.at("good.tar")).unwrap();
     bytes.truncate(bytes.len() / 2);
     fs::write(busy.at("cut.tar"), bytes).unwrap();

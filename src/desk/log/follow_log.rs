@@ -1,5 +1,5 @@
 //! Publishes stored entries that this process has not published: those of other processes that write to the same store, and those
-//! that were stored although their append failed ([`unsure`](super::unsure)).
+//! that were stored although their append failed ([`doubts`](super::doubts)).
 //!
 //! They are published before the entries that follow them. Otherwise a live entry would move cursors past entries that nobody here
 //! was sent, and they would never be sent. Entries of another process that are followed by none here reach people when they
@@ -12,8 +12,8 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::Log;
+use super::doubts::{Doubts, TAKES_EFFECT};
 use super::submission::Purpose;
-use super::unsure::{TAKES_EFFECT, Unsure};
 use crate::desk::failure_log::FailureLog;
 use crate::domain::{Conversation, ConversationId, DeskEvent, EntryEvent, Seq, Timestamp, UserId};
 use crate::presence::SendOutcome;
@@ -38,15 +38,15 @@ pub(super) struct Published {
     ends: Mutex<HashMap<ConversationId, Seq>>,
     /// Entries of this process that wait for those before them, which could not be read.
     held: Mutex<HashMap<(ConversationId, Seq), Arc<EntryEvent>>>,
-    pub(super) unsure: Unsure,
+    pub(super) doubts: Doubts,
     failures: FailureLog,
 }
 
 impl Published {
     pub(super) fn new(is_shared: bool, since: Timestamp) -> Self {
         let failures = FailureLog::new("read entries that were not published");
-        let (ends, held, unsure) = (Mutex::default(), Mutex::default(), Unsure::default());
-        Self { is_shared, since, ends, held, unsure, failures }
+        let (ends, held, doubts) = (Mutex::default(), Mutex::default(), Doubts::default());
+        Self { is_shared, since, ends, held, doubts, failures }
     }
 
     fn advance(&self, conversation: ConversationId, to: Seq) {
@@ -89,7 +89,7 @@ impl Log {
         if published.is_shared {
             published.advance(conversation, seq);
             // An insert whose outcome is unknown comes before this entry, or fails because its place is taken.
-            published.unsure.remove(conversation);
+            published.doubts.remove(conversation);
         }
     }
 
@@ -98,12 +98,12 @@ impl Log {
         let published = &self.0.published;
         match error {
             AppendError::Store(StoreError::Unavailable(_)) if published.is_shared => {
-                published.unsure.add(conversation, purpose);
+                published.doubts.add(conversation, purpose);
             }
-            // Looking again would not help.
-            AppendError::Store(_) if purpose == Purpose::Look => published.unsure.remove(conversation),
+            // Another check would not help.
+            AppendError::Store(_) if purpose == Purpose::Check => published.doubts.remove(conversation),
             AppendError::Store(_) => {}
-            AppendError::NoConversation(_) => published.unsure.remove(conversation),
+            AppendError::NoConversation(_) => published.doubts.remove(conversation),
         }
     }
 
@@ -136,7 +136,7 @@ impl Log {
         self.settle(conversation.id, outcome).is_some()
     }
 
-    /// The outcome of a step. `None` if the store is unavailable: then the conversation is looked at again later.
+    /// The outcome of a step. `None` if the store is unavailable: then the conversation is checked again later.
     fn settle<T: Default>(&self, conversation: ConversationId, outcome: Result<T, StoreError>) -> Option<T> {
         let published = &self.0.published;
         let (value, outcome) = match outcome {
@@ -144,7 +144,7 @@ impl Log {
             // A record that cannot be read must not stop the others.
             Err(error @ (StoreError::Corrupt(_) | StoreError::Refused(_))) => (Some(T::default()), Err(error)),
             Err(error @ StoreError::Unavailable(_)) => {
-                published.unsure.add(conversation, Purpose::Look);
+                published.doubts.add(conversation, Purpose::Check);
                 (None, Err(error))
             }
         };
@@ -188,8 +188,8 @@ impl Log {
             }
         }
         // A connection that joined while the append was under way may have read the log without this entry.
-        let is_unsure = self.0.published.unsure.contains(conversation.id);
-        let took_effect = if is_unsure { event.entry.at.after(TAKES_EFFECT) } else { event.entry.at };
+        let is_in_doubt = self.0.published.doubts.contains(conversation.id);
+        let took_effect = if is_in_doubt { event.entry.at.after(TAKES_EFFECT) } else { event.entry.at };
         let age = took_effect.until(self.0.clock.now());
         let stored = Instant::now().checked_sub(age).unwrap_or_else(Instant::now);
         let desk_event = DeskEvent::Entry(event.clone());

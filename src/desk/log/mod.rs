@@ -3,7 +3,7 @@
 //! [`Log::append`] and [`Log::submit`] put a [`Submission`] into its lane. The lane stores what waits as one batch, then publishes
 //! it in the order of the log.
 //!
-//! Reading order: [`submission`], [`lanes`], [`store`], [`publish`], then [`follow_log`], [`unsure`] and [`ingest`], which
+//! Reading order: [`submission`], [`lanes`], [`store`], [`publish`], then [`follow_log`], [`doubts`] and [`ingest`], which
 //! publish what other processes write, and entries that were stored although their append failed.
 
 use std::sync::Arc;
@@ -17,6 +17,7 @@ use crate::domain::Clock;
 use crate::presence::Presence;
 use crate::store::{ConversationStore, Stores};
 
+mod doubts;
 mod follow_log;
 mod ingest;
 mod lanes;
@@ -25,7 +26,6 @@ mod store;
 mod submission;
 #[cfg(test)]
 mod testing;
-mod unsure;
 
 use follow_log::Published;
 use lanes::Lanes;
@@ -60,7 +60,7 @@ impl Log {
         let log = Self(Arc::new(inner));
         if stores.is_shared {
             let watched = log.clone();
-            log.0.tasks.keep_running("unsure appends", move || watched.clone().watch_unsure());
+            log.0.tasks.keep_running("doubts", move || watched.clone().watch_doubts());
         }
         log
     }

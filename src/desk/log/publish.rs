@@ -17,7 +17,7 @@ impl Log {
         let mut is_blocked = false;
         for (Publication { parties, author, origin, about, purpose, waiting }, result) in batch {
             let conversation = parties.conversation;
-            let may_be_stored = about.is_some() || purpose == Purpose::Look;
+            let may_be_stored = about.is_some() || purpose == Purpose::Check;
             let event = |entry: Entry| {
                 let message = entry.message().or(about.as_deref());
                 let attachment_path = message.and_then(|message| self.0.events.attachment_path(message));

@@ -58,8 +58,8 @@ pub(in crate::desk) struct Submission {
 pub(super) enum Purpose {
     /// To be stored.
     Entry,
-    /// To look for stored entries that were not published; it changes nothing.
-    Look,
+    /// To have stored entries published that were not; it changes nothing itself.
+    Check,
 }
 
 /// What publishing an entry needs besides the entry.
@@ -80,9 +80,9 @@ impl Submission {
         Self { draft, publication: Publication { parties, author, origin: None, about: None, purpose, waiting: None } }
     }
 
-    /// Only looks for stored entries that were not published.
-    pub(super) const fn into_look(mut self) -> Self {
-        self.publication.purpose = Purpose::Look;
+    /// Only checks whether there are stored entries that were not published.
+    pub(super) const fn into_check(mut self) -> Self {
+        self.publication.purpose = Purpose::Check;
         self
     }
 

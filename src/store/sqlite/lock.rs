@@ -50,9 +50,7 @@ impl DataFileLock {
         if path.is_dir() {
             return Err(DataFileLocked::IsFolder(path.to_owned()));
         }
-        let mut lock_path = path.as_os_str().to_owned();
-        lock_path.push(".lock");
-        let lock_path = PathBuf::from(lock_path);
+        let lock_path = crate::disk::beside(path, ".lock");
         let open = File::options().create(true).truncate(false).write(true).open(&lock_path);
         let beside = open.map_err(|error| not_opened(error, &lock_path, path))?;
         lock(&beside, &lock_path, path)?;

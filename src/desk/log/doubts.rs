@@ -1,8 +1,8 @@
 //! Appends that failed, although their entries may have been stored.
 //!
-//! A database server may store an entry and fail before it confirms it. Its author is told that it was refused. If they try again, the
-//! entry is found, and published then. If they do not, nobody would be sent it before the next entry of the conversation. So each
-//! such conversation is looked at again, until nothing can come of the append any more.
+//! A database server may store an entry and fail before it confirms it. Its author then gets an error. If they try again, the entry is
+//! found, and published then. If they do not, nobody would be sent it before the next entry of the conversation. So each such
+//! conversation is checked repeatedly, until the append can take effect no more.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -16,24 +16,24 @@ use super::Log;
 use super::submission::{Purpose, SubmitError};
 use crate::domain::{ConversationId, DraftKind, Seq, Side};
 
-/// Conversations that wait to be looked at; beyond this many, one is looked at after its next entry.
+/// Conversations that wait for a check. The entries of any further one are published with its next entry.
 const WAITING: usize = 50_000;
 
 /// How long an append that failed may still take effect: twice the time that a call of the store takes at most.
 pub(super) const TAKES_EFFECT: Duration = Duration::from_secs(10);
 
-/// How long a conversation waits until it is looked at. Each further wait is twice as long.
+/// How long a conversation waits for its first check. Each further wait is twice as long.
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// The longest wait.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// Conversations that are looked at together.
+/// Conversations that are checked together.
 const AT_ONCE: usize = 8;
 
 /// Conversations that may have stored entries that were not published.
 #[derive(Default)]
-pub(super) struct Unsure {
+pub(super) struct Doubts {
     conversations: Mutex<HashMap<ConversationId, Doubt>>,
     added: Notify,
 }
@@ -41,13 +41,13 @@ pub(super) struct Unsure {
 struct Doubt {
     /// When it was last noted.
     noted: Instant,
-    /// When it is looked at next.
+    /// When it is checked next.
     due: Instant,
     /// The wait after that.
     pause: Duration,
 }
 
-impl Unsure {
+impl Doubts {
     /// A submission failed, or stored entries could not be read.
     pub(super) fn add(&self, id: ConversationId, purpose: Purpose) {
         let now = Instant::now();
@@ -102,49 +102,49 @@ impl Unsure {
 }
 
 impl Log {
-    /// Looks at conversations that are unsure, whenever there are some, until the desk is closed.
-    pub(super) async fn watch_unsure(self) {
-        let unsure = &self.0.published.unsure;
+    /// Checks conversations in doubt, whenever there are some, until the desk is closed.
+    pub(super) async fn watch_doubts(self) {
+        let doubts = &self.0.published.doubts;
         loop {
-            if unsure.is_empty() {
-                unsure.added.notified().await;
+            if doubts.is_empty() {
+                doubts.added.notified().await;
             }
             tokio::time::sleep(PAUSE).await;
             let begun = Instant::now();
             // This also makes the servers agree on what was written before it. Nothing is settled without it.
             if self.0.store.check().await.is_err() {
-                unsure.renew();
+                doubts.renew();
                 continue;
             }
             let log = &self;
-            let looks = unsure.take_due(begun).into_iter().map(|id| async move {
-                match log.look_at(id).await {
-                    Ok(()) => unsure.settle(id, begun.checked_sub(TAKES_EFFECT).unwrap_or(begun)),
+            let checks = doubts.take_due(begun).into_iter().map(|id| async move {
+                match log.check_conversation(id).await {
+                    Ok(()) => doubts.settle(id, begun.checked_sub(TAKES_EFFECT).unwrap_or(begun)),
                     Err(error) => {
-                        tracing::debug!(%error, conversation.id = %id, "Could not look for unpublished entries");
+                        tracing::debug!(%error, conversation.id = %id, "Could not check a conversation for unpublished entries");
                     }
                 }
             });
-            stream::iter(looks).buffer_unordered(AT_ONCE).collect::<()>().await;
+            stream::iter(checks).buffer_unordered(AT_ONCE).collect::<()>().await;
         }
     }
 
     /// If there may be an entry beyond the published ones, sends a read mark without effect through the lane of the conversation. It
     /// waits there for its turn, and before its outcome is reported, all stored entries are published. The lane is not entered
     /// otherwise, because a store that does not answer would hold up real messages behind it.
-    async fn look_at(&self, id: ConversationId) -> Result<(), SubmitError> {
-        let Some(conversation) = self.0.directory.conversation(id).await? else {
-            self.0.published.unsure.remove(id);
+    async fn check_conversation(&self, id: ConversationId) -> Result<(), SubmitError> {
+        let Some(summary) = self.0.store.summary(id).await? else {
+            self.0.published.doubts.remove(id);
             return Ok(());
         };
-        let last = self.0.store.summary(id).await?.map_or(Seq::ZERO, |summary| summary.last_seq);
-        if self.0.published.end(id).is_some_and(|end| end >= last) {
+        if self.0.published.end(id).is_some_and(|end| end >= summary.last_seq) {
             return Ok(());
         }
+        let conversation = summary.conversation;
         let author = self.0.directory.parties(conversation).await?.customer;
         let nothing = DraftKind::Read { up_to: Seq::ZERO };
         let submission = self.prepare(conversation, Side::Customer, author, nothing).await?;
-        self.append(submission.into_look()).await.map(drop)
+        self.append(submission.into_check()).await.map(drop)
     }
 }
 
@@ -155,34 +155,34 @@ mod tests {
     const ID: ConversationId = ConversationId::from_bytes([1; 12]);
 
     #[tokio::test(start_paused = true)]
-    async fn a_conversation_is_looked_at_less_and_less_often_until_nothing_can_come_any_more() {
-        let unsure = Unsure::default();
-        unsure.add(ID, Purpose::Entry);
-        let (begun, mut looks) = (Instant::now(), Vec::new());
-        while !unsure.is_empty() {
+    async fn a_conversation_is_checked_less_and_less_often_until_nothing_can_take_effect_any_more() {
+        let doubts = Doubts::default();
+        doubts.add(ID, Purpose::Entry);
+        let (begun, mut checks) = (Instant::now(), Vec::new());
+        while !doubts.is_empty() {
             tokio::time::advance(PAUSE).await;
             let now = Instant::now();
-            for id in unsure.take_due(now) {
-                looks.push((now - begun).as_millis());
-                unsure.settle(id, now.checked_sub(TAKES_EFFECT).unwrap());
+            for id in doubts.take_due(now) {
+                checks.push((now - begun).as_millis());
+                doubts.settle(id, now.checked_sub(TAKES_EFFECT).unwrap());
             }
         }
-        assert_eq!(looks, [250, 750, 1750, 3750, 7750, 15750]);
+        assert_eq!(checks, [250, 750, 1750, 3750, 7750, 15750]);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_failure_makes_it_due_soon_unless_looking_itself_has_failed() {
-        let unsure = Unsure::default();
-        unsure.add(ID, Purpose::Entry);
+    async fn a_failure_makes_it_due_soon_unless_the_check_itself_has_failed() {
+        let doubts = Doubts::default();
+        doubts.add(ID, Purpose::Entry);
         for _ in 0..4 {
             tokio::time::advance(LONGEST_PAUSE).await;
-            assert_eq!(unsure.take_due(Instant::now()), [ID]);
+            assert_eq!(doubts.take_due(Instant::now()), [ID]);
         }
-        let is_due = || !unsure.take_due(Instant::now()).is_empty();
-        unsure.add(ID, Purpose::Look);
+        let is_due = || !doubts.take_due(Instant::now()).is_empty();
+        doubts.add(ID, Purpose::Check);
         tokio::time::advance(PAUSE).await;
         assert!(!is_due());
-        unsure.add(ID, Purpose::Entry);
+        doubts.add(ID, Purpose::Entry);
         tokio::time::advance(PAUSE).await;
         assert!(is_due());
     }
